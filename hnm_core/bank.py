@@ -1,0 +1,77 @@
+"""A bank of embeddings, kept sorted by class so that "same class" is one contiguous range."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hnm_core.errors import InputError
+
+
+class Bank:
+    """Embeddings and labels of a whole set at one moment; nobody changes it.
+
+    Attributes, in the caller's order:
+        embeddings: (N, D) float32, without gradient. Half and double input is converted; the caller's tensor is kept
+            where it already is contiguous float32, so do not write to it while the bank is in use.
+        labels: (N,) int64, any values.
+        ids: (N,) int64 dataset ids, 0 .. N-1 unless given.
+        step: the training step the embeddings belong to.
+    Sorted by class, for searches:
+        order: (N,) int64, sorted place -> row of the caller.
+        place: (N,) int64, row of the caller -> sorted place.
+        sorted_embeddings: (N, D), embeddings[order].
+        class_of_row: (N,) int64, 0 .. C-1, the dense class of each row of the caller.
+        offsets: (C + 1,) int64; the rows of class c stand at places offsets[c] .. offsets[c + 1] - 1.
+    """
+
+    def __init__(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None, step: int = 0) -> None:
+        """Check and sort. Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number."""
+        embeddings, labels, ids = _checked(embeddings, labels, ids)
+        self.embeddings = embeddings
+        self.labels = labels
+        self.ids = ids
+        self.step = step
+        classes, self.class_of_row, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+        self.classes = classes
+        self.order = torch.argsort(self.class_of_row, stable=True)
+        self.place = torch.empty_like(self.order)
+        self.place[self.order] = torch.arange(len(labels), device=labels.device)
+        self.sorted_embeddings = embeddings[self.order]
+        self.offsets = torch.zeros(len(classes) + 1, dtype=torch.int64, device=labels.device)
+        torch.cumsum(counts, 0, out=self.offsets[1:])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates of an embedding."""
+        return self.embeddings.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.embeddings.device
+
+
+def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
+        raise InputError("Embeddings must be a floating-point tensor of shape (N, D).")
+    if len(embeddings) == 0 or embeddings.shape[1] == 0:
+        raise InputError(f"A bank needs at least one row and one column, not {tuple(embeddings.shape)}.")
+    if not isinstance(labels, Tensor) or labels.shape != embeddings.shape[:1]:
+        shape = tuple(getattr(labels, "shape", ()))
+        raise InputError(f"Labels must have shape ({len(embeddings)},), one for each embedding, not {shape}.")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise InputError(f"Labels must be integers, not {labels.dtype}.")
+    embeddings = embeddings.detach().to(torch.float32).contiguous()
+    bad = int((~torch.isfinite(embeddings).all(1)).sum())
+    if bad:
+        raise InputError(f"{bad} of {len(embeddings)} embeddings hold NaN or infinity; mining needs finite numbers.")
+    if ids is None:
+        ids = torch.arange(len(embeddings))
+    if ids.shape != labels.shape or ids.is_floating_point():
+        raise InputError(f"Ids must be {len(labels)} integers, one for each embedding.")
+    device = embeddings.device
+    return embeddings, labels.detach().to(device, torch.int64), ids.detach().to(device, torch.int64)

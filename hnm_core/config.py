@@ -1,0 +1,226 @@
+"""The configuration of an experiment: what a TOML file, a form and the command line all speak.
+
+Everything here is frozen and validated without torch. `load` and `dump` are TOML in and out; `with_settings` applies
+`--set KEY=VALUE`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, explain
+
+LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
+MAX_LANES = 16
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(_Section):
+    """Which items."""
+
+    name: str = Field("digits", description="data set")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the data set")
+    held_out: float = Field(
+        0.25, ge=0, lt=1, description="share of every class that is kept out of training and used for the metrics"
+    )
+
+
+class ModelConfig(_Section):
+    """Which network."""
+
+    name: str = Field("mlp", description="model")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the model")
+
+
+class SamplerConfig(_Section):
+    """How anchors are drawn."""
+
+    name: Literal["random"] = Field("random", description="every item once an epoch, in random order")
+    batch: int = Field(256, ge=1, le=1_000_000, description="anchors a step; the whole set if it is smaller")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the sampler")
+
+
+class OptimizerConfig(_Section):
+    """How weights are updated."""
+
+    name: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimiser")
+    lr: float = Field(2e-3, gt=0, le=100, description="learning rate")
+    options: dict[str, float] = Field(
+        default_factory=dict, description="momentum (sgd), weight_decay, beta1 and beta2 (adam, adamw)"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> OptimizerConfig:
+        known = {"sgd": {"momentum": 1.0, "weight_decay": 1e3}}.get(
+            self.name, {"weight_decay": 1e3, "beta1": 1.0, "beta2": 1.0}
+        )
+        for option, value in self.options.items():
+            if option not in known:
+                raise ValueError(f"{self.name} has no option '{option}', only {', '.join(known)}")
+            if not 0 <= value < known[option]:
+                raise ValueError(f"{option} = {value} must lie in 0 <= {option} < {known[option]:g}")
+        return self
+
+
+class LaneConfig(_Section):
+    """One method: a miner and a loss with their options."""
+
+    name: str = Field(pattern=LANE_NAME, description="title of the lane")
+    miner: str = Field("random", description="miner")
+    miner_options: dict[str, Any] = Field(default_factory=dict, description="options of the miner")
+    loss: str = Field("triplet-margin", description="loss")
+    loss_options: dict[str, Any] = Field(default_factory=dict, description="options of the loss")
+    distance: Literal["euclidean", "squared-euclidean", "cosine", "inner-product"] = Field(
+        "euclidean", description="distance shared by loss, miner and metrics"
+    )
+    normalize: bool = Field(False, description="project embeddings onto the unit sphere")
+    hard_share: float = Field(0.5, ge=0, le=1, description="share of the negatives that are mined; the rest is random")
+    warmup: int = Field(0, ge=0, le=10_000_000, description="steps on random negatives before mining starts")
+    warmup_below: float | None = Field(
+        None, gt=0, description="mining starts only once the mean loss of the last 100 steps is below this"
+    )
+    refresh_every: int = Field(10, ge=1, le=1_000_000, description="steps between two embeddings of the whole set")
+
+
+class ExperimentConfig(_Section):
+    """A whole experiment: shared data, model and optimiser, and the lanes to compare."""
+
+    title: str = Field("", max_length=120, description="name shown in the window and in videos")
+    about: str = Field("", max_length=2000, description="what to look for")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
+    steps: int = Field(1000, ge=1, le=1_000_000_000, description="steps per lane")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live; auto takes a usable GPU")
+    threads: int = Field(1, ge=1, le=1024, description="torch threads")
+    frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
+    eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    sampler: SamplerConfig = Field(default_factory=SamplerConfig)
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    lanes: Annotated[tuple[LaneConfig, ...], Field(min_length=1, max_length=MAX_LANES)] = (LaneConfig(name="random"),)
+
+    @model_validator(mode="after")
+    def _check(self) -> ExperimentConfig:
+        names = [lane.name for lane in self.lanes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two lanes are called '{name}'; lane names must differ")
+        _checked_options(self)
+        return self
+
+    def lane(self, name: str) -> LaneConfig:
+        """The lane called `name`. Raises `InputError` with the nearest names when there is none."""
+        for lane in self.lanes:
+            if lane.name == name:
+                return lane
+        raise unknown_name("lane", name, [lane.name for lane in self.lanes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, nested as in the TOML file, without entries that are None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _checked_options(config: ExperimentConfig) -> None:
+    DATASETS.validate(config.data.name, config.data.options)
+    MODELS.validate(config.model.name, config.model.options)
+    if config.sampler.options:
+        raise InputError(f"sampler '{config.sampler.name}' has no options.")
+    for lane in config.lanes:
+        for kind, name, options in ((MINERS, lane.miner, lane.miner_options), (LOSSES, lane.loss, lane.loss_options)):
+            try:
+                kind.validate(name, options)
+            except InputError as error:
+                raise InputError(f"Lane '{lane.name}': {error}") from None
+
+
+def from_dict(values: Mapping[str, Any], where: str = "configuration") -> ExperimentConfig:
+    """Validate plain nested values. Raises `InputError` naming every wrong field and what is allowed."""
+    try:
+        return ExperimentConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, where, ExperimentConfig)) from None
+
+
+def load(path: str | Path) -> ExperimentConfig:
+    """Read a TOML file.
+
+    Raises:
+        InputError: the file is missing, unreadable, no TOML (with the line), or holds a value that is not allowed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"There is no configuration file '{path}'.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The configuration '{path}' cannot be read: {error}.") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"'{path}' is not valid TOML: {error}.") from None
+    return from_dict(values, str(path))
+
+
+def dump(config: ExperimentConfig) -> str:
+    """The configuration as TOML text that `load` reads back equal."""
+    return tomli_w.dumps(config.to_dict())
+
+
+def with_settings(config: ExperimentConfig, settings: Iterable[str]) -> ExperimentConfig:
+    """Apply `KEY=VALUE` overrides, e.g. `lanes.knn.miner_options.pool=5` or `optimizer.lr=1e-3`.
+
+    A lane is addressed by its name or its place (from 0). A value is read as TOML; what is no TOML is text.
+
+    Raises:
+        InputError: no `=`, an unknown field, or a value that is not allowed.
+    """
+    values = config.to_dict()
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
+        _assign(values, key.strip(), _value(text.strip()))
+    return from_dict(values, "--set")
+
+
+def _value(text: str) -> Any:
+    if re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", text):
+        return float(text)  # TOML itself knows 1e-3; this line is for 1E3 and +1e3
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    parts = key.split(".")
+    node: Any = values
+    if parts[0] == "lanes" and len(parts) > 2:
+        rest = ".".join(parts[1:])
+        by_length = sorted(values["lanes"], key=lambda lane: -len(lane["name"]))
+        lane = next((lane for lane in by_length if rest.startswith(lane["name"] + ".")), None)
+        if lane is not None:
+            parts = rest[len(lane["name"]) + 1 :].split(".")
+        elif parts[1].isdigit() and int(parts[1]) < len(values["lanes"]):
+            lane, parts = values["lanes"][int(parts[1])], parts[2:]
+        else:
+            raise unknown_name("lane", parts[1], [lane["name"] for lane in values["lanes"]])
+        node = lane
+    for part in parts[:-1]:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            raise InputError(f"--set: '{key}' is no field of the configuration.")
+    node[parts[-1]] = value
+
+

@@ -1,0 +1,27 @@
+"""Data sets by name: `create("digits")` gives arrays, labels and ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hnm_core.data.base import Dataset, Progress
+
+
+def create(name: str, *, seed: int = 0, progress: Progress | None = None, **options: Any) -> Dataset:
+    """Build a data set.
+
+    Args:
+        name: one of `DATASETS.names()`.
+        seed: seed of synthetic data.
+        progress: called as progress(done, total, what) during downloads and long reads; returning False cancels.
+        options: of the data set, see its options model.
+
+    Raises:
+        InputError: unknown name or option, or a file that cannot be used; the message says why.
+    """
+    from hnm_core.registry import DATASETS
+
+    entry = DATASETS.entry(name)
+    dataset: Dataset = entry.load()(DATASETS.validate(name, options), seed=seed, progress=progress)
+    return dataset

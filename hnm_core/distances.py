@@ -1,0 +1,85 @@
+"""What near means: one object shared by a lane's loss, miner, metrics and view. Smaller is nearer, always."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Metric = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
+
+UNIT_EPS = 1e-3
+"""x / sqrt(|x|^2 + eps^2): bounds the gradient of normalising a zero row by 1 / eps."""
+
+EXACT_DIFFERENCE_DIM = 16
+"""Up to this dimension distances are formed from coordinate differences; the product form loses digits far from 0."""
+
+
+def normalize(embeddings: Tensor) -> Tensor:
+    """(N, D) rows projected onto the unit sphere; a zero row stays zero with a gradient of at most 1 / UNIT_EPS."""
+    norm = (embeddings.square().sum(-1, keepdim=True) + UNIT_EPS**2).sqrt()
+    return embeddings / norm
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A metric and whether embeddings are normalised first. cosine is 1 - s, inner-product is -s."""
+
+    metric: Metric = "euclidean"
+    normalized: bool = False
+
+    def prepare(self, embeddings: Tensor) -> Tensor:
+        """The embeddings as the metric sees them: on the unit sphere if `normalized` or cosine."""
+        return normalize(embeddings) if self.normalized or self.metric == "cosine" else embeddings
+
+    def rowwise(self, left: Tensor, right: Tensor) -> Tensor:
+        """(M,) distance of each row of `left` (M, D) to the same row of `right`, differentiable, gradient 0 at 0."""
+        return self.prepared_rowwise(self.prepare(left), self.prepare(right))
+
+    def pairwise(self, left: Tensor, right: Tensor) -> Tensor:
+        """(L, R) distances between all rows, differentiable, gradient 0 at distance 0."""
+        return self.prepared_pairwise(self.prepare(left), self.prepare(right))
+
+    def prepared_rowwise(self, left: Tensor, right: Tensor) -> Tensor:
+        """`rowwise` of embeddings that went through `prepare` already."""
+        match self.metric:
+            case "euclidean":
+                return safe_sqrt((left - right).square().sum(-1))
+            case "squared-euclidean":
+                return (left - right).square().sum(-1)
+            case "cosine":
+                return 1 - (left * right).sum(-1)
+            case "inner-product":
+                return -(left * right).sum(-1)
+
+    def prepared_pairwise(self, left: Tensor, right: Tensor) -> Tensor:
+        """`pairwise` of embeddings that went through `prepare` already."""
+        match self.metric:
+            case "euclidean":
+                return safe_sqrt(_squared(left, right))
+            case "squared-euclidean":
+                return _squared(left, right)
+            case "cosine":
+                return 1 - left @ right.T
+            case "inner-product":
+                return -(left @ right.T)
+
+
+def safe_sqrt(squared: Tensor) -> Tensor:
+    """Square root with gradient 0 where the argument is 0."""
+    positive = squared > 0
+    return torch.where(positive, squared, 1.0).sqrt() * positive
+
+
+def _squared(left: Tensor, right: Tensor) -> Tensor:
+    if left.shape[-1] <= EXACT_DIFFERENCE_DIM:
+        total = left.new_zeros((left.shape[0], right.shape[0]))
+        for column in range(left.shape[-1]):
+            total = total + (left[:, column, None] - right[None, :, column]).square()
+        return total
+    center = right.detach().mean(0)
+    left, right = left - center, right - center
+    product = left @ right.T
+    return (left.square().sum(1)[:, None] + right.square().sum(1)[None, :] - 2 * product).clamp_min(0)

@@ -1,0 +1,19 @@
+"""The one exception that means "the user can mend this": a sentence that names the value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Wrong input. The message is one or two sentences for the user; the command line prints it and exits with 2."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
+    """An `InputError` for a name that is not in `known`, with the nearest ones first."""
+    known = sorted(known)
+    folded = {candidate.lower(): candidate for candidate in known}
+    near = [folded[match] for match in difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)]
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return InputError(f"Unknown {kind} '{name}'. {hint}Known: {', '.join(known) or 'none'}.")

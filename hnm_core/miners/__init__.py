@@ -1,0 +1,33 @@
+"""Miners by name: `create("knn", pool=5)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from hnm_core.distances import Distance
+    from hnm_core.miners.base import BatchMiner, DatasetMiner
+
+
+def create(
+    name: str, generator: Generator | None = None, *, distance: Distance | None = None, **options: Any
+) -> DatasetMiner | BatchMiner:
+    """Build a miner.
+
+    Args:
+        name: one of `MINERS.names()`.
+        generator: source of chance of a batch miner; None starts one at seed 0. Whole-set miners draw from the context's.
+        distance: what near means; None is Euclidean on the embeddings as they are (whole-set miners).
+        options: of the miner, see its options model.
+
+    Raises:
+        InputError: unknown name or option.
+    """
+    from hnm_core.registry import MINERS
+
+    miner: DatasetMiner | BatchMiner = MINERS.entry(name).load()(
+        MINERS.validate(name, options), generator=generator, distance=distance
+    )
+    return miner

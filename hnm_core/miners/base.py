@@ -1,0 +1,61 @@
+"""What every miner promises, and the tuples it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Generator, Tensor
+
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.timing import PhaseClock
+
+
+class Triplets(NamedTuple):
+    """Three int64 vectors of equal length: rows."""
+
+    anchor: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+class Pairs(NamedTuple):
+    """Positive pairs (anchor1, positive) and negative pairs (anchor2, negative): rows; the halves may differ in length."""
+
+    anchor1: Tensor
+    positive: Tensor
+    anchor2: Tensor
+    negative: Tensor
+
+
+@dataclass(frozen=True)
+class MiningContext:
+    """What a miner may know of the run."""
+
+    step: int
+    epoch: int
+    generator: Generator
+    """The lane's own generator (CPU); the only source of chance."""
+    distance: Distance
+    clock: PhaseClock | None = None
+    """The harness's clock: a miner may say where search ends and selection begins. None when nobody times."""
+
+
+class DatasetMiner(Protocol):
+    """Mines from the whole training set, whose embeddings it sees at each refresh."""
+
+    def refresh(self, bank: Bank, context: MiningContext) -> None:
+        """New embeddings of the whole training set. The bank is not changed."""
+
+    def mine(self, anchors: Tensor, context: MiningContext) -> Triplets | Pairs:
+        """Tuples for the (Q,) int64 anchor rows. An anchor without a positive or a negative gives no tuple."""
+
+
+class BatchMiner(Protocol):
+    """Mines inside one batch; pytorch-metric-learning's contract."""
+
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
+    ) -> Triplets | Pairs:
+        """Tuples of rows of `embeddings` (anchors) and `ref_emb` (the rest)."""

@@ -1,0 +1,26 @@
+"""Label-aware neighbour search by name: `create("exact")` finds the nearest rows of other classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hnm_core.distances import Distance
+    from hnm_core.neighbors.base import NeighborSearch
+
+
+def create(name: str, *, distance: Distance | None = None, **options: Any) -> NeighborSearch:
+    """Build a neighbour search.
+
+    Args:
+        name: one of `NEIGHBORS.names()`.
+        distance: what near means; None is Euclidean on the embeddings as they are.
+        options: of the search, see its options model.
+
+    Raises:
+        InputError: unknown name or option.
+    """
+    from hnm_core.registry import NEIGHBORS
+
+    search: NeighborSearch = NEIGHBORS.entry(name).load()(NEIGHBORS.validate(name, options), distance=distance)
+    return search

@@ -1,0 +1,41 @@
+"""Names and options of the neighbour searches; loads no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from hnm_core.registry import NEIGHBORS, Options
+
+
+@NEIGHBORS.register("exact", target="hnm_core.neighbors.exact:Exact")
+class ExactOptions(Options):
+    """Exact search; picks the KD-tree or the tiled products and says which and why."""
+
+
+@NEIGHBORS.register("kdtree", target="hnm_core.neighbors.kdtree:KdTree")
+class KdTreeOptions(Options):
+    """Exact search by a label-aware KD-tree, for up to 8 dimensions on the CPU."""
+
+
+@NEIGHBORS.register("dense", target="hnm_core.neighbors.dense:Dense")
+class DenseOptions(Options):
+    """Exact search by tiled distances on the class-sorted bank, any dimension, any device."""
+
+
+@NEIGHBORS.register("lsh-scan", target="hnm_core.neighbors.lsh_scan:LshScan")
+class LshScanOptions(Options):
+    """Approximate search: hash to bits, scan by Hamming distance, re-score the best candidates exactly."""
+
+    bits: int = Field(256, ge=8, le=4_096, description="bits a point is hashed to")
+    family: Literal["auto", "sign", "affine"] = Field(
+        "auto",
+        description="sign: the side of a hyper-plane through the centre (angles); affine: cuts at random quantiles "
+        "(distances); auto takes sign on unit vectors, affine otherwise",
+    )
+    rescore: int | Literal["auto"] = Field(
+        "auto", description="candidates to re-score exactly; auto takes the fewest that reach recall 0.95 on a probe"
+    )
+    center: bool = Field(True, description="hash about the mean")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
