@@ -27,30 +27,35 @@ MINING_PHASES = (Phase.EMBED, Phase.BUILD, Phase.SEARCH, Phase.SELECT, Phase.TRA
 
 
 class PhaseClock:
-    """Milliseconds per phase since the last `take`. `sync` is called at phase borders (a GPU's synchronise)."""
+    """Milliseconds per phase since the last `take`. Phases nest: the outer one stands still while an inner one runs."""
 
     def __init__(self, sync: Callable[[], None] | None = None) -> None:
+        """`sync`, called at every phase border, waits for a device that works behind our back (a GPU)."""
         self._sync = sync
         self._ms: dict[Phase, float] = {}
+        self._running: list[Phase] = []
+        self._since = 0.0
 
     @contextmanager
     def __call__(self, phase: Phase) -> Iterator[None]:
-        start = self._now()
+        self._switch()
+        self._running.append(phase)
         try:
             yield
         finally:
-            self._ms[phase] = self._ms.get(phase, 0.0) + (self._now() - start) * 1e3
-
-    def add(self, phase: Phase, ms: float) -> None:
-        """Count time that was measured elsewhere."""
-        self._ms[phase] = self._ms.get(phase, 0.0) + ms
+            self._switch()
+            self._running.pop()
 
     def take(self) -> dict[Phase, float]:
         """The milliseconds so far, in phase order; the clock starts over."""
         ms, self._ms = self._ms, {}
         return {phase: ms[phase] for phase in Phase if phase in ms}
 
-    def _now(self) -> float:
+    def _switch(self) -> None:
         if self._sync is not None:
             self._sync()
-        return time.perf_counter()
+        now = time.perf_counter()
+        if self._running:
+            phase = self._running[-1]
+            self._ms[phase] = self._ms.get(phase, 0.0) + (now - self._since) * 1e3
+        self._since = now

@@ -13,12 +13,13 @@ def create(name: str, *, seed: int = 0, progress: Progress | None = None, **opti
 
     Args:
         name: one of `DATASETS.names()`.
-        seed: seed of synthetic data.
+        seed: seed of synthetic data and of the items taken from a larger set.
         progress: called as progress(done, total, what) during downloads and long reads; returning False cancels.
         options: of the data set, see its options model.
 
     Raises:
         InputError: unknown name or option, or a file that cannot be used; the message says why.
+        LoadCancelled: the progress callback returned False.
     """
     from hnm_core.registry import DATASETS
 

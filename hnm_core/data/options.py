@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hnm_core.registry import DATASETS, Options
+
+MAX_NUMBERS = 1_000_000_000
+"""Most numbers (items times features) that a synthetic set may hold: 4 GB."""
 
 
 @DATASETS.register("digits", target="hnm_core.data.digits:build")
@@ -14,7 +17,7 @@ class DigitsOptions(Options):
 
 @DATASETS.register("near-classes", target="hnm_core.data.synthetic:near_classes")
 class NearClassesOptions(Options):
-    """Groups of classes that lie close together: random negatives are nearly all from another group and teach little."""
+    """Groups of classes that lie close together; random negatives come from other groups and teach little."""
 
     groups: int = Field(20, ge=1, le=10_000, description="groups, far apart")
     classes_per_group: int = Field(5, ge=1, le=1_000, description="classes in each group, near each other")
@@ -23,6 +26,14 @@ class NearClassesOptions(Options):
     group_spread: float = Field(3.0, ge=0, le=1_000, description="spread of the group centres")
     class_spread: float = Field(0.9, ge=0, le=1_000, description="spread of the class centres in a group")
     point_spread: float = Field(0.6, ge=0, le=1_000, description="spread of the items in a class")
+
+    @model_validator(mode="after")
+    def _check(self) -> NearClassesOptions:
+        classes = self.groups * self.classes_per_group
+        if classes < 2:
+            raise ValueError("groups = 1 and classes_per_group = 1 make a single class; at least 2 classes are needed")
+        _check_size(classes * self.points_per_class, self.dim, "groups, classes_per_group, points_per_class or dim")
+        return self
 
 
 @DATASETS.register("blobs", target="hnm_core.data.synthetic:blobs")
@@ -35,6 +46,12 @@ class BlobsOptions(Options):
     spread: float = Field(1.0, gt=0, le=1_000, description="spread of the items in a blob")
     separation: float = Field(3.0, ge=0, le=1_000, description="spread of the blob centres")
 
+    @model_validator(mode="after")
+    def _check(self) -> BlobsOptions:
+        _check_two_of_each(self.points, self.classes)
+        _check_size(self.points, self.dim, "points or dim")
+        return self
+
 
 @DATASETS.register("noise", target="hnm_core.data.synthetic:noise")
 class NoiseOptions(Options):
@@ -43,6 +60,12 @@ class NoiseOptions(Options):
     classes: int = Field(2, ge=2, le=1_000, description="number of classes")
     points: int = Field(100, ge=4, le=10_000_000, description="items in all")
     dim: int = Field(10, ge=1, le=4_096, description="number of features")
+
+    @model_validator(mode="after")
+    def _check(self) -> NoiseOptions:
+        _check_two_of_each(self.points, self.classes)
+        _check_size(self.points, self.dim, "points or dim")
+        return self
 
 
 @DATASETS.register("fashion-mnist", target="hnm_core.data.downloads:fashion_mnist")
@@ -58,7 +81,21 @@ class FashionMnistOptions(Options):
 
 @DATASETS.register("file", target="hnm_core.data.files:build")
 class FileOptions(Options):
-    """Your own data: .npz with `x` and `y`, or .csv with a column `label`."""
+    """Your own data: .npz with `x` and `y`, or .csv or .parquet with a column `label`."""
 
     path: str = Field(min_length=1, description="the file")
     standardize: bool = Field(False, description="give every feature mean 0 and deviation 1")
+
+
+def _check_two_of_each(points: int, classes: int) -> None:
+    if points < 2 * classes:
+        raise ValueError(
+            f"points = {points} is too few for classes = {classes}; at least {2 * classes} give two of each"
+        )
+
+
+def _check_size(points: int, dim: int, fields: str) -> None:
+    if points * dim > MAX_NUMBERS:
+        raise ValueError(
+            f"{points:,} items of {dim:,} features are more than {MAX_NUMBERS:,} numbers; make {fields} smaller"
+        )

@@ -18,7 +18,8 @@ def create(
 
     Args:
         name: one of `MINERS.names()`.
-        generator: source of chance of a batch miner; None starts one at seed 0. Whole-set miners draw from the context's.
+        generator: source of a miner's own chance (hash directions, in-batch draws); None starts one at seed 0. What a
+            whole-set miner draws step by step comes from the context's generator.
         distance: what near means; None is Euclidean on the embeddings as they are (whole-set miners).
         options: of the miner, see its options model.
 

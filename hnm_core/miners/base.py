@@ -21,7 +21,7 @@ class Triplets(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Positive pairs (anchor1, positive) and negative pairs (anchor2, negative): rows; the halves may differ in length."""
+    """Positive pairs (anchor1, positive), negative pairs (anchor2, negative): rows; the halves may differ in length."""
 
     anchor1: Tensor
     positive: Tensor

@@ -30,12 +30,12 @@ class RandomOptions(WholeSetOptions):
     """Any item of another class: the baseline, and the warm-up of the others."""
 
 
-@MINERS.register("knn", target="hnm_core.miners.knn:KnnMiner", scope="dataset")
+@MINERS.register("knn", target="hnm_core.miners.knn:build", scope="dataset")
 class KnnOptions(SearchingOptions):
     """The nearest items of other classes, found exactly."""
 
 
-@MINERS.register("lsh", target="hnm_core.miners.lsh:LshMiner", scope="dataset")
+@MINERS.register("lsh", target="hnm_core.miners.lsh:build", scope="dataset")
 class LshOptions(SearchingOptions):
     """The nearest items of other classes, found approximately by hashing (Deuser 2025)."""
 

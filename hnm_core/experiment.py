@@ -1,0 +1,109 @@
+"""A whole run: lanes take turns on the calling thread and everything that happens comes out as events."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+import hnm_core
+from hnm_core import devices
+from hnm_core.config import ExperimentConfig
+from hnm_core.control import Control
+from hnm_core.data.base import Progress
+from hnm_core.errors import InputError
+from hnm_core.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.setup import Shared, prepare
+from hnm_core.trainer import Trainer
+
+
+class Experiment:
+    """Runs a configuration once.
+
+    for event in Experiment(config).run():
+        ...
+    """
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        self.config = config
+        self._shared: Shared | None = None
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Load the data and build the network ahead of `run`. Raises `InputError` when that cannot be done."""
+        if self._shared is None:
+            self._shared = prepare(self.config, progress)
+
+    def run(self, control: Control | None = None, *, frames: bool = True) -> Iterator[Event]:
+        """Train every lane, a step each in turn. `RunStarted` comes first, `RunFinished` or `RunFailed` last, always.
+
+        Args:
+            control: how somebody else pauses or stops the run; None runs to the end.
+            frames: whether clouds are computed; they cost time and never change the numbers.
+        """
+        control = control or Control()
+        threads_before = torch.get_num_threads()
+        done: dict[str, int] = {}
+        try:
+            torch.set_num_threads(self.config.threads)
+            yield from self._run(control, frames, done)
+        except InputError as error:
+            yield RunFailed(str(error), steps=dict(done))
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever watches the run has to learn of it
+            yield RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc(), dict(done))
+        finally:
+            torch.set_num_threads(threads_before)
+
+    def _run(self, control: Control, frames: bool, done: dict[str, int]) -> Iterator[Event]:
+        start = time.monotonic()
+        self.prepare()
+        assert self._shared is not None
+        shared, self._shared = self._shared, None
+        yield _started(shared)
+        running = {lane.name: Trainer(lane, shared, frames=frames).steps() for lane in self.config.lanes}
+        failed: list[str] = []
+        for steps in running.values():
+            yield from next(steps)
+        while running and control.next_round():
+            for name, steps in list(running.items()):
+                for event in next(steps):
+                    if isinstance(event, StepRecord):
+                        done[name] = event.step
+                    if isinstance(event, Alarm) and event.fatal:
+                        failed.append(name)
+                    yield event
+                if name in failed or done.get(name) == self.config.steps:
+                    del running[name]
+        finished = all(done.get(lane.name, 0) == self.config.steps or lane.name in failed for lane in self.config.lanes)
+        yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(failed))
+
+
+def _started(shared: Shared) -> RunStarted:
+    shown = shared.shown_row.cpu().numpy()
+    dataset = shared.dataset
+    return RunStarted(
+        config=shared.config,
+        labels=frozen(dataset.y[shown]),
+        ids=frozen(dataset.ids[shown]),
+        held_out=frozen(shared.held_out[shown]),
+        class_names=dataset.class_names,
+        groups=None if dataset.groups is None else frozen(dataset.groups[shown]),
+        items_total=len(dataset.ids),
+        versions=versions(shared.device),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def versions(device: torch.device) -> Mapping[str, str]:
+    """Versions of what computes, and the device in words."""
+    return {
+        "hnm-lab": hnm_core.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "device": devices.describe(device),
+    }

@@ -1,0 +1,83 @@
+"""What a lane is measured by while it trains, outside the clock: retrieval, spread, and mining recall."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from hnm_core import neighbors
+from hnm_core.bank import Bank
+from hnm_core.config import LaneConfig
+from hnm_core.distances import Distance
+from hnm_core.evaluation.mining_quality import probe
+from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.events import Alarm
+from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.seeding import generator
+from hnm_core.setup import Shared
+
+PROBE = 512
+"""Anchors on which the mining recall is measured."""
+
+COLLAPSED = 0.01
+"""Share of its largest value so far below which the mean distance means collapse."""
+
+
+class LaneMetrics:
+    """Measures one lane every `eval_every` steps and after its last."""
+
+    def __init__(self, lane: LaneConfig, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
+        self._lane, self._config, self._distance, self._embed = lane, shared.config, distance, embed
+        self._x, self._y = shared.x[shared.evaluated_row], shared.y[shared.evaluated_row]
+        self._probe_row = torch.randperm(len(shared.train_row), generator=generator(shared.config.seed, "probe"))
+        self._probe_row = self._probe_row[:PROBE].to(shared.device)
+        self._train_x, self._train_y = shared.x[shared.train_row], shared.y[shared.train_row]
+        self._widest = _mean_distance(embed(self._x))
+        self._collapsed = False
+
+    def due(self, step: int) -> bool:
+        """Whether `step` is measured."""
+        return step % self._config.eval_every == 0 or step == self._config.steps
+
+    def measure(self, search: NeighborSearch | None, k: int) -> dict[str, float]:
+        """The metrics now, by name; `search` is the lane's approximate search, None where it has none."""
+        embeddings = self._embed(self._x)
+        if not bool(torch.isfinite(embeddings).all()):
+            return {}
+        found = retrieval(embeddings, self._y, self._distance)
+        measured = {
+            "precision_at_1": found.precision_at_1,
+            "map_at_r": found.map_at_r,
+            "knn_accuracy": found.knn_accuracy,
+            "mean_distance": _mean_distance(embeddings),
+        }
+        if search is not None:
+            measured["mining_recall"] = self._mining_recall(search, k)
+        return measured
+
+    def alarm(self, step: int, measured: dict[str, float]) -> Alarm | None:
+        """The alarm that the metrics call for, once."""
+        spread = measured.get("mean_distance", self._widest)
+        self._widest = max(self._widest, spread)
+        if self._collapsed or spread >= COLLAPSED * self._widest:
+            return None
+        self._collapsed = True
+        message = "All points have moved to one spot. Random negatives for a while or a lower learning rate may help."
+        return Alarm(self._lane.name, step, "collapse", message)
+
+    def _mining_recall(self, search: NeighborSearch, k: int) -> float:
+        """Recall of the nearest negatives on the fixed probe. A copy of the search is asked, so that measuring never
+        changes what the lane mines next."""
+        bank = Bank(self._embed(self._train_x), self._train_y)
+        exact, mine = neighbors.create("exact", distance=self._distance), copy.deepcopy(search)
+        exact.build(bank)
+        mine.build(bank)
+        return probe(mine, exact, self._probe_row, k).recall
+
+
+def _mean_distance(embeddings: Tensor) -> float:
+    """Root mean square distance of two random items, from the variance."""
+    return float((2 * embeddings.double().var(0, unbiased=False).sum()).sqrt())

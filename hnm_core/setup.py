@@ -1,0 +1,103 @@
+"""What all lanes of an experiment share, built once: data, split, initial weights, device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hnm_core import data, devices, models
+from hnm_core.config import ExperimentConfig
+from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.split import held_out_mask, stratified_sample
+from hnm_core.errors import InputError
+from hnm_core.seeding import derived_seed, generator
+
+MAX_SHOWN = 20_000
+"""Larger sets show and record a fixed stratified part of this size."""
+
+MAX_EVALUATED = 2_000
+"""Metrics are measured on at most so many items, a fixed stratified part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Tensors live on `device`; rows count the items of `dataset` in id order."""
+
+    config: ExperimentConfig
+    dataset: Dataset
+    device: torch.device
+    x: Tensor
+    """(N, D) float32 features of all items"""
+    y: Tensor
+    """(N,) int64 labels"""
+    ids: Tensor
+    """(N,) int64 ids, ascending"""
+    train_row: Tensor
+    """(T,) rows that are trained on"""
+    evaluated_row: Tensor
+    """(H,) rows that metrics are measured on: held-out ones, or training ones where nothing is held out"""
+    shown_row: Tensor
+    """(S,) rows that frames show, ascending"""
+    held_out: NDArray[np.bool_]
+    """(N,) True where an item is kept out of training"""
+    model: nn.Module
+    """the network with its initial weights; every lane trains a copy"""
+
+
+def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Shared:
+    """Build what the lanes share. `progress` is called during downloads and long reads.
+
+    Raises:
+        InputError: no usable device, or data that cannot be trained on.
+    """
+    device = devices.resolve(config.device)
+    dataset = data.create(
+        config.data.name, seed=derived_seed(config.seed, "data"), progress=progress, **config.data.options
+    )
+    if len(dataset.class_names) < 2:
+        raise InputError(f"Data set '{dataset.name}' has one class only: there is nothing to separate.")
+    held_out = dataset.held_out
+    if held_out is None:
+        held_out = held_out_mask(dataset.y, config.data.held_out, derived_seed(config.seed, "split"))
+    train_row = np.flatnonzero(~held_out)
+    _check_training_part(dataset, train_row)
+    rows = np.flatnonzero(held_out) if held_out.any() else train_row
+    evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, derived_seed(config.seed, "evaluated"))]
+    shown = stratified_sample(dataset.y, MAX_SHOWN, derived_seed(config.seed, "shown"))
+    network = models.create(
+        config.model.name,
+        in_features=dataset.x.shape[1],
+        generator=generator(config.seed, "weights"),
+        **config.model.options,
+    )
+
+    def put(array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(device)
+
+    return Shared(
+        config=config,
+        dataset=dataset,
+        device=device,
+        x=put(dataset.x),
+        y=put(dataset.y),
+        ids=put(dataset.ids),
+        train_row=put(train_row),
+        evaluated_row=put(evaluated),
+        shown_row=put(shown),
+        held_out=held_out,
+        model=network.to(device),
+    )
+
+
+def _check_training_part(dataset: Dataset, train_row: NDArray[np.int64]) -> None:
+    counts = np.bincount(dataset.y[train_row], minlength=len(dataset.class_names))
+    if (counts > 0).sum() < 2:
+        raise InputError(f"Data set '{dataset.name}': fewer than two classes are left to train on.")
+    if counts.max() < 2:
+        raise InputError(
+            f"Data set '{dataset.name}': no class has two items, so there is no positive pair to train on."
+        )

@@ -1,0 +1,49 @@
+"""The projection that clouds of more than three dimensions are drawn with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+
+from hnm_core.evaluation.projection import AlignedPca
+
+
+def cloud(seed: int = 0) -> torch.Tensor:
+    return torch.randn(300, 8, generator=torch.Generator().manual_seed(seed)) * torch.arange(8, 0, -1)
+
+
+def test_that_it_spans_the_same_space_as_scikit_learns() -> None:
+    x = cloud()
+    positions, words = AlignedPca()(x)
+    reference = PCA(3).fit(x.numpy())
+    assert np.allclose(np.abs(positions.numpy()), np.abs(reference.transform(x.numpy())), atol=1e-3)
+    assert words == f"PCA of 8-D, {reference.explained_variance_ratio_.sum():.0%}"
+
+
+def test_that_a_slowly_turning_cloud_neither_flips_nor_spins() -> None:
+    project, x = AlignedPca(), cloud()
+    before, _ = project(x)
+    for step in range(1, 40):
+        angle = torch.tensor(0.01 * step)
+        turned = x.clone()
+        turned[:, 0] = angle.cos() * x[:, 0] - angle.sin() * x[:, 4]
+        turned[:, 4] = angle.sin() * x[:, 0] + angle.cos() * x[:, 4]
+        turned[:, 1] *= 1 + 0.02 * step  # the first two axes change places on the way
+        after, _ = project(turned)
+        assert float((after - before).norm() / before.norm()) < 0.2
+        before = after
+
+
+def test_that_three_and_fewer_dimensions_are_shown_as_they_are() -> None:
+    x = cloud()[:, :2]
+    positions, words = AlignedPca()(x)
+    assert torch.equal(positions[:, :2], x)
+    assert torch.equal(positions[:, 2], torch.zeros(300))
+    assert words == "2-D output"
+    assert AlignedPca()(cloud()[:, :3])[1] == ""
+
+
+def test_that_a_collapsed_cloud_is_drawn_and_finite() -> None:
+    positions, _ = AlignedPca()(torch.ones(50, 16))
+    assert torch.isfinite(positions).all()
