@@ -222,5 +222,3 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(node, dict):
             raise InputError(f"--set: '{key}' is no field of the configuration.")
     node[parts[-1]] = value
-
-

@@ -15,7 +15,7 @@ import hnm_core
 from hnm_core import devices
 from hnm_core.config import ExperimentConfig
 from hnm_core.control import Control
-from hnm_core.data.base import Progress
+from hnm_core.data.base import LoadCancelled, Progress
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.setup import Shared, prepare
@@ -38,19 +38,24 @@ class Experiment:
         if self._shared is None:
             self._shared = prepare(self.config, progress)
 
-    def run(self, control: Control | None = None, *, frames: bool = True) -> Iterator[Event]:
+    def run(
+        self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None
+    ) -> Iterator[Event]:
         """Train every lane, a step each in turn. `RunStarted` comes first, `RunFinished` or `RunFailed` last, always.
 
         Args:
             control: how somebody else pauses or stops the run; None runs to the end.
             frames: whether clouds are computed; they cost time and never change the numbers.
+            progress: called while data are read or fetched, before `RunStarted`; returning False cancels.
         """
         control = control or Control()
         threads_before = torch.get_num_threads()
         done: dict[str, int] = {}
         try:
             torch.set_num_threads(self.config.threads)
-            yield from self._run(control, frames, done)
+            yield from self._run(control, frames, done, progress)
+        except LoadCancelled:
+            yield RunFinished({}, 0.0, stopped=True)
         except InputError as error:
             yield RunFailed(str(error), steps=dict(done))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever watches the run has to learn of it
@@ -58,9 +63,9 @@ class Experiment:
         finally:
             torch.set_num_threads(threads_before)
 
-    def _run(self, control: Control, frames: bool, done: dict[str, int]) -> Iterator[Event]:
+    def _run(self, control: Control, frames: bool, done: dict[str, int], progress: Progress | None) -> Iterator[Event]:
         start = time.monotonic()
-        self.prepare()
+        self.prepare(lambda *at: not control.stopped and (progress is None or progress(*at)))
         assert self._shared is not None
         shared, self._shared = self._shared, None
         yield _started(shared)

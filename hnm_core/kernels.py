@@ -18,11 +18,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import platformdirs
 
-SEARCH_KERNELS = "hnm_core.neighbors.kdtree"
+SEARCH_KERNELS = "hnm_core.neighbors.search_kernels"
+"""The module that gathers the kernels of the neighbour searches."""
+
+if sys.platform == "linux":
+    # Unlike numba's plain threads, OpenMP lets two threads launch kernels at once; read when numba is first imported.
+    os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
 
 launch_lock = threading.Lock()
 """Hold while calling a kernel compiled with `parallel=True`: numba's plain threading layer aborts the process when two
@@ -33,21 +39,33 @@ def ready(module: str) -> bool:
     """Whether the kernels of `module` load from the cache, so that a first call takes no compiler."""
     try:
         stamp = json.loads(_stamp_path(module).read_text())
-        return all(Path(name).is_file() for name in stamp["files"])
+        return all(Path(name).is_file() for name in stamp["files"]) and all(
+            _version(Path(name)) == version for name, version in stamp["sources"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
+_compilers: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+_compilers_lock = threading.Lock()
+
+
 def compile_in_background(*modules: str) -> subprocess.Popen[bytes] | None:
-    """Start a process that compiles what is not `ready`; None when nothing is to be done."""
-    missing = [module for module in modules if not ready(module)]
+    """Start a process that compiles what is not `ready`; None when nothing is to be done.
+
+    Asked again for the same modules, it returns the process that was started first, also where that has failed.
+    """
+    missing = tuple(module for module in modules if not ready(module))
     if not missing:
         return None
     flags: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return subprocess.Popen(
-        [sys.executable, "-m", "hnm_core.kernels", *missing], env={**os.environ, "PYTHONPATH": path}, **flags
-    )
+    with _compilers_lock:
+        if missing not in _compilers:
+            _compilers[missing] = subprocess.Popen(
+                [sys.executable, "-m", "hnm_core.kernels", *missing], env={**os.environ, "PYTHONPATH": path}, **flags
+            )
+        return _compilers[missing]
 
 
 def compile_now(module: str) -> None:
@@ -58,7 +76,8 @@ def compile_now(module: str) -> None:
     stamp = _stamp_path(module)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     part = stamp.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps({"module": module, "files": files}))
+    sources = {name: _version(Path(name)) for name in _sources(kernels)}
+    part.write_text(json.dumps({"module": module, "files": files, "sources": sources}))
     part.replace(stamp)
 
 
@@ -70,13 +89,28 @@ def _cache_files(value: object) -> list[Path]:
     return [Path(folder) / index] if folder and index and (Path(folder) / index).is_file() else []
 
 
+def _sources(kernels: ModuleType) -> list[str]:
+    """The files that the kernels in the namespace of a module were written in, and those of modules named there."""
+    functions = (getattr(value, "py_func", None) for value in vars(kernels).values())
+    files = {function.__code__.co_filename for function in functions if function is not None}
+    package = f"{__package__}."
+    for value in vars(kernels).values():
+        if isinstance(value, ModuleType) and value.__name__.startswith(package) and value.__file__:
+            files.add(value.__file__)
+    return sorted(files)
+
+
+def _version(source: Path) -> str:
+    stat = source.stat()
+    return f"{stat.st_mtime_ns}|{stat.st_size}"
+
+
 def _stamp_path(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no module named {module}")
     source = Path(spec.origin)
-    stat = source.stat()
-    key = f"{source}|{stat.st_mtime_ns}|{stat.st_size}|{sys.version}|{importlib.metadata.version('numba')}"
+    key = f"{source}|{_version(source)}|{sys.version}|{importlib.metadata.version('numba')}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("hnm-lab", appauthor=False)) / "kernels" / f"{module}-{digest}.json"
 

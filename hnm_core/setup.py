@@ -14,7 +14,7 @@ from hnm_core.config import ExperimentConfig
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.split import held_out_mask, stratified_sample
 from hnm_core.errors import InputError
-from hnm_core.seeding import derived_seed, generator
+from hnm_core.seeding import generator
 
 MAX_SHOWN = 20_000
 """Larger sets show and record a fixed stratified part of this size."""
@@ -55,19 +55,17 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         InputError: no usable device, or data that cannot be trained on.
     """
     device = devices.resolve(config.device)
-    dataset = data.create(
-        config.data.name, seed=derived_seed(config.seed, "data"), progress=progress, **config.data.options
-    )
+    dataset = data.create(config.data.name, seed=config.seed, progress=progress, **config.data.options)
     if len(dataset.class_names) < 2:
         raise InputError(f"Data set '{dataset.name}' has one class only: there is nothing to separate.")
     held_out = dataset.held_out
     if held_out is None:
-        held_out = held_out_mask(dataset.y, config.data.held_out, derived_seed(config.seed, "split"))
+        held_out = held_out_mask(dataset.y, config.data.held_out, config.seed)
     train_row = np.flatnonzero(~held_out)
     _check_training_part(dataset, train_row)
     rows = np.flatnonzero(held_out) if held_out.any() else train_row
-    evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, derived_seed(config.seed, "evaluated"))]
-    shown = stratified_sample(dataset.y, MAX_SHOWN, derived_seed(config.seed, "shown"))
+    evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
+    shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
     network = models.create(
         config.model.name,
         in_features=dataset.x.shape[1],
@@ -99,5 +97,5 @@ def _check_training_part(dataset: Dataset, train_row: NDArray[np.int64]) -> None
         raise InputError(f"Data set '{dataset.name}': fewer than two classes are left to train on.")
     if counts.max() < 2:
         raise InputError(
-            f"Data set '{dataset.name}': no class has two items, so there is no positive pair to train on."
+            f"Data set '{dataset.name}': without two items of one class left to train on there is no positive pair."
         )

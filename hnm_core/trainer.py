@@ -23,7 +23,7 @@ from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs
 from hnm_core.miners.options import RandomOptions
 from hnm_core.miners.random_pairs import RandomMiner
 from hnm_core.neighbors.base import NeighborSearch
-from hnm_core.seeding import derived_seed, generator
+from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
 
@@ -69,8 +69,7 @@ class Trainer:
         yield () if self.frames is None else (self.frames.make(0),)
         config = self.shared.config
         while self.step < config.steps:
-            seed = derived_seed(config.seed, "batches")
-            for batch in random_batches(len(self.x), config.sampler.batch, seed, self.epoch):
+            for batch in random_batches(len(self.x), config.sampler.batch, config.seed, self.epoch):
                 self.step += 1
                 try:
                     yield tuple(self._step(torch.from_numpy(batch).to(self.shared.device)))

@@ -97,7 +97,7 @@ def user_folder() -> Path:
 def _local_copy(options: FashionMnistOptions) -> list[Path] | None:
     """The four files where they are complete; None when a download is called for."""
     if options.path:
-        folder = Path(options.path)
+        folder = Path(options.path).expanduser() if options.path.startswith("~/") else Path(options.path)
         if not folder.is_dir():
             raise InputError(f"There is no folder '{folder}'; path is the folder with the four files of Fashion-MNIST.")
         paths = _files_in(folder)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
+from hnm_core.errors import InputError
 
 SearchProgress = Callable[[int, int], bool | None]
 """Called as progress(done, total); returning False cancels the search."""
@@ -22,7 +24,7 @@ class Neighbors(NamedTuple):
     """(Q, k) int64 rows of the bank in the caller's order; -1 where there is no such neighbour."""
 
 
-class SearchCancelled(Exception):
+class SearchCancelled(Exception):  # noqa: N818  (no error: the caller asked for it)
     """The progress callback returned False."""
 
 
@@ -32,6 +34,10 @@ class NeighborSearch(Protocol):
     @property
     def description(self) -> str:
         """How it searches and why, in words."""
+
+    @property
+    def approximate(self) -> bool:
+        """Whether it may miss neighbours, so that its recall is worth measuring."""
 
     def build(self, bank: Bank) -> None:
         """Index the bank. The bank is not changed; a search sees it as it was at this moment."""
@@ -51,3 +57,32 @@ class NeighborSearch(Protocol):
 
     def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k farthest other rows of the anchor's class, farthest first. Arguments as above."""
+
+
+def check_query(bank: Bank | None, anchors: Tensor, k: int) -> tuple[Bank, Tensor]:
+    """The bank, and the anchors as int64 rows on its device.
+
+    Raises:
+        InputError: no bank was built, k < 1, or the anchors are no rows of the bank.
+    """
+    if bank is None:
+        raise InputError("Build the search on a bank before asking it for neighbours.")
+    if k < 1:
+        raise InputError(f"k = {k} neighbours cannot be searched for; k must be at least 1.")
+    if not isinstance(anchors, Tensor) or anchors.ndim != 1 or anchors.is_floating_point() or anchors.is_complex():
+        raise InputError("Anchors must be a one-dimensional tensor of integer rows.")
+    if anchors.dtype == torch.bool:
+        raise InputError("Anchors must be rows, not a mask; take mask.nonzero().flatten().")
+    anchors = anchors.detach().to(bank.device, torch.int64).contiguous()
+    if len(anchors):
+        low, high = int(anchors.min()), int(anchors.max())
+        if low < 0 or high >= len(bank):
+            wrong = low if low < 0 else high
+            raise InputError(f"Anchor {wrong} is no row of the bank; its rows are 0 to {len(bank) - 1}.")
+    return bank, anchors
+
+
+def report(progress: SearchProgress | None, done: int, total: int) -> None:
+    """Tell `progress`. Raises `SearchCancelled` where it returns False."""
+    if progress is not None and progress(done, total) is False:
+        raise SearchCancelled

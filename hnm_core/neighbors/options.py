@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,8 +34,10 @@ class LshScanOptions(Options):
         description="sign: the side of a hyper-plane through the centre (angles); affine: cuts at random quantiles "
         "(distances); auto takes sign on unit vectors, affine otherwise",
     )
-    rescore: int | Literal["auto"] = Field(
-        "auto", description="candidates to re-score exactly; auto takes the fewest that reach recall 0.95 on a probe"
+    rescore: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="candidates to re-score exactly, never fewer than are asked for; auto takes the fewest that reach "
+        "recall 0.95 on a probe",
     )
     center: bool = Field(True, description="hash about the mean")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -143,3 +145,19 @@ def test_that_a_wrong_option_names_the_known_ones() -> None:
         miners.create("knn", pol=3)
     with pytest.raises(InputError, match="pool = 0 is not allowed: input should be greater than or equal to 1"):
         miners.create("knn", pool=0)
+
+
+@pytest.mark.parametrize("search", ["exact", "lsh-scan"])
+def test_that_a_first_search_leaves_torchs_thread_count_alone(search: str) -> None:
+    """numba's OpenMP layer sets the thread count that torch reads; unnoticed, that made training many times slower."""
+    code = f"""
+import torch
+from hnm_core import neighbors
+from hnm_core.bank import Bank
+torch.set_num_threads(1)
+found = neighbors.create({search!r})
+found.build(Bank(torch.randn(500, 3), torch.arange(500) % 5))
+found.nearest_negatives(torch.arange(100), 2)
+assert torch.get_num_threads() == 1, torch.get_num_threads()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

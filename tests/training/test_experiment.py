@@ -235,7 +235,7 @@ def test_that_data_without_any_pair_is_refused_in_words(tmp_path: Path) -> None:
     lonely = {"name": "file", "options": {"path": str(tmp_path / "lonely.npz")}, "held_out": 0.0}
     (failure,) = Experiment(config(RANDOM, data=lonely)).run()
     assert isinstance(failure, RunFailed)
-    assert "no class has two items" in failure.message
+    assert "two items of one class" in failure.message
 
 
 def test_that_the_smallest_set_of_all_trains(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+# Everything a newcomer needs: `make run` starts the program, `make test` tests it. Both set up .venv on their own.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help run test check bench clean setup setup-test
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+run: setup ## set up at the first call, then open the window; without a display run two presets and render a video
+	@scripts/launch.sh
+
+test: setup-test ## run the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup-test ## linter, formatter, types, import rules; under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup-test ## run every script in benchmarks/; takes minutes, and nothing else should run
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit; done
+
+clean: ## remove the environment, caches and build outputs; recordings stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: ## make .venv with what the program needs
+	@scripts/setup.sh run
+
+setup-test: ## make .venv with what the tests need as well
+	@scripts/setup.sh test

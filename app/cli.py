@@ -1,0 +1,205 @@
+"""`hnm-lab`: the engine's commands and those that need the app. Without a command it opens the window.
+
+Qt, torch and the video encoder are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hnm_core import cli as engine
+from hnm_core.config import ExperimentConfig
+from hnm_core.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
+from hnm_core.errors import InputError
+from hnm_core.request import Request, resolve
+from hnm_core.resources import FIRST_PRESET
+
+RASTER_KERNELS = "app.raster"
+
+SIZE_LIMITS = (16, 16_384)
+"""Smallest and largest width and height of a window or a video, in pixels."""
+
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT.mp4", help="The video: .mp4, .webm or .gif.")]
+TemplateOption = Annotated[str, typer.Option("--template", metavar="orbit|fixed", help="How the camera moves.")]
+SecondsOption = Annotated[float, typer.Option("--seconds", metavar="S", help="Length of the video.")]
+VideoSizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in pixels.")]
+FpsOption = Annotated[int, typer.Option("--fps", metavar="N", help="Frames a second.")]
+ThemeOption = Annotated[str, typer.Option("--theme", metavar="dark|light", help="Colours.")]
+
+
+def gui(
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CONFIG]", help="A TOML file, or the folder of a recording to play.", show_default=False
+        ),
+    ] = None,
+    preset: engine.PresetOption = None,
+    data: engine.DataOption = None,
+    miner: engine.MinerOption = None,
+    settings: engine.SetOption = None,
+    seed: engine.SeedOption = None,
+    device: engine.DeviceOption = None,
+    size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of the window.")] = None,
+    autoplay: Annotated[bool, typer.Option("--autoplay", help="Start training and a slow orbit at once.")] = False,
+    quit_after: Annotated[
+        float | None, typer.Option("--quit-after", metavar="S", help="Close S seconds after the window is shown.")
+    ] = None,
+    stats: Annotated[
+        Path | None, typer.Option("--stats", metavar="FILE", help="Write how smoothly it ran, as JSON.")
+    ] = None,
+) -> None:
+    """Open the window, on the first preset unless told otherwise."""
+    recording = config if config is not None and config.is_dir() else None
+    if recording is not None:
+        experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
+    else:
+        experiment = resolve(Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device))
+    window = parse_size(size) if size is not None else None
+    if quit_after is not None and not 0 < quit_after < float("inf"):
+        raise InputError(f"--quit-after {quit_after:g} is not allowed: give seconds above 0.")
+    if stats is not None:
+        check_writable(stats)
+    from app.main import GuiRequest, check_lanes, run_gui
+
+    check_lanes(experiment)
+    shown = preset if preset is not None else FIRST_PRESET if config is None else None
+    raise typer.Exit(run_gui(GuiRequest(experiment, shown, window, autoplay, quit_after, stats, recording)))
+
+
+def _recorded_config(folder: Path, others: list[object]) -> ExperimentConfig:
+    """The configuration of a recording that is to be played. Raises `InputError` when it is to be changed as well."""
+    if any(other is not None for other in others):
+        raise InputError(f"'{folder}' is a recording: it is played as it is, without options that change the run.")
+    from hnm_core.recording import open_recording
+
+    return open_recording(folder).started.config
+
+
+def render(
+    run: engine.RunArgument,
+    out: OutArgument,
+    template: TemplateOption = "orbit",
+    seconds: SecondsOption = 12.0,
+    size: VideoSizeOption = "1920x1080",
+    fps: FpsOption = 60,
+    theme: ThemeOption = "dark",
+) -> None:
+    """A frame-exact video from a recording; needs no display."""
+    pixels = parse_size(size)
+    from hnm_core.recording.runs import find_run
+
+    _render(find_run(run), out, template, seconds, pixels, fps, theme)
+
+
+def demo(
+    out: OutArgument,
+    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="A preset that ships.")] = FIRST_PRESET,
+    steps: engine.StepsOption = None,
+    seed: engine.SeedOption = None,
+    template: TemplateOption = "orbit",
+    seconds: SecondsOption = 12.0,
+    size: VideoSizeOption = "1920x1080",
+    fps: FpsOption = 60,
+    theme: ThemeOption = "dark",
+) -> None:
+    """Run a preset and render it, in one go."""
+    experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
+    pixels = parse_size(size)
+    from app.video.encoder import video_format
+    from app.video.templates import template as camera_path
+
+    video_format(out, pixels, fps)  # whatever is wrong with the video is said before the run and not after it
+    camera_path(template)
+    from hnm_core.headless import train
+    from hnm_core.recording import new_run_dir, prune
+
+    prune()
+    folder = new_run_dir(preset)
+    outcome = train(experiment, folder)
+    engine.show_results(outcome.results.lanes())
+    if outcome.started:
+        say(f"Recorded in {folder}")
+    if not outcome.finished or outcome.status == EXIT_INTERRUPTED:
+        raise typer.Exit(outcome.status)
+    _render(folder, out, template, seconds, pixels, fps, theme)
+    raise typer.Exit(outcome.status)
+
+
+def _render(
+    folder: Path, out: Path, template: str, seconds: float, size: tuple[int, int], fps: int, theme: str
+) -> None:
+    from app.video import renderer
+    from hnm_core.headless import wait_for_kernels
+    from hnm_core.recording import open_recording
+
+    open_recording(folder)  # what is wrong with it is said before anything is compiled
+    wait_for_kernels(RASTER_KERNELS)
+    with terminable(), progress_bar() as progress:
+        bar = progress.add_task("frames", total=None, note="")
+
+        def show(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        video = renderer.render(
+            folder, out, template=template, seconds=seconds, size=size, fps=fps, theme=theme, progress=show
+        )
+    assert video is not None, "only a progress callback that says no calls it off"
+    width, height = video.size
+    say(f"Wrote {out}: {video.frames:,} pictures of {width} x {height}, {video.file_bytes / 1e6:,.1f} MB")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`1920x1080` as (width, height). Raises `InputError`."""
+    match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip().lower())
+    low, high = SIZE_LIMITS
+    if match is None or not all(low <= int(part) <= high for part in match.groups()):
+        raise InputError(
+            f"--size {text} is not allowed: give WIDTHxHEIGHT in pixels, {low} to {high} each, for instance 1280x720."
+        )
+    return int(match[1]), int(match[2])
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output path whose folder is missing or closed, before the work and not after it."""
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; give the name of a file.")
+    try:
+        with (path.parent / f".{path.name}.part").open("wb"):
+            pass
+        (path.parent / f".{path.name}.part").unlink()
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written: {error.strerror or error}.") from None
+
+
+def doctor() -> None:
+    """What works on this machine, and why the rest does not."""
+    from app.doctor import examine
+
+    engine.show_checks(examine())
+
+
+def make_app() -> typer.Typer:
+    """All commands."""
+    app = typer.Typer(cls=Guarded, add_completion=False, pretty_exceptions_enable=False)
+
+    @app.callback(invoke_without_command=True)
+    def start(context: typer.Context, version: engine.VersionOption = False) -> None:
+        """Hard negative mining made visible. Without a command, the window opens."""
+        if context.invoked_subcommand is None:
+            context.invoke(gui)
+
+    app.command("gui")(gui)
+    engine.add_commands(app, doctor=doctor)
+    app.command("render")(render)
+    app.command("demo")(demo)
+    return app
+
+
+def main() -> None:
+    """Entry point of `hnm-lab`."""
+    make_app()(prog_name="hnm-lab")

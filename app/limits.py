@@ -1,0 +1,18 @@
+"""What the window has room for. No Qt, so that the command line can refuse before a window is opened."""
+
+from __future__ import annotations
+
+from hnm_core.config import ExperimentConfig
+from hnm_core.errors import InputError
+
+MAX_PANES = 4
+
+
+def check_lanes(config: ExperimentConfig) -> None:
+    """Raises `InputError` when the window has no room for the lanes of `config`."""
+    if len(config.lanes) > MAX_PANES:
+        names = ", ".join(lane.name for lane in config.lanes)
+        raise InputError(
+            f"The window shows at most {MAX_PANES} lanes and this experiment has {len(config.lanes)} ({names}): "
+            "take lanes out, or train without a window with hnm-lab run."
+        )

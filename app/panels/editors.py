@@ -1,0 +1,429 @@
+"""Editors of single values, and which one a field of a pydantic model gets.
+
+An editor takes and gives plain Python values. What cannot be read as the wanted type is given as the text that was
+typed, so that validation can say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic.fields import FieldInfo
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent, QKeySequence, QValidator, QWheelEvent
+from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The range a number may lie in; an open end is not part of it. None is no bound."""
+
+    low: float | None = None
+    high: float | None = None
+    low_open: bool = False
+    high_open: bool = False
+
+    def allows(self, value: Decimal) -> bool:
+        """Whether `value` lies in the range."""
+        above = self.low is None or value > Decimal(self.low) or (not self.low_open and value == Decimal(self.low))
+        below = self.high is None or value < Decimal(self.high) or (not self.high_open and value == Decimal(self.high))
+        return above and below
+
+    def __str__(self) -> str:
+        parts = []
+        if self.low is not None:
+            parts.append(f"above {self.low:,g}" if self.low_open else f"at least {self.low:,g}")
+        if self.high is not None:
+            parts.append(f"below {self.high:,g}" if self.high_open else f"at most {self.high:,g}")
+        return ", ".join(parts)
+
+
+class LineEdit(QLineEdit):
+    """A line that leaves undo to the form unless there is typing to take back."""
+
+    committed_text = ""
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was typed that has not been committed."""
+        return self.text() != self.committed_text
+
+    def put(self, text: str) -> None:
+        """Set the text and count it as committed."""
+        self.setText(text)
+        self.committed_text = text
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            keys = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
+            if any(event.matches(key) for key in keys) and not self.pending:
+                event.ignore()
+                return False
+        return super().event(event)
+
+
+class Editor(QWidget):
+    """What all editors have in common. `typed` at every change, `committed` when one is finished."""
+
+    typed = pyqtSignal()
+    committed = pyqtSignal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row = QHBoxLayout(self)
+        self.row.setContentsMargins(0, 0, 0, 0)
+        self.row.setSpacing(4)
+        self.target: QWidget | None = None
+        """What takes the focus. No focus proxy: Qt's Tab goes round in circles between an editor and its proxy."""
+
+    def _hold(self, widget: QWidget, stretch: int = 1) -> None:
+        self.row.addWidget(widget, stretch)
+        if self.target is None:
+            self.target = widget
+
+    def value(self) -> Any:
+        """The value as it stands."""
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """Show a value; no signal."""
+        raise NotImplementedError
+
+
+class TextEditor(Editor):
+    """A line of text, read and written by two functions."""
+
+    def __init__(self, read: Callable[[str], Any], write: Callable[[Any], str], line: LineEdit | None = None) -> None:
+        super().__init__()
+        self._read, self._write = read, write
+        self.line = line or LineEdit()
+        self.line.setMinimumWidth(40)
+        if line is None:
+            self._hold(self.line)
+        self.line.textEdited.connect(lambda _: self.typed.emit())
+        self.line.editingFinished.connect(self._finished)
+
+    def _finished(self) -> None:
+        if self.line.pending:
+            self.line.committed_text = self.line.text()
+            self.committed.emit()
+
+    def value(self) -> Any:
+        return self._read(self.line.text())
+
+    def set_value(self, value: Any) -> None:
+        if self.line.pending or self._read(self.line.text()) != value:  # else the text stays as it was typed: 1e-3
+            self.line.put(self._write(value))
+            self.line.setCursorPosition(0)
+
+
+class NumberEditor(TextEditor):
+    """A number with arrows. Whatever is typed stays; it is read as Python reads numbers."""
+
+    def __init__(self, *, whole: bool, bounds: Bounds) -> None:
+        self.spin = _Arrows(whole=whole, bounds=bounds)
+        super().__init__(read_whole if whole else read_float, str, self.spin.line)
+        self._hold(self.spin)
+        self.spin.stepped.connect(self._step)
+        self.spin.editingFinished.connect(self._finished)  # a line inside a spin box does not say so itself
+
+    def _step(self) -> None:
+        self.line.committed_text = self.line.text()
+        self.typed.emit()
+        self.committed.emit()
+
+
+class _Arrows(QAbstractSpinBox):
+    """Qt's spin boxes hold 32 bits or a fixed number of digits; this one holds text."""
+
+    stepped = pyqtSignal()
+
+    def __init__(self, *, whole: bool, bounds: Bounds) -> None:
+        super().__init__()
+        self._whole, self._bounds = whole, bounds
+        self.line = LineEdit()
+        self.setLineEdit(self.line)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumWidth(56)
+
+    def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
+        return QValidator.State.Acceptable, text or "", position  # judged in words beside the field
+
+    def fixup(self, text: str | None) -> str:
+        return text or ""
+
+    def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
+        return QAbstractSpinBox.StepEnabledFlag.StepUpEnabled | QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
+
+    def stepBy(self, steps: int) -> None:
+        try:
+            value = Decimal(self.line.text().strip().replace(",", "").replace("_", ""))
+        except InvalidOperation:
+            return
+        for _ in range(abs(steps)):
+            following = value + (1 if steps > 0 else -1) * self._stride(value, steps > 0)
+            if not self._bounds.allows(following):
+                break
+            value = following
+        text = str(int(value)) if self._whole else repr(float(value))
+        if text != self.line.text():
+            self.line.setText(text)
+            self.stepped.emit()
+
+    def _stride(self, value: Decimal, up: bool) -> Decimal:
+        """1 for whole numbers, else one unit of the leading digit: 0.002, 0.003, ... 0.009, 0.01, 0.02."""
+        if self._whole:
+            return Decimal(1)
+        if value == 0:
+            return Decimal("0.01")
+        stride = Decimal(1).scaleb(value.adjusted())
+        towards_zero = up == (value < 0)
+        return stride / 10 if towards_zero and abs(value) == stride else stride
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        elif event is not None:
+            event.ignore()  # the wheel scrolls the form
+
+
+class ComboBox(QComboBox):
+    """A combo box that lets the wheel scroll the form, and shrinks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(4)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is not None:
+            event.ignore()
+
+
+class ChoiceEditor(Editor):
+    """One of several values."""
+
+    def __init__(self, choices: Sequence[Any], tips: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.box = ComboBox()
+        self.choices = list(choices)
+        for place, choice in enumerate(choices):
+            self.box.addItem(str(choice))
+            if place < len(tips):
+                self.box.setItemData(place, tips[place], Qt.ItemDataRole.ToolTipRole)
+        self._hold(self.box)
+        self.box.activated.connect(self._chosen)
+
+    def _chosen(self) -> None:
+        self.typed.emit()
+        self.committed.emit()
+
+    def value(self) -> Any:
+        return self.choices[self.box.currentIndex()]
+
+    def set_value(self, value: Any) -> None:
+        self.box.setCurrentIndex(self.choices.index(value))
+
+
+class FlagEditor(Editor):
+    """Yes or no."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.check = QCheckBox()
+        self._hold(self.check)
+        self.check.clicked.connect(self._clicked)
+
+    def _clicked(self) -> None:
+        self.typed.emit()
+        self.committed.emit()
+
+    def value(self) -> bool:
+        return self.check.isChecked()
+
+    def set_value(self, value: Any) -> None:
+        self.check.setChecked(bool(value))
+
+
+class SwitchedEditor(Editor):
+    """A check box that says one value by itself (None, or `auto`), and an editor for all others."""
+
+    def __init__(self, text: str, alone: Any, checked_is_alone: bool, inner: Editor, first: Any) -> None:
+        super().__init__()
+        self._alone, self._checked_is_alone, self._first = alone, checked_is_alone, first
+        self.check, self.inner = QCheckBox(text), inner
+        self._hold(self.check, 0)
+        self._hold(inner)
+        self.check.clicked.connect(self._clicked)
+        inner.typed.connect(self.typed)
+        inner.committed.connect(self.committed)
+
+    def _is_alone(self) -> bool:
+        return self.check.isChecked() == self._checked_is_alone
+
+    def _clicked(self) -> None:
+        if not self._is_alone() and self.inner.value() in ("", None):
+            self.inner.set_value(self._first)
+        self.inner.setEnabled(not self._is_alone())
+        self.typed.emit()
+        self.committed.emit()
+
+    def value(self) -> Any:
+        return self._alone if self._is_alone() else self.inner.value()
+
+    def set_value(self, value: Any) -> None:
+        alone = value == self._alone
+        self.check.setChecked(alone == self._checked_is_alone)
+        self.inner.setEnabled(not alone)
+        if not alone:
+            self.inner.set_value(value)
+
+
+class PathEditor(TextEditor):
+    """A path with a button that looks for one."""
+
+    def __init__(self, *, folder: bool) -> None:
+        super().__init__(str, str)
+        self._folder = folder
+        column = QVBoxLayout()
+        self.browse = QToolButton()
+        self.browse.setText("Browse")
+        self.browse.setToolTip("Look for a folder" if folder else "Look for a file")
+        self.browse.clicked.connect(self._look)
+        self.row.addLayout(column)
+        self.row.addWidget(self.browse)
+
+    def _look(self) -> None:
+        start = self.line.text() or str(Path.home())
+        if self._folder:
+            path = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
+        else:
+            path, _ = QFileDialog.getOpenFileName(
+                self, "Choose a data file", start, "Data (*.npz *.csv *.parquet);;All (*)"
+            )
+        if path:
+            self.line.setText(path)
+            self.typed.emit()
+            self._finished()
+
+
+def editor_for(name: str, field: FieldInfo) -> Editor:
+    """The editor that fits a field's type and bounds."""
+    kinds = [_plain(kind) for kind in _members(field.annotation)]
+    bounds = bounds_of(field)
+    numbers = [kind for kind in kinds if kind in (int, float)]
+    literals = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in typing.get_args(kind)]
+    if len(kinds) == 2 and len(numbers) == 1:
+        number = NumberEditor(whole=numbers[0] is int, bounds=bounds)
+        first = bounds.low if bounds.low is not None and not bounds.low_open else 1
+        if type(None) in kinds:
+            return SwitchedEditor("", None, False, number, first)
+        if len(literals) == 1:
+            return SwitchedEditor(str(literals[0]), literals[0], True, number, first)
+    if len(kinds) == 1 and literals:
+        return ChoiceEditor(literals)
+    if kinds == [bool]:
+        return FlagEditor()
+    if kinds in ([int], [float]):
+        return NumberEditor(whole=kinds == [int], bounds=bounds)
+    if kinds == [str]:
+        if name == "path" or name.endswith("_path"):
+            return PathEditor(folder=(field.description or "").startswith("folder"))
+        return TextEditor(str, str)
+    if len(kinds) == 1 and typing.get_origin(kinds[0]) in (tuple, list) and _plain(typing.get_args(kinds[0])[0]) is int:
+        return TextEditor(read_list, lambda value: ", ".join(map(str, value)))
+    if len(kinds) == 1 and typing.get_origin(kinds[0]) is dict:
+        return TextEditor(read_table, write_table)
+    return TextEditor(read_toml, lambda value: "" if value is None else write_toml(value))
+
+
+def bounds_of(field: FieldInfo) -> Bounds:
+    """The range that a field's `ge`, `gt`, `le`, `lt` leave, or those of a member of its union."""
+    found: dict[str, float] = {}
+    inner = [piece for kind in _members(field.annotation) for piece in getattr(kind, "__metadata__", ())]
+    for piece in [*field.metadata, *inner, *(m for p in inner for m in getattr(p, "metadata", ()))]:
+        for key in ("ge", "gt", "le", "lt"):
+            if getattr(piece, key, None) is not None:
+                found[key] = getattr(piece, key)
+    return Bounds(found.get("ge", found.get("gt")), found.get("le", found.get("lt")), "gt" in found, "lt" in found)
+
+
+def read_whole(text: str) -> Any:
+    """An int; the text where it is none."""
+    plain = text.strip().replace(",", "").replace("_", "")
+    if re.fullmatch(r"[+-]?\d+", plain):
+        return int(plain)
+    number = read_float(plain)
+    return int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 2**53 else text
+
+
+def read_float(text: str) -> Any:
+    """A float; the text where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def read_list(text: str) -> Any:
+    """`100, 50, 25` or `100 50 25` as whole numbers; a piece that is none stays text."""
+    return [read_whole(piece) for piece in re.split(r"[,;\s]+", text.strip(" ,;[]()")) if piece]
+
+
+def read_table(text: str) -> Any:
+    """`name = value, name = value` as a dictionary; the text where it is none."""
+    try:
+        return tomllib.loads(f"value = {{{text}}}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def write_table(value: Any) -> str:
+    """What `read_table` reads."""
+    return ", ".join(f"{key} = {write_toml(item)}" for key, item in value.items())
+
+
+def read_toml(text: str) -> Any:
+    """Any TOML value; None for nothing; the text where it is none."""
+    if not text.strip():
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def write_toml(value: Any) -> str:
+    """What `read_toml` reads."""
+    return tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _plain(annotation: Any) -> Any:
+    """Without the `Annotated` around it."""
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation

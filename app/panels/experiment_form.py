@@ -1,0 +1,387 @@
+"""The experiment as a form: data, model, training, lanes. It holds the last valid configuration and says in words what
+is wrong with what is typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
+from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from app.panels.lanes_panel import LanesPanel
+from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel, in_reading_order, sentence
+from app.style import css, mix
+from app.theme import DARK, LIGHT, Theme
+from hnm_core.config import DataConfig, ExperimentConfig, OptimizerConfig, SamplerConfig, from_dict
+from hnm_core.errors import InputError
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, Registry
+
+RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
+MAX_UNDO = 200
+LANE_NAME_RULE = "A name begins with a letter or digit and has up to 40 letters, digits, blanks and . _ + -"
+RUNNING_NOTE = "A run is on. Changes here take effect at the next start."
+
+
+class ExperimentForm(QWidget):
+    """Scrolls by itself; made to be put into a narrow dock.
+
+    `config_changed(ExperimentConfig)` when an edit is finished, is valid, and differs from what was before.
+    """
+
+    config_changed = pyqtSignal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._config = ExperimentConfig()
+        self._past: list[ExperimentConfig] = []
+        self._future: list[ExperimentConfig] = []
+        self._filling = False
+        self._theme = DARK
+        self._told = False
+
+        self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, ["held_out"])
+        self.model = NamedForm("Model", MODELS)
+        self.optimizer = OptionForm(OptimizerConfig, ["name", "lr", "options"])
+        self.sampler = OptionForm(SamplerConfig, ["batch"])
+        self.run = OptionForm(ExperimentConfig, RUN_FIELDS)
+        self.lanes = LanesPanel()
+        self.optimizer.rows["name"].label.setText("optimiser")
+        self.optimizer.rows["options"].label.setText("optimiser options")
+        self.optimizer.line("options").setPlaceholderText("weight_decay = 0.01")
+        self.undo_button, self.redo_button = (
+            _button("Undo", "Take the last change back"),
+            _button("Redo", "Do it again"),
+        )
+        self.running_note = QLabel(RUNNING_NOTE)
+        self.running_note.setObjectName("note")
+        self.running_note.setWordWrap(True)
+        self.running_note.hide()
+        self.problem = ProblemLabel()
+        self._lay_out()
+
+        for part in (self.data, self.data_own, self.model, self.optimizer, self.sampler, self.run, self.lanes):
+            part.typed.connect(self._check)
+            part.committed.connect(self._commit)
+        for keys, work, button in (
+            (QKeySequence.StandardKey.Undo, self.undo, self.undo_button),
+            (QKeySequence.StandardKey.Redo, self.redo, self.redo_button),
+        ):
+            button.clicked.connect(work)
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(work)
+        self._fill(self._config)
+        self._follow_palette()
+
+    def _lay_out(self) -> None:
+        content = QWidget()
+        content.setObjectName("form")
+        column = QVBoxLayout(content)
+        column.setContentsMargins(8, 4, 8, 8)
+        column.setSpacing(4)
+        column.addWidget(self.running_note)
+        column.addWidget(self.problem)
+        self.data_details = Expander("Data options", _stack(self.data.body, self.data_own))
+        self.model_details = Expander("Model options", _stack(self.model.body))
+        for named, details in ((self.data, self.data_details), (self.model, self.model_details)):
+            line = QHBoxLayout()
+            line.addWidget(named.label)
+            line.addWidget(named.choice, 1)
+            column.addLayout(line)
+            column.addWidget(named.problem)
+            column.addWidget(details)
+        self.training = Expander("Training", _stack(self.optimizer, self.sampler, self.run))
+        column.addWidget(self.training)
+        heading = QLabel("Lanes")
+        heading.setObjectName("heading")
+        heading.setToolTip("Methods trained side by side on the same data, seed and initial weights")
+        column.addWidget(heading)
+        column.addWidget(self.lanes)
+        column.addStretch(1)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroll.setWidget(content)
+        head = QHBoxLayout()
+        head.setContentsMargins(8, 2, 8, 0)
+        head.addStretch(1)
+        head.addWidget(self.undo_button)
+        head.addWidget(self.redo_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(self.scroll, 1)
+
+    def set_config(self, config: ExperimentConfig) -> None:
+        """Show another experiment. What was before cannot be brought back by undo; no signal."""
+        self._past, self._future = [], []
+        self._fill(config)
+
+    def config(self) -> ExperimentConfig:
+        """The last valid configuration, with what is typed but not yet confirmed, if that is valid."""
+        self._commit()
+        return self._config
+
+    def set_running(self, running: bool) -> None:
+        """Say that a run is on and that changes wait for the next."""
+        self.running_note.setVisible(running)
+
+    def set_lane_chips(self, chips: Mapping[str, str]) -> None:
+        """How each lane does, by name, in a line or two; none where a name is missing."""
+        self.lanes.set_chips(chips)
+
+    def undo(self) -> None:
+        """Back to the configuration before the last change. Typing that is not valid goes first."""
+        if self._values() != self._shown_values:
+            self._fill(self._config)
+        elif self._past:
+            self._future.append(self._config)
+            self._restore(self._past.pop())
+
+    def redo(self) -> None:
+        """Take the last undo back."""
+        if self._future:
+            self._past.append(self._config)
+            self._restore(self._future.pop())
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour. Until it is told, the form follows the palette."""
+        self._told = True
+        self._recolour(theme)
+
+    def _recolour(self, theme: Theme) -> None:
+        self._theme = theme
+        self.lanes.set_theme(theme)
+        field = mix(theme.panel, theme.text, 0.07) if theme is DARK else theme.panel
+        self.setStyleSheet(
+            f"#problem {{ color: {css(theme.error)}; }}"
+            f"#summary {{ color: {css(theme.muted)}; }}"
+            "#heading { font-weight: 600; }"
+            "#expander, #expander:checked { background: transparent; border: 0; padding: 2px; }"
+            f"#expander:focus {{ color: {css(theme.accent)}; }}"
+            f"QLineEdit, QAbstractSpinBox {{ background: {css(field)}; }}"
+            f"QCheckBox::indicator:unchecked {{ width: 12px; height: 12px; border: 1px solid {css(theme.muted)};"
+            " border-radius: 2px; background: transparent; }"
+            f"#lane {{ background: {css(theme.panel)}; border: 1px solid {css(theme.grid)}; border-radius: 6px; }}"
+            f"#note {{ background: {css(mix(theme.panel, theme.accent, 0.18))}; border-radius: 4px; padding: 4px; }}"
+        )
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """The palette tells light from dark."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange and hasattr(self, "lanes"):
+            self._follow_palette()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Space presses the button or check box that has the focus, whatever the window does with it elsewhere."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.ShortcutOverride
+            and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Home, Qt.Key.Key_End)
+            and not isinstance(QApplication.focusWidget(), QLineEdit)
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def _follow_palette(self) -> None:
+        theme = DARK if self.palette().color(QPalette.ColorRole.Window).lightness() < 128 else LIGHT
+        if not self._told and (theme is not self._theme or not self.styleSheet()):
+            self._recolour(theme)
+
+    # Between the form and the configuration
+
+    def _fill(self, config: ExperimentConfig) -> None:
+        self._config = config
+        values = config.model_dump()
+        self._filling = True
+        try:
+            self.data.set_value(config.data.name, config.data.options)
+            self.data_own.set_values(values["data"])
+            self.model.set_value(config.model.name, config.model.options)
+            self.optimizer.set_values(values["optimizer"])
+            self.sampler.set_values(values["sampler"])
+            self.run.set_values(values)
+            self.lanes.set_lanes(values["lanes"])
+        finally:
+            self._filling = False
+        self._shown_values = self._values()
+        self._check()
+        self._show_history()
+        self._order_tabs()
+
+    def _restore(self, config: ExperimentConfig) -> None:
+        self._fill(config)
+        self.config_changed.emit(config)
+
+    def _values(self) -> dict[str, Any]:
+        """The whole form as plain values; what has no editor is as it was."""
+        values = self._config.model_dump()
+        data, data_options = self.data.value()
+        model, model_options = self.model.value()
+        values["data"].update(self.data_own.values(), name=data, options=data_options)
+        values["model"].update(name=model, options=model_options)
+        values["optimizer"].update(self.optimizer.values())
+        values["sampler"].update(self.sampler.values())
+        values.update(self.run.values())
+        values["lanes"] = self.lanes.values()
+        return values
+
+    def _check(self) -> None:
+        """Say beside each field what is wrong with it, and above the form what is wrong with no field in particular."""
+        if self._filling:
+            return
+        values = self._values()
+        problems = find_problems(values)
+        self.data.show_problems(problems.get(("data", "name"), ""), _inside(problems, "data", "options"))
+        self.data_own.show_problems(_inside(problems, "data"))
+        self.model.show_problems(problems.get(("model", "name"), ""), _inside(problems, "model", "options"))
+        self.optimizer.show_problems(_inside(problems, "optimizer"))
+        self.sampler.show_problems(_inside(problems, "sampler"))
+        self.run.show_problems(_inside(problems))
+        self.lanes.show_problems({path[1:]: text for path, text in problems.items() if path[0] == "lanes"})
+        if any(path[:2] in (("data", "options"), ("data", "held_out")) for path in problems):
+            self.data_details.open()
+        if any(path[:2] == ("model", "options") for path in problems):
+            self.model_details.open()
+        if any(path[0] in ("optimizer", "sampler", *RUN_FIELDS) for path in problems):
+            self.training.open()
+        self.problem.say(problems.get(("",), ""))
+        self._summarise(values)
+
+    def _commit(self) -> None:
+        """Take the form over if it is valid and says something new."""
+        if self._filling:
+            return
+        values = self._values()
+        if values == self._shown_values:
+            return
+        try:
+            config = from_dict(values)
+        except InputError:
+            self._check()
+            return
+        self._shown_values = values
+        if config == self._config:
+            return
+        self._past = [*self._past, self._config][-MAX_UNDO:]
+        self._future = []
+        self._config = config
+        self._show_history()
+        self._order_tabs()
+        self.config_changed.emit(config)
+
+    def _show_history(self) -> None:
+        self.undo_button.setEnabled(bool(self._past))
+        self.redo_button.setEnabled(bool(self._future))
+
+    def _order_tabs(self) -> None:
+        """The Tab key goes down the form, also through rows and cards that were made later than those below them."""
+        content = self.scroll.widget()
+        if content is not None:
+            for before, after in pairwise([self.redo_button, *in_reading_order(content)]):
+                QWidget.setTabOrder(before, after)
+
+    def _summarise(self, values: dict[str, Any]) -> None:
+        """What is in the closed parts."""
+        data, optimizer = values["data"], values["optimizer"]
+        held_out = [f"held out {data['held_out']:.0%}"] if isinstance(data["held_out"], float) else []
+        self.data_details.set_summary(_listed(data["options"], held_out))
+        self.model_details.set_summary(_listed(values["model"]["options"], []))
+        self.training.set_summary(
+            f"{optimizer['name']} {optimizer['lr']}, batch {values['sampler']['batch']}, {values['steps']} steps, "
+            f"seed {values['seed']}, {values['device']}"
+        )
+
+
+def find_problems(values: Mapping[str, Any]) -> dict[Path, str]:
+    """What is wrong with a configuration, by path of the field; `("",)` for what concerns no field in particular."""
+    problems: dict[Path, str] = {}
+    for path, registry, name, options in _named_options(values):
+        try:
+            registry.entry(name).options.model_validate(options)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False):
+                problems.setdefault((*path, *problem["loc"][:1]), sentence(problem))
+    try:
+        ExperimentConfig.model_validate(values)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            path = _editable(problem["loc"])
+            if path[-1] == "name" and problem["type"] == "string_pattern_mismatch":
+                problems[path] = LANE_NAME_RULE
+            elif path != ("",) or not problems:  # options were looked at above, and by field
+                problems.setdefault(path, sentence(problem))
+    return _duplicates(values) | problems
+
+
+def _named_options(values: Mapping[str, Any]) -> list[tuple[Path, Registry, str, Any]]:
+    found: list[tuple[Path, Registry, str, Any]] = [
+        (("data", "options"), DATASETS, values["data"]["name"], values["data"]["options"]),
+        (("model", "options"), MODELS, values["model"]["name"], values["model"]["options"]),
+    ]
+    for place, lane in enumerate(values["lanes"]):
+        found.append((("lanes", place, "miner_options"), MINERS, lane["miner"], lane["miner_options"]))
+        found.append((("lanes", place, "loss_options"), LOSSES, lane["loss"], lane["loss_options"]))
+    return found
+
+
+def _duplicates(values: Mapping[str, Any]) -> dict[Path, str]:
+    names = [lane["name"] for lane in values["lanes"]]
+    return {
+        ("lanes", place, "name"): f"Another lane is called '{name}'; lane names must differ."
+        for place, name in enumerate(names)
+        if name in names[:place]
+    }
+
+
+def _editable(location: Path) -> Path:
+    """The field that a pydantic error belongs to: a section's own check stands with the section's options."""
+    if location == ("optimizer",):
+        return ("optimizer", "options")
+    if not location:
+        return ("",)
+    depth = 3 if location[0] == "lanes" else 2 if location[0] in ("data", "model", "optimizer", "sampler") else 1
+    return location[:depth]
+
+
+def _inside(problems: Mapping[Path, str], *prefix: str) -> dict[str, str]:
+    depth = len(prefix)
+    return {
+        str(path[depth]): text for path, text in problems.items() if path[:depth] == prefix and len(path) == depth + 1
+    }
+
+
+def _listed(options: Mapping[str, Any], more: list[str]) -> str:
+    pairs = [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in options.items()]
+    return ", ".join([*pairs, *more]) or "all at their defaults"
+
+
+def _shown(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _stack(*parts: QWidget) -> QWidget:
+    stack = QWidget()
+    layout = QVBoxLayout(stack)
+    layout.setSpacing(4)
+    for part in parts:
+        layout.addWidget(part)
+    return stack
+
+
+def _button(text: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setAutoRaise(True)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setToolTip(tip)
+    return button

@@ -1,0 +1,41 @@
+"""The right part of the status bar: what runs where, and how fast."""
+
+from __future__ import annotations
+
+from PyQt6.QtWidgets import QLabel, QStatusBar
+
+from app.stats import resident_mb
+
+
+class Figures:
+    """Labels in a status bar, left to right: point under the pointer, device, threads, frames, steps, memory."""
+
+    def __init__(self, bar: QStatusBar) -> None:
+        self._labels = {name: QLabel() for name in ("point", "device", "fps", "steps", "memory")}
+        for label in self._labels.values():
+            bar.addPermanentWidget(label)
+        self._tips()
+
+    def _tips(self) -> None:
+        self._labels["fps"].setToolTip("Pictures painted each second, of the slowest pane")
+        self._labels["steps"].setToolTip("Training steps of all lanes together, each second")
+        self._labels["memory"].setToolTip("Memory of this program")
+
+    def text(self, name: str) -> str:
+        """What a label says."""
+        return self._labels[name].text()
+
+    def set_point(self, text: str) -> None:
+        """The point under the pointer."""
+        self._labels["point"].setText(text)
+
+    def set_device(self, device: str, threads: int) -> None:
+        """Where training runs."""
+        self._labels["device"].setText(f"{device} · {threads} thread{'s' if threads != 1 else ''}" if device else "")
+
+    def set_rates(self, fps: float | None, steps_per_s: float | None) -> None:
+        """Pictures and steps in a second; None where nothing moves."""
+        self._labels["fps"].setText("" if fps is None else f"{fps:.0f} fps")
+        self._labels["steps"].setText("" if steps_per_s is None else f"{steps_per_s:,.0f} steps/s")
+        memory = resident_mb()
+        self._labels["memory"].setText("" if memory is None else f"{memory:,.0f} MB")

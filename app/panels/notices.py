@@ -1,0 +1,103 @@
+"""What the window says in words: what to look for, and what went wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import Qt, QUrl, pyqtSignal
+from PyQt6.QtGui import QDesktopServices
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+
+class Banner(QFrame):
+    """One message across the window until it is dismissed. An error is never covered by a notice."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("banner")
+        self._report = ""
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._open = QPushButton("Open report")
+        self._open.clicked.connect(self._open_report)
+        dismiss = QPushButton("Dismiss")
+        dismiss.clicked.connect(self.dismiss)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 6, 8, 6)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self._open)
+        layout.addWidget(dismiss)
+        for button in (self._open, dismiss):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What is said; empty when nothing is."""
+        return self._text.text() if not self.isHidden() else ""
+
+    def show_error(self, text: str, report: str = "") -> None:
+        """Something failed. `report` is the path of a file with the details."""
+        self._say(f"{text}\nReport: {report}" if report else text, "error", report)
+
+    def show_notice(self, text: str) -> None:
+        """Something the user can mend."""
+        if self.isHidden() or self.property("kind") == "notice":
+            self._say(text, "notice", "")
+
+    def dismiss(self) -> None:
+        """Take the message away."""
+        self.hide()
+
+    def _say(self, text: str, kind: str, report: str) -> None:
+        self._text.setText(text)
+        self._report = report
+        self._open.setVisible(bool(report))
+        self.setProperty("kind", kind)
+        style = self.style()
+        if style is not None:
+            style.unpolish(self)
+            style.polish(self)
+        self.show()
+
+    def _open_report(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(self._report))))
+
+
+class About(QFrame):
+    """The title of the experiment and what to look for in it."""
+
+    closed = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("about")
+        self._title = QLabel()
+        self._title.setObjectName("title")
+        self._text = QLabel()
+        self._text.setObjectName("text")
+        self._text.setWordWrap(True)
+        self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        close = QToolButton()
+        close.setText("✕")
+        close.setAutoRaise(True)
+        close.setToolTip("Hide what to look for")
+        close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        close.clicked.connect(self.hide)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(self._title)
+        words.addWidget(self._text)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 6, 6, 7)
+        layout.addLayout(words, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+
+    def say(self, title: str, text: str) -> None:
+        """Show both; nothing is shown where there is nothing to say."""
+        self._title.setText(title)
+        self._title.setVisible(bool(title))
+        self._text.setText(" ".join(text.split()))
+        self._text.setVisible(bool(text.strip()))
+        self.setVisible(bool(title or text.strip()))

@@ -1,0 +1,99 @@
+"""What must be there before clouds can be drawn and a run can start: compiled kernels, and torch in memory.
+
+Both take seconds, so neither happens on the GUI thread: kernels are compiled by a process of their own, once per
+machine; torch is imported by a helper thread as soon as the window is up, because that import stalls the event loop
+for a moment and should do so before anything moves.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import threading
+from collections.abc import Callable
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+
+from app.errors import BugReporter
+from hnm_core import kernels
+
+RASTER_KERNELS = "app.raster"
+POLL_MS = 100
+
+
+def load_engine() -> None:
+    """Import what a run needs."""
+    for module in ("torch", "numba", "hnm_core.experiment"):
+        importlib.import_module(module)
+
+
+class Preparation(QObject):
+    """`renderer_ready` and `engine_ready` are emitted once each, from the GUI thread."""
+
+    renderer_ready = pyqtSignal()
+    engine_ready = pyqtSignal()
+
+    def __init__(
+        self,
+        bugs: BugReporter,
+        engine: Callable[[], None] = load_engine,
+        modules: tuple[str, ...] = (RASTER_KERNELS, kernels.SEARCH_KERNELS),
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bugs = bugs
+        self._engine = engine
+        self._modules = modules
+        self._compiler: subprocess.Popen[bytes] | None = None
+        self._loader: threading.Thread | None = None
+        self._renderer_ready = False
+        self._begun = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._poll)
+
+    @property
+    def begun(self) -> bool:
+        """Whether `start` was called."""
+        return self._begun
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still being prepared."""
+        return self._loader is not None or self._compiler is not None
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._begun = True
+        try:
+            self._compiler = kernels.compile_in_background(*self._modules)
+        except Exception as error:  # noqa: BLE001  then the first picture compiles: late, but not never
+            self._bugs.report_exception(error, "The compiler of the renderer could not be started")
+        self._loader = threading.Thread(target=self._load, name="hnm-engine-loader", daemon=False)
+        self._loader.start()
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """End the compiler; the loader cannot be interrupted, `busy` says when it is through."""
+        if self._compiler is not None and self._compiler.poll() is None:
+            self._compiler.terminate()
+            self._compiler.wait()
+
+    def _load(self) -> None:
+        try:
+            self._engine()
+        except Exception as error:  # noqa: BLE001  shown in the window; the run that follows will say it again
+            self._bugs.report_exception(error, "The training engine could not be loaded")
+
+    def _poll(self) -> None:
+        if self._compiler is not None and self._compiler.poll() is not None:
+            self._compiler = None
+        if not self._renderer_ready and (self._compiler is None or kernels.ready(RASTER_KERNELS)):
+            self._renderer_ready = True  # also when the compiler failed: the first picture then compiles by itself
+            self.renderer_ready.emit()
+        if self._loader is not None and not self._loader.is_alive():
+            self._loader.join()
+            self._loader = None
+            self.engine_ready.emit()
+        if not self.busy:
+            self._timer.stop()

@@ -1,0 +1,75 @@
+"""A lane of a recording as something that can be seen at any moment: clouds between frames, edges that fade."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.scene import Scene, build_scene, interpolate
+from app.theme import Theme
+from hnm_core.recording import Recording
+
+MAX_EDGES = 320
+"""Edges drawn of one recorded frame; more would hide the cloud."""
+
+EDGE_STRENGTH = 1.6
+"""Edges are this much less transparent than in the window, for two frames' edges share the light."""
+
+
+class Film:
+    """One lane, looked at from its first to its last step. Reads two frames at a time, never the whole run."""
+
+    def __init__(self, recording: Recording, lane: str, theme: Theme, edge_steps: float) -> None:
+        """`edge_steps`: the edges of a frame fade into those of one at least so many steps later."""
+        self.lane = lane
+        self.steps = recording.frame_steps(lane)
+        """Steps of the recorded frames."""
+        self._edge_places = _spaced(self.steps, edge_steps)
+        self._frame = lru_cache(4)(lambda place: recording.frame(lane, place))
+        self._scene = lru_cache(4)(
+            lambda place: build_scene(recording.started, self._frame(place), theme, max_edges=MAX_EDGES)
+        )
+
+    def at(self, step: float) -> Scene:
+        """The cloud at a step, which may lie between two recorded ones."""
+        before, after, share = _between(self.steps, step)
+        positions = interpolate(self._frame(before), self._frame(after), share)
+        older, newer, share = _between(self.steps[self._edge_places], step)
+        old, new = self._scene(int(self._edge_places[older])), self._scene(int(self._edge_places[newer]))
+        colors = np.concatenate((_faded(old.edge_colors, 1 - share), _faded(new.edge_colors, share)))
+        lit = colors[:, 3] > 0
+        edges = np.concatenate((old.edges, new.edges))
+        return replace(old, positions=positions, edges=edges[lit], edge_colors=colors[lit])
+
+    def projection(self, step: float) -> str:
+        """How positions were made from more than three dimensions; empty for a 3-D net."""
+        return self._frame(_between(self.steps, step)[0]).projection
+
+
+def _spaced(steps: NDArray[np.int64], apart: float) -> NDArray[np.int64]:
+    """Places of the first frame, and of each next one that is at least `apart` steps later."""
+    places = [0]
+    for place in range(1, len(steps)):
+        if steps[place] - steps[places[-1]] >= apart:
+            places.append(place)
+    return np.array(places)
+
+
+def _between(steps: NDArray[np.int64], step: float) -> tuple[int, int, float]:
+    """The places before and after a step, and what share of the way from one to the other it has gone."""
+    after = int(np.searchsorted(steps, step, side="right"))
+    if after == 0:
+        return 0, 0, 0.0
+    if after == len(steps):
+        return after - 1, after - 1, 0.0
+    start, end = int(steps[after - 1]), int(steps[after])
+    return after - 1, after, (step - start) / (end - start)
+
+
+def _faded(colors: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
+    faded = colors.copy()
+    faded[:, 3] = np.round(np.minimum(colors[:, 3] * (weight * EDGE_STRENGTH), 255))
+    return faded

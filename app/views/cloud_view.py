@@ -1,0 +1,455 @@
+"""One pane: a cloud that can be turned, zoomed and asked what lies under the pointer.
+
+The picture comes from `app.raster`; this widget decides when it is rendered (only when something changed), paints it
+with its labels, and turns mouse and keys into a new camera. Nothing here fails silently: what cannot be shown becomes
+a message in the pane.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from app import raster
+from app.camera import Camera, fit
+from app.scene import DetailLevel, Scene, stratified_rank, thinned
+from app.theme import DARK, Rgb, Theme
+from app.views import cloud_labels
+from hnm_core import kernels
+
+DEGREES_PER_PX = 0.4
+DEGREES_PER_KEY = 6.0
+ZOOM_PER_KEY = 1.2
+ZOOM_PER_WHEEL_DEGREE = 1.012
+CLICK_PX = 4.0
+"""A pointer that moved less between press and release has clicked, not dragged."""
+PICK_PX = 5
+"""How near to a point the pointer must be."""
+STILL_MS = 250
+"""On a screen with more than one device pixel per pixel, a picture that stood still so long is rendered finely."""
+DEAREST_MS = 150.0
+"""Unless that would take longer than this."""
+POLL_MS = 250
+LONGEST_WAIT_S = 90.0
+"""So long the pane waits for compiled kernels; then it compiles them itself, late but not never."""
+
+PREPARING = "Preparing the renderer ..."
+NOTHING_YET = "Nothing to show yet. Press Start."
+NOT_FINITE = "No point has finite coordinates: training has diverged. Lower the learning rate and reset."
+OUT_OF_VIEW = "No point is in view. Press 0 or double-click to bring the cloud back."
+
+log = logging.getLogger(__name__)
+
+
+class CloudView(QWidget):
+    """Shows a `Scene` through a `Camera`."""
+
+    camera_changed = pyqtSignal(object)
+    """The user moved the camera: the new `Camera`."""
+    fit_requested = pyqtSignal()
+    """The user asked for the whole cloud (double-click, 0); `camera_changed` came just before."""
+    point_hovered = pyqtSignal(int)
+    """Dataset id of the point under the pointer, -1 when it left."""
+    point_clicked = pyqtSignal(int)
+    """Dataset id of the clicked point, -1 for a click on nothing."""
+
+    def __init__(self, theme: Theme = DARK, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.paint_count = 0
+        """Paint events that showed a rendered cloud"""
+        self.last_paint_ms = 0.0
+        """Duration of the last of them, rendering included"""
+        self.draw_failures = 0
+        """Pictures that could not be rendered because of an exception"""
+        self.paint_budget_ms = 25.0
+        """Above this, context points are thinned; share it among the panes of a window"""
+
+        self._theme = theme
+        self._scene: Scene | None = None
+        self._camera: Camera | None = None
+        self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
+        self._overlay: str | None = None
+        self._failure: str | None = None
+        self._selected_id = self._hovered_id = -1
+
+        self._workspace = raster.Workspace()
+        self._picture: raster.Picture | None = None
+        self._stale = True
+        self._fine = False
+        self._kernels_ready = False
+        self._waiting_since: float | None = None
+        self._detail = DetailLevel()
+        self._rank: NDArray[np.float64] | None = None
+
+        self._pressed_at: QPointF | None = None
+        self._dragged_from: QPointF | None = None
+
+        self._still_timer = QTimer(self, singleShot=True, interval=STILL_MS)
+        self._still_timer.timeout.connect(self._refine)
+        self._poll_timer = QTimer(self, singleShot=True, interval=POLL_MS)
+        self._poll_timer.timeout.connect(self.update)
+
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(120, 90)
+        self.setAccessibleName("Cloud")
+
+    # ------------------------------------------------------------------------------------------------ what to show
+
+    def set_scene(self, scene: Scene | None) -> None:
+        """Show `scene`; None for none. The first one sets the camera, unless `set_camera` did."""
+        if scene is self._scene:
+            return
+        if scene is None or self._scene is None or scene.ids is not self._scene.ids:
+            self._rank = None
+        self._scene = scene
+        if self._camera is None and scene is not None and len(scene.ids):
+            self._camera = self._fitted(scene)
+        self._invalidate()
+
+    @property
+    def scene(self) -> Scene | None:
+        """What is shown."""
+        return self._scene
+
+    def set_camera(self, camera: Camera) -> None:
+        """Look through `camera`; emits nothing, so linked panes do not echo."""
+        if camera != self._camera:
+            self._camera = camera
+            self._invalidate()
+
+    @property
+    def camera(self) -> Camera:
+        """Where the cloud is looked at from."""
+        return self._camera or Camera()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours of ground and labels; those of points and edges are the scene's."""
+        if theme != self._theme:
+            self._theme = theme
+            self._invalidate()
+
+    def set_title(self, text: str, rgb: Rgb) -> None:
+        """The pane's name, with the colour of its lane."""
+        if (text, rgb) != (self._title, self._title_rgb):
+            self._title, self._title_rgb = text, rgb
+            self.setAccessibleName(f"Cloud of {text}" if text else "Cloud")
+            self.update()
+
+    def set_chip(self, text: str) -> None:
+        """Status lines below the title."""
+        if text != self._chip:
+            self._chip = text
+            self.setAccessibleDescription(text)
+            self.update()
+
+    def set_caption(self, text: str) -> None:
+        """Small lines at the bottom, such as how many edges are drawn."""
+        if text != self._caption:
+            self._caption = text
+            self.update()
+
+    def set_overlay(self, text: str | None) -> None:
+        """A message over the cloud; None takes it away."""
+        if text != self._overlay:
+            self._overlay = text
+            self.update()
+
+    def set_selected(self, point_id: int | None) -> None:
+        """Ring the point with this dataset id; None or -1 for none."""
+        point_id = -1 if point_id is None else point_id
+        if point_id != self._selected_id:
+            self._selected_id = point_id
+            self.update()
+
+    def set_hovered(self, point_id: int | None) -> None:
+        """Ring a point that is hovered in another pane; emits nothing."""
+        point_id = -1 if point_id is None else point_id
+        if point_id != self._hovered_id:
+            self._hovered_id = point_id
+            self.update()
+
+    def renderer_is_ready(self) -> None:
+        """Draw from now on, even if kernels must be compiled in this process."""
+        self._kernels_ready = True
+        self.update()
+
+    @property
+    def share_drawn(self) -> float:
+        """Share of the context points that is drawn; below 1 where painting took too long."""
+        return self._detail.share
+
+    @property
+    def message(self) -> str:
+        """The message over the cloud, empty when there is none."""
+        if self._overlay or self._failure:
+            return self._overlay or self._failure or ""
+        if self._scene is None or len(self._scene.ids) == 0:
+            return NOTHING_YET
+        if not self._kernels_ready:
+            return PREPARING
+        if self._picture is not None and self._picture.points_in_view == 0:
+            return OUT_OF_VIEW if np.isfinite(self._scene.positions).all(1).any() else NOT_FINITE
+        return ""
+
+    @property
+    def caption(self) -> str:
+        """The small lines at the bottom as they are painted."""
+        if self._detail.share >= 1:
+            return self._caption
+        return f"{self._caption}\n{self._detail.share:.1%} of the unmined points drawn, to keep up".strip()
+
+    # --------------------------------------------------------------------------------------------------- rendering
+
+    def render_now(self) -> None:
+        """Render and paint at once, without waiting for the event loop; a hidden view is rendered only."""
+        self.repaint()
+        self._render()
+
+    def picture(self) -> raster.Picture | None:
+        """The picture on screen without labels; None before the first. Valid until the next one is rendered."""
+        return self._picture
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        start = time.perf_counter()
+        rendered = self._render()
+        painter = QPainter(self)
+        self._paint(painter)
+        painter.end()
+        if self._picture is not None:
+            self.paint_count += 1
+            self.last_paint_ms = (time.perf_counter() - start) * 1e3
+        if rendered and not self._fine:
+            self._adapt_detail()
+
+    def _render(self) -> bool:
+        """Make the picture if it is stale and can be made; whether that was done."""
+        if not self._stale or not self._can_render():
+            return False
+        self._stale, self._failure = False, None
+        scale = self.devicePixelRatioF() if self._fine else 1.0
+        if not self._fine and self.devicePixelRatioF() > 1:
+            self._still_timer.start()
+        try:
+            self._picture = raster.render(
+                self._drawn_scene(),
+                self.camera,
+                max(round(self.width() * scale), 1),
+                max(round(self.height() * scale), 1),
+                self._theme,
+                workspace=self._workspace,
+            )
+        except Exception as error:  # a pane that cannot draw says so and lets the rest of the window live
+            self.draw_failures += 1
+            self._picture = None
+            self._failure = f"The picture could not be drawn: {type(error).__name__}: {error}"
+            log.exception("rendering failed")
+        return True
+
+    def _can_render(self) -> bool:
+        if self._scene is None or len(self._scene.ids) == 0:
+            self._picture = None
+            return False
+        if not self._kernels_ready:
+            now = time.monotonic()
+            self._waiting_since = self._waiting_since or now
+            waited = now - self._waiting_since > LONGEST_WAIT_S
+            self._kernels_ready = waited or kernels.ready(raster.RASTER_KERNELS)
+            if not self._kernels_ready:
+                self._poll_timer.start()
+        return self._kernels_ready
+
+    def _drawn_scene(self) -> Scene:
+        assert self._scene is not None
+        if self._detail.share >= 1:
+            return self._scene
+        if self._rank is None:
+            self._rank = stratified_rank(self._scene.ids, self._scene.strata)
+        return thinned(self._scene, self._rank, self._detail.share)
+
+    def _adapt_detail(self) -> None:
+        share = self._detail.share
+        self._detail = self._detail.after(self.last_paint_ms, self.paint_budget_ms)
+        if self._detail.share != share:
+            self._stale = True
+            self.update()
+
+    def _refine(self) -> None:
+        if self.last_paint_ms * self.devicePixelRatioF() ** 2 > DEAREST_MS:
+            return
+        self._fine = self._stale = True
+        self.update()
+
+    def _invalidate(self) -> None:
+        self._stale, self._fine = True, False
+        self._still_timer.stop()
+        self.update()
+
+    def _paint(self, painter: QPainter) -> None:
+        width, height, theme = self.width(), self.height(), self._theme
+        picture = self._picture
+        if picture is None:
+            painter.fillRect(self.rect(), QColor(*theme.cloud_bottom))
+        else:
+            rows, columns = picture.rows.shape
+            image = QImage(picture.pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(QRectF(0, 0, width, height), image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
+            self._paint_ring(painter, point_id, rgb)
+        cloud_labels.draw_title(painter, theme, self._title, self._title_rgb, self._chip, width)
+        painter.setFont(self.font())
+        cloud_labels.draw_caption(painter, theme, self.caption, width, height)
+        painter.setFont(self.font())
+        if self.message:
+            error = self._failure is not None or self.message == NOT_FINITE
+            cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(*theme.accent, 150), 1))
+            painter.drawRect(QRectF(0.5, 0.5, width - 1, height - 1))
+
+    def _paint_ring(self, painter: QPainter, point_id: int, rgb: Rgb) -> None:
+        scene = self._scene
+        row = scene.row_of(point_id) if scene is not None and point_id >= 0 else -1
+        if scene is None or row < 0:
+            return
+        x, y, depth = (float(value[0]) for value in self.camera.project(scene.positions[row : row + 1], *self._size()))
+        if not (np.isfinite(x) and np.isfinite(y)):
+            return
+        point_px = raster.default_point_px(len(scene.ids), self.camera, *self._size())
+        radius = float(scene.radii[row]) * point_px * self.camera.distance / depth
+        cloud_labels.draw_ring(painter, self._theme, x, y, min(radius, self.height() / 2) + 3.5, rgb)
+
+    # ----------------------------------------------------------------------------------------------- mouse and keys
+
+    def pick(self, x: float, y: float) -> int:
+        """Dataset id of the point nearest to a place in the widget, within `PICK_PX`; -1 where there is none."""
+        if self._picture is None or self._scene is None:
+            return -1
+        rows = self._picture.rows
+        scale = rows.shape[1] / max(self.width(), 1)
+        column, line, reach = int(x * scale), int(y * scale), round(PICK_PX * scale)
+        left, top = max(column - reach, 0), max(line - reach, 0)
+        window = rows[top : max(line + reach + 1, 0), left : max(column + reach + 1, 0)]
+        ys, xs = np.nonzero(window >= 0)
+        if len(ys) == 0:
+            return -1
+        away = (ys + top - line) ** 2 + (xs + left - column) ** 2
+        best = int(np.argmin(away))
+        row = int(window[ys[best], xs[best]])
+        if away[best] > reach * reach or row >= len(self._scene.ids):
+            return -1
+        return int(self._scene.ids[row])
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        self._dragged_from = event.position()
+        self._pressed_at = event.position() if event.button() == Qt.MouseButton.LeftButton else None
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        here = event.position()
+        if self._dragged_from is None or event.buttons() == Qt.MouseButton.NoButton:
+            self._hover(self.pick(here.x(), here.y()))
+            return
+        if self._pressed_at is not None:
+            if (here - self._pressed_at).manhattanLength() < CLICK_PX:
+                return  # still a click
+            self._pressed_at = None
+        moved = here - self._dragged_from
+        self._dragged_from = here
+        left = bool(event.buttons() & Qt.MouseButton.LeftButton)
+        if left and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self._move(self.camera.orbited(-DEGREES_PER_PX * moved.x(), DEGREES_PER_PX * moved.y()))
+        else:
+            self._move(self.camera.panned(moved.x(), moved.y(), self.height()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        if self._pressed_at is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.point_clicked.emit(self.pick(event.position().x(), event.position().y()))
+        self._pressed_at = self._dragged_from = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._fit()
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        assert event is not None
+        degrees = event.angleDelta().y() / 8
+        self._move(self.camera.zoomed(ZOOM_PER_WHEEL_DEGREE**degrees))
+        event.accept()
+
+    def leaveEvent(self, event: QEvent | None) -> None:
+        self._hover(-1)
+        super().leaveEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        key, step = event.key(), DEGREES_PER_KEY
+        turns = {
+            Qt.Key.Key_Left: (step, 0.0),
+            Qt.Key.Key_Right: (-step, 0.0),
+            Qt.Key.Key_Up: (0.0, -step),
+            Qt.Key.Key_Down: (0.0, step),
+        }
+        if key in turns:
+            self._move(self.camera.orbited(*turns[key]))
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+            self._move(self.camera.zoomed(ZOOM_PER_KEY))
+        elif key == Qt.Key.Key_Minus:
+            self._move(self.camera.zoomed(1 / ZOOM_PER_KEY))
+        elif key == Qt.Key.Key_0:
+            self._fit()
+        else:
+            super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._invalidate()
+        super().resizeEvent(event)
+
+    def sizeHint(self) -> QSize:
+        return QSize(480, 420)
+
+    def _hover(self, point_id: int) -> None:
+        if point_id != self._hovered_id:
+            self.set_hovered(point_id)
+            self.point_hovered.emit(point_id)
+
+    def _move(self, camera: Camera) -> None:
+        if camera != self._camera:
+            self.set_camera(camera)
+            self.camera_changed.emit(camera)
+
+    def _fit(self) -> None:
+        if self._scene is not None and len(self._scene.ids):
+            self._move(self._fitted(self._scene))
+            self.fit_requested.emit()
+
+    def _fitted(self, scene: Scene) -> Camera:
+        width, height = self._size()
+        return fit(scene.positions, width / height, self._camera)
+
+    def _size(self) -> tuple[float, float]:
+        return max(self.width(), 1), max(self.height(), 1)

@@ -1,0 +1,373 @@
+"""Loss and retrieval curves of all lanes, side by side, over steps or over the training clock."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PyQt6.QtCore import QPoint, QSignalBlocker, Qt, pyqtSignal
+from PyQt6.QtGui import QContextMenuEvent, QResizeEvent
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QMessageBox,
+    QSlider,
+    QSplitter,
+    QTabBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.history import PHASES, LaneHistory, RunHistory
+from app.series import number
+from app.theme import DARK, Theme
+from app.views.curve_plot import Curve, CurvePlot, VerticalLine
+from app.views.legend import LaneLegend, lane_colour
+
+AXES = {"step": "step", "seconds": "training clock (s)"}
+METRIC_NAMES = {
+    "map_at_r": "MAP@R",
+    "precision_at_1": "precision@1",
+    "knn_accuracy": "kNN accuracy",
+    "mining_recall": "mining recall",
+    "mean_distance": "mean distance",
+}
+SMOOTHING = 57
+"""Place of the smoothing slider at first."""
+NARROW_PX = 520
+"""Below this width one plot is shown at a time."""
+
+
+class CurvesView(QWidget):
+    """Two linked plots. `lane_toggled(name, shown)` when a legend entry is clicked."""
+
+    lane_toggled = pyqtSignal(str, bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._history = RunHistory()
+        self._upto: int | None = None
+        self._hidden: frozenset[str] = frozenset()
+        self._hover = float("nan")
+        self.loss_plot, self.metric_plot = CurvePlot(self), CurvePlot(self)
+        self.loss_legend, self.metric_legend = LaneLegend(self), LaneLegend(self)
+        self._build_controls()
+        self._sides = QSplitter(Qt.Orientation.Horizontal, self)
+        self._sides.setChildrenCollapsible(False)
+        self._sides.setHandleWidth(1)
+        for title, legend, plot in (
+            (QLabel("Loss"), self.loss_legend, self.loss_plot),
+            (self.metric_box, self.metric_legend, self.metric_plot),
+        ):
+            self._sides.addWidget(_side(title, legend, plot))
+            legend.toggled.connect(self._toggle)
+            plot.hovered.connect(self._hovered)
+            plot.zoomed.connect(self._zoom_changed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 2)
+        layout.setSpacing(2)
+        layout.addLayout(self._controls)
+        layout.addWidget(self._sides, 1)
+        self.setMinimumSize(220, 120)
+        for widget in (self._sides.widget(0), self._sides.widget(1), self.readout, self.smoothing):
+            widget.setMinimumWidth(24)
+        self._arrange()
+        self.set_theme(DARK)
+
+    def _build_controls(self) -> None:
+        self.axis_box = _compact_box(AXES, "What runs from left to right")
+        self.axis_box.currentIndexChanged.connect(self._axis_changed)
+        self.metric_box = _compact_box(METRIC_NAMES, "Measured on held-out items every few steps")
+        self.metric_box.currentIndexChanged.connect(self._metric_changed)
+        self.log_box = QCheckBox("log")
+        self.log_box.setToolTip("Logarithmic loss axis")
+        self.log_box.toggled.connect(self._log_changed)
+        self.smoothing = QSlider(Qt.Orientation.Horizontal)
+        self.smoothing.setRange(0, 100)
+        self.smoothing.setValue(SMOOTHING)
+        self.smoothing.setMinimumWidth(40)
+        self.smoothing.setMaximumWidth(110)
+        self.smoothing.setToolTip(
+            "Smoothing: debiased moving average over every step; the raw loss lies faint behind. 0 is none."
+        )
+        self.smoothing.setAccessibleName("Smoothing")
+        self.smoothing.valueChanged.connect(self._smoothing_changed)
+        self.smoothing_label = QLabel()
+        self.smoothing_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("smooth 0.999"))
+        self.readout = QLabel()
+        self.fit_button = _button("Fit", "Bring everything back into view (double click does too)")
+        self.fit_button.clicked.connect(self._follow)
+        self.fit_button.hide()
+        self.menu_button = _button("Export", "Save what the curves show")
+        self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu_button.setMenu(self._menu())
+        self.tabs = QTabBar(self)
+        self.tabs.setDrawBase(False)
+        self.tabs.setUsesScrollButtons(False)
+        self.tabs.addTab("Loss")
+        self.tabs.addTab("Retrieval")
+        self.tabs.currentChanged.connect(lambda _: self._arrange())
+        self._controls = QHBoxLayout()
+        self._controls.setSpacing(8)
+        for widget in (self.tabs, self.axis_box, self.smoothing_label, self.smoothing, self.log_box):
+            self._controls.addWidget(widget)
+        self._controls.addWidget(self.readout, 1)
+        self._controls.addWidget(self.fit_button)
+        self._controls.addWidget(self.menu_button)
+        self._smoothing_text()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self._theme = theme
+        for plot in (self.loss_plot, self.metric_plot):
+            plot.set_theme(theme)
+        for legend in (self.loss_legend, self.metric_legend):
+            legend.set_theme(theme)
+        for label in (self.readout, self.smoothing_label):
+            label.setStyleSheet(f"color: rgb{theme.muted};")
+        self._redraw()
+
+    def set_hidden_lanes(self, names: frozenset[str]) -> None:
+        """Lanes whose curves are not drawn."""
+        self._hidden = names
+        self._redraw()
+
+    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
+        """Draw a run; a cursor stands at `upto_step`, none while live."""
+        self._history, self._upto = history, upto_step
+        self._redraw()
+
+    def export_csv(self, path: Path) -> None:
+        """One row for each lane and step: loss, times and counts, and metrics where they were measured."""
+        metrics = sorted({name for lane in self._history.lanes.values() for name in lane.metrics})
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            smooth = f"loss_smoothed_{self._factor:.3f}"
+            phases = [f"{phase}_ms" for phase in PHASES]
+            table.writerow(["lane", "step", "training_seconds", "loss", smooth, *phases, *metrics])
+            for lane in self._history.lanes.values():
+                measured = {
+                    name: dict(zip(*map(np.ndarray.tolist, lane.metric(name)), strict=True)) for name in metrics
+                }
+                columns = (lane.steps, lane.seconds, lane.loss, lane.smoothed_loss(self._factor), lane.phase_ms)
+                for step, seconds, loss, smoothed, ms in zip(*(column.tolist() for column in columns), strict=True):
+                    values = [measured[name].get(step, "") for name in metrics]
+                    table.writerow([lane.name, step, seconds, loss, smoothed, *ms, *values])
+
+    def export_png(self, path: Path) -> None:
+        """A picture of the view. Raises OSError when it cannot be written."""
+        if not self.grab().save(str(path), "PNG"):
+            raise OSError(f"'{path}' cannot be written")
+
+    @property
+    def _factor(self) -> float:
+        return 1 - 10 ** (-3 * self.smoothing.value() / 100)  # 0 to 0.999, finer towards the end
+
+    def _redraw(self) -> None:
+        history, names = self._history, list(self._history.lanes)
+        for legend in (self.loss_legend, self.metric_legend):
+            legend.set_lanes(names, self._hidden)
+        verticals = self._verticals()
+        metric = self.metric_box.currentData()
+        losses, measures = [], []
+        for place, (name, lane) in enumerate(history.lanes.items()):
+            if name in self._hidden:
+                continue
+            colour, cursor = lane_colour(self._theme, place), self._cursor_of(lane)
+            x = self._clock(lane, lane.steps)
+            if self._factor > 0:
+                losses.append(Curve(name, colour, x, lane.smoothed_loss(self._factor), lane.loss, cursor))
+            else:
+                losses.append(Curve(name, colour, x, lane.loss, None, cursor))
+            steps, values = lane.metric(metric)
+            measures.append(Curve(name, colour, self._clock(lane, steps), values, None, cursor))
+        self.loss_plot.draw(losses, verticals, None)
+        self.metric_plot.draw(measures, verticals, history.chance.get(metric) if history.lanes else None)
+        self.loss_plot.say("" if history.last_step else "Press play: the loss of every lane appears here.")
+        self.metric_plot.say(self._metric_message(metric))
+        self._write_values()
+
+    def _clock(self, lane: LaneHistory, steps: np.ndarray) -> np.ndarray:
+        if self.axis_box.currentData() == "step":
+            return steps.astype(np.float64)
+        return lane.seconds if len(steps) == len(lane) else lane.seconds_at(steps)
+
+    def _cursor_of(self, lane: LaneHistory) -> float | None:
+        if self._upto is None:
+            return None
+        return float(self._clock(lane, np.array([self._upto]))[0]) if len(lane) else 0.0
+
+    def _verticals(self) -> list[VerticalLine]:
+        """What happened, and the cursor: one for all lanes over steps, one a lane over their own clocks."""
+        theme, lanes = self._theme, self._history.lanes
+        by_step = self.axis_box.currentData() == "step"
+        marks = []
+        for marker in self._history.markers:
+            lane = lanes.get(marker.lane)
+            if lane is None or marker.lane in self._hidden:
+                continue
+            own = lane_colour(theme, list(lanes).index(marker.lane))
+            colour = {"alarm": theme.warning, "fatal": theme.error, "option": theme.muted}.get(marker.kind, own)
+            x = float(marker.step if by_step else lane.seconds_at(np.array([marker.step]))[0])
+            marks.append(VerticalLine(x, colour, True, f"{marker.lane}, step {marker.step:,}: {marker.text}"))
+        if self._upto is not None and by_step:
+            marks.append(VerticalLine(float(self._upto), theme.text, False))
+        elif self._upto is not None:
+            for place, (name, lane) in enumerate(lanes.items()):
+                if name not in self._hidden and len(lane):
+                    marks.append(VerticalLine(self._cursor_of(lane) or 0.0, lane_colour(theme, place), False))
+        return marks
+
+    def _metric_message(self, metric: str) -> str:
+        history = self._history
+        if any(len(lane.metric(metric)[0]) for lane in history.lanes.values()):
+            return ""
+        if metric == "mining_recall" and history.last_step:
+            return "Only approximate miners have a recall; no lane has measured one."
+        if history.started is not None:
+            return f"Nothing measured yet: every {history.started.config.eval_every:,} steps."
+        return "Held-out metrics appear here."
+
+    def _write_values(self) -> None:
+        """Values in the legends: under the mouse, else at the cursor, else the newest."""
+        metric = self.metric_box.currentData()
+        hovering = bool(np.isfinite(self._hover))
+        losses, measures = {}, {}
+        for name, lane in self._history.lanes.items():
+            at = self._hover if hovering else self._cursor_of(lane)
+            x = self._clock(lane, lane.steps)
+            row = len(x) - 1 if at is None else int(np.searchsorted(x, at, side="right")) - 1
+            losses[name] = number(lane.smoothed_loss(self._factor)[row]) if row >= 0 else ""
+            step = int(lane.steps[row]) if row >= 0 else 0
+            value = lane.latest(metric, step)
+            measures[name] = f"{value:.3f}" if np.isfinite(value) else ""
+        self.loss_legend.set_values(losses)
+        self.metric_legend.set_values(measures)
+        self.readout.setText(self._position_text())
+
+    def _position_text(self) -> str:
+        if np.isfinite(self._hover):
+            mark = self.loss_plot.vertical_near(self._hover)
+            if mark is not None:
+                return mark.text
+            by_step = self.axis_box.currentData() == "step"
+            return f"step {max(0, int(self._hover)):,}" if by_step else f"{max(0.0, self._hover):.3g} s"
+        if self._upto is not None:
+            return f"step {self._upto:,}"
+        return ""
+
+    def _hovered(self, x: float) -> None:
+        self._hover = x
+        for plot in (self.loss_plot, self.metric_plot):
+            plot.show_crosshair(x)
+        self._write_values()
+
+    def _toggle(self, name: str, shown: bool) -> None:
+        self._hidden = self._hidden - {name} if shown else self._hidden | {name}
+        self._redraw()
+        self.lane_toggled.emit(name, shown)
+
+    def _axis_changed(self) -> None:
+        self._follow()
+        self._redraw()
+
+    def _metric_changed(self) -> None:
+        shares = self.metric_box.currentData() != "mean_distance"
+        self.metric_plot.set_bounds(0.0, 1.0 if shares else float("inf"))
+        self._follow()
+        self._redraw()
+
+    def _log_changed(self, log: bool) -> None:
+        self.loss_plot.set_log(log)
+        self._redraw()
+
+    def _smoothing_changed(self) -> None:
+        self._smoothing_text()
+        self._redraw()
+
+    def _smoothing_text(self) -> None:
+        self.smoothing_label.setText(f"smooth {self._factor:.3f}")
+
+    def _follow(self) -> None:
+        for plot in (self.loss_plot, self.metric_plot):
+            plot.follow()
+
+    def _zoom_changed(self) -> None:
+        self.fit_button.setVisible(not (self.loss_plot.follows and self.metric_plot.follows))
+
+    def _arrange(self) -> None:
+        """Both plots where there is room, else the one of the chosen tab."""
+        narrow = self.width() < NARROW_PX
+        self.tabs.setVisible(narrow)
+        for place in range(2):
+            self._sides.widget(place).setVisible(not narrow or self.tabs.currentIndex() == place)
+        for widget in (self.smoothing_label, self.smoothing, self.readout):
+            widget.setVisible(not narrow)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.addAction("Save numbers as CSV ...", lambda: self._save("CSV table (*.csv)", ".csv", self.export_csv))
+        menu.addAction("Save picture as PNG ...", lambda: self._save("Picture (*.png)", ".png", self.export_png))
+        return menu
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        menu = self.menu_button.menu()
+        if event is not None and menu is not None:
+            menu.popup(QPoint(event.globalPos()))
+
+    def _save(self, kind: str, ending: str, write: Callable[[Path], None]) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save", f"curves{ending}", kind)
+        if not name:
+            return
+        path = Path(name)
+        try:
+            write(path if path.suffix else path.with_suffix(ending))
+        except OSError as error:
+            QMessageBox.warning(self, "Not saved", f"'{path}' cannot be written: {error.strerror or error}.")
+
+
+def _side(title: QWidget, legend: LaneLegend, plot: CurvePlot) -> QWidget:
+    side = QWidget()
+    head = QHBoxLayout()
+    head.setSpacing(8)
+    legend.setMinimumHeight(QComboBox().sizeHint().height())  # so that both plots begin at one height
+    head.addWidget(title)
+    head.addWidget(legend, 1)
+    layout = QVBoxLayout(side)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2)
+    layout.addLayout(head)
+    layout.addWidget(plot, 1)
+    return side
+
+
+def _compact_box(items: dict[str, str], tip: str) -> QComboBox:
+    box = QComboBox()
+    for key, text in items.items():
+        box.addItem(text, key)
+    box.setToolTip(tip)
+    box.setAccessibleName(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    with QSignalBlocker(box):
+        box.setCurrentIndex(0)
+    return box
+
+
+def _button(text: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setAutoRaise(True)
+    return button

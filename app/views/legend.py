@@ -1,0 +1,137 @@
+"""The lanes of a plot by colour and name, with a value each; a click hides or shows a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
+
+from app.theme import DARK, Rgb, Theme
+
+DOT = 8
+GAP = 5
+
+
+def lane_colour(theme: Theme, place: int) -> Rgb:
+    """The colour of the lane at `place` in lane order."""
+    return theme.lanes[place % len(theme.lanes)]
+
+
+class LegendChip(QAbstractButton):
+    """One lane: a dot, its name, a value. Checked means shown."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText(name)
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.setAccessibleName(f"Show lane {name}")
+        self.setToolTip(f"{name}: click to hide or show")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.value = ""
+        self._value_shown = False
+        small = self.font()
+        small.setPointSizeF(max(7.0, 0.9 * small.pointSizeF()))
+        self.setFont(small)
+        self._theme, self._colour = DARK, DARK.text
+
+    def set_look(self, theme: Theme, colour: Rgb) -> None:
+        """Colours of the text and of the dot."""
+        self._theme, self._colour = theme, colour
+        self.update()
+
+    def set_value(self, value: str, *, shown: bool) -> None:
+        """The text after the name, and whether there is room for it."""
+        before = self.sizeHint()
+        self.value, self._value_shown = value, shown
+        if self.sizeHint() != before:
+            self.updateGeometry()
+        self.update()
+
+    def width_with(self, value: str) -> int:
+        """Pixels the chip takes with this value."""
+        metrics = QFontMetrics(self.font())
+        value_px = metrics.horizontalAdvance(value) + GAP if value else 0
+        return DOT + GAP + metrics.horizontalAdvance(self.text()) + value_px + 12
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.width_with(self.value if self._value_shown else ""), QFontMetrics(self.font()).height() + 4)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(DOT + 26, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        if self.hasFocus() or self.underMouse():
+            painter.setPen(QColor(*(self._theme.accent if self.hasFocus() else self._theme.grid)))
+            painter.drawRoundedRect(box, 4, 4)
+        shown = self.isChecked()
+        painter.setPen(QColor(*self._colour))
+        painter.setBrush(QColor(*self._colour) if shown else Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(4 + DOT / 2, box.center().y()), DOT / 2 - 0.5, DOT / 2 - 0.5)
+        metrics = painter.fontMetrics()
+        value = self.value if self._value_shown else ""
+        left = 4 + DOT + GAP
+        line = QRectF(left, 0, self.width() - left - 2, self.height())
+        name_px = int(line.width()) - (metrics.horizontalAdvance(value) + GAP if value else 0)
+        name = metrics.elidedText(self.text(), Qt.TextElideMode.ElideRight, name_px)
+        middle = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
+        painter.setPen(QColor(*(self._theme.text if shown else self._theme.muted)))
+        painter.drawText(line, middle, name)
+        painter.setPen(QColor(*self._theme.muted))
+        line.setLeft(left + metrics.horizontalAdvance(name) + GAP)
+        painter.drawText(line, middle, value)
+
+
+class LaneLegend(QWidget):
+    """A row of chips in lane order. `toggled(name, shown)` when one is clicked."""
+
+    toggled = pyqtSignal(str, bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(0)
+        self._row.addStretch(1)
+        self._theme = DARK
+        self.chips: dict[str, LegendChip] = {}
+        self._values: dict[str, str] = {}
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self._theme = theme
+        for place, chip in enumerate(self.chips.values()):
+            chip.set_look(theme, lane_colour(theme, place))
+
+    def set_lanes(self, names: Sequence[str], hidden: frozenset[str] = frozenset()) -> None:
+        """Chips for these lanes, in lane order."""
+        if list(self.chips) != list(names):
+            for chip in self.chips.values():
+                self._row.removeWidget(chip)
+                chip.deleteLater()
+            self.chips = {}
+            for place, name in enumerate(names):
+                chip = LegendChip(name, self)
+                chip.clicked.connect(lambda shown, name=name: self.toggled.emit(name, shown))
+                self._row.insertWidget(place, chip)
+                self.chips[name] = chip
+            self.set_theme(self._theme)
+        for name, chip in self.chips.items():
+            chip.setChecked(name not in hidden)
+
+    def set_values(self, values: Mapping[str, str]) -> None:
+        """The text after each name; none where a lane is missing, and none at all where there is no room for all."""
+        self._values = dict(values)
+        needed = sum(chip.width_with(values.get(name, "")) for name, chip in self.chips.items())
+        for name, chip in self.chips.items():
+            chip.set_value(values.get(name, ""), shown=needed <= self.width())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.set_values(self._values)

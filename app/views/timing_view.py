@@ -1,0 +1,305 @@
+"""Where the time of a step goes: one stacked bar a lane, mining in warm colours, training proper in cool ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLayout, QWidget
+
+from app.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
+from app.series import number
+from app.theme import DARK, Rgb, Theme
+from app.views.legend import lane_colour
+from hnm_core.timing import MINING_PHASES, Phase
+
+PHASE_COLOURS: dict[Phase, Rgb] = {
+    Phase.EMBED: (250, 205, 90),
+    Phase.BUILD: (240, 150, 50),
+    Phase.SEARCH: (222, 88, 60),
+    Phase.SELECT: (196, 74, 132),
+    Phase.TRANSFER: (150, 98, 180),
+    Phase.FORWARD: (74, 128, 190),
+    Phase.LOSS: (96, 178, 214),
+    Phase.BACKWARD: (64, 150, 150),
+    Phase.STEP: (140, 156, 176),
+}
+MAX_WINDOW = 4000
+MARGIN = 8
+LEGEND_BOX = 9
+WHISKER_ROOM = 1.4
+"""The scale makes room for a p95 up to so many times the longest bar; a longer whisker ends in an arrow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bar:
+    """One lane's row."""
+
+    lane: str
+    colour: Rgb
+    times: PhaseSummary
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where a phase was painted, for the tool tip."""
+
+    box: QRectF
+    bar: Bar
+    phase: Phase
+
+
+class Bars(QWidget):
+    """The painted part."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMinimumSize(160, 60)
+        self.theme = DARK
+        self.bars: list[Bar] = []
+        self.share = False
+        self.message = ""
+        self.segments: list[Segment] = []
+
+    def sizeHint(self) -> QSize:
+        return QSize(360, 180)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(*self.theme.panel))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self.segments = []
+        if self.message:
+            painter.setPen(QColor(*self.theme.muted))
+            room = self.rect().adjusted(MARGIN, 0, -MARGIN, 0)
+            painter.drawText(room, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.message)
+            return
+        legend_px = self._paint_legend(painter)
+        room = self.height() - legend_px - 4
+        row = min(54.0, room / len(self.bars))
+        scale = self._scale()
+        for place, bar in enumerate(self.bars):
+            self._paint_row(painter, bar, 4 + place * row, row, scale)
+
+    def _scale(self) -> float:
+        """Milliseconds that fill the width."""
+        longest = max(bar.times.total for bar in self.bars)
+        tallest = max(bar.times.total_p95 for bar in self.bars)
+        return max(min(tallest, WHISKER_ROOM * longest), longest, 1e-9) * 1.02
+
+    def _paint_row(self, painter: QPainter, bar: Bar, top: float, height: float, scale: float) -> None:
+        metrics = QFontMetricsF(self.font())
+        width = self.width() - 2 * MARGIN
+        words = metrics.height() if height > 1.6 * metrics.height() else 0.0
+        if words:
+            self._paint_words(painter, bar, QRectF(MARGIN, top, width, words))
+        box = QRectF(MARGIN, top + words + 1, width, max(5.0, min(24.0, height - words - 6)))
+        total = bar.times.total
+        if total <= 0:
+            return
+        per_ms = width / (total if self.share else scale)
+        left = box.left()
+        for phase, ms in zip(PHASES, bar.times.per_step.tolist(), strict=True):
+            if ms <= 0:
+                continue
+            piece = QRectF(left, box.top(), ms * per_ms, box.height())
+            colour = PHASE_COLOURS[phase]
+            painter.fillRect(piece.adjusted(0, 0, -0.7 if piece.width() > 3 else 0, 0), QColor(*colour))
+            self._label(painter, piece, phase, 100 * ms / total if self.share else ms, colour)
+            self.segments.append(Segment(piece, bar, phase))
+            left = piece.right()
+        if not self.share:
+            self._paint_whisker(painter, box, left, box.left() + bar.times.total_p95 * per_ms)
+
+    def _paint_words(self, painter: QPainter, bar: Bar, line: QRectF) -> None:
+        times = bar.times
+        mining = float(times.per_step[MINING_COLUMNS].sum())
+        long = f"mining {number(mining)} + training {number(times.total - mining)} = {number(times.total)} ms"
+        short = f"{number(times.total)} ms, mining {100 * mining / times.total if times.total else 0:.0f} %"
+        tail = f", p95 {number(times.total_p95)}"
+        metrics = painter.fontMetrics()
+        room = line.width() - LEGEND_BOX - 6
+        name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
+        texts = (long + tail, short + tail, short, f"{number(times.total)} ms")
+        text = next((text for text in texts if metrics.horizontalAdvance(text) + 12 + name_px <= room), texts[-1])
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(*bar.colour))
+        painter.drawEllipse(QPointF(line.left() + LEGEND_BOX / 2, line.center().y()), LEGEND_BOX / 2, LEGEND_BOX / 2)
+        painter.setPen(QColor(*self.theme.text))
+        left = line.adjusted(LEGEND_BOX + 6, 0, 0, 0)
+        name_room = int(room - metrics.horizontalAdvance(text) - 12)
+        name = metrics.elidedText(bar.lane, Qt.TextElideMode.ElideRight, name_room)
+        painter.drawText(left, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), name)
+        painter.setPen(QColor(*self.theme.muted))
+        painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+
+    def _label(self, painter: QPainter, piece: QRectF, phase: Phase, value: float, colour: Rgb) -> None:
+        """The phase and its number, or the number, or nothing: what fits."""
+        painter.save()
+        painter.setFont(_smaller(self.font()))
+        metrics = painter.fontMetrics()
+        if piece.height() >= metrics.height() - 3:
+            figure = f"{value:.0f} %" if self.share else number(value)
+            texts = (f"{phase} {figure}", figure)
+            text = next((text for text in texts if metrics.horizontalAdvance(text) + 6 <= piece.width()), "")
+            bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 125
+            painter.setPen(QColor(15, 17, 22) if bright else QColor(255, 255, 255))
+            painter.drawText(piece, int(Qt.AlignmentFlag.AlignCenter), text)
+        painter.restore()
+
+    def _paint_whisker(self, painter: QPainter, box: QRectF, start: float, end: float) -> None:
+        """From the end of the bar to the p95 of whole steps; an arrow where that is out of the picture."""
+        if end <= start + 1:
+            return
+        middle, stop = box.center().y(), min(end, box.right())
+        painter.setPen(QPen(QColor(*self.theme.text), 1.2))
+        painter.drawLine(QPointF(start, middle), QPointF(stop, middle))
+        reach = min(4.0, box.height() / 2)
+        if end <= box.right():
+            painter.drawLine(QPointF(stop, middle - reach), QPointF(stop, middle + reach))
+        else:
+            for side in (-reach, reach):
+                painter.drawLine(QPointF(stop, middle), QPointF(stop - reach, middle + side))
+
+    def _paint_legend(self, painter: QPainter) -> float:
+        """Along the bottom, in as many lines as it takes; returns its height, 0 where the bars need the room."""
+        painter.save()
+        painter.setFont(_smaller(self.font()))
+        metrics = painter.fontMetrics()
+        used = [phase for place, phase in enumerate(PHASES) if any(bar.times.per_step[place] > 0 for bar in self.bars)]
+        entries: list[tuple[str, Rgb | None]] = []
+        for title, members in (("mining", MINING_PHASES), ("training", [p for p in PHASES if p not in MINING_PHASES])):
+            inside = [phase for phase in used if phase in members]
+            if inside:
+                entries += [(f"{title}:", None), *((str(phase), PHASE_COLOURS[phase]) for phase in inside)]
+        lines = list(_flow(entries, metrics.horizontalAdvance, self.width() - 2 * MARGIN))
+        height = len(lines) * metrics.height() + 6
+        if self.height() - height < 30 * len(self.bars):
+            painter.restore()
+            return 0.0
+        y = self.height() - height + 3.0
+        for line in lines:
+            for x, text, colour in line:
+                if colour is not None:
+                    square = QRectF(MARGIN + x, y + (metrics.height() - LEGEND_BOX) / 2, LEGEND_BOX, LEGEND_BOX)
+                    painter.fillRect(square, QColor(*colour))
+                    x += LEGEND_BOX + 4
+                painter.setPen(QColor(*(self.theme.text if colour is not None else self.theme.muted)))
+                painter.drawText(QPointF(MARGIN + x, y + metrics.ascent()), text)
+            y += metrics.height()
+        painter.restore()
+        return float(height)
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            text = self.tip_at(QPointF(event.pos()))
+            if text:
+                QToolTip.showText(event.globalPos(), text, self)
+            else:
+                QToolTip.hideText()
+            return True
+        return super().event(event)
+
+    def tip_at(self, point: QPointF) -> str:
+        """What is under the mouse, in words; empty for the ground."""
+        for segment in self.segments:
+            if segment.box.adjusted(0, -3, 0, 3).contains(point):
+                place = PHASES.index(segment.phase)
+                times = segment.bar.times
+                often = times.share[place]
+                when = "every step" if often == 1 else f"{100 * often:.0f} % of the steps"
+                return (
+                    f"{segment.bar.lane}, {segment.phase}: median {number(times.median[place])} ms, "
+                    f"p95 {number(times.p95[place])} ms, in {when}; {number(times.per_step[place])} ms a step"
+                )
+        return ""
+
+
+class TimingView(QWidget):
+    """The bars, under a line that says what they are, with a switch between milliseconds and shares."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.bars = Bars(self)
+        self.title = QLabel()
+        self.title.setMinimumWidth(20)
+        self.share_button = QToolButton()
+        self.share_button.setText("%")
+        self.share_button.setCheckable(True)
+        self.share_button.setToolTip("Share of a step in place of milliseconds")
+        self.share_button.setAccessibleName("Show shares")
+        self.share_button.toggled.connect(self._set_share)
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.share_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 2)
+        layout.setSpacing(2)
+        layout.addLayout(head)
+        layout.addWidget(self.bars, 1)
+        self.set_theme(DARK)
+        self.show_history(RunHistory())
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self.bars.theme = theme
+        self.title.setStyleSheet(f"color: rgb{theme.muted};")
+        self.bars.bars = [
+            Bar(bar.lane, lane_colour(theme, place), bar.times) for place, bar in enumerate(self.bars.bars)
+        ]
+        self.bars.update()
+
+    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
+        """The times of the steps before `upto_step`, or of the newest."""
+        window = _window(history)
+        self.bars.bars = [
+            Bar(name, lane_colour(self.bars.theme, place), lane.phase_summary(window, upto_step))
+            for place, (name, lane) in enumerate(history.lanes.items())
+        ]
+        measured = any(bar.times.steps for bar in self.bars.bars)
+        self.bars.message = "" if measured else "The time of each phase of a step appears here."
+        looked = max((bar.times.steps for bar in self.bars.bars), default=0)
+        self.title.setText(f"median of the last {looked:,} steps" if measured else "")
+        self.title.setToolTip(
+            "A phase that does not run in every step counts with its median times the share of steps in which it ran. "
+            "Steps that compiled something are left out. The whisker ends at the p95 of whole steps."
+        )
+        self.bars.update()
+
+    def _set_share(self, share: bool) -> None:
+        self.bars.share = share
+        self.bars.update()
+
+
+def _window(history: RunHistory) -> int:
+    """Steps to look back on: enough for several refreshes of every lane's miner."""
+    if history.started is None:
+        return TIMING_WINDOW
+    refresh = max(lane.refresh_every for lane in history.started.config.lanes)
+    return int(np.clip(4 * refresh, TIMING_WINDOW, MAX_WINDOW))
+
+
+def _smaller(font: QFont) -> QFont:
+    small = QFont(font)
+    small.setPointSizeF(max(6.5, font.pointSizeF() * 0.85))
+    return small
+
+
+def _flow(
+    entries: Iterable[tuple[str, Rgb | None]], width_of: Callable[[str], int], room: float
+) -> Iterable[list[tuple[float, str, Rgb | None]]]:
+    """Break entries into lines: lists of (x, text, colour)."""
+    line: list[tuple[float, str, Rgb | None]] = []
+    x = 0.0
+    for text, colour in entries:
+        needed = width_of(text) + (LEGEND_BOX + 4 if colour is not None else 0)
+        if line and (x + needed > room or colour is None):  # a title begins a line
+            yield line
+            line, x = [], 0.0
+        line.append((x, text, colour))
+        x += needed + 10
+    if line:
+        yield line

@@ -1,0 +1,191 @@
+"""The commands that need no window. `python -m hnm_core` is this set alone; `hnm-lab` adds the app's.
+
+Modules that take long to load are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import hnm_core
+from hnm_core.console import Guarded, number, say, show_items, show_table
+from hnm_core.listing import KINDS, rows
+from hnm_core.request import Request, resolve
+
+if TYPE_CHECKING:
+    from hnm_core.doctor import Check
+    from hnm_core.results import LaneResult
+
+ConfigArgument = Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A TOML file.", show_default=False)]
+PresetOption = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A preset that ships.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="NAME|FILE", help="Another data set, or your .npz or .csv.")
+]
+MinerOption = Annotated[
+    list[str] | None,
+    typer.Option("--miner", metavar="NAME", help="Repeatable: one lane for each, copied from the first lane."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Repeatable: any field, e.g. lanes.knn.miner_options.pool=5."),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda", help="Where tensors live.")]
+StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", help="Steps of each lane.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A recording: its folder, or its name in `list runs`.")]
+
+RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
+
+
+def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
+    """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean."""
+    rows = [
+        (
+            lane.lane,
+            f"{lane.steps:,}",
+            number(lane.loss, 4),
+            number(lane.map_at_r),
+            number(lane.precision_at_1),
+            number(lane.knn_accuracy),
+            number(lane.mining_recall),
+            number(lane.mining_ms_median, 2),
+            number(lane.mining_ms_p95, 2),
+            number(lane.step_ms_mean, 2),
+        )
+        for lane in results
+    ]
+    show_table(RESULT_COLUMNS, rows, sys.stderr if to_stderr else None)
+
+
+def run(
+    config: ConfigArgument = None,
+    preset: PresetOption = None,
+    data: DataOption = None,
+    miner: MinerOption = None,
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    record: Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Record into this new folder.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="One event a line on standard output.")] = False,
+) -> None:
+    """Train without a window; a progress bar, then a table of results."""
+    request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
+    experiment = resolve(request, default_preset=None)
+    from hnm_core.headless import train
+
+    outcome = train(experiment, record, json_lines=json_lines)
+    show_results(outcome.results.lanes(), to_stderr=json_lines)
+    if record is not None and outcome.started:
+        say(f"Recorded in {record}")
+    raise typer.Exit(outcome.status)
+
+
+def list_items(what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(KINDS)}.")]) -> None:
+    """What there is: one item a line, its name, one line of help, where it is defined."""
+    show_items(rows(what))
+
+
+def inspect(run: RunArgument) -> None:
+    """What a recording holds, and what its run came to."""
+    from hnm_core.recording import open_recording
+    from hnm_core.recording.runs import find_run
+    from hnm_core.results import Results
+
+    recording = open_recording(find_run(run))
+    results = Results()
+    results.add(recording.started)
+    for lane in recording.lanes:
+        for _, event in recording.numbered_steps(lane):
+            results.add(event)
+    show_items(recording_facts(recording.summary()))
+    typer.echo()
+    show_results(results.lanes())
+
+
+def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The summary of a recording as lines of a name and its value."""
+    yield "folder", summary["folder"]
+    yield "title", summary["title"]
+    yield "started", summary["started"]
+    yield "state", summary["state"]
+    if summary["seconds"] is not None:
+        yield "duration", f"{summary['seconds']:,.1f} s"
+    yield "data", f"{summary['data']}: {summary['items_total']:,} items, {summary['items_shown']:,} of them recorded"
+    yield "model", summary["model"]
+    yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
+    yield "changes", f"{summary['option_changes']:,}"
+    yield "alarms", f"{summary['alarms']:,}"
+    yield "size", f"{summary['bytes'] / 1e6:,.1f} MB"
+    yield "torn bytes", f"{summary['torn_bytes']:,}"
+    yield from summary["versions"].items()
+
+
+def export(
+    run: RunArgument,
+    to: Annotated[str, typer.Option("--to", metavar="csv|parquet|npz", help="File format.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Folder; RUN/export unless given.")] = None,
+) -> None:
+    """The numbers of a recording as files for other programs; prints their paths."""
+    from hnm_core import recording
+    from hnm_core.recording.runs import find_run
+
+    for path in recording.export(find_run(run), to, out):
+        typer.echo(str(path))
+
+
+def doctor() -> None:
+    """What works on this machine, and why the rest does not."""
+    from hnm_core.doctor import examine
+
+    show_checks(examine())
+
+
+def show_checks(checks: Iterable[Check]) -> None:
+    """Lines of `doctor`."""
+    show_items((check.name, "yes" if check.works else "no", check.words) for check in checks)
+
+
+def add_commands(app: typer.Typer, doctor: Callable[[], None] = doctor) -> None:
+    """Give `app` the commands of this module; the app has a doctor who looks at more."""
+    app.command("run")(run)
+    app.command("list")(list_items)
+    app.command("inspect")(inspect)
+    app.command("export")(export)
+    app.command("doctor")(doctor)
+
+
+def show_version(wanted: bool) -> None:
+    """Callback of `--version`: prints it and ends."""
+    if wanted:
+        typer.echo(f"hnm-lab {hnm_core.__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+def make_app() -> typer.Typer:
+    """The engine's commands alone."""
+    app = typer.Typer(cls=Guarded, add_completion=False, pretty_exceptions_enable=False)
+
+    @app.callback(invoke_without_command=True)
+    def start(context: typer.Context, version: VersionOption = False) -> None:
+        """Hard negative mining made visible: the commands that need no window."""
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+
+    add_commands(app)
+    return app
+
+
+def main() -> None:
+    """Entry point of `python -m hnm_core`."""
+    make_app()(prog_name="hnm_core")

@@ -1,0 +1,43 @@
+"""Which device computes: the name in a configuration to a torch device."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from hnm_core.errors import InputError, unknown_name
+
+NAMES = ("auto", "cpu", "cuda")
+
+
+def resolve(name: str) -> torch.device:
+    """The device called `auto` (CUDA where there is one), `cpu` or `cuda`.
+
+    Raises:
+        InputError: another name, or CUDA is asked for and absent; the message says why it is absent.
+    """
+    if name not in NAMES:
+        raise unknown_name("device", name, NAMES)
+    absent = _why_no_cuda()
+    if name == "cuda" and absent:
+        raise InputError(f"The device 'cuda' cannot be used: {absent}. Take 'cpu' or 'auto'.")
+    return torch.device("cpu" if name == "cpu" or absent else "cuda")
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, for logs and the window."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return f"CUDA: {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    threads = torch.get_num_threads()
+    return f"CPU: {platform.machine()}, {threads} thread{'s' if threads != 1 else ''}"
+
+
+def _why_no_cuda() -> str:
+    """Empty where CUDA works."""
+    if torch.version.cuda is None:
+        return "this build of torch has no CUDA"
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device or driver"
+    return ""

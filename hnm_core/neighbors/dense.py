@@ -1,0 +1,254 @@
+"""Exact search in any dimension, on any device: tiles of distances over the class-sorted bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
+from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
+from hnm_core.neighbors.filtered import FilteredProducts
+from hnm_core.neighbors.options import DenseOptions
+from hnm_core.neighbors.selection import by_score_then_row, smallest
+
+_ROWS = 256
+_COLUMNS = 16_384
+"""A tile of scores is at most 256 x 16,384 float32, 16 MiB, whatever the size of the bank."""
+_GATHERED = 1 << 24
+"""Coordinates of candidates held at once."""
+_SPARE = 16
+"""Candidates beyond k that are re-scored exactly, where the tile's scores are rounded."""
+_TIE = 2e-5
+"""Squared distances that differ by less than this share count as equal."""
+
+
+class Dense:
+    """Compares every anchor with every row it may choose from; memory is bounded whatever the size of the bank.
+
+    Up to 16 dimensions scores are formed from exact coordinate differences. Above, and for the inner product, centred
+    float32 products choose candidates, which are then re-scored from differences; where the rounding of the products
+    could have hidden a better row, the anchor is searched again with float64 products. Negatives on the CPU go through
+    `FilteredProducts` instead, which does the same faster, once its kernels are compiled.
+    """
+
+    approximate = False
+
+    def __init__(self, options: DenseOptions | None = None, distance: Distance | None = None) -> None:
+        self._options = options or DenseOptions()
+        self._distance = distance or Distance()
+        self._bank: Bank | None = None
+        self._filtered: FilteredProducts | None = None
+
+    @property
+    def description(self) -> str:
+        """How it searches, in words."""
+        if self._filtered is None:
+            return "exact, by tiles of distances"
+        return f"exact, by {'bfloat16' if self._filtered.coarse else 'float32'} products, measured again in float32"
+
+    def build(self, bank: Bank) -> None:
+        """Prepare the rows of the bank, sorted by class. Any dimension, any metric."""
+        embeddings = bank.sorted_embeddings
+        self._scorer: _Differences | _Products
+        self._filtered = None
+        if self._distance.metric == "inner-product":
+            prepared = self._distance.prepare(embeddings)
+            self._scorer = _Products(prepared, prepared, None)
+        else:
+            form = euclidean_form(self._distance, embeddings)
+            if bank.device.type == "cpu" and bank.dim > MAX_TREE_DIM and kernels.ready(kernels.SEARCH_KERNELS):
+                self._filtered = FilteredProducts(form, bank)
+            if bank.dim <= EXACT_DIFFERENCE_DIM:
+                self._scorer = _Differences(form)
+            else:
+                self._scorer = _Products(form.points, form.queries, form)
+        self._classes = bank.class_of_row[bank.order]
+        self._offsets = bank.offsets.tolist()
+        self._bank = bank
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`."""
+        if self._filtered is None:
+            return self._search(anchors, k, False, progress)
+        bank, anchors = check_query(self._bank, anchors, k)
+        places, slots = bank.place[anchors].sort()
+        scores, row = self._filtered.nearest_negatives(places, k, progress)
+        back = slots.argsort()
+        return Neighbors(self._scorer.distance(scores, places, False)[back], row[back])
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`."""
+        return self._search(anchors, k, True, progress)
+
+    def _search(self, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
+        bank, anchors = check_query(self._bank, anchors, k)
+        distance = torch.full((len(anchors), k), torch.inf, device=bank.device)
+        row = torch.full((len(anchors), k), -1, dtype=torch.int64, device=bank.device)
+        places, slots = bank.place[anchors].sort()
+        report(progress, 0, len(anchors))
+        step = max(1, min(_ROWS, _GATHERED // ((k + _SPARE) * bank.dim)))
+        for start in range(0, len(anchors), step):
+            here = places[start : start + step]
+            scores, columns = self._tile(here, min(k, len(bank)), farthest)
+            found = bank.order[columns.clamp_min(0)].where(columns >= 0, -1)
+            scores, found = by_score_then_row(scores, found)
+            where = slots[start : start + step]
+            distance[where, : scores.shape[1]] = self._scorer.distance(scores, here, farthest)
+            row[where, : scores.shape[1]] = found
+            report(progress, min(start + step, len(anchors)), len(anchors))
+        return Neighbors(distance, row)
+
+    def _tile(self, places: Tensor, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
+        """(R, <= k) best scores, unsorted, and sorted places of a tile of anchors; inf and -1 where there are none."""
+        scorer = self._scorer
+        if isinstance(scorer, _Differences):
+            return self._best(places, k, farthest, torch.float32)
+        kept = k + _SPARE
+        rough, columns = self._best(places, kept, farthest, torch.float32)
+        scores = scorer.exact(places, columns, farthest)
+        scores, columns = _keep(scores, columns, k)
+        unsure = scorer.may_have_missed(places, rough, scores, kept, farthest)
+        if unsure.any():
+            again, found = self._best(places[unsure], kept, farthest, torch.float64)
+            again = scorer.exact(places[unsure], found, farthest)
+            scores[unsure], columns[unsure] = _keep(again, found, k)
+        return scores, columns
+
+    def _best(self, places: Tensor, k: int, farthest: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        scores = places.new_full((len(places), 0), 0, dtype=dtype)
+        columns = places.new_full((len(places), 0), 0)
+        for start, end, mixed in self._ranges(places, farthest):
+            tile = self._scorer.scores(places, start, end, farthest, dtype)
+            if mixed:
+                same = self._classes[places, None] == self._classes[None, start:end]
+                tile.masked_fill_(~same if farthest else same, torch.inf)
+            if farthest:
+                own = places - start
+                inside = (own >= 0) & (own < end - start)
+                tile[inside.nonzero()[:, 0], own[inside]] = torch.inf
+            best, where = smallest(tile, k)
+            scores, columns = torch.cat([scores, best], 1), torch.cat([columns, where + start], 1)
+            scores, columns = _keep(scores, columns, k)
+        return scores, columns.masked_fill(scores.isinf(), -1)
+
+    def _ranges(self, places: Tensor, farthest: bool) -> Iterator[tuple[int, int, bool]]:
+        """Columns to look at as (start, end, whether classes must be compared there)."""
+        first, last = int(self._classes[places[0]]), int(self._classes[places[-1]])
+        low, high, count = self._offsets[first], self._offsets[last + 1], self._offsets[-1]
+        pure = first == last
+        spans = [(low, high, not pure)] if farthest else [(0, low, False), (high, count, False)]
+        if not farthest and not pure:
+            spans.append((low, high, True))
+        for start, end, mixed in spans:
+            for chunk in range(start, end, _COLUMNS):
+                yield chunk, min(chunk + _COLUMNS, end), mixed
+
+
+class _Differences:
+    """Scores from coordinate differences: squared distances, negated for the farthest. Nothing is rounded away."""
+
+    def __init__(self, form: EuclideanForm) -> None:
+        self._form = form
+        self._columns = form.points.T.contiguous()
+
+    def scores(self, places: Tensor, start: int, end: int, farthest: bool, _dtype: torch.dtype) -> Tensor:
+        anchors = self._form.queries[places]
+        total = (anchors[:, 0, None] - self._columns[None, 0, start:end]).square_()
+        gap = torch.empty_like(total)
+        for axis in range(1, anchors.shape[1]):
+            torch.sub(anchors[:, axis, None], self._columns[None, axis, start:end], out=gap)
+            total.add_(gap.square_())
+        return total.neg_() if farthest else total
+
+    def distance(self, scores: Tensor, places: Tensor, farthest: bool) -> Tensor:
+        return self._form.distance(scores.abs(), places)
+
+
+@dataclass
+class _Centered:
+    """What products need in one precision."""
+
+    points: Tensor
+    queries: Tensor
+    column_term: Tensor
+
+
+class _Products:
+    """Scores up to a constant of the anchor: |x|^2 - 2 q x, or -q x for the inner product, about the mean."""
+
+    def __init__(self, points: Tensor, queries: Tensor, form: EuclideanForm | None) -> None:
+        self._points = points
+        self._queries = queries
+        self._form = form
+        self._center = points.double().mean(0)
+        self._factor = -1.0 if form is None else -2.0
+        self._single = self._centered(torch.float32)
+        self._double: _Centered | None = None
+        self._query_norm = self._single.queries.norm(dim=1)
+        self._point_norm = float(self._single.points.norm(dim=1).max())
+        self._largest_term = float(self._single.column_term.abs().max())
+
+    def _centered(self, dtype: torch.dtype) -> _Centered:
+        points = (self._points.double() - self._center).to(dtype)
+        queries = points if self._queries is self._points else (self._queries.double() - self._center).to(dtype)
+        exact = points.double()
+        term = -(exact @ self._center) if self._form is None else exact.square().sum(1)
+        return _Centered(points, queries, term.to(dtype))
+
+    def scores(self, places: Tensor, start: int, end: int, farthest: bool, dtype: torch.dtype) -> Tensor:
+        if dtype == torch.float64 and self._double is None:
+            self._double = self._centered(dtype)
+        data = self._double if dtype == torch.float64 and self._double is not None else self._single
+        sign = -1.0 if farthest else 1.0
+        term = data.column_term[start:end] * sign
+        return torch.addmm(term, data.queries[places], data.points[start:end].T, alpha=self._factor * sign)
+
+    def exact(self, places: Tensor, columns: Tensor, farthest: bool) -> Tensor:
+        """(R, M) scores from differences (for the inner product, float64 products), inf where columns are -1."""
+        points, anchors = self._points[columns.clamp_min(0)], self._queries[places, None]
+        if self._form is None:
+            scores = -(points.double() * anchors.double()).sum(-1).float()
+        else:
+            scores = (points - anchors).square_().sum(-1)
+        return (-scores if farthest else scores).masked_fill(columns < 0, torch.inf)
+
+    def may_have_missed(self, places: Tensor, rough: Tensor, scores: Tensor, kept: int, farthest: bool) -> Tensor:
+        """(R,) whether a row that was not kept could beat the k-th that was, by more than a tie.
+
+        `rough` (R, kept) are float32 scores of what was kept; none that was left out has a lower one. A float32 product
+        over D terms is off by at most D 2^-24 |q| |x|.
+        """
+        if rough.shape[1] < kept:
+            return torch.zeros(len(places), dtype=torch.bool, device=places.device)  # everything was kept
+        anchors = self._single.queries[places].double()
+        sign = -1.0 if farthest else 1.0
+        constant = -(anchors + self._center) @ self._center if self._form is None else anchors.square().sum(1)
+        rounding = 2.0**-24
+        terms = self._points.shape[1] + 2
+        error = rounding * (
+            -self._factor * terms * self._query_norm[places] * self._point_norm + 2 * self._largest_term
+        )
+        least: Tensor = rough.amax(1).double() + sign * constant - error
+        if self._form is not None and not farthest:
+            least.clamp_min_(0)  # no distance is below 0, so a k-th of 0 cannot be beaten
+        worst = scores.amax(1).double()
+        missed: Tensor = least < worst - _TIE * worst.abs()
+        return missed & worst.isfinite()
+
+    def distance(self, scores: Tensor, places: Tensor, farthest: bool) -> Tensor:
+        if self._form is None:
+            return (-scores if farthest else scores).masked_fill(scores == torch.inf, torch.inf)
+        return self._form.distance(scores.abs(), places)
+
+
+def _keep(scores: Tensor, columns: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    if scores.shape[1] <= k:
+        return scores, columns
+    best, where = scores.topk(k, 1, largest=False, sorted=False)
+    return best, columns.gather(1, where)

@@ -1,0 +1,77 @@
+"""Exact search that picks its method: the KD-tree where it can, tiles of distances elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchProgress
+from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM
+from hnm_core.neighbors.options import DenseOptions, ExactOptions, KdTreeOptions
+
+_DENSE_PAIRS_PER_SECOND = 1e8
+"""Anchor-row pairs that `Dense` compares a second in few dimensions, on one slow core."""
+_PATIENCE = 10.0
+"""Seconds of dense search from which on it is quicker to wait for the compiler."""
+
+
+class Exact:
+    """Both methods give the same answer; `description` says which one runs and why."""
+
+    approximate = False
+
+    def __init__(self, options: ExactOptions | None = None, distance: Distance | None = None) -> None:
+        self._options = options or ExactOptions()
+        self._distance = distance or Distance()
+        self._search: NeighborSearch = Dense(DenseOptions(), self._distance)
+        self._reason = ""
+        self._compiler: subprocess.Popen[bytes] | None = None
+
+    @property
+    def description(self) -> str:
+        """Which method searches and why."""
+        return f"{self._search.description}{self._reason}"
+
+    def build(self, bank: Bank) -> None:
+        """Pick the method and index the bank."""
+        self._reason = self._why_no_tree(bank)
+        if self._reason:
+            self._search = Dense(DenseOptions(), self._distance)
+        else:
+            from hnm_core.neighbors.kdtree import KdTree
+
+            self._search = KdTree(KdTreeOptions(), self._distance)
+        self._search.build(bank)
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`."""
+        return self._search.nearest_negatives(anchors, k, progress)
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`."""
+        return self._search.farthest_positives(anchors, k, progress)
+
+    def _why_no_tree(self, bank: Bank) -> str:
+        """Empty where the tree searches."""
+        if bank.device.type != "cpu":
+            return f": the bank is on {bank.device.type}, the KD-tree on the CPU"
+        if self._distance.metric == "inner-product":
+            return ": a KD-tree cannot search by inner product"
+        if bank.dim > MAX_TREE_DIM:
+            return f": {bank.dim} dimensions are too many for a KD-tree"
+        if kernels.ready(kernels.SEARCH_KERNELS):
+            return ""
+        if self._compiler is None:
+            self._compiler = kernels.compile_in_background(kernels.SEARCH_KERNELS)
+        if self._compiler is not None and len(bank) ** 2 / _DENSE_PAIRS_PER_SECOND > _PATIENCE:
+            self._compiler.wait()
+        if kernels.ready(kernels.SEARCH_KERNELS):
+            return ""
+        if self._compiler is not None and self._compiler.poll() not in (None, 0):
+            return ": the KD-tree could not be compiled on this machine"
+        return " until the KD-tree is compiled"

@@ -1,0 +1,164 @@
+"""Kernels of the Hamming scan: pack bits, find the rows with the fewest differing bits, re-score them exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer before numba is loaded)
+
+import numba  # isort: skip
+from numba import njit, prange  # isort: skip
+
+from hnm_core.neighbors import simd
+
+BLOCK = simd.LANES
+_PACKET = 16
+"""Anchors that share a strip of codes while it is in the cache."""
+_STRIP = 8_192
+"""Words in a strip: 64 KiB."""
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def pack_bits(projected: Any, thresholds: Any) -> Any:
+    """Codes (ceil(N / 16), W, 16) uint64 of projected (N, bits) float64: bit j is projected[:, j] > thresholds[j].
+
+    Word w of row r stands at [r // 16, w, r % 16].
+    """
+    n, bits = projected.shape
+    words = (bits + 63) // 64
+    codes = np.zeros(((n + BLOCK - 1) // BLOCK, words, BLOCK), np.uint64)
+    for row in prange(n):
+        for word in range(words):
+            packed = np.uint64(0)
+            for bit in range(min(64, bits - word * 64)):
+                above = projected[row, word * 64 + bit] > thresholds[word * 64 + bit]
+                packed |= np.uint64(above) << np.uint64(bit)
+            codes[row // BLOCK, word, row % BLOCK] = packed
+    return codes
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def nearest_codes(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high: Any, wanted: int, found: Any) -> None:
+    """The `wanted` rows with the fewest differing bits for each anchor, into found (Q, wanted) int32, -1 where fewer.
+
+    Rows are sorted by class: anchor i (a row) leaves out rows low[i] .. high[i] - 1, its class. Ties at the last place
+    go to the first rows; the order of what was found is by row.
+    """
+    for packet in prange((len(anchors) + _PACKET - 1) // _PACKET):
+        start, end = packet * _PACKET, min((packet + 1) * _PACKET, len(anchors))
+        _scan_packet(codes, rows, bits, anchors[start:end], low[start:end], high[start:end], wanted, found[start:end])
+
+
+@njit(cache=True, nogil=True)
+def _scan_packet(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high: Any, wanted: int, found: Any) -> None:
+    blocks, words = codes.shape[0], codes.shape[1]
+    count = len(anchors)
+    room = 2 * wanted + BLOCK
+    kept_row = np.empty((count, room), np.int32)
+    kept_bits = np.empty((count, room), np.int32)
+    kept = np.zeros(count, np.int64)
+    limit = np.full(count, bits + 1, np.int64)  # rows from this many differing bits on cannot enter any more
+    histogram = np.empty(bits + 1, np.int64)
+    differing = np.empty(BLOCK, np.int64)
+    code = np.empty((count, words), np.uint64)
+    for i in range(count):
+        for word in range(words):
+            code[i, word] = codes[anchors[i] // BLOCK, word, anchors[i] % BLOCK]
+    strip = max(1, _STRIP // (words * BLOCK))
+    for first in range(0, blocks, strip):
+        last = min(first + strip, blocks)
+        for i in range(count):
+            for block in range(first, last):
+                place = block * BLOCK
+                if place >= low[i] and place + BLOCK <= high[i]:
+                    continue
+                counts = simd.no_counts()
+                for word in range(words):
+                    counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[i, word])
+                fits = simd.counts_below(counts, limit[i])
+                if fits == 0:
+                    continue
+                if place + BLOCK > rows or (place < high[i] and place + BLOCK > low[i]):
+                    for slot in range(BLOCK):
+                        if place + slot >= rows or (low[i] <= place + slot < high[i]):
+                            fits &= ~(np.uint32(1) << np.uint32(slot))
+                simd.store_counts(differing, 0, counts)
+                while fits:
+                    slot = simd.lowest(fits)
+                    fits &= fits - np.uint32(1)
+                    kept_row[i, kept[i]] = place + slot
+                    kept_bits[i, kept[i]] = differing[slot]
+                    kept[i] += 1
+                if kept[i] > room - BLOCK:
+                    limit[i] = _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
+                    kept[i] = wanted
+    for i in range(count):
+        if kept[i] > wanted:
+            _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
+            kept[i] = wanted
+        for place in range(wanted):
+            found[i, place] = kept_row[i, place] if place < kept[i] else -1
+
+
+@njit(cache=True, nogil=True)
+def _compact(rows: Any, bits: Any, count: int, wanted: int, histogram: Any) -> int:
+    """Move the `wanted` entries with the fewest bits to the front, keeping their order; the largest of their bits."""
+    histogram[:] = 0
+    for place in range(count):
+        histogram[bits[place]] += 1
+    limit, below = 0, 0
+    while below + histogram[limit] < wanted:
+        below += histogram[limit]
+        limit += 1
+    at_limit, free = wanted - below, 0
+    for place in range(count):
+        if bits[place] > limit:
+            continue
+        if bits[place] == limit:
+            if at_limit == 0:
+                continue
+            at_limit -= 1
+        rows[free], bits[free] = rows[place], bits[place]
+        free += 1
+    return limit
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def rescore(points: Any, queries: Any, anchors: Any, found: Any, product: bool, scores: Any) -> None:
+    """scores (Q, c) float32 of the rows found (Q, c): squared distance, or -q x with `product`; inf where -1.
+
+    points and queries are (N, D) float32 with D a multiple of 16, filled up with zeros.
+    """
+    for i in prange(len(anchors)):
+        for j in range(found.shape[1]):
+            row = np.int64(found[i, j])
+            scores[i, j] = _score(points, row, queries, np.int64(anchors[i]), product) if row >= 0 else np.inf
+
+
+@njit(cache=True, nogil=True)
+def _score(points: Any, row: Any, queries: Any, anchor: Any, product: bool) -> Any:
+    dim = points.shape[1]
+    sums = simd.splat(np.float32(0))
+    for axis in range(0, dim, simd.LANES):
+        left, right = simd.load(points, row * dim + axis), simd.load(queries, anchor * dim + axis)
+        if product:
+            sums = simd.subtract(sums, simd.multiply(left, right))
+        else:
+            gap = simd.subtract(left, right)
+            sums = simd.add(sums, simd.multiply(gap, gap))
+    return simd.total(sums)
+
+
+def warm_up() -> None:
+    """Compile: each kernel once."""
+    codes = pack_bits(np.arange(320, dtype=np.float64).reshape(40, 8), np.zeros(8))
+    anchors = np.arange(2, dtype=np.int32)
+    found = np.empty((2, 3), np.int32)
+    nearest_codes(codes, 40, 8, anchors, anchors * 0, anchors * 0 + 4, 3, found)
+    points = np.zeros((40, 16), np.float32)
+    rescore(points, points, anchors, found, False, np.empty((2, 3), np.float32))
+
+
+__all__ = ["BLOCK", "nearest_codes", "numba", "pack_bits", "rescore", "warm_up"]

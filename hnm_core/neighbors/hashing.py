@@ -1,0 +1,76 @@
+"""Hash families: a point to bits, near points to similar bits."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Family = Literal["sign", "affine"]
+
+_thread_count_lock = threading.Lock()
+_ELEMENTS = 1 << 24
+"""Projections in flight at once: 128 MiB of float64."""
+
+
+def directions(bits: int, dim: int, seed: int) -> Tensor:
+    """(bits, dim) float64 unit directions, orthogonal to each other within each block of `dim`, uniform on the sphere.
+
+    Orthonormalised on one thread, because the factorisation's last digits depend on the number of threads and a seed
+    shall mean the same bits everywhere. The number is torch's global setting and put back at once: work that another
+    thread starts in that moment may run on one thread as well, with the same result.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    blocks = -(-bits // dim)
+    normal = torch.randn(blocks, dim, dim, generator=generator, dtype=torch.float64)
+    with _thread_count_lock:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            basis, triangle = torch.linalg.qr(normal)
+        finally:
+            torch.set_num_threads(threads)
+    # A positive diagonal makes the factor unique, hence uniformly distributed.
+    unique: Tensor = basis * triangle.diagonal(dim1=1, dim2=2).sign()[:, None, :]
+    return unique.transpose(1, 2).reshape(blocks * dim, dim)[:bits].contiguous()
+
+
+class Hash:
+    """Bit j of x is whether its projection on direction j lies above threshold j.
+
+    sign: thresholds 0, so the bits depend on the angle only. affine: thresholds are the projections of random points of
+    the data, that is, drawn from its own quantiles, so the bits measure Euclidean distance.
+    """
+
+    def __init__(self, family: Family, bits: int, dim: int, seed: int) -> None:
+        self.family = family
+        self.bits = bits
+        self._directions = directions(bits, dim, seed)
+        self._seed = seed
+
+    def fit(self, points: Tensor, *, center: bool) -> None:
+        """Learn the mean and the thresholds from points (N, D)."""
+        # Projections are float64: then rounding, which depends on the shape of the work, turns no bit.
+        exact = torch.float64
+        mean = points.mean(0, dtype=exact)
+        self._center = mean if center else torch.zeros_like(mean)
+        self._matrix = self._directions.to(points.device, exact).T.contiguous()
+        self.thresholds = torch.zeros(self.bits, dtype=exact, device=points.device)
+        if self.family == "affine":
+            generator = torch.Generator().manual_seed(self._seed + 1 if self._seed < 2**63 - 1 else 0)
+            drawn = torch.randint(len(points), (self.bits,), generator=generator).to(points.device)
+            self.thresholds = ((points[drawn].to(exact) - self._center) * self._matrix.T).sum(1)
+
+    def project(self, points: Tensor) -> Tensor:
+        """(N, bits) float64 projections of points (N, D)."""
+        return (points.to(torch.float64) - self._center) @ self._matrix
+
+    def bits_of(self, points: Tensor) -> Tensor:
+        """(N, bits) bool."""
+        return self.project(points) > self.thresholds
+
+    def chunk(self) -> int:
+        """Rows to project at once, to bound memory."""
+        return max(1, _ELEMENTS // self.bits)

@@ -1,0 +1,129 @@
+"""Exact search in few dimensions: a KD-tree that knows the labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
+from hnm_core.neighbors.options import KdTreeOptions
+
+_CHUNK = 65_536
+"""Anchors searched between two reports of progress."""
+
+
+class KdTree:
+    """Nearest negatives and farthest positives by branch and bound, on the CPU, with exact coordinate differences.
+
+    Equal distances at the k-th place may be filled by any of the tied rows, always the same for the same bank and
+    the same anchors; inside an answer ties stand by row. The result does not depend on the number of threads.
+    """
+
+    approximate = False
+
+    def __init__(self, options: KdTreeOptions | None = None, distance: Distance | None = None) -> None:
+        """Raises `InputError` for the inner product, which is no distance that a box can bound."""
+        self._options = options or KdTreeOptions()
+        self._distance = distance or Distance()
+        if self._distance.metric == "inner-product":
+            raise InputError("The KD-tree cannot search by inner product; take 'dense', or the cosine distance.")
+        self._bank: Bank | None = None
+
+    @property
+    def description(self) -> str:
+        """How it searches, in words."""
+        return "exact, by a label-aware KD-tree"
+
+    def build(self, bank: Bank) -> None:
+        """Index the bank. Raises `InputError` above 8 dimensions."""
+        if bank.dim > MAX_TREE_DIM:
+            raise InputError(f"The KD-tree searches up to {MAX_TREE_DIM} dimensions, not {bank.dim}; take 'dense'.")
+        self._form = euclidean_form(self._distance, bank.embeddings)
+        self._points = _array(self._form.points)
+        self._queries = _array(self._form.queries)
+        self._classes = _array(bank.class_of_row.to(torch.int32))
+        self._order = _array(bank.order.to(torch.int32))
+        self._indexes: dict[bool, _Index] = {}
+        self._bank = bank
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        return self._search(bank, anchors, k, False, progress)
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`. Searches a tree of its own, cut by class before by place."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        return self._search(bank, anchors, k, True, progress)
+
+    def _search(
+        self, bank: Bank, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None
+    ) -> Neighbors:
+        from hnm_core.neighbors.tree import search_tree
+
+        index = self._indexes.get(farthest)
+        if index is None:
+            index = self._indexes[farthest] = _Index(self._points, self._classes, self._order, by_class=farthest)
+        wanted = _array(anchors)
+        slots = np.argsort(index.places[wanted])  # neighbours in the tree share most of their search
+        near = wanted[slots].astype(np.int32)
+        scores = np.empty((len(wanted), k), np.float32)
+        rows = np.empty((len(wanted), k), np.int64)
+        report(progress, 0, len(wanted))
+        for start in range(0, len(wanted), _CHUNK):
+            end = min(start + _CHUNK, len(wanted))
+            with kernels.launch_lock:
+                use_torch_threads()
+                search_tree(
+                    index.tree,
+                    self._queries,
+                    self._classes,
+                    near[start:end],
+                    slots[start:end],
+                    k,
+                    farthest,
+                    scores,
+                    rows,
+                )
+            report(progress, end, len(wanted))
+        distance = self._form.distance(torch.from_numpy(scores).to(bank.device), anchors)
+        return Neighbors(distance, torch.from_numpy(rows).to(bank.device))
+
+
+class _Index:
+    """A tree and where each row stands in it."""
+
+    def __init__(
+        self, points: NDArray[np.float32], classes: NDArray[np.int32], order: NDArray[np.int32], *, by_class: bool
+    ) -> None:
+        from hnm_core.neighbors.tree import build_tree
+
+        with kernels.launch_lock:
+            use_torch_threads()
+            self.tree = build_tree(points, classes, order, by_class)
+        self.places = np.empty(len(points), np.int32)
+        self.places[self.tree.rows] = np.arange(len(points), dtype=np.int32)
+
+
+def use_torch_threads() -> None:
+    """Let numba's kernels, launched from this thread, use as many threads as torch does."""
+    import numba
+
+    threads = torch.get_num_threads()
+    most: int = vars(numba.config)["NUMBA_NUM_THREADS"]
+    numba.set_num_threads(max(1, min(threads, most)))
+    if torch.get_num_threads() != threads:  # numba's first launch in a thread sets OpenMP's count, which torch reads
+        torch.set_num_threads(threads)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(tensor.cpu().numpy())

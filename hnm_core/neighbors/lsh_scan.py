@@ -1,0 +1,252 @@
+"""Approximate search: hash to bits, scan all codes of other classes by Hamming distance, re-score the best exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
+from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.hashing import Family, Hash
+from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.neighbors.options import LshScanOptions
+from hnm_core.neighbors.selection import by_score_then_row, smallest
+
+TARGET_RECALL = 0.95
+PROBE = 512
+"""Anchors on which the number of candidates is chosen."""
+PROBE_EVERY = 20
+"""Builds of unchanged size after which it is chosen again."""
+TOLERANCE = 1e-4
+"""A found row counts when its distance is at most this share above the k-th exact one."""
+_FOUND_AT_ONCE = 1 << 23
+"""Candidates held at once, over all anchors of a chunk."""
+_COLUMNS = 16_384
+
+
+class LshScan:
+    """The paper's method: orthonormal directions, packed codes, exhaustive Hamming scan, then exact re-scoring.
+
+    With `rescore="auto"` the number of candidates is the smallest of k, 2 k, 4 k, ... whose recall on a probe of up to
+    512 anchors reaches 0.95. It is chosen at the first search, kept while k and the bank's shape stay the same, and
+    chosen again every 20 builds; the choice depends on the sequence of builds and searches only, not on time.
+
+    Attributes:
+        candidates: how many rows are re-scored for an anchor; None before it was chosen.
+        probe_recall: recall on the probe when it was chosen; None where `rescore` is a number.
+    """
+
+    approximate = True
+
+    def __init__(self, options: LshScanOptions | None = None, distance: Distance | None = None) -> None:
+        self._options = options or LshScanOptions()
+        self._distance = distance or Distance()
+        self._hash: Hash | None = None
+        self._dim = 0
+        self._bank: Bank | None = None
+        self._exact: Exact | None = None
+        self._chosen_for: tuple[int, int, int] | None = None
+        self._builds_since_probe = 0
+        self.candidates: int | None = None
+        self.probe_recall: float | None = None
+
+    @property
+    def family(self) -> Family:
+        """The hash family in use: `auto` is sign on unit vectors, affine otherwise."""
+        if self._options.family != "auto":
+            return self._options.family
+        return "sign" if self._distance.normalized or self._distance.metric == "cosine" else "affine"
+
+    @property
+    def description(self) -> str:
+        """How it searches, in words."""
+        text = f"approximate, by a scan of {self._options.bits}-bit codes ({self.family} family)"
+        if self.candidates is not None:
+            text += f", {self.candidates} candidates re-scored"
+        if self.probe_recall is not None:
+            text += f" (recall {self.probe_recall:.3f} on the probe)"
+        if self._bank is not None and not self._packed:
+            why = (
+                "until its kernels are compiled" if self._bank.device.type == "cpu" else f"on {self._bank.device.type}"
+            )
+            text += f", by products of codes {why}"
+        return text
+
+    def build(self, bank: Bank) -> None:
+        """Hash the bank."""
+        points = self._distance.prepare(bank.sorted_embeddings)
+        if self._hash is None or self._dim != bank.dim:
+            self._hash = Hash(self.family, self._options.bits, bank.dim, self._options.seed)
+        self._dim = bank.dim
+        self._hash.fit(points, center=self._options.center)
+        self._packed = bank.device.type == "cpu" and _compiled()
+        self._points = points
+        self._form: EuclideanForm | None = None
+        if self._distance.metric != "inner-product":
+            self._form = euclidean_form(self._distance, bank.sorted_embeddings)
+        self._codes: Tensor | NDArray[np.uint64] = self._pack(points) if self._packed else self._signs(points)
+        if self._packed:
+            self._padded_points = _padded(self._form.points if self._form else points)
+            same = self._form is None or self._form.queries is self._form.points
+            self._padded_queries = (
+                self._padded_points if same else _padded(self._form.queries if self._form else points)
+            )
+        self._class_start = bank.offsets[bank.class_of_row[bank.order]]
+        self._class_end = bank.offsets[bank.class_of_row[bank.order] + 1]
+        self._bank = bank
+        self._exact = None
+        self._builds_since_probe += 1
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`. The first call chooses the number of candidates, see the class."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        report(progress, 0, len(anchors))
+        if len(anchors):
+            self._choose_candidates(bank, k)
+        return self._nearest(bank, anchors, k, self.candidates or k, progress)
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`. Exact: inside a class there is little to search."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        return self._exact_search(bank).farthest_positives(anchors, k, progress)
+
+    def _exact_search(self, bank: Bank) -> Exact:
+        if self._exact is None:
+            self._exact = Exact(distance=self._distance)
+            self._exact.build(bank)
+        return self._exact
+
+    def _choose_candidates(self, bank: Bank, k: int) -> None:
+        if self._options.rescore != "auto":
+            self.candidates = max(k, self._options.rescore)
+            return
+        if self._chosen_for == (len(bank), bank.dim, k) and self._builds_since_probe < PROBE_EVERY:
+            return
+        self._chosen_for, self._builds_since_probe = (len(bank), bank.dim, k), 0
+        probe = torch.linspace(0, len(bank) - 1, min(PROBE, len(bank)), device=bank.device).round().long()
+        exact = self._exact_search(bank).nearest_negatives(probe, k).distance
+        exists = exact.isfinite()
+        # The k-th exact distance; the last that exists where there are fewer. For negative ones the share widens too.
+        last = exact.masked_fill(~exists, -torch.inf).amax(1, keepdim=True)
+        limit = last + TOLERANCE * last.abs()
+        candidates = k
+        while True:
+            found = self._nearest(bank, probe, k, candidates, None).distance
+            recall = float(((found <= limit) & exists).sum() / exists.sum().clamp_min(1)) if exists.any() else 1.0
+            if recall >= TARGET_RECALL or candidates >= len(bank):
+                break
+            candidates = min(2 * candidates, len(bank))
+        self.candidates, self.probe_recall = candidates, recall
+
+    def _nearest(
+        self, bank: Bank, anchors: Tensor, k: int, candidates: int, progress: SearchProgress | None
+    ) -> Neighbors:
+        distance = torch.full((len(anchors), k), torch.inf, device=bank.device)
+        row = torch.full((len(anchors), k), -1, dtype=torch.int64, device=bank.device)
+        candidates = min(candidates, len(bank))
+        places, slots = bank.place[anchors].sort()
+        step = max(16, _FOUND_AT_ONCE // candidates)
+        if not self._packed:
+            step = min(step, 256)
+        for start in range(0, len(anchors), step):
+            here = places[start : start + step]
+            scores, found = self._scan_packed(here, candidates) if self._packed else self._scan(here, candidates)
+            best, which = smallest(scores, k)
+            found = found.gather(1, which)
+            rows = bank.order[found.clamp_min(0)].where(found >= 0, -1)
+            best, rows = by_score_then_row(best, rows)
+            if self._form is not None:
+                best = self._form.distance(best, here)
+            distance[slots[start : start + step], : best.shape[1]] = best
+            row[slots[start : start + step], : best.shape[1]] = rows
+            report(progress, min(start + step, len(anchors)), len(anchors))
+        return Neighbors(distance, row)
+
+    def _scan_packed(self, places: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
+        """(R, candidates) exact scores and sorted places, inf and -1 where there are fewer."""
+        from hnm_core.neighbors import hamming
+
+        anchors = places.numpy().astype(np.int32)
+        low = self._class_start[places].numpy().astype(np.int32)
+        high = self._class_end[places].numpy().astype(np.int32)
+        found = np.empty((len(anchors), candidates), np.int32)
+        scores = np.empty((len(anchors), candidates), np.float32)
+        with kernels.launch_lock:
+            use_torch_threads()
+            rows, bits = len(self._points), self._options.bits
+            hamming.nearest_codes(self._codes, rows, bits, anchors, low, high, candidates, found)
+            product = self._form is None
+            hamming.rescore(self._padded_points, self._padded_queries, anchors, found, product, scores)
+        return torch.from_numpy(scores), torch.from_numpy(found).long()
+
+    def _scan(self, places: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
+        """The same by products of +-1 codes, on any device: two codes of b bits differ in (b - s s') / 2."""
+        assert isinstance(self._codes, Tensor)
+        own = self._codes[places].float()
+        low, high = self._class_start[places, None], self._class_end[places, None]
+        scores = own.new_empty((len(places), 0))
+        found = places.new_empty((len(places), 0))
+        for start in range(0, len(self._codes), _COLUMNS):
+            tile = -(own @ self._codes[start : start + _COLUMNS].float().T)
+            column = torch.arange(start, start + tile.shape[1], device=places.device)
+            tile.masked_fill_((column >= low) & (column < high), torch.inf)
+            best, which = smallest(tile, candidates)
+            scores, found = torch.cat([scores, best], 1), torch.cat([found, which + start], 1)
+            scores, which = smallest(scores, candidates)
+            found = found.gather(1, which)
+        found = found.masked_fill(scores.isinf(), -1)
+        return self._rescore(places, found), found
+
+    def _rescore(self, places: Tensor, found: Tensor) -> Tensor:
+        points = self._form.points if self._form else self._points
+        queries = self._form.queries if self._form else self._points
+        scores = torch.empty(found.shape, device=found.device)
+        step = max(1, (1 << 24) // (found.shape[1] * points.shape[1]))
+        for start in range(0, len(places), step):
+            part = slice(start, start + step)
+            chosen, anchors = points[found[part].clamp_min(0)], queries[places[part], None]
+            if self._form is None:
+                scores[part] = -(chosen * anchors).sum(-1)
+            else:
+                scores[part] = (chosen - anchors).square_().sum(-1)
+        return scores.masked_fill_(found < 0, torch.inf)
+
+    def _pack(self, points: Tensor) -> NDArray[np.uint64]:
+        from hnm_core.neighbors import hamming
+
+        assert self._hash is not None
+        thresholds = self._hash.thresholds.numpy()
+        step = max(hamming.BLOCK, self._hash.chunk() // hamming.BLOCK * hamming.BLOCK)
+        parts = []
+        for start in range(0, len(points), step):
+            projected = self._hash.project(points[start : start + step]).numpy()
+            with kernels.launch_lock:
+                use_torch_threads()
+                parts.append(hamming.pack_bits(projected, thresholds))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _signs(self, points: Tensor) -> Tensor:
+        """(N, bits) int8, +1 and -1."""
+        assert self._hash is not None
+        step = self._hash.chunk()
+        parts = [self._hash.bits_of(points[start : start + step]) for start in range(0, len(points), step)]
+        return torch.cat(parts).to(torch.int8).mul_(2).sub_(1)
+
+
+def _compiled() -> bool:
+    """Whether the kernels are at hand; has them compiled in the background where not."""
+    if kernels.ready(kernels.SEARCH_KERNELS):
+        return True
+    kernels.compile_in_background(kernels.SEARCH_KERNELS)
+    return False
+
+
+def _padded(points: Tensor) -> NDArray[np.float32]:
+    """(N, D) with D filled up with zeros to a multiple of 16."""
+    return np.ascontiguousarray(torch.nn.functional.pad(points, (0, -points.shape[1] % 16)).numpy())

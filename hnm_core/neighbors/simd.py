@@ -1,0 +1,279 @@
+"""Vectors of sixteen lanes, float32 or counts, for numba kernels.
+
+The compiler does not vectorise the short loops of a search by itself, so these few operations spell them out.
+They become LLVM vector instructions, which exist for every processor (two AVX2 registers, four of NEON, ...). A mask is
+a uint32 with one bit for each lane. Offsets count elements of a C-contiguous array and are not checked.
+
+numba looks for changes in the file of a kernel only: after one in this file, delete its caches (`__pycache__/*.nb?`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import extending, types
+from numba.extending import models, register_model
+
+intrinsic: Any = extending.intrinsic
+"""Typed as anything, because it takes away the first argument of what it decorates."""
+
+LANES = 16
+ALL = (1 << LANES) - 1
+
+_INDEX = ir.IntType(32)
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_SHORTS = ir.VectorType(ir.IntType(16), LANES)
+_INTS = ir.VectorType(ir.IntType(32), LANES)
+_COUNTS = ir.VectorType(ir.IntType(64), LANES)
+_KEY_LANES = 8
+_KEYS = ir.VectorType(ir.IntType(64), _KEY_LANES)
+
+
+class _Float32x16(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="Float32x16")
+
+
+@register_model(_Float32x16)
+class _Float32x16Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _FLOATS)
+
+
+class _Int64x16(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="Int64x16")
+
+
+@register_model(_Int64x16)
+class _Int64x16Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _COUNTS)
+
+
+_vector: Any = _Float32x16()
+_counts: Any = _Int64x16()
+
+
+@intrinsic
+def load(_typing: Any, array: Any, offset: Any) -> Any:
+    """load(array, offset) -> vector of the 16 float32 from `offset` on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _load(builder, _pointer(context, builder, signature, args, _FLOATS), 4)
+
+    return _vector(array, types.intp), codegen
+
+
+@intrinsic
+def load_bfloat16(_typing: Any, array: Any, offset: Any) -> Any:
+    """load_bfloat16(int16 array, offset) -> vector of the 16 numbers whose bfloat16 bits these are."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = _load(builder, _pointer(context, builder, signature, args, _SHORTS), 2)
+        high = builder.shl(builder.zext(bits, _INTS), ir.Constant(_INTS, [16] * LANES))
+        return builder.bitcast(high, _FLOATS)
+
+    return _vector(array, types.intp), codegen
+
+
+@intrinsic
+def store(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
+    """store(array, offset, vector): write the 16 float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _pointer(context, builder, signature, args, _FLOATS)).align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _vector), codegen
+
+
+@intrinsic
+def splat(_typing: Any, value: Any) -> Any:
+    """splat(float32) -> vector with this value in every lane."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _spread(builder, args[0], _FLOATS)
+
+    return _vector(types.float32), codegen
+
+
+def _elementwise(operation: Callable[[Any, Any, Any], Any]) -> Any:
+    @intrinsic
+    def apply(_typing: Any, left: Any, right: Any) -> Any:
+        def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            return operation(builder, args[0], args[1])
+
+        return _vector(_vector, _vector), codegen
+
+    return apply
+
+
+add = _elementwise(lambda builder, left, right: builder.fadd(left, right))
+subtract = _elementwise(lambda builder, left, right: builder.fsub(left, right))
+multiply = _elementwise(lambda builder, left, right: builder.fmul(left, right))
+maximum = _elementwise(lambda builder, left, right: _larger(builder, left, right))
+
+
+@intrinsic
+def less(_typing: Any, left: Any, right: Any) -> Any:
+    """less(vector, vector) -> mask of the lanes where left < right."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _mask(builder, builder.fcmp_ordered("<", args[0], args[1]))
+
+    return types.uint32(_vector, _vector), codegen
+
+
+@intrinsic
+def within(_typing: Any, array: Any, offset: Any, low: Any, high: Any) -> Any:
+    """within(int32 array, offset, low, high) -> mask of the 16 elements in low .. high, both included."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = _load(builder, _pointer(context, builder, signature, args, _INTS), 4)
+        above = builder.icmp_signed(">=", values, _spread(builder, args[2], _INTS))
+        below = builder.icmp_signed("<=", values, _spread(builder, args[3], _INTS))
+        return _mask(builder, builder.and_(above, below))
+
+    return types.uint32(array, types.intp, types.int32, types.int32), codegen
+
+
+@intrinsic
+def lowest(_typing: Any, mask: Any) -> Any:
+    """lowest(mask) -> number of its lowest set bit; the mask must not be 0."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        lane = builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.zext(lane, ir.IntType(64))
+
+    return types.int64(types.uint32), codegen
+
+
+@intrinsic
+def count(_typing: Any, mask: Any) -> Any:
+    """count(mask) -> its number of set bits."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.zext(builder.ctpop(args[0]), ir.IntType(64))
+
+    return types.int64(types.uint32), codegen
+
+
+@intrinsic
+def no_counts(_typing: Any) -> Any:
+    """no_counts() -> sixteen counts of 0."""
+
+    def codegen(_context: Any, _builder: Any, _signature: Any, _args: Any) -> Any:
+        return ir.Constant(_COUNTS, [0] * LANES)
+
+    return _counts(), codegen
+
+
+@intrinsic
+def add_differing_bits(_typing: Any, counts: Any, codes: Any, offset: Any, word: Any) -> Any:
+    """add_differing_bits(counts, uint64 codes, offset, word) -> counts + bits of codes[offset : offset + 16] ^ word."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[1])(context, builder, args[1]).data
+        pointer = builder.bitcast(builder.gep(data, [args[2]]), _COUNTS.as_pointer())
+        differing = builder.xor(_load(builder, pointer, 8), _spread(builder, args[3], _COUNTS))
+        count_bits = _count_bits(builder.module)
+        return builder.add(args[0], builder.call(count_bits, [differing]))
+
+    return _counts(_counts, codes, types.intp, types.uint64), codegen
+
+
+@intrinsic
+def counts_below(_typing: Any, counts: Any, limit: Any) -> Any:
+    """counts_below(counts, int64 limit) -> mask of the counts under the limit."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _mask(builder, builder.icmp_signed("<", args[0], _spread(builder, args[1], _COUNTS)))
+
+    return types.uint32(_counts, types.int64), codegen
+
+
+@intrinsic
+def store_counts(_typing: Any, array: Any, offset: Any, counts: Any) -> Any:
+    """store_counts(int64 array, offset, counts): write the 16 counts."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _pointer(context, builder, signature, args, _COUNTS)).align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _counts), codegen
+
+
+@intrinsic
+def total(_typing: Any, vector: Any) -> Any:
+    """total(vector) -> float32 sum of the lanes, halves first, so always in the same order."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        lanes, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            undefined = ir.Constant(lanes.type, ir.Undefined)
+            low = ir.Constant(ir.VectorType(_INDEX, width), list(range(width)))
+            high = ir.Constant(ir.VectorType(_INDEX, width), list(range(width, 2 * width)))
+            lanes = builder.fadd(
+                builder.shuffle_vector(lanes, undefined, low), builder.shuffle_vector(lanes, undefined, high)
+            )
+        return builder.extract_element(lanes, ir.Constant(_INDEX, 0))
+
+    return types.float32(_vector), codegen
+
+
+@intrinsic
+def push(_typing: Any, keys: Any, offset: Any, key: Any) -> Any:
+    """push(int64 keys, offset, key): one step of inserting into an ascending list, for the 8 keys from `offset` on.
+
+    keys[i] becomes max(keys[i - 1], min(keys[i], key)), without a branch. The 8 keys before must be readable.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(context, builder, signature, args, _KEYS)
+        before = builder.sub(args[1], ir.Constant(args[1].type, _KEY_LANES))
+        old = _load(builder, place, 8)
+        # Both loads are aligned with earlier stores: a load across two of them would wait for the memory.
+        lower = _load(builder, _pointer(context, builder, signature, [args[0], before], _KEYS), 8)
+        moved_lanes = ir.Constant(ir.VectorType(_INDEX, _KEY_LANES), list(range(_KEY_LANES - 1, 2 * _KEY_LANES - 1)))
+        moved = builder.shuffle_vector(lower, old, moved_lanes)
+        new = _spread(builder, args[2], _KEYS)
+        new = builder.select(builder.icmp_signed("<", old, new), old, new)
+        new = builder.select(builder.icmp_signed(">", moved, new), moved, new)
+        builder.store(new, place).align = 8
+        return context.get_dummy_value()
+
+    return types.void(keys, types.intp, types.int64), codegen
+
+
+def _count_bits(module: Any) -> Any:
+    name = "llvm.ctpop.v16i64"
+    return module.globals.get(name) or ir.Function(module, ir.FunctionType(_COUNTS, [_COUNTS]), name)
+
+
+def _pointer(context: Any, builder: Any, signature: Any, args: Any, vector: Any) -> Any:
+    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    return builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
+
+
+def _load(builder: Any, pointer: Any, align: int) -> Any:
+    value = builder.load(pointer)
+    value.align = align
+    return value
+
+
+def _spread(builder: Any, scalar: Any, vector: Any) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count))
+
+
+def _larger(builder: Any, left: Any, right: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", left, right), left, right)
+
+
+def _mask(builder: Any, lanes: Any) -> Any:
+    return builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), ir.IntType(32))

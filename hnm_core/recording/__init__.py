@@ -1,0 +1,21 @@
+"""Recordings of runs: `record` writes one as the run goes on, `replay` and `open_recording` read it without torch."""
+
+from hnm_core.recording.export import EXPORT_KINDS, export
+from hnm_core.recording.reader import Recording, open_recording, replay
+from hnm_core.recording.runs import copy_run, find_run, list_runs, new_run_dir, prune, runs_dir
+from hnm_core.recording.writer import record
+
+__all__ = [
+    "EXPORT_KINDS",
+    "Recording",
+    "copy_run",
+    "export",
+    "find_run",
+    "list_runs",
+    "new_run_dir",
+    "open_recording",
+    "prune",
+    "record",
+    "replay",
+    "runs_dir",
+]

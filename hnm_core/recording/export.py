@@ -1,0 +1,113 @@
+"""The numbers of a recording for other programs: steps and last positions of every lane as csv, parquet or npz."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.recording.reader import Recording, open_recording
+
+Table = dict[str, NDArray[Any]]
+"""Columns of equal length by name."""
+
+_INTERNAL_FIELDS = ("event", "flags", "measured")
+
+
+def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list[Path]:
+    """Write `LANE.steps.KIND` and `LANE.positions.KIND` for every lane into `out`, by default `folder/export`.
+
+    Steps have a column for each field of a step record (`loss`, `search_ms`, `hard`, `map_at_r`, ...), empty or NaN
+    where it was not measured, -1 for a count that was not given. Positions are those of the last recorded frame: id,
+    label, held_out, x, y, z and the point columns. Files of an earlier export are replaced.
+
+    Raises:
+        InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
+    """
+    if kind not in EXPORT_KINDS:
+        raise unknown_name("export format", kind, EXPORT_KINDS)
+    recording = open_recording(folder)
+    out = Path(folder) / "export" if out is None else Path(out)
+    if kind == "parquet":
+        _pyarrow()
+    paths = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for lane in recording.lanes:
+            tables = {"steps": steps_table(recording, lane)}
+            if len(recording.frame_steps(lane)):
+                tables["positions"] = positions_table(recording, lane)
+            for name, table in tables.items():
+                path = out / f"{lane}.{name}.{kind}"
+                EXPORT_KINDS[kind](path, table)
+                paths.append(path)
+    except OSError as error:
+        raise InputError(f"Cannot export to '{out}': {error.strerror or error}.") from error
+    return paths
+
+
+def steps_table(recording: Recording, lane: str) -> Table:
+    """Every step record of a lane, one column a field."""
+    steps = recording.steps(lane)
+    table: Table = {"step": steps["step"], "loss": steps["loss"]}
+    table["mining"] = (steps["flags"] & 1).astype(np.bool_)
+    table["first_call"] = (steps["flags"] & 2).astype(np.bool_)
+    for name in steps.dtype.names or ():
+        if name not in table and name not in _INTERNAL_FIELDS:
+            table[name] = steps[name]
+    return table
+
+
+def positions_table(recording: Recording, lane: str) -> Table:
+    """The points of the last frame of a lane."""
+    started, frame = recording.started, recording.frame(lane, -1)
+    return {
+        "id": started.ids,
+        "label": started.labels,
+        "held_out": started.held_out,
+        **({"group": started.groups} if started.groups is not None else {}),
+        **{axis: frame.positions[:, place] for place, axis in enumerate("xyz")},
+        **frame.columns,
+    }
+
+
+def _write_csv(path: Path, table: Table) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        # repr of a float32 or a float64 is the shortest text that reads back as the same number.
+        columns = [[_text(value) for value in column] for column in table.values()]
+        writer.writerows(zip(*columns, strict=True))
+
+
+def _text(value: np.generic) -> str:
+    if isinstance(value, np.floating) and np.isnan(value):
+        return ""
+    return str(int(value)) if isinstance(value, np.bool_) else str(value)
+
+
+def _write_npz(path: Path, table: Table) -> None:
+    columns: dict[str, Any] = dict(table)
+    np.savez_compressed(path, **columns)
+
+
+def _write_parquet(path: Path, table: Table) -> None:
+    arrow = _pyarrow()
+    arrow.parquet.write_table(arrow.table({name: np.ascontiguousarray(column) for name, column in table.items()}), path)
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError("Parquet needs pyarrow, which is not installed: pip install hnm-lab[parquet]") from None
+    return pyarrow
+
+
+EXPORT_KINDS = {"csv": _write_csv, "parquet": _write_parquet, "npz": _write_npz}
+"""Writers by format."""

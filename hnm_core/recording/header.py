@@ -1,0 +1,217 @@
+"""`run.json`: written at the start of a recording, checked field by field when it is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hnm_core import config as configuration
+from hnm_core.config import LANE_NAME
+from hnm_core.errors import InputError
+from hnm_core.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
+from hnm_core.recording import layout
+from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, Layout
+from hnm_core.registry import explain
+from hnm_core.timing import Phase
+
+_MAX_RUN_FILE = 16 << 20
+
+
+class LaneEntry(BaseModel):
+    """A lane and the folder with its files."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(pattern=LANE_NAME)
+    folder: str = Field(pattern=LANE_FOLDER)
+
+
+class RunFile(BaseModel):
+    """The content of `run.json`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    kind: str
+    schema_number: int = Field(alias="schema")
+    started: str
+    versions: dict[str, str]
+    config: dict[str, Any]
+    class_names: list[str]
+    items_total: int
+    has_groups: bool
+    lanes: list[LaneEntry]
+    phases: list[str] = Field(max_length=32)
+    tuple_counts: list[str] = Field(max_length=32)
+    metrics: list[str] = Field(max_length=32)
+    point_columns: list[str] = Field(max_length=32)
+    step_dtype: Layout
+    frame_dtype: Layout
+    index_dtype: Layout
+    edge_dtype: Literal["<i4"]
+
+
+@dataclass(frozen=True)
+class Dtypes:
+    """The layouts of `run.json` as numpy knows them."""
+
+    step: np.dtype[Any]
+    frame: np.dtype[Any]
+    index: np.dtype[Any]
+
+
+def new_run_file(started: RunStarted) -> RunFile:
+    """The `run.json` of a run that starts now."""
+    names = [lane.name for lane in started.config.lanes]
+    return RunFile(
+        kind=KIND,
+        schema=SCHEMA,
+        started=started.started,
+        versions={str(key): str(value) for key, value in started.versions.items()},
+        config=started.config.to_dict(),
+        class_names=list(started.class_names),
+        items_total=started.items_total,
+        has_groups=started.groups is not None,
+        lanes=[LaneEntry(name=name, folder=layout.lane_folder(place, name)) for place, name in enumerate(names)],
+        phases=[str(phase) for phase in Phase],
+        tuple_counts=list(TUPLE_COUNTS),
+        metrics=list(METRICS),
+        point_columns=list(POINT_COLUMNS),
+        step_dtype=layout.step_layout(),
+        frame_dtype=layout.frame_layout(len(started.ids)),
+        index_dtype=layout.index_layout(),
+        edge_dtype="<i4",
+    )
+
+
+def write_run_file(folder: Path, content: RunFile) -> None:
+    """Replace `run.json` in one go, so that a reader never sees half of it."""
+    part = folder / f"{RUN_FILE}.part"
+    part.write_text(json.dumps(content.model_dump(by_alias=True), indent=1), encoding="utf-8")
+    part.replace(folder / RUN_FILE)
+
+
+def read_run_file(folder: Path) -> RunFile:
+    """Check that `folder` is a recording and read what it says of itself.
+
+    Raises:
+        InputError: no such folder, an empty one, not a recording, `run.json` broken, or written by a newer version.
+    """
+    path = folder / RUN_FILE
+    try:
+        if not folder.is_dir():
+            what = "is a file; a recording is a folder" if folder.exists() else "does not exist"
+            raise InputError(f"The recording '{folder}' {what}.")
+        if not any(folder.iterdir()):
+            raise InputError(f"The folder '{folder}' is empty, so it holds no recording.")
+        if not path.is_file():
+            raise InputError(f"'{folder}' is not a recording: it has no {RUN_FILE}.")
+        if path.stat().st_size > _MAX_RUN_FILE:
+            raise InputError(f"'{path}' is damaged: it is larger than any recording's.")
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"The recording '{folder}' cannot be read: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"'{path}' is damaged: {error}.") from error
+    if not isinstance(values, dict) or values.get("kind") != KIND:
+        raise InputError(f"'{folder}' is not a recording of HNM Lab: its {RUN_FILE} does not say so.")
+    schema = values.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(
+            f"'{folder}' was recorded by a newer version (schema {schema}); "
+            f"this one reads schema {SCHEMA}. Update hnm-lab."
+        )
+    if schema != SCHEMA:
+        raise InputError(f"'{path}' is damaged: schema = {schema!r}, but it must be {SCHEMA}.")
+    try:
+        content = RunFile.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"'{path}' is damaged. {explain(error, RUN_FILE)}") from error
+    names, folders = [lane.name for lane in content.lanes], [lane.folder for lane in content.lanes]
+    if len(set(names)) < len(names) or len(set(folders)) < len(folders):
+        raise InputError(f"'{path}' is damaged: two lanes have the same name or folder.")
+    return content
+
+
+def checked_dtypes(folder: Path, content: RunFile, points: int) -> Dtypes:
+    """The layouts of `run.json`, if they hold what this version reads. Raises `InputError`."""
+    where = str(folder / RUN_FILE)
+    step = layout.to_dtype(content.step_dtype, where)
+    frame = layout.to_dtype(content.frame_dtype, where)
+    index = layout.to_dtype(content.index_dtype, where)
+    own_index = layout.to_dtype(layout.index_layout(), where)
+    wanted: list[tuple[np.dtype[Any], dict[str, Any]]] = [
+        (step, {"event": "<i8", "step": "<i8", "loss": "<f8", "flags": "<u4", "measured": "<u4"}),
+        (step, {f"{phase}_ms": "<f4" for phase in content.phases}),
+        (step, dict.fromkeys(content.tuple_counts, "<i8")),
+        (step, dict.fromkeys(content.metrics, "<f8")),
+        (frame, {"positions": f"({points},3)<u2", **dict.fromkeys(content.point_columns, f"({points},)<f4")}),
+        (index, {name: own_index[name] for name in own_index.names or ()}),
+    ]
+    for dtype, fields in wanted:
+        for name, kind in fields.items():
+            if name not in (dtype.names or ()) or dtype[name] != np.dtype(kind):
+                raise InputError(f"'{where}' is damaged: field '{name}' is missing or has another layout than {kind}.")
+    expected = set(content.point_columns) | {"positions"}
+    if set(frame.names or ()) != expected:
+        raise InputError(f"'{where}' is damaged: a frame has other fields than {', '.join(sorted(expected))}.")
+    return Dtypes(step, frame, index)
+
+
+def write_arrays(folder: Path, started: RunStarted) -> None:
+    """The arrays of the shown items, one `.npy` each."""
+    np.save(folder / "labels.npy", started.labels)
+    np.save(folder / "ids.npy", started.ids)
+    np.save(folder / "held_out.npy", started.held_out)
+    if started.groups is not None:
+        np.save(folder / "groups.npy", started.groups)
+
+
+def read_started(folder: Path, content: RunFile) -> RunStarted:
+    """The first event of the run. Raises `InputError` when an array is missing, damaged or of the wrong length."""
+    ids = _array(folder / "ids.npy", np.int64)
+    labels = _array(folder / "labels.npy", np.int64, len(ids))
+    held_out = _array(folder / "held_out.npy", np.bool_, len(ids))
+    groups = _array(folder / "groups.npy", np.int64, len(ids)) if content.has_groups else None
+    if (np.diff(ids) <= 0).any():
+        raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
+    if labels.min() < 0 or labels.max() >= len(content.class_names):
+        raise InputError(f"'{folder / 'labels.npy'}' is damaged: labels must lie in 0..{len(content.class_names) - 1}.")
+    return RunStarted(
+        config=configuration.from_dict(content.config, f"'{folder / RUN_FILE}'"),
+        labels=labels,
+        ids=ids,
+        held_out=held_out,
+        class_names=tuple(content.class_names),
+        groups=groups,
+        items_total=content.items_total,
+        versions=content.versions,
+        started=content.started,
+    )
+
+
+def _array(path: Path, kind: type[np.generic], length: int | None = None) -> NDArray[Any]:
+    """A one-dimensional array from a file that may hold anything. Pickles are never loaded."""
+    if not path.is_file():
+        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
+    try:
+        # Mapping the file compares the length its header claims with the length it has, before anything is allocated.
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:
+        raise InputError(f"'{path}' is damaged: {error or type(error).__name__}.") from error
+    if array.ndim != 1 or array.dtype != np.dtype(kind) or not len(array):
+        raise InputError(f"'{path}' is damaged: it must hold one row of {np.dtype(kind).name} values.")
+    if length is not None and len(array) != length:
+        raise InputError(f"'{path}' is damaged: it has {len(array):,} entries, but ids.npy has {length:,}.")
+    array.flags.writeable = False
+    return array
+
+
+def events_path(folder: Path) -> Path:
+    """Where the events lie that are neither steps nor frames."""
+    return folder / EVENTS_FILE

@@ -1,0 +1,131 @@
+"""What lies where in a recording, and the numbers' layout. A reader needs numpy and json, and nothing else.
+
+    run.json        configuration, versions, lanes, and every layout below, ready for `np.dtype`
+    labels.npy ids.npy held_out.npy [groups.npy]
+    events.jsonl    every event that is neither a step nor a frame, one JSON object a line
+    00-NAME/        one folder a lane
+        steps.bin   np.fromfile(path, step_dtype)
+        frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
+        frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame
+        edges.bin   (total, 3) int32: the triplets of all frames, end to end
+
+A position is `box[0] + position * (box[1] - box[0]) / POSITION_STEPS`; `POSITION_MISSING` stands for one that is not
+finite. The field `event` of steps, index and events counts the events of the whole run, so the three merge into their
+first order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.errors import InputError
+from hnm_core.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS
+from hnm_core.timing import Phase
+
+KIND = "hnm-lab recording"
+SCHEMA = 1
+RUN_FILE = "run.json"
+EVENTS_FILE = "events.jsonl"
+LOCK_FILE = "writing.lock"
+
+POSITION_STEPS = 65_534
+POSITION_MISSING = 65_535
+ABSENT_COUNT = -1
+
+FLAG_MINING = 1
+FLAG_FIRST_CALL = 2
+
+Layout = dict[str, list[str]]
+"""What `np.dtype` takes: `names` and `formats` of the fields."""
+
+
+def step_layout() -> Layout:
+    """One training step. NaN where a phase did not run or a metric was not measured, -1 for a count not given."""
+    fields = {
+        "event": "<i8",
+        "step": "<i8",
+        "loss": "<f8",
+        "flags": "<u4",
+        "measured": "<u4",
+        **{f"{phase}_ms": "<f4" for phase in Phase},
+        **dict.fromkeys(TUPLE_COUNTS, "<i8"),
+        **dict.fromkeys(METRICS, "<f8"),
+    }
+    return {"names": list(fields), "formats": list(fields.values())}
+
+
+def frame_layout(points: int) -> Layout:
+    """One cloud of `points` points."""
+    fields = {"positions": f"({points},3)<u2", **dict.fromkeys(POINT_COLUMNS, f"({points},)<f4")}
+    return {"names": list(fields), "formats": list(fields.values())}
+
+
+def index_layout() -> Layout:
+    """One entry of `frames.idx`. `offset` and `edges_offset` are bytes; `columns` has a bit for each column given."""
+    fields = {
+        "event": "<i8",
+        "step": "<i8",
+        "offset": "<i8",
+        "edges_offset": "<i8",
+        "edges": "<i8",
+        "mined_total": "<i8",
+        "box": "(2,3)<f4",
+        "columns": "<u4",
+        "projection": "|S64",
+    }
+    return {"names": list(fields), "formats": list(fields.values())}
+
+
+_FORMAT = re.compile(r"(\((?P<shape>\d{1,9}(,\d{0,9})?)\))?([<|][iuf][1248]|\|S64)")
+
+
+def to_dtype(layout: Layout, where: str = RUN_FILE) -> np.dtype[Any]:
+    """The dtype of a layout read from a file. Raises `InputError` for anything but plain numbers."""
+    names, formats = layout.get("names", []), layout.get("formats", [])
+    if len(names) != len(formats) or not names or len(set(names)) != len(names) or "" in names:
+        raise InputError(f"{where} is damaged: a layout needs as many formats as distinct names.")
+    for text in formats:
+        if not _FORMAT.fullmatch(text):
+            raise InputError(f"{where} is damaged: '{text}' is not a format of numbers.")
+    try:
+        return np.dtype({"names": names, "formats": formats})
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{where} is damaged: {str(error).rstrip('.')}.") from error
+
+
+def quantise(positions: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """(N, 3) positions as (N, 3) whole steps of their own box, and the (2, 3) box: lowest and highest finite corner."""
+    finite = np.isfinite(positions)
+    low = np.where(finite, positions, np.inf).min(axis=0)
+    high = np.where(finite, positions, -np.inf).max(axis=0)
+    empty = ~finite.any(axis=0)
+    box = np.array([np.where(empty, 0, low), np.where(empty, 0, high)], dtype=np.float32)
+    corner = box[0].astype(np.float64)
+    extent = box[1].astype(np.float64) - corner
+    extent[extent == 0] = 1.0
+    share = (np.where(finite, positions, box[0]).astype(np.float64) - corner) / extent
+    steps = np.rint(share * POSITION_STEPS).astype(np.uint16)
+    steps[~finite] = POSITION_MISSING
+    return steps, box
+
+
+def dequantise(steps: NDArray[np.uint16], box: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 3) float32 positions; NaN where they were not finite. The inverse of `quantise` to half a step."""
+    with np.errstate(all="ignore"):  # a damaged box may hold anything
+        corner = box[0].astype(np.float64)
+        extent = box[1].astype(np.float64) - corner
+        positions: NDArray[np.float32] = (corner + steps * (extent / POSITION_STEPS)).astype(np.float32)
+    positions[steps == POSITION_MISSING] = np.nan
+    return positions
+
+
+def lane_folder(place: int, name: str) -> str:
+    """A folder name that every file system takes and no other lane of the run has."""
+    return f"{place:02d}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'lane'}"
+
+
+LANE_FOLDER = r"^[0-9]{2,4}-[a-z0-9-]{1,48}$"

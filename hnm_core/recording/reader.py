@@ -1,0 +1,391 @@
+"""Reads a recording, whole or while it is still being written. Needs no torch, runs no code, trusts no byte."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.config import ExperimentConfig
+from hnm_core.errors import InputError
+from hnm_core.events import (
+    Alarm,
+    Event,
+    Frame,
+    OptionChanged,
+    PhaseDone,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    frozen,
+)
+from hnm_core.recording import header, layout
+from hnm_core.recording.layout import FLAG_FIRST_CALL, FLAG_MINING, RUN_FILE
+from hnm_core.recording.lock import is_being_written
+from hnm_core.timing import Phase
+
+_CHUNK = 4096
+"""Steps read at a time by `replay`."""
+_EDGE_BYTES = 12
+
+
+def open_recording(folder: str | Path) -> Recording:
+    """Open a recording for random access.
+
+    Raises:
+        InputError: the folder is missing, empty, no recording, newer than this version, or damaged; one sentence.
+    """
+    return Recording(Path(folder))
+
+
+def replay(folder: str | Path) -> Iterator[Event]:
+    """The events of a recording in the order in which they happened: first `RunStarted`, last the closing event.
+
+    A run whose writer was killed has no closing event; it ends with the last event that was written.
+
+    Raises:
+        InputError: as `open_recording`; at once, except for damage inside a frame, which shows when it is reached.
+    """
+    recording = open_recording(folder)
+    return _replay(recording)
+
+
+def _replay(recording: Recording) -> Iterator[Event]:
+    yield recording.started
+    streams: list[Iterator[tuple[int, Event]]] = [iter(recording.numbered_events)]
+    for lane in recording.lanes:
+        streams += [recording.numbered_steps(lane), recording.numbered_frames(lane)]
+    for _, event in heapq.merge(*streams, key=lambda numbered: numbered[0]):
+        yield event
+    if recording.finished is not None:
+        yield recording.finished
+
+
+@dataclass
+class _Lane:
+    folder: Path
+    steps: int
+    index: NDArray[Any]
+    """The frames that are wholly there."""
+    torn_bytes: int
+
+
+class Recording:
+    """Random access to a recording. `refresh` takes in what has been written since."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._run_file = header.read_run_file(folder)
+        self._run_file_stamp = _stamp(folder / RUN_FILE)
+        self.started: RunStarted = header.read_started(folder, self._run_file)
+        self._dtypes = header.checked_dtypes(folder, self._run_file, len(self.started.ids))
+        self._lanes: dict[str, _Lane] = {}
+        self._events: list[tuple[int, Event]] = []
+        self._events_read = 0
+        self._events_torn = 0
+        self.finished: RunFinished | RunFailed | None = None
+        """How the run ended; None while it is being written or when its writer was killed."""
+        self.refresh()
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """What was run."""
+        return self.started.config
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """Names of the lanes, forked ones last."""
+        return tuple(self._lanes)
+
+    @property
+    def numbered_events(self) -> Sequence[tuple[int, Event]]:
+        """Option changes, alarms and ended phases, each with its place in the run."""
+        return self._events
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Option changes, alarms and ended phases, oldest first."""
+        return tuple(event for _, event in self._events)
+
+    @property
+    def torn_bytes(self) -> int:
+        """Bytes at the ends of files that belong to nothing complete; they are ignored."""
+        return self._events_torn + sum(lane.torn_bytes for lane in self._lanes.values())
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether a living process is still recording into the folder."""
+        return is_being_written(self.folder)
+
+    def refresh(self) -> None:
+        """Look again at the files of a run that is still being recorded. Raises `InputError` when they are damaged."""
+        try:
+            stamp = _stamp(self.folder / RUN_FILE)
+            if stamp != self._run_file_stamp:  # a lane was forked off
+                self._run_file, self._run_file_stamp = header.read_run_file(self.folder), stamp
+            for entry in self._run_file.lanes:
+                self._lanes[entry.name] = self._read_lane(self.folder / entry.folder, self._lanes.get(entry.name))
+            self._read_events()
+        except OSError as error:
+            raise InputError(f"The recording '{self.folder}' cannot be read: {error}.") from error
+
+    def step_count(self, lane: str) -> int:
+        """Steps recorded of a lane."""
+        return self._lane(lane).steps
+
+    def steps(self, lane: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """The step records of a lane, a structured array of fields `step`, `loss`, `search_ms`, `map_at_r`, ..."""
+        state = self._lane(lane)
+        start, stop, _ = slice(start, stop).indices(state.steps)
+        return _read(state.folder / "steps.bin", self._dtypes.step, start, max(0, stop - start))
+
+    def frame_steps(self, lane: str) -> NDArray[np.int64]:
+        """The step of every recorded frame of a lane."""
+        return self._lane(lane).index["step"].astype(np.int64)
+
+    def frame(self, lane: str, index: int) -> Frame:
+        """The frame at a place in `frame_steps`; negative from the end.
+
+        Raises:
+            IndexError: no such frame.
+            InputError: the frame is damaged.
+        """
+        state = self._lane(lane)
+        entry = state.index[index]
+        edges = _read(
+            state.folder / "edges.bin", np.dtype("<i4"), int(entry["edges_offset"]) // 4, int(entry["edges"]) * 3
+        ).reshape(-1, 3)
+        self._check_edges(edges, state.folder, int(entry["step"]))
+        place = int(entry["offset"]) // self._dtypes.frame.itemsize
+        stored = _read(state.folder / "frames.bin", self._dtypes.frame, place, 1)[0]
+        given = int(entry["columns"])
+        columns = {
+            name: frozen(stored[name]) for place, name in enumerate(self._run_file.point_columns) if given >> place & 1
+        }
+        return Frame(
+            lane=lane,
+            step=int(entry["step"]),
+            positions=frozen(layout.dequantise(stored["positions"], entry["box"])),
+            triplets=frozen(edges),
+            mined_total=int(entry["mined_total"]),
+            columns=columns,
+            projection=bytes(entry["projection"]).decode(errors="replace"),
+        )
+
+    def numbered_steps(self, lane: str) -> Iterator[tuple[int, Event]]:
+        """Every step record of a lane with its place in the run, read piece by piece."""
+        state, run_file = self._lane(lane), self._run_file
+        known = {str(phase): phase for phase in Phase}
+        phases = [(known[name], f"{name}_ms") for name in run_file.phases if name in known]
+        for start in range(0, state.steps, _CHUNK):
+            for row in self.steps(lane, start, start + _CHUNK):
+                measured, flags = int(row["measured"]), int(row["flags"])
+                yield (
+                    int(row["event"]),
+                    StepRecord(
+                        lane=lane,
+                        step=int(row["step"]),
+                        loss=float(row["loss"]),
+                        phase_ms={phase: float(row[name]) for phase, name in phases if not np.isnan(row[name])},
+                        tuples={name: int(row[name]) for name in run_file.tuple_counts if row[name] >= 0},
+                        metrics={
+                            name: float(row[name])
+                            for place, name in enumerate(run_file.metrics)
+                            if measured >> place & 1
+                        },
+                        mining=bool(flags & FLAG_MINING),
+                        first_call=bool(flags & FLAG_FIRST_CALL),
+                    ),
+                )
+
+    def numbered_frames(self, lane: str) -> Iterator[tuple[int, Event]]:
+        """Every frame of a lane with its place in the run, read one by one."""
+        numbers = self._lane(lane).index["event"]
+        for place, number in enumerate(numbers.tolist()):
+            yield number, self.frame(lane, place)
+
+    def summary(self) -> dict[str, Any]:
+        """What the recording holds, as plain values for a table or JSON."""
+        started, finished = self.started, self.finished
+        lanes = []
+        for name in self.lanes:
+            steps, frames = self.steps(name), self.frame_steps(name)
+            lanes.append(
+                {
+                    "lane": name,
+                    "steps": int(steps["step"][-1]) if len(steps) else 0,
+                    "frames": len(frames),
+                    "loss": float(steps["loss"][-1]) if len(steps) and np.isfinite(steps["loss"][-1]) else None,
+                    **{metric: _last(steps, metric, place) for place, metric in enumerate(self._run_file.metrics)},
+                }
+            )
+        return {
+            "folder": str(self.folder),
+            "title": started.config.title,
+            "started": started.started,
+            "versions": dict(started.versions),
+            "data": started.config.data.name,
+            "model": started.config.model.name,
+            "items_shown": len(started.ids),
+            "items_total": started.items_total,
+            "held_out": int(started.held_out.sum()),
+            "classes": len(np.unique(started.labels)),
+            "state": self._state(),
+            "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
+            "lanes": lanes,
+            "option_changes": sum(isinstance(event, OptionChanged) for event in self.events),
+            "alarms": sum(isinstance(event, Alarm) for event in self.events),
+            "bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
+            "torn_bytes": self.torn_bytes,
+        }
+
+    def _state(self) -> str:
+        match self.finished:
+            case RunFinished(stopped=True):
+                return "stopped"
+            case RunFinished():
+                return "finished"
+            case RunFailed(message=message):
+                return f"failed: {message}"
+        return "being recorded" if self.is_being_written else "broken off"
+
+    def _lane(self, name: str) -> _Lane:
+        if name not in self._lanes:
+            raise InputError(f"The recording '{self.folder}' has no lane '{name}', only {', '.join(self._lanes)}.")
+        return self._lanes[name]
+
+    def _read_lane(self, folder: Path, before: _Lane | None) -> _Lane:
+        # The index first: by the time the other sizes are read, everything it vouches for is there.
+        known = before.index if before is not None else np.zeros(0, self._dtypes.index)
+        index_bytes = _size(folder / "frames.idx")
+        new = index_bytes // self._dtypes.index.itemsize - len(known)
+        index = np.concatenate([known, _read(folder / "frames.idx", self._dtypes.index, len(known), max(0, new))])
+        steps_bytes, frames_bytes, edges_bytes = (
+            _size(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin")
+        )
+        ends = self._checked_edges_ends(folder, index)
+        whole = min(frames_bytes // self._dtypes.frame.itemsize, int(np.searchsorted(ends, edges_bytes, side="right")))
+        whole = min(whole, len(index))
+        used_edges = int(ends[whole - 1]) if whole else 0
+        torn = (
+            steps_bytes % self._dtypes.step.itemsize
+            + index_bytes
+            - whole * self._dtypes.index.itemsize
+            + frames_bytes
+            - whole * self._dtypes.frame.itemsize
+            + edges_bytes
+            - used_edges
+        )
+        return _Lane(folder, steps_bytes // self._dtypes.step.itemsize, index[:whole], torn)
+
+    def _checked_edges_ends(self, folder: Path, index: NDArray[Any]) -> NDArray[np.int64]:
+        """Where the edges of each frame end in `edges.bin`, after checking that the index is of one piece."""
+        counts = index["edges"]
+        broken = (counts < 0) | (counts > 1 << 31)
+        ends = np.cumsum(np.where(broken, 0, counts) * _EDGE_BYTES)
+        broken |= index["offset"] != np.arange(len(index)) * self._dtypes.frame.itemsize
+        broken |= index["edges_offset"] != np.concatenate([[0], ends[:-1]])[: len(index)]
+        if broken.any():
+            place = int(np.argmax(broken))
+            raise InputError(f"'{folder / 'frames.idx'}' is damaged: entry {place:,} points outside its data.")
+        return ends
+
+    def _check_edges(self, edges: NDArray[np.int32], folder: Path, step: int) -> None:
+        ids = self.started.ids
+        nearest = ids[np.minimum(np.searchsorted(ids, edges), len(ids) - 1)]
+        if not ((nearest == edges) | (edges == -1)).all():
+            raise InputError(f"'{folder / 'edges.bin'}' is damaged: the frame of step {step:,} names unknown ids.")
+
+    def _read_events(self) -> None:
+        path = header.events_path(self.folder)
+        size = _size(path)
+        with path.open("rb") as file:
+            file.seek(self._events_read)
+            text = file.read(max(0, size - self._events_read))
+        whole, newline, torn = text.rpartition(b"\n")
+        self._events_torn = len(torn)
+        for line in whole.split(b"\n") if newline else ():
+            number, event = _event(line, path)
+            if isinstance(event, RunFinished | RunFailed):
+                self.finished = event
+            elif event is not None:
+                self._events.append((number, event))
+        self._events_read += len(whole) + len(newline)
+
+
+_JSON_EVENTS = {kind.__name__: kind for kind in (OptionChanged, Alarm, PhaseDone, RunFinished, RunFailed)}
+
+
+def _event(line: bytes, path: Path) -> tuple[int, Event | None]:
+    """One line of events.jsonl; None for the start, which is told in run.json."""
+    try:
+        values = json.loads(line)
+        number, name = values.pop("event"), values.pop("type")
+        if type(number) is not int:
+            raise ValueError("an event needs a number")
+        if name == RunStarted.__name__:
+            return number, None
+        kind = _JSON_EVENTS[name]
+        types = {item.name: str(item.type) for item in fields(kind)}
+        return number, kind(**{field: _value(value, types[field]) for field, value in values.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"'{path}' is damaged: a line of it is no event ({error}).") from error
+
+
+def _value(value: Any, kind: str) -> Any:
+    """A field of an event from its JSON value. `kind` is the field's annotation in hnm_core.events."""
+    match kind, value:
+        case ("str", str()) | ("bool", bool()):
+            return value
+        case ("int", int()) if not isinstance(value, bool):
+            return value
+        case "float", int() | float() if not isinstance(value, bool):
+            return float(value)
+        case "float", None:
+            return float("nan")
+        case "Phase", str():
+            return Phase(value)
+        case "tuple[str, ...]", list() if all(isinstance(item, str) for item in value):
+            return tuple(value)
+        case "Mapping[str, int]", dict() if all(type(item) is int for item in value.values()):
+            return value
+    raise ValueError(f"{value!r:.60} is no {kind}")
+
+
+def _last(steps: NDArray[Any], metric: str, place: int) -> float | None:
+    """The newest value of a metric; None if there is none, or if it was not finite."""
+    measured = np.flatnonzero(steps["measured"] >> np.uint32(place) & np.uint32(1))
+    value = float(steps[metric][measured[-1]]) if len(measured) else math.nan
+    return value if math.isfinite(value) else None
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _size(path: Path) -> int:
+    if not path.is_file():
+        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
+    return path.stat().st_size
+
+
+def _read(path: Path, dtype: np.dtype[Any], start: int, count: int) -> NDArray[Any]:
+    """`count` records from record `start` on. Raises `InputError` if the file has become shorter."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start * dtype.itemsize)
+            data = file.read(count * dtype.itemsize)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error}.") from error
+    if len(data) < count * dtype.itemsize:
+        raise InputError(f"'{path}' is damaged: it has become shorter while it was read.")
+    return np.frombuffer(data, dtype, count)

@@ -1,0 +1,272 @@
+"""Writes a recording while the events pass through. What has been yielded has been handed to the system: a killed
+process loses nothing, a reader beside it sees everything."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+import time
+import traceback
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+
+from hnm_core.errors import InputError
+from hnm_core.events import (
+    METRICS,
+    POINT_COLUMNS,
+    TUPLE_COUNTS,
+    Alarm,
+    Event,
+    Frame,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    to_json,
+)
+from hnm_core.recording import header, layout
+from hnm_core.recording.layout import ABSENT_COUNT, FLAG_FIRST_CALL, FLAG_MINING
+from hnm_core.recording.lock import lock
+from hnm_core.timing import Phase
+
+FRAMES_AT_FULL_RATE = 10_000
+"""A lane keeps every frame up to so many, then every second one for as many again, then every fourth, and so on."""
+
+
+def record(events: Iterable[Event], folder: str | Path) -> Generator[Event, None, None]:
+    """Yield every event after writing it into `folder`, a new or empty one.
+
+    If writing fails later on (a full disk), an `Alarm` with code `recording-stopped` follows and the run goes on.
+    If the source raises, the recording ends with a `RunFailed` and the error is raised again; if the returned
+    generator is closed, the source is closed too and the recording ends with a `RunFinished` that says `stopped`.
+
+    Raises:
+        InputError: at once, before the first event, if the folder is not empty or cannot be written.
+    """
+    folder = Path(folder)
+    _prepare(folder)
+    return _tee(iter(events), folder)
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"Cannot record into '{folder}': it is a file. Name a new or an empty folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise InputError(f"Cannot record into '{folder}': the folder is not empty. Name a new or an empty folder.")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"Cannot record into '{folder}': {reason}. Name a folder that can be written.") from error
+
+
+def _tee(events: Iterator[Event], folder: Path) -> Generator[Event, None, None]:
+    writer = _Writer(folder)
+    began = time.monotonic()
+    try:
+        for event in events:
+            problem = writer.write(event)
+            yield event
+            if problem is not None:
+                yield problem
+    except Exception as error:
+        user_fault = isinstance(error, InputError)
+        message = str(error) if user_fault else f"{type(error).__name__}: {error}"
+        writer.write_last(RunFailed(message, "" if user_fault else traceback.format_exc(), writer.steps))
+        raise
+    except BaseException:  # closed from outside, or Ctrl+C
+        writer.write_last(RunFinished(writer.steps, time.monotonic() - began, stopped=True))
+        raise
+    finally:
+        writer.close()
+        close_source = getattr(events, "close", None)
+        if close_source is not None:
+            close_source()
+
+
+class _Writer:
+    """Takes events until `close`; after a failed write it takes them without writing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.steps: dict[str, int] = {}
+        self._folder = folder
+        self._files = ExitStack()
+        self._count = itertools.count()
+        self._run_file: header.RunFile | None = None
+        self._events: FileIO | None = None
+        self._lanes: dict[str, _LaneWriter] = {}
+        self._points = 0
+        self._broken = False
+        self._ended = False
+
+    def write(self, event: Event) -> Alarm | None:
+        """Write one event. Returns an alarm if this was the one at which recording had to stop."""
+        if self._broken:
+            return None
+        try:
+            self._write(event)
+        except OSError as error:
+            self._broken = True
+            step = getattr(event, "step", 0)
+            lane = getattr(event, "lane", next(iter(self._lanes), ""))
+            message = f"Recording into '{self._folder}' stopped: {error.strerror or error}. The run goes on without it."
+            return Alarm(lane, step, "recording-stopped", message)
+        return None
+
+    def write_last(self, event: RunFinished | RunFailed) -> None:
+        """Write the closing event, unless there has been one."""
+        if not self._ended:
+            self.write(event)
+
+    def _write(self, event: Event) -> None:
+        number = next(self._count)
+        match event:
+            case RunStarted():
+                self._start(event, number)
+            case StepRecord():
+                self.steps[event.lane] = event.step
+                self._lane(event.lane).write_step(event, number)
+            case Frame():
+                self._lane(event.lane).write_frame(event, number)
+            case _:
+                if isinstance(event, RunFinished | RunFailed):
+                    self._ended = True
+                    for lane in self._lanes.values():
+                        lane.write_held()
+                self._write_line(event, number)
+
+    def _start(self, started: RunStarted, number: int) -> None:
+        self._files.enter_context(lock(self._folder))
+        self._points = len(started.ids)
+        header.write_arrays(self._folder, started)
+        self._run_file = header.new_run_file(started)
+        for lane in self._run_file.lanes:
+            self._open_lane(lane)
+        self._events = self._open(header.events_path(self._folder))
+        self._write_line(started, number)
+        header.write_run_file(self._folder, self._run_file)  # last: from here on it is a recording
+
+    def _write_line(self, event: Event, number: int) -> None:
+        if self._events is not None:  # a run may fail before it starts; then there is nothing to record
+            line = json.dumps({"event": number, **to_json(event)})
+            _append(self._events, line.encode() + b"\n")
+
+    def _lane(self, name: str) -> _LaneWriter:
+        if self._run_file is None:
+            raise ValueError("a run must begin with RunStarted")
+        if name not in self._lanes:  # a lane that was forked off while the run went on
+            entry = header.LaneEntry(name=name, folder=layout.lane_folder(len(self._lanes), name))
+            self._open_lane(entry)
+            self._run_file = self._run_file.model_copy(update={"lanes": [*self._run_file.lanes, entry]})
+            header.write_run_file(self._folder, self._run_file)
+        return self._lanes[name]
+
+    def _open_lane(self, lane: header.LaneEntry) -> None:
+        folder = self._folder / lane.folder
+        folder.mkdir()
+        files = {name: self._open(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin", "frames.idx")}
+        self._lanes[lane.name] = _LaneWriter(files, self._points)
+
+    def _open(self, path: Path) -> FileIO:
+        return self._files.enter_context(FileIO(path, "w"))
+
+    def close(self) -> None:
+        """Close every file. A folder in which no run began is left empty."""
+        try:
+            if not self._broken:
+                for lane in self._lanes.values():
+                    lane.write_held()
+        except OSError:
+            pass  # the disk is full; everything before this frame is safe
+        finally:
+            self._files.close()
+
+
+class _LaneWriter:
+    """The four files of one lane."""
+
+    def __init__(self, files: dict[str, FileIO], points: int) -> None:
+        self._files = files
+        self._points = points
+        self._step = np.zeros((), layout.to_dtype(layout.step_layout()))
+        self._frame = np.zeros((), layout.to_dtype(layout.frame_layout(points)))
+        self._index = np.zeros((), layout.to_dtype(layout.index_layout()))
+        self._frames_seen = 0
+        self._frames_kept = 0
+        self._edges_bytes = 0
+        self._held: tuple[Frame, int] | None = None
+
+    def write_step(self, record: StepRecord, number: int) -> None:
+        """Append to steps.bin."""
+        row = self._step
+        row["event"], row["step"], row["loss"] = number, record.step, record.loss
+        row["flags"] = FLAG_MINING * record.mining | FLAG_FIRST_CALL * record.first_call
+        for phase in Phase:
+            row[f"{phase}_ms"] = record.phase_ms.get(phase, np.nan)
+        for name in TUPLE_COUNTS:
+            row[name] = record.tuples.get(name, ABSENT_COUNT)
+        for name in METRICS:
+            row[name] = record.metrics.get(name, np.nan)
+        row["measured"] = sum(1 << place for place, name in enumerate(METRICS) if name in record.metrics)
+        _known(record.tuples, TUPLE_COUNTS, "tuple count")
+        _known(record.metrics, METRICS, "metric")
+        _append(self._files["steps.bin"], row.tobytes())
+
+    def write_frame(self, frame: Frame, number: int) -> None:
+        """Append to frames.bin, edges.bin and frames.idx, unless the lane has so many that this one is skipped."""
+        stride = 1 << (self._frames_kept // FRAMES_AT_FULL_RATE)
+        if self._frames_seen % stride == 0:
+            self._keep(frame, number)
+        else:
+            self._held = frame, number
+        self._frames_seen += 1
+
+    def write_held(self) -> None:
+        """Keep the newest frame, even where it would have been left out: a recording ends with the final cloud."""
+        if self._held is not None:
+            self._keep(*self._held)
+
+    def _keep(self, frame: Frame, number: int) -> None:
+        if frame.positions.shape != (self._points, 3):
+            raise ValueError(f"frame of {frame.lane}: positions {frame.positions.shape}, expected ({self._points}, 3)")
+        _known(frame.columns, POINT_COLUMNS, "point column")
+        row, index = self._frame, self._index
+        row["positions"], index["box"] = layout.quantise(frame.positions)
+        for name in POINT_COLUMNS:
+            row[name] = frame.columns.get(name, np.nan)
+        edges = np.ascontiguousarray(frame.triplets, dtype="<i4").reshape(-1, 3)
+        index["event"], index["step"], index["mined_total"] = number, frame.step, frame.mined_total
+        index["offset"], index["edges_offset"] = self._frames_kept * row.nbytes, self._edges_bytes
+        index["edges"] = len(edges)
+        index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
+        index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
+        _append(self._files["frames.bin"], row.tobytes())
+        _append(self._files["edges.bin"], edges.tobytes())
+        _append(self._files["frames.idx"], index.tobytes())  # last: an entry vouches for its frame
+        self._frames_kept += 1
+        self._edges_bytes += edges.nbytes
+        self._held = None
+
+
+def _known(given: Iterable[str], names: tuple[str, ...], kind: str) -> None:
+    """Refuse what would be lost silently: the names of a recording's fields are a closed set."""
+    for name in given:
+        if name not in names:
+            raise ValueError(f"unknown {kind} '{name}'; known: {', '.join(names)}")
+
+
+def _append(file: FileIO, data: bytes) -> None:
+    written = 0
+    while written < len(data):
+        written += _write_some(file, data[written:] if written else data)
+
+
+def _write_some(file: FileIO, data: bytes) -> int:
+    return file.write(data) or 0

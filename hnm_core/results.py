@@ -1,0 +1,96 @@
+"""What a run came to, lane by lane: gathered from its events, live or replayed. Loads no torch."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hnm_core.events import Event, RunStarted, StepRecord
+from hnm_core.timing import MINING_PHASES
+
+LOSS_WINDOW = 100
+"""The loss of a lane is its mean over so many last steps."""
+
+
+@dataclass(frozen=True)
+class LaneResult:
+    """One row of the result table. A number that was never measured is NaN."""
+
+    lane: str
+    steps: int
+    loss: float
+    """Mean over the last `LOSS_WINDOW` steps that had a finite loss."""
+    map_at_r: float
+    precision_at_1: float
+    knn_accuracy: float
+    mining_recall: float
+    """Share of the exact nearest negatives that the miner finds, last measured."""
+    mining_ms_median: float
+    """Milliseconds a step spends on mining; warm-up steps and first calls are left out of all times."""
+    mining_ms_p95: float
+    step_ms_mean: float
+    """Milliseconds of a whole step, refreshes spread over the steps between them."""
+
+
+@dataclass
+class _Lane:
+    mines: bool = True
+    """False in a lane of random negatives, where every step counts; elsewhere the warm-up does not."""
+    steps: int = 0
+    losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
+    metrics: dict[str, float] = field(default_factory=dict)
+    mining_ms: list[float] = field(default_factory=list)
+    step_ms: list[float] = field(default_factory=list)
+
+
+class Results:
+    """Feed it every event of a run with `add`; ask for `lanes()` at any time."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, _Lane] = {}
+
+    def add(self, event: Event) -> None:
+        """Take an event; only the start and the step records count."""
+        match event:
+            case RunStarted():
+                self._lanes = {
+                    lane.name: _Lane(mines=lane.miner != "random" and lane.hard_share > 0)
+                    for lane in event.config.lanes
+                }
+            case StepRecord():
+                self._add_step(self._lanes.setdefault(event.lane, _Lane()), event)
+            case _:
+                pass
+
+    @staticmethod
+    def _add_step(lane: _Lane, record: StepRecord) -> None:
+        lane.steps = record.step
+        if math.isfinite(record.loss):
+            lane.losses.append(record.loss)
+        lane.metrics.update(record.metrics)
+        if record.phase_ms and not record.first_call and (record.mining or not lane.mines):
+            lane.mining_ms.append(sum(record.phase_ms.get(phase, 0.0) for phase in MINING_PHASES))
+            lane.step_ms.append(sum(record.phase_ms.values()))
+
+    def lanes(self) -> list[LaneResult]:
+        """One result for each lane, in lane order."""
+        return [_result(name, lane) for name, lane in self._lanes.items()]
+
+
+def _result(name: str, lane: _Lane) -> LaneResult:
+    nan = math.nan
+    return LaneResult(
+        lane=name,
+        steps=lane.steps,
+        loss=float(np.mean(lane.losses)) if lane.losses else nan,
+        map_at_r=lane.metrics.get("map_at_r", nan),
+        precision_at_1=lane.metrics.get("precision_at_1", nan),
+        knn_accuracy=lane.metrics.get("knn_accuracy", nan),
+        mining_recall=lane.metrics.get("mining_recall", nan),
+        mining_ms_median=float(np.median(lane.mining_ms)) if lane.mining_ms else nan,
+        mining_ms_p95=float(np.percentile(lane.mining_ms, 95)) if lane.mining_ms else nan,
+        step_ms_mean=float(np.mean(lane.step_ms)) if lane.step_ms else nan,
+    )

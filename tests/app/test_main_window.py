@@ -1,0 +1,437 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PyQt6.QtGui import QDropEvent, QKeySequence
+from PyQt6.QtWidgets import QFileDialog
+
+from app.actions import ACTIONS, TOOLBAR
+from app.camera import Camera
+from app.limits import MAX_PANES, check_lanes
+from app.main_window import HINT, MainWindow
+from app.panels.command_palette import CommandPalette
+from app.settings import Settings
+from app.theme import DARK, LIGHT
+from hnm_core import config as configuration
+from hnm_core.errors import InputError
+from hnm_core.events import RunState
+from hnm_core.recording import open_recording, record
+from tests.app import runs
+from tests.app.windows import LONG
+
+
+def press(qtbot, window: MainWindow, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier):
+    qtbot.keyClick(window, key, modifier)
+
+
+def wait_for(qtbot, window: MainWindow, state: RunState) -> None:
+    qtbot.waitUntil(lambda: window.bridge.state is state, timeout=5000)
+
+
+def steps(window: MainWindow, lane: str = "one") -> int:
+    known = window.history.lanes.get(lane)
+    return len(known) if known is not None else 0
+
+
+def train(qtbot, window: MainWindow, rounds: int = 40) -> None:
+    """Start with the key and wait for some rounds and for clouds."""
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: steps(window) >= rounds, timeout=5000)
+    qtbot.waitUntil(lambda: all(pane.fitted is not None for pane in window.panes._panes), timeout=5000)
+
+
+def drop(window: MainWindow, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dropEvent(QDropEvent(QPointF(300, 300), copy, data, left, none))
+
+
+def test_that_an_empty_window_says_what_to_do_and_what_to_look_for(open_window, qtbot):
+    window = open_window()
+    assert window.panes.lanes == ["one", "two"]
+    assert window.panes._hint == HINT == "Press Space to train"
+    assert window.about._text.text() == "Three blobs move apart."
+    assert window.about.isVisible()
+    assert window.windowTitle() == "Hand-made - HNM Lab"
+
+
+def test_that_space_starts_pauses_and_goes_on(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    assert window.actions_by_key["toggle_run"].text() == "Pause"
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert window.bridge.state is RunState.PAUSED
+    qtbot.wait(150)
+    held = steps(window)
+    qtbot.wait(150)
+    assert steps(window) == held
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: steps(window) > held + 10, timeout=5000)
+
+
+def test_that_the_full_stop_key_does_single_steps_from_the_start(open_window, qtbot):
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_Period)
+    qtbot.waitUntil(lambda: steps(window) == 1, timeout=5000)
+    wait_for(qtbot, window, RunState.PAUSED)
+    press(qtbot, window, Qt.Key.Key_Period)
+    qtbot.waitUntil(lambda: steps(window) == 2, timeout=5000)
+    qtbot.wait(100)
+    assert steps(window) == steps(window, "two") == 2
+
+
+def test_that_every_pane_paints_while_training_goes_on(open_window, qtbot):
+    window = open_window()
+    window.actions_by_key["orbit"].setChecked(True)
+    train(qtbot, window)
+    before = [view.paint_count for view in window.panes.views]
+    qtbot.wait(1000)
+    painted = [view.paint_count - count for view, count in zip(window.panes.views, before, strict=True)]
+    assert min(painted) >= 10
+    assert [view.draw_failures for view in window.panes.views] == [0, 0]
+
+
+def test_that_a_still_picture_is_not_painted_again(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.wait(4000)  # the camera glides to its place
+    before = [view.paint_count for view in window.panes.views]
+    qtbot.wait(700)
+    assert [view.paint_count for view in window.panes.views] == before
+
+
+def test_that_reset_stops_the_run_and_empties_the_panes(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    press(qtbot, window, Qt.Key.Key_R)
+    wait_for(qtbot, window, RunState.IDLE)
+    assert steps(window) == 0
+    assert all(pane.frame is None for pane in window.panes._panes)
+    assert window.panes._hint == HINT
+    train(qtbot, window, 5)
+
+
+def test_that_linked_cameras_turn_together_without_echo_and_unlinked_ones_do_not(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    first, second = window.panes.views
+    said: list[object] = []
+    second.camera_changed.connect(said.append)
+    turned = first.camera.orbited(40, 10)
+    first.camera_changed.emit(turned)
+    assert (second.camera.azimuth, second.camera.elevation) == (turned.azimuth, turned.elevation)
+    assert said == []
+    press(qtbot, window, Qt.Key.Key_L)
+    first.camera_changed.emit(turned.orbited(25, 0))
+    assert second.camera.azimuth == turned.azimuth
+
+
+def test_that_the_camera_follows_the_clouds_until_the_user_zooms_and_again_after_fit(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    first = window.panes.views[0]
+    near = window.panes._panes[0].camera.zoomed(3)
+    first.camera_changed.emit(near)
+    qtbot.wait(300)
+    assert window.panes._panes[0].camera.distance == near.distance
+    press(qtbot, window, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: window.panes._panes[0].camera.distance > 2 * near.distance, timeout=5000)
+
+
+def test_that_a_real_drag_in_one_pane_turns_both(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    first, second = window.panes.views
+    before = second.camera.azimuth
+    centre = first.rect().center()
+    qtbot.mousePress(first, Qt.MouseButton.LeftButton, pos=centre)
+    for dx in (10, 30, 60):
+        qtbot.mouseMove(first, centre.__class__(centre.x() + dx, centre.y()))
+    qtbot.mouseRelease(first, Qt.MouseButton.LeftButton, pos=centre)
+    assert second.camera.azimuth != pytest.approx(before)
+    assert second.camera.azimuth == pytest.approx(first.camera.azimuth)
+
+
+def test_that_scrubbing_shows_the_past_while_training_goes_on_and_live_comes_back(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window, 60)
+    window.timeline.scrubbed.emit(25)  # frames come every 10 steps
+    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.panes._panes} == {20}, timeout=3000)
+    before = steps(window)
+    qtbot.waitUntil(lambda: steps(window) > before + 30, timeout=5000)
+    assert {pane.frame.step for pane in window.panes._panes} == {20}
+    window.timeline.live_requested.emit()
+    qtbot.waitUntil(lambda: min(pane.frame.step for pane in window.panes._panes) > before, timeout=3000)
+
+
+def test_that_a_past_frame_shows_what_was_sent_within_the_recordings_precision(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window, 60)
+    window.timeline.scrubbed.emit(40)
+    qtbot.waitUntil(lambda: window.panes._panes[0].frame.step == 40, timeout=3000)
+    sent = runs.frame("one", 40)
+    box = np.ptp(sent.positions, axis=0)
+    assert np.all(np.abs(window.panes._panes[0].frame.positions - sent.positions) <= box / 65_535 + 1e-6)
+
+
+def test_that_an_exception_in_training_shows_its_report_and_the_window_goes_on(open_window, qtbot):
+    window = open_window(source=runs.source(fail_at=30))
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.FAILED)
+    assert "ArithmeticError: seven is not a number" in window.banner.text
+    report = Path(window.banner.text.rpartition("Report: ")[2])
+    assert "runs.py" in report.read_text(encoding="utf-8")
+    window.banner.dismiss()
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.RUNNING)
+    wait_for(qtbot, window, RunState.FAILED)
+
+
+def test_that_wrong_input_shows_its_sentence_and_no_report(open_window, qtbot):
+    def source(_config, _control):
+        raise InputError("The file 'x.npz' has no array 'y'.")
+        yield
+
+    window = open_window(source=source)
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.FAILED)
+    assert window.banner.text == "The file 'x.npz' has no array 'y'."
+
+
+def test_that_a_file_of_no_use_changes_nothing_and_says_what_is_allowed(open_window, qtbot, tmp_path):
+    window = open_window()
+    before = window.config
+    (tmp_path / "notes.txt").write_text("hello")
+    drop(window, tmp_path / "notes.txt")
+    assert "notes.txt" in window.banner.text
+    assert ".npz" in window.banner.text
+    assert window.config == before
+
+
+def test_that_data_dropped_on_the_window_becomes_the_data_of_the_experiment(open_window, qtbot, tmp_path):
+    window = open_window()
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=np.zeros((8, 3), np.float32), y=np.arange(8) % 2)
+    drop(window, path)
+    assert window.form.config().data.name == "file"
+    assert window.form.config().data.options["path"] == str(path)
+    assert window.panes.lanes == ["one", "two"]
+
+
+def test_that_a_configuration_dropped_during_a_run_is_refused_and_the_run_goes_on(open_window, qtbot, tmp_path):
+    window = open_window()
+    train(qtbot, window)
+    path = tmp_path / "other.toml"
+    path.write_text(configuration.dump(runs.config("three")), encoding="utf-8")
+    drop(window, path)
+    assert "Press R" in window.banner.text
+    assert window.bridge.state is RunState.RUNNING
+    assert window.panes.lanes == ["one", "two"]
+
+
+def test_that_choosing_a_preset_stops_the_run_and_shows_the_preset(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    window.controls.preset_chosen.emit("digits")
+    wait_for(qtbot, window, RunState.IDLE)
+    expected = configuration.load(Path("resources/presets/digits.toml"))
+    assert window.config == expected
+    assert window.panes.lanes == [lane.name for lane in expected.lanes]
+    assert window.controls.preset.currentText() == "digits"
+
+
+def test_that_more_lanes_than_panes_are_refused_by_name(open_window, qtbot):
+    names = [f"lane {number}" for number in range(MAX_PANES + 1)]
+    with pytest.raises(InputError, match=r"at most 4 lanes.*lane 4"):
+        check_lanes(runs.config(*names))
+    check_lanes(runs.config(*names[:-1]))
+    window = open_window(config=runs.config(*names[:-1]))
+    assert len(window.panes.views) == MAX_PANES
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_that_panes_share_the_place_evenly(open_window, qtbot, count):
+    window = open_window(config=runs.config(*[f"lane {number}" for number in range(count)], steps=LONG))
+    widths, heights = ({getattr(view, side)() for view in window.panes.views} for side in ("width", "height"))
+    assert max(widths) - min(widths) <= 2
+    assert max(heights) - min(heights) <= 2
+    assert min(widths) > 200
+    assert min(heights) > 100
+
+
+def test_that_light_and_dark_change_with_the_key_and_are_remembered(open_window, qtbot, tmp_path):
+    settings = Settings(tmp_path / "window.ini")
+    settings.keep("theme", "dark")
+    window = open_window(settings=settings)
+    assert window.theme == DARK
+    press(qtbot, window, Qt.Key.Key_T)
+    assert window.theme == LIGHT
+    assert window.palette().window().color().getRgb()[:3] == LIGHT.window
+    assert Settings(tmp_path / "window.ini").text("theme") == "light"
+
+
+def test_that_without_a_settings_file_nothing_is_remembered(open_window, qtbot, user_folders):
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_T)
+    with qtbot.waitSignal(window.closed):
+        window.close()
+    assert not (user_folders / "config").exists()
+
+
+def test_that_a_recording_plays_and_can_be_scrubbed_without_training(open_window, qtbot, tmp_path):
+    folder = tmp_path / "old"
+    config = runs.config("alpha", "beta", "gamma", steps=50)
+    from hnm_core.control import Control
+
+    for _ in record(runs.source(seconds_a_round=0)(config, Control()), folder):
+        pass
+    window = open_window()
+    drop(window, folder)
+    qtbot.waitUntil(lambda: window.panes.lanes == ["alpha", "beta", "gamma"], timeout=5000)
+    assert [len(lane) for lane in window.history.lanes.values()] == [50, 50, 50]
+    qtbot.waitUntil(lambda: all(pane.frame and pane.frame.step >= 10 for pane in window.panes._panes), timeout=5000)
+    assert not window.bridge.active
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert window.actions_by_key["toggle_run"].text() == "Play"
+    window.timeline.scrubbed.emit(45)
+    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.panes._panes} == {40}, timeout=3000)
+    window.timeline.live_button.click()
+    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.panes._panes} == {50}, timeout=3000)
+    press(qtbot, window, Qt.Key.Key_R)
+    assert window.panes.lanes == ["one", "two"]
+
+
+def test_that_a_folder_that_is_no_recording_is_named(open_window, qtbot, tmp_path):
+    window = open_window()
+    (tmp_path / "empty").mkdir()
+    drop(window, tmp_path / "empty")
+    qtbot.waitUntil(lambda: "empty" in window.banner.text, timeout=3000)
+
+
+def test_that_saving_the_recording_copies_a_folder_that_can_be_read(open_window, qtbot, tmp_path):
+    window = open_window(config=runs.config(steps=30))
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.FINISHED)
+    press(qtbot, window, Qt.Key.Key_S)
+    dialog = window.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "kept"))
+    dialog.reject()
+    qtbot.waitUntil(lambda: (tmp_path / "kept" / "run.json").exists() and not window.jobs.busy, timeout=5000)
+    assert open_recording(tmp_path / "kept").step_count("one") == 30
+
+
+def test_that_saving_before_any_run_says_what_to_do(open_window, qtbot):
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_S)
+    assert "Press Space to train" in window.banner.text
+
+
+def test_that_a_screenshot_is_a_picture_of_the_window(open_window, qtbot, tmp_path):
+    from PyQt6.QtGui import QImage
+
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_P)
+    dialog = window.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "shot"))
+    dialog.reject()
+    picture = QImage(str(tmp_path / "shot.png"))
+    assert (picture.width(), picture.height()) == (window.width(), window.height())
+
+
+def test_that_mined_pairs_disappear_and_come_back_with_the_key(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    first = window.panes.views[0]
+    press(qtbot, window, Qt.Key.Key_Space)
+    press(qtbot, window, Qt.Key.Key_E)
+    qtbot.waitUntil(lambda: "edge" not in first.caption, timeout=3000)
+    assert first.scene.edges_shown == 0
+    press(qtbot, window, Qt.Key.Key_E)
+    qtbot.waitUntil(lambda: "4 edges" in first.caption, timeout=3000)
+    assert first.scene.edges_shown == 4
+
+
+def test_that_hovering_names_the_point_its_class_and_its_part(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    window.panes.point_hovered.emit(103)  # the fourth item: class 3 % 3 = 0, held out
+    assert window.figures.text("point") == "point 103 · class red · held out"
+    window.panes.point_hovered.emit(-1)
+    assert window.figures.text("point") == ""
+
+
+def test_that_the_status_bar_tells_device_threads_frames_steps_and_memory(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    qtbot.waitUntil(lambda: window.figures.text("steps") != "", timeout=5000)
+    assert window.figures.text("device") == "CPU · 1 thread"
+    assert window.figures.text("memory").endswith(" MB")
+
+
+def test_that_each_action_has_one_handler_one_menu_and_a_shortcut_of_its_own(open_window, qtbot):
+    window = open_window()
+    assert list(window.actions_by_key) == [spec.key for spec in ACTIONS]
+    taken = [QKeySequence(spec.shortcut).toString() for spec in ACTIONS if spec.shortcut]
+    assert len(taken) == len(set(taken))
+    assert {key for group in TOOLBAR for key in group} <= set(window.actions_by_key)
+    assert all(action.menu() or not action.icon().isNull() for action in window.controls.actions()[2:4])
+
+
+def test_that_the_command_palette_finds_and_runs_a_command_by_a_part_of_its_name(open_window, qtbot):
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = window.findChild(CommandPalette)
+    qtbot.keyClicks(palette.line, "light dark")
+    assert palette.list.item(0).text().startswith("Light or dark")
+    before = window.theme.name
+    qtbot.keyClick(palette.line, Qt.Key.Key_Return)
+    assert window.theme.name != before
+
+
+def test_that_letters_typed_into_a_field_do_not_command_the_window(open_window, qtbot):
+    from PyQt6.QtWidgets import QLineEdit
+
+    window = open_window()
+    line = QLineEdit(window)
+    line.show()
+    line.setFocus()
+    qtbot.waitUntil(line.hasFocus, timeout=2000)
+    qtbot.keyClicks(line, "r e.t l")
+    assert line.text() == "r e.t l"
+    assert window.bridge.state is RunState.IDLE
+
+
+def test_that_docks_float_and_come_back(open_window, qtbot):
+    from PyQt6.QtWidgets import QDockWidget
+
+    window = open_window()
+    train(qtbot, window)
+    for dock in window.findChildren(QDockWidget):
+        dock.setFloating(True)
+        qtbot.waitUntil(dock.isVisible, timeout=2000)
+        dock.setFloating(False)
+    before = window.panes.views[0].paint_count
+    window.actions_by_key["orbit"].setChecked(True)
+    qtbot.waitUntil(lambda: window.panes.views[0].paint_count > before + 5, timeout=3000)
+
+
+def test_that_panes_say_so_while_the_renderer_is_prepared(open_window, qtbot):
+    window = open_window()
+    said = []
+    for view in window.panes.views:
+        view.set_overlay = said.append
+    window.panes.set_ready(False)
+    assert said == ["Preparing the renderer, once per machine ..."] * 2
+    window.panes.set_ready(True)
+    assert said[2:] == [HINT, HINT]
+
+
+def test_that_a_camera_moved_in_an_empty_pane_does_no_harm(open_window, qtbot):
+    window = open_window()
+    window.panes.views[0].camera_changed.emit(Camera().orbited(10, 0))
+    assert window.panes.views[1].camera.azimuth == Camera().orbited(10, 0).azimuth

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app import preparation
+from app.errors import BugReporter
+from app.preparation import Preparation
+from hnm_core import kernels
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Stands for the compiling process; `done` ends it."""
+
+    class Process:
+        done = False
+        terminated = False
+
+        def poll(self) -> int | None:
+            return 0 if self.done else None
+
+        def terminate(self) -> None:
+            self.done = self.terminated = True
+
+        def wait(self) -> int:
+            return 0
+
+    process = Process()
+    monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: process)
+    monkeypatch.setattr(kernels, "ready", lambda _module: False)
+    return process
+
+
+def test_that_the_renderer_counts_as_ready_only_when_the_compiler_has_ended(qtbot, compiler):
+    said: list[str] = []
+    prepared = Preparation(BugReporter(), engine=lambda: None)
+    prepared.renderer_ready.connect(lambda: said.append("renderer"))
+    prepared.engine_ready.connect(lambda: said.append("engine"))
+    prepared.start()
+    qtbot.wait(3 * preparation.POLL_MS)
+    assert said == ["engine"]
+    assert prepared.busy
+    compiler.done = True
+    qtbot.waitUntil(lambda: said == ["engine", "renderer"], timeout=2000)
+    qtbot.waitUntil(lambda: not prepared.busy, timeout=2000)
+
+
+def test_that_the_engine_is_loaded_by_a_thread_that_is_no_daemon(qtbot, compiler):
+    compiler.done = True
+    threads: list[threading.Thread] = []
+    prepared = Preparation(BugReporter(), engine=lambda: threads.append(threading.current_thread()))
+    with qtbot.waitSignal(prepared.engine_ready, timeout=2000):
+        prepared.start()
+    assert [(thread.name, thread.daemon) for thread in threads] == [("hnm-engine-loader", False)]
+
+
+def test_that_an_engine_that_cannot_be_loaded_is_reported(qtbot, compiler):
+    compiler.done = True
+
+    def broken() -> None:
+        raise ImportError("no torch here")
+
+    bugs = BugReporter()
+    prepared = Preparation(bugs, engine=broken)
+    with qtbot.waitSignal(bugs.reported, timeout=2000) as said:
+        prepared.start()
+    qtbot.waitUntil(lambda: not prepared.busy, timeout=2000)
+    assert "no torch here" in said.args[0]
+
+
+def test_that_cancelling_ends_the_compiler(qtbot, compiler):
+    prepared = Preparation(BugReporter(), engine=lambda: None)
+    prepared.start()
+    prepared.cancel()
+    qtbot.waitUntil(lambda: not prepared.busy, timeout=2000)
+    assert compiler.terminated

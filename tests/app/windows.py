@@ -1,0 +1,52 @@
+"""Windows for tests: real ones, around hand-made runs, whose traces stay in the test's own folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PyQt6.QtWidgets import QApplication
+
+from app.bridge import RunBridge
+from app.errors import BugReporter
+from app.jobs import Jobs
+from app.main_window import MainWindow
+from app.preparation import Preparation
+from app.settings import Settings
+from hnm_core.config import ExperimentConfig
+from hnm_core.control import Control
+from hnm_core.events import Event
+from hnm_core.recording import record
+from tests.app import runs
+
+LONG = 1_000_000
+
+
+def make_window(
+    folder: Path,
+    config: ExperimentConfig | None = None,
+    source: Callable[[ExperimentConfig, Control], Iterator[Event]] | None = None,
+    settings: Settings | None = None,
+    preparation: Preparation | None = None,
+) -> MainWindow:
+    """A window on `config`, recording into `folder`/1, 2, ..."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    bugs = BugReporter()
+    made: list[Path] = []
+
+    def new_folder(_title: str) -> Path:
+        made.append(folder / str(len(made) + 1))
+        return made[-1]
+
+    window = MainWindow(
+        config or runs.config(steps=LONG),
+        bridge=RunBridge(source or runs.source(), recorder=record),
+        jobs=Jobs(app, bugs),
+        bugs=bugs,
+        settings=settings or Settings(None),
+        preparation=preparation,
+        new_folder=new_folder,
+    )
+    window.resize(1200, 800)
+    return window

@@ -1,0 +1,74 @@
+"""Tables on a terminal and in a pipe, and what happens to an error that nobody expected."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from hnm_core import console, listing
+from tests.cli.conftest import Lab
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal; its width comes from COLUMNS."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_that_a_narrow_terminal_folds_names_and_never_cuts_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    console.show_table(("lane", "steps", "loss"), [("a very long name of a lane" * 2, "1,000,000", "12.3456")], stream)
+    header, row, *more = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    assert header.split() == ["lane", "steps", "loss"]
+    assert row.split()[-2:] == ["1,000,000", "12.3456"]
+    assert row.startswith("a very")
+    assert more, "the name goes on below"
+    assert all(len(line) <= 40 for line in (header, row, *more))
+
+
+def test_that_a_pipe_gets_plain_lines() -> None:
+    stream = io.StringIO()
+    console.show_table(("lane", "steps"), [("a name of [bold] size " * 4, "1")], stream)
+    assert stream.getvalue().splitlines()[1].split()[:4] == ["a", "name", "of", "[bold]"]
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(("value", "text"), [(float("nan"), "-"), (float("inf"), "-"), (1234.5678, "1,234.568")])
+def test_that_a_number_that_was_not_measured_is_a_dash(value: float, text: str) -> None:
+    assert console.number(value) == text
+
+
+def test_that_an_unexpected_error_is_saved_and_named_and_exits_with_1(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, own_data_folder: Path
+) -> None:
+    def broken(path: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr(listing.config, "load", broken)
+    ended = lab("list", "presets")
+    (report,) = (own_data_folder / "hnm-lab" / "reports").iterdir()
+    assert ended.status == 1
+    assert str(report) in ended.err
+    assert "ZeroDivisionError: deep inside" in ended.err
+    assert "Traceback" not in ended.err
+    text = report.read_text()
+    assert "Traceback (most recent call last)" in text
+    assert "in broken" in text
+
+
+def test_that_a_report_that_cannot_be_saved_is_shown(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(path: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(listing.config, "load", broken)
+    ended = lab("list", "presets")
+    assert ended.status == 1
+    assert "in broken" in ended.err

@@ -1,0 +1,62 @@
+"""`hnm-lab gui`: what the window is asked to open with. The window itself is tested elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app import main
+from app.main import GuiRequest
+from hnm_core import config
+from hnm_core.resources import preset_path
+from tests.cli.conftest import Lab
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[GuiRequest]:
+    """The requests that reach the window."""
+    requests: list[GuiRequest] = []
+
+    def run_gui(request: GuiRequest) -> int:
+        requests.append(request)
+        return 0
+
+    monkeypatch.setattr(main, "run_gui", run_gui)
+    return requests
+
+
+@pytest.mark.parametrize("arguments", [[], ["gui"]])
+def test_that_the_window_opens_on_the_first_preset(lab: Lab, asked: list[GuiRequest], arguments: list[str]) -> None:
+    assert lab(*arguments).status == 0
+    assert asked == [GuiRequest(config.load(preset_path("near-classes")), preset="near-classes")]
+
+
+def test_that_every_option_reaches_the_window(lab: Lab, asked: list[GuiRequest], tiny: Path, tmp_path: Path) -> None:
+    ended = lab(
+        "gui", tiny, "--data", "digits", "--miner", "lsh", "--set", "lanes.lsh.warmup=5", "--seed", "4",
+        "--device", "cpu", "--size", "1280x720", "--autoplay", "--quit-after", "2.5", "--stats", tmp_path / "s.json",
+    )  # fmt: skip
+    assert ended.status == 0
+    (request,) = asked
+    assert (request.preset, request.size, request.autoplay, request.quit_after, request.stats, request.recording) == (
+        None, (1280, 720), True, 2.5, tmp_path / "s.json", None,
+    )  # fmt: skip
+    assert (request.config.data.name, request.config.seed, request.config.device) == ("digits", 4, "cpu")
+    assert [(lane.name, lane.miner, lane.warmup) for lane in request.config.lanes] == [("lsh", "lsh", 5)]
+
+
+def test_that_a_preset_is_named_to_the_window(lab: Lab, asked: list[GuiRequest]) -> None:
+    assert lab("gui", "--preset", "digits").status == 0
+    assert asked[0].preset == "digits"
+
+
+def test_that_a_recording_is_played(lab: Lab, asked: list[GuiRequest], tiny: Path, tmp_path: Path) -> None:
+    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    assert lab("gui", tmp_path / "run").status == 0
+    assert asked == [GuiRequest(config.load(tiny), recording=tmp_path / "run")]
+
+
+def test_that_the_windows_exit_status_is_the_commands(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "run_gui", lambda request: 1)
+    assert lab("gui").status == 1

@@ -1,0 +1,211 @@
+"""`hnm-lab run`: results, JSON lines, recordings, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hnm_core import config, experiment
+from hnm_core.control import Control
+from hnm_core.events import Alarm, Event, RunFailed, RunFinished, StepRecord
+from hnm_core.recording import open_recording, replay
+from tests.cli.conftest import Lab, start
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """Every line must be one JSON object, and none may hold NaN or Infinity."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def test_that_a_run_ends_with_a_row_for_each_lane(lab: Lab, tiny: Path) -> None:
+    ended = lab("run", tiny)
+    assert (ended.status, ended.err) == (0, "")
+    header, *rows = ended.out.splitlines()
+    assert header.split()[:4] == ["lane", "steps", "loss", "MAP@R"]
+    assert [row.split()[:2] for row in rows] == [["one", "6"], ["two", "6"]]
+
+
+def test_that_the_table_is_what_the_events_say(lab: Lab, tiny: Path) -> None:
+    ended = lab("run", tiny, "--json")
+    steps = [line for line in json_lines(ended.out) if line["type"] == "StepRecord" and line["lane"] == "two"]
+    row = next(line.split() for line in ended.err.splitlines() if line.startswith("two"))
+    last_measured = [step["metrics"] for step in steps if step["metrics"]][-1]
+    assert float(row[2]) == pytest.approx(sum(step["loss"] for step in steps) / len(steps), abs=6e-5)
+    assert float(row[3]) == pytest.approx(last_measured["map_at_r"], abs=6e-4)
+    assert float(row[4]) == pytest.approx(last_measured["precision_at_1"], abs=6e-4)
+
+
+def test_that_json_is_one_event_a_line_from_start_to_end(lab: Lab, tiny: Path) -> None:
+    ended = lab("run", tiny, "--json", "--steps", "4", "--seed", "3")
+    events = json_lines(ended.out)
+    assert ended.status == 0
+    assert events[0]["type"] == "RunStarted"
+    assert (events[0]["config"]["steps"], events[0]["config"]["seed"], events[0]["items"]) == (4, 3, 90)
+    assert events[-1]["type"] == "RunFinished"
+    assert events[-1]["steps"] == {"one": 4, "two": 4}
+    steps = [(event["lane"], event["step"]) for event in events if event["type"] == "StepRecord"]
+    assert sorted(steps) == [(lane, step) for lane in ("one", "two") for step in range(1, 5)]
+    assert all(next(iter(event)) == "type" for event in events)
+
+
+def test_that_frames_are_made_only_for_a_recording(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    without = json_lines(lab("run", tiny, "--json").out)
+    recorded = json_lines(lab("run", tiny, "--json", "--record", tmp_path / "run").out)
+    assert not [event for event in without if event["type"] == "Frame"]
+    frames = [event for event in recorded if event["type"] == "Frame"]
+    assert frames
+    assert all(event["points"] == 90 for event in frames)
+
+
+def test_that_a_recording_never_changes_the_numbers(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    def losses(text: str) -> list[tuple[str, int, float]]:
+        events = json_lines(text)
+        return [(event["lane"], event["step"], event["loss"]) for event in events if event["type"] == "StepRecord"]
+
+    recorded = lab("run", tiny, "--json", "--record", tmp_path / "run")
+    assert losses(recorded.out) == losses(lab("run", tiny, "--json").out)
+
+
+def test_that_a_recording_replays_what_was_shown(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    ended = lab("run", tiny, "--json", "--record", tmp_path / "run")
+    shown = [event["type"] for event in json_lines(ended.out)]
+    assert [type(event).__name__ for event in replay(tmp_path / "run")] == shown
+    assert str(tmp_path / "run") in ended.err
+
+
+def test_that_the_options_reach_the_run(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    ended = lab(
+        "run", tiny, "--data", "digits", "--miner", "random", "--miner", "knn", "--set", "lanes.knn.refresh_every=3",
+        "--steps", "2", "--device", "cpu", "--record", tmp_path / "run",
+    )  # fmt: skip
+    assert ended.status == 0
+    recorded = open_recording(tmp_path / "run").started.config
+    base = config.load(tiny).lanes[0]
+    assert recorded.data.name == "digits"
+    assert [lane.name for lane in recorded.lanes] == ["random", "knn"]
+    assert [lane.refresh_every for lane in recorded.lanes] == [base.refresh_every, 3]
+
+
+class Script:
+    """Stands in for an experiment whose events are known."""
+
+    events: tuple[Event, ...] = ()
+
+    def __init__(self, configuration: config.ExperimentConfig) -> None:
+        pass
+
+    def prepare(self, progress: object) -> None:
+        pass
+
+    def run(self, control: Control, *, frames: bool) -> Iterator[Event]:
+        yield from self.events
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> type[Script]:
+    class Scripted(Script):
+        pass
+
+    monkeypatch.setattr(experiment, "Experiment", Scripted)
+    return Scripted
+
+
+def test_that_a_failed_lane_is_status_1_and_named(lab: Lab, tiny: Path, script: type[Script]) -> None:
+    script.events = (RunFinished({"one": 6, "two": 2}, 0.1, failed_lanes=("two",)),)
+    ended = lab("run", tiny)
+    assert ended.status == 1
+    assert "two" in ended.err
+
+
+def test_that_a_bug_is_status_1_with_a_report_and_no_traceback_on_the_screen(
+    lab: Lab, tiny: Path, script: type[Script], own_data_folder: Path
+) -> None:
+    script.events = (RunFailed("KeyError: 'x'", "Traceback (most recent call last):\n  deep inside\nKeyError: 'x'"),)
+    ended = lab("run", tiny)
+    reports = list((own_data_folder / "hnm-lab" / "reports").iterdir())
+    assert ended.status == 1
+    assert len(reports) == 1
+    assert str(reports[0]) in ended.err
+    assert "Traceback" not in ended.err
+    assert "deep inside" in reports[0].read_text()
+
+
+def test_that_a_recording_that_broke_off_is_status_1_and_said(lab: Lab, tiny: Path, script: type[Script]) -> None:
+    script.events = (
+        Alarm("one", 3, "recording-stopped", "Recording into 'x' stopped: No space left on device."),
+        RunFinished({"one": 6, "two": 6}, 0.1),
+    )
+    ended = lab("run", tiny)
+    assert ended.status == 1
+    assert "one, step 3: Recording into 'x' stopped: No space left on device." in ended.err
+
+
+def test_that_input_that_fails_late_is_status_2(lab: Lab, tiny: Path, script: type[Script]) -> None:
+    script.events = (RunFailed("Data set 'x' has one class only."),)
+    ended = lab("run", tiny)
+    assert (ended.status, "one class only" in ended.err) == (2, True)
+
+
+def test_that_a_number_that_is_not_finite_is_null_in_json_and_a_dash_in_the_table(
+    lab: Lab, tiny: Path, script: type[Script]
+) -> None:
+    script.events = (
+        StepRecord("one", 1, math.nan, metrics={"map_at_r": math.inf}),
+        RunFinished({"one": 1}, 0.1),
+    )
+    ended = lab("run", tiny, "--json")
+    record = json_lines(ended.out)[0]
+    assert (record["loss"], record["metrics"]) == (None, {"map_at_r": None})
+    assert ended.err.splitlines()[-1].split() == ["one", "1", *["-"] * 8]
+
+
+def wait_for_line(stream: Any, word: str) -> None:
+    for line in stream:
+        if word in line:
+            return
+    raise AssertionError(f"no line with {word}")
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_that_an_interrupted_run_has_a_whole_recording_and_a_table(tiny: Path, tmp_path: Path, kind: int) -> None:
+    run = start("run", tiny, "--steps", "1000000", "--record", tmp_path / "run", "--json")
+    assert run.stdout is not None
+    wait_for_line(run.stdout, '"step": 3,')
+    run.send_signal(kind)
+    out, err = run.communicate(timeout=60)
+    recorded = open_recording(tmp_path / "run")
+    assert run.returncode == 130, err
+    assert json_lines(out)[-1]["type"] == "RunFinished"
+    assert isinstance(recorded.finished, RunFinished)
+    assert recorded.finished.stopped
+    assert recorded.torn_bytes == 0
+    steps = recorded.finished.steps
+    assert [line.split()[:2] for line in err.splitlines()[-3:-1]] == [[lane, f"{steps[lane]:,}"] for lane in steps]
+    assert "Traceback" not in err
+
+
+def test_that_a_reader_that_goes_away_ends_the_run_quietly(tiny: Path, tmp_path: Path) -> None:
+    run = start("run", tiny, "--steps", "1000000", "--record", tmp_path / "run", "--json")
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.readline()
+    run.stdout.close()
+    err = run.stderr.read()
+    run.stderr.close()
+    began = time.monotonic()
+    assert run.wait(timeout=60) == 141
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+    assert isinstance(open_recording(tmp_path / "run").finished, RunFinished)

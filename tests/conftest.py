@@ -1,0 +1,90 @@
+"""Rules that hold in every test: no display, no trace in the user's folders, nothing left running, nothing logged as a
+warning. A test that expects a warning in the log takes the fixture `caplog` and clears it.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("QT_API", "PyQt6")
+
+LEAK_WAIT_S = 3.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("qt_log_ignore", "This plugin does not support")  # what the offscreen platform cannot do
+
+
+@pytest.fixture(autouse=True)
+def user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings and data go to a folder of the test's own. The cache stays: compiled kernels, data sets."""
+    home = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def no_warnings_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    said = [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
+    assert not said, "logged: " + "; ".join(f"{record.name}: {record.getMessage()}" for record in said)
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    until = time.monotonic() + LEAK_WAIT_S
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not left, f"threads left running: {sorted(thread.name for thread in left)}"
+
+
+@pytest.fixture
+def no_qt_left(qapp: object) -> Iterator[None]:
+    """No window and no running timer outlives the test. In force for every test that uses `qtbot`, see below."""
+    from PyQt6.QtCore import QCoreApplication, QEvent, QTimer
+    from PyQt6.QtWidgets import QApplication
+
+    windows, timers = set(map(id, QApplication.topLevelWidgets())), set(map(id, _running_timers(QTimer)))
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    shown = [widget for widget in QApplication.topLevelWidgets() if id(widget) not in windows and widget.isVisible()]
+    assert not shown, f"windows left open: {shown}"
+    running = [timer for timer in _running_timers(QTimer) if id(timer) not in timers]
+    assert not running, f"timers left running: {[(timer, timer.parent(), timer.interval()) for timer in running]}"
+
+
+def _running_timers(kind: type) -> list:
+    from PyQt6 import sip
+
+    return [item for item in gc.get_objects() if isinstance(item, kind) and not sip.isdeleted(item) and item.isActive()]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", None)
+        if names is not None and "qtbot" in names and "no_qt_left" not in names:
+            names.insert(0, "no_qt_left")  # set up first, so torn down after everything else
+
+
+@pytest.fixture(scope="session")
+def raster_kernels() -> None:
+    """The raster's kernels, compiled once per machine by a process of its own, so that no test waits for a compiler."""
+    from hnm_core import kernels
+
+    process = kernels.compile_in_background("app.raster")
+    if process is not None and process.wait() != 0:
+        pytest.fail(f"the raster's kernels do not compile; see {sys.executable} -m hnm_core.kernels app.raster")

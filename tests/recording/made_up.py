@@ -1,0 +1,120 @@
+"""Made-up runs to record: numbers from a seeded generator, every kind of event, and a net that diverges for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hnm_core.config import ExperimentConfig, LaneConfig
+from hnm_core.events import (
+    METRICS,
+    POINT_COLUMNS,
+    Alarm,
+    Event,
+    Frame,
+    OptionChanged,
+    PhaseDone,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    frozen,
+)
+from hnm_core.timing import Phase
+
+LANES = ("KNN", "knn", "lsh + re.score")
+
+
+def started(points: int = 60, lanes: tuple[str, ...] = LANES, title: str = "Made up") -> RunStarted:
+    """The start of a run on ids 0, 3, 6, ... in five classes and two groups."""
+    labels = np.arange(points) % 5
+    return RunStarted(
+        config=ExperimentConfig(
+            title=title, about="What to look for.", lanes=tuple(LaneConfig(name=name) for name in lanes)
+        ),
+        labels=labels,
+        ids=np.arange(points) * 3,
+        held_out=np.arange(points) % 4 == 0,
+        class_names=("a", "b", "c", "d", "é"),
+        groups=labels // 3,
+        items_total=10 * points,
+        versions={"hnm-lab": "0.1.0", "device": "a CPU"},
+        started="2026-01-02T03:04:05Z",
+    )
+
+
+def step(rng: np.random.Generator, lane: str, number: int) -> StepRecord:
+    """A step record with some phases, some counts, and now and then metrics, one of them NaN."""
+    metrics = {"map_at_r": rng.random(), "mean_distance": float("nan")} if number % 3 == 0 else {}
+    return StepRecord(
+        lane=lane,
+        step=number,
+        loss=float("inf") if number == 7 else rng.random(),
+        phase_ms={phase: float(np.float32(rng.random())) for phase in list(Phase)[number % 3 :]},
+        tuples={"mined": 256, "hard": int(rng.integers(256))},
+        metrics=metrics,
+        mining=number > 2,
+        first_call=number == 1,
+    )
+
+
+def frame(rng: np.random.Generator, lane: str, number: int, points: int = 60) -> Frame:
+    """A cloud far from the origin; at step 6 the net has diverged in part, at step 8 it gives no columns."""
+    positions = (rng.normal(size=(points, 3)) * (1, 10, 1e-3) + (1e3, 0, -5)).astype(np.float32)
+    if number == 6:
+        positions[:3] = [[np.nan, 0, 0], [np.inf, 1, 1], [2, -np.inf, 2]]
+    triplets = rng.integers(0, points, (int(rng.integers(0, 9)), 3)) * 3
+    triplets[:1, 1] = -1
+    columns = {} if number == 8 else {name: frozen(rng.random(points, np.float32)) for name in POINT_COLUMNS}
+    return Frame(
+        lane, number, frozen(positions), frozen(triplets.astype(np.int32)), 1000 + number, columns, f"PCA, {number} %"
+    )
+
+
+def run(steps: int = 10, points: int = 60, lanes: tuple[str, ...] = LANES, frame_every: int = 2) -> Iterator[Event]:
+    """A whole run."""
+    rng = np.random.default_rng(3)
+    yield started(points, lanes)
+    for number in range(1, steps + 1):
+        for lane in lanes:
+            if number == 4:
+                yield PhaseDone(lane, number, Phase.SEARCH)
+            yield step(rng, lane, number)
+            if number % frame_every == 0:
+                yield frame(rng, lane, number, points)
+        if number == 5:
+            yield OptionChanged(lanes[0], number, "optimizer.lr", "0.001")
+            yield Alarm(lanes[0], number, "collapse", "All points „fall“ together.", fatal=False)
+    yield RunFinished(dict.fromkeys(lanes, steps), 12.5, failed_lanes=("lsh",))
+
+
+def assert_same_event(replayed: Event, original: Event) -> None:
+    """Everything exact, but for positions: these to 1/65,535 of the frame's box, and not finite where they were not."""
+    assert type(replayed) is type(original)
+    match original:
+        case Frame():
+            finite = np.isfinite(original.positions)
+            box = np.where(finite, original.positions, np.nan)
+            extent = np.nanmax(box, axis=0).astype(float) - np.nanmin(box, axis=0)
+            np.testing.assert_array_equal(np.isfinite(replayed.positions), finite)
+            error = np.abs(np.subtract(replayed.positions, original.positions, where=finite, out=np.zeros_like(box)))
+            # float32 has steps of its own; far from the origin they are wider than the box's
+            assert (error <= np.maximum(extent / 65_535, np.spacing(np.nanmax(np.abs(box), axis=0)))).all()
+            np.testing.assert_array_equal(replayed.triplets, original.triplets)
+            assert replayed.triplets.dtype == np.int32 and replayed.positions.dtype == np.float32
+            assert replayed.columns.keys() == original.columns.keys()
+            for name, column in original.columns.items():
+                np.testing.assert_array_equal(replayed.columns[name], column)
+            same = ("lane", "step", "mined_total", "projection")
+        case RunStarted():
+            for name in ("labels", "ids", "held_out", "groups"):
+                np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
+            same = ("config", "class_names", "items_total", "versions", "started")
+        case StepRecord():
+            assert replayed.metrics.keys() == original.metrics.keys() <= set(METRICS)
+            np.testing.assert_equal(dict(replayed.metrics), dict(original.metrics))
+            same = ("lane", "step", "loss", "phase_ms", "tuples", "mining", "first_call")
+        case _:
+            same = tuple(original.__dataclass_fields__)
+    for name in same:
+        assert getattr(replayed, name) == getattr(original, name), name

@@ -1,0 +1,85 @@
+"""Numbers taken elsewhere are the numbers of the recording."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from hnm_core.errors import InputError
+from hnm_core.events import Frame, StepRecord
+from hnm_core.recording import export, open_recording, record
+from tests.recording import made_up
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    list(record(made_up.run(), tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def records_of(lane: str) -> list[StepRecord]:
+    return [event for event in made_up.run() if isinstance(event, StepRecord) and event.lane == lane]
+
+
+def columns_of(path: Path) -> dict[str, list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    return {name: [row[place] for row in rows] for place, name in enumerate(header)}
+
+
+def test_that_csv_holds_every_step_and_the_last_cloud_of_every_lane(folder: Path) -> None:
+    paths = export(folder, "csv")
+    assert {path.parent for path in paths} == {folder / "export"} and len(paths) == 6
+    steps = columns_of(folder / "export" / "knn.steps.csv")
+    records = records_of("knn")
+    assert [float(text) for text in steps["loss"]] == [event.loss for event in records]
+    assert [text for text in steps["map_at_r"] if text] == [str(e.metrics["map_at_r"]) for e in records if e.metrics]
+    assert [int(text) for text in steps["hard"]] == [event.tuples["hard"] for event in records]
+    cloud = columns_of(folder / "export" / "knn.positions.csv")
+    start = made_up.started()
+    assert [int(text) for text in cloud["id"]] == start.ids.tolist()
+    assert [int(text) for text in cloud["label"]] == start.labels.tolist()
+    frame = open_recording(folder).frame("knn", -1)
+    np.testing.assert_array_equal(np.array([float(text) for text in cloud["y"]], np.float32), frame.positions[:, 1])
+    last = [event for event in made_up.run() if isinstance(event, Frame) and event.lane == "knn"][-1]
+    assert [np.float32(text) for text in cloud["hardness"]] == last.columns["hardness"].tolist()
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_that_the_other_formats_hold_the_same_columns(folder: Path, tmp_path: Path, kind: str) -> None:
+    export(folder, kind, tmp_path / "out")
+    path = tmp_path / "out" / f"lsh + re.score.steps.{kind}"
+    if kind == "npz":
+        table = dict(np.load(path, allow_pickle=False))
+    else:
+        whole = pyarrow.parquet.read_table(path)
+        table = {name: whole[name].to_numpy() for name in whole.column_names}
+    assert table["loss"].tolist() == [event.loss for event in records_of("lsh + re.score")]
+    assert np.isnan(table["precision_at_1"]).all()
+    export(folder, "csv")
+    assert list(table) == list(columns_of(folder / "export" / "knn.steps.csv"))
+
+
+def test_that_parquet_without_pyarrow_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"pip install hnm-lab\[parquet\]"):
+        export(folder, "parquet")
+    assert not (folder / "export").exists()
+
+
+def test_that_an_unknown_format_and_a_closed_folder_are_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Unknown export format 'cvs'. Did you mean csv"):
+        export(folder, "cvs")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="Cannot export to"):
+        export(folder, "csv", tmp_path / "file" / "out")
+
+
+def test_that_a_recording_without_frames_exports_its_steps(tmp_path: Path) -> None:
+    list(record(made_up.run(frame_every=100), tmp_path / "run"))
+    assert [path.name for path in export(tmp_path / "run", "csv")] == [f"{lane}.steps.csv" for lane in made_up.LANES]

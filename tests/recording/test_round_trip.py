@@ -1,0 +1,210 @@
+"""What goes into a recording comes out of it, through our reader and through plain numpy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hnm_core.errors import InputError
+from hnm_core.events import Frame, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.recording import open_recording, record, replay, writer
+from tests.recording import made_up
+
+
+def test_that_replay_yields_every_event_in_its_place(tmp_path: Path) -> None:
+    events = list(made_up.run())
+    passed = list(record(iter(events), tmp_path / "run"))
+    assert all(out is event for out, event in zip(passed, events, strict=True))
+    replayed = list(replay(tmp_path / "run"))
+    assert len(replayed) == len(events)
+    for again, event in zip(replayed, events, strict=True):
+        made_up.assert_same_event(again, event)
+
+
+def test_that_numpy_and_json_are_enough_to_read_a_recording(tmp_path: Path) -> None:
+    events = list(record(made_up.run(), tmp_path))
+    run = json.loads((tmp_path / "run.json").read_text())
+    lane = run["lanes"][1]
+    folder = tmp_path / lane["folder"]
+    steps = np.fromfile(folder / "steps.bin", np.dtype(run["step_dtype"]))
+    frames = np.fromfile(folder / "frames.bin", np.dtype(run["frame_dtype"]))
+    index = np.fromfile(folder / "frames.idx", np.dtype(run["index_dtype"]))
+    edges = np.fromfile(folder / "edges.bin", run["edge_dtype"]).reshape(-1, 3)
+    records = [event for event in events if isinstance(event, StepRecord) and event.lane == lane["name"]]
+    clouds = [event for event in events if isinstance(event, Frame) and event.lane == lane["name"]]
+    assert steps["loss"].tolist() == [event.loss for event in records]
+    assert index["step"].tolist() == [event.step for event in clouds]
+    np.testing.assert_array_equal(edges, np.concatenate([event.triplets for event in clouds]))
+    low, high = index["box"][0].astype(float)
+    np.testing.assert_allclose(
+        low + frames["positions"][0] * (high - low) / 65_534, clouds[0].positions, atol=(high - low).max() / 65_535
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), made_up.started().labels)
+
+
+def test_that_random_access_gives_any_frame_and_any_stretch_of_steps(tmp_path: Path) -> None:
+    events = list(record(made_up.run(), tmp_path))
+    recording = open_recording(tmp_path)
+    assert recording.lanes == made_up.LANES
+    assert recording.frame_steps("knn").tolist() == [2, 4, 6, 8, 10]
+    clouds = [event for event in events if isinstance(event, Frame) and event.lane == "knn"]
+    for index in (-1, 3, 0):
+        made_up.assert_same_event(recording.frame("knn", index), clouds[index])
+    assert recording.steps("knn", 3, 6)["step"].tolist() == [4, 5, 6]
+    assert recording.step_count("knn") == 10
+    with pytest.raises(IndexError):
+        recording.frame("knn", 5)
+    with pytest.raises(InputError, match="no lane 'ann'"):
+        recording.frame("ann", 0)
+
+
+def test_that_frames_cannot_be_written_to(tmp_path: Path) -> None:
+    list(record(made_up.run(), tmp_path))
+    frame = open_recording(tmp_path).frame("knn", 0)
+    assert not any(array.flags.writeable for array in (frame.positions, frame.triplets, *frame.columns.values()))
+
+
+def test_that_a_recording_can_be_watched_while_it_is_written(tmp_path: Path) -> None:
+    events = made_up.run()
+    passing = record(events, tmp_path)
+    for event in passing:
+        if isinstance(event, Frame):
+            break
+    recording = open_recording(tmp_path)
+    assert recording.is_being_written and recording.finished is None
+    assert recording.frame_steps("KNN").tolist() == [2] and recording.frame_steps("knn").tolist() == []
+    for event in passing:
+        recording.refresh()
+        if isinstance(event, Frame):
+            made_up.assert_same_event(recording.frame(event.lane, -1), event)
+        elif isinstance(event, StepRecord):
+            assert recording.steps(event.lane)["loss"][-1] == event.loss
+    assert recording.finished is not None and not recording.is_being_written
+    assert len(recording.events) == 5 and recording.torn_bytes == 0
+
+
+def test_that_a_lane_forked_off_during_the_run_is_recorded(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    events = [made_up.started(lanes=("knn",)), made_up.step(rng, "knn", 1)]
+    events += [made_up.step(rng, "fork", 2), made_up.frame(rng, "fork", 2), RunFinished({"knn": 1, "fork": 2}, 1.0)]
+    passing = record(iter(events), tmp_path)
+    next(passing), next(passing)
+    recording = open_recording(tmp_path)
+    assert recording.lanes == ("knn",)
+    list(passing)
+    recording.refresh()
+    assert recording.lanes == ("knn", "fork")
+    for again, event in zip(replay(tmp_path), events, strict=True):
+        made_up.assert_same_event(again, event)
+
+
+def test_that_above_ten_thousand_frames_a_lane_every_second_is_kept_and_always_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert writer.FRAMES_AT_FULL_RATE == 10_000
+    monkeypatch.setattr(writer, "FRAMES_AT_FULL_RATE", 10)
+    rng = np.random.default_rng(0)
+    events = [made_up.started(4, ("a",)), *(made_up.frame(rng, "a", step, 4) for step in range(1, 62))]
+    list(record(iter([*events, RunFinished({"a": 61}, 1.0)]), tmp_path))
+    steps = open_recording(tmp_path).frame_steps("a").tolist()
+    assert steps == [*range(1, 11), *range(11, 31, 2), *range(33, 61, 4), 61]
+    assert isinstance(list(replay(tmp_path))[-1], RunFinished)
+
+
+def test_that_a_cloud_without_one_finite_point_is_replayed_as_such(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lost = made_up.frame(rng, "a", 1, 4)
+    gone = Frame("a", 2, np.full((4, 3), np.nan, np.float32), lost.triplets, 0)
+    point = Frame("a", 3, np.full((4, 3), 2.5, np.float32), lost.triplets, 0)
+    wide = Frame("a", 4, np.array([[-3e38, 0, 0], [3e38, 1, 1], [0, 0, 0], [1, 1, 1]], np.float32), lost.triplets, 0)
+    list(record([made_up.started(4, ("a",)), gone, point, wide], tmp_path))
+    recording = open_recording(tmp_path)
+    assert np.isnan(recording.frame("a", 0).positions).all()
+    np.testing.assert_array_equal(recording.frame("a", 1).positions, point.positions)
+    np.testing.assert_allclose(recording.frame("a", 2).positions, wide.positions, atol=6e38 / 65_535)
+
+
+def test_that_replay_loads_neither_torch_nor_qt(tmp_path: Path) -> None:
+    list(record(made_up.run(), tmp_path))
+    code = (
+        "import sys; from hnm_core.recording import replay; n = sum(1 for _ in replay(sys.argv[1]));"
+        "print(n, [m for m in ('torch', 'PyQt6', 'sklearn', 'numba', 'pyarrow') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert done.stdout.split(maxsplit=1) == [str(len(list(made_up.run()))), "[]\n"]
+
+
+def test_that_a_failing_run_is_recorded_as_failed_and_raises(tmp_path: Path) -> None:
+    def failing():
+        yield from list(made_up.run())[:20]
+        raise RuntimeError("out of luck")
+
+    with pytest.raises(RuntimeError, match="out of luck"):
+        list(record(failing(), tmp_path))
+    *_, last = replay(tmp_path)
+    assert isinstance(last, RunFailed)
+    assert last.message == "RuntimeError: out of luck" and "in failing" in last.traceback and last.steps["KNN"] > 0
+
+
+def test_that_closing_the_recorder_closes_the_run_and_the_recording(tmp_path: Path) -> None:
+    closed = []
+
+    def source():
+        try:
+            yield from made_up.run()
+        finally:
+            closed.append(True)
+
+    passing = record(source(), tmp_path)
+    for _ in range(12):
+        next(passing)
+    passing.close()
+    assert closed == [True]
+    recording = open_recording(tmp_path)
+    assert isinstance(recording.finished, RunFinished) and recording.finished.stopped
+    assert not recording.is_being_written and len(list(replay(tmp_path))) == 13
+
+
+def test_that_a_closing_event_is_written_once(tmp_path: Path) -> None:
+    passing = record(made_up.run(), tmp_path)
+    for event in passing:
+        if isinstance(event, RunFinished):
+            break
+    passing.close()
+    finished = open_recording(tmp_path).finished
+    assert isinstance(finished, RunFinished) and finished.seconds == 12.5 and not finished.stopped
+    assert (tmp_path / "events.jsonl").read_text().count("RunFinished") == 1
+
+
+def test_that_a_run_that_fails_before_it_starts_leaves_no_recording(tmp_path: Path) -> None:
+    assert len(list(record([RunFailed("no such data")], tmp_path))) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_the_summary_tells_the_last_measured_metric(tmp_path: Path) -> None:
+    events = list(record(made_up.run(), tmp_path))
+    summary = open_recording(tmp_path).summary()
+    measured = [e.metrics["map_at_r"] for e in events if isinstance(e, StepRecord) and e.lane == "knn" and e.metrics]
+    lane = next(lane for lane in summary["lanes"] if lane["lane"] == "knn")
+    assert lane["map_at_r"] == measured[-1] and lane["precision_at_1"] is None
+    assert (lane["steps"], lane["frames"], summary["state"], summary["alarms"]) == (10, 5, "finished", 1)
+    assert summary["items_shown"] == 60 and summary["classes"] == 5
+
+
+def test_that_a_name_the_format_does_not_know_is_refused_and_not_lost(tmp_path: Path) -> None:
+    strange = StepRecord("a", 1, 0.5, metrics={"luck": 1.0})
+    with pytest.raises(ValueError, match="unknown metric 'luck'"):
+        list(record([made_up.started(4, ("a",)), strange], tmp_path))
+
+
+def test_that_a_started_run_equals_itself_through_the_files(tmp_path: Path) -> None:
+    list(record(made_up.run(), tmp_path))
+    first = next(replay(tmp_path))
+    assert isinstance(first, RunStarted)
+    made_up.assert_same_event(first, made_up.started())

@@ -1,0 +1,83 @@
+"""Requests to a running experiment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hnm_core.control import Control
+
+
+class Runner:
+    """Runs rounds on a thread as an experiment does, and counts them."""
+
+    def __init__(self, control: Control) -> None:
+        self.rounds = 0
+        self.moved = threading.Condition()
+        self._control = control
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while self._control.next_round():
+            with self.moved:
+                self.rounds += 1
+                self.moved.notify_all()
+
+    def reaches(self, rounds: int) -> bool:
+        with self.moved:
+            return self.moved.wait_for(lambda: self.rounds >= rounds, timeout=5)
+
+    def stands_still(self) -> bool:
+        with self.moved:
+            before = self.rounds
+            return not self.moved.wait_for(lambda: self.rounds > before, timeout=0.05)
+
+
+@contextmanager
+def running(control: Control) -> Iterator[Runner]:
+    runner = Runner(control)
+    runner.thread.start()
+    try:
+        yield runner
+    finally:
+        control.stop()
+        runner.thread.join(5)
+        assert not runner.thread.is_alive()
+
+
+def test_that_a_paused_run_stands_still_until_it_is_resumed() -> None:
+    control = Control(paused=True)
+    with running(control) as runner:
+        assert runner.stands_still() and runner.rounds == 0 and control.paused
+        control.resume()
+        assert runner.reaches(100) and not control.paused
+        control.pause()
+        assert control.paused and (runner.stands_still() or runner.stands_still())
+
+
+def test_that_steps_asked_for_are_done_and_no_more() -> None:
+    control = Control(paused=True)
+    with running(control) as runner:
+        control.step()
+        assert runner.reaches(1) and runner.stands_still()
+        control.step(3)
+        control.step(2)
+        assert runner.reaches(6) and runner.stands_still() and runner.rounds == 6 and control.paused
+
+
+def test_that_a_pause_forgets_the_steps_that_were_asked_for() -> None:
+    control = Control(paused=True)
+    control.step(5)
+    assert not control.paused and control.next_round()
+    control.pause()
+    with running(control) as runner:
+        assert runner.stands_still() and runner.rounds == 0
+
+
+def test_that_a_stop_ends_a_paused_run_and_stays() -> None:
+    control = Control(paused=True)
+    with running(control):
+        control.stop()
+    control.resume()
+    assert control.stopped and not control.next_round()

@@ -1,0 +1,48 @@
+"""Every preset that ships runs as it is, for a few steps, and says what to look for."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hnm_core import config
+from hnm_core.events import Alarm, Event, Frame, RunFinished, RunStarted, StepRecord
+from hnm_core.experiment import Experiment
+from hnm_core.resources import FIRST_PRESET, preset_names, preset_path
+
+STEPS = 5
+
+
+def test_that_the_first_preset_ships_and_is_first() -> None:
+    assert preset_names()[0] == FIRST_PRESET
+    assert {"digits", "digits-hardest-hurts", "demo-2019"} <= set(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_that_a_preset_says_what_it_is_and_what_to_look_for(name: str) -> None:
+    preset = config.load(preset_path(name))
+    assert preset.title
+    assert preset.about.count(".") >= 2, "two sentences at least"
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_that_a_preset_runs(name: str) -> None:
+    preset = config.with_settings(config.load(preset_path(name)), [f"steps={STEPS}", "eval_every=5", "frame_every=5"])
+    events: list[Event] = list(Experiment(preset).run())
+    lanes = {lane.name for lane in preset.lanes}
+    finished = events[-1]
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(finished, RunFinished), finished
+    assert finished.steps == dict.fromkeys(lanes, STEPS)
+    assert not [event for event in events if isinstance(event, Alarm) and event.fatal]
+    records = [event for event in events if isinstance(event, StepRecord)]
+    assert all(math.isfinite(record.loss) for record in records)
+    assert {event.lane for event in events if isinstance(event, Frame)} == lanes
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_that_a_preset_fits_the_window(name: str) -> None:
+    from app.main import check_lanes
+
+    check_lanes(config.load(preset_path(name)))

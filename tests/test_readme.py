@@ -1,0 +1,66 @@
+"""What the README shows works: its commands parse, its Python runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import make_app
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def fenced(language: str) -> list[str]:
+    """The code blocks of the README in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [
+    line.removeprefix("$ ").split("#")[0].strip()
+    for block in fenced("console")
+    for line in block.splitlines()
+    if line.startswith("$ hnm-lab")
+]
+
+
+def test_that_the_readme_shows_commands_and_python() -> None:
+    assert len(COMMANDS) >= 7
+    assert len(fenced("python")) == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_that_a_command_of_the_readme_parses(command: str) -> None:
+    from typer.main import get_command
+
+    group = get_command(make_app())
+    name, *arguments = shlex.split(command)[1:] or ["gui"]
+    context = group.make_context("hnm-lab", [name, *arguments])
+    _, subcommand, rest = group.resolve_command(context, [name, *arguments])
+    parsed = subcommand.make_context(name, rest, parent=context)
+    assert parsed.params, "a command without parameters proves nothing"
+
+
+@pytest.mark.parametrize("block", fenced("python"), ids=["search", "run"])
+def test_that_the_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_that_every_file_the_readme_names_is_there() -> None:
+    named = set(re.findall(r"`((?:docs|resources|hnm_core|app)/[\w./-]+)`", README)) | {"LICENSE", "constraints.txt"}
+    assert len(named) >= 5
+    assert not [name for name in named if not (ROOT / name).exists()]
