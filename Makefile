@@ -10,7 +10,7 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
 run: setup ## set up at the first call, then open the window; without a display run two presets and render a video
-	@scripts/launch.sh
+	@bash scripts/launch.sh
 
 test: setup-test ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
@@ -29,7 +29,7 @@ clean: ## remove the environment, caches and build outputs; recordings stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: ## make .venv with what the program needs
-	@scripts/setup.sh run
+	@bash scripts/setup.sh run
 
 setup-test: ## make .venv with what the tests need as well
-	@scripts/setup.sh test
+	@bash scripts/setup.sh test

@@ -1,4 +1,4 @@
-"""Colours of the window and of the clouds, light and dark; plain numbers, so that what draws needs no Qt to be tested."""
+"""Colours of the window and of the clouds, light and dark; plain numbers, so that drawing is tested without Qt."""
 
 from __future__ import annotations
 

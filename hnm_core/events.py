@@ -89,7 +89,7 @@ class StepRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Held-out metrics where this step measured them, see `METRICS`."""
     mining: bool = True
-    """True when the lane's miner was at work; False in its warm-up, and in a lane of random negatives."""
+    """False while the lane still warms up on random pairs, before its own miner takes over."""
     first_call: bool = False
     """True when something compiled or was set up in this step; such steps are kept out of timing medians."""
 

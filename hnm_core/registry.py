@@ -140,10 +140,11 @@ def explain(error: ValidationError, where: str, model: type[BaseModel] | None = 
         field = ".".join(str(part) for part in problem["loc"]) or "value"
         if problem["type"] == "extra_forbidden":
             owner = _model_at(model, problem["loc"][:-1])
-            sentences.append(f"{where}: {unknown_name('option', field, owner.model_fields if owner else ())}")
+            *outer, own = (str(part) for part in problem["loc"])
+            inside = f" {'.'.join(outer)}:" if outer else ""
+            sentences.append(f"{where}:{inside} {unknown_name('option', own, owner.model_fields if owner else ())}")
         elif problem["type"] == "value_error":
-            own = str(problem["ctx"]["error"])
-            sentences.append(f"{where}: {own}" if not own.startswith(where) else own)
+            sentences.append(f"{where}: {problem['ctx']['error']}")
         elif problem["type"] == "missing":
             sentences.append(f"{where}: '{field}' is missing.")
         else:

@@ -43,9 +43,12 @@ class Trainer:
         self.lane, self.shared = lane, shared
         self.distance = Distance(lane.distance, lane.normalize)
         self.loss = losses.create(lane.loss, distance=self.distance, **lane.loss_options)
-        self.miner = miners.create(
-            lane.miner, generator(config.seed, "miner"), distance=self.distance, **lane.miner_options
-        )
+        miner = miners.create(lane.miner, generator(config.seed, "miner"), distance=self.distance, **lane.miner_options)
+        if not isinstance(miner, DatasetMiner):
+            raise InputError(
+                f"Lane '{lane.name}': miner '{lane.miner}' mines inside a batch; lanes mine the whole set."
+            )
+        self.miner: DatasetMiner = miner
         self.warmup = RandomMiner(RandomOptions())
         self.rest = RandomMiner(RandomOptions(positives=lane.miner_options.get("positives", "random")))
         self.model = copy.deepcopy(shared.model)
@@ -118,7 +121,7 @@ class Trainer:
             phase_ms=phase_ms,
             tuples=_counts(tuples, separation, getattr(self.loss, "margin", 0.0), len(anchor_row)),
             metrics=measured,
-            mining=self.mines and not self.warming_up,
+            mining=not self.warming_up,
             first_call=first_call,
         )
         alarm = self.metrics.alarm(self.step, measured)

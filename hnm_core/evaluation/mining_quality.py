@@ -10,7 +10,7 @@ from torch import Tensor
 from hnm_core.neighbors.base import Neighbors, NeighborSearch
 
 TOLERANCE = 1e-4
-"""A found row counts as a true neighbour up to this relative excess over the k-th exact distance: proof against ties."""
+"""A found row counts as a neighbour up to this relative excess over the k-th exact distance: proof against ties."""
 
 
 @dataclass(frozen=True)

@@ -38,4 +38,5 @@ def _fixed_signs(axes: Tensor) -> Tensor:
 def _aligned(axes: Tensor, before: Tensor) -> Tensor:
     """The basis of span(axes) nearest to `before` (orthogonal Procrustes)."""
     left, _, right = torch.linalg.svd(axes.T @ before)
-    return axes @ (left @ right)
+    turned: Tensor = axes @ (left @ right)
+    return turned

@@ -107,15 +107,12 @@ def as_triplets(
         anchor, positive, negative = indices_tuple
         return anchor, positive, negative
     if indices_tuple is None:
-        same = labels[:, None] == ref_labels[None, :]
-        positives = same.clone()
-        if same_set:
-            positives.fill_diagonal_(False)
-        anchor1, positive = positives.nonzero(as_tuple=True)
-        joined, negative = (~same[anchor1]).nonzero(as_tuple=True)
+        positives, negatives = _pair_masks(labels, ref_labels, same_set=same_set)
+        anchor1, positive = _entries(positives)
+        joined, negative = _entries(negatives[anchor1])
         return anchor1[joined], positive[joined], negative
     anchor1, positive, anchor2, negative = _four(indices_tuple)
-    joined, other = (anchor1[:, None] == anchor2[None, :]).nonzero(as_tuple=True)
+    joined, other = _entries(anchor1[:, None] == anchor2[None, :])
     return anchor1[joined], positive[joined], negative[other]
 
 
@@ -124,16 +121,28 @@ def as_pairs(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(anchor1, positive, anchor2, negative): all pairs for None; a triplet's two pairs, without repeats, for three."""
     if indices_tuple is None:
-        same = labels[:, None] == ref_labels[None, :]
-        positives = same.clone()
-        if same_set:
-            positives.fill_diagonal_(False)
-        return *positives.nonzero(as_tuple=True), *(~same).nonzero(as_tuple=True)
+        positives, negatives = _pair_masks(labels, ref_labels, same_set=same_set)
+        return *_entries(positives), *_entries(negatives)
     if len(indices_tuple) == 3:
         anchor, positive, negative = indices_tuple
         n_ref = len(ref_labels)
         return *_distinct(anchor, positive, n_ref), *_distinct(anchor, negative, n_ref)
     return _four(indices_tuple)
+
+
+def _pair_masks(labels: Tensor, ref_labels: Tensor, *, same_set: bool) -> tuple[Tensor, Tensor]:
+    """(B, R) bool: which pairs are positive, which are negative; a row is no positive of itself."""
+    same = labels[:, None] == ref_labels[None, :]
+    negatives = ~same
+    if same_set:
+        same.fill_diagonal_(False)
+    return same, negatives
+
+
+def _entries(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of every True."""
+    row, column = mask.nonzero(as_tuple=True)
+    return row, column
 
 
 def _four(indices_tuple: IndicesTuple) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
@@ -42,6 +42,7 @@ class MiningContext:
     """The harness's clock: a miner may say where search ends and selection begins. None when nobody times."""
 
 
+@runtime_checkable
 class DatasetMiner(Protocol):
     """Mines from the whole training set, whose embeddings it sees at each refresh."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from torch import Tensor
 
 from hnm_core import kernels
@@ -30,7 +28,6 @@ class Exact:
         self._distance = distance or Distance()
         self._search: NeighborSearch = Dense(DenseOptions(), self._distance)
         self._reason = ""
-        self._compiler: subprocess.Popen[bytes] | None = None
 
     @property
     def description(self) -> str:
@@ -60,18 +57,15 @@ class Exact:
         """Empty where the tree searches."""
         if bank.device.type != "cpu":
             return f": the bank is on {bank.device.type}, the KD-tree on the CPU"
+        compiler = kernels.compile_in_background(kernels.SEARCH_KERNELS)
+        if compiler is not None and len(bank) ** 2 / _DENSE_PAIRS_PER_SECOND > _PATIENCE:
+            compiler.wait()
         if self._distance.metric == "inner-product":
             return ": a KD-tree cannot search by inner product"
         if bank.dim > MAX_TREE_DIM:
             return f": {bank.dim} dimensions are too many for a KD-tree"
-        if kernels.ready(kernels.SEARCH_KERNELS):
+        if compiler is None or compiler.poll() == 0:
             return ""
-        if self._compiler is None:
-            self._compiler = kernels.compile_in_background(kernels.SEARCH_KERNELS)
-        if self._compiler is not None and len(bank) ** 2 / _DENSE_PAIRS_PER_SECOND > _PATIENCE:
-            self._compiler.wait()
-        if kernels.ready(kernels.SEARCH_KERNELS):
-            return ""
-        if self._compiler is not None and self._compiler.poll() not in (None, 0):
+        if compiler.poll() is not None:
             return ": the KD-tree could not be compiled on this machine"
         return " until the KD-tree is compiled"

@@ -1,0 +1,111 @@
+"""Configurations: what is read back, what is refused and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hnm_core import config
+from hnm_core.config import ExperimentConfig, LaneConfig
+from hnm_core.errors import InputError
+from hnm_core.resources import preset_names, preset_path
+
+LANES = {"lanes": [{"name": "a.b"}, {"name": "knn", "miner": "knn"}]}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_that_what_is_dumped_is_read_back_equal(name: str, tmp_path: Path) -> None:
+    first = config.load(preset_path(name))
+    (tmp_path / "copy.toml").write_text(config.dump(first))
+    assert config.load(tmp_path / "copy.toml") == first
+
+
+def test_that_the_first_preset_comes_first_and_each_says_what_to_look_for() -> None:
+    assert preset_names()[0] == "near-classes"
+    for name in preset_names():
+        preset = config.load(preset_path(name))
+        assert preset.title
+        assert preset.about.count(".") >= 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [
+        ("optimizer.lr=1e-3", lambda c: c.optimizer.lr == 1e-3),
+        ("optimizer.lr=1E-3", lambda c: c.optimizer.lr == 1e-3),
+        ("lanes.knn.miner_options.pool=5", lambda c: c.lanes[1].miner_options == {"pool": 5}),
+        ("lanes.1.hard_share=1", lambda c: c.lanes[1].hard_share == 1.0),
+        ("lanes.a.b.warmup=7", lambda c: c.lanes[0].warmup == 7),
+        ("model.options.widths=[4, 5]", lambda c: c.model.options == {"widths": [4, 5]}),
+        ("title=Two words", lambda c: c.title == "Two words"),
+        (" seed = 3 ", lambda c: c.seed == 3),
+        ("data.name=blobs", lambda c: c.data.name == "blobs"),
+        ('lanes=[{name="x"}]', lambda c: c.lanes == (LaneConfig(name="x"),)),
+    ],
+)
+def test_that_a_setting_reaches_its_field(setting: str, read) -> None:
+    assert read(config.with_settings(config.from_dict(LANES), [setting]))
+
+
+def test_that_later_settings_win() -> None:
+    changed = config.with_settings(ExperimentConfig(), ["steps=5", "steps=9"])
+    assert changed.steps == 9
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("steps", "'steps' is no setting; write KEY=VALUE"),
+        ("=3", "is no setting"),
+        ("steps=0", "steps = 0 is not allowed: input should be greater than or equal to 1"),
+        ("steps=ten", "steps = 'ten' is not allowed"),
+        ("stepz=3", "Unknown option 'stepz'. Did you mean steps"),
+        ("optimizer.rl=3", "Did you mean lr"),
+        ("optimizer.lr=nan", "lr = nan is not allowed"),
+        ("optimizer.options.momentum=0.9", "adam has no option 'momentum'"),
+        ("lanes.kn.warmup=3", "Unknown lane 'kn'. Did you mean knn"),
+        ("lanes.7.warmup=3", "Unknown lane '7'"),
+        ("lanes.knn.miner=knm", "Lane 'knn': Unknown miner 'knm'. Did you mean knn"),
+        ("lanes.knn.loss=triplet", "Did you mean triplet-margin"),
+        ("lanes.knn.loss_options.margin=-1", "margin = -1 is not allowed"),
+        ("lanes.knn.miner_options.pool=2.5", "pool = 2.5 is not allowed"),
+        ("lanes.knn.miner_options=3", "miner_options = 3 is not allowed"),
+        ("lanes.knn.name=a.b", "two lanes are called 'a.b'"),
+        ("data.name=digit", "Did you mean digits"),
+        ("data.held_out=1", "held_out = 1 is not allowed: input should be less than 1"),
+        ("model.options.widths=[0]", "0 is not allowed"),
+        ("steps.x=3", "'steps.x' is no field"),
+        ("lanes=[]", "at least 1 item"),
+    ],
+)
+def test_that_a_wrong_setting_is_refused_in_one_clear_sentence(setting: str, words: str) -> None:
+    with pytest.raises(InputError) as refused:
+        config.with_settings(config.from_dict(LANES), [setting])
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_that_a_toml_error_names_the_file_and_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("seed = 1\nsteps = = 3\n")
+    with pytest.raises(InputError, match=r"broken\.toml' is not valid TOML: .*line 2"):
+        config.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "There is no configuration file"), (b"\xff\xfe\x00", "cannot be read")]
+)
+def test_that_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        config.load(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        config.load(tmp_path)
+
+
+def test_that_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        ExperimentConfig().steps = 3
