@@ -118,7 +118,7 @@ class FileActions:
         )
 
     def _recorded(self) -> Path:
-        folder = self._window.run_folder
+        folder = self._window.stage.folder
         if folder is None:
             raise InputError("There is no run yet. Press Space to train, or open a recording.")
         return folder
@@ -147,6 +147,7 @@ class FileActions:
         if save:
             dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
             dialog.selectFile(save)
+            dialog.setDefaultSuffix(Path(save).suffix.removeprefix("."))
         dialog.fileSelected.connect(lambda name: self._window.attempt(lambda: then(Path(name))))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

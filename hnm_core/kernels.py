@@ -35,15 +35,24 @@ launch_lock = threading.Lock()
 threads launch kernels at once."""
 
 
+_ready: set[str] = set()
+
+
 def ready(module: str) -> bool:
-    """Whether the kernels of `module` load from the cache, so that a first call takes no compiler."""
+    """Whether the kernels of `module` load from the cache, so that a first call takes no compiler.
+
+    A yes is remembered for the life of the process: searches ask at every refresh.
+    """
+    if module in _ready:
+        return True
     try:
         stamp = json.loads(_stamp_path(module).read_text())
-        return all(Path(name).is_file() for name in stamp["files"]) and all(
-            _version(Path(name)) == version for name, version in stamp["sources"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        files = all(Path(name).is_file() for name in stamp["files"])
+        if files and all(_version(Path(name)) == version for name, version in stamp["sources"].items()):
+            _ready.add(module)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return module in _ready
 
 
 _compilers: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}

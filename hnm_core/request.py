@@ -12,7 +12,7 @@ from hnm_core.errors import InputError, unknown_name
 from hnm_core.registry import DATASETS, MINERS
 from hnm_core.resources import FIRST_PRESET, preset_path
 
-DATA_SUFFIXES = (".npz", ".csv")
+DATA_SUFFIXES = (".npz", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)

@@ -107,17 +107,25 @@ class FilteredProducts:
             stride = -(-count // _SAMPLE)
             sampled = waiting_list(place, -(-low // stride), -(-high // stride), square, slack, k)
             rows, points = self._sample(stride)
-            self._filter(anchors, points, 0, len(points) - _LANES, k, rows, sampled)
-            limits = (sampled.upper[:, 8 + k - 1] >> 32).astype(np.int32).view(np.float32)
-            limits = limits * np.float32(1 + 1e-6) + np.finfo(np.float32).tiny  # what lies at the limit passes
-            waiting.upper[:, 8:] = limits.view(np.int32).astype(np.int64)[:, None] << 32
+            self._filter(anchors, points, 0, len(points) - _LANES, k, rows, sampled, keep=False)
+            limit = sampled.upper[:, _LANES + k - 1, None]
+            waiting.upper[:, _LANES:] = limit * np.float32(1 + 1e-6) + np.finfo(np.float32).tiny  # itself passes
         spans = [(0, int(low[0])), (int(high[0]), count)] if label[0] == label[-1] else [(0, count)]
         for first, last in spans:
-            self._filter(anchors, self._points, first, last, k, self._rows, waiting)
+            self._filter(anchors, self._points, first, last, k, self._rows, waiting, keep=True)
         return waiting
 
     def _filter(
-        self, anchors: Tensor, points: Tensor, first: int, last: int, k: int, rows: Rows, waiting: Waiting
+        self,
+        anchors: Tensor,
+        points: Tensor,
+        first: int,
+        last: int,
+        k: int,
+        rows: Rows,
+        waiting: Waiting,
+        *,
+        keep: bool,
     ) -> None:
         """Pass the rows first .. last - 1 through the filter."""
         from hnm_core.neighbors.filtering import filter_tile
@@ -130,7 +138,7 @@ class FilteredProducts:
             bits = tile.view(torch.int16) if self.coarse else tile
             with kernels.launch_lock:
                 use_torch_threads()
-                filter_tile(bits.numpy(), self.coarse, count, column, k, rows, waiting)
+                filter_tile(bits.numpy(), self.coarse, count, column, k, rows, waiting, keep)
 
     def _sample(self, stride: int) -> tuple[Rows, Tensor]:
         """Every `stride`-th row, made once."""

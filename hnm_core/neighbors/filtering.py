@@ -58,7 +58,7 @@ class Waiting(NamedTuple):
     slack: Any
     """(R,) float32, a_i."""
     upper: Any
-    """(R, 8 + K) int64 keys of the k smallest upper bounds, from column 8 on; K is k rounded up to eights."""
+    """(R, 16 + K) float32, the k smallest upper bounds from column 16 on; K is k rounded up to sixteens."""
     candidate: Any
     """(R, M) int32, places that passed."""
     lower: Any
@@ -68,26 +68,31 @@ class Waiting(NamedTuple):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def filter_tile(products: Any, coarse: bool, columns: int, first: int, k: int, rows: Any, waiting: Any) -> None:
+def filter_tile(
+    products: Any, coarse: bool, columns: int, first: int, k: int, rows: Any, waiting: Any, keep: bool
+) -> None:
     """Pass a tile of products, (R, W) with W >= `columns`, W a multiple of 16, through the filter.
 
     Column c stands for the row at place first + c. With `coarse` the products are bfloat16 bits (int16), else float32.
+    Without `keep` only the upper bounds are noted.
     """
     for i in prange(len(waiting.place)):
         # A function of its own: writes into a tuple's arrays right here would be taken for dead code.
-        _filter_row(i, products, coarse, columns, first, k, rows, waiting)
+        _filter_row(i, products, coarse, columns, first, k, rows, waiting, keep)
 
 
 @njit(cache=True, nogil=True)
-def _filter_row(i: Any, products: Any, coarse: bool, columns: int, first: int, k: int, rows: Any, waiting: Any) -> None:
+def _filter_row(
+    i: Any, products: Any, coarse: bool, columns: int, first: int, k: int, rows: Any, waiting: Any, keep: bool
+) -> None:
     width = products.shape[1]
     low, high = waiting.low[i], waiting.high[i]
     here = simd.splat(waiting.square[i])
     slack = simd.splat(waiting.slack[i])
     minus_two = simd.splat(np.float32(-2))
     bounds = np.empty(LANES, np.float32)
-    upper_bits = np.empty(1, np.float32)
-    limit = _limit(waiting.upper[i], k, upper_bits)
+    upper = waiting.upper[i]
+    limit = upper[LANES + k - 1]
     for column in range(0, columns, LANES):
         start = first + column
         if start >= low and start + LANES <= high:
@@ -101,9 +106,10 @@ def _filter_row(i: Any, products: Any, coarse: bool, columns: int, first: int, k
         passing = simd.less(lower, simd.splat(limit))
         if passing == 0:
             continue
-        for slot in range(LANES):
-            if column + slot >= columns or low <= start + slot < high:
-                passing &= ~(np.uint32(1) << np.uint32(slot))
+        if column + LANES > columns or (start < high and start + LANES > low):
+            for slot in range(LANES):
+                if column + slot >= columns or low <= start + slot < high:
+                    passing &= ~(np.uint32(1) << np.uint32(slot))
         simd.store(bounds, 0, lower)
         while passing:
             slot = simd.lowest(passing)
@@ -111,29 +117,29 @@ def _filter_row(i: Any, products: Any, coarse: bool, columns: int, first: int, k
             if bounds[slot] >= limit:
                 continue
             place = start + slot
-            if waiting.count[i] == waiting.candidate.shape[1]:
-                _thin(i, k, rows, waiting, limit)
-                limit = _limit(waiting.upper[i], k, upper_bits)
-            waiting.candidate[i, waiting.count[i]] = place
-            waiting.lower[i, waiting.count[i]] = bounds[slot]
-            waiting.count[i] += 1
-            upper = bounds[slot] + np.float32(2) * waiting.slack[i] * rows.slack[place]
-            upper += ROUNDING * (waiting.square[i] + rows.square[place])
-            if upper < limit:
-                upper_bits[0] = upper
-                insert(waiting.upper[i], 8, k, key_of(upper_bits.view(np.int32)[0], 0))
-                limit = _limit(waiting.upper[i], k, upper_bits)
+            if keep:
+                if waiting.count[i] == waiting.candidate.shape[1]:
+                    _thin(i, k, rows, waiting)
+                    limit = upper[LANES + k - 1]
+                waiting.candidate[i, waiting.count[i]] = place
+                waiting.lower[i, waiting.count[i]] = bounds[slot]
+                waiting.count[i] += 1
+            most = bounds[slot] + np.float32(2) * waiting.slack[i] * rows.slack[place]
+            most += ROUNDING * (waiting.square[i] + rows.square[place])
+            if most < limit:
+                offset = LANES + ((k - 1) & ~(LANES - 1))
+                while True:
+                    simd.push_float(upper, offset, most)
+                    if offset == LANES or upper[offset - 1] <= most:
+                        break
+                    offset -= LANES
+                limit = upper[LANES + k - 1]
 
 
 @njit(cache=True, nogil=True)
-def _limit(upper: Any, k: int, scratch: Any) -> Any:
-    scratch.view(np.int32)[0] = key_bits(upper[8 + k - 1])
-    return scratch[0]
-
-
-@njit(cache=True, nogil=True)
-def _thin(i: int, k: int, rows: Any, waiting: Any, limit: Any) -> None:
+def _thin(i: Any, k: int, rows: Any, waiting: Any) -> None:
     """Make room: drop what the limit has overtaken; where that frees little, measure and keep the k nearest."""
+    limit = waiting.upper[i, LANES + k - 1]
     kept = 0
     for j in range(waiting.count[i]):
         if waiting.lower[i, j] < limit:
@@ -151,15 +157,15 @@ def _thin(i: int, k: int, rows: Any, waiting: Any, limit: Any) -> None:
         value[0] = _distance(rows, waiting.place[i], np.int64(waiting.candidate[i, j]))
         insert(nearest, 8, k, key_of(bits[0], waiting.candidate[i, j]))
     waiting.count[i] = 0
-    for j in range(8, 8 + k):
-        if nearest[j] == EMPTY:
+    for j in range(k):
+        if nearest[8 + j] == EMPTY:
             break
-        bits[0] = key_bits(nearest[j])
-        waiting.candidate[i, waiting.count[i]] = nearest[j] & np.int64(0xFFFFFFFF)
-        waiting.lower[i, waiting.count[i]] = value[0]
+        bits[0] = key_bits(nearest[8 + j])
+        waiting.candidate[i, j] = nearest[8 + j] & np.int64(0xFFFFFFFF)
+        waiting.lower[i, j] = value[0]
         waiting.count[i] += 1
-        # An exact distance is its own upper bound; the k of them take the place of the coarser ones.
-        waiting.upper[i, j] = key_of(bits[0], 0)
+        # An exact distance is its own upper bound; the k of them take the place of coarser ones.
+        waiting.upper[i, LANES + j] = min(value[0], limit)
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -173,7 +179,7 @@ def settle(k: int, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
         nearest[:8] = np.iinfo(np.int64).min
         value = np.empty(1, np.float32)
         bits = value.view(np.int32)
-        limit = _limit(waiting.upper[i], k, value)
+        limit = waiting.upper[i, LANES + k - 1]
         for j in range(waiting.count[i]):
             if waiting.lower[i, j] <= limit:
                 place = np.int64(waiting.candidate[i, j])
@@ -202,16 +208,16 @@ def warm_up() -> None:
     padded = np.zeros(n + LANES, np.float32)
     rows = Rows(points, points, padded, padded, np.arange(n))
     waiting = waiting_list(np.arange(2), np.zeros(2, np.int64), np.full(2, 4), padded[:2], padded[:2], k)
-    filter_tile(np.zeros((2, n), np.float32), False, n, 0, k, rows, waiting)
-    filter_tile(np.zeros((2, n), np.int16), True, n, 0, k, rows, waiting)
+    filter_tile(np.zeros((2, n), np.float32), False, n, 0, k, rows, waiting, True)
+    filter_tile(np.zeros((2, n), np.int16), True, n, 0, k, rows, waiting, True)
     settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64))
 
 
 def waiting_list(place: Any, low: Any, high: Any, square: Any, slack: Any, k: int) -> Waiting:
     """An empty list for anchors at `place` (R,)."""
     count = len(place)
-    upper = np.full((count, 8 + ((k + 7) & ~7)), EMPTY, np.int64)
-    upper[:, :8] = np.iinfo(np.int64).min
+    upper = np.full((count, LANES + ((k + LANES - 1) & -LANES)), np.inf, np.float32)
+    upper[:, :LANES] = -np.inf
     room = max(256, 8 * k)
     candidate, lower = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
     return Waiting(place, low, high, square, slack, upper, candidate, lower, np.zeros(count, np.int64))

@@ -43,7 +43,7 @@ def insert(keys: Any, base: Any, k: Any, key: Any) -> None:
     """Insert into the list of k keys at `base`, dropping its last."""
     offset = base + ((k - 1) & ~7)
     while True:
-        simd.push(keys, offset, key)
+        simd.push_key(keys, offset, key)
         if offset == base or keys[offset - 1] <= key:
             return
         offset -= 8

@@ -225,28 +225,40 @@ def total(_typing: Any, vector: Any) -> Any:
     return types.float32(_vector), codegen
 
 
-@intrinsic
-def push(_typing: Any, keys: Any, offset: Any, key: Any) -> Any:
-    """push(int64 keys, offset, key): one step of inserting into an ascending list, for the 8 keys from `offset` on.
+def _pushing(array_kind: Any, vector: Any, compare: str) -> Any:
+    """One step of inserting into an ascending list, for as many entries from `offset` on as the vector has lanes.
 
-    keys[i] becomes max(keys[i - 1], min(keys[i], key)), without a branch. The 8 keys before must be readable.
+    list[i] becomes max(list[i - 1], min(list[i], value)), without a branch. As many entries before must be readable.
     """
+    lanes = vector.count
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(context, builder, signature, args, _KEYS)
-        before = builder.sub(args[1], ir.Constant(args[1].type, _KEY_LANES))
-        old = _load(builder, place, 8)
-        # Both loads are aligned with earlier stores: a load across two of them would wait for the memory.
-        lower = _load(builder, _pointer(context, builder, signature, [args[0], before], _KEYS), 8)
-        moved_lanes = ir.Constant(ir.VectorType(_INDEX, _KEY_LANES), list(range(_KEY_LANES - 1, 2 * _KEY_LANES - 1)))
-        moved = builder.shuffle_vector(lower, old, moved_lanes)
-        new = _spread(builder, args[2], _KEYS)
-        new = builder.select(builder.icmp_signed("<", old, new), old, new)
-        new = builder.select(builder.icmp_signed(">", moved, new), moved, new)
-        builder.store(new, place).align = 8
-        return context.get_dummy_value()
+    @intrinsic
+    def push(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            test = getattr(builder, compare)
+            place = _pointer(context, builder, signature, args, vector)
+            before = builder.sub(args[1], ir.Constant(args[1].type, lanes))
+            size = 64 // lanes
+            old = _load(builder, place, size)
+            # Both loads are aligned with earlier stores: a load across two of them would wait for the memory.
+            lower = _load(builder, _pointer(context, builder, signature, [args[0], before], vector), size)
+            moved_lanes = ir.Constant(ir.VectorType(_INDEX, lanes), list(range(lanes - 1, 2 * lanes - 1)))
+            moved = builder.shuffle_vector(lower, old, moved_lanes)
+            new = _spread(builder, args[2], vector)
+            new = builder.select(test("<", old, new), old, new)
+            new = builder.select(test(">", moved, new), moved, new)
+            builder.store(new, place).align = size
+            return context.get_dummy_value()
 
-    return types.void(keys, types.intp, types.int64), codegen
+        return types.void(array, types.intp, array_kind), codegen
+
+    return push
+
+
+push_key = _pushing(types.int64, _KEYS, "icmp_signed")
+"""push_key(int64 array, offset, int64): eight entries."""
+push_float = _pushing(types.float32, _FLOATS, "fcmp_ordered")
+"""push_float(float32 array, offset, float32): sixteen entries."""
 
 
 def _count_bits(module: Any) -> Any:

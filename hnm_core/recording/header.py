@@ -114,6 +114,8 @@ def read_run_file(folder: Path) -> RunFile:
         if path.stat().st_size > _MAX_RUN_FILE:
             raise InputError(f"'{path}' is damaged: it is larger than any recording's.")
         values = json.loads(path.read_bytes())
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"The recording '{folder}' cannot be read: {error}.") from error
     except (ValueError, RecursionError) as error:

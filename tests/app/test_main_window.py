@@ -32,7 +32,7 @@ def wait_for(qtbot, window: MainWindow, state: RunState) -> None:
 
 
 def steps(window: MainWindow, lane: str = "one") -> int:
-    known = window.history.lanes.get(lane)
+    known = window.stage.history.lanes.get(lane)
     return len(known) if known is not None else 0
 
 
@@ -40,7 +40,7 @@ def train(qtbot, window: MainWindow, rounds: int = 40) -> None:
     """Start with the key and wait for some rounds and for clouds."""
     press(qtbot, window, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: steps(window) >= rounds, timeout=5000)
-    qtbot.waitUntil(lambda: all(pane.fitted is not None for pane in window.panes._panes), timeout=5000)
+    qtbot.waitUntil(lambda: all(pane.fitted is not None for pane in window.stage.panes._panes), timeout=5000)
 
 
 def drop(window: MainWindow, path: Path) -> None:
@@ -52,8 +52,8 @@ def drop(window: MainWindow, path: Path) -> None:
 
 def test_that_an_empty_window_says_what_to_do_and_what_to_look_for(open_window, qtbot):
     window = open_window()
-    assert window.panes.lanes == ["one", "two"]
-    assert window.panes._hint == HINT == "Press Space to train"
+    assert window.stage.panes.lanes == ["one", "two"]
+    assert window.stage.panes._hint == HINT == "Press Space to train"
     assert window.about._text.text() == "Three blobs move apart."
     assert window.about.isVisible()
     assert window.windowTitle() == "Hand-made - HNM Lab"
@@ -88,21 +88,23 @@ def test_that_every_pane_paints_while_training_goes_on(open_window, qtbot):
     window = open_window()
     window.actions_by_key["orbit"].setChecked(True)
     train(qtbot, window)
-    before = [view.paint_count for view in window.panes.views]
+    before = [view.paint_count for view in window.stage.panes.views]
     qtbot.wait(1000)
-    painted = [view.paint_count - count for view, count in zip(window.panes.views, before, strict=True)]
+    painted = [view.paint_count - count for view, count in zip(window.stage.panes.views, before, strict=True)]
     assert min(painted) >= 10
-    assert [view.draw_failures for view in window.panes.views] == [0, 0]
+    assert [view.draw_failures for view in window.stage.panes.views] == [0, 0]
 
 
 def test_that_a_still_picture_is_not_painted_again(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
     press(qtbot, window, Qt.Key.Key_Space)
-    qtbot.wait(4000)  # the camera glides to its place
-    before = [view.paint_count for view in window.panes.views]
-    qtbot.wait(700)
-    assert [view.paint_count for view in window.panes.views] == before
+    panes = window.stage.panes
+    qtbot.waitUntil(lambda: [p.camera for p in panes._panes] == panes._wanted(), timeout=10_000)  # it has glided there
+    qtbot.wait(400)
+    before = [view.paint_count for view in panes.views]
+    qtbot.wait(600)
+    assert [view.paint_count for view in panes.views] == before
 
 
 def test_that_reset_stops_the_run_and_empties_the_panes(open_window, qtbot):
@@ -111,15 +113,15 @@ def test_that_reset_stops_the_run_and_empties_the_panes(open_window, qtbot):
     press(qtbot, window, Qt.Key.Key_R)
     wait_for(qtbot, window, RunState.IDLE)
     assert steps(window) == 0
-    assert all(pane.frame is None for pane in window.panes._panes)
-    assert window.panes._hint == HINT
+    assert all(pane.frame is None for pane in window.stage.panes._panes)
+    assert window.stage.panes._hint == HINT
     train(qtbot, window, 5)
 
 
 def test_that_linked_cameras_turn_together_without_echo_and_unlinked_ones_do_not(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
-    first, second = window.panes.views
+    first, second = window.stage.panes.views
     said: list[object] = []
     second.camera_changed.connect(said.append)
     turned = first.camera.orbited(40, 10)
@@ -134,19 +136,19 @@ def test_that_linked_cameras_turn_together_without_echo_and_unlinked_ones_do_not
 def test_that_the_camera_follows_the_clouds_until_the_user_zooms_and_again_after_fit(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
-    first = window.panes.views[0]
-    near = window.panes._panes[0].camera.zoomed(3)
+    first = window.stage.panes.views[0]
+    near = window.stage.panes._panes[0].camera.zoomed(3)
     first.camera_changed.emit(near)
     qtbot.wait(300)
-    assert window.panes._panes[0].camera.distance == near.distance
+    assert window.stage.panes._panes[0].camera.distance == near.distance
     press(qtbot, window, Qt.Key.Key_F)
-    qtbot.waitUntil(lambda: window.panes._panes[0].camera.distance > 2 * near.distance, timeout=5000)
+    qtbot.waitUntil(lambda: window.stage.panes._panes[0].camera.distance > 2 * near.distance, timeout=5000)
 
 
 def test_that_a_real_drag_in_one_pane_turns_both(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
-    first, second = window.panes.views
+    first, second = window.stage.panes.views
     before = second.camera.azimuth
     centre = first.rect().center()
     qtbot.mousePress(first, Qt.MouseButton.LeftButton, pos=centre)
@@ -160,23 +162,23 @@ def test_that_a_real_drag_in_one_pane_turns_both(open_window, qtbot):
 def test_that_scrubbing_shows_the_past_while_training_goes_on_and_live_comes_back(open_window, qtbot):
     window = open_window()
     train(qtbot, window, 60)
-    window.timeline.scrubbed.emit(25)  # frames come every 10 steps
-    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.panes._panes} == {20}, timeout=3000)
+    window.stage.timeline.scrubbed.emit(25)  # frames come every 10 steps
+    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.stage.panes._panes} == {20}, timeout=3000)
     before = steps(window)
     qtbot.waitUntil(lambda: steps(window) > before + 30, timeout=5000)
-    assert {pane.frame.step for pane in window.panes._panes} == {20}
-    window.timeline.live_requested.emit()
-    qtbot.waitUntil(lambda: min(pane.frame.step for pane in window.panes._panes) > before, timeout=3000)
+    assert {pane.frame.step for pane in window.stage.panes._panes} == {20}
+    window.stage.timeline.live_requested.emit()
+    qtbot.waitUntil(lambda: min(pane.frame.step for pane in window.stage.panes._panes) > before, timeout=3000)
 
 
 def test_that_a_past_frame_shows_what_was_sent_within_the_recordings_precision(open_window, qtbot):
     window = open_window()
     train(qtbot, window, 60)
-    window.timeline.scrubbed.emit(40)
-    qtbot.waitUntil(lambda: window.panes._panes[0].frame.step == 40, timeout=3000)
+    window.stage.timeline.scrubbed.emit(40)
+    qtbot.waitUntil(lambda: window.stage.panes._panes[0].frame.step == 40, timeout=3000)
     sent = runs.frame("one", 40)
     box = np.ptp(sent.positions, axis=0)
-    assert np.all(np.abs(window.panes._panes[0].frame.positions - sent.positions) <= box / 65_535 + 1e-6)
+    assert np.all(np.abs(window.stage.panes._panes[0].frame.positions - sent.positions) <= box / 65_535 + 1e-6)
 
 
 def test_that_an_exception_in_training_shows_its_report_and_the_window_goes_on(open_window, qtbot):
@@ -220,7 +222,7 @@ def test_that_data_dropped_on_the_window_becomes_the_data_of_the_experiment(open
     drop(window, path)
     assert window.form.config().data.name == "file"
     assert window.form.config().data.options["path"] == str(path)
-    assert window.panes.lanes == ["one", "two"]
+    assert window.stage.panes.lanes == ["one", "two"]
 
 
 def test_that_a_configuration_dropped_during_a_run_is_refused_and_the_run_goes_on(open_window, qtbot, tmp_path):
@@ -231,7 +233,7 @@ def test_that_a_configuration_dropped_during_a_run_is_refused_and_the_run_goes_o
     drop(window, path)
     assert "Press R" in window.banner.text
     assert window.bridge.state is RunState.RUNNING
-    assert window.panes.lanes == ["one", "two"]
+    assert window.stage.panes.lanes == ["one", "two"]
 
 
 def test_that_choosing_a_preset_stops_the_run_and_shows_the_preset(open_window, qtbot):
@@ -241,7 +243,7 @@ def test_that_choosing_a_preset_stops_the_run_and_shows_the_preset(open_window, 
     wait_for(qtbot, window, RunState.IDLE)
     expected = configuration.load(Path("resources/presets/digits.toml"))
     assert window.config == expected
-    assert window.panes.lanes == [lane.name for lane in expected.lanes]
+    assert window.stage.panes.lanes == [lane.name for lane in expected.lanes]
     assert window.controls.preset.currentText() == "digits"
 
 
@@ -251,13 +253,13 @@ def test_that_more_lanes_than_panes_are_refused_by_name(open_window, qtbot):
         check_lanes(runs.config(*names))
     check_lanes(runs.config(*names[:-1]))
     window = open_window(config=runs.config(*names[:-1]))
-    assert len(window.panes.views) == MAX_PANES
+    assert len(window.stage.panes.views) == MAX_PANES
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_that_panes_share_the_place_evenly(open_window, qtbot, count):
     window = open_window(config=runs.config(*[f"lane {number}" for number in range(count)], steps=LONG))
-    widths, heights = ({getattr(view, side)() for view in window.panes.views} for side in ("width", "height"))
+    widths, heights = ({getattr(view, side)() for view in window.stage.panes.views} for side in ("width", "height"))
     assert max(widths) - min(widths) <= 2
     assert max(heights) - min(heights) <= 2
     assert min(widths) > 200
@@ -292,18 +294,20 @@ def test_that_a_recording_plays_and_can_be_scrubbed_without_training(open_window
         pass
     window = open_window()
     drop(window, folder)
-    qtbot.waitUntil(lambda: window.panes.lanes == ["alpha", "beta", "gamma"], timeout=5000)
-    assert [len(lane) for lane in window.history.lanes.values()] == [50, 50, 50]
-    qtbot.waitUntil(lambda: all(pane.frame and pane.frame.step >= 10 for pane in window.panes._panes), timeout=5000)
+    qtbot.waitUntil(lambda: window.stage.panes.lanes == ["alpha", "beta", "gamma"], timeout=5000)
+    assert [len(lane) for lane in window.stage.history.lanes.values()] == [50, 50, 50]
+    qtbot.waitUntil(
+        lambda: all(pane.frame and pane.frame.step >= 10 for pane in window.stage.panes._panes), timeout=5000
+    )
     assert not window.bridge.active
     press(qtbot, window, Qt.Key.Key_Space)
     assert window.actions_by_key["toggle_run"].text() == "Play"
-    window.timeline.scrubbed.emit(45)
-    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.panes._panes} == {40}, timeout=3000)
-    window.timeline.live_button.click()
-    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.panes._panes} == {50}, timeout=3000)
+    window.stage.timeline.scrubbed.emit(45)
+    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.stage.panes._panes} == {40}, timeout=3000)
+    window.stage.timeline.live_button.click()
+    qtbot.waitUntil(lambda: {pane.frame.step for pane in window.stage.panes._panes} == {50}, timeout=3000)
     press(qtbot, window, Qt.Key.Key_R)
-    assert window.panes.lanes == ["one", "two"]
+    assert window.stage.panes.lanes == ["one", "two"]
 
 
 def test_that_a_folder_that_is_no_recording_is_named(open_window, qtbot, tmp_path):
@@ -346,7 +350,7 @@ def test_that_a_screenshot_is_a_picture_of_the_window(open_window, qtbot, tmp_pa
 def test_that_mined_pairs_disappear_and_come_back_with_the_key(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
-    first = window.panes.views[0]
+    first = window.stage.panes.views[0]
     press(qtbot, window, Qt.Key.Key_Space)
     press(qtbot, window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: "edge" not in first.caption, timeout=3000)
@@ -359,18 +363,18 @@ def test_that_mined_pairs_disappear_and_come_back_with_the_key(open_window, qtbo
 def test_that_hovering_names_the_point_its_class_and_its_part(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
-    window.panes.point_hovered.emit(103)  # the fourth item: class 3 % 3 = 0, held out
-    assert window.figures.text("point") == "point 103 · class red · held out"
-    window.panes.point_hovered.emit(-1)
-    assert window.figures.text("point") == ""
+    window.stage.panes.point_hovered.emit(103)  # the fourth item: class 3 % 3 = 0, held out
+    assert window.stage._figures.text("point") == "point 103 · class red · held out"
+    window.stage.panes.point_hovered.emit(-1)
+    assert window.stage._figures.text("point") == ""
 
 
 def test_that_the_status_bar_tells_device_threads_frames_steps_and_memory(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
-    qtbot.waitUntil(lambda: window.figures.text("steps") != "", timeout=5000)
-    assert window.figures.text("device") == "CPU · 1 thread"
-    assert window.figures.text("memory").endswith(" MB")
+    qtbot.waitUntil(lambda: window.stage._figures.text("steps") != "", timeout=5000)
+    assert window.stage._figures.text("device") == "CPU · 1 thread"
+    assert window.stage._figures.text("memory").endswith(" MB")
 
 
 def test_that_each_action_has_one_handler_one_menu_and_a_shortcut_of_its_own(open_window, qtbot):
@@ -415,23 +419,23 @@ def test_that_docks_float_and_come_back(open_window, qtbot):
         dock.setFloating(True)
         qtbot.waitUntil(dock.isVisible, timeout=2000)
         dock.setFloating(False)
-    before = window.panes.views[0].paint_count
+    before = window.stage.panes.views[0].paint_count
     window.actions_by_key["orbit"].setChecked(True)
-    qtbot.waitUntil(lambda: window.panes.views[0].paint_count > before + 5, timeout=3000)
+    qtbot.waitUntil(lambda: window.stage.panes.views[0].paint_count > before + 5, timeout=3000)
 
 
 def test_that_panes_say_so_while_the_renderer_is_prepared(open_window, qtbot):
     window = open_window()
     said = []
-    for view in window.panes.views:
+    for view in window.stage.panes.views:
         view.set_overlay = said.append
-    window.panes.set_ready(False)
+    window.stage.panes.set_ready(False)
     assert said == ["Preparing the renderer, once per machine ..."] * 2
-    window.panes.set_ready(True)
+    window.stage.panes.set_ready(True)
     assert said[2:] == [HINT, HINT]
 
 
 def test_that_a_camera_moved_in_an_empty_pane_does_no_harm(open_window, qtbot):
     window = open_window()
-    window.panes.views[0].camera_changed.emit(Camera().orbited(10, 0))
-    assert window.panes.views[1].camera.azimuth == Camera().orbited(10, 0).azimuth
+    window.stage.panes.views[0].camera_changed.emit(Camera().orbited(10, 0))
+    assert window.stage.panes.views[1].camera.azimuth == Camera().orbited(10, 0).azimuth

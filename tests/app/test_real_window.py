@@ -72,7 +72,8 @@ def test_that_real_keys_train_and_quit(tmp_path, raster_kernels, user_folders):
     window = (
         "WINDOW=$(xdotool search --sync --onlyvisible --name 'Tiny - HNM Lab' | head -1); xdotool windowfocus $WINDOW;"
     )
-    keys = "sleep 1; xdotool key space; sleep 6; xdotool key ctrl+q;"
+    wait = "for _ in $(seq 400); do test $(cat $XDG_DATA_HOME/hnm-lab/runs/*/*/steps.bin | wc -c) -gt 9000 && break; "
+    keys = f"sleep 1; xdotool key space; {{ {wait} sleep 0.1; done; }} 2>/dev/null; xdotool key ctrl+q;"
     process = launch(tmp_path, "--size 1000x700", script=window + keys)
     _, errors = process.communicate(timeout=90)
     assert (process.returncode, errors) == (0, "")

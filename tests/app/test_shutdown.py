@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFileDialog
 
 from app.errors import BugReporter
 from app.preparation import Preparation
@@ -44,7 +45,7 @@ def test_that_an_idle_window_closes_at_once(open_window, qtbot):
 def test_that_closing_while_training_ends_the_thread_and_completes_the_recording(open_window, qtbot, tmp_path):
     window = open_window()
     start(qtbot, window)
-    qtbot.waitUntil(lambda: window.history.last_step > 20, timeout=5000)
+    qtbot.waitUntil(lambda: window.stage.history.last_step > 20, timeout=5000)
     assert close(qtbot, window) < 3
     assert finished(tmp_path).stopped
 
@@ -52,7 +53,7 @@ def test_that_closing_while_training_ends_the_thread_and_completes_the_recording
 def test_that_closing_while_paused_completes_the_recording(open_window, qtbot, tmp_path):
     window = open_window()
     start(qtbot, window)
-    qtbot.waitUntil(lambda: window.history.last_step > 20, timeout=5000)
+    qtbot.waitUntil(lambda: window.stage.history.last_step > 20, timeout=5000)
     qtbot.keyClick(window, Qt.Key.Key_Space)
     qtbot.wait(100)
     assert close(qtbot, window) < 3
@@ -79,9 +80,9 @@ def test_that_closing_while_the_run_starts_waits_for_it_and_says_so(open_window,
 def test_that_closing_while_scrubbing_ends_cleanly(open_window, qtbot, tmp_path):
     window = open_window()
     start(qtbot, window)
-    qtbot.waitUntil(lambda: window.history.last_step > 30, timeout=5000)
-    window.timeline.scrubbed.emit(10)
-    window.timeline.scrubbed.emit(20)
+    qtbot.waitUntil(lambda: window.stage.history.last_step > 30, timeout=5000)
+    window.stage.timeline.scrubbed.emit(10)
+    window.stage.timeline.scrubbed.emit(20)
     assert close(qtbot, window) < 3
     assert finished(tmp_path).stopped
 
@@ -91,7 +92,7 @@ def test_that_closing_while_a_recording_plays_ends_cleanly(open_window, qtbot, t
         pass
     window = open_window()
     window.files.play(tmp_path / "old")
-    qtbot.waitUntil(lambda: window.timeline.playing, timeout=5000)
+    qtbot.waitUntil(lambda: window.stage.timeline.playing, timeout=5000)
     assert close(qtbot, window) < 1
 
 
@@ -157,3 +158,20 @@ def test_that_closing_at_any_moment_after_the_start_ends_cleanly(open_window, qt
     qtbot.wait(round(1000 * moment))
     assert close(qtbot, window) < 3
     assert finished(tmp_path).stopped
+
+
+def test_that_closing_while_a_video_is_rendered_leaves_no_file(open_window, qtbot, tmp_path):
+    for _ in record(runs.source(seconds_a_round=0)(runs.config(steps=50), Control()), tmp_path / "old"):
+        pass
+    window = open_window()
+    window.files.play(tmp_path / "old")
+    qtbot.waitUntil(lambda: window.stage.replaying and not window.jobs.busy, timeout=5000)
+    done: list[int] = []
+    window.jobs.progressed.connect(lambda _title, count, _total: done.append(count))
+    qtbot.keyClick(window, Qt.Key.Key_V)
+    dialog = window.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "video.mp4"))
+    dialog.reject()
+    qtbot.waitUntil(lambda: bool(done), timeout=20_000)
+    assert close(qtbot, window) < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

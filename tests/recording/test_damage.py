@@ -47,7 +47,7 @@ def sentence_of(folder: Path) -> str:
 def test_that_a_missing_folder_an_empty_one_and_a_file_are_told_apart(tmp_path: Path) -> None:
     assert "does not exist" in sentence_of(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    assert "is empty" in sentence_of(tmp_path / "empty")
+    assert sentence_of(tmp_path / "empty") == f"The folder '{tmp_path / 'empty'}' is empty, so it holds no recording."
     (tmp_path / "file").write_text("x")
     assert "a recording is a folder" in sentence_of(tmp_path / "file")
 
