@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
@@ -21,6 +22,8 @@ PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
 CHIP_MARGIN_PX = 30
+TURNS_MS = 30
+"""All panes have had their turn after so much of a tick."""
 
 
 @dataclass
@@ -36,6 +39,9 @@ class _Pane:
     """What would frame the newest cloud; None before the first."""
     stale: bool = False
     """The scene must be built again before the next picture."""
+
+    chip: str | None = None
+    """New status lines, shown with the pane's next turn."""
 
     def aim(self, camera: Camera) -> None:
         """Move the view's camera; a view that stands still is not painted again."""
@@ -66,6 +72,10 @@ class PaneGrid(QWidget):
         self._following = True
         self._ready = True
         self._hint = ""
+        self._turns: list[Callable[[], None]] = []
+        self._turn_timer = QTimer(self, singleShot=True)
+        self._turn_timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._turn_timer.timeout.connect(self._take_turns)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self.setMinimumSize(200, 120)
@@ -90,6 +100,7 @@ class PaneGrid(QWidget):
         self._make(lanes[:MAX_PANES])
         for pane in self._panes:
             pane.frame, pane.fitted, pane.stale = None, None, False
+            pane.chip = None
             pane.view.set_scene(None)
             pane.view.set_chip("")
             pane.view.set_caption("")
@@ -126,7 +137,7 @@ class PaneGrid(QWidget):
         for pane in self._panes:
             if pane.lane == lane:
                 metrics = QFontMetricsF(pane.view.font())
-                pane.view.set_chip(wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance))
+                pane.chip = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
 
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
@@ -165,16 +176,36 @@ class PaneGrid(QWidget):
         self._following = True
 
     def advance(self, seconds: float, *, orbiting: bool) -> None:
-        """One tick: build scenes that changed, move cameras. What stands still is not painted again."""
-        for pane in self._panes:
-            if pane.stale and self._ready and self._started is not None and pane.frame is not None:
-                self._stage(pane, self._started, pane.frame)
+        """One tick: build scenes that changed, move cameras. What stands still is not painted again.
+
+        Panes have their turn one after the other within the tick, each with a paint of its own, so that the event loop
+        is never kept for longer than one pane takes.
+        """
+        self._take_turns(len(self._turns))  # of the last tick, if it was too short
         turn = ORBIT_DEGREES_PER_S * seconds if orbiting else 0.0
-        for pane, wanted in zip(self._panes, self._wanted(), strict=True):
-            camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
-            if wanted is not None and self._following:
-                camera = followed(camera, _turned_like(wanted, camera), seconds)
-            pane.aim(camera)
+        self._turns = [
+            partial(self._move, pane, wanted, seconds, turn)
+            for pane, wanted in zip(self._panes, self._wanted(), strict=True)
+        ]
+        self._take_turns()
+
+    def _take_turns(self, count: int = 1) -> None:
+        for move in self._turns[:count]:
+            move()
+        self._turns = self._turns[count:]
+        if self._turns:
+            self._turn_timer.start(TURNS_MS // len(self._panes))
+
+    def _move(self, pane: _Pane, wanted: Camera | None, seconds: float, turn: float) -> None:
+        if pane.chip is not None:
+            pane.view.set_chip(pane.chip)
+            pane.chip = None
+        if pane.stale and self._ready and self._started is not None and pane.frame is not None:
+            self._stage(pane, self._started, pane.frame)
+        camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
+        if wanted is not None and self._following:
+            camera = followed(camera, _turned_like(wanted, camera), seconds)
+        pane.aim(camera)
 
     def _stage(self, pane: _Pane, started: RunStarted, frame: Frame) -> None:
         scene = build_scene(
@@ -239,6 +270,7 @@ class PaneGrid(QWidget):
 
     def _make(self, lanes: tuple[str, ...]) -> None:
         """Panes for `lanes`; the widgets stay when their number does."""
+        self._turns = []
         if len(lanes) != len(self._panes):
             while (item := self._layout.takeAt(0)) is not None:
                 if (widget := item.widget()) is not None:

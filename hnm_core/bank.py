@@ -7,6 +7,8 @@ from torch import Tensor
 
 from hnm_core.errors import InputError
 
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
 
 class Bank:
     """Embeddings and labels of a whole set at one moment; nobody changes it.
@@ -63,7 +65,7 @@ def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Te
     if not isinstance(labels, Tensor) or labels.shape != embeddings.shape[:1]:
         shape = tuple(getattr(labels, "shape", ()))
         raise InputError(f"Labels must have shape ({len(embeddings)},), one for each embedding, not {shape}.")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+    if labels.dtype not in _INTEGERS:
         raise InputError(f"Labels must be integers, not {labels.dtype}.")
     embeddings = embeddings.detach().to(torch.float32).contiguous()
     bad = int((~torch.isfinite(embeddings).all(1)).sum())
@@ -71,7 +73,7 @@ def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Te
         raise InputError(f"{bad} of {len(embeddings)} embeddings hold NaN or infinity; mining needs finite numbers.")
     if ids is None:
         ids = torch.arange(len(embeddings))
-    if ids.shape != labels.shape or ids.is_floating_point():
+    if not isinstance(ids, Tensor) or ids.shape != labels.shape or ids.dtype not in _INTEGERS:
         raise InputError(f"Ids must be {len(labels)} integers, one for each embedding.")
     device = embeddings.device
     return embeddings, labels.detach().to(device, torch.int64), ids.detach().to(device, torch.int64)

@@ -30,8 +30,10 @@ class Figures:
         self._labels["point"].setText(text)
 
     def set_device(self, device: str, threads: int) -> None:
-        """Where training runs."""
-        self._labels["device"].setText(f"{device} · {threads} thread{'s' if threads != 1 else ''}" if device else "")
+        """Where training runs; `device` in words, which on a CPU tell the threads already."""
+        if device and "thread" not in device:
+            device = f"{device} · {threads} thread{'s' if threads != 1 else ''}"
+        self._labels["device"].setText(device)
 
     def set_rates(self, fps: float | None, steps_per_s: float | None) -> None:
         """Pictures and steps in a second; None where nothing moves."""

@@ -1,0 +1,95 @@
+"""Brute force in float64, and data that is hard on a search."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hnm_core.bank import Bank
+from hnm_core.distances import UNIT_EPS, Distance
+from hnm_core.neighbors.base import Neighbors
+
+KINDS = ("random", "clustered", "duplicated", "collapsed", "near-ties", "offset", "imbalanced", "many", "single", "one")
+
+
+def bank_of(kind: str, dim: int, n: int = 300, seed: int = 0) -> Bank:
+    """A bank of one kind; labels are neither dense nor positive, and rows are not sorted by class."""
+    source = torch.Generator().manual_seed(seed)
+    labels = torch.randint(10, (n,), generator=source)
+    points = torch.randn(n, dim, generator=source)
+    centers = torch.randn(10, dim, generator=source)
+    match kind:
+        case "clustered":
+            points = centers[labels] + 0.05 * points
+        case "duplicated":
+            points = points[torch.randint(20, (n,), generator=source)]
+        case "collapsed":
+            points = centers[labels]
+            points[: n // 3] = 1.0
+        case "near-ties":
+            points = torch.nn.functional.normalize(points) * (1 + 1e-6 * torch.rand(n, 1, generator=source))
+        case "offset":
+            points = 1000 + centers[labels] + 0.3 * points
+        case "imbalanced":
+            labels = torch.where(torch.rand(n, generator=source) < 0.9, 3, labels)
+            labels[5] = 77
+        case "many":
+            labels = torch.randint(n // 2, (n,), generator=source)
+        case "single":
+            labels = torch.arange(n)
+        case "one":
+            labels = torch.zeros_like(labels)
+    return Bank(points, labels * 1_000_003 - 5)
+
+
+def distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
+    """(Q, N) float64 distances, from the definition."""
+    points = bank.embeddings.double()
+    if distance.normalized or distance.metric == "cosine":
+        points = points / (points.square().sum(1, keepdim=True) + UNIT_EPS**2).sqrt()
+    left, right = points[anchors], points
+    match distance.metric:
+        case "euclidean":
+            return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")
+        case "squared-euclidean":
+            return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").square()
+        case "cosine":
+            return 1 - left @ right.T
+        case "inner-product":
+            return -left @ right.T
+
+
+def assert_exact(found: Neighbors, bank: Bank, anchors: Tensor, k: int, distance: Distance, farthest: bool) -> None:
+    """`found` holds the k nearest negatives or farthest positives, up to ties, as the protocol says."""
+    truth = distances(bank, anchors, distance)
+    same = bank.labels[anchors, None] == bank.labels[None]
+    allowed = same if farthest else ~same
+    if farthest:
+        allowed = allowed.scatter(1, anchors[:, None], False)
+    sign = -1 if farthest else 1
+    best = (sign * truth).masked_fill(~allowed, torch.inf).sort(1).values
+    best = torch.nn.functional.pad(best, (0, max(0, k - best.shape[1])), value=torch.inf)[:, :k]
+    there = best.isfinite()
+
+    assert found.distance.shape == found.row.shape == (len(anchors), k)
+    assert (found.distance.dtype, found.row.dtype) == (torch.float32, torch.int64)
+    assert torch.equal(found.row >= 0, there)
+    assert (found.row[~there] == -1).all()
+    assert found.distance[~there].isposinf().all()
+    assert allowed.gather(1, found.row.clamp_min(0))[there].all()
+    lines = [line[line >= 0].tolist() for line in found.row]
+    assert all(len(set(line)) == len(line) for line in lines)
+
+    # On the sphere float32 coordinates alone move 1 - s by 1e-7.
+    slack = 1e-6 if distance.normalized or distance.metric == "cosine" else 1e-12
+    own = truth.gather(1, found.row.clamp_min(0))
+    off = (found.distance - own).abs()[there]
+    assert (off <= 2e-5 * own.abs()[there] + slack).all()
+    worse = (sign * own - best)[there]
+    assert (worse <= 2e-5 * best.abs()[there] + slack).all()
+
+    scores, own = sign * found.distance, sign * own
+    assert (scores[:, 1:] >= scores[:, :-1])[there[:, 1:]].all()
+    # Squares that differ in their last bits have equal roots in float32; their order is that of the squares.
+    tied = (scores[:, 1:] == scores[:, :-1]) & (own[:, 1:] == own[:, :-1])
+    assert (found.row[:, 1:] > found.row[:, :-1])[there[:, 1:] & tied].all()

@@ -1,0 +1,220 @@
+"""Hashing against its theory, and the scan against the exact search."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hnm_core import neighbors
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.neighbors.hashing import Hash, directions
+from hnm_core.neighbors.lsh_scan import PROBE_EVERY, TARGET_RECALL, LshScan
+from hnm_core.neighbors.options import LshScanOptions
+
+from .oracle import assert_exact, bank_of, distances
+
+
+def recall(search: LshScan, bank: Bank, k: int, distance: Distance) -> float:
+    anchors = torch.arange(len(bank))
+    found = search.nearest_negatives(anchors, k).distance
+    truth = distances(bank, anchors, distance)
+    truth[bank.labels[:, None] == bank.labels[None]] = torch.inf
+    limit = truth.sort(1).values[:, k - 1 : k] * (1 + 1e-4)
+    return float((found <= limit).double().mean())
+
+
+def scan(distance: Distance | None = None, **options: object) -> LshScan:
+    return LshScan(LshScanOptions.model_validate(options), distance)
+
+
+def loose(dim: int, n: int = 1_200) -> Bank:
+    source = torch.Generator().manual_seed(8)
+    labels = torch.randint(12, (n,), generator=source)
+    return Bank(torch.randn(12, dim, generator=source)[labels] + torch.randn(n, dim, generator=source), labels)
+
+
+@pytest.mark.parametrize(("bits", "dim"), [(5, 8), (8, 8), (20, 8), (256, 3), (64, 128)])
+def test_that_directions_are_orthonormal_within_each_block(bits: int, dim: int) -> None:
+    drawn = directions(bits, dim, 4)
+    assert drawn.shape == (bits, dim)
+    for start in range(0, bits, dim):
+        block = drawn[start : start + dim]
+        assert torch.allclose(block @ block.T, torch.eye(len(block), dtype=torch.float64), atol=1e-12)
+
+
+def test_that_directions_depend_on_the_seed_only() -> None:
+    torch.set_num_threads(2)
+    two = directions(512, 64, 7)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    assert torch.equal(directions(512, 64, 7), two)
+    assert not torch.equal(directions(512, 64, 8), two)
+
+
+def test_that_sign_bits_collide_as_often_as_the_angle_says() -> None:
+    """P[bit agrees] = 1 - angle / pi; orthonormal directions vary less than the independent ones of the bound."""
+    bits, dim = 4_096, 16
+    for angle in (0.1, 0.5, 1.0, 2.0, 3.0):
+        hashed = Hash("sign", bits, dim, 1)
+        pair = torch.zeros(2, dim)
+        pair[0, 0], pair[1, 0], pair[1, 1] = 1, math.cos(angle), math.sin(angle)
+        hashed.fit(pair, center=False)
+        left, right = hashed.bits_of(pair)
+        expected = 1 - angle / math.pi
+        spread = math.sqrt(expected * (1 - expected) / bits)
+        assert abs(float((left == right).double().mean()) - expected) < 3 * spread
+
+
+def test_that_affine_bits_differ_as_often_as_the_ranks_of_the_projections() -> None:
+    """P[differ | direction] = |F(a x) - F(a y)| with F the distribution of the projected data."""
+    points = torch.randn(2_000, 3, generator=torch.Generator().manual_seed(2))
+    hashed = Hash("affine", 4_096, 3, 5)
+    hashed.fit(points, center=True)
+    ranks = hashed.project(points).argsort(0).argsort(0).double() / len(points)
+    bits = hashed.bits_of(points)
+    for x, y in ((0, 1), (2, 3), (4, 5)):
+        chance = (ranks[x] - ranks[y]).abs()
+        spread = float((chance * (1 - chance)).sum().sqrt()) / 4_096
+        differing = float((bits[x] != bits[y]).double().mean())
+        assert abs(differing - float(chance.mean())) < 3 * spread
+
+
+def test_that_length_about_the_center_changes_affine_bits_but_no_sign_bit() -> None:
+    source = torch.Generator().manual_seed(3)
+    half = torch.randn(200, 4, generator=source).double()
+    points = torch.cat([half, -half])  # mean 0, and scaling both halves alike leaves it there
+    scale = (0.2 + 3 * torch.rand(200, 1, generator=source)).repeat(2, 1)
+    for family, same in (("sign", True), ("affine", False)):
+        hashed = Hash(family, 128, 4, 6)
+        hashed.fit(points, center=True)
+        assert torch.equal(hashed.bits_of(points), hashed.bits_of(points * scale)) is same
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "squared-euclidean", "cosine", "inner-product"])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_that_as_many_candidates_as_rows_make_the_scan_exact(
+    metric: str, compiled: bool, request: pytest.FixtureRequest
+) -> None:
+    if not compiled:
+        request.getfixturevalue("no_kernels")
+    distance = Distance(metric)
+    for dim, kind in ((3, "clustered"), (20, "imbalanced"), (3, "collapsed")):
+        bank, anchors = bank_of(kind, dim), torch.arange(0, 300, 7)
+        search = scan(distance, rescore=300, bits=24)
+        search.build(bank)
+        for k in (1, 10):
+            assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, distance, False)
+            assert_exact(search.farthest_positives(anchors, k), bank, anchors, k, distance, True)
+
+
+def test_that_more_candidates_never_lower_the_recall() -> None:
+    bank, distance = loose(24), Distance()
+    recalls = []
+    for candidates in (0, 40, 160, 640, 1_200):
+        search = scan(rescore=candidates, bits=64)
+        search.build(bank)
+        recalls.append(recall(search, bank, 10, distance))
+    assert recalls == sorted(recalls)
+    assert recalls[0] < 0.8 < recalls[-1] == 1
+
+
+@pytest.mark.parametrize("bits", [8, 64, 100, 256])
+def test_that_compiled_scan_and_products_of_codes_find_the_same_distances(
+    bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Candidates of equal Hamming distance at the last place may differ; with candidates for all ties they do not."""
+    bank, anchors = bank_of("random", 6), torch.arange(300)
+    compiled = scan(bits=bits, rescore=60)
+    compiled.build(bank)
+    monkeypatch.setattr("hnm_core.neighbors.lsh_scan._compiled", lambda: False)
+    plain = scan(bits=bits, rescore=60)
+    plain.build(bank)
+    assert "by products of codes" in plain.description
+    bits_of = compiled._hash.bits_of(bank.embeddings)
+    hamming = (bits_of[:, None] != bits_of[None]).sum(2)
+    hamming[bank.labels[:, None] == bank.labels[None]] = bits + 1
+    for search in (compiled, plain):
+        _, found = (search._scan_packed if search is compiled else search._scan)(bank.place[anchors], 60)
+        rows = bank.order[found]
+        assert torch.equal(hamming.gather(1, rows).sort(1).values, hamming.sort(1).values[:, :60])
+
+
+def test_that_auto_takes_the_fewest_candidates_that_reach_the_target_and_says_so() -> None:
+    bank, distance = loose(16), Distance("cosine")
+    search = scan(distance, bits=128)
+    search.build(bank)
+    assert search.candidates is None
+    search.nearest_negatives(torch.tensor([3]), 10)
+    assert search.candidates is not None
+    assert search.candidates > 10
+    assert search.probe_recall >= TARGET_RECALL
+    assert recall(search, bank, 10, distance) >= TARGET_RECALL - 0.03
+    fewer = scan(distance, bits=128, rescore=search.candidates // 2)
+    fewer.build(bank)
+    assert recall(fewer, bank, 10, distance) < TARGET_RECALL + 0.03
+    assert f"{search.candidates} candidates re-scored" in search.description
+
+
+def test_that_the_candidates_are_chosen_again_only_when_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+    original = LshScan._nearest
+
+    def counted(self: LshScan, bank: Bank, anchors: torch.Tensor, *rest: object) -> object:
+        chosen.append(len(anchors))
+        return original(self, bank, anchors, *rest)
+
+    monkeypatch.setattr(LshScan, "_nearest", counted)
+    bank, other = loose(3, 400), loose(3, 500)
+    search = scan()
+    for build in range(2 * PROBE_EVERY + 1):
+        search.build(bank)
+        before = len(chosen)
+        search.nearest_negatives(torch.tensor([0, 1]), 5)
+        assert (len(chosen) > before + 1) is (build % PROBE_EVERY == 0)
+    search.build(other)
+    before = len(chosen)
+    search.nearest_negatives(torch.tensor([0, 1]), 5)
+    assert len(chosen) > before + 1
+
+
+@pytest.mark.parametrize(
+    ("distance", "family"),
+    [(Distance(), "affine"), (Distance("cosine"), "sign"), (Distance("euclidean", True), "sign")],
+)
+def test_that_auto_hashes_unit_vectors_by_sign_and_others_by_affine_cuts(distance: Distance, family: str) -> None:
+    assert scan(distance).family == family
+
+
+def test_that_affine_cuts_see_the_radius_that_signs_are_blind_to() -> None:
+    """Classes on concentric spheres, k = 32, un-normalised: many bits help affine cuts and cannot help signs."""
+    source = torch.Generator().manual_seed(9)
+    labels = torch.randint(6, (1_200,), generator=source)
+    sphere = torch.nn.functional.normalize(torch.randn(1_200, 3, generator=source))
+    bank = Bank(sphere * (1 + labels[:, None]), labels)
+    found = {}
+    for family in ("sign", "affine"):
+        search = scan(family=family, bits=1_024, rescore=0)
+        search.build(bank)
+        found[family] = recall(search, bank, 32, Distance())
+    assert found["affine"] > found["sign"] + 0.2
+
+
+def test_that_the_same_seed_gives_the_same_answer_and_another_seed_another() -> None:
+    bank, anchors = loose(10), torch.arange(1_200)
+    answers = []
+    for seed in (1, 1, 2):
+        search = scan(seed=seed, bits=64, rescore=20)
+        search.build(bank)
+        answers.append(search.nearest_negatives(anchors, 10).row)
+    assert torch.equal(answers[0], answers[1])
+    assert not torch.equal(answers[0], answers[2])
+
+
+def test_that_wrong_options_are_refused() -> None:
+    for options in ({"bits": 7}, {"bits": 5_000}, {"rescore": -1}, {"family": "simhash"}):
+        with pytest.raises(InputError):
+            neighbors.create("lsh-scan", **options)

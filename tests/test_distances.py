@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hnm_core.distances import UNIT_EPS, Distance, normalize
+
+METRICS = ("euclidean", "squared-euclidean", "cosine", "inner-product")
+every_distance = pytest.mark.parametrize("distance", [Distance(m, n) for m in METRICS for n in (False, True)])
+
+
+def by_definition(distance: Distance, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """(L, R) float64, entry by entry."""
+    left, right = left.double(), right.double()
+    if distance.normalized or distance.metric == "cosine":
+        left, right = (x / (x.square().sum(1, keepdim=True) + UNIT_EPS**2).sqrt() for x in (left, right))
+    product = (left[:, None] * right[None]).sum(2)
+    squared = (left[:, None] - right[None]).square().sum(2)
+    table = {
+        "euclidean": squared.sqrt(),
+        "squared-euclidean": squared,
+        "cosine": 1 - product,
+        "inner-product": -product,
+    }
+    return table[distance.metric]
+
+
+@every_distance
+@pytest.mark.parametrize("dim", [1, 3, 16, 17, 128])
+def test_that_pairwise_and_rowwise_follow_the_definition(distance: Distance, dim: int) -> None:
+    source = torch.Generator().manual_seed(dim)
+    left, right = torch.randn(20, dim, generator=source), torch.randn(20, dim, generator=source)
+    expected = by_definition(distance, left, right)
+    assert torch.allclose(distance.pairwise(left, right).double(), expected, atol=2e-5, rtol=1e-5)
+    assert torch.allclose(distance.rowwise(left, right).double(), expected.diagonal(), atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 16])
+def test_that_in_few_dimensions_a_point_far_from_the_origin_has_distance_0_to_itself(dim: int) -> None:
+    points = 100 + torch.randn(40, dim, generator=torch.Generator().manual_seed(1))
+    assert (Distance().pairwise(points, points).diagonal() == 0).all()
+    by_product = points.square().sum(1)[:, None] + points.square().sum(1)[None] - 2 * points @ points.T
+    if dim > 1:
+        assert (by_product.diagonal() != 0).any()  # the form that would fail
+
+
+def test_that_in_many_dimensions_an_offset_costs_no_digits() -> None:
+    points = torch.randn(60, 64, generator=torch.Generator().manual_seed(2))
+    moved = points + 1_000
+    expected = by_definition(Distance(), moved, moved)
+    off = (Distance().pairwise(moved, moved) - expected).abs()
+    assert off[~torch.eye(60, dtype=torch.bool)].max() < 1e-3
+
+
+@pytest.mark.parametrize("dim", [3, 64])
+def test_that_the_gradient_at_distance_0_is_0(dim: int) -> None:
+    for ask in ("pairwise", "rowwise"):
+        points = torch.ones(4, dim, requires_grad=True)
+        getattr(Distance(), ask)(points, points).sum().backward()
+        assert (points.grad == 0).all()
+
+
+@every_distance
+def test_that_the_gradient_is_the_numerical_one(distance: Distance) -> None:
+    source = torch.Generator().manual_seed(3)
+    left = torch.randn(3, 4, generator=source, dtype=torch.float64, requires_grad=True)
+    right = torch.randn(5, 4, generator=source, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(distance.pairwise, (left, right))
+    assert torch.autograd.gradcheck(distance.rowwise, (left, right[:3]))
+
+
+def test_that_normalising_a_zero_row_keeps_it_zero_with_a_bounded_gradient() -> None:
+    points = torch.zeros(2, 3, requires_grad=True)
+    unit = normalize(points)
+    unit.sum().backward()
+    assert (unit == 0).all()
+    assert points.grad.abs().max() <= 1 / UNIT_EPS * 1.001
+
+
+def test_that_on_unit_vectors_the_square_is_twice_the_cosine_distance() -> None:
+    source = torch.Generator().manual_seed(4)
+    left, right = 50 * torch.randn(30, 5, generator=source), 50 * torch.randn(30, 5, generator=source)
+    squared = Distance("squared-euclidean", normalized=True).pairwise(left, right)
+    assert torch.allclose(squared, 2 * Distance("cosine").pairwise(left, right), atol=1e-6)
