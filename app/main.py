@@ -17,7 +17,7 @@ from hnm_core.errors import InputError
 
 __all__ = ["GuiRequest", "check_lanes", "run_gui"]
 
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 """At Python's own 5 ms every Qt call that lets go of the interpreter waits for the training thread that long."""
 
 STACK_BYTES = 16 << 20

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,47 +14,62 @@ from hnm_core.config import LaneConfig
 from hnm_core.distances import Distance
 from hnm_core.evaluation.projection import AlignedPca
 from hnm_core.events import MAX_DRAWN_TRIPLETS, Frame, frozen
-from hnm_core.losses.base import Terms
+from hnm_core.losses.base import Part, Terms
 from hnm_core.setup import Shared
 
 
+GATHER_STEPS = 64
+"""Steps that wait to be counted together: counting costs about the same for one as for many."""
+
+
+class _Step(NamedTuple):
+    """What one step leaves behind; rows of the training set."""
+
+    tuples: Sequence[Tensor]
+    parts: Sequence[Part]
+    embedded_row: Tensor
+    separation: Tensor | None
+
+
 class FrameMaker:
-    """Gathers, step by step, what the next frame shows. Speaks in dataset ids; changes nothing in training."""
+    """Gathers, step by step, what the next frame shows. Frames speak in dataset ids; nothing in training changes."""
 
     def __init__(self, lane: LaneConfig, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
         self._lane, self._distance, self._embed = lane, distance, embed
         self._x = shared.x[shared.shown_row]
-        self._ids = shared.ids[shared.shown_row]
+        self._train_ids = shared.ids[shared.train_row]
         self._project = AlignedPca()
-        shown = len(self._ids)
-        self._loss = torch.zeros(shown + 1, device=shared.device)  # the last place takes what is not shown
+        shown_ids = shared.ids[shared.shown_row]
+        shown = len(shown_ids)
+        place = torch.searchsorted(shown_ids, self._train_ids).clamp(max=shown - 1)
+        self._place_of_row = torch.where(shown_ids[place] == self._train_ids, place, shown)
+        self._loss = torch.zeros(shown + 1, device=shared.device)  # the spare last place takes what is not shown
         self._mined = torch.zeros(shown + 1, device=shared.device)
         self._hardness = torch.full((shown + 1,), torch.nan, device=shared.device)
-        self._triplets: list[Tensor] = []
+        self._waiting: list[_Step] = []
+        self._recent: deque[Tensor] = deque(maxlen=GATHER_STEPS)
+        self._mined_total = 0
 
-    def add(self, tuples: Sequence[Tensor], terms: Terms, anchor_ids: Tensor, separation: Tensor | None) -> None:
-        """Count one step.
+    def add(self, tuples: Sequence[Tensor], terms: Terms, embedded_row: Tensor, separation: Tensor | None) -> None:
+        """Remember one step.
 
         Args:
-            tuples: mined dataset ids, three vectors or four.
+            tuples: mined rows of the training set, three vectors or four.
             terms: of the loss.
-            anchor_ids: (U,) dataset id of each embedding that the terms' anchors point into.
+            embedded_row: (U,) row of the training set of each embedding that the terms' anchors point into.
             separation: (T,) d_an - d_ap of each triplet, if known.
         """
-        for part in terms.parts:
-            self._loss.index_add_(0, self._place(anchor_ids[part.anchor]), part.value.detach())
-        negative_place = self._place(tuples[-1])
-        self._mined.index_add_(0, negative_place, torch.ones_like(negative_place, dtype=torch.float32))
-        if separation is not None:
-            self._hardness[self._place(tuples[0])] = -separation
-        self._triplets.append(_as_rows(tuples))
+        parts = [Part(part.value.detach(), part.anchor) for part in terms.parts]
+        self._waiting.append(_Step(tuples, parts, embedded_row, separation))
+        if len(self._waiting) == GATHER_STEPS:
+            self._gather()
 
     def make(self, step: int) -> Frame:
-        """The frame now; the mined triplets and loss shares start over."""
-        shown = self._embed(self._x)
-        positions, projection = self._project(self._distance.prepare(shown))
-        mined = torch.cat(self._triplets) if self._triplets else self._ids.new_zeros((0, 3))
-        every = max(1, -(-len(mined) // MAX_DRAWN_TRIPLETS))
+        """The frame now, with what was mined since the last one, at most `GATHER_STEPS` steps back; then start over."""
+        self._gather()
+        positions, projection = self._project(self._distance.prepare(self._embed(self._x)))
+        mined = torch.cat(tuple(self._recent)) if self._recent else self._train_ids.new_zeros((0, 3))
+        mined = mined[:: max(1, -(-len(mined) // MAX_DRAWN_TRIPLETS))]
         total = float(self._loss.sum())
         columns = {
             "loss_share": self._loss[:-1] / total if total > 0 else self._loss[:-1],
@@ -63,19 +80,32 @@ class FrameMaker:
             self._lane.name,
             step,
             positions=frozen(positions.cpu().numpy().astype(np.float32, copy=False)),
-            triplets=frozen(mined[::every].to(torch.int32).cpu().numpy()),
-            mined_total=len(mined),
+            triplets=frozen(torch.where(mined < 0, -1, self._train_ids[mined]).to(torch.int32).cpu().numpy()),
+            mined_total=self._mined_total,
             columns={name: frozen(values.cpu().numpy()) for name, values in columns.items()},
             projection=projection,
         )
-        self._triplets.clear()
+        self._recent.clear()
+        self._mined_total = 0
         self._loss.zero_()
         return frame
 
-    def _place(self, ids: Tensor) -> Tensor:
-        """Place of each id among the shown ones; the spare last place where an id is not shown."""
-        place = torch.searchsorted(self._ids, ids).clamp(max=len(self._ids) - 1)
-        return torch.where(self._ids[place] == ids, place, len(self._ids))
+    def _gather(self) -> None:
+        """Count the steps that wait."""
+        steps, self._waiting = self._waiting, []
+        if not steps:
+            return
+        anchor_row = torch.cat([step.embedded_row[part.anchor] for step in steps for part in step.parts])
+        value = torch.cat([part.value for step in steps for part in step.parts])
+        self._loss.index_add_(0, self._place_of_row[anchor_row], value.to(self._loss.dtype))
+        negative_place = self._place_of_row[torch.cat([step.tuples[-1] for step in steps])]
+        self._mined.index_add_(0, negative_place, torch.ones_like(negative_place, dtype=self._mined.dtype))
+        for step in steps:
+            if step.separation is not None:
+                self._hardness[self._place_of_row[step.tuples[0]]] = -step.separation.to(self._hardness.dtype)
+            rows = _as_rows(step.tuples)
+            self._mined_total += len(rows)
+            self._recent.append(rows)
 
 
 def _as_rows(tuples: Sequence[Tensor]) -> Tensor:

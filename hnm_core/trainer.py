@@ -128,7 +128,7 @@ class Trainer:
         if alarm is not None:
             yield alarm
         if self.frames is not None:
-            self.frames.add([self.ids[vector] for vector in tuples], terms, self.ids[rows], separation)
+            self.frames.add(tuples, terms, rows, separation)
             config = self.shared.config
             if self.step % config.frame_every == 0 or self.step in (1, config.steps):
                 yield self.frames.make(self.step)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+import math
+
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from app.theme import Rgb, Theme
 
@@ -11,51 +13,99 @@ MARGIN = 10.0
 PADDING = 7.0
 
 
-def draw_title(painter: QPainter, theme: Theme, title: str, rgb: Rgb, chip: str, width: float) -> None:
-    """Top left: a bar in the lane's colour, the title beside it, the lines of the status chip below."""
+class Plate:
+    """A small picture of text, drawn anew only when what it says or how it looks has changed.
+
+    Rounded, half transparent shapes and text are what costs most in painting a pane, and they hold the interpreter;
+    copying the finished picture costs next to nothing.
+    """
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._image: QImage | None = None
+
+    def title(self, painter: QPainter, theme: Theme, title: str, rgb: Rgb, chip: str, width: float) -> None:
+        """Top left: a bar in the lane's colour, the title beside it, the lines of the status chip below."""
+        key = (theme.name, title, rgb, chip, width, painter.font().key(), _scale(painter))
+        if key != self._key:
+            self._key, self._image = key, _title_image(painter, theme, title, rgb, chip, width)
+        if self._image is not None:
+            painter.drawImage(QPointF(MARGIN, MARGIN), self._image)
+
+    def caption(self, painter: QPainter, theme: Theme, caption: str, width: float, height: float) -> None:
+        """Bottom left: small muted lines."""
+        key = (theme.name, caption, width, painter.font().key(), _scale(painter))
+        if key != self._key:
+            self._key, self._image = key, _caption_image(painter, theme, caption, width)
+        if self._image is not None:
+            top = height - MARGIN - self._image.deviceIndependentSize().height()
+            painter.drawImage(QPointF(MARGIN, top), self._image)
+
+
+def _title_image(painter: QPainter, theme: Theme, title: str, rgb: Rgb, chip: str, width: float) -> QImage | None:
     bold, small = _scaled(painter.font(), 1.1, bold=True), _scaled(painter.font(), 0.92)
     lines = [(line, small, theme.muted) for line in chip.splitlines()]
     if title:
         lines.insert(0, (title, bold, theme.text))
     if not lines:
-        return
+        return None
     room = max(width - 2 * MARGIN - 3 * PADDING, 40.0)
     elided = [(_elided(text, font, room), font, color) for text, font, color in lines]
     heights = [QFontMetricsF(font).height() for _, font, _ in elided]
     text_width = max(QFontMetricsF(font).horizontalAdvance(text) for text, font, _ in elided)
-    box = QRectF(MARGIN, MARGIN, text_width + 3 * PADDING, sum(heights) + 1.2 * PADDING)
-    _draw_plate(painter, theme, box)
+    box = QRectF(0, 0, text_width + 3 * PADDING, sum(heights) + 1.2 * PADDING)
+    image, inner = _blank(painter, box)
+    _draw_plate(inner, theme, box)
     if title:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(*rgb))
-        bar = QRectF(box.left(), box.top(), 4, box.height())
-        painter.drawRoundedRect(bar, 2, 2)
-    y = box.top() + 0.6 * PADDING
+        inner.setPen(Qt.PenStyle.NoPen)
+        inner.setBrush(QColor(*rgb))
+        inner.drawRoundedRect(QRectF(0, 0, 4, box.height()), 2, 2)
+    y = 0.6 * PADDING
     for (text, font, color), height in zip(elided, heights, strict=True):
-        painter.setFont(font)
-        painter.setPen(QColor(*color))
-        painter.drawText(QPointF(box.left() + 1.8 * PADDING, y + QFontMetricsF(font).ascent()), text)
+        inner.setFont(font)
+        inner.setPen(QColor(*color))
+        inner.drawText(QPointF(1.8 * PADDING, y + QFontMetricsF(font).ascent()), text)
         y += height
+    inner.end()
+    return image
 
 
-def draw_caption(painter: QPainter, theme: Theme, caption: str, width: float, height: float) -> None:
-    """Bottom left: small muted lines."""
+def _caption_image(painter: QPainter, theme: Theme, caption: str, width: float) -> QImage | None:
     lines = caption.splitlines()
     if not lines:
-        return
+        return None
     font = _scaled(painter.font(), 0.88)
     metrics = QFontMetricsF(font)
     room = max(width - 2 * MARGIN - 2 * PADDING, 40.0)
     lines = [_elided(line, font, room) for line in lines]
-    box_width = max(metrics.horizontalAdvance(line) for line in lines) + 2 * PADDING
-    box_height = metrics.height() * len(lines) + 0.8 * PADDING
-    box = QRectF(MARGIN, height - MARGIN - box_height, box_width, box_height)
-    _draw_plate(painter, theme, box)
-    painter.setFont(font)
-    painter.setPen(QColor(*theme.muted))
+    text_width = max(metrics.horizontalAdvance(line) for line in lines)
+    box = QRectF(0, 0, text_width + 2 * PADDING, metrics.height() * len(lines) + 0.8 * PADDING)
+    image, inner = _blank(painter, box)
+    _draw_plate(inner, theme, box)
+    inner.setFont(font)
+    inner.setPen(QColor(*theme.muted))
     for place, line in enumerate(lines):
-        baseline = box.top() + 0.4 * PADDING + place * metrics.height() + metrics.ascent()
-        painter.drawText(QPointF(box.left() + PADDING, baseline), line)
+        inner.drawText(QPointF(PADDING, 0.4 * PADDING + place * metrics.height() + metrics.ascent()), line)
+    inner.end()
+    return image
+
+
+def _scale(painter: QPainter) -> float:
+    """Device pixels in a logical one."""
+    device = painter.device()
+    return device.devicePixelRatioF() if device is not None else 1.0
+
+
+def _blank(painter: QPainter, box: QRectF) -> tuple[QImage, QPainter]:
+    """A transparent picture of the size of `box` at the painter's resolution, and a painter on it."""
+    scale = _scale(painter)
+    size = QSize(math.ceil(box.width() * scale), math.ceil(box.height() * scale))
+    image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(scale)
+    image.fill(Qt.GlobalColor.transparent)
+    inner = QPainter(image)
+    inner.setRenderHint(QPainter.RenderHint.Antialiasing)
+    return image, inner
 
 
 def draw_overlay(painter: QPainter, theme: Theme, text: str, width: float, height: float, *, error: bool) -> None:
@@ -93,6 +143,10 @@ def _elided(text: str, font: QFont, room: float) -> str:
 
 
 def _draw_plate(painter: QPainter, theme: Theme, box: QRectF, alpha: int = 200) -> None:
+    # Without antialiasing, because Qt hands antialiased shapes of this size to its thread pool and waits for it; where
+    # training keeps the cores busy that takes milliseconds.
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(*theme.cloud_bottom, alpha))
     painter.drawRoundedRect(box, 4, 4)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)

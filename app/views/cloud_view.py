@@ -84,6 +84,7 @@ class CloudView(QWidget):
         self._scene: Scene | None = None
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
+        self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._failure: str | None = None
         self._selected_id = self._hovered_id = -1
@@ -311,15 +312,16 @@ class CloudView(QWidget):
         else:
             rows, columns = picture.rows.shape
             image = QImage(picture.pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(QRectF(0, 0, width, height), image)
+            if (columns, rows) == (width, height) and self.devicePixelRatioF() == 1:
+                painter.drawImage(0, 0, image)
+            else:
+                painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+                painter.drawImage(QRectF(0, 0, width, height), image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
             self._paint_ring(painter, point_id, rgb)
-        cloud_labels.draw_title(painter, theme, self._title, self._title_rgb, self._chip, width)
-        painter.setFont(self.font())
-        cloud_labels.draw_caption(painter, theme, self.caption, width, height)
-        painter.setFont(self.font())
+        self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
+        self._caption_plate.caption(painter, theme, self.caption, width, height)
         if self.message:
             error = self._failure is not None or self.message == NOT_FINITE
             cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)
