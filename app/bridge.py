@@ -70,6 +70,11 @@ class RunBridge(QObject):
         return self._state
 
     @property
+    def loading(self) -> str:
+        """What a run that is starting reads or fetches, in words; empty when nothing is known."""
+        return self._control.loading
+
+    @property
     def active(self) -> bool:
         """Whether there is a training thread."""
         return self._thread is not None

@@ -317,6 +317,8 @@ class MainWindow(QMainWindow):
         for event in drained.events:
             if isinstance(event, RunFailed):
                 self._on_failure(event)
+        if self.bridge.state is RunState.STARTING and self.bridge.loading:
+            self.stage.panes.set_hint(f"Starting: {self.bridge.loading} ...")
         self.stage.advance(seconds, orbiting=self.actions_by_key["orbit"].isChecked())
         if drained.dropped_records:
             self.say(f"{drained.dropped_records:,} steps came too fast to be shown; the recording holds them.")

@@ -22,9 +22,11 @@ POLL_MS = 100
 
 
 def load_engine() -> None:
-    """Import what a run needs."""
+    """Import what a run needs, and draw once if that takes no compiler: the first call of a kernel is the slow one."""
     for module in ("torch", "numba", "hnm_core.experiment"):
         importlib.import_module(module)
+    if kernels.ready(RASTER_KERNELS):
+        importlib.import_module(RASTER_KERNELS).warm_up()
 
 
 class Preparation(QObject):

@@ -13,6 +13,8 @@ class Control:
         self._paused = paused
         self._rounds_left = 0
         self._stopped = False
+        self.loading = ""
+        """What the experiment reads or fetches before its first event, in words; set by the experiment."""
 
     def pause(self) -> None:
         """Stand still before the next step."""

@@ -65,7 +65,7 @@ class Experiment:
 
     def _run(self, control: Control, frames: bool, done: dict[str, int], progress: Progress | None) -> Iterator[Event]:
         start = time.monotonic()
-        self.prepare(lambda *at: not control.stopped and (progress is None or progress(*at)))
+        self.prepare(_watched(control, progress))
         assert self._shared is not None
         shared, self._shared = self._shared, None
         yield _started(shared)
@@ -85,6 +85,16 @@ class Experiment:
                     del running[name]
         finished = all(done.get(lane.name, 0) == self.config.steps or lane.name in failed for lane in self.config.lanes)
         yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(failed))
+
+
+def _watched(control: Control, progress: Progress | None) -> Progress:
+    """A progress callback that tells `control` what is loaded, and cancels when a stop was asked for."""
+
+    def report(done: int, total: int, what: str) -> bool | None:
+        control.loading = f"{what}, {100 * done // total} %" if total else what
+        return not control.stopped and (progress is None or progress(done, total, what))
+
+    return report
 
 
 def _started(shared: Shared) -> RunStarted:

@@ -17,7 +17,6 @@ from hnm_core.events import MAX_DRAWN_TRIPLETS, Frame, frozen
 from hnm_core.losses.base import Part, Terms
 from hnm_core.setup import Shared
 
-
 GATHER_STEPS = 64
 """Steps that wait to be counted together: counting costs about the same for one as for many."""
 

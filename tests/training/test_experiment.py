@@ -260,3 +260,14 @@ def test_that_mining_pays_on_near_classes() -> None:
         event.lane: event.metrics["map_at_r"] for event in events if isinstance(event, StepRecord) and event.metrics
     }
     assert last["knn"] > last["random"] + 0.1
+
+
+def test_that_what_is_loaded_is_said_and_a_stop_calls_it_off() -> None:
+    control = Control()
+    list(Experiment(config(RANDOM, steps=1, data={"name": "digits"})).run(control, frames=False))
+    assert control.loading == "digits, 100 %"
+    stopped = Control()
+    stopped.stop()
+    (only,) = Experiment(config(RANDOM, data={"name": "digits"})).run(stopped)
+    assert isinstance(only, RunFinished)
+    assert only.stopped
