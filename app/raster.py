@@ -11,7 +11,6 @@ on every run and every processor.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, field
 
@@ -31,6 +30,8 @@ REFERENCE_PX = 450.0
 
 EDGE_PX = 1.1
 FLOOR_PX = 1.0
+FLOOR_LINES, FLOOR_PIECES = 24, 12
+"""At most so many lines in each direction, each in so many pieces."""
 FADE = 0.55
 """Share of the ground's colour in the farthest points."""
 
@@ -58,6 +59,8 @@ class Workspace:
     small_pixels: NDArray[np.uint32] = field(default_factory=lambda: np.empty((0, 0), np.uint32))
     small_rows: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
     points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
+    floor_lines: NDArray[np.float64] = field(default_factory=lambda: np.empty((2 * FLOOR_LINES * FLOOR_PIECES, 6)))
+    floor_colors: NDArray[np.float64] = field(default_factory=lambda: np.empty((2 * FLOOR_LINES * FLOOR_PIECES, 5)))
 
     def sized(self, height: int, width: int, supersample: int, count: int) -> None:
         """Make the arrays fit a picture and a number of points; does nothing when they do already."""
@@ -116,7 +119,7 @@ def render(
     positions, radii = np.array(scene.positions, np.float32), np.array(scene.radii, np.float32)
 
     _fill_ground(work.pixels, work.depth, work.rows, ground)
-    lines, line_colors = _floor_lines(camera.center, camera.radius, theme.grid)
+    lines, line_colors = _floor_lines(camera.center, camera.radius, theme.grid, work)
     _draw_lines(
         work.pixels, work.depth, lines, line_colors, view, lens, max(FLOOR_PX * unit, least) / 2, 0.0, 0.0, False
     )
@@ -154,8 +157,9 @@ def warm_up() -> None:
     render(scene, Camera(), 8, 8, DARK, supersample=2)
 
 
-@functools.lru_cache(maxsize=16)
-def _floor_lines(center: Point, radius: float, color: Rgb) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _floor_lines(
+    center: Point, radius: float, color: Rgb, work: Workspace
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A grid under the ball that the camera was fitted to, fading outwards: (L, 6) ends, (L, 5) r, g, b, alpha at each.
 
     The lines are 2 ** k apart. Every second one fades as the ball grows, until the next k takes over unnoticed.
@@ -163,23 +167,9 @@ def _floor_lines(center: Point, radius: float, color: Rgb) -> tuple[NDArray[np.f
     scale = math.log2(max(radius, 1e-30) / 2.5)
     step = 2.0 ** math.floor(scale)
     odd_alpha = 1 - (scale - math.floor(scale))
-    x, y, z = center
-    reach, pieces = 2.1 * radius, 12
-    along = np.linspace(-reach, reach, pieces + 1)
-    parts = []
-    for axis, (here, there) in enumerate(((x, y), (y, x))):
-        number = np.arange(math.ceil((here - reach) / step), math.floor((here + reach) / step) + 1)
-        across, there_along = np.meshgrid(number * step, there + along, indexing="ij")
-        away = np.hypot(across - here, there_along - there) / reach
-        alpha = np.maximum(1 - away * away, 0.0) * np.where(number % 2 == 0, 1.0, odd_alpha)[:, None]
-        ends = np.stack((across, there_along) if axis == 0 else (there_along, across), -1)
-        ends = np.concatenate((ends, np.full((*across.shape, 1), z - radius)), -1)
-        lines = np.concatenate((ends[:, :-1], ends[:, 1:]), -1).reshape(-1, 6)
-        parts.append(np.column_stack((lines, alpha[:, :-1].ravel(), alpha[:, 1:].ravel())))
-    table = np.concatenate(parts)
-    table = table[(table[:, 6] > 0) | (table[:, 7] > 0)]
-    colors = np.column_stack((np.tile(np.array(color, np.float64), (len(table), 1)), 190 * table[:, 6:]))
-    return np.ascontiguousarray(table[:, :6]), colors
+    grey = np.array(color, np.float64)
+    count = _lay_floor(*center, radius, step, odd_alpha, grey, work.floor_lines, work.floor_colors)
+    return work.floor_lines[:count], work.floor_colors[:count]
 
 
 # ---------------------------------------------------------------------------------------------------------- kernels
@@ -198,6 +188,45 @@ AMBIENT, DIFFUSE, RIM, FLAT, SHINE, DOME = (np.float32(value) for value in (0.54
 LIGHT_X, LIGHT_Y, LIGHT_Z = (np.float32(value) for value in (-0.41, 0.58, 0.704))
 HALF_X, HALF_Y, HALF_Z = (np.float32(value) for value in (-0.2221, 0.3142, 0.9230))
 """Half way between the light and the eye: where a sphere shines."""
+
+
+@kernel
+def _lay_floor(
+    x: float,
+    y: float,
+    z: float,
+    radius: float,
+    step: float,
+    odd_alpha: float,
+    color: NDArray[np.float64],
+    lines: NDArray[np.float64],
+    colors: NDArray[np.float64],
+) -> int:
+    """Write the pieces of the floor's grid that are not quite faded out; how many there are."""
+    reach, count = 2.1 * radius, 0
+    for axis in range(2):
+        here, there = (x, y) if axis == 0 else (y, x)
+        first = math.ceil((here - reach) / step)
+        numbers = min(int(math.floor((here + reach) / step) - first) + 1, FLOOR_LINES)
+        for place in range(numbers):
+            number = first + place
+            across = number * step
+            strength = 1.0 if number % 2 == 0 else odd_alpha
+            side = (across - here) / reach
+            for piece in range(FLOOR_PIECES):
+                begin, end = 2.0 * piece / FLOOR_PIECES - 1.0, 2.0 * (piece + 1) / FLOOR_PIECES - 1.0
+                begin_alpha = strength * max(1.0 - side * side - begin * begin, 0.0)
+                end_alpha = strength * max(1.0 - side * side - end * end, 0.0)
+                if begin_alpha <= 0.0 and end_alpha <= 0.0:
+                    continue
+                begin_along, end_along = there + reach * begin, there + reach * end
+                lines[count, axis], lines[count, 1 - axis] = across, begin_along
+                lines[count, 3 + axis], lines[count, 4 - axis] = across, end_along
+                lines[count, 2] = lines[count, 5] = z - radius
+                colors[count, :3] = color
+                colors[count, 3], colors[count, 4] = 190.0 * begin_alpha, 190.0 * end_alpha
+                count += 1
+    return count
 
 
 @kernel

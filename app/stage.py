@@ -25,7 +25,7 @@ CURVES_MS = 100
 CURVES_TRAINING_S = 0.3
 """While a run trains curves are drawn less often: they hold the interpreter, so that at 8 a second they cost a fifth of
 the training steps, and at 3 a second a twentieth."""
-FIGURES_S = 0.25
+FIGURES_S = 0.33
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
 

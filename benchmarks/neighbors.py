@@ -4,7 +4,8 @@
 
 Times include building the index. The first call is dropped; a time is the median of the repeats (a peer that takes over
 10 s a call gets 2). General libraries know no labels, so each class asks an index of the other classes' points. Recall
-is the share of rows at most 1e-4 farther than the exact k-th. Nothing else should run: compare ratios, not times.
+is the share of rows at most 1e-4 farther than the exact k-th. Where labels are ignored the answers are not negatives,
+so there is none; that time is what no use of over-fetching can beat. Nothing else should run: compare ratios, not times.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Contender:
 
     name: str
     run: Search
+    negatives: bool = True
+    """Whether what it finds are negatives."""
 
 
 def main() -> None:
@@ -126,8 +129,8 @@ def dense() -> Makers:
         return [
             Contender("hnm dense", float32),
             Contender("FAISS IndexFlatL2, complements", faiss_flat(points, labels, k)),
-            Contender("FAISS IndexFlatL2, labels ignored", unlabelled(faiss.IndexFlatL2)),
-            Contender("FAISS IndexFlatIP, labels ignored", unlabelled(faiss.IndexFlatIP)),
+            Contender("FAISS IndexFlatL2, labels ignored", unlabelled(faiss.IndexFlatL2), negatives=False),
+            Contender("FAISS IndexFlatIP, labels ignored", unlabelled(faiss.IndexFlatIP), negatives=False),
         ]
 
     return make
@@ -188,8 +191,8 @@ def compare(
         found, seconds = timed(contender.run, repeat)
         if truth is None:
             truth, base = found, seconds
-        recall = float((found <= truth[:, -1:] * (1 + 1e-4)).mean())
-        print(f"  {contender.name:36} {seconds:9.3f} s   {seconds / base:7.2f} x   recall {recall:.4f}")
+        recall = f"recall {(found <= truth[:, -1:] * (1 + 1e-4)).mean():.4f}" if contender.negatives else ""
+        print(f"  {contender.name:36} {seconds:9.3f} s   {seconds / base:7.2f} x   {recall}".rstrip())
 
 
 def hamming(bits: int, repeat: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QFont, QMouseEvent, QPen, QResizeEvent
-from PyQt6.QtWidgets import QLabel, QWidget
+from PyQt6.QtWidgets import QGraphicsItem, QLabel, QWidget
 
 from app.series import Floats, decimate
 from app.style import mix
@@ -109,6 +109,7 @@ class CurvePlot(pg.PlotWidget):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(theme.grid)
             axis.setTextPen(theme.muted)
+            axis.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
             axis.setStyle(tickFont=small, tickLength=-3, tickTextOffset=3, maxTickLevel=1)
         self._chance.setPen(pg.mkPen(theme.muted, style=Qt.PenStyle.DotLine))
         self._chance.label.setColor(theme.muted)
@@ -280,7 +281,16 @@ class CurvePlot(pg.PlotWidget):
         low, high = self._scaled(np.array([low, high]))
         # A constant series gets room around it: without it, rounding errors would be blown up to spikes.
         room = max(0.05 * (high - low), 1e-3 * max(abs(low), abs(high)), 1e-9)
-        self.getPlotItem().vb.setRange(xRange=(0.0, right * 1.01), yRange=(low - room, high + room), padding=0)
+        vb = self.getPlotItem().vb
+        (left, shown_right), (shown_low, shown_high) = vb.viewRange()
+        # Axes are what costs most to draw, so ranges stay while they fit and grow in steps when they do not.
+        x_fits = left == 0 and right <= shown_right <= 1.25 * right
+        y_fits = shown_low <= low and high <= shown_high and shown_high - shown_low <= 1.6 * (high - low + 2 * room)
+        if not x_fits:
+            grows = 0 < shown_right < right < 1.3 * shown_right
+            vb.setXRange(0.0, right * (1.12 if grows else 1.01), padding=0)
+        if not y_fits:
+            vb.setYRange(low - room, high + room, padding=0)
 
     def _mouse_moved(self, position: object) -> None:
         vb = self.getPlotItem().vb

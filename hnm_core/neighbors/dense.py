@@ -54,37 +54,44 @@ class Dense:
 
     def build(self, bank: Bank) -> None:
         """Prepare the rows of the bank, sorted by class. Any dimension, any metric."""
-        embeddings = bank.sorted_embeddings
-        self._scorer: _Differences | _Products
+        inner = self._distance.metric == "inner-product"
+        self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
+        self._made: _Differences | _Products | None = None
         self._filtered = None
-        if self._distance.metric == "inner-product":
-            prepared = self._distance.prepare(embeddings)
-            self._scorer = _Products(prepared, prepared, None)
-        else:
-            form = euclidean_form(self._distance, embeddings)
-            if bank.device.type == "cpu" and bank.dim > MAX_TREE_DIM and kernels.ready(kernels.SEARCH_KERNELS):
-                self._filtered = FilteredProducts(form, bank)
-            if bank.dim <= EXACT_DIFFERENCE_DIM:
-                self._scorer = _Differences(form)
-            else:
-                self._scorer = _Products(form.points, form.queries, form)
+        compiled = bank.device.type == "cpu" and kernels.ready(kernels.SEARCH_KERNELS)
+        if self._form is not None and compiled and bank.dim > MAX_TREE_DIM:
+            self._filtered = FilteredProducts(self._form, bank)
         self._classes = bank.class_of_row[bank.order]
         self._offsets = bank.offsets.tolist()
         self._bank = bank
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `NeighborSearch`."""
-        if self._filtered is None:
+        if self._filtered is None or self._form is None:
             return self._search(anchors, k, False, progress)
         bank, anchors = check_query(self._bank, anchors, k)
         places, slots = bank.place[anchors].sort()
         scores, row = self._filtered.nearest_negatives(places, k, progress)
         back = slots.argsort()
-        return Neighbors(self._scorer.distance(scores, places, False)[back], row[back])
+        return Neighbors(self._form.distance(scores, places)[back], row[back])
 
     def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `NeighborSearch`."""
         return self._search(anchors, k, True, progress)
+
+    @property
+    def _scorer(self) -> _Differences | _Products:
+        """Made when first asked for: filtered negatives do without it."""
+        if self._made is None:
+            assert self._bank is not None
+            if self._form is None:
+                prepared = self._distance.prepare(self._bank.sorted_embeddings)
+                self._made = _Products(prepared, prepared, None)
+            elif self._bank.dim <= EXACT_DIFFERENCE_DIM:
+                self._made = _Differences(self._form)
+            else:
+                self._made = _Products(self._form.points, self._form.queries, self._form)
+        return self._made
 
     def _search(self, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
         bank, anchors = check_query(self._bank, anchors, k)

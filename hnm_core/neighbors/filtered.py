@@ -27,6 +27,8 @@ _BFLOAT16_DIM = 32
 """From this dimension on products cost more than filtering them."""
 _WAITING = 1 << 17
 """Anchors of a tile times k, at most, which bounds the lists of what waits to be measured."""
+_CHUNK = 65_536
+"""Rows that are prepared in float64 at once."""
 _SAMPLE = 4_096
 """Rows from which a first limit is taken."""
 _LANES = 16
@@ -45,27 +47,30 @@ class FilteredProducts:
         dim = bank.dim
         self.coarse = dim >= _BFLOAT16_DIM and native_bfloat16()
         kind = torch.bfloat16 if self.coarse else torch.float32
-        exact = form.points.double()
-        center = exact[:, :dim].mean(0)
-        centered = exact[:, :dim].sub_(center)
+        center = form.points[:, :dim].mean(0, dtype=torch.float64)
         # One more block of zero rows, so that the last columns can be multiplied sixteen at a time.
         self._points = torch.zeros((len(bank) + _LANES, dim), dtype=kind)
-        self._points[:-_LANES] = centered.to(kind)
-        norm = centered.norm(dim=1)
-        lost = (centered - self._points[:-_LANES]).norm(dim=1)
+        norm, lost, rest = (torch.zeros(len(bank), dtype=torch.float64) for _ in range(3))
+        for start in range(0, len(bank), _CHUNK):
+            part = slice(start, min(start + _CHUNK, len(bank)))
+            exact = form.points[part].double()
+            centered = exact[:, :dim] - center
+            self._points[part] = centered.to(kind)
+            norm[part] = centered.norm(dim=1)
+            lost[part] = (centered - self._points[part]).norm(dim=1)
+            rest[part] = exact[:, dim:].square().sum(1)
         share = float((lost / norm.clamp_min(torch.finfo(torch.float64).tiny)).max())
         # Rounding of one product: of either factor, of adding up in float32, and of the bfloat16 result.
         share += (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
         self._anchor_slack = _array(2.02 * (lost + (norm + lost) * share))
-        square = norm.square()
         # A little too small, by what rounding the sum of the three terms can add; `filtering` knows it.
-        self._anchor_square = _array(square * (1 - 2.0**-21))
-        if form.points.shape[1] > dim:
-            square = square + exact[:, dim:].square().sum(1)
+        square = norm.square() * (1 - 2.0**-21)
+        self._anchor_square = _array(square)
+        points = _wide(form.points)
         self._rows = Rows(
-            _wide(form.points),
-            _wide(form.queries),
-            _array(torch.nn.functional.pad(square * (1 - 2.0**-21), (0, _LANES))),
+            points,
+            points if form.queries is form.points else _wide(form.queries),
+            _array(torch.nn.functional.pad(square + rest * (1 - 2.0**-21), (0, _LANES))),
             _array(torch.nn.functional.pad(norm, (0, _LANES))),
             np.ascontiguousarray(bank.order.numpy()),
         )
@@ -172,4 +177,5 @@ def _array(values: Tensor) -> NDArray[np.float32]:
 
 def _wide(points: Tensor) -> NDArray[Any]:
     """(N, D) float32 with D filled up with zeros to a multiple of 16."""
-    return np.ascontiguousarray(torch.nn.functional.pad(points, (0, -points.shape[1] % _LANES)).numpy())
+    missing = -points.shape[1] % _LANES
+    return np.ascontiguousarray((torch.nn.functional.pad(points, (0, missing)) if missing else points).numpy())

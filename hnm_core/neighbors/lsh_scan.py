@@ -33,7 +33,7 @@ _COLUMNS = 16_384
 class LshScan:
     """The paper's method: orthonormal directions, packed codes, exhaustive Hamming scan, then exact re-scoring.
 
-    With `rescore="auto"` the number of candidates is the smallest of k, 2 k, 4 k, ... whose recall on a probe of up to
+    With `rescore="auto"` the number of candidates is the smallest of k, 1.5 k, 2.25 k, ... whose recall on a probe of up to
     512 anchors reaches 0.95. It is chosen at the first search, kept while k and the bank's shape stay the same, and
     chosen again every 20 builds; the choice depends on the sequence of builds and searches only, not on time.
 
@@ -141,7 +141,7 @@ class LshScan:
             recall = float(((found <= limit) & exists).sum() / exists.sum().clamp_min(1)) if exists.any() else 1.0
             if recall >= TARGET_RECALL or candidates >= len(bank):
                 break
-            candidates = min(2 * candidates, len(bank))
+            candidates = min(candidates + (candidates + 1) // 2, len(bank))
         self.candidates, self.probe_recall = candidates, recall
 
     def _nearest(
