@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 
 import numpy as np
 import pytest
@@ -294,14 +293,3 @@ def test_that_every_lane_is_on_the_screen_in_its_colour(view, history, theme):
     seen = {image.pixelColor(x, y).getRgb()[:3] for x in range(image.width()) for y in range(image.height())}
     assert set(theme.lanes[:3]) <= seen
     assert theme.panel in seen
-
-
-def test_that_showing_three_lanes_of_twenty_thousand_steps_is_quick(view):
-    run = run_history(20_000, eval_every=100)
-    view.show_history(run)
-    times = []
-    for _ in range(15):
-        began = time.thread_time()  # of this thread alone, so that a busy machine does not count
-        view.show_history(run)
-        times.append(time.thread_time() - began)
-    assert np.median(times) < 0.012
