@@ -5,7 +5,8 @@
 Times include building the index. The first call is dropped; a time is the median of the repeats (a peer that takes over
 10 s a call gets 2). General libraries know no labels, so each class asks an index of the other classes' points. Recall
 is the share of rows at most 1e-4 farther than the exact k-th. Where labels are ignored the answers are not negatives,
-so there is none; that time is what no use of over-fetching can beat. Nothing else should run: compare ratios, not times.
+so there is none; that time is what no use of over-fetching can beat. Nothing else should run: compare ratios, not
+times.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def wait_for_kernels(module: str) -> None:
     """Compile the kernels of `module` where that was never done on this machine, and say so."""
     compiler = kernels.compile_in_background(module)
     if compiler is not None:
-        say(f"Compiling the kernels of {module}, once for this machine; that takes some ten seconds.")
+        say(f"Compiling the kernels of {module}, once for this machine; that takes some twenty seconds.")
         compiler.wait()
 
 

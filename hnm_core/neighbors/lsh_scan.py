@@ -33,9 +33,9 @@ _COLUMNS = 16_384
 class LshScan:
     """The paper's method: orthonormal directions, packed codes, exhaustive Hamming scan, then exact re-scoring.
 
-    With `rescore="auto"` the number of candidates is the smallest of k, 1.5 k, 2.25 k, ... whose recall on a probe of up to
-    512 anchors reaches 0.95. It is chosen at the first search, kept while k and the bank's shape stay the same, and
-    chosen again every 20 builds; the choice depends on the sequence of builds and searches only, not on time.
+    With `rescore="auto"` the number of candidates is the smallest of k, 1.5 k, 2.25 k, ... whose recall on a probe of
+    up to 512 anchors reaches 0.95. It is chosen at the first search, kept while k and the bank's shape stay the same,
+    and chosen again every 20 builds; the choice depends on the sequence of builds and searches only, not on time.
 
     Attributes:
         candidates: how many rows are re-scored for an anchor; None before it was chosen.
