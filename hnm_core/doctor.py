@@ -15,8 +15,8 @@ from hnm_core import kernels
 from hnm_core.errors import InputError
 
 EXTRAS = {
-    "pytorch-metric-learning": ("pml", "its miners and losses by name"),
-    "faiss-cpu": ("faiss", "FAISS beside our searches"),
+    "pytorch-metric-learning": ("pml", "what the tests compare our losses with"),
+    "faiss-cpu": ("faiss", "what the benchmarks compare our searches with"),
     "pyarrow": ("parquet", "reading and writing .parquet"),
 }
 """Optional packages: the extra of hnm-lab that installs each, and what it is for."""

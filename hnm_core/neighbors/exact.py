@@ -27,12 +27,12 @@ class Exact:
         self._options = options or ExactOptions()
         self._distance = distance or Distance()
         self._search: NeighborSearch = Dense(DenseOptions(), self._distance)
-        self._reason = ""
+        self._reason = self._why_tree = ""
 
     @property
     def description(self) -> str:
         """Which method searches and why."""
-        return f"{self._search.description}{self._reason}"
+        return f"{self._search.description}{self._reason or self._why_tree}"
 
     def build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
@@ -43,6 +43,7 @@ class Exact:
             from hnm_core.neighbors.kdtree import KdTree
 
             self._search = KdTree(KdTreeOptions(), self._distance)
+            self._why_tree = f": {bank.dim} dimensions are few, and the bank is on the CPU"
         self._search.build(bank)
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:

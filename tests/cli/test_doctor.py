@@ -26,7 +26,10 @@ def test_that_every_line_says_what_works_and_in_words_what_was_found(lab: Lab) -
     assert found["torch"][1].startswith(torch.__version__)
     assert found["gpu"][0] == ("yes" if torch.cuda.is_available() else "no")
     assert found["display"][0] == "no"
-    assert found["faiss-cpu"] == ("yes", f"{importlib.metadata.version('faiss-cpu')}: FAISS beside our searches")
+    assert found["faiss-cpu"] == (
+        "yes",
+        f"{importlib.metadata.version('faiss-cpu')}: what the benchmarks compare our searches with",
+    )
     assert found["libx264"][0] == "yes"
     assert {"cupy", "recordings", "fashion-mnist", "search kernels", "raster kernels", "window"} <= set(found)
 
