@@ -9,7 +9,7 @@ if [ "$(uname -s)" != Linux ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     exec "$lab" gui
 fi
 
-steps=${STEPS:-300}
+steps=${STEPS:-500}
 now=$(date +%Y%m%d-%H%M%S)
 echo "There is no display here, so no window. Two presets run instead, and a video is made."
 for preset in near-classes digits; do
