@@ -59,6 +59,7 @@ def gui(
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
     else:
         experiment = resolve(Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device))
+        _check_inputs(experiment)
     window = parse_size(size) if size is not None else None
     if quit_after is not None and not 0 < quit_after < float("inf"):
         raise InputError(f"--quit-after {quit_after:g} is not allowed: give seconds above 0.")
@@ -69,6 +70,18 @@ def gui(
     check_lanes(experiment)
     shown = preset if preset is not None else FIRST_PRESET if config is None else None
     raise typer.Exit(run_gui(GuiRequest(experiment, shown, window, autoplay, quit_after, stats, recording)))
+
+
+def _check_inputs(experiment: ExperimentConfig) -> None:
+    """Refuse at once what would otherwise show in the window only when training starts: a file, a device."""
+    if experiment.data.name == "file":
+        from hnm_core import data
+
+        data.create("file", seed=experiment.seed, **experiment.data.options)
+    if experiment.device == "cuda":
+        from hnm_core import devices  # loads torch, but only where a GPU is asked for
+
+        devices.resolve("cuda")
 
 
 def _recorded_config(folder: Path, others: list[object]) -> ExperimentConfig:

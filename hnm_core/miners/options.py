@@ -37,7 +37,7 @@ class KnnOptions(SearchingOptions):
 
 @MINERS.register("lsh", target="hnm_core.miners.lsh:build", scope="dataset")
 class LshOptions(SearchingOptions):
-    """The nearest items of other classes, found approximately by hashing (Deuser 2025); in 3-D exact search is faster."""
+    """The nearest items of other classes, found approximately by hashing (Deuser 2025); exact is faster in 3-D."""
 
     bits: int = Field(256, ge=8, le=4_096, description="bits a point is hashed to")
     family: Literal["auto", "sign", "affine"] = Field(

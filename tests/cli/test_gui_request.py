@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from app import main
 from app.main import GuiRequest
@@ -60,3 +61,18 @@ def test_that_a_recording_is_played(lab: Lab, asked: list[GuiRequest], tiny: Pat
 def test_that_the_windows_exit_status_is_the_commands(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "run_gui", lambda request: 1)
     assert lab("gui").status == 1
+
+
+def test_that_a_file_that_cannot_be_trained_on_opens_no_window(
+    lab: Lab, asked: list[GuiRequest], tmp_path: Path
+) -> None:
+    ended = lab("gui", "--data", tmp_path / "none.npz")
+    assert (ended.status, asked) == (2, [])
+    assert f"There is no file '{tmp_path / 'none.npz'}'" in ended.err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_that_a_gpu_that_is_not_there_opens_no_window(lab: Lab, asked: list[GuiRequest]) -> None:
+    ended = lab("gui", "--device", "cuda")
+    assert (ended.status, asked) == (2, [])
+    assert "The device 'cuda' cannot be used" in ended.err
