@@ -7,10 +7,8 @@ after the import of pyqtgraph, which sets a hook of its own.
 from __future__ import annotations
 
 import logging
-import platform
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -26,37 +24,18 @@ from PyQt6.QtCore import (
     qInstallMessageHandler,
 )
 
-from app.settings import data_dir
+from hnm_core.reports import save_report
 
 log = logging.getLogger(__name__)
-
-MAX_REPORTS = 50
-"""Reports kept in the folder; the oldest go first."""
 
 
 def write_report(title: str, text: str) -> Path | None:
     """Write `text` into the user's reports folder; the path, or None when the folder cannot be written to."""
-    folder = data_dir() / "reports"
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    head = (
-        f"{title}\n{time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n"
-        f"Python {platform.python_version()}, Qt {QT_VERSION_STR}, PyQt {PYQT_VERSION_STR}, {platform.platform()}\n\n"
-    )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in sorted(folder.glob("report-*.txt"))[: -MAX_REPORTS + 1]:
-            old.unlink(missing_ok=True)
-        for number in range(1, 1000):
-            path = folder / f"report-{stamp}-{number}.txt"
-            try:
-                with path.open("x", encoding="utf-8") as file:
-                    file.write(head + text)
-            except FileExistsError:
-                continue
-            return path
+        return save_report(f"{title}\nQt {QT_VERSION_STR}, PyQt {PYQT_VERSION_STR}\n\n{text}")
     except OSError as error:
         log.error("The report could not be written: %s\n%s", error, text)
-    return None
+        return None
 
 
 class BugReporter(QObject):

@@ -26,7 +26,9 @@ the last frame (sums to 1); times_mined: how often the item was a mined negative
 positive minus distance to the negative when the item was last an anchor (NaN when it never was)."""
 
 METRICS = ("precision_at_1", "map_at_r", "knn_accuracy", "mining_recall", "mean_distance")
-"""Names of the metrics of a `StepRecord`; absent where a step did not measure them."""
+"""Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
+the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
+mean_distance: root mean square distance of two evaluated items."""
 
 TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing")
 """Names of the tuple counts of a `StepRecord`. mined: tuples the loss saw; hard, semi_hard, easy: their partition by

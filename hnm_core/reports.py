@@ -11,15 +11,20 @@ import platformdirs
 
 import hnm_core
 
+MAX_REPORTS = 50
+"""Reports kept in the folder; the oldest go first."""
 
-def save_report(traceback_text: str) -> Path:
-    """Write a report file and return its path.
+
+def save_report(text: str) -> Path:
+    """Write `text`, with the time and the versions above it, into the user's reports folder; its path.
 
     Raises:
         OSError: the folder cannot be written.
     """
     folder = Path(platformdirs.user_data_dir("hnm-lab", appauthor=False)) / "reports"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.glob("report-*.txt"))[: -MAX_REPORTS + 1]:
+        old.unlink(missing_ok=True)
     now = datetime.datetime.now(datetime.UTC)
     path = folder / f"report-{now:%Y%m%d-%H%M%S-%f}.txt"
     head = [
@@ -27,5 +32,5 @@ def save_report(traceback_text: str) -> Path:
         f"time: {now.isoformat(timespec='seconds')}",
         f"command: {' '.join(sys.argv)}",
     ]
-    path.write_text("\n".join(head) + "\n\n" + traceback_text, encoding="utf-8")
+    path.write_text("\n".join(head) + "\n\n" + text, encoding="utf-8")
     return path

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PyQt6.QtCore import QTimer
 
-from app import errors
 from app.errors import BugReporter, write_report
+from hnm_core import reports
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_that_hooks_that_were_there_before_are_called_and_come_back(qapp):
 
 
 def test_that_old_reports_make_room(monkeypatch, user_folders):
-    monkeypatch.setattr(errors, "MAX_REPORTS", 3)
+    monkeypatch.setattr(reports, "MAX_REPORTS", 3)
     for number in range(5):
         assert write_report("title", f"text {number}") is not None
     texts = [path.read_text() for path in (user_folders / "data" / "hnm-lab" / "reports").iterdir()]
@@ -82,7 +82,7 @@ def test_that_old_reports_make_room(monkeypatch, user_folders):
 
 def test_that_a_folder_that_cannot_be_written_loses_the_report_but_not_the_program(monkeypatch, tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(errors, "data_dir", lambda: tmp_path / "file")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     assert write_report("title", "the traceback") is None
     assert "the traceback" in caplog.text
     caplog.clear()
