@@ -63,7 +63,7 @@ OptionsClass = TypeVar("OptionsClass", bound=type[Options])
 class Registry:
     """The entries of one kind, built-ins first, then plug-ins, loaded on first look."""
 
-    def __init__(self, kind: str, builtins: str) -> None:
+    def __init__(self, kind: str, *builtins: str) -> None:
         self.kind = kind
         self._builtins = builtins
         self._entries: dict[str, Entry] = {}
@@ -89,7 +89,8 @@ class Registry:
         if self._loaded:
             return
         self._loaded = True  # first, because a plug-in may look the registry up while it registers
-        importlib.import_module(self._builtins)
+        for module in self._builtins:
+            importlib.import_module(module)
         load_plugins()
 
     def names(self) -> list[str]:
@@ -172,8 +173,10 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-MINERS = Registry("miner", "hnm_core.miners.options")
-LOSSES = Registry("loss", "hnm_core.losses.options")
+MINERS = Registry(
+    "miner", "hnm_core.miners.options", "hnm_core.miners.batch_options", "hnm_core.miners.pml_options"
+)
+LOSSES = Registry("loss", "hnm_core.losses.options", "hnm_core.losses.pml_options")
 DATASETS = Registry("data set", "hnm_core.data.options")
 MODELS = Registry("model", "hnm_core.models.options")
 NEIGHBORS = Registry("neighbour search", "hnm_core.neighbors.options")

@@ -1,0 +1,1 @@
+"""Names and options of pytorch-metric-learning's losses; loads no torch."""

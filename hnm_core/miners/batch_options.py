@@ -1,0 +1,1 @@
+"""Names and options of the miners that look inside one batch; loads no torch."""

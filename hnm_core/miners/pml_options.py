@@ -1,0 +1,1 @@
+"""Names and options of pytorch-metric-learning's miners; loads no torch."""
