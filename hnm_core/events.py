@@ -135,6 +135,17 @@ class Alarm:
 
 
 @dataclass(frozen=True, eq=False)
+class Weights:
+    """The network of a lane when its training ends; if it broke down, the last one that gave finite embeddings."""
+
+    lane: str
+    step: int
+    """Steps that these weights have been trained for."""
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Parameters and buffers by their names in the network."""
+
+
+@dataclass(frozen=True, eq=False)
 class PhaseDone:
     """Slow motion only: a phase of the step has ended."""
 
@@ -166,7 +177,7 @@ class RunFailed:
     steps: Mapping[str, int] = field(default_factory=dict)
 
 
-Event = RunStarted | StepRecord | Frame | OptionChanged | Alarm | PhaseDone | RunFinished | RunFailed
+Event = RunStarted | StepRecord | Frame | OptionChanged | Alarm | Weights | PhaseDone | RunFinished | RunFailed
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -192,6 +203,9 @@ def to_json(event: Event) -> dict[str, Any]:
                 "triplets": len(event.triplets),
                 "mined_total": event.mined_total,
             }
+        case Weights():
+            numbers = sum(array.size for array in event.arrays.values())
+            return {"type": "Weights", "lane": event.lane, "step": event.step, "numbers": numbers}
         case _:
             values = {item.name: _plain(getattr(event, item.name)) for item in fields(event)}
             return {"type": type(event).__name__, **values}

@@ -69,7 +69,8 @@ class Experiment:
         assert self._shared is not None
         shared, self._shared = self._shared, None
         yield _started(shared)
-        running = {lane.name: Trainer(lane, shared, frames=frames).steps() for lane in self.config.lanes}
+        trainers = {lane.name: Trainer(lane, shared, frames=frames) for lane in self.config.lanes}
+        running = {name: trainer.steps() for name, trainer in trainers.items()}
         failed: list[str] = []
         for steps in running.values():
             yield from next(steps)
@@ -83,6 +84,8 @@ class Experiment:
                     yield event
                 if name in failed or done.get(name) == self.config.steps:
                     del running[name]
+        for trainer in trainers.values():
+            yield trainer.weights()
         finished = all(done.get(lane.name, 0) == self.config.steps or lane.name in failed for lane in self.config.lanes)
         yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(failed))
 

@@ -20,6 +20,9 @@ from hnm_core.setup import Shared
 GATHER_STEPS = 64
 """Steps that wait to be counted together: counting costs about the same for one as for many."""
 
+GATHER_ENTRIES = 500_000
+"""So many tuples and terms do not wait any longer: a batch may hold that many."""
+
 
 class _Step(NamedTuple):
     """What one step leaves behind; rows of the training set."""
@@ -46,6 +49,7 @@ class FrameMaker:
         self._mined = torch.zeros(shown + 1, device=shared.device)
         self._hardness = torch.full((shown + 1,), torch.nan, device=shared.device)
         self._waiting: list[_Step] = []
+        self._entries = 0
         self._recent: deque[Tensor] = deque(maxlen=GATHER_STEPS)
         self._mined_total = 0
 
@@ -60,7 +64,8 @@ class FrameMaker:
         """
         parts = [Part(part.value.detach(), part.anchor) for part in terms.parts]
         self._waiting.append(_Step(tuples, parts, embedded_row, separation))
-        if len(self._waiting) == GATHER_STEPS:
+        self._entries += sum(len(vector) for vector in tuples) + sum(len(part.value) for part in parts)
+        if len(self._waiting) == GATHER_STEPS or self._entries > GATHER_ENTRIES:
             self._gather()
 
     def make(self, step: int) -> Frame:
@@ -68,7 +73,7 @@ class FrameMaker:
         self._gather()
         positions, projection = self._project(self._distance.prepare(self._embed(self._x)))
         mined = torch.cat(tuple(self._recent)) if self._recent else self._train_ids.new_zeros((0, 3))
-        mined = mined[:: max(1, -(-len(mined) // MAX_DRAWN_TRIPLETS))]
+        mined = _thinned(mined)
         total = float(self._loss.sum())
         columns = {
             "loss_share": self._loss[:-1] / total if total > 0 else self._loss[:-1],
@@ -91,20 +96,21 @@ class FrameMaker:
 
     def _gather(self) -> None:
         """Count the steps that wait."""
-        steps, self._waiting = self._waiting, []
+        steps, self._waiting, self._entries = self._waiting, [], 0
         if not steps:
             return
         anchor_row = torch.cat([step.embedded_row[part.anchor] for step in steps for part in step.parts])
         value = torch.cat([part.value for step in steps for part in step.parts])
         self._loss.index_add_(0, self._place_of_row[anchor_row], value.to(self._loss.dtype))
-        negative_place = self._place_of_row[torch.cat([step.tuples[-1] for step in steps])]
-        self._mined.index_add_(0, negative_place, torch.ones_like(negative_place, dtype=self._mined.dtype))
+        steps = [step for step in steps if step.tuples]
         for step in steps:
+            negative_place = self._place_of_row[step.tuples[-1]]
+            self._mined.index_add_(0, negative_place, torch.ones_like(negative_place, dtype=self._mined.dtype))
             if step.separation is not None:
                 self._hardness[self._place_of_row[step.tuples[0]]] = -step.separation.to(self._hardness.dtype)
             rows = _as_rows(step.tuples)
             self._mined_total += len(rows)
-            self._recent.append(rows)
+            self._recent.append(_thinned(rows))
 
 
 def _as_rows(tuples: Sequence[Tensor]) -> Tensor:
@@ -115,3 +121,8 @@ def _as_rows(tuples: Sequence[Tensor]) -> Tensor:
     pulled = torch.stack((anchor1, positive, torch.full_like(anchor1, -1)), dim=1)
     pushed = torch.stack((anchor2, torch.full_like(anchor2, -1), negative), dim=1)
     return torch.cat((pulled, pushed))
+
+
+def _thinned(rows: Tensor) -> Tensor:
+    """Every so-manieth row, so that at most `MAX_DRAWN_TRIPLETS` are left."""
+    return rows[:: max(1, -(-len(rows) // MAX_DRAWN_TRIPLETS))]

@@ -6,23 +6,26 @@ import copy
 import math
 from collections import deque
 from collections.abc import Iterator
+from typing import cast
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hnm_core import losses, miners
 from hnm_core.bank import Bank
-from hnm_core.config import LaneConfig, OptimizerConfig
+from hnm_core.config import LaneConfig
 from hnm_core.data.sampling import random_batches
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, Event, OptionChanged, StepRecord
+from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen
 from hnm_core.frames import FrameMaker
 from hnm_core.metrics import LaneMetrics
-from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs
+from hnm_core.miners.base import BatchMiner, DatasetMiner, MiningContext, Pairs
 from hnm_core.miners.options import RandomOptions
 from hnm_core.miners.random_pairs import RandomMiner
 from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.optimizers import optimizer
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
@@ -43,16 +46,14 @@ class Trainer:
         self.lane, self.shared = lane, shared
         self.distance = Distance(lane.distance, lane.normalize)
         self.loss = losses.create(lane.loss, distance=self.distance, **lane.loss_options)
-        miner = miners.create(lane.miner, generator(config.seed, "miner"), distance=self.distance, **lane.miner_options)
-        if not isinstance(miner, DatasetMiner):
-            raise InputError(
-                f"Lane '{lane.name}': miner '{lane.miner}' mines inside a batch; lanes mine the whole set."
-            )
-        self.miner: DatasetMiner = miner
+        self.miner = miners.create(
+            lane.miner, generator(config.seed, "miner"), distance=self.distance, **lane.miner_options
+        )
+        self.in_batch = not isinstance(self.miner, DatasetMiner)
         self.warmup = RandomMiner(RandomOptions())
         self.rest = RandomMiner(RandomOptions(positives=lane.miner_options.get("positives", "random")))
         self.model = copy.deepcopy(shared.model)
-        self.optimizer = _optimizer(config.optimizer, [*self.model.parameters(), *_parameters(self.loss)])
+        self.optimizer = optimizer(config.optimizer, self.model, self.loss)
         self.generator = generator(config.seed, "lane")
         self.clock = PhaseClock(torch.cuda.synchronize if shared.device.type == "cuda" else None)
         self.metrics = LaneMetrics(lane, shared, self.distance, self.embed)
@@ -61,10 +62,11 @@ class Trainer:
         self.ids = shared.ids[shared.train_row]
         self.step = 0
         self.epoch = 0
-        self.mines = not isinstance(self.miner, RandomMiner) and lane.hard_share > 0
+        self.mines = self.in_batch or (not isinstance(self.miner, RandomMiner) and lane.hard_share > 0)
         self.warming_up = self.mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self.recent_loss: deque[float] = deque(maxlen=WARMUP_WINDOW)
         self.refreshed_at: int | None = None
+        self.good_weights: Weights | None = None
 
     def steps(self) -> Iterator[tuple[Event, ...]]:
         """Train. Each item holds the events of one step (the first, those before any). Ends after the last step, or
@@ -88,30 +90,34 @@ class Trainer:
         if self.warming_up and self._warmup_is_over():
             self.warming_up, self.refreshed_at, first_call = False, None, True
             yield OptionChanged(self.lane.name, self.step, "miner", f"warm-up over, {self.lane.miner} mines")
-        clock = self.clock
-        tuples = self._mine(anchor_row)
+        clock, in_batch = self.clock, self.in_batch and not self.warming_up
+        tuples = () if in_batch else self._mine(anchor_row)
         with clock(Phase.TRANSFER):
-            rows, local = torch.unique(torch.cat(tuples), return_inverse=True)
-            local_tuples = local.split([len(vector) for vector in tuples])
+            rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
+            local_tuples: tuple[Tensor, ...] | None = local.split([len(vector) for vector in tuples])
             features, labels = self.x[rows], self.y[rows]
         with clock(Phase.FORWARD):
             embeddings = self.model(features)
+        if in_batch:
+            local_tuples = self._mine_batch(embeddings.detach(), labels)
+            tuples = tuple(rows[vector] for vector in local_tuples or ())
         with clock(Phase.LOSS):
             terms = self.loss.terms(embeddings, labels, local_tuples)
             loss = self.loss.reduce(terms, embeddings)
             value = loss.item()
         if not math.isfinite(value):
             raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
-        with clock(Phase.BACKWARD):
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-        with clock(Phase.STEP):
-            self.optimizer.step()
+        if self.optimizer is not None:
+            with clock(Phase.BACKWARD):
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+            with clock(Phase.STEP):
+                self.optimizer.step()
         phase_ms = clock.take()
 
         self.recent_loss.append(value)
         separation = terms.separation
-        if separation is None and len(tuples) == 3:
+        if separation is None and local_tuples is not None and len(local_tuples) == 3:
             separation = self._separation(embeddings.detach(), local_tuples)
         measured = self._measure() if self.metrics.due(self.step) else {}
         yield StepRecord(
@@ -133,12 +139,19 @@ class Trainer:
             if self.step % config.frame_every == 0 or self.step in (1, config.steps):
                 yield self.frames.make(self.step)
 
+    def _mine_batch(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, ...] | None:
+        """Rows of the batch; None leaves the choice to the loss."""
+        miner = cast(BatchMiner, self.miner)
+        with self.clock(Phase.SELECT), torch.no_grad():
+            mined = miner(embeddings, labels)
+        return None if mined is None else tuple(mined)
+
     def _mine(self, anchor_row: Tensor) -> tuple[Tensor, ...]:
         """Rows of the training set: mined tuples for the hard share of the anchors, random ones for the rest."""
         if self.warming_up:
             used: tuple[DatasetMiner, ...] = (self.warmup,)
         else:
-            used = (self.miner, self.rest) if self.mines else (self.rest,)
+            used = (cast(DatasetMiner, self.miner), self.rest) if self.mines else (self.rest,)
         context = MiningContext(self.step, self.epoch, self.generator, self.distance, self.clock)
         self._refresh(used, context)
         with self.clock(Phase.SELECT):
@@ -146,7 +159,7 @@ class Trainer:
                 return tuple(used[0].mine(anchor_row, context))
             hard = torch.rand(len(anchor_row), generator=self.generator) < self.lane.hard_share
             hard = hard.to(anchor_row.device)
-            mined = self.miner.mine(anchor_row[hard], context)
+            mined = used[0].mine(anchor_row[hard], context)
             rest = self.rest.mine(anchor_row[~hard], context)
             other = Pairs(rest.anchor, rest.positive, rest.anchor, rest.negative) if len(mined) == 4 else rest
             return tuple(torch.cat(vectors) for vectors in zip(mined, other, strict=True))
@@ -164,6 +177,13 @@ class Trainer:
             for miner in used:
                 miner.refresh(bank, context)
 
+    def weights(self) -> Weights:
+        """The network as it is; the last one that gave finite embeddings, if this one does not."""
+        state = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
+        if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
+            return self.good_weights
+        return Weights(self.lane.name, self.step, {name: frozen(array) for name, array in state.items()})
+
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
         with torch.no_grad():
@@ -171,6 +191,7 @@ class Trainer:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _measure(self) -> dict[str, float]:
+        self.good_weights = self.weights()
         search: NeighborSearch | None = getattr(self.miner, "search", None)
         if search is not None and not getattr(search, "approximate", False):
             search = None  # its recall is 1 by construction
@@ -193,24 +214,14 @@ class Trainer:
 
 def _counts(tuples: tuple[Tensor, ...], separation: Tensor | None, margin: float, anchors: int) -> dict[str, int]:
     """Tuples by hardness: hard d_an <= d_ap, semi-hard within the margin beyond it, easy the rest."""
-    mined = len(tuples[-1])
-    counts = {"mined": mined, "missing": max(0, anchors - mined)}
+    with_negative = tuples[-2] if len(tuples) == 4 else tuples[0] if tuples else None
+    if with_negative is None:
+        counts = {"mined": 0}
+    else:
+        served = len(with_negative) if len(with_negative) <= anchors else len(torch.unique(with_negative))
+        counts = {"mined": len(with_negative), "missing": max(0, anchors - served)}
     if separation is None:
         return counts
     hard = int((separation <= 0).sum())
     inside = int((separation <= margin).sum())
     return counts | {"hard": hard, "semi_hard": inside - hard, "easy": len(separation) - inside}
-
-
-def _parameters(loss: object) -> list[nn.Parameter]:
-    return list(loss.parameters()) if isinstance(loss, nn.Module) else []
-
-
-def _optimizer(config: OptimizerConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    decay = config.options.get("weight_decay", 0.0)
-    if config.name == "sgd":
-        momentum = config.options.get("momentum", 0.0)
-        return torch.optim.SGD(parameters, lr=config.lr, momentum=momentum, weight_decay=decay, fused=True)
-    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    betas = (config.options.get("beta1", 0.9), config.options.get("beta2", 0.999))
-    return kind(parameters, lr=config.lr, betas=betas, weight_decay=decay, fused=True)

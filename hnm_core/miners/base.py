@@ -58,5 +58,5 @@ class BatchMiner(Protocol):
 
     def __call__(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
-    ) -> Triplets | Pairs:
-        """Tuples of rows of `embeddings` (anchors) and `ref_emb` (the rest)."""
+    ) -> Triplets | Pairs | None:
+        """Tuples of rows of `embeddings` (anchors) and `ref_emb` (the rest); None leaves the choice to the loss."""

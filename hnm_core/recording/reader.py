@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,10 +27,11 @@ from hnm_core.events import (
     RunFinished,
     RunStarted,
     StepRecord,
+    Weights,
     frozen,
 )
 from hnm_core.recording import header, layout
-from hnm_core.recording.layout import FLAG_FIRST_CALL, FLAG_MINING, RUN_FILE
+from hnm_core.recording.layout import FLAG_FIRST_CALL, FLAG_MINING, RUN_FILE, WEIGHTS_FILE, WEIGHTS_STEP
 from hnm_core.recording.lock import is_being_written
 from hnm_core.timing import Phase
 
@@ -65,6 +68,10 @@ def _replay(recording: Recording) -> Iterator[Event]:
         streams += [recording.numbered_steps(lane), recording.numbered_frames(lane)]
     for _, event in heapq.merge(*streams, key=lambda numbered: numbered[0]):
         yield event
+    for lane in recording.lanes:
+        weights = recording.weights(lane)
+        if weights is not None:
+            yield weights
     if recording.finished is not None:
         yield recording.finished
 
@@ -179,6 +186,18 @@ class Recording:
             columns=columns,
             projection=bytes(entry["projection"]).decode(errors="replace"),
         )
+
+    def weights(self, lane: str) -> Weights | None:
+        """The network of a lane at the end; None where the run was broken off. Raises `InputError` if damaged."""
+        path = self._lane(lane).folder / WEIGHTS_FILE
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: frozen(stored[name]) for name in stored.files}
+            return Weights(lane, int(arrays.pop(WEIGHTS_STEP)), arrays)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise InputError(f"'{path}' is damaged: {error}.") from error
 
     def numbered_steps(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every step record of a lane with its place in the run, read piece by piece."""

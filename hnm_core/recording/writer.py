@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +28,11 @@ from hnm_core.events import (
     RunFinished,
     RunStarted,
     StepRecord,
+    Weights,
     to_json,
 )
 from hnm_core.recording import header, layout
-from hnm_core.recording.layout import ABSENT_COUNT, FLAG_FIRST_CALL, FLAG_MINING
+from hnm_core.recording.layout import ABSENT_COUNT, FLAG_FIRST_CALL, FLAG_MINING, WEIGHTS_FILE, WEIGHTS_STEP
 from hnm_core.recording.lock import lock
 from hnm_core.timing import Phase
 
@@ -135,6 +137,8 @@ class _Writer:
                 self._lane(event.lane).write_step(event, number)
             case Frame():
                 self._lane(event.lane).write_frame(event, number)
+            case Weights():
+                self._lane(event.lane).write_weights(event)
             case _:
                 if isinstance(event, RunFinished | RunFailed):
                     self._ended = True
@@ -172,7 +176,7 @@ class _Writer:
         folder = self._folder / lane.folder
         folder.mkdir()
         files = {name: self._open(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin", "frames.idx")}
-        self._lanes[lane.name] = _LaneWriter(files, self._points)
+        self._lanes[lane.name] = _LaneWriter(folder, files, self._points)
 
     def _open(self, path: Path) -> FileIO:
         return self._files.enter_context(FileIO(path, "w"))
@@ -190,9 +194,10 @@ class _Writer:
 
 
 class _LaneWriter:
-    """The four files of one lane."""
+    """The files of one lane."""
 
-    def __init__(self, files: dict[str, FileIO], points: int) -> None:
+    def __init__(self, folder: Path, files: dict[str, FileIO], points: int) -> None:
+        self._folder = folder
         self._files = files
         self._points = points
         self._step = np.zeros((), layout.to_dtype(layout.step_layout()))
@@ -227,6 +232,14 @@ class _LaneWriter:
         else:
             self._held = frame, number
         self._frames_seen += 1
+
+    def write_weights(self, weights: Weights) -> None:
+        """Write weights.npz, whole or not at all."""
+        arrays: dict[str, Any] = {WEIGHTS_STEP: np.int64(weights.step), **weights.arrays}
+        part = self._folder / f"{WEIGHTS_FILE}.part"
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(self._folder / WEIGHTS_FILE)
 
     def write_held(self) -> None:
         """Keep the newest frame, even where it would have been left out: a recording ends with the final cloud."""

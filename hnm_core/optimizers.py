@@ -1,0 +1,33 @@
+"""From a configuration to an optimiser of the network and of what weights the loss has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from hnm_core.config import OptimizerConfig
+
+
+def optimizer(config: OptimizerConfig, model: nn.Module, loss: object) -> torch.optim.Optimizer | None:
+    """The optimiser of every parameter; None where there is none to train.
+
+    A loss may give its own groups, each with its learning rate, by `parameter_groups(lr)`.
+    """
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
+    own = getattr(loss, "parameter_groups", None)
+    if own is not None:
+        groups += own(config.lr)
+    elif isinstance(loss, nn.Module):
+        groups.append({"params": list(loss.parameters())})
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        return None
+    decay = config.options.get("weight_decay", 0.0)
+    if config.name == "sgd":
+        momentum = config.options.get("momentum", 0.0)
+        return torch.optim.SGD(groups, lr=config.lr, momentum=momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    betas = (config.options.get("beta1", 0.9), config.options.get("beta2", 0.999))
+    return kind(groups, lr=config.lr, betas=betas, weight_decay=decay, fused=True)
