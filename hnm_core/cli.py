@@ -13,6 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hnm_core
+from hnm_core.cli_options import (
+    ConfigArgument,
+    DataOption,
+    DeviceOption,
+    MinerOption,
+    PresetOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    StepsOption,
+)
+from hnm_core.cli_studies import compare, embed, tune
 from hnm_core.console import Guarded, number, say, show_items, show_table
 from hnm_core.listing import KINDS, rows
 from hnm_core.request import Request, resolve
@@ -20,24 +32,6 @@ from hnm_core.request import Request, resolve
 if TYPE_CHECKING:
     from hnm_core.doctor import Check
     from hnm_core.results import LaneResult
-
-ConfigArgument = Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A TOML file.", show_default=False)]
-PresetOption = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A preset that ships.")]
-DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="NAME|FILE", help="Another data set, or your .npz or .csv.")
-]
-MinerOption = Annotated[
-    list[str] | None,
-    typer.Option("--miner", metavar="NAME", help="Repeatable: one lane for each, copied from the first lane."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Repeatable: any field, e.g. lanes.knn.miner_options.pool=5."),
-]
-SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
-DeviceOption = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda", help="Where tensors live.")]
-StepsOption = Annotated[int | None, typer.Option("--steps", metavar="N", help="Steps of each lane.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A recording: its folder, or its name in `list runs`.")]
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
 
@@ -154,6 +148,9 @@ def show_checks(checks: Iterable[Check]) -> None:
 def add_commands(app: typer.Typer, doctor: Callable[[], None] = doctor) -> None:
     """Give `app` the commands of this module; the app has a doctor who looks at more."""
     app.command("run")(run)
+    app.command("compare")(compare)
+    app.command("tune")(tune)
+    app.command("embed")(embed)
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)

@@ -34,6 +34,12 @@ class DataConfig(_Section):
     held_out: float = Field(
         0.25, ge=0, lt=1, description="share of every class that is kept out of training and used for the metrics"
     )
+    validation: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="share of what is left that is kept out as well and measured instead, to choose options by",
+    )
 
 
 class ModelConfig(_Section):
@@ -190,11 +196,12 @@ def with_settings(config: ExperimentConfig, settings: Iterable[str]) -> Experime
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
             raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
-        _assign(values, key.strip(), _value(text.strip()))
+        _assign(values, key.strip(), parse_value(text.strip()))
     return from_dict(values, "--set")
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """A value as TOML; what is no TOML is text."""
     if re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", text):
         return float(text)  # TOML itself knows 1e-3; this line is for 1E3 and +1e3
     try:

@@ -143,6 +143,8 @@ class Weights:
     """Steps that these weights have been trained for."""
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """Parameters and buffers by their names in the network."""
+    in_features: int = 0
+    """Width of what the network takes."""
 
 
 @dataclass(frozen=True, eq=False)

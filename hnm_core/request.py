@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hnm_core import config as configuration
-from hnm_core.config import ExperimentConfig
+from hnm_core.config import DataConfig, ExperimentConfig
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.registry import DATASETS, MINERS
 from hnm_core.resources import FIRST_PRESET, preset_path
@@ -59,6 +59,11 @@ def _base(request: Request, default_preset: str | None) -> ExperimentConfig:
     if preset is None:
         raise InputError("Give a configuration file or --preset NAME; `hnm-lab list presets` lists the presets.")
     return configuration.load(preset_path(preset))
+
+
+def data_config(wanted: str) -> DataConfig:
+    """What `wanted`, the name of a data set or a file of the user's, stands for. Raises `InputError` if for neither."""
+    return DataConfig(**_data(wanted))
 
 
 def _data(wanted: str) -> dict[str, Any]:

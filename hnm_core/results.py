@@ -42,6 +42,7 @@ class _Lane:
     steps: int = 0
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
     metrics: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     mining_ms: list[float] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
 
@@ -71,6 +72,8 @@ class Results:
         if math.isfinite(record.loss):
             lane.losses.append(record.loss)
         lane.metrics.update(record.metrics)
+        for name, value in record.metrics.items():
+            lane.curves.setdefault(name, []).append((record.step, value))
         if record.phase_ms and not record.first_call and (record.mining or not lane.mines):
             lane.mining_ms.append(sum(record.phase_ms.get(phase, 0.0) for phase in MINING_PHASES))
             lane.step_ms.append(sum(record.phase_ms.values()))
@@ -78,6 +81,10 @@ class Results:
     def lanes(self) -> list[LaneResult]:
         """One result for each lane, in lane order."""
         return [_result(name, lane) for name, lane in self._lanes.items()]
+
+    def curve(self, lane: str, metric: str) -> list[tuple[int, float]]:
+        """(step, value) of a lane's metric, each time it was measured."""
+        return list(self._lanes[lane].curves.get(metric, ()))
 
 
 def _result(name: str, lane: _Lane) -> LaneResult:

@@ -62,8 +62,14 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     if held_out is None:
         held_out = held_out_mask(dataset.y, config.data.held_out, config.seed)
     train_row = np.flatnonzero(~held_out)
+    rows = np.flatnonzero(held_out)
+    if config.data.validation > 0:
+        kept = held_out_mask(dataset.y[train_row], config.data.validation, config.seed)
+        train_row, rows = train_row[~kept], train_row[kept]
+        held_out = held_out.copy()
+        held_out[rows] = True
     _check_training_part(dataset, train_row)
-    rows = np.flatnonzero(held_out) if held_out.any() else train_row
+    rows = rows if len(rows) else train_row
     evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
     shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
     network = models.create(

@@ -182,7 +182,8 @@ class Trainer:
         state = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
         if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
             return self.good_weights
-        return Weights(self.lane.name, self.step, {name: frozen(array) for name, array in state.items()})
+        arrays = {name: frozen(array) for name, array in state.items()}
+        return Weights(self.lane.name, self.step, arrays, self.x.shape[1])
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""

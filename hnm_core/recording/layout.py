@@ -8,7 +8,7 @@
         frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
         frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame
         edges.bin   (total, 3) int32: the triplets of all frames, end to end
-        weights.npz the network at the end: its arrays by name, and `@step`; missing when the run was broken off
+        weights.npz the network at the end: arrays by name, `@step`, `@in_features`; missing if the run was broken off
 
 A position is `box[0] + position * (box[1] - box[0]) / POSITION_STEPS`; `POSITION_MISSING` stands for one that is not
 finite. The field `event` of steps, index and events counts the events of the whole run, so the three merge into their
@@ -33,6 +33,7 @@ RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
+WEIGHTS_INPUT = "@in_features"
 LOCK_FILE = "writing.lock"
 
 POSITION_STEPS = 65_534

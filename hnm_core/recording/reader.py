@@ -31,7 +31,7 @@ from hnm_core.events import (
     frozen,
 )
 from hnm_core.recording import header, layout
-from hnm_core.recording.layout import FLAG_FIRST_CALL, FLAG_MINING, RUN_FILE, WEIGHTS_FILE, WEIGHTS_STEP
+from hnm_core.recording.layout import FLAG_FIRST_CALL, FLAG_MINING, RUN_FILE, WEIGHTS_FILE, WEIGHTS_INPUT, WEIGHTS_STEP
 from hnm_core.recording.lock import is_being_written
 from hnm_core.timing import Phase
 
@@ -195,7 +195,7 @@ class Recording:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: frozen(stored[name]) for name in stored.files}
-            return Weights(lane, int(arrays.pop(WEIGHTS_STEP)), arrays)
+            return Weights(lane, int(arrays.pop(WEIGHTS_STEP)), arrays, int(arrays.pop(WEIGHTS_INPUT)))
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise InputError(f"'{path}' is damaged: {error}.") from error
 

@@ -32,7 +32,14 @@ from hnm_core.events import (
     to_json,
 )
 from hnm_core.recording import header, layout
-from hnm_core.recording.layout import ABSENT_COUNT, FLAG_FIRST_CALL, FLAG_MINING, WEIGHTS_FILE, WEIGHTS_STEP
+from hnm_core.recording.layout import (
+    ABSENT_COUNT,
+    FLAG_FIRST_CALL,
+    FLAG_MINING,
+    WEIGHTS_FILE,
+    WEIGHTS_INPUT,
+    WEIGHTS_STEP,
+)
 from hnm_core.recording.lock import lock
 from hnm_core.timing import Phase
 
@@ -235,7 +242,11 @@ class _LaneWriter:
 
     def write_weights(self, weights: Weights) -> None:
         """Write weights.npz, whole or not at all."""
-        arrays: dict[str, Any] = {WEIGHTS_STEP: np.int64(weights.step), **weights.arrays}
+        arrays: dict[str, Any] = {
+            WEIGHTS_STEP: np.int64(weights.step),
+            WEIGHTS_INPUT: np.int64(weights.in_features),
+            **weights.arrays,
+        }
         part = self._folder / f"{WEIGHTS_FILE}.part"
         with part.open("wb") as file:
             np.savez(file, **arrays)

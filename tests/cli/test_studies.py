@@ -1,0 +1,165 @@
+"""`compare`, `tune` and `embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hnm_core import tuning
+from hnm_core.comparing import Trial, difference, estimate
+from hnm_core.config import load
+from hnm_core.errors import InputError
+from hnm_core.recording import open_recording
+from hnm_core.results import LaneResult
+from tests.cli.conftest import Lab
+
+
+def result(lane: str, map_at_r: float) -> LaneResult:
+    return LaneResult(lane, 10, 0.1, map_at_r, 0.5, 0.5, float("nan"), 1.0, 2.0, 3.0)
+
+
+def test_that_intervals_and_paired_differences_are_those_of_students_t() -> None:
+    draw = np.random.default_rng(3)
+    a, b = draw.normal(0.7, 0.1, 6), draw.normal(0.8, 0.1, 6)
+    trials = [Trial(i, (result("a", a[i]), result("b", b[i])), {}) for i in range(6)]
+    low, high = stats.t.interval(0.95, 5, loc=a.mean(), scale=stats.sem(a))
+    found = estimate(a)
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
+    expected = stats.ttest_rel(b, a).confidence_interval(0.95)
+    found = difference(trials, "b", "a", "map_at_r")
+    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx(tuple(expected))
+    assert found.excludes_zero == (expected.low > 0 or expected.high < 0)
+
+
+def test_that_one_seed_gives_a_mean_without_an_interval() -> None:
+    found = estimate([0.5, float("nan")])
+    assert (found.mean, found.seeds) == (0.5, 1)
+    assert np.isnan(found.half_width)
+    assert not found.excludes_zero
+
+
+def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
+    lab: Lab, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = lab("compare", tiny, "--seeds", 2, "--out", out)
+    assert first.status == 0, first.err
+    assert [line.split()[0] for line in first.out.splitlines()[1:3]] == ["one", "two"]
+    assert "two - one" in first.out
+    assert (out / "map_at_r.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (out / "map_at_r.svg").read_bytes()[:500]
+    kept = (out / "seed-7.json").stat().st_mtime_ns
+    again = lab("compare", tiny, "--seeds", 3, "--out", out)
+    assert again.status == 0
+    assert (out / "seed-7.json").stat().st_mtime_ns == kept, "what is there is not trained again"
+    assert (out / "seed-9.json").is_file()
+    other = lab("compare", tiny, "--seeds", 2, "--steps", 3, "--out", out)
+    assert other.status == 2
+    assert "other settings" in other.err
+
+
+def test_that_a_folder_of_somebody_else_is_not_written_into(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    ended = lab("compare", tiny, "--seeds", 2, "--out", tmp_path)
+    assert ended.status == 2
+    assert "not empty" in ended.err
+
+
+def test_that_tune_finds_the_better_of_two_values_and_reports_held_out_once(
+    lab: Lab, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("tune", tiny, "--option", "optimizer.lr=1e-8,0.01", "--steps", 60, "--out", out)
+    ended = lab(*arguments, "--trials", 6)
+    assert ended.status == 0, ended.err
+    assert "--set optimizer.lr=0.01" in ended.out.splitlines()
+    assert sum(line.startswith("held-out map_at_r") for line in ended.out.splitlines()) == 1
+    again = lab(*arguments, "--trials", 6)
+    assert again.out.splitlines()[:7] == ended.out.splitlines()[:7], "nothing is tried twice"
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("optimizer.lr", "KEY=LOW..HIGH"),
+        ("optimizer.lr=0.1", "KEY=LOW..HIGH"),
+        ("optimizer.lr=2..1", "below the upper end"),
+        ("optimizer.lr=-1..1", "optimizer.lr"),
+        ("optimizer.rate=1..2", "rate"),
+        ("lanes.three.warmup=1..2", "three"),
+    ],
+)
+def test_that_a_wrong_option_is_refused_before_anything_is_trained(
+    lab: Lab, tiny: Path, tmp_path: Path, option: str, words: str
+) -> None:
+    ended = lab("tune", tiny, "--option", option, "--trials", 1, "--out", tmp_path / "out")
+    assert ended.status == 2
+    assert words in ended.err
+    assert "Seed" not in ended.err
+
+
+def test_that_ranges_over_powers_are_searched_by_factors() -> None:
+    assert tuning.parse_option("optimizer.lr=1e-5..1e-1").logarithmic
+    assert not tuning.parse_option("lanes.a.loss_options.margin=0.05..0.5").logarithmic
+    assert tuning.parse_option("sampler.batch=16..64").whole
+
+
+def test_that_options_of_two_lanes_are_not_searched_at_once(tiny: Path) -> None:
+    config = load(tiny)
+    options = [tuning.parse_option(f"lanes.{lane}.warmup=1..2") for lane in ("one", "two")]
+    with pytest.raises(InputError, match="several lanes"):
+        tuning.lane_of(config, options, None)
+    assert tuning.lane_of(config, options, "two") == "two"
+    assert tuning.lane_of(config, options[1:], None) == "two"
+
+
+def test_that_a_validation_part_is_neither_trained_on_nor_held_out(tiny: Path) -> None:
+    from hnm_core.setup import prepare
+
+    plain, checked = prepare(load(tiny)), prepare(tuning.validated(load(tiny)))
+    tested = set(plain.evaluated_row.tolist())
+    measured, trained = set(checked.evaluated_row.tolist()), set(checked.train_row.tolist())
+    assert measured
+    assert trained | measured == set(plain.train_row.tolist())
+    assert not (measured & trained or measured & tested)
+
+
+def test_that_embedding_the_runs_own_data_gives_its_last_cloud(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    started = open_recording(tmp_path / "run").started
+    np.savez(tmp_path / "mine.npz", **blobs(tmp_path))
+    for lane in ("one", "two"):
+        out = tmp_path / f"{lane}.npz"
+        ended = lab("embed", tmp_path / "run", tmp_path / "mine.npz", out, "--lane", lane)
+        assert (ended.status, ended.out.strip()) == (0, str(out)), ended.err
+        cloud = open_recording(tmp_path / "run").frame(lane, -1).positions
+        with np.load(out) as stored:
+            assert np.allclose(stored["x"], cloud, atol=2e-4 * np.abs(cloud).max())
+            assert np.array_equal(stored["ids"], started.ids)
+            assert np.array_equal(stored["y"], started.labels)
+
+
+def blobs(folder: Path) -> dict[str, np.ndarray]:
+    from hnm_core import data
+
+    made = data.create("blobs", seed=7, classes=3, points=90, dim=5)
+    return {"x": made.x, "y": made.y}
+
+
+def test_that_embed_refuses_data_of_another_width_and_a_run_without_weights(
+    lab: Lab, tiny: Path, tmp_path: Path
+) -> None:
+    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    ended = lab("embed", tmp_path / "run", "digits", tmp_path / "out.npz")
+    assert ended.status == 2
+    assert "64 features" in ended.err
+    (tmp_path / "run" / "00-one" / "weights.npz").unlink()
+    ended = lab("embed", tmp_path / "run", "blobs", tmp_path / "out.npz")
+    assert ended.status == 2
+    assert "no weights" in ended.err
+    ended = lab("embed", tmp_path / "run", "blobs", tmp_path / "out.npz", "--lane", "three")
+    assert ended.status == 2
+    assert "no lane 'three'" in ended.err
