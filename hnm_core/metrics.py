@@ -10,11 +10,9 @@ from torch import Tensor
 
 from hnm_core import neighbors
 from hnm_core.bank import Bank
-from hnm_core.config import LaneConfig
 from hnm_core.distances import Distance
 from hnm_core.evaluation.mining_quality import probe
 from hnm_core.evaluation.retrieval import retrieval
-from hnm_core.events import Alarm
 from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
@@ -22,21 +20,18 @@ from hnm_core.setup import Shared
 PROBE = 512
 """Anchors on which the mining recall is measured."""
 
-COLLAPSED = 0.01
-"""Share of its largest value so far below which the mean distance means collapse."""
-
 
 class LaneMetrics:
     """Measures one lane every `eval_every` steps and after its last."""
 
-    def __init__(self, lane: LaneConfig, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
-        self._lane, self._config, self._distance, self._embed = lane, shared.config, distance, embed
+    def __init__(self, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
+        self._config, self._distance, self._embed = shared.config, distance, embed
         self._x, self._y = shared.x[shared.evaluated_row], shared.y[shared.evaluated_row]
         self._probe_row = torch.randperm(len(shared.train_row), generator=generator(shared.config.seed, "probe"))
         self._probe_row = self._probe_row[:PROBE].to(shared.device)
         self._train_x, self._train_y = shared.x[shared.train_row], shared.y[shared.train_row]
-        self._widest = _mean_distance(embed(self._x))
-        self._collapsed = False
+        self.first_spread = _mean_distance(embed(self._x))
+        """Root mean square distance of two evaluated items before the first step."""
 
     def due(self, step: int) -> bool:
         """Whether `step` is measured."""
@@ -57,16 +52,6 @@ class LaneMetrics:
         if search is not None:
             measured["mining_recall"] = self._mining_recall(search, k)
         return measured
-
-    def alarm(self, step: int, measured: dict[str, float]) -> Alarm | None:
-        """The alarm that the metrics call for, once."""
-        spread = measured.get("mean_distance", self._widest)
-        self._widest = max(self._widest, spread)
-        if self._collapsed or spread >= COLLAPSED * self._widest:
-            return None
-        self._collapsed = True
-        message = "All points have moved to one spot. Random negatives for a while or a lower learning rate may help."
-        return Alarm(self._lane.name, step, "collapse", message)
 
     def _mining_recall(self, search: NeighborSearch, k: int) -> float:
         """Recall of the nearest negatives on the fixed probe. A copy of the search is asked, so that measuring never

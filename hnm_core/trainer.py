@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hnm_core import losses, miners
 from hnm_core.bank import Bank
@@ -26,6 +26,7 @@ from hnm_core.miners.options import RandomOptions
 from hnm_core.miners.random_pairs import RandomMiner
 from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.optimizers import optimizer
+from hnm_core.pathologies import Seen, Watch
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
@@ -56,7 +57,8 @@ class Trainer:
         self.optimizer = optimizer(config.optimizer, self.model, self.loss)
         self.generator = generator(config.seed, "lane")
         self.clock = PhaseClock(torch.cuda.synchronize if shared.device.type == "cuda" else None)
-        self.metrics = LaneMetrics(lane, shared, self.distance, self.embed)
+        self.metrics = LaneMetrics(shared, self.distance, self.embed)
+        self.watch = Watch(lane.name, self.metrics.first_spread)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
         self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
         self.ids = shared.ids[shared.train_row]
@@ -120,24 +122,38 @@ class Trainer:
         if separation is None and local_tuples is not None and len(local_tuples) == 3:
             separation = self._separation(embeddings.detach(), local_tuples)
         measured = self._measure() if self.metrics.due(self.step) else {}
+        counts = _counts(tuples, separation, getattr(self.loss, "margin", 0.0), len(anchor_row))
         yield StepRecord(
             self.lane.name,
             self.step,
             value,
             phase_ms=phase_ms,
-            tuples=_counts(tuples, separation, getattr(self.loss, "margin", 0.0), len(anchor_row)),
+            tuples=counts,
             metrics=measured,
             mining=not self.warming_up,
             first_call=first_call,
         )
-        alarm = self.metrics.alarm(self.step, measured)
-        if alarm is not None:
-            yield alarm
+        yield from self.watch.see(
+            Seen(
+                self.step,
+                value,
+                counts,
+                measured,
+                mining=not self.warming_up,
+                gradient_norm=self._gradient_norm(),
+                terms=sum(len(part.value) for part in terms.parts),
+                nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
+            )
+        )
         if self.frames is not None:
             self.frames.add(tuples, terms, rows, separation)
             config = self.shared.config
             if self.step % config.frame_every == 0 or self.step in (1, config.steps):
                 yield self.frames.make(self.step)
+
+    def _gradient_norm(self) -> float | None:
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        return float(nn.utils.get_total_norm(gradients)) if gradients else None
 
     def _mine_batch(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, ...] | None:
         """Rows of the batch; None leaves the choice to the loss."""

@@ -1,0 +1,80 @@
+"""That what goes wrong is told once, in words, and that nothing is told of a healthy run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hnm_core.pathologies import CLEAR_STEPS, Seen, Watch
+
+
+def codes(watch: Watch, seen: Seen) -> list[str]:
+    return [alarm.code for alarm in watch.see(seen)]
+
+
+def healthy(step: int) -> Seen:
+    loss = float(np.exp(-step / 300) + 0.05 * np.random.default_rng(step).random())
+    metrics = {"mean_distance": 1 + step / 500, "map_at_r": 1 - float(np.exp(-step / 300))} if step % 50 == 0 else {}
+    tuples = {"mined": 256, "hard": 40, "semi_hard": 100, "easy": 116}
+    return Seen(step, loss, tuples, metrics, gradient_norm=loss, terms=256, nonzero_terms=140, chance=2.0, plateau=1.5)
+
+
+def test_that_a_healthy_run_raises_nothing() -> None:
+    watch = Watch("lane", first_spread=1.0)
+    assert [code for step in range(1, 1500) for code in codes(watch, healthy(step))] == []
+
+
+SICK = {
+    "collapse": ({"metrics": {"mean_distance": 0.005}}, 1),
+    "plateau": ({"metrics": {"mean_distance": 0.05}, "loss": 1.504}, 1),
+    "empty-miner": ({"tuples": {"mined": 0}, "empty_reason": "No triplets: all are easy."}, 1),
+    "all-easy": ({"tuples": {"mined": 1000, "easy": 995, "hard": 5}}, 50),
+    "all-hard": ({"tuples": {"mined": 1000, "easy": 10, "hard": 990}}, 50),
+    "tiny-signal": ({"terms": 3000, "nonzero_terms": 12}, 50),
+    "false-negatives": ({"tuples": {"mined": 100, "false_negative": 7}}, 50),
+    "chance": ({"loss": 2.001}, 200),
+    "starved-search": ({"metrics": {"no_candidate": 0.09}}, 1),
+    "low-recall": ({"metrics": {"mining_recall": 0.3}}, 1),
+    "degenerate-buckets": ({"largest_bucket": 0.4}, 1),
+    "stale-bank": ({"metrics": {"drift": 1.7}}, 1),
+}
+
+
+@pytest.mark.parametrize("code", SICK)
+def test_that_each_condition_is_told_after_its_steps_once_and_again_after_it_was_gone(code: str) -> None:
+    fields, patience = SICK[code]
+    watch = Watch("lane", first_spread=1.0)
+
+    def sick(step: int) -> Seen:
+        base = {name: getattr(healthy(step), name) for name in Seen.__dataclass_fields__}
+        return Seen(**{**base, "metrics": {}, **fields, "step": step})
+
+    told = [step for step in range(1, 301) if code in codes(watch, sick(step))]
+    assert told == [patience]
+    for step in range(301, 301 + CLEAR_STEPS + 1):
+        assert code not in codes(watch, healthy(step))
+    told = [step for step in range(502, 802) if code in codes(watch, sick(step))]
+    assert told == [501 + patience]
+
+
+def test_that_a_gradient_a_hundred_times_the_usual_is_told() -> None:
+    watch = Watch("lane")
+    for step in range(1, 101):
+        assert not codes(watch, Seen(step, 0.5, gradient_norm=1 + 0.1 * (step % 3)))
+    assert not codes(watch, Seen(101, 0.5, gradient_norm=90.0))
+    assert codes(watch, Seen(102, 0.5, gradient_norm=200.0)) == ["exploding"]
+
+
+def test_that_a_falling_loss_with_falling_retrieval_is_told() -> None:
+    watch = Watch("lane")
+    told = []
+    for step in range(1, 701):
+        metrics = {"map_at_r": 0.9 - step / 2000} if step % 100 == 0 else {}
+        told += [(step, code) for code in codes(watch, Seen(step, 1 / step, metrics=metrics))]
+    assert told[0] == (600, "loss-metric-split")
+
+
+def test_that_hard_tuples_of_the_warm_up_are_no_alarm() -> None:
+    watch = Watch("lane")
+    for step in range(1, 200):
+        assert not codes(watch, Seen(step, 0.5, {"mined": 10, "hard": 10}, mining=False))
