@@ -25,7 +25,7 @@ from hnm_core.cli_options import (
     StepsOption,
 )
 from hnm_core.cli_studies import compare, embed, tune
-from hnm_core.console import Guarded, number, say, show_items, show_table
+from hnm_core.console import Guarded, number, percent, say, show_items, show_table
 from hnm_core.listing import KINDS, rows
 from hnm_core.request import Request, resolve
 
@@ -56,6 +56,42 @@ def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
     show_table(RESULT_COLUMNS, rows, sys.stderr if to_stderr else None)
 
 
+AUDIT_COLUMNS = (
+    "lane",
+    "mined",
+    "hard",
+    "semi-hard",
+    "easy",
+    "false",
+    "missing",
+    "recall",
+    "ratio",
+    "regret",
+    "mine ms",
+)
+
+
+def show_audit(results: list[LaneResult], *, to_stderr: bool = False) -> None:
+    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one."""
+    rows = [
+        (
+            lane.lane,
+            f"{lane.mined:,}",
+            percent(lane.hard_share),
+            percent(lane.semi_hard_share),
+            percent(lane.easy_share),
+            percent(lane.false_share),
+            f"{lane.missing:,}",
+            number(lane.mining_recall),
+            number(lane.distance_ratio),
+            number(lane.hardness_regret, 4),
+            number(lane.mining_ms_median, 2),
+        )
+        for lane in results
+    ]
+    show_table(AUDIT_COLUMNS, rows, sys.stderr if to_stderr else None)
+
+
 def run(
     config: ConfigArgument = None,
     preset: PresetOption = None,
@@ -74,7 +110,10 @@ def run(
     from hnm_core.headless import train
 
     outcome = train(experiment, record, json_lines=json_lines)
-    show_results(outcome.results.lanes(), to_stderr=json_lines)
+    if experiment.model.name == "identity":
+        show_audit(outcome.results.lanes(), to_stderr=json_lines)
+    else:
+        show_results(outcome.results.lanes(), to_stderr=json_lines)
     if record is not None and outcome.started:
         say(f"Recorded in {record}")
     raise typer.Exit(outcome.status)
@@ -99,7 +138,8 @@ def inspect(run: RunArgument) -> None:
             results.add(event)
     show_items(recording_facts(recording.summary()))
     typer.echo()
-    show_results(results.lanes())
+    show = show_audit if recording.config.model.name == "identity" else show_results
+    show(results.lanes())
 
 
 def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

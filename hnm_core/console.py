@@ -106,6 +106,11 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{digits}f}" if math.isfinite(value) else "-"
 
 
+def percent(share: float) -> str:
+    """A share of a table in per cent; a dash where there is none."""
+    return f"{100 * share:.1f} %" if math.isfinite(share) else "-"
+
+
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
     """A table on `stream` (standard output): the first column flush left, the others flush right."""
     stream = stream or sys.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import torch
@@ -50,17 +51,24 @@ class LaneMetrics:
             "mean_distance": _mean_distance(embeddings),
         }
         if search is not None:
-            measured["mining_recall"] = self._mining_recall(search, k)
+            measured |= self._mining_quality(search, k)
         return measured
 
-    def _mining_recall(self, search: NeighborSearch, k: int) -> float:
-        """Recall of the nearest negatives on the fixed probe. A copy of the search is asked, so that measuring never
-        changes what the lane mines next."""
+    def _mining_quality(self, search: NeighborSearch, k: int) -> dict[str, float]:
+        """The nearest negatives against the exact ones on the fixed probe. A copy of the search is asked, so that
+        measuring never changes what the lane mines next."""
         bank = Bank(self._embed(self._train_x), self._train_y)
         exact, mine = neighbors.create("exact", distance=self._distance), copy.deepcopy(search)
         exact.build(bank)
         mine.build(bank)
-        return probe(mine, exact, self._probe_row, k).recall
+        found = probe(mine, exact, self._probe_row, k)
+        quality = {
+            "mining_recall": found.recall,
+            "distance_ratio": found.distance_ratio,
+            "hardness_regret": found.hardness_regret,
+            "no_candidate": found.without_candidate,
+        }
+        return {name: value for name, value in quality.items() if math.isfinite(value)}
 
 
 def _mean_distance(embeddings: Tensor) -> float:

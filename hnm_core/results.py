@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,19 @@ class LaneResult:
     mining_ms_p95: float
     step_ms_mean: float
     """Milliseconds of a whole step, refreshes spread over the steps between them."""
+    mined: int = 0
+    """Tuples mined in all, after the warm-up."""
+    hard_share: float = math.nan
+    """Share of the tuples with d_an <= d_ap."""
+    semi_hard_share: float = math.nan
+    easy_share: float = math.nan
+    false_share: float = math.nan
+    """Share of the negatives that truly are of the anchor's class, where the truth is known."""
+    missing: int = 0
+    """Times an anchor found no negative."""
+    distance_ratio: float = math.nan
+    hardness_regret: float = math.nan
+    no_candidate: float = math.nan
 
 
 @dataclass
@@ -42,6 +55,7 @@ class _Lane:
     steps: int = 0
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
     metrics: dict[str, float] = field(default_factory=dict)
+    tuples: Counter[str] = field(default_factory=Counter)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     mining_ms: list[float] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
@@ -72,6 +86,8 @@ class Results:
         if math.isfinite(record.loss):
             lane.losses.append(record.loss)
         lane.metrics.update(record.metrics)
+        if record.mining or not lane.mines:
+            lane.tuples.update(record.tuples)
         for name, value in record.metrics.items():
             lane.curves.setdefault(name, []).append((record.step, value))
         if record.phase_ms and not record.first_call and (record.mining or not lane.mines):
@@ -89,6 +105,7 @@ class Results:
 
 def _result(name: str, lane: _Lane) -> LaneResult:
     nan = math.nan
+    parted = sum(lane.tuples[name] for name in ("hard", "semi_hard", "easy"))
     return LaneResult(
         lane=name,
         steps=lane.steps,
@@ -100,4 +117,15 @@ def _result(name: str, lane: _Lane) -> LaneResult:
         mining_ms_median=float(np.median(lane.mining_ms)) if lane.mining_ms else nan,
         mining_ms_p95=float(np.percentile(lane.mining_ms, 95)) if lane.mining_ms else nan,
         step_ms_mean=float(np.mean(lane.step_ms)) if lane.step_ms else nan,
+        mined=lane.tuples["mined"],
+        hard_share=lane.tuples["hard"] / parted if parted else nan,
+        semi_hard_share=lane.tuples["semi_hard"] / parted if parted else nan,
+        easy_share=lane.tuples["easy"] / parted if parted else nan,
+        false_share=lane.tuples["false_negative"] / lane.tuples["mined"]
+        if "false_negative" in lane.tuples and lane.tuples["mined"]
+        else nan,
+        missing=lane.tuples["missing"],
+        distance_ratio=lane.metrics.get("distance_ratio", nan),
+        hardness_regret=lane.metrics.get("hardness_regret", nan),
+        no_candidate=lane.metrics.get("no_candidate", nan),
     )

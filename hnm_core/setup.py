@@ -34,6 +34,8 @@ class Shared:
     """(N, D) float32 features of all items"""
     y: Tensor
     """(N,) int64 labels"""
+    y_true: Tensor | None
+    """(N,) int64 true classes where the labels are known to be noisy"""
     ids: Tensor
     """(N,) int64 ids, ascending"""
     train_row: Tensor
@@ -88,6 +90,7 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         device=device,
         x=put(dataset.x),
         y=put(dataset.y),
+        y_true=None if dataset.y_true is None else put(dataset.y_true),
         ids=put(dataset.ids),
         train_row=put(train_row),
         evaluated_row=put(evaluated),

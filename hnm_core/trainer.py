@@ -62,6 +62,7 @@ class Trainer:
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
         self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
         self.ids = shared.ids[shared.train_row]
+        self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
         self.step = 0
         self.epoch = 0
         self.mines = self.in_batch or (not isinstance(self.miner, RandomMiner) and lane.hard_share > 0)
@@ -123,6 +124,10 @@ class Trainer:
             separation = self._separation(embeddings.detach(), local_tuples)
         measured = self._measure() if self.metrics.due(self.step) else {}
         counts = _counts(tuples, separation, getattr(self.loss, "margin", 0.0), len(anchor_row))
+        if self.y_true is not None and tuples:
+            counts["false_negative"] = int(
+                (self.y_true[tuples[-1]] == self.y_true[_anchors_of_negatives(tuples)]).sum()
+            )
         yield StepRecord(
             self.lane.name,
             self.step,
@@ -229,12 +234,16 @@ class Trainer:
         return below is None or (full and sum(self.recent_loss) / WARMUP_WINDOW < below)
 
 
+def _anchors_of_negatives(tuples: tuple[Tensor, ...]) -> Tensor:
+    return tuples[2] if len(tuples) == 4 else tuples[0]
+
+
 def _counts(tuples: tuple[Tensor, ...], separation: Tensor | None, margin: float, anchors: int) -> dict[str, int]:
     """Tuples by hardness: hard d_an <= d_ap, semi-hard within the margin beyond it, easy the rest."""
-    with_negative = tuples[-2] if len(tuples) == 4 else tuples[0] if tuples else None
-    if with_negative is None:
+    if not tuples:
         counts = {"mined": 0}
     else:
+        with_negative = _anchors_of_negatives(tuples)
         served = len(with_negative) if len(with_negative) <= anchors else len(torch.unique(with_negative))
         counts = {"mined": len(with_negative), "missing": max(0, anchors - served)}
     if separation is None:

@@ -100,8 +100,12 @@ def test_that_metrics_come_every_eval_steps_and_after_the_last() -> None:
     events = list(Experiment(config(LSH, eval_every=5)).run(frames=False))
     measured = {event.step: event.metrics for event in events if isinstance(event, StepRecord) and event.metrics}
     assert sorted(measured) == [5, 10, 12]
-    assert set(measured[12]) == {"precision_at_1", "map_at_r", "knn_accuracy", "mean_distance", "mining_recall"}
+    retrieval = {"precision_at_1", "map_at_r", "knn_accuracy", "mean_distance"}
+    assert set(measured[12]) == retrieval | {"mining_recall", "distance_ratio", "hardness_regret", "no_candidate"}
     assert 0.9 <= measured[12]["mining_recall"] <= 1
+    assert measured[12]["distance_ratio"] >= 1
+    assert measured[12]["hardness_regret"] >= 0
+    assert measured[12]["no_candidate"] == 0
 
 
 def test_that_the_end_of_the_warm_up_is_marked_and_only_then_the_miner_works() -> None:
