@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from app.series import Floats, chance_levels, decimate, late_quantile, memory, number, smoothed
+from app.series import Floats, decimate, late_quantile, memory, number, smoothed
+from hnm_core.evaluation.chance import chance_levels
 from hnm_core.events import TUPLE_COUNTS, Alarm, Event, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.timing import MINING_PHASES, Phase
 

@@ -82,28 +82,6 @@ def _distinct(ascending: NDArray[np.int64]) -> NDArray[np.int64]:
     return ascending[first]
 
 
-def chance_levels(labels: NDArray[np.int64]) -> dict[str, float]:
-    """What a random ranking scores when every item queries all others, by metric name.
-
-    With n others, R of them relevant, h_R = 1 + 1/2 + ... + 1/R and f = (R - 1) / (n - 1):
-    precision@1 = R / n and MAP@R = (h_R + f (R - h_R)) / n, averaged over the items that have a partner.
-    kNN accuracy: the share of the largest class.
-    """
-    _, counts = np.unique(labels, return_counts=True)
-    others = len(labels) - 1
-    classes = counts[counts > 1]
-    if not len(classes):
-        return {}
-    relevant = classes - 1.0
-    harmonic = np.cumsum(1 / np.arange(1, classes.max()))[classes - 2]
-    f = (relevant - 1) / max(others - 1, 1)
-    return {
-        "map_at_r": float(np.average((harmonic + f * (relevant - harmonic)) / others, weights=classes)),
-        "precision_at_1": float(np.average(relevant / others, weights=classes)),
-        "knn_accuracy": float(counts.max() / len(labels)),
-    }
-
-
 def number(value: float) -> str:
     """Three significant digits; scientific where that is shorter to read; `-` for what is not there."""
     if not np.isfinite(value):

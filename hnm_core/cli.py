@@ -24,7 +24,7 @@ from hnm_core.cli_options import (
     SetOption,
     StepsOption,
 )
-from hnm_core.cli_studies import compare, embed, tune
+from hnm_core.cli_studies import compare, embed, evaluate, tune
 from hnm_core.console import Guarded, number, percent, say, show_items, show_table
 from hnm_core.listing import KINDS, rows
 from hnm_core.request import Request, resolve
@@ -191,6 +191,7 @@ def add_commands(app: typer.Typer, doctor: Callable[[], None] = doctor) -> None:
     app.command("compare")(compare)
     app.command("tune")(tune)
     app.command("embed")(embed)
+    app.command("evaluate")(evaluate)
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)

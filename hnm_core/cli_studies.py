@@ -20,9 +20,9 @@ from hnm_core.cli_options import (
     SetOption,
     StepsOption,
 )
-from hnm_core.config import ExperimentConfig
+from hnm_core.config import DISTANCES, ExperimentConfig
 from hnm_core.console import EXIT_INTERRUPTED, number, say, show_table
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, unknown_name
 from hnm_core.request import Request, resolve
 from hnm_core.results import Results
 
@@ -134,6 +134,31 @@ def tune(
         plot_search(key, [one.values[key] for one in tried], [one.score for one in tried], metric, paths)
         for path in paths:
             typer.echo(str(path))
+
+
+def evaluate(
+    what: Annotated[str, typer.Argument(metavar="RUN|FILE.npz", help="A recording, or embeddings x with labels y.")],
+    distance: Annotated[
+        str, typer.Option("--distance", metavar="NAME", help="Of a file; the lanes of a recording have their own.")
+    ] = "euclidean",
+    normalize: Annotated[bool, typer.Option("--normalize", help="Of a file: onto the unit sphere first.")] = False,
+    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Depth of mAP@k, and who votes.")] = 5,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="Score the signs of the embeddings as binary codes too.")
+    ] = False,
+) -> None:
+    """Retrieval, voting and clustering figures of embeddings, with the level of chance beside them."""
+    if distance not in DISTANCES:
+        raise unknown_name("distance", distance, DISTANCES)
+    from hnm_core import evaluating
+    from hnm_core.distances import Distance
+
+    if what.endswith(".npz"):
+        table, words = evaluating.evaluate_file(Path(what), Distance(distance, normalize), k, codes)
+    else:
+        table, words = evaluating.evaluate_run(what, k, codes)
+    say(words)
+    show_table(*evaluating.as_table(table, k))
 
 
 def embed(

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +20,9 @@ from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, explain
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
+
+DistanceName = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
+DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
 
 
 class _Section(BaseModel):
@@ -87,9 +90,7 @@ class LaneConfig(_Section):
     miner_options: dict[str, Any] = Field(default_factory=dict, description="options of the miner")
     loss: str = Field("triplet-margin", description="loss")
     loss_options: dict[str, Any] = Field(default_factory=dict, description="options of the loss")
-    distance: Literal["euclidean", "squared-euclidean", "cosine", "inner-product"] = Field(
-        "euclidean", description="distance shared by loss, miner and metrics"
-    )
+    distance: DistanceName = Field("euclidean", description="distance shared by loss, miner and metrics")
     normalize: bool = Field(False, description="project embeddings onto the unit sphere")
     hard_share: float = Field(0.5, ge=0, le=1, description="share of the negatives that are mined; the rest is random")
     warmup: int = Field(0, ge=0, le=10_000_000, description="steps on random negatives before mining starts")

@@ -64,7 +64,7 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
     tile = max(1, TILE_ENTRIES // n)
     for start in range(0, n, tile):
         rows = torch.arange(start, min(start + tile, n), device=prepared.device)
-        values, ranked = _ranked(distance.prepared_pairwise(prepared[rows], prepared), rows, depth)
+        values, ranked = ranked_others(distance.prepared_pairwise(prepared[rows], prepared), rows, depth)
         hit = own[ranked] == own[rows, None]
         ok, r = usable[rows], partners[rows]
         first += float((hit[:, 0] & ok).sum())
@@ -77,7 +77,7 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
     return Retrieval(first / queries, average / queries, votes / n, queries, n - queries)
 
 
-def _ranked(distances: Tensor, rows: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+def ranked_others(distances: Tensor, rows: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """(values, rows) of the `depth` nearest others of each row, equal distances by row."""
     n = distances.shape[1]
     bits = (distances + 0.0).contiguous().view(torch.int32).long()  # + 0.0 turns -0.0 into 0.0
@@ -98,12 +98,3 @@ def _vote(neighbor_class: Tensor, values: Tensor, n_classes: int) -> Tensor:
     summed = summed.masked_fill(~best_count, torch.inf)
     nearest = best_count & (summed <= summed.min(1, keepdim=True).values)
     return neighbor_class.masked_fill(~nearest, n_classes).min(1).values
-
-
-def chance_map_at_r(n: int, r: int) -> float:
-    """Expected MAP@R of a random ranking of n references with r relevant ones."""
-    if r < 1 or n < r:
-        return float("nan")
-    harmonic = sum(1 / i for i in range(1, r + 1))
-    fraction = (r - 1) / (n - 1) if n > 1 else 0.0
-    return (harmonic + fraction * (r - harmonic)) / n

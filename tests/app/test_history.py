@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from app.history import Chip, LaneHistory, RunHistory, chip_text
-from app.series import chance_levels, decimate, number, smoothed
+from app.series import decimate, number, smoothed
 from hnm_core.config import ExperimentConfig, LaneConfig
+from hnm_core.evaluation.chance import chance_levels
 from hnm_core.events import TUPLE_COUNTS, Alarm, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.timing import Phase
 

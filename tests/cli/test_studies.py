@@ -1,4 +1,4 @@
-"""`compare`, `tune` and `embed`."""
+"""`compare`, `tune`, `embed` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -163,3 +163,51 @@ def test_that_embed_refuses_data_of_another_width_and_a_run_without_weights(
     ended = lab("embed", tmp_path / "run", "blobs", tmp_path / "out.npz", "--lane", "three")
     assert ended.status == 2
     assert "no lane 'three'" in ended.err
+
+
+def figures_of(out: str) -> dict[str, list[str]]:
+    lines = [line.rsplit(maxsplit=len(out.splitlines()[0].split()) - 1) for line in out.splitlines()[1:]]
+    return {name: values for name, *values in lines}
+
+
+def test_that_evaluate_gives_a_recordings_lanes_the_score_they_ended_with(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    ended = lab("evaluate", tmp_path / "run")
+    assert ended.status == 0, ended.err
+    assert ended.out.splitlines()[0].split() == ["figure", "one", "two", "chance"]
+    recording = open_recording(tmp_path / "run")
+    last = [recording.steps(lane)["map_at_r"][-1] for lane in ("one", "two")]
+    assert [float(value) for value in figures_of(ended.out)["MAP@R"][:2]] == pytest.approx(last, abs=6e-5)
+    assert "held-out items" in ended.err
+
+
+def test_that_evaluate_scores_a_file_of_embeddings_and_their_signs(lab: Lab, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    y = np.arange(120) % 4
+    codes = draw.choice([-1.0, 1.0], size=(4, 16))[y]
+    np.savez(tmp_path / "codes.npz", x=codes + 0.1 * draw.normal(size=codes.shape), y=y)
+    ended = lab("evaluate", tmp_path / "codes.npz", "--codes", "--k", 7)
+    assert ended.status == 0, ended.err
+    found = figures_of(ended.out)
+    for name in (
+        "precision@1",
+        "MAP@R",
+        "kNN accuracy, k = 7",
+        "NMI, k-means",
+        "sign codes: mAP over R, ties averaged",
+    ):
+        assert found[name][0] == "1.0000", name
+    assert float(found["mAP@7 over R"][0]) == pytest.approx(7 / 29, abs=1e-4)
+
+
+def test_that_evaluate_names_what_is_wrong(lab: Lab, tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.ones((4, 2)))
+    for arguments, words in (
+        ((tmp_path / "mine.npz",), "'y'"),
+        ((tmp_path / "gone.npz",), "gone.npz"),
+        ((tmp_path / "gone",), "gone"),
+        ((tmp_path / "mine.npz", "--distance", "cosin"), "cosine"),
+    ):
+        ended = lab("evaluate", *arguments)
+        assert ended.status == 2
+        assert words in ended.err

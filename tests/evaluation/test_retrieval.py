@@ -10,7 +10,7 @@ import torch
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.evaluation.retrieval import chance_map_at_r, retrieval
+from hnm_core.evaluation.retrieval import retrieval
 
 
 def slow(x: np.ndarray, y: np.ndarray, k: int) -> tuple[float, float, float]:
@@ -73,9 +73,3 @@ def test_that_metrics_without_any_partner_are_undefined_and_not_zero() -> None:
 def test_that_non_finite_embeddings_are_refused() -> None:
     with pytest.raises(InputError, match="NaN or infinity"):
         retrieval(torch.full((4, 2), torch.nan), torch.tensor([0, 0, 1, 1]))
-
-
-@pytest.mark.parametrize(("classes", "expected"), [(2, 0.2515), (10, 0.0125), (100, 0.0018)])
-def test_that_the_chance_level_is_the_tables(classes: int, expected: float) -> None:
-    per_class = 2000 // classes
-    assert chance_map_at_r(1999, per_class - 1) == pytest.approx(expected, abs=6e-5)
