@@ -25,14 +25,16 @@ POINT_COLUMNS = ("loss_share", "times_mined", "hardness")
 the last frame (sums to 1); times_mined: how often the item was a mined negative so far; hardness: distance to the
 positive minus distance to the negative when the item was last an anchor (NaN when it never was)."""
 
-METRICS = ("precision_at_1", "map_at_r", "knn_accuracy", "mining_recall", "mean_distance")
+METRICS = ("precision_at_1", "map_at_r", "knn_accuracy", "mining_recall", "mean_distance", "bank_age", "drift")
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
-mean_distance: root mean square distance of two evaluated items."""
+mean_distance: root mean square distance of two evaluated items; bank_age: steps since the weights were taken that the
+mined bank was embedded with; drift: how far the network has moved since, as a share of what makes a bank stale."""
 
-TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing")
+TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing", "filled", "filtered")
 """Names of the tuple counts of a `StepRecord`. mined: tuples the loss saw; hard, semi_hard, easy: their partition by
-d_an - d_ap against the margin; missing: anchors for which the miner found no negative."""
+d_an - d_ap against the margin; missing: anchors for which the miner found no negative; filled: mined tuples whose
+negative is random because nothing was left to mine; filtered: candidates that the miner's filters removed."""
 
 
 class RunState(enum.StrEnum):

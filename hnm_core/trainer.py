@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from hnm_core import losses, miners
-from hnm_core.bank import Bank
 from hnm_core.config import LaneConfig, OptimizerConfig
 from hnm_core.data.sampling import random_batches
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, OptionChanged, StepRecord
 from hnm_core.frames import FrameMaker
+from hnm_core.lane_bank import LaneBank
 from hnm_core.metrics import LaneMetrics
 from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs
 from hnm_core.miners.options import RandomOptions
@@ -43,12 +43,7 @@ class Trainer:
         self.lane, self.shared = lane, shared
         self.distance = Distance(lane.distance, lane.normalize)
         self.loss = losses.create(lane.loss, distance=self.distance, **lane.loss_options)
-        miner = miners.create(lane.miner, generator(config.seed, "miner"), distance=self.distance, **lane.miner_options)
-        if not isinstance(miner, DatasetMiner):
-            raise InputError(
-                f"Lane '{lane.name}': miner '{lane.miner}' mines inside a batch; lanes mine the whole set."
-            )
-        self.miner: DatasetMiner = miner
+        self.miner = self._create_miner()
         self.warmup = RandomMiner(RandomOptions())
         self.rest = RandomMiner(RandomOptions(positives=lane.miner_options.get("positives", "random")))
         self.model = copy.deepcopy(shared.model)
@@ -58,13 +53,12 @@ class Trainer:
         self.metrics = LaneMetrics(lane, shared, self.distance, self.embed)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
         self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
-        self.ids = shared.ids[shared.train_row]
         self.step = 0
         self.epoch = 0
         self.mines = not isinstance(self.miner, RandomMiner) and lane.hard_share > 0
         self.warming_up = self.mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self.recent_loss: deque[float] = deque(maxlen=WARMUP_WINDOW)
-        self.refreshed_at: int | None = None
+        self.bank = LaneBank(lane, shared, self.distance, self.model, embed_with, self.clock, self._create_miner)
 
     def steps(self) -> Iterator[tuple[Event, ...]]:
         """Train. Each item holds the events of one step (the first, those before any). Ends after the last step, or
@@ -86,7 +80,8 @@ class Trainer:
     def _step(self, anchor_row: Tensor) -> Iterator[Event]:
         first_call = self.step == 1
         if self.warming_up and self._warmup_is_over():
-            self.warming_up, self.refreshed_at, first_call = False, None, True
+            self.warming_up, first_call = False, True
+            self.bank.forget()
             yield OptionChanged(self.lane.name, self.step, "miner", f"warm-up over, {self.lane.miner} mines")
         clock = self.clock
         tuples = self._mine(anchor_row)
@@ -119,7 +114,7 @@ class Trainer:
             self.step,
             value,
             phase_ms=phase_ms,
-            tuples=_counts(tuples, separation, getattr(self.loss, "margin", 0.0), len(anchor_row)),
+            tuples=_counts(tuples, separation, getattr(self.loss, "margin", 0.0), len(anchor_row)) | self._choices(),
             metrics=measured,
             mining=not self.warming_up,
             first_call=first_call,
@@ -135,15 +130,11 @@ class Trainer:
 
     def _mine(self, anchor_row: Tensor) -> tuple[Tensor, ...]:
         """Rows of the training set: mined tuples for the hard share of the anchors, random ones for the rest."""
-        if self.warming_up:
-            used: tuple[DatasetMiner, ...] = (self.warmup,)
-        else:
-            used = (self.miner, self.rest) if self.mines else (self.rest,)
         context = MiningContext(self.step, self.epoch, self.generator, self.distance, self.clock)
-        self._refresh(used, context)
+        self._refresh(context)
         with self.clock(Phase.SELECT):
-            if len(used) == 1:
-                return tuple(used[0].mine(anchor_row, context))
+            if not self.mining:
+                return tuple((self.warmup if self.warming_up else self.rest).mine(anchor_row, context))
             hard = torch.rand(len(anchor_row), generator=self.generator) < self.lane.hard_share
             hard = hard.to(anchor_row.device)
             mined = self.miner.mine(anchor_row[hard], context)
@@ -151,30 +142,46 @@ class Trainer:
             other = Pairs(rest.anchor, rest.positive, rest.anchor, rest.negative) if len(mined) == 4 else rest
             return tuple(torch.cat(vectors) for vectors in zip(mined, other, strict=True))
 
-    def _refresh(self, used: tuple[DatasetMiner, ...], context: MiningContext) -> None:
-        """Show the miners the whole set as it is embedded now, if their view is older than `refresh_every` steps."""
-        matters = any(getattr(miner, "uses_embeddings", True) for miner in used)
-        if self.refreshed_at is not None and not (matters and self.step - self.refreshed_at >= self.lane.refresh_every):
-            return
-        self.refreshed_at = self.step
-        with self.clock(Phase.EMBED):
-            embeddings = self.embed(self.x)
-        with self.clock(Phase.BUILD):
-            bank = Bank(embeddings, self.y, self.ids, self.step)
-            for miner in used:
-                miner.refresh(bank, context)
+    @property
+    def mining(self) -> bool:
+        """Whether the lane's own miner is at work, as opposed to random pairs."""
+        return self.mines and not self.warming_up
+
+    def _refresh(self, context: MiningContext) -> None:
+        """Show the miners in use the whole set as it was embedded last, or anew if the lane's policy says so."""
+        others = (self.warmup if self.warming_up else self.rest,)
+        self.miner = self.bank.refresh(self.miner if self.mining else None, others, context) or self.miner
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
-        with torch.no_grad():
-            parts = [self.model(part) for part in features.split(EMBED_ROWS)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return embed_with(self.model, features)
 
     def _measure(self) -> dict[str, float]:
         search: NeighborSearch | None = getattr(self.miner, "search", None)
         if search is not None and not getattr(search, "approximate", False):
             search = None  # its recall is 1 by construction
-        return self.metrics.measure(search, getattr(getattr(self.miner, "options", None), "pool", 1))
+        measured = self.metrics.measure(search, getattr(getattr(self.miner, "options", None), "pool", 1))
+        return measured | self.bank.metrics(self.step) if measured and self.mining else measured
+
+    def _create_miner(self) -> DatasetMiner:
+        source = generator(self.shared.config.seed, "miner")
+        miner = miners.create(self.lane.miner, source, distance=self.distance, **self.lane.miner_options)
+        if not isinstance(miner, DatasetMiner):
+            raise InputError(
+                f"Lane '{self.lane.name}': miner '{self.lane.miner}' mines inside a batch; lanes mine the whole set."
+            )
+        return miner
+
+    def _choices(self) -> dict[str, int]:
+        """How many negatives the miner had to fill in, and how many candidates its filters removed, where it counts."""
+        count = getattr(self.miner, "counts", None)
+        if not self.mining or count is None:
+            return {}
+        counts: dict[str, int] = count()
+        if "filled" not in counts:
+            return {}
+        filtered = sum(number for name, number in counts.items() if name.startswith("dropped_"))
+        return {"filled": counts["filled"], "filtered": filtered}
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""
@@ -189,6 +196,13 @@ class Trainer:
         below = self.lane.warmup_below
         full = len(self.recent_loss) == WARMUP_WINDOW
         return below is None or (full and sum(self.recent_loss) / WARMUP_WINDOW < below)
+
+
+def embed_with(model: nn.Module, features: Tensor) -> Tensor:
+    """(N, E) embeddings of (N, D) features, without gradient."""
+    with torch.no_grad():
+        parts = [model(part) for part in features.split(EMBED_ROWS)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _counts(tuples: tuple[Tensor, ...], separation: Tensor | None, margin: float, anchors: int) -> dict[str, int]:

@@ -10,7 +10,16 @@ import pytest
 from app.history import Chip, LaneHistory, RunHistory, chip_text
 from app.series import chance_levels, decimate, number, smoothed
 from hnm_core.config import ExperimentConfig, LaneConfig
-from hnm_core.events import Alarm, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import (
+    TUPLE_COUNTS,
+    Alarm,
+    Frame,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+)
 from hnm_core.timing import Phase
 
 
@@ -33,7 +42,10 @@ def test_that_columns_hold_every_record_across_many_growths():
     steps = np.arange(1, 301)
     assert np.array_equal(lane.steps, steps)
     assert np.array_equal(lane.loss, steps / 8)
-    assert np.array_equal(lane.tuples, np.stack([steps, 0 * steps, 0 * steps, 0 * steps + 2, 0 * steps], axis=1))
+    counted = {name: lane.tuples[:, place] for place, name in enumerate(TUPLE_COUNTS)}
+    assert np.array_equal(counted.pop("mined"), steps)
+    assert (counted.pop("easy") == 2).all()
+    assert not any(column.any() for column in counted.values())
     assert np.array_equal(lane.mining, steps > 3)
     assert np.array_equal(lane.phase_ms[:, list(Phase).index(Phase.SEARCH)], steps / 4)
     assert np.allclose(lane.seconds, np.cumsum(steps / 4 + 0.5) / 1e3, rtol=1e-12, atol=0)
