@@ -97,7 +97,42 @@ class LaneConfig(_Section):
     warmup_below: float | None = Field(
         None, gt=0, description="mining starts only once the mean loss of the last 100 steps is below this"
     )
-    refresh_every: int = Field(10, ge=1, le=1_000_000, description="steps between two embeddings of the whole set")
+    refresh: Literal["steps", "epoch", "drift", "background"] = Field(
+        "steps",
+        description="when the whole set is embedded anew: every so many steps, every epoch, once the network has "
+        "drifted, or every so many steps on another thread while training goes on",
+    )
+    refresh_every: int = Field(
+        10,
+        ge=1,
+        le=1_000_000,
+        description="steps between two embeddings of the whole set; with drift, between two looks at it",
+    )
+    refresh_lag: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="background: steps from the weights' snapshot to its use; empty takes refresh_every",
+    )
+    drift_threshold: float = Field(
+        1.0,
+        gt=0,
+        le=1_000,
+        description="drift that calls for a refresh; 1 is 5 % of hash bits flipped, a tenth of the mean distance "
+        "moved, or 30 % of the nearest negatives lost",
+    )
+    memory: int = Field(
+        0, ge=0, le=10_000_000, description="past embeddings that a miner inside the batch may look at; 0 for none"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> LaneConfig:
+        if self.refresh == "background" and self.refresh_lag is not None and self.refresh_lag > self.refresh_every:
+            raise ValueError(
+                f"lane '{self.name}': refresh_lag = {self.refresh_lag} must not be larger than "
+                f"refresh_every = {self.refresh_every}; one bank is built at a time"
+            )
+        return self
 
 
 class ExperimentConfig(_Section):

@@ -31,20 +31,24 @@ METRICS = (
     "knn_accuracy",
     "mining_recall",
     "mean_distance",
+    "bank_age",
+    "drift",
     "distance_ratio",
     "hardness_regret",
     "no_candidate",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
-mean_distance: root mean square distance of two evaluated items. Of an approximate search on the probe, too:
-distance_ratio, found over exact, at least 1; hardness_regret, how much farther the nearest found is than the nearest;
-no_candidate, share of anchors for which it finds nothing."""
+mean_distance: root mean square distance of two evaluated items; bank_age: steps since the weights were taken that the
+mined bank was embedded with; drift: how far the network has moved since, as a share of what makes a bank stale. Of an
+approximate search on the probe, too: distance_ratio, found over exact, at least 1; hardness_regret, how much farther
+the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing."""
 
-TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing", "false_negative")
+TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing", "filled", "filtered", "false_negative")
 """Names of the tuple counts of a `StepRecord`. mined: tuples the loss saw; hard, semi_hard, easy: their partition by
-d_an - d_ap against the margin; missing: anchors for which the miner found no negative; false_negative: negatives that
-truly are of the anchor's class, where the truth is known to differ from the labels."""
+d_an - d_ap against the margin; missing: anchors for which the miner found no negative; filled: mined tuples whose
+negative is random because nothing was left to mine; filtered: candidates that the miner's filters removed;
+false_negative: negatives that truly are of the anchor's class, where the truth is known to differ from the labels."""
 
 
 class RunState(enum.StrEnum):

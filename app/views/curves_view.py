@@ -38,6 +38,8 @@ METRIC_NAMES = {
     "knn_accuracy": "kNN accuracy",
     "mining_recall": "mining recall",
     "mean_distance": "mean distance",
+    "bank_age": "bank age (steps)",
+    "drift": "drift",
 }
 SMOOTHING = 57
 """Place of the smoothing slider at first."""

@@ -12,4 +12,4 @@ from hnm_core.miners.searching import SearchingMiner
 
 def build(options: KnnOptions, generator: Generator | None = None, distance: Distance | None = None) -> SearchingMiner:
     """A miner over `neighbors.create("exact")`."""
-    return SearchingMiner(options, neighbors.create("exact", distance=distance))
+    return SearchingMiner(options, neighbors.create("exact", distance=distance), distance)

@@ -13,7 +13,6 @@ from hnm_core.miners.searching import SearchingMiner
 
 def build(options: LshOptions, generator: Generator | None = None, distance: Distance | None = None) -> SearchingMiner:
     """A miner over `neighbors.create("lsh-scan")` whose hash directions come from `generator` (seed 0 without one)."""
-    seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
     search = neighbors.create(
         "lsh-scan",
         distance=distance,
@@ -21,6 +20,11 @@ def build(options: LshOptions, generator: Generator | None = None, distance: Dis
         family=options.family,
         rescore=options.rescore,
         center=options.center,
-        seed=seed,
+        seed=hash_seed(generator),
     )
-    return SearchingMiner(options, search)
+    return SearchingMiner(options, search, distance)
+
+
+def hash_seed(generator: Generator | None) -> int:
+    """A seed for hash directions, drawn from `generator`; 0 without one."""
+    return int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0

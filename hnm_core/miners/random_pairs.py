@@ -8,6 +8,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext, Triplets
+from hnm_core.miners.explain import Reason, without_partner
 from hnm_core.miners.options import Positives, RandomOptions
 from hnm_core.miners.positives import draw_negatives, draw_positives, ranked_positives
 
@@ -20,6 +21,8 @@ class RandomMiner:
     ) -> None:
         self.options = options
         self._bank: Bank | None = None
+        self._anchors: Tensor | None = None
+        self._mined = 0
 
     @property
     def uses_embeddings(self) -> bool:
@@ -36,7 +39,19 @@ class RandomMiner:
             raise InputError("The miner has seen no bank yet: call refresh before mine.")
         positive = choose_positives(self._bank, anchors, self.options.positives, context)
         negative = draw_negatives(self._bank, anchors, context.generator)
-        return usable(anchors, positive, negative)
+        triplets = usable(anchors, positive, negative)
+        self._anchors, self._mined = anchors, len(triplets.anchor)
+        return triplets
+
+    def counts(self) -> dict[str, int]:
+        """How many `anchors` the last `mine` was given and how many triplets it `mined`. Empty before the first."""
+        return {} if self._anchors is None else {"anchors": len(self._anchors), "mined": self._mined}
+
+    def explain_empty(self) -> Reason | None:
+        """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
+        if self._bank is None or self._anchors is None or self._mined:
+            return None
+        return without_partner(self._bank, self._anchors)
 
 
 def choose_positives(bank: Bank, anchors: Tensor, which: Positives, context: MiningContext) -> Tensor:

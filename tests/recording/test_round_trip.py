@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.events import Frame, RunFailed, RunFinished, RunStarted, StepRecord
-from hnm_core.recording import open_recording, record, replay, writer
+from hnm_core.events import METRICS, TUPLE_COUNTS, Frame, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.recording import header, layout, open_recording, record, replay, writer
 from tests.recording import made_up
 
 
@@ -45,6 +45,27 @@ def test_that_numpy_and_json_are_enough_to_read_a_recording(tmp_path: Path) -> N
         low + frames["positions"][0] * (high - low) / 65_534, clouds[0].positions, atol=(high - low).max() / 65_535
     )
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), made_up.started().labels)
+
+
+def test_that_a_recording_with_fewer_names_than_today_is_read_as_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are only ever added at the end; a reader takes them from the recording's own header."""
+    before = {"METRICS": METRICS[:5], "TUPLE_COUNTS": TUPLE_COUNTS[:5]}
+    assert before["METRICS"] == ("precision_at_1", "map_at_r", "knn_accuracy", "mining_recall", "mean_distance")
+    assert before["TUPLE_COUNTS"] == ("mined", "hard", "semi_hard", "easy", "missing")
+    events = list(made_up.run())
+    with monkeypatch.context() as old:
+        for module in (layout, header, writer):
+            for name, names in before.items():
+                if hasattr(module, name):
+                    old.setattr(module, name, names)
+        list(record(iter(events), tmp_path))
+    written = json.loads((tmp_path / "run.json").read_text())
+    assert "bank_age" not in written["metrics"] and "filled" not in written["step_dtype"]["names"]
+    for again, event in zip(replay(tmp_path), events, strict=True):
+        made_up.assert_same_event(again, event)
+    assert open_recording(tmp_path).summary()["lanes"][0]["map_at_r"] is not None
 
 
 def test_that_random_access_gives_any_frame_and_any_stretch_of_steps(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def test_that_metrics_come_every_eval_steps_and_after_the_last() -> None:
     measured = {event.step: event.metrics for event in events if isinstance(event, StepRecord) and event.metrics}
     assert sorted(measured) == [5, 10, 12]
     retrieval = {"precision_at_1", "map_at_r", "knn_accuracy", "mean_distance"}
-    assert set(measured[12]) == retrieval | {"mining_recall", "distance_ratio", "hardness_regret", "no_candidate"}
+    searched = {"mining_recall", "distance_ratio", "hardness_regret", "no_candidate", "bank_age", "drift"}
+    assert set(measured[12]) == retrieval | searched
     assert 0.9 <= measured[12]["mining_recall"] <= 1
     assert measured[12]["distance_ratio"] >= 1
     assert measured[12]["hardness_regret"] >= 0

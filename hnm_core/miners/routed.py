@@ -1,0 +1,18 @@
+"""Hard negatives by class: an anchor's neighbours live in few classes, and those are searched exactly."""
+
+from __future__ import annotations
+
+from torch import Generator
+
+from hnm_core import neighbors
+from hnm_core.distances import Distance
+from hnm_core.miners.options import RoutedOptions
+from hnm_core.miners.searching import SearchingMiner
+
+
+def build(
+    options: RoutedOptions, generator: Generator | None = None, distance: Distance | None = None
+) -> SearchingMiner:
+    """A miner over `neighbors.create("routed")`."""
+    search = neighbors.create("routed", distance=distance, recall=options.recall, classes=options.classes)
+    return SearchingMiner(options, search, distance)
