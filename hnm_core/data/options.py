@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from hnm_core.registry import DATASETS, Options
@@ -68,15 +70,65 @@ class NoiseOptions(Options):
         return self
 
 
-@DATASETS.register("fashion-mnist", target="hnm_core.data.downloads:fashion_mnist")
+PATH_HELP = "folder with its files; empty looks in the usual places, then downloads"
+
+
+@DATASETS.register("fashion-mnist", target="hnm_core.data.idx_sets:fashion_mnist")
 class FashionMnistOptions(Options):
     """Pictures of clothes, 28 x 28 pixels, 10 classes: a folder of yours, Debian's package, or a download."""
 
-    path: str = Field("", description="folder with the four idx files; empty looks in the usual places, then downloads")
+    path: str = Field("", description=PATH_HELP)
     points: int = Field(
         10_000, ge=20, le=70_000, description="items to take, the same number of each class; 70,000 is all of them"
     )
     download: bool = Field(True, description="fetch the files (30 MB) where there is no copy")
+
+
+@DATASETS.register("mnist", target="hnm_core.data.idx_sets:mnist")
+class MnistOptions(Options):
+    """Handwritten digits, 28 x 28 pixels, 10 classes: a folder of yours, or a download."""
+
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=20, le=70_000, description="items to take, classes in proportion; 70,000 is all of them"
+    )
+    download: bool = Field(True, description="fetch the files (12 MB) where there is no copy")
+
+
+@DATASETS.register("kmnist", target="hnm_core.data.idx_sets:kmnist")
+class KmnistOptions(Options):
+    """Cursive Japanese characters, 28 x 28 pixels, 10 classes: a folder of yours, or a download."""
+
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=20, le=70_000, description="items to take, the same number of each class; 70,000 is all of them"
+    )
+    download: bool = Field(True, description="fetch the files (21 MB) where there is no copy")
+
+
+@DATASETS.register("emnist", target="hnm_core.data.idx_sets:emnist")
+class EmnistOptions(Options):
+    """Handwritten letters and digits, 28 x 28 pixels, 47 or 26 classes: a folder of yours, or a large download."""
+
+    split: Literal["balanced", "letters"] = Field(
+        "balanced", description="balanced: digits, capitals and 11 small letters, 47 classes; letters: 26 classes"
+    )
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=94, le=145_600, description="items to take, classes in proportion; 145,600 is all of either split"
+    )
+    download: bool = Field(True, description="fetch the files (560 MB, of which 100 MB stay) where there is no copy")
+
+
+@DATASETS.register("cifar10", target="hnm_core.data.cifar:cifar10")
+class Cifar10Options(Options):
+    """Photographs of animals and vehicles, 32 x 32 pixels in colour, 10 classes: a folder of yours, or a download."""
+
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=20, le=60_000, description="items to take, the same number of each class; 60,000 is all of them"
+    )
+    download: bool = Field(True, description="fetch the files (170 MB) where there is no copy")
 
 
 @DATASETS.register("file", target="hnm_core.data.files:build")
