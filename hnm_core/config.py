@@ -213,11 +213,16 @@ def with_settings(config: ExperimentConfig, settings: Iterable[str]) -> Experime
     """
     values = config.to_dict()
     for setting in settings:
-        key, separator, text = setting.partition("=")
-        if not separator or not key.strip():
-            raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
-        _assign(values, key.strip(), _value(text.strip()))
+        _assign(values, *split_setting(setting))
     return from_dict(values, "--set")
+
+
+def split_setting(setting: str) -> tuple[str, Any]:
+    """The key and the value of `KEY=VALUE`, which is read as TOML. Raises `InputError` where there is no `=`."""
+    key, separator, text = setting.partition("=")
+    if not separator or not key.strip():
+        raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
+    return key.strip(), _value(text.strip())
 
 
 def _value(text: str) -> Any:
