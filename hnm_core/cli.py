@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.progress import Progress as Bars
+from rich.progress import TaskID
 
 import hnm_core
 from hnm_core.cli_options import (
@@ -25,7 +27,9 @@ from hnm_core.cli_options import (
     StepsOption,
 )
 from hnm_core.cli_studies import compare, embed, evaluate, tune
-from hnm_core.console import Guarded, number, percent, say, show_items, show_table
+from hnm_core.config import split_setting
+from hnm_core.console import Guarded, number, percent, progress_bar, say, show_items, show_table, terminable
+from hnm_core.errors import InputError
 from hnm_core.listing import KINDS, rows
 from hnm_core.request import Request, resolve
 
@@ -173,6 +177,69 @@ def export(
         typer.echo(str(path))
 
 
+def features(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder of pictures by class, a data set, or a data file.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT.npz", help="The features, to be used with --data OUT.npz.")],
+    backbone: Annotated[
+        str, typer.Option("--backbone", metavar="NAME", help="A model, or module:callable that returns an nn.Module.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="Its state dict; without one it is random.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", metavar="PX", help="Side of the squares it sees: 224, or the data set's own."),
+    ] = None,
+    resize: Annotated[
+        int | None, typer.Option("--resize", metavar="PX", help="Shorter side before the cut; 256/224 of the size.")
+    ] = None,
+    mean: Annotated[
+        str, typer.Option("--mean", metavar="R,G,B", help="Taken off the colours in 0..1.")
+    ] = "0.485,0.456,0.406",
+    std: Annotated[str, typer.Option("--std", metavar="R,G,B", help="They are divided by.")] = "0.229,0.224,0.225",
+    batch: Annotated[int, typer.Option("--batch", metavar="N", help="Items at once.")] = 64,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Repeatable: an option of the data set, e.g. points=70000."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of a data set, and of random weights.")] = 0,
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where it computes.")] = "auto",
+) -> None:
+    """Items through a network, once: a .npz of features. Ctrl+C keeps what is done; the same command goes on."""
+    from hnm_core.features import FeatureRequest, extract
+
+    request = FeatureRequest(
+        source, out, backbone, weights, tuple(map(split_setting, settings or ())), size, resize,
+        _three("--mean", mean), _three("--std", std), batch, device, seed,
+    )  # fmt: skip
+    with terminable(), progress_bar() as bars:
+        items, width = extract(request, _reporter(bars))
+    say(f"{items:,} items, {width:,} features each")
+    typer.echo(str(out))
+
+
+def _reporter(bars: Bars) -> Callable[[int, int, str], None]:
+    """Progress of several things, each on a bar of its own."""
+    tasks: dict[str, TaskID] = {}
+
+    def show(done: int, total: int, what: str) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, note="")
+        bars.update(tasks[what], completed=done, total=total or None)
+
+    return show
+
+
+def _three(option: str, text: str) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text} is not allowed: give three numbers, for red, green and blue.") from None
+    return red, green, blue
+
+
 def doctor() -> None:
     """What works on this machine, and why the rest does not."""
     from hnm_core.doctor import examine
@@ -195,6 +262,7 @@ def add_commands(app: typer.Typer, doctor: Callable[[], None] = doctor) -> None:
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)
+    app.command("features")(features)
     app.command("doctor")(doctor)
 
 

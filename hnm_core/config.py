@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, explain
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, explain
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
@@ -55,9 +63,29 @@ class ModelConfig(_Section):
 class SamplerConfig(_Section):
     """How anchors are drawn."""
 
-    name: Literal["random"] = Field("random", description="every item once an epoch, in random order")
+    name: str = Field("random", description="sampler")
     batch: int = Field(256, ge=1, le=1_000_000, description="anchors a step; the whole set if it is smaller")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the sampler")
+
+    @model_validator(mode="after")
+    def _check(self) -> SamplerConfig:
+        own = getattr(SAMPLERS.validate(self.name, self.options), "own_batch", None)
+        if own is not None and self.batch not in (own, SamplerConfig.model_fields["batch"].default):
+            raise ValueError(
+                f"batch = {self.batch} does not go with the sampler '{self.name}', whose options make batches of "
+                f"{own}; leave batch out, or let them agree"
+            )
+        if own is not None:
+            object.__setattr__(self, "batch", own)  # what a step has, whoever asks
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_settled_batch(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a batch that the options settle, so that a change of the options does not contradict it."""
+        values: dict[str, Any] = plain(self)
+        if getattr(SAMPLERS.validate(self.name, self.options), "own_batch", None) is not None:
+            values.pop("batch", None)
+        return values
 
 
 class OptimizerConfig(_Section):
@@ -176,8 +204,6 @@ class ExperimentConfig(_Section):
 def _checked_options(config: ExperimentConfig) -> None:
     DATASETS.validate(config.data.name, config.data.options)
     MODELS.validate(config.model.name, config.model.options)
-    if config.sampler.options:
-        raise InputError(f"sampler '{config.sampler.name}' has no options.")
     for lane in config.lanes:
         for kind, name, options in ((MINERS, lane.miner, lane.miner_options), (LOSSES, lane.loss, lane.loss_options)):
             try:
@@ -229,11 +255,16 @@ def with_settings(config: ExperimentConfig, settings: Iterable[str]) -> Experime
     """
     values = config.to_dict()
     for setting in settings:
-        key, separator, text = setting.partition("=")
-        if not separator or not key.strip():
-            raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
-        _assign(values, key.strip(), parse_value(text.strip()))
+        _assign(values, *split_setting(setting))
     return from_dict(values, "--set")
+
+
+def split_setting(setting: str) -> tuple[str, Any]:
+    """The key and the value of `KEY=VALUE`, which is read as TOML. Raises `InputError` where there is no `=`."""
+    key, separator, text = setting.partition("=")
+    if not separator or not key.strip():
+        raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
+    return key.strip(), parse_value(text.strip())
 
 
 def parse_value(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Names to implementations: miners, losses, data sets, models, neighbour searches.
+"""Names to implementations: miners, losses, data sets, samplers, models, neighbour searches.
 
 An entry is registered where its options are declared, in a module that loads no torch, so that forms, TOML files and
 the command line can list and validate everything at once; the implementation behind `target` is imported on first use.
@@ -178,3 +178,4 @@ LOSSES = Registry("loss", "hnm_core.losses.options", "hnm_core.losses.pml_option
 DATASETS = Registry("data set", "hnm_core.data.options")
 MODELS = Registry("model", "hnm_core.models.options")
 NEIGHBORS = Registry("neighbour search", "hnm_core.neighbors.options")
+SAMPLERS = Registry("sampler", "hnm_core.data.sampler_options")

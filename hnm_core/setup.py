@@ -77,6 +77,7 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     network = models.create(
         config.model.name,
         in_features=dataset.x.shape[1],
+        image_shape=dataset.image_shape,
         generator=generator(config.seed, "weights"),
         **config.model.options,
     )

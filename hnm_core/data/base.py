@@ -41,6 +41,8 @@ class Dataset:
     """(N,) true classes where `y` is known to be noisy; a class that occurs here need not occur in `y`."""
     images: NDArray[np.uint8] | None = None
     """(N, H, W) or (N, H, W, 3) pictures of the items."""
+    image_shape: tuple[int, int, int] | None = None
+    """(C, H, W) where a row of `x` is the pixels of a picture, one channel after the other; None where it is not."""
     held_out: NDArray[np.bool_] | None = None
     """(N,) the data set's own split; None leaves the split to the experiment."""
 

@@ -24,5 +24,6 @@ def build(options: DigitsOptions, *, seed: int, progress: Progress | None = None
         y=np.asarray(source.target, np.int64),
         ids=np.arange(len(pixels)),
         class_names=tuple(str(digit) for digit in range(10)),
+        image_shape=(1, *pixels.shape[1:]),
         images=np.rint(pixels * (255 / MAX_PIXEL)).astype(np.uint8),
     )

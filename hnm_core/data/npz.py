@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.errors import InputError
 
 REQUIRED = ("x", "y")
-OPTIONAL = ("ids", "images", "y_true")
+OPTIONAL = ("ids", "images", "y_true", "class_names")
 
 
 def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
     """Read x (N, D) and y (N,), and where they are there ids (N,), images (N, H, W[, C]) and y_true (N,).
 
-    Labels may be any integers; they are numbered 0 .. C-1 and their text becomes the class name. Items are put in the
-    order of their ids. Other arrays are left alone.
+    Labels may be any integers; they are numbered 0 .. C-1 and their text becomes the class name. With class_names (C,)
+    labels are 0 .. C-1 already, and these are the names. Items are put in the order of their ids. Grey pictures with
+    as many pixels as there are features are taken for what the features are. Other arrays are left alone.
 
     Raises:
         InputError: the file is no `.npz`, damaged, lacks an array, or an array is not what it must be.
@@ -37,9 +39,12 @@ def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
     labels = checks.whole_numbers(arrays["y"], n_items, where("y"))
     truth = checks.whole_numbers(arrays["y_true"], n_items, where("y_true")) if "y_true" in arrays else None
     y, y_true, names = checks.classes(labels, truth, where("y"))
+    if "class_names" in arrays:
+        names = _named(names, arrays["class_names"], where)
     pictures = checks.images(arrays["images"], n_items, where("images")) if "images" in arrays else None
+    shape = _shape_of_rows(x, pictures)
     if "ids" not in arrays:
-        return Dataset(path.name, x, y, np.arange(n_items), names, y_true=y_true, images=pictures)
+        return Dataset(path.name, x, y, np.arange(n_items), names, y_true=y_true, images=pictures, image_shape=shape)
     ids = checks.ids(arrays["ids"], n_items, where("ids"))
     order = np.argsort(ids)
     return Dataset(
@@ -50,7 +55,34 @@ def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
         names,
         y_true=None if y_true is None else y_true[order],
         images=None if pictures is None else pictures[order],
+        image_shape=shape,
     )
+
+
+def _named(labels: tuple[str, ...], class_names: NDArray[Any], where: Callable[[str], str]) -> tuple[str, ...]:
+    """The names of the classes that occur; `labels` are their numbers as text."""
+    if class_names.ndim != 1 or class_names.dtype.kind != "U":
+        raise InputError(
+            f"{where('class_names')} holds {class_names.dtype} of the shape {class_names.shape}; it must be text of "
+            "the shape (classes,)."
+        )
+    for label in labels:
+        if not 0 <= int(label) < len(class_names):
+            raise InputError(
+                f"{where('y')} holds {label}; with class_names of {len(class_names):,} names labels are "
+                f"0 .. {len(class_names) - 1}."
+            )
+    return tuple(str(class_names[int(label)]) for label in labels)
+
+
+def _shape_of_rows(x: NDArray[np.float32], pictures: NDArray[np.uint8] | None) -> tuple[int, int, int] | None:
+    """(1, H, W) where grey pictures have as many pixels as there are features.
+
+    Colours are not guessed: rows may hold them one after the other, or pixel by pixel.
+    """
+    if pictures is None or pictures.ndim != 3 or pictures[0].size != x.shape[1]:
+        return None
+    return 1, pictures.shape[1], pictures.shape[2]
 
 
 def _arrays(path: Path, progress: Progress | None) -> dict[str, NDArray[Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Any, Literal
 
+from pydantic import Field, JsonValue, model_validator
+
+from hnm_core.data.sizes import class_sizes
 from hnm_core.registry import DATASETS, Options
 
 MAX_NUMBERS = 1_000_000_000
@@ -68,15 +71,160 @@ class NoiseOptions(Options):
         return self
 
 
-@DATASETS.register("fashion-mnist", target="hnm_core.data.downloads:fashion_mnist")
+@DATASETS.register("rings", target="hnm_core.data.synthetic:rings")
+class RingsOptions(Options):
+    """Circles around one centre, one for each class; no straight line parts them."""
+
+    classes: int = Field(3, ge=2, le=1_000, description="number of rings")
+    points: int = Field(1_500, ge=4, le=10_000_000, description="items in all")
+    dim: int = Field(2, ge=2, le=4_096, description="number of features; those after the second are noise")
+    noise: float = Field(0.04, ge=0, le=1_000, description="spread of the items; the outermost radius is 1")
+
+    @model_validator(mode="after")
+    def _check(self) -> RingsOptions:
+        _check_two_of_each(self.points, self.classes)
+        _check_size(self.points, self.dim, "points or dim")
+        return self
+
+
+@DATASETS.register("swiss-roll", target="hnm_core.data.synthetic:swiss_roll")
+class SwissRollOptions(Options):
+    """A rolled-up sheet in 3-D; the classes are strips along it, and turns that touch in space are far apart."""
+
+    classes: int = Field(6, ge=2, le=1_000, description="number of strips along the roll")
+    points: int = Field(2_000, ge=4, le=10_000_000, description="items in all")
+    turns: float = Field(2.0, ge=0.25, le=20, description="turns of the roll")
+    noise: float = Field(
+        0.01, ge=0, le=1_000, description="spread of the items off the sheet; the roll is about 2 wide"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SwissRollOptions:
+        _check_two_of_each(self.points, self.classes)
+        return self
+
+
+@DATASETS.register("imbalanced", target="hnm_core.data.wrapped:imbalanced")
+class ImbalancedOptions(Options):
+    """One class is most of the set and some are a single item; made up, or a part of another set."""
+
+    of: str = Field("", description="data set to take a part of; empty makes one Gaussian for each class")
+    of_options: dict[str, Any] = Field(default_factory=dict, description="options of that data set")
+    points: int = Field(
+        2_000, ge=5, le=10_000_000, description="items in all; fewer where the other set has not enough"
+    )
+    classes: int = Field(10, ge=2, le=10_000, description="number of classes; that of the other set where there is one")
+    largest: float = Field(0.9, gt=0, lt=1, description="share of the largest class")
+    singletons: int = Field(2, ge=0, le=9_999, description="classes of one item: negatives, but never anchors")
+    dim: int = Field(16, ge=1, le=4_096, description="number of features, where the set is made up")
+    separation: float = Field(
+        3.0, ge=0, le=1_000, description="spread of the class centres, where the set is made up; classes are 1 wide"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ImbalancedOptions:
+        if self.of:
+            DATASETS.validate(self.of, self.of_options)
+            return self
+        if self.of_options:
+            raise ValueError("of_options are options of the data set 'of', which is empty")
+        if self.singletons > self.classes - 1:
+            raise ValueError(
+                f"singletons = {self.singletons} is too many for classes = {self.classes}; the largest cannot be one"
+            )
+        class_sizes(self.points, self.classes, self.largest, self.singletons)
+        _check_size(self.points, self.dim, "points or dim")
+        return self
+
+
+@DATASETS.register("label-noise", target="hnm_core.data.wrapped:label_noise")
+class LabelNoiseOptions(Options):
+    """Another set with a share of its labels wrong; the truth is kept, so that false negatives can be counted."""
+
+    of: str = Field("digits", description="data set whose labels are made noisy")
+    of_options: dict[str, Any] = Field(default_factory=dict, description="options of that data set")
+    noise: float = Field(0.2, ge=0, le=1, description="share of the items that get a wrong label")
+
+    @model_validator(mode="after")
+    def _check(self) -> LabelNoiseOptions:
+        DATASETS.validate(self.of, self.of_options)
+        return self
+
+
+PIXELS: dict[str, JsonValue] = {"unit": "px"}
+PATH_HELP = "folder with its files; empty looks in the usual places, then downloads"
+
+
+@DATASETS.register("fashion-mnist", target="hnm_core.data.idx_sets:fashion_mnist")
 class FashionMnistOptions(Options):
     """Pictures of clothes, 28 x 28 pixels, 10 classes: a folder of yours, Debian's package, or a download."""
 
-    path: str = Field("", description="folder with the four idx files; empty looks in the usual places, then downloads")
+    path: str = Field("", description=PATH_HELP)
     points: int = Field(
         10_000, ge=20, le=70_000, description="items to take, the same number of each class; 70,000 is all of them"
     )
     download: bool = Field(True, description="fetch the files (30 MB) where there is no copy")
+
+
+@DATASETS.register("mnist", target="hnm_core.data.idx_sets:mnist")
+class MnistOptions(Options):
+    """Handwritten digits, 28 x 28 pixels, 10 classes: a folder of yours, or a download."""
+
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=20, le=70_000, description="items to take, classes in proportion; 70,000 is all of them"
+    )
+    download: bool = Field(True, description="fetch the files (12 MB) where there is no copy")
+
+
+@DATASETS.register("kmnist", target="hnm_core.data.idx_sets:kmnist")
+class KmnistOptions(Options):
+    """Cursive Japanese characters, 28 x 28 pixels, 10 classes: a folder of yours, or a download."""
+
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=20, le=70_000, description="items to take, the same number of each class; 70,000 is all of them"
+    )
+    download: bool = Field(True, description="fetch the files (21 MB) where there is no copy")
+
+
+@DATASETS.register("emnist", target="hnm_core.data.idx_sets:emnist")
+class EmnistOptions(Options):
+    """Handwritten letters and digits, 28 x 28 pixels, 47 or 26 classes: a folder of yours, or a large download."""
+
+    split: Literal["balanced", "letters"] = Field(
+        "balanced", description="balanced: digits, capitals and 11 small letters, 47 classes; letters: 26 classes"
+    )
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=94, le=145_600, description="items to take, classes in proportion; 145,600 is all of either split"
+    )
+    download: bool = Field(True, description="fetch the files (560 MB, of which 100 MB stay) where there is no copy")
+
+
+@DATASETS.register("cifar10", target="hnm_core.data.cifar:cifar10")
+class Cifar10Options(Options):
+    """Photographs of animals and vehicles, 32 x 32 pixels in colour, 10 classes: a folder of yours, or a download."""
+
+    path: str = Field("", description=PATH_HELP)
+    points: int = Field(
+        10_000, ge=20, le=60_000, description="items to take, the same number of each class; 60,000 is all of them"
+    )
+    download: bool = Field(True, description="fetch the files (170 MB) where there is no copy")
+
+
+@DATASETS.register("images", target="hnm_core.data.image_folder:build")
+class ImagesOptions(Options):
+    """A folder of pictures of yours, with one folder in it for each class; needs Pillow."""
+
+    path: str = Field(min_length=1, description="folder with one folder of pictures for each class")
+    size: int = Field(
+        32, ge=1, le=1_024, description="pixels of a side: pictures are shrunk and cut square", json_schema_extra=PIXELS
+    )
+    colour: Literal["rgb", "grey"] = Field("rgb", description="three numbers a pixel, or one")
+    points: int = Field(
+        10_000, ge=2, le=10_000_000, description="items to take at most, classes in proportion; the others stay unread"
+    )
 
 
 @DATASETS.register("file", target="hnm_core.data.files:build")

@@ -1,12 +1,73 @@
-"""The order in which items become anchors."""
+"""The order in which items become anchors: `create("balanced", labels=y, ...)` gives the batches of every epoch."""
 
 from __future__ import annotations
+
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.data.balanced import BalancedPlan, balanced_batches, plan
 from hnm_core.data.base import generator
+from hnm_core.data.sampler_options import BalancedSamplerOptions, RandomSamplerOptions
 from hnm_core.errors import InputError
+from hnm_core.registry import SAMPLERS
+
+__all__ = ["BalancedPlan", "Sampler", "balanced_batches", "create", "plan", "random_batches"]
+
+
+class Sampler(Protocol):
+    """Gives the batches of an epoch. Nothing but the epoch changes them, so all lanes see the same ones."""
+
+    notes: tuple[str, ...]
+    """sentences that the user should read before training: what could not be as asked, what repeats"""
+
+    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Rows 0 .. N-1 of the anchors of each step of an epoch, which is 0, 1, 2, ..."""
+        ...
+
+
+def create(name: str, *, labels: NDArray[np.integer], batch: int, seed: int, **options: Any) -> Sampler:
+    """Build a sampler.
+
+    Args:
+        name: one of `SAMPLERS.names()`.
+        labels: (N,) class of each item to train on, any integers.
+        batch: anchors of a step, for samplers whose options do not settle that.
+        seed: of the experiment.
+        options: of the sampler, see its options model.
+
+    Raises:
+        InputError: unknown name or option, or labels that cannot be sampled so.
+    """
+    checked = SAMPLERS.validate(name, options)
+    sampler: Sampler = SAMPLERS.entry(name).load()(checked, labels=labels, batch=batch, seed=seed)
+    return sampler
+
+
+class RandomSampler:
+    """See `random_batches`."""
+
+    def __init__(self, options: RandomSamplerOptions, *, labels: NDArray[np.integer], batch: int, seed: int) -> None:
+        self._n_items, self._batch, self._seed = len(labels), batch, seed
+        self.notes: tuple[str, ...] = ()
+
+    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Every item exactly once."""
+        return random_batches(self._n_items, self._batch, self._seed, epoch)
+
+
+class BalancedSampler:
+    """See `balanced_batches`."""
+
+    def __init__(self, options: BalancedSamplerOptions, *, labels: NDArray[np.integer], batch: int, seed: int) -> None:
+        self._labels, self._seed, self._options = np.asarray(labels), seed, options
+        self.plan = plan(self._labels, options.classes, options.per_class)
+        self.notes = self.plan.notes
+
+    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Every item at least once; the same number of items of each of a few classes in every batch."""
+        return balanced_batches(self._labels, self._options.classes, self._options.per_class, self._seed, epoch)
 
 
 def random_batches(n_items: int, batch: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.data.base import Dataset, Progress, generator, report
-from hnm_core.data.options import BlobsOptions, NearClassesOptions, NoiseOptions
+from hnm_core.data.options import BlobsOptions, NearClassesOptions, NoiseOptions, RingsOptions, SwissRollOptions
 
 NEAR_CLASSES_SCALE = 3.0
 """`near-classes` are divided by this, so that at the default spreads the features are about 1 wide."""
@@ -99,3 +99,45 @@ def _chunks(points: int, dim: int, progress: Progress | None, what: str) -> Iter
 
 def _numbered(classes: int) -> tuple[str, ...]:
     return tuple(str(label) for label in range(classes))
+
+
+def rings(options: RingsOptions, *, seed: int, progress: Progress | None = None) -> Dataset:
+    """Circles around one centre in the first two features, with radii 1, 2, ..., each scaled by 1 / number of rings.
+
+    No straight line parts them; class sizes differ by at most one.
+
+    Raises:
+        LoadCancelled: the progress callback returned False.
+    """
+    rng = generator(seed, "rings")
+    report(progress, 0, 1, "rings")
+    y = rng.permutation(np.arange(options.points) % options.classes)
+    angle = rng.uniform(0.0, 2 * np.pi, options.points)
+    x = options.noise * rng.standard_normal((options.points, options.dim))
+    radius = (1 + y) / options.classes
+    x[:, 0] += radius * np.cos(angle)
+    x[:, 1] += radius * np.sin(angle)
+    report(progress, 1, 1, "rings")
+    return Dataset("rings", x.astype(np.float32), y, np.arange(options.points), _numbered(options.classes))
+
+
+def swiss_roll(options: SwissRollOptions, *, seed: int, progress: Progress | None = None) -> Dataset:
+    """A rolled-up sheet in 3-D; the classes are strips one after the other along the roll, of equal size.
+
+    Neighbouring turns are near in space and far along the sheet. The roll is 2 wide and `turns` whole turns long.
+
+    Raises:
+        LoadCancelled: the progress callback returned False.
+    """
+    rng = generator(seed, "swiss-roll")
+    report(progress, 0, 1, "swiss-roll")
+    y = rng.permutation(np.arange(options.points) % options.classes)
+    along = (y + rng.uniform(0.0, 1.0, options.points)) / options.classes
+    end = 2 * np.pi * (options.turns + 0.5)
+    angle = np.pi + along * (end - np.pi)  # half a turn in, where the roll is wide enough to see
+    radius = angle / end
+    height = rng.uniform(-1.0, 1.0, options.points)
+    x = np.stack((radius * np.cos(angle), height, radius * np.sin(angle)), axis=1)
+    x += options.noise * rng.standard_normal(x.shape)
+    report(progress, 1, 1, "swiss-roll")
+    return Dataset("swiss-roll", x.astype(np.float32), y, np.arange(options.points), _numbered(options.classes))

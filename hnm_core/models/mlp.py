@@ -1,25 +1,39 @@
-"""The multi-layer perceptron of the first demo: linear layers, ReLU between them, none on the output."""
+"""The multi-layer perceptron of the first demo, and the head on frozen features: linear layers with ReLU between."""
 
 from __future__ import annotations
 
 import itertools
-import math
 
-import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
-from hnm_core.models.options import MlpOptions
+from hnm_core.models.base import ImageShape, linear, or_seed_0
+from hnm_core.models.options import HeadOptions, MlpOptions
 
 
-def build(options: MlpOptions, *, in_features: int, generator: Generator | None = None) -> nn.Sequential:
+class Mlp(nn.Sequential):
+    """Linear layers with ReLU between them, none on the output."""
+
+    def with_hidden(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Embedder.with_hidden`; the layers are `hidden1`, `hidden2`, ..."""
+        hidden: dict[str, Tensor] = {}
+        for layer in self:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                hidden[f"hidden{len(hidden) + 1}"] = x
+        return x, hidden
+
+
+def build(
+    options: MlpOptions | HeadOptions,
+    *,
+    in_features: int,
+    image_shape: ImageShape | None = None,
+    generator: Generator | None = None,
+) -> Mlp:
     """A network (B, in_features) -> (B, options.embedding), initialised as `nn.Linear` is but from `generator`."""
-    generator = generator or torch.Generator().manual_seed(0)
+    generator = or_seed_0(generator)
     sizes = [in_features, *options.widths, options.embedding]
     layers: list[nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(sizes):
-        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
-        bound = 1 / math.sqrt(fan_in)
-        nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
-        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+        layers += [linear(fan_in, fan_out, generator), nn.ReLU()]
+    return Mlp(*layers[:-1])

@@ -296,3 +296,36 @@ def test_that_reading_an_npz_tells_its_progress_and_can_be_cancelled(tmp_path):
     assert seen == [(0, 2, "reading set.npz"), (1, 2, "reading set.npz"), (2, 2, "reading set.npz")]
     with pytest.raises(LoadCancelled):
         data.create("file", path=path, progress=lambda done, total, what: done < 1)
+
+
+def test_that_names_of_classes_are_read_and_belong_to_the_labels(tmp_path):
+    path = tmp_path / "named.npz"
+    names = np.array(["ant", "bee", "cat", "dog"])
+    np.savez(path, x=np.ones((4, 2)), y=[3, 1, 1, 3], y_true=[0, 1, 1, 3], class_names=names)
+    dataset = data.create("file", path=str(path))
+    assert dataset.class_names == ("ant", "bee", "dog")
+    assert [dataset.class_names[label] for label in dataset.y] == ["dog", "bee", "bee", "dog"]
+    assert dataset.class_names[dataset.y_true[0]] == "ant"
+
+
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        (np.array(["a", "b"]), r"holds 2; with class_names of 2 names labels are 0 \.\. 1"),
+        (np.array([["a", "b", "c"]]), r"shape \(1, 3\)"),
+        (np.arange(3), "must be text"),
+        (np.array(["a", "b", None], object), "Python objects"),
+    ],
+)
+def test_that_names_that_do_not_fit_the_labels_are_refused(tmp_path, names, word):
+    path = tmp_path / "named.npz"
+    np.savez(path, x=np.ones((4, 2)), y=[0, 2, 2, 0], class_names=names)
+    with pytest.raises(InputError, match=word):
+        data.create("file", path=str(path))
+
+
+def test_that_grey_pictures_of_as_many_pixels_say_the_shape_of_the_rows(tmp_path):
+    path = tmp_path / "pictures.npz"
+    for shape, expected in (((4, 2, 3), (1, 2, 3)), ((4, 3, 3), None), ((4, 1, 2, 3), None)):
+        np.savez(path, x=np.ones((4, 6)), y=[0, 1, 1, 0], images=np.zeros(shape, np.uint8))
+        assert data.create("file", path=str(path)).image_shape == expected

@@ -146,7 +146,7 @@ def test_that_digits_are_those_of_scikit_learn():
 
 def test_that_data_sets_load_without_torch_and_scikit_learn():
     script = (
-        "import sys; from hnm_core import data; import hnm_core.data.files, hnm_core.data.downloads;"
+        "import sys; from hnm_core import data; import hnm_core.data.files, hnm_core.data.idx_sets;"
         "import hnm_core.data.sampling, hnm_core.data.split, hnm_core.data.digits; data.create('near-classes');"
         "print([name for name in ('torch', 'sklearn', 'PyQt6') if name in sys.modules])"
     )

@@ -1,0 +1,151 @@
+"""P x K batches: K items of each of P classes, every item at least once an epoch."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.data.base import generator
+from hnm_core.errors import InputError
+
+
+@dataclass(frozen=True)
+class BalancedPlan:
+    """What an epoch of P x K batches comes to; the same for every seed and epoch."""
+
+    classes: int
+    """P: classes in a batch, lowered to those there are"""
+    per_class: int
+    """K: items of each class in a batch"""
+    batches: int
+    """batches of an epoch: max(ceil(sum G / P), max G) with G = ceil(items / K) groups of each class"""
+    repeated: int
+    """slots of an epoch beyond one for each item"""
+    small_classes: int
+    """classes with fewer than K items: they repeat items inside a batch"""
+    singletons: int
+    """classes of one item: negatives, but never anchors with a positive"""
+    notes: tuple[str, ...]
+    """what the user should know, in sentences"""
+
+    @property
+    def batch(self) -> int:
+        """P * K."""
+        return self.classes * self.per_class
+
+
+def plan(labels: NDArray[np.integer], classes: int, per_class: int) -> BalancedPlan:
+    """What `balanced_batches` will do with these labels.
+
+    Raises:
+        InputError: fewer than two classes, in the labels or in a batch, or no item of each.
+    """
+    _, counts = _class_of_each(labels)
+    _check(counts, classes, per_class)
+    p, groups = min(classes, len(counts)), -(-counts // per_class)
+    most, even = int(groups.max()), -(-int(groups.sum()) // p)
+    batches = max(even, most)
+    repeated = batches * p * per_class - int(counts.sum())
+    small, single = int((counts < per_class).sum()), int((counts == 1).sum())
+    notes = []
+    if p < classes:
+        notes.append(f"There are only {p} classes, so a batch has {p} of them instead of {classes}.")
+    if most > even:
+        notes.append(
+            f"The largest class has {counts.max():,} of {counts.sum():,} items and is in every batch; to see all of "
+            f"it, an epoch repeats {repeated:,} items of the others."
+        )
+    if small:
+        notes.append(
+            f"{small:,} of {len(counts):,} classes have fewer than {per_class} items, and repeat items inside a batch."
+        )
+    if single:
+        notes.append(
+            f"{single:,} of {len(counts):,} classes have a single item, which is a negative but never an anchor."
+        )
+    return BalancedPlan(p, per_class, batches, repeated, small, single, tuple(notes))
+
+
+def balanced_batches(
+    labels: NDArray[np.integer], classes: int, per_class: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """The batches of one epoch: every item at least once, every batch K items of each of P distinct classes.
+
+    Each class's items are shuffled and walked round and round in groups of K, so that no item is in a batch twice
+    unless its class has fewer than K. Each batch takes the P classes with most groups left, ties at random; where
+    fewer than P have any left, further groups of the classes that repeated least so far. The result depends on the
+    arguments only, so every lane of an experiment sees identical batches.
+
+    Args:
+        labels: (N,) class of each item, any integers.
+        classes: P, at least 2; all classes where there are fewer.
+        per_class: K, at least 1.
+        seed: of the experiment.
+        epoch: 0, 1, 2, ...
+
+    Returns:
+        A list of (P * K,) int64 arrays of rows, 0 .. N-1, in random order; as many as `plan` says.
+
+    Raises:
+        InputError: fewer than two classes, in the labels or in a batch, or no item of each.
+    """
+    own, counts = _class_of_each(labels)
+    _check(counts, classes, per_class)
+    rng = generator(seed, "balanced-batches", epoch)
+    chosen, turn = _packed(-(-counts // per_class), min(classes, len(counts)), rng)
+    shuffled = rng.permutation(len(own))
+    by_class = shuffled[np.argsort(own[shuffled], kind="stable")]  # the items of each class together, shuffled
+    first = np.cumsum(counts) - counts
+    slot = turn[:, :, None] * per_class + np.arange(per_class)
+    rows = by_class[first[chosen][:, :, None] + slot % counts[chosen][:, :, None]]
+    batches: NDArray[np.int64] = rng.permutation(rows.reshape(len(rows), -1))
+    return list(rng.permuted(batches, axis=1))
+
+
+def _packed(groups: NDArray[np.int64], p: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which classes are in each batch, and with which of their groups: two (batches, P) arrays."""
+    batches = max(-(-int(groups.sum()) // p), int(groups.max()))
+    draws = iter(rng.random(2 * batches * p + 2 * len(groups)).tolist())  # breaks ties
+    left = [(-int(count), next(draws), label) for label, count in enumerate(groups)]
+    spare: list[tuple[int, float, int]] = []  # of the classes without groups left: times repeated, tie, class
+    heapq.heapify(left)
+    taken = [0] * len(groups)
+    chosen, turn = np.empty((batches, p), np.int64), np.empty((batches, p), np.int64)
+    for batch in range(batches):
+        now = [heapq.heappop(left) for _ in range(min(p, len(left)))]
+        again = [heapq.heappop(spare) for _ in range(p - len(now))]
+        for place, label in enumerate([label for _, _, label in (*now, *again)]):
+            chosen[batch, place], turn[batch, place] = label, taken[label]
+            taken[label] += 1
+        for negative, _, label in now:
+            if negative < -1:
+                heapq.heappush(left, (negative + 1, next(draws), label))
+            else:
+                heapq.heappush(spare, (0, next(draws), label))
+        for repeats, _, label in again:
+            heapq.heappush(spare, (repeats + 1, next(draws), label))
+    return chosen, turn
+
+
+def _class_of_each(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) class 0 .. C-1 of each item, and the (C,) items of each class."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InputError(f"labels must be (N,) integers, not {labels.dtype} of the shape {labels.shape}.")
+    _, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return own.reshape(-1).astype(np.int64), counts.astype(np.int64)
+
+
+def _check(counts: NDArray[np.int64], classes: int, per_class: int) -> None:
+    if classes < 2 or per_class < 1:
+        raise InputError(
+            f"classes = {classes} and per_class = {per_class} are not allowed: at least 2 classes and 1 item of each."
+        )
+    if len(counts) < 2:
+        raise InputError(
+            f"The items to train on are of {len(counts)} class{'es' if len(counts) == 0 else ''}; "
+            "the balanced sampler needs at least 2."
+        )

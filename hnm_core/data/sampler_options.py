@@ -1,0 +1,51 @@
+"""Names and options of the samplers: which anchors make a batch. Loads no numpy and no torch."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from hnm_core.registry import SAMPLERS, Options
+
+
+class SamplerOptions(Options):
+    """Base of the samplers' options."""
+
+    @property
+    def own_batch(self) -> int | None:
+        """Anchors of a batch where these options settle that; None where the batch of the experiment does."""
+        return None
+
+
+@SAMPLERS.register("random", target="hnm_core.data.sampling:RandomSampler")
+class RandomSamplerOptions(SamplerOptions):
+    """Every item once an epoch, in random order."""
+
+
+@SAMPLERS.register("balanced", target="hnm_core.data.sampling:BalancedSampler")
+class BalancedSamplerOptions(SamplerOptions):
+    """The same number of items of each of a few classes in every batch; every item at least once an epoch."""
+
+    classes: int = Field(8, ge=2, le=100_000, description="classes in a batch; all of them where there are fewer")
+    per_class: int = Field(4, ge=1, le=100_000, description="items of each class in a batch")
+
+    @property
+    def own_batch(self) -> int:
+        """classes times per_class."""
+        return self.classes * self.per_class
+
+
+@SAMPLERS.register("neighbours", target="hnm_core.data.neighbour_batches:build")
+class NeighbourSamplerOptions(SamplerOptions):
+    """Mined batches: an anchor, its nearest items and random ones of its pool of neighbours."""
+
+    pool: int = Field(128, ge=1, le=100_000, description="nearest items of other classes that an anchor draws from")
+    nearest: int = Field(32, ge=0, le=100_000, description="items taken from the front of the pool")
+    random: int = Field(32, ge=0, le=100_000, description="items taken at random from the rest of the pool")
+
+    @model_validator(mode="after")
+    def _check(self) -> NeighbourSamplerOptions:
+        if not 1 <= self.nearest + self.random <= self.pool:
+            raise ValueError(
+                f"nearest = {self.nearest} and random = {self.random} must be 1 .. pool = {self.pool} items together"
+            )
+        return self

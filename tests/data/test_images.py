@@ -1,0 +1,137 @@
+"""A folder of pictures: classes, colours, odd files, and how a picture is shrunk and cut."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hnm_core import data
+from hnm_core.data.base import LoadCancelled
+from hnm_core.data.pictures import read_picture
+from hnm_core.errors import InputError
+
+Image = pytest.importorskip("PIL.Image")
+
+COLOURS = {"cat": (250, 10, 20), "dog": (10, 240, 30), "ant": (20, 30, 230)}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Four plain pictures of each class, of several formats and shapes."""
+    for name, colour in COLOURS.items():
+        (tmp_path / "mine" / name / "more").mkdir(parents=True)
+        for number, ending in enumerate(("png", "bmp", "TIFF", "more/deep.webp")):
+            path = tmp_path / "mine" / name / (ending if "/" in ending else f"{number}.{ending}")
+            image = Image.new("RGB", (20 + 7 * number, 30), colour)
+            image.save(path, lossless=True) if path.suffix == ".webp" else image.save(path)
+    (tmp_path / "mine" / "readme.txt").write_text("no class")
+    (tmp_path / "mine" / "cat" / "notes.txt").write_text("no picture")
+    (tmp_path / "mine" / "cat" / ".hidden.png").write_text("no picture either")
+    (tmp_path / "mine" / ".git").mkdir()
+    (tmp_path / "mine" / "empty").mkdir()
+    return tmp_path / "mine"
+
+
+def test_that_folders_are_classes_and_pixels_are_rows_of_planes(folder):
+    dataset = data.create("images", path=str(folder), size=8)
+    assert dataset.class_names == ("ant", "cat", "dog") and np.array_equal(dataset.y, np.repeat([0, 1, 2], 4))
+    assert dataset.x.shape == (12, 192) and dataset.image_shape == (3, 8, 8) and dataset.name == "mine"
+    for row, label in enumerate(dataset.y):
+        colour = np.array(COLOURS[dataset.class_names[label]])
+        assert (dataset.images[row] == colour).all()
+        assert np.allclose(dataset.x[row].reshape(3, 8, 8) * 255, colour[:, None, None])
+
+
+def test_that_grey_pictures_have_one_plane(folder):
+    dataset = data.create("images", path=str(folder), size=5, colour="grey")
+    assert dataset.images.shape == (12, 5, 5) and dataset.image_shape == (1, 5, 5)
+    luma = np.array(list(COLOURS.values())) @ (0.299, 0.587, 0.114)  # ITU-R 601-2
+    assert np.allclose(np.sort(np.unique(dataset.images)), np.sort(luma), atol=1)
+
+
+def test_that_only_the_pictures_that_are_taken_are_read_and_progress_counts_them(folder):
+    seen = []
+    dataset = data.create("images", path=str(folder), points=6, progress=lambda *step: seen.append(step))
+    assert np.array_equal(np.bincount(dataset.y), [2, 2, 2]) and (np.diff(dataset.ids) > 0).all()
+    assert [step[0] for step in seen] == list(range(7)) and {step[1] for step in seen} == {6}
+    with pytest.raises(LoadCancelled):
+        data.create("images", path=str(folder), progress=lambda done, total, what: done < 3)
+
+
+def test_that_the_shorter_side_is_scaled_and_the_middle_is_cut_out(tmp_path):
+    wide = np.zeros((10, 40, 3), np.uint8)
+    wide[:, 15:25] = 200  # the middle square of the picture
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    assert (read_picture(tmp_path / "wide.png", 10, "rgb") == 200).all()
+    assert (read_picture(tmp_path / "wide.png", 4, "grey", shorter_side=10) == 200).all()
+    half = read_picture(tmp_path / "wide.png", 20, "grey", shorter_side=20)
+    assert (half[:, 1:-1] == 200).all() and half.shape == (20, 20)
+
+
+def test_that_a_picture_is_turned_upright(tmp_path):
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:4] = 255  # bright above
+    exif = Image.Exif()
+    exif[0x0112] = 3  # the camera was upside down
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    assert (read_picture(tmp_path / "a.png", 8, "grey")[4:] == 255).all()
+
+
+def test_that_odd_kinds_of_pixels_become_plain_ones(tmp_path):
+    deep = np.full((6, 6), 0x80FF, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert (read_picture(tmp_path / "deep.png", 6, "grey") == 0x80).all()
+    assert (read_picture(tmp_path / "deep.png", 6, "rgb") == 0x80).all()
+    Image.new("RGBA", (6, 6), (200, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert (read_picture(tmp_path / "clear.png", 6, "rgb") == 255).all()
+    Image.new("RGBA", (6, 6), (0, 0, 0, 51)).save(tmp_path / "veil.png")
+    assert np.abs(read_picture(tmp_path / "veil.png", 6, "grey").astype(int) - 204).max() <= 1
+    Image.new("P", (6, 6), 0).save(tmp_path / "hole.gif", transparency=0)
+    assert (read_picture(tmp_path / "hole.gif", 6, "rgb") == 255).all()
+    Image.new("1", (6, 6), 1).save(tmp_path / "bits.png")
+    assert (read_picture(tmp_path / "bits.png", 6, "rgb") == 255).all()
+    Image.new("CMYK", (6, 6), (0, 0, 0, 255)).save(tmp_path / "print.jpg")
+    assert (read_picture(tmp_path / "print.jpg", 6, "grey") < 40).all()
+
+
+def test_that_a_picture_narrower_than_a_pixel_allows_still_has_the_size(tmp_path):
+    Image.new("RGB", (1, 300), (9, 9, 9)).save(tmp_path / "thin.png")
+    assert read_picture(tmp_path / "thin.png", 7, "rgb").shape == (7, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [(b"no picture", "is no picture"), (b"", "is no picture"), (None, "cannot be read")]
+)
+def test_that_an_unreadable_picture_gets_one_sentence_that_names_it(folder, content, word):
+    bad = folder / "dog" / "0.png"
+    bad.write_bytes(bad.read_bytes()[:60] if content is None else content)
+    with pytest.raises(InputError, match=word) as caught:
+        data.create("images", path=str(folder))
+    assert str(bad) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_that_a_folder_that_is_no_set_is_refused(tmp_path, folder):
+    with pytest.raises(InputError, match="There is no folder"):
+        data.create("images", path=str(tmp_path / "missing"))
+    with pytest.raises(InputError, match="holds no folder with pictures"):
+        data.create("images", path=str(folder / "cat" / "more"))
+    for name in ("ant", "dog"):
+        shutil.rmtree(folder / name)
+    with pytest.raises(InputError, match="one class only, cat"):
+        data.create("images", path=str(folder))
+
+
+def test_that_more_than_the_memory_holds_is_refused_before_anything_is_read(folder, monkeypatch):
+    monkeypatch.setattr("hnm_core.data.image_folder.MAX_BYTES", 1000)
+    with pytest.raises(InputError, match="make size or points smaller"):
+        data.create("images", path=str(folder))
+
+
+def test_that_without_pillow_the_sentence_says_how_to_get_it(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(InputError, match=r"pip install 'hnm-lab\[images\]'"):
+        data.create("images", path=str(folder))
