@@ -182,7 +182,7 @@ class MetricLoss(nn.Module, Generic[OptionsT]):
         loss = self.reduce(self.terms(embeddings, labels, indices_tuple, ref_emb, ref_labels, context), embeddings)
         if not bool(torch.isfinite(loss)):
             raise InputError(
-                f"The loss is {float(loss)}: the embeddings are too large for it; normalise or scale them."
+                f"The loss is {loss.item()}: the embeddings are too large for it; normalise or scale them."
             )
         return loss
 

@@ -57,7 +57,7 @@ def check_rows(name: str, rows: Tensor) -> None:
         return
     bad = ~torch.isfinite(rows).all(1)
     if not bool(bad.any()):
-        raise InputError(f"{name} hold numbers beyond {limit:.0e}, whose squares overflow {rows.dtype}.")
+        raise InputError(f"{name} hold numbers beyond {limit:.0e}: distances would become NaN or infinity.")
     raise InputError(
         f"{int(bad.sum())} of {len(rows)} rows of {name} hold NaN or infinity; a loss needs finite numbers. "
         f"The first is row {int(bad.to(torch.uint8).argmax())}."

@@ -16,7 +16,7 @@ from torch.nn import functional
 from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
 from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
-from hnm_core.losses.checks import check_rows, needs
+from hnm_core.losses.checks import check_rows
 from hnm_core.losses.contrastive import pair_part
 from hnm_core.losses.options import (
     HardContrastiveOptions,
@@ -184,8 +184,11 @@ class HardContrastiveLoss(_SoftmaxLoss[HardContrastiveOptions]):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(options, distance, problem, generator)
-        if options.tau_plus > 0 and not self.distance.normalized:
-            needs("hcl with tau_plus > 0 (or a normalised distance)", self.distance, "cosine")
+        if options.tau_plus > 0 and not self.distance.normalized and self.distance.metric != "cosine":
+            raise InputError(
+                "Loss 'hcl' with tau_plus > 0 needs a bounded distance: cosine, or any normalised one; "
+                f"not {self.distance.metric}."
+            )
         farthest = {"euclidean": 2.0, "squared-euclidean": 4.0, "cosine": 2.0, "inner-product": 1.0}
         self._farthest = farthest[self.distance.metric]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from hnm_core.distances import Distance
-from hnm_core.losses.base import Batch, MetricLoss, OptionsT, Part, Problem, Terms
+from hnm_core.distances import Distance, safe_sqrt
+from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
 from hnm_core.losses.checks import margins, needs
 from hnm_core.losses.contrastive import pair_part
 from hnm_core.losses.options import (
@@ -22,6 +23,8 @@ from hnm_core.losses.options import (
     TupletMarginOptions,
 )
 from hnm_core.losses.pairs import entries, pair_lines, pair_masks
+
+LiftedOptionsT = TypeVar("LiftedOptionsT", bound=LiftedOptions)
 
 
 class MultiSimilarityLoss(MetricLoss[MultiSimilarityOptions]):
@@ -76,20 +79,20 @@ class CircleLoss(MetricLoss[CircleOptions]):
         return Terms((Part(value, lines.anchor[usable]),))
 
 
-class _LiftedLoss(MetricLoss[OptionsT]):
+class _LiftedLoss(MetricLoss[LiftedOptionsT]):
     """Margins of the two lifted losses."""
+
+    name: ClassVar[str]
 
     def __init__(
         self,
-        options: OptionsT,
+        options: LiftedOptionsT,
         distance: Distance | None = None,
         problem: Problem | None = None,
         generator: Generator | None = None,
     ) -> None:
         super().__init__(options, distance, problem, generator)
-        assert isinstance(options, LiftedOptions)
-        self.keep_multiplicity = options.keep_multiplicity
-        self.pos_margin, self.neg_margin = margins("lifted", self.distance, options.pos_margin, options.neg_margin)
+        self.pos_margin, self.neg_margin = margins(self.name, self.distance, options.pos_margin, options.neg_margin)
 
 
 class LiftedStructureLoss(_LiftedLoss[LiftedStructureOptions]):
@@ -100,9 +103,11 @@ class LiftedStructureLoss(_LiftedLoss[LiftedStructureOptions]):
     dropped.
     """
 
+    name = "lifted-structure"
+
     def compute(self, batch: Batch) -> Terms:
         """One part: the positive pairs."""
-        lines = pair_lines(batch, keep_multiplicity=self.keep_multiplicity)
+        lines = pair_lines(batch, keep_multiplicity=self.options.keep_multiplicity)
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
         pairs = entries(lines.positive, d_p)
         repelled = lines.negative.lse(self.neg_margin - d_n)
@@ -122,9 +127,11 @@ class LiftedStructureLoss(_LiftedLoss[LiftedStructureOptions]):
 class GeneralizedLiftedStructureLoss(_LiftedLoss[GeneralizedLiftedStructureOptions]):
     """relu(LSE_p(d - pos_margin) + LSE_n(neg_margin - d)), per anchor with both (Hermans 2017, arXiv 1703.07737)."""
 
+    name = "generalized-lifted-structure"
+
     def compute(self, batch: Batch) -> Terms:
         """One part: the anchors with both a positive and a negative."""
-        lines = pair_lines(batch, keep_multiplicity=self.keep_multiplicity)
+        lines = pair_lines(batch, keep_multiplicity=self.options.keep_multiplicity)
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
         usable = lines.positive.any() & lines.negative.any()
         pull, push = lines.positive.lse(d_p - self.pos_margin), lines.negative.lse(self.neg_margin - d_n)
@@ -155,8 +162,8 @@ class TupletMarginLoss(MetricLoss[TupletMarginOptions]):
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
         pairs = entries(lines.positive, d_p)
         scale, margin = self.options.scale, math.radians(self.options.margin)
-        angle = (1 - pairs.value).clamp(-1 + 1e-7, 1 - 1e-7).acos()
-        positive = scale * (angle - margin).cos()
+        cosine, sine = 1 - pairs.value, safe_sqrt((pairs.value * (2 - pairs.value)).clamp_min(0))
+        positive = scale * (cosine * math.cos(margin) + sine * math.sin(margin))  # scale cos(angle - margin)
         value = functional.softplus(lines.negative.lse(scale * (1 - d_n))[pairs.line] - positive)
         return Terms((pair_part(value, pairs, lines),))
 
