@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms, reduced, total
 from hnm_core.losses.checks import margins, needs
 from hnm_core.losses.options import ContrastiveOptions
-from hnm_core.losses.pairs import Entries, Lines, entries, pair_lines
+from hnm_core.losses.pairs import Side, pair_lines
 
 
 class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
@@ -37,42 +36,30 @@ class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
         self.pos_margin, self.neg_margin = margins(name, self.distance, options.pos_margin, options.neg_margin)
 
     def compute(self, batch: Batch) -> Terms:
-        """Two parts: positive pairs, negative pairs."""
+        """Sums per anchor: hinge in two parts, positive pairs and negative pairs; else in one."""
         lines = pair_lines(batch, keep_multiplicity=self.options.keep_multiplicity)
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
-        pulled, pushed = entries(lines.positive, d_p), entries(lines.negative, d_n)
-        pull, push = self._pull(pulled.value), (self.neg_margin - pushed.value).relu()
-        if self.options.variant != "hinge":
-            push = push.square()
-        if self.options.variant == "halved":
-            pull, push = pull / 2, push / 2
-        return Terms((pair_part(pull, pulled, lines), pair_part(push, pushed, lines)))
+        if self.options.variant == "hinge":
+            pull, push = (d_p - self.pos_margin).relu(), (self.neg_margin - d_n).relu()
+        else:
+            half = 0.5 if self.options.variant == "halved" else 1.0
+            pull, push = half * d_p.square(), half * (self.neg_margin - d_n).relu().square()
+        pulled, pushed = _sums(pull, lines.positive), _sums(push, lines.negative)
+        if self.options.variant == "hinge":
+            return Terms((Part(pulled[0], lines.anchor, *pulled[1:]), Part(pushed[0], lines.anchor, *pushed[1:])))
+        value, counts, nonzeros = (left + right for left, right in zip(pulled, pushed, strict=True))
+        return Terms((Part(value, lines.anchor, counts, nonzeros),))
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
         """By default hinge: mean of the non-zero positives plus mean of the non-zero negatives; else the mean over all
         pairs. See `hnm_core.losses.base.Loss`."""
-        parts = [part for part in terms.parts if len(part.value)]
         kind = self.options.reduction
-        if self.options.variant == "hinge":
-            each = "mean_nonzero" if kind == "default" else kind
-            return total(terms, embeddings, [reduced(part, each) for part in parts])
-        joined = [_joined(parts)] if parts else []
-        return total(terms, embeddings, [reduced(part, "mean" if kind == "default" else kind) for part in joined])
-
-    def _pull(self, d_p: Tensor) -> Tensor:
-        return (d_p - self.pos_margin).relu() if self.options.variant == "hinge" else d_p.square()
+        if kind == "default":
+            kind = "mean_nonzero" if self.options.variant == "hinge" else "mean"
+        return total(terms, embeddings, [reduced(part, kind) for part in terms.parts if len(part.value)])
 
 
-def pair_part(value: Tensor, pairs: Entries, lines: Lines) -> Part:
-    """Terms of single pairs, each counted as often as its pair."""
-    anchor = lines.anchor[pairs.line]
-    if pairs.times is None:
-        return Part(value, anchor)
-    return Part(value * pairs.times.to(value.dtype), anchor, pairs.times, pairs.times * (value > 0))
-
-
-def _joined(parts: list[Part]) -> Part:
-    ones = [torch.ones_like(part.anchor) if part.counts is None else part.counts for part in parts]
-    nonzero = [(part.value > 0).long() if part.nonzeros is None else part.nonzeros for part in parts]
-    value, anchor = torch.cat([part.value for part in parts]), torch.cat([part.anchor for part in parts])
-    return Part(value, anchor, torch.cat(ones), torch.cat(nonzero))
+def _sums(values: Tensor, side: Side) -> tuple[Tensor, Tensor, Tensor]:
+    """(A,) each: what the entries (A, K) of a side add up to, how many they are, how many are above 0."""
+    weight = side.weights(values)
+    return (values * weight).sum(1), weight.sum(1), ((values > 0) * weight).sum(1)

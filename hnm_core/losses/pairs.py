@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.losses.base import Batch
+from hnm_core.losses.base import Batch, Part
 
 
 class Side(NamedTuple):
@@ -84,6 +84,14 @@ def entries(side: Side, values: Tensor) -> Entries:
     line, place = side.mask.nonzero(as_tuple=True)
     times = None if side.times is None else side.times[line, place]
     return Entries(values[line, place], line, side.row[line, place], times)
+
+
+def pair_part(value: Tensor, pairs: Entries, lines: Lines) -> Part:
+    """Terms of single pairs, each counted as often as its pair."""
+    anchor = lines.anchor[pairs.line]
+    if pairs.times is None:
+        return Part(value, anchor)
+    return Part(value * pairs.times.to(value.dtype), anchor, pairs.times, pairs.times * (value > 0))
 
 
 def pair_lines(batch: Batch, *, keep_multiplicity: bool = False) -> Lines:

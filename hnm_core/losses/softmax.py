@@ -17,7 +17,6 @@ from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
 from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
 from hnm_core.losses.checks import check_rows
-from hnm_core.losses.contrastive import pair_part
 from hnm_core.losses.options import (
     HardContrastiveOptions,
     NTXentOptions,
@@ -25,7 +24,7 @@ from hnm_core.losses.options import (
     SoftmaxOptions,
     SupConOptions,
 )
-from hnm_core.losses.pairs import Entries, Lines, Side, entries, pair_lines
+from hnm_core.losses.pairs import Entries, Lines, Side, entries, pair_lines, pair_part
 
 TEMPERATURES = (1e-4, 1e4)
 """A learned temperature stays between these."""

@@ -12,7 +12,6 @@ from torch.nn import functional
 from hnm_core.distances import Distance, safe_sqrt
 from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
 from hnm_core.losses.checks import margins, needs
-from hnm_core.losses.contrastive import pair_part
 from hnm_core.losses.options import (
     CircleOptions,
     GeneralizedLiftedStructureOptions,
@@ -22,7 +21,7 @@ from hnm_core.losses.options import (
     NPairsOptions,
     TupletMarginOptions,
 )
-from hnm_core.losses.pairs import entries, pair_lines, pair_masks
+from hnm_core.losses.pairs import entries, pair_lines, pair_masks, pair_part
 
 LiftedOptionsT = TypeVar("LiftedOptionsT", bound=LiftedOptions)
 

@@ -120,7 +120,6 @@ def test_that_defaults_value_and_gradient_are_pytorch_metric_learnings(
     ours, twin = create(case), TWINS[case][1]
     found = value_and_gradient(lambda e: ours(e, y, mined, reference, reference_y), x)
     wanted = value_and_gradient(lambda e: twin(e, y, mined, reference, reference_y).sum(), x)
-    # a pair that several triplets share counts once here and several times there
     assert found[0].item() == pytest.approx(wanted[0].item(), abs=1e-5)
     assert torch.allclose(found[1], wanted[1], atol=1e-5)
 
