@@ -11,7 +11,7 @@ from torch import Tensor
 Metric = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
 
 UNIT_EPS = 1e-3
-"""x / sqrt(|x|^2 + eps^2): bounds the gradient of normalising a zero row by 1 / eps."""
+"""x / max(|x|, eps): exact for longer rows, and the gradient of normalising a zero row is 1 / eps, not infinite."""
 
 EXACT_DIFFERENCE_DIM = 16
 """Up to this dimension distances are formed from coordinate differences; the product form loses digits far from 0."""
@@ -19,8 +19,8 @@ EXACT_DIFFERENCE_DIM = 16
 
 def normalize(embeddings: Tensor) -> Tensor:
     """(N, D) rows projected onto the unit sphere; a zero row stays zero with a gradient of at most 1 / UNIT_EPS."""
-    norm = (embeddings.square().sum(-1, keepdim=True) + UNIT_EPS**2).sqrt()
-    return embeddings / norm
+    norm: Tensor = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
+    return embeddings / norm.clamp_min(UNIT_EPS)
 
 
 @dataclass(frozen=True)

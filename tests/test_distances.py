@@ -13,7 +13,7 @@ def by_definition(distance: Distance, left: torch.Tensor, right: torch.Tensor) -
     """(L, R) float64, entry by entry."""
     left, right = left.double(), right.double()
     if distance.normalized or distance.metric == "cosine":
-        left, right = (x / (x.square().sum(1, keepdim=True) + UNIT_EPS**2).sqrt() for x in (left, right))
+        left, right = (x / x.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS) for x in (left, right))
     product = (left[:, None] * right[None]).sum(2)
     squared = (left[:, None] - right[None]).square().sum(2)
     table = {

@@ -1,30 +1,66 @@
-"""What every loss promises, and the conversions between forms of tuples."""
+"""What every loss promises: one call contract, the terms behind the number, and how terms become the number."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.losses.checks import IndicesTuple as IndicesTuple  # part of the contract told here
+from hnm_core.losses.checks import check_input as check_input
+from hnm_core.losses.checks import checked_tuples, wide
+from hnm_core.losses.checks import nothing as nothing
+from hnm_core.losses.options import Reduction
+from hnm_core.registry import Options
 
 PML_DISTANCE = Distance("euclidean", normalized=True)
-"""pytorch-metric-learning's default distance, taken when a loss is created without one."""
+"""pytorch-metric-learning's default distance, taken by most losses when they are created without one."""
 
-IndicesTuple = Sequence[Tensor]
-"""Three vectors (anchor, positive, negative) or four (anchor1, positive, anchor2, negative); rows."""
+NO_FIGURES: Mapping[str, Tensor] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a loss with weights of its own needs to know. Labels must then be 0 ... classes - 1."""
+
+    classes: int
+    embedding: int
+
+
+@dataclass(frozen=True)
+class LossContext:
+    """What a loss may know of the step; all of it optional."""
+
+    step: int = 0
+    epoch: int = 0
+    features: Tensor | None = None
+    """(B, ...) what the network was given"""
+    hidden: Mapping[str, Tensor] = field(default_factory=dict)
+    """activations by layer name, in order, after the non-linearity; the same rows as the embeddings"""
+    negative_weights: Tensor | None = None
+    """(B, R) weight of each pair as a negative, 0 or more; `soft-info-nce` uses it"""
+
+
+NO_CONTEXT = LossContext()
 
 
 class Part(NamedTuple):
-    """Loss terms that are averaged together."""
+    """Loss terms that are reduced together."""
 
     value: Tensor
     """(T,) with gradient"""
     anchor: Tensor
     """(T,) row of the anchor of each term"""
+    counts: Tensor | None = None
+    """(T,) how many terms each value is the sum of; None is 1"""
+    nonzeros: Tensor | None = None
+    """(T,) how many of those are above 0; None counts the values above 0"""
 
 
 class Terms(NamedTuple):
@@ -32,11 +68,21 @@ class Terms(NamedTuple):
 
     parts: tuple[Part, ...]
     separation: Tensor | None = None
-    """(T,) d_an - d_ap of each triplet, in the loss's own units, without gradient; None for losses over pairs."""
+    """(T,) d_an - d_ap of each triplet handed in, in the loss's own units, without gradient; None for other losses, and
+    where a loss went through all triplets without listing them."""
+    figures: Mapping[str, Tensor] = NO_FIGURES
+    """scalars without gradient worth plotting, by name"""
+    extra: Tensor | None = None
+    """scalar with gradient that is added after the reduction"""
 
 
 class Loss(Protocol):
-    """pytorch-metric-learning's call contract; `terms` shows what the number is made of."""
+    """pytorch-metric-learning's call contract; `terms` shows what the number is made of.
+
+    A loss that wants `LossContext.hidden` says `uses_hidden = True`.
+    """
+
+    uses_hidden: bool
 
     def __call__(
         self,
@@ -45,17 +91,19 @@ class Loss(Protocol):
         indices_tuple: IndicesTuple | None = None,
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
+        context: LossContext | None = None,
     ) -> Tensor:
-        """The loss, a scalar; exactly 0 and connected to the graph when there is no usable row.
+        """The loss, a scalar in float32 or better; exactly 0 and connected to the graph when there is no usable row.
 
         Args:
             embeddings: (B, D), finite.
             labels: (B,) integers.
             indices_tuple: mined rows, anchors of `embeddings`, the rest of `ref_emb`; None takes all there are.
             ref_emb, ref_labels: where positives and negatives come from; None is the batch itself.
+            context: of the step.
 
         Raises:
-            InputError: wrong shapes, or NaN or infinity in the embeddings.
+            InputError: wrong shapes or rows, NaN or infinity in the embeddings, or numbers too large for the loss.
         """
 
     def terms(
@@ -65,98 +113,150 @@ class Loss(Protocol):
         indices_tuple: IndicesTuple | None = None,
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
+        context: LossContext | None = None,
     ) -> Terms:
         """The terms behind the loss. Arguments as above."""
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
         """The scalar that `terms` of `embeddings` come to."""
 
-
-def check_input(
-    embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None, ref_labels: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """The reference set (the batch itself when none is given). Raises `InputError` on what no loss can use."""
-    if (ref_emb is None) != (ref_labels is None):
-        raise InputError("ref_emb and ref_labels go together: give both or neither.")
-    for name, emb, lab in (("embeddings", embeddings, labels), ("ref_emb", ref_emb, ref_labels)):
-        if emb is None or lab is None:
-            continue
-        if emb.ndim != 2:
-            raise InputError(f"{name} must have shape (B, D), not {tuple(emb.shape)}.")
-        if lab.shape != emb.shape[:1]:
-            raise InputError(f"labels of {name} must have shape ({len(emb)},), not {tuple(lab.shape)}.")
-        if not bool(torch.isfinite(emb).all()):
-            bad = int((~torch.isfinite(emb).all(1)).sum())
-            raise InputError(f"{bad} of {len(emb)} rows of {name} hold NaN or infinity; a loss needs finite numbers.")
-    if ref_emb is None or ref_labels is None:
-        return embeddings, labels
-    return ref_emb, ref_labels
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """The loss's own weights as optimiser groups, with their learning rates; empty where it has none."""
 
 
-def nothing(embeddings: Tensor) -> Tensor:
-    """Exactly 0, with gradient 0, connected to the graph, even where the embeddings hold NaN."""
-    return embeddings[:0].sum()
+class Batch(NamedTuple):
+    """Checked arguments of a call, in float32 or better."""
+
+    x: Tensor
+    """(B, D) embeddings"""
+    labels: Tensor
+    ref: Tensor
+    """(R, D) where positives and negatives come from"""
+    ref_labels: Tensor
+    tuples: tuple[Tensor, ...] | None
+    """three or four int64 vectors, or None for all pairs there are"""
+    same_set: bool
+    """whether `ref` is `x`, so that no row pairs with itself"""
+    context: LossContext
+
+    def prepared(self, distance: Distance) -> tuple[Tensor, Tensor]:
+        """Embeddings and reference as `distance` sees them."""
+        x = distance.prepare(self.x)
+        return x, x if self.same_set else distance.prepare(self.ref)
 
 
-def as_triplets(
-    indices_tuple: IndicesTuple | None, labels: Tensor, ref_labels: Tensor, *, same_set: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(anchor, positive, negative): all of them for None; every positive pair joined with every negative pair of its
-    anchor for a tuple of four."""
-    if indices_tuple is not None and len(indices_tuple) == 3:
-        anchor, positive, negative = indices_tuple
-        return anchor, positive, negative
-    if indices_tuple is None:
-        positives, negatives = _pair_masks(labels, ref_labels, same_set=same_set)
-        anchor1, positive = _entries(positives)
-        joined, negative = _entries(negatives[anchor1])
-        return anchor1[joined], positive[joined], negative
-    anchor1, positive, anchor2, negative = _four(indices_tuple)
-    joined, other = _entries(anchor1[:, None] == anchor2[None, :])
-    return anchor1[joined], positive[joined], negative[other]
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
-def as_pairs(
-    indices_tuple: IndicesTuple | None, labels: Tensor, ref_labels: Tensor, *, same_set: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(anchor1, positive, anchor2, negative): all pairs for None; a triplet's two pairs, without repeats, for three."""
-    if indices_tuple is None:
-        positives, negatives = _pair_masks(labels, ref_labels, same_set=same_set)
-        return *_entries(positives), *_entries(negatives)
-    if len(indices_tuple) == 3:
-        anchor, positive, negative = indices_tuple
-        n_ref = len(ref_labels)
-        return *_distinct(anchor, positive, n_ref), *_distinct(anchor, negative, n_ref)
-    return _four(indices_tuple)
+class MetricLoss(nn.Module, Generic[OptionsT]):
+    """Base of the losses here: a subclass gives `compute`, and `default_distance` where it is not pml's."""
+
+    default_distance: ClassVar[Distance] = PML_DISTANCE
+    uses_hidden: bool = False
+
+    def __init__(
+        self,
+        options: OptionsT,
+        distance: Distance | None = None,
+        problem: Problem | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.options = options
+        self.distance = distance or self.default_distance
+
+    def compute(self, batch: Batch) -> Terms:
+        """The terms of a checked batch."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: IndicesTuple | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+        context: LossContext | None = None,
+    ) -> Tensor:
+        """See `Loss`."""
+        loss = self.reduce(self.terms(embeddings, labels, indices_tuple, ref_emb, ref_labels, context), embeddings)
+        if not bool(torch.isfinite(loss)):
+            raise InputError(
+                f"The loss is {loss.item()}: the embeddings are too large for it; normalise or scale them."
+            )
+        return loss
+
+    def terms(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: IndicesTuple | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+        context: LossContext | None = None,
+    ) -> Terms:
+        """See `Loss`."""
+        batch = checked_batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, context)
+        with torch.autocast(batch.x.device.type, enabled=False):
+            return self.compute(batch)
+
+    def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
+        """The reduced parts, added up. See `Loss`."""
+        kind: Reduction = getattr(self.options, "reduction", "mean")
+        return total(terms, embeddings, [reduced(part, kind) for part in terms.parts if len(part.value)])
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """One group at the common learning rate, without weight decay. See `Loss`."""
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [{"params": parameters, "lr": lr, "weight_decay": 0.0}] if parameters else []
 
 
-def _pair_masks(labels: Tensor, ref_labels: Tensor, *, same_set: bool) -> tuple[Tensor, Tensor]:
-    """(B, R) bool: which pairs are positive, which are negative; a row is no positive of itself."""
-    same = labels[:, None] == ref_labels[None, :]
-    negatives = ~same
-    if same_set:
-        same.fill_diagonal_(False)
-    return same, negatives
+def total(terms: Terms, embeddings: Tensor, numbers: Sequence[Tensor]) -> Tensor:
+    """The sum of `numbers` and `terms.extra`; a connected 0 where there is neither."""
+    numbers = [*numbers, *([] if terms.extra is None else [terms.extra])]
+    if not any(number.requires_grad for number in numbers):
+        numbers.append(nothing(embeddings))
+    return torch.stack([number.to(numbers[0].dtype) for number in numbers]).sum() if len(numbers) > 1 else numbers[0]
 
 
-def _entries(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column of every True."""
-    row, column = mask.nonzero(as_tuple=True)
-    return row, column
+def reduced(part: Part, kind: Reduction) -> Tensor:
+    """One number for the terms of a part.
+
+    mean: over all terms; mean_nonzero: over those above 0; anchor_mean: over the anchors' means; sum.
+    """
+    value = part.value
+    count = torch.ones_like(value) if part.counts is None else part.counts.to(value.dtype)
+    match kind:
+        case "sum":
+            return value.sum()
+        case "mean":
+            return value.sum() / count.sum().clamp_min(1)
+        case "mean_nonzero":
+            nonzero = value > 0 if part.nonzeros is None else part.nonzeros
+            return value.sum() / nonzero.sum().clamp_min(1)
+        case "anchor_mean":
+            anchors, line = torch.unique(part.anchor, return_inverse=True)
+            sums = value.new_zeros(len(anchors)).index_add(0, line, value)
+            counts = value.new_zeros(len(anchors)).index_add(0, line, count)
+            return (sums / counts.clamp_min(1)).sum() / (counts > 0).sum().clamp_min(1)
 
 
-def _four(indices_tuple: IndicesTuple) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    if len(indices_tuple) != 4:
-        raise InputError(f"indices_tuple must hold three or four vectors, not {len(indices_tuple)}.")
-    anchor1, positive, anchor2, negative = indices_tuple
-    return anchor1, positive, anchor2, negative
-
-
-def _distinct(left: Tensor, right: Tensor, n_right: int) -> tuple[Tensor, Tensor]:
-    keys = torch.unique(left * n_right + right)
-    return keys // n_right, keys % n_right
-
-
-def mean_nonzero(value: Tensor) -> Tensor:
-    """Mean of the positive entries; 0 with gradient 0 where there is none."""
-    return value.sum() / (value > 0).sum().clamp_min(1)
+def checked_batch(
+    embeddings: Tensor,
+    labels: Tensor,
+    indices_tuple: IndicesTuple | None,
+    ref_emb: Tensor | None,
+    ref_labels: Tensor | None,
+    context: LossContext | None,
+) -> Batch:
+    """The arguments of a call, checked and in float32 or better. Raises `InputError` on what no loss can use."""
+    ref, ref_labels = check_input(embeddings, labels, ref_emb, ref_labels)
+    same_set = ref_emb is None or ref_emb is embeddings
+    if ref.shape[1] != embeddings.shape[1]:
+        raise InputError(f"embeddings have {embeddings.shape[1]} columns and ref_emb {ref.shape[1]}; they must agree.")
+    kind = torch.promote_types(wide(embeddings).dtype, wide(ref).dtype)
+    x = embeddings.to(kind)
+    ref = x if same_set else ref.to(x)
+    tuples = checked_tuples(indices_tuple, len(x), len(ref), x.device)
+    labels, ref_labels = labels.to(x.device), ref_labels.to(x.device)
+    return Batch(x, labels, ref, ref_labels, tuples, same_set, context or NO_CONTEXT)

@@ -2,83 +2,64 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.losses.base import (
-    PML_DISTANCE,
-    IndicesTuple,
-    Part,
-    Terms,
-    as_pairs,
-    check_input,
-    mean_nonzero,
-    nothing,
-)
+from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms, reduced, total
+from hnm_core.losses.checks import margins, needs
 from hnm_core.losses.options import ContrastiveOptions
+from hnm_core.losses.pairs import Side, pair_lines
 
 
-class ContrastiveLoss(nn.Module):
+class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
     """Pulls positive pairs together and pushes negative pairs apart up to a margin.
 
     hinge, halved and online act on the distance d; squared-2019 acts on t = d^2 with the margin on t, as the 2019 demo
     did: its classes settle sqrt(neg_margin) apart, and a collapsed cloud is a saddle with gradient 0.
     """
 
-    def __init__(self, options: ContrastiveOptions, distance: Distance | None = None) -> None:
-        super().__init__()
-        self.options = options
-        self.distance = distance or PML_DISTANCE
-
-    def forward(
+    def __init__(
         self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: IndicesTuple | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Tensor | None = None,
-    ) -> Tensor:
-        """See `hnm_core.losses.base.Loss`."""
-        return self.reduce(self.terms(embeddings, labels, indices_tuple, ref_emb, ref_labels), embeddings)
+        options: ContrastiveOptions,
+        distance: Distance | None = None,
+        problem: Problem | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__(options, distance, problem, generator)
+        name = f"contrastive, variant {options.variant}"
+        match options.variant:
+            case "halved" | "online":
+                needs(name, self.distance, "euclidean", "squared-euclidean", "cosine")
+            case "squared-2019":
+                needs(name, self.distance, "euclidean", "squared-euclidean")
+                self.distance = Distance("squared-euclidean", self.distance.normalized)
+        self.pos_margin, self.neg_margin = margins(name, self.distance, options.pos_margin, options.neg_margin)
 
-    def terms(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: IndicesTuple | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Tensor | None = None,
-    ) -> Terms:
-        """See `hnm_core.losses.base.Loss`. Two parts: positive pairs, negative pairs."""
-        reference, reference_labels = check_input(embeddings, labels, ref_emb, ref_labels)
-        anchor1, positive, anchor2, negative = as_pairs(
-            indices_tuple, labels, reference_labels, same_set=ref_emb is None
-        )
-        prepared = self.distance.prepare(embeddings)
-        prepared_ref = prepared if ref_emb is None else self.distance.prepare(reference)
-        d_p = self._distance(prepared[anchor1], prepared_ref[positive])
-        d_n = self._distance(prepared[anchor2], prepared_ref[negative])
-        pull, push = self._pull(d_p), (self.options.neg_margin - d_n).relu()
-        if self.options.variant != "hinge":
-            push = push.square()
-        if self.options.variant == "halved":
-            pull, push = pull / 2, push / 2
-        return Terms((Part(pull, anchor1), Part(push, anchor2)))
+    def compute(self, batch: Batch) -> Terms:
+        """Sums per anchor: hinge in two parts, positive pairs and negative pairs; else in one."""
+        lines = pair_lines(batch, keep_multiplicity=self.options.keep_multiplicity)
+        d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
+        if self.options.variant == "hinge":
+            pull, push = (d_p - self.pos_margin).relu(), (self.neg_margin - d_n).relu()
+        else:
+            half = 0.5 if self.options.variant == "halved" else 1.0
+            pull, push = half * d_p.square(), half * (self.neg_margin - d_n).relu().square()
+        pulled, pushed = _sums(pull, lines.positive), _sums(push, lines.negative)
+        if self.options.variant == "hinge":
+            return Terms((Part(pulled[0], lines.anchor, *pulled[1:]), Part(pushed[0], lines.anchor, *pushed[1:])))
+        value, counts, nonzeros = (left + right for left, right in zip(pulled, pushed, strict=True))
+        return Terms((Part(value, lines.anchor, counts, nonzeros),))
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
-        """hinge: mean of the non-zero positives plus mean of the non-zero negatives; else the mean over all pairs."""
-        pull, push = terms.parts[0].value, terms.parts[1].value
-        if not len(pull) and not len(push):
-            return nothing(embeddings)
-        if self.options.variant == "hinge":
-            return mean_nonzero(pull) + mean_nonzero(push)
-        return torch.cat((pull, push)).mean()
+        """By default hinge: mean of the non-zero positives plus mean of the non-zero negatives; else the mean over all
+        pairs. See `hnm_core.losses.base.Loss`."""
+        kind = self.options.reduction
+        if kind == "default":
+            kind = "mean_nonzero" if self.options.variant == "hinge" else "mean"
+        return total(terms, embeddings, [reduced(part, kind) for part in terms.parts if len(part.value)])
 
-    def _pull(self, d_p: Tensor) -> Tensor:
-        return (d_p - self.options.pos_margin).relu() if self.options.variant == "hinge" else d_p.square()
 
-    def _distance(self, left: Tensor, right: Tensor) -> Tensor:
-        if self.options.variant == "squared-2019":
-            return (left - right).square().sum(-1)
-        return self.distance.prepared_rowwise(left, right)
+def _sums(values: Tensor, side: Side) -> tuple[Tensor, Tensor, Tensor]:
+    """(A,) each: what the entries (A, K) of a side add up to, how many they are, how many are above 0."""
+    weight = side.weights(values)
+    return (values * weight).sum(1), weight.sum(1), ((values > 0) * weight).sum(1)

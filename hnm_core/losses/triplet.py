@@ -1,91 +1,156 @@
-"""Triplet margin loss (Schroff, Kalenichenko, Philbin: FaceNet, arXiv 1503.03832)."""
+"""Losses over triplets: triplet margin, Hoffer and Ailon's ratio, Wu's margin loss."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Generator, Tensor, nn
 
 from hnm_core.distances import Distance
-from hnm_core.losses.base import (
-    PML_DISTANCE,
-    IndicesTuple,
-    Part,
-    Terms,
-    as_triplets,
-    check_input,
-    mean_nonzero,
-    nothing,
-)
-from hnm_core.losses.options import TripletMarginOptions
+from hnm_core.errors import InputError
+from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
+from hnm_core.losses.checks import class_rows, needs
+from hnm_core.losses.options import HofferAilonOptions, MarginOptions, TripletMarginOptions
+from hnm_core.losses.pairs import compact, pair_lines
+from hnm_core.losses.triplet_sums import Swap, TripletTerm, hinge, ratio, soft_hinge, triplet_sums
 
 
-class TripletMarginLoss(nn.Module):
-    """relu(d_ap - d_an + margin) over triplets; on screen, positives close in and negatives stop at the margin.
+class TripletMarginLoss(MetricLoss[TripletMarginOptions]):
+    """relu(d_ap - d_an + margin) over triplets (Schroff, Kalenichenko, Philbin: FaceNet, arXiv 1503.03832).
 
-    At collapse it equals the margin (softplus(margin) when smooth), the plateau to watch for.
+    On screen, positives close in and negatives stop at the margin. At collapse it equals the margin (softplus(margin)
+    when smooth), the plateau to watch for.
     """
 
-    def __init__(self, options: TripletMarginOptions, distance: Distance | None = None) -> None:
-        super().__init__()
-        self.options = options
-        self.distance = distance or PML_DISTANCE
+    def __init__(
+        self,
+        options: TripletMarginOptions,
+        distance: Distance | None = None,
+        problem: Problem | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__(options, distance, problem, generator)
+        if options.squared:
+            needs("triplet-margin, squared", self.distance, "euclidean")
+            self.distance = Distance("squared-euclidean", self.distance.normalized)
 
     @property
     def margin(self) -> float:
         """Wanted d_an - d_ap, in the units of `Terms.separation`."""
         return self.options.margin
 
-    def forward(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: IndicesTuple | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Tensor | None = None,
-    ) -> Tensor:
-        """See `hnm_core.losses.base.Loss`."""
-        return self.reduce(self.terms(embeddings, labels, indices_tuple, ref_emb, ref_labels), embeddings)
+    def compute(self, batch: Batch) -> Terms:
+        """One part: the triplets, or their sums per anchor where all are taken."""
+        term = soft_hinge(self.margin) if self.options.smooth else hinge(self.margin)
+        return triplet_terms(batch, self.distance, term, swap=self.options.swap)
 
-    def terms(
+
+class HofferAilonLoss(MetricLoss[HofferAilonOptions]):
+    """sigmoid(d_ap - d_an)^2: the squared error of the two distances' softmax (Hoffer, Ailon, arXiv 1412.6622).
+
+    No margin; the scale of the embedding acts as inverse temperature. 0.25 means no order yet.
+    """
+
+    default_distance = Distance("euclidean")
+
+    def compute(self, batch: Batch) -> Terms:
+        """One part: the triplets, or their sums per anchor where all are taken."""
+        return triplet_terms(batch, self.distance, ratio())
+
+
+class MarginLoss(MetricLoss[MarginOptions]):
+    """relu(d_ap - beta + margin) + relu(beta - d_an + margin) over triplets (Wu et al., ICCV 2017).
+
+    mean_nonzero divides by the number of non-zero halves, as pytorch-metric-learning does.
+    """
+
+    def __init__(
         self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: IndicesTuple | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Tensor | None = None,
-    ) -> Terms:
-        """See `hnm_core.losses.base.Loss`."""
-        reference, reference_labels = check_input(embeddings, labels, ref_emb, ref_labels)
-        anchor, positive, negative = as_triplets(indices_tuple, labels, reference_labels, same_set=ref_emb is None)
-        prepared = self.distance.prepare(embeddings)
-        prepared_ref = prepared if ref_emb is None else self.distance.prepare(reference)
-        at_anchor, at_positive = prepared[anchor], prepared_ref[positive]
-        at_negative = prepared_ref[negative]
-        d_ap = self._distance(at_anchor, at_positive)
-        d_an = self._distance(at_anchor, at_negative)
-        if self.options.swap:
-            d_an = torch.minimum(d_an, self._distance(at_positive, at_negative))
+        options: MarginOptions,
+        distance: Distance | None = None,
+        problem: Problem | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__(options, distance, problem, generator)
+        needs("margin", self.distance, "euclidean", "squared-euclidean", "cosine")
+        if options.learn_beta == "per-class" and problem is None:
+            raise InputError("Loss 'margin' with learn_beta = per-class needs the number of classes: give a problem.")
+        betas = problem.classes if problem is not None and options.learn_beta == "per-class" else 1
+        start = torch.full((betas,), options.beta)
+        self.beta: Tensor
+        if options.learn_beta == "no":
+            self.register_buffer("beta", start)
+        else:
+            self.beta = nn.Parameter(start)
+
+    @property
+    def margin(self) -> float:
+        """Wanted d_an - d_ap: the margin on either side of the boundary."""
+        return 2 * self.options.margin
+
+    def compute(self, batch: Batch) -> Terms:
+        """One part: the triplets, or their sums per anchor where all are taken."""
+        x, ref = batch.prepared(self.distance)
+        if batch.tuples is not None and len(batch.tuples) == 3:
+            anchor, positive, negative = batch.tuples
+            d_ap = self.distance.prepared_rowwise(x[anchor], ref[positive])
+            d_an = self.distance.prepared_rowwise(x[anchor], ref[negative])
+            pull, push = self._halves(d_ap, d_an, self._beta(batch, anchor))
+            part = Part(pull + push, anchor, None, (pull > 0).long() + (push > 0))
+            return self._terms(batch, part, (d_an - d_ap).detach())
+        lines = pair_lines(batch)
+        d_p, d_n = lines.distances(self.distance, x, ref)
+        pull, push = self._halves(d_p, d_n, self._beta(batch, lines.anchor)[:, None])
+        has_p, has_n = lines.positive.mask, lines.negative.mask
+        positives, negatives = has_p.sum(1), has_n.sum(1)
+        pull, push = pull * has_p, push * has_n
+        part = Part(
+            pull.sum(1) * negatives + push.sum(1) * positives,
+            lines.anchor,
+            positives * negatives,
+            (pull > 0).sum(1) * negatives + (push > 0).sum(1) * positives,
+        )
+        return self._terms(batch, part, None)
+
+    def _halves(self, d_ap: Tensor, d_an: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        margin = self.options.margin
+        return (d_ap - beta + margin).relu(), (beta - d_an + margin).relu()
+
+    def _beta(self, batch: Batch, anchor: Tensor) -> Tensor:
+        """(A,) boundary of each anchor."""
+        beta = self.beta.to(batch.x)
+        if self.options.learn_beta != "per-class":
+            return beta.expand(len(anchor))
+        return beta[class_rows("margin", batch.labels, len(beta))[anchor]]
+
+    def _terms(self, batch: Batch, part: Part, separation: Tensor | None) -> Terms:
+        count = torch.ones_like(part.anchor) if part.counts is None else part.counts
+        extra = None
+        if self.options.learn_beta != "no" and self.options.nu > 0 and bool(count.any()):
+            beta = self._beta(batch, part.anchor)
+            if self.options.learn_beta == "per-class":  # the paper divides the boundaries' sum like the terms
+                divisor = count if part.nonzeros is None else part.nonzeros
+                extra = self.options.nu * (beta * count).sum() / divisor.sum().clamp_min(1)
+            else:
+                extra = self.options.nu * self.beta[0]
+        return Terms((part,), separation, {"beta": self.beta.detach().mean()}, extra)
+
+
+def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: bool = False) -> Terms:
+    """`term` of every triplet handed in; of all triplets, or of a tuple of four joined by anchor, sums per anchor."""
+    x, ref = batch.prepared(distance)
+    if batch.tuples is not None and len(batch.tuples) == 3:
+        anchor, positive, negative = batch.tuples
+        at_anchor, at_positive, at_negative = x[anchor], ref[positive], ref[negative]
+        d_ap = distance.prepared_rowwise(at_anchor, at_positive)
+        d_an = distance.prepared_rowwise(at_anchor, at_negative)
+        if swap:
+            d_an = torch.minimum(d_an, distance.prepared_rowwise(at_positive, at_negative))
         violation = d_ap - d_an
-        shifted = violation + self.options.margin
-        value = functional.softplus(shifted) if self.options.smooth else shifted.relu()
-        return Terms((Part(value, anchor),), -violation.detach())
-
-    def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
-        """See `hnm_core.losses.base.Loss`."""
-        value = terms.parts[0].value
-        if not len(value):
-            return nothing(embeddings)
-        match self.options.reduction:
-            case "mean":
-                return value.mean()
-            case "sum":
-                return value.sum()
-            case "mean_nonzero":
-                return mean_nonzero(value)
-
-    def _distance(self, left: Tensor, right: Tensor) -> Tensor:
-        if self.options.squared and self.distance.metric == "euclidean":
-            return (left - right).square().sum(-1)
-        distance = self.distance.prepared_rowwise(left, right)
-        return distance.square() if self.options.squared else distance
+        return Terms((Part(term.value(violation), anchor),), -violation.detach())
+    lines = pair_lines(batch)
+    d_p, d_n = lines.distances(distance, x, ref)
+    positives, d_p = compact(lines.positive, d_p)
+    negatives, d_n = compact(lines.negative, d_n)
+    other = Swap(distance.prepared_pairwise(ref, ref), positives.row, negatives.row) if swap else None
+    sums = triplet_sums(d_p, d_n, positives.mask, negatives.mask, term, other)
+    return Terms((Part(sums.value, lines.anchor, sums.counts, sums.nonzeros),))

@@ -46,7 +46,7 @@ def distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
     """(Q, N) float64 distances, from the definition."""
     points = bank.embeddings.double()
     if distance.normalized or distance.metric == "cosine":
-        points = points / (points.square().sum(1, keepdim=True) + UNIT_EPS**2).sqrt()
+        points = points / points.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS)
     left, right = points[anchors], points
     match distance.metric:
         case "euclidean":

@@ -1,0 +1,128 @@
+"""What no loss can use, said in one sentence: wrong shapes, rows that are not there, NaN, margins of the wrong kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+
+IndicesTuple = Sequence[Tensor]
+"""Three vectors (anchor, positive, negative) or four (anchor1, positive, anchor2, negative); rows."""
+
+
+def nothing(embeddings: Tensor) -> Tensor:
+    """Exactly 0, with gradient 0, connected to the graph, even where the embeddings hold NaN."""
+    return wide(embeddings[:0]).sum()
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """The tensor in float32 at least."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def check_input(
+    embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None, ref_labels: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The reference set (the batch itself when none is given). Raises `InputError` on what no loss can use."""
+    if (ref_emb is None) != (ref_labels is None):
+        raise InputError("ref_emb and ref_labels go together: give both or neither.")
+    for name, emb, lab in (("embeddings", embeddings, labels), ("ref_emb", ref_emb, ref_labels)):
+        if emb is None or lab is None:
+            continue
+        if emb.ndim != 2:
+            raise InputError(f"{name} must have shape (B, D), not {tuple(emb.shape)}.")
+        if not emb.is_floating_point():
+            raise InputError(f"{name} must be floating-point numbers, not {emb.dtype}.")
+        if lab.shape != emb.shape[:1]:
+            raise InputError(f"labels of {name} must have shape ({len(emb)},), not {tuple(lab.shape)}.")
+        if lab.is_floating_point() or lab.is_complex():
+            raise InputError(f"labels of {name} must be integers, not {lab.dtype}.")
+        check_rows(name, emb)
+    if ref_emb is None or ref_labels is None:
+        return embeddings, labels
+    return ref_emb, ref_labels
+
+
+def check_rows(name: str, rows: Tensor) -> None:
+    """Raises `InputError` unless every number is finite and its square can be summed up."""
+    if not rows.numel():
+        return
+    rows = wide(rows.detach()).reshape(len(rows), -1)
+    limit = (torch.finfo(rows.dtype).max / (8 * rows.shape[1])) ** 0.5
+    if bool(rows.abs().amax() <= limit):  # False for NaN too
+        return
+    bad = ~torch.isfinite(rows).all(1)
+    if not bool(bad.any()):
+        raise InputError(f"{name} hold numbers beyond {limit:.0e}: distances would become NaN or infinity.")
+    raise InputError(
+        f"{int(bad.sum())} of {len(rows)} rows of {name} hold NaN or infinity; a loss needs finite numbers. "
+        f"The first is row {int(bad.to(torch.uint8).argmax())}."
+    )
+
+
+def checked_tuples(
+    indices_tuple: IndicesTuple | None, n: int, n_ref: int, device: torch.device
+) -> tuple[Tensor, ...] | None:
+    """The vectors in int64 on `device`. Raises `InputError` on rows that are not there or vectors that do not match."""
+    if indices_tuple is None:
+        return None
+    names: dict[int, tuple[str, ...]] = {
+        3: ("anchor", "positive", "negative"),
+        4: ("anchor1", "positive", "anchor2", "negative"),
+    }
+    if len(indices_tuple) not in names:
+        raise InputError(f"indices_tuple must hold three or four vectors, not {len(indices_tuple)}.")
+    for name, rows in zip(names[len(indices_tuple)], indices_tuple, strict=True):
+        if rows.ndim != 1 or rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
+            raise InputError(
+                f"indices_tuple: {name} must be a vector of integers, not {rows.dtype} {list(rows.shape)}."
+            )
+        known = n if name.startswith("anchor") else n_ref
+        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= known):
+            raise InputError(f"indices_tuple: {name} holds rows outside 0 ... {known - 1}.")
+    for group in (indices_tuple,) if len(indices_tuple) == 3 else (indices_tuple[:2], indices_tuple[2:]):
+        if len({len(rows) for rows in group}) > 1:
+            raise InputError(f"indices_tuple: vectors that belong together differ in length: {[*map(len, group)]}.")
+    return tuple(rows.to(device, torch.int64) for rows in indices_tuple)
+
+
+def margins(name: str, distance: Distance, positive: float, negative: float) -> tuple[float, float]:
+    """The margins of a loss over pairs on `distance`, where smaller is nearer.
+
+    inner-product is a similarity: its margins are similarities, so their signs turn. Raises `InputError` where the
+    margins are of the wrong kind, because positives would be pushed away.
+    """
+    if distance.metric == "inner-product":
+        if positive <= negative:
+            raise InputError(
+                f"Loss '{name}': margins are for distances and inner-product is a similarity; "
+                f"use pos_margin 1, neg_margin 0 instead of {positive:g} and {negative:g}."
+            )
+        return -positive, -negative
+    if positive >= negative or positive < 0:
+        raise InputError(
+            f"Loss '{name}': on the {distance.metric} distance 0 <= pos_margin < neg_margin must hold, "
+            f"for instance 0 and 1, not {positive:g} and {negative:g}."
+        )
+    return positive, negative
+
+
+def needs(name: str, distance: Distance, *metrics: str, raw: bool = False) -> None:
+    """Raises `InputError` unless `distance` has one of these metrics (and does not normalise, if `raw`)."""
+    if distance.metric not in metrics or (raw and distance.normalized):
+        has = f"{'normalised ' if distance.normalized else ''}{distance.metric}"
+        wanted = " or ".join(metrics) + (" without normalising" if raw else "")
+        raise InputError(f"Loss '{name}' needs the distance {wanted}, not {has}.")
+
+
+def class_rows(name: str, labels: Tensor, classes: int) -> Tensor:
+    """The labels as rows of a table of `classes` rows. Raises `InputError` unless they are 0 ... classes - 1."""
+    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        raise InputError(
+            f"Loss '{name}' was made for labels 0 ... {classes - 1}, not {int(labels.min())} ... {int(labels.max())}."
+        )
+    return labels.long()
