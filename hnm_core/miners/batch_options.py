@@ -37,7 +37,7 @@ class TripletMarginOptions(BatchOptions):
     margin: Margin = Field(0.2, description="lead of the positive that counts as enough")
     type_of_triplets: Literal["all", "hard", "semihard", "easy"] = Field(
         "all",
-        description="with D = d_an - d_ap; hard: D <= 0, semihard: 0 < D <= margin, all: both of these, easy: D > margin",
+        description="with D = d_an - d_ap; hard: D <= 0, semihard: 0 < D <= margin, all: both, easy: D > margin",
     )
 
 
@@ -94,7 +94,7 @@ class PairMarginOptions(BatchOptions):
 
 @MINERS.register("multi-similarity", target="hnm_core.miners.in_batch_pairs:multi_similarity", scope="batch")
 class MultiSimilarityOptions(BatchOptions):
-    """Pairs that compete: negatives near an anchor's farthest positive, positives far as its nearest negative (Wang 2019)."""
+    """Pairs that compete: negatives as near as the farthest positive, positives as far as the nearest negative."""
 
     epsilon: float = Field(0.1, ge=-1e6, le=1e6, description="slack of both comparisons, in units of the distance")
 

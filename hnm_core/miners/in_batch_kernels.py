@@ -1,4 +1,5 @@
-"""Kernels that scan the negatives of positive pairs, for CPUs; the torch form of the same rule is in `in_batch_scan`.
+"""Kernels of the miners inside a batch, for CPUs: distances in few dimensions, and the scan of the negatives of
+positive pairs, whose torch form is in `in_batch_scan`.
 
 A negative n qualifies for pair t = (a, p) where low < first[a, n] + second[p, n] - base[t] <= high. NaN in `first`
 never qualifies. Sums are formed in the order they are written, so both forms agree to the last bit.
@@ -13,6 +14,19 @@ import numpy as np
 from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer before numba is loaded)
 
 from numba import njit  # isort: skip
+
+
+@njit(cache=True, nogil=True)
+def squared_distances(left: Any, right: Any, squared: Any) -> None:
+    """squared (L, R) of left (L, D) and right (D, R), from differences, added up in the order of the coordinates."""
+    for i in range(left.shape[0]):
+        row = squared[i]
+        row[:] = 0
+        for axis in range(left.shape[1]):
+            at, others = left[i, axis], right[axis]
+            for j in range(len(row)):
+                difference = at - others[j]
+                row[j] += difference * difference
 
 
 @njit(cache=True, nogil=True)
@@ -86,6 +100,7 @@ def warm_up() -> None:
     for kind in (np.float32, np.float64):
         first, base = np.zeros((2, 2), kind), np.zeros(1, kind)
         low, high = kind(-1), kind(1)
+        squared_distances(first, first, first.copy())
         anchor, positive = np.zeros(1, np.int64), np.ones(1, np.int64)
         counts, found = np.zeros(1, np.int64), np.zeros((3, 2), np.int64)
         count_one(first, base, low, high, anchor, counts)

@@ -29,7 +29,7 @@ from hnm_core.miners.in_batch_triplets import RAW_SQUARED
 
 def batch_hard(
     options: BatchHardOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[BatchHardOptions]:
     """The farthest positive and the nearest negative of each anchor that has both; of tied ones the first row
     (Hermans, Beyer, Leibe, arXiv 1703.07737)."""
 
@@ -44,7 +44,7 @@ def batch_hard(
 
 def batch_easy_hard(
     options: BatchEasyHardOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[BatchEasyHardOptions]:
     """One positive and one negative pair of each anchor, by two strategies (Xuan, Stylianou, Pless, arXiv 1904.04370).
 
     An anchor that lacks one side is left out; next to a side that takes all pairs it still gives the other one.
@@ -76,7 +76,7 @@ def batch_easy_hard(
 
 def pair_margin(
     options: PairMarginOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[PairMarginOptions]:
     """Positive pairs with d > pos_margin, negative pairs with d < neg_margin."""
 
     def rule(batch: Batch, caps: PairMarginOptions, chance: Generator) -> Mined:
@@ -89,7 +89,7 @@ def pair_margin(
 
 def multi_similarity(
     options: MultiSimilarityOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[MultiSimilarityOptions]:
     """Positives with d_ap + epsilon > min d_an, negatives with d_an - epsilon < max d_ap (Wang 2019, arXiv 1904.06627).
 
     An anchor that lacks one side gives nothing. Without a distance: cosine.
@@ -108,7 +108,9 @@ def multi_similarity(
     return InBatchMiner(rule, options, generator, distance, Distance("cosine"))
 
 
-def hdc(options: HdcOptions, generator: Generator | None = None, distance: Distance | None = None) -> InBatchMiner:
+def hdc(
+    options: HdcOptions, generator: Generator | None = None, distance: Distance | None = None
+) -> InBatchMiner[HdcOptions]:
     """ceil(share x count) farthest positive and nearest negative pairs; of tied ones the first (Yuan, Yang, Zhang:
     hard-aware deeply cascaded embedding, arXiv 1611.05720)."""
 
@@ -124,7 +126,7 @@ def hdc(options: HdcOptions, generator: Generator | None = None, distance: Dista
 
 def uniform_histogram(
     options: UniformHistogramOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[UniformHistogramOptions]:
     """So many pairs, drawn with repeats, from each of `num_bins` equal ranges of distance that has any; positive and
     negative pairs each have ranges of their own."""
 
@@ -139,7 +141,7 @@ def uniform_histogram(
 
 def all_pairs(
     options: AllPairsOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[AllPairsOptions]:
     """Every unordered pair; balanced: as many negative pairs as positive ones, drawn evenly, or all there are."""
 
     def rule(batch: Batch, caps: AllPairsOptions, chance: Generator) -> Mined:
@@ -156,7 +158,7 @@ def all_pairs(
 
 def hard_negative_pairs(
     options: HardNegativePairsOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[HardNegativePairsOptions]:
     """Every unordered positive pair and as many of the batch's nearest negative pairs, or all there are."""
 
     def rule(batch: Batch, caps: HardNegativePairsOptions, chance: Generator) -> Mined:

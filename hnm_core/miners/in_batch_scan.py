@@ -8,19 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from hnm_core import kernels
 from hnm_core.miners import in_batch_draws as draws
 from hnm_core.miners.base import Triplets
 from hnm_core.miners.batch_options import BatchOptions
-from hnm_core.miners.in_batch import Mined
-
-KERNELS = "hnm_core.miners.in_batch_kernels"
+from hnm_core.miners.in_batch import Mined, usable
 
 TILE = 1 << 22
 """Values that are compared at once where there are no kernels; about 50 MB."""
-
-SMALL = 1 << 18
-"""Up to so many values nobody waits for, so that small batches never start a compiler."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +77,7 @@ class Scan:
         return Triplets(*found.unbind())
 
     def some(self, counts: Tensor, wanted: Tensor) -> Triplets:
-        """The triplets that stand at the places `wanted` (W,) int64, ascending, of `all(counts)`, which is not built."""
+        """The triplets at the places `wanted` (W,) int64, ascending, of `all(counts)`, which is not built."""
         ends = counts.cumsum(0)
         pair = torch.searchsorted(ends, wanted, right=True)
         rank = wanted - (ends - counts)[pair]
@@ -117,14 +111,7 @@ class Scan:
         return first, self.base.contiguous().numpy(), first.dtype.type(self.low), first.dtype.type(self.high)
 
     def _compiled(self) -> bool:
-        """Whether the kernels can do it. Where they are not there yet, a large batch starts their compiler."""
-        if self.first.device.type != "cpu" or self.first.shape[1] >= 2**31:
-            return False
-        if kernels.ready(KERNELS):
-            return True
-        if len(self.anchor) * self.first.shape[1] > SMALL:
-            kernels.compile_in_background(KERNELS)
-        return False
+        return usable(self.first.device, len(self.anchor) * self.first.shape[1])
 
 
 def capped(scan: Scan, options: BatchOptions, generator: Generator) -> Mined:

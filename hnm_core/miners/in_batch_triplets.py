@@ -33,7 +33,7 @@ WIDEST = 1e30
 
 def triplet_margin(
     options: TripletMarginOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[TripletMarginOptions]:
     """Triplets by D = d_an - d_ap (Schroff, Kalenichenko, Philbin: FaceNet, arXiv 1503.03832)."""
     low, high = {
         "all": (-math.inf, options.margin),
@@ -50,7 +50,7 @@ def triplet_margin(
 
 def angular(
     options: AngularOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[AngularOptions]:
     """Triplets with atan(d_ap / (2 |n - c|)) above the angle, c the middle of a and p (Wang 2017, arXiv 1708.01682).
 
     |n - c|^2 = d_an^2 / 2 + d_pn^2 / 2 - d_ap^2 / 4, so this is d_an^2 + d_pn^2 < d_ap^2 (1 + 1 / tan^2 angle) / 2.
@@ -76,7 +76,7 @@ def angular(
 
 def distance_weighted(
     options: DistanceWeightedOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[DistanceWeightedOptions]:
     """Draws negatives with weight 1 / q(d), q the density of distances on the sphere (Wu 2017, arXiv 1706.07567).
 
     log w = (2 - D) log d - (D - 3) / 2 log(1 - d^2 / 4). An anchor gets as many triplets as its class has rows among
@@ -105,7 +105,7 @@ def distance_weighted(
 
 def all_triplets(
     options: AllTripletsOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[AllTripletsOptions]:
     """Unordered positive pairs with every negative."""
 
     def rule(batch: Batch, caps: AllTripletsOptions, chance: Generator) -> Mined:
@@ -116,7 +116,7 @@ def all_triplets(
 
 def hardest_negative(
     options: HardestNegativeOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[HardestNegativeOptions]:
     """Unordered positive pairs with the nearest negative, where d_an - d_ap < margin; of tied ones the first row."""
 
     def rule(batch: Batch, caps: HardestNegativeOptions, chance: Generator) -> Mined:
@@ -133,21 +133,21 @@ def hardest_negative(
 
 def random_negative(
     options: RandomNegativeOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[SelectorOptions]:
     """Unordered positive pairs with any negative with d_an - d_ap < margin."""
     return _one_negative(options, -math.inf, generator, distance)
 
 
 def semihard_negative(
     options: SemihardNegativeOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner:
+) -> InBatchMiner[SelectorOptions]:
     """Unordered positive pairs with any negative with 0 < d_an - d_ap < margin."""
     return _one_negative(options, 0.0, generator, distance)
 
 
 def _one_negative(
     options: SelectorOptions, low: float, generator: Generator | None, distance: Distance | None
-) -> InBatchMiner:
+) -> InBatchMiner[SelectorOptions]:
     def rule(batch: Batch, caps: SelectorOptions, chance: Generator) -> Mined:
         high = open_end(options.margin, batch.distances)
         return one_each(_separations(batch, batch.unordered_pairs, low, high), caps, chance)
@@ -162,16 +162,19 @@ def _separations(batch: Batch, pairs: tuple[Tensor, Tensor], low: float, high: f
 
 
 def _weights(batch: Batch, cutoff: float, nonzero_loss_cutoff: float) -> Tensor:
-    """(B, R) weight of each negative, the largest of a row 1; 0 where there is none."""
+    """(B, R) weight of each negative, in every row up to a factor; 0 where there is none."""
     dim = batch.points.shape[1]
-    squared = batch.distances.clamp_min(cutoff).square_()
-    excluded = (squared >= nonzero_loss_cutoff**2) | ~batch.negative
-    log_weight = squared.log().mul_((2 - dim) / 2)
-    if dim != 3:
-        log_weight -= squared.mul_(-0.25).add_(1).log_().mul_((dim - 3) / 2)
-    log_weight.masked_fill_(excluded | ~torch.isfinite(log_weight), -torch.inf)
-    largest = log_weight.amax(1, keepdim=True) if log_weight.shape[1] else log_weight
-    return log_weight.sub_(largest.clamp_min(torch.finfo(log_weight.dtype).min)).exp_()
+    distances = batch.distances.clamp_min(cutoff)
+    wanted = batch.negative & (distances < nonzero_loss_cutoff)
+    if dim == 3:
+        return distances.reciprocal_().mul_(wanted)  # the sphere in space: density proportional to the distance
+    log_weight = distances.log().mul_(2 - dim) - distances.square_().mul_(-0.25).add_(1).log_().mul_((dim - 3) / 2)
+    wanted &= torch.isfinite(log_weight)
+    if not log_weight.shape[1]:
+        return log_weight
+    largest = log_weight.masked_fill(~wanted, torch.finfo(log_weight.dtype).min).amax(1, keepdim=True)
+    # What is not wanted may be infinite; times 0 it would be NaN.
+    return log_weight.sub_(largest).nan_to_num_(0, 0, 0).clamp_max_(0).exp_().mul_(wanted)
 
 
 def _drawn(cumulative: Tensor, times: Tensor, chance: Generator) -> Tensor:
