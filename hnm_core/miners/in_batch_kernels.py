@@ -1,0 +1,109 @@
+"""Kernels of the miners inside a batch, for CPUs: distances in few dimensions, and the scan of the negatives of
+positive pairs, whose torch form is in `in_batch_scan`.
+
+A negative n qualifies for pair t = (a, p) where low < first[a, n] + second[p, n] - base[t] <= high. NaN in `first`
+never qualifies. Sums are formed in the order they are written, so both forms agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer before numba is loaded)
+
+from numba import njit  # isort: skip
+
+
+@njit(cache=True, nogil=True)
+def squared_distances(left: Any, right: Any, squared: Any) -> None:
+    """squared (L, R) of left (L, D) and right (D, R), from differences, added up in the order of the coordinates."""
+    for i in range(left.shape[0]):
+        row = squared[i]
+        row[:] = 0
+        for axis in range(left.shape[1]):
+            at, others = left[i, axis], right[axis]
+            for j in range(len(row)):
+                difference = at - others[j]
+                row[j] += difference * difference
+
+
+@njit(cache=True, nogil=True)
+def count_one(first: Any, base: Any, low: Any, high: Any, anchor: Any, counts: Any) -> None:
+    """counts[t] of the rule without `second`."""
+    for pair in range(len(anchor)):
+        row, subtract, count = first[anchor[pair]], base[pair], 0
+        for n in range(len(row)):
+            value = row[n] - subtract
+            count += (low < value) & (value <= high)
+        counts[pair] = count
+
+
+@njit(cache=True, nogil=True)
+def count_two(first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any) -> None:
+    """counts[t] of the whole rule."""
+    for pair in range(len(anchor)):
+        row, other, subtract, count = first[anchor[pair]], second[positive[pair]], base[pair], 0
+        for n in range(len(row)):
+            value = row[n] + other[n] - subtract
+            count += (low < value) & (value <= high)
+        counts[pair] = count
+
+
+@njit(cache=True, nogil=True)
+def list_one(first: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any, found: Any) -> None:
+    """Fill found (3, sum of counts) int64: anchor, positive, negative."""
+    kept = np.empty(first.shape[1] + 1, np.int32)
+    start = 0
+    for pair in range(len(anchor)):
+        if counts[pair] == 0:
+            continue
+        row, subtract, count = first[anchor[pair]], base[pair], 0
+        for n in range(len(row)):
+            value = row[n] - subtract
+            kept[count] = n  # overwritten by the next one unless this one qualifies
+            count += (low < value) & (value <= high)
+        _write(found, start, anchor[pair], positive[pair], kept, count)
+        start += count
+
+
+@njit(cache=True, nogil=True)
+def list_two(
+    first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any, found: Any
+) -> None:
+    """As `list_one`, for the whole rule."""
+    kept = np.empty(first.shape[1] + 1, np.int32)
+    start = 0
+    for pair in range(len(anchor)):
+        if counts[pair] == 0:
+            continue
+        row, other, subtract, count = first[anchor[pair]], second[positive[pair]], base[pair], 0
+        for n in range(len(row)):
+            value = row[n] + other[n] - subtract
+            kept[count] = n
+            count += (low < value) & (value <= high)
+        _write(found, start, anchor[pair], positive[pair], kept, count)
+        start += count
+
+
+@njit(cache=True, nogil=True)
+def _write(found: Any, start: Any, anchor: Any, positive: Any, kept: Any, count: Any) -> None:
+    found[0, start : start + count] = anchor
+    found[1, start : start + count] = positive
+    for place in range(count):
+        found[2, start + place] = kept[place]
+
+
+def warm_up() -> None:
+    """Compile for both precisions."""
+    for kind in (np.float32, np.float64):
+        first, base = np.zeros((2, 2), kind), np.zeros(1, kind)
+        low, high = kind(-1), kind(1)
+        squared_distances(first, first, first.copy())
+        anchor, positive = np.zeros(1, np.int64), np.ones(1, np.int64)
+        counts, found = np.zeros(1, np.int64), np.zeros((3, 2), np.int64)
+        count_one(first, base, low, high, anchor, counts)
+        list_one(first, base, low, high, anchor, positive, counts, found)
+        count_two(first, first, base, low, high, anchor, positive, counts)
+        list_two(first, first, base, low, high, anchor, positive, counts, found)
