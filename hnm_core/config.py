@@ -149,6 +149,7 @@ class LaneConfig(_Section):
         description="drift that calls for a refresh; 1 is 5 % of hash bits flipped, a tenth of the mean distance "
         "moved, or 30 % of the nearest negatives lost",
     )
+    sampler: SamplerConfig | None = Field(None, description="how this lane draws anchors; none is as all lanes do")
     memory: int = Field(
         0, ge=0, le=10_000_000, description="past embeddings that a miner inside the batch may look at; 0 for none"
     )

@@ -32,7 +32,9 @@ def trained_network(recording: Recording, lane: str) -> tuple[nn.Module, int]:
             f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
         )
     config = recording.config.model
-    network = models.create(config.name, in_features=weights.in_features, **config.options)
+    network = models.create(
+        config.name, in_features=weights.in_features, image_shape=weights.image_shape, **config.options
+    )
     state = {name: torch.from_numpy(np.array(array)) for name, array in weights.arrays.items()}
     try:
         network.load_state_dict(state)

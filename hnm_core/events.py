@@ -36,13 +36,16 @@ METRICS = (
     "distance_ratio",
     "hardness_regret",
     "no_candidate",
+    "temperature",
+    "chance",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
 mean_distance: root mean square distance of two evaluated items; bank_age: steps since the weights were taken that the
 mined bank was embedded with; drift: how far the network has moved since, as a share of what makes a bank stale. Of an
 approximate search on the probe, too: distance_ratio, found over exact, at least 1; hardness_regret, how much farther
-the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing."""
+the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing. Of losses that have
+them: temperature; chance, the loss when every neighbour looks alike."""
 
 TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing", "filled", "filtered", "false_negative")
 """Names of the tuple counts of a `StepRecord`. mined: tuples the loss saw; hard, semi_hard, easy: their partition by
@@ -161,6 +164,8 @@ class Weights:
     """Parameters and buffers by their names in the network."""
     in_features: int = 0
     """Width of what the network takes."""
+    image_shape: tuple[int, int, int] | None = None
+    """(C, H, W) where that is the pixels of a picture."""
 
 
 @dataclass(frozen=True, eq=False)

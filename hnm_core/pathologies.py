@@ -30,6 +30,10 @@ FALSE_SHARE = 0.05
 RECALL_FLOOR = 0.5
 TINY_SHARE = 0.01
 SPLIT_EVALUATIONS = 5
+STALE = 5
+"""Drift, in units of what usually calls for a refresh, that is told when so many evaluations in a row find it: at the
+start of every training the network moves fast, and that is no fault."""
+STALE_EVALUATIONS = 5
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class Watch:
                 "A warm-up on random negatives may help; check the labels too.",
             )
         tiny = bool(seen.terms) and (seen.nonzero_terms or 0) < TINY_SHARE * (seen.terms or 0)
-        if self._streak("tiny", tiny) >= EASY_STEPS:
+        if self._streak("tiny", tiny and not easy) >= EASY_STEPS:
             yield (
                 "tiny-signal",
                 f"Only {seen.nonzero_terms:,} of {seen.terms:,} terms of the loss still matter. "
@@ -188,11 +192,11 @@ class Watch:
                 "More bits or the affine family may help.",
             )
         drift = seen.metrics.get("drift")
-        if drift is not None and drift > 1:
+        if drift is not None and self._streak("stale", drift > STALE) >= STALE_EVALUATIONS:
             yield (
                 "stale-bank",
-                f"The embeddings that are searched have drifted to {drift:.1f} times the limit. "
-                "A refresh more often may help.",
+                f"What is searched is {seen.metrics.get('bank_age', 0):,.0f} steps old and has drifted to {drift:.1f} "
+                "times the usual limit. A refresh more often may help.",
             )
 
     def _streak(self, name: str, holds: bool) -> int:

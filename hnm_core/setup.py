@@ -14,6 +14,7 @@ from hnm_core.config import ExperimentConfig
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.split import held_out_mask, stratified_sample
 from hnm_core.errors import InputError
+from hnm_core.losses.base import Problem
 from hnm_core.seeding import generator
 
 MAX_SHOWN = 20_000
@@ -46,6 +47,8 @@ class Shared:
     """(S,) rows that frames show, ascending"""
     held_out: NDArray[np.bool_]
     """(N,) True where an item is kept out of training"""
+    problem: Problem
+    """classes and size of the embedding, for losses with weights of their own"""
     model: nn.Module
     """the network with its initial weights; every lane trains a copy"""
 
@@ -82,6 +85,10 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         **config.model.options,
     )
 
+    with torch.no_grad():
+        width = network.eval()(torch.from_numpy(np.array(dataset.x[:1]))).shape[1]
+    network.train()
+
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
 
@@ -97,6 +104,7 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         evaluated_row=put(evaluated),
         shown_row=put(shown),
         held_out=held_out,
+        problem=Problem(len(dataset.class_names), width),
         model=network.to(device),
     )
 

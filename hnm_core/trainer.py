@@ -5,24 +5,30 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hnm_core import losses
+from hnm_core import losses, neighbors
+from hnm_core.bank import Bank
 from hnm_core.config import LaneConfig
-from hnm_core.data.sampling import random_batches
+from hnm_core.data import sampling
+from hnm_core.data.neighbour_batches import NeighbourSampler
+from hnm_core.data.sampling import Sampler
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen
 from hnm_core.frames import FrameMaker
 from hnm_core.lane_mining import LaneMining
-from hnm_core.losses.base import Terms
+from hnm_core.losses.base import LossContext, Terms
 from hnm_core.metrics import LaneMetrics
+from hnm_core.models.base import Embedder
 from hnm_core.optimizers import optimizer
 from hnm_core.pathologies import Seen, Watch
+from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
 
@@ -38,7 +44,15 @@ class Trainer:
         config = shared.config
         self.lane, self.shared = lane, shared
         self.distance = Distance(lane.distance, lane.normalize)
-        self.loss = losses.create(lane.loss, distance=self.distance, **lane.loss_options)
+        self.loss = losses.create(
+            lane.loss,
+            distance=self.distance,
+            problem=shared.problem,
+            generator=generator(config.seed, "loss"),
+            **lane.loss_options,
+        )
+        if isinstance(self.loss, nn.Module):
+            self.loss.to(shared.device)
         self.model = copy.deepcopy(shared.model)
         self.optimizer = optimizer(config.optimizer, self.model, self.loss)
         self.clock = PhaseClock(torch.cuda.synchronize if shared.device.type == "cuda" else None)
@@ -47,7 +61,9 @@ class Trainer:
         self.watch = Watch(lane.name, self.metrics.first_spread)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
         self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
+        self.ids = shared.ids[shared.train_row]
         self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
+        self.sampler = _sampler(lane, shared)
         self.step = 0
         self.epoch = 0
         self.good_weights: Weights | None = None
@@ -69,8 +85,16 @@ class Trainer:
             self.epoch += 1
 
     def _batches(self) -> list[NDArray[np.int64]]:
-        config = self.shared.config
-        return random_batches(len(self.x), config.sampler.batch, config.seed, self.epoch)
+        if not isinstance(self.sampler, NeighbourSampler) or self.epoch == 0:
+            return self.sampler.batches(self.epoch)
+        options = self.sampler.options
+        search = neighbors.create(options.search, distance=self.distance, **options.search_options)
+        with self.clock(Phase.EMBED):
+            bank = Bank(self.embed(self.x), self.y)
+        with self.clock(Phase.SEARCH):
+            search.build(bank)
+            lists = search.nearest_negatives(torch.arange(len(bank), device=self.x.device), options.pool).row
+        return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
 
     def _step(self, anchor_row: Tensor) -> Iterator[Event]:
         clock, mining = self.clock, self.mining
@@ -82,16 +106,19 @@ class Trainer:
         tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
         with clock(Phase.TRANSFER):
             rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
-            local_tuples: tuple[Tensor, ...] | None = local.split([len(vector) for vector in tuples])
+            local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
             features, labels = self.x[rows], self.y[rows]
         with clock(Phase.FORWARD):
-            embeddings = self.model(features)
+            embeddings, hidden = self._forward(features)
         if in_batch:
             local_tuples = mining.of_the_batch(embeddings, labels)
             tuples = tuple(rows[vector] for vector in local_tuples or ())
         with clock(Phase.LOSS):
-            terms = self.loss.terms(embeddings, labels, local_tuples)
+            context = LossContext(self.step, self.epoch, features, hidden)
+            terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
             loss = self.loss.reduce(terms, embeddings)
+            if in_batch and mining.memory is not None:
+                loss = loss + self._loss_on_memory(embeddings, labels, rows)
             value = loss.item()
         if not math.isfinite(value):
             raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
@@ -108,7 +135,7 @@ class Trainer:
         if separation is None and local_tuples is not None and len(local_tuples) == 3:
             separation = self._separation(embeddings.detach(), local_tuples)
         counts = self._counts(tuples, separation, len(anchor_row))
-        measured = self._measure() if self.metrics.due(self.step) else {}
+        measured = self._measure(terms) if self.metrics.due(self.step) else {}
         yield StepRecord(
             self.lane.name,
             self.step,
@@ -133,19 +160,39 @@ class Trainer:
         if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
             return self.good_weights
         arrays = {name: frozen(array) for name, array in state.items()}
-        return Weights(self.lane.name, self.step, arrays, self.x.shape[1])
+        return Weights(self.lane.name, self.step, arrays, self.x.shape[1], self.shared.dataset.image_shape)
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
         return embed_with(self.model, features)
 
-    def _measure(self) -> dict[str, float]:
+    def _forward(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.loss.uses_hidden:
+            return cast(Embedder, self.model).with_hidden(features)
+        return self.model(features), {}
+
+    def _loss_on_memory(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
+        memory = self.mining.memory
+        assert memory is not None
+        ids = self.ids[rows]
+        loss = embeddings.new_zeros(())
+        if memory.ready(self.step):
+            past = memory.reference(self.step, without=ids)
+            if len(past.labels):
+                tuples = self.mining.of_the_batch(embeddings, labels, past)
+                loss = self.loss(embeddings, labels, tuples, past.embeddings, past.labels)
+        memory.add(embeddings.detach(), labels, ids, self.step)
+        return loss
+
+    def _measure(self, terms: Terms) -> dict[str, float]:
         self.good_weights = self.weights()
         search = self.mining.search
         if search is not None and not getattr(search, "approximate", False):
             search = None  # its recall is 1 by construction
         measured = self.metrics.measure(search, self.mining.pool)
-        return measured | self.mining.metrics(self.step) if measured else measured
+        figures = {name: float(terms.figures[name]) for name in ("temperature", "chance") if name in terms.figures}
+        return measured | figures | self.mining.metrics(self.step) if measured else measured
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""
@@ -182,13 +229,23 @@ class Trainer:
             gradient_norm=float(nn.utils.get_total_norm(gradients)) if gradients else None,
             terms=sum(len(part.value) for part in terms.parts),
             nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
+            chance=float(terms.figures["chance"]) if "chance" in terms.figures else None,
             empty_reason=empty_reason,
             largest_bucket=self.mining.largest_bucket() if measured else None,
         )
 
 
+def _sampler(lane: LaneConfig, shared: Shared) -> Sampler:
+    config = lane.sampler or shared.config.sampler
+    labels = shared.y[shared.train_row].cpu().numpy()
+    return sampling.create(config.name, labels=labels, batch=config.batch, seed=shared.config.seed, **config.options)
+
+
 def embed_with(model: nn.Module, features: Tensor) -> Tensor:
-    """(N, E) embeddings of (N, D) features, without gradient."""
+    """(N, E) embeddings of (N, D) features, without gradient, as a network that is not being trained gives them."""
+    training = model.training
+    model.eval()
     with torch.no_grad():
         parts = [model(part) for part in features.split(EMBED_ROWS)]
+    model.train(training)
     return parts[0] if len(parts) == 1 else torch.cat(parts)

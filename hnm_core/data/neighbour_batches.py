@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.data.base import generator
+from hnm_core.data.sampler_options import NeighbourSamplerOptions
+from hnm_core.data.sampling import random_batches
 from hnm_core.errors import InputError
 
 MAX_FAILURES = 1024
@@ -174,3 +176,33 @@ def _check(lists: NDArray[np.integer], batch: int, pool: int, nearest: int, rand
         wrong = lists.min() if lists.min() < -1 else lists.max()
         raise InputError(f"lists names row {wrong}, but the rows are 0 to {count - 1}.")
     return count
+
+
+class NeighbourSampler:
+    """Mined batches; see `neighbour_batches`. The first epoch is random, for there is nothing to be near to yet."""
+
+    def __init__(self, options: NeighbourSamplerOptions, *, labels: NDArray[np.integer], batch: int, seed: int) -> None:
+        self.options, self.notes = options, ()
+        self._batch, self._seed = batch, seed
+        self._labels = np.asarray(labels)
+        _, counts = np.unique(self._labels, return_counts=True)
+        pairs_fill_a_batch = 2 * int((counts > 1).sum()) >= batch
+        self._one_pair_a_label = pairs_fill_a_batch
+
+    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Random batches, for an epoch without neighbours."""
+        return random_batches(len(self._labels), self._batch, self._seed, epoch)
+
+    def batches_near(self, lists: NDArray[np.integer], epoch: int) -> list[NDArray[np.int64]]:
+        """Batches of an epoch from (N, pool) neighbours. One positive pair of each label in a batch, where the labels
+        are enough to fill it so."""
+        return neighbour_batches(
+            lists,
+            self._batch,
+            self._seed,
+            epoch,
+            pool=self.options.pool,
+            nearest=self.options.nearest,
+            random=self.options.random,
+            labels=self._labels if self._one_pair_a_label else None,
+        )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
-from hnm_core.registry import SAMPLERS, Options
+from hnm_core.registry import NEIGHBORS, SAMPLERS, Options
 
 
 class SamplerOptions(Options):
@@ -34,16 +36,19 @@ class BalancedSamplerOptions(SamplerOptions):
         return self.classes * self.per_class
 
 
-@SAMPLERS.register("neighbours", target="hnm_core.data.neighbour_batches:build")
+@SAMPLERS.register("neighbours", target="hnm_core.data.neighbour_batches:NeighbourSampler")
 class NeighbourSamplerOptions(SamplerOptions):
-    """Mined batches: an anchor, its nearest items and random ones of its pool of neighbours."""
+    """Mined batches: an anchor, its nearest items of other classes and random ones of its pool (Deuser 2023, 2025)."""
 
+    search: str = Field("exact", description="neighbour search, run with the weights at each start of an epoch")
+    search_options: dict[str, Any] = Field(default_factory=dict, description="options of the search")
     pool: int = Field(128, ge=1, le=100_000, description="nearest items of other classes that an anchor draws from")
     nearest: int = Field(32, ge=0, le=100_000, description="items taken from the front of the pool")
     random: int = Field(32, ge=0, le=100_000, description="items taken at random from the rest of the pool")
 
     @model_validator(mode="after")
     def _check(self) -> NeighbourSamplerOptions:
+        NEIGHBORS.validate(self.search, self.search_options)
         if not 1 <= self.nearest + self.random <= self.pool:
             raise ValueError(
                 f"nearest = {self.nearest} and random = {self.random} must be 1 .. pool = {self.pool} items together"

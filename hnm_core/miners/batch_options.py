@@ -30,6 +30,11 @@ class BatchOptions(Options):
     )
 
 
+@MINERS.register("none", target="hnm_core.miners.none:NoMiner", scope="batch")
+class NoMinerOptions(Options):
+    """No mining: the loss looks at every pair or triplet of the batch."""
+
+
 @MINERS.register("triplet-margin", target="hnm_core.miners.in_batch_triplets:triplet_margin", scope="batch")
 class TripletMarginOptions(BatchOptions):
     """Triplets of the batch by how far the negative is beyond the positive (Schroff 2015)."""

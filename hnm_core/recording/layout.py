@@ -34,6 +34,7 @@ EVENTS_FILE = "events.jsonl"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
 WEIGHTS_INPUT = "@in_features"
+WEIGHTS_IMAGE = "@image_shape"
 LOCK_FILE = "writing.lock"
 
 POSITION_STEPS = 65_534

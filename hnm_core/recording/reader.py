@@ -31,7 +31,15 @@ from hnm_core.events import (
     frozen,
 )
 from hnm_core.recording import header, layout
-from hnm_core.recording.layout import FLAG_FIRST_CALL, FLAG_MINING, RUN_FILE, WEIGHTS_FILE, WEIGHTS_INPUT, WEIGHTS_STEP
+from hnm_core.recording.layout import (
+    FLAG_FIRST_CALL,
+    FLAG_MINING,
+    RUN_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_IMAGE,
+    WEIGHTS_INPUT,
+    WEIGHTS_STEP,
+)
 from hnm_core.recording.lock import is_being_written
 from hnm_core.timing import Phase
 
@@ -195,8 +203,19 @@ class Recording:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: frozen(stored[name]) for name in stored.files}
-            return Weights(lane, int(arrays.pop(WEIGHTS_STEP)), arrays, int(arrays.pop(WEIGHTS_INPUT)))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+            step, width = int(arrays.pop(WEIGHTS_STEP)), int(arrays.pop(WEIGHTS_INPUT))
+            shape = arrays.pop(WEIGHTS_IMAGE).astype(int).tolist()
+            return Weights(lane, step, arrays, width, (shape[0], shape[1], shape[2]) if shape else None)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            zipfile.BadZipFile,
+            EOFError,
+            zlib.error,
+        ) as error:
             raise InputError(f"'{path}' is damaged: {error}.") from error
 
     def numbered_steps(self, lane: str) -> Iterator[tuple[int, Event]]:

@@ -37,6 +37,7 @@ from hnm_core.recording.layout import (
     FLAG_FIRST_CALL,
     FLAG_MINING,
     WEIGHTS_FILE,
+    WEIGHTS_IMAGE,
     WEIGHTS_INPUT,
     WEIGHTS_STEP,
 )
@@ -245,6 +246,7 @@ class _LaneWriter:
         arrays: dict[str, Any] = {
             WEIGHTS_STEP: np.int64(weights.step),
             WEIGHTS_INPUT: np.int64(weights.in_features),
+            WEIGHTS_IMAGE: np.array(weights.image_shape or (), np.int64),
             **weights.arrays,
         }
         part = self._folder / f"{WEIGHTS_FILE}.part"

@@ -14,7 +14,11 @@ def codes(watch: Watch, seen: Seen) -> list[str]:
 
 def healthy(step: int) -> Seen:
     loss = float(np.exp(-step / 300) + 0.05 * np.random.default_rng(step).random())
-    metrics = {"mean_distance": 1 + step / 500, "map_at_r": 1 - float(np.exp(-step / 300))} if step % 50 == 0 else {}
+    metrics = (
+        {"mean_distance": 1 + step / 500, "map_at_r": 1 - float(np.exp(-step / 300)), "drift": 2.5}
+        if step % 50 == 0
+        else {}
+    )
     tuples = {"mined": 256, "hard": 40, "semi_hard": 100, "easy": 116}
     return Seen(step, loss, tuples, metrics, gradient_norm=loss, terms=256, nonzero_terms=140, chance=2.0, plateau=1.5)
 
@@ -36,7 +40,7 @@ SICK = {
     "starved-search": ({"metrics": {"no_candidate": 0.09}}, 1),
     "low-recall": ({"metrics": {"mining_recall": 0.3}}, 1),
     "degenerate-buckets": ({"largest_bucket": 0.4}, 1),
-    "stale-bank": ({"metrics": {"drift": 1.7}}, 1),
+    "stale-bank": ({"metrics": {"drift": 7.5, "bank_age": 300}}, 5),
 }
 
 
