@@ -305,7 +305,7 @@ def test_that_a_wrong_call_is_refused_in_words(place: int) -> None:
 
 def test_that_a_loss_that_overflows_says_so() -> None:
     x, y = batch()
-    with pytest.raises(InputError, match="The loss is (inf|nan): the embeddings are too large"):
+    with pytest.raises(InputError, match=r"The loss is (inf|nan): the embeddings are too large"):
         losses.create("contrastive", distance=Distance(), variant="squared-2019")(1e15 * x.float(), y)
 
 
@@ -353,3 +353,13 @@ def test_that_the_value_does_not_hang_on_the_order_of_rows_or_tuples() -> None:
         if name != "n-pairs":  # which takes the first pair of each class
             plain, moved = losses.create(name)(x, y), losses.create(name)(x[order], y[order])
             assert float(moved) == pytest.approx(float(plain), rel=1e-9), name
+
+
+def test_that_autocast_leaves_the_precision_alone() -> None:
+    x, y = batch()
+    for name in ("nt-xent", "snnl", "n-pairs"):
+        plain = losses.create(name)(x.float(), y)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            cast = losses.create(name)(x.float(), y)
+        assert cast.dtype == torch.float32
+        assert torch.equal(plain, cast)
