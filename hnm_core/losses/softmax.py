@@ -192,7 +192,7 @@ class HardContrastiveLoss(_SoftmaxLoss[HardContrastiveOptions]):
         self._farthest = farthest[self.distance.metric]
 
     def compute(self, batch: Batch) -> Terms:
-        """One part: the positive pairs of anchors with a negative."""
+        """One part: the positive pairs, 0 where the anchor has no negative."""
         logits = self.logits(batch)
         lines, pairs, tau_plus = logits.lines, logits.pairs, self.options.tau_plus
         has_negative = lines.negative.any()

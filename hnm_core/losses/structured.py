@@ -186,7 +186,7 @@ class NPairsLoss(MetricLoss[NPairsOptions]):
         anchor, positive = anchor[first], positive[first]
         x, ref = batch.prepared(self.distance)
         logits = -self.distance.prepared_pairwise(x[anchor], ref[positive])
-        value = logits.logsumexp(1) - logits.diagonal()
+        value = functional.cross_entropy(logits, torch.arange(len(anchor), device=logits.device), reduction="none")
         extra = None
         if self.options.l2_weight > 0 and len(anchor):
             used = torch.cat((batch.x[anchor], batch.ref[positive]))
