@@ -20,11 +20,11 @@ def build(options: LshOptions, generator: Generator | None = None, distance: Dis
         family=options.family,
         rescore=options.rescore,
         center=options.center,
-        seed=hash_seed(generator),
+        seed=drawn_seed(generator),
     )
     return SearchingMiner(options, search, distance)
 
 
-def hash_seed(generator: Generator | None) -> int:
-    """A seed for hash directions, drawn from `generator`; 0 without one."""
+def drawn_seed(generator: Generator | None) -> int:
+    """A seed for what a search draws itself, from `generator`; 0 without one."""
     return int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0

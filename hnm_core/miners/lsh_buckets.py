@@ -6,7 +6,7 @@ from torch import Generator
 
 from hnm_core import neighbors
 from hnm_core.distances import Distance
-from hnm_core.miners.lsh import hash_seed
+from hnm_core.miners.lsh import drawn_seed
 from hnm_core.miners.options import LshBucketsOptions
 from hnm_core.miners.searching import SearchingMiner
 
@@ -23,6 +23,6 @@ def build(
         probes=options.probes,
         family=options.family,
         center=options.center,
-        seed=hash_seed(generator),
+        seed=drawn_seed(generator),
     )
     return SearchingMiner(options, search, distance)

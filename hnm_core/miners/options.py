@@ -151,10 +151,10 @@ class LshBucketsOptions(SearchingOptions):
     """Items of other classes that share a hash bucket with the anchor, nearest first; some anchors may find none."""
 
     tables: int = Field(16, ge=1, le=256, description="hash tables; more find more")
-    bits: Annotated[int, Field(ge=1, le=63)] | Literal["auto"] = Field(
-        "auto", description="bits of a table's code; auto makes as many buckets as there are items"
+    bits: Annotated[int, Field(ge=1, le=30)] | Literal["auto"] = Field(
+        "auto", description="bits of a table's key; auto takes about log2 of the number of items"
     )
-    probes: int = Field(4, ge=1, le=1_024, description="buckets of each table that an anchor looks into")
+    probes: int = Field(4, ge=0, le=1_000, description="further buckets searched in each table, the likeliest first")
     family: Family = Field(
         "auto",
         description="sign sees angles, affine sees distances; auto takes sign on unit vectors, affine otherwise",

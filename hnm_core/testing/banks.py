@@ -1,0 +1,74 @@
+"""Banks that are hard on searches and miners, and distances from their definitions in float64."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hnm_core.bank import Bank
+from hnm_core.distances import UNIT_EPS, Distance
+
+KINDS = (
+    "random",
+    "clustered",
+    "duplicated",
+    "collapsed",
+    "zeros",
+    "near-ties",
+    "offset",
+    "imbalanced",
+    "many classes",
+    "singletons",
+    "one class",
+    "one row",
+)
+
+
+def bank_of(kind: str, dim: int, n: int = 100, seed: int = 0) -> Bank:
+    """A bank of one of `KINDS`. Rows are not sorted by class; labels are negative and huge."""
+    source = torch.Generator().manual_seed(seed)
+    labels = torch.randint(8, (n,), generator=source)
+    points = torch.randn(n, dim, generator=source)
+    centers = torch.randn(8, dim, generator=source)
+    match kind:
+        case "clustered":
+            points = centers[labels] + 0.05 * points
+        case "duplicated":
+            points = points[torch.randint(12, (n,), generator=source)]
+        case "collapsed":
+            points = torch.ones(n, dim)
+        case "zeros":
+            points[torch.rand(n, generator=source) < 0.3] = 0.0
+        case "near-ties":
+            points = torch.nn.functional.normalize(points) * (1 + 1e-6 * torch.rand(n, 1, generator=source))
+        case "offset":
+            points = 1000 + centers[labels] + 0.3 * points
+        case "imbalanced":
+            labels = torch.where(torch.rand(n, generator=source) < 0.9, 3, labels)
+            labels[5] = 77
+        case "many classes":
+            labels = torch.randint(n // 2, (n,), generator=source)
+        case "singletons":
+            labels = torch.randperm(n, generator=source)
+        case "one class":
+            labels = torch.zeros_like(labels)
+        case "one row":
+            labels, points = labels[:1], points[:1]
+    return Bank(points, labels * (2**55 + 1) - 2**57)
+
+
+def true_distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
+    """(Q, N) float64 distances from anchor rows to all rows."""
+    points = bank.embeddings.double()
+    if distance.normalized or distance.metric == "cosine":
+        points = points / (points.square().sum(1, keepdim=True) + UNIT_EPS**2).sqrt()
+    left = points[anchors]
+    match distance.metric:
+        case "euclidean":
+            return torch.cdist(left, points, compute_mode="donot_use_mm_for_euclid_dist")
+        case "squared-euclidean":
+            return torch.cdist(left, points, compute_mode="donot_use_mm_for_euclid_dist").square()
+        case "cosine":
+            return 1 - left @ points.T
+        case "inner-product":
+            return -left @ points.T
