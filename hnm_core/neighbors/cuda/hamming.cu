@@ -31,6 +31,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)
     const int block_last = min(block_first + WARPS * ANCHORS, count) - 1;
     const int first = block_first + warp * ANCHORS;
 
+#pragma unroll 1
     for (int i = threadIdx.x; i < words * WARPS * ANCHORS; i += WARPS * LANES) {
         const int slot = min(block_first + i % (WARPS * ANCHORS), count - 1);
         shared_memory[i] = codes[static_cast<size_t>(i / (WARPS * ANCHORS)) * rows + anchors[slot]];

@@ -61,7 +61,7 @@ class CupyKernels:
 
     def compile(self, file: str) -> None:
         """Compile `file`.cu, once: CuPy keeps the result on disk. Raises what CuPy raises where that fails."""
-        with self._cupy.cuda.Device(self._index):
+        with torch.cuda.device(self._index), self._cupy.cuda.Device(self._index):
             module = self._cupy.RawModule(code=source(file), options=OPTIONS)
             module.compile()
         self._modules[file] = module
@@ -73,7 +73,8 @@ class CupyKernels:
         if file not in self._modules:
             self.compile(file)
         stream = torch.cuda.current_stream(self._device).cuda_stream
-        with self._cupy.cuda.Device(self._index), self._cupy.cuda.ExternalStream(stream, self._index):
+        cuda = self._cupy.cuda
+        with torch.cuda.device(self._index), cuda.Device(self._index), cuda.ExternalStream(stream, self._index):
             if (file, kernel) not in self._functions:
                 self._functions[file, kernel] = self._modules[file].get_function(kernel)
             values = tuple(self._value(argument) for argument in arguments)
@@ -95,6 +96,8 @@ def why_absent(device: torch.device) -> str:
     """Empty where kernels run on `device`, else why not, in words."""
     if device.type != "cuda":
         return f"the tensors are on {device.type}"
+    if torch.version.hip is not None:
+        return "the kernels are for NVIDIA's devices, and this torch is for AMD's"
     if importlib.util.find_spec("cupy") is None:
         return "CuPy is not installed (pip install 'hnm-lab[cuda12]' or 'hnm-lab[cuda13]', by your CUDA)"
     kernels = on_device(device)

@@ -20,6 +20,8 @@ _SHARED = 48 * 1024
 """Shared memory that every device gives a block without being asked for more."""
 _SHARE = 4_096
 """Columns that a block should have at least; with fewer, joining the blocks' lists costs more than it saves."""
+_SELECT_SHARE = 1_024
+"""The same for a tile, of which a warp reads its share alone."""
 _LIST_BYTES = 256 << 20
 """Lists in memory at once."""
 
@@ -99,7 +101,7 @@ class TileSelect:
         """`columns`: the width of a tile, at most."""
         self._kernels, self._anchors, self._k, self._farthest = kernels, anchors, k, farthest
         blocks = -(-len(anchors.place) // _WARPS)
-        self._shares = max(1, min(kernels.blocks // blocks, columns // (4 * _THREADS)))
+        self._shares = max(1, min(kernels.blocks // blocks, columns // _SELECT_SHARE))
         self._keys = _lists(anchors, self._shares, k)
         device = anchors.place.device
         self._limits = torch.empty((len(anchors.place), self._shares), dtype=torch.int64, device=device)

@@ -9,7 +9,7 @@
 
 constexpr int WARPS = 8;
 constexpr int ANCHORS = 4;
-constexpr int TILE = 256;
+constexpr int TILE = WARPS * LANES;  // a thread loads one column
 
 // points  (D, rows): coordinates by axis, sorted by class.
 // queries (rows, D): the same rows as anchors.
@@ -49,14 +49,12 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
     for (int start = share_from; start < share_to; start += TILE) {
         if (!FARTHEST && start >= common_from && start + TILE <= common_to) continue;
         __syncthreads();  // the tile before was read
-        for (int c = threadIdx.x; c < TILE; c += WARPS * LANES) {
-            const int column = start + c;
+        const int mine = start + static_cast<int>(threadIdx.x);
 #pragma unroll
-            for (int axis = 0; axis < D; axis++) {
-                // NaN where no column is: it passes no limit.
-                tile[axis * TILE + c] =
-                    column < share_to ? points[static_cast<size_t>(axis) * rows + column] : __int_as_float(0x7fc00000);
-            }
+        for (int axis = 0; axis < D; axis++) {
+            // NaN where no column is: it passes no limit.
+            tile[axis * TILE + threadIdx.x] =
+                mine < share_to ? points[static_cast<size_t>(axis) * rows + mine] : __int_as_float(0x7fc00000);
         }
         __syncthreads();
 #pragma unroll 1
@@ -105,12 +103,12 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
 }
 
 #define KERNELS(D)                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(WARPS* LANES, D > 7 ? 2 : 3) nearest_##D(                                            \
+    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) nearest_##D(                                            \
         const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
         const int* high, int count, int k, int capacity, Key* keys) {                                                  \
         search<D, false>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                  \
     }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(WARPS* LANES, D > 7 ? 2 : 3) farthest_##D(                                           \
+    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) farthest_##D(                                           \
         const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
         const int* high, int count, int k, int capacity, Key* keys) {                                                  \
         search<D, true>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                   \

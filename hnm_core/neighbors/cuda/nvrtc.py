@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,8 +33,9 @@ class Usage:
 class Compiled:
     """The outcome of one compilation."""
 
+    works: bool
     cubin: bytes
-    """Empty where the source does not compile."""
+    """Machine code; empty where it was not asked for or the source does not compile."""
     log: str
     """Errors and warnings, and nothing else."""
     usage: tuple[Usage, ...]
@@ -66,10 +66,15 @@ def architectures() -> list[int]:
     return list(found)
 
 
-def compile_source(text: str, name: str, architecture: int, extra: Sequence[str] = ()) -> Compiled:
-    """Compile `text` for one architecture, such as 90. Raises `OSError` where the library is not at hand."""
+def compile_source(text: str, name: str, architecture: int, *, assemble: bool = True) -> Compiled:
+    """Compile `text` for one architecture, such as 90, to machine code or, quicker, only to what is assembled from.
+
+    Raises `OSError` where the library is not at hand.
+    """
     library = _library()
-    options = [f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v", *OPTIONS, *extra]
+    options = [f"--gpu-architecture={'sm' if assemble else 'compute'}_{architecture}", *OPTIONS]
+    if assemble:
+        options.append("--ptxas-options=-v")
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None)
     try:
@@ -77,12 +82,12 @@ def compile_source(text: str, name: str, architecture: int, extra: Sequence[str]
             program, len(options), (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         )
         log = _read(library.nvrtcGetProgramLogSize, library.nvrtcGetProgramLog, program).rstrip(b"\0").decode()
-        cubin = b"" if failed else _read(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN, program)
+        cubin = b"" if failed or not assemble else _read(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN, program)
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
     said = [line for line in log.splitlines() if line.strip() and not line.startswith("ptxas ")]
     said += [line for line in log.splitlines() if re.match(r"ptxas\s+(warning|error|fatal)", line)]
-    return Compiled(cubin, "\n".join(said), _usage(log))
+    return Compiled(not failed, cubin, "\n".join(said), _usage(log))
 
 
 def _read(size_of: ctypes._NamedFuncPointer, read: ctypes._NamedFuncPointer, program: ctypes.c_void_p) -> bytes:
