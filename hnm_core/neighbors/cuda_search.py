@@ -16,7 +16,7 @@ def pick(bank: Bank, distance: Distance) -> tuple[NeighborSearch, str]:
     """The exact search for a bank on a CUDA device, not built, and why it is the one."""
     reason = kernels.why_absent(bank.device)
     if reason:
-        return Dense(distance=distance), f" of torch's own operations: {reason}"
+        return Dense(distance=distance), f", by torch's own operations: {reason}"
     if bank.dim <= MAX_TREE_DIM and distance.metric != "inner-product":
         return CudaLowDim(distance), f": {bank.dim} dimensions are few"
     return CudaProducts(distance), ""

@@ -58,7 +58,7 @@ class CudaCodes:
         """
         kept = min(candidates, self._count)
         found = places.new_full((len(places), candidates), -1)
-        step = launches.at_once(kept, self._kernels.blocks)
+        step = launches.at_once(kept)
         if self._signs is not None:
             step = min(step, _ROWS)
         for start in range(0, len(places), step):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,7 +98,7 @@ def why_absent(device: torch.device) -> str:
         return f"the tensors are on {device.type}"
     if torch.version.hip is not None:
         return "the kernels are for NVIDIA's devices, and this torch is for AMD's"
-    if importlib.util.find_spec("cupy") is None:
+    if find_spec("cupy") is None:
         return "CuPy is not installed (pip install 'hnm-lab[cuda12]' or 'hnm-lab[cuda13]', by your CUDA)"
     kernels = on_device(device)
     return kernels if isinstance(kernels, str) else ""

@@ -40,10 +40,9 @@ class Anchors(NamedTuple):
     """(Q,) int32."""
 
 
-def at_once(k: int, blocks: int) -> int:
+def at_once(k: int) -> int:
     """How many anchors to search in one call, to bound the memory of their lists."""
-    few = _LIST_BYTES // (capacity(k) * 8)
-    return max(_ANCHORS, few // max(1, blocks * _ANCHORS // max(few, 1)) // _ANCHORS * _ANCHORS)
+    return max(_ANCHORS, _lists_that_fit(k) // _ANCHORS * _ANCHORS)
 
 
 def low_dim_best(
@@ -59,7 +58,7 @@ def low_dim_best(
         order: (N,) int32, place to row.
     """
     dim, count = points.shape
-    shares = _shares(kernels, len(anchors.place), count)
+    shares = _shares(kernels, len(anchors.place), count, k)
     keys = _lists(anchors, shares, k)
     kernels.launch(
         "low_dim",
@@ -81,7 +80,7 @@ def codes_best(kernels: Kernels, codes: Tensor, anchors: Anchors, k: int) -> Ten
     words, count = codes.shape
     room = _SHARED // 8 // words - _ANCHORS
     tile = min(_TILE, room // LANES * LANES)
-    shares = _shares(kernels, len(anchors.place), count)
+    shares = _shares(kernels, len(anchors.place), count, k)
     keys = _lists(anchors, shares, k)
     kernels.launch(
         "hamming",
@@ -101,7 +100,8 @@ class TileSelect:
         """`columns`: the width of a tile, at most."""
         self._kernels, self._anchors, self._k, self._farthest = kernels, anchors, k, farthest
         blocks = -(-len(anchors.place) // _WARPS)
-        self._shares = max(1, min(kernels.blocks // blocks, columns // _SELECT_SHARE))
+        fit = _lists_that_fit(k) // len(anchors.place)
+        self._shares = max(1, min(kernels.blocks // blocks, columns // _SELECT_SHARE, fit))
         self._keys = _lists(anchors, self._shares, k)
         device = anchors.place.device
         self._limits = torch.empty((len(anchors.place), self._shares), dtype=torch.int64, device=device)
@@ -147,9 +147,14 @@ class TileSelect:
         return smallest(self._keys, self._k)
 
 
-def _shares(kernels: Kernels, anchors: int, columns: int) -> int:
+def _shares(kernels: Kernels, anchors: int, columns: int, k: int) -> int:
     """Into how many shares to cut the columns, so that few anchors keep the device busy as well."""
-    return max(1, min(kernels.blocks // -(-anchors // _ANCHORS), columns // _SHARE))
+    blocks = -(-anchors // _ANCHORS)
+    return max(1, min(kernels.blocks // blocks, columns // _SHARE, _lists_that_fit(k) // anchors))
+
+
+def _lists_that_fit(k: int) -> int:
+    return _LIST_BYTES // (capacity(k) * 8)
 
 
 def _lists(anchors: Anchors, shares: int, k: int) -> Tensor:

@@ -59,7 +59,7 @@ class CudaLowDim:
         found = none_found(bank, len(anchors), k)
         kept = min(k, len(bank))
         places, slots = bank.place[anchors].sort()
-        step = launches.at_once(kept, self._kernels.blocks)
+        step = launches.at_once(kept)
         report(progress, 0, len(anchors))
         for start in range(0, len(anchors), step):
             here, where = places[start : start + step], slots[start : start + step]

@@ -66,6 +66,7 @@ def architectures() -> list[int]:
     return list(found)
 
 
+@cache
 def compile_source(text: str, name: str, architecture: int, *, assemble: bool = True) -> Compiled:
     """Compile `text` for one architecture, such as 90, to machine code or, quicker, only to what is assembled from.
 

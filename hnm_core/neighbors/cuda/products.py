@@ -82,7 +82,7 @@ class CudaProducts:
         kept = min(k, len(bank))
         places, slots = bank.place[anchors].sort()
         unsure = torch.zeros(len(anchors), dtype=torch.bool, device=bank.device)
-        step = max(1, min(_ROWS, launches.at_once(kept + _SPARE, self._kernels.blocks)))
+        step = max(1, min(_ROWS, launches.at_once(kept + _SPARE)))
         report(progress, 0, len(anchors))
         for start, spans in zip(range(0, len(anchors), step), self._spans(places, step, farthest), strict=True):
             here, where = places[start : start + step], slots[start : start + step]

@@ -12,7 +12,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.base import SearchCancelled
-from hnm_core.neighbors.cuda import launches
+from hnm_core.neighbors.cuda import launches, products
 from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
 from hnm_core.neighbors.cuda.products import CudaProducts
@@ -145,6 +145,19 @@ def test_that_what_the_low_dimensional_kernels_cannot_do_is_refused(on_cpu: CpuK
         CudaLowDim(device_kernels=on_cpu).build(bank_of("random", 9))
     with pytest.raises(InputError, match="the tensors are on cpu"):
         CudaLowDim().build(bank_of("random", 3))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_that_products_come_in_tiles_and_anchors_in_chunks(
+    on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch, metric: str
+) -> None:
+    """Chunks that lie inside one class, and that reach over several."""
+    monkeypatch.setattr(products, "_COLUMNS", 64)
+    monkeypatch.setattr(products, "_ROWS", 16)
+    monkeypatch.setattr(products, "_GATHERED", 1_000)
+    monkeypatch.setattr(launches, "_SELECT_SHARE", 16)
+    for kind in ("imbalanced", "many", "one"):
+        check(CudaProducts(Distance(metric), on_cpu), bank_of(kind, 20), Distance(metric), (1, 20), 90)
 
 
 def test_that_rounding_of_products_hides_no_neighbour(on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch) -> None:
