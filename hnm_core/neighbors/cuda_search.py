@@ -17,6 +17,8 @@ def pick(bank: Bank, distance: Distance) -> tuple[NeighborSearch, str]:
     reason = kernels.why_absent(bank.device)
     if reason:
         return Dense(distance=distance), f", by torch's own operations: {reason}"
-    if bank.dim <= MAX_TREE_DIM and distance.metric != "inner-product":
-        return CudaLowDim(distance), f": {bank.dim} dimensions are few"
-    return CudaProducts(distance), ""
+    if distance.metric == "inner-product":
+        return CudaProducts(distance), ": the metric is a product itself"
+    if bank.dim > MAX_TREE_DIM:
+        return CudaProducts(distance), f": {bank.dim} dimensions are many"
+    return CudaLowDim(distance), f": {bank.dim} dimensions are few"

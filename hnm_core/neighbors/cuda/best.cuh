@@ -84,7 +84,9 @@ __device__ __noinline__ Key cut_back(Key* keys, int count, int k) {
     // Fewer than k keys lie below `low`, more than k below `high`.
     Key cut;
     while (true) {
-        cut = low + static_cast<Key>((static_cast<unsigned long long>(high) - static_cast<unsigned long long>(low)) / 2);
+        // Without sign, because the two may lie further apart than the signed type reaches.
+        const auto gap = static_cast<unsigned long long>(high) - static_cast<unsigned long long>(low);
+        cut = low + static_cast<Key>(gap / 2);
         const int below = count_below(keys, count, cut);
         if (below == k || cut == low) break;  // the second only if a key came twice
         if (below < k) low = cut;
@@ -128,6 +130,19 @@ __device__ inline void finish(Best& best, Key* keys, int k) {
     }
 #pragma unroll 1
     for (int i = best.count + lane_of_warp(); i < k; i += LANES) keys[i] = NO_KEY;
+}
+
+// Columns are cut into gridDim.y shares of whole tiles, so that few anchors keep a device busy as well; each has lists
+// of its own. These are the columns of this block's share: from .. to - 1.
+struct Share {
+    int from, to;
+};
+
+__device__ inline Share share_of_block(int from, int to, int tile) {
+    const int blocks = gridDim.y, tiles = (to - from + tile - 1) / tile;
+    const int width = (tiles + blocks - 1) / blocks * tile;
+    const int start = from + min(static_cast<int>(blockIdx.y) * width, to - from);
+    return {start, start + min(width, to - start)};
 }
 
 // A warp that serves several anchors keeps what it knows of anchor a in lane a, and hands it round.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
+from hnm_core.errors import InputError
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.cuda.launches import Anchors
 from hnm_core.neighbors.cuda.placed import Placed
@@ -15,6 +16,9 @@ from hnm_core.neighbors.cuda.placed import Placed
 _ROWS = 2_048
 _COLUMNS = 16_384
 """A tile of products is at most 2,048 x 16,384 numbers of 4 bytes, 128 MiB, whatever the size of the bank."""
+
+_MOST_WORDS = 64
+"""Then a tile of 64 columns and the codes of the anchors still fit into shared memory."""
 
 
 class CudaCodes:
@@ -38,7 +42,7 @@ class CudaCodes:
             device_kernels: those of the bank's device unless given.
 
         Raises:
-            InputError: there are no kernels for the device.
+            InputError: codes have more than 4,096 bits, or there are no kernels for the device.
         """
         self._kernels = device_kernels or kernels.of(bank.device)
         self._placed = Placed(bank)
@@ -50,6 +54,8 @@ class CudaCodes:
             self._signs = torch.nn.functional.pad(signs, (0, 0, 0, -len(signs) % 8))
         else:
             self._codes = torch.cat([pack(piece) for piece in bits], 1)
+            if len(self._codes) > _MOST_WORDS:
+                raise InputError(f"Codes of {64 * len(self._codes)} bits are too long; the kernel takes up to 4,096.")
 
     def nearest(self, places: Tensor, candidates: int) -> Tensor:
         """(Q, candidates) int64 places of the rows of other classes with the fewest differing bits, -1 where fewer.

@@ -17,7 +17,7 @@ struct alignas(32) Words {
 // codes   (words, rows): sorted by class.
 // anchors (count): places, ascending. low, high (count): where the class of each starts and ends; left out.
 // tile    columns in shared memory at a time, a multiple of 32.
-// keys    (count, gridDim.y, capacity): the first k of each line are the k best places of that block's share of columns.
+// keys    (count, gridDim.y, capacity): the first k of each line are the k best places of that share of columns.
 // Shared memory: words * (WARPS * ANCHORS + tile) * 8 bytes.
 extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)
     nearest_codes(const unsigned long long* __restrict__ codes, int words, int rows, const int* __restrict__ anchors,
@@ -41,15 +41,13 @@ extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)
     for (int a = 0; a < ANCHORS; a++) score_of(first + a < count ? ALL_PASS : NOTHING_PASSES, limit[a]);
     Best best = {first + lane < count ? ALL_PASS : NOTHING_PASSES, 0};  // of anchor `lane`
 
-    const int share = ((rows + tile - 1) / tile + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y) * tile;
-    const int share_from = min(static_cast<int>(blockIdx.y) * share, rows);
-    const int share_to = share_from + min(share, rows - share_from);
+    const Share share = share_of_block(0, rows, tile);
     // Columns that stand in the class of every anchor of the block.
     const int common_from = low[block_last], common_to = high[block_first];
 
-    for (int start = share_from; start < share_to; start += tile) {
+    for (int start = share.from; start < share.to; start += tile) {
         if (start >= common_from && start + tile <= common_to) continue;
-        const int there = min(tile, share_to - start);
+        const int there = min(tile, share.to - start);
         __syncthreads();  // the tile before was read
         for (int i = threadIdx.x; i < words * tile; i += WARPS * LANES) {
             const int word = i / tile, column = i % tile;

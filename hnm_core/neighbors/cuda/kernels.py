@@ -59,6 +59,10 @@ class CupyKernels:
         """See `Kernels`."""
         return self._blocks
 
+    def __deepcopy__(self, memo: object) -> CupyKernels:
+        """Itself: searches are copied with what they know, and a device's kernels are nobody's own."""
+        return self
+
     def compile(self, file: str) -> None:
         """Compile `file`.cu, once: CuPy keeps the result on disk. Raises what CuPy raises where that fails."""
         with torch.cuda.device(self._index), self._cupy.cuda.Device(self._index):

@@ -25,9 +25,6 @@ _SELECT_SHARE = 1_024
 _LIST_BYTES = 256 << 20
 """Lists in memory at once."""
 
-MAX_COORDINATES = 9
-"""For which `low_dim` has kernels."""
-
 
 class Anchors(NamedTuple):
     """Anchors by their places in the class-sorted bank, ascending, and where their classes start and end."""

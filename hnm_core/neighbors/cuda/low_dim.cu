@@ -37,16 +37,12 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
     }
     Best best = {first + lane < count ? ALL_PASS : NOTHING_PASSES, 0};  // of anchor `lane`
 
-    // The block's columns, cut into gridDim.y shares. Anchors ascend, so the outer ones bound the classes of all.
-    const int from = FARTHEST ? low[block_first] : 0;
-    const int to = FARTHEST ? high[block_last] : rows;
-    const int share = ((to - from + TILE - 1) / TILE + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y) * TILE;
-    const int share_from = from + min(static_cast<int>(blockIdx.y) * share, to - from);
-    const int share_to = share_from + min(share, to - share_from);
+    // Anchors ascend, so the classes of the first and the last bound those of all.
+    const Share share = share_of_block(FARTHEST ? low[block_first] : 0, FARTHEST ? high[block_last] : rows, TILE);
     // Columns that stand in the class of every anchor of the block.
     const int common_from = low[block_last], common_to = high[block_first];
 
-    for (int start = share_from; start < share_to; start += TILE) {
+    for (int start = share.from; start < share.to; start += TILE) {
         if (!FARTHEST && start >= common_from && start + TILE <= common_to) continue;
         __syncthreads();  // the tile before was read
         const int mine = start + static_cast<int>(threadIdx.x);
@@ -54,7 +50,7 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
         for (int axis = 0; axis < D; axis++) {
             // NaN where no column is: it passes no limit.
             tile[axis * TILE + threadIdx.x] =
-                mine < share_to ? points[static_cast<size_t>(axis) * rows + mine] : __int_as_float(0x7fc00000);
+                mine < share.to ? points[static_cast<size_t>(axis) * rows + mine] : __int_as_float(0x7fc00000);
         }
         __syncthreads();
 #pragma unroll 1
@@ -103,12 +99,12 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
 }
 
 #define KERNELS(D)                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) nearest_##D(                                            \
+    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) nearest_##D(                                         \
         const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
         const int* high, int count, int k, int capacity, Key* keys) {                                                  \
         search<D, false>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                  \
     }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) farthest_##D(                                           \
+    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) farthest_##D(                                        \
         const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
         const int* high, int count, int k, int capacity, Key* keys) {                                                  \
         search<D, true>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                   \

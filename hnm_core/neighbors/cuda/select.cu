@@ -33,17 +33,15 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
     score_of(best.limit, limit);
 
     constexpr int STEP = UNROLL * LANES;
-    const int share = ((columns + STEP - 1) / STEP + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y) * STEP;
-    const int share_from = min(static_cast<int>(blockIdx.y) * share, columns);
-    const int share_to = share_from + min(share, columns - share_from);
+    const Share share = share_of_block(0, columns, STEP);
 
 #pragma unroll 1
-    for (int start = share_from; start < share_to; start += STEP) {
+    for (int start = share.from; start < share.to; start += STEP) {
         Score score[UNROLL];
         bool passes = false;
 #pragma unroll
         for (int u = 0; u < UNROLL; u++) {
-            const int column = min(start + u * LANES + lane, share_to - 1);
+            const int column = min(start + u * LANES + lane, share.to - 1);
             score[u] = factor * line[column];
             if (terms) score[u] += terms[column];
             passes |= score[u] <= limit;
@@ -55,7 +53,7 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
             const Score own_score = picked(score, u);
             const bool positive = place >= begin && place < end;
             const bool allowed =
-                own_score <= limit && column < share_to && positive == (farthest != 0) && place != own;
+                own_score <= limit && column < share.to && positive == (farthest != 0) && place != own;
             offer(best, keys + list * capacity, allowed ? make_key(own_score, place) : NO_KEY, k, capacity);
             score_of(best.limit, limit);
         }
@@ -69,12 +67,12 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
 }
 
 #define KERNEL(NAME, SCORE)                                                                                            \
-    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)                                                         \
-        NAME(const SCORE* tile, int stride, const SCORE* terms, SCORE factor, int first, int columns,            \
+    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)                                                      \
+        NAME(const SCORE* tile, int stride, const SCORE* terms, SCORE factor, int first, int columns,                  \
              const int* anchors, const int* low, const int* high, int farthest, int count, int k, int capacity,        \
-             int begins, int ends, Key* limits, int* counts, Key* keys) {                                                          \
+             int begins, int ends, Key* limits, int* counts, Key* keys) {                                              \
         select<SCORE>(tile, stride, terms, factor, first, columns, anchors, low, high, farthest, count, k, capacity,   \
-                      begins, ends, limits, counts, keys);                                                                     \
+                      begins, ends, limits, counts, keys);                                                             \
     }
 
 KERNEL(select_float, float)

@@ -8,11 +8,12 @@ from . import cpu
 
 
 @pytest.fixture(scope="session")
-def compiled_folder(request: pytest.FixtureRequest) -> Path:
-    """Where kernels compiled for the CPU stay from one run of the tests to the next."""
+def compiled_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where kernels compiled for the CPU stay, from one run of the tests to the next unless pytest keeps no cache."""
     if reason := cpu.why_absent():
         pytest.skip(reason)
-    return request.config.cache.mkdir("cuda-on-cpu")
+    cache = request.config.cache
+    return cache.mkdir("cuda-on-cpu") if cache else tmp_path_factory.mktemp("cuda-on-cpu")
 
 
 @pytest.fixture

@@ -140,8 +140,8 @@ static Stop run_warp(int warp, char* error) {
         for (int lane = 0; lane < WARP; lane++) {
             const Fibre& fibre = fibres[warp * WARP + lane];
             if (fibre.stop != stop) {
-                snprintf(error, 200, "divergent: in warp %d of block (%u, %u) lane 0 stopped at %s, lane %d at %s", warp,
-                         blockIdx.x, blockIdx.y, STOPS[stop], lane, STOPS[fibre.stop]);
+                snprintf(error, 200, "divergent: in warp %d of block (%u, %u) lane 0 stopped at %s, lane %d at %s",
+                         warp, blockIdx.x, blockIdx.y, STOPS[stop], lane, STOPS[fibre.stop]);
                 return APART;
             }
             exchanged[lane] = fibre.value;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -100,6 +101,7 @@ def test_that_kernels_get_their_arguments_on_the_device_and_stream_of_torch(cupy
         search.build(bank)
         assert_exact(search.nearest_negatives(anchors, 10), bank, anchors, 10, Distance(), False)
         assert_exact(search.farthest_positives(anchors, 10), bank, anchors, 10, Distance(), True)
+        assert copy.deepcopy(search)._kernels is found  # the watch on recall searches with a copy
     assert cupy.inside == []
 
 
@@ -110,6 +112,10 @@ def test_that_kernels_are_chosen_where_there_are_a_device_and_cupy(cupy: StandIn
     assert isinstance(cuda_search.pick(low, Distance())[0], CudaLowDim)
     assert isinstance(cuda_search.pick(low, Distance("inner-product"))[0], CudaProducts)
     assert isinstance(cuda_search.pick(OnCuda(wide.embeddings, wide.labels), Distance())[0], CudaProducts)
+    assert [cuda_search.pick(low, Distance(metric))[1] for metric in ("cosine", "inner-product")] == [
+        ": 8 dimensions are few",
+        ": the metric is a product itself",
+    ]
 
 
 def test_that_torch_searches_where_kernels_cannot_be_loaded(cupy: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,6 +211,11 @@ def test_that_the_rows_with_the_fewest_differing_bits_are_found(on_cpu: CpuKerne
     assert on_cpu.launched[0] == ("select_int" if product else "nearest_codes")
 
 
+def test_that_codes_too_long_for_shared_memory_are_refused(on_cpu: CpuKernels) -> None:
+    with pytest.raises(InputError, match="4160 bits are too long"):
+        CudaCodes([torch.ones(300, 4_100, dtype=torch.bool)], bank_of("random", 3), device_kernels=on_cpu)
+
+
 def test_that_a_hundred_thousand_rows_are_searched_as_brute_force_does(on_cpu: CpuKernels) -> None:
     source = torch.Generator().manual_seed(0)
     bank = Bank(torch.randn(100_003, 3, generator=source), torch.randint(10, (100_003,), generator=source))
