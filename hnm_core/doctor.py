@@ -41,6 +41,8 @@ def examine() -> Iterator[Check]:
     yield attempt("torch", _torch)
     yield attempt("gpu", _gpu)
     yield attempt("cupy", _cupy)
+    yield attempt("cuda search", _cuda_search)
+    yield attempt("cuda kernels", _cuda_kernels)
     yield attempt("search kernels", partial(kernels_ready, kernels.SEARCH_KERNELS))
     yield attempt("recordings", _recordings)
     yield attempt("fashion-mnist", _fashion_mnist)
@@ -83,6 +85,33 @@ def _cupy() -> Finding:
     import cupy
 
     return True, f"{cupy.__version__}, {cupy.cuda.runtime.getDeviceCount()} devices"
+
+
+def _cuda_search() -> Finding:
+    import torch
+
+    if not torch.cuda.is_available():
+        return False, "there is no GPU, so neighbours are searched on the CPU"
+    from hnm_core.neighbors.cuda.kernels import why_absent
+
+    reason = why_absent(torch.device("cuda", torch.cuda.current_device()))
+    if reason:
+        return False, f"neighbours are searched on the GPU by torch's own operations: {reason}"
+    return True, "neighbours are searched on the GPU by our own kernels"
+
+
+def _cuda_kernels() -> Finding:
+    from hnm_core.neighbors.cuda import nvrtc, source
+
+    absent = nvrtc.why_absent()
+    if absent:
+        return False, f"not checked: {absent}"
+    architecture = min(nvrtc.architectures())
+    for name in source.names():
+        compiled = nvrtc.compile_source(source.source(name), f"{name}.cu", architecture, assemble=False)
+        if not compiled.works:
+            return False, f"{name}.cu does not compile by NVRTC {nvrtc.version()}: {compiled.log.splitlines()[0]}"
+    return True, f"{', '.join(source.names())} compile by NVRTC {nvrtc.version()}; that needs no GPU"
 
 
 def kernels_ready(module: str) -> Finding:

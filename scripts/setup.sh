@@ -94,6 +94,7 @@ system_packages() {
     if [ "$for_what" = test ] && is_debian_root; then
         command -v Xvfb >/dev/null || wanted+=(xvfb)
         command -v xauth >/dev/null || wanted+=(xauth)
+        command -v g++ >/dev/null || wanted+=(g++) # runs the CUDA kernels on the CPU
         [ -d /usr/share/datasets/fashion-mnist ] || wanted+=(dataset-fashion-mnist)
         # One by one where there are several: a system without the data set still gets its X server.
         local package

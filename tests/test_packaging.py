@@ -37,6 +37,9 @@ def test_that_the_wheel_holds_two_packages_with_the_resources_inside(wheel: Path
     assert inside == shipped
     assert {"presets/near-classes.toml", "presets/digits.toml"} <= inside
     assert "hnm_core/py.typed" in names
+    kernels = {path.name for path in (ROOT / "hnm_core/neighbors/cuda").glob("*.cu*")}
+    assert len(kernels) >= 4
+    assert kernels <= {name.removeprefix("hnm_core/neighbors/cuda/") for name in names}
 
 
 def test_that_an_installed_wheel_lists_presets_and_trains(wheel: Path, tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ class Exact:
 
     def build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
+        if bank.device.type == "cuda":
+            from hnm_core.neighbors import cuda_search
+
+            self._search, self._reason = cuda_search.pick(bank, self._distance)
+            self._search.build(bank)
+            return
         self._reason = self._why_no_tree(bank)
         if self._reason:
             self._search = Dense(DenseOptions(), self._distance)

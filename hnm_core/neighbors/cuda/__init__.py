@@ -1,0 +1,1 @@
+"""Searches on CUDA devices: kernels in CUDA C++, beside this file, and what compiles, loads and launches them."""

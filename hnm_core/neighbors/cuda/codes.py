@@ -1,0 +1,101 @@
+"""Hamming search on a CUDA device: see hamming.cu, and select.cu for products of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from hnm_core.bank import Bank
+from hnm_core.errors import InputError
+from hnm_core.neighbors.cuda import best, kernels, launches
+from hnm_core.neighbors.cuda.launches import Anchors
+from hnm_core.neighbors.cuda.placed import Placed
+
+_ROWS = 2_048
+_COLUMNS = 16_384
+"""A tile of products is at most 2,048 x 16,384 numbers of 4 bytes, 128 MiB, whatever the size of the bank."""
+
+_MOST_WORDS = 64
+"""Then a tile of 64 columns and the codes of the anchors still fit into shared memory."""
+
+
+class CudaCodes:
+    """Packed codes on a device, and the rows of other classes whose codes differ least from an anchor's."""
+
+    def __init__(
+        self,
+        bits: Iterable[Tensor],
+        bank: Bank,
+        *,
+        product: bool = False,
+        device_kernels: kernels.Kernels | None = None,
+    ) -> None:
+        """Pack the codes.
+
+        Args:
+            bits: pieces (n, B) bool, one after the other all rows in the bank's class-sorted order.
+            bank: gives the classes.
+            product: compare by int8 products of +-1 codes on the matrix units, H = (B - s s') / 2, in place of
+                popcount. It reads and writes tiles of products, so it can only pay for wide codes.
+            device_kernels: those of the bank's device unless given.
+
+        Raises:
+            InputError: codes have more than 4,096 bits, or there are no kernels for the device.
+        """
+        self._kernels = device_kernels or kernels.of(bank.device)
+        self._placed = Placed(bank)
+        self._count = len(bank)
+        self._signs: Tensor | None = None
+        if product:
+            # The library's sizes are multiples of 8; zeros add nothing to a product.
+            signs = torch.cat([_padded(piece.to(torch.int8).mul_(2).sub_(1)) for piece in bits])
+            self._signs = torch.nn.functional.pad(signs, (0, 0, 0, -len(signs) % 8))
+        else:
+            self._codes = torch.cat([pack(piece) for piece in bits], 1)
+            if len(self._codes) > _MOST_WORDS:
+                raise InputError(f"Codes of {64 * len(self._codes)} bits are too long; the kernel takes up to 4,096.")
+
+    def nearest(self, places: Tensor, candidates: int) -> Tensor:
+        """(Q, candidates) int64 places of the rows of other classes with the fewest differing bits, -1 where fewer.
+
+        Fewest first; ties go to the first places. `places` (Q,) int64 ascend.
+        """
+        kept = min(candidates, self._count)
+        found = places.new_full((len(places), candidates), -1)
+        step = launches.at_once(kept)
+        if self._signs is not None:
+            step = min(step, _ROWS)
+        for start in range(0, len(places), step):
+            here = self._placed.anchors(places[start : start + step])
+            if self._signs is None:
+                keys = launches.codes_best(self._kernels, self._codes, here, kept)
+            else:
+                keys = self._products_best(self._signs, here, kept)
+            found[start : start + step, :kept] = best.rows(keys)
+        return found
+
+    def _products_best(self, signs: Tensor, anchors: Anchors, kept: int) -> Tensor:
+        count = len(anchors.place)
+        own = signs[anchors.place.long()]
+        own = torch.nn.functional.pad(own, (0, 0, 0, max(0, 32 - count)))  # the library takes no fewer than 17 rows
+        select = launches.TileSelect(self._kernels, anchors, kept, _COLUMNS, farthest=False)
+        for start in range(0, self._count, _COLUMNS):
+            width = min(_COLUMNS, self._count - start)
+            tile = torch._int_mm(own, signs[start : start + width + -width % 8].T)
+            ends = start + _COLUMNS >= self._count
+            select.add(tile[:count, :width], None, -1, start, begins=start == 0, ends=ends)
+        return select.best()
+
+
+def pack(bits: Tensor) -> Tensor:
+    """(W, n) int64 words of bits (n, B) bool; bit j of a row is bit j % 64 of its word j // 64."""
+    words = -(-bits.shape[1] // 64)
+    padded = torch.nn.functional.pad(bits, (0, words * 64 - bits.shape[1]))
+    weight = torch.ones(64, dtype=torch.int64, device=bits.device) << torch.arange(64, device=bits.device)
+    return torch.stack([(padded[:, 64 * w : 64 * w + 64] * weight).sum(1) for w in range(words)])
+
+
+def _padded(signs: Tensor) -> Tensor:
+    return torch.nn.functional.pad(signs, (0, -signs.shape[1] % 8))

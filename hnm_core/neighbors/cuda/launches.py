@@ -1,0 +1,158 @@
+"""The searches as functions of tensors: lists of the right size, grids, shared memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hnm_core.neighbors.cuda.best import LANES, capacity, smallest
+from hnm_core.neighbors.cuda.kernels import Kernels
+
+_WARPS = 8
+_THREADS = _WARPS * LANES
+_ANCHORS = 32
+"""Anchors of a block of `low_dim` and `hamming`: 8 warps with 4 each."""
+_TILE = 256
+"""Columns of `low_dim` in shared memory."""
+_SHARED = 48 * 1024
+"""Shared memory that every device gives a block without being asked for more."""
+_SHARE = 4_096
+"""Columns that a block should have at least; with fewer, joining the blocks' lists costs more than it saves."""
+_SELECT_SHARE = 1_024
+"""The same for a tile, of which a warp reads its share alone."""
+_LIST_BYTES = 256 << 20
+"""Lists in memory at once."""
+
+
+class Anchors(NamedTuple):
+    """Anchors by their places in the class-sorted bank, ascending, and where their classes start and end."""
+
+    place: Tensor
+    """(Q,) int32."""
+    low: Tensor
+    """(Q,) int32."""
+    high: Tensor
+    """(Q,) int32."""
+
+
+def at_once(k: int) -> int:
+    """How many anchors to search in one call, to bound the memory of their lists."""
+    return max(_ANCHORS, _lists_that_fit(k) // _ANCHORS * _ANCHORS)
+
+
+def low_dim_best(
+    kernels: Kernels, points: Tensor, queries: Tensor, order: Tensor, anchors: Anchors, k: int, *, farthest: bool
+) -> Tensor:
+    """(Q, k) keys of the nearest rows of other classes, or of the farthest other rows of the class.
+
+    A key's score is the squared distance, negative for the farthest; its row is that of the caller.
+
+    Args:
+        points: (D, N) float32, up to 9 coordinates by axis, sorted by class.
+        queries: (N, D) float32, the same rows as anchors.
+        order: (N,) int32, place to row.
+    """
+    dim, count = points.shape
+    shares = _shares(kernels, len(anchors.place), count, k)
+    keys = _lists(anchors, shares, k)
+    kernels.launch(
+        "low_dim",
+        f"{'farthest' if farthest else 'nearest'}_{dim}",
+        (-(-len(anchors.place) // _ANCHORS), shares),
+        _THREADS,
+        _TILE * dim * 4,
+        [points, queries, count, order, *anchors, len(anchors.place), k, keys.shape[2], keys],
+    )
+    return smallest(keys, k)
+
+
+def codes_best(kernels: Kernels, codes: Tensor, anchors: Anchors, k: int) -> Tensor:
+    """(Q, k) keys of the rows of other classes with the fewest differing bits; a key's row is a place.
+
+    Args:
+        codes: (W, N) int64, up to 64 words of packed bits, sorted by class.
+    """
+    words, count = codes.shape
+    room = _SHARED // 8 // words - _ANCHORS
+    tile = min(_TILE, room // LANES * LANES)
+    shares = _shares(kernels, len(anchors.place), count, k)
+    keys = _lists(anchors, shares, k)
+    kernels.launch(
+        "hamming",
+        "nearest_codes",
+        (-(-len(anchors.place) // _ANCHORS), shares),
+        _THREADS,
+        words * (_ANCHORS + tile) * 8,
+        [codes, words, count, *anchors, len(anchors.place), tile, k, keys.shape[2], keys],
+    )
+    return smallest(keys, k)
+
+
+class TileSelect:
+    """The k best columns of each anchor from tiles of products that come one after the other."""
+
+    def __init__(self, kernels: Kernels, anchors: Anchors, k: int, columns: int, *, farthest: bool) -> None:
+        """`columns`: the width of a tile, at most."""
+        self._kernels, self._anchors, self._k, self._farthest = kernels, anchors, k, farthest
+        blocks = -(-len(anchors.place) // _WARPS)
+        fit = _lists_that_fit(k) // len(anchors.place)
+        self._shares = max(1, min(kernels.blocks // blocks, columns // _SELECT_SHARE, fit))
+        self._keys = _lists(anchors, self._shares, k)
+        device = anchors.place.device
+        self._limits = torch.empty((len(anchors.place), self._shares), dtype=torch.int64, device=device)
+        self._counts = torch.empty((len(anchors.place), self._shares), dtype=torch.int32, device=device)
+
+    def add(self, tile: Tensor, terms: Tensor | None, factor: int, first: int, *, begins: bool, ends: bool) -> None:
+        """Take the columns `first`, `first` + 1, ... with scores terms + factor * tile.
+
+        Args:
+            tile: (Q, C) float32 or int32; numbers of a line are neighbours in memory.
+            terms: (C,) of the same type, or None for zeros.
+            begins, ends: whether this is the first tile, the last tile.
+        """
+        whole = tile.dtype == torch.int32
+        self._kernels.launch(
+            "select",
+            "select_int" if whole else "select_float",
+            (-(-len(tile) // _WARPS), self._shares),
+            _THREADS,
+            0,
+            [
+                tile,
+                tile.stride(0),
+                terms,
+                factor if whole else float(factor),
+                first,
+                tile.shape[1],
+                *self._anchors,
+                int(self._farthest),
+                len(tile),
+                self._k,
+                self._keys.shape[2],
+                int(begins),
+                int(ends),
+                self._limits,
+                self._counts,
+                self._keys,
+            ],
+        )
+
+    def best(self) -> Tensor:
+        """(Q, k) keys after the last tile; a key's row is a place."""
+        return smallest(self._keys, self._k)
+
+
+def _shares(kernels: Kernels, anchors: int, columns: int, k: int) -> int:
+    """Into how many shares to cut the columns, so that few anchors keep the device busy as well."""
+    blocks = -(-anchors // _ANCHORS)
+    return max(1, min(kernels.blocks // blocks, columns // _SHARE, _lists_that_fit(k) // anchors))
+
+
+def _lists_that_fit(k: int) -> int:
+    return _LIST_BYTES // (capacity(k) * 8)
+
+
+def _lists(anchors: Anchors, shares: int, k: int) -> Tensor:
+    return torch.empty((len(anchors.place), shares, capacity(k)), dtype=torch.int64, device=anchors.place.device)
