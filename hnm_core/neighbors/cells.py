@@ -1,4 +1,4 @@
-"""Rows in cells: a class is a cell; wide classes are split by k-means, and where there are too many they share cells."""
+"""Rows in cells: a class is a cell; wide classes are split by k-means, small ones share cells."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ _WIDE = 4
 
 @dataclass(frozen=True)
 class Cells:
-    """Rows in an order in which both cells and classes are contiguous ranges.
-
-    A cell holds rows of one class, or whole classes, never a part of one class and rows of another.
-    """
+    """Rows in the order of their cells; a cell holds rows of one class, or of any classes that are too small."""
 
     order: NDArray[np.int64]
     """(N,) slot -> sorted place of the bank."""
@@ -33,21 +30,19 @@ class Cells:
     """(K + 1,) the rows of cell c stand in slots start[c] .. start[c + 1] - 1."""
     center: NDArray[np.float64]
     """(K, D) mean of each cell."""
-    class_low: NDArray[np.int64]
-    """(C,) first slot of each class."""
-    class_high: NDArray[np.int64]
-    """(C,) slot after its last."""
+    owner: NDArray[np.int32]
+    """(K,) the class of the rows of a cell, -1 where there are several."""
     own_low: NDArray[np.int64]
     """(C,) first cell that holds nothing but the class."""
     own_high: NDArray[np.int64]
-    """(C,) cell after the last such; equal to `own_low` where the class shares a cell."""
+    """(C,) cell after the last such; equal to `own_low` where the class shares cells."""
     split: int
     """Classes that were split."""
-    merged: int
-    """Classes that share a cell with others."""
+    pooled: int
+    """Classes that share cells."""
 
     def __len__(self) -> int:
-        return len(self.start) - 1
+        return int(self.owner.size)
 
 
 def usual_cells(rows: int) -> int:
@@ -64,44 +59,38 @@ def make_cells(points: NDArray[np.float32], offsets: NDArray[np.int64], seed: in
     class_mean = _means(points, np.arange(rows), offsets, np.zeros((classes, points.shape[1])))
     middle = (class_mean * sizes[:, None]).sum(0) / rows
     source = np.random.default_rng(seed)
-    small = sizes < target
-    if classes <= 2 * usual or small.sum() < 2:
-        small[:] = False
+    small = _too_small(sizes, target, usual)
+    parts = np.where(sizes >= _WIDE * target, -(-sizes // target), 1)
     cell_of_place = np.empty(rows, np.int64)
     own_low, own_high = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
-    cells = split = 0
-    parts = np.where(sizes >= _WIDE * target, -(-sizes // target), 1)
+    owner: list[int] = []
     for label in np.flatnonzero(~small):
         low, high = offsets[label], offsets[label + 1]
-        own_low[label] = cells
-        if parts[label] == 1:
-            cell_of_place[low:high] = cells
-            cells += 1
-        else:
-            cell = _kmeans(points, np.arange(low, high), middle, int(parts[label]), source)
-            used, cell = np.unique(cell, return_inverse=True)
-            cell_of_place[low:high] = cells + cell
-            cells += len(used)
-            split += 1
-        own_high[label] = cells
+        own_low[label] = len(owner)
+        cell, used = np.zeros(1, np.int64), 1
+        if parts[label] > 1:
+            cell, used = _kmeans(points, np.arange(low, high), middle, int(parts[label]), source)
+        cell_of_place[low:high] = len(owner) + cell
+        owner += [int(label)] * used
+        own_high[label] = len(owner)
     if small.any():
-        groups = max(1, round(int(sizes[small].sum()) / target))
-        means = class_mean[small].astype(np.float32)
-        used, group = np.unique(_kmeans(means, np.arange(len(means)), middle, groups, source), return_inverse=True)
-        group_of_class = np.zeros(classes, np.int64)
-        group_of_class[small] = cells + group
-        of_small = np.repeat(small, sizes)
-        cell_of_place[of_small] = np.repeat(group_of_class, sizes)[of_small]
-        cells += len(used)
+        pool = np.flatnonzero(np.repeat(small, sizes))
+        count = min(int(small.sum()), max(round(len(pool) / target), usual // 2))
+        cell, used = _kmeans(points, pool, middle, count, source)
+        cell_of_place[pool] = len(owner) + cell
+        owner += [-1] * used
     order = np.argsort(cell_of_place, kind="stable")
-    start = np.zeros(cells + 1, np.int64)
-    np.cumsum(np.bincount(cell_of_place, minlength=cells), out=start[1:])
-    slot = np.empty(rows, np.int64)
-    slot[order] = np.arange(rows)
-    # A split class begins where its first cell does, which need not hold its first row.
-    class_low = np.where(own_high > own_low, start[own_low], slot[offsets[:-1]])
-    center = _means(points, order, start, np.zeros((cells, points.shape[1])))
-    return Cells(order, start, center, class_low, class_low + sizes, own_low, own_high, split, int(small.sum()))
+    start = np.zeros(len(owner) + 1, np.int64)
+    np.cumsum(np.bincount(cell_of_place, minlength=len(owner)), out=start[1:])
+    center = _means(points, order, start, np.zeros((len(owner), points.shape[1])))
+    split = int(((parts > 1) & ~small).sum())
+    return Cells(order, start, center, np.array(owner, np.int32), own_low, own_high, split, int(small.sum()))
+
+
+def _too_small(sizes: NDArray[np.int64], target: int, usual: int) -> NDArray[np.bool_]:
+    """(C,) which classes share cells: all under a quarter of the usual size, all under it where there are many."""
+    small: NDArray[np.bool_] = sizes < (target if len(sizes) > 2 * usual else target / 4)
+    return small if small.sum() > 1 else np.zeros_like(small)
 
 
 def _kmeans(
@@ -110,8 +99,8 @@ def _kmeans(
     middle: NDArray[np.float64],
     parts: int,
     source: np.random.Generator,
-) -> NDArray[np.int64]:
-    """(R,) the part of each of the rows; some parts may be empty."""
+) -> tuple[NDArray[np.int64], int]:
+    """(R,) the part of each of the rows, and how many parts there are: at most as many as asked for."""
     sample = np.sort(source.permutation(len(rows))[: _SAMPLED * parts])
     seen = (points[rows[sample]] - middle).astype(np.float32)
     center = seen[source.permutation(len(seen))[:parts]].astype(np.float64)
@@ -124,7 +113,8 @@ def _kmeans(
     for first in range(0, len(rows), _CHUNK):
         chunk = rows[first : first + _CHUNK]
         found[first : first + _CHUNK] = _nearest((points[chunk] - middle).astype(np.float32), center)
-    return found
+    used, part = np.unique(found, return_inverse=True)
+    return part, len(used)
 
 
 def _nearest(points: NDArray[np.float32], center: NDArray[np.float64]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Approximate search by routing: an anchor's hard negatives live in few classes, so only the nearest ones are searched."""
+"""Approximate search by routing: hard negatives live in few classes, so only the nearest ones are searched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from hnm_core.neighbors.probing import Due, probe_places, recall
 from hnm_core.neighbors.routed_index import RoutedIndex
 
 _FIRST_TRY = 8
-"""Cells tried on the probe first: enough on clustered data, and it tells a collapsed cloud, where ranks mean nothing."""
+"""Cells tried on the probe first: it tells a collapsed cloud, where the ranks of cells mean nothing."""
+_VISIT = 1_000
+"""Visiting a cell costs as much as comparing so many rows more, measured on two kinds of data."""
 
 
 class Routed:
@@ -26,7 +28,8 @@ class Routed:
     Wide classes are split into several cells, and where there are very many classes small ones share a cell. How many
     cells an anchor visits is chosen on a probe of up to 512 anchors, so that recall reaches the target by two standard
     errors; it is chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20
-    builds. An anchor for which too few rows were found is searched everywhere.
+    builds. An anchor for which too few rows were found is searched everywhere. Where that many visits would
+    cost more than comparing everything, in small sets and where rows do not lie in cells, `exact` searches.
 
     In up to 8 dimensions, on other devices than the CPU and until the kernels are compiled it hands over to `exact`.
 
@@ -61,13 +64,13 @@ class Routed:
         text += f" ({len(cells):,} cells"
         if cells.split:
             text += f", {cells.split:,} wide classes split"
-        if cells.merged:
-            text += f", {cells.merged:,} small classes share cells"
+        if cells.pooled:
+            text += f", {cells.pooled:,} small classes share cells"
         text += ")"
         if self.visited is not None:
             text += f", {self.visited:,} visited"
             if self.visited >= len(cells):
-                text += ", that is all of them, so exact"
+                text += ", that is everything: exact, because finding fewer would cost more"
         if self.probe_recall is not None:
             text += f" (recall {self.probe_recall:.3f} on the probe, target {self._options.recall:g})"
         return text
@@ -89,11 +92,16 @@ class Routed:
             points, queries = self._form.points, self._form.queries
         cells = make_cells(points.numpy(), bank.offsets.numpy(), self._options.seed)
         self._index = RoutedIndex(
-            points, queries, dim=bank.dim, product=product, cells=cells, row=bank.order.numpy()
+            points,
+            queries,
+            dim=bank.dim,
+            product=product,
+            cells=cells,
+            row=bank.order.numpy(),
+            classes=bank.class_of_row[bank.order].numpy(),
         )
         self._slot_of_place = torch.empty(len(bank), dtype=torch.int64)
         self._slot_of_place[torch.from_numpy(cells.order)] = torch.arange(len(bank))
-        self._class_of_place = bank.class_of_row[bank.order].numpy()
         self._due.built()
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
@@ -105,6 +113,8 @@ class Routed:
         if not len(anchors):
             return Neighbors(torch.empty(0, k), torch.empty(0, k, dtype=torch.int64))
         visited = self._choose_visited(bank, self._index, k)
+        if self._options.classes == "auto" and visited == len(self._index.cells):
+            return self._exact_search(bank).nearest_negatives(anchors, k, progress)
         return self._nearest(bank, self._index, bank.place[anchors], k, visited, progress)
 
     def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
@@ -122,15 +132,14 @@ class Routed:
         self, bank: Bank, index: RoutedIndex, places: Tensor, k: int, visited: int, progress: SearchProgress | None
     ) -> Neighbors:
         slots, where = self._slot_of_place[places].sort()
-        classes = self._class_of_place[places[where].numpy()]
         total = len(places)
-        scores, row = index.search(slots, classes, k, visited, lambda done: report(progress, done, total))
+        scores, row = index.search(slots, k, visited, lambda done: report(progress, done, total))
         if visited < len(index.cells):
             # Cells of few rows may not hold k of other classes; whoever found too few looks everywhere.
-            others = len(bank) - np.diff(bank.offsets.numpy())[classes]
-            short = torch.from_numpy(np.flatnonzero((row >= 0).sum(1).numpy() < np.minimum(k, others)))
+            others = len(bank) - bank.offsets.diff()[bank.class_of_row[bank.order[places[where]]]]
+            short = ((row >= 0).sum(1) < others.clamp_max(k)).nonzero().flatten()
             if len(short):
-                again, found = index.search(slots[short], classes[short.numpy()], k, len(index.cells))
+                again, found = index.search(slots[short], k, len(index.cells))
                 scores[short], row[short] = again, found
         distance = scores.mul_(0.5) if self._form is None else self._form.distance(scores, places[where])
         back = where.argsort()
@@ -151,7 +160,6 @@ class Routed:
         places = probe_places(len(bank))
         slots, where = self._slot_of_place[places].sort()
         places = places[where]
-        classes = self._class_of_place[places.numpy()]
         exact = self._nearest(bank, index, places, k, cells, None)
         if cells > 4 * _FIRST_TRY:
             found = self._nearest(bank, index, places, k, _FIRST_TRY, None)
@@ -162,11 +170,12 @@ class Routed:
         # An exact neighbour is found from the rank of its cell on, so the ranks tell recall for every number of cells.
         slot = self._slot_of_place[bank.place[exact.row.clamp_min(0)]].numpy()
         cell = np.searchsorted(index.cells.start, slot, side="right") - 1
-        rank = np.take_along_axis(index.cell_rank(slots, classes), cell, axis=1)
+        rank = np.take_along_axis(index.cell_rank(slots), cell, axis=1)
         visited, reached = _reach(rank, exists, cells, self._options.recall)
         if cells > 4 * _FIRST_TRY and first >= self._options.recall and visited > _FIRST_TRY:
             return _FIRST_TRY, first
-        return (visited, reached) if 2 * visited < cells else (cells, 1.0)
+        worth = visited * (_VISIT + len(bank) / cells) < len(bank)
+        return (visited, reached) if worth else (cells, 1.0)
 
 
 def _reach(

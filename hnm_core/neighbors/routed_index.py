@@ -22,7 +22,7 @@ _TILE = 1 << 19
 """Products in a tile, 1 MiB of bfloat16: it stays in the cache until it is sifted."""
 _ROWS = 2_048
 _COLUMNS = 2_048
-_PAIRS = 1 << 20
+_PAIRS = 1 << 22
 """Anchors of a chunk times cells of a route, at most."""
 _ANCHORS = 65_536
 _CHUNK = 65_536
@@ -33,14 +33,22 @@ Done = Callable[[int], None]
 
 
 class RoutedIndex:
-    """Rows stand in slots: cell after cell, and every class in one range of slots.
+    """Rows stand in slots, cell after cell.
 
-    Scores are squared distances, or -2 q x with `product`. The answer over the cells that are searched is exact, and does
-    not depend on the number of threads or on which anchors are asked for together.
+    Scores are squared distances, or -2 q x with `product`. The answer over the cells that are searched is exact, and
+    does not depend on the number of threads or on which anchors are asked for together.
     """
 
     def __init__(
-        self, points: Tensor, queries: Tensor, *, dim: int, product: bool, cells: Cells, row: NDArray[np.int64]
+        self,
+        points: Tensor,
+        queries: Tensor,
+        *,
+        dim: int,
+        product: bool,
+        cells: Cells,
+        row: NDArray[np.int64],
+        classes: NDArray[np.int64],
     ) -> None:
         """Prepare.
 
@@ -51,6 +59,7 @@ class RoutedIndex:
             product: whether scores are products.
             cells: of the points.
             row: (N,) what to call each of the points in an answer.
+            classes: (N,) their classes.
         """
         from hnm_core.neighbors.routing import Columns
 
@@ -75,11 +84,12 @@ class RoutedIndex:
             center.float(), torch.arange(len(center)), self._middle[None], self._offset.new_zeros(1, len(middle)), None
         )
         share = max(worst, other) + (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
+        self._class_of_slot = classes[cells.order].astype(np.int32)
         wide = _wide(points, order)
         self._query = wide if queries is points else _wide(queries, order)
-        self._columns_near = Columns(wide, weight, size, row[cells.order])
+        self._columns_near = Columns(wide, weight, size, row[cells.order], self._class_of_slot)
         self._columns_far = Columns(
-            _wide(center.float(), None), center_weight, center_size, np.arange(len(center), dtype=np.int64)
+            _wide(center.float(), None), center_weight, center_size, np.arange(len(center)), cells.owner
         )
         self._anchors = torch.zeros((self.rows, self._padded), dtype=self._kind)
         slack, norm = torch.empty(self.rows, dtype=torch.float64), torch.empty(self.rows, dtype=torch.float64)
@@ -119,14 +129,11 @@ class RoutedIndex:
             worst = max(worst, float((lost / length.clamp_min(torch.finfo(torch.float64).tiny)).max()))
         return rounded, weight.numpy(), size.numpy(), worst
 
-    def search(
-        self, slots: Tensor, classes: NDArray[np.int64], k: int, visited: int, done: Done | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def search(self, slots: Tensor, k: int, visited: int, done: Done | None = None) -> tuple[Tensor, Tensor]:
         """The k best rows of other classes in the `visited` nearest cells of each anchor.
 
         Args:
             slots: (Q,) ascending slots of the anchors.
-            classes: (Q,) their classes.
             k: how many.
             visited: cells to search for an anchor; all of them where that is at least as many as there are.
             done: told of the progress.
@@ -142,12 +149,12 @@ class RoutedIndex:
         step = int(max(512, min(_ANCHORS, _PAIRS // visited, (1 << 24) // k)))
         for first in range(0, len(slots), step):
             part = slice(first, min(first + step, len(slots)))
-            anchors = self._waiting(slots[part], classes[part], k, cells=False)
+            anchors = self._waiting(slots[part], k, cells=False)
             near = self._anchors[slots[part]]
             if visited == len(self.cells):
-                route, base = self._everywhere(slots[part], classes[part])
+                route, base = self._everywhere(slots[part])
             else:
-                route, base = self._route(near, slots[part], classes[part], visited)
+                route, base = self._route(near, slots[part], visited)
             told = (lambda share, at=part: done(at.start + int(share * (at.stop - at.start)))) if done else None
             self._visit(near, route, base, k, anchors, told)
             with kernels.launch_lock:
@@ -157,32 +164,30 @@ class RoutedIndex:
                 done(part.stop)
         return torch.from_numpy(scores), torch.from_numpy(found)
 
-    def cell_rank(self, slots: Tensor, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def cell_rank(self, slots: Tensor) -> NDArray[np.int64]:
         """(Q, K) at which place of its route an anchor finds each cell; cells of its own class come last."""
-        route, base = self._everywhere(slots, classes)
+        route, base = self._everywhere(slots)
         base[route < 0] = np.inf
         order = np.argsort(base, axis=1, kind="stable")
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
         return rank
 
-    def _waiting(self, slots: Tensor, classes: NDArray[np.int64], k: int, *, cells: bool) -> Any:
+    def _waiting(self, slots: Tensor, k: int, *, cells: bool) -> Any:
         from hnm_core.neighbors.routing import waiting_anchors
 
         which = slots.numpy()
-        if cells:
-            low, high = self.cells.own_low[classes], self.cells.own_high[classes]
-        else:
-            low, high = self.cells.class_low[classes], self.cells.class_high[classes]
-        return waiting_anchors(self._query[which], self._slack[which], self._error[which], low, high, k)
+        own = self._class_of_slot[which]
+        low, high = self.cells.own_low[own], self.cells.own_high[own]
+        if not cells:
+            low, high = self.cells.start[low], self.cells.start[high]
+        return waiting_anchors(self._query[which], self._slack[which], self._error[which], own, low, high, k)
 
-    def _route(
-        self, near: Tensor, slots: Tensor, classes: NDArray[np.int64], visited: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _route(self, near: Tensor, slots: Tensor, visited: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(R, visited) nearest cells of each anchor, -1 where there are fewer, and the scores of their centres."""
         from hnm_core.neighbors.routing import settle
 
-        anchors = self._waiting(slots, classes, visited, cells=True)
+        anchors = self._waiting(slots, visited, cells=True)
         square = np.zeros(len(slots), np.float32)
         if not self._product:
             square = self._norm[slots].square().float().numpy()
@@ -196,9 +201,7 @@ class RoutedIndex:
             settle(visited, self._product, self._columns_far, anchors, base, route)
         return route, base
 
-    def _everywhere(
-        self, slots: Tensor, classes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _everywhere(self, slots: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The same with every cell, in no order; -1 for those of the anchor's class."""
         query = torch.from_numpy(self._query[slots.numpy(), : self._offset.shape[1]]).double() - self._middle
         base = query @ self._offset.T
@@ -207,8 +210,8 @@ class RoutedIndex:
         else:
             base = (query.square().sum(1)[:, None] + self._offset.square().sum(1) - 2 * base).clamp_min_(0)
         cell = np.arange(len(self.cells))
-        own = (cell >= self.cells.own_low[classes, None]) & (cell < self.cells.own_high[classes, None])
-        return np.where(own, -1, cell), base.float().numpy()
+        own = self._class_of_slot[slots.numpy(), None]
+        return np.where(own == self.cells.owner, -1, cell), base.float().numpy()
 
     def _visit(
         self,

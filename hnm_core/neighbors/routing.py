@@ -40,6 +40,8 @@ class Columns(NamedTuple):
     """(N + 16,) float32, b_j: the length of what is multiplied."""
     name: Any
     """(N,) int64, what to call the row in the answer."""
+    label: Any
+    """(N + 16,) int32, the class of the row; -1 for a centre of several classes."""
 
 
 class Anchors(NamedTuple):
@@ -51,10 +53,12 @@ class Anchors(NamedTuple):
     """(R,) float32, times b_j the rounding of a product, twice."""
     error: Any
     """(R,) float32, what else may be rounded away."""
+    label: Any
+    """(R,) int32, its class, which it leaves out."""
     low: Any
-    """(R,) int32, first column of the anchor's class."""
+    """(R,) int32, first of a range of columns that all are of this class."""
     high: Any
-    """(R,) int32, column after its last."""
+    """(R,) int32, column after the last of the range."""
     upper: Any
     """(R, 16 + K) float32, the k smallest upper bounds from column 16 on; K is k rounded up to sixteens."""
     candidate: Any
@@ -65,14 +69,15 @@ class Anchors(NamedTuple):
     """(R,) int64, how many wait."""
 
 
-def waiting_anchors(query: Any, slack: Any, error: Any, low: Any, high: Any, k: int) -> Anchors:
+def waiting_anchors(query: Any, slack: Any, error: Any, label: Any, low: Any, high: Any, k: int) -> Anchors:
     """Anchors for which nothing was seen yet."""
     rows = len(query)
     upper = np.full((rows, LANES + ((k + LANES - 1) & -LANES)), np.inf, np.float32)
     upper[:, :LANES] = -np.inf
     room = max(64, 4 * k)
     candidate, lower = np.empty((rows, room), np.int32), np.empty((rows, room), np.float32)
-    return Anchors(query, slack, error, low.astype(np.int32), high.astype(np.int32), upper, candidate, lower, np.zeros(rows, np.int64))
+    label, low, high = (values.astype(np.int32) for values in (label, low, high))
+    return Anchors(query, slack, error, label, low, high, upper, candidate, lower, np.zeros(rows, np.int64))
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -117,7 +122,7 @@ def _sift_row(
 ) -> None:
     width = products.shape[1]
     low, high = np.int64(anchors.low[anchor]), np.int64(anchors.high[anchor])
-    error = anchors.error[anchor]
+    error, own = anchors.error[anchor], anchors.label[anchor]
     here = simd.splat(np.float32(base - error))
     slack = simd.splat(anchors.slack[anchor])
     minus_two = simd.splat(np.float32(-2))
@@ -136,17 +141,15 @@ def _sift_row(
         passing = simd.less(lower, simd.splat(limit))
         if passing == 0:
             continue
-        if start + LANES > last or (start < high and start + LANES > low):
-            for slot in range(LANES):
-                if start + slot >= last or low <= start + slot < high:
-                    passing &= ~(np.uint32(1) << np.uint32(slot))
+        if start + LANES > last:
+            passing &= (np.uint32(1) << np.uint32(last - start)) - np.uint32(1)
         simd.store(bounds, 0, lower)
         while passing:
             slot = simd.lowest(passing)
             passing &= passing - np.uint32(1)
-            if bounds[slot] >= limit:
-                continue
             column = start + slot
+            if bounds[slot] >= limit or columns.label[column] == own:
+                continue
             if anchors.count[anchor] == anchors.candidate.shape[1]:
                 _thin(anchor, k, exact_product, columns, anchors)
                 limit = upper[LANES + k - 1]
@@ -322,8 +325,8 @@ def warm_up() -> None:
     n, k = 32, 2
     points = np.zeros((n, LANES), np.float32)
     padded = np.zeros(n + LANES, np.float32)
-    columns = Columns(points, padded, padded, np.arange(n))
-    anchors = waiting_anchors(points[:2], padded[:2], padded[:2], np.zeros(2, np.int64), np.full(2, 4), k)
+    columns = Columns(points, padded, padded, np.arange(n), np.zeros(n, np.int32))
+    anchors = waiting_anchors(points[:2], padded[:2], padded[:2], np.arange(2), np.zeros(2, np.int64), np.full(2, 4), k)
     who = np.arange(2, dtype=np.int32)
     for tile, coarse in ((np.zeros((2, n), np.float32), False), (np.zeros((2, n), np.int16), True)):
         sift(tile, coarse, 0, n, who, padded[:2], k, False, columns, anchors)

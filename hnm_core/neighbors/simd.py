@@ -81,7 +81,7 @@ def load_bfloat16(_typing: Any, array: Any, offset: Any) -> Any:
 
 @intrinsic
 def prefetch(_typing: Any, array: Any, offset: Any) -> Any:
-    """prefetch(array, offset): ask for the cache line of this element; nothing happens where the memory is not there."""
+    """prefetch(array, offset): ask for the cache line of this element, which need not be there."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
