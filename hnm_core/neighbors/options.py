@@ -41,3 +41,17 @@ class LshScanOptions(Options):
     )
     center: bool = Field(True, description="hash about the mean")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
+
+
+@NEIGHBORS.register("routed", target="hnm_core.neighbors.routed:Routed")
+class RoutedOptions(Options):
+    """Approximate search: only the classes with the nearest centres are searched, exactly; the fastest in many
+    dimensions."""
+
+    recall: float = Field(
+        0.9, gt=0, le=1, description="share of the true nearest negatives to find, reached on a probe of 512 anchors"
+    )
+    classes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="classes (or parts of wide ones) an anchor searches; auto takes as many as the recall needs"
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the split of wide classes")

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from hnm_core.neighbors import filtering, hamming, keys, simd, tree
+from hnm_core.neighbors import filtering, hamming, keys, routing, simd, tree
 from hnm_core.neighbors.filtering import filter_tile, settle
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
+from hnm_core.neighbors.routing import by_cell, gather, nearest_centers, segment_means, sift
+from hnm_core.neighbors.routing import settle as settle_routed
 from hnm_core.neighbors.tree import build_tree, search_tree
 
-SOURCES = (filtering, hamming, keys, simd, tree)
-KERNELS = (build_tree, search_tree, nearest_codes, pack_bits, rescore, filter_tile, settle)
+SOURCES = (filtering, hamming, keys, routing, simd, tree)
+KERNELS = (
+    build_tree,
+    search_tree,
+    nearest_codes,
+    pack_bits,
+    rescore,
+    filter_tile,
+    settle,
+    by_cell,
+    gather,
+    nearest_centers,
+    segment_means,
+    settle_routed,
+    sift,
+)
 
 
 def warm_up() -> None:
@@ -16,3 +32,4 @@ def warm_up() -> None:
     tree.warm_up()
     hamming.warm_up()
     filtering.warm_up()
+    routing.warm_up()

@@ -80,6 +80,23 @@ def load_bfloat16(_typing: Any, array: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def prefetch(_typing: Any, array: Any, offset: Any) -> Any:
+    """prefetch(array, offset): ask for the cache line of this element, which need not be there."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        bytes_kind, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        name = "llvm.prefetch.p0i8"
+        kind = ir.FunctionType(ir.VoidType(), [bytes_kind, word, word, word])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        flags = [ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)]
+        builder.call(function, [builder.bitcast(builder.gep(data, [args[1]]), bytes_kind), *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
 def store(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
     """store(array, offset, vector): write the 16 float32."""
 

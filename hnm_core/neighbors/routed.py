@@ -1,0 +1,205 @@
+"""Approximate search by routing: hard negatives live in few classes, so only the nearest ones are searched."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
+from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.options import RoutedOptions
+from hnm_core.neighbors.probing import Due, probe_places, recall
+from hnm_core.neighbors.routed_index import RoutedIndex
+
+_FIRST_TRY = 8
+"""Cells tried on the probe first: it tells a collapsed cloud, where the ranks of cells mean nothing."""
+_VISIT = 1_000
+"""Visiting a cell costs as much as comparing so many rows more, measured on two kinds of data."""
+
+
+class Routed:
+    """Every class is a cell with a centre; an anchor searches the cells with the nearest centres, exactly.
+
+    Wide classes are split into several cells, and where there are very many classes small ones share a cell. How many
+    cells an anchor visits is chosen on a probe of up to 512 anchors, so that recall reaches the target by two standard
+    errors; it is chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20
+    builds. An anchor for which too few rows were found is searched everywhere. Where that many visits would
+    cost more than comparing everything, in small sets and where rows do not lie in cells, `exact` searches.
+
+    In up to 8 dimensions, on other devices than the CPU and until the kernels are compiled it hands over to `exact`.
+
+    Attributes:
+        visited: cells an anchor visits; None before it was chosen.
+        probe_recall: recall on the probe with so many; None where their number was given.
+        candidate_rate: share of the bank an anchor is compared with; None before a search.
+    """
+
+    approximate = True
+
+    def __init__(self, options: RoutedOptions | None = None, distance: Distance | None = None) -> None:
+        self._options = options or RoutedOptions()
+        self._distance = distance or Distance()
+        self._bank: Bank | None = None
+        self._exact: Exact | None = None
+        self._index: RoutedIndex | None = None
+        self._due = Due()
+        self.visited: int | None = None
+        self.probe_recall: float | None = None
+        self.candidate_rate: float | None = None
+
+    @property
+    def description(self) -> str:
+        """How it searches and why, in words."""
+        if self._bank is not None and self._index is None and self._exact is not None:
+            return f"{self._exact.description}; routing is for more dimensions, on the CPU, with compiled kernels"
+        text = "approximate, by routing to the nearest classes"
+        if self._index is None:
+            return text
+        cells = self._index.cells
+        text += f" ({len(cells):,} cells"
+        if cells.split:
+            text += f", {cells.split:,} wide classes split"
+        if cells.pooled:
+            text += f", {cells.pooled:,} small classes share cells"
+        text += ")"
+        if self.visited is not None:
+            text += f", {self.visited:,} visited"
+            if self.visited >= len(cells):
+                text += ", that is everything: exact, because finding fewer would cost more"
+        if self.probe_recall is not None:
+            text += f" (recall {self.probe_recall:.3f} on the probe, target {self._options.recall:g})"
+        return text
+
+    def build(self, bank: Bank) -> None:
+        """Put the rows of the bank in cells."""
+        self._bank, self._exact, self._index = bank, None, None
+        self._form: EuclideanForm | None = None
+        product = self._distance.metric == "inner-product"
+        if not _compiled() or bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and not product):
+            self._exact_search(bank)
+            return
+        from hnm_core.neighbors.cells import make_cells
+
+        if product:
+            points = queries = self._distance.prepare(bank.sorted_embeddings)
+        else:
+            self._form = euclidean_form(self._distance, bank.sorted_embeddings)
+            points, queries = self._form.points, self._form.queries
+        cells = make_cells(points.numpy(), bank.offsets.numpy(), self._options.seed)
+        self._index = RoutedIndex(
+            points,
+            queries,
+            dim=bank.dim,
+            product=product,
+            cells=cells,
+            row=bank.order.numpy(),
+            classes=bank.class_of_row[bank.order].numpy(),
+        )
+        self._slot_of_place = torch.empty(len(bank), dtype=torch.int64)
+        self._slot_of_place[torch.from_numpy(cells.order)] = torch.arange(len(bank))
+        self._due.built()
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`. The first call chooses the number of cells to visit, see the class."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        if self._index is None:
+            return self._exact_search(bank).nearest_negatives(anchors, k, progress)
+        report(progress, 0, len(anchors))
+        if not len(anchors):
+            return Neighbors(torch.empty(0, k), torch.empty(0, k, dtype=torch.int64))
+        visited = self._choose_visited(bank, self._index, k)
+        if self._options.classes == "auto" and visited == len(self._index.cells):
+            return self._exact_search(bank).nearest_negatives(anchors, k, progress)
+        return self._nearest(bank, self._index, bank.place[anchors], k, visited, progress)
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`. Exact: inside a class there is little to search."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        return self._exact_search(bank).farthest_positives(anchors, k, progress)
+
+    def _exact_search(self, bank: Bank) -> Exact:
+        if self._exact is None:
+            self._exact = Exact(distance=self._distance)
+            self._exact.build(bank)
+        return self._exact
+
+    def _nearest(
+        self, bank: Bank, index: RoutedIndex, places: Tensor, k: int, visited: int, progress: SearchProgress | None
+    ) -> Neighbors:
+        slots, where = self._slot_of_place[places].sort()
+        total = len(places)
+        scores, row = index.search(slots, k, visited, lambda done: report(progress, done, total))
+        if visited < len(index.cells):
+            # Cells of few rows may not hold k of other classes; whoever found too few looks everywhere.
+            others = len(bank) - bank.offsets.diff()[bank.class_of_row[bank.order[places[where]]]]
+            short = ((row >= 0).sum(1) < others.clamp_max(k)).nonzero().flatten()
+            if len(short):
+                again, found = index.search(slots[short], k, len(index.cells))
+                scores[short], row[short] = again, found
+        distance = scores.mul_(0.5) if self._form is None else self._form.distance(scores, places[where])
+        back = where.argsort()
+        return Neighbors(distance[back], row[back])
+
+    def _choose_visited(self, bank: Bank, index: RoutedIndex, k: int) -> int:
+        cells = len(index.cells)
+        if self._options.classes != "auto":
+            self.visited = min(self._options.classes, cells)
+        elif self._due.now(len(bank), bank.dim, k) or self.visited is None:
+            self.visited, self.probe_recall = self._fewest(bank, index, k)
+        self.candidate_rate = self.visited / cells
+        return self.visited
+
+    def _fewest(self, bank: Bank, index: RoutedIndex, k: int) -> tuple[int, float]:
+        """The fewest cells that reach the target on the probe, and the recall there."""
+        cells = len(index.cells)
+        places = probe_places(len(bank))
+        slots, where = self._slot_of_place[places].sort()
+        places = places[where]
+        exact = self._nearest(bank, index, places, k, cells, None)
+        if cells > 4 * _FIRST_TRY:
+            found = self._nearest(bank, index, places, k, _FIRST_TRY, None)
+            first = recall(found.distance, exact.distance)
+        exists = (exact.row >= 0).numpy()
+        if not exists.any():
+            return 1, 1.0
+        # An exact neighbour is found from the rank of its cell on, so the ranks tell recall for every number of cells.
+        slot = self._slot_of_place[bank.place[exact.row.clamp_min(0)]].numpy()
+        cell = np.searchsorted(index.cells.start, slot, side="right") - 1
+        rank = np.take_along_axis(index.cell_rank(slots), cell, axis=1)
+        visited, reached = _reach(rank, exists, cells, self._options.recall)
+        if cells > 4 * _FIRST_TRY and first >= self._options.recall and visited > _FIRST_TRY:
+            return _FIRST_TRY, first
+        worth = visited * (_VISIT + len(bank) / cells) < len(bank)
+        return (visited, reached) if worth else (cells, 1.0)
+
+
+def _reach(
+    rank: np.ndarray[tuple[int, int], np.dtype[np.int64]],
+    exists: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+    cells: int,
+    target: float,
+) -> tuple[int, float]:
+    """The fewest cells whose recall exceeds the target by two standard errors, and that recall."""
+    has = exists.any(1)
+    rank, exists = rank[has], exists[has]
+    weight = exists.sum(1)
+    low, high = 1, cells
+    while low < high:
+        middle = (low + high) // 2
+        share = ((rank < middle) & exists).sum(1) / weight
+        error = share.std(ddof=1) / len(share) ** 0.5 if len(share) > 1 else 0.0
+        low, high = (low, middle) if share.mean() - 2 * error >= target else (middle + 1, high)
+    return low, float((((rank < low) & exists).sum(1) / weight).mean())
+
+
+def _compiled() -> bool:
+    """Whether the kernels are at hand; has them compiled in the background where not."""
+    if kernels.ready(kernels.SEARCH_KERNELS):
+        return True
+    kernels.compile_in_background(kernels.SEARCH_KERNELS)
+    return False

@@ -1,0 +1,287 @@
+"""Cells of rows, and the search of a few of them for each anchor: products choose, exact differences decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.neighbors.cells import Cells
+from hnm_core.neighbors.filtered import native_bfloat16
+from hnm_core.neighbors.kdtree import use_torch_threads
+
+_BFLOAT16_DIM = 32
+"""From this dimension on products cost more than sifting them."""
+_LANES = 16
+_TILE = 1 << 19
+"""Products in a tile, 1 MiB of bfloat16: it stays in the cache until it is sifted."""
+_ROWS = 2_048
+_COLUMNS = 2_048
+_PAIRS = 1 << 22
+"""Anchors of a chunk times cells of a route, at most."""
+_ANCHORS = 65_536
+_CHUNK = 65_536
+"""Rows that are prepared in float64 at once."""
+
+Done = Callable[[int], None]
+"""Told how many anchors were searched; may raise."""
+
+
+class RoutedIndex:
+    """Rows stand in slots, cell after cell.
+
+    Scores are squared distances, or -2 q x with `product`. The answer over the cells that are searched is exact, and
+    does not depend on the number of threads or on which anchors are asked for together.
+    """
+
+    def __init__(
+        self,
+        points: Tensor,
+        queries: Tensor,
+        *,
+        dim: int,
+        product: bool,
+        cells: Cells,
+        row: NDArray[np.int64],
+        classes: NDArray[np.int64],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            points: (N, D) float32, sorted by class.
+            queries: (N, D) float32, the same rows as anchors.
+            dim: coordinates of an anchor that may differ from 0; all are multiplied, the rest are not.
+            product: whether scores are products.
+            cells: of the points.
+            row: (N,) what to call each of the points in an answer.
+            classes: (N,) their classes.
+        """
+        from hnm_core.neighbors.routing import Columns
+
+        self.cells = cells
+        self.rows = len(points)
+        self._product = product
+        self.coarse = dim >= _BFLOAT16_DIM and native_bfloat16()
+        self._dim, self._padded = dim, dim + -dim % (2 * _LANES if self.coarse else _LANES)
+        self._kind = torch.bfloat16 if self.coarse else torch.float32
+        middle = np.zeros(points.shape[1])
+        if not product:
+            sizes = np.diff(cells.start)
+            middle[:dim] = (cells.center * sizes[:, None]).sum(0)[:dim] / self.rows
+        self._middle = torch.from_numpy(middle)
+        # Rounded first, so that what stands in the columns is what was taken away from the rows.
+        center = torch.from_numpy(cells.center).float().double()
+        self._offset = center - self._middle
+        order = torch.from_numpy(cells.order)
+        cell_of_slot = torch.repeat_interleave(torch.from_numpy(np.diff(cells.start)))
+        self._near, weight, size, worst = self._columns(points, order, center, self._offset, cell_of_slot)
+        self._far, center_weight, center_size, other = self._columns(
+            center.float(), torch.arange(len(center)), self._middle[None], self._offset.new_zeros(1, len(middle)), None
+        )
+        share = max(worst, other) + (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
+        self._class_of_slot = classes[cells.order].astype(np.int32)
+        wide = _wide(points, order)
+        self._query = wide if queries is points else _wide(queries, order)
+        self._columns_near = Columns(wide, weight, size, row[cells.order], self._class_of_slot)
+        self._columns_far = Columns(
+            _wide(center.float(), None), center_weight, center_size, np.arange(len(center)), cells.owner
+        )
+        self._anchors = torch.zeros((self.rows, self._padded), dtype=self._kind)
+        slack, norm = torch.empty(self.rows, dtype=torch.float64), torch.empty(self.rows, dtype=torch.float64)
+        for first in range(0, self.rows, _CHUNK):
+            part = slice(first, min(first + _CHUNK, self.rows))
+            exact = queries[order[part], :dim].double() - self._middle[:dim]
+            self._anchors[part, :dim] = exact.to(self._kind)
+            lost = (exact - self._anchors[part, :dim]).norm(dim=1)
+            norm[part] = exact.norm(dim=1)
+            slack[part] = 2.02 * (lost + (norm[part] + lost) * share)
+        self._slack = slack.float().numpy()
+        self._norm = norm
+        reach = float(self._offset.norm(dim=1).max()) + float(size.max())
+        rounding = (points.shape[1] / _LANES + _LANES) * 2.0**-23
+        self._error = (rounding * (norm + reach).square()).float().numpy()
+        self._tile = torch.empty(_TILE, dtype=self._kind)
+        self._asking = torch.zeros((_ROWS, self._padded), dtype=self._kind)
+
+    def _columns(
+        self, points: Tensor, order: Tensor, center: Tensor, offset: Tensor, which: Tensor | None
+    ) -> tuple[Tensor, NDArray[np.float32], NDArray[np.float32], float]:
+        """What is multiplied, weights and sizes (N + 16,), and the largest share that rounding took."""
+        count = len(order)
+        rounded = torch.zeros((count + _COLUMNS, self._padded), dtype=self._kind)
+        weight, size = torch.zeros(count + _LANES), torch.zeros(count + _LANES)
+        worst = 0.0
+        for first in range(0, count, _CHUNK):
+            part = slice(first, min(first + _CHUNK, count))
+            own = which[part] if which is not None else torch.zeros(part.stop - first, dtype=torch.int64)
+            exact = points[order[part]].double() - center[own]
+            rounded[part, : self._dim] = exact[:, : self._dim].to(self._kind)
+            lost = (exact[:, : self._dim] - rounded[part, : self._dim]).norm(dim=1)
+            length = exact[:, : self._dim].norm(dim=1)
+            size[part] = length.float()
+            if not self._product:
+                weight[part] = (exact.square().sum(1) + 2 * (exact * offset[own]).sum(1)).float()
+            worst = max(worst, float((lost / length.clamp_min(torch.finfo(torch.float64).tiny)).max()))
+        return rounded, weight.numpy(), size.numpy(), worst
+
+    def search(self, slots: Tensor, k: int, visited: int, done: Done | None = None) -> tuple[Tensor, Tensor]:
+        """The k best rows of other classes in the `visited` nearest cells of each anchor.
+
+        Args:
+            slots: (Q,) ascending slots of the anchors.
+            k: how many.
+            visited: cells to search for an anchor; all of them where that is at least as many as there are.
+            done: told of the progress.
+
+        Returns:
+            (Q, k) scores, inf where there are fewer, and (Q, k) rows, -1 there.
+        """
+        from hnm_core.neighbors.routing import settle
+
+        scores = np.empty((len(slots), k), np.float32)
+        found = np.empty((len(slots), k), np.int64)
+        visited = min(visited, len(self.cells))
+        step = int(max(512, min(_ANCHORS, _PAIRS // visited, (1 << 24) // k)))
+        for first in range(0, len(slots), step):
+            part = slice(first, min(first + step, len(slots)))
+            anchors = self._waiting(slots[part], k, cells=False)
+            near = self._anchors[slots[part]]
+            if visited == len(self.cells):
+                route, base = self._everywhere(slots[part])
+            else:
+                route, base = self._route(near, slots[part], visited)
+            told = (lambda share, at=part: done(at.start + int(share * (at.stop - at.start)))) if done else None
+            self._visit(near, route, base, k, anchors, told)
+            with kernels.launch_lock:
+                use_torch_threads()
+                settle(k, self._product, self._columns_near, anchors, scores[part], found[part])
+            if done is not None:
+                done(part.stop)
+        return torch.from_numpy(scores), torch.from_numpy(found)
+
+    def cell_rank(self, slots: Tensor) -> NDArray[np.int64]:
+        """(Q, K) at which place of its route an anchor finds each cell; cells of its own class come last."""
+        route, base = self._everywhere(slots)
+        base[route < 0] = np.inf
+        order = np.argsort(base, axis=1, kind="stable")
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
+        return rank
+
+    def _waiting(self, slots: Tensor, k: int, *, cells: bool) -> Any:
+        from hnm_core.neighbors.routing import waiting_anchors
+
+        which = slots.numpy()
+        own = self._class_of_slot[which]
+        low, high = self.cells.own_low[own], self.cells.own_high[own]
+        if not cells:
+            low, high = self.cells.start[low], self.cells.start[high]
+        return waiting_anchors(self._query[which], self._slack[which], self._error[which], own, low, high, k)
+
+    def _route(self, near: Tensor, slots: Tensor, visited: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(R, visited) nearest cells of each anchor, -1 where there are fewer, and the scores of their centres."""
+        from hnm_core.neighbors.routing import settle
+
+        anchors = self._waiting(slots, visited, cells=True)
+        square = np.zeros(len(slots), np.float32)
+        if not self._product:
+            square = self._norm[slots].square().float().numpy()
+        who = np.arange(len(slots), dtype=np.int32)
+        for first in range(0, len(self.cells), _COLUMNS):
+            self._show(near, who, square, self._far, first, min(first + _COLUMNS, len(self.cells)), visited, anchors)
+        base = np.empty((len(slots), visited), np.float32)
+        route = np.empty((len(slots), visited), np.int64)
+        with kernels.launch_lock:
+            use_torch_threads()
+            settle(visited, self._product, self._columns_far, anchors, base, route)
+        return route, base
+
+    def _everywhere(self, slots: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The same with every cell, in no order; -1 for those of the anchor's class."""
+        query = torch.from_numpy(self._query[slots.numpy(), : self._offset.shape[1]]).double() - self._middle
+        base = query @ self._offset.T
+        if self._product:
+            base *= -2
+        else:
+            base = (query.square().sum(1)[:, None] + self._offset.square().sum(1) - 2 * base).clamp_min_(0)
+        cell = np.arange(len(self.cells))
+        own = self._class_of_slot[slots.numpy(), None]
+        return np.where(own == self.cells.owner, -1, cell), base.float().numpy()
+
+    def _visit(
+        self,
+        near: Tensor,
+        route: NDArray[np.int64],
+        base: NDArray[np.float32],
+        k: int,
+        anchors: Any,
+        told: Callable[[float], None] | None,
+    ) -> None:
+        """Show every cell to the anchors whose route passes through it."""
+        from hnm_core.neighbors.routing import by_cell
+
+        cells = len(self.cells)
+        start = np.empty(cells + 1, np.int64)
+        who, rank = np.empty(route.size, np.int32), np.empty(route.size, np.int32)
+        by_cell(route, cells, start, who, rank)
+        base = base[who[: start[-1]], rank[: start[-1]]]
+        for cell in range(cells):
+            low, high = self.cells.start[cell], self.cells.start[cell + 1]
+            part = slice(start[cell], start[cell + 1])
+            for first in range(low, high, _COLUMNS):
+                self._show(near, who[part], base[part], self._near, first, min(first + _COLUMNS, high), k, anchors)
+            if told is not None and cell % 128 == 127:
+                told(start[cell + 1] / max(1, start[-1]))
+
+    def _show(
+        self,
+        near: Tensor,
+        who: NDArray[np.int32],
+        base: NDArray[np.float32],
+        points: Tensor,
+        first: int,
+        last: int,
+        k: int,
+        anchors: Any,
+    ) -> None:
+        """Show the columns first .. last - 1 to the anchors `who`."""
+        from hnm_core.neighbors.routing import gather, sift
+
+        columns = self._columns_far if points is self._far else self._columns_near
+        width = _round(int(last - first))
+        source, target = near.view(torch.float32).numpy(), self._asking.view(torch.float32).numpy()
+        for start in range(0, len(who), _ROWS):
+            here = who[start : start + _ROWS]
+            rows = _round(len(here))
+            step = _TILE // width
+            with kernels.launch_lock:
+                use_torch_threads()
+                gather(source, here, target)
+            for row in range(0, len(here), step):
+                count = min(step, rows - row)
+                tile = self._tile[: count * width].view(count, width)
+                torch.mm(self._asking[row : row + count], points[first : first + width].T, out=tile)
+                products = (tile.view(torch.int16) if self.coarse else tile).numpy()
+                with kernels.launch_lock:
+                    use_torch_threads()
+                    part = slice(start + row, min(start + row + count, start + len(here)))
+                    sift(products, self.coarse, first, last, who[part], base[part], k, self._product, columns, anchors)
+
+
+def _round(size: int) -> int:
+    """A size at least as large, one of few: the processor's code for a product is made for each shape anew."""
+    step = max(32, 1 << max(0, size.bit_length() - 3))
+    return size + -size % step
+
+
+def _wide(points: Tensor, order: Tensor | None) -> NDArray[np.float32]:
+    """(N, D) rows in the order given, with D filled up with zeros to a multiple of 16."""
+    count, dim = points.shape
+    wide = torch.zeros((count, dim + -dim % _LANES))
+    wide[:, :dim] = points if order is None else points[order]
+    return wide.numpy()
