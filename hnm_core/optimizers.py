@@ -8,19 +8,12 @@ import torch
 from torch import nn
 
 from hnm_core.config import OptimizerConfig
+from hnm_core.losses.base import Loss
 
 
-def optimizer(config: OptimizerConfig, model: nn.Module, loss: object) -> torch.optim.Optimizer | None:
-    """The optimiser of every parameter; None where there is none to train.
-
-    A loss may give its own groups, each with its learning rate, by `parameter_groups(lr)`.
-    """
-    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
-    own = getattr(loss, "parameter_groups", None)
-    if own is not None:
-        groups += own(config.lr)
-    elif isinstance(loss, nn.Module):
-        groups.append({"params": list(loss.parameters())})
+def optimizer(config: OptimizerConfig, model: nn.Module, loss: Loss) -> torch.optim.Optimizer | None:
+    """The optimiser of every parameter of the network and of the loss; None where there is none to train."""
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}, *loss.parameter_groups(config.lr)]
     groups = [group for group in groups if group["params"]]
     if not groups:
         return None

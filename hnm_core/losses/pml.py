@@ -105,6 +105,8 @@ class PmlLoss(nn.Module):
     if nothing had been mined.
     """
 
+    uses_hidden = False
+
     def __init__(self, loss: nn.Module, options: PmlLossOptions, problem: Problem | None, generator: Generator) -> None:
         super().__init__()
         self.loss = loss
@@ -119,6 +121,11 @@ class PmlLoss(nn.Module):
     def margin(self) -> float:
         """The option `margin`, 0 where there is none; in the library's units."""
         return float(getattr(self.options, "margin", 0.0))
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """See `hnm_core.losses.base.Loss`."""
+        weights = list(self.parameters())
+        return [{"params": weights}] if weights else []
 
     def forward(
         self,

@@ -12,6 +12,7 @@ data. A check takes a few seconds.
 """
 
 from hnm_core.testing.dataset_miners import check_dataset_miner
+from hnm_core.testing.losses import check_loss
 from hnm_core.testing.neighbors import check_neighbors
 
-__all__ = ["check_dataset_miner", "check_neighbors"]
+__all__ = ["check_dataset_miner", "check_loss", "check_neighbors"]
