@@ -9,6 +9,9 @@ from torch import Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.evaluation.chance import chance_map_at_r
+
+__all__ = ["Retrieval", "chance_map_at_r", "ranked", "retrieval", "same_class_counts"]
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
@@ -43,19 +46,12 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
     Raises:
         InputError: shapes do not match, k < 1, or non-finite embeddings.
     """
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise InputError(
-            f"Need (N, D) embeddings and (N,) labels, not {tuple(embeddings.shape)}, {tuple(labels.shape)}."
-        )
     if k < 1:
         raise InputError(f"k = {k} is not allowed: at least 1.")
-    if not bool(torch.isfinite(embeddings).all()):
-        raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
+    own, partners = same_class_counts(embeddings, labels)
     n = len(labels)
     distance = distance or Distance()
     prepared = distance.prepare(embeddings.detach().float())
-    _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    partners = counts[own] - 1
     usable = partners > 0
     if n < 2 or not bool(usable.any()):
         return Retrieval(torch.nan, torch.nan, torch.nan, 0, n)
@@ -64,20 +60,36 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
     tile = max(1, TILE_ENTRIES // n)
     for start in range(0, n, tile):
         rows = torch.arange(start, min(start + tile, n), device=prepared.device)
-        values, ranked = _ranked(distance.prepared_pairwise(prepared[rows], prepared), rows, depth)
-        hit = own[ranked] == own[rows, None]
+        values, places = ranked(distance.prepared_pairwise(prepared[rows], prepared), rows, depth)
+        hit = own[places] == own[rows, None]
         ok, r = usable[rows], partners[rows]
         first += float((hit[:, 0] & ok).sum())
         place = torch.arange(1, depth + 1, device=prepared.device)
         precision = hit.cumsum(1) / place
         inside = hit & (place <= r[:, None])
         average += float(((precision * inside).sum(1) / r.clamp(min=1))[ok].double().sum())
-        votes += float((_vote(own[ranked[:, :k]], values[:, :k], len(counts)) == own[rows]).sum())
+        votes += float((_vote(own[places[:, :k]], values[:, :k], n) == own[rows]).sum())
     queries = int(usable.sum())
     return Retrieval(first / queries, average / queries, votes / n, queries, n - queries)
 
 
-def _ranked(distances: Tensor, rows: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+def same_class_counts(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) class of each item, 0 .. C-1, and the (N,) other items of its class.
+
+    Raises:
+        InputError: shapes do not match, or non-finite embeddings.
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise InputError(
+            f"Need (N, D) embeddings and (N,) labels, not {tuple(embeddings.shape)}, {tuple(labels.shape)}."
+        )
+    if not bool(torch.isfinite(embeddings).all()):
+        raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
+    _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    return own, counts[own] - 1
+
+
+def ranked(distances: Tensor, rows: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """(values, rows) of the `depth` nearest others of each row, equal distances by row."""
     n = distances.shape[1]
     bits = (distances + 0.0).contiguous().view(torch.int32).long()  # + 0.0 turns -0.0 into 0.0
@@ -85,8 +97,8 @@ def _ranked(distances: Tensor, rows: Tensor, depth: int) -> tuple[Tensor, Tensor
     keys = (ordered << 32) | torch.arange(n, device=distances.device)
     keys.scatter_(1, rows[:, None], torch.iinfo(torch.int64).max)
     best = keys.topk(depth, dim=1, largest=False, sorted=True).values
-    ranked = best & 0xFFFFFFFF
-    return distances.gather(1, ranked), ranked
+    places = best & 0xFFFFFFFF
+    return distances.gather(1, places), places
 
 
 def _vote(neighbor_class: Tensor, values: Tensor, n_classes: int) -> Tensor:
@@ -98,12 +110,3 @@ def _vote(neighbor_class: Tensor, values: Tensor, n_classes: int) -> Tensor:
     summed = summed.masked_fill(~best_count, torch.inf)
     nearest = best_count & (summed <= summed.min(1, keepdim=True).values)
     return neighbor_class.masked_fill(~nearest, n_classes).min(1).values
-
-
-def chance_map_at_r(n: int, r: int) -> float:
-    """Expected MAP@R of a random ranking of n references with r relevant ones."""
-    if r < 1 or n < r:
-        return float("nan")
-    harmonic = sum(1 / i for i in range(1, r + 1))
-    fraction = (r - 1) / (n - 1) if n > 1 else 0.0
-    return (harmonic + fraction * (r - harmonic)) / n
