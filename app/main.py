@@ -155,6 +155,5 @@ def _give_up(training: TrainingProcess) -> int:
 
     for event in training.drain().events:
         if isinstance(event, RunFailed):
-            path = write_report(f"The run did not stop. {event.message}", event.traceback)
-            log.error("The run did not stop and was broken off. Report: %s", path)
+            log.error("%s Report: %s", event.message, write_report(event.message, event.traceback))
     return 1

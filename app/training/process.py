@@ -99,7 +99,7 @@ class _Child:
         self.resident_mb: float | None = None
         self._turn = threading.Lock()
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
-        self._over = False
+        self._over = self._closed = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
         self._process = subprocess.Popen(
             [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions), "-m", "app.training.child"],
@@ -133,6 +133,7 @@ class _Child:
             send(_pipe(self._process.stdin), message)
 
     def close(self) -> None:
+        self._closed = True
         if self.running and sys.platform != "win32":
             self._process.send_signal(signal.SIGABRT)  # it writes the stacks of all its threads and dies
             with suppress(subprocess.TimeoutExpired):
@@ -153,7 +154,8 @@ class _Child:
         with self._turn:
             self._over = True
             if self.running:
-                self.channel.put(RunFailed(_obituary(status, text), text))
+                how = "The run did not stop and was broken off." if self._closed else _obituary(status, text)
+                self.channel.put(RunFailed(how, text))
                 self.running = False
             elif text:
                 log.warning("The training process wrote: %s", text)
