@@ -110,6 +110,8 @@ class MainWindow(QMainWindow):
         for widget, stretch in ((self.banner, 0), (self.about, 0), (self.stage.panes, 1), (self.stage.timeline, 0)):
             layout.addWidget(widget, stretch)
         self.setCentralWidget(centre)
+        centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
 
         self.form = ExperimentForm()
         left = self._dock("Experiment", "experiment", self.form, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -328,7 +330,7 @@ class MainWindow(QMainWindow):
     def _on_failure(self, failure: RunFailed) -> None:
         self.stage.panes.set_hint("The run could not go on: see above")
         if failure.traceback:  # a report for each, also where one run fails like the one before
-            title = f"Training stopped: {failure.message}"
+            title = f"Training stopped: {failure.message}".rstrip(".")
             self._on_bug(title, str(write_report(title, failure.traceback) or ""))
         else:
             self.banner.show_error(failure.message)

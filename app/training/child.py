@@ -8,7 +8,6 @@ this process ends too.
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import os
 import signal
 import threading
@@ -21,11 +20,16 @@ from app.memory import resident_mb
 from app.training.messages import Ask, Report, Start, receive, send
 from app.training.run import train
 from hnm_core.channel import Channel
-from hnm_core.config import ExperimentConfig
+from hnm_core.config import ExperimentConfig, from_dict
 from hnm_core.control import Control
 from hnm_core.events import Event
 
-ENGINE = ("torch", "numba", "hnm_core.experiment")
+WARM_UP = {
+    "steps": 1,
+    "device": "cpu",
+    "data": {"name": "blobs", "options": {"points": 40, "classes": 4}},
+    "lanes": [{"name": "knn", "miner": "knn"}, {"name": "lsh", "miner": "lsh"}],
+}
 REPORT_S = 0.025
 """What happens within so long is reported together."""
 STOP_LIMIT_S = 20.0
@@ -43,8 +47,7 @@ def main() -> None:
     faulthandler.enable()  # a crash leaves its stacks on the standard error, which the window reads
     threading.stack_size(STACK_BYTES)
     commands, reports = _pipes()
-    for module in ENGINE:
-        importlib.import_module(module)
+    _warm_up()
     try:
         send(reports, Report(resident_mb=resident_mb()))
     except OSError:
@@ -68,6 +71,14 @@ def serve(commands: BinaryIO, reports: BinaryIO) -> None:
             run.ask(Ask("stop"))
             if not run.join(STOP_LIMIT_S):
                 os._exit(1)  # its thread would keep the process alive for ever
+
+
+def _warm_up() -> None:
+    """Load the engine and do a step with it: half of what torch and the kernels need is loaded at the first use."""
+    from hnm_core.experiment import Experiment
+
+    for _ in Experiment(from_dict(WARM_UP)).run():
+        pass  # if that fails, the run that follows will say so
 
 
 def _leave(_kind: int, _frame: FrameType | None) -> None:

@@ -184,7 +184,6 @@ def _obituary(status: int, said: str) -> str:
         how = f"died of signal {-status} ({signal.strsignal(-status)})"
     else:
         how = f"ended with status {status if status < 256 else hex(status)}"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    gist = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1] if lines else "")
-    said_last = f": {gist[:200]}" if gist else ""
-    return f"The training process {how}{said_last}. What it has recorded can be opened, and a new run can start."
+    before_stacks = said.partition("Fatal Python error")[0].split("\n")
+    last = next((line.strip() for line in reversed(before_stacks) if line.strip()), "")
+    return f"The training process {how}{f': {last[:200]}' if last else ''}. A new run can start."

@@ -28,7 +28,7 @@ def test_that_the_window_outlives_a_killed_training_process_and_trains_again(ope
     qtbot.keyClick(window, Qt.Key.Key_Space)
     assert window.bridge.state is RunState.STARTING
     qtbot.waitUntil(lambda: steps(window) > 20, timeout=20_000)
-    qtbot.waitUntil(lambda: window.stage._figures.text("steps") != "", timeout=5000)
+    qtbot.waitUntil(lambda: window.stage._figures.text("steps") != "", timeout=15_000)
     shown = float(window.stage._figures.text("memory").removesuffix(" MB").replace(",", ""))
     assert shown > window.bridge.training_mb > 50
     first = training.pid
