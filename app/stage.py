@@ -22,9 +22,8 @@ from hnm_core.errors import InputError
 from hnm_core.events import Frame, RunStarted, StepRecord
 
 CURVES_MS = 100
-CURVES_TRAINING_S = 0.3
-"""While a run trains curves are drawn less often: they hold the interpreter, so that at 8 a second they cost a fifth of
-the training steps, and at 3 a second a twentieth."""
+CURVES_TRAINING_S = 0.2
+"""While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
