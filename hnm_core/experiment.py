@@ -122,6 +122,6 @@ def versions(device: torch.device) -> Mapping[str, str]:
         "hnm-lab": hnm_core.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which needs torch to be read back in another process
         "device": devices.describe(device),
     }
