@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 from dataclasses import dataclass
@@ -134,7 +135,10 @@ def _open(app: object, bugs: object, training: TrainingProcess, request: GuiRequ
         QTimer.singleShot(0, lambda: window.attempt(window.start))
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
+    before = {kind: signal.signal(kind, lambda *_: window.close()) for kind in (signal.SIGINT, signal.SIGTERM)}
     jobs.run_until(window.closed)
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
     figures = window.figures_of_run()
     jobs.close()
     if request.stats is not None:

@@ -16,7 +16,7 @@ from typing import IO
 from app.training.messages import Ask, Report, Start, receive, send
 from hnm_core.channel import Channel, Drained
 from hnm_core.config import ExperimentConfig
-from hnm_core.events import RunFailed
+from hnm_core.events import RunFailed, RunFinished
 
 ABORT_S = 2.0
 """A process that hangs has so long to write its stacks before it is killed."""
@@ -76,7 +76,11 @@ class TrainingProcess:
 
     def ask(self, method: str, *values: float | None) -> None:
         """Call a method of the run's `hnm_core.control.Control`; obeyed between two steps."""
-        if self.running and self._child is not None:
+        if not self.running or self._child is None:
+            return
+        if method == "stop" and not self.ready:
+            self._child.cancel()
+        else:
             self._child.tell(Ask(method, values))
 
     def drain(self) -> Drained:
@@ -99,7 +103,7 @@ class _Child:
         self.resident_mb: float | None = None
         self._turn = threading.Lock()
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
-        self._over = self._closed = False
+        self._over = self._closed = self._cancelled = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
         self._process = subprocess.Popen(
             [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions), "-m", "app.training.child"],
@@ -132,6 +136,11 @@ class _Child:
         with suppress(OSError, ValueError):  # it has just died; the reader says so
             send(_pipe(self._process.stdin), message)
 
+    def cancel(self) -> None:
+        """Stop a run that waits for the engine: nothing has begun, so nobody need wait for the engine either."""
+        self._cancelled = True
+        self._process.kill()
+
     def close(self) -> None:
         self._closed = True
         if self.running and sys.platform != "win32":
@@ -153,12 +162,14 @@ class _Child:
         text = _tail(self._said)
         with self._turn:
             self._over = True
-            if self.running:
+            if self._cancelled:
+                self.channel.put(RunFinished({}, 0.0, stopped=True))
+            elif self.running:
                 how = "The run did not stop and was broken off." if self._closed else _obituary(status, text)
                 self.channel.put(RunFailed(how, text))
-                self.running = False
             elif text:
                 log.warning("The training process wrote: %s", text)
+            self.running = False
         reports.close()
         with suppress(OSError):  # what was last said to it may still wait there
             _pipe(self._process.stdin).close()

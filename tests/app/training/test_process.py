@@ -173,22 +173,47 @@ def test_that_a_killed_process_is_told_its_recording_opens_and_a_new_run_starts(
     assert isinstance(gather(mortal)[-1], RunFinished)
     assert mortal.pid != first
 
-    mortal.start(config(steps=LONG), None)
-    gather(mortal, until=StepRecord)
-    os.kill(mortal.pid, signal.SIGSEGV)
-    crash = gather(mortal)[-1]
-    assert isinstance(crash, RunFailed)
-    assert "signal 11" in crash.message
-    assert "hnm_core" in crash.traceback and "trainer.py" in crash.traceback  # where it was
-
-
-@posix
-def test_that_a_process_asked_to_terminate_completes_the_recording_first(mortal, tmp_path):
-    mortal.start(config(steps=LONG), tmp_path / "run")
+    mortal.start(config(steps=LONG), tmp_path / "next")  # a request to terminate completes the recording first
     gather(mortal, until=StepRecord, count=20)
     os.kill(mortal.pid, signal.SIGTERM)
     assert isinstance(gather(mortal)[-1], RunFinished)
-    assert open_recording(tmp_path / "run").finished.stopped
+    assert open_recording(tmp_path / "next").finished.stopped
+
+
+@posix
+@pytest.mark.parametrize(
+    ("status", "said", "told"),
+    [
+        (-9, "", "was killed (SIGKILL), as the system does when memory runs out."),
+        (
+            -11,
+            "Fatal Python error: Segmentation fault\n\nThread 0x1:\n  File ...",
+            "died of signal 11 (Segmentation fault).",
+        ),
+        (
+            -6,
+            "  what(): std::bad_alloc\nFatal Python error: Aborted\n",
+            "died of signal 6 (Aborted): what(): std::bad_alloc.",
+        ),
+        (1, "Traceback ...\nImportError: no torch here\n", "ended with status 1: ImportError: no torch here."),
+        (0xC0000005, "", "ended with status 0xc0000005."),
+        (-64, "", "died of signal 64"),
+    ],
+)
+def test_that_how_a_process_died_is_told_in_a_sentence(status, said, told):
+    assert process._obituary(status, said).startswith(f"The training process {told}")
+
+
+def test_that_a_stop_while_the_engine_loads_waits_for_nothing_and_a_new_run_can_start(mortal):
+    mortal.start(config(steps=LONG), None)
+    first, start = mortal.pid, time.monotonic()
+    mortal.ask("stop")
+    (last,) = gather(mortal)
+    assert isinstance(last, RunFinished)
+    assert last.stopped
+    assert time.monotonic() - start < 1
+    mortal.start(config(), None)
+    assert mortal.pid != first
 
 
 def test_that_closing_while_the_engine_loads_leaves_nothing_behind(mortal):
@@ -201,14 +226,15 @@ def test_that_closing_while_the_engine_loads_leaves_nothing_behind(mortal):
 
 
 @posix
-def test_that_closing_breaks_off_a_run_that_does_not_stop_and_tells_where_it_was(mortal):
+def test_that_closing_breaks_off_a_run_that_does_not_stop_and_keeps_its_stacks(mortal):
     mortal.start(config(steps=LONG), None)
     gather(mortal, until=StepRecord)
     mortal.close()  # as if it had been asked to stop and had not done so
     failure = gather(mortal)[-1]
     assert isinstance(failure, RunFailed)
     assert failure.message == "The run did not stop and was broken off."
-    assert "hnm-trainer" in failure.traceback or "trainer.py" in failure.traceback
+    assert "Aborted" in failure.traceback
+    assert "child.py" in failure.traceback  # the stacks
     with pytest.raises(ProcessLookupError):
         os.kill(mortal.pid, 0)
 
