@@ -42,7 +42,8 @@ class Cells:
     """Classes that share cells."""
 
     def __len__(self) -> int:
-        return int(self.owner.size)
+        cells: int = self.owner.size
+        return cells
 
 
 def usual_cells(rows: int) -> int:
