@@ -15,6 +15,8 @@ compare ratios, not times.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import os
 import statistics
 import sys
@@ -137,18 +139,21 @@ def ours(data: Data, repeat: int) -> Result:
 def ivf(data: Data, _threads: int) -> Iterator[Result]:
     with Peak() as peak:
         start = time.perf_counter()
-        quantizer = faiss.IndexFlatL2(data.points.shape[1])
-        index = faiss.IndexIVFFlat(quantizer, data.points.shape[1], 1_024)
-        sample = np.random.default_rng(2).permutation(len(data.points))[: 40 * 1_024]
+        quantizer, lists = faiss.IndexFlatL2(data.points.shape[1]), min(1_024, len(data.points) // 39)
+        index = faiss.IndexIVFFlat(quantizer, data.points.shape[1], lists)
+        sample = np.random.default_rng(2).permutation(len(data.points))[: 40 * lists]
         index.train(data.points[sample])
         index.add(data.points)
         built = time.perf_counter() - start
         for probes in (4, 8, 16, 32, 64, 128):
+            if probes > lists:
+                break
             index.nprobe = probes
             found, seconds = over_fetched(lambda rows, k: index.search(data.points[rows], k), data)
             best = Result(f"FAISS IVF, {probes} lists, over-fetch", built + seconds, share(found, data), 0, True)
-            parameters: Callable[..., object] = faiss.SearchParametersIVF
-            found, seconds = selected(index, data, lambda sel, n=probes: parameters(nprobe=n, sel=sel))
+            found, seconds = selected(
+                index, data, lambda leave, n=probes: faiss.SearchParametersIVF(nprobe=n, sel=leave)
+            )
             if built + seconds < best.seconds:
                 best = Result(f"FAISS IVF, {probes} lists, selector", built + seconds, share(found, data), 0, True)
             if best.recall >= TARGET:
@@ -266,6 +271,8 @@ class Peak:
     megabytes = 0.0
 
     def __enter__(self) -> Peak:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed before must not hide what is needed now
         self._before, self._most, self._over = resident(), 0.0, threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()

@@ -1,4 +1,4 @@
-"""FAISS behind the same protocol, for comparison: it knows no labels, so it is asked for more until k negatives are in."""
+"""FAISS behind the same protocol, for comparison: it knows no labels, so it is asked for ever more."""
 
 from __future__ import annotations
 
@@ -167,6 +167,7 @@ class Faiss:
         faiss.omp_set_num_threads(torch.get_num_threads())
         dim = self._points.shape[1]
         metric = faiss.METRIC_INNER_PRODUCT if self._product else faiss.METRIC_L2
+        index: Any
         match self._options.index:
             case "flat":
                 index = faiss.IndexFlat(dim, metric)
@@ -196,4 +197,5 @@ class Faiss:
 
     def _lists(self, rows: int) -> int:
         """Lists of the inverted file: 4 sqrt(N), as FAISS advises, but 39 rows to a list."""
-        return max(1, min(round(4 * rows**0.5), rows // 39))
+        lists: int = max(1, min(round(4 * rows**0.5), rows // 39))
+        return lists

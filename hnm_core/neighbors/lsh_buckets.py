@@ -178,7 +178,7 @@ class LshBuckets:
         Raises:
             InputError: k < 1, or no tables were built.
         """
-        bank, tables = self._checked(0)
+        bank, _ = self._checked(0)
         probe = bank.order[probe_places(len(bank))]
         exact = self._exact_search(bank).nearest_negatives(probe, k)
         found, counts = self._nearest(bank, probe, k, None)

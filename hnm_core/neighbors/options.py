@@ -59,7 +59,7 @@ class RoutedOptions(Options):
 
 @NEIGHBORS.register("lsh-buckets", target="hnm_core.neighbors.lsh_buckets:LshBuckets")
 class LshBucketsOptions(Options):
-    """Approximate search: hash tables with multi-probe; looks only at rows that share a bucket, so never at all pairs."""
+    """Approximate search: hash tables with multi-probe; compares rows that share a bucket, never all pairs."""
 
     tables: int = Field(16, ge=1, le=256, description="hash tables; each has bits of its own")
     bits: Annotated[int, Field(ge=1, le=30)] | Literal["auto"] = Field(
@@ -78,7 +78,7 @@ class LshBucketsOptions(Options):
 
 @NEIGHBORS.register("faiss", target="hnm_core.neighbors.faiss_search:Faiss", scope="optional")
 class FaissOptions(Options):
-    """FAISS, for comparison: knows no labels, so it is asked for more until enough are of other classes; needs faiss."""
+    """FAISS, for comparison: knows no labels, so it is asked for ever more; needs the package faiss."""
 
     index: Literal["flat", "ivf", "hnsw", "binary"] = Field(
         "ivf", description="flat: all rows; ivf: inverted lists; hnsw: a graph; binary: 256-bit codes, re-scored"

@@ -1,7 +1,7 @@
 """What theory says of hashing: how often bits differ, how often rows meet in a bucket, what a scan of codes finds.
 
-`differs` is always p, the probability that one bit of two rows differs: angle / pi for signs of projections (Goemans and
-Williamson 1995; Charikar 2002). Bits are taken as independent; orthonormal directions vary less, so they do better.
+`differs` is always p, the probability that one bit of two rows differs: angle / pi for signs of projections (Goemans
+and Williamson 1995; Charikar 2002). Bits are taken as independent; orthonormal directions vary less and do better.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def quantile_differs(gap: Tensor, cut: Tensor) -> Tensor:
 
 
 def table_hit(differs: Tensor, bits: int, flips: int = 0) -> Tensor:
-    """Probability that two keys of `bits` bits differ in at most `flips`: that one table with this ball of probes hits."""
+    """Probability that two keys of `bits` bits differ in at most `flips`: one table with such probes hits."""
     p = differs.double()
     terms = [math.comb(bits, j) * p**j * (1 - p) ** (bits - j) for j in range(min(flips, bits) + 1)]
     return torch.stack(terms).sum(0)

@@ -24,7 +24,7 @@ def one(value: float) -> torch.Tensor:
 
 
 def keys(angles: list[float], bits: int, draws: int, seed: int = 0) -> torch.Tensor:
-    """(draws, len(angles), bits) signs of projections of unit vectors, each turned by its angle into an axis of its own."""
+    """(draws, len(angles), bits) signs of projections of unit vectors, each turned into an axis of its own."""
     source = torch.Generator().manual_seed(seed)
     rows = torch.zeros(len(angles), 1 + len(angles), dtype=torch.float64)
     rows[:, 0] = torch.tensor(angles).cos()
