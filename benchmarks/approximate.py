@@ -151,9 +151,7 @@ def ivf(data: Data, _threads: int) -> Iterator[Result]:
             index.nprobe = probes
             found, seconds = over_fetched(lambda rows, k: index.search(data.points[rows], k), data)
             best = Result(f"FAISS IVF, {probes} lists, over-fetch", built + seconds, share(found, data), 0, True)
-            found, seconds = selected(
-                index, data, lambda leave, n=probes: faiss.SearchParametersIVF(nprobe=n, sel=leave)
-            )
+            found, seconds = selected(index, data, lambda own, n=probes: faiss.SearchParametersIVF(nprobe=n, sel=own))
             if built + seconds < best.seconds:
                 best = Result(f"FAISS IVF, {probes} lists, selector", built + seconds, share(found, data), 0, True)
             if best.recall >= TARGET:

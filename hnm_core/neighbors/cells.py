@@ -42,8 +42,7 @@ class Cells:
     """Classes that share cells."""
 
     def __len__(self) -> int:
-        cells: int = self.owner.size
-        return cells
+        return len(self.start) - 1
 
 
 def usual_cells(rows: int) -> int:
