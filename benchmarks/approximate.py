@@ -242,7 +242,7 @@ def million(points: NDArray[np.float32], labels: NDArray[np.int64], name: str) -
     bank = Bank(torch.from_numpy(points), torch.from_numpy(labels))
     with Peak() as peak:
         start = time.perf_counter()
-        settings = {"routed": {}, "lsh-buckets": {"tables": 16, "probes": 16}}[name]
+        settings = {"routed": {}, "lsh-buckets": {}}[name]
         search = neighbors.create(name, **settings)
         search.build(bank)
         built = time.perf_counter() - start

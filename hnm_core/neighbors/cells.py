@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class Cells:
 
 def usual_cells(rows: int) -> int:
     """Cells at which finding them and searching a few of them cost about the same."""
-    return max(1, min(round(4 * rows**0.5), rows // 64))
+    return max(1, min(round(4 * math.sqrt(rows)), rows // 64))
 
 
 def make_cells(points: NDArray[np.float32], offsets: NDArray[np.int64], seed: int) -> Cells:
