@@ -53,8 +53,8 @@ class Hash:
     """Bit j of x is whether its projection on direction j lies above threshold j.
 
     sign: thresholds 0, so the bits depend on the angle only. affine: thresholds are the projections of random points of
-    the data, that is, drawn from its own quantiles, so the bits measure Euclidean distance. With `drawn` > 1 a threshold
-    is the median of so many projections: cuts nearer to the middle, which make buckets more alike in size.
+    the data, that is, drawn from its own quantiles, so the bits measure Euclidean distance. With `drawn` > 1 a cut
+    is the median of so many projections: nearer to the middle, which make buckets more alike in size.
     """
 
     def __init__(self, family: Family, bits: int, dim: int, seed: int, *, drawn: int = 1) -> None:
