@@ -80,10 +80,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rows = 1_000_000 if options.million else options.rows
     points, labels = blobs(rows, 128, classes=options.classes, spread=options.spread)
-    print(
-        f"{options.threads} threads of {os.cpu_count()}; N = {rows:,}, d = 128, k = {K}, {options.classes:,} classes, "
-    )
-    print(f"spread {options.spread}")
+    print(f"{options.threads} threads of {os.cpu_count()}")
+    print(f"N = {rows:,}, d = 128, k = {K}, {options.classes:,} classes, spread {options.spread}")
     if options.million:
         million(points, labels, options.million)
         return
