@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from hnm_core.config import ExperimentConfig, LaneConfig
 from hnm_core.errors import InputError
-from hnm_core.registry import LOSSES, MINERS, Options
+from hnm_core.registry import LOSSES, MINERS, MODELS, Options
 
 Level = Literal["refuse", "warn", "info"]
 
@@ -273,10 +273,8 @@ def _distance_rules(lane: LaneConfig, traits: LossTraits, miner: Options, loss: 
             f"The miner '{lane.miner}' needs {LOCK_WORDS['unit-euclidean']}.", LOCK_FIXES["unit-euclidean"],
         )  # fmt: skip
     if not _fits(traits.lock, lane):
-        # Hashing works on inner products whatever the lane says; the lane then only measures and mines otherwise.
-        level: Level = "warn" if traits.lock == "raw-inner-product" else "refuse"
         yield Finding(
-            "C6", lane.name, level,
+            "C6", lane.name, "refuse",
             f"The loss '{lane.loss}' needs {LOCK_WORDS[traits.lock]}.", LOCK_FIXES[traits.lock],
         )  # fmt: skip
     if traits.lock == "snr" and _mines(lane):
@@ -360,7 +358,7 @@ def _size_rules(
             f"{'cap them with max_tuples' if capped else 'take a smaller batch'}.",
             "miner_options.max_tuples=1000000" if capped else None,
         )  # fmt: skip
-    embedding = config.model.options.get("embedding", config.model.options.get("out_features"))
+    embedding = getattr(MODELS.validate(config.model.name, config.model.options), "embedding", None)
     alpha = getattr(loss, "alpha", None)
     if lane.loss == "dtsh" and isinstance(alpha, int | float) and isinstance(embedding, int) and alpha >= embedding:
         yield Finding(
