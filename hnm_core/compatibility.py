@@ -145,11 +145,7 @@ def impossible(kind: Literal["miner", "loss", "distance"], config: ExperimentCon
     reasons = {}
     for name in names:
         replaced = own.model_copy(update={kind: name} | ({f"{kind}_options": {}} if kind != "distance" else {}))
-        try:
-            findings = list(_lane_rules(config, replaced, None, None))
-        except InputError as error:  # a name that is listed only to say why it is gone
-            reasons[name] = str(error)
-            continue
+        findings = _lane_rules(config, replaced, None, None)
         concerned = [f for f in findings if f.level == "refuse" and (f.rule not in before or f.rule in _ABOUT[kind])]
         if concerned:
             reasons[name] = concerned[0].sentence
@@ -157,7 +153,7 @@ def impossible(kind: Literal["miner", "loss", "distance"], config: ExperimentCon
 
 
 _ABOUT: Mapping[str, tuple[str, ...]] = {
-    "miner": ("C1", "C5", "C12", "C19"),
+    "miner": ("C1", "C5", "C12", "C19", "gone"),
     "loss": ("C1", "C6", "C8", "C12", "C13", "C28"),
     "distance": ("C5", "C6", "C8"),
 }
@@ -216,6 +212,8 @@ def _lane_rules(
     traits = loss_traits(lane.loss)
     loss = LOSSES.validate(lane.loss, lane.loss_options)
     miner = MINERS.validate(lane.miner, lane.miner_options)
+    if getattr(miner, "gone", ""):
+        yield Finding("gone", lane.name, "refuse", getattr(miner, "gone", ""))
     yield from _tuple_rules(lane, traits)
     yield from _distance_rules(lane, traits, miner, loss)
     yield from _order_rules(config, lane)
