@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hnm_core.neighbors import filtering, hamming, keys, simd, tree
-from hnm_core.neighbors.filtering import filter_tile, settle
+from hnm_core.neighbors import amx, filtering, hamming, keys, simd, tree
+from hnm_core.neighbors.filtering import filter_bfloat16, filter_tile, settle
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
 from hnm_core.neighbors.tree import build_tree, search_tree
 
-SOURCES = (filtering, hamming, keys, simd, tree)
-KERNELS = (build_tree, search_tree, nearest_codes, pack_bits, rescore, filter_tile, settle)
+SOURCES = (amx, filtering, hamming, keys, simd, tree)
+KERNELS = (build_tree, search_tree, nearest_codes, pack_bits, rescore, filter_bfloat16, filter_tile, settle)
 
 
 def warm_up() -> None:

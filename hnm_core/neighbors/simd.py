@@ -14,6 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
+from numba.core import cgutils
 from numba.extending import models, register_model
 
 intrinsic: Any = extending.intrinsic
@@ -24,7 +25,7 @@ ALL = (1 << LANES) - 1
 
 _INDEX = ir.IntType(32)
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_SHORTS = ir.VectorType(ir.IntType(16), LANES)
+_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _COUNTS = ir.VectorType(ir.IntType(64), LANES)
 _KEY_LANES = 8
@@ -63,18 +64,6 @@ def load(_typing: Any, array: Any, offset: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _load(builder, _pointer(context, builder, signature, args, _FLOATS), 4)
-
-    return _vector(array, types.intp), codegen
-
-
-@intrinsic
-def load_bfloat16(_typing: Any, array: Any, offset: Any) -> Any:
-    """load_bfloat16(int16 array, offset) -> vector of the 16 numbers whose bfloat16 bits these are."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        bits = _load(builder, _pointer(context, builder, signature, args, _SHORTS), 2)
-        high = builder.shl(builder.zext(bits, _INTS), ir.Constant(_INTS, [16] * LANES))
-        return builder.bitcast(high, _FLOATS)
 
     return _vector(array, types.intp), codegen
 
@@ -211,18 +200,30 @@ def total(_typing: Any, vector: Any) -> Any:
     """total(vector) -> float32 sum of the lanes, halves first, so always in the same order."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        lanes, width = args[0], LANES
-        while width > 1:
-            width //= 2
-            undefined = ir.Constant(lanes.type, ir.Undefined)
-            low = ir.Constant(ir.VectorType(_INDEX, width), list(range(width)))
-            high = ir.Constant(ir.VectorType(_INDEX, width), list(range(width, 2 * width)))
-            lanes = builder.fadd(
-                builder.shuffle_vector(lanes, undefined, low), builder.shuffle_vector(lanes, undefined, high)
-            )
-        return builder.extract_element(lanes, ir.Constant(_INDEX, 0))
+        return _sum_lanes(builder, args[0])
 
     return types.float32(_vector), codegen
+
+
+@intrinsic
+def dot(_typing: Any, left: Any, start: Any, right: Any, other: Any, count: Any) -> Any:
+    """dot(float32 array, offset, float32 array, offset, count) -> float64 product of `count` elements, in sixteens."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums = cgutils.alloca_once_value(builder, ir.Constant(_DOUBLES, [0.0] * LANES))
+        steps = builder.udiv(args[4], ir.Constant(args[4].type, LANES))
+        with cgutils.for_range(builder, steps) as loop:
+            moved = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
+            factors = []
+            for array, offset in ((0, 1), (2, 3)):
+                data = context.make_array(signature.args[array])(context, builder, args[array]).data
+                place = builder.gep(data, [builder.add(args[offset], moved)])
+                pointer = builder.bitcast(place, _FLOATS.as_pointer())
+                factors.append(builder.fpext(_load(builder, pointer, 4), _DOUBLES))
+            builder.store(builder.fadd(builder.load(sums), builder.fmul(*factors)), sums)
+        return _sum_lanes(builder, builder.load(sums))
+
+    return types.float64(left, types.intp, right, types.intp, types.intp), codegen
 
 
 def _pushing(array_kind: Any, vector: Any, compare: str) -> Any:
@@ -281,6 +282,19 @@ def _spread(builder: Any, scalar: Any, vector: Any) -> Any:
     undefined = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count))
+
+
+def _sum_lanes(builder: Any, lanes: Any) -> Any:
+    width = LANES
+    while width > 1:
+        width //= 2
+        undefined = ir.Constant(lanes.type, ir.Undefined)
+        low = ir.Constant(ir.VectorType(_INDEX, width), list(range(width)))
+        high = ir.Constant(ir.VectorType(_INDEX, width), list(range(width, 2 * width)))
+        lanes = builder.fadd(
+            builder.shuffle_vector(lanes, undefined, low), builder.shuffle_vector(lanes, undefined, high)
+        )
+    return builder.extract_element(lanes, ir.Constant(_INDEX, 0))
 
 
 def _larger(builder: Any, left: Any, right: Any) -> Any:
