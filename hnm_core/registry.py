@@ -173,9 +173,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-MINERS = Registry(
-    "miner", "hnm_core.miners.options", "hnm_core.miners.batch_options", "hnm_core.miners.pml_options"
-)
+MINERS = Registry("miner", "hnm_core.miners.options", "hnm_core.miners.batch_options", "hnm_core.miners.pml_options")
 LOSSES = Registry("loss", "hnm_core.losses.options", "hnm_core.losses.pml_options")
 DATASETS = Registry("data set", "hnm_core.data.options")
 MODELS = Registry("model", "hnm_core.models.options")

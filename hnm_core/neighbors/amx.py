@@ -49,7 +49,7 @@ def available() -> bool:
     if not (features.get("amx-tile") and features.get("amx-bf16")):
         return False
     # Linux hands out the registers of the tiles, 8 KiB for each thread, only to processes that ask for them.
-    return ctypes.CDLL(None).syscall(_SYS_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0
+    return bool(ctypes.CDLL(None).syscall(_SYS_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0)
 
 
 def layout() -> NDArray[np.uint8]:
@@ -118,7 +118,7 @@ def start(_typing: Any, bias: Any, offset: Any) -> Any:
 
 @intrinsic
 def multiply(_typing: Any, anchors: Any, anchor: Any, points: Any, point: Any) -> Any:
-    """multiply(anchors, offset, points, offset): add the products of one step, 32 coordinates of packed int16 arrays."""
+    """multiply(anchors, offset, points, offset): add the products of 32 coordinates of packed int16 arrays."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         left = _pointer(context, builder, signature.args[0], args[0], args[1])

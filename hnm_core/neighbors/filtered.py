@@ -70,9 +70,7 @@ class FilteredProducts:
         self._measure()
         self._sides: dict[bool, _Side] = {}
 
-    def search(
-        self, places: Tensor, k: int, farthest: bool, progress: SearchProgress | None
-    ) -> tuple[Tensor, Tensor]:
+    def search(self, places: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
         """The nearest negatives or farthest positives of anchors at ascending places (Q,).
 
         Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
@@ -185,6 +183,7 @@ class FilteredProducts:
             np.pad(_array(base.float()), more),
             np.pad(self._slack[place], more),
             k,
+            self._count,
             own=side.farthest,
         )
 
@@ -211,7 +210,9 @@ class FilteredProducts:
         anchors = pad((self._centered(waiting.place) * side.sign).float(), (0, 1), value=1.0)
         buffer = torch.empty(len(anchors) * _COLUMNS)
         spans = _spans(waiting, self._count, own=side.farthest)
-        tiles = [(start, min(start + _COLUMNS, last)) for first, last in spans for start in range(first, last, _COLUMNS)]
+        tiles = [
+            (start, min(start + _COLUMNS, last)) for first, last in spans for start in range(first, last, _COLUMNS)
+        ]
         for which in _scattered(len(tiles)):
             start, end = tiles[which]
             width = end - start

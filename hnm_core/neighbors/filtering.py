@@ -6,9 +6,10 @@ A search minimises a value that a product estimates. For anchor i and row j
 
 is the squared distance, minus it, or -2 or 2 times the inner product, as `base`, `bias` and the sign of a say. What a
 tile holds of s is off by at most slack_i size_j, so every s bounds the value from both sides. The k-th smallest upper
-bound so far is an anchor's limit: a row whose lower bound does not lie under it cannot be among the k best. That test is
-one comparison, s > least_i - slack_i size_j. What passes waits in a list and is measured exactly once all tiles were
-seen (or when the list is full). So the answer is that of exact values, however coarse the products.
+bound so far is an anchor's limit: a row whose lower bound does not lie under it cannot be among the k best. That takes
+one comparison, s > least_i - slack_i size_j. What passes waits in a list; when the list is full a new limit is taken
+from it, and once all tiles were seen what is left is measured exactly. So the answer is that of exact values, however
+coarse the products.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ import numba  # isort: skip
 from numba import njit, prange  # isort: skip
 
 from hnm_core.neighbors import amx, simd
-from hnm_core.neighbors.keys import EMPTY, insert, key_bits, key_of
+from hnm_core.neighbors.keys import key_bits, key_of
 
 LANES = simd.LANES
 BLOCK = 32
 """Columns that are tested together."""
-_ALL = np.uint64(0xFFFFFFFF)
+_LOW = np.int64(0xFFFFFFFF)
+"""The half of a key that holds the row."""
+_ROOM = 96
+"""Rows that may wait for an anchor, at least; a longer list is thinned less often, but its limit comes down later."""
 _STEP = np.float32(2.0**-22)
 """Share by which limits are moved, more than rounding the comparison with them can cost."""
 
@@ -73,12 +77,12 @@ class Waiting(NamedTuple):
     """(R,) float32."""
     least: Any
     """(R,) float32, see above."""
-    upper: Any
-    """(R, 16 + K) float32, the k smallest upper bounds from column 16 on; K is k rounded up to sixteens."""
+    limit: Any
+    """(R,) float32, at least the k-th smallest value among what was seen."""
     candidate: Any
     """(R, M) int32, places that passed."""
-    lower: Any
-    """(R, M) float32, their lower bounds."""
+    value: Any
+    """(R, M) float32, their s."""
     count: Any
     """(R,) int64, how many wait."""
     own: Any
@@ -110,26 +114,52 @@ def _filter_batch(
 ) -> None:  # fmt: skip
     memory = np.empty(amx.STEP + LANES, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
+    floors = np.empty(BLOCK, np.float32)
     low, high = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
     for group in range(first, last):
         low[group - first], high[group - first] = _span(group, waiting)
+    bias, widest, least, slack, own = rows.bias, rows.widest, waiting.least, waiting.slack, waiting.own
+    candidate, value, count = waiting.candidate, waiting.value, waiting.count
+    full = candidate.shape[1] - BLOCK
     amx.configure(layout)
     for which in range(len(order)):
         start = order[which] * chunk
-        end = min(start + chunk, len(rows.widest))
+        end = min(start + chunk, len(widest))
         for group in range(first, last):
+            line = group * BLOCK
             skip_from, skip_to = low[group - first], high[group - first]
             for block in range(start, end):
                 inside = skip_from <= block < skip_to
-                if inside != waiting.own:
+                if inside != own:
                     continue
-                amx.start(rows.bias, block * BLOCK)
+                amx.start(bias, block * BLOCK)
                 for step in range(steps):
                     amx.multiply(anchors, (group * steps + step) * amx.STEP, points, (block * steps + step) * amx.STEP)
                 amx.finish(memory, sums)
-                for line in range(BLOCK):
-                    _filter_line(group * BLOCK + line, memory, sums + line * BLOCK, block, 1, k, rows, waiting)
+                wide = simd.splat(widest[block])
+                for half in range(0, BLOCK, LANES):
+                    taken = simd.multiply(simd.load(slack, line + half), wide)
+                    simd.store(floors, half, simd.subtract(simd.load(least, line + half), taken))
+                for i in range(BLOCK):
+                    passing = simd.above(memory, sums + i * BLOCK, floors, i)
+                    if passing:
+                        _note(passing, line + i, memory, sums + i * BLOCK, block * BLOCK, candidate, value, count)
+                        if count[line + i] > full:
+                            _thin(line + i, k, rows, waiting)
     amx.release()
+
+
+@njit(cache=True, nogil=True)
+def _note(passing: Any, i: Any, sums: Any, offset: Any, place: Any, candidate: Any, value: Any, count: Any) -> None:
+    """Put the columns whose bits are set, of a line of 32 sums from `place` on, on the list of anchor i."""
+    where = count[i]
+    while passing:
+        slot = simd.lowest(passing)
+        passing &= passing - np.uint32(1)
+        candidate[i, where] = place + slot
+        value[i, where] = sums[offset + slot]
+        where += 1
+    count[i] = where
 
 
 @njit(cache=True, nogil=True)
@@ -150,96 +180,90 @@ def _span(group: Any, waiting: Any) -> Any:
 
 @njit(cache=True, nogil=True, parallel=True)
 def filter_tile(sums: Any, width: Any, block: Any, k: Any, rows: Any, waiting: Any) -> None:
-    """Filter a tile of products (R * width,) float32, width a multiple of 32; its columns start with those of `block`."""
+    """Filter a tile of products (R * width,) float32, width a multiple of 32, that starts with column `block` * 32."""
     for i in prange(len(sums) // width):
-        _filter_line(i, sums, i * width, block, width // BLOCK, k, rows, waiting)
+        _filter_line(i, sums, width, block, k, rows, waiting)
 
 
 @njit(cache=True, nogil=True)
-def _filter_line(i: Any, sums: Any, offset: Any, first: Any, blocks: Any, k: Any, rows: Any, waiting: Any) -> None:
-    for block in range(first, first + blocks):
-        least = simd.splat(waiting.least[i] - waiting.slack[i] * rows.widest[block])
-        passing = simd.less(least, simd.load(sums, offset))
-        passing |= simd.less(least, simd.load(sums, offset + LANES)) << np.uint32(LANES)
+def _filter_line(i: Any, sums: Any, width: Any, start: Any, k: Any, rows: Any, waiting: Any) -> None:
+    widest, least, slack = rows.widest, waiting.least, waiting.slack
+    candidate, value, count = waiting.candidate, waiting.value, waiting.count
+    full = candidate.shape[1] - BLOCK
+    floor = np.empty(1, np.float32)
+    for block in range(width // BLOCK):
+        floor[0] = least[i] - slack[i] * widest[start + block]
+        offset = i * width + block * BLOCK
+        passing = simd.above(sums, offset, floor, 0)
         if passing:
-            _admit(i, passing, sums, offset, block * BLOCK, k, rows, waiting)
-        offset += BLOCK
-
-
-@njit(cache=True, nogil=True)
-def _admit(i: Any, passing: Any, sums: Any, offset: Any, start: Any, k: Any, rows: Any, waiting: Any) -> None:
-    """Put the columns whose bits are set in `passing` on the list of anchor i where they belong there."""
-    passing &= _allowed(i, start, waiting)
-    base, slack = waiting.base[i], waiting.slack[i]
-    upper = waiting.upper[i]
-    limit = upper[LANES + k - 1]
-    while passing:
-        slot = simd.lowest(passing)
-        passing &= passing - np.uint32(1)
-        place = start + slot
-        spread = np.float32(2) * slack * rows.size[place]
-        lower = base - np.float32(2) * sums[offset + slot] - spread
-        if lower >= limit:
-            continue
-        if waiting.count[i] == waiting.candidate.shape[1]:
-            _thin(i, k, rows, waiting)
-            limit = upper[LANES + k - 1]
-        waiting.candidate[i, waiting.count[i]] = place
-        waiting.lower[i, waiting.count[i]] = lower
-        waiting.count[i] += 1
-        most = lower + np.float32(2) * spread
-        most += rows.rounding * (abs(base) + np.float32(2) * abs(rows.bias[place]))
-        if most < limit:
-            at = LANES + ((k - 1) & ~(LANES - 1))
-            while True:
-                simd.push_float(upper, at, most)
-                if at == LANES or upper[at - 1] <= most:
-                    break
-                at -= LANES
-            limit = upper[LANES + k - 1]
-    waiting.least[i] = (base - limit) / np.float32(2) - _STEP * (abs(base) + abs(limit))
-
-
-@njit(cache=True, nogil=True)
-def _allowed(i: Any, start: Any, waiting: Any) -> Any:
-    """The columns of the block at `start` that the anchor's class allows, as bits."""
-    low = np.uint64(min(max(waiting.low[i] - start, 0), BLOCK))
-    high = np.uint64(min(max(waiting.high[i] - start, 0), BLOCK))
-    same = (np.uint64(1) << high) - (np.uint64(1) << low)
-    if not waiting.own:
-        return np.uint32(same ^ _ALL)
-    self = waiting.place[i] - start
-    if 0 <= self < BLOCK:
-        same &= ~(np.uint64(1) << np.uint64(self))
-    return np.uint32(same)
+            _note(passing, i, sums, offset, (start + block) * BLOCK, candidate, value, count)
+            if count[i] > full:
+                _thin(i, k, rows, waiting)
 
 
 @njit(cache=True, nogil=True)
 def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
-    """Make room: drop what the limit has overtaken; where that frees little, measure and keep the k best."""
-    limit = waiting.upper[i, LANES + k - 1]
+    """Take a new limit from what waits, and drop what it rules out; where that frees little, measure."""
+    candidate, value, limit = waiting.candidate[i], waiting.value[i], waiting.limit[i]
+    size, bias, rounding, own = rows.size, rows.bias, rows.rounding, waiting.own
+    base, slack = waiting.base[i], np.float32(2) * waiting.slack[i]
+    self, low, high = waiting.place[i], waiting.low[i], waiting.high[i]
+    lower, upper = np.empty(waiting.count[i] + LANES, np.float32), np.empty(waiting.count[i] + LANES, np.float32)
     kept = 0
     for j in range(waiting.count[i]):
-        if waiting.lower[i, j] < limit:
-            waiting.candidate[i, kept] = waiting.candidate[i, j]
-            waiting.lower[i, kept] = waiting.lower[i, j]
-            kept += 1
+        # Written first and counted later: which rows stay is hard to guess, so branches would be slow.
+        place = np.int64(candidate[j])
+        spread = slack * size[place]
+        score = value[j]
+        least = base - np.float32(2) * score - spread
+        most = least + np.float32(2) * spread + rounding * (abs(base) + np.float32(2) * abs(bias[place]))
+        lower[kept], upper[kept], candidate[kept], value[kept] = least, most, place, score
+        same = (low <= place) & (place < high)
+        kept += (least < limit) & (same == own) & (place != self)
+    if kept >= k:
+        limit = min(limit, _kth_or_above(upper, kept, k))
+        count, kept = kept, 0
+        for j in range(count):
+            candidate[kept], value[kept] = candidate[j], value[j]
+            kept += lower[j] < limit
     waiting.count[i] = kept
-    if kept <= waiting.candidate.shape[1] // 2:
-        return
-    best, value = _measured(i, k, rows, waiting)
-    bits = value.view(np.int32)
-    waiting.count[i] = 0
-    for j in range(k):
-        if best[8 + j] == EMPTY:
+    if kept >= k and kept > len(candidate) // 2:
+        keys = _measured(i, rows, waiting)
+        exact = _value_of(keys[k - 1])
+        # Far enough up that a row of the same value still passes.
+        limit = min(limit, exact + rows.rounding * abs(exact))
+        for j in range(k):
+            candidate[j] = rows.place[keys[j] & _LOW]
+        waiting.count[i] = k
+    waiting.limit[i] = limit
+    waiting.least[i] = (base - limit) / np.float32(2) - _STEP * (abs(base) + abs(limit))
+
+
+@njit(cache=True, nogil=True)
+def _kth_or_above(numbers: Any, count: Any, k: Any) -> Any:
+    """The k-th smallest of `count` numbers, or a little more. Sixteen more places must follow."""
+    numbers[count : count + LANES] = numbers[0]
+    least = most = simd.load(numbers, 0)
+    for j in range(LANES, count, LANES):
+        least = simd.minimum(least, simd.load(numbers, j))
+        most = simd.maximum(most, simd.load(numbers, j))
+    low, high = simd.least(least), simd.most(most)
+    numbers[count : count + LANES] = np.inf  # counts nowhere
+    for _ in range(20):
+        middle = low + (high - low) / np.float32(2)
+        if not low < middle < high:
             break
-        bits[0] = key_bits(best[8 + j])
-        waiting.candidate[i, j] = rows.place[best[8 + j] & np.int64(0xFFFFFFFF)]
-        waiting.lower[i, j] = value[0]
-        waiting.count[i] += 1
-        # Exact values take the place of coarser bounds, far enough up that a row of the same value still passes.
-        above = value[0] + rows.rounding * abs(value[0])
-        waiting.upper[i, LANES + j] = min(above, limit)
+        below = 0
+        lanes = simd.splat(middle)
+        for j in range(0, count, LANES):
+            below += simd.count(simd.less(simd.load(numbers, j), lanes))
+        if below < k:
+            low = middle
+        else:
+            high = middle
+            if below <= k + (k >> 3):
+                break
+    return high
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -255,35 +279,37 @@ def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
-    best, value = _measured(i, k, rows, waiting)
-    bits = value.view(np.int32)
-    for rank in range(k):
-        bits[0] = key_bits(best[8 + rank])
-        scores[i, rank] = value[0]
-        found[i, rank] = np.int32(best[8 + rank] & np.int64(0xFFFFFFFF))
+    _thin(i, k, rows, waiting)
+    keys = _measured(i, rows, waiting)
+    there = min(k, len(keys))
+    for rank in range(there):
+        scores[i, rank] = _value_of(keys[rank])
+        found[i, rank] = keys[rank] & _LOW
+    scores[i, there:] = np.inf
+    found[i, there:] = -1
 
 
 @njit(cache=True, nogil=True)
-def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
-    """The keys of the k best of what waits and may still be among them; and one float32 to look into keys with."""
-    best = np.full(8 + ((k + 7) & ~7), EMPTY, np.int64)
-    best[:8] = np.iinfo(np.int64).min
-    value = np.empty(1, np.float32)
-    bits = value.view(np.int32)
-    limit = waiting.upper[i, LANES + k - 1]
+def _measured(i: Any, rows: Any, waiting: Any) -> Any:
+    """The sorted keys of exact value and row of all that waits."""
     dim = rows.points.shape[1]
     anchor = waiting.place[i] * dim
-    for j in range(waiting.count[i]):
-        if waiting.lower[i, j] <= limit:
-            place = np.int64(waiting.candidate[i, j])
-            if rows.inner:
-                product = simd.dot(rows.queries, anchor, rows.points, place * dim, dim)
-                value[0] = np.float32(product) * np.float32(-2)
-            else:
-                value[0] = _squared_distance(rows, anchor, place * dim)
-            value[0] = value[0] * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
-            insert(best, 8, k, key_of(bits[0], rows.row[place]))
-    return best, value
+    keys = np.empty(waiting.count[i], np.int64)
+    for j in range(len(keys)):
+        place = np.int64(waiting.candidate[i, j])
+        if rows.inner:
+            exact = np.float32(simd.dot(rows.queries, anchor, rows.points, place * dim, dim)) * np.float32(-2)
+        else:
+            exact = _squared_distance(rows, anchor, place * dim)
+        exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
+        keys[j] = key_of(simd.bits(exact), rows.row[place])
+    keys.sort()
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _value_of(key: Any) -> Any:
+    return simd.number(key_bits(key))
 
 
 @njit(cache=True, nogil=True)
@@ -301,7 +327,7 @@ def warm_up() -> None:
     points = np.zeros((n, 16), np.float32)
     zeros, index = np.zeros(n, np.float32), np.arange(n)
     rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
-    waiting = waiting_list(index, index, index + 1, zeros, zeros, k, own=False)
+    waiting = waiting_list(index, index, index + 1, zeros, zeros, k, n, own=False)
     filter_tile(np.zeros(n * n, np.float32), n, 0, k, rows, waiting)
     if amx.available():
         packed = np.zeros(amx.STEP, np.int16)
@@ -309,16 +335,15 @@ def warm_up() -> None:
     settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64))
 
 
-def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int, *, own: bool) -> Waiting:
-    """An empty list for anchors at `place` (R,)."""
+def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int, total: int, *, own: bool) -> Waiting:
+    """Empty lists for anchors at `place` (R,) of a bank of `total` rows."""
     count = len(place)
-    upper = np.full((count, LANES + ((k + LANES - 1) & -LANES)), np.inf, np.float32)
-    upper[:, :LANES] = -np.inf
-    room = max(256, 8 * k)
-    candidate, lower = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
+    room = min(max(_ROOM, 4 * k), total) + BLOCK
+    candidate, value = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
+    limit = np.full(count, np.inf, np.float32)
     # Nothing passes a least of infinity, so what fills up waits for nothing.
-    least = np.where(place >= 0, -np.inf, np.inf).astype(np.float32)
-    return Waiting(place, low, high, base, slack, least, upper, candidate, lower, np.zeros(count, np.int64), own)
+    least = np.where(place >= 0, -limit, limit)
+    return Waiting(place, low, high, base, slack, least, limit, candidate, value, np.zeros(count, np.int64), own)
 
 
 __all__ = ["Rows", "Waiting", "filter_bfloat16", "filter_tile", "numba", "settle", "waiting_list", "warm_up"]
