@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _BLOCK = 32
 """Rows and coordinates are multiplied in multiples of it."""
 _ROWS = 2_048
-"""Anchors of one tile, between two reports of progress."""
+"""Anchors between two reports of progress, in bfloat16."""
+_TILE_ROWS = 512
+"""Anchors of a tile of float32 products: 2 MiB with its columns."""
 _BATCH = 16
 """Blocks of anchors that one thread holds in its cache, in bfloat16."""
 _CHUNK = 2
@@ -81,7 +83,7 @@ class FilteredProducts:
         scores = np.empty((len(places), k), np.float32)
         found = np.empty((len(places), k), np.int64)
         side = self._side(farthest)
-        step = max(_BLOCK, min(_ROWS, _WAITING // k // _BLOCK * _BLOCK))
+        step = max(_BLOCK, min(_ROWS if self.coarse else _TILE_ROWS, _WAITING // k // _BLOCK * _BLOCK))
         report(progress, 0, len(places))
         for start in range(0, len(places), step):
             end = min(start + step, len(places))

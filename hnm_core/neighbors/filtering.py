@@ -219,13 +219,13 @@ def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
         most = least + np.float32(2) * spread + rounding * (abs(base) + np.float32(2) * abs(bias[place]))
         lower[kept], upper[kept], candidate[kept], value[kept] = least, most, place, score
         same = (low <= place) & (place < high)
-        kept += (least < limit) & (same == own) & (place != self)
+        kept += (least <= limit) & (same == own) & (place != self)
     if kept >= k:
         limit = min(limit, _kth_or_above(upper, kept, k))
         count, kept = kept, 0
         for j in range(count):
             candidate[kept], value[kept] = candidate[j], value[j]
-            kept += lower[j] < limit
+            kept += lower[j] <= limit
     waiting.count[i] = kept
     if kept >= k and kept > len(candidate) // 2:
         keys = _measured(i, rows, waiting)
@@ -234,6 +234,7 @@ def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
         limit = min(limit, exact + rows.rounding * abs(exact))
         for j in range(k):
             candidate[j] = rows.place[keys[j] & _LOW]
+            value[j] = (base - _value_of(keys[j])) / np.float32(2)
         waiting.count[i] = k
     waiting.limit[i] = limit
     waiting.least[i] = (base - limit) / np.float32(2) - _STEP * (abs(base) + abs(limit))
