@@ -26,7 +26,7 @@ _ROWS = 2_048
 """Anchors between two reports of progress, in bfloat16."""
 _TILE_ROWS = 512
 """Anchors of a tile of float32 products: 2 MiB with its columns."""
-_BATCH = 16
+_BATCH = 32
 """Blocks of anchors that one thread holds in its cache, in bfloat16."""
 _CHUNK = 2
 """Blocks of columns that it multiplies with each of them, one after the other, in bfloat16."""

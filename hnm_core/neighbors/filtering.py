@@ -339,7 +339,7 @@ def warm_up() -> None:
 def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int, total: int, *, own: bool) -> Waiting:
     """Empty lists for anchors at `place` (R,) of a bank of `total` rows."""
     count = len(place)
-    room = min(max(_ROOM, 4 * k), total) + BLOCK
+    room = min(max(_ROOM, 3 * k), total) + BLOCK
     candidate, value = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
     limit = np.full(count, np.inf, np.float32)
     # Nothing passes a least of infinity, so what fills up waits for nothing.
