@@ -302,8 +302,6 @@ def _pushing(array_kind: Any, vector: Any, compare: str) -> Any:
 
 push_key = _pushing(types.int64, _KEYS, "icmp_signed")
 """push_key(int64 array, offset, int64): eight entries."""
-push_float = _pushing(types.float32, _FLOATS, "fcmp_ordered")
-"""push_float(float32 array, offset, float32): sixteen entries."""
 
 
 def _count_bits(module: Any) -> Any:
