@@ -33,7 +33,9 @@ from scipy.spatial import cKDTree
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors import amx
+from hnm_core.neighbors.euclidean import euclidean_form
+from hnm_core.neighbors.filtered import FilteredProducts
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits
 
 SLOW_S = 10.0
@@ -71,9 +73,11 @@ def main() -> None:
             title = f"exact, N = 100,000, d = 3, k = 10, 10 classes, spread {spread}"
             compare(title, points, labels, 10, options.repeat, tree_contenders(options.threads))
     if options.only in (None, "dense"):
-        for rows in (20_000, 50_000):
-            points, labels = blobs(rows, 128, classes=100, spread=0.8)
-            compare(f"exact, N = {rows:,}, d = 128, k = 32, 100 classes", points, labels, 32, options.repeat, dense())
+        for rows, dim in ((20_000, 128), (50_000, 128), (20_000, 512)):
+            points, labels = blobs(rows, dim, classes=100, spread=0.8)
+            title = f"exact, N = {rows:,}, d = {dim}, k = 32, 100 classes"
+            compare(title, points, labels, 32, options.repeat, dense())
+            products_alone(points, options.repeat)
     if options.only in (None, "scan"):
         for rows, dim, bits in ((20_000, 3, 256), (20_000, 128, 256), (20_000, 128, 1_024)):
             points, labels = blobs(rows, dim, classes=100, spread=0.8)
@@ -114,10 +118,15 @@ def tree_contenders(threads: int) -> Makers:
 
 def dense() -> Makers:
     def make(points: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> list[Contender]:
-        def float32() -> NDArray[np.floating]:
-            found = Dense()
-            found.build(Bank(torch.from_numpy(points), torch.from_numpy(labels)))
-            return found.nearest_negatives(torch.arange(len(points)), k).distance.numpy()
+        def tiles(coarse: bool) -> Search:
+            def run() -> NDArray[np.floating]:
+                bank = Bank(torch.from_numpy(points), torch.from_numpy(labels))
+                form = euclidean_form(Distance(), bank.sorted_embeddings)
+                search = FilteredProducts(form.points, form.queries, bank, inner=False, coarse=coarse)
+                squared, _ = search.search(torch.arange(len(points)), k, False, None)
+                return form.distance(squared, torch.arange(len(points)))[bank.place].numpy()
+
+            return run
 
         def unlabelled(kind: type) -> Search:
             def run() -> NDArray[np.floating]:
@@ -128,13 +137,28 @@ def dense() -> Makers:
             return run
 
         return [
-            Contender("hnm dense", float32),
+            *([Contender("hnm dense, bfloat16 (AMX)", tiles(True))] if amx.available() else []),
+            Contender("hnm dense, float32", tiles(False)),
             Contender("FAISS IndexFlatL2, complements", faiss_flat(points, labels, k)),
             Contender("FAISS IndexFlatL2, labels ignored", unlabelled(faiss.IndexFlatL2), negatives=False),
             Contender("FAISS IndexFlatIP, labels ignored", unlabelled(faiss.IndexFlatIP), negatives=False),
         ]
 
     return make
+
+
+def products_alone(points: NDArray[np.float32], repeat: int) -> None:
+    """The same products in torch, tile by tile, nothing selected: what no search by products can beat by much."""
+    for kind, side in ((torch.bfloat16, 2_048), (torch.float32, 1_024)):
+        rows = torch.from_numpy(points).to(kind)
+        tile = torch.empty(side, side, dtype=kind)
+
+        def run(rows: torch.Tensor = rows, tile: torch.Tensor = tile) -> None:
+            for left in rows.split(len(tile)):
+                for right in rows.split(len(tile)):
+                    torch.mm(left, right.T, out=tile.view(-1)[: len(left) * len(right)].view(len(left), -1))
+
+        print(f"  torch products alone, {str(kind)[6:]:14} {timed(run, repeat)[1]:9.3f} s")
 
 
 def scan(bits: int) -> Makers:

@@ -22,7 +22,7 @@ class _Rates(Protocol):
         self,
         embeddings: Tensor,
         labels: Tensor,
-        indices_tuple: Triplets | Pairs,
+        indices_tuple: Triplets | Pairs | None,
         ref_emb: Tensor | None,
         ref_labels: Tensor | None,
     ) -> Tensor: ...

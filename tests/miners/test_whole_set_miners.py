@@ -18,8 +18,6 @@ from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext
 from tests.miners.names import WHOLE_SET
 
-WHOLE_SET = [name for name in MINERS.names() if MINERS.entry(name).scope == "dataset"]
-
 
 def context(seed: int = 0, distance: Distance | None = None) -> MiningContext:
     return MiningContext(1, 0, torch.Generator().manual_seed(seed), distance or Distance())
