@@ -69,6 +69,8 @@ class Experiment:
         assert self._shared is not None
         shared, self._shared = self._shared, None
         yield _started(shared)
+        for finding in shared.findings:
+            yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
         trainers = {lane.name: Trainer(lane, shared, frames=frames) for lane in self.config.lanes}
         running = {name: trainer.steps() for name, trainer in trainers.items()}
         failed: list[str] = []
