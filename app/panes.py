@@ -18,6 +18,8 @@ from app.views.cloud_view import CloudView
 from hnm_core.events import Frame, RunStarted
 
 MAX_EDGES = 1000
+ROW = 3
+"""Most panes side by side."""
 PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
@@ -315,8 +317,8 @@ def _turned_like(camera: Camera, other: Camera) -> Camera:
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:
-    """Up to three views in a row; four in two rows."""
-    if len(views) < MAX_PANES:
+    """Up to three views in a row, four as two by two, five and six in two rows of three."""
+    if len(views) <= ROW:
         return _splitter(Qt.Orientation.Horizontal, views)
     half = (len(views) + 1) // 2
     rows = [_splitter(Qt.Orientation.Horizontal, part) for part in (views[:half], views[half:])]
