@@ -137,7 +137,7 @@ class PaneGrid(QWidget):
                 pane.frame, pane.stale = frame, True
 
     def set_chip(self, lane: str, text: str, details: str = "") -> None:
-        """The figures of a lane, as many lines as leave the cloud in sight; all of them and the details in a tooltip."""
+        """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
         for pane in self._panes:
             if pane.lane == lane:
                 metrics = QFontMetricsF(pane.view.font())

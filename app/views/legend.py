@@ -121,7 +121,7 @@ class LaneLegend(QWidget):
                 chip.hide()
                 chip.deleteLater()
             self.chips = {}
-            for place, name in enumerate(names):
+            for name in names:
                 chip = LegendChip(name, self)
                 chip.clicked.connect(lambda shown, name=name: self.toggled.emit(name, shown))
                 self.chips[name] = chip
