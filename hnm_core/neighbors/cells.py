@@ -43,7 +43,7 @@ class Cells:
     """Classes that share cells."""
 
     def __len__(self) -> int:
-        return int(self.owner.size)
+        return len(self.start) - 1
 
 
 def usual_cells(rows: int) -> int:

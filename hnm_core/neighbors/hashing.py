@@ -8,9 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from hnm_core.distances import Distance
+from hnm_core.neighbors import theory
+
 Family = Literal["sign", "affine"]
 
 _thread_count_lock = threading.Lock()
+_SAMPLE = 2_048
+"""Rows from which the distribution of a projection is taken."""
 _ELEMENTS = 1 << 24
 """Projections in flight at once: 128 MiB of float64."""
 
@@ -35,6 +40,13 @@ def directions(bits: int, dim: int, seed: int) -> Tensor:
     # A positive diagonal makes the factor unique, hence uniformly distributed.
     unique: Tensor = basis * triangle.diagonal(dim1=1, dim2=2).sign()[:, None, :]
     return unique.transpose(1, 2).reshape(blocks * dim, dim)[:bits].contiguous()
+
+
+def family_for(family: Literal["auto", "sign", "affine"], distance: Distance) -> Family:
+    """The family meant: `auto` is sign on unit vectors, affine otherwise."""
+    if family != "auto":
+        return family
+    return "sign" if distance.normalized or distance.metric == "cosine" else "affine"
 
 
 class Hash:
@@ -70,6 +82,26 @@ class Hash:
     def bits_of(self, points: Tensor) -> Tensor:
         """(N, bits) bool."""
         return self.project(points) > self.thresholds
+
+    def differs(self, left: Tensor, right: Tensor, points: Tensor) -> Tensor:
+        """(M,) float64 probability that a bit of left and right (M, D) differs, by theory; `points` is what was hashed.
+
+        sign: angle / pi. affine: from the share of the data between their projections, averaged over the cuts in use.
+        """
+        if self.family == "sign":
+            left, right = left.double() - self._center, right.double() - self._center
+            # Of the half angle, so that rounding does not turn near rows into equal ones.
+            left, right = (torch.nn.functional.normalize(side, dim=1) for side in (left, right))
+            return theory.sign_differs(2 * torch.atan2((left - right).norm(dim=1), (left + right).norm(dim=1)))
+        return self.bits_differ(left, right, points).mean(1)
+
+    def bits_differ(self, left: Tensor, right: Tensor, points: Tensor) -> Tensor:
+        """(M, bits) float64 probability that each bit of rows so many ranks apart differs (affine family)."""
+        sample = points[torch.linspace(0, len(points) - 1, min(_SAMPLE, len(points)), dtype=torch.float64).long()]
+        ordered = self.project(sample).T.contiguous().sort(1).values
+        low, high = (torch.searchsorted(ordered, self.project(side).T.contiguous()) for side in (left, right))
+        cut = torch.searchsorted(ordered, self.thresholds[:, None])[:, 0] / len(sample)
+        return theory.quantile_differs((low - high).abs().T / len(sample), cut)
 
     def chunk(self) -> int:
         """Rows to project at once, to bound memory."""

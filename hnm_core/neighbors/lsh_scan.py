@@ -10,24 +10,22 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
-from hnm_core.neighbors.hashing import Family, Hash
+from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.neighbors.options import LshScanOptions
+from hnm_core.neighbors.probing import Due, compiled, padded, probe_places, recall
 from hnm_core.neighbors.selection import by_score_then_row, smallest
 
 TARGET_RECALL = 0.95
-PROBE = 512
-"""Anchors on which the number of candidates is chosen."""
-PROBE_EVERY = 20
-"""Builds of unchanged size after which it is chosen again."""
-TOLERANCE = 1e-4
-"""A found row counts when its distance is at most this share above the k-th exact one."""
 _FOUND_AT_ONCE = 1 << 23
 """Candidates held at once, over all anchors of a chunk."""
 _COLUMNS = 16_384
+_PREDICTED = 1 << 22
+"""Bits of pairs that are predicted at once."""
 
 
 class LshScan:
@@ -51,17 +49,14 @@ class LshScan:
         self._dim = 0
         self._bank: Bank | None = None
         self._exact: Exact | None = None
-        self._chosen_for: tuple[int, int, int] | None = None
-        self._builds_since_probe = 0
+        self._due = Due()
         self.candidates: int | None = None
         self.probe_recall: float | None = None
 
     @property
     def family(self) -> Family:
         """The hash family in use: `auto` is sign on unit vectors, affine otherwise."""
-        if self._options.family != "auto":
-            return self._options.family
-        return "sign" if self._distance.normalized or self._distance.metric == "cosine" else "affine"
+        return family_for(self._options.family, self._distance)
 
     @property
     def description(self) -> str:
@@ -85,23 +80,21 @@ class LshScan:
             self._hash = Hash(self.family, self._options.bits, bank.dim, self._options.seed)
         self._dim = bank.dim
         self._hash.fit(points, center=self._options.center)
-        self._packed = bank.device.type == "cpu" and _compiled()
+        self._packed = bank.device.type == "cpu" and compiled()
         self._points = points
         self._form: EuclideanForm | None = None
         if self._distance.metric != "inner-product":
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
         self._codes: Tensor | NDArray[np.uint64] = self._pack(points) if self._packed else self._signs(points)
         if self._packed:
-            self._padded_points = _padded(self._form.points if self._form else points)
+            self._padded_points = padded(self._form.points if self._form else points)
             same = self._form is None or self._form.queries is self._form.points
-            self._padded_queries = (
-                self._padded_points if same else _padded(self._form.queries if self._form else points)
-            )
+            self._padded_queries = self._padded_points if same else padded(self._form.queries if self._form else points)
         self._class_start = bank.offsets[bank.class_of_row[bank.order]]
         self._class_end = bank.offsets[bank.class_of_row[bank.order] + 1]
         self._bank = bank
         self._exact = None
-        self._builds_since_probe += 1
+        self._due.built()
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `NeighborSearch`. The first call chooses the number of candidates, see the class."""
@@ -116,6 +109,60 @@ class LshScan:
         bank, anchors = check_query(self._bank, anchors, k)
         return self._exact_search(bank).farthest_positives(anchors, k, progress)
 
+    def predicted_recall(self, k: int, candidates: int | None = None) -> float:
+        """Share of the k true nearest negatives that the theory of hashing expects among the candidates.
+
+        The mean, over the neighbours of up to 512 anchors, of the probability that their Hamming distance is at most
+        that of the anchor's last candidate: see `theory.scan_recall`. Measured recall beside it tells what the
+        theory leaves out; orthonormal directions do a little better.
+
+        Args:
+            k: neighbours.
+            candidates: how many are re-scored; None takes what the last search did, or k before one.
+
+        Raises:
+            InputError: no bank was built, or k < 1.
+        """
+        bank, probe = check_query(self._bank, probe_places(0 if self._bank is None else len(self._bank)), k)
+        assert self._hash is not None
+        exact = self._exact_search(bank).nearest_negatives(probe, k)
+        exists = exact.row >= 0
+        if not exists.any():
+            return 1.0
+        wanted = max(k, candidates or self.candidates or k)
+        bits = self._options.bits
+        chances = []
+        step = max(1, _PREDICTED // (k * bits))
+        for start in range(0, len(probe), step):
+            here, rows = bank.place[probe[start : start + step]], exact.row[start : start + step]
+            last = self._last_candidate(bank, here, wanted)
+            left = self._points[here].repeat_interleave(k, 0)
+            right = self._points[bank.place[rows.clamp_min(0)].flatten()]
+            if self.family == "sign":
+                p = self._hash.differs(left, right, self._points)
+                mean, variance = bits * p, bits * p * (1 - p)
+            else:
+                each = self._hash.bits_differ(left, right, self._points)
+                mean, variance = each.sum(1), (each * (1 - each)).sum(1)
+            chance = theory.scan_recall(mean.view(-1, k), variance.view(-1, k), last)
+            chances.append(chance[exists[start : start + step]])
+        return float(torch.cat(chances).mean())
+
+    def _last_candidate(self, bank: Bank, places: Tensor, candidates: int) -> Tensor:
+        """(R,) Hamming distance of the last of so many candidates of each anchor."""
+        assert self._hash is not None
+        own = self._hash.bits_of(self._points[places]).float() * 2 - 1
+        far = torch.empty((len(places), len(bank)), dtype=torch.int16, device=bank.device)
+        step = self._hash.chunk()
+        for start in range(0, len(bank), step):
+            codes = self._hash.bits_of(self._points[start : start + step]).float() * 2 - 1
+            far[:, start : start + step] = ((self._options.bits - own @ codes.T) / 2).round().short()
+        column = torch.arange(len(bank), device=bank.device)
+        same = (column >= self._class_start[places, None]) & (column < self._class_end[places, None])
+        far[same] = self._options.bits + 1
+        negatives = (~same).sum(1).clamp(max=candidates)
+        return far.sort(1).values.gather(1, (negatives - 1).clamp_min(0)[:, None])[:, 0]
+
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:
             self._exact = Exact(distance=self._distance)
@@ -126,23 +173,18 @@ class LshScan:
         if self._options.rescore != "auto":
             self.candidates = max(k, self._options.rescore)
             return
-        if self._chosen_for == (len(bank), bank.dim, k) and self._builds_since_probe < PROBE_EVERY:
+        if not self._due.now(len(bank), bank.dim, k):
             return
-        self._chosen_for, self._builds_since_probe = (len(bank), bank.dim, k), 0
-        probe = torch.linspace(0, len(bank) - 1, min(PROBE, len(bank)), device=bank.device).round().long()
+        probe = probe_places(len(bank), bank.device)
         exact = self._exact_search(bank).nearest_negatives(probe, k).distance
-        exists = exact.isfinite()
-        # The k-th exact distance; the last that exists where there are fewer. For negative ones the share widens too.
-        last = exact.masked_fill(~exists, -torch.inf).amax(1, keepdim=True)
-        limit = last + TOLERANCE * last.abs()
         candidates = k
         while True:
             found = self._nearest(bank, probe, k, candidates, None).distance
-            recall = float(((found <= limit) & exists).sum() / exists.sum().clamp_min(1)) if exists.any() else 1.0
-            if recall >= TARGET_RECALL or candidates >= len(bank):
+            reached = recall(found, exact)
+            if reached >= TARGET_RECALL or candidates >= len(bank):
                 break
             candidates = min(candidates + (candidates + 1) // 2, len(bank))
-        self.candidates, self.probe_recall = candidates, recall
+        self.candidates, self.probe_recall = candidates, reached
 
     def _nearest(
         self, bank: Bank, anchors: Tensor, k: int, candidates: int, progress: SearchProgress | None
@@ -237,16 +279,3 @@ class LshScan:
         step = self._hash.chunk()
         parts = [self._hash.bits_of(points[start : start + step]) for start in range(0, len(points), step)]
         return torch.cat(parts).to(torch.int8).mul_(2).sub_(1)
-
-
-def _compiled() -> bool:
-    """Whether the kernels are at hand; has them compiled in the background where not."""
-    if kernels.ready(kernels.SEARCH_KERNELS):
-        return True
-    kernels.compile_in_background(kernels.SEARCH_KERNELS)
-    return False
-
-
-def _padded(points: Tensor) -> NDArray[np.float32]:
-    """(N, D) with D filled up with zeros to a multiple of 16."""
-    return np.ascontiguousarray(torch.nn.functional.pad(points, (0, -points.shape[1] % 16)).numpy())

@@ -55,3 +55,34 @@ class RoutedOptions(Options):
         "auto", description="classes (or parts of wide ones) an anchor searches; auto takes as many as the recall needs"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the split of wide classes")
+
+
+@NEIGHBORS.register("lsh-buckets", target="hnm_core.neighbors.lsh_buckets:LshBuckets")
+class LshBucketsOptions(Options):
+    """Approximate search: hash tables with multi-probe; compares rows that share a bucket, never all pairs."""
+
+    tables: int = Field(16, ge=1, le=256, description="hash tables; each has bits of its own")
+    bits: Annotated[int, Field(ge=1, le=30)] | Literal["auto"] = Field(
+        "auto", description="bits of a table's key; auto takes about log2 of the number of rows"
+    )
+    probes: int = Field(4, ge=0, le=1_000, description="further buckets searched in each table, the likeliest first")
+    cap: int = Field(1_000, ge=1, description="rows searched in one bucket at most, drawn with the seed")
+    family: Literal["auto", "sign", "affine"] = Field(
+        "auto",
+        description="sign: the side of a hyper-plane through the centre (angles); affine: cuts at random quantiles "
+        "(distances); auto takes sign on unit vectors, affine otherwise",
+    )
+    center: bool = Field(True, description="hash about the mean")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
+
+
+@NEIGHBORS.register("faiss", target="hnm_core.neighbors.faiss_search:Faiss", scope="optional")
+class FaissOptions(Options):
+    """FAISS, for comparison: knows no labels, so it is asked for ever more; needs the package faiss."""
+
+    index: Literal["flat", "ivf", "hnsw", "binary"] = Field(
+        "ivf", description="flat: all rows; ivf: inverted lists; hnsw: a graph; binary: 256-bit codes, re-scored"
+    )
+    probes: int = Field(16, ge=1, description="lists that ivf searches")
+    effort: int = Field(64, ge=1, description="least size of the list that hnsw keeps while it searches")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of ivf's training and of binary's hash")

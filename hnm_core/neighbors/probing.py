@@ -1,9 +1,13 @@
-"""The probe on which approximate searches choose how much to look at, and the one definition of recall."""
+"""What the approximate searches share: the probe they choose on, recall, and what their kernels need."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from hnm_core import kernels
 
 PROBE = 512
 """Anchors of a probe."""
@@ -51,3 +55,16 @@ class Due:
             return False
         self._chosen_for, self._builds = shape, 0
         return True
+
+
+def compiled() -> bool:
+    """Whether the search kernels are at hand; has them compiled in the background where not."""
+    if kernels.ready(kernels.SEARCH_KERNELS):
+        return True
+    kernels.compile_in_background(kernels.SEARCH_KERNELS)
+    return False
+
+
+def padded(points: Tensor) -> NDArray[np.float32]:
+    """(N, D) with D filled up with zeros to a multiple of 16, as the kernels read it."""
+    return np.ascontiguousarray(torch.nn.functional.pad(points, (0, -points.shape[1] % 16)).numpy())

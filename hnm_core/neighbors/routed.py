@@ -6,14 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
-from hnm_core.neighbors.probing import Due, probe_places, recall
+from hnm_core.neighbors.probing import Due, compiled, probe_places, recall
 from hnm_core.neighbors.routed_index import RoutedIndex
 
 _FIRST_TRY = 8
@@ -80,7 +79,7 @@ class Routed:
         self._bank, self._exact, self._index = bank, None, None
         self._form: EuclideanForm | None = None
         product = self._distance.metric == "inner-product"
-        if not _compiled() or bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and not product):
+        if not compiled() or bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and not product):
             self._exact_search(bank)
             return
         from hnm_core.neighbors.cells import make_cells
@@ -195,11 +194,3 @@ def _reach(
         error = share.std(ddof=1) / len(share) ** 0.5 if len(share) > 1 else 0.0
         low, high = (low, middle) if share.mean() - 2 * error >= target else (middle + 1, high)
     return low, float((((rank < low) & exists).sum(1) / weight).mean())
-
-
-def _compiled() -> bool:
-    """Whether the kernels are at hand; has them compiled in the background where not."""
-    if kernels.ready(kernels.SEARCH_KERNELS):
-        return True
-    kernels.compile_in_background(kernels.SEARCH_KERNELS)
-    return False

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from hnm_core.neighbors import filtering, hamming, keys, routing, simd, tree
+from hnm_core.neighbors import buckets, filtering, hamming, keys, routing, simd, tree
+from hnm_core.neighbors.buckets import bucket_keys, collect
 from hnm_core.neighbors.filtering import filter_tile, settle
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
 from hnm_core.neighbors.routing import by_cell, gather, nearest_centers, segment_means, sift
 from hnm_core.neighbors.routing import settle as settle_routed
 from hnm_core.neighbors.tree import build_tree, search_tree
 
-SOURCES = (filtering, hamming, keys, routing, simd, tree)
+SOURCES = (buckets, filtering, hamming, keys, routing, simd, tree)
 KERNELS = (
     build_tree,
     search_tree,
@@ -24,6 +25,8 @@ KERNELS = (
     segment_means,
     settle_routed,
     sift,
+    bucket_keys,
+    collect,
 )
 
 
@@ -33,3 +36,4 @@ def warm_up() -> None:
     hamming.warm_up()
     filtering.warm_up()
     routing.warm_up()
+    buckets.warm_up()

@@ -12,8 +12,9 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.hashing import Hash, directions
-from hnm_core.neighbors.lsh_scan import PROBE_EVERY, TARGET_RECALL, LshScan
+from hnm_core.neighbors.lsh_scan import TARGET_RECALL, LshScan
 from hnm_core.neighbors.options import LshScanOptions
+from hnm_core.neighbors.probing import PROBE_EVERY
 
 from .oracle import assert_exact, bank_of, distances
 
@@ -130,7 +131,7 @@ def test_that_compiled_scan_and_products_of_codes_find_the_same_distances(
     bank, anchors = bank_of("random", 6), torch.arange(300)
     compiled = scan(bits=bits, rescore=60)
     compiled.build(bank)
-    monkeypatch.setattr("hnm_core.neighbors.lsh_scan._compiled", lambda: False)
+    monkeypatch.setattr("hnm_core.neighbors.lsh_scan.compiled", lambda: False)
     plain = scan(bits=bits, rescore=60)
     plain.build(bank)
     assert "by products of codes" in plain.description

@@ -77,7 +77,7 @@ def test_that_a_few_cells_give_real_negatives_with_their_distances(kind: str, me
 def test_that_the_recall_asked_for_is_reached_by_looking_at_little(target: float) -> None:
     bank = clustered(12_000, 150, 64, 0.5)
     search = built(bank, recall=target)
-    anchors = torch.arange(0, 12_000, 7)
+    anchors = torch.arange(0, 12_000, 40)
     found = search.nearest_negatives(anchors, 10)
     assert recall(found.distance, neighbors_exact(bank, anchors, 10)) >= target
     assert search.probe_recall is not None
@@ -114,7 +114,7 @@ def test_that_wide_classes_are_split_and_small_ones_share_cells(shape: str) -> N
         "power law": (source.pareto(0.7, rows) * 3).clip(0, 3_000).astype(int),
     }[shape]
     bank = Bank(torch.from_numpy(points), torch.from_numpy(labels))
-    search, anchors = built(bank, classes=40), torch.arange(0, rows, 16)
+    search, anchors = built(bank, classes=40), torch.arange(0, rows, 80)
     found = search.nearest_negatives(anchors, 10)
     assert (bank.labels[found.row] != bank.labels[anchors, None]).all()
     assert recall(found.distance, neighbors_exact(bank, anchors, 10)) > 0.9

@@ -1,0 +1,201 @@
+"""FAISS behind the same protocol, for comparison: it knows no labels, so it is asked for ever more."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.euclidean import euclidean_form
+from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.hashing import Hash, family_for
+from hnm_core.neighbors.options import FaissOptions
+from hnm_core.neighbors.selection import by_score_then_row
+
+_CHUNK = 4_096
+_ENTRIES = 1 << 22
+"""Found rows held at once."""
+_GROWTH = 4
+"""How much more is asked for where negatives are missing."""
+_TRAINED = 64
+"""Rows to a list that the inverted file is trained on."""
+_BITS = 256
+_RESCORED = 8
+"""Negatives to a neighbour that a search of codes fetches at least."""
+
+
+class Faiss:
+    """Over-fetching in growing steps: k' = 2k, then four times as many for the anchors that still lack negatives.
+
+    An anchor is done when it has k negatives, or the index has nothing more to give. flat is exact, up to the rounding
+    of its products; ivf (sqrt(N) lists or so), hnsw (32 links) and binary (256-bit codes, the fetched rows re-scored)
+    are approximate. The index is single-threaded where torch is.
+    """
+
+    approximate = True
+
+    def __init__(self, options: FaissOptions | None = None, distance: Distance | None = None) -> None:
+        """Raises `InputError` where the optional package is not installed."""
+        if find_spec("faiss") is None:
+            raise InputError(
+                "The search 'faiss' needs the optional package faiss; install it by: pip install faiss-cpu"
+            )
+        self._options = options or FaissOptions()
+        self._distance = distance or Distance()
+        self._bank: Bank | None = None
+        self._exact: Exact | None = None
+        self.fetched: int | None = None
+        """Rows fetched for the most demanding anchor of the last search."""
+
+    @property
+    def description(self) -> str:
+        """How it searches, in words."""
+        kind = {"flat": "IndexFlat", "ivf": "IndexIVFFlat", "hnsw": "IndexHNSWFlat", "binary": "IndexBinaryFlat"}
+        text = f"approximate, by FAISS {kind[self._options.index]}"
+        if self._options.index == "ivf" and self._bank is not None:
+            text += f" ({self._lists(len(self._bank))} lists, {self._options.probes} probed)"
+        text += ", fetching more until enough are of other classes"
+        return text + (f" (up to {self.fetched:,} fetched)" if self.fetched else "")
+
+    def build(self, bank: Bank) -> None:
+        """Index the bank, on the CPU."""
+        self._bank, self._exact, self.fetched = bank, None, None
+        self._product = self._distance.metric == "inner-product"
+        self._form = None if self._product else euclidean_form(self._distance, bank.embeddings)
+        prepared = self._distance.prepare(bank.embeddings) if self._form is None else self._form.points
+        self._points = np.ascontiguousarray(prepared.cpu().numpy())
+        same = self._form is None or self._form.queries is self._form.points
+        self._queries = self._points if same or self._form is None else np.ascontiguousarray(self._form.queries.cpu())
+        self._labels = bank.class_of_row.cpu().numpy()
+        self._index = self._indexed(bank)
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`; -1 also where the index gives no more although there would be negatives."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        report(progress, 0, len(anchors))
+        distance = torch.full((len(anchors), k), torch.inf)
+        row = torch.full((len(anchors), k), -1, dtype=torch.int64)
+        which = anchors.cpu().numpy()
+        self.fetched = 0
+        for start in range(0, len(which), _CHUNK):
+            part = slice(start, min(start + _CHUNK, len(which)))
+            scores, found = self._fetch(which[part], k)
+            here, rows = by_score_then_row(torch.from_numpy(scores), torch.from_numpy(found))
+            distance[part] = here if self._form is None else self._form.distance(here, anchors[part].cpu())
+            row[part] = rows
+            report(progress, part.stop, len(which))
+        return Neighbors(distance.to(bank.device), row.to(bank.device))
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `NeighborSearch`. Exact, by our own search: FAISS finds no farthest rows."""
+        bank, anchors = check_query(self._bank, anchors, k)
+        if self._exact is None:
+            self._exact = Exact(distance=self._distance)
+            self._exact.build(bank)
+        return self._exact.farthest_positives(anchors, k, progress)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Faiss:
+        """A twin that shares the index, which a new build replaces and nothing changes."""
+        twin = Faiss(self._options, self._distance)
+        vars(twin).update(vars(self))
+        return twin
+
+    def _fetch(self, anchors: NDArray[np.int64], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(Q, k) exact scores and rows of other classes, inf and -1 where none came."""
+        scores = np.full((len(anchors), k), np.inf, np.float32)
+        found = np.full((len(anchors), k), -1, np.int64)
+        enough = k * (_RESCORED if self._options.index == "binary" else 1)
+        open_rows, wanted, total = np.arange(len(anchors)), 2 * enough, len(self._points)
+        others = total - np.bincount(self._labels)[self._labels[anchors]]
+        while len(open_rows):
+            wanted = min(wanted, total)
+            self.fetched = max(self.fetched or 0, wanted)
+            step = max(1, _ENTRIES // wanted)
+            still = []
+            for start in range(0, len(open_rows), step):
+                at = open_rows[start : start + step]
+                rows = self._search(anchors[at], wanted)
+                good = (rows >= 0) & (self._labels[rows] != self._labels[anchors[at], None])
+                self._keep(anchors[at], rows, good, at, scores, found)
+                exhausted = (rows < 0).any(1) | (wanted == total)
+                still.append(at[(good.sum(1) < np.minimum(enough, others[at])) & ~exhausted])
+            open_rows, wanted = np.concatenate(still), wanted * _GROWTH
+        return scores, found
+
+    def _keep(
+        self,
+        anchors: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        good: NDArray[np.bool_],
+        at: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        found: NDArray[np.int64],
+    ) -> None:
+        """Measure the negatives again, the first few of each line where FAISS measured them, and keep the k best."""
+        k = scores.shape[1]
+        width = rows.shape[1] if self._options.index == "binary" else min(rows.shape[1], k)
+        first = np.argsort(~good, axis=1, kind="stable")[:, :width]
+        rows, good = np.take_along_axis(rows, first, 1), np.take_along_axis(good, first, 1)
+        for line in range(len(rows)):
+            candidates = rows[line][good[line]]
+            chosen, own = self._points[candidates], self._queries[anchors[line]]
+            value = -(chosen @ own) if self._product else np.square(chosen - own).sum(1)
+            best = np.argsort(value, kind="stable")[:k]
+            scores[at[line], : len(best)], found[at[line], : len(best)] = value[best], candidates[best]
+
+    def _search(self, anchors: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+        import faiss
+
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        if self._options.index == "hnsw":
+            self._index.hnsw.efSearch = max(self._options.effort, wanted)
+        queries = self._codes[anchors] if self._options.index == "binary" else self._queries[anchors]
+        rows: NDArray[np.int64] = self._index.search(queries, wanted)[1]
+        return rows
+
+    def _indexed(self, bank: Bank) -> Any:
+        import faiss
+
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        dim = self._points.shape[1]
+        metric = faiss.METRIC_INNER_PRODUCT if self._product else faiss.METRIC_L2
+        index: Any
+        match self._options.index:
+            case "flat":
+                index = faiss.IndexFlat(dim, metric)
+            case "hnsw":
+                index = faiss.IndexHNSWFlat(dim, 32, metric)
+            case "ivf":
+                lists = self._lists(len(bank))
+                self._quantizer = faiss.IndexFlat(dim, metric)
+                index = faiss.IndexIVFFlat(self._quantizer, dim, lists, metric)
+                index.cp.seed = 1 + self._options.seed % (2**31 - 2)
+                index.cp.min_points_per_centroid = 1
+                source = np.random.default_rng(self._options.seed)
+                index.train(self._points[np.sort(source.permutation(len(bank))[: _TRAINED * lists])])
+                index.nprobe = self._options.probes
+            case "binary":
+                prepared = self._distance.prepare(bank.embeddings)
+                hashed = Hash(family_for("auto", self._distance), _BITS, bank.dim, self._options.seed)
+                hashed.fit(prepared, center=True)
+                step = hashed.chunk()
+                bits = [hashed.bits_of(prepared[i : i + step]).cpu().numpy() for i in range(0, len(bank), step)]
+                self._codes = np.packbits(np.concatenate(bits), axis=1, bitorder="little")
+                index = faiss.IndexBinaryFlat(_BITS)
+                index.add(self._codes)
+                return index
+        index.add(self._points)
+        return index
+
+    def _lists(self, rows: int) -> int:
+        """Lists of the inverted file: 4 sqrt(N), as FAISS advises, but 39 rows to a list."""
+        lists: int = max(1, min(round(4 * rows**0.5), rows // 39))
+        return lists
