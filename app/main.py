@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import os
+import signal
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.limits import check_lanes
+from app.training.process import TrainingProcess
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
+from hnm_core.events import RunFailed
 
 __all__ = ["GuiRequest", "check_lanes", "run_gui"]
 
 SWITCH_INTERVAL_S = 5e-6
-"""A training step is some hundred short torch calls, each of which takes the interpreter anew. At Python's own 5 ms the
-window stutters; the shorter the interval, the less training waits for the window too (0.5 ms: a fifth fewer steps)."""
+"""So soon the window takes the interpreter back from a thread that opens a recording or renders a video. At Python's
+own 5 ms it stutters beside them."""
 
 STACK_BYTES = 16 << 20
-"""macOS gives threads small stacks, and torch needs more."""
+"""macOS gives threads small stacks, and a video's encoder needs more."""
 
 DEFAULT_SIZE = (1500, 900)
 
@@ -66,12 +67,12 @@ def run_gui(request: GuiRequest) -> int:
     check_lanes(request.config)
     check_display()
     os.environ["QT_API"] = "PyQt6"  # before qasync and pyqtgraph look for a binding
-    if sys.platform == "win32":
-        import torch  # noqa: F401  after PyQt it may not load at all there
-
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.stack_size(STACK_BYTES)
     log.debug("switch interval %g s, thread stacks %d bytes", SWITCH_INTERVAL_S, STACK_BYTES)
+    training = TrainingProcess()
+    if request.recording is None:
+        training.warm_up()  # first of all: the engine loads while the window is built
 
     from PyQt6.QtWidgets import QApplication
 
@@ -89,12 +90,13 @@ def run_gui(request: GuiRequest) -> int:
     bugs = BugReporter()
     bugs.install()
     try:
-        return _open(app, bugs, request)
+        return _open(app, bugs, training, request)
     finally:
+        training.close()
         bugs.uninstall()
 
 
-def _open(app: object, bugs: object, request: GuiRequest) -> int:
+def _open(app: object, bugs: object, training: TrainingProcess, request: GuiRequest) -> int:
     from PyQt6.QtCore import QTimer
     from PyQt6.QtGui import QIcon
     from PyQt6.QtWidgets import QApplication
@@ -106,13 +108,12 @@ def _open(app: object, bugs: object, request: GuiRequest) -> int:
     from app.main_window import MainWindow
     from app.preparation import Preparation
     from app.settings import Settings
-    from hnm_core import recording
     from hnm_core.resources import resource_dir
 
     assert isinstance(app, QApplication) and isinstance(bugs, BugReporter)
     app.setWindowIcon(QIcon(str(resource_dir() / "icons" / "hnm-lab.svg")))
     jobs = Jobs(app, bugs)
-    bridge = RunBridge(recorder=recording.record)
+    bridge = RunBridge(training)
     window = MainWindow(
         request.config,
         bridge=bridge,
@@ -134,14 +135,15 @@ def _open(app: object, bugs: object, request: GuiRequest) -> int:
         QTimer.singleShot(0, lambda: window.attempt(window.start))
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
+    before = {kind: signal.signal(kind, lambda *_: window.close()) for kind in (signal.SIGINT, signal.SIGTERM)}
     jobs.run_until(window.closed)
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
     figures = window.figures_of_run()
     jobs.close()
     if request.stats is not None:
         stats.write(request.stats, figures)
-    if bridge.active:
-        _give_up()
-    return 0
+    return _give_up(training) if bridge.active else 0
 
 
 def _new_folder(title: str) -> Path:
@@ -151,14 +153,11 @@ def _new_folder(title: str) -> Path:
     return recording.new_run_dir(title)
 
 
-def _give_up() -> None:
-    """The training thread does not answer. It would keep the process alive for ever, so leave without it."""
+def _give_up(training: TrainingProcess) -> int:
+    """The run did not stop in time and was broken off; the exit status. What the window can no longer show is kept."""
     from app.errors import write_report
 
-    with tempfile.TemporaryFile("w+") as file:
-        faulthandler.dump_traceback(file, all_threads=True)
-        file.seek(0)
-        path = write_report("The training thread did not stop", file.read())
-    log.error("The training thread did not stop; the process ends without it. Report: %s", path)
-    logging.shutdown()
-    os._exit(1)
+    for event in training.drain().events:
+        if isinstance(event, RunFailed):
+            log.error("%s Report: %s", event.message, write_report(event.message, event.traceback))
+    return 1

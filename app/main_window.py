@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMessageBox,
 import hnm_core
 from app import actions, style
 from app.bridge import RunBridge
-from app.errors import BugReporter
+from app.errors import BugReporter, write_report
 from app.file_actions import FileActions
 from app.history import RunHistory
 from app.jobs import Jobs
@@ -110,6 +110,8 @@ class MainWindow(QMainWindow):
         for widget, stretch in ((self.banner, 0), (self.about, 0), (self.stage.panes, 1), (self.stage.timeline, 0)):
             layout.addWidget(widget, stretch)
         self.setCentralWidget(centre)
+        centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
 
         self.form = ExperimentForm()
         left = self._dock("Experiment", "experiment", self.form, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -149,7 +151,6 @@ class MainWindow(QMainWindow):
         if self._preparation is not None:
             self.stage.panes.set_ready(False)
             self._preparation.renderer_ready.connect(lambda: self.stage.panes.set_ready(True))
-            self._preparation.engine_ready.connect(lambda: self._show_state(self.bridge.state))
 
     def _handlers(self) -> dict[str, Callable[..., None]]:
         """Every row of the actions table. What a user can get wrong goes through `attempt`."""
@@ -313,7 +314,8 @@ class MainWindow(QMainWindow):
     def _on_tick(self, drained: Drained) -> None:
         now = time.perf_counter()
         seconds, self._last_tick = now - self._last_tick, now
-        self.stage.take(drained, training=self.bridge.state is RunState.RUNNING)
+        training = self.bridge.state is RunState.RUNNING
+        self.stage.take(drained, training=training, training_mb=self.bridge.training_mb)
         for event in drained.events:
             if isinstance(event, RunFailed):
                 self._on_failure(event)
@@ -327,8 +329,9 @@ class MainWindow(QMainWindow):
 
     def _on_failure(self, failure: RunFailed) -> None:
         self.stage.panes.set_hint("The run could not go on: see above")
-        if failure.traceback:
-            self.bugs.report(f"Training stopped: {failure.message}", failure.traceback)
+        if failure.traceback:  # a report for each, also where one run fails like the one before
+            title = f"Training stopped: {failure.message}".rstrip(".")
+            self._on_bug(title, str(write_report(title, failure.traceback) or ""))
         else:
             self.banner.show_error(failure.message)
 
@@ -454,7 +457,10 @@ class MainWindow(QMainWindow):
     def figures_of_run(self) -> dict[str, Any]:
         """The numbers of `--stats`."""
         return self.stage.stats.result(
-            threads=self.config.threads, points=self.stage.points, window=(self.width(), self.height())
+            threads=self.config.threads,
+            points=self.stage.points,
+            window=(self.width(), self.height()),
+            training_mb=self.stage.peak_training_mb,
         )
 
     def showEvent(self, event: QShowEvent | None) -> None:

@@ -1,8 +1,7 @@
-"""What must be there before clouds can be drawn and a run can start: compiled kernels, and torch in memory.
+"""What must be there before clouds can be drawn: compiled kernels, loaded.
 
-Both take seconds, so neither happens on the GUI thread: kernels are compiled by a process of their own, once per
-machine; torch is imported by a helper thread as soon as the window is up, because that import stalls the event loop
-for a moment and should do so before anything moves.
+Both take a while, so neither happens on the GUI thread: kernels are compiled by a process of their own, once per
+machine; a helper thread loads them. The engine is loaded by the training process, see `app.training`.
 """
 
 from __future__ import annotations
@@ -21,30 +20,27 @@ RASTER_KERNELS = "app.raster"
 POLL_MS = 100
 
 
-def load_engine() -> None:
-    """Import what a run needs, and draw once if that takes no compiler: the first call of a kernel is the slow one."""
-    for module in ("torch", "numba", "hnm_core.experiment"):
-        importlib.import_module(module)
+def load_renderer() -> None:
+    """Draw once, if that takes no compiler: the first call of a kernel is the slow one."""
     if kernels.ready(RASTER_KERNELS):
         importlib.import_module(RASTER_KERNELS).warm_up()
 
 
 class Preparation(QObject):
-    """`renderer_ready` and `engine_ready` are emitted once each, from the GUI thread."""
+    """`renderer_ready` is emitted once, from the GUI thread."""
 
     renderer_ready = pyqtSignal()
-    engine_ready = pyqtSignal()
 
     def __init__(
         self,
         bugs: BugReporter,
-        engine: Callable[[], None] = load_engine,
+        load: Callable[[], None] = load_renderer,
         modules: tuple[str, ...] = (RASTER_KERNELS, kernels.SEARCH_KERNELS),
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bugs = bugs
-        self._engine = engine
+        self._load = load
         self._modules = modules
         self._compiler: subprocess.Popen[bytes] | None = None
         self._loader: threading.Thread | None = None
@@ -71,7 +67,7 @@ class Preparation(QObject):
             self._compiler = kernels.compile_in_background(*self._modules)
         except Exception as error:  # noqa: BLE001  then the first picture compiles: late, but not never
             self._bugs.report_exception(error, "The compiler of the renderer could not be started")
-        self._loader = threading.Thread(target=self._load, name="hnm-engine-loader", daemon=False)
+        self._loader = threading.Thread(target=self._run_loader, name="hnm-renderer-loader", daemon=False)
         self._loader.start()
         self._timer.start()
 
@@ -81,21 +77,21 @@ class Preparation(QObject):
             self._compiler.terminate()
             self._compiler.wait()
 
-    def _load(self) -> None:
+    def _run_loader(self) -> None:
         try:
-            self._engine()
-        except Exception as error:  # noqa: BLE001  shown in the window; the run that follows will say it again
-            self._bugs.report_exception(error, "The training engine could not be loaded")
+            self._load()
+        except Exception as error:  # noqa: BLE001  shown in the window; the first picture will say it again
+            self._bugs.report_exception(error, "The renderer could not be loaded")
 
     def _poll(self) -> None:
         if self._compiler is not None and self._compiler.poll() is not None:
             self._compiler = None
-        if not self._renderer_ready and (self._compiler is None or kernels.ready(RASTER_KERNELS)):
-            self._renderer_ready = True  # also when the compiler failed: the first picture then compiles by itself
-            self.renderer_ready.emit()
         if self._loader is not None and not self._loader.is_alive():
             self._loader.join()
             self._loader = None
-            self.engine_ready.emit()
+        compiled = self._compiler is None or kernels.ready(RASTER_KERNELS)
+        if not self._renderer_ready and compiled and self._loader is None:
+            self._renderer_ready = True  # also when the compiler failed: the first picture then compiles by itself
+            self.renderer_ready.emit()
         if not self.busy:
             self._timer.stop()

@@ -22,9 +22,8 @@ from hnm_core.errors import InputError
 from hnm_core.events import Frame, RunStarted, StepRecord
 
 CURVES_MS = 100
-CURVES_TRAINING_S = 0.3
-"""While a run trains curves are drawn less often: they hold the interpreter, so that at 8 a second they cost a fifth of
-the training steps, and at 3 a second a twentieth."""
+CURVES_TRAINING_S = 0.2
+"""While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
@@ -48,6 +47,8 @@ class Stage(QObject):
         self.folder: Path | None = None
         """Where the run is recorded."""
         self.replaying = False
+        self.peak_training_mb = 0.0
+        self._training_mb = 0.0
         self._figures = figures
         self._started: RunStarted | None = None
         self._latest: dict[str, Frame] = {}
@@ -108,8 +109,9 @@ class Stage(QObject):
         for frame in self._latest.values():
             self.panes.show_frame(frame)
 
-    def take(self, drained: Drained, *, training: bool) -> None:
-        """What came in since the last tick."""
+    def take(self, drained: Drained, *, training: bool, training_mb: float) -> None:
+        """What came in since the last tick, and the memory that training takes."""
+        self._training_mb, self.peak_training_mb = training_mb, max(self.peak_training_mb, training_mb)
         for event in drained.events:
             if isinstance(event, RunStarted):
                 self._begin(event, "Waiting for the first picture ...")
@@ -195,7 +197,7 @@ class Stage(QObject):
             paints = min((view.paint_count for view in self.panes.views), default=0)
             steps = sum(len(lane) for lane in self.history.lanes.values())
             fps, rate = (paints - paints_then) / (now - then), (steps - steps_then) / (now - then)
-            self._figures.set_rates(fps if fps > 0 else None, rate if rate > 0 else None)
+            self._figures.set_rates(fps if fps > 0 else None, rate if rate > 0 else None, self._training_mb)
             self._rates = (now, paints, steps)
 
     def _name_point(self, point: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from PyQt6.QtCore import QObject, Qt, QTimer
+
+from app.memory import peak_mb
 
 STALL_MS = 10
 SETTLE_S = 2.0
@@ -97,8 +98,10 @@ class FrameStats(QObject):
         """Stop measuring."""
         self._pause(time.perf_counter())
 
-    def result(self, *, threads: int, points: int, window: tuple[int, int]) -> dict[str, Any]:
-        """The figures, as `--stats` writes them; None where nothing was measured."""
+    def result(self, *, threads: int, points: int, window: tuple[int, int], training_mb: float) -> dict[str, Any]:
+        """The figures, as `--stats` writes them; None where nothing was measured. The peak of memory includes the
+        training process with its `training_mb`."""
+        own_mb = peak_mb()
         seconds = self._seconds
         return {
             "fps": round(min(self._paints) / seconds, 2) if seconds > 0 and self._paints else None,
@@ -109,7 +112,7 @@ class FrameStats(QObject):
             },
             "steps_per_s": {lane: round(count / seconds, 2) for lane, count in self._steps.items()} if seconds else {},
             "threads": threads,
-            "peak_mb": peak_mb(),
+            "peak_mb": round(own_mb + training_mb, 1) if own_mb is not None else None,
             "panes": len(self._counts),
             "points": points,
             "window": list(window),
@@ -121,25 +124,6 @@ def percentiles(values: Sequence[float], which: Sequence[int]) -> dict[str, floa
     if not values:
         return {f"p{percent}": None for percent in which}
     return {f"p{percent}": round(float(np.percentile(values, percent)), 3) for percent in which}
-
-
-def peak_mb() -> float | None:
-    """Largest resident size of this process so far, MiB; None where the system does not say."""
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
-
-
-def resident_mb() -> float | None:
-    """Resident size of this process now, MiB; the peak where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return peak_mb()
-    return round(pages * 4096 / (1 << 20), 1)
 
 
 def write(path: Path, result: Mapping[str, Any]) -> None:

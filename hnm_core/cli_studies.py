@@ -146,6 +146,10 @@ def evaluate(
     codes: Annotated[
         bool, typer.Option("--codes", help="Score the signs of the embeddings as binary codes too.")
     ] = False,
+    tsne: Annotated[
+        Path | None, typer.Option("--tsne", metavar="OUT.png", help="Draw a t-SNE map, of one lane of a recording.")
+    ] = None,
+    lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane of the map.")] = None,
 ) -> None:
     """Retrieval, voting and clustering figures of embeddings, with the level of chance beside them."""
     if distance not in DISTANCES:
@@ -159,6 +163,9 @@ def evaluate(
         table, words = evaluating.evaluate_run(what, k, codes)
     say(words)
     show_table(*evaluating.as_table(table, k))
+    if tsne is not None:
+        evaluating.snapshot(what, lane, tsne)
+        typer.echo(str(tsne))
 
 
 def embed(

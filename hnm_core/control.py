@@ -1,16 +1,19 @@
-"""Requests to a running experiment, obeyed between steps: pause, go on, do so many steps, stop."""
+"""Requests to a running experiment, obeyed between steps: pause, go on, keep to a rate, do so many steps, stop."""
 
 from __future__ import annotations
 
 import threading
+import time
 
 
 class Control:
     """Thread-safe; one side asks, the experiment reads between steps."""
 
-    def __init__(self, *, paused: bool = False) -> None:
+    def __init__(self, *, paused: bool = False, rate: float | None = None) -> None:
         self._changed = threading.Condition()
         self._paused = paused
+        self._rate = rate
+        self._next_round = 0.0
         self._rounds_left = 0
         self._stopped = False
         self.loading = ""
@@ -35,6 +38,12 @@ class Control:
             self._rounds_left += rounds
             self._changed.notify_all()
 
+    def set_rate(self, rounds_per_s: float | None) -> None:
+        """Do at most so many steps of every lane a second while going on; None for as many as can be done."""
+        with self._changed:
+            self._rate, self._next_round = rounds_per_s, 0.0
+            self._changed.notify_all()
+
     def stop(self) -> None:
         """End the run before the next step. Cannot be taken back."""
         with self._changed:
@@ -52,11 +61,19 @@ class Control:
         return self._paused and self._rounds_left == 0
 
     def next_round(self) -> bool:
-        """Wait while paused; True when a round of steps may run, False when the run shall stop."""
+        """Wait while paused or ahead of the rate; True when a round of steps may run, False when the run shall stop."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or not self._paused or self._rounds_left > 0)
-            if self._stopped:
-                return False
-            if self._paused:
-                self._rounds_left -= 1
-            return True
+            while not self._stopped:
+                if self._paused and self._rounds_left > 0:
+                    self._rounds_left -= 1
+                    return True
+                if not self._paused and (wait := self._next_round - time.monotonic()) <= 0:
+                    self._count_round()
+                    return True
+                self._changed.wait(None if self._paused else wait)
+            return False
+
+    def _count_round(self) -> None:
+        """Time that a slow round took too long is not made up for by faster ones."""
+        if self._rate is not None:
+            self._next_round = max(self._next_round + 1 / self._rate, time.monotonic())

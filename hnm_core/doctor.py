@@ -15,9 +15,12 @@ from hnm_core import kernels
 from hnm_core.errors import InputError
 
 EXTRAS = {
-    "pytorch-metric-learning": ("pml", "what the tests compare our losses with"),
-    "faiss-cpu": ("faiss", "what the benchmarks compare our searches with"),
+    "pytorch-metric-learning": ("pml", "its losses and miners by name"),
+    "faiss-cpu": ("faiss", "its indexes beside our searches"),
     "pyarrow": ("parquet", "reading and writing .parquet"),
+    "pillow": ("images", "reading folders of pictures"),
+    "matplotlib": ("plots", "plots of comparisons and searches"),
+    "optuna": ("tune", "choosing options on a validation part"),
 }
 """Optional packages: the extra of hnm-lab that installs each, and what it is for."""
 

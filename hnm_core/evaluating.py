@@ -17,8 +17,10 @@ from hnm_core.embedding import embed_rows, trained_network
 from hnm_core.evaluation.chance import chance_levels
 from hnm_core.evaluation.clustering import clustering
 from hnm_core.evaluation.codes import code_retrieval
+from hnm_core.evaluation.projection import tsne_snapshot
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.plots import plot_map
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.setup import prepare
@@ -28,6 +30,9 @@ Figures = dict[str, float]
 
 MAX_ITEMS = 10_000
 """Larger sets are scored on a fixed stratified part of this size: every item queries all others."""
+
+MAX_DRAWN = 5_000
+"""Items of a map."""
 
 CHANCE = "chance"
 """Title of the column of a random ranking."""
@@ -112,6 +117,27 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
     table[CHANCE] = _chance(labels)
     kind = "held-out items" if shared.held_out.any() else "items, the ones trained on"
     return table, _what(len(rows), int(shared.held_out.sum()) or len(rows), kind)
+
+
+def snapshot(what: str, lane: str | None, path: Path) -> None:
+    """Draw what is evaluated as a t-SNE map into a PNG or SVG file: a file's embeddings, or one lane of a recording.
+
+    Raises:
+        InputError: as `evaluate_file` and `evaluate_run`; no such lane; matplotlib is missing.
+    """
+    if what.endswith(".npz"):
+        dataset = data.create("file", path=what)
+        rows = stratified_sample(dataset.y, MAX_DRAWN, seed=0)
+        embedded, labels, title = dataset.x[rows], dataset.y[rows], Path(what).name
+    else:
+        recording = open_recording(find_run(what))
+        title = lane if lane is not None else recording.lanes[0]
+        network, _ = trained_network(recording, title)
+        shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
+        rows = shared.evaluated_row.numpy()
+        embedded, labels = embed_rows(network, shared.dataset.x[rows]), shared.dataset.y[rows]
+    points = tsne_snapshot(torch.from_numpy(np.array(embedded))).numpy()
+    plot_map(points, labels, f"{title}, t-SNE", path)
 
 
 def _chance(labels: NDArray[np.int64]) -> Figures:

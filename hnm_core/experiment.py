@@ -69,6 +69,8 @@ class Experiment:
         assert self._shared is not None
         shared, self._shared = self._shared, None
         yield _started(shared)
+        for finding in shared.findings:
+            yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
         trainers = {lane.name: Trainer(lane, shared, frames=frames) for lane in self.config.lanes}
         running = {name: trainer.steps() for name, trainer in trainers.items()}
         failed: list[str] = []
@@ -122,6 +124,6 @@ def versions(device: torch.device) -> Mapping[str, str]:
         "hnm-lab": hnm_core.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which needs torch to be read back in another process
         "device": devices.describe(device),
     }

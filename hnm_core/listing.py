@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from hnm_core import config
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, Registry
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Registry
 from hnm_core.resources import preset_names, preset_path
 
 Row = tuple[str, str, str]
@@ -16,6 +16,7 @@ REGISTRIES: dict[str, Registry] = {
     "losses": LOSSES,
     "datasets": DATASETS,
     "models": MODELS,
+    "samplers": SAMPLERS,
     "neighbors": NEIGHBORS,
 }
 

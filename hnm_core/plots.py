@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hnm_core.comparing import Trial, estimate
 from hnm_core.errors import InputError
@@ -14,8 +15,8 @@ from hnm_core.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c510a")
-"""Okabe and Ito's palette, which the colour-blind can tell apart."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c510a", "#999999", "#b8b000")
+"""Okabe and Ito's palette, which the colour-blind can tell apart, and two more."""
 
 
 def require_matplotlib() -> None:
@@ -79,6 +80,21 @@ def plot_lines(
     axes.set_ylabel(up)
     axes.legend(frameon=False, fontsize="small")
     _save(figure, paths)
+
+
+def plot_map(points: NDArray[np.floating], labels: NDArray[np.int64], title: str, path: Path) -> None:
+    """(N, 2) points coloured by class; beyond the palette colours repeat and the legend is left out."""
+    figure, axes = _figure(title)
+    classes = np.unique(labels)
+    for place, value in enumerate(classes):
+        own = points[labels == value]
+        axes.scatter(own[:, 0], own[:, 1], s=6, color=COLOURS[place % len(COLOURS)], label=str(value), linewidths=0)
+    axes.set_aspect("equal", "datalim")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if len(classes) <= len(COLOURS):
+        axes.legend(frameon=False, markerscale=2)
+    _save(figure, [path])
 
 
 def _colours() -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hnm_core import data, devices, models
+from hnm_core.compatibility import Finding, check, refuse
 from hnm_core.config import ExperimentConfig
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.split import held_out_mask, stratified_sample
@@ -47,6 +48,8 @@ class Shared:
     """(S,) rows that frames show, ascending"""
     held_out: NDArray[np.bool_]
     """(N,) True where an item is kept out of training"""
+    findings: tuple[Finding, ...]
+    """what the user should know of the configuration before it trains"""
     problem: Problem
     """classes and size of the embedding, for losses with weights of their own"""
     model: nn.Module
@@ -59,6 +62,7 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     Raises:
         InputError: no usable device, or data that cannot be trained on.
     """
+    refuse(check(config))
     device = devices.resolve(config.device)
     dataset = data.create(config.data.name, seed=config.seed, progress=progress, **config.data.options)
     if len(dataset.class_names) < 2:
@@ -74,6 +78,11 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         held_out = held_out.copy()
         held_out[rows] = True
     _check_training_part(dataset, train_row)
+    sizes = np.bincount(dataset.y[train_row])
+    findings = check(
+        config, classes=int((sizes > 0).sum()), smallest_class=int(sizes[sizes > 0].min()), items=len(train_row)
+    )
+    refuse(findings)
     rows = rows if len(rows) else train_row
     evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
     shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
@@ -104,6 +113,7 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         evaluated_row=put(evaluated),
         shown_row=put(shown),
         held_out=held_out,
+        findings=tuple(finding for finding in findings if finding.level == "warn"),
         problem=Problem(len(dataset.class_names), width),
         model=network.to(device),
     )

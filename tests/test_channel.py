@@ -57,3 +57,19 @@ def test_that_what_was_drained_can_go_to_another_process() -> None:
     channel.put(frame("a", 1))
     drained = pickle.loads(pickle.dumps(channel.drain()))
     assert drained.events[0].tuples == {"hard": 3} and drained.frames[0].positions.shape == (2, 3)
+
+
+def test_that_what_one_channel_drained_another_hands_on_with_its_losses() -> None:
+    first, second = Channel(max_records=2), Channel(max_records=3)
+    for step in range(4):
+        first.put(StepRecord("a", step, 0.0))
+        first.put(frame("a", step))
+    second.put_all(first.drain())
+    first.put(StepRecord("a", 4, 0.0))
+    first.put(StepRecord("a", 5, 0.0))
+    first.put(frame("a", 5))
+    second.put_all(first.drain())
+    drained = second.drain()
+    assert [event.step for event in drained.events if isinstance(event, StepRecord)] == [0, 1, 4]
+    assert [item.step for item in drained.frames] == [5]
+    assert drained.dropped_records == 2 + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -81,3 +82,33 @@ def test_that_a_stop_ends_a_paused_run_and_stays() -> None:
         control.stop()
     control.resume()
     assert control.stopped and not control.next_round()
+
+
+def test_that_a_rate_is_kept_without_bursts_and_can_be_lifted() -> None:
+    control = Control(rate=50.0)
+    with running(control) as runner:
+        assert runner.reaches(1)
+        start, before = time.monotonic(), runner.rounds
+        time.sleep(0.4)
+        assert runner.rounds - before <= 50 * (time.monotonic() - start) + 1
+        assert runner.rounds - before >= 10
+        control.pause()
+        time.sleep(0.2)
+        control.resume()  # what was not done while it stood still is not made up for
+        start, before = time.monotonic(), runner.rounds
+        time.sleep(0.1)
+        assert runner.rounds - before <= 50 * (time.monotonic() - start) + 2
+        control.set_rate(None)
+        assert runner.reaches(runner.rounds + 1000)
+
+
+def test_that_single_steps_and_a_stop_do_not_wait_for_the_rate() -> None:
+    control = Control(rate=0.01)
+    with running(control) as runner:
+        assert runner.reaches(1) and runner.stands_still()
+        control.step(2)
+        assert runner.reaches(3) and runner.stands_still()
+        control.resume()
+        control.set_rate(1000.0)
+        assert runner.reaches(10)
+        control.set_rate(0.01)

@@ -35,7 +35,7 @@ def test_that_a_name_cannot_be_taken_twice_by_different_targets() -> None:
 
 @pytest.mark.parametrize("name", ["KNN", "knm", "", None, 3])
 def test_that_an_unknown_name_lists_the_known_ones(name: object) -> None:
-    with pytest.raises(InputError, match="Known: knn, lsh, lsh-buckets, random, routed"):
+    with pytest.raises(InputError, match=r"Known: .*knn, lsh, .*random"):
         MINERS.entry(name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QLabel, QStatusBar
 
-from app.stats import resident_mb
+from app.memory import resident_mb
 
 
 class Figures:
@@ -19,7 +19,7 @@ class Figures:
     def _tips(self) -> None:
         self._labels["fps"].setToolTip("Pictures painted each second, of the slowest pane")
         self._labels["steps"].setToolTip("Training steps of all lanes together, each second")
-        self._labels["memory"].setToolTip("Memory of this program")
+        self._labels["memory"].setToolTip("Memory of the window and of the training process")
 
     def text(self, name: str) -> str:
         """What a label says."""
@@ -35,9 +35,9 @@ class Figures:
             device = f"{device} · {threads} thread{'s' if threads != 1 else ''}"
         self._labels["device"].setText(device)
 
-    def set_rates(self, fps: float | None, steps_per_s: float | None) -> None:
-        """Pictures and steps in a second; None where nothing moves."""
+    def set_rates(self, fps: float | None, steps_per_s: float | None, training_mb: float) -> None:
+        """Pictures and steps in a second, None where nothing moves; memory that training takes, MiB."""
         self._labels["fps"].setText("" if fps is None else f"{fps:.0f} fps")
         self._labels["steps"].setText("" if steps_per_s is None else f"{steps_per_s:,.0f} steps/s")
         memory = resident_mb()
-        self._labels["memory"].setText("" if memory is None else f"{memory:,.0f} MB")
+        self._labels["memory"].setText("" if memory is None else f"{memory + training_mb:,.0f} MB")

@@ -1,31 +1,40 @@
-"""Exact nearest negatives: the KD-tree in three dimensions, tiled products in 128. Index and bank included."""
+"""Exact nearest negatives: the KD-tree in three dimensions, tiled products in many. Index and bank included."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnm_core.bench import usage
+from hnm_core.bank import Bank
+from hnm_core.bench import limits, usage
 from hnm_core.bench.limits import products_alone
 from hnm_core.bench.table import Bound, Case, Row, Settings
 from hnm_core.bench.timing import Contender, take_turns
 from hnm_core.bench.usage import Distances, Fetch, Problem
+from hnm_core.distances import Distance
+from hnm_core.neighbors import amx
+from hnm_core.neighbors.euclidean import euclidean_form
+from hnm_core.neighbors.filtered import FilteredProducts
 
-Answer = Distances | None
-"""None where what was found is no answer to the question, only its time counts."""
+MOST_FOR_COMPLEMENTS = 20_000
+"""With more rows in so many dimensions an index for each class takes a minute, and over-fetching is ahead of it."""
 
 
 def cases(settings: Settings) -> list[Case]:
-    """Rows: `exact-3d`, `exact-3d-tight`, `exact-128d`."""
+    """Rows: `exact-3d`, `exact-3d-tight`, `exact-128d`, `exact-512d`, the last two also with float32 products."""
     found = []
     rows = 2_000 if settings.quick else 100_000
     for name, spread in (("exact-3d", 0.7), ("exact-3d-tight", 0.1)):
         found.append(_low(name, rows, spread, settings))
-    for rows in (1_000,) if settings.quick else (20_000, 50_000):
-        found.append(_high(rows, settings))
+    for rows, dim in ((1_000, 128),) if settings.quick else ((20_000, 128), (50_000, 128), (20_000, 512)):
+        found.append(_high(f"exact-{dim}d", rows, dim, settings))
+        if rows != 20_000 or dim != 128:
+            found.append(_high(f"exact-{dim}d-float32", rows, dim, settings, float32=True))
     return found
 
 
@@ -46,26 +55,50 @@ def _low(name: str, rows: int, spread: float, settings: Settings) -> Case:
     return Case(name, size, measure)
 
 
-def _high(rows: int, settings: Settings) -> Case:
-    size = f"N={rows:,} d=128 k=32, 100 classes"
+def _high(name: str, rows: int, dim: int, settings: Settings, *, float32: bool = False) -> Case:
+    size = f"N={rows:,} d={dim} k=32, 100 classes"
 
     def measure() -> Row:
-        points, labels = usage.blobs(rows, 128, classes=100, spread=0.8)
+        points, labels = usage.blobs(rows, dim, classes=100, spread=0.8)
         problem = usage.with_truth(points, labels, 32)
         wanted = usage.enough(problem)
         contenders: list[Contender[Any]] = [
-            Contender("hnm exact (products)", usage.ours(problem, "exact")),
-            Contender("FAISS FlatL2, complements", lambda: usage.complements(problem, faiss_flat), "faiss"),
+            Contender("hnm exact (float32)", _float32(problem)) if float32 else _ours(problem),
             Contender("FAISS FlatL2, over-fetch", lambda: usage.over_fetched(problem, flat(problem), wanted), "faiss"),
-            Contender("torch top-k, over-fetch", lambda: usage.over_fetched(problem, top_k(problem), wanted)),
             Contender("FAISS FlatIP, labels ignored", lambda: _unlabelled(problem), "faiss", comparable=False),
         ]
-        row = _row("exact", "exact-128d", size, problem, contenders, settings, None)
-        alone = products_alone(torch.from_numpy(points))
+        if not float32:
+            contenders.insert(
+                2, Contender("torch top-k, over-fetch", lambda: usage.over_fetched(problem, top_k(problem), wanted))
+            )
+        if rows <= MOST_FOR_COMPLEMENTS and not float32:
+            contenders.insert(
+                1, Contender("FAISS FlatL2, complements", lambda: usage.complements(problem, faiss_flat), "faiss")
+            )
+        row = _row("exact", name, size, problem, contenders, settings, None)
+        alone = products_alone(torch.from_numpy(points), (torch.float32,) if float32 else limits.PRECISIONS)
         share = alone / row.ours.seconds if row.ours.seconds else None
-        return Row(row.subject, row.name, row.size, row.ours, row.peers, Bound("arithmetic (products alone)", share))
+        return replace(row, bound=Bound("arithmetic (products alone)", share))
 
-    return Case("exact-128d", size, measure)
+    return Case(name, size, measure)
+
+
+def _ours(problem: Problem) -> Contender[Any]:
+    kind = "bfloat16" if amx.available() else "float32"
+    return Contender(f"hnm exact ({kind})", usage.ours(problem, "exact"))
+
+
+def _float32(problem: Problem) -> Callable[[], Distances]:
+    """What `exact` does where the processor has no matrix units."""
+
+    def run() -> Distances:
+        bank = Bank(torch.from_numpy(problem.points), torch.from_numpy(problem.labels))
+        form = euclidean_form(Distance(), bank.sorted_embeddings)
+        search = FilteredProducts(form.points, form.queries, bank, inner=False, coarse=False)
+        squared, _ = search.search(torch.arange(len(bank)), problem.k, False, None)
+        return form.distance(squared, torch.arange(len(bank)))[bank.place].numpy()
+
+    return run
 
 
 def _row(

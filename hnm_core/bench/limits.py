@@ -15,6 +15,8 @@ from hnm_core import kernels
 
 _TILE = 2_048
 
+PRECISIONS = (torch.float32, torch.bfloat16)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -57,12 +59,12 @@ def limits(threads: int, *, quick: bool = False) -> Limits:
     )
 
 
-def products_alone(points: torch.Tensor) -> float:
-    """Seconds that all products of the rows (N, D) take in torch, tile by tile, in the faster of the two precisions.
+def products_alone(points: torch.Tensor, precisions: tuple[torch.dtype, ...] = PRECISIONS) -> float:
+    """Seconds that all products of the rows (N, D) take in torch, tile by tile, in the fastest of the precisions.
 
     Nothing is selected: what no search by products can beat by much.
     """
-    return min(_products(points.to(kind)) for kind in (torch.float32, torch.bfloat16))
+    return min(_products(points.to(kind)) for kind in precisions)
 
 
 def _products(rows: torch.Tensor) -> float:

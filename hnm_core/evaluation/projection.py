@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hnm_core.errors import InputError
+
+MAX_TSNE_ITEMS = 20_000
+"""Above this t-SNE takes minutes."""
+
 
 class AlignedPca:
     """PCA to 3-D whose axes are turned, inside their own subspace, to lie as the last frame's did."""
@@ -40,3 +45,34 @@ def _aligned(axes: Tensor, before: Tensor) -> Tensor:
     left, _, right = torch.linalg.svd(axes.T @ before)
     turned: Tensor = axes @ (left @ right)
     return turned
+
+
+def tsne_snapshot(embeddings: Tensor, *, dim: int = 2, perplexity: float = 30.0, seed: int = 0) -> Tensor:
+    """(N, dim) float32 picture of (N, D) embeddings by t-SNE (van der Maaten and Hinton 2008), for one moment only.
+
+    Two snapshots are not comparable, and distances in one are not distances of the embedding; while training, use
+    `AlignedPca`. Takes seconds for thousands of items. The perplexity is lowered for few items.
+
+    Raises:
+        InputError: another shape, too many items, dim other than 2 or 3, perplexity <= 0, or non-finite embeddings.
+    """
+    if embeddings.ndim != 2 or not 0 < len(embeddings) <= MAX_TSNE_ITEMS:
+        raise InputError(f"t-SNE needs (N, D) embeddings, N = 1 .. {MAX_TSNE_ITEMS:,}, not {tuple(embeddings.shape)}.")
+    if dim not in (2, 3) or not perplexity > 0:
+        raise InputError(f"dim = {dim}, perplexity = {perplexity} are not allowed: 2 or 3, and more than 0.")
+    if not bool(torch.isfinite(embeddings).all()):
+        raise InputError("Embeddings hold NaN or infinity; t-SNE needs finite numbers.")
+    points = embeddings.detach().double().cpu()
+    points = points - points.mean(0)
+    n, width = points.shape
+    scale = float(points.abs().max()) if points.numel() else 0.0
+    if n < 4 or scale == 0:
+        return torch.zeros((n, dim))  # too few to have neighbours, or all in one spot
+    from sklearn.manifold import TSNE
+
+    start = "pca" if width >= dim and n > dim and torch.linalg.matrix_rank(points / scale) >= dim else "random"
+    rate = max(n / 48, 10.0 if dim == 3 else 50.0)  # scikit-learn's own floor of 50 throws few points apart in 3-D
+    model = TSNE(
+        dim, perplexity=min(perplexity, (n - 1) / 3), init=start, learning_rate=rate, random_state=seed % 2**32
+    )
+    return torch.from_numpy(model.fit_transform((points / scale).numpy())).float()

@@ -51,7 +51,7 @@ def build(
     if distance is not None and not fits(options.lock, distance):
         raise InputError(f"{name} needs {LOCKS[options.lock]}.")
     arguments: dict[str, Any] = options.model_dump()
-    if distance is not None and options.lock != "snr":
+    if distance is not None and options.lock != "snr" and name != "VICRegLoss":  # these two keep to their own
         arguments["distance"] = library_distance(distance)
     if problem is not None and options.own_weights:
         arguments |= _sizes(name, problem)
@@ -263,5 +263,5 @@ def _parts(losses: Mapping[str, Mapping[str, Any]], embeddings: Tensor) -> list[
             parts.append(Part(value, everywhere))
             continue
         anchor = rows if isinstance(rows, Tensor) else rows[0]
-        parts.append(Part(value, anchor.to(embeddings.device, torch.int64)))
+        parts.append(Part(value.reshape(-1), anchor.to(embeddings.device, torch.int64)))
     return parts

@@ -30,6 +30,7 @@ class PmlLossOptions(Options):
     use: ClassVar[Use] = "tuples"
     lock: ClassVar[Lock] = ""
     needs_triplets: ClassVar[bool] = False
+    distance_margins: ClassVar[bool] = False
     own_weights: ClassVar[bool] = False
     takes_reference: ClassVar[bool] = True
     takes_labels: ClassVar[bool] = True
@@ -75,6 +76,7 @@ class ContrastiveLossOptions(PmlLossOptions):
     """pytorch-metric-learning: contrastive loss with a hinge on each side (Hadsell 2006)."""
 
     library_name = "ContrastiveLoss"
+    distance_margins = True
     pos_margin: float = Field(0, ge=-1e6, le=1e6, description="positives within this are left alone")
     neg_margin: float = Field(1, ge=-1e6, le=1e6, description="negatives beyond this are left alone")
 
@@ -123,6 +125,7 @@ class GeneralizedLiftedStructureLossOptions(PmlLossOptions):
     """pytorch-metric-learning: soft hardest positive against soft hardest negative (Hermans 2017)."""
 
     library_name = "GeneralizedLiftedStructureLoss"
+    distance_margins = True
     neg_margin: float = Field(1, ge=-1e6, le=1e6, description="margin of negatives")
     pos_margin: float = Field(0, ge=-1e6, le=1e6, description="margin of positives")
 
@@ -180,6 +183,7 @@ class LiftedStructureLossOptions(PmlLossOptions):
     """pytorch-metric-learning: lifted structure over all pairs of a batch (Song 2016)."""
 
     library_name = "LiftedStructureLoss"
+    distance_margins = True
     neg_margin: float = Field(1, ge=-1e6, le=1e6, description="margin of negatives")
     pos_margin: float = Field(0, ge=-1e6, le=1e6, description="margin of positives")
 

@@ -23,6 +23,8 @@ def build(options: PmlMinerOptions, generator: Generator | None = None, distance
         InputError: the library is missing or lacks the class, or the miner takes no such distance.
     """
     name = options.library_name
+    if options.gone:
+        raise InputError(options.gone)
     library = library_class("miners", name)
     if options.unit_euclidean_only and distance is not None and distance != UNIT_EUCLIDEAN:
         raise InputError(

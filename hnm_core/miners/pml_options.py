@@ -21,6 +21,8 @@ class PmlMinerOptions(Options):
     library_name: ClassVar[str]
     gives: ClassVar[Literal["triplets", "pairs"]] = "pairs"
     unit_euclidean_only: ClassVar[bool] = False
+    gone: ClassVar[str] = ""
+    """What to say of a class that the library no longer has."""
 
 
 @MINERS.register("AngularMiner", target=BUILD, scope="batch")
@@ -132,8 +134,4 @@ class MaximumLossMinerOptions(PmlMinerOptions):
     """Gone from pytorch-metric-learning since 1.0; the miner maximum-loss takes its place."""
 
     library_name = "MaximumLossMiner"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gone(cls, values: object) -> object:
-        raise ValueError("pytorch-metric-learning has no MaximumLossMiner since 1.0; take the miner 'maximum-loss'")
+    gone = "pytorch-metric-learning has no MaximumLossMiner since 1.0; take the miner 'maximum-loss'."

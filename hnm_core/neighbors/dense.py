@@ -24,6 +24,8 @@ _GATHERED = 1 << 24
 """Coordinates of candidates held at once."""
 _SPARE = 16
 """Candidates beyond k that are re-scored exactly, where the tile's scores are rounded."""
+_FILTERED_K = 1_024
+"""Longer lists are better selected tile by tile than kept in order."""
 _TIE = 2e-5
 """Squared distances that differ by less than this share count as equal."""
 
@@ -58,26 +60,28 @@ class Dense:
         self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
         self._made: _Differences | _Products | None = None
         self._filtered = None
-        compiled = bank.device.type == "cpu" and kernels.ready(kernels.SEARCH_KERNELS)
-        if self._form is not None and compiled and bank.dim > MAX_TREE_DIM:
-            self._filtered = FilteredProducts(self._form, bank)
+        if bank.device.type == "cpu" and bank.dim > MAX_TREE_DIM and kernels.ready(kernels.SEARCH_KERNELS):
+            self._filtered = self._filter(bank)
         self._classes = bank.class_of_row[bank.order]
         self._offsets = bank.offsets.tolist()
         self._bank = bank
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `NeighborSearch`."""
-        if self._filtered is None or self._form is None:
-            return self._search(anchors, k, False, progress)
-        bank, anchors = check_query(self._bank, anchors, k)
-        places, slots = bank.place[anchors].sort()
-        scores, row = self._filtered.nearest_negatives(places, k, progress)
-        back = slots.argsort()
-        return Neighbors(self._form.distance(scores, places)[back], row[back])
+        return self._search(anchors, k, False, progress)
 
     def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `NeighborSearch`."""
         return self._search(anchors, k, True, progress)
+
+    def _filter(self, bank: Bank) -> FilteredProducts:
+        from hnm_core.neighbors import amx
+
+        if self._form is not None:
+            points, queries = self._form.points, self._form.queries
+        else:
+            points = queries = self._distance.prepare(bank.sorted_embeddings)
+        return FilteredProducts(points, queries, bank, inner=self._form is None, coarse=amx.available())
 
     @property
     def _scorer(self) -> _Differences | _Products:
@@ -95,6 +99,11 @@ class Dense:
 
     def _search(self, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
         bank, anchors = check_query(self._bank, anchors, k)
+        if self._filtered is not None and k <= _FILTERED_K:
+            places, slots = bank.place[anchors].sort()
+            values, found = self._filtered.search(places, k, farthest, progress)
+            back = slots.argsort()
+            return Neighbors(self._from_values(values, places, farthest)[back], found[back])
         distance = torch.full((len(anchors), k), torch.inf, device=bank.device)
         row = torch.full((len(anchors), k), -1, dtype=torch.int64, device=bank.device)
         places, slots = bank.place[anchors].sort()
@@ -110,6 +119,12 @@ class Dense:
             row[where, : scores.shape[1]] = found
             report(progress, min(start + step, len(anchors)), len(anchors))
         return Neighbors(distance, row)
+
+    def _from_values(self, values: Tensor, places: Tensor, farthest: bool) -> Tensor:
+        """Distances from what `FilteredProducts` minimises; infinity stays."""
+        if self._form is not None:
+            return self._form.distance(values.abs_(), places)
+        return (values / (-2 if farthest else 2)).masked_fill_(values.isposinf(), torch.inf)
 
     def _tile(self, places: Tensor, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
         """(R, <= k) best scores, unsorted, and sorted places of a tile of anchors; inf and -1 where there are none."""

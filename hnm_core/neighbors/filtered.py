@@ -1,181 +1,267 @@
-"""Nearest negatives in many dimensions on the CPU: coarse products choose, exact differences decide."""
+"""Exact search in many dimensions on the CPU: coarse products choose, exact values decide."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.neighbors.base import SearchProgress, report
-from hnm_core.neighbors.euclidean import EuclideanForm
 from hnm_core.neighbors.kdtree import use_torch_threads
 
 if TYPE_CHECKING:
     from hnm_core.neighbors.filtering import Rows, Waiting
 
-_ROWS = 512
-_COLUMNS = 4_096
-"""A tile of products is 4 MiB in bfloat16 and stays in the cache until it is filtered."""
-_BFLOAT16_DIM = 32
-"""From this dimension on products cost more than filtering them."""
+_BLOCK = 32
+"""Rows and coordinates are multiplied in multiples of it."""
+_ROWS = 2_048
+"""Anchors between two reports of progress, in bfloat16."""
+_TILE_ROWS = 512
+"""Anchors of a tile of float32 products: 2 MiB with its columns."""
+_BATCH = 32
+"""Blocks of anchors that one thread holds in its cache, in bfloat16."""
+_CHUNK = 2
+"""Blocks of columns that it multiplies with each of them, one after the other, in bfloat16."""
+_COLUMNS = 1_024
+"""Columns of a tile of float32 products."""
 _WAITING = 1 << 17
 """Anchors of a tile times k, at most, which bounds the lists of what waits to be measured."""
-_CHUNK = 65_536
-"""Rows that are prepared in float64 at once."""
-_SAMPLE = 4_096
-"""Rows from which a first limit is taken."""
-_LANES = 16
+_CONVERTED = 1 << 18
+"""Coordinates that are prepared in float64 at once."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_FEW = 2.0**-56
+"""The least slack and size of a row other than 0: their product is more than all that underflow can take."""
 
 
 class FilteredProducts:
-    """Squared distances about the mean from products, in bfloat16 where the processor multiplies it natively.
+    """Best rows by products about the mean, in bfloat16 where the processor has matrix units for it (AMX).
 
-    Every product comes with a bound of its rounding, so the answer is that of exact differences, see `filtering`.
+    Every product comes with a bound of its rounding, so the answer is that of exact values, see `filtering`.
     """
 
-    def __init__(self, form: EuclideanForm, bank: Bank) -> None:
-        """Prepare the rows of `form`, which are sorted by class as in the bank."""
-        from hnm_core.neighbors.filtering import Rows
+    def __init__(self, points: Tensor, queries: Tensor, bank: Bank, *, inner: bool, coarse: bool) -> None:
+        """Prepare the rows.
 
-        dim = bank.dim
-        self.coarse = dim >= _BFLOAT16_DIM and native_bfloat16()
-        kind = torch.bfloat16 if self.coarse else torch.float32
-        center = form.points[:, :dim].mean(0, dtype=torch.float64)
-        # One more block of zero rows, so that the last columns can be multiplied sixteen at a time.
-        self._points = torch.zeros((len(bank) + _LANES, dim), dtype=kind)
-        norm, lost, rest = (torch.zeros(len(bank), dtype=torch.float64) for _ in range(3))
-        for start in range(0, len(bank), _CHUNK):
-            part = slice(start, min(start + _CHUNK, len(bank)))
-            exact = form.points[part].double()
-            centered = exact[:, :dim] - center
-            self._points[part] = centered.to(kind)
-            norm[part] = centered.norm(dim=1)
-            lost[part] = (centered - self._points[part]).norm(dim=1)
-            rest[part] = exact[:, dim:].square().sum(1)
-        share = float((lost / norm.clamp_min(torch.finfo(torch.float64).tiny)).max())
-        # Rounding of one product: of either factor, of adding up in float32, and of the bfloat16 result.
-        share += (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
-        self._anchor_slack = _array(2.02 * (lost + (norm + lost) * share))
-        # A little too small, by what rounding the sum of the three terms can add; `filtering` knows it.
-        square = norm.square() * (1 - 2.0**-21)
-        self._anchor_square = _array(square)
-        points = _wide(form.points)
-        self._rows = Rows(
-            points,
-            points if form.queries is form.points else _wide(form.queries),
-            _array(torch.nn.functional.pad(square + rest * (1 - 2.0**-21), (0, _LANES))),
-            _array(torch.nn.functional.pad(norm, (0, _LANES))),
-            np.ascontiguousarray(bank.order.numpy()),
-        )
-        self._sampled: tuple[Rows, Tensor] | None = None
-        self._buffer = torch.empty(_ROWS * _COLUMNS, dtype=kind)
+        Args:
+            points: (N, D') float32, sorted by class as the bank is; D' is the dimension of the bank or one more.
+            queries: (N, D') the same rows as anchors; they differ from `points` in the last coordinate at most.
+            bank: for its classes.
+            inner: search by the inner product, else by the squared distance.
+            coarse: multiply in bfloat16; the processor must have matrix units.
+        """
+        self.coarse = coarse
+        self._inner = inner
+        self._given = points
+        self._dim = bank.dim
+        self._count = len(bank) + -len(bank) % _BLOCK
+        self._points = _wide(points)
+        self._queries = self._points if queries is points else _wide(queries)
         self._class_of_place = bank.class_of_row[bank.order].numpy()
         self._offsets = bank.offsets.numpy()
+        self._row, self._place = _array(bank.order), _array(bank.place)
+        self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
+        self._packed = np.empty(0, np.int16)
+        self._measure()
+        self._sides: dict[bool, _Side] = {}
 
-    def nearest_negatives(self, places: Tensor, k: int, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
-        """(Q, k) squared distances and rows of the caller for anchors at ascending places (Q,); inf and -1 if none."""
+    def search(self, places: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
+        """The nearest negatives or farthest positives of anchors at ascending places (Q,).
+
+        Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
+        the farthest; and rows of the caller. inf and -1 where there is none.
+        """
         from hnm_core.neighbors.filtering import settle
 
         scores = np.empty((len(places), k), np.float32)
         found = np.empty((len(places), k), np.int64)
-        step = max(16, min(_ROWS, _WAITING // k))
+        side = self._side(farthest)
+        step = max(_BLOCK, min(_ROWS if self.coarse else _TILE_ROWS, _WAITING // k // _BLOCK * _BLOCK))
         report(progress, 0, len(places))
         for start in range(0, len(places), step):
             end = min(start + step, len(places))
-            waiting = self._wait(places[start:end], k)
+            waiting = self._waiting(places[start:end].numpy(), k, side)
+            (self._filter_coarse if self.coarse else self._filter_tiles)(waiting, k, side)
             with kernels.launch_lock:
                 use_torch_threads()
-                settle(k, self._rows, waiting, scores[start:end], found[start:end])
+                settle(k, side.rows, waiting, scores[start:end], found[start:end])
             report(progress, end, len(places))
         return torch.from_numpy(scores), torch.from_numpy(found)
 
-    def _wait(self, places: Tensor, k: int) -> Waiting:
-        """The rows that may be among the k nearest negatives of each anchor of one tile."""
+    def _centered(self, chosen: slice | NDArray[np.int64]) -> Tensor:
+        """(R, D) float64."""
+        return self._given[chosen, : self._dim].double() - self._center
+
+    def _measure(self) -> None:
+        """Take the norms and what rounding costs, and pack the points for the matrix units."""
+        from hnm_core.neighbors import amx
+
+        count, dim = len(self._given), self._dim
+        kind = torch.bfloat16 if self.coarse else torch.float32
+        norm, lost, term = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
+        parts = []
+        step = max(_BLOCK, _CONVERTED // dim // _BLOCK * _BLOCK)
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            centered = self._centered(part)
+            rounded = centered.to(kind)
+            norm[part] = centered.norm(dim=1)
+            lost[part] = (centered - rounded).norm(dim=1)
+            if self._inner:
+                term[part] = centered @ self._center
+            else:
+                rest = self._given[part, dim:].double().square().sum(1)
+                term[part] = (norm[part].square() + rest) / -2
+            if self.coarse:
+                parts.append(amx.pack_points(pad(rounded, (0, -dim % _BLOCK, 0, -len(rounded) % _BLOCK))))
+        if self.coarse:
+            self._packed = np.concatenate(parts)
+        self._norm, self._term = norm, term
+        # Rounding of one product: of either factor, and of adding up in float32.
+        share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
+        self._rounding = (dim + 24) * 2.0**-24
+        slack = 1.01 * (lost + (norm + lost) * (share + self._rounding))
+        self._slack = _array(slack.clamp_min(_FEW).where(norm > 0, 0.0).float())
+        size = torch.maximum(norm, lost / share).clamp_min(_FEW).where(norm > 0, 0.0)
+        self._size = _array(pad(size, (0, self._count - count)).float())
+
+    def _side(self, farthest: bool) -> _Side:
+        """What a search in one direction needs, made once."""
+        from hnm_core.neighbors.filtering import Rows
+
+        if farthest not in self._sides:
+            sign = -1.0 if farthest else 1.0
+            count = len(self._given)
+            bias = self._term * sign
+            bias = (bias + self._rounding * bias.abs()).float()
+            rows = Rows(
+                self._points,
+                self._queries,
+                _array(pad(bias, (0, self._count - count), value=-math.inf)),
+                self._size,
+                self._size.reshape(-1, _BLOCK).max(1),
+                self._row,
+                self._place,
+                np.float32(8 * self._rounding),
+                self._inner,
+                np.float32(sign),
+            )
+            points = None if self.coarse else self._with_bias(rows.bias)
+            self._sides[farthest] = _Side(farthest, sign, rows, points)
+        return self._sides[farthest]
+
+    def _with_bias(self, bias: NDArray[np.float32]) -> Tensor:
+        """(N, D + 1) float32 centred points with their bias as the last coordinate, so that one product adds it."""
+        points = torch.zeros(self._count, self._dim + 1)
+        step = max(_BLOCK, _CONVERTED // self._dim)
+        for start in range(0, len(self._given), step):
+            part = slice(start, min(start + step, len(self._given)))
+            points[part, :-1] = self._centered(part).float()
+        points[:, -1] = torch.from_numpy(bias)
+        return points
+
+    def _waiting(self, place: NDArray[np.int64], k: int, side: _Side) -> Waiting:
+        """An empty list for anchors at these places, filled up to whole blocks."""
         from hnm_core.neighbors.filtering import waiting_list
 
-        count = len(self._class_of_place)
-        place = places.numpy()
         label = self._class_of_place[place]
-        low, high = self._offsets[label], self._offsets[label + 1]
-        square, slack = self._anchor_square[place], self._anchor_slack[place]
-        anchors = self._points[places]
-        waiting = waiting_list(place, low, high, square, slack, k)
-        if count >= 2 * _SAMPLE:
-            # Rows come sorted by class, so the nearest may come last. A limit from a sample keeps the others out.
-            stride = -(-count // _SAMPLE)
-            sampled = waiting_list(place, -(-low // stride), -(-high // stride), square, slack, k)
-            rows, points = self._sample(stride)
-            self._filter(anchors, points, 0, len(points) - _LANES, k, rows, sampled, keep=False)
-            limit = sampled.upper[:, _LANES + k - 1, None]
-            waiting.upper[:, _LANES:] = limit * np.float32(1 + 1e-6) + np.finfo(np.float32).tiny  # itself passes
-        spans = [(0, int(low[0])), (int(high[0]), count)] if label[0] == label[-1] else [(0, count)]
-        for first, last in spans:
-            self._filter(anchors, self._points, first, last, k, self._rows, waiting, keep=True)
-        return waiting
+        if self._inner:
+            base = self._given[place].double() @ self._center * (-2 * side.sign)
+        else:
+            base = self._norm[place].square() * side.sign
+        base -= base.abs() * 2.0**-20
+        more = (0, -len(place) % _BLOCK)
+        return waiting_list(
+            np.pad(place, more, constant_values=-1),
+            np.pad(self._offsets[label], more),
+            np.pad(self._offsets[label + 1], more),
+            np.pad(_array(base.float()), more),
+            np.pad(self._slack[place], more),
+            k,
+            self._count,
+            own=side.farthest,
+        )
 
-    def _filter(
-        self,
-        anchors: Tensor,
-        points: Tensor,
-        first: int,
-        last: int,
-        k: int,
-        rows: Rows,
-        waiting: Waiting,
-        *,
-        keep: bool,
-    ) -> None:
-        """Pass the rows first .. last - 1 through the filter."""
+    def _filter_coarse(self, waiting: Waiting, k: int, side: _Side) -> None:
+        from hnm_core.neighbors import amx
+        from hnm_core.neighbors.filtering import filter_bfloat16
+
+        anchors = (self._centered(waiting.place) * side.sign).bfloat16()
+        packed = amx.pack_anchors(pad(anchors, (0, -self._dim % _BLOCK)))
+        blocks = len(anchors) // _BLOCK
+        batch = max(1, min(_BATCH, -(-blocks // torch.get_num_threads())))
+        order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
+        with kernels.launch_lock:
+            use_torch_threads()
+            filter_bfloat16(
+                packed, self._packed, -(-self._dim // _BLOCK), amx.layout(), order, _CHUNK, batch, k, side.rows,
+                waiting,
+            )  # fmt: skip
+
+    def _filter_tiles(self, waiting: Waiting, k: int, side: _Side) -> None:
         from hnm_core.neighbors.filtering import filter_tile
 
-        for column in range(first, last, _COLUMNS):
-            count = min(_COLUMNS, last - column)
-            width = count + -count % _LANES
-            tile = self._buffer[: len(anchors) * width].view(len(anchors), width)
-            torch.mm(anchors, points[column : column + width].T, out=tile)
-            bits = tile.view(torch.int16) if self.coarse else tile
+        assert side.points is not None
+        anchors = pad((self._centered(waiting.place) * side.sign).float(), (0, 1), value=1.0)
+        buffer = torch.empty(len(anchors) * _COLUMNS)
+        spans = _spans(waiting, self._count, own=side.farthest)
+        tiles = [
+            (start, min(start + _COLUMNS, last)) for first, last in spans for start in range(first, last, _COLUMNS)
+        ]
+        for which in _scattered(len(tiles)):
+            start, end = tiles[which]
+            width = end - start
+            tile = buffer[: len(anchors) * width]
+            torch.mm(anchors, side.points[start:end].T, out=tile.view(len(anchors), width))
             with kernels.launch_lock:
                 use_torch_threads()
-                filter_tile(bits.numpy(), self.coarse, count, column, k, rows, waiting, keep)
-
-    def _sample(self, stride: int) -> tuple[Rows, Tensor]:
-        """Every `stride`-th row, made once."""
-        if self._sampled is None:
-            rows, points = self._rows, self._points[:-_LANES:stride]
-            end = len(rows.row)
-            self._sampled = (
-                rows._replace(
-                    points=np.ascontiguousarray(rows.points[::stride]),
-                    square=np.pad(rows.square[:end:stride], (0, _LANES)),
-                    slack=np.pad(rows.slack[:end:stride], (0, _LANES)),
-                    row=np.ascontiguousarray(rows.row[::stride]),
-                ),
-                torch.nn.functional.pad(points, (0, 0, 0, _LANES)),
-            )
-        return self._sampled
+                filter_tile(tile.numpy(), width, start // _BLOCK, k, side.rows, waiting)
 
 
-@lru_cache(maxsize=1)
-def native_bfloat16() -> bool:
-    """Whether the processor has matrix units for bfloat16 (AMX)."""
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
+@dataclass(frozen=True)
+class _Side:
+    """One direction of search: the nearest negatives or the farthest positives."""
+
+    farthest: bool
+    sign: float
+    rows: Rows
+    points: Tensor | None
+    """(N, D + 1) float32 where products are not coarse."""
 
 
-def _array(values: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values.float().numpy())
+def _spans(waiting: Waiting, count: int, *, own: bool) -> list[tuple[int, int]]:
+    """The columns that some anchor of a tile may choose, as whole blocks."""
+    real = waiting.place >= 0
+    low, high = waiting.low[real], waiting.high[real]
+    if own:
+        return [(int(low.min()) // _BLOCK * _BLOCK, int(high.max() + _BLOCK - 1) // _BLOCK * _BLOCK)]
+    first, last = int(low.max() + _BLOCK - 1) // _BLOCK * _BLOCK, int(high.min()) // _BLOCK * _BLOCK
+    return [(0, first), (last, count)] if first < last else [(0, count)]
+
+
+def _scattered(count: int) -> NDArray[np.int64]:
+    """0 .. count - 1, neighbours far apart.
+
+    Rows come sorted by class, so the nearest may come last; met in this order, every limit soon comes close to its end.
+    """
+    stride = max(1, round(count * _GOLDEN))
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return np.arange(count, dtype=np.int64) * stride % max(1, count)
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(values.numpy())
 
 
 def _wide(points: Tensor) -> NDArray[Any]:
     """(N, D) float32 with D filled up with zeros to a multiple of 16."""
-    missing = -points.shape[1] % _LANES
-    return np.ascontiguousarray((torch.nn.functional.pad(points, (0, missing)) if missing else points).numpy())
+    missing = -points.shape[1] % 16
+    return np.ascontiguousarray((pad(points, (0, missing)) if missing else points).numpy())

@@ -1,12 +1,14 @@
-"""Kernels that filter tiles of approximate products down to the exact nearest negatives.
+"""Kernels that filter approximate products down to the exact best rows.
 
-For anchor i and row j the product p of a tile bounds the squared distance from both sides,
+A search minimises a value that a product estimates. For anchor i and row j
 
-    d^2 = |q_i|^2 + |x_j|^2 - 2 p  +-  a_i b_j,
+    value_ij = base_i - 2 s_ij,   s_ij = a_i . x_j + bias_j,
 
-where a and b cover all rounding. The k-th smallest upper bound so far is the limit: a row whose lower bound does not
-lie under it cannot be among the k nearest. What passes waits in a list and is measured exactly, from coordinate
-differences, once all tiles were seen (or when the list is full). So the answer is that of exact distances, however
+is the squared distance, minus it, or -2 or 2 times the inner product, as `base`, `bias` and the sign of a say. What a
+tile holds of s is off by at most slack_i size_j, so every s bounds the value from both sides. The k-th smallest upper
+bound so far is an anchor's limit: a row whose lower bound does not lie under it cannot be among the k best. That takes
+one comparison, s > least_i - slack_i size_j. What passes waits in a list; when the list is full a new limit is taken
+from it, and once all tiles were seen what is left is measured exactly. So the answer is that of exact values, however
 coarse the products.
 """
 
@@ -21,31 +23,47 @@ from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer bef
 import numba  # isort: skip
 from numba import njit, prange  # isort: skip
 
-from hnm_core.neighbors import simd
-from hnm_core.neighbors.keys import EMPTY, insert, key_bits, key_of
+from hnm_core.neighbors import amx, simd
+from hnm_core.neighbors.keys import key_bits, key_of
 
 LANES = simd.LANES
-ROUNDING = np.float32(2.0**-20)
-"""Both squares come 2^-21 too small, so that adding up in float32 cannot lift a lower bound over the distance."""
+BLOCK = 32
+"""Columns that are tested together."""
+_LOW = np.int64(0xFFFFFFFF)
+"""The half of a key that holds the row."""
+_ROOM = 96
+"""Rows that may wait for an anchor, at least; a longer list is thinned less often, but its limit comes down later."""
+_STEP = np.float32(2.0**-22)
+"""Share by which limits are moved, more than rounding the comparison with them can cost."""
 
 
 class Rows(NamedTuple):
-    """The bank, sorted by class; D is filled up with zeros to a multiple of 16."""
+    """The bank, sorted by class; N is filled up to a multiple of 32, D with zeros to a multiple of 16."""
 
     points: Any
     """(N, D) float32."""
     queries: Any
     """(N, D) float32, the rows as anchors."""
-    square: Any
-    """(N + 16,) float32, |x_j|^2 about the centre, as the products have it."""
-    slack: Any
-    """(N + 16,) float32, b_j."""
+    bias: Any
+    """(N,) float32, as the products have it, rounded up; -infinity in rows that fill up."""
+    size: Any
+    """(N,) float32."""
+    widest: Any
+    """(N / 32,) float32, the largest size of each block of columns."""
     row: Any
     """(N,) int64, the caller's row at each place."""
+    place: Any
+    """(N,) int64, the place of each of the caller's rows."""
+    rounding: Any
+    """float32, what rounding can add to a value, as a share of |base| + 2 |bias|."""
+    inner: Any
+    """Whether values are inner products, not squared distances."""
+    sign: Any
+    """float32, 1 for the smallest distance or -2 times the product, -1 for the opposite."""
 
 
 class Waiting(NamedTuple):
-    """What is known of each anchor of a tile."""
+    """What is known of each anchor of a tile; places of -1 fill up."""
 
     place: Any
     """(R,) int64, the anchors."""
@@ -53,174 +71,280 @@ class Waiting(NamedTuple):
     """(R,) int64, first place of the anchor's class."""
     high: Any
     """(R,) int64, place after its last."""
-    square: Any
-    """(R,) float32, |q_i|^2."""
+    base: Any
+    """(R,) float32, rounded down."""
     slack: Any
-    """(R,) float32, a_i."""
-    upper: Any
-    """(R, 16 + K) float32, the k smallest upper bounds from column 16 on; K is k rounded up to sixteens."""
+    """(R,) float32."""
+    least: Any
+    """(R,) float32, see above."""
+    limit: Any
+    """(R,) float32, at least the k-th smallest value among what was seen."""
     candidate: Any
     """(R, M) int32, places that passed."""
-    lower: Any
-    """(R, M) float32, their lower bounds."""
+    value: Any
+    """(R, M) float32, their s."""
     count: Any
     """(R,) int64, how many wait."""
+    own: Any
+    """Whether rows of the anchor's own class are wanted, without itself, and not those of the others."""
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def filter_tile(
-    products: Any, coarse: bool, columns: int, first: int, k: int, rows: Any, waiting: Any, keep: bool
-) -> None:
-    """Pass a tile of products, (R, W) with W >= `columns`, W a multiple of 16, through the filter.
+def filter_bfloat16(
+    anchors: Any, points: Any, steps: Any, layout: Any, order: Any, chunk: Any, batch: Any, k: Any, rows: Any,
+    waiting: Any,
+) -> None:  # fmt: skip
+    """Multiply packed anchors with all packed points on the matrix units and filter the products at once.
 
-    Column c stands for the row at place first + c. With `coarse` the products are bfloat16 bits (int16), else float32.
-    Without `keep` only the upper bounds are noted.
+    Each thread takes `batch` times 32 anchors, and chunks of `chunk` blocks of columns in the order given, so that
+    both stay in its cache.
     """
-    for i in prange(len(waiting.place)):
-        # A function of its own: writes into a tuple's arrays right here would be taken for dead code.
-        _filter_row(i, products, coarse, columns, first, k, rows, waiting, keep)
+    groups = len(waiting.place) // BLOCK
+    for task in prange((groups + batch - 1) // batch):
+        _filter_batch(
+            task * batch, min(task * batch + batch, groups), anchors, points, steps, layout, order, chunk, k, rows,
+            waiting,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def _filter_row(
-    i: Any, products: Any, coarse: bool, columns: int, first: int, k: int, rows: Any, waiting: Any, keep: bool
-) -> None:
-    width = products.shape[1]
-    low, high = waiting.low[i], waiting.high[i]
-    here = simd.splat(waiting.square[i])
-    slack = simd.splat(waiting.slack[i])
-    minus_two = simd.splat(np.float32(-2))
-    bounds = np.empty(LANES, np.float32)
-    upper = waiting.upper[i]
-    limit = upper[LANES + k - 1]
-    for column in range(0, columns, LANES):
-        start = first + column
-        if start >= low and start + LANES <= high:
-            continue
-        if coarse:
-            product = simd.load_bfloat16(products, i * width + column)
-        else:
-            product = simd.load(products, i * width + column)
-        middle = simd.add(simd.add(here, simd.load(rows.square, start)), simd.multiply(minus_two, product))
-        lower = simd.subtract(middle, simd.multiply(slack, simd.load(rows.slack, start)))
-        passing = simd.less(lower, simd.splat(limit))
-        if passing == 0:
-            continue
-        if column + LANES > columns or (start < high and start + LANES > low):
-            for slot in range(LANES):
-                if column + slot >= columns or low <= start + slot < high:
-                    passing &= ~(np.uint32(1) << np.uint32(slot))
-        simd.store(bounds, 0, lower)
-        while passing:
-            slot = simd.lowest(passing)
-            passing &= passing - np.uint32(1)
-            if bounds[slot] >= limit:
-                continue
-            place = start + slot
-            if keep:
-                if waiting.count[i] == waiting.candidate.shape[1]:
-                    _thin(i, k, rows, waiting)
-                    limit = upper[LANES + k - 1]
-                waiting.candidate[i, waiting.count[i]] = place
-                waiting.lower[i, waiting.count[i]] = bounds[slot]
-                waiting.count[i] += 1
-            most = bounds[slot] + np.float32(2) * waiting.slack[i] * rows.slack[place]
-            most += ROUNDING * (waiting.square[i] + rows.square[place])
-            if most < limit:
-                offset = LANES + ((k - 1) & ~(LANES - 1))
-                while True:
-                    simd.push_float(upper, offset, most)
-                    if offset == LANES or upper[offset - 1] <= most:
-                        break
-                    offset -= LANES
-                limit = upper[LANES + k - 1]
+def _filter_batch(
+    first: Any, last: Any, anchors: Any, points: Any, steps: Any, layout: Any, order: Any, chunk: Any, k: Any,
+    rows: Any, waiting: Any,
+) -> None:  # fmt: skip
+    memory = np.empty(amx.STEP + LANES, np.float32)
+    sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
+    floors = np.empty(BLOCK, np.float32)
+    low, high = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+    for group in range(first, last):
+        low[group - first], high[group - first] = _span(group, waiting)
+    bias, widest, least, slack, own = rows.bias, rows.widest, waiting.least, waiting.slack, waiting.own
+    candidate, value, count = waiting.candidate, waiting.value, waiting.count
+    full = candidate.shape[1] - BLOCK
+    amx.configure(layout)
+    for which in range(len(order)):
+        start = order[which] * chunk
+        end = min(start + chunk, len(widest))
+        for group in range(first, last):
+            line = group * BLOCK
+            skip_from, skip_to = low[group - first], high[group - first]
+            for block in range(start, end):
+                inside = skip_from <= block < skip_to
+                if inside != own:
+                    continue
+                amx.start(bias, block * BLOCK)
+                for step in range(steps):
+                    amx.multiply(anchors, (group * steps + step) * amx.STEP, points, (block * steps + step) * amx.STEP)
+                amx.finish(memory, sums)
+                wide = simd.splat(widest[block])
+                for half in range(0, BLOCK, LANES):
+                    taken = simd.multiply(simd.load(slack, line + half), wide)
+                    simd.store(floors, half, simd.subtract(simd.load(least, line + half), taken))
+                for i in range(BLOCK):
+                    passing = simd.above(memory, sums + i * BLOCK, floors, i)
+                    if passing:
+                        _note(passing, line + i, memory, sums + i * BLOCK, block * BLOCK, candidate, value, count)
+                        if count[line + i] > full:
+                            _thin(line + i, k, rows, waiting)
+    amx.release()
 
 
 @njit(cache=True, nogil=True)
-def _thin(i: Any, k: int, rows: Any, waiting: Any) -> None:
-    """Make room: drop what the limit has overtaken; where that frees little, measure and keep the k nearest."""
-    limit = waiting.upper[i, LANES + k - 1]
+def _note(passing: Any, i: Any, sums: Any, offset: Any, place: Any, candidate: Any, value: Any, count: Any) -> None:
+    """Put the columns whose bits are set, of a line of 32 sums from `place` on, on the list of anchor i."""
+    where = count[i]
+    while passing:
+        slot = simd.lowest(passing)
+        passing &= passing - np.uint32(1)
+        candidate[i, where] = place + slot
+        value[i, where] = sums[offset + slot]
+        where += 1
+    count[i] = where
+
+
+@njit(cache=True, nogil=True)
+def _span(group: Any, waiting: Any) -> Any:
+    """The blocks of columns that a group of anchors looks at if it wants its own class, or else skips."""
+    start = group * BLOCK
+    low, high = waiting.low[start], waiting.high[start]
+    for i in range(start + 1, start + BLOCK):
+        if waiting.place[i] >= 0:
+            if waiting.own:
+                low, high = min(low, waiting.low[i]), max(high, waiting.high[i])
+            else:
+                low, high = max(low, waiting.low[i]), min(high, waiting.high[i])
+    if waiting.own:
+        return low // BLOCK, (high + BLOCK - 1) // BLOCK
+    return (low + BLOCK - 1) // BLOCK, high // BLOCK
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def filter_tile(sums: Any, width: Any, block: Any, k: Any, rows: Any, waiting: Any) -> None:
+    """Filter a tile of products (R * width,) float32, width a multiple of 32, that starts with column `block` * 32."""
+    for i in prange(len(sums) // width):
+        _filter_line(i, sums, width, block, k, rows, waiting)
+
+
+@njit(cache=True, nogil=True)
+def _filter_line(i: Any, sums: Any, width: Any, start: Any, k: Any, rows: Any, waiting: Any) -> None:
+    widest, least, slack = rows.widest, waiting.least, waiting.slack
+    candidate, value, count = waiting.candidate, waiting.value, waiting.count
+    full = candidate.shape[1] - BLOCK
+    floor = np.empty(1, np.float32)
+    for block in range(width // BLOCK):
+        floor[0] = least[i] - slack[i] * widest[start + block]
+        offset = i * width + block * BLOCK
+        passing = simd.above(sums, offset, floor, 0)
+        if passing:
+            _note(passing, i, sums, offset, (start + block) * BLOCK, candidate, value, count)
+            if count[i] > full:
+                _thin(i, k, rows, waiting)
+
+
+@njit(cache=True, nogil=True)
+def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
+    """Take a new limit from what waits, and drop what it rules out; where that frees little, measure."""
+    candidate, value, limit = waiting.candidate[i], waiting.value[i], waiting.limit[i]
+    size, bias, rounding, own = rows.size, rows.bias, rows.rounding, waiting.own
+    base, slack = waiting.base[i], np.float32(2) * waiting.slack[i]
+    self, low, high = waiting.place[i], waiting.low[i], waiting.high[i]
+    lower, upper = np.empty(waiting.count[i] + LANES, np.float32), np.empty(waiting.count[i] + LANES, np.float32)
     kept = 0
     for j in range(waiting.count[i]):
-        if waiting.lower[i, j] < limit:
-            waiting.candidate[i, kept] = waiting.candidate[i, j]
-            waiting.lower[i, kept] = waiting.lower[i, j]
-            kept += 1
+        # Written first and counted later: which rows stay is hard to guess, so branches would be slow.
+        place = np.int64(candidate[j])
+        spread = slack * size[place]
+        score = value[j]
+        least = base - np.float32(2) * score - spread
+        most = least + np.float32(2) * spread + rounding * (abs(base) + np.float32(2) * abs(bias[place]))
+        lower[kept], upper[kept], candidate[kept], value[kept] = least, most, place, score
+        same = (low <= place) & (place < high)
+        kept += (least <= limit) & (same == own) & (place != self)
+    if kept >= k:
+        limit = min(limit, _kth_or_above(upper, kept, k))
+        count, kept = kept, 0
+        for j in range(count):
+            candidate[kept], value[kept] = candidate[j], value[j]
+            kept += lower[j] <= limit
     waiting.count[i] = kept
-    if kept <= waiting.candidate.shape[1] // 2:
-        return
-    nearest = np.full(8 + ((k + 7) & ~7), EMPTY, np.int64)
-    nearest[:8] = np.iinfo(np.int64).min
-    value = np.empty(1, np.float32)
-    bits = value.view(np.int32)
-    for j in range(kept):
-        value[0] = _distance(rows, waiting.place[i], np.int64(waiting.candidate[i, j]))
-        insert(nearest, 8, k, key_of(bits[0], waiting.candidate[i, j]))
-    waiting.count[i] = 0
-    for j in range(k):
-        if nearest[8 + j] == EMPTY:
-            break
-        bits[0] = key_bits(nearest[8 + j])
-        waiting.candidate[i, j] = nearest[8 + j] & np.int64(0xFFFFFFFF)
-        waiting.lower[i, j] = value[0]
-        waiting.count[i] += 1
-        # An exact distance is its own upper bound; the k of them take the place of coarser ones.
-        waiting.upper[i, LANES + j] = min(value[0], limit)
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def settle(k: int, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
-    """Measure what waits and write the k nearest to scores and found (R, k): squared distances, the caller's rows.
-
-    Equal distances stand by row; missing ones are infinity and -1.
-    """
-    for i in prange(len(waiting.place)):
-        nearest = np.full(8 + ((k + 7) & ~7), EMPTY, np.int64)
-        nearest[:8] = np.iinfo(np.int64).min
-        value = np.empty(1, np.float32)
-        bits = value.view(np.int32)
-        limit = waiting.upper[i, LANES + k - 1]
-        for j in range(waiting.count[i]):
-            if waiting.lower[i, j] <= limit:
-                place = np.int64(waiting.candidate[i, j])
-                value[0] = _distance(rows, waiting.place[i], place)
-                insert(nearest, 8, k, key_of(bits[0], rows.row[place]))
-        for rank in range(k):
-            bits[0] = key_bits(nearest[8 + rank])
-            scores[i, rank] = value[0]
-            found[i, rank] = np.int32(nearest[8 + rank] & np.int64(0xFFFFFFFF))
+    if kept >= k and kept > len(candidate) // 2:
+        keys = _measured(i, rows, waiting)
+        exact = _value_of(keys[k - 1])
+        # Far enough up that a row of the same value still passes.
+        limit = min(limit, exact + rows.rounding * abs(exact))
+        for j in range(k):
+            candidate[j] = rows.place[keys[j] & _LOW]
+            value[j] = (base - _value_of(keys[j])) / np.float32(2)
+        waiting.count[i] = k
+    waiting.limit[i] = limit
+    waiting.least[i] = (base - limit) / np.float32(2) - _STEP * (abs(base) + abs(limit))
 
 
 @njit(cache=True, nogil=True)
-def _distance(rows: Any, anchor: Any, place: Any) -> Any:
+def _kth_or_above(numbers: Any, count: Any, k: Any) -> Any:
+    """The k-th smallest of `count` numbers, or a little more. Sixteen more places must follow."""
+    numbers[count : count + LANES] = numbers[0]
+    least = most = simd.load(numbers, 0)
+    for j in range(LANES, count, LANES):
+        least = simd.minimum(least, simd.load(numbers, j))
+        most = simd.maximum(most, simd.load(numbers, j))
+    low, high = simd.least(least), simd.most(most)
+    numbers[count : count + LANES] = np.inf  # counts nowhere
+    for _ in range(20):
+        middle = low + (high - low) / np.float32(2)
+        if not low < middle < high:
+            break
+        below = 0
+        lanes = simd.splat(middle)
+        for j in range(0, count, LANES):
+            below += simd.count(simd.less(simd.load(numbers, j), lanes))
+        if below < k:
+            low = middle
+        else:
+            high = middle
+            if below <= k + (k >> 3):
+                break
+    return high
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
+    """Measure what waits and write the k best to scores and found (<= R, k): values, the caller's rows.
+
+    Equal values stand by row; missing ones are infinity and -1.
+    """
+    for i in prange(len(scores)):
+        # A function of its own: writes into a tuple's arrays right here would be taken for dead code.
+        _settle_line(i, k, rows, waiting, scores, found)
+
+
+@njit(cache=True, nogil=True)
+def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
+    _thin(i, k, rows, waiting)
+    keys = _measured(i, rows, waiting)
+    there = min(k, len(keys))
+    for rank in range(there):
+        scores[i, rank] = _value_of(keys[rank])
+        found[i, rank] = keys[rank] & _LOW
+    scores[i, there:] = np.inf
+    found[i, there:] = -1
+
+
+@njit(cache=True, nogil=True)
+def _measured(i: Any, rows: Any, waiting: Any) -> Any:
+    """The sorted keys of exact value and row of all that waits."""
     dim = rows.points.shape[1]
+    anchor = waiting.place[i] * dim
+    keys = np.empty(waiting.count[i], np.int64)
+    for j in range(len(keys)):
+        place = np.int64(waiting.candidate[i, j])
+        if rows.inner:
+            exact = np.float32(simd.dot(rows.queries, anchor, rows.points, place * dim, dim)) * np.float32(-2)
+        else:
+            exact = _squared_distance(rows, anchor, place * dim)
+        exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
+        keys[j] = key_of(simd.bits(exact), rows.row[place])
+    keys.sort()
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _value_of(key: Any) -> Any:
+    return simd.number(key_bits(key))
+
+
+@njit(cache=True, nogil=True)
+def _squared_distance(rows: Any, anchor: Any, point: Any) -> Any:
     sums = simd.splat(np.float32(0))
-    for axis in range(0, dim, LANES):
-        gap = simd.subtract(simd.load(rows.points, place * dim + axis), simd.load(rows.queries, anchor * dim + axis))
+    for axis in range(0, rows.points.shape[1], LANES):
+        gap = simd.subtract(simd.load(rows.points, point + axis), simd.load(rows.queries, anchor + axis))
         sums = simd.add(sums, simd.multiply(gap, gap))
     return simd.total(sums)
 
 
 def warm_up() -> None:
-    """Compile: both kinds of tile, and the end."""
+    """Compile: both ways to multiply, and the end."""
     n, k = 32, 2
     points = np.zeros((n, 16), np.float32)
-    padded = np.zeros(n + LANES, np.float32)
-    rows = Rows(points, points, padded, padded, np.arange(n))
-    waiting = waiting_list(np.arange(2), np.zeros(2, np.int64), np.full(2, 4), padded[:2], padded[:2], k)
-    filter_tile(np.zeros((2, n), np.float32), False, n, 0, k, rows, waiting, True)
-    filter_tile(np.zeros((2, n), np.int16), True, n, 0, k, rows, waiting, True)
+    zeros, index = np.zeros(n, np.float32), np.arange(n)
+    rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
+    waiting = waiting_list(index, index, index + 1, zeros, zeros, k, n, own=False)
+    filter_tile(np.zeros(n * n, np.float32), n, 0, k, rows, waiting)
+    if amx.available():
+        packed = np.zeros(amx.STEP, np.int16)
+        filter_bfloat16(packed, packed, 1, amx.layout(), index[:1], 1, 1, k, rows, waiting)
     settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64))
 
 
-def waiting_list(place: Any, low: Any, high: Any, square: Any, slack: Any, k: int) -> Waiting:
-    """An empty list for anchors at `place` (R,)."""
+def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int, total: int, *, own: bool) -> Waiting:
+    """Empty lists for anchors at `place` (R,) of a bank of `total` rows."""
     count = len(place)
-    upper = np.full((count, LANES + ((k + LANES - 1) & -LANES)), np.inf, np.float32)
-    upper[:, :LANES] = -np.inf
-    room = max(256, 8 * k)
-    candidate, lower = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
-    return Waiting(place, low, high, square, slack, upper, candidate, lower, np.zeros(count, np.int64))
+    room = min(max(_ROOM, 3 * k), total) + BLOCK
+    candidate, value = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
+    limit = np.full(count, np.inf, np.float32)
+    # Nothing passes a least of infinity, so what fills up waits for nothing.
+    least = np.where(place >= 0, -limit, limit)
+    return Waiting(place, low, high, base, slack, least, limit, candidate, value, np.zeros(count, np.int64), own)
 
 
-__all__ = ["Rows", "Waiting", "filter_tile", "numba", "settle", "waiting_list", "warm_up"]
+__all__ = ["Rows", "Waiting", "filter_bfloat16", "filter_tile", "numba", "settle", "waiting_list", "warm_up"]

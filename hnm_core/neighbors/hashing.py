@@ -53,14 +53,16 @@ class Hash:
     """Bit j of x is whether its projection on direction j lies above threshold j.
 
     sign: thresholds 0, so the bits depend on the angle only. affine: thresholds are the projections of random points of
-    the data, that is, drawn from its own quantiles, so the bits measure Euclidean distance.
+    the data, that is, drawn from its own quantiles, so the bits measure Euclidean distance. With `drawn` > 1 a cut
+    is the median of so many projections: nearer to the middle, which make buckets more alike in size.
     """
 
-    def __init__(self, family: Family, bits: int, dim: int, seed: int) -> None:
+    def __init__(self, family: Family, bits: int, dim: int, seed: int, *, drawn: int = 1) -> None:
         self.family = family
         self.bits = bits
         self._directions = directions(bits, dim, seed)
         self._seed = seed
+        self._drawn = drawn
 
     def fit(self, points: Tensor, *, center: bool) -> None:
         """Learn the mean and the thresholds from points (N, D)."""
@@ -72,8 +74,9 @@ class Hash:
         self.thresholds = torch.zeros(self.bits, dtype=exact, device=points.device)
         if self.family == "affine":
             generator = torch.Generator().manual_seed(self._seed + 1 if self._seed < 2**63 - 1 else 0)
-            drawn = torch.randint(len(points), (self.bits,), generator=generator).to(points.device)
-            self.thresholds = ((points[drawn].to(exact) - self._center) * self._matrix.T).sum(1)
+            drawn = torch.randint(len(points), (self._drawn, self.bits), generator=generator).to(points.device)
+            cuts = ((points[drawn].to(exact) - self._center) * self._matrix.T).sum(2)
+            self.thresholds = cuts.median(0).values
 
     def project(self, points: Tensor) -> Tensor:
         """(N, bits) float64 projections of points (N, D)."""

@@ -27,6 +27,8 @@ from hnm_core.neighbors.selection import by_score_then_row
 _PROJECTIONS = 1 << 22
 """Margins held at once."""
 _PAIRS = 4_096
+_DRAWN = 5
+"""Projections of which the median is a cut of the affine family: single ones leave a sixth of all rows together."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class LshBuckets:
         points = self._distance.prepare(bank.sorted_embeddings)
         automatic = max(1, min(30, round(float(np.log2(len(bank))))))
         self.bits = bits = automatic if self._options.bits == "auto" else self._options.bits
-        self._hash = Hash(self.family, self._options.tables * bits, bank.dim, self._options.seed)
+        self._hash = Hash(self.family, self._options.tables * bits, bank.dim, self._options.seed, drawn=_DRAWN)
         self._hash.fit(points, center=self._options.center)
         self._prepared = points
         self._form: EuclideanForm | None = None

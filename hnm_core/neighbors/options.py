@@ -45,8 +45,7 @@ class LshScanOptions(Options):
 
 @NEIGHBORS.register("routed", target="hnm_core.neighbors.routed:Routed")
 class RoutedOptions(Options):
-    """Approximate search: only the classes with the nearest centres are searched, exactly; the fastest in many
-    dimensions."""
+    """Approximate search: only the classes with the nearest centres are searched; the fastest in many dimensions."""
 
     recall: float = Field(
         0.9, gt=0, le=1, description="share of the true nearest negatives to find, reached on a probe of 512 anchors"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
+from hnm_core.neighbors import amx
 from hnm_core.neighbors.cells import Cells
-from hnm_core.neighbors.filtered import native_bfloat16
 from hnm_core.neighbors.kdtree import use_torch_threads
 
 _BFLOAT16_DIM = 32
@@ -66,7 +66,7 @@ class RoutedIndex:
         self.cells = cells
         self.rows = len(points)
         self._product = product
-        self.coarse = dim >= _BFLOAT16_DIM and native_bfloat16()
+        self.coarse = dim >= _BFLOAT16_DIM and amx.available()
         self._dim, self._padded = dim, dim + -dim % (2 * _LANES if self.coarse else _LANES)
         self._kind = torch.bfloat16 if self.coarse else torch.float32
         middle = np.zeros(points.shape[1])

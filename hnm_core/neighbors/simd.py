@@ -14,6 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
+from numba.core import cgutils
 from numba.extending import models, register_model
 
 intrinsic: Any = extending.intrinsic
@@ -25,6 +26,7 @@ ALL = (1 << LANES) - 1
 _INDEX = ir.IntType(32)
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _SHORTS = ir.VectorType(ir.IntType(16), LANES)
+_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _COUNTS = ir.VectorType(ir.IntType(64), LANES)
 _KEY_LANES = 8
@@ -131,6 +133,7 @@ def _elementwise(operation: Callable[[Any, Any, Any], Any]) -> Any:
 add = _elementwise(lambda builder, left, right: builder.fadd(left, right))
 subtract = _elementwise(lambda builder, left, right: builder.fsub(left, right))
 multiply = _elementwise(lambda builder, left, right: builder.fmul(left, right))
+minimum = _elementwise(lambda builder, left, right: _smaller(builder, left, right))
 maximum = _elementwise(lambda builder, left, right: _larger(builder, left, right))
 
 
@@ -166,6 +169,40 @@ def lowest(_typing: Any, mask: Any) -> Any:
         return builder.zext(lane, ir.IntType(64))
 
     return types.int64(types.uint32), codegen
+
+
+@intrinsic
+def above(_typing: Any, array: Any, offset: Any, floors: Any, place: Any) -> Any:
+    """above(array, offset, floors, place) -> mask of the 32 float32 from `offset` on that are over floors[place]."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pair = ir.VectorType(ir.FloatType(), 2 * LANES)
+        values = _load(builder, _pointer(context, builder, signature, args, pair), 4)
+        data = context.make_array(signature.args[2])(context, builder, args[2]).data
+        floor = _spread(builder, builder.load(builder.gep(data, [args[3]])), pair)
+        return builder.bitcast(builder.fcmp_ordered(">", values, floor), ir.IntType(32))
+
+    return types.uint32(array, types.intp, floors, types.intp), codegen
+
+
+@intrinsic
+def bits(_typing: Any, number: Any) -> Any:
+    """bits(float32) -> its bits, int32."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _INDEX)
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
+def number(_typing: Any, bits: Any) -> Any:
+    """number(int32) -> the float32 with these bits."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen
 
 
 @intrinsic
@@ -223,23 +260,44 @@ def store_counts(_typing: Any, array: Any, offset: Any, counts: Any) -> Any:
     return types.void(array, types.intp, _counts), codegen
 
 
+def _folded(operation: Callable[[Any, Any, Any], Any]) -> Any:
+    @intrinsic
+    def fold(_typing: Any, vector: Any) -> Any:
+        def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            return _fold(builder, args[0], operation)
+
+        return types.float32(_vector), codegen
+
+    return fold
+
+
+total = _folded(lambda builder, left, right: builder.fadd(left, right))
+"""total(vector) -> float32 sum of the lanes, halves first, so always in the same order."""
+least = _folded(lambda builder, left, right: _smaller(builder, left, right))
+"""least(vector) -> the smallest lane."""
+most = _folded(lambda builder, left, right: _larger(builder, left, right))
+"""most(vector) -> the largest lane."""
+
+
 @intrinsic
-def total(_typing: Any, vector: Any) -> Any:
-    """total(vector) -> float32 sum of the lanes, halves first, so always in the same order."""
+def dot(_typing: Any, left: Any, start: Any, right: Any, other: Any, count: Any) -> Any:
+    """dot(float32 array, offset, float32 array, offset, count) -> float64 product of `count` elements, in sixteens."""
 
-    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        lanes, width = args[0], LANES
-        while width > 1:
-            width //= 2
-            undefined = ir.Constant(lanes.type, ir.Undefined)
-            low = ir.Constant(ir.VectorType(_INDEX, width), list(range(width)))
-            high = ir.Constant(ir.VectorType(_INDEX, width), list(range(width, 2 * width)))
-            lanes = builder.fadd(
-                builder.shuffle_vector(lanes, undefined, low), builder.shuffle_vector(lanes, undefined, high)
-            )
-        return builder.extract_element(lanes, ir.Constant(_INDEX, 0))
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums = cgutils.alloca_once_value(builder, ir.Constant(_DOUBLES, [0.0] * LANES))
+        steps = builder.udiv(args[4], ir.Constant(args[4].type, LANES))
+        with cgutils.for_range(builder, steps) as loop:
+            moved = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
+            factors = []
+            for array, offset in ((0, 1), (2, 3)):
+                data = context.make_array(signature.args[array])(context, builder, args[array]).data
+                place = builder.gep(data, [builder.add(args[offset], moved)])
+                pointer = builder.bitcast(place, _FLOATS.as_pointer())
+                factors.append(builder.fpext(_load(builder, pointer, 4), _DOUBLES))
+            builder.store(builder.fadd(builder.load(sums), builder.fmul(*factors)), sums)
+        return _fold(builder, builder.load(sums), lambda at, left, right: at.fadd(left, right))
 
-    return types.float32(_vector), codegen
+    return types.float64(left, types.intp, right, types.intp, types.intp), codegen
 
 
 def _pushing(array_kind: Any, vector: Any, compare: str) -> Any:
@@ -298,6 +356,24 @@ def _spread(builder: Any, scalar: Any, vector: Any) -> Any:
     undefined = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count))
+
+
+def _fold(builder: Any, lanes: Any, operation: Callable[[Any, Any, Any], Any]) -> Any:
+    """One number from the lanes, halves first."""
+    width = LANES
+    while width > 1:
+        width //= 2
+        undefined = ir.Constant(lanes.type, ir.Undefined)
+        low = ir.Constant(ir.VectorType(_INDEX, width), list(range(width)))
+        high = ir.Constant(ir.VectorType(_INDEX, width), list(range(width, 2 * width)))
+        lanes = operation(
+            builder, builder.shuffle_vector(lanes, undefined, low), builder.shuffle_vector(lanes, undefined, high)
+        )
+    return builder.extract_element(lanes, ir.Constant(_INDEX, 0))
+
+
+def _smaller(builder: Any, left: Any, right: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", left, right), left, right)
 
 
 def _larger(builder: Any, left: Any, right: Any) -> Any:

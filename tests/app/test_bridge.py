@@ -13,8 +13,9 @@ from hnm_core.config import ExperimentConfig
 from hnm_core.control import Control
 from hnm_core.errors import InputError
 from hnm_core.events import Event, RunFailed, RunFinished, RunStarted, RunState, StepRecord
-from hnm_core.recording import open_recording, record
+from hnm_core.recording import open_recording
 from tests.app import runs
+from tests.app.threads import TrainingThread
 
 LONG = 1_000_000
 
@@ -43,8 +44,8 @@ class Watcher:
 def make(qtbot):
     made: list[RunBridge] = []
 
-    def build(source, **options) -> tuple[RunBridge, Watcher]:
-        bridge = RunBridge(source, **options)
+    def build(source) -> tuple[RunBridge, Watcher]:
+        bridge = RunBridge(TrainingThread(source))
         made.append(bridge)
         return bridge, Watcher(bridge)
 
@@ -65,14 +66,6 @@ def test_that_a_run_comes_through_whole_and_in_order(make, qtbot):
     assert watcher.states == [RunState.STARTING, RunState.RUNNING, RunState.FINISHED]
     assert watcher.frames[-1].step == 300
     assert watcher.threads == {threading.get_ident()}
-
-
-def test_that_training_runs_on_one_named_thread_that_the_interpreter_waits_for(make, qtbot):
-    seen: list[threading.Thread] = []
-    bridge, _ = make(runs.source(on_step=lambda _step: seen.append(threading.current_thread())))
-    bridge.start(runs.config(steps=3), None)
-    qtbot.waitUntil(lambda: not bridge.active, timeout=5000)
-    assert {(thread.name, thread.daemon) for thread in seen} == {("hnm-trainer", False)}
 
 
 def test_that_pause_holds_and_resume_goes_on_where_it_stood(make, qtbot):
@@ -169,7 +162,7 @@ def test_that_a_second_run_is_refused_while_the_first_is_on(make, qtbot):
 
 
 def test_that_the_recording_holds_every_step_however_the_run_was_stopped(make, qtbot, tmp_path: Path):
-    bridge, watcher = make(runs.source(seconds_a_round=0), recorder=record)
+    bridge, watcher = make(runs.source(seconds_a_round=0))
     bridge.start(runs.config(steps=LONG), tmp_path / "run")
     qtbot.waitUntil(lambda: len(watcher.steps("one")) > 50, timeout=5000)
     bridge.stop()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt6.QtGui import QDropEvent, QKeySequence
-from PyQt6.QtWidgets import QFileDialog
+from PyQt6.QtWidgets import QApplication, QFileDialog
 
 from app.actions import ACTIONS, TOOLBAR
 from app.camera import Camera
@@ -408,6 +409,19 @@ def test_that_letters_typed_into_a_field_do_not_command_the_window(open_window, 
     qtbot.keyClicks(line, "r e.t l")
     assert line.text() == "r e.t l"
     assert window.bridge.state is RunState.IDLE
+
+
+def test_that_space_pressed_while_a_run_starts_opens_no_list(open_window, qtbot):
+    def slow(config, control):
+        time.sleep(0.3)
+        yield from runs.source()(config, control)
+
+    window = open_window(source=slow)
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert window.bridge.state is RunState.STARTING
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Space)
+    assert QApplication.activePopupWidget() is None
+    wait_for(qtbot, window, RunState.RUNNING)
 
 
 def test_that_docks_float_and_come_back(open_window, qtbot):

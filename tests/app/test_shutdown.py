@@ -111,7 +111,7 @@ def test_that_closing_while_a_job_works_calls_it_off(open_window, qtbot):
     assert ended == ["cancelled"]
 
 
-def test_that_closing_while_kernels_compile_and_the_engine_loads_ends_both(open_window, qtbot, monkeypatch):
+def test_that_closing_while_kernels_compile_and_are_loaded_ends_both(open_window, qtbot, monkeypatch):
     class Process:
         code = None
 
@@ -126,11 +126,11 @@ def test_that_closing_while_kernels_compile_and_the_engine_loads_ends_both(open_
 
     process = Process()
     monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: process)
-    window = open_window(preparation=Preparation(BugReporter(), engine=lambda: time.sleep(0.5)))
+    window = open_window(preparation=Preparation(BugReporter(), load=lambda: time.sleep(0.5)))
     qtbot.waitUntil(lambda: window._preparation.busy, timeout=2000)
     assert close(qtbot, window) < 3
     assert process.code == -15
-    assert "hnm-engine-loader" not in {thread.name for thread in threading.enumerate()}
+    assert "hnm-renderer-loader" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_that_closing_twice_and_pressing_keys_meanwhile_starts_nothing(open_window, qtbot):

@@ -29,7 +29,7 @@ def clock(monkeypatch):
 
 
 def result(measured: FrameStats) -> dict:
-    return measured.result(threads=1, points=7, window=(1500, 900))
+    return measured.result(threads=1, points=7, window=(1500, 900), training_mb=100.0)
 
 
 def test_that_frames_are_paint_events_of_the_slowest_pane_from_two_seconds_after_the_first(qtbot, clock):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QApplication
 
-from app.bridge import RunBridge
+from app.bridge import RunBridge, Training
 from app.errors import BugReporter
 from app.jobs import Jobs
 from app.main_window import MainWindow
@@ -16,8 +16,8 @@ from app.settings import Settings
 from hnm_core.config import ExperimentConfig
 from hnm_core.control import Control
 from hnm_core.events import Event
-from hnm_core.recording import record
 from tests.app import runs
+from tests.app.threads import TrainingThread
 
 LONG = 1_000_000
 
@@ -28,6 +28,7 @@ def make_window(
     source: Callable[[ExperimentConfig, Control], Iterator[Event]] | None = None,
     settings: Settings | None = None,
     preparation: Preparation | None = None,
+    training: Training | None = None,
 ) -> MainWindow:
     """A window on `config`, recording into `folder`/1, 2, ..."""
     app = QApplication.instance()
@@ -41,7 +42,7 @@ def make_window(
 
     window = MainWindow(
         config or runs.config(steps=LONG),
-        bridge=RunBridge(source or runs.source(), recorder=record),
+        bridge=RunBridge(training or TrainingThread(source or runs.source())),
         jobs=Jobs(app, bugs),
         bugs=bugs,
         settings=settings or Settings(None),

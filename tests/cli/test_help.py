@@ -11,7 +11,8 @@ import pytest
 import hnm_core
 from tests.cli.conftest import ROOT, Lab
 
-COMMANDS = ["gui", "run", "list", "inspect", "export", "doctor", "render", "demo"]
+COMMANDS = ["gui", "run", "list", "inspect", "export", "doctor", "render", "demo", "features"]
+COMMANDS += ["compare", "tune", "evaluate", "embed"]
 
 
 @pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS]], ids=["hnm-lab", *COMMANDS])

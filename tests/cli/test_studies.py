@@ -211,3 +211,14 @@ def test_that_evaluate_names_what_is_wrong(lab: Lab, tmp_path: Path) -> None:
         ended = lab("evaluate", *arguments)
         assert ended.status == 2
         assert words in ended.err
+
+
+def test_that_evaluate_draws_a_map_of_a_lane_or_of_a_file(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    ended = lab("evaluate", tmp_path / "run", "--tsne", tmp_path / "map.png", "--lane", "two")
+    assert ended.status == 0, ended.err
+    assert ended.out.splitlines()[-1] == str(tmp_path / "map.png")
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    ended = lab("evaluate", tmp_path / "run", "--tsne", tmp_path / "map.png", "--lane", "three")
+    assert ended.status == 2
+    assert "no lane 'three'" in ended.err

@@ -10,6 +10,7 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.neighbors import amx
 from hnm_core.neighbors.base import NeighborSearch, SearchCancelled
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.kdtree import KdTree
@@ -86,6 +87,32 @@ def test_that_tree_and_tiles_agree_to_the_last_bit(dim: int, metric: str) -> Non
             answers.append(getattr(search, ask)(anchors, 10))
         assert torch.equal(answers[0].distance, answers[1].distance)
         assert torch.equal(answers[0].row, answers[1].row)
+
+
+@pytest.mark.skipif(not amx.available(), reason="the processor has no matrix units for bfloat16")
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", [*KINDS, "outliers"])
+def test_that_the_precision_of_the_products_changes_no_bit(
+    kind: str, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = bank_of("random" if kind == "outliers" else kind, 40, n=700)
+    if kind == "outliers":
+        bank = Bank(torch.cat([bank.embeddings[:690], 1e4 * bank.embeddings[690:]]), bank.labels)
+    answers = []
+    for units in (True, False):
+        monkeypatch.setattr(amx, "available", lambda units=units: units)
+        search = Dense(distance=Distance(metric))
+        search.build(bank)
+        assert ("bfloat16" in search.description) is units
+        for k in (1, 40, 200):
+            answers.append((search.nearest_negatives(torch.arange(0, 700, 7), k), units))
+            answers.append((search.farthest_positives(torch.arange(0, 700, 7), k), units))
+    coarse = [answer for answer, units in answers if units]
+    fine = [answer for answer, units in answers if not units]
+    for one, other in zip(coarse, fine, strict=True):
+        assert torch.equal(one.row, other.row)
+        assert torch.equal(one.distance, other.distance)
+    check(search, bank, Distance(metric), (1, 40))
 
 
 @pytest.mark.parametrize("dim", [48, 200])

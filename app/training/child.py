@@ -1,0 +1,157 @@
+"""The training process: loads the engine, then does one run after the other as the window asks. Knows no Qt.
+
+The main thread reads what the window asks for; a run has one thread that trains and one that reports. When the
+window's process is gone, however it went, the pipe ends: the run stops between two steps, completes its recording, and
+this process ends too.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import BinaryIO
+
+from app.memory import resident_mb
+from app.training.messages import Ask, Report, Start, receive, send
+from app.training.run import train
+from hnm_core.channel import Channel
+from hnm_core.config import ExperimentConfig, from_dict
+from hnm_core.control import Control
+from hnm_core.events import Event
+
+WARM_UP = {
+    "steps": 1,
+    "device": "cpu",
+    "data": {"name": "blobs", "options": {"points": 40, "classes": 4}},
+    "lanes": [{"name": "knn", "miner": "knn"}, {"name": "lsh", "miner": "lsh"}],
+}
+REPORT_S = 0.025
+"""What happens within so long is reported together."""
+STOP_LIMIT_S = 20.0
+"""A run that has not stopped so long after the window went is given up."""
+STACK_BYTES = 16 << 20
+"""macOS gives threads small stacks, and torch needs more."""
+
+
+def main() -> None:
+    """Serve until the window closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is the window's affair
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes ends the window, and so the pipe
+    signal.signal(signal.SIGTERM, _leave)
+    faulthandler.enable()  # a crash leaves its stacks on the standard error, which the window reads
+    threading.stack_size(STACK_BYTES)
+    commands, reports = _pipes()
+    _warm_up()
+    try:
+        send(reports, Report(resident_mb=resident_mb()))
+    except OSError:
+        return  # the window was closed meanwhile
+    serve(commands, reports)
+
+
+def serve(commands: BinaryIO, reports: BinaryIO) -> None:
+    """Obey `commands` until they end; then stop the run that is on."""
+    run: Run | None = None
+    try:
+        while (command := receive(commands)) is not None:
+            if isinstance(command, Start):
+                if run is not None:
+                    run.join()
+                run = Run(command, reports)
+            elif isinstance(command, Ask) and run is not None:
+                run.ask(command)
+    finally:
+        if run is not None:
+            run.ask(Ask("stop"))
+            if not run.join(STOP_LIMIT_S):
+                os._exit(1)  # its thread would keep the process alive for ever
+
+
+def _warm_up() -> None:
+    """Load the engine and do a step with it: half of what torch and the kernels need is loaded at the first use."""
+    from hnm_core.experiment import Experiment
+
+    for _ in Experiment(from_dict(WARM_UP)).run():
+        pass  # if that fails, the run that follows will say so
+
+
+def _leave(_kind: int, _frame: FrameType | None) -> None:
+    raise SystemExit
+
+
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The ends that lead from and to the window. What is printed from here on goes to the standard error."""
+    commands, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return commands, reports
+
+
+class Run:
+    """One run and its two threads."""
+
+    def __init__(self, start: Start, reports: BinaryIO) -> None:
+        self._start, self._reports = start, reports
+        self._control = Control(paused=start.paused, rate=start.rate)
+        self._channel = Channel()
+        self._news = threading.Event()
+        self._over = False
+        self._threads = [
+            threading.Thread(target=self._train, name="hnm-trainer", daemon=False),  # a daemon inside torch aborts
+            threading.Thread(target=self._report, name="hnm-reporter", daemon=False),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def ask(self, command: Ask) -> None:
+        """Pass a request on to the run."""
+        getattr(self._control, command.method)(*command.values)
+
+    def join(self, limit: float | None = None) -> bool:
+        """Wait until the run is over and reported; False when it is not after `limit` seconds."""
+        for thread in self._threads:
+            thread.join(limit)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _train(self) -> None:
+        start = self._start
+        train(self._events, start.config, self._control, start.folder, self._put)
+        self._over = True
+        self._news.set()
+
+    def _events(self, config: ExperimentConfig, control: Control) -> Iterator[Event]:
+        from hnm_core.experiment import Experiment
+
+        return Experiment(config).run(control, progress=self._on_progress)
+
+    def _put(self, event: Event) -> None:
+        self._channel.put(event)
+        self._news.set()
+
+    def _on_progress(self, _done: int, _total: int, _what: str) -> bool:
+        self._news.set()  # the words are in the control by now
+        return True
+
+    def _report(self) -> None:
+        """Sleeps until there is news. Where the window is slow, this waits, and in the channel frames are replaced."""
+        over = False
+        while not over:
+            self._news.wait()
+            self._news.clear()
+            over = self._over  # looked at first: nothing comes after it
+            report = Report(self._channel.drain(), self._control.loading, resident_mb(), ended=over)
+            try:
+                send(self._reports, report)
+            except OSError:
+                return  # the window is gone; the main thread learns of it too
+            if not over:
+                time.sleep(REPORT_S)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What crosses between the window's process and the training process: these, as pickles, and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from hnm_core.channel import Drained
+from hnm_core.config import ExperimentConfig
+
+
+class Start(NamedTuple):
+    """To the training process: run this. Sent only when the run before has ended."""
+
+    config: ExperimentConfig
+    folder: Path | None
+    """Where to record it."""
+    paused: bool
+    rate: float | None
+    """Steps of every lane a second; None for as many as can be done."""
+
+
+class Ask(NamedTuple):
+    """To the training process: call a method of the run's `hnm_core.control.Control`."""
+
+    method: str
+    values: tuple[float | None, ...] = ()
+
+
+class Report(NamedTuple):
+    """To the window: what came in since the last one. The first of all is empty and says that the engine is loaded."""
+
+    drained: Drained = Drained()
+    loading: str = ""
+    """What a run that is starting reads or fetches, in words."""
+    resident_mb: float | None = None
+    """Memory of the training process."""
+    ended: bool = False
+    """Whether the run is over and its recording complete."""
+
+
+def send(stream: BinaryIO, message: Start | Ask | Report) -> None:
+    """Write a message; read-only arrays arrive as read-only arrays. Raises `OSError` when nobody is left to read."""
+    stream.write(pickle.dumps(message, protocol=5))
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Start | Ask | Report | None:
+    """The next message; None when the other process is gone, be it in the middle of a message."""
+    try:
+        message: Start | Ask | Report = pickle.load(stream)
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return None
+    return message

@@ -1,0 +1,37 @@
+"""One run from its first event to its last, wherever it runs: nothing leaves it but events."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hnm_core.config import ExperimentConfig
+from hnm_core.control import Control
+from hnm_core.errors import InputError
+from hnm_core.events import Event, RunFailed, RunFinished
+from hnm_core.recording import record
+
+Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
+
+
+def train(
+    source: Source, config: ExperimentConfig, control: Control, folder: Path | None, put: Callable[[Event], None]
+) -> None:
+    """Run `source` to its end, recorded into `folder` if there is one, and hand every event to `put`.
+
+    Errors come out as `RunFailed`, never as live exceptions, and every run ends with `RunFinished` or `RunFailed`.
+    """
+    last: Event | None = None
+    try:
+        events = source(config, control)
+        if folder is not None:
+            events = record(events, folder)
+        for last in events:
+            put(last)
+        if not isinstance(last, RunFinished | RunFailed):
+            put(RunFailed("The run ended without saying how.", f"The last event was {type(last).__name__}."))
+    except InputError as error:
+        put(RunFailed(str(error)))
+    except BaseException as error:  # noqa: BLE001  the last line of its thread: everything becomes text for the window
+        put(RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc()))

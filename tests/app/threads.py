@@ -1,0 +1,48 @@
+"""Training for tests: like `app.training.process.TrainingProcess`, but on a thread, for runs written out by hand."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from app.training.run import Source, train
+from hnm_core.channel import Channel, Drained
+from hnm_core.config import ExperimentConfig
+from hnm_core.control import Control
+
+
+class TrainingThread:
+    """Runs `source` instead of an experiment."""
+
+    resident_mb = None
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._thread: threading.Thread | None = None
+        self._channel, self._control = Channel(), Control()
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def loading(self) -> str:
+        return self._control.loading
+
+    def start(
+        self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, rate: float | None = None
+    ) -> None:
+        self._channel, self._control = Channel(), Control(paused=paused, rate=rate)
+        arguments = (self._source, config, self._control, folder, self._channel.put)
+        self._thread = threading.Thread(target=train, args=arguments, name="hnm-trainer", daemon=False)
+        self._thread.start()
+
+    def ask(self, method: str, *values: float | None) -> None:
+        getattr(self._control, method)(*values)
+
+    def drain(self) -> Drained:
+        return self._channel.drain()
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.join(5)

@@ -1,0 +1,145 @@
+"""Which choices go together, before anything runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from hnm_core import config as configuration
+from hnm_core.compatibility import Finding, check, impossible, loss_traits, refuse
+from hnm_core.config import ExperimentConfig
+from hnm_core.errors import InputError
+from hnm_core.registry import LOSSES
+from hnm_core.resources import preset_names, preset_path
+
+
+def made(batch: int = 64, lr: float = 1e-3, **lane: Any) -> ExperimentConfig:
+    return configuration.from_dict(
+        {"sampler": {"batch": batch}, "optimizer": {"lr": lr}, "lanes": [{"name": "one", **lane}]}
+    )
+
+
+def rules(config: ExperimentConfig, level: str, **known: Any) -> set[str]:
+    return {finding.rule for finding in check(config, **known) if finding.level == level}
+
+
+UNIT = {"distance": "euclidean", "normalize": True}
+
+
+@pytest.mark.parametrize(
+    ("rule", "level", "lane"),
+    [
+        ("C1", "refuse", {"miner": "batch-hard", "loss": "PNPLoss", "distance": "cosine"}),
+        ("C2", "warn", {"miner": "batch-hard", "loss": "ProxyNCALoss"}),
+        ("C3", "warn", {"miner": "batch-hard", "loss": "NPairsLoss"}),
+        ("C4", "warn", {"miner": "batch-hard", "loss": "AngularLoss", **UNIT}),
+        ("C5", "refuse", {"miner": "angular"}),
+        ("C5", "refuse", {"miner": "DistanceWeightedMiner", "distance": "cosine"}),
+        ("C6", "refuse", {"loss": "CircleLoss"}),
+        ("C6", "refuse", {"loss": "FastAPLoss"}),
+        ("C7", "warn", {"miner": "batch-hard", "loss": "SignalToNoiseRatioContrastiveLoss"}),
+        ("C8", "refuse", {"loss": "ContrastiveLoss", "distance": "cosine"}),
+        ("C9", "warn", {"loss": "triplet-margin", "loss_options": {"margin": 2.5}, **UNIT}),
+        ("C11", "warn", {"miner": "semihard-negative", "loss_options": {"margin": 0.2}}),
+        ("C12", "refuse", {"miner": "EmbeddingsAlreadyPackagedAsTriplets"}),
+        ("C15", "refuse", {"miner": "lsh", "miner_options": {"family": "sign"}}),
+        ("C25", "warn", {"miner": "knn", "miner_options": {"pool": 1}, "hard_share": 1.0, "lr": 0.1}),
+        ("C26", "warn", {"miner": "distance-weighted", **UNIT}),
+        ("C28", "refuse", {"loss": "SmoothAPLoss", "distance": "cosine"}),
+    ],
+)
+def test_that_each_rule_speaks_of_what_it_is_about(rule: str, level: str, lane: dict[str, Any]) -> None:
+    found = [finding for finding in check(made(**lane)) if finding.rule == rule]
+    assert [finding.level for finding in found] == [level]
+    assert found[0].lane == "one"
+    assert found[0].sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "lane",
+    [
+        {"miner": "angular", **UNIT},
+        {"miner": "triplet-margin"},
+        {"miner": "batch-hard", "loss": "CircleLoss", "distance": "cosine"},
+        {"loss": "ContrastiveLoss", "loss_options": {"pos_margin": 1.0, "neg_margin": 0.0}, "distance": "cosine"},
+        {"miner": "semihard-negative", "loss_options": {"margin": 1.0}},
+        {"miner": "lsh", "miner_options": {"family": "sign"}, "normalize": True},
+        {"miner": "knn", "miner_options": {"pool": 1}, "hard_share": 1.0, "warmup": 100},
+    ],
+)
+def test_that_what_goes_together_is_left_alone(lane: dict[str, Any]) -> None:
+    assert [finding for finding in check(made(**lane), classes=10) if finding.level != "info"] == []
+
+
+def test_that_fixes_mend_what_they_are_offered_for() -> None:
+    for lane in ({"miner": "angular"}, {"loss": "CircleLoss"}, {"loss": "ContrastiveLoss", "distance": "cosine"}):
+        config = made(**lane)
+        (finding,) = [finding for finding in check(config) if finding.level == "refuse"]
+        assert finding.fix is not None
+        mended = configuration.with_settings(config, [f"lanes.one.{setting}" for setting in finding.fix.split()])
+        assert rules(mended, "refuse") == set()
+
+
+def test_that_the_data_are_looked_at_where_they_are_known() -> None:
+    mining = made(miner="batch-hard", batch=4)
+    assert rules(mining, "refuse", classes=1) == {"C23"}
+    assert "C24" in rules(mining, "warn", classes=5, smallest_class=1)
+    assert "C18" in rules(mining, "warn", classes=100)
+    assert "C18" not in rules(mining, "warn", classes=3)
+    assert "C18" not in rules(made(miner="random", batch=4), "warn", classes=100)
+    assert "C27" in rules(made(miner="lsh"), "info", items=1000)
+
+
+def test_that_a_step_that_cannot_be_held_in_memory_is_refused_unless_it_is_capped() -> None:
+    big = made(miner="triplet-margin", batch=4096)
+    (finding,) = [finding for finding in check(big, classes=10) if finding.level == "refuse"]
+    assert finding.rule == "C19"
+    assert "GB" in finding.sentence
+    capped = made(miner="triplet-margin", batch=4096, miner_options={"max_tuples": 100_000})
+    assert rules(capped, "refuse", classes=10) == set()
+    assert "C19" in rules(made(miner="HDCMiner", batch=4096), "refuse", classes=10)
+    assert rules(made(miner="HDCMiner", loss="contrastive", batch=4096), "refuse", classes=10) == set()
+
+
+def test_that_a_form_learns_what_is_impossible_and_why() -> None:
+    config = made(miner="angular", **UNIT)
+    losses = impossible("loss", config, "one")
+    assert "cosine" in losses["CircleLoss"]
+    assert "known to be wrong" in losses["SmoothAPLoss"]
+    assert "does not use mined tuples" in losses["PNPLoss"]
+    assert "triplet-margin" not in losses and "TripletMarginLoss" not in losses
+    assert set(impossible("distance", config, "one")) == {"squared-euclidean", "cosine", "inner-product"}
+    out_of_place = impossible("miner", made(), "one")
+    assert {"angular", "DistanceWeightedMiner", "MaximumLossMiner"} <= set(out_of_place)
+    assert "since 1.0" in out_of_place["MaximumLossMiner"]
+    assert "knn" not in out_of_place and "triplet-margin" not in out_of_place
+
+
+def test_that_every_registered_loss_has_traits() -> None:
+    for name in LOSSES.names():
+        assert loss_traits(name).use in ("tuples", "positives", "one-pair", "weights", "none")
+
+
+def test_that_presets_are_not_refused() -> None:
+    for name in preset_names():
+        assert rules(configuration.load(preset_path(name)), "refuse") == set(), name
+
+
+def test_that_refusals_become_one_error() -> None:
+    refuse([Finding("C27", "a", "info", "Only said."), Finding("C25", "a", "warn", "Careful.")])
+    with pytest.raises(InputError, match=r"Lane 'a': No\. Never\."):
+        refuse([Finding("C5", "a", "refuse", "No."), Finding("C23", "", "refuse", "Never.")])
+
+
+def test_that_deciding_loads_no_torch() -> None:
+    code = """
+import sys
+from hnm_core import compatibility, config
+made = config.from_dict({"lanes": [{"name": "one", "miner": "angular"}]})
+assert compatibility.check(made) and compatibility.impossible("loss", made, "one")
+assert not {"torch", "numba", "pytorch_metric_learning"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
