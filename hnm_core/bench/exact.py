@@ -26,14 +26,14 @@ MOST_FOR_COMPLEMENTS = 20_000
 
 
 def cases(settings: Settings) -> list[Case]:
-    """Rows: `exact-3d`, `exact-3d-tight`, `exact-128d`, `exact-512d`, the last two also with float32 products."""
+    """Rows: `exact-3d`, `exact-3d-tight`, `exact-128d`, `exact-512d`, and `exact-128d-float32`."""
     found = []
     rows = 2_000 if settings.quick else 100_000
     for name, spread in (("exact-3d", 0.7), ("exact-3d-tight", 0.1)):
         found.append(_low(name, rows, spread, settings))
     for rows, dim in ((1_000, 128),) if settings.quick else ((20_000, 128), (50_000, 128), (20_000, 512)):
         found.append(_high(f"exact-{dim}d", rows, dim, settings))
-        if rows != 20_000 or dim != 128:
+        if rows != 20_000:
             found.append(_high(f"exact-{dim}d-float32", rows, dim, settings, float32=True))
     return found
 

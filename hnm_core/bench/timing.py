@@ -22,7 +22,7 @@ from hnm_core.bench.table import Result, Settings, duration
 
 Answer = TypeVar("Answer")
 
-PATIENCE_S = 20.0
+PATIENCE_S = 8.0
 """What a peer may take for all its runs; where one run takes longer, that one is what counts."""
 
 TURN_S = 0.02
@@ -70,7 +70,7 @@ def take_turns(contenders: Sequence[Contender[Answer]], settings: Settings) -> l
     """Run the contenders, ours first, one after the other in every round.
 
     A turn is one run, or as many as make up 20 ms, so that no contender pays for the caches that another has filled.
-    The first run of each is dropped, unless it takes longer than all runs of a peer may (20 s). Ours raises what it
+    The first run of each is dropped, unless it takes longer than all runs of a peer may (8 s). Ours raises what it
     raises; whatever stops a peer becomes the note of its result.
     """
     outcomes: list[Outcome[Answer]] = []

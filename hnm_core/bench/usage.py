@@ -23,7 +23,7 @@ Distances = NDArray[np.floating]
 Fetch = Callable[[Rows, int], tuple[Distances, Rows]]
 """fetch(rows, wanted) -> (distances, rows), both (Q, wanted), of the nearest of all rows, -1 where none."""
 
-GIVE_UP_S = 90.0
+GIVE_UP_S = 40.0
 """A way of using a peer is given up after this."""
 _AT_ONCE = 1 << 23
 """Neighbours fetched at once."""
@@ -101,6 +101,7 @@ def over_fetched(problem: Problem, fetch: Fetch, wanted: int, anchors: Rows | No
     anchors = problem.anchors if anchors is None else anchors
     labels, k = problem.labels, problem.k
     found = np.full((len(anchors), k), np.inf)
+    wanted = max(wanted, k)
     rest = np.arange(len(anchors))
     start = time.perf_counter()
     while len(rest):
