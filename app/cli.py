@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from app.bench import command as bench
 from hnm_core import cli as engine
 from hnm_core.config import ExperimentConfig
 from hnm_core.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
@@ -207,7 +208,7 @@ def make_app() -> typer.Typer:
             context.invoke(gui)
 
     app.command("gui")(gui)
-    engine.add_commands(app, doctor=doctor)
+    engine.add_commands(app, doctor=doctor, bench=bench())
     app.command("render")(render)
     app.command("demo")(demo)
     return app

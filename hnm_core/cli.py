@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
 import hnm_core
+from hnm_core.cli_bench import command as bench_command
 from hnm_core.cli_options import (
     ConfigArgument,
     DataOption,
@@ -252,8 +253,10 @@ def show_checks(checks: Iterable[Check]) -> None:
     show_items((check.name, "yes" if check.works else "no", check.words) for check in checks)
 
 
-def add_commands(app: typer.Typer, doctor: Callable[[], None] = doctor) -> None:
-    """Give `app` the commands of this module; the app has a doctor who looks at more."""
+def add_commands(
+    app: typer.Typer, doctor: Callable[[], None] = doctor, bench: Callable[..., None] | None = None
+) -> None:
+    """Give `app` the commands of this module; the app has a doctor and a bench that look at more."""
     app.command("run")(run)
     app.command("compare")(compare)
     app.command("tune")(tune)
@@ -263,6 +266,7 @@ def add_commands(app: typer.Typer, doctor: Callable[[], None] = doctor) -> None:
     app.command("inspect")(inspect)
     app.command("export")(export)
     app.command("features")(features)
+    app.command("bench")(bench or bench_command())
     app.command("doctor")(doctor)
 
 

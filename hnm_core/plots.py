@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,21 @@ def plot_search(
     axes.set_xlabel(option)
     axes.set_ylabel(metric)
     axes.legend(frameon=False)
+    _save(figure, paths)
+
+
+def plot_lines(
+    lines: Mapping[str, Sequence[tuple[float, float]]], title: str, across: str, up: str, paths: Sequence[Path]
+) -> None:
+    """Lines of points (x, y), both axes logarithmic."""
+    figure, axes = _figure(title)
+    for colour, (name, points) in zip(_colours(), lines.items(), strict=False):
+        axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4, label=name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.legend(frameon=False, fontsize="small")
     _save(figure, paths)
 
 
