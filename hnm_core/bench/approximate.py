@@ -128,11 +128,13 @@ def _codes(problem: Problem, bits: int, candidates: int = 16) -> Callable[[], Di
         index.add(problem.points)
         wanted = min(len(problem.points), candidates * problem.k + int(np.bincount(problem.labels).mean()))
         found = np.empty((len(problem.points), problem.k))
+        start = time.perf_counter()
         for part in np.array_split(np.arange(len(problem.points)), max(1, len(problem.points) * wanted >> 16)):
             row = index.search(problem.points[part], wanted)[1]
             distance = np.linalg.norm(problem.points[row] - problem.points[part, None], axis=2)
             distance[(row < 0) | (problem.labels[row] == problem.labels[part, None])] = np.inf
             found[part] = np.sort(distance, axis=1)[:, : problem.k]
+            usage.check_patience(start)
         return found
 
     return run
