@@ -6,7 +6,7 @@ as watching it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,12 @@ TIMING_WINDOW = 200
 """Steps that medians of times look back on."""
 CHIP_WINDOW = 20
 """Steps that a status chip averages the loss and the tuple counts over."""
+HINTS = frozenset({"all-easy", "tiny-signal", "chance", "false-negatives", "low-recall", "stale-bank", "C26", "C27"})
+"""Alarms that say how a lane could learn more; the others say that something goes wrong."""
+COUNT_COLUMN = {name: column for column, name in enumerate(TUPLE_COUNTS)}
+BANDS = [COUNT_COLUMN[name] for name in ("hard", "semi_hard", "easy")]
 
-__all__ = ["Chip", "LaneHistory", "Marker", "PhaseSummary", "RunHistory", "chip_text", "decimate"]
+__all__ = ["Chip", "LaneHistory", "Marker", "PhaseSummary", "RunHistory", "chip_details", "chip_text", "decimate"]
 
 
 class Column:
@@ -57,12 +61,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Marker:
-    """Something that happened to a lane at a step. `kind` is `option`, `warm-up`, `alarm` or `fatal`."""
+    """Something that happened to a lane at a step. `kind` is `option`, `warm-up`, `hint`, `alarm` or `fatal`."""
 
     lane: str
     step: int
     text: str
     kind: str
+    code: str = ""
+    """of an alarm"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +119,14 @@ class Chip:
     precision_at_1: float
     mining_recall: float
     warming_up: bool
+    false: float = float("nan")
+    """Share of the mined negatives that truly are of the anchor's class, where the truth is known."""
+    missing: float = float("nan")
+    """Anchors a step without a negative; likewise negatives filled in at random, and candidates filtered out."""
+    filled: float = float("nan")
+    filtered: float = float("nan")
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The newest of each other metric, by name."""
 
 
 class LaneHistory:
@@ -128,6 +142,8 @@ class LaneHistory:
         self._mining = Column(np.bool_)
         self._first_call = Column(np.bool_)
         self._metrics: dict[str, tuple[Column, Column]] = {}
+        self.counted: set[str] = set()
+        """Names of the tuple counts that were ever told; the others are 0 in `tuples` because nobody counted."""
         self._smooth: tuple[float, Floats] = (0.0, np.empty(0))
 
     def __len__(self) -> int:
@@ -144,6 +160,7 @@ class LaneHistory:
         self._seconds.append(before + sum(ms) / 1e3)
         self._phase_ms.append(ms)
         self._tuples.append([record.tuples.get(name, 0) for name in TUPLE_COUNTS])
+        self.counted.update(record.tuples)
         self._mining.append(record.mining)
         self._first_call.append(record.first_call)
         for name, value in record.metrics.items():
@@ -267,9 +284,16 @@ class LaneHistory:
         recent = slice(max(0, count - CHIP_WINDOW), count)
         loss = self.loss[recent]
         finite = loss[np.isfinite(loss)]
-        bands = self.tuples[recent, 1:4].sum(0)
+        counts = self.tuples[recent].sum(0)
+        bands = counts[BANDS]
         shares = bands / bands.sum() if bands.sum() else np.full(3, np.nan)
         times = self.phase_summary(upto_step=upto_step)
+        per_step = {
+            name: counts[COUNT_COLUMN[name]] / len(loss) if name in self.counted else float("nan")
+            for name in ("missing", "filled", "filtered")
+        }
+        mined = counts[COUNT_COLUMN["mined"]]
+        knows_truth = "false_negative" in self.counted and mined > 0
         return Chip(
             step=int(self.steps[count - 1]),
             loss=float(finite.mean()) if len(finite) else float("nan"),
@@ -282,6 +306,9 @@ class LaneHistory:
             precision_at_1=self.latest("precision_at_1", upto_step),
             mining_recall=self.latest("mining_recall", upto_step),
             warming_up=not bool(self.mining[count - 1]),
+            false=float(counts[COUNT_COLUMN["false_negative"]] / mined) if knows_truth else float("nan"),
+            metrics={name: self.latest(name, upto_step) for name in DETAILS},
+            **per_step,
         )
 
 
@@ -307,7 +334,8 @@ class RunHistory:
                 text = event.value if warm else f"{event.option} = {event.value}"
                 self.markers.append(Marker(event.lane, event.step, text, "warm-up" if warm else "option"))
             case Alarm():
-                self.markers.append(Marker(event.lane, event.step, event.message, "fatal" if event.fatal else "alarm"))
+                kind = "fatal" if event.fatal else "hint" if event.code in HINTS else "alarm"
+                self.markers.append(Marker(event.lane, event.step, event.message, kind, event.code))
             case RunStarted():
                 self.started, self.ended = event, None
                 self.lanes = {lane.name: LaneHistory(lane.name) for lane in event.config.lanes}
@@ -332,6 +360,11 @@ class RunHistory:
         """The markers up to and with a step; all for None."""
         return (marker for marker in self.markers if step is None or marker.step <= step)
 
+    @property
+    def audits(self) -> bool:
+        """Whether nothing is trained: the run only shows what would be mined of items as they are."""
+        return self.started is not None and self.started.config.model.name == "identity"
+
 
 def _chance_of(started: RunStarted) -> dict[str, float]:
     if started.items_total > len(started.ids):
@@ -340,19 +373,57 @@ def _chance_of(started: RunStarted) -> dict[str, float]:
     return chance_levels(evaluated)
 
 
-def chip_text(chip: Chip | None) -> str:
-    """A chip in two short lines."""
+def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
+    """A chip in two short lines; of an audit, without the loss and the retrieval, which never change."""
     if chip is None:
         return "no step yet"
-    first = [f"step {chip.step:,}", f"loss {number(chip.loss)}"]
-    if np.isfinite(chip.map_at_r):
-        first.append(f"MAP@R {chip.map_at_r:.3f}")
-    if np.isfinite(chip.precision_at_1):
-        first.append(f"P@1 {chip.precision_at_1:.3f}")
+    first = [f"step {chip.step:,}"]
+    if not audit:
+        first.append(f"loss {number(chip.loss)}")
+        if np.isfinite(chip.map_at_r):
+            first.append(f"MAP@R {chip.map_at_r:.3f}")
+        if np.isfinite(chip.precision_at_1):
+            first.append(f"P@1 {chip.precision_at_1:.3f}")
     second = []
     if np.isfinite(chip.hard):
         second.append(f"hard {chip.hard:.0%}, semi {chip.semi_hard:.0%}, easy {chip.easy:.0%}")
-    second.append("warming up" if chip.warming_up else f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})")
+    if np.isfinite(chip.false):
+        (first if audit else second).append(f"false {chip.false:.1%}")
+    if not audit or chip.warming_up:
+        mining = f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})"
+        second.append("warming up" if chip.warming_up else mining)
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
-    return " · ".join(first) + "\n" + " · ".join(second)
+    return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
+
+
+DETAILS = {
+    "distance_ratio": "distance found over exact {}",
+    "hardness_regret": "hardness regret {}",
+    "no_candidate": "anchors without a candidate {}",
+    "bank_age": "bank {} steps old",
+    "drift": "drift {} of what makes a bank stale",
+    "temperature": "temperature {}",
+    "chance": "loss at chance {}",
+}
+"""What the tooltip of a chip says of further metrics."""
+
+
+def chip_details(chip: Chip | None) -> str:
+    """Everything else that is known of a lane, a line each."""
+    if chip is None:
+        return ""
+    lines = []
+    counts = {"missing": "anchors without a negative", "filled": "random in place of mined", "filtered": "filtered out"}
+    for name, words in counts.items():
+        value = getattr(chip, name)
+        if np.isfinite(value) and (value or name == "filled"):
+            lines.append(f"{words}: {value:,.1f} a step")
+    for name, words in DETAILS.items():
+        value = chip.metrics.get(name, float("nan"))
+        if np.isfinite(value):
+            shown = (
+                f"{value:.1%}" if name == "no_candidate" else f"{value:,.0f}" if name == "bank_age" else number(value)
+            )
+            lines.append(words.format(shown))
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
 
-MAX_PANES = 4
+MAX_PANES = 6
 
 
 def check_lanes(config: ExperimentConfig) -> None:

@@ -16,7 +16,7 @@ from app import actions, style
 from app.bridge import RunBridge
 from app.errors import BugReporter, write_report
 from app.file_actions import FileActions
-from app.history import RunHistory
+from app.history import HINTS, RunHistory
 from app.jobs import Jobs
 from app.limits import check_lanes
 from app.panels.command_palette import CommandPalette
@@ -29,18 +29,21 @@ from app.preparation import Preparation
 from app.settings import Settings, data_dir
 from app.stage import Stage
 from app.theme import Theme, theme
+from hnm_core import compatibility
 from hnm_core import config as configuration
 from hnm_core.channel import Drained
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.events import RunFailed, RunState
+from hnm_core.events import Alarm, RunFailed, RunState
 from hnm_core.resources import preset_names, preset_path
 
 CURVES_MS = 125
 FIGURES_S = 0.25
 CLOSE_LIMIT_S = 20.0
 FORM_WIDTH = 270
+MAX_BANNER_LINES = 3
 HINT = "Press Space to train"
+CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
 class MainWindow(QMainWindow):
@@ -115,7 +118,10 @@ class MainWindow(QMainWindow):
 
         self.form = ExperimentForm()
         left = self._dock("Experiment", "experiment", self.form, Qt.DockWidgetArea.LeftDockWidgetArea)
-        curves = self._dock("Loss and quality", "curves", self.stage.curves, Qt.DockWidgetArea.BottomDockWidgetArea)
+        curves = self._dock(CURVES_TITLE, "curves", self.stage.charts, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.stage.charts.currentChanged.connect(
+            lambda place: curves.setWindowTitle(AUDIT_TITLE if place else CURVES_TITLE)
+        )
         timing = self._dock("Time of a step", "timing", self.stage.timing, Qt.DockWidgetArea.BottomDockWidgetArea)
         self.splitDockWidget(curves, timing, Qt.Orientation.Horizontal)
         self.form.setMinimumWidth(FORM_WIDTH)
@@ -236,6 +242,7 @@ class MainWindow(QMainWindow):
             return
         self.config = self.form.config()
         check_lanes(self.config)
+        compatibility.refuse(compatibility.check(self.config))
         folder = self._new_folder(self.config.title or self.config.data.name) if self._new_folder else None
         self._clear()
         self.stage.folder = folder
@@ -319,6 +326,8 @@ class MainWindow(QMainWindow):
         for event in drained.events:
             if isinstance(event, RunFailed):
                 self._on_failure(event)
+            elif isinstance(event, Alarm):
+                self._on_alarm(event)
         if self.bridge.state is RunState.STARTING and self.bridge.loading:
             self.stage.panes.set_hint(f"Starting: {self.bridge.loading} ...")
         self.stage.advance(seconds, orbiting=self.actions_by_key["orbit"].isChecked())
@@ -326,6 +335,17 @@ class MainWindow(QMainWindow):
             self.say(f"{drained.dropped_records:,} steps came too fast to be shown; the recording holds them.")
         if self._closing_since is not None:
             self._go_on_closing(now)
+
+    def _on_alarm(self, alarm: Alarm) -> None:
+        """The timeline keeps all of them; only what ends a lane takes room in the window."""
+        if not alarm.fatal:
+            if alarm.code not in HINTS:
+                self.say(f"{alarm.lane}: {alarm.message}")
+            return
+        text = f"Lane '{alarm.lane}' stopped at step {alarm.step:,}: {alarm.message}"
+        before = [] if self.banner.text == "" else self.banner.text.splitlines()
+        lines = [*before, text][-MAX_BANNER_LINES:]
+        self.banner.show_error("\n".join(lines))
 
     def _on_failure(self, failure: RunFailed) -> None:
         self.stage.panes.set_hint("The run could not go on: see above")

@@ -18,10 +18,14 @@ from app.views.cloud_view import CloudView
 from hnm_core.events import Frame, RunStarted
 
 MAX_EDGES = 1000
+ROW = 3
+"""Most panes side by side."""
 PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
 CHIP_MARGIN_PX = 30
+CHIP_SHARE = 0.4
+"""Of a pane's height, for its title and its status lines."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
 
@@ -132,12 +136,16 @@ class PaneGrid(QWidget):
             if pane.lane == frame.lane and pane.frame is not frame:
                 pane.frame, pane.stale = frame, True
 
-    def set_chip(self, lane: str, text: str) -> None:
-        """The figures of a lane."""
+    def set_chip(self, lane: str, text: str, details: str = "") -> None:
+        """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
         for pane in self._panes:
             if pane.lane == lane:
                 metrics = QFontMetricsF(pane.view.font())
-                pane.chip = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
+                lines = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance).splitlines()
+                most = max(1, int(CHIP_SHARE * pane.view.height() / metrics.height()) - 1)
+                pane.chip = "\n".join(lines[:most])
+                whole = "\n".join(text.replace("\n", " · ").split(" · "))
+                pane.view.set_details(f"{whole}\n{details}".strip())
 
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
@@ -315,8 +323,8 @@ def _turned_like(camera: Camera, other: Camera) -> Camera:
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:
-    """Up to three views in a row; four in two rows."""
-    if len(views) < MAX_PANES:
+    """Up to three views in a row, four as two by two, five and six in two rows of three."""
+    if len(views) <= ROW:
         return _splitter(Qt.Orientation.Horizontal, views)
     half = (len(views) + 1) // 2
     rows = [_splitter(Qt.Orientation.Horizontal, part) for part in (views[:half], views[half:])]

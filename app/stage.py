@@ -6,13 +6,15 @@ import time
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtWidgets import QStackedWidget
 
-from app.history import RunHistory, chip_text
+from app.history import RunHistory, chip_details, chip_text
 from app.panels.figures import Figures
 from app.panes import PaneGrid
 from app.playback import Past
 from app.stats import FrameStats
 from app.theme import Theme
+from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
@@ -41,7 +43,10 @@ class Stage(QObject):
     def __init__(self, theme: Theme, figures: Figures, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
-        self.curves, self.timing = CurvesView(), TimingView()
+        self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
+        self.charts = QStackedWidget()
+        for chart in (self.curves, self.audit):
+            self.charts.addWidget(chart)
         self.stats = FrameStats(self)
         self.history = RunHistory()
         self.folder: Path | None = None
@@ -70,7 +75,7 @@ class Stage(QObject):
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.timing, self.timeline):
+        for view in (self.panes, self.curves, self.audit, self.timing, self.timeline):
             view.set_theme(theme)
         self._drawn = None
 
@@ -81,6 +86,7 @@ class Stage(QObject):
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
+        self._choose_chart(config)
         self.timeline.set_range(0)
         self.timeline.set_live(True)
         self._figures.set_point("")
@@ -148,6 +154,7 @@ class Stage(QObject):
     def _begin(self, started: RunStarted, hint: str) -> None:
         self._started, self._latest = started, {}
         self.panes.begin(started, hint)
+        self._choose_chart(started.config)
         self._figures.set_device(started.versions.get("device", ""), started.config.threads)
 
     def _scrub(self, step: int) -> None:
@@ -178,20 +185,28 @@ class Stage(QObject):
         except InputError as error:
             self.problem.emit(str(error))
 
+    def _choose_chart(self, config: ExperimentConfig) -> None:
+        """Curves, or the table of an audit where nothing is trained."""
+        audits = config.model.name == "identity"
+        self.charts.setCurrentWidget(self.audit if audits else self.curves)
+        self._drawn = None
+
     def _show_curves(self) -> None:
         wanted = (sum(len(lane) for lane in self.history.lanes.values()), self._step)
         now = time.perf_counter()
         scrubbing = self._drawn is None or wanted[1] != self._drawn[1]
         if wanted != self._drawn and (scrubbing or not self._training or now - self._drawn_at >= CURVES_TRAINING_S):
             self._drawn, self._drawn_at = wanted, now
-            self.curves.show_history(self.history, self._step)
+            chart = self.audit if self.charts.currentWidget() is self.audit else self.curves
+            chart.show_history(self.history, self._step)
             self.timeline.set_range(self.history.last_step)
 
     def _show_figures(self, now: float) -> None:
         self.timing.show_history(self.history, self._step)
         self.timeline.set_markers(self.history.markers)
         for name, lane in self.history.lanes.items():
-            self.panes.set_chip(name, chip_text(lane.chip(self._step)))
+            chip = lane.chip(self._step)
+            self.panes.set_chip(name, chip_text(chip, audit=self.history.audits), chip_details(chip))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)

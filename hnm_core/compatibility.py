@@ -209,6 +209,8 @@ def _data_rules(
 def _lane_rules(
     config: ExperimentConfig, lane: LaneConfig, classes: int | None, items: int | None
 ) -> Iterator[Finding]:
+    if lane.sampler is not None:
+        config = config.model_copy(update={"sampler": lane.sampler})
     traits = loss_traits(lane.loss)
     loss = LOSSES.validate(lane.loss, lane.loss_options)
     miner = MINERS.validate(lane.miner, lane.miner_options)
@@ -226,7 +228,7 @@ def _lane_rules(
 
 def _mines(lane: LaneConfig) -> bool:
     """Whether the lane hands its loss chosen tuples rather than leaving the choice to chance."""
-    return lane.miner != "random" and lane.hard_share > 0
+    return lane.miner not in ("random", "none") and lane.hard_share > 0
 
 
 def _tuple_rules(lane: LaneConfig, traits: LossTraits) -> Iterator[Finding]:
@@ -237,7 +239,7 @@ def _tuple_rules(lane: LaneConfig, traits: LossTraits) -> Iterator[Finding]:
         yield found("C28", "refuse", f"{lane.loss} is known to be wrong in pytorch-metric-learning 2.9: {traits.bug}.")
         return
     match traits.use:
-        case "none":
+        case "none" if lane.miner != "none":
             yield found("C1", "refuse", f"The loss '{lane.loss}' does not use mined tuples.")
         case "weights" if _mines(lane):
             yield found("C2", "warn", f"Mining only re-weights the items of '{lane.loss}'.")
@@ -377,7 +379,9 @@ def _triplets_of_a_step(
     if per_class is None:
         return None
     everything = batch * max(per_class - 1, 0) * max(batch - per_class, 0)
-    cap = getattr(miner, "max_tuples", None)
+    each = getattr(miner, "max_per_anchor", None)
+    caps = [getattr(miner, "max_tuples", None), each * batch if each else None]
+    cap = min((number for number in caps if number), default=None)
     if lane.miner in ("triplet-margin", "angular", "TripletMarginMiner", "AngularMiner"):
         return min(everything, cap) if cap else everything
     if lane.miner == "all-triplets":

@@ -72,6 +72,12 @@ class Experiment:
         for finding in shared.findings:
             yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
         trainers = {lane.name: Trainer(lane, shared, frames=frames) for lane in self.config.lanes}
+        noted: set[str] = set()
+        for name, trainer in trainers.items():
+            for note in trainer.sampler.notes:
+                if note not in noted:
+                    yield Alarm(name, 0, "sampler", note)
+                noted.add(note)
         running = {name: trainer.steps() for name, trainer in trainers.items()}
         failed: list[str] = []
         for steps in running.values():

@@ -206,8 +206,7 @@ class Trainer:
         counts = {"mined": 0}
         if tuples:
             anchor, negative = (tuples[2], tuples[3]) if len(tuples) == 4 else (tuples[0], tuples[2])
-            served = len(anchor) if len(anchor) <= anchors else len(torch.unique(anchor))
-            counts = {"mined": len(anchor), "missing": max(0, anchors - served)}
+            counts = {"mined": len(anchor), "missing": max(0, anchors - len(torch.unique(anchor)))}
             if self.y_true is not None:
                 counts["false_negative"] = int((self.y_true[negative] == self.y_true[anchor]).sum())
         if separation is not None:

@@ -6,11 +6,12 @@ typed, so that validation can say what is wrong with it.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, Literal
 import tomli_w
 from pydantic.fields import FieldInfo
 from PyQt6.QtCore import QEvent, Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QKeySequence, QValidator, QWheelEvent
+from PyQt6.QtGui import QFocusEvent, QFont, QKeyEvent, QKeySequence, QStandardItemModel, QValidator, QWheelEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -207,13 +208,67 @@ class _Arrows(QAbstractSpinBox):
 
 
 class ComboBox(QComboBox):
-    """A combo box that lets the wheel scroll the form, and shrinks."""
+    """A combo box that lets the wheel scroll the form, and shrinks.
+
+    `reasons`, if set, is asked before anybody chooses which entries cannot be, by text, and why: they are greyed out.
+    """
+
+    reasons: Callable[[], Mapping[str, str]] | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
+        self.setMaxVisibleItems(24)
+        self._headings: set[int] = set()
+        self._tips: dict[int, str] = {}
+
+    def add_heading(self, text: str) -> None:
+        """A title that cannot be chosen, above the entries that follow."""
+        self.addItem(text)
+        self._headings.add(self.count() - 1)
+        self._enable(self.count() - 1, enabled=False)
+        font = QFont(self.font())
+        font.setBold(True)
+        self.setItemData(self.count() - 1, font, Qt.ItemDataRole.FontRole)
+
+    def add(self, text: str, value: Any, tip: str = "") -> None:
+        """An entry; below a heading it is indented by none, so that typing its first letters finds it."""
+        self.addItem(text, value)
+        self._tips[self.count() - 1] = tip
+        if tip:
+            self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+
+    def show_reasons(self) -> None:
+        """Grey out what cannot be chosen; the reason becomes its tooltip. The present choice stays as it is."""
+        reasons = self.reasons() if self.reasons is not None else {}
+        for place in range(self.count()):
+            if place not in self._headings:
+                reason = reasons.get(self.itemText(place), "") if place != self.currentIndex() else ""
+                self._enable(place, enabled=not reason)
+                self.setItemData(place, reason or self._tips.get(place) or None, Qt.ItemDataRole.ToolTipRole)
+
+    def is_enabled(self, text: str) -> bool:
+        """Whether an entry can be chosen."""
+        model = self.model()
+        assert isinstance(model, QStandardItemModel)
+        item = model.item(self.findText(text))
+        return item is not None and item.isEnabled()
+
+    def _enable(self, place: int, *, enabled: bool) -> None:
+        model = self.model()
+        item = model.item(place) if isinstance(model, QStandardItemModel) else None
+        if item is not None and item.isEnabled() != enabled:
+            item.setEnabled(enabled)
+
+    def showPopup(self) -> None:
+        self.show_reasons()
+        super().showPopup()
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        self.show_reasons()
+        super().focusInEvent(event)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is not None:
@@ -223,14 +278,11 @@ class ComboBox(QComboBox):
 class ChoiceEditor(Editor):
     """One of several values."""
 
-    def __init__(self, choices: Sequence[Any], tips: Sequence[str] = ()) -> None:
+    def __init__(self, choices: Sequence[Any] = (), tips: Sequence[str] = ()) -> None:
         super().__init__()
         self.box = ComboBox()
-        self.choices = list(choices)
         for place, choice in enumerate(choices):
-            self.box.addItem(str(choice))
-            if place < len(tips):
-                self.box.setItemData(place, tips[place], Qt.ItemDataRole.ToolTipRole)
+            self.box.add(str(choice), choice, tips[place] if place < len(tips) else "")
         self._hold(self.box)
         self.box.activated.connect(self._chosen)
 
@@ -239,10 +291,13 @@ class ChoiceEditor(Editor):
         self.committed.emit()
 
     def value(self) -> Any:
-        return self.choices[self.box.currentIndex()]
+        return self.box.currentData()
 
     def set_value(self, value: Any) -> None:
-        self.box.setCurrentIndex(self.choices.index(value))
+        """A value that is not listed, as a class of a library that is not installed, joins the list."""
+        if self.box.findData(value) < 0:
+            self.box.add(str(value), value)
+        self.box.setCurrentIndex(self.box.findData(value))
 
 
 class FlagEditor(Editor):
@@ -400,7 +455,7 @@ def read_table(text: str) -> Any:
 
 def write_table(value: Any) -> str:
     """What `read_table` reads."""
-    return ", ".join(f"{key} = {write_toml(item)}" for key, item in value.items())
+    return ", ".join(f"{_key(key)} = {write_toml(item)}" for key, item in value.items())
 
 
 def read_toml(text: str) -> Any:
@@ -414,8 +469,16 @@ def read_toml(text: str) -> Any:
 
 
 def write_toml(value: Any) -> str:
-    """What `read_toml` reads."""
+    """What `read_toml` reads, in one line."""
+    if isinstance(value, Mapping):
+        return f"{{ {write_table(value)} }}" if value else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(write_toml, value))}]"
     return tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -6,20 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from app.panels.findings import FindingsList, fixed
 from app.panels.lanes_panel import LanesPanel
 from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel, in_reading_order, sentence
+from app.panels.sampler_form import SamplerForm
 from app.style import css, mix
 from app.theme import DARK, LIGHT, Theme
-from hnm_core.config import DataConfig, ExperimentConfig, OptimizerConfig, SamplerConfig, from_dict
+from hnm_core import compatibility
+from hnm_core.compatibility import Finding
+from hnm_core.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
 from hnm_core.errors import InputError
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, Registry
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Registry
 
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
 MAX_UNDO = 200
@@ -44,10 +48,10 @@ class ExperimentForm(QWidget):
         self._theme = DARK
         self._told = False
 
-        self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, ["held_out"])
+        self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, ["held_out", "validation"])
         self.model = NamedForm("Model", MODELS)
         self.optimizer = OptionForm(OptimizerConfig, ["name", "lr", "options"])
-        self.sampler = OptionForm(SamplerConfig, ["batch"])
+        self.sampler = SamplerForm()
         self.run = OptionForm(ExperimentConfig, RUN_FIELDS)
         self.lanes = LanesPanel()
         self.optimizer.rows["name"].label.setText("optimiser")
@@ -62,7 +66,11 @@ class ExperimentForm(QWidget):
         self.running_note.setWordWrap(True)
         self.running_note.hide()
         self.problem = ProblemLabel()
+        self.findings = FindingsList()
+        self.findings.fix_asked.connect(self._fix)
         self._lay_out()
+        self.lanes.fix_asked.connect(self._fix)
+        self.lanes.impossible = self._impossible
 
         for part in (self.data, self.data_own, self.model, self.optimizer, self.sampler, self.run, self.lanes):
             part.typed.connect(self._check)
@@ -86,6 +94,7 @@ class ExperimentForm(QWidget):
         column.setSpacing(4)
         column.addWidget(self.running_note)
         column.addWidget(self.problem)
+        column.addWidget(self.findings)
         self.data_details = Expander("Data options", _stack(self.data.body, self.data_own))
         self.model_details = Expander("Model options", _stack(self.model.body))
         for named, details in ((self.data, self.data_details), (self.model, self.model_details)):
@@ -164,6 +173,7 @@ class ExperimentForm(QWidget):
         self.setStyleSheet(
             f"#problem {{ color: {css(theme.error)}; }}"
             f"#summary {{ color: {css(theme.muted)}; }}"
+            f"#doubt {{ color: {css(theme.warning)}; }}"
             "#heading { font-weight: 600; }"
             "#expander, #expander:checked { background: transparent; border: 0; padding: 2px; }"
             f"#expander:focus {{ color: {css(theme.accent)}; }}"
@@ -208,15 +218,46 @@ class ExperimentForm(QWidget):
             self.data_own.set_values(values["data"])
             self.model.set_value(config.model.name, config.model.options)
             self.optimizer.set_values(values["optimizer"])
-            self.sampler.set_values(values["sampler"])
+            self.sampler.set_value(values["sampler"])
             self.run.set_values(values)
             self.lanes.set_lanes(values["lanes"])
         finally:
             self._filling = False
         self._shown_values = self._values()
         self._check()
+        self._show_findings()
         self._show_history()
         self._order_tabs()
+
+    def _sampler_text(self) -> str:
+        name = self.sampler.named.name
+        return f"batch {self.sampler.batch}" if name == "random" else f"{name} batches of {self.sampler.batch}"
+
+    def _show_findings(self) -> None:
+        """What the choices have to say to each other, beside the lane it is about."""
+        found = compatibility.check(self._config)
+        self.findings.show_findings([finding for finding in found if not finding.lane])
+        self.lanes.show_findings(
+            [[finding for finding in found if finding.lane == lane.name] for lane in self._config.lanes]
+        )
+
+    def _impossible(self, kind: Literal["miner", "loss", "distance"], place: int) -> Mapping[str, str]:
+        """The names that the lane at `place` cannot take, with the reasons."""
+        self._commit()
+        lanes = self._config.lanes
+        return compatibility.impossible(kind, self._config, lanes[place].name) if place < len(lanes) else {}
+
+    def _fix(self, finding: Finding) -> None:
+        """Apply the remedy of a finding; undo takes it back."""
+        self._commit()
+        try:
+            config = fixed(self._config, finding)
+        except InputError as error:
+            self.problem.say(str(error))
+            return
+        self._past = [*self._past, self._config][-MAX_UNDO:]
+        self._future = []
+        self._restore(config)
 
     def _restore(self, config: ExperimentConfig) -> None:
         self._fill(config)
@@ -230,7 +271,7 @@ class ExperimentForm(QWidget):
         values["data"].update(self.data_own.values(), name=data, options=data_options)
         values["model"].update(name=model, options=model_options)
         values["optimizer"].update(self.optimizer.values())
-        values["sampler"].update(self.sampler.values())
+        values["sampler"] = self.sampler.value()
         values.update(self.run.values())
         values["lanes"] = self.lanes.values()
         return values
@@ -245,10 +286,10 @@ class ExperimentForm(QWidget):
         self.data_own.show_problems(_inside(problems, "data"))
         self.model.show_problems(problems.get(("model", "name"), ""), _inside(problems, "model", "options"))
         self.optimizer.show_problems(_inside(problems, "optimizer"))
-        self.sampler.show_problems(_inside(problems, "sampler"))
+        self.sampler.show_problems({path[1:]: text for path, text in problems.items() if path[0] == "sampler"})
         self.run.show_problems(_inside(problems))
         self.lanes.show_problems({path[1:]: text for path, text in problems.items() if path[0] == "lanes"})
-        if any(path[:2] in (("data", "options"), ("data", "held_out")) for path in problems):
+        if any(path[0] == "data" and path[1:2] != ("name",) for path in problems):
             self.data_details.open()
         if any(path[:2] == ("model", "options") for path in problems):
             self.model_details.open()
@@ -275,6 +316,7 @@ class ExperimentForm(QWidget):
         self._past = [*self._past, self._config][-MAX_UNDO:]
         self._future = []
         self._config = config
+        self._show_findings()
         self._show_history()
         self._order_tabs()
         self.config_changed.emit(config)
@@ -297,7 +339,7 @@ class ExperimentForm(QWidget):
         self.data_details.set_summary(_listed(data["options"], held_out))
         self.model_details.set_summary(_listed(values["model"]["options"], []))
         self.training.set_summary(
-            f"{optimizer['name']} {optimizer['lr']}, batch {values['sampler']['batch']}, {values['steps']} steps, "
+            f"{optimizer['name']} {optimizer['lr']}, {self._sampler_text()}, {values['steps']} steps, "
             f"seed {values['seed']}, {values['device']}"
         )
 
@@ -327,10 +369,13 @@ def _named_options(values: Mapping[str, Any]) -> list[tuple[Path, Registry, str,
     found: list[tuple[Path, Registry, str, Any]] = [
         (("data", "options"), DATASETS, values["data"]["name"], values["data"]["options"]),
         (("model", "options"), MODELS, values["model"]["name"], values["model"]["options"]),
+        (("sampler", "options"), SAMPLERS, values["sampler"]["name"], values["sampler"]["options"]),
     ]
     for place, lane in enumerate(values["lanes"]):
         found.append((("lanes", place, "miner_options"), MINERS, lane["miner"], lane["miner_options"]))
         found.append((("lanes", place, "loss_options"), LOSSES, lane["loss"], lane["loss_options"]))
+        if (own := lane["sampler"]) is not None:
+            found.append((("lanes", place, "sampler", "options"), SAMPLERS, own["name"], own["options"]))
     return found
 
 
@@ -349,7 +394,16 @@ def _editable(location: Path) -> Path:
         return ("optimizer", "options")
     if not location:
         return ("",)
-    depth = 3 if location[0] == "lanes" else 2 if location[0] in ("data", "model", "optimizer", "sampler") else 1
+    own_sampler = location[0] == "lanes" and location[2:3] == ("sampler",)
+    depth = (
+        4
+        if own_sampler
+        else 3
+        if location[0] == "lanes"
+        else 2
+        if location[0] in ("data", "model", "optimizer", "sampler")
+        else 1
+    )
     return location[:depth]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
+    QCheckBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -20,14 +22,22 @@ from PyQt6.QtWidgets import (
 )
 
 from app.limits import MAX_PANES
-from app.panels.editors import LineEdit
+from app.panels.editors import ChoiceEditor, LineEdit
+from app.panels.findings import FindingsList
 from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel
+from app.panels.sampler_form import SamplerForm
 from app.theme import DARK, Rgb, Theme
 from app.views.legend import lane_colour
+from hnm_core.compatibility import Finding
 from hnm_core.config import LaneConfig
 from hnm_core.registry import LOSSES, MINERS
 
-LANE_FIELDS = ("hard_share", "warmup", "warmup_below", "refresh_every", "distance", "normalize")
+LANE_FIELDS = (
+    *("distance", "normalize", "hard_share", "warmup", "warmup_below"),
+    *("refresh", "refresh_every", "refresh_lag", "drift_threshold", "memory"),
+)
+OF_THE_SET = ("hard_share", "refresh", "refresh_every", "refresh_lag", "drift_threshold")
+"""Fields that only matter to miners of the whole set."""
 
 
 class Swatch(QWidget):
@@ -52,6 +62,7 @@ class LaneCard(QFrame):
     typed = pyqtSignal()
     committed = pyqtSignal()
     asked = pyqtSignal(str)
+    fix_asked = pyqtSignal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,6 +91,12 @@ class LaneCard(QFrame):
         self.miner, self.loss = NamedForm("Miner", MINERS), NamedForm("Loss", LOSSES)
         self.miner.renamed.connect(self._follow_miner)
         self.own = OptionForm(LaneConfig, LANE_FIELDS)
+        self.own_sampler = QCheckBox("draws its own anchors")
+        self.own_sampler.setToolTip(LaneConfig.model_fields["sampler"].description or "")
+        self.own_sampler.clicked.connect(self._switch_sampler)
+        self.sampler: SamplerForm | None = None  # most lanes have none, and a form takes time to make
+        self.findings = FindingsList()
+        self.findings.fix_asked.connect(self.fix_asked)
         self.details = Expander("Options", self._details())
         self.chip = QLabel()
         self.chip.setObjectName("summary")
@@ -97,6 +114,7 @@ class LaneCard(QFrame):
             line.addWidget(named.choice, 1)
             layout.addLayout(line)
             layout.addWidget(named.problem)
+        layout.addWidget(self.findings)
         layout.addWidget(self.chip)
         layout.addWidget(self.details)
         for part in (self.miner, self.loss, self.own):
@@ -124,7 +142,24 @@ class LaneCard(QFrame):
             heading.setObjectName("heading")
             layout.addWidget(heading)
             layout.addWidget(part)
+        layout.addWidget(self.own_sampler)
+        self._details_layout = layout
         return details
+
+    def _switch_sampler(self) -> None:
+        self._show_sampler(shown=self.own_sampler.isChecked())
+        self.typed.emit()
+        self.committed.emit()
+
+    def _show_sampler(self, *, shown: bool) -> None:
+        if shown and self.sampler is None:
+            self.sampler = SamplerForm()
+            self.sampler.typed.connect(self.typed)
+            self.sampler.committed.connect(self.committed)
+            self._details_layout.addWidget(self.sampler)
+        self.own_sampler.setChecked(shown)
+        if self.sampler is not None:
+            self.sampler.setVisible(shown)
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show a lane, as plain values."""
@@ -133,6 +168,10 @@ class LaneCard(QFrame):
         self.miner.set_value(values["miner"], values["miner_options"])
         self.loss.set_value(values["loss"], values["loss_options"])
         self.own.set_values(values)
+        sampler = values.get("sampler")
+        self._show_sampler(shown=sampler is not None)
+        if self.sampler is not None and sampler is not None:
+            self.sampler.set_value(sampler)
         self.summarise()
 
     def values(self) -> dict[str, Any]:
@@ -147,24 +186,33 @@ class LaneCard(QFrame):
             "miner_options": miner_options,
             "loss": loss,
             "loss_options": loss_options,
+            "sampler": self.sampler.value() if self.sampler is not None and self.own_sampler.isChecked() else None,
         }
 
     def summarise(self) -> None:
-        """Say in the closed expander which options are not at their defaults."""
+        """Say in the closed expander which options are not at their defaults, and grey out what does not matter."""
         values = self.values()
+        for key, reason in idle_fields(values).items():
+            self.own.rows[key].set_idle(reason if values.get(key) == self.own.rows[key].default else "")
         own = {key: values[key] for key in LANE_FIELDS if values.get(key) != self.own.rows[key].default}
         changed = {**values["miner_options"], **values["loss_options"], **own}
+        if values["sampler"] is not None:
+            changed["sampler"] = values["sampler"]["name"]
         pairs = (f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in changed.items())
         self.details.set_summary(", ".join(pairs) or "all at their defaults")
 
     def show_problems(self, problems: Mapping[Path, str]) -> None:
         """Sentences by path inside the lane: `("miner_options", "pool")`."""
-        self.name_problem.say(problems.get(("name",), ""))
+        whole = [problems[path] for path in (("name",), ()) if path in problems]
+        self.name_problem.say(" ".join(whole))
         for key, named in (("miner", self.miner), ("loss", self.loss)):
-            inside = {str(path[1]): text for path, text in problems.items() if path[0] == f"{key}_options"}
-            named.show_problems(problems.get((key,), ""), inside)
+            options = f"{key}_options"
+            inside = {str(path[1]): text for path, text in problems.items() if path[0:1] == (options,) and path[1:]}
+            named.show_problems(problems.get((key,), "") or problems.get((options,), ""), inside)
+        if self.sampler is not None:
+            self.sampler.show_problems({path[1:]: text for path, text in problems.items() if path[:1] == ("sampler",)})
         self.own.show_problems({str(path[0]): text for path, text in problems.items() if len(path) == 1})
-        if any(path[0] not in ("name", "miner", "loss") for path in problems):
+        if any(path[:1] not in ((), ("name",), ("miner",), ("loss",)) for path in problems):
             self.details.open()
 
     def set_chip(self, text: str) -> None:
@@ -189,10 +237,14 @@ class LanesPanel(QWidget):
 
     typed = pyqtSignal()
     committed = pyqtSignal()
+    fix_asked = pyqtSignal(object)
+    """the `Finding` whose remedy is to be applied"""
 
     def __init__(self) -> None:
         super().__init__()
         self._theme = DARK
+        self.impossible: Callable[[Literal["miner", "loss", "distance"], int], Mapping[str, str]] = lambda *_: {}
+        """The names of a kind that the lane at a place cannot take, with the reasons."""
         self.cards: list[LaneCard] = []
         self.add_button = QPushButton("Add a lane")
         self.add_button.clicked.connect(self._add)
@@ -231,8 +283,13 @@ class LanesPanel(QWidget):
     def show_problems(self, problems: Mapping[Path, str]) -> None:
         """Sentences by path: `(0, "miner_options", "pool")`."""
         for place, card in enumerate(self.cards):
-            card.show_problems({path[1:]: text for path, text in problems.items() if path[0] == place and path[1:]})
+            card.show_problems({path[1:]: text for path, text in problems.items() if path[:1] == (place,)})
             card.summarise()
+
+    def show_findings(self, findings: Sequence[Sequence[Finding]]) -> None:
+        """What there is to say about each lane, in lane order."""
+        for card, own in zip(self.cards, findings, strict=False):
+            card.findings.show_findings(own)
 
     def set_chips(self, chips: Mapping[str, str]) -> None:
         """How each lane does, by name."""
@@ -243,8 +300,16 @@ class LanesPanel(QWidget):
         card.typed.connect(self.typed)
         card.committed.connect(self.committed)
         card.asked.connect(lambda what, card=card: self._asked(card, what))
+        card.fix_asked.connect(self.fix_asked)
+        distance = card.own.editor("distance")
+        assert isinstance(distance, ChoiceEditor)
+        for kind, box in (("miner", card.miner.box), ("loss", card.loss.box), ("distance", distance.box)):
+            box.reasons = partial(self._reasons, kind, card)
         self.cards.insert(place, card)
         self._layout.insertWidget(place, card)
+
+    def _reasons(self, kind: Literal["miner", "loss", "distance"], card: LaneCard) -> Mapping[str, str]:
+        return self.impossible(kind, self.cards.index(card)) if card in self.cards else {}
 
     def _asked(self, card: LaneCard, what: str) -> None:
         place = self.cards.index(card)
@@ -298,6 +363,23 @@ class LanesPanel(QWidget):
             card.buttons["copy"].setToolTip(reason or "Duplicate")
             card.buttons["remove"].setEnabled(count > 1)
             card.buttons["remove"].setToolTip("Remove" if count > 1 else "An experiment needs at least one lane.")
+
+
+def idle_fields(lane: Mapping[str, Any]) -> dict[str, str]:
+    """Why a field of a lane does not matter as the lane stands, by field; empty where it does."""
+    in_batch = MINERS.entry(lane["miner"]).scope == "batch"
+    reasons = dict.fromkeys(LANE_FIELDS, "")
+    if in_batch:
+        reasons |= dict.fromkeys(
+            OF_THE_SET, f"'{lane['miner']}' mines inside the batch, without a bank of the whole set."
+        )
+        return reasons
+    reasons["memory"] = f"'{lane['miner']}' mines the whole set and needs no memory."
+    if lane.get("refresh") != "background":
+        reasons["refresh_lag"] = "Only for refresh = background."
+    if lane.get("refresh") != "drift":
+        reasons["drift_threshold"] = "Only for refresh = drift."
+    return reasons
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

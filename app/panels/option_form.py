@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.panels.editors import ChoiceEditor, ComboBox, Editor, LineEdit, TextEditor, bounds_of, editor_for
+from app.panels.names import grouped
 from hnm_core.registry import Registry
 
 LABEL_PX = 104
@@ -63,7 +64,7 @@ class Row:
         self.unit = QLabel(str(extra.get("unit", "")) if isinstance(extra, dict) else "")
         if self.unit.text():
             editor.row.addWidget(self.unit)
-        tip = _tip(name, field)
+        tip = self._tip = _tip(name, field)
         for widget in (self.label, editor):
             widget.setToolTip(tip)
         if editor.target is not None:
@@ -83,6 +84,12 @@ class Row:
         self._given = value
         self.editor.set_value(self.default if value is MISSING else value)
         self._shown = self.editor.value()
+
+    def set_idle(self, reason: str) -> None:
+        """Grey the field out because it does not matter now; the empty reason brings it back."""
+        for widget in (self.label, self.editor):
+            widget.setEnabled(not reason)
+            widget.setToolTip(f"{reason}\n{self._tip}" if reason else self._tip)
 
     def value(self) -> Any:
         """What was given while that is untouched, else what the editor says; MISSING for a default nobody gave."""
@@ -211,9 +218,14 @@ class NamedForm(QWidget):
         self._known: dict[str, dict[str, Any]] = {}
         self.label = QLabel(label)
         self.label.setFixedWidth(LABEL_PX - 40)
-        names = registry.names()
-        self.choice = ChoiceEditor(names, [registry.entry(name).help for name in names])
+        self.choice = ChoiceEditor()
         self.box: ComboBox = self.choice.box
+        groups = grouped(registry)
+        for group in groups:
+            if len(groups) > 1:
+                self.box.add_heading(group.title)
+            for name in group.names:
+                self.box.add(name, name, registry.entry(name).help)
         self.box.setAccessibleName(label)
         self.label.setBuddy(self.box)
         self.problem = ProblemLabel()
@@ -225,7 +237,8 @@ class NamedForm(QWidget):
         self.help.setWordWrap(True)
         self.help.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._body.addWidget(self.help)
-        self.name = names[0]
+        self.name = groups[0].names[0]
+        self.choice.set_value(self.name)
         self.form: OptionForm | None = None
         self.choice.committed.connect(self._chosen)
 

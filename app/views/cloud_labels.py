@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtCore import QPoint, QPointF, QRectF, QSize, QSizeF, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from app.theme import Rgb, Theme
@@ -31,6 +31,11 @@ class Plate:
             self._key, self._image = key, _title_image(painter, theme, title, rgb, chip, width)
         if self._image is not None:
             painter.drawImage(QPointF(MARGIN, MARGIN), self._image)
+
+    def covers(self, place: QPoint) -> bool:
+        """Whether a place in the widget lies on the title's picture."""
+        size = self._image.deviceIndependentSize() if self._image is not None else QSizeF()
+        return QRectF(QPointF(MARGIN, MARGIN), size).contains(QPointF(place))
 
     def caption(self, painter: QPainter, theme: Theme, caption: str, width: float, height: float) -> None:
         """Bottom left: small muted lines."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
+    QHelpEvent,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -24,7 +25,7 @@ from PyQt6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PyQt6.QtWidgets import QSizePolicy, QWidget
+from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app import raster
 from app.camera import Camera, fit
@@ -84,6 +85,7 @@ class CloudView(QWidget):
         self._scene: Scene | None = None
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
+        self._details = ""
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._failure: str | None = None
@@ -161,6 +163,17 @@ class CloudView(QWidget):
             self._chip = text
             self.setAccessibleDescription(text)
             self.update()
+
+    def set_details(self, text: str) -> None:
+        """More than the status lines have room for: a tooltip over them."""
+        self._details = text
+
+    def event(self, event: QEvent | None) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            over = self._title_plate.covers(event.pos())
+            QToolTip.showText(event.globalPos(), self._details if over else "", self)
+            return True
+        return super().event(event)
 
     def set_caption(self, text: str) -> None:
         """Small lines at the bottom, such as how many edges are drawn."""

@@ -28,7 +28,8 @@ DRAWN_RANGE = 1000
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One lane's line. `raw`, if any, lies faint behind `y`; what lies right of `cursor` is drawn paler."""
+    """One lane's line. `raw`, if any, lies faint behind `y`; what lies right of `cursor` is drawn paler; a dotted one
+    is a level to compare with and has no dot at its end."""
 
     name: str
     colour: Rgb
@@ -36,6 +37,7 @@ class Curve:
     y: Floats
     raw: Floats | None = None
     cursor: float | None = None
+    dotted: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,9 @@ class CurvePlot(pg.PlotWidget):
         near = [line for line in self._drawn_verticals if line.text and abs(line.x - x) <= reach]
         return min(near, key=lambda line: abs(line.x - x), default=None)
 
-    def _pen(self, colour: Rgb, faded: float) -> QPen:
-        return pg.mkPen(mix(colour, self._theme.panel, faded))
+    def _pen(self, colour: Rgb, faded: float, *, dotted: bool = False) -> QPen:
+        style = Qt.PenStyle.DotLine if dotted else Qt.PenStyle.SolidLine
+        return pg.mkPen(mix(colour, self._theme.panel, faded), style=style)
 
     def _scaled(self, y: Floats) -> Floats:
         if not self._log:
@@ -209,7 +212,7 @@ class CurvePlot(pg.PlotWidget):
             ghost.setVisible(curve.raw is not None)
             x, y = decimate(x, curve.y[inside], pixels)
             y = self._scaled(y)
-            line.setPen(self._pen(curve.colour, 0.0))
+            line.setPen(self._pen(curve.colour, 0.0, dotted=curve.dotted))
             cut = len(x) if curve.cursor is None else int(np.searchsorted(x, curve.cursor, side="right"))
             line.setData(x[:cut], y[:cut])
             future.setVisible(cut < len(x))
@@ -236,6 +239,8 @@ class CurvePlot(pg.PlotWidget):
         """A dot where each curve stands: its last point, or the one at the cursor."""
         x, y, brushes = [], [], []
         for curve in self._curves:
+            if curve.dotted:
+                continue
             row = len(curve.x) - 1
             if curve.cursor is not None:
                 row = int(np.searchsorted(curve.x, curve.cursor, side="right")) - 1

@@ -27,6 +27,7 @@ from PyQt6.QtWidgets import (
 
 from app.history import PHASES, LaneHistory, RunHistory
 from app.series import number
+from app.style import mix
 from app.theme import DARK, Theme
 from app.views.curve_plot import Curve, CurvePlot, VerticalLine
 from app.views.legend import LaneLegend, lane_colour
@@ -36,11 +37,28 @@ METRIC_NAMES = {
     "map_at_r": "MAP@R",
     "precision_at_1": "precision@1",
     "knn_accuracy": "kNN accuracy",
-    "mining_recall": "mining recall",
     "mean_distance": "mean distance",
+    "mining_recall": "mining recall",
+    "distance_ratio": "distance ratio",
+    "hardness_regret": "hardness regret",
+    "no_candidate": "no candidate",
     "bank_age": "bank age (steps)",
     "drift": "drift",
+    "temperature": "temperature",
 }
+SHARES = frozenset({"map_at_r", "precision_at_1", "knn_accuracy", "mining_recall", "no_candidate"})
+"""Metrics that lie in 0..1."""
+OF_SOME = {
+    **dict.fromkeys(
+        ("mining_recall", "distance_ratio", "hardness_regret", "no_candidate"),
+        "Measured of approximate searches only; no lane has one at work.",
+    ),
+    **dict.fromkeys(("bank_age", "drift"), "Measured of lanes that mine a bank of the whole set; none does yet."),
+    "temperature": "No lane's loss has a temperature.",
+}
+"""What to say of a metric that only some lanes have."""
+CHANCE = " at chance"
+"""After a lane's name: the dotted line of what its loss is when every neighbour looks alike."""
 SMOOTHING = 57
 """Place of the smoothing slider at first."""
 NARROW_PX = 520
@@ -189,6 +207,10 @@ class CurvesView(QWidget):
                 losses.append(Curve(name, colour, x, lane.smoothed_loss(self._factor), lane.loss, cursor))
             else:
                 losses.append(Curve(name, colour, x, lane.loss, None, cursor))
+            levels_at, levels = lane.metric("chance")
+            if len(levels):
+                x = self._clock(lane, levels_at)
+                losses.append(Curve(f"{name}{CHANCE}", mix(colour, self._theme.muted, 0.5), x, levels, dotted=True))
             steps, values = lane.metric(metric)
             measures.append(Curve(name, colour, self._clock(lane, steps), values, None, cursor))
         self.loss_plot.draw(losses, verticals, None)
@@ -232,8 +254,8 @@ class CurvesView(QWidget):
         history = self._history
         if any(len(lane.metric(metric)[0]) for lane in history.lanes.values()):
             return ""
-        if metric == "mining_recall" and history.last_step:
-            return "Only approximate miners have a recall; no lane has measured one."
+        if metric in OF_SOME and history.last_step:
+            return OF_SOME[metric]
         if history.started is not None:
             return f"Nothing measured yet: every {history.started.config.eval_every:,} steps."
         return "Held-out metrics appear here."
@@ -250,7 +272,8 @@ class CurvesView(QWidget):
             losses[name] = number(lane.smoothed_loss(self._factor)[row]) if row >= 0 else ""
             step = int(lane.steps[row]) if row >= 0 else 0
             value = lane.latest(metric, step)
-            measures[name] = f"{value:.3f}" if np.isfinite(value) else ""
+            shown = f"{value:.3f}" if metric in SHARES else number(value)
+            measures[name] = shown if np.isfinite(value) else ""
         self.loss_legend.set_values(losses)
         self.metric_legend.set_values(measures)
         self.readout.setText(self._position_text())
@@ -282,7 +305,7 @@ class CurvesView(QWidget):
         self._redraw()
 
     def _metric_changed(self) -> None:
-        shares = self.metric_box.currentData() != "mean_distance"
+        shares = self.metric_box.currentData() in SHARES
         self.metric_plot.set_bounds(0.0, 1.0 if shares else float("inf"))
         self._follow()
         self._redraw()

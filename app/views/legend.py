@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
-from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import DARK, Rgb, Theme
 
@@ -88,17 +88,22 @@ class LegendChip(QAbstractButton):
 
 
 class LaneLegend(QWidget):
-    """A row of chips in lane order. `toggled(name, shown)` when one is clicked."""
+    """Chips in lane order, in two rows where one has no room for the names. `toggled(name, shown)` on a click."""
 
     toggled = pyqtSignal(str, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(0)
-        self._row.addStretch(1)
+        self._rows = [QHBoxLayout(), QHBoxLayout()]
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for row in self._rows:
+            row.setSpacing(0)
+            row.addStretch(1)
+            column.addLayout(row)
+        self._in_first = 0
         self._theme = DARK
         self.chips: dict[str, LegendChip] = {}
         self._values: dict[str, str] = {}
@@ -113,14 +118,15 @@ class LaneLegend(QWidget):
         """Chips for these lanes, in lane order."""
         if list(self.chips) != list(names):
             for chip in self.chips.values():
-                self._row.removeWidget(chip)
+                chip.hide()
                 chip.deleteLater()
             self.chips = {}
-            for place, name in enumerate(names):
+            for name in names:
                 chip = LegendChip(name, self)
                 chip.clicked.connect(lambda shown, name=name: self.toggled.emit(name, shown))
-                self._row.insertWidget(place, chip)
                 self.chips[name] = chip
+            self._in_first = 0
+            self._arrange()
             self.set_theme(self._theme)
         for name, chip in self.chips.items():
             chip.setChecked(name not in hidden)
@@ -128,10 +134,23 @@ class LaneLegend(QWidget):
     def set_values(self, values: Mapping[str, str]) -> None:
         """The text after each name; none where a lane is missing, and none at all where there is no room for all."""
         self._values = dict(values)
-        needed = sum(chip.width_with(values.get(name, "")) for name, chip in self.chips.items())
+        widths = [chip.width_with(values.get(name, "")) for name, chip in self.chips.items()]
+        needed = max(sum(widths[: self._in_first]), sum(widths[self._in_first :]))
         for name, chip in self.chips.items():
             chip.set_value(values.get(name, ""), shown=needed <= self.width())
 
+    def _arrange(self) -> None:
+        """One row if the names fit, else two."""
+        fits = sum(chip.width_with("") for chip in self.chips.values()) <= self.width()
+        in_first = len(self.chips) if fits else (len(self.chips) + 1) // 2
+        if in_first == self._in_first:
+            return
+        self._in_first = in_first
+        for place, chip in enumerate(self.chips.values()):
+            first = place < in_first
+            self._rows[0 if first else 1].insertWidget(place if first else place - in_first, chip)
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
+        self._arrange()
         self.set_values(self._values)

@@ -26,6 +26,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QToolTip, QWidget
 
 from app.history import Marker
+from app.panels.notice_list import NoticesButton
 from app.style import icon, mix
 from app.theme import DARK, Rgb, Theme
 
@@ -117,14 +118,14 @@ class Track(QWidget):
             painter.drawText(QPointF(max(2.0, x - half), base), text)
 
     def _paint_mark(self, painter: QPainter, mark: Mark) -> None:
-        """Above the track: a flag for an option, a triangle for a warm-up's end, a diamond for an alarm."""
+        """Above the track: a flag for an option, a triangle for a warm-up's end, a diamond for an alarm or a hint."""
         step, _, kind = mark
         x, colour = self.x_of(step), self._mark_colour(kind)
         painter.setPen(QPen(QColor(*colour), 1.2))
         painter.drawLine(QPointF(x, 9), QPointF(x, 20))
         painter.setBrush(QColor(*colour))
         painter.setPen(Qt.PenStyle.NoPen)
-        if kind in ("alarm", "fatal"):
+        if kind in ("hint", "alarm", "fatal"):
             shape = [(0, -1), (5, 4), (0, 9), (-5, 4)]
         elif kind == "warm-up":
             shape = [(0, 0), (7, 4), (0, 8)]
@@ -241,6 +242,8 @@ class TimelineView(QWidget):
         self.rate_box.setToolTip("Speed of the replay")
         self.rate_box.setAccessibleName("Replay speed")
         self.label = QLabel()
+        self.notices = NoticesButton(self)
+        self.notices.chosen.connect(self._jump)
         self.live_button = QPushButton("LIVE")
         self.live_button.setToolTip("Show the newest step")
         self.live_button.setCheckable(True)
@@ -252,6 +255,7 @@ class TimelineView(QWidget):
         layout.addWidget(self.loop_button)
         layout.addWidget(self.rate_box)
         layout.addWidget(self.track, 1)
+        layout.addWidget(self.notices)
         layout.addWidget(self.label)
         layout.addWidget(self.live_button)
         self._timer = QTimer(self)
@@ -282,6 +286,7 @@ class TimelineView(QWidget):
             f"QPushButton:focus {{ border-color: rgb{theme.text}; }}"
         )
         self.label.setStyleSheet(f"color: rgb{theme.muted};")
+        self.notices.set_theme(theme)
         self._paint_play()
         self.track.update()
 
@@ -298,6 +303,8 @@ class TimelineView(QWidget):
 
     def set_markers(self, markers: Iterable[Marker | Mark]) -> None:
         """What happened: `Marker`s of a history, or (step, text, kind) with kind as in `Marker`."""
+        markers = list(markers)
+        self.notices.show_notices([mark for mark in markers if isinstance(mark, Marker)])
         marks = tuple(
             (mark.step, f"{mark.lane}: {mark.text}", mark.kind) if isinstance(mark, Marker) else mark
             for mark in markers
@@ -372,6 +379,14 @@ class TimelineView(QWidget):
             self.track.step = step
             self._show()
             self.scrubbed.emit(step)
+
+    def _jump(self, step: int) -> None:
+        """A notice was chosen: show when it came."""
+        if self.track.last_step:
+            self.set_playing(False)
+            self._dragged(min(step, self.track.last_step))
+            self.track.step = min(step, self.track.last_step)
+            self._show()
 
     def _dragged(self, step: int) -> None:
         self._position = float(step)

@@ -12,6 +12,8 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.cuda import kernels as cuda_kernels
+from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
@@ -42,7 +44,15 @@ class LshScan:
 
     approximate = True
 
-    def __init__(self, options: LshScanOptions | None = None, distance: Distance | None = None) -> None:
+    def __init__(
+        self,
+        options: LshScanOptions | None = None,
+        distance: Distance | None = None,
+        *,
+        device_kernels: cuda_kernels.Kernels | None = None,
+    ) -> None:
+        """`device_kernels`: those of the bank's device unless given."""
+        self._given_kernels = device_kernels
         self._options = options or LshScanOptions()
         self._distance = distance or Distance()
         self._hash: Hash | None = None
@@ -66,7 +76,9 @@ class LshScan:
             text += f", {self.candidates} candidates re-scored"
         if self.probe_recall is not None:
             text += f" (recall {self.probe_recall:.3f} on the probe)"
-        if self._bank is not None and not self._packed:
+        if self._bank is not None and self._device_codes is not None:
+            text += ", by kernels of the device"
+        elif self._bank is not None and not self._packed:
             why = (
                 "until its kernels are compiled" if self._bank.device.type == "cpu" else f"on {self._bank.device.type}"
             )
@@ -80,12 +92,17 @@ class LshScan:
             self._hash = Hash(self.family, self._options.bits, bank.dim, self._options.seed)
         self._dim = bank.dim
         self._hash.fit(points, center=self._options.center)
-        self._packed = bank.device.type == "cpu" and compiled()
+        self._device_kernels = self._given_kernels
+        if self._device_kernels is None and bank.device.type == "cuda" and not cuda_kernels.why_absent(bank.device):
+            self._device_kernels = cuda_kernels.of(bank.device)
+        self._packed = bank.device.type == "cpu" and self._device_kernels is None and compiled()
         self._points = points
         self._form: EuclideanForm | None = None
         if self._distance.metric != "inner-product":
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
-        self._codes: Tensor | NDArray[np.uint64] = self._pack(points) if self._packed else self._signs(points)
+        self._device_codes = None if self._device_kernels is None else self._pack_on_device(bank, points)
+        if self._device_codes is None:
+            self._codes: Tensor | NDArray[np.uint64] = self._pack(points) if self._packed else self._signs(points)
         if self._packed:
             self._padded_points = padded(self._form.points if self._form else points)
             same = self._form is None or self._form.queries is self._form.points
@@ -194,7 +211,7 @@ class LshScan:
         candidates = min(candidates, len(bank))
         places, slots = bank.place[anchors].sort()
         step = max(16, _FOUND_AT_ONCE // candidates)
-        if not self._packed:
+        if not self._packed and self._device_codes is None:
             step = min(step, 256)
         for start in range(0, len(anchors), step):
             here = places[start : start + step]
@@ -228,7 +245,11 @@ class LshScan:
         return torch.from_numpy(scores), torch.from_numpy(found).long()
 
     def _scan(self, places: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
-        """The same by products of +-1 codes, on any device: two codes of b bits differ in (b - s s') / 2."""
+        """The same on any device: by our kernels where they are, else by products of +-1 codes, which differ in
+        (b - s s') / 2 bits."""
+        if self._device_codes is not None:
+            found = self._device_codes.nearest(places, candidates)
+            return self._rescore(places, found), found
         assert isinstance(self._codes, Tensor)
         own = self._codes[places].float()
         low, high = self._class_start[places, None], self._class_end[places, None]
@@ -272,6 +293,12 @@ class LshScan:
                 use_torch_threads()
                 parts.append(hamming.pack_bits(projected, thresholds))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _pack_on_device(self, bank: Bank, points: Tensor) -> CudaCodes:
+        assert self._hash is not None
+        step = self._hash.chunk()
+        pieces = (self._hash.bits_of(points[start : start + step]) for start in range(0, len(points), step))
+        return CudaCodes(pieces, bank, device_kernels=self._device_kernels)
 
     def _signs(self, points: Tensor) -> Tensor:
         """(N, bits) int8, +1 and -1."""

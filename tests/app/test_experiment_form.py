@@ -295,16 +295,16 @@ def test_that_lanes_are_added_moved_duplicated_and_removed_by_clicks(form, qtbot
     assert len(form.heard) == 6
 
 
-def test_that_a_fifth_lane_is_refused_with_the_reason(form, qtbot):
-    for _ in range(2):
+def test_that_a_seventh_lane_is_refused_with_the_reason(form, qtbot):
+    for _ in range(4):
         qtbot.mouseClick(form.lanes.add_button, LEFT)
-    assert len(form.config().lanes) == 4
+    assert len(form.config().lanes) == 6
     assert not form.lanes.add_button.isEnabled()
-    assert "at most 4 lanes" in form.lanes.full.text()
+    assert "at most 6 lanes" in form.lanes.full.text()
     assert form.lanes.full.isVisible()
     assert not form.lanes.cards[0].buttons["copy"].isEnabled()
     qtbot.mouseClick(form.lanes.add_button, LEFT)
-    assert len(form.config().lanes) == 4
+    assert len(form.config().lanes) == 6
 
 
 def test_that_the_last_lane_cannot_be_removed(form, qtbot):

@@ -250,7 +250,7 @@ def test_that_choosing_a_preset_stops_the_run_and_shows_the_preset(open_window, 
 
 def test_that_more_lanes_than_panes_are_refused_by_name(open_window, qtbot):
     names = [f"lane {number}" for number in range(MAX_PANES + 1)]
-    with pytest.raises(InputError, match=r"at most 4 lanes.*lane 4"):
+    with pytest.raises(InputError, match=r"at most 6 lanes.*lane 6"):
         check_lanes(runs.config(*names))
     check_lanes(runs.config(*names[:-1]))
     window = open_window(config=runs.config(*names[:-1]))

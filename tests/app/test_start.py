@@ -28,5 +28,5 @@ def test_that_any_way_to_show_a_window_will_do(monkeypatch, name):
 
 def test_that_too_many_lanes_are_refused_before_any_window_opens(monkeypatch):
     monkeypatch.setattr(main, "check_display", lambda: pytest.fail("came to the display"))
-    with pytest.raises(InputError, match="at most 4 lanes"):
-        run_gui(GuiRequest(runs.config("a", "b", "c", "d", "e")))
+    with pytest.raises(InputError, match="at most 6 lanes"):
+        run_gui(GuiRequest(runs.config(*"abcdefg")))

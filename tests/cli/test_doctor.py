@@ -28,7 +28,7 @@ def test_that_every_line_says_what_works_and_in_words_what_was_found(lab: Lab) -
     assert found["display"][0] == "no"
     assert found["faiss-cpu"] == (
         "yes",
-        f"{importlib.metadata.version('faiss-cpu')}: what the benchmarks compare our searches with",
+        f"{importlib.metadata.version('faiss-cpu')}: its indexes beside our searches",
     )
     assert found["libx264"][0] == "yes"
     assert {"cupy", "recordings", "fashion-mnist", "search kernels", "raster kernels", "window"} <= set(found)

@@ -42,7 +42,7 @@ def test_that_scores_are_those_of_the_metric(distance: Distance, unit: str) -> N
     triplets = miner.mine(torch.arange(80), context)
     found = mining_statistics(bank, triplets, distance, miner.counts())
     x = bank.embeddings.double().numpy()
-    unit_x = x / np.sqrt((x**2).sum(1, keepdims=True) + 1e-6)
+    unit_x = x / np.linalg.norm(x, axis=1, keepdims=True)
     score = {
         "euclidean": lambda a, b: np.linalg.norm(x[a] - x[b], axis=1),
         "squared-euclidean": lambda a, b: ((x[a] - x[b]) ** 2).sum(1),

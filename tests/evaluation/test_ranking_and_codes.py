@@ -133,10 +133,11 @@ def test_that_chance_is_what_random_rankings_score() -> None:
     expected = chance_levels(labels)
     found = [
         ranking(torch.rand(40, 30, generator=torch.Generator().manual_seed(i)), torch.from_numpy(labels))
-        for i in range(300)
+        for i in range(100)
     ]
     for name in ("map_at_r", "mean_average_precision", "precision_at_1", "r_precision"):
-        assert np.mean([getattr(one, name) for one in found]) == pytest.approx(expected[name], abs=0.012), name
+        scored = np.array([getattr(one, name) for one in found])
+        assert abs(scored.mean() - expected[name]) < 4 * scored.std() / len(scored) ** 0.5, name
 
 
 def test_that_clusters_are_scored_against_classes() -> None:

@@ -12,7 +12,7 @@ def compiled_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     """Where kernels compiled for the CPU stay, from one run of the tests to the next unless pytest keeps no cache."""
     if reason := cpu.why_absent():
         pytest.skip(reason)
-    cache = request.config.cache
+    cache = getattr(request.config, "cache", None)
     return cache.mkdir("cuda-on-cpu") if cache else tmp_path_factory.mktemp("cuda-on-cpu")
 
 

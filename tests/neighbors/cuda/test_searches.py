@@ -17,6 +17,8 @@ from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
 from hnm_core.neighbors.cuda.products import CudaProducts
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.lsh_scan import LshScan
+from hnm_core.neighbors.options import LshScanOptions
 from tests.neighbors.oracle import KINDS, assert_exact, bank_of
 
 from .cpu import CpuKernels
@@ -230,3 +232,27 @@ def test_that_a_hundred_thousand_rows_are_searched_as_brute_force_does(on_cpu: C
         rows = np.argpartition(squared, 10)[:10]
         truth.append(rows[np.argsort(squared[rows])])
     assert np.array_equal(found.row.numpy(), np.stack(truth))  # no two of these distances are equal
+
+
+@pytest.mark.parametrize("family", ["sign", "affine"])
+def test_that_the_scan_on_device_kernels_takes_the_candidates_that_the_processors_takes(
+    on_cpu: CpuKernels, family: str
+) -> None:
+    bank = bank_of("clustered", 16, n=301)
+    options = LshScanOptions(bits=64, family=family, rescore=300)
+    anchors = torch.arange(0, 301, 9)
+    device, host = LshScan(options, device_kernels=on_cpu), LshScan(options)
+    for search in (device, host):
+        search.build(bank)
+    assert set(on_cpu.launched) == set()
+    found, expected = device.nearest_negatives(anchors, 10), host.nearest_negatives(anchors, 10)
+    assert "kernels of the device" in device.description
+    assert set(on_cpu.launched) == {"nearest_codes"}
+    # Every negative is a candidate, so both are exact whichever rows tie at the last place.
+    assert torch.allclose(found.distance, expected.distance, rtol=1e-5)
+    few = LshScanOptions(bits=64, family=family, rescore=20)
+    device, host = LshScan(few, device_kernels=on_cpu), LshScan(few)
+    for search in (device, host):
+        search.build(bank)
+    near, nearest = device.nearest_negatives(anchors, 5), host.nearest_negatives(anchors, 5)
+    assert (near.row == nearest.row).double().mean() > 0.9, "they may differ where codes tie at the last candidate"

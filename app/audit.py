@@ -1,0 +1,90 @@
+"""What an audit shows: what would be mined of items as they are, lane by lane, up to any step. No Qt.
+
+Audits are short, so everything is added up anew each time; `hnm_core.results.Results` does the same from events.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from app.history import BANDS, COUNT_COLUMN, MINING_COLUMNS, LaneHistory, RunHistory
+from app.series import number
+from hnm_core.results import LaneResult
+
+COLUMNS: dict[str, str] = {
+    "lane": "",
+    "mined": "Tuples mined so far, after the warm-up",
+    "hard": "Share of them whose negative is not farther than the positive",
+    "semi-hard": "Share of them whose negative is farther, but by less than the margin",
+    "easy": "Share of them with the margin kept",
+    "false": "Share of the negatives that truly are of the anchor's class: mined because their label is wrong",
+    "missing": "Times an anchor found no negative",
+    "recall": "Share of the exact nearest negatives that an approximate search finds",
+    "ratio": "How far the negatives found are, over the exact ones; 1 is exact",
+    "regret": "How much farther the nearest negative found is than the nearest",
+    "mine ms": "Median milliseconds of mining a step",
+}
+"""Title of each column and what it means."""
+
+
+def audit(history: RunHistory, upto_step: int | None = None) -> list[LaneResult]:
+    """One result for each lane, in lane order, up to and with a step."""
+    configs = {} if history.started is None else {lane.name: lane for lane in history.started.config.lanes}
+    results = []
+    for name, lane in history.lanes.items():
+        config = configs.get(name)
+        mines = config is None or (config.miner != "random" and config.hard_share > 0)
+        results.append(lane_result(lane, mines=mines, upto_step=upto_step))
+    return results
+
+
+def lane_result(lane: LaneHistory, *, mines: bool = True, upto_step: int | None = None) -> LaneResult:
+    """What a lane came to; without the loss and the times of training. `mines`: False for random negatives, where
+    every step counts and not only those after a warm-up."""
+    count = lane.rows(upto_step)
+    counts_row = np.flatnonzero(lane.mining[:count] | (not mines))
+    counts = lane.tuples[counts_row].sum(0)
+    parted = counts[BANDS].sum()
+    timed_row = counts_row[~lane.first_call[counts_row]]
+    mining_ms = lane.phase_ms[timed_row][:, MINING_COLUMNS].sum(1)
+    shares = counts[BANDS] / parted if parted else np.full(3, math.nan)
+    mined = int(counts[COUNT_COLUMN["mined"]])
+    false = int(counts[COUNT_COLUMN["false_negative"]])
+    return LaneResult(
+        lane=lane.name,
+        steps=int(lane.steps[count - 1]) if count else 0,
+        loss=math.nan,
+        map_at_r=lane.latest("map_at_r", upto_step),
+        precision_at_1=lane.latest("precision_at_1", upto_step),
+        knn_accuracy=lane.latest("knn_accuracy", upto_step),
+        mining_recall=lane.latest("mining_recall", upto_step),
+        mining_ms_median=float(np.median(mining_ms)) if len(mining_ms) else math.nan,
+        mining_ms_p95=float(np.percentile(mining_ms, 95)) if len(mining_ms) else math.nan,
+        step_ms_mean=math.nan,
+        mined=mined,
+        hard_share=float(shares[0]),
+        semi_hard_share=float(shares[1]),
+        easy_share=float(shares[2]),
+        false_share=false / mined if mined and "false_negative" in lane.counted else math.nan,
+        missing=int(counts[COUNT_COLUMN["missing"]]),
+        distance_ratio=lane.latest("distance_ratio", upto_step),
+        hardness_regret=lane.latest("hardness_regret", upto_step),
+        no_candidate=lane.latest("no_candidate", upto_step),
+    )
+
+
+def cells(result: LaneResult) -> tuple[str, ...]:
+    """The texts of a row, in the order of `COLUMNS`."""
+    return (
+        result.lane,
+        f"{result.mined:,}",
+        *map(_percent, (result.hard_share, result.semi_hard_share, result.easy_share, result.false_share)),
+        f"{result.missing:,}",
+        *map(number, (result.mining_recall, result.distance_ratio, result.hardness_regret, result.mining_ms_median)),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if math.isfinite(share) else "-"

@@ -1,0 +1,73 @@
+"""The table of an audit, in place of curves: nothing is trained, so there is nothing to draw over steps."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor, QIcon, QPixmap
+from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from app.audit import COLUMNS, audit, cells
+from app.history import RunHistory
+from app.style import css
+from app.theme import DARK, Theme
+from app.views.legend import lane_colour
+
+EXPLANATION = "No network: what each miner would take from the items as they are."
+
+
+class AuditView(QWidget):
+    """A row a lane: what would be mined, how hard, how much of it false, and approximate beside exact."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self.note = QLabel(EXPLANATION)
+        self.table = QTableWidget(0, len(COLUMNS))
+        self.table.setHorizontalHeaderLabels(list(COLUMNS))
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.table.setShowGrid(False)
+        self.table.setAccessibleName("Audit")
+        for column, tip in enumerate(COLUMNS.values()):
+            item = self.table.horizontalHeaderItem(column)
+            if item is not None:
+                item.setToolTip(tip)
+        header, side = self.table.horizontalHeader(), self.table.verticalHeader()
+        if header is not None and side is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            header.setMinimumSectionSize(30)
+            side.hide()
+            side.setDefaultSectionSize(24)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 2)
+        layout.setSpacing(2)
+        layout.addWidget(self.note)
+        layout.addWidget(self.table, 1)
+        self.set_theme(DARK)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self._theme = theme
+        self.note.setStyleSheet(f"color: {css(theme.muted)};")
+        self.table.setStyleSheet(
+            f"QTableWidget {{ background: {css(theme.panel)}; border: 0; }}"
+            f"QHeaderView::section {{ background: {css(theme.panel)}; color: {css(theme.muted)}; border: 0;"
+            f" border-bottom: 1px solid {css(theme.grid)}; padding: 3px; }}"
+        )
+
+    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
+        """The table as it stood at a step, None for now."""
+        results = audit(history, upto_step)
+        self.table.setRowCount(len(results))
+        for row, result in enumerate(results):
+            for column, text in enumerate(cells(result)):
+                item = self.table.item(row, column) or QTableWidgetItem()
+                item.setText(text)
+                if column:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                else:
+                    dot = QPixmap(10, 10)
+                    dot.fill(QColor(*lane_colour(self._theme, row)))
+                    item.setIcon(QIcon(dot))
+                self.table.setItem(row, column, item)
