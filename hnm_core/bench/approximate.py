@@ -67,7 +67,7 @@ def _routed(rows: int, classes: int, peers: Sequence[Any], settings: Settings) -
         what = f"arithmetic (products with {100 * rate[0]:.1f} % of the rows)"
         bound = Bound(what, arithmetic / ours.seconds if ours.seconds else None)
         results = [result for peer in peers for result in _tried(peer, problem, settings)]
-        return Row("approximate", "routed", size, ours, tuple(results), bound)
+        return Row("mining", "routed", size, ours, tuple(results), bound)
 
     return Case("routed", size, measure)
 
@@ -103,7 +103,7 @@ def _beside_exact(name: str, rows: int, dim: int, options: dict[str, int], setti
             bound = Bound("arithmetic (comparing all codes)", share)
         ours = replace(ours, note=told[0])
         others = [replace(other, comparable=other.comparable or (other.recall or 0) >= TARGET) for other in others]
-        return Row("approximate", name, size, ours, tuple(others), bound)
+        return Row("mining", name, size, ours, tuple(others), bound)
 
     return Case(name, size, measure)
 
@@ -128,11 +128,13 @@ def _codes(problem: Problem, bits: int, candidates: int = 16) -> Callable[[], Di
         index.add(problem.points)
         wanted = min(len(problem.points), candidates * problem.k + int(np.bincount(problem.labels).mean()))
         found = np.empty((len(problem.points), problem.k))
+        start = time.perf_counter()
         for part in np.array_split(np.arange(len(problem.points)), max(1, len(problem.points) * wanted >> 16)):
             row = index.search(problem.points[part], wanted)[1]
             distance = np.linalg.norm(problem.points[row] - problem.points[part, None], axis=2)
             distance[(row < 0) | (problem.labels[row] == problem.labels[part, None])] = np.inf
             found[part] = np.sort(distance, axis=1)[:, : problem.k]
+            usage.check_patience(start)
         return found
 
     return run
@@ -291,6 +293,6 @@ def _million(name: str, settings: Settings) -> Case:
         problem = usage.with_truth(points, labels, K, probe=_PROBE)
         recall = problem.recall(found[problem.anchors])
         ours = Result(f"hnm {name}", seconds, 1, recall, peak_mb=peak.megabytes, note=_how_much(search))
-        return Row("approximate", f"{name}-million", size, ours)
+        return Row("mining", f"{name}-million", size, ours)
 
     return Case(f"{name}-million", size, measure)

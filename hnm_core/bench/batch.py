@@ -31,8 +31,8 @@ DRAWN = ("distance-weighted", "uniform-histogram")
 """Miners of chance: the distribution is compared in the tests, not here."""
 CUBIC = ("triplet-margin", "angular")
 """The library looks at all B^3 triplets."""
-BEYOND = 2_048
-"""From this batch on the library's cubic miners take more than 24 GB."""
+MOST_GB = 8.0
+"""What a peer may need."""
 
 Tuples = Sequence[Tensor]
 
@@ -55,9 +55,9 @@ def _case(name: str, count: int, dim: int, settings: Settings) -> Case:
         labels = torch.arange(count) % (count // PER_CLASS)
         ours: Any = miners.create(name)
         peer = PEERS[name]
-        beyond = name in CUBIC and count >= BEYOND
+        gigabytes = library_gigabytes(name, count, dim)
         contenders: list[Contender[Tuples]] = [Contender(f"hnm {name}", lambda: ours(rows, labels))]
-        if not beyond:
+        if gigabytes <= MOST_GB:
             contenders.append(Contender(f"pml {peer}", _library(peer, rows, labels), PACKAGE))
         mine, *others = take_turns(contenders, settings)
         assert mine.answer is not None
@@ -68,9 +68,8 @@ def _case(name: str, count: int, dim: int, settings: Settings) -> Case:
             if other.answer is not None and name not in DRAWN:
                 check = differing(mine.answer, other.answer, count)
             peers.append(other.rated(check=check))
-        if beyond:
-            gigabytes = count**3 / 1e9
-            peers.append(Result(f"pml {peer}", note=f"looks at B^3 triplets: {gigabytes:,.0f} GB a mask of them"))
+        if gigabytes > MOST_GB:
+            peers.append(Result(f"pml {peer}", note=f"not run: needs about {gigabytes:,.0f} GB"))
         # Distances are written once, tuples twice: as they are found, and in the vectors returned.
         moved = 4 * count * count + 2 * returned
         share = moved / limits(settings.threads, quick=settings.quick).copied / (mine.result.seconds or 1.0)
@@ -85,6 +84,13 @@ def _case(name: str, count: int, dim: int, settings: Settings) -> Case:
         )
 
     return Case(name, size, measure)
+
+
+def library_gigabytes(name: str, count: int, dim: int) -> float:
+    """What the library needs: a mask of all B^3 triplets; for angles, about six arrays of D numbers a triplet."""
+    masks = 1.1 * count**3 if name in CUBIC else 0.0
+    vectors = 6 * 4 * count * count * (PER_CLASS - 1) * dim if name == "angular" else 0.0
+    return max(masks, vectors) / 1e9
 
 
 def _library(peer: str, rows: Tensor, labels: Tensor) -> Callable[[], Tuples]:

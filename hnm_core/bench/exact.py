@@ -50,7 +50,7 @@ def _low(name: str, rows: int, spread: float, settings: Settings) -> Case:
             *_trees(problem, wanted, settings.threads),
             Contender("FAISS FlatL2, complements", lambda: usage.complements(problem, faiss_flat), "faiss"),
         ]
-        return _row("exact", name, size, problem, contenders, settings, Bound("the tree: latency of memory, branches"))
+        return _row("mining", name, size, problem, contenders, settings, Bound("the tree: latency of memory, branches"))
 
     return Case(name, size, measure)
 
@@ -75,7 +75,7 @@ def _high(name: str, rows: int, dim: int, settings: Settings, *, float32: bool =
             contenders.insert(
                 1, Contender("FAISS FlatL2, complements", lambda: usage.complements(problem, faiss_flat), "faiss")
             )
-        row = _row("exact", name, size, problem, contenders, settings, None)
+        row = _row("mining", name, size, problem, contenders, settings, None)
         alone = products_alone(torch.from_numpy(points), (torch.float32,) if float32 else limits.PRECISIONS)
         share = alone / row.ours.seconds if row.ours.seconds else None
         return replace(row, bound=Bound("arithmetic (products alone)", share))

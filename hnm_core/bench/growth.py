@@ -55,7 +55,7 @@ def _case(name: str, rows: int, taken: list[tuple[int, float]], settings: Settin
         absent = why_absent(method if method in ("scipy", "faiss") else "")
         if absent or expected > longest:
             note = absent or f"left out: about {duration(expected)} expected"
-            return Row("growth", name, size, Result(who, note=note))
+            return Row("mining", name, size, Result(who, note=note))
         points, labels = usage.blobs(rows, dim, classes=classes, spread=0.3)
         run = _run(method, usage.Problem(points, labels, K, np.arange(rows), np.empty(0)), settings.threads)
         seconds: list[float] = []
@@ -69,7 +69,7 @@ def _case(name: str, rows: int, taken: list[tuple[int, float]], settings: Settin
         if len(taken) > 1:
             (before, fast), (now, slow) = taken[-2:]
             grows = Bound(f"grows as N^{math.log(slow / fast) / math.log(now / before):.2f}")
-        return Row("growth", name, size, Result(who, median, max(1, len(seconds) - 1)), (), grows)
+        return Row("mining", name, size, Result(who, median, max(1, len(seconds) - 1)), (), grows)
 
     return Case(name, size, measure)
 

@@ -62,7 +62,7 @@ def _case(rows: int, queries: int, bits: int, settings: Settings) -> Case:
         mine, *peers = [outcome.rated(check=check) for outcome in outcomes]
         compared = rows * queries * -(-bits // 64)
         share = compared / limits(settings.threads, quick=settings.quick).words / (mine.seconds or 1.0)
-        return Row("hamming", "hamming", size, mine, tuple(peers), Bound("arithmetic (comparing words)", share))
+        return Row("mining", "hamming", size, mine, tuple(peers), Bound("arithmetic (comparing words)", share))
 
     return Case("hamming", size, measure)
 

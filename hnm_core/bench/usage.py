@@ -92,7 +92,7 @@ def complements(
     for label in np.unique(problem.labels):
         own = problem.labels == label
         found[own] = search(problem.points[~own], problem.points[own], problem.k)
-        _check_patience(start)
+        check_patience(start)
     return found
 
 
@@ -113,7 +113,7 @@ def over_fetched(problem: Problem, fetch: Fetch, wanted: int, anchors: Rows | No
             kept = np.partition(np.where(out, np.inf, distance), k - 1, axis=1)[:, :k]
             found[part] = np.sort(kept, axis=1)
             short.append(part[((~out).sum(1) < k) & (row >= 0).all(1)])
-            _check_patience(start)
+            check_patience(start)
         if wanted == len(labels):
             break
         rest, wanted = np.concatenate(short), wanted * 2
@@ -131,6 +131,7 @@ def enough(problem: Problem, share: float = 0.9) -> int:
     return int(np.quantile(torch.cat(needed).numpy(), share)) + 1
 
 
-def _check_patience(start: float) -> None:
+def check_patience(start: float) -> None:
+    """Raise `TookTooLong` when a way of using a peer, begun at `start`, should be given up."""
     if time.perf_counter() - start > GIVE_UP_S:
         raise TookTooLong(f"given up after {duration(GIVE_UP_S)}")
