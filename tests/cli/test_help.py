@@ -12,7 +12,7 @@ import hnm_core
 from tests.cli.conftest import ROOT, Lab
 
 COMMANDS = ["gui", "run", "list", "inspect", "export", "doctor", "render", "demo", "features"]
-COMMANDS += ["compare", "tune", "evaluate", "embed"]
+COMMANDS += ["compare", "tune", "evaluate", "embed", "bench"]
 
 
 @pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS]], ids=["hnm-lab", *COMMANDS])
