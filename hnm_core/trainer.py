@@ -54,6 +54,7 @@ class Trainer:
         if isinstance(self.loss, nn.Module):
             self.loss.to(shared.device)
         self.model = copy.deepcopy(shared.model)
+        self.parameters = tuple(self.model.parameters())
         self.optimizer = optimizer(config.optimizer, self.model, self.loss)
         self.clock = PhaseClock(torch.cuda.synchronize if shared.device.type == "cuda" else None)
         self.mining = LaneMining(lane, shared, self.distance, self.model, embed_with, self.clock)
@@ -218,7 +219,7 @@ class Trainer:
     def _seen(
         self, loss: float, counts: dict[str, int], measured: dict[str, float], terms: Terms, empty_reason: str
     ) -> Seen:
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         return Seen(
             self.step,
             loss,
