@@ -62,7 +62,10 @@ class AuditView(QWidget):
         self.table.setRowCount(len(results))
         for row, result in enumerate(results):
             for column, text in enumerate(cells(result)):
-                item = self.table.item(row, column) or QTableWidgetItem()
+                item = self.table.item(row, column)
+                if item is None:
+                    item = QTableWidgetItem()
+                    self.table.setItem(row, column, item)
                 item.setText(text)
                 if column:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -70,4 +73,3 @@ class AuditView(QWidget):
                     dot = QPixmap(10, 10)
                     dot.fill(QColor(*lane_colour(self._theme, row)))
                     item.setIcon(QIcon(dot))
-                self.table.setItem(row, column, item)
