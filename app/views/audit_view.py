@@ -36,6 +36,7 @@ class AuditView(QWidget):
         header, side = self.table.horizontalHeader(), self.table.verticalHeader()
         if header is not None and side is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
             header.setMinimumSectionSize(30)
             side.hide()
             side.setDefaultSectionSize(24)
