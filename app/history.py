@@ -6,6 +6,7 @@ as watching it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,12 +120,12 @@ class Chip:
     precision_at_1: float
     mining_recall: float
     warming_up: bool
-    false: float = float("nan")
+    false: float = math.nan
     """Share of the mined negatives that truly are of the anchor's class, where the truth is known."""
-    missing: float = float("nan")
+    missing: float = math.nan
     """Anchors a step without a negative; likewise negatives filled in at random, and candidates filtered out."""
-    filled: float = float("nan")
-    filtered: float = float("nan")
+    filled: float = math.nan
+    filtered: float = math.nan
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The newest of each other metric, by name."""
 
@@ -289,14 +290,14 @@ class LaneHistory:
         shares = bands / bands.sum() if bands.sum() else np.full(3, np.nan)
         times = self.phase_summary(upto_step=upto_step)
         per_step = {
-            name: counts[COUNT_COLUMN[name]] / len(loss) if name in self.counted else float("nan")
+            name: counts[COUNT_COLUMN[name]] / len(loss) if name in self.counted else math.nan
             for name in ("missing", "filled", "filtered")
         }
         mined = counts[COUNT_COLUMN["mined"]]
         knows_truth = "false_negative" in self.counted and mined > 0
         return Chip(
             step=int(self.steps[count - 1]),
-            loss=float(finite.mean()) if len(finite) else float("nan"),
+            loss=float(finite.mean()) if len(finite) else math.nan,
             hard=float(shares[0]),
             semi_hard=float(shares[1]),
             easy=float(shares[2]),
@@ -306,8 +307,8 @@ class LaneHistory:
             precision_at_1=self.latest("precision_at_1", upto_step),
             mining_recall=self.latest("mining_recall", upto_step),
             warming_up=not bool(self.mining[count - 1]),
-            false=float(counts[COUNT_COLUMN["false_negative"]] / mined) if knows_truth else float("nan"),
-            metrics={name: self.latest(name, upto_step) for name in DETAILS},
+            false=float(counts[COUNT_COLUMN["false_negative"]] / mined) if knows_truth else math.nan,
+            metrics={name: value for name in DETAILS if np.isfinite(value := self.latest(name, upto_step))},
             **per_step,
         )
 
@@ -420,8 +421,8 @@ def chip_details(chip: Chip | None) -> str:
         if np.isfinite(value) and (value or name == "filled"):
             lines.append(f"{words}: {value:,.1f} a step")
     for name, words in DETAILS.items():
-        value = chip.metrics.get(name, float("nan"))
-        if np.isfinite(value):
+        if name in chip.metrics:
+            value = chip.metrics[name]
             shown = (
                 f"{value:.1%}" if name == "no_candidate" else f"{value:,.0f}" if name == "bank_age" else number(value)
             )

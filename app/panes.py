@@ -24,7 +24,7 @@ PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
 CHIP_MARGIN_PX = 30
-CHIP_SHARE = 0.4
+CHIP_SHARE = 0.35
 """Of a pane's height, for its title and its status lines."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""

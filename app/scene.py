@@ -65,6 +65,8 @@ class Scene:
     """How many edges the step had; `edges_shown` of them are drawn."""
     color_note: str = ""
     """What the colours mean where they are no classes, e.g. "times mined 0 to 12"."""
+    edges_false: int = 0
+    """Drawn edges to negatives that truly are of the anchor's class; they are amber and lie on top."""
 
     @property
     def edges_shown(self) -> int:
@@ -77,7 +79,8 @@ class Scene:
         if not self.edges_total:
             return ""
         shown = f"{self.edges_shown:,} of " if self.edges_shown < self.edges_total else ""
-        return f"{shown}{self.edges_total:,} edge{'s' if self.edges_total != 1 else ''}"
+        false = f", {self.edges_false:,} false (amber)" if self.edges_false else ""
+        return f"{shown}{self.edges_total:,} edge{'s' if self.edges_total != 1 else ''}{false}"
 
     def row_of(self, point_id: int) -> int:
         """Row of a dataset id, -1 where it is not among the shown points."""
@@ -105,6 +108,7 @@ def build_scene(
     kinds = tuple(kind for kind in EDGE_KINDS if kind in show_edges)
     selected_row = -1 if selected_id is None else int(rows_of(started.ids, np.array([selected_id]))[0])
     edges, edge_colors, edges_total = _edges(started, frame, theme, triplets, kinds, max_edges, selected_row)
+    edges, edge_colors, edges_false = _marked_false(started, theme, edges, edge_colors)
     mined = np.zeros(len(started.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
@@ -114,7 +118,8 @@ def build_scene(
         mined[selected_row] = True
         radii[selected_row] = SELECTED_RADIUS
     strata = started.labels
-    return Scene(frame.positions, colors, radii, edges, edge_colors, started.ids, strata, mined, edges_total, note)
+    drawn = (frame.positions, colors, radii, edges, edge_colors, started.ids, strata, mined)
+    return Scene(*drawn, edges_total, note, edges_false)
 
 
 def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -272,3 +277,18 @@ def _edges(
     if selected_row >= 0:
         edge_colors[(edge_rows == selected_row).any(1), 3] = SELECTED_EDGE_ALPHA
     return edge_rows, edge_colors, total
+
+
+def _marked_false(
+    started: RunStarted, theme: Theme, edges: NDArray[np.int32], colors: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8], int]:
+    """The edges with those to false negatives in amber and last, so that they are drawn on top; and how many."""
+    truth = started.true_labels
+    if truth is None or not len(edges):
+        return edges, colors, 0
+    is_negative = (colors[:, :3] == np.array(theme.negative_edge, np.uint8)).all(1)
+    false = is_negative & (truth[edges[:, 0]] == truth[edges[:, 1]])
+    order = np.argsort(false, kind="stable")
+    colors = colors.copy()
+    colors[false] = (*theme.warning, SELECTED_EDGE_ALPHA)
+    return edges[order], colors[order], int(false.sum())

@@ -94,6 +94,8 @@ class RunStarted:
     """Versions of hnm-lab, python, numpy, torch; device in words."""
     started: str = ""
     """ISO 8601 time, UTC."""
+    true_labels: NDArray[np.int64] | None = None
+    """(N,) true class of every shown item, where it is known to differ from the labels."""
 
 
 @dataclass(frozen=True, eq=False)

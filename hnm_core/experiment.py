@@ -121,6 +121,7 @@ def _started(shared: Shared) -> RunStarted:
         items_total=len(dataset.ids),
         versions=versions(shared.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        true_labels=None if dataset.y_true is None else frozen(dataset.y_true[shown]),
     )
 
 

@@ -39,7 +39,7 @@ class SamplerForm(QWidget):
         for form in (self.named, self.own):
             form.typed.connect(self._typed)
             form.committed.connect(self.committed)
-        self._show_batch()
+        self.set_value(SamplerConfig().model_dump())
 
     @property
     def batch(self) -> Any:

@@ -36,6 +36,7 @@ class AuditView(QWidget):
         header, side = self.table.horizontalHeader(), self.table.verticalHeader()
         if header is not None and side is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
             header.setMinimumSectionSize(30)
             side.hide()
             side.setDefaultSectionSize(24)
@@ -62,7 +63,10 @@ class AuditView(QWidget):
         self.table.setRowCount(len(results))
         for row, result in enumerate(results):
             for column, text in enumerate(cells(result)):
-                item = self.table.item(row, column) or QTableWidgetItem()
+                item = self.table.item(row, column)
+                if item is None:
+                    item = QTableWidgetItem()
+                    self.table.setItem(row, column, item)
                 item.setText(text)
                 if column:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -70,4 +74,3 @@ class AuditView(QWidget):
                     dot = QPixmap(10, 10)
                     dot.fill(QColor(*lane_colour(self._theme, row)))
                     item.setIcon(QIcon(dot))
-                self.table.setItem(row, column, item)

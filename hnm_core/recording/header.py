@@ -16,7 +16,7 @@ from hnm_core.config import LANE_NAME
 from hnm_core.errors import InputError
 from hnm_core.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
 from hnm_core.recording import layout
-from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, Layout
+from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
 from hnm_core.registry import explain
 from hnm_core.timing import Phase
 
@@ -172,6 +172,8 @@ def write_arrays(folder: Path, started: RunStarted) -> None:
     np.save(folder / "held_out.npy", started.held_out)
     if started.groups is not None:
         np.save(folder / "groups.npy", started.groups)
+    if started.true_labels is not None:
+        np.save(folder / TRUE_LABELS_FILE, started.true_labels)
 
 
 def read_started(folder: Path, content: RunFile) -> RunStarted:
@@ -180,6 +182,9 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
     labels = _array(folder / "labels.npy", np.int64, len(ids))
     held_out = _array(folder / "held_out.npy", np.bool_, len(ids))
     groups = _array(folder / "groups.npy", np.int64, len(ids)) if content.has_groups else None
+    # Older recordings have none, so the file itself says whether there are any.
+    noisy = (folder / TRUE_LABELS_FILE).exists()
+    true_labels = _array(folder / TRUE_LABELS_FILE, np.int64, len(ids)) if noisy else None
     if (np.diff(ids) <= 0).any():
         raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
     if labels.min() < 0 or labels.max() >= len(content.class_names):
@@ -194,6 +199,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         items_total=content.items_total,
         versions=content.versions,
         started=content.started,
+        true_labels=true_labels,
     )
 
 

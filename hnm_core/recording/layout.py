@@ -1,7 +1,7 @@
 """What lies where in a recording, and the numbers' layout. A reader needs numpy and json, and nothing else.
 
     run.json        configuration, versions, lanes, and every layout below, ready for `np.dtype`
-    labels.npy ids.npy held_out.npy [groups.npy]
+    labels.npy ids.npy held_out.npy [groups.npy] [true_labels.npy]
     events.jsonl    every event that is neither a step nor a frame, one JSON object a line
     00-NAME/        one folder a lane
         steps.bin   np.fromfile(path, step_dtype)
@@ -31,6 +31,7 @@ KIND = "hnm-lab recording"
 SCHEMA = 1
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
+TRUE_LABELS_FILE = "true_labels.npy"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
 WEIGHTS_INPUT = "@in_features"

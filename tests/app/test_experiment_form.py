@@ -9,17 +9,20 @@ from typing import Literal
 import numpy as np
 import pytest
 from pydantic import BaseModel, Field
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QApplication, QFileDialog, QWidget
 
+from app.panels import names
 from app.panels.editors import Bounds, bounds_of, editor_for, read_table, write_table
 from app.panels.experiment_form import ExperimentForm, find_problems
-from app.panels.lanes_panel import free_name
+from app.panels.lanes_panel import free_name, idle_fields
+from app.panels.names import grouped
 from app.panels.option_form import OptionForm, in_reading_order
 from app.theme import DARK, LIGHT
 from hnm_core import config as configuration
+from hnm_core.compatibility import check, impossible
 from hnm_core.config import ExperimentConfig, from_dict
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS
 from hnm_core.resources import preset_names, preset_path
 
 LEFT = Qt.MouseButton.LeftButton
@@ -75,7 +78,7 @@ def test_that_showing_a_preset_changes_nothing_in_it(qtbot, name):
     assert form.problem.text() == ""
 
 
-@pytest.mark.parametrize("registry", [MINERS, LOSSES, DATASETS, MODELS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", [MINERS, LOSSES, DATASETS, MODELS, SAMPLERS], ids=lambda registry: registry.kind)
 def test_that_every_registered_name_gets_a_form_whose_untouched_values_are_its_defaults(qtbot, registry):
     for name in registry.names():
         options = registry.entry(name).options
@@ -562,3 +565,139 @@ def test_that_the_form_is_made_without_torch():
         "assert 'torch' not in sys.modules and 'sklearn' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_that_names_are_grouped_ours_first_and_the_librarys_only_where_it_is_installed():
+    groups = grouped(MINERS, library=True)
+    assert [group.title for group in groups] == ["Of the whole set", "Inside the batch", "pytorch-metric-learning"]
+    assert all(MINERS.entry(name).scope == "dataset" for name in groups[0].names)
+    assert all(MINERS.entry(name).scope == "batch" for name in groups[1].names)
+    assert all(name[0].isupper() for name in groups[2].names)
+    assert sum((group.names for group in groups), ()) == tuple(MINERS.names())
+    assert [group.title for group in grouped(LOSSES, library=False)] == ["Built in"]
+    assert [group.title for group in grouped(SAMPLERS, library=False)] == ["Built in"]
+
+
+def test_that_a_class_of_a_library_that_is_missing_is_still_shown_where_a_file_names_it(qtbot, monkeypatch):
+    monkeypatch.setattr(names, "library_installed", lambda: False)
+    form = ExperimentForm()
+    qtbot.addWidget(form)
+    assert form.lanes.cards[0].loss.box.findText("TripletMarginLoss") < 0
+    form.set_config(experiment(lanes=[{"name": "a", "loss": "TripletMarginLoss"}]))
+    assert form.lanes.cards[0].loss.box.currentText() == "TripletMarginLoss"
+    assert form.config().lanes[0].loss == "TripletMarginLoss"
+
+
+def test_that_headings_cannot_be_chosen_with_the_keyboard(form, qtbot):
+    box = form.lanes.cards[0].miner.box
+    pick(qtbot, box, "routed")
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert form.config().lanes[0].miner == "none"
+
+
+def test_that_what_cannot_be_is_greyed_out_with_the_reason_before_anybody_chooses(form):
+    card = form.lanes.cards[1]
+    card.loss.box.show_reasons()
+    reasons = impossible("loss", form.config(), "knn")
+    assert "circle" in reasons
+    for name in grouped(LOSSES)[0].names:
+        assert card.loss.box.is_enabled(name) == (name not in reasons)
+    tip = card.loss.box.itemData(card.loss.box.findText("circle"), Qt.ItemDataRole.ToolTipRole)
+    assert tip == reasons["circle"]
+    assert card.loss.box.is_enabled("triplet-margin")
+
+
+def test_that_what_is_refused_stands_beside_its_lane_and_one_click_mends_it(form, qtbot):
+    circle = {"name": "circle", "loss": "circle", "miner": "knn"}
+    form.set_config(experiment(lanes=[{"name": "random"}, circle]))
+    plain, odd = form.lanes.cards
+    assert plain.findings.shown == ()
+    assert [finding.rule for finding in odd.findings.shown] == ["C6"]
+    assert not odd.findings.isHidden()
+    before = form.config()
+    qtbot.mouseClick(odd.findings.buttons[0], LEFT)
+    assert form.config().lanes[1].distance == "cosine"
+    assert check(form.config()) == []
+    assert odd.findings.isHidden()
+    assert form.heard == [form.config()]
+    form.undo()
+    assert form.config() == before
+
+
+def test_that_a_remedy_for_all_lanes_is_applied_too(form, qtbot):
+    sampler = {"name": "balanced", "options": {"classes": 8, "per_class": 1}}
+    form.set_config(experiment(sampler=sampler, lanes=[{"name": "a", "miner": "batch-hard"}]))
+    assert [finding.rule for finding in form.findings.shown] == ["C17"]
+    qtbot.mouseClick(form.findings.buttons[0], LEFT)
+    assert form.config().sampler.options == {"classes": 8, "per_class": 4}
+    assert form.findings.isHidden()
+
+
+def test_that_another_sampler_settles_the_batch_and_the_old_batch_comes_back(form, qtbot):
+    form.set_config(experiment(sampler={"name": "random", "batch": 128}))
+    form.training.open()
+    pick(qtbot, form.sampler.named.box, "balanced")
+    assert form.config().sampler.batch == 32
+    assert form.sampler.own.isHidden()
+    assert form.sampler.settled.text() == "32 anchors a step"
+    type_into(qtbot, form.sampler.named.form.line("per_class"), "6")
+    assert form.config().sampler.batch == 48
+    pick(qtbot, form.sampler.named.box, "random")
+    assert form.config().sampler.batch == 128
+
+
+def test_that_a_lane_can_draw_its_own_anchors_and_give_that_up_again(form, qtbot):
+    card = form.lanes.cards[1]
+    card.details.open()
+    qtbot.mouseClick(card.own_sampler, LEFT, pos=QPoint(8, card.own_sampler.height() // 2))
+    assert form.config().lanes[1].sampler is not None
+    pick(qtbot, card.sampler.named.box, "neighbours")
+    type_into(qtbot, card.sampler.named.form.line("search"), "lsh-scan")
+    type_into(qtbot, card.sampler.named.form.line("search_options"), "bits = 32, rescore = 0")
+    assert form.config().lanes[1].sampler.options == {
+        "search": "lsh-scan",
+        "search_options": {"bits": 32, "rescore": 0},
+    }
+    type_into(qtbot, card.sampler.named.form.line("search_options"), "bit = 32")
+    assert "'bit'" in card.sampler.named.problem.text()
+    type_into(qtbot, card.sampler.named.form.line("search_options"), "bits = ")
+    assert "search_options" in form.lanes.cards[1].sampler.named.form.rows
+    assert card.sampler.named.form.rows["search_options"].problem.text()
+    qtbot.mouseClick(card.own_sampler, LEFT, pos=QPoint(8, card.own_sampler.height() // 2))
+    assert form.config().lanes[1].sampler is None
+
+
+def test_that_fields_that_do_not_matter_are_greyed_out_with_the_reason():
+    dataset = idle_fields({"miner": "knn", "refresh": "steps"})
+    assert dataset["hard_share"] == ""
+    assert dataset["refresh_lag"] and dataset["drift_threshold"] and dataset["memory"]
+    assert idle_fields({"miner": "knn", "refresh": "drift"})["drift_threshold"] == ""
+    batch = idle_fields({"miner": "batch-hard"})
+    assert "inside the batch" in batch["refresh_every"]
+    assert batch["memory"] == batch["distance"] == ""
+
+
+def test_that_a_rule_over_two_options_is_told_beside_the_lane(form, qtbot):
+    form.set_config(experiment(lanes=[{"name": "knn", "miner": "knn"}]))
+    card = form.lanes.cards[0]
+    card.details.open()
+    type_into(qtbot, card.miner.form.line("rank_min"), "5")
+    card.miner.form.editor("rank_max").check.click()
+    type_into(qtbot, card.miner.form.editor("rank_max").inner.line, "3")
+    assert "rank_max = 3 must be larger than rank_min = 5" in card.miner.problem.text()
+    card.miner.form.editor("rank_max").check.click()
+    assert card.miner.problem.text() == ""
+    assert form.config().lanes[0].miner_options == {"rank_min": 5}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"bits": 32, "inner": {"a": 1, "b": [1, 2.5, "x"]}},
+        {"a b": True, "c": {}, "d": [{"e": 1}]},
+    ],
+)
+def test_that_nested_tables_are_one_line_that_reads_back_the_same(table):
+    line = write_table(table)
+    assert "\n" not in line
+    assert read_table(line) == table

@@ -7,11 +7,21 @@ import itertools
 import numpy as np
 import pytest
 
-from app.history import Chip, LaneHistory, RunHistory, chip_text
+from app.history import Chip, LaneHistory, RunHistory, chip_details, chip_text
 from app.series import decimate, number, smoothed
 from hnm_core.config import ExperimentConfig, LaneConfig
 from hnm_core.evaluation.chance import chance_levels
-from hnm_core.events import TUPLE_COUNTS, Alarm, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import (
+    TUPLE_COUNTS,
+    Alarm,
+    Frame,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    Weights,
+)
 from hnm_core.timing import Phase
 
 
@@ -343,3 +353,65 @@ def test_that_items_without_a_partner_have_no_chance_level():
 )
 def test_that_numbers_are_short(value, text):
     assert number(value) == text
+
+
+def test_that_a_chip_tells_false_negatives_only_where_the_truth_is_known():
+    lane = LaneHistory("knn")
+    lane.add(StepRecord("knn", 1, 0.5, tuples={"mined": 10, "hard": 10}))
+    assert "false" not in chip_text(lane.chip())
+    lane.add(StepRecord("knn", 2, 0.5, tuples={"mined": 30, "hard": 30, "false_negative": 6}))
+    assert "false 15.0%" in chip_text(lane.chip())
+
+
+def test_that_the_details_of_a_chip_are_what_the_lane_has_measured():
+    lane = LaneHistory("lsh")
+    assert chip_details(lane.chip()) == ""
+    lane.add(
+        StepRecord(
+            "lsh",
+            1,
+            0.5,
+            tuples={"mined": 10, "filled": 2, "filtered": 0, "missing": 3},
+            metrics={"bank_age": 1200.0, "drift": 0.25, "no_candidate": 0.031},
+        )
+    )
+    assert chip_details(lane.chip()).splitlines() == [
+        "anchors without a negative: 3.0 a step",
+        "random in place of mined: 2.0 a step",
+        "anchors without a candidate 3.1%",
+        "bank 1,200 steps old",
+        "drift 0.250 of what makes a bank stale",
+    ]
+
+
+def test_that_the_chip_of_an_audit_speaks_of_no_loss_and_no_retrieval():
+    lane = LaneHistory("knn")
+    lane.add(StepRecord("knn", 1, 0.5, tuples={"mined": 4, "hard": 4}, metrics={"map_at_r": 0.4, "mining_recall": 0.9}))
+    text = chip_text(lane.chip(), audit=True)
+    assert "loss" not in text
+    assert "MAP@R" not in text
+    assert "hard 100%" in text
+    assert "recall 0.900" in text
+
+
+def test_that_alarms_are_hints_warnings_or_fatal():
+    history = RunHistory()
+    for alarm in (
+        Alarm("knn", 0, "C25", "may collapse"),
+        Alarm("knn", 5, "all-easy", "nothing to learn"),
+        Alarm("knn", 9, "non-finite", "it broke", fatal=True),
+    ):
+        history.add(alarm)
+    assert [(marker.kind, marker.code) for marker in history.markers] == [
+        ("alarm", "C25"),
+        ("hint", "all-easy"),
+        ("fatal", "non-finite"),
+    ]
+
+
+def test_that_weights_at_the_end_of_a_run_change_nothing_that_is_shown():
+    history = RunHistory()
+    history.add(record(1))
+    history.add(Weights("knn", 1, {"weight": np.ones(3)}, 4))
+    assert history.last_step == 1
+    assert history.markers == []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -242,3 +244,15 @@ def test_that_a_run_without_points_makes_an_empty_scene():
     run = RunStarted(ExperimentConfig(), nothing, nothing, np.empty(0, np.bool_), ())
     scene = build_scene(run, frame([(1, 2, 3)], 0), DARK, selected_id=4)
     assert scene.colors.shape == (0, 3) and scene.edges.shape == (0, 2) and scene.row_of(4) == -1
+
+
+def test_that_edges_to_false_negatives_are_amber_on_top_and_counted():
+    truth = np.array([0, 0, 0, 1, 2, 2], np.int64)  # id 8 is labelled 1 but is a 0
+    known = replace(started(), true_labels=truth)
+    scene = build_scene(known, frame([(3, 7, 8), (3, 7, 20), (8, 20, 7)]), DARK)
+    amber = (scene.edge_colors[:, :3] == DARK.warning).all(1)
+    assert {tuple(edge) for edge in scene.edges[amber].tolist()} == {(0, 2), (2, 1)}
+    assert amber.tolist() == sorted(amber.tolist())
+    assert scene.edges_false == 2
+    assert scene.edge_text == "6 edges, 2 false (amber)"
+    assert build_scene(started(), frame([(3, 7, 8)]), DARK).edges_false == 0

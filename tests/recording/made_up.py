@@ -40,6 +40,7 @@ def started(points: int = 60, lanes: tuple[str, ...] = LANES, title: str = "Made
         items_total=10 * points,
         versions={"hnm-lab": "0.1.0", "device": "a CPU"},
         started="2026-01-02T03:04:05Z",
+        true_labels=(labels + (np.arange(points) % 10 == 0)) % 5,
     )
 
 
@@ -107,7 +108,7 @@ def assert_same_event(replayed: Event, original: Event) -> None:
                 np.testing.assert_array_equal(replayed.columns[name], column)
             same = ("lane", "step", "mined_total", "projection")
         case RunStarted():
-            for name in ("labels", "ids", "held_out", "groups"):
+            for name in ("labels", "ids", "held_out", "groups", "true_labels"):
                 np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
             same = ("config", "class_names", "items_total", "versions", "started")
         case StepRecord():

@@ -229,3 +229,12 @@ def test_that_a_started_run_equals_itself_through_the_files(tmp_path: Path) -> N
     first = next(replay(tmp_path))
     assert isinstance(first, RunStarted)
     made_up.assert_same_event(first, made_up.started())
+
+
+def test_that_a_recording_from_before_true_labels_is_read_without_them(tmp_path: Path) -> None:
+    list(record(made_up.run(), tmp_path))
+    (tmp_path / "true_labels.npy").unlink()
+    first = next(replay(tmp_path))
+    assert isinstance(first, RunStarted)
+    assert first.true_labels is None
+    np.testing.assert_array_equal(first.labels, made_up.started().labels)
