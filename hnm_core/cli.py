@@ -77,7 +77,10 @@ AUDIT_COLUMNS = (
 
 
 def show_audit(results: list[LaneResult], *, to_stderr: bool = False) -> None:
-    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one."""
+    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one.
+
+    Hard negatives are nearer than the positive, semi-hard ones at most the loss's margin farther.
+    """
     rows = [
         (
             lane.lane,

@@ -21,7 +21,7 @@ from hnm_core.cli_options import (
     StepsOption,
 )
 from hnm_core.config import DISTANCES, ExperimentConfig
-from hnm_core.console import EXIT_INTERRUPTED, number, say, show_table
+from hnm_core.console import EXIT_FAILED, EXIT_INTERRUPTED, number, say, show_table
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.request import Request, resolve
 from hnm_core.results import Results
@@ -53,7 +53,8 @@ def compare(
     from hnm_core.plots import plot_curves, require_matplotlib
 
     folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
-    trials = run_seeds(experiment, seeds, folder, _train)
+    failed: list[int] = []
+    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, failed))
     say("")
     _show_comparison(trials, [lane.name for lane in experiment.lanes])
     try:
@@ -65,6 +66,9 @@ def compare(
         plot_curves(trials, experiment.title or experiment.data.name, paths)
         for path in paths:
             typer.echo(str(path))
+    if failed:
+        say(f"A lane failed with seed {', '.join(map(str, failed))}; its last figures are in the table.")
+        raise typer.Exit(EXIT_FAILED)
 
 
 def tune(
@@ -157,6 +161,8 @@ def evaluate(
     from hnm_core import evaluating
     from hnm_core.distances import Distance
 
+    if tsne is not None:
+        evaluating.check_map(tsne)
     if what.endswith(".npz"):
         table, words = evaluating.evaluate_file(Path(what), Distance(distance, normalize), k, codes)
     else:
@@ -182,8 +188,9 @@ def embed(
     typer.echo(str(out))
 
 
-def _train(config: ExperimentConfig) -> Results:
-    """Train without recording. Ctrl+C ends everything: what is finished is kept."""
+def _train(config: ExperimentConfig, failed: list[int] | None = None) -> Results:
+    """Train without recording; `failed` gathers the seeds with which a lane failed. Ctrl+C ends everything: what is
+    finished is kept."""
     from hnm_core.headless import train
 
     say(f"Seed {config.seed}")
@@ -193,6 +200,8 @@ def _train(config: ExperimentConfig) -> Results:
         raise KeyboardInterrupt
     if not outcome.finished:
         raise typer.Exit(outcome.status)
+    if outcome.status == EXIT_FAILED and failed is not None:
+        failed.append(config.seed)
     return outcome.results
 
 

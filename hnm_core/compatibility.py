@@ -358,6 +358,8 @@ def _size_rules(
             f"{'cap them with max_tuples' if capped else 'take a smaller batch'}.",
             "miner_options.max_tuples=1000000" if capped else None,
         )  # fmt: skip
+    if lane.memory and MINERS.entry(lane.miner).scope == "batch" and not traits.takes_reference:
+        yield Finding("C16", lane.name, "refuse", f"'{lane.loss}' cannot look at a memory of past embeddings.")
     embedding = getattr(MODELS.validate(config.model.name, config.model.options), "embedding", None)
     alpha = getattr(loss, "alpha", None)
     if lane.loss == "dtsh" and isinstance(alpha, int | float) and isinstance(embedding, int) and alpha >= embedding:
@@ -415,7 +417,15 @@ def _temperature_rules(lane: LaneConfig, loss: Options) -> Iterator[Finding]:
 
 def _start_rules(config: ExperimentConfig, lane: LaneConfig) -> Iterator[Finding]:
     waits = lane.warmup > 0 or lane.warmup_below is not None
-    pool: Any = lane.miner_options.get("pool", 3 if lane.miner in ("knn", "lsh") else 1)
+    if config.model.name == "identity":
+        return
+    if _mines(lane) and lane.warmup >= config.steps:
+        yield Finding(
+            "warm-up", lane.name, "warn",
+            f"'{lane.miner}' never mines: the warm-up of {lane.warmup:,} steps is not over after {config.steps:,}.",
+            "warmup=0",
+        )  # fmt: skip
+    pool: Any = getattr(MINERS.validate(lane.miner, lane.miner_options), "pool", 1)
     hardest = lane.miner in HARD_MINERS and lane.hard_share == 1 and pool == 1
     if hardest and not waits and config.optimizer.lr > SUGGESTED_LR:
         yield Finding(

@@ -255,9 +255,22 @@ def with_settings(config: ExperimentConfig, settings: Iterable[str]) -> Experime
         InputError: no `=`, an unknown field, or a value that is not allowed.
     """
     values = config.to_dict()
-    for setting in settings:
-        _assign(values, *split_setting(setting))
+    assign(values, settings)
     return from_dict(values, "--set")
+
+
+def assign(values: dict[str, Any], settings: Iterable[str]) -> None:
+    """Apply `KEY=VALUE` overrides to plain nested values in place, without judging the result.
+
+    A new name of a miner, loss, model, data set or sampler comes with its default options: those of the old one mean
+    something else.
+
+    Raises:
+        InputError: no `=`, or a lane or section that is not there.
+    """
+    split = [split_setting(setting) for setting in settings]
+    for key, value in sorted(split, key=lambda pair: not _NAMES.search(pair[0])):
+        _assign(values, key, value)
 
 
 def split_setting(setting: str) -> tuple[str, Any]:
@@ -296,4 +309,11 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
         node = node.setdefault(part, {}) if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set: '{key}' is no field of the configuration.")
-    node[parts[-1]] = value
+    last = parts[-1]
+    if _NAMES.search(key) and node.get(last) != value:
+        node["options" if last == "name" else f"{last}_options"] = {}
+    node[last] = value
+
+
+_NAMES = re.compile(r"^(data|model|sampler)\.name$|^lanes\..+\.(miner|loss|sampler\.name)$")
+"""Keys that choose what their options belong to."""

@@ -14,13 +14,14 @@ from hnm_core.console import number
 from hnm_core.data.split import stratified_sample
 from hnm_core.distances import Distance
 from hnm_core.embedding import embed_rows, trained_network
+from hnm_core.errors import InputError
 from hnm_core.evaluation.chance import chance_levels
 from hnm_core.evaluation.clustering import clustering
 from hnm_core.evaluation.codes import code_retrieval
 from hnm_core.evaluation.projection import tsne_snapshot
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
-from hnm_core.plots import plot_map
+from hnm_core.plots import plot_map, require_matplotlib
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.setup import prepare
@@ -117,6 +118,15 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
     table[CHANCE] = _chance(labels)
     kind = "held-out items" if shared.held_out.any() else "items, the ones trained on"
     return table, _what(len(rows), int(shared.held_out.sum()) or len(rows), kind)
+
+
+def check_map(path: Path) -> None:
+    """Raises `InputError` when a map cannot be drawn into `path`."""
+    require_matplotlib()
+    if path.suffix not in (".png", ".svg"):
+        raise InputError(f"'{path}': a map is a .png or .svg file.")
+    if not path.parent.is_dir():
+        raise InputError(f"'{path}': there is no folder '{path.parent}'.")
 
 
 def snapshot(what: str, lane: str | None, path: Path) -> None:

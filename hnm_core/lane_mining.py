@@ -17,6 +17,7 @@ from hnm_core.miners.memory_bank import MemoryBank, Reference
 from hnm_core.miners.options import RandomOptions
 from hnm_core.miners.random_pairs import RandomMiner
 from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.neighbors.lsh_buckets import LshBuckets
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
@@ -145,5 +146,7 @@ class LaneMining:
 
     def largest_bucket(self) -> float | None:
         """Share of the points in the fullest bucket of a search that hashes into buckets."""
-        occupancy = getattr(self.search, "occupancy", None)
-        return None if occupancy is None or not self.mining else float(occupancy().largest_share)
+        search = self.search
+        if not isinstance(search, LshBuckets) or not self.mining:
+            return None
+        return search.occupancy(0).largest / max(1, len(self._shared.train_row))

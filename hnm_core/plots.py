@@ -45,7 +45,8 @@ def plot_curves(trials: Sequence[Trial], title: str, paths: Sequence[Path]) -> N
         axes.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
     axes.set_xlabel("step")
     axes.set_ylabel("MAP@R on held-out items")
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
     _save(figure, paths)
 
 

@@ -16,7 +16,7 @@ from hnm_core.errors import InputError
 
 PACKAGE = "pytorch_metric_learning"
 
-REFUSALS = (ValueError, AssertionError, IndexError, TypeError)
+REFUSALS = (ValueError, AssertionError, IndexError, TypeError, RuntimeError)
 """What the library raises where it cannot work with what it was given."""
 
 

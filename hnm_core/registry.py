@@ -137,7 +137,12 @@ def load_plugins() -> None:
 def explain(error: ValidationError, where: str, model: type[BaseModel] | None = None) -> str:
     """A pydantic error as one sentence for each wrong field: its name, its value, what is allowed."""
     sentences = []
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    for problem in problems:
+        if problem["type"] == "too_short" and any(
+            other["loc"][:1] == problem["loc"] for other in problems if other is not problem
+        ):
+            continue  # what pydantic says when an item of the list is wrong
         field = ".".join(str(part) for part in problem["loc"]) or "value"
         if problem["type"] == "extra_forbidden":
             owner = _model_at(model, problem["loc"][:-1])

@@ -47,7 +47,8 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
         values["lanes"] = _lanes(values["lanes"][0], request.miners)
     asked = {"seed": request.seed, "device": request.device, "steps": request.steps}
     values |= {field: value for field, value in asked.items() if value is not None}
-    return configuration.with_settings(configuration.from_dict(values, "command line"), request.settings)
+    configuration.assign(values, request.settings)
+    return configuration.from_dict(values, "--set" if request.settings else "command line")
 
 
 def _base(request: Request, default_preset: str | None) -> ExperimentConfig:

@@ -79,7 +79,7 @@ class Trainer:
                 try:
                     yield tuple(self._step(torch.from_numpy(batch).to(self.shared.device)))
                 except InputError as error:
-                    yield (Alarm(self.lane.name, self.step, "non-finite", str(error), fatal=True),)
+                    yield (Alarm(self.lane.name, self.step, "stopped", str(error), fatal=True),)
                     return
                 if self.step == self.shared.config.steps:
                     return

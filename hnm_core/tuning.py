@@ -88,14 +88,17 @@ def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: s
     Raises:
         InputError: no such lane, or options of several lanes.
     """
-    if lane is not None:
-        return config.lane(lane).name
     owners = {
         owner.name
         for option in options
         for place, owner in enumerate(config.lanes)
         if option.key.startswith((f"lanes.{owner.name}.", f"lanes.{place}."))
     }
+    if lane is not None:
+        others = owners - {config.lane(lane).name}
+        if others:
+            raise InputError(f"--lane {lane} trains that lane alone, but an option belongs to lane '{others.pop()}'.")
+        return lane
     if len(owners) > 1:
         raise InputError(
             f"The options belong to several lanes: {', '.join(sorted(owners))}. Search one lane at a time."
@@ -170,7 +173,7 @@ def search(
     while (count := len([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])) < trials:
         before = len(tried())
         # A sampler for each trial, so that a search that goes on draws what it would have drawn without the break.
-        study.sampler = optuna.samplers.TPESampler(seed=config.seed + count)
+        study.sampler = optuna.samplers.TPESampler(seed=(config.seed + count) % 2**32)
         study.optimize(run, n_trials=1)
         if len(after := tried()) > before:
             finished(count + 1, after[-1])

@@ -11,8 +11,9 @@ data. A check takes a few seconds.
     check_dataset_miner(partial(miners.create, "my-miner", pool=5))
 """
 
+from hnm_core.testing.batch_miners import check_batch_miner
 from hnm_core.testing.dataset_miners import check_dataset_miner
 from hnm_core.testing.losses import check_loss
 from hnm_core.testing.neighbors import check_neighbors
 
-__all__ = ["check_dataset_miner", "check_loss", "check_neighbors"]
+__all__ = ["check_batch_miner", "check_dataset_miner", "check_loss", "check_neighbors"]
