@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from hnm_core.events import Alarm
 
+LOOK_EVERY = 5
+"""Steps between two looks at a lane where nothing calls for one: a look costs a twentieth of a small network's step."""
 CLEAR_STEPS = 200
 COLLAPSED = 0.01
 """Share of its largest value so far below which the mean distance means collapse."""
@@ -68,7 +70,9 @@ class Watch:
         """`first_spread`: mean distance of two items before the first step."""
         self._lane = lane
         self._raised: dict[str, int] = {}
-        self._streaks: dict[str, int] = {}
+        self._since: dict[str, int] = {}
+        self._step = 0
+        self._stale_evaluations = 0
         self._widest = first_spread
         self._norms: deque[float] = deque(maxlen=SPIKE_WINDOW)
         self._evaluations: deque[tuple[float, float]] = deque(maxlen=SPLIT_EVALUATIONS + 1)
@@ -77,6 +81,7 @@ class Watch:
     def see(self, seen: Seen) -> list[Alarm]:
         """The alarms that this step calls for."""
         alarms = []
+        self._step = seen.step
         for code, message in self._findings(seen):
             last = self._raised.get(code)
             self._raised[code] = seen.step
@@ -192,7 +197,9 @@ class Watch:
                 "More bits or the affine family may help.",
             )
         drift = seen.metrics.get("drift")
-        if drift is not None and self._streak("stale", drift > STALE) >= STALE_EVALUATIONS:
+        if drift is not None:
+            self._stale_evaluations = self._stale_evaluations + 1 if drift > STALE else 0
+        if drift is not None and self._stale_evaluations >= STALE_EVALUATIONS:
             yield (
                 "stale-bank",
                 f"What is searched is {seen.metrics.get('bank_age', 0):,.0f} steps old and has drifted to {drift:.1f} "
@@ -200,8 +207,11 @@ class Watch:
             )
 
     def _streak(self, name: str, holds: bool) -> int:
-        self._streaks[name] = self._streaks.get(name, 0) + 1 if holds else 0
-        return self._streaks[name]
+        """Steps for which a condition has held, as far as was looked."""
+        if not holds:
+            self._since.pop(name, None)
+            return 0
+        return self._step - self._since.setdefault(name, self._step) + 1
 
 
 def _near(value: float, level: float) -> bool:

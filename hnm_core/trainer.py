@@ -27,7 +27,7 @@ from hnm_core.losses.base import LossContext, Terms
 from hnm_core.metrics import LaneMetrics
 from hnm_core.models.base import Embedder
 from hnm_core.optimizers import optimizer
-from hnm_core.pathologies import Seen, Watch
+from hnm_core.pathologies import LOOK_EVERY, Seen, Watch
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
@@ -148,7 +148,8 @@ class Trainer:
             first_call=first_call,
         )
         empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
-        yield from self.watch.see(self._seen(value, counts, measured, terms, empty))
+        if measured or empty or self.step % LOOK_EVERY == 0:
+            yield from self.watch.see(self._seen(value, counts, measured, terms, empty))
         if self.frames is not None:
             self.frames.add(tuples, terms, rows, separation)
             config = self.shared.config

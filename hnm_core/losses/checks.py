@@ -82,7 +82,10 @@ def checked_tuples(
                 f"indices_tuple: {name} must be a vector of integers, not {rows.dtype} {list(rows.shape)}."
             )
         known = n if name.startswith("anchor") else n_ref
-        if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= known):
+        if not len(rows):
+            continue
+        lowest, highest = torch.aminmax(rows)
+        if int(lowest) < 0 or int(highest) >= known:
             raise InputError(f"indices_tuple: {name} holds rows outside 0 ... {known - 1}.")
     for group in (indices_tuple,) if len(indices_tuple) == 3 else (indices_tuple[:2], indices_tuple[2:]):
         if len({len(rows) for rows in group}) > 1:
