@@ -9,7 +9,7 @@ from pathlib import Path
 from hnm_core.config import ExperimentConfig
 from hnm_core.control import Control
 from hnm_core.errors import InputError
-from hnm_core.events import Event, RunFailed, RunFinished
+from hnm_core.events import Event, RunFailed, RunFinished, Weights
 from hnm_core.recording import record
 
 Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
@@ -18,7 +18,7 @@ Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
 def train(
     source: Source, config: ExperimentConfig, control: Control, folder: Path | None, put: Callable[[Event], None]
 ) -> None:
-    """Run `source` to its end, recorded into `folder` if there is one, and hand every event to `put`.
+    """Run `source` to its end, recorded into `folder` if there is one, and hand every event but the weights to `put`.
 
     Errors come out as `RunFailed`, never as live exceptions, and every run ends with `RunFinished` or `RunFailed`.
     """
@@ -28,7 +28,8 @@ def train(
         if folder is not None:
             events = record(events, folder)
         for last in events:
-            put(last)
+            if not isinstance(last, Weights):  # they may be large, and only the recording keeps them
+                put(last)
         if not isinstance(last, RunFinished | RunFailed):
             put(RunFailed("The run ended without saying how.", f"The last event was {type(last).__name__}."))
     except InputError as error:
