@@ -56,7 +56,7 @@ def assert_is_the_users_mistake(ended: Ended, *words: str) -> None:
         (["gui", "--size", "big"], ["--size big"]),
         (["gui", "--quit-after", "-1"], ["--quit-after -1"]),
         (["gui", "--stats", "no/such/folder/stats.json"], ["no/such/folder/stats.json"]),
-        (["gui", *["--miner", "knn"] * 5], ["at most 4 lanes", "knn-5"]),
+        (["gui", *["--miner", "knn"] * 7], ["at most 6 lanes", "knn-7"]),
         (["demo", "no/such/folder/out.mp4"], ["no/such/folder/out.mp4"]),
         (["demo", "out.mp4", "--preset", "digit"], ["Did you mean digits"]),
     ],
