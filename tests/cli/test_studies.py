@@ -112,8 +112,10 @@ def test_that_options_of_two_lanes_are_not_searched_at_once(tiny: Path) -> None:
     options = [tuning.parse_option(f"lanes.{lane}.warmup=1..2") for lane in ("one", "two")]
     with pytest.raises(InputError, match="several lanes"):
         tuning.lane_of(config, options, None)
-    assert tuning.lane_of(config, options, "two") == "two"
+    with pytest.raises(InputError, match="belongs to lane 'one'"):
+        tuning.lane_of(config, options, "two")
     assert tuning.lane_of(config, options[1:], None) == "two"
+    assert tuning.lane_of(config, options[:1], "one") == "one"
 
 
 def test_that_a_validation_part_is_neither_trained_on_nor_held_out(tiny: Path) -> None:
