@@ -61,7 +61,7 @@ def true_distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
     """(Q, N) float64 distances from anchor rows to all rows."""
     points = bank.embeddings.double()
     if distance.normalized or distance.metric == "cosine":
-        points = points / (points.square().sum(1, keepdim=True) + UNIT_EPS**2).sqrt()
+        points = points / points.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS)
     left = points[anchors]
     match distance.metric:
         case "euclidean":
