@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress as Bars
-from rich.progress import TaskID
 
 import hnm_core
 from hnm_core.cli_bench import command as bench_command
@@ -29,7 +27,17 @@ from hnm_core.cli_options import (
 )
 from hnm_core.cli_studies import compare, embed, evaluate, tune
 from hnm_core.config import split_setting
-from hnm_core.console import Guarded, number, percent, progress_bar, say, show_items, show_table, terminable
+from hnm_core.console import (
+    Guarded,
+    number,
+    percent,
+    progress_bar,
+    progress_of,
+    say,
+    show_items,
+    show_table,
+    terminable,
+)
 from hnm_core.errors import InputError
 from hnm_core.listing import KINDS, rows
 from hnm_core.request import Request, resolve
@@ -219,21 +227,9 @@ def features(
         _three("--mean", mean), _three("--std", std), batch, device, seed,
     )  # fmt: skip
     with terminable(), progress_bar() as bars:
-        items, width = extract(request, _reporter(bars))
+        items, width = extract(request, progress_of(bars))
     say(f"{items:,} items, {width:,} features each")
     typer.echo(str(out))
-
-
-def _reporter(bars: Bars) -> Callable[[int, int, str], None]:
-    """Progress of several things, each on a bar of its own."""
-    tasks: dict[str, TaskID] = {}
-
-    def show(done: int, total: int, what: str) -> None:
-        if what not in tasks:
-            tasks[what] = bars.add_task(what, note="")
-        bars.update(tasks[what], completed=done, total=total or None)
-
-    return show
 
 
 def _three(option: str, text: str) -> tuple[float, float, float]:

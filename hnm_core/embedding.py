@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hnm_core import data, models
-from hnm_core.console import progress_bar
+from hnm_core.console import progress_bar, progress_of
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.runs import find_run
@@ -69,7 +69,8 @@ def embed_data(run: str, lane: str | None, source: str, out: Path) -> tuple[int,
     name = lane if lane is not None else recording.lanes[0]
     network, width = trained_network(recording, name)
     wanted = data_config(source)
-    dataset = data.create(wanted.name, seed=recording.config.seed, progress=None, **wanted.options)
+    with progress_bar() as bars:
+        dataset = data.create(wanted.name, seed=recording.config.seed, progress=progress_of(bars), **wanted.options)
     if dataset.x.shape[1] != width:
         raise InputError(
             f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."

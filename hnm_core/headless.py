@@ -25,6 +25,7 @@ from hnm_core.console import (
     drop_output,
     number,
     progress_bar,
+    progress_of,
     report_bug,
     say,
 )
@@ -118,14 +119,7 @@ def wait_for_kernels(module: str) -> None:
 def _prepare(experiment: Experiment) -> None:
     """Load the data, and have the search kernels ready, so that the first step uses the same search as the last."""
     with progress_bar() as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def show(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, note="")
-            progress.update(tasks[what], completed=done, total=total or None)
-
-        experiment.prepare(show)
+        experiment.prepare(progress_of(progress))
     wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,23 +11,11 @@ from torch import Generator, Tensor, nn
 from hnm_core import seeding
 from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
-from hnm_core.losses.base import IndicesTuple, Part, Terms, nothing
+from hnm_core.losses.base import IndicesTuple, Part, Problem, Terms, nothing
 from hnm_core.losses.pml_options import Lock, PmlLossOptions
 from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance
 
 CPU = torch.device("cpu")
-
-
-class Problem(Protocol):
-    """What a loss with weights of its own has to know."""
-
-    @property
-    def classes(self) -> int:
-        """Number of classes; labels are 0 .. classes - 1."""
-
-    @property
-    def embedding(self) -> int:
-        """Number of coordinates of an embedding."""
 
 
 def build(
