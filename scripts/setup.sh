@@ -106,13 +106,18 @@ system_packages() {
 
 make_environment() {
     local python
+    mkdir -p "$(dirname "$log")"
     if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
-        python=$(find_python) || fail "hnm-lab needs Python 3.11, 3.12 or 3.13, and ${PYTHON:-what is installed here} is none of them. Name one: make run PYTHON=/path/to/python3"
-        say "making .venv with $("$python" --version)"
-        if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-            is_debian_root || fail "this Python cannot make environments; on Debian and Ubuntu: sudo apt-get install python3-venv"
-            apt-get update >/dev/null && apt-get install -y python3-venv >/dev/null
+        if ! python=$(find_python) && [ -z "${PYTHON:-}" ] && is_debian_root; then
+            apt_install "the environment" python3 python3-venv
         fi
+        python=$(find_python) || fail "hnm-lab needs Python 3.11, 3.12 or 3.13, and ${PYTHON:-what is installed here} is none of them. Name one: make run PYTHON=/path/to/python3"
+        if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && is_debian_root; then
+            apt_install "the environment" python3-venv
+        fi
+        "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+            fail "this Python cannot make environments; on Debian and Ubuntu: sudo apt-get install python3-venv"
+        say "making .venv with $("$python" --version)"
         "$python" -m venv --clear .venv
     fi
     local what=.
