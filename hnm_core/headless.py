@@ -113,7 +113,8 @@ def wait_for_kernels(module: str) -> None:
     compiler = kernels.compile_in_background(module)
     if compiler is not None:
         say(f"Compiling the kernels of {module}, once for this machine; that takes some twenty seconds.")
-        compiler.wait()
+        if compiler.wait() != 0:
+            say(f"They could not be compiled, so searching takes longer: python -m hnm_core.kernels {module} tells why.")
 
 
 def _prepare(experiment: Experiment) -> None:

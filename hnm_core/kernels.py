@@ -28,7 +28,8 @@ SEARCH_KERNELS = "hnm_core.neighbors.search_kernels"
 
 if sys.platform == "linux":
     # Unlike numba's plain threads, OpenMP lets two threads launch kernels at once; read when numba is first imported.
-    os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
+    # A bare system has no libgomp, and torch's own is found only once torch is loaded: there the plain threads do.
+    os.environ.setdefault("NUMBA_THREADING_LAYER_PRIORITY", "omp tbb workqueue")
 
 launch_lock = threading.Lock()
 """Hold while calling a kernel compiled with `parallel=True`: numba's plain threading layer aborts the process when two

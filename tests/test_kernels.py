@@ -78,3 +78,23 @@ def test_that_the_search_kernels_cover_tree_scan_and_filter() -> None:
     assert {f"hnm_core.neighbors.{name}" for name in ("tree", "hamming", "filtering", "routing", "buckets")} == compiled
     sources = {Path(name).stem for name in kernels._sources(search_kernels)}
     assert {"tree", "hamming", "filtering", "simd", "keys"} <= sources
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere numba chooses its threads by itself")
+def test_that_kernels_run_on_a_system_without_openmp() -> None:
+    script = """
+import sys
+sys.modules["numba.np.ufunc.omppool"] = None  # importing it fails, as it does where libgomp is missing
+from hnm_core import kernels
+import numba, numpy
+@numba.njit(parallel=True)
+def total(x):
+    s = 0
+    for i in numba.prange(len(x)):
+        s += x[i]
+    return s
+print(total(numpy.arange(5)), numba.threading_layer())
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_THREADING")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["10", "workqueue"]
