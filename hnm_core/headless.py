@@ -76,7 +76,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
     events = experiment.run(control, frames=folder is not None)
     if folder is not None:
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
-    _prepare(experiment)
+    _prepare(experiment, config)
     outcome = Outcome()
     reader_is_there, recording_failed = True, False
     with _interruptible(control, outcome) as received, progress_bar() as progress, closing(cast(_Closable, events)):
@@ -112,16 +112,17 @@ def wait_for_kernels(module: str) -> None:
     """Compile the kernels of `module` where that was never done on this machine, and say so."""
     compiler = kernels.compile_in_background(module)
     if compiler is not None:
-        say(f"Compiling the kernels of {module}, once for this machine; that takes some twenty seconds.")
+        say(f"Compiling the kernels of {module}, once for this machine; that takes less than a minute.")
         if compiler.wait() != 0:
             say(f"They could not be compiled, so searching takes longer: python -m hnm_core.kernels {module} tells why.")
 
 
-def _prepare(experiment: Experiment) -> None:
+def _prepare(experiment: Experiment, config: ExperimentConfig) -> None:
     """Load the data, and have the search kernels ready, so that the first step uses the same search as the last."""
     with progress_bar() as progress:
         experiment.prepare(progress_of(progress))
-    wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
+    if any(lane.miner not in ("random", "none") for lane in config.lanes):
+        wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
 
 
 def _status(event: RunFinished | RunFailed) -> int:

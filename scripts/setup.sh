@@ -52,6 +52,7 @@ apt_install() {
     local why=$1
     shift
     say "installing Debian packages for $why: $*"
+    mkdir -p .venv # where the log is
     if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } \
         >>"$log" 2>&1; then
         say "some Debian packages could not be installed, see $log; going on without them"
@@ -106,7 +107,6 @@ system_packages() {
 
 make_environment() {
     local python
-    mkdir -p "$(dirname "$log")"
     if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
         if ! python=$(find_python) && [ -z "${PYTHON:-}" ] && is_debian_root; then
             apt_install "the environment" python3 python3-venv

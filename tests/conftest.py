@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,17 +76,35 @@ def _running_timers(kind: type) -> list:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    windows = Path(__file__).parent / "app"
     for item in items:
+        if windows in item.path.parents:  # one after the other: what is painted and when depends on the machine's load
+            item.add_marker(pytest.mark.xdist_group("windows"))
         names = getattr(item, "fixturenames", None)
         if names is not None and "qtbot" in names and "no_qt_left" not in names:
             names.insert(0, "no_qt_left")  # set up first, so torn down after everything else
 
 
 @pytest.fixture(scope="session")
-def raster_kernels() -> None:
-    """The raster's kernels, compiled once per machine by a process of its own, so that no test waits for a compiler."""
+def compile_kernels(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Has the kernels of a module compiled, once per machine and by one of the processes that run tests, so that no
+    test waits for a compiler."""
     from hnm_core import kernels
 
-    process = kernels.compile_in_background("app.raster")
-    if process is not None and process.wait() != 0:
-        pytest.fail(f"the raster's kernels do not compile; see {sys.executable} -m hnm_core.kernels app.raster")
+    def compile_once(module: str) -> None:
+        with (tmp_path_factory.getbasetemp().parent / f"{module}.lock").open("w") as lock:
+            if sys.platform != "win32":
+                import fcntl
+
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            process = kernels.compile_in_background(module)
+            if process is not None and process.wait() != 0:
+                pytest.fail(f"the kernels do not compile; see {sys.executable} -m hnm_core.kernels {module}")
+
+    return compile_once
+
+
+@pytest.fixture(scope="session")
+def raster_kernels(compile_kernels: Callable[[str], None]) -> None:
+    """The raster's kernels are compiled."""
+    compile_kernels("app.raster")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -29,9 +29,9 @@ BAND = 1e-5
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    process = kernels.compile_in_background(KERNELS)
-    assert process is None or process.wait() == 0
+def batch_kernels(compile_kernels: Callable[[str], None]) -> None:
+    """The kernels of the in-batch miners are compiled."""
+    compile_kernels(KERNELS)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -10,11 +9,9 @@ from hnm_core import kernels
 
 
 @pytest.fixture(scope="session", autouse=True)
-def search_kernels() -> None:
-    """The search kernels, compiled once per machine by a process of its own, so that no test waits for a compiler."""
-    process = kernels.compile_in_background(kernels.SEARCH_KERNELS)
-    if process is not None and process.wait() != 0:
-        pytest.fail(f"the kernels do not compile; see {sys.executable} -m hnm_core.kernels {kernels.SEARCH_KERNELS}")
+def search_kernels(compile_kernels: Callable[[str], None]) -> None:
+    """The search kernels are compiled."""
+    compile_kernels(kernels.SEARCH_KERNELS)
 
 
 @pytest.fixture(autouse=True)
