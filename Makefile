@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: help run test check bench clean setup setup-test
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*##/ {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## set up at the first call, then open the window; without a display run two presets and render a video
 	@bash scripts/launch.sh

@@ -68,8 +68,8 @@ def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Te
     if labels.dtype not in _INTEGERS:
         raise InputError(f"Labels must be integers, not {labels.dtype}.")
     embeddings = embeddings.detach().to(torch.float32).contiguous()
-    bad = int((~torch.isfinite(embeddings).all(1)).sum())
-    if bad:
+    if not torch.isfinite(embeddings.sum(dtype=torch.float64)):  # finite float32 cannot add up to more than float64 has
+        bad = int((~torch.isfinite(embeddings).all(1)).sum())
         raise InputError(f"{bad} of {len(embeddings)} embeddings hold NaN or infinity; mining needs finite numbers.")
     if ids is None:
         ids = torch.arange(len(embeddings))

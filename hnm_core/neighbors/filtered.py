@@ -19,6 +19,7 @@ from hnm_core.neighbors.kdtree import use_torch_threads
 
 if TYPE_CHECKING:
     from hnm_core.neighbors.filtering import Rows, Waiting
+    from hnm_core.neighbors.guessing import Sample
 
 _BLOCK = 32
 """Rows and coordinates are multiplied in multiples of it."""
@@ -36,6 +37,9 @@ _WAITING = 1 << 17
 """Anchors of a tile times k, at most, which bounds the lists of what waits to be measured."""
 _CONVERTED = 1 << 18
 """Coordinates that are prepared in float64 at once."""
+_SAMPLE = 10.0
+"""Rows of the sample, times the root of all."""
+_LEAST_EVERY = 8
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _FEW = 2.0**-56
 """The least slack and size of a row other than 0: their product is more than all that underflow can take."""
@@ -78,22 +82,42 @@ class FilteredProducts:
         Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
         the farthest; and rows of the caller. inf and -1 where there is none.
         """
+        side = self._side(farthest)
+        rank = self._rank(k, side)
+        report(progress, 0, len(places))
+        scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
+        missed = np.flatnonzero(~sure)
+        if len(missed):
+            scores[missed], found[missed], _ = self._pass(places.numpy()[missed], k, side, 0, None)
+        report(progress, len(places), len(places))
+        return torch.from_numpy(scores), torch.from_numpy(found)
+
+    def _pass(
+        self, places: NDArray[np.int64], k: int, side: _Side, rank: int, progress: SearchProgress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """Scores, rows and whether they are sure, with limits guessed from the sample at `rank`; 0 guesses nothing."""
         from hnm_core.neighbors.filtering import settle
 
-        scores = np.empty((len(places), k), np.float32)
-        found = np.empty((len(places), k), np.int64)
-        side = self._side(farthest)
+        scores, found = np.empty((len(places), k), np.float32), np.empty((len(places), k), np.int64)
+        sure = np.empty(len(places), np.bool_)
         step = max(_BLOCK, min(_ROWS if self.coarse else _TILE_ROWS, _WAITING // k // _BLOCK * _BLOCK))
-        report(progress, 0, len(places))
         for start in range(0, len(places), step):
-            end = min(start + step, len(places))
-            waiting = self._waiting(places[start:end].numpy(), k, side)
-            (self._filter_coarse if self.coarse else self._filter_tiles)(waiting, k, side)
+            part = slice(start, min(start + step, len(places)))
+            waiting = self._waiting(places[part], k, side)
+            (self._filter_coarse if self.coarse else self._filter_tiles)(waiting, k, side, rank)
             with kernels.launch_lock:
                 use_torch_threads()
-                settle(k, side.rows, waiting, scores[start:end], found[start:end])
-            report(progress, end, len(places))
-        return torch.from_numpy(scores), torch.from_numpy(found)
+                settle(k, side.rows, waiting, scores[part], found[part], sure[part])
+            report(progress, min(part.stop, len(places) - 1), len(places))
+        return scores, found, sure
+
+    def _rank(self, k: int, side: _Side) -> int:
+        """The place in the sample's order that almost surely comes after the k-th best of all; 0 for no guess."""
+        if side.sample is None:
+            return 0
+        there = k / side.sample.every  # so many of the k best are in the sample, if chance is even
+        rank = math.ceil(there + 3 * math.sqrt(there) + 3)
+        return rank if _shares(rank) * 4 * _BLOCK <= len(side.sample.bias) else 0
 
     def _centered(self, chosen: slice | NDArray[np.int64]) -> Tensor:
         """(R, D) float64."""
@@ -122,7 +146,8 @@ class FilteredProducts:
             if self.coarse:
                 parts.append(amx.pack_points(pad(rounded, (0, -dim % _BLOCK, 0, -len(rounded) % _BLOCK))))
         if self.coarse:
-            self._packed = np.concatenate(parts)
+            # By torch, which puts arrays on the lines of the cache: the matrix units read lines.
+            self._packed = torch.cat([torch.from_numpy(part) for part in parts]).numpy()
         self._norm, self._term = norm, term
         # Rounding of one product: of either factor, and of adding up in float32.
         share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
@@ -154,8 +179,25 @@ class FilteredProducts:
                 np.float32(sign),
             )
             points = None if self.coarse else self._with_bias(rows.bias)
-            self._sides[farthest] = _Side(farthest, sign, rows, points)
+            every = 0 if farthest else len(self._given) // _sample_size(len(self._given))
+            self._sides[farthest] = _Side(farthest, sign, rows, points, self._sample(rows.bias, every))
         return self._sides[farthest]
+
+    def _sample(self, bias: NDArray[np.float32], every: int) -> Sample | None:
+        """Each `every`-th row; none where that is hardly fewer than all."""
+        from hnm_core.neighbors import amx
+        from hnm_core.neighbors.guessing import Sample
+
+        if every < _LEAST_EVERY:
+            return None
+        chosen = slice(None, None, every)
+        centered = self._centered(chosen)
+        missing = -len(centered) % _BLOCK
+        bias = np.pad(bias[: len(self._given)][chosen], (0, missing), constant_values=-np.inf)
+        packed = np.empty(0, np.int16)
+        if self.coarse:
+            packed = amx.pack_points(pad(centered.bfloat16(), (0, -self._dim % _BLOCK, 0, missing)))
+        return Sample(packed, bias, every)
 
     def _with_bias(self, bias: NDArray[np.float32]) -> Tensor:
         """(N, D + 1) float32 centred points with their bias as the last coordinate, so that one product adds it."""
@@ -189,23 +231,24 @@ class FilteredProducts:
             own=side.farthest,
         )
 
-    def _filter_coarse(self, waiting: Waiting, k: int, side: _Side) -> None:
+    def _filter_coarse(self, waiting: Waiting, k: int, side: _Side, rank: int) -> None:
         from hnm_core.neighbors import amx
         from hnm_core.neighbors.filtering import filter_bfloat16
+        from hnm_core.neighbors.guessing import guess_bfloat16
 
         anchors = (self._centered(waiting.place) * side.sign).bfloat16()
         packed = amx.pack_anchors(pad(anchors, (0, -self._dim % _BLOCK)))
         blocks = len(anchors) // _BLOCK
         batch = max(1, min(_BATCH, -(-blocks // torch.get_num_threads())))
         order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
+        steps, layout = -(-self._dim // _BLOCK), amx.layout()
         with kernels.launch_lock:
             use_torch_threads()
-            filter_bfloat16(
-                packed, self._packed, -(-self._dim // _BLOCK), amx.layout(), order, _CHUNK, batch, k, side.rows,
-                waiting,
-            )  # fmt: skip
+            if rank:
+                guess_bfloat16(packed, steps, layout, rank, _shares(rank), side.sample, waiting)
+            filter_bfloat16(packed, self._packed, steps, layout, order, _CHUNK, batch, k, side.rows, waiting)
 
-    def _filter_tiles(self, waiting: Waiting, k: int, side: _Side) -> None:
+    def _filter_tiles(self, waiting: Waiting, k: int, side: _Side, rank: int) -> None:
         from hnm_core.neighbors.filtering import filter_tile
 
         assert side.points is not None
@@ -234,6 +277,18 @@ class _Side:
     rows: Rows
     points: Tensor | None
     """(N, D + 1) float32 where products are not coarse."""
+    sample: Sample | None
+    """To guess first limits from."""
+
+
+def _sample_size(count: int) -> int:
+    """Rows of a sample of so many: a larger one makes better guesses, but is multiplied with every anchor."""
+    return max(1, int(_SAMPLE * math.sqrt(count)))
+
+
+def _shares(rank: int) -> int:
+    """Blocks of lanes whose maxima are compared: so many that the `rank` best rarely meet in one lane."""
+    return -(-rank // 12)
 
 
 def _spans(waiting: Waiting, count: int, *, own: bool) -> list[tuple[int, int]]:

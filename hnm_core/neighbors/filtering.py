@@ -33,6 +33,8 @@ _LOW = np.int64(0xFFFFFFFF)
 """The half of a key that holds the row."""
 _ROOM = 96
 """Rows that may wait for an anchor, at least; a longer list is thinned less often, but its limit comes down later."""
+_AHEAD = 4
+"""Rows that are fetched from memory while one is measured."""
 _STEP = np.float32(2.0**-22)
 """Share by which limits are moved, more than rounding the comparison with them can cost."""
 
@@ -221,7 +223,7 @@ def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
         same = (low <= place) & (place < high)
         kept += (least <= limit) & (same == own) & (place != self)
     if kept >= k:
-        limit = min(limit, _kth_or_above(upper, kept, k))
+        limit = min(limit, kth_or_above(upper, kept, k))
         count, kept = kept, 0
         for j in range(count):
             candidate[kept], value[kept] = candidate[j], value[j]
@@ -241,7 +243,7 @@ def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _kth_or_above(numbers: Any, count: Any, k: Any) -> Any:
+def kth_or_above(numbers: Any, count: Any, k: Any) -> Any:
     """The k-th smallest of `count` numbers, or a little more. Sixteen more places must follow."""
     numbers[count : count + LANES] = numbers[0]
     least = most = simd.load(numbers, 0)
@@ -268,18 +270,19 @@ def _kth_or_above(numbers: Any, count: Any, k: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
+def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any, sure: Any) -> None:
     """Measure what waits and write the k best to scores and found (<= R, k): values, the caller's rows.
 
-    Equal values stand by row; missing ones are infinity and -1.
+    Equal values stand by row; missing ones are infinity and -1. `sure` (<= R,) says where fewer than k lie within the
+    limit, which can only be where it was guessed: what it has kept out may belong to the best.
     """
     for i in prange(len(scores)):
         # A function of its own: writes into a tuple's arrays right here would be taken for dead code.
-        _settle_line(i, k, rows, waiting, scores, found)
+        sure[i] = _settle_line(i, k, rows, waiting, scores, found)
 
 
 @njit(cache=True, nogil=True)
-def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> None:
+def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> Any:
     _thin(i, k, rows, waiting)
     keys = _measured(i, rows, waiting)
     there = min(k, len(keys))
@@ -288,6 +291,8 @@ def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: An
         found[i, rank] = keys[rank] & _LOW
     scores[i, there:] = np.inf
     found[i, there:] = -1
+    limit = waiting.limit[i]
+    return limit == np.inf or (there == k and scores[i, k - 1] <= limit)
 
 
 @njit(cache=True, nogil=True)
@@ -296,7 +301,13 @@ def _measured(i: Any, rows: Any, waiting: Any) -> Any:
     dim = rows.points.shape[1]
     anchor = waiting.place[i] * dim
     keys = np.empty(waiting.count[i], np.int64)
-    for j in range(len(keys)):
+    for j in range(-_AHEAD, len(keys)):
+        if j + _AHEAD < len(keys):  # rows lie anywhere in memory: ask for one while others are measured
+            ahead = np.int64(waiting.candidate[i, j + _AHEAD]) * dim
+            for axis in range(0, dim, LANES):
+                simd.prefetch(rows.points, ahead + axis)
+        if j < 0:
+            continue
         place = np.int64(waiting.candidate[i, j])
         if rows.inner:
             exact = np.float32(simd.dot(rows.queries, anchor, rows.points, place * dim, dim)) * np.float32(-2)
@@ -333,7 +344,7 @@ def warm_up() -> None:
     if amx.available():
         packed = np.zeros(amx.STEP, np.int16)
         filter_bfloat16(packed, packed, 1, amx.layout(), index[:1], 1, 1, k, rows, waiting)
-    settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64))
+    settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64), np.empty(2, np.bool_))
 
 
 def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int, total: int, *, own: bool) -> Waiting:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from hnm_core.neighbors import amx, buckets, filtering, hamming, keys, routing, simd, tree
+from hnm_core.neighbors import amx, buckets, filtering, guessing, hamming, keys, routing, simd, tree
 from hnm_core.neighbors.buckets import bucket_keys, collect
 from hnm_core.neighbors.filtering import filter_bfloat16, filter_tile, settle
+from hnm_core.neighbors.guessing import guess_bfloat16, guess_tile
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
 from hnm_core.neighbors.routing import by_cell, gather, nearest_centers, segment_means, sift
 from hnm_core.neighbors.routing import settle as settle_routed
 from hnm_core.neighbors.tree import build_tree, search_tree
 
-SOURCES = (amx, buckets, filtering, hamming, keys, routing, simd, tree)
+SOURCES = (amx, buckets, filtering, guessing, hamming, keys, routing, simd, tree)
 KERNELS = (
     build_tree,
     search_tree,
@@ -20,6 +21,8 @@ KERNELS = (
     filter_bfloat16,
     filter_tile,
     settle,
+    guess_bfloat16,
+    guess_tile,
     by_cell,
     gather,
     nearest_centers,
@@ -36,5 +39,6 @@ def warm_up() -> None:
     tree.warm_up()
     hamming.warm_up()
     filtering.warm_up()
+    guessing.warm_up()
     routing.warm_up()
     buckets.warm_up()

@@ -1,0 +1,133 @@
+"""Kernels that guess from a sample where an anchor's k-th best value will lie, so that few rows pass the first tiles.
+
+Without a guess, a filter that has seen n rows passes the k best of n, and so many rows early on. A sample that holds
+every m-th row of each class puts about k/m of the k best among its own best; a row further down its order is almost
+surely worse than the k-th best of all. The guess only has to be right mostly: whoever filters with it checks at the
+end that k rows lie within it, and searches again without it for the few anchors where they do not.
+
+The order is read off the largest products in each of several strided shares of the sample, which costs one comparison
+for sixteen products: the r-th largest of L such maxima is at most the r-th largest product, and little less.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer before numba is loaded)
+
+from numba import njit, prange  # isort: skip
+
+from hnm_core.neighbors import amx, simd
+from hnm_core.neighbors.filtering import BLOCK, kth_or_above, waiting_list
+
+LANES = simd.LANES
+
+class Sample(NamedTuple):
+    """Every m-th row of a bank sorted by class, filled up to a multiple of 32."""
+
+    packed: Any
+    """The rows as `amx.pack_points` has them; empty where products are made outside."""
+    bias: Any
+    """(S,) float32, as in `filtering.Rows`; -infinity in rows that fill up."""
+    every: Any
+    """m."""
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def guess_bfloat16(anchors: Any, steps: Any, layout: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
+    """Set `limit` and `least` of packed anchors by the sample's `rank`-th best row of other classes."""
+    for group in prange(len(waiting.place) // BLOCK):
+        _guess_group(group, anchors, steps, layout, rank, shares, sample, waiting)
+
+
+@njit(cache=True, nogil=True)
+def _guess_group(
+    group: Any, anchors: Any, steps: Any, layout: Any, rank: Any, shares: Any, sample: Any, waiting: Any
+) -> None:
+    memory = np.empty(amx.STEP + LANES, np.float32)
+    sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
+    width = shares * BLOCK
+    best = np.full(BLOCK * width, -np.inf, np.float32)
+    skip_from, skip_to = _own_blocks(group, sample.every, waiting)
+    points, bias = sample.packed, sample.bias
+    amx.configure(layout)
+    for block in range(len(bias) // BLOCK):
+        if skip_from <= block < skip_to:
+            continue
+        amx.start(bias, block * BLOCK)
+        for step in range(steps):
+            amx.multiply(anchors, (group * steps + step) * amx.STEP, points, (block * steps + step) * amx.STEP)
+        amx.finish(memory, sums)
+        share = block % shares * BLOCK
+        for i in range(BLOCK):
+            for half in range(0, BLOCK, LANES):
+                at = i * width + share + half
+                seen = simd.load(memory, sums + i * BLOCK + half)
+                simd.store(best, at, simd.maximum(simd.load(best, at), seen))
+    amx.release()
+    for i in range(BLOCK):
+        _set(group * BLOCK + i, best, i * width, width, rank, waiting)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def guess_tile(sums: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
+    """The same from products (R * S,) float32 that were made outside."""
+    for group in prange(len(waiting.place) // BLOCK):
+        _guess_lines(group, sums, rank, shares, sample, waiting)
+
+
+@njit(cache=True, nogil=True)
+def _guess_lines(group: Any, sums: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
+    width, count = shares * BLOCK, len(sample.bias)
+    best = np.empty(width, np.float32)
+    skip_from, skip_to = _own_blocks(group, sample.every, waiting)
+    for i in range(group * BLOCK, group * BLOCK + BLOCK):
+        best[:] = -np.inf
+        for block in range(count // BLOCK):
+            if skip_from <= block < skip_to:
+                continue
+            share = block % shares * BLOCK
+            for half in range(0, BLOCK, LANES):
+                seen = simd.load(sums, i * count + block * BLOCK + half)
+                simd.store(best, share + half, simd.maximum(simd.load(best, share + half), seen))
+        _set(i, best, 0, width, rank, waiting)
+
+
+@njit(cache=True, nogil=True)
+def _own_blocks(group: Any, every: Any, waiting: Any) -> Any:
+    """The blocks of the sample with rows of any class between the first and the last of a group of anchors."""
+    start = group * BLOCK
+    low, high = waiting.low[start], waiting.high[start]
+    for i in range(start + 1, start + BLOCK):
+        if waiting.place[i] >= 0:
+            low, high = min(low, waiting.low[i]), max(high, waiting.high[i])
+    first, last = (low + every - 1) // every, (high + every - 1) // every
+    return first // BLOCK, (last + BLOCK - 1) // BLOCK
+
+
+@njit(cache=True, nogil=True)
+def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, waiting: Any) -> None:
+    """Guess for anchor i: the `rank`-th largest of `width` numbers; no guess where one of them is missing."""
+    if waiting.place[i] < 0:
+        return
+    numbers = np.empty(width + LANES, np.float32)
+    for j in range(width):
+        numbers[j] = -best[start + j]
+    product = -kth_or_above(numbers, width, rank)
+    if product > -np.inf:
+        waiting.limit[i] = waiting.base[i] - np.float32(2) * product
+        waiting.least[i] = product
+
+
+def warm_up() -> None:
+    """Compile."""
+    index = np.arange(BLOCK)
+    zeros = np.zeros(BLOCK, np.float32)
+    waiting = waiting_list(index, index, index + 1, zeros, zeros, 2, BLOCK, own=False)
+    packed = np.zeros(amx.STEP, np.int16)
+    sample = Sample(packed, zeros, 1)
+    guess_tile(np.zeros(BLOCK * BLOCK, np.float32), 2, 1, sample, waiting)
+    if amx.available():
+        guess_bfloat16(packed, 1, amx.layout(), 2, 1, sample, waiting)
