@@ -52,10 +52,10 @@ def launch(tmp_path: Path, *arguments: str, script: str = "") -> subprocess.Pope
 
 def test_that_the_window_trains_paints_and_quits_by_itself_with_its_figures(tmp_path, raster_kernels):
     started = time.monotonic()
-    process = launch(tmp_path, "--size 1000x700 --autoplay --quit-after 9 --stats stats.json")
+    process = launch(tmp_path, "--size 1000x700 --autoplay --quit-after 14 --stats stats.json")
     out, errors = process.communicate(timeout=90)
     assert (process.returncode, out, errors) == (0, "", "")
-    assert time.monotonic() - started > 9
+    assert time.monotonic() - started > 14
     figures = json.loads((tmp_path / "stats.json").read_text())
     assert figures["window"] == [1000, 700]
     assert (figures["panes"], figures["points"], figures["threads"]) == (2, 200, 1)
