@@ -38,8 +38,9 @@ _WAITING = 1 << 17
 _CONVERTED = 1 << 18
 """Coordinates that are prepared in float64 at once."""
 _SAMPLE = 10.0
-"""Rows of the sample, times the root of all."""
+"""Rows of the sample, times the root of all: a larger one guesses better, but is multiplied with every anchor."""
 _LEAST_EVERY = 8
+"""A sample holds no more than this share of the rows, or it costs more than its guess saves."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _FEW = 2.0**-56
 """The least slack and size of a row other than 0: their product is more than all that underflow can take."""
@@ -104,7 +105,10 @@ class FilteredProducts:
         for start in range(0, len(places), step):
             part = slice(start, min(start + step, len(places)))
             waiting = self._waiting(places[part], k, side)
-            (self._filter_coarse if self.coarse else self._filter_tiles)(waiting, k, side, rank)
+            if self.coarse:
+                self._filter_coarse(waiting, k, side, rank)
+            else:
+                self._filter_tiles(waiting, k, side)
             with kernels.launch_lock:
                 use_torch_threads()
                 settle(k, side.rows, waiting, scores[part], found[part], sure[part])
@@ -179,24 +183,23 @@ class FilteredProducts:
                 np.float32(sign),
             )
             points = None if self.coarse else self._with_bias(rows.bias)
-            every = 0 if farthest else len(self._given) // _sample_size(len(self._given))
-            self._sides[farthest] = _Side(farthest, sign, rows, points, self._sample(rows.bias, every))
+            sample = self._sample(rows.bias) if self.coarse and not farthest else None
+            self._sides[farthest] = _Side(farthest, sign, rows, points, sample)
         return self._sides[farthest]
 
-    def _sample(self, bias: NDArray[np.float32], every: int) -> Sample | None:
-        """Each `every`-th row; none where that is hardly fewer than all."""
+    def _sample(self, bias: NDArray[np.float32]) -> Sample | None:
+        """Evenly spaced rows; none where they would be hardly fewer than all."""
         from hnm_core.neighbors import amx
         from hnm_core.neighbors.guessing import Sample
 
+        every = int(math.sqrt(len(self._given)) / _SAMPLE)
         if every < _LEAST_EVERY:
             return None
         chosen = slice(None, None, every)
         centered = self._centered(chosen)
         missing = -len(centered) % _BLOCK
         bias = np.pad(bias[: len(self._given)][chosen], (0, missing), constant_values=-np.inf)
-        packed = np.empty(0, np.int16)
-        if self.coarse:
-            packed = amx.pack_points(pad(centered.bfloat16(), (0, -self._dim % _BLOCK, 0, missing)))
+        packed = amx.pack_points(pad(centered.bfloat16(), (0, -self._dim % _BLOCK, 0, missing)))
         return Sample(packed, bias, every)
 
     def _with_bias(self, bias: NDArray[np.float32]) -> Tensor:
@@ -248,7 +251,7 @@ class FilteredProducts:
                 guess_bfloat16(packed, steps, layout, rank, _shares(rank), side.sample, waiting)
             filter_bfloat16(packed, self._packed, steps, layout, order, _CHUNK, batch, k, side.rows, waiting)
 
-    def _filter_tiles(self, waiting: Waiting, k: int, side: _Side, rank: int) -> None:
+    def _filter_tiles(self, waiting: Waiting, k: int, side: _Side) -> None:
         from hnm_core.neighbors.filtering import filter_tile
 
         assert side.points is not None
@@ -279,11 +282,6 @@ class _Side:
     """(N, D + 1) float32 where products are not coarse."""
     sample: Sample | None
     """To guess first limits from."""
-
-
-def _sample_size(count: int) -> int:
-    """Rows of a sample of so many: a larger one makes better guesses, but is multiplied with every anchor."""
-    return max(1, int(_SAMPLE * math.sqrt(count)))
 
 
 def _shares(rank: int) -> int:

@@ -24,11 +24,12 @@ from hnm_core.neighbors.filtering import BLOCK, kth_or_above, waiting_list
 
 LANES = simd.LANES
 
+
 class Sample(NamedTuple):
     """Every m-th row of a bank sorted by class, filled up to a multiple of 32."""
 
     packed: Any
-    """The rows as `amx.pack_points` has them; empty where products are made outside."""
+    """The rows as `amx.pack_points` has them."""
     bias: Any
     """(S,) float32, as in `filtering.Rows`; -infinity in rows that fill up."""
     every: Any
@@ -71,30 +72,6 @@ def _guess_group(
         _set(group * BLOCK + i, best, i * width, width, rank, waiting)
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def guess_tile(sums: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
-    """The same from products (R * S,) float32 that were made outside."""
-    for group in prange(len(waiting.place) // BLOCK):
-        _guess_lines(group, sums, rank, shares, sample, waiting)
-
-
-@njit(cache=True, nogil=True)
-def _guess_lines(group: Any, sums: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
-    width, count = shares * BLOCK, len(sample.bias)
-    best = np.empty(width, np.float32)
-    skip_from, skip_to = _own_blocks(group, sample.every, waiting)
-    for i in range(group * BLOCK, group * BLOCK + BLOCK):
-        best[:] = -np.inf
-        for block in range(count // BLOCK):
-            if skip_from <= block < skip_to:
-                continue
-            share = block % shares * BLOCK
-            for half in range(0, BLOCK, LANES):
-                seen = simd.load(sums, i * count + block * BLOCK + half)
-                simd.store(best, share + half, simd.maximum(simd.load(best, share + half), seen))
-        _set(i, best, 0, width, rank, waiting)
-
-
 @njit(cache=True, nogil=True)
 def _own_blocks(group: Any, every: Any, waiting: Any) -> Any:
     """The blocks of the sample with rows of any class between the first and the last of a group of anchors."""
@@ -128,6 +105,5 @@ def warm_up() -> None:
     waiting = waiting_list(index, index, index + 1, zeros, zeros, 2, BLOCK, own=False)
     packed = np.zeros(amx.STEP, np.int16)
     sample = Sample(packed, zeros, 1)
-    guess_tile(np.zeros(BLOCK * BLOCK, np.float32), 2, 1, sample, waiting)
     if amx.available():
         guess_bfloat16(packed, 1, amx.layout(), 2, 1, sample, waiting)

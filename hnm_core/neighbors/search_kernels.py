@@ -5,7 +5,7 @@ from __future__ import annotations
 from hnm_core.neighbors import amx, buckets, filtering, guessing, hamming, keys, routing, simd, tree
 from hnm_core.neighbors.buckets import bucket_keys, collect
 from hnm_core.neighbors.filtering import filter_bfloat16, filter_tile, settle
-from hnm_core.neighbors.guessing import guess_bfloat16, guess_tile
+from hnm_core.neighbors.guessing import guess_bfloat16
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
 from hnm_core.neighbors.routing import by_cell, gather, nearest_centers, segment_means, sift
 from hnm_core.neighbors.routing import settle as settle_routed
@@ -22,7 +22,6 @@ KERNELS = (
     filter_tile,
     settle,
     guess_bfloat16,
-    guess_tile,
     by_cell,
     gather,
     nearest_centers,

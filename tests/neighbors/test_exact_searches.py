@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from hnm_core.distances import Distance
 from hnm_core.neighbors import amx
 from hnm_core.neighbors.base import NeighborSearch, SearchCancelled
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.filtered import FilteredProducts
 from hnm_core.neighbors.kdtree import KdTree
 
 from .oracle import KINDS, assert_exact, bank_of
@@ -133,18 +135,49 @@ def test_that_coarse_products_lose_no_neighbour_among_near_ties(dim: int) -> Non
         assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(), False)
 
 
-def test_that_a_limit_from_a_sample_of_a_large_bank_loses_no_neighbour() -> None:
-    """Above 8,192 rows a first limit comes from a sample; here the nearest classes come last, or all rows are equal."""
+@pytest.mark.parametrize("metric", METRICS)
+def test_that_a_limit_guessed_from_a_sample_of_a_large_bank_loses_no_neighbour(metric: str) -> None:
+    """Classes come nearest last, all rows are equal, or every row has twenty copies."""
     source = torch.Generator().manual_seed(4)
     labels = torch.arange(9_000) // 900
     ring = torch.randn(9_000, 24, generator=source) + (10 - labels[:, None]) * 0.5
-    for points in (ring, torch.ones(9_000, 24), (9 - labels[:, None]) * torch.ones(24)):
+    copies = ring[torch.arange(9_000) // 20 * 20]
+    for points in (ring, torch.ones(9_000, 24), (9 - labels[:, None]) * torch.ones(24), copies):
         bank = Bank(points, labels)
         anchors = torch.randint(9_000, (40,), generator=source)
-        search = Dense()
+        search = Dense(distance=Distance(metric))
         search.build(bank)
-        for k in (1, 20):
-            assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(), False)
+        for k in (1, 300):
+            assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(metric), False)
+
+
+@pytest.mark.skipif(not amx.available(), reason="the processor has no matrix units for bfloat16")
+def test_that_a_wrong_guess_is_noticed_and_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample, which is every m-th row, is nearer to all anchors than anything else, but holds too few."""
+    source = torch.Generator().manual_seed(6)
+    labels = torch.cat([torch.zeros(64, dtype=torch.int64), torch.ones(9_936, dtype=torch.int64)])
+    points = torch.randn(10_000, 24, generator=source)
+    probe = Dense()
+    probe.build(Bank(points, labels))
+    assert probe._filtered is not None
+    sample = probe._filtered._side(False).sample
+    assert sample is not None
+    points[:: sample.every] *= 0.1
+    points[:64] = 0.01 * torch.randn(64, 24, generator=source)
+    bank, anchors, k = Bank(points, labels), torch.arange(64), 1_000
+    search = Dense()
+    search.build(bank)
+    ranks = []
+    plain = FilteredProducts._pass
+
+    def note(self: FilteredProducts, places: np.ndarray, k: int, side: object, rank: int, progress: object) -> object:
+        ranks.append((rank > 0, len(places)))
+        return plain(self, places, k, side, rank, progress)
+
+    monkeypatch.setattr(FilteredProducts, "_pass", note)
+    monkeypatch.setattr(FilteredProducts, "_rank", lambda *_: 20)
+    assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(), False)
+    assert ranks == [(True, 64), (False, 64)]
 
 
 @pytest.mark.parametrize(("name", "dim"), [("kdtree", 3), ("dense", 3), ("dense", 40)])
