@@ -20,6 +20,7 @@ def build(
         distance=distance,
         tables=options.tables,
         bits=options.bits,
+        recall=options.recall,
         probes=options.probes,
         family=options.family,
         center=options.center,

@@ -21,12 +21,19 @@ from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.neighbors.options import LshBucketsOptions
-from hnm_core.neighbors.probing import compiled, padded, probe_places, recall
+from hnm_core.neighbors.probing import Due, compiled, padded, probe_places, recall
 from hnm_core.neighbors.selection import by_score_then_row
 
 _PROJECTIONS = 1 << 22
 """Margins held at once."""
 _PAIRS = 4_096
+_NEAREST = 10
+"""Nearest negatives that the number of bits is chosen for."""
+_MOST_BITS = 30
+_TRIAL_BITS = 256
+"""Bits of the hash that tells how often bits of the nearest negatives differ."""
+_COMPARED = 2_000
+"""Rows an anchor may be compared with on average to reach a recall; each costs a random access to memory."""
 _DRAWN = 5
 """Projections of which the median is a cut of the affine family: single ones leave a sixth of all rows together."""
 
@@ -62,6 +69,26 @@ class Prediction:
     measured_candidate_rate: float
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """Bits that were chosen, and what theory expects of them."""
+
+    bits: int
+    recall: float
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of places: probe anchors with their nearest negatives, and any rows."""
+
+    anchor: Tensor
+    negative: Tensor
+    left: Tensor
+    right: Tensor
+    other: Tensor
+    """Whether left and right are of different classes."""
+
+
 class LshBuckets:
     """L tables of r-bit keys (Indyk and Motwani 1998; Charikar 2002), multi-probe (Lv et al. 2007), exact re-scoring.
 
@@ -84,6 +111,8 @@ class LshBuckets:
         self._bank: Bank | None = None
         self._exact: Exact | None = None
         self._tables: Any = None
+        self._choice: _Choice | None = None
+        self._due = Due()
         self.bits: int | None = None
         self.candidate_rate: float | None = None
         self.without_candidate: float | None = None
@@ -100,8 +129,11 @@ class LshBuckets:
         if self._bank is not None and self._tables is None:
             return f"{self._exact_search(self._bank).description}; hash tables are for the CPU, with compiled kernels"
         bits = "" if self.bits is None else f" of {self.bits} bits"
-        if self._options.bits == "auto" and self._bank is not None:
-            bits += f" (about log2 of {len(self._bank):,} rows)"
+        if self._choice is not None:
+            bits += f" (predicted recall {self._choice.recall:.2f}, target {self._options.recall:g}"
+            if self._choice.recall < self._options.recall:
+                bits += f"; fewer bits find more, but compare over {_COMPARED:,} rows: exact or routed may suit better"
+            bits += ")"
         text = f"approximate, by {self._options.tables} hash tables{bits}, {self.family} family, "
         text += f"{self._options.probes} further probes"
         if self.candidate_rate is not None and self.without_candidate is not None:
@@ -120,8 +152,14 @@ class LshBuckets:
             self._exact_search(bank)
             return
         points = self._distance.prepare(bank.sorted_embeddings)
-        automatic = max(1, min(30, round(float(np.log2(len(bank))))))
-        self.bits = bits = automatic if self._options.bits == "auto" else self._options.bits
+        self._due.built()
+        if self._options.bits != "auto":
+            self.bits = self._options.bits
+        elif self._choice is None or self._due.now(len(bank), bank.dim):
+            self._choice = self._chosen(bank, points)
+            self.bits = self._choice.bits
+        assert self.bits is not None
+        bits = self.bits
         self._hash = Hash(self.family, self._options.tables * bits, bank.dim, self._options.seed, drawn=_DRAWN)
         self._hash.fit(points, center=self._options.center)
         self._prepared = points
@@ -181,25 +219,50 @@ class LshBuckets:
             InputError: k < 1, or no tables were built.
         """
         bank, _ = self._checked(0)
+        pairs = self._pairs(bank, k)
+        near, far = (
+            theory.bucket_hit(differs, self._tables.bits, self._options.tables, self._options.probes)
+            for differs in self._differs(self._hash, self._prepared, pairs)
+        )
         probe = bank.order[probe_places(len(bank))]
         exact = self._exact_search(bank).nearest_negatives(probe, k)
         found, counts = self._nearest(bank, probe, k, None)
-        hits = (exact.row >= 0).nonzero()
-        near = self._hit(bank.place[probe[hits[:, 0]]], bank.place[exact.row[hits[:, 0], hits[:, 1]]])
-        generator = torch.Generator().manual_seed(0)
-        left, right = (torch.randint(len(bank), (_PAIRS,), generator=generator) for _ in range(2))
-        other = bank.class_of_row[bank.order[left]] != bank.class_of_row[bank.order[right]]
-        rate = float((self._hit(left, right) * other).mean())
+        rate = float((far * pairs.other).mean())
         measured = float(counts[:, 0].mean() / len(bank))
         return Prediction(
             float(near.mean()) if len(near) else 1.0, recall(found.distance, exact.distance), rate, measured
         )
 
-    def _hit(self, left: Tensor, right: Tensor) -> Tensor:
-        """(M,) probability that the rows at places `left` and `right` meet in a bucket that is searched."""
-        differs = self._hash.differs(self._prepared[left], self._prepared[right], self._prepared)
-        assert self.bits is not None
-        return theory.bucket_hit(differs, self.bits, self._options.tables, self._options.probes)
+    def _pairs(self, bank: Bank, k: int) -> _Pairs:
+        places = probe_places(len(bank))
+        exact = self._exact_search(bank).nearest_negatives(bank.order[places], k)
+        anchor, rank = (exact.row >= 0).nonzero().unbind(1)
+        generator = torch.Generator().manual_seed(0)
+        left, right = (torch.randint(len(bank), (_PAIRS,), generator=generator) for _ in range(2))
+        other = bank.class_of_row[bank.order[left]] != bank.class_of_row[bank.order[right]]
+        return _Pairs(places[anchor], bank.place[exact.row[anchor, rank]], left, right, other)
+
+    @staticmethod
+    def _differs(hashed: Hash, points: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
+        """The probability that one bit differs, for the nearest negatives and for any pair."""
+        near = hashed.differs(points[pairs.anchor], points[pairs.negative], points)
+        return near, hashed.differs(points[pairs.left], points[pairs.right], points)
+
+    def _chosen(self, bank: Bank, points: Tensor) -> _Choice:
+        """The most bits that reach the recall by theory; where those compare too much, the fewest that do not."""
+        pairs = self._pairs(bank, _NEAREST)
+        trial = Hash(self.family, _TRIAL_BITS, bank.dim, self._options.seed, drawn=_DRAWN)
+        trial.fit(points, center=self._options.center)
+        found, compared = {}, {}
+        near, far = self._differs(trial, points, pairs)
+        for bits in range(1, _MOST_BITS + 1):
+            hit, met = (theory.bucket_hit(p, bits, self._options.tables, self._options.probes) for p in (near, far))
+            found[bits] = float(hit.mean()) if len(hit) else 1.0
+            compared[bits] = float((met * pairs.other).mean()) * len(bank)
+        bits = max((bits for bits in found if found[bits] >= self._options.recall), default=1)
+        if compared[bits] > _COMPARED:
+            bits = min((bits for bits in compared if compared[bits] <= _COMPARED), default=_MOST_BITS)
+        return _Choice(bits, found[bits])
 
     def _checked(self, table: int) -> tuple[Bank, Any]:
         if self._bank is None or self._tables is None:

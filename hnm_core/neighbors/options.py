@@ -62,8 +62,11 @@ class LshBucketsOptions(Options):
 
     tables: int = Field(16, ge=1, le=256, description="hash tables; each has bits of its own")
     bits: Annotated[int, Field(ge=1, le=30)] | Literal["auto"] = Field(
-        "auto", description="bits of a table's key; auto takes about log2 of the number of rows"
+        "auto",
+        description="bits of a table's key; auto takes the most that reach `recall` by theory, if no anchor is then "
+        "compared with more than some 2,000",
     )
+    recall: float = Field(0.9, gt=0, lt=1, description="share of the true nearest ones to be found, where bits is auto")
     probes: int = Field(4, ge=0, le=1_000, description="further buckets searched in each table, the likeliest first")
     cap: int = Field(1_000, ge=1, description="rows searched in one bucket at most, drawn with the seed")
     family: Literal["auto", "sign", "affine"] = Field(

@@ -150,10 +150,38 @@ def test_that_neither_threads_nor_company_change_the_answer() -> None:
     assert torch.equal(alone.row, answers[0].row[[2_999, 4]])
 
 
-def test_that_bits_follow_the_number_of_rows() -> None:
-    assert built(loose(3_000)).bits == 12
-    assert built(Bank(torch.ones(1, 3), torch.tensor([4]))).bits == 1
-    assert "12 bits (about log2 of 3,000 rows)" in built(loose(3_000)).description
+@pytest.mark.parametrize("distance", [Distance("cosine"), Distance()])
+def test_that_automatic_bits_find_the_share_asked_for_and_no_fewer_bits_are_taken(distance: Distance) -> None:
+    source = torch.Generator().manual_seed(0)
+    bank = Bank(torch.randn(6_000, 8, generator=source), torch.randint(10, (6_000,), generator=source))
+    chosen = []
+    for target in (0.5, 0.9, 0.99):
+        search = neighbors.create("lsh-buckets", distance=distance, recall=target, cap=6_000)
+        search.build(bank)
+        prediction = search.predict(10)
+        assert prediction.measured_recall > target - 0.05
+        chosen.append(search.bits)
+        assert "predicted recall" in search.description
+        assert "hardly tell" not in search.description
+    assert chosen == sorted(chosen, reverse=True)
+    assert len(set(chosen)) > 1
+
+
+def test_that_automatic_bits_never_compare_too_much_and_say_where_buckets_do_not_help() -> None:
+    source = torch.Generator().manual_seed(1)
+    bank = Bank(torch.randn(20_000, 64, generator=source), torch.randint(100, (20_000,), generator=source))
+    search = built(bank)
+    search.nearest_negatives(torch.arange(0, 20_000, 40), 10)
+    assert search.candidate_rate is not None
+    assert search.candidate_rate * 20_000 < 2_500
+    assert "exact or routed may suit better" in search.description
+
+
+def test_that_automatic_bits_are_chosen_where_there_is_little_or_nothing_to_find() -> None:
+    for labels in ([4], [4, 4, 4], [1, 2, 3]):
+        bank = Bank(torch.ones(len(labels), 3), torch.tensor(labels))
+        found = built(bank).nearest_negatives(torch.arange(len(labels)), 2)
+        assert ((found.row >= 0).sum(1) == min(2, len(set(labels)) - 1)).all()
 
 
 def test_that_a_search_can_be_watched_and_cancelled() -> None:
