@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -56,8 +57,9 @@ class Scan:
 
     def all(self, counts: Tensor) -> Triplets:
         """Every qualifying triplet, by anchor, positive, negative; `counts` as `counts()` gives them."""
-        found = torch.empty((3, int(counts.sum())), dtype=torch.int64, device=self.first.device)
+        total = int(counts.sum())
         if not self._compiled():
+            found = torch.empty((3, total), dtype=torch.int64, device=self.first.device)
             filled = 0
             for start, inside in self._tiles():
                 pair, negative = inside.nonzero(as_tuple=True)
@@ -69,6 +71,8 @@ class Scan:
         from hnm_core.miners import in_batch_kernels as compiled
 
         first, base, low, high = self._arrays()
+        # numpy asks for huge pages, torch does not; having memory handed out would take most of the time.
+        found = torch.from_numpy(np.empty((3, total), np.int64))
         pairs = (self.anchor.numpy(), self.positive.numpy(), counts.numpy(), found.numpy())
         if self.second is None:
             compiled.list_one(first, base, low, high, *pairs)
