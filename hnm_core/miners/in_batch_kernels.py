@@ -52,12 +52,17 @@ def count_two(first: Any, second: Any, base: Any, low: Any, high: Any, anchor: A
 
 
 @njit(cache=True, nogil=True)
-def list_one(first: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any, found: Any) -> None:
-    """Fill found (3, sum of counts) int64: anchor, positive, negative."""
+def list_one(
+    first: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, ends: Any, begin: Any, end: Any, found: Any
+) -> None:
+    """Fill found (3, sum of counts) int64 for pairs begin .. end - 1: anchor, positive, negative.
+
+    `ends` (M,) are the sums of the counts up to each pair.
+    """
     kept = np.empty(first.shape[1] + 1, np.int32)
-    start = 0
-    for pair in range(len(anchor)):
-        if counts[pair] == 0:
+    for pair in range(begin, end):
+        start = ends[pair - 1] if pair else 0
+        if ends[pair] == start:
             continue
         row, subtract, count = first[anchor[pair]], base[pair], 0
         for n in range(len(row)):
@@ -65,18 +70,18 @@ def list_one(first: Any, base: Any, low: Any, high: Any, anchor: Any, positive: 
             kept[count] = n  # overwritten by the next one unless this one qualifies
             count += (low < value) & (value <= high)
         _write(found, start, anchor[pair], positive[pair], kept, count)
-        start += count
 
 
 @njit(cache=True, nogil=True)
 def list_two(
-    first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any, found: Any
-) -> None:
+    first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, ends: Any, begin: Any,
+    end: Any, found: Any,
+) -> None:  # fmt: skip
     """As `list_one`, for the whole rule."""
     kept = np.empty(first.shape[1] + 1, np.int32)
-    start = 0
-    for pair in range(len(anchor)):
-        if counts[pair] == 0:
+    for pair in range(begin, end):
+        start = ends[pair - 1] if pair else 0
+        if ends[pair] == start:
             continue
         row, other, subtract, count = first[anchor[pair]], second[positive[pair]], base[pair], 0
         for n in range(len(row)):
@@ -84,7 +89,6 @@ def list_two(
             kept[count] = n
             count += (low < value) & (value <= high)
         _write(found, start, anchor[pair], positive[pair], kept, count)
-        start += count
 
 
 @njit(cache=True, nogil=True)
@@ -104,6 +108,6 @@ def warm_up() -> None:
         anchor, positive = np.zeros(1, np.int64), np.ones(1, np.int64)
         counts, found = np.zeros(1, np.int64), np.zeros((3, 2), np.int64)
         count_one(first, base, low, high, anchor, counts)
-        list_one(first, base, low, high, anchor, positive, counts, found)
+        list_one(first, base, low, high, anchor, positive, counts, 0, 1, found)
         count_two(first, first, base, low, high, anchor, positive, counts)
-        list_two(first, first, base, low, high, anchor, positive, counts, found)
+        list_two(first, first, base, low, high, anchor, positive, counts, 0, 1, found)

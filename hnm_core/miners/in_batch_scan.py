@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from hnm_core.miners.base import Triplets
 from hnm_core.miners.batch_options import BatchOptions
 from hnm_core.miners.in_batch import Mined, usable
 
+WORTH_THREADS = 1 << 17
+"""Tuples from which on several threads list them: starting those takes as long as listing some thousands."""
 TILE = 1 << 22
 """Values that are compared at once where there are no kernels; about 50 MB."""
 
@@ -73,11 +76,22 @@ class Scan:
         first, base, low, high = self._arrays()
         # numpy asks for huge pages, torch does not; having memory handed out would take most of the time.
         found = torch.from_numpy(np.empty((3, total), np.int64))
-        pairs = (self.anchor.numpy(), self.positive.numpy(), counts.numpy(), found.numpy())
-        if self.second is None:
-            compiled.list_one(first, base, low, high, *pairs)
+        ends = counts.cumsum(0)
+        pairs = (self.anchor.numpy(), self.positive.numpy(), ends.numpy())
+
+        def fill(begin: int, end: int) -> None:
+            if self.second is None:
+                compiled.list_one(first, base, low, high, *pairs, begin, end, found.numpy())
+            else:
+                compiled.list_two(first, self.second.numpy(), base, low, high, *pairs, begin, end, found.numpy())
+
+        parts = torch.get_num_threads()
+        if parts == 1 or total < WORTH_THREADS:
+            fill(0, len(ends))
         else:
-            compiled.list_two(first, self.second.numpy(), base, low, high, *pairs)
+            bounds = torch.searchsorted(ends, torch.arange(parts + 1) * total // parts).tolist()
+            with ThreadPoolExecutor(parts) as pool:
+                list(pool.map(fill, bounds[:-1], [*bounds[1:-1], len(ends)]))
         return Triplets(*found.unbind())
 
     def some(self, counts: Tensor, wanted: Tensor) -> Triplets:

@@ -109,6 +109,18 @@ def test_that_triplets_are_parted_by_their_separation(
     assert len(found["hard"]) + len(found["semihard"]) + len(found["easy"]) == len(separation)
 
 
+@pytest.mark.parametrize("name", ["triplet-margin", "angular"])
+def test_that_several_threads_list_what_one_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    points, labels = batch(40, 5, classes=7, seed=3)
+    labels[:3] = 100 + torch.arange(3)  # anchors without a positive
+    alone = miners.create(name)(points, labels)
+    assert len(alone[0]) > 100
+    monkeypatch.setattr(in_batch_scan, "WORTH_THREADS", 1)
+    for threads in (2, 3, 16):
+        torch.set_num_threads(threads)
+        assert all(map(torch.equal, miners.create(name)(points, labels), alone))
+
+
 def test_that_equality_is_hard_at_zero_and_semihard_at_the_margin() -> None:
     line = torch.tensor([[0.0], [1.0], [-1.0], [1.5], [2.0]])
     labels = torch.tensor([0, 0, 1, 1, 1])
