@@ -14,6 +14,7 @@ from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
 from hnm_core.losses.checks import check_rows, class_rows, needs, wide
 from hnm_core.losses.options import SoftNearestNeighborOptions
 from hnm_core.losses.pairs import Lines, pair_lines
+from hnm_core.losses.snnl_temperature import search_temperature
 
 EMBEDDING = "embedding"
 RECONSTRUCTION = "reconstruction"
@@ -25,8 +26,12 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
     cosine distance.
 
     Low means untangled classes; log((B - 1) / (K - 1)) is chance. On the Euclidean distance D is its square. A layer's
-    temperature starts at the option or at the layer's mean distance in the first batch. A learned temperature always
-    goes where this loss is lower, and the network sees it as a constant.
+    temperature starts at the option or at the layer's mean distance in the first batch. A learned or a searched
+    temperature always goes where this loss is lower, and the network sees it as a constant.
+
+    Figures: `entanglement/LAYER`, the mean of these terms whatever the factor, and `temperature/LAYER` of each layer
+    (`temperature` where the embedding is the only one), `entanglement_chance` to compare with, and `wideness`, the
+    least of the layers' fixed temperatures over their mean distances.
     """
 
     default_distance = Distance("squared-euclidean")
@@ -43,7 +48,8 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         if self.distance.metric == "euclidean":
             self.distance = Distance("squared-euclidean", self.distance.normalized)
         self.uses_hidden = options.layers == "all" or options.primary == "reconstruction"
-        self._start: dict[str, float] = {}
+        self._measured: dict[str, float] = {}
+        """by layer: the mean distance in the first batch, or the temperature that was searched last"""
         self.log_scale = nn.Parameter(torch.zeros(())) if options.schedule == "learned" else None
         """logarithm of what multiplies the starting temperatures"""
         self.head = None
@@ -61,17 +67,23 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         anchor = lines.anchor[usable]
         figures: dict[str, Tensor] = {}
         found: list[tuple[Tensor, Tensor]] = []
-        for name, layer, ref in self._layers(batch):
-            entangled, by_temperature, temperature = self._layer(name, layer, ref, lines, usable, batch.context.epoch)
+        layers = self._layers(batch)
+        for name, layer, ref in layers:
+            entangled, by_temperature, temperature = self._layer(name, layer, ref, lines, usable, batch)
             found.append((entangled, by_temperature))
-            figures["temperature" if self.options.layers == "last" else f"temperature {name}"] = temperature
+            figures["temperature" if self.options.layers == "last" else f"temperature/{name}"] = temperature
             if len(anchor):
-                figures[f"snnl {name}"] = entangled.detach().mean()
+                figures[f"entanglement/{name}"] = entangled.detach().mean()
         if len(anchor):
-            figures["chance"] = _chance(lines, batch.x)[usable].mean()
+            figures["entanglement_chance"] = _chance(lines, batch.x)[usable].mean()
             if self.options.agg == "min":
                 found = [min(found, key=lambda pair: float(pair[0].detach().mean()))]
         share = 1 / len(found) if self.options.agg == "mean" else 1.0
+        if len(anchor) and self.options.factor > 0 and self.options.primary == "none":
+            figures["chance"] = self.options.factor * share * len(found) * figures["entanglement_chance"]
+        if self.options.schedule == "fixed" and self.options.temperature is not None:
+            widest = max(self._measure(name, layer, ref) for name, layer, ref in layers)
+            figures["wideness"] = torch.tensor(self.options.temperature / widest)
         parts = [Part(self.options.factor * share * entangled, anchor) for entangled, _ in found]
         extra = None
         if self.log_scale is not None and len(anchor):
@@ -93,12 +105,12 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         return groups
 
     def get_extra_state(self) -> dict[str, float]:
-        """The starting temperatures, by layer."""
-        return dict(self._start)
+        """What was measured, by layer."""
+        return dict(self._measured)
 
     def set_extra_state(self, state: dict[str, float]) -> None:
         """Restore `get_extra_state`."""
-        self._start = dict(state)
+        self._measured = dict(state)
 
     def _layers(self, batch: Batch) -> list[tuple[str, Tensor, Tensor]]:
         """(name, rows, reference) of every layer, prepared for the distance."""
@@ -117,19 +129,34 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         return layers
 
     def _layer(
-        self, name: str, rows: Tensor, ref: Tensor, lines: Lines, usable: Tensor, epoch: int
+        self, name: str, rows: Tensor, ref: Tensor, lines: Lines, usable: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(U,) terms with the network's gradient, (U,) the same with the temperature's gradient, the temperature."""
-        temperature = self._temperature(name, rows, ref, epoch)
-        constant = temperature.detach()
         d_p, d_n = lines.distances(self.distance, rows, ref)
+        fixed_p, fixed_n = d_p.detach(), d_n.detach()
+        if self._searches(name, batch) and bool(usable.any()):
+            centre = self.options.temperature or self._mean_distance(rows, ref) or 1.0
+
+            def value(temperature: float) -> float:
+                return float(_entanglement(lines, fixed_p, fixed_n, temperature)[usable].mean())
+
+            self._measured[name] = search_temperature(value, centre)
+        temperature = self._temperature(name, rows, ref, batch.context.epoch)
+        constant = temperature.detach()
         entangled = _entanglement(lines, d_p, d_n, constant)[usable]
         if self.log_scale is None:
             return entangled, entangled, constant
-        return entangled, _entanglement(lines, d_p.detach(), d_n.detach(), temperature)[usable], constant
+        return entangled, _entanglement(lines, fixed_p, fixed_n, temperature)[usable], constant
+
+    def _searches(self, name: str, batch: Batch) -> bool:
+        """Whether the temperature is searched now: at first, and where the batch itself is looked at, now and then."""
+        if self.options.schedule != "searched":
+            return False
+        return name not in self._measured or (batch.same_set and batch.context.step % self.options.search_every == 0)
 
     def _temperature(self, name: str, rows: Tensor, ref: Tensor, epoch: int) -> Tensor:
-        start = self.options.temperature or self._start.get(name) or self._measure(name, rows, ref)
+        searched = self.options.schedule == "searched"
+        start = (None if searched else self.options.temperature) or self._measure(name, rows, ref)
         if self.options.schedule == "annealed":
             start /= (1 + epoch) ** self.options.decay
         temperature = torch.tensor(start, dtype=rows.dtype, device=rows.device)
@@ -137,17 +164,23 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
             temperature = temperature * self.log_scale.to(rows).clamp(-20, 20).exp()
         return temperature
 
-    @torch.no_grad()
     def _measure(self, name: str, rows: Tensor, ref: Tensor) -> float:
-        """Mean distance between different rows, kept for later batches; 1 where all rows coincide."""
+        """What is known of the layer, at first its mean distance, kept for later batches; 1 where all rows coincide."""
+        if name not in self._measured:
+            mean = self._mean_distance(rows, ref)
+            if mean == 0:
+                return 1.0
+            self._measured[name] = mean
+        return self._measured[name]
+
+    @torch.no_grad()
+    def _mean_distance(self, rows: Tensor, ref: Tensor) -> float:
+        """Mean distance between different rows; 0 where all of them coincide."""
         distances = self.distance.prepared_pairwise(rows, ref)
         same = rows is ref
         pairs = distances.numel() - (len(rows) if same else 0)
         mean = float(distances.sum() - (distances.diagonal().sum() if same else 0)) / max(pairs, 1)
-        if mean <= 1e-8:
-            return 1.0
-        self._start[name] = mean
-        return mean
+        return mean if mean > 1e-8 else 0.0
 
     def _primary(self, batch: Batch) -> Tensor | None:
         """(B,) terms of the loss that this one regularises."""
@@ -191,7 +224,7 @@ class LinearHead(nn.Module):
         return functional.linear(x, self.weight.to(x), self.bias.to(x))
 
 
-def _entanglement(lines: Lines, d_p: Tensor, d_n: Tensor, temperature: Tensor) -> Tensor:
+def _entanglement(lines: Lines, d_p: Tensor, d_n: Tensor, temperature: Tensor | float) -> Tensor:
     """(A,) log((P + N) / P) for the sums P and N of exp(-D / T) over positives and negatives."""
     return functional.softplus(lines.negative.lse(d_n / -temperature) - lines.positive.lse(d_p / -temperature))
 
