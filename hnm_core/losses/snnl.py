@@ -19,6 +19,9 @@ from hnm_core.losses.snnl_temperature import search_temperature
 EMBEDDING = "embedding"
 RECONSTRUCTION = "reconstruction"
 """Names of the two layers that are not hidden ones."""
+MOST_LAYERS = 256
+"""Layers with a learned temperature of their own, more than any network here has; its optimiser is made before a layer
+is seen. Layers beyond share the last."""
 
 
 class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
@@ -50,8 +53,8 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         self.uses_hidden = options.layers == "all" or options.primary == "reconstruction"
         self._measured: dict[str, float] = {}
         """by layer: the mean distance in the first batch, or the temperature that was searched last"""
-        self.log_scale = nn.Parameter(torch.zeros(())) if options.schedule == "learned" else None
-        """logarithm of what multiplies the starting temperatures"""
+        self.log_scales = nn.Parameter(torch.zeros(MOST_LAYERS)) if options.schedule == "learned" else None
+        """logarithms of what multiplies the starting temperatures, layer by layer; those without a layer stay 0"""
         self.head = None
         if options.primary == "cross-entropy":
             if problem is None:
@@ -66,29 +69,31 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         usable = lines.positive.any()
         anchor = lines.anchor[usable]
         figures: dict[str, Tensor] = {}
-        found: list[tuple[Tensor, Tensor]] = []
+        found: list[Tensor] = []
         layers = self._layers(batch)
-        for name, layer, ref in layers:
-            entangled, by_temperature, temperature = self._layer(name, layer, ref, lines, usable, batch)
-            found.append((entangled, by_temperature))
+        by_temperature: list[Tensor] = []
+        for place, (name, layer, ref) in enumerate(layers):
+            entangled, own, temperature = self._layer(place, name, layer, ref, lines, usable, batch)
+            found.append(entangled)
+            by_temperature.append(own)
             figures["temperature" if self.options.layers == "last" else f"temperature/{name}"] = temperature
             if len(anchor):
                 figures[f"entanglement/{name}"] = entangled.detach().mean()
         if len(anchor):
             figures["entanglement_chance"] = _chance(lines, batch.x)[usable].mean()
             if self.options.agg == "min":
-                found = [min(found, key=lambda pair: float(pair[0].detach().mean()))]
+                found = [min(found, key=lambda entangled: float(entangled.detach().mean()))]
         share = 1 / len(found) if self.options.agg == "mean" else 1.0
         if len(anchor) and self.options.factor > 0 and self.options.primary == "none":
             figures["chance"] = self.options.factor * share * len(found) * figures["entanglement_chance"]
         if self.options.schedule == "fixed" and self.options.temperature is not None:
             widest = max(self._measure(name, layer, ref) for name, layer, ref in layers)
             figures["wideness"] = torch.tensor(self.options.temperature / widest)
-        parts = [Part(self.options.factor * share * entangled, anchor) for entangled, _ in found]
+        parts = [Part(self.options.factor * share * entangled, anchor) for entangled in found]
         extra = None
-        if self.log_scale is not None and len(anchor):
-            own = torch.stack([share * by_temperature.mean() for _, by_temperature in found]).sum()
-            extra = own - own.detach()  # nothing for the value, the temperature's own gradient
+        if self.log_scales is not None and len(anchor):
+            whole = torch.stack([own.mean() for own in by_temperature]).sum()
+            extra = whole - whole.detach()  # nothing for the value, each temperature's own gradient
         primary = self._primary(batch)
         if primary is not None and len(batch.x):
             parts.append(Part(primary, torch.arange(len(primary), device=primary.device)))
@@ -96,12 +101,12 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         return Terms(tuple(parts), figures=figures, extra=extra)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """The head at the common learning rate, the temperature at its own. See `hnm_core.losses.base.Loss`."""
+        """The head at the common learning rate, temperatures at their own. See `hnm_core.losses.base.Loss`."""
         groups: list[dict[str, Any]] = []
         if self.head is not None:
             groups.append({"params": list(self.head.parameters()), "lr": lr})
-        if self.log_scale is not None:
-            groups.append({"params": [self.log_scale], "lr": self.options.temperature_lr, "weight_decay": 0.0})
+        if self.log_scales is not None:
+            groups.append({"params": [self.log_scales], "lr": self.options.temperature_lr, "weight_decay": 0.0})
         return groups
 
     def get_extra_state(self) -> dict[str, float]:
@@ -129,7 +134,7 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         return layers
 
     def _layer(
-        self, name: str, rows: Tensor, ref: Tensor, lines: Lines, usable: Tensor, batch: Batch
+        self, place: int, name: str, rows: Tensor, ref: Tensor, lines: Lines, usable: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(U,) terms with the network's gradient, (U,) the same with the temperature's gradient, the temperature."""
         d_p, d_n = lines.distances(self.distance, rows, ref)
@@ -141,10 +146,10 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
                 return float(_entanglement(lines, fixed_p, fixed_n, temperature)[usable].mean())
 
             self._measured[name] = search_temperature(value, centre)
-        temperature = self._temperature(name, rows, ref, batch.context.epoch)
+        temperature = self._temperature(place, name, rows, ref, batch.context.epoch)
         constant = temperature.detach()
         entangled = _entanglement(lines, d_p, d_n, constant)[usable]
-        if self.log_scale is None:
+        if self.log_scales is None:
             return entangled, entangled, constant
         return entangled, _entanglement(lines, fixed_p, fixed_n, temperature)[usable], constant
 
@@ -154,14 +159,15 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
             return False
         return name not in self._measured or (batch.same_set and batch.context.step % self.options.search_every == 0)
 
-    def _temperature(self, name: str, rows: Tensor, ref: Tensor, epoch: int) -> Tensor:
+    def _temperature(self, place: int, name: str, rows: Tensor, ref: Tensor, epoch: int) -> Tensor:
         searched = self.options.schedule == "searched"
         start = (None if searched else self.options.temperature) or self._measure(name, rows, ref)
         if self.options.schedule == "annealed":
             start /= (1 + epoch) ** self.options.decay
         temperature = torch.tensor(start, dtype=rows.dtype, device=rows.device)
-        if self.log_scale is not None:
-            temperature = temperature * self.log_scale.to(rows).clamp(-20, 20).exp()
+        if self.log_scales is not None:
+            own = self.log_scales[min(place, MOST_LAYERS - 1)]
+            temperature = temperature * own.to(rows).clamp(-20, 20).exp()
         return temperature
 
     def _measure(self, name: str, rows: Tensor, ref: Tensor) -> float:

@@ -173,6 +173,26 @@ def test_that_one_optimiser_of_both_lowers_snnl_by_the_temperature_whatever_the_
         assert (entanglement(after, t_before) > entanglement(before, t_before)) == (factor < 0)
 
 
+@pytest.mark.parametrize("agg", ["min", "sum", "mean"])
+def test_that_every_layer_learns_a_temperature_of_its_own(agg: str) -> None:
+    """Layers that grow apart: one is three times as wide as in the first batch."""
+    x, y = batch()
+    x = x + 2 * y[:, None]
+    hidden = {"first": x.flip(0), "grown": x.square()}
+    loss = losses.create("snnl", schedule="learned", layers="all", agg=agg, factor=-1.0, temperature_lr=0.5)
+    loss.terms(x, y, context=LossContext(hidden={"first": x.flip(0), "grown": x.square() / 3}))
+    steps = optimizer(OptimizerConfig(name="sgd", lr=1.0), torch.nn.Identity(), loss)
+    for _ in range(150):
+        steps.zero_grad()
+        loss(x, y, context=LossContext(hidden=hidden)).backward()
+        steps.step()
+    figures = loss.terms(x, y, context=LossContext(hidden=hidden)).figures
+    for name, rows in {**hidden, "embedding": x}.items():
+        best = losses.create("snnl", schedule="searched").terms(rows, y).figures["entanglement/embedding"]
+        assert float(figures[f"entanglement/{name}"]) <= float(best) + 0.01
+    assert int(loss.log_scales.count_nonzero()) == 3, "those without a layer stay as they are"
+
+
 def test_that_the_width_of_a_fixed_temperature_is_told_in_mean_distances() -> None:
     x, y = batch()
     mean = float((x[:, None] - x).square().sum() / (30 * 29))
