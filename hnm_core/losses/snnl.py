@@ -87,8 +87,10 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         if len(anchor) and self.options.factor > 0 and self.options.primary == "none":
             figures["chance"] = self.options.factor * share * len(found) * figures["entanglement_chance"]
         if self.options.schedule == "fixed" and self.options.temperature is not None:
-            widest = max(self._measure(name, layer, ref) for name, layer, ref in layers)
-            figures["wideness"] = torch.tensor(self.options.temperature / widest)
+            for name, layer, ref in layers:
+                self._measure(name, layer, ref)
+            if self._measured:
+                figures["wideness"] = torch.tensor(self.options.temperature / max(self._measured.values()))
         parts = [Part(self.options.factor * share * entangled, anchor) for entangled in found]
         extra = None
         if self.log_scales is not None and len(anchor):

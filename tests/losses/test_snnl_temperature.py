@@ -198,6 +198,8 @@ def test_that_the_width_of_a_fixed_temperature_is_told_in_mean_distances() -> No
     mean = float((x[:, None] - x).square().sum() / (30 * 29))
     figures = losses.create("snnl", temperature=12.0 * mean).terms(x, y).figures
     assert float(figures["wideness"]) == pytest.approx(12.0)
+    for rows, labels in ((torch.ones_like(x), y), (x[:0], y[:0])):
+        assert "wideness" not in losses.create("snnl", temperature=100.0).terms(rows, labels).figures
     for options in ({}, {"temperature": 100.0, "schedule": "learned"}, {"temperature": 100.0, "schedule": "searched"}):
         assert "wideness" not in losses.create("snnl", **options).terms(x, y).figures
     wide = losses.create("snnl", temperature=12.0 * mean, layers="all")
