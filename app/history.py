@@ -16,7 +16,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from app.series import Floats, decimate, late_quantile, memory, number, smoothed
 from hnm_core.evaluation.chance import chance_levels
-from hnm_core.events import TUPLE_COUNTS, Alarm, Event, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import (
+    TUPLE_COUNTS,
+    Alarm,
+    Event,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    layer_metric,
+)
 from hnm_core.timing import MINING_PHASES, Phase
 
 PHASES = tuple(Phase)
@@ -25,7 +35,9 @@ TIMING_WINDOW = 200
 """Steps that medians of times look back on."""
 CHIP_WINDOW = 20
 """Steps that a status chip averages the loss and the tuple counts over."""
-HINTS = frozenset({"all-easy", "tiny-signal", "chance", "false-negatives", "low-recall", "stale-bank", "C26", "C27"})
+HINTS = frozenset(
+    {"all-easy", "tiny-signal", "chance", "false-negatives", "low-recall", "stale-bank", "C22", "C26", "C27"}
+)
 """Alarms that say how a lane could learn more; the others say that something goes wrong."""
 COUNT_COLUMN = {name: column for column, name in enumerate(TUPLE_COUNTS)}
 BANDS = [COUNT_COLUMN[name] for name in ("hard", "semi_hard", "easy")]
@@ -223,6 +235,11 @@ class LaneHistory:
         steps, values = (column.values for column in self._metrics[name])
         count = len(steps) if upto_step is None else int(np.searchsorted(steps, upto_step, side="right"))
         return steps[:count], values[:count]
+
+    def layers(self, metric: str) -> tuple[str, ...]:
+        """The layers that have such a metric each, from the first of the network to the last; see `LAYER_METRICS`."""
+        named = filter(None, map(layer_metric, self._metrics))
+        return tuple(layer for known, layer in named if known == metric)
 
     def latest(self, name: str, upto_step: int | None = None) -> float:
         """The newest value of a metric, NaN when there is none yet."""

@@ -5,6 +5,7 @@ Modules that take long to load are imported inside the commands, so that `--help
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -50,7 +51,8 @@ RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "min
 
 
 def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
-    """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean."""
+    """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean.
+    Below it, where there is any, the entanglement of each layer in the batch that was measured last."""
     rows = [
         (
             lane.lane,
@@ -66,7 +68,16 @@ def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
         )
         for lane in results
     ]
-    show_table(RESULT_COLUMNS, rows, sys.stderr if to_stderr else None)
+    stream = sys.stderr if to_stderr else sys.stdout
+    show_table(RESULT_COLUMNS, rows, stream)
+    looked_at = [lane for lane in results if lane.entanglement]
+    if looked_at:
+        typer.echo(file=stream)
+        deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
+        layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
+        shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
+        shown.append(("chance", *(number(lane.entanglement_chance) for lane in looked_at)))
+        show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
 
 
 AUDIT_COLUMNS = (

@@ -206,7 +206,7 @@ def _train(config: ExperimentConfig, failed: list[int] | None = None) -> Results
 
 
 def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
-    from hnm_core.comparing import METRICS, difference, summary
+    from hnm_core.comparing import METRICS, difference, entanglement, summary
 
     heads = {
         "map_at_r": "MAP@R",
@@ -228,6 +228,15 @@ def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
 
     rows = [(lane, *(shown(summary(trials, lane, metric)) for metric in METRICS)) for lane in lanes]
     show_table((f"lane, {len(trials)} seeds", *(heads[metric] for metric in METRICS)), rows)
+    looked_at = entanglement(trials)
+    if looked_at:
+        typer.echo("")
+        layers = dict.fromkeys(layer for values in sorted(looked_at.values(), key=len)[::-1] for layer in values)
+        rows = [
+            (layer, *(shown(values[layer]) if layer in values else "-" for values in looked_at.values()))
+            for layer in layers
+        ]
+        show_table(("entanglement", *looked_at), rows)
     if len(lanes) < 2:
         return
     base = lanes[0]

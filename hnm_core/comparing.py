@@ -64,6 +64,17 @@ def summary(trials: Sequence[Trial], lane: str, metric: str) -> Estimate:
     return estimate([getattr(result, metric) for trial in trials for result in trial.lanes if result.lane == lane])
 
 
+def entanglement(trials: Sequence[Trial]) -> dict[str, dict[str, Estimate]]:
+    """By lane whose loss looks at layers, and by layer: entanglement in the last batch that was measured, and, as the
+    layer "chance", what it is when every neighbour looks alike."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for result in (result for trial in trials for result in trial.lanes if result.entanglement):
+        values = found.setdefault(result.lane, {})
+        for layer, value in [*result.entanglement.items(), ("chance", result.entanglement_chance)]:
+            values.setdefault(layer, []).append(value)
+    return {lane: {layer: estimate(some) for layer, some in values.items()} for lane, values in found.items()}
+
+
 def difference(trials: Sequence[Trial], lane: str, base: str, metric: str) -> Estimate:
     """How much `lane` is above `base`, seed by seed: a paired comparison, in which what seeds share cancels out."""
     pairs = []

@@ -407,11 +407,22 @@ def _search_rules(lane: LaneConfig, miner: Options, items: int | None) -> Iterat
 
 
 def _temperature_rules(lane: LaneConfig, loss: Options) -> Iterator[Finding]:
-    temperature = getattr(loss, "temperature", None)
-    if lane.loss == "snnl" and isinstance(temperature, int | float) and temperature > 10 * _reach(lane):
+    if lane.loss != "snnl":
+        return
+    temperature, schedule = getattr(loss, "temperature", None), getattr(loss, "schedule", None)
+    # The mean distance of unit rows is at most half the largest; of others it shows in the first batch.
+    mean = 1.0 if lane.distance == "cosine" else 2.0 if lane.normalize else math.inf
+    if schedule == "fixed" and isinstance(temperature, int | float) and temperature > 10 * mean:
         yield Finding(
             "C22", lane.name, "warn",
-            f"At temperature {temperature:g} every neighbour looks equal and the loss sits on its chance line.",
+            f"At temperature {temperature:g} every neighbour looks equal and the loss sits on its chance line: the "
+            f"mean distance is at most {mean:g}. Without a temperature given, it is the mean distance.",
+        )  # fmt: skip
+    if schedule in ("learned", "searched") and getattr(loss, "factor", 0.0) < 0:
+        yield Finding(
+            "C21", lane.name, "info",
+            f"The temperature is {schedule} apart from the network: it goes where the classes look least entangled, "
+            "while the negative factor has the network entangle them.",
         )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ METRICS = (
     "no_candidate",
     "temperature",
     "chance",
+    "entanglement_chance",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
@@ -45,7 +46,13 @@ mean_distance: root mean square distance of two evaluated items; bank_age: steps
 mined bank was embedded with; drift: how far the network has moved since, as a share of what makes a bank stale. Of an
 approximate search on the probe, too: distance_ratio, found over exact, at least 1; hardness_regret, how much farther
 the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing. Of losses that have
-them: temperature; chance, the loss when every neighbour looks alike."""
+them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
+`LAYER_METRICS`."""
+
+LAYER_METRICS = ("entanglement", "temperature")
+"""Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance
+entanglement/hidden1. entanglement: the soft nearest neighbour loss of the step's batch in that layer, whatever it adds
+to the lane's loss; temperature: at which it was taken."""
 
 TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing", "filled", "filtered", "false_negative")
 """Names of the tuple counts of a `StepRecord`. mined: tuples the loss saw; hard, semi_hard, easy: their partition by
@@ -64,6 +71,12 @@ class RunState(enum.StrEnum):
     STOPPING = "stopping"
     FINISHED = "finished"
     FAILED = "failed"
+
+
+def layer_metric(name: str) -> tuple[str, str] | None:
+    """(metric, layer) of a metric's name, None where it is no layer's."""
+    metric, _, layer = name.partition("/")
+    return (metric, layer) if metric in LAYER_METRICS and layer else None
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -110,7 +123,7 @@ class StepRecord:
     tuples: Mapping[str, int] = field(default_factory=dict)
     """Counts by name, see `TUPLE_COUNTS`."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Held-out metrics where this step measured them, see `METRICS`."""
+    """Where this step measured them, see `METRICS` and `LAYER_METRICS`."""
     mining: bool = True
     """False while the lane still warms up on random pairs, before its own miner takes over."""
     first_call: bool = False

@@ -22,6 +22,8 @@ CHANCE_STEPS = 200
 EASY_STEPS = 50
 EASY_SHARE = 0.99
 HARD_SHARE = 0.95
+WIDE = 10
+"""Mean distances from which on a temperature makes all neighbours look alike."""
 NEAR = 0.01
 """A loss within this share of a level sits on it."""
 SPIKE = 100
@@ -55,6 +57,8 @@ class Seen:
     nonzero_terms: int | None = None
     chance: float | None = None
     """Value of the loss when every neighbour looks alike."""
+    wideness: float | None = None
+    """A fixed temperature, as so many mean distances of the first batch."""
     plateau: float | None = None
     """Value of the loss when all points coincide."""
     empty_reason: str = ""
@@ -154,6 +158,12 @@ class Watch:
                 "chance",
                 f"The loss has been at its level of chance ({seen.chance:.3g}) for {CHANCE_STEPS} steps: "
                 "every neighbour looks alike. A lower temperature may help.",
+            )
+        if seen.wideness is not None and seen.wideness > WIDE:
+            yield (
+                "C22",
+                f"The temperature is {seen.wideness:,.3g} times the mean distance: every neighbour looks alike and the "
+                "loss sits on its chance line. Without a temperature given, it is the mean distance.",
             )
         norm = seen.gradient_norm
         if norm is not None:

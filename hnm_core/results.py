@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hnm_core.events import Event, RunStarted, StepRecord
+from hnm_core.events import Event, RunStarted, StepRecord, layer_metric
 from hnm_core.timing import MINING_PHASES
 
 LOSS_WINDOW = 100
@@ -46,6 +47,10 @@ class LaneResult:
     distance_ratio: float = math.nan
     hardness_regret: float = math.nan
     no_candidate: float = math.nan
+    entanglement: dict[str, float] = field(default_factory=dict)
+    """By layer, in order, see `hnm_core.events.LAYER_METRICS`; empty where no loss looks at it."""
+    entanglement_chance: float = math.nan
+    """What it is when every neighbour looks alike."""
 
 
 @dataclass
@@ -103,6 +108,11 @@ class Results:
         return list(self._lanes[lane].curves.get(metric, ()))
 
 
+def _by_layer(metrics: Mapping[str, float], wanted: str) -> dict[str, float]:
+    found = {layer_metric(name): value for name, value in metrics.items()}
+    return {key[1]: value for key, value in found.items() if key and key[0] == wanted and math.isfinite(value)}
+
+
 def _result(name: str, lane: _Lane) -> LaneResult:
     nan = math.nan
     parted = sum(lane.tuples[name] for name in ("hard", "semi_hard", "easy"))
@@ -128,4 +138,6 @@ def _result(name: str, lane: _Lane) -> LaneResult:
         distance_ratio=lane.metrics.get("distance_ratio", nan),
         hardness_regret=lane.metrics.get("hardness_regret", nan),
         no_candidate=lane.metrics.get("no_candidate", nan),
+        entanglement=_by_layer(lane.metrics, "entanglement"),
+        entanglement_chance=lane.metrics.get("entanglement_chance", nan),
     )

@@ -20,7 +20,7 @@ from hnm_core.data.neighbour_batches import NeighbourSampler
 from hnm_core.data.sampling import Sampler
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen
+from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen, layer_metric
 from hnm_core.frames import FrameMaker
 from hnm_core.lane_mining import LaneMining
 from hnm_core.losses.base import LossContext, Terms
@@ -193,7 +193,8 @@ class Trainer:
         if search is not None and not getattr(search, "approximate", False):
             search = None  # its recall is 1 by construction
         measured = self.metrics.measure(search, self.mining.pool)
-        figures = {name: float(terms.figures[name]) for name in ("temperature", "chance") if name in terms.figures}
+        known = ("temperature", "chance", "entanglement_chance")
+        figures = {name: float(figure) for name, figure in terms.figures.items() if name in known or layer_metric(name)}
         return measured | figures | self.mining.metrics(self.step) if measured else measured
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
@@ -231,6 +232,7 @@ class Trainer:
             terms=sum(len(part.value) for part in terms.parts),
             nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
             chance=float(terms.figures["chance"]) if "chance" in terms.figures else None,
+            wideness=float(terms.figures["wideness"]) if "wideness" in terms.figures else None,
             empty_reason=empty_reason,
             largest_bucket=self.mining.largest_bucket() if measured else None,
         )

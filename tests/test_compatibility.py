@@ -46,6 +46,10 @@ UNIT = {"distance": "euclidean", "normalize": True}
         ("C11", "warn", {"miner": "semihard-negative", "loss_options": {"margin": 0.2}}),
         ("C12", "refuse", {"miner": "EmbeddingsAlreadyPackagedAsTriplets"}),
         ("C15", "refuse", {"miner": "lsh", "miner_options": {"family": "sign"}}),
+        ("C21", "info", {"loss": "snnl", "loss_options": {"schedule": "learned", "factor": -1.0}}),
+        ("C21", "info", {"loss": "snnl", "loss_options": {"schedule": "searched", "factor": -1.0}}),
+        ("C22", "warn", {"loss": "snnl", "loss_options": {"temperature": 21.0}, **UNIT}),
+        ("C22", "warn", {"loss": "snnl", "loss_options": {"temperature": 10.5}, "distance": "cosine"}),
         ("C25", "warn", {"miner": "knn", "miner_options": {"pool": 1}, "hard_share": 1.0, "lr": 0.1}),
         ("C26", "warn", {"miner": "distance-weighted", **UNIT}),
         ("C28", "refuse", {"loss": "SmoothAPLoss", "distance": "cosine"}),
@@ -72,6 +76,19 @@ def test_that_each_rule_speaks_of_what_it_is_about(rule: str, level: str, lane: 
 )
 def test_that_what_goes_together_is_left_alone(lane: dict[str, Any]) -> None:
     assert [finding for finding in check(made(**lane), classes=10) if finding.level != "info"] == []
+
+
+@pytest.mark.parametrize(
+    "lane",
+    [
+        {"loss_options": {"schedule": "learned", "temperature": 100.0}, **UNIT},
+        {"loss_options": {"temperature": 100.0}},  # whether that is much shows in the first batch
+        {"loss_options": {"temperature": 19.0}, **UNIT},
+        {"loss_options": {"factor": -1.0}},
+    ],
+)
+def test_that_nothing_is_said_of_a_temperature_that_moves_or_may_be_right(lane: dict[str, Any]) -> None:
+    assert {finding.rule for finding in check(made(loss="snnl", **lane))} & {"C21", "C22"} == set()
 
 
 def test_that_fixes_mend_what_they_are_offered_for() -> None:

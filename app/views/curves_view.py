@@ -28,8 +28,9 @@ from PyQt6.QtWidgets import (
 from app.history import PHASES, LaneHistory, RunHistory
 from app.series import number
 from app.style import mix
-from app.theme import DARK, Theme
+from app.theme import DARK, Rgb, Theme
 from app.views.curve_plot import Curve, CurvePlot, VerticalLine
+from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend, lane_colour
 
 AXES = {"step": "step", "seconds": "training clock (s)"}
@@ -45,6 +46,7 @@ METRIC_NAMES = {
     "bank_age": "bank age (steps)",
     "drift": "drift",
     "temperature": "temperature",
+    "entanglement": "entanglement by layer",
 }
 SHARES = frozenset({"map_at_r", "precision_at_1", "knn_accuracy", "mining_recall", "no_candidate"})
 """Metrics that lie in 0..1."""
@@ -55,6 +57,7 @@ OF_SOME = {
     ),
     **dict.fromkeys(("bank_age", "drift"), "Measured of lanes that mine a bank of the whole set; none does yet."),
     "temperature": "No lane's loss has a temperature.",
+    "entanglement": "Measured of lanes whose loss is soft nearest neighbour, 'snnl'; no lane's is.",
 }
 """What to say of a metric that only some lanes have."""
 CHANCE = " at chance"
@@ -79,6 +82,7 @@ class CurvesView(QWidget):
         self._hover = float("nan")
         self.loss_plot, self.metric_plot = CurvePlot(self), CurvePlot(self)
         self.loss_legend, self.metric_legend = LaneLegend(self), LaneLegend(self)
+        self.layer_key = LayerKey(self)
         self._build_controls()
         self._sides = QSplitter(Qt.Orientation.Horizontal, self)
         self._sides.setChildrenCollapsible(False)
@@ -87,7 +91,7 @@ class CurvesView(QWidget):
             (QLabel("Loss"), self.loss_legend, self.loss_plot),
             (self.metric_box, self.metric_legend, self.metric_plot),
         ):
-            self._sides.addWidget(_side(title, legend, plot))
+            self._sides.addWidget(_side(title, legend, plot, self.layer_key if plot is self.metric_plot else None))
             legend.toggled.connect(self._toggle)
             plot.hovered.connect(self._hovered)
             plot.zoomed.connect(self._zoom_changed)
@@ -151,6 +155,7 @@ class CurvesView(QWidget):
             plot.set_theme(theme)
         for legend in (self.loss_legend, self.metric_legend):
             legend.set_theme(theme)
+        self.layer_key.set_theme(theme)
         for label in (self.readout, self.smoothing_label):
             label.setStyleSheet(f"color: rgb{theme.muted};")
         self._redraw()
@@ -211,13 +216,41 @@ class CurvesView(QWidget):
             if len(levels):
                 x = self._clock(lane, levels_at)
                 losses.append(Curve(f"{name}{CHANCE}", mix(colour, self._theme.muted, 0.5), x, levels, dotted=True))
-            steps, values = lane.metric(metric)
-            measures.append(Curve(name, colour, self._clock(lane, steps), values, None, cursor))
+            measures += self._measures(lane, metric, colour, cursor)
+        shown = [lane for name, lane in history.lanes.items() if name not in self._hidden]
+        chances = self._chances(shown, metric)
+        measures += chances
+        self.layer_key.show_layers(
+            max((lane.layers(metric) for lane in shown), key=len, default=()), chance=bool(chances)
+        )
         self.loss_plot.draw(losses, verticals, None)
         self.metric_plot.draw(measures, verticals, history.chance.get(metric) if history.lanes else None)
         self.loss_plot.say("" if history.last_step else "Press play: the loss of every lane appears here.")
         self.metric_plot.say(self._metric_message(metric))
         self._write_values()
+
+    def _measures(self, lane: LaneHistory, metric: str, colour: Rgb, cursor: float | None) -> list[Curve]:
+        """The line of a metric, or one for each layer, stronger from layer to layer."""
+        lines = []
+        layers = lane.layers(metric)
+        for place, layer in enumerate(layers):
+            steps, values = lane.metric(f"{metric}/{layer}")
+            own = layer_colour(colour, place, len(layers), self._theme)
+            lines.append(Curve(f"{lane.name}/{layer}", own, self._clock(lane, steps), values, None, cursor))
+        if not layers:
+            steps, values = lane.metric(metric)
+            lines.append(Curve(lane.name, colour, self._clock(lane, steps), values, None, cursor))
+        return lines
+
+    def _chances(self, lanes: list[LaneHistory], metric: str) -> list[Curve]:
+        """The level of chance of each lane, once where lanes see the same batches."""
+        found: list[Curve] = []
+        for lane in lanes:
+            steps, values = lane.metric(f"{metric}_chance")
+            line = Curve(f"{lane.name}/{CHANCE}", self._theme.muted, self._clock(lane, steps), values, dotted=True)
+            if len(values) and not any(_same_line(line, other) for other in found):
+                found.append(line)
+        return found
 
     def _clock(self, lane: LaneHistory, steps: np.ndarray) -> np.ndarray:
         if self.axis_box.currentData() == "step":
@@ -252,7 +285,7 @@ class CurvesView(QWidget):
 
     def _metric_message(self, metric: str) -> str:
         history = self._history
-        if any(len(lane.metric(metric)[0]) for lane in history.lanes.values()):
+        if any(len(lane.metric(metric)[0]) or lane.layers(metric) for lane in history.lanes.values()):
             return ""
         if metric in OF_SOME and history.last_step:
             return OF_SOME[metric]
@@ -261,21 +294,22 @@ class CurvesView(QWidget):
         return "Held-out metrics appear here."
 
     def _write_values(self) -> None:
-        """Values in the legends: under the mouse, else at the cursor, else the newest."""
+        """Values in the legends: under the mouse, else at the cursor, else the newest; of layers all, or the last."""
         metric = self.metric_box.currentData()
         hovering = bool(np.isfinite(self._hover))
-        losses, measures = {}, {}
+        losses, measures, brief = {}, {}, {}
         for name, lane in self._history.lanes.items():
             at = self._hover if hovering else self._cursor_of(lane)
             x = self._clock(lane, lane.steps)
             row = len(x) - 1 if at is None else int(np.searchsorted(x, at, side="right")) - 1
             losses[name] = number(lane.smoothed_loss(self._factor)[row]) if row >= 0 else ""
             step = int(lane.steps[row]) if row >= 0 else 0
-            value = lane.latest(metric, step)
-            shown = f"{value:.3f}" if metric in SHARES else number(value)
-            measures[name] = shown if np.isfinite(value) else ""
+            names = [f"{metric}/{layer}" for layer in lane.layers(metric)] or [metric]
+            values = [lane.latest(layer, step) for layer in names]
+            shown = [f"{value:.3f}" if metric in SHARES else number(value) for value in values if np.isfinite(value)]
+            measures[name], brief[name] = ", ".join(shown), "".join(shown[-1:])
         self.loss_legend.set_values(losses)
-        self.metric_legend.set_values(measures)
+        self.metric_legend.set_values(measures, brief)
         self.readout.setText(self._position_text())
 
     def _position_text(self) -> str:
@@ -363,7 +397,11 @@ class CurvesView(QWidget):
             QMessageBox.warning(self, "Not saved", f"'{path}' cannot be written: {error.strerror or error}.")
 
 
-def _side(title: QWidget, legend: LaneLegend, plot: CurvePlot) -> QWidget:
+def _same_line(one: Curve, other: Curve) -> bool:
+    return np.array_equal(one.x, other.x) and np.allclose(one.y, other.y)
+
+
+def _side(title: QWidget, legend: LaneLegend, plot: CurvePlot, key: QWidget | None) -> QWidget:
     side = QWidget()
     head = QHBoxLayout()
     head.setSpacing(8)
@@ -374,6 +412,8 @@ def _side(title: QWidget, legend: LaneLegend, plot: CurvePlot) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(2)
     layout.addLayout(head)
+    if key is not None:
+        layout.addWidget(key)
     layout.addWidget(plot, 1)
     return side
 

@@ -107,6 +107,7 @@ class LaneLegend(QWidget):
         self._theme = DARK
         self.chips: dict[str, LegendChip] = {}
         self._values: dict[str, str] = {}
+        self._brief: dict[str, str] = {}
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
@@ -131,13 +132,18 @@ class LaneLegend(QWidget):
         for name, chip in self.chips.items():
             chip.setChecked(name not in hidden)
 
-    def set_values(self, values: Mapping[str, str]) -> None:
-        """The text after each name; none where a lane is missing, and none at all where there is no room for all."""
-        self._values = dict(values)
-        widths = [chip.width_with(values.get(name, "")) for name, chip in self.chips.items()]
-        needed = max(sum(widths[: self._in_first]), sum(widths[self._in_first :]))
+    def set_values(self, values: Mapping[str, str], brief: Mapping[str, str] | None = None) -> None:
+        """The text after each name; none where a lane is missing. Where there is no room for all of them, the brief
+        ones take their place, or none at all."""
+        self._values, self._brief = dict(values), dict(values if brief is None else brief)
+        shown = self._values if self._has_room_for(self._values) else self._brief
+        fits = self._has_room_for(shown)
         for name, chip in self.chips.items():
-            chip.set_value(values.get(name, ""), shown=needed <= self.width())
+            chip.set_value(shown.get(name, ""), shown=fits)
+
+    def _has_room_for(self, values: Mapping[str, str]) -> bool:
+        widths = [chip.width_with(values.get(name, "")) for name, chip in self.chips.items()]
+        return max(sum(widths[: self._in_first]), sum(widths[self._in_first :])) <= self.width()
 
     def _arrange(self) -> None:
         """One row if the names fit, else two."""
@@ -153,4 +159,4 @@ class LaneLegend(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._arrange()
-        self.set_values(self._values)
+        self.set_values(self._values, self._brief)

@@ -110,13 +110,14 @@ class SoftNearestNeighborOptions(Options):
     temperature: float | None = Field(
         None, ge=1e-4, le=1e4, description="width of the neighbourhood; none is each layer's mean distance at first"
     )
-    schedule: Literal["fixed", "annealed", "learned"] = Field(
+    schedule: Literal["fixed", "annealed", "learned", "searched"] = Field(
         "fixed",
         description="annealed: temperature / (1 + epoch)^decay; learned: its logarithm is trained to lower this loss, "
-        "whatever the sign of the factor",
+        "whatever the sign of the factor; searched: each layer's is where this loss is lowest, by a line search",
     )
     decay: float = Field(0.55, ge=0, le=10, description="exponent of the annealed temperature")
     temperature_lr: float = Field(0.05, gt=0, le=100, description="learning rate of a learned temperature")
+    search_every: int = Field(10, ge=1, le=1_000_000, description="steps between two searches of the temperature")
     factor: float = Field(1.0, ge=-1e6, le=1e6, description="above 0 pulls classes together, below 0 entangles them")
     primary: Literal["none", "cross-entropy", "reconstruction"] = Field(
         "none",

@@ -14,10 +14,14 @@ from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
 from hnm_core.losses.checks import check_rows, class_rows, needs, wide
 from hnm_core.losses.options import SoftNearestNeighborOptions
 from hnm_core.losses.pairs import Lines, pair_lines
+from hnm_core.losses.snnl_temperature import search_temperature
 
 EMBEDDING = "embedding"
 RECONSTRUCTION = "reconstruction"
 """Names of the two layers that are not hidden ones."""
+MOST_LAYERS = 256
+"""Layers with a learned temperature of their own, more than any network here has; its optimiser is made before a layer
+is seen. Layers beyond share the last."""
 
 
 class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
@@ -25,8 +29,12 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
     cosine distance.
 
     Low means untangled classes; log((B - 1) / (K - 1)) is chance. On the Euclidean distance D is its square. A layer's
-    temperature starts at the option or at the layer's mean distance in the first batch. A learned temperature always
-    goes where this loss is lower, and the network sees it as a constant.
+    temperature starts at the option or at the layer's mean distance in the first batch. A learned or a searched
+    temperature always goes where this loss is lower, and the network sees it as a constant.
+
+    Figures: `entanglement/LAYER`, the mean of these terms whatever the factor, and `temperature/LAYER` of each layer
+    (`temperature` where the embedding is the only one), `entanglement_chance` to compare with, and `wideness`, the
+    least of the layers' fixed temperatures over their mean distances.
     """
 
     default_distance = Distance("squared-euclidean")
@@ -43,9 +51,10 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         if self.distance.metric == "euclidean":
             self.distance = Distance("squared-euclidean", self.distance.normalized)
         self.uses_hidden = options.layers == "all" or options.primary == "reconstruction"
-        self._start: dict[str, float] = {}
-        self.log_scale = nn.Parameter(torch.zeros(())) if options.schedule == "learned" else None
-        """logarithm of what multiplies the starting temperatures"""
+        self._measured: dict[str, float] = {}
+        """by layer: the mean distance in the first batch, or the temperature that was searched last"""
+        self.log_scales = nn.Parameter(torch.zeros(MOST_LAYERS)) if options.schedule == "learned" else None
+        """logarithms of what multiplies the starting temperatures, layer by layer; those without a layer stay 0"""
         self.head = None
         if options.primary == "cross-entropy":
             if problem is None:
@@ -60,23 +69,33 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         usable = lines.positive.any()
         anchor = lines.anchor[usable]
         figures: dict[str, Tensor] = {}
-        found: list[tuple[Tensor, Tensor]] = []
-        for name, layer, ref in self._layers(batch):
-            entangled, by_temperature, temperature = self._layer(name, layer, ref, lines, usable, batch.context.epoch)
-            found.append((entangled, by_temperature))
-            figures["temperature" if self.options.layers == "last" else f"temperature {name}"] = temperature
+        found: list[Tensor] = []
+        layers = self._layers(batch)
+        by_temperature: list[Tensor] = []
+        for place, (name, layer, ref) in enumerate(layers):
+            entangled, own, temperature = self._layer(place, name, layer, ref, lines, usable, batch)
+            found.append(entangled)
+            by_temperature.append(own)
+            figures["temperature" if self.options.layers == "last" else f"temperature/{name}"] = temperature
             if len(anchor):
-                figures[f"snnl {name}"] = entangled.detach().mean()
+                figures[f"entanglement/{name}"] = entangled.detach().mean()
         if len(anchor):
-            figures["chance"] = _chance(lines, batch.x)[usable].mean()
+            figures["entanglement_chance"] = _chance(lines, batch.x)[usable].mean()
             if self.options.agg == "min":
-                found = [min(found, key=lambda pair: float(pair[0].detach().mean()))]
+                found = [min(found, key=lambda entangled: float(entangled.detach().mean()))]
         share = 1 / len(found) if self.options.agg == "mean" else 1.0
-        parts = [Part(self.options.factor * share * entangled, anchor) for entangled, _ in found]
+        if len(anchor) and self.options.factor > 0 and self.options.primary == "none":
+            figures["chance"] = self.options.factor * share * len(found) * figures["entanglement_chance"]
+        if self.options.schedule == "fixed" and self.options.temperature is not None:
+            for name, layer, ref in layers:
+                self._measure(name, layer, ref)
+            if self._measured:
+                figures["wideness"] = torch.tensor(self.options.temperature / max(self._measured.values()))
+        parts = [Part(self.options.factor * share * entangled, anchor) for entangled in found]
         extra = None
-        if self.log_scale is not None and len(anchor):
-            own = torch.stack([share * by_temperature.mean() for _, by_temperature in found]).sum()
-            extra = own - own.detach()  # nothing for the value, the temperature's own gradient
+        if self.log_scales is not None and len(anchor):
+            whole = torch.stack([own.mean() for own in by_temperature]).sum()
+            extra = whole - whole.detach()  # nothing for the value, each temperature's own gradient
         primary = self._primary(batch)
         if primary is not None and len(batch.x):
             parts.append(Part(primary, torch.arange(len(primary), device=primary.device)))
@@ -84,21 +103,21 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         return Terms(tuple(parts), figures=figures, extra=extra)
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """The head at the common learning rate, the temperature at its own. See `hnm_core.losses.base.Loss`."""
+        """The head at the common learning rate, temperatures at their own. See `hnm_core.losses.base.Loss`."""
         groups: list[dict[str, Any]] = []
         if self.head is not None:
             groups.append({"params": list(self.head.parameters()), "lr": lr})
-        if self.log_scale is not None:
-            groups.append({"params": [self.log_scale], "lr": self.options.temperature_lr, "weight_decay": 0.0})
+        if self.log_scales is not None:
+            groups.append({"params": [self.log_scales], "lr": self.options.temperature_lr, "weight_decay": 0.0})
         return groups
 
     def get_extra_state(self) -> dict[str, float]:
-        """The starting temperatures, by layer."""
-        return dict(self._start)
+        """What was measured, by layer."""
+        return dict(self._measured)
 
     def set_extra_state(self, state: dict[str, float]) -> None:
         """Restore `get_extra_state`."""
-        self._start = dict(state)
+        self._measured = dict(state)
 
     def _layers(self, batch: Batch) -> list[tuple[str, Tensor, Tensor]]:
         """(name, rows, reference) of every layer, prepared for the distance."""
@@ -117,37 +136,59 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         return layers
 
     def _layer(
-        self, name: str, rows: Tensor, ref: Tensor, lines: Lines, usable: Tensor, epoch: int
+        self, place: int, name: str, rows: Tensor, ref: Tensor, lines: Lines, usable: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(U,) terms with the network's gradient, (U,) the same with the temperature's gradient, the temperature."""
-        temperature = self._temperature(name, rows, ref, epoch)
-        constant = temperature.detach()
         d_p, d_n = lines.distances(self.distance, rows, ref)
-        entangled = _entanglement(lines, d_p, d_n, constant)[usable]
-        if self.log_scale is None:
-            return entangled, entangled, constant
-        return entangled, _entanglement(lines, d_p.detach(), d_n.detach(), temperature)[usable], constant
+        fixed_p, fixed_n = d_p.detach(), d_n.detach()
+        if self._searches(name, batch) and bool(usable.any()):
+            centre = self.options.temperature or self._mean_distance(rows, ref) or 1.0
 
-    def _temperature(self, name: str, rows: Tensor, ref: Tensor, epoch: int) -> Tensor:
-        start = self.options.temperature or self._start.get(name) or self._measure(name, rows, ref)
+            def value(temperature: float) -> float:
+                return float(_entanglement(lines, fixed_p, fixed_n, temperature)[usable].mean())
+
+            self._measured[name] = search_temperature(value, centre)
+        temperature = self._temperature(place, name, rows, ref, batch.context.epoch)
+        constant = temperature.detach()
+        entangled = _entanglement(lines, d_p, d_n, constant)[usable]
+        if self.log_scales is None:
+            return entangled, entangled, constant
+        return entangled, _entanglement(lines, fixed_p, fixed_n, temperature)[usable], constant
+
+    def _searches(self, name: str, batch: Batch) -> bool:
+        """Whether the temperature is searched now: at first, and where the batch itself is looked at, now and then."""
+        if self.options.schedule != "searched":
+            return False
+        return name not in self._measured or (batch.same_set and batch.context.step % self.options.search_every == 0)
+
+    def _temperature(self, place: int, name: str, rows: Tensor, ref: Tensor, epoch: int) -> Tensor:
+        searched = self.options.schedule == "searched"
+        start = (None if searched else self.options.temperature) or self._measure(name, rows, ref)
         if self.options.schedule == "annealed":
             start /= (1 + epoch) ** self.options.decay
         temperature = torch.tensor(start, dtype=rows.dtype, device=rows.device)
-        if self.log_scale is not None:
-            temperature = temperature * self.log_scale.to(rows).clamp(-20, 20).exp()
+        if self.log_scales is not None:
+            own = self.log_scales[min(place, MOST_LAYERS - 1)]
+            temperature = temperature * own.to(rows).clamp(-20, 20).exp()
         return temperature
 
-    @torch.no_grad()
     def _measure(self, name: str, rows: Tensor, ref: Tensor) -> float:
-        """Mean distance between different rows, kept for later batches; 1 where all rows coincide."""
+        """What is known of the layer, at first its mean distance, kept for later batches; 1 where all rows coincide."""
+        if name not in self._measured:
+            mean = self._mean_distance(rows, ref)
+            if mean == 0:
+                return 1.0
+            self._measured[name] = mean
+        return self._measured[name]
+
+    @torch.no_grad()
+    def _mean_distance(self, rows: Tensor, ref: Tensor) -> float:
+        """Mean distance between different rows; 0 where all of them coincide."""
         distances = self.distance.prepared_pairwise(rows, ref)
         same = rows is ref
         pairs = distances.numel() - (len(rows) if same else 0)
         mean = float(distances.sum() - (distances.diagonal().sum() if same else 0)) / max(pairs, 1)
-        if mean <= 1e-8:
-            return 1.0
-        self._start[name] = mean
-        return mean
+        return mean if mean > 1e-8 else 0.0
 
     def _primary(self, batch: Batch) -> Tensor | None:
         """(B,) terms of the loss that this one regularises."""
@@ -191,7 +232,7 @@ class LinearHead(nn.Module):
         return functional.linear(x, self.weight.to(x), self.bias.to(x))
 
 
-def _entanglement(lines: Lines, d_p: Tensor, d_n: Tensor, temperature: Tensor) -> Tensor:
+def _entanglement(lines: Lines, d_p: Tensor, d_n: Tensor, temperature: Tensor | float) -> Tensor:
     """(A,) log((P + N) / P) for the sums P and N of exp(-D / T) over positives and negatives."""
     return functional.softplus(lines.negative.lse(d_n / -temperature) - lines.positive.lse(d_p / -temperature))
 

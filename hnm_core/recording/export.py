@@ -59,6 +59,10 @@ def steps_table(recording: Recording, lane: str) -> Table:
     for name in steps.dtype.names or ():
         if name not in table and name not in _INTERNAL_FIELDS:
             table[name] = steps[name]
+    for name, (measured, values) in recording.layer_metrics(lane).items():
+        table[name] = np.full(len(steps), np.nan)
+        _, row, place = np.intersect1d(steps["step"], measured, return_indices=True)
+        table[name][row] = values[place]
     return table
 
 

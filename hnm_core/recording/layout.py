@@ -8,6 +8,8 @@
         frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
         frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame
         edges.bin   (total, 3) int32: the triplets of all frames, end to end
+        layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};
+                    missing where no layer was measured
         weights.npz the network at the end: arrays by name, `@step`, `@in_features`; missing if the run was broken off
 
 A position is `box[0] + position * (box[1] - box[0]) / POSITION_STEPS`; `POSITION_MISSING` stands for one that is not
@@ -32,6 +34,7 @@ SCHEMA = 1
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
+LAYERS_FILE = "layers.jsonl"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
 WEIGHTS_INPUT = "@in_features"

@@ -8,7 +8,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,13 @@ from hnm_core.events import (
     StepRecord,
     Weights,
     frozen,
+    layer_metric,
 )
 from hnm_core.recording import header, layout
 from hnm_core.recording.layout import (
     FLAG_FIRST_CALL,
     FLAG_MINING,
+    LAYERS_FILE,
     RUN_FILE,
     WEIGHTS_FILE,
     WEIGHTS_IMAGE,
@@ -91,6 +93,10 @@ class _Lane:
     index: NDArray[Any]
     """The frames that are wholly there."""
     torn_bytes: int
+    layers: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Metrics of single layers, by step."""
+    layers_read: int = 0
+    """Bytes of layers.jsonl that are in `layers`."""
 
 
 class Recording:
@@ -161,6 +167,19 @@ class Recording:
         state = self._lane(lane)
         start, stop, _ = slice(start, stop).indices(state.steps)
         return _read(state.folder / "steps.bin", self._dtypes.step, start, max(0, stop - start))
+
+    def layer_metrics(self, lane: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Steps and values of every metric of a single layer, by name, see `hnm_core.events.LAYER_METRICS`."""
+        known, count = self._lane(lane).layers, self.step_count(lane)
+        last = int(self.steps(lane, count - 1)["step"][0]) if count else 0
+        found: dict[str, list[tuple[int, float]]] = {}
+        for step in sorted(step for step in known if step <= last):  # a killed process may not have written the step
+            for name, value in known[step].items():
+                found.setdefault(name, []).append((step, value))
+        return {
+            name: (np.array([step for step, _ in points], np.int64), np.array([value for _, value in points]))
+            for name, points in found.items()
+        }
 
     def frame_steps(self, lane: str) -> NDArray[np.int64]:
         """The step of every recorded frame of a lane."""
@@ -238,7 +257,8 @@ class Recording:
                             name: float(row[name])
                             for place, name in enumerate(run_file.metrics)
                             if measured >> place & 1
-                        },
+                        }
+                        | state.layers.get(int(row["step"]), {}),
                         mining=bool(flags & FLAG_MINING),
                         first_call=bool(flags & FLAG_FIRST_CALL),
                     ),
@@ -263,6 +283,7 @@ class Recording:
                     "frames": len(frames),
                     "loss": float(steps["loss"][-1]) if len(steps) and np.isfinite(steps["loss"][-1]) else None,
                     **{metric: _last(steps, metric, place) for place, metric in enumerate(self._run_file.metrics)},
+                    **{metric: _finite(values[-1]) for metric, (_, values) in self.layer_metrics(name).items()},
                 }
             )
         return {
@@ -322,7 +343,12 @@ class Recording:
             + edges_bytes
             - used_edges
         )
-        return _Lane(folder, steps_bytes // self._dtypes.step.itemsize, index[:whole], torn)
+        lane = _Lane(folder, steps_bytes // self._dtypes.step.itemsize, index[:whole], torn)
+        if before is not None:
+            lane.layers, lane.layers_read = before.layers, before.layers_read
+        if (folder / LAYERS_FILE).exists():
+            lane.torn_bytes += _read_layers(lane)
+        return lane
 
     def _checked_edges_ends(self, folder: Path, index: NDArray[Any]) -> NDArray[np.int64]:
         """Where the edges of each frame end in `edges.bin`, after checking that the index is of one piece."""
@@ -344,19 +370,13 @@ class Recording:
 
     def _read_events(self) -> None:
         path = header.events_path(self.folder)
-        size = _size(path)
-        with path.open("rb") as file:
-            file.seek(self._events_read)
-            text = file.read(max(0, size - self._events_read))
-        whole, newline, torn = text.rpartition(b"\n")
-        self._events_torn = len(torn)
-        for line in whole.split(b"\n") if newline else ():
+        lines, self._events_read, self._events_torn = _new_lines(path, self._events_read)
+        for line in lines:
             number, event = _event(line, path)
             if isinstance(event, RunFinished | RunFailed):
                 self.finished = event
             elif event is not None:
                 self._events.append((number, event))
-        self._events_read += len(whole) + len(newline)
 
 
 _JSON_EVENTS = {kind.__name__: kind for kind in (OptionChanged, Alarm, PhaseDone, RunFinished, RunFailed)}
@@ -374,7 +394,7 @@ def _event(line: bytes, path: Path) -> tuple[int, Event | None]:
         kind = _JSON_EVENTS[name]
         types = {item.name: str(item.type) for item in fields(kind)}
         return number, kind(**{field: _value(value, types[field]) for field, value in values.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"'{path}' is damaged: a line of it is no event ({error}).") from error
 
 
@@ -398,11 +418,40 @@ def _value(value: Any, kind: str) -> Any:
     raise ValueError(f"{value!r:.60} is no {kind}")
 
 
+def _new_lines(path: Path, start: int) -> tuple[list[bytes], int, int]:
+    """The whole lines from byte `start` on, the byte after them, and how many bytes follow that are no line yet."""
+    size = _size(path)
+    with path.open("rb") as file:
+        file.seek(start)
+        text = file.read(max(0, size - start))
+    whole, newline, torn = text.rpartition(b"\n")
+    return whole.split(b"\n") if newline else [], start + len(whole) + len(newline), len(torn)
+
+
+def _read_layers(lane: _Lane) -> int:
+    """Take in what layers.jsonl has more than is known. Returns the bytes of a line that is torn."""
+    path = lane.folder / LAYERS_FILE
+    lines, lane.layers_read, torn = _new_lines(path, lane.layers_read)
+    for line in lines:
+        try:
+            values = json.loads(line)
+            step = values.pop("step")
+            if type(step) is not int or step < 1 or not all(map(layer_metric, values)):
+                raise ValueError("it needs a step and metrics of layers")
+            lane.layers[step] = {name: _value(value, "float") for name, value in values.items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            raise InputError(f"'{path}' is damaged: a line of it tells nothing of layers ({error}).") from error
+    return torn
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def _last(steps: NDArray[Any], metric: str, place: int) -> float | None:
     """The newest value of a metric; None if there is none, or if it was not finite."""
     measured = np.flatnonzero(steps["measured"] >> np.uint32(place) & np.uint32(1))
-    value = float(steps[metric][measured[-1]]) if len(measured) else math.nan
-    return value if math.isfinite(value) else None
+    return _finite(steps[metric][measured[-1]]) if len(measured) else None
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import tempfile
 import time
 import traceback
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
@@ -29,6 +30,7 @@ from hnm_core.events import (
     RunStarted,
     StepRecord,
     Weights,
+    layer_metric,
     to_json,
 )
 from hnm_core.recording import header, layout
@@ -36,6 +38,7 @@ from hnm_core.recording.layout import (
     ABSENT_COUNT,
     FLAG_FIRST_CALL,
     FLAG_MINING,
+    LAYERS_FILE,
     WEIGHTS_FILE,
     WEIGHTS_IMAGE,
     WEIGHTS_INPUT,
@@ -184,7 +187,7 @@ class _Writer:
         folder = self._folder / lane.folder
         folder.mkdir()
         files = {name: self._open(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin", "frames.idx")}
-        self._lanes[lane.name] = _LaneWriter(folder, files, self._points)
+        self._lanes[lane.name] = _LaneWriter(folder, files, self._points, self._open)
 
     def _open(self, path: Path) -> FileIO:
         return self._files.enter_context(FileIO(path, "w"))
@@ -204,9 +207,12 @@ class _Writer:
 class _LaneWriter:
     """The files of one lane."""
 
-    def __init__(self, folder: Path, files: dict[str, FileIO], points: int) -> None:
+    def __init__(
+        self, folder: Path, files: dict[str, FileIO], points: int, open_file: Callable[[Path], FileIO]
+    ) -> None:
         self._folder = folder
         self._files = files
+        self._open = open_file
         self._points = points
         self._step = np.zeros((), layout.to_dtype(layout.step_layout()))
         self._frame = np.zeros((), layout.to_dtype(layout.frame_layout(points)))
@@ -229,8 +235,18 @@ class _LaneWriter:
             row[name] = record.metrics.get(name, np.nan)
         row["measured"] = sum(1 << place for place, name in enumerate(METRICS) if name in record.metrics)
         _known(record.tuples, TUPLE_COUNTS, "tuple count")
-        _known(record.metrics, METRICS, "metric")
+        of_layers = {name: value for name, value in record.metrics.items() if layer_metric(name)}
+        _known(record.metrics.keys() - of_layers.keys(), METRICS, "metric")
+        if of_layers:
+            self._write_layers(record.step, of_layers)  # before its step, which vouches for it
         _append(self._files["steps.bin"], row.tobytes())
+
+    def _write_layers(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append to layers.jsonl, which only lanes have whose layers are measured."""
+        if LAYERS_FILE not in self._files:
+            self._files[LAYERS_FILE] = self._open(self._folder / LAYERS_FILE)
+        values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        _append(self._files[LAYERS_FILE], json.dumps({"step": step, **values}).encode() + b"\n")
 
     def write_frame(self, frame: Frame, number: int) -> None:
         """Append to frames.bin, edges.bin and frames.idx, unless the lane has so many that this one is skipped."""

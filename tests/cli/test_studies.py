@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hnm_core.config import load
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording
 from hnm_core.results import LaneResult
-from tests.cli.conftest import Lab
+from tests.cli.conftest import TINY, Lab
 
 
 def result(lane: str, map_at_r: float) -> LaneResult:
@@ -224,3 +225,27 @@ def test_that_evaluate_draws_a_map_of_a_lane_or_of_a_file(lab: Lab, tiny: Path, 
     ended = lab("evaluate", tmp_path / "run", "--tsne", tmp_path / "map.png", "--lane", "three")
     assert ended.status == 2
     assert "no lane 'three'" in ended.err
+
+
+def test_that_run_inspect_and_compare_tell_the_entanglement_of_each_layer(lab: Lab, tmp_path: Path) -> None:
+    layers = 'loss = "snnl"\nloss_options = { layers = "all", schedule = "searched" }\n'
+    settings = tmp_path / "layers.toml"
+    settings.write_text(TINY.replace('miner = "random"\n', f'miner = "none"\n{layers}'))
+    ended = lab("run", settings, "--record", tmp_path / "run")
+    assert ended.status == 0, ended.err
+    table = [line.split() for line in ended.out.split("\n\n")[1].strip().splitlines()]
+    assert [line[0] for line in table] == ["entanglement", "hidden1", "embedding", "chance"]
+    assert table[0][1:] == ["one"], "lane two looks at no layer"
+    told = open_recording(tmp_path / "run").summary()["lanes"][0]
+    assert table[1][1] == f"{told['entanglement/hidden1']:.3f}"
+    assert table[3][1] == f"{told['entanglement_chance']:.3f}"
+    assert lab("inspect", tmp_path / "run").out.endswith(ended.out.split("\n\n")[1])
+
+    ended = lab("compare", settings, "--seeds", 2, "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    table = [line.split() for line in ended.out.split("\n\n")[1].strip().splitlines()]
+    assert [line[0] for line in table] == ["entanglement", "hidden1", "embedding", "chance"]
+    seeds = [json.loads((tmp_path / "out" / f"seed-{seed}.json").read_text())["lanes"][0] for seed in (7, 8)]
+    found = [lane["entanglement"]["embedding"] for lane in seeds]
+    assert float(table[2][1]) == pytest.approx(sum(found) / 2, abs=6e-5)
+    assert float(table[2][3]) == pytest.approx(12.706 * abs(found[0] - found[1]) / 2, rel=1e-3)

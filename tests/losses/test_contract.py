@@ -46,6 +46,8 @@ def test_that_a_loss_passes_the_conformance_kit(name: str) -> None:
         ("hcl", {"temperature": 1e-4, "beta": 10.0}),
         ("snnl", {"temperature": 1e-4, "distance": Distance("cosine")}),
         ("snnl", {"temperature": 1e4, "schedule": "learned", "factor": -10.0}),
+        ("snnl", {"schedule": "searched", "factor": -10.0}),
+        ("snnl", {"schedule": "searched", "distance": Distance("cosine"), "keep_multiplicity": True}),
         ("lifted-structure", {"distance": Distance("cosine"), "keep_multiplicity": True}),
         ("multi-similarity", {"distance": Distance("euclidean")}),
     ],

@@ -21,6 +21,7 @@ from tests.recording import made_up
 
 POINTS = 12
 LANE = Path("01-knn")
+LAYERS = Path("00-knn") / "layers.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,12 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
         (lambda folder: (folder / "events.jsonl").write_text('{"event": 1, "type": "Alarm"}\n'), "events.jsonl"),
         (lambda folder: (folder / "events.jsonl").write_text('{"event": 1, "type": "Coup"}\n'), "events.jsonl"),
         (lambda folder: (folder / "events.jsonl").write_bytes(b"\xff\xfe\n"), "events.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text("7\n"), "layers.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text('{"entanglement/a": 1}\n'), "layers.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": -3, "entanglement/a": 1}\n'), "layers.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "map_at_r": 1}\n'), "layers.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "entanglement/a": "1"}\n'), "layers.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "entanglement/a": 1%s}\n' % ("0" * 400)), "layers"),
     ],
 )
 def test_that_each_kind_of_damage_gets_its_sentence(folder: Path, damage: Callable[[Path], Any], words: str) -> None:

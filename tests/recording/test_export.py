@@ -65,6 +65,14 @@ def test_that_the_other_formats_hold_the_same_columns(folder: Path, tmp_path: Pa
     assert list(table) == list(columns_of(folder / "export" / "knn.steps.csv"))
 
 
+def test_that_metrics_of_layers_are_columns_of_the_lanes_that_have_them(folder: Path) -> None:
+    export(folder, "csv")
+    steps = columns_of(folder / "export" / "KNN.steps.csv")
+    at = {"3": "1.0", "6": "2.0", "9": "3.0"}
+    assert steps["entanglement/hidden1"] == [at.get(step, "") for step in steps["step"]]
+    assert "entanglement/hidden1" not in columns_of(folder / "export" / "knn.steps.csv")
+
+
 def test_that_parquet_without_pyarrow_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"pip install hnm-lab\[parquet\]"):

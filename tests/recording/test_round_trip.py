@@ -13,6 +13,7 @@ import pytest
 from hnm_core.errors import InputError
 from hnm_core.events import METRICS, TUPLE_COUNTS, Frame, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.recording import header, layout, open_recording, record, replay, writer
+from hnm_core.recording.export import steps_table
 from tests.recording import made_up
 
 
@@ -47,6 +48,39 @@ def test_that_numpy_and_json_are_enough_to_read_a_recording(tmp_path: Path) -> N
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), made_up.started().labels)
 
 
+def test_that_metrics_of_layers_are_lines_of_json_beside_the_steps_of_lanes_that_have_them(tmp_path: Path) -> None:
+    records = [event for event in record(made_up.run(), tmp_path) if isinstance(event, StepRecord)]
+    measured = [event for event in records if event.lane == "KNN" and event.metrics]
+    folders = {lane["name"]: lane["folder"] for lane in json.loads((tmp_path / "run.json").read_text())["lanes"]}
+    lines = [json.loads(line) for line in (tmp_path / folders["KNN"] / "layers.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [event.step for event in measured] == [3, 6, 9]
+    assert [line["entanglement/hidden1"] for line in lines] == [1.0, 2.0, 3.0]
+    assert lines[1]["entanglement/block 2.ü:1"] is None
+    assert not (tmp_path / folders["knn"] / "layers.jsonl").exists()
+    recording = open_recording(tmp_path)
+    steps, values = recording.layer_metrics("KNN")["entanglement/hidden1"]
+    assert (steps.tolist(), values.tolist()) == ([3, 6, 9], [1.0, 2.0, 3.0])
+    assert recording.layer_metrics("knn") == {}
+    lanes = {lane["lane"]: lane for lane in recording.summary()["lanes"]}
+    assert (lanes["KNN"]["entanglement/hidden1"], lanes["KNN"]["entanglement_chance"]) == (3.0, 2.5)
+    assert "entanglement/hidden1" not in lanes["knn"]
+
+
+def test_that_layers_of_a_step_that_was_not_written_any_more_are_left_out(tmp_path: Path) -> None:
+    list(record(made_up.run(), tmp_path))
+    folder = tmp_path / "00-knn"
+    with (folder / "layers.jsonl").open("a") as file:
+        file.write('{"step": 12, "entanglement/hidden1": 4.0}\n{"step": 15, "entangl')
+    recording = open_recording(tmp_path)
+    assert recording.torn_bytes == len('{"step": 15, "entangl')
+    assert recording.layer_metrics("KNN")["entanglement/hidden1"][0].tolist() == [3, 6, 9]
+    table = steps_table(recording, "KNN")
+    assert len(table["step"]) == len(table["entanglement/hidden1"]) == 10
+    events = list(made_up.run())
+    for again, event in zip(replay(tmp_path), events, strict=True):
+        made_up.assert_same_event(again, event)
+
+
 def test_that_a_recording_with_fewer_names_than_today_is_read_as_it_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +88,7 @@ def test_that_a_recording_with_fewer_names_than_today_is_read_as_it_was_written(
     before = {"METRICS": METRICS[:5], "TUPLE_COUNTS": TUPLE_COUNTS[:5]}
     assert before["METRICS"] == ("precision_at_1", "map_at_r", "knn_accuracy", "mining_recall", "mean_distance")
     assert before["TUPLE_COUNTS"] == ("mined", "hard", "semi_hard", "easy", "missing")
-    events = list(made_up.run())
+    events = list(made_up.run(lanes=("knn",)))
     with monkeypatch.context() as old:
         for module in (layout, header, writer):
             for name, names in before.items():

@@ -37,6 +37,7 @@ SICK = {
     "tiny-signal": ({"terms": 3000, "nonzero_terms": 12}, 50),
     "false-negatives": ({"tuples": {"mined": 100, "false_negative": 7}}, 50),
     "chance": ({"loss": 2.001}, 200),
+    "C22": ({"wideness": 10.5}, 1),
     "starved-search": ({"metrics": {"no_candidate": 0.09}}, 1),
     "low-recall": ({"metrics": {"mining_recall": 0.3}}, 1),
     "degenerate-buckets": ({"largest_bucket": 0.4}, 1),
