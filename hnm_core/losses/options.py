@@ -100,7 +100,7 @@ class TripletHashingOptions(Options):
     alpha_stages: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
         (),
         max_length=32,
-        description="alpha of one stage after the other, in place of alpha and schedule; none uses those",
+        description="alpha of each stage, in place of alpha and schedule; none uses those",
     )
     stage_starts: tuple[Annotated[int, Field(ge=2, le=1_000_000_000)], ...] = Field(
         (),
