@@ -58,12 +58,12 @@ def plan(labels: NDArray[np.integer], classes: int, per_class: int, cap: int | N
         notes.append(f"There are only {p} classes, so a batch has {p} of them instead of {classes}.")
     if most > even:
         notes.append(
-            f"The largest class gives {seen.max():,} of the {items:,} items of an epoch and is in every batch, for which "
-            f"{repeated:,} items of the others are repeated; cap = {_even_cap(groups, p) * per_class} of the sampler "
-            "would show a part of it in each epoch instead."
+            f"The largest class gives {seen.max():,} of the {items:,} items of an epoch and is in every batch; to show "
+            f"all of it, an epoch repeats {repeated:,} items. The sampler's option "
+            f"cap = {_even_cap(groups, p) * per_class} would show a part of it in each epoch instead."
         )
     elif repeated:
-        notes.append(f"An epoch repeats {repeated:,} of its {items:,} items, to fill its {batches:,} batches.")
+        notes.append(f"An epoch shows {items:,} items and repeats {repeated:,}, to fill its {batches:,} batches.")
     if left_out:
         notes.append(
             f"Of {int((counts > seen).sum()):,} of {len(counts):,} classes an epoch shows {cap:,} items; the {left_out:,} "
@@ -123,9 +123,7 @@ def balanced_batches(
     return list(rng.permuted(batches, axis=1))
 
 
-def _kept(
-    own: NDArray[np.int64], counts: NDArray[np.int64], cap: int, seed: int, epoch: int
-) -> NDArray[np.int64]:
+def _kept(own: NDArray[np.int64], counts: NDArray[np.int64], cap: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """Rows of an epoch: of each class a window of `cap` items, which goes round and round in one order for all epochs."""
     shuffled = generator(seed, "balanced-cap").permutation(len(own))
     by_class = shuffled[np.argsort(own[shuffled], kind="stable")]
