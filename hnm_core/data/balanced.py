@@ -21,7 +21,7 @@ class BalancedPlan:
     per_class: int
     """K: items of each class in a batch"""
     batches: int
-    """batches of an epoch: max(ceil(sum G / P), max G) with G = ceil(items / K) groups of each class, items at most cap"""
+    """batches of an epoch: max(ceil(sum G / P), max G) with G = ceil(items / K) groups of each class, under the cap"""
     repeated: int
     """slots of an epoch beyond one for each of its items"""
     left_out: int
@@ -66,8 +66,8 @@ def plan(labels: NDArray[np.integer], classes: int, per_class: int, cap: int | N
         notes.append(f"An epoch shows {items:,} items and repeats {repeated:,}, to fill its {batches:,} batches.")
     if left_out:
         notes.append(
-            f"Of {int((counts > seen).sum()):,} of {len(counts):,} classes an epoch shows {cap:,} items; the {left_out:,} "
-            "it leaves out come in the next ones."
+            f"Of {int((counts > seen).sum()):,} of {len(counts):,} classes an epoch shows {cap:,} items; the "
+            f"{left_out:,} it leaves out come in the next ones."
         )
     if small:
         notes.append(
@@ -124,7 +124,7 @@ def balanced_batches(
 
 
 def _kept(own: NDArray[np.int64], counts: NDArray[np.int64], cap: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Rows of an epoch: of each class a window of `cap` items, which goes round and round in one order for all epochs."""
+    """Rows of an epoch: of each class a window of `cap` items, which goes round in one order for all epochs."""
     shuffled = generator(seed, "balanced-cap").permutation(len(own))
     by_class = shuffled[np.argsort(own[shuffled], kind="stable")]
     of_row = own[by_class]
