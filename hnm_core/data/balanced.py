@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from hnm_core.data.base import generator
 from hnm_core.errors import InputError
 
+TOLD_REPEATS = 0.05
+"""Share of an epoch's items that it repeats to fill its last batches, above which the user is told."""
+
 
 @dataclass(frozen=True)
 class BalancedPlan:
@@ -62,7 +65,7 @@ def plan(labels: NDArray[np.integer], classes: int, per_class: int, cap: int | N
             f"all of it, an epoch repeats {repeated:,} items. The sampler's option "
             f"cap = {_even_cap(groups, p) * per_class} would show a part of it in each epoch instead."
         )
-    elif repeated:
+    elif repeated > TOLD_REPEATS * items:
         notes.append(f"An epoch shows {items:,} items and repeats {repeated:,}, to fill its {batches:,} batches.")
     if left_out:
         notes.append(
