@@ -73,8 +73,7 @@ def _foreign(name: str, seed: int) -> nn.Module:
             torch.default_generator.manual_seed(seed)  # weights that are drawn there are the same in every run
             factory: Callable[[], Any] = getattr(importlib.import_module(module_name), attribute)
             network = factory if isinstance(factory, nn.Module) else factory()
-    except (Exception, SystemExit) as error:
-        # code of the user's breaks in any way it likes, and a script may end the program
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the user's breaks, or ends, in any way it likes
         raise InputError(f"The backbone '{name}' cannot be made: {said(error)}.{_hint(module_name, error)}") from None
     finally:
         sys.path.remove(here)
