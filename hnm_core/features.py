@@ -235,7 +235,7 @@ class _Parts:
                 shutil.rmtree(self.folder)
             self.folder.mkdir()
         except OSError as error:
-            raise InputError(f"The folder '{self.folder}' cannot be made: {error}.") from None
+            raise InputError(f"The folder '{self.folder}' cannot be made: {_why(error)}.") from None
         return 0
 
     def add(self, features: NDArray[np.float32], thumbnails: NDArray[np.uint8] | None) -> None:
@@ -254,7 +254,7 @@ class _Parts:
                     with path.open("ab") as file:
                         file.write(array.tobytes())
         except OSError as error:
-            raise InputError(f"'{self.folder}' cannot be written: {error}. What is done is kept.") from None
+            raise InputError(f"'{self.folder}' cannot be written: {_why(error)}. What is done is kept.") from None
 
     def finish(self, items: _Items) -> int:
         """Put everything into the result and remove the parts. Returns E."""
@@ -266,7 +266,7 @@ class _Parts:
                 np.savez(file, allow_pickle=False, **arrays)
             (self.folder / "result.npz").replace(self._out)
         except OSError as error:
-            raise InputError(f"'{self._out}' cannot be written: {error}. What is done is kept.") from None
+            raise InputError(f"'{self._out}' cannot be written: {_why(error)}. What is done is kept.") from None
         shutil.rmtree(self.folder)
         return self._width
 
@@ -277,7 +277,7 @@ def _check(request: FeatureRequest) -> None:
     try:
         there, has_folder = request.out.exists(), request.out.absolute().parent.is_dir()
     except OSError as error:
-        raise InputError(f"'{request.out}' cannot be written: {error.strerror}.") from None
+        raise InputError(f"'{request.out}' cannot be written: {_why(error)}.") from None
     if there:
         raise InputError(f"'{request.out}' exists already; remove it, or give another name.")
     if not has_folder:
@@ -332,6 +332,10 @@ def _features(network: nn.Module, inputs: Tensor, start: int) -> NDArray[np.floa
 
 def _normalized(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -390,6 +393,32 @@ def test_that_a_run_that_goes_on_may_take_batches_of_another_size(here: Path) ->
     assert told == ["Going on at item 14 of 20."]
     extract(FeatureRequest("pictures", here / "once.npz", "networks:Means", size=8))
     assert np.allclose(data.create("file", path="out.npz").x, data.create("file", path="once.npz").x, atol=1e-6)
+
+
+def test_that_a_folder_where_nothing_may_be_written_and_a_full_disk_are_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = FeatureRequest("pictures", here / "out.npz", "networks:Means", size=8, batch=4)
+
+    def refuse(number: int) -> Callable[..., None]:
+        def call(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number), str(here))
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse(errno.EACCES))
+        with pytest.raises(InputError, match=r"out.npz.part' cannot be made: Permission denied\.$"):
+            extract(request)
+    with pytest.raises(Stop):
+        extract(request, stop_at(8))
+    with monkeypatch.context() as patch:
+        patch.setattr(features.np, "savez", refuse(errno.ENOSPC))
+        with pytest.raises(InputError, match=r"out.npz' cannot be written: No space left on device\. What is done"):
+            extract(request)
+    told: list[str] = []
+    extract(request, tell=told.append)
+    assert told == ["Going on at item 20 of 20."] and len(data.create("file", path="out.npz").x) == 20
 
 
 def test_that_an_unreadable_picture_ends_it_with_a_sentence_and_what_is_done_stays(lab: Lab, here: Path) -> None:
