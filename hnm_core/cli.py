@@ -5,6 +5,7 @@ Modules that take long to load are imported inside the commands, so that `--help
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -237,8 +238,13 @@ def features(
         source, out, backbone, weights, tuple(map(split_setting, settings or ())), size, resize,
         _three("--mean", mean), _three("--std", std), batch, device, seed,
     )  # fmt: skip
-    with terminable(), progress_bar() as bars:
-        items, width = extract(request, progress_of(bars))
+    try:
+        # what the network's own code prints is no output of this command
+        with terminable(), progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):
+            items, width = extract(request, progress_of(bars), say)
+    except KeyboardInterrupt:
+        say("What is done is kept; the same command goes on from there.")
+        raise
     say(f"{items:,} items, {width:,} features each")
     typer.echo(str(out))
 

@@ -206,7 +206,7 @@ def _train(config: ExperimentConfig, failed: list[int] | None = None) -> Results
 
 
 def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
-    from hnm_core.comparing import METRICS, difference, entanglement, summary
+    from hnm_core.comparing import METRICS, REACHED, difference, entanglement, steps_to, summary
 
     heads = {
         "map_at_r": "MAP@R",
@@ -240,6 +240,13 @@ def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
     if len(lanes) < 2:
         return
     base = lanes[0]
+    rows = []
+    for lane in lanes:
+        steps = steps_to(trials, lane, base)
+        reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
+        rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
+    typer.echo("")
+    show_table((f"steps to {REACHED:.0%} of the MAP@R of {base}", "steps", "seeds that got there"), rows)
     rows = []
     for lane in lanes[1:]:
         found = difference(trials, lane, base, "map_at_r")

@@ -361,7 +361,7 @@ def _size_rules(
     if lane.memory and MINERS.entry(lane.miner).scope == "batch" and not traits.takes_reference:
         yield Finding("C16", lane.name, "refuse", f"'{lane.loss}' cannot look at a memory of past embeddings.")
     embedding = getattr(MODELS.validate(config.model.name, config.model.options), "embedding", None)
-    alpha = getattr(loss, "alpha", None)
+    alpha = getattr(loss, "largest_alpha", None)
     if lane.loss == "dtsh" and isinstance(alpha, int | float) and isinstance(embedding, int) and alpha >= embedding:
         yield Finding(
             "C20", lane.name, "refuse", f"alpha = {alpha:g} is a margin in bits, but codes have only {embedding} bits.",

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +34,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_SIZE = 224
 BEFORE_THE_CUT = 256 / 224
 """Usual shorter side of a picture, as a multiple of the square that is cut out of its middle."""
+CHECKED = 8
+"""Items that a run which goes on computes again, to see that the network still is what it was."""
 THUMBNAIL = 32
 """Pixels of a side of the small pictures that are kept beside the features."""
 
@@ -62,11 +65,18 @@ class FeatureRequest:
     """Of random weights, and of a data set that has a seed."""
 
 
-def extract(request: FeatureRequest, progress: Progress | None = None) -> tuple[int, int]:
+def extract(
+    request: FeatureRequest, progress: Progress | None = None, tell: Callable[[str], None] | None = None
+) -> tuple[int, int]:
     """Write `request.out`: x (N, E), y, ids, class_names, and images and y_true where the source has them.
 
     The network is asked in evaluation mode, without gradient. A run that is broken off, by an error or by Ctrl+C,
     keeps what is done; the same request goes on there, another one begins anew.
+
+    Args:
+        request: what to do.
+        progress: is called before and after every batch.
+        tell: is given a sentence where what an earlier run left is gone on with, or thrown away.
 
     Returns:
         N and E.
@@ -84,7 +94,18 @@ def extract(request: FeatureRequest, progress: Progress | None = None) -> tuple[
     n_items, batch = len(items.y), request.batch
     what = f"features of {items.name}"
     with torch.inference_mode():
-        for start in range(parts.rows(batch), n_items, batch):
+        done, sentence = parts.rows(batch, n_items), ""
+        if done:
+            first = min(batch, CHECKED)
+            if parts.begin_with(_features(network, items.read(0, first)[0].to(device), 0)):
+                sentence = f"Going on at item {done:,} of {n_items:,}."
+            else:
+                done = parts.begin_anew()
+        if parts.thrown_away:
+            sentence = f"What another request or network left in '{parts.folder}' was thrown away."
+        if sentence and tell is not None:
+            tell(sentence)
+        for start in range(done, n_items, batch):
             report(progress, start, n_items, what)
             stop = min(start + batch, n_items)
             inputs, thumbnails = items.read(start, stop)
@@ -172,13 +193,14 @@ class _Parts:
     """The finished rows on disk: raw float32, and raw bytes of small pictures, both appended batch by batch."""
 
     def __init__(self, request: FeatureRequest, key: str, thumbnails: bool) -> None:
-        self._out, self._folder = request.out, request.out.with_name(f"{request.out.name}.part")
+        self._out, self.folder = request.out, request.out.with_name(f"{request.out.name}.part")
+        self.thrown_away = False
         self._plan = {"backbone": request.backbone, "mean": request.mean, "std": request.std, "key": key}
-        self._plan_file, self._x = self._folder / "plan.json", self._folder / "x.bin"
-        self._images = self._folder / "images.bin" if thumbnails else None
+        self._plan_file, self._x = self.folder / "plan.json", self.folder / "x.bin"
+        self._images = self.folder / "images.bin" if thumbnails else None
         self._width = 0
 
-    def rows(self, batch: int) -> int:
+    def rows(self, batch: int, n_items: int) -> int:
         """Rows that are there from the same request, in whole batches. What belongs to another one is removed."""
         try:
             found = json.loads(self._plan_file.read_text())
@@ -187,19 +209,33 @@ class _Parts:
                 sizes = [(self._x, 4 * self._width)]
                 if self._images is not None:
                     sizes.append((self._images, THUMBNAIL * THUMBNAIL * 3))
-                done = min(path.stat().st_size // size for path, size in sizes) // batch * batch
+                done = min(path.stat().st_size // size for path, size in sizes)
+                done = done if done == n_items else done // batch * batch
                 for path, size in sizes:
                     os.truncate(path, done * size)
                 return done
         except (OSError, ValueError, KeyError, AttributeError, TypeError, ZeroDivisionError):
             pass  # nothing there, or nothing that can be gone on with
+        return self.begin_anew()
+
+    def begin_with(self, features: NDArray[np.float32]) -> bool:
+        """Whether the first rows are these, as far as rounding goes: the same code made them."""
+        there = np.fromfile(self._x, np.float32, count=features.size)
+        wanted = features.reshape(-1)
+        return there.shape == wanted.shape and bool(
+            np.allclose(there, wanted, rtol=1e-2, atol=1e-3 * abs(wanted).max())
+        )
+
+    def begin_anew(self) -> int:
+        """Remove what is there. Returns 0: the rows that are left."""
         self._width = 0
         try:
-            if self._folder.exists():
-                shutil.rmtree(self._folder)
-            self._folder.mkdir()
+            if self.folder.exists():
+                self.thrown_away = self._x.exists()
+                shutil.rmtree(self.folder)
+            self.folder.mkdir()
         except OSError as error:
-            raise InputError(f"The folder '{self._folder}' cannot be made: {error}.") from None
+            raise InputError(f"The folder '{self.folder}' cannot be made: {_why(error)}.") from None
         return 0
 
     def add(self, features: NDArray[np.float32], thumbnails: NDArray[np.uint8] | None) -> None:
@@ -218,7 +254,7 @@ class _Parts:
                     with path.open("ab") as file:
                         file.write(array.tobytes())
         except OSError as error:
-            raise InputError(f"'{self._folder}' cannot be written: {error}. What is done is kept.") from None
+            raise InputError(f"'{self.folder}' cannot be written: {_why(error)}. What is done is kept.") from None
 
     def finish(self, items: _Items) -> int:
         """Put everything into the result and remove the parts. Returns E."""
@@ -226,21 +262,25 @@ class _Parts:
         if self._images is not None:
             arrays["images"] = np.fromfile(self._images, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL, 3)
         try:
-            with (self._folder / "result.npz").open("wb") as file:
+            with (self.folder / "result.npz").open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
-            (self._folder / "result.npz").replace(self._out)
+            (self.folder / "result.npz").replace(self._out)
         except OSError as error:
-            raise InputError(f"'{self._out}' cannot be written: {error}. What is done is kept.") from None
-        shutil.rmtree(self._folder)
+            raise InputError(f"'{self._out}' cannot be written: {_why(error)}. What is done is kept.") from None
+        shutil.rmtree(self.folder)
         return self._width
 
 
 def _check(request: FeatureRequest) -> None:
     if request.out.suffix.lower() != ".npz":
         raise InputError(f"The result is a .npz file; '{request.out}' does not end so.")
-    if request.out.exists():
+    try:
+        there, has_folder = request.out.exists(), request.out.absolute().parent.is_dir()
+    except OSError as error:
+        raise InputError(f"'{request.out}' cannot be written: {_why(error)}.") from None
+    if there:
         raise InputError(f"'{request.out}' exists already; remove it, or give another name.")
-    if not request.out.absolute().parent.is_dir():
+    if not has_folder:
         raise InputError(f"There is no folder '{request.out.absolute().parent}' to put the result into.")
     for name, value in (("size", request.size), ("resize", request.resize), ("batch", request.batch)):
         if value is not None and not 1 <= value <= 65_536:
@@ -272,9 +312,9 @@ def _features(network: nn.Module, inputs: Tensor, start: int) -> NDArray[np.floa
     """(B, E) of one batch; `start` is its first item, for messages."""
     try:
         output = network(inputs)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        first = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise InputError(f"The network fails on a batch of the shape {tuple(inputs.shape)}: {first}.") from None
+    except Exception as error:  # noqa: BLE001 - code of the user's breaks in any way it likes
+        words = backbone.said(error)
+        raise InputError(f"The network fails on a batch of the shape {tuple(inputs.shape)}: {words}.") from None
     if (
         not isinstance(output, Tensor)
         or output.ndim < 2
@@ -292,6 +332,10 @@ def _features(network: nn.Module, inputs: Tensor, start: int) -> NDArray[np.floa
 
 def _normalized(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

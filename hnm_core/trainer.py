@@ -67,6 +67,8 @@ class Trainer:
         self.sampler = _sampler(lane, shared)
         self.step = 0
         self.epoch = 0
+        self.alpha: float | None = None
+        """margin of a hashing loss, which may go through stages"""
         self.good_weights: Weights | None = None
 
     def steps(self) -> Iterator[tuple[Event, ...]]:
@@ -115,12 +117,16 @@ class Trainer:
             local_tuples = mining.of_the_batch(embeddings, labels)
             tuples = tuple(rows[vector] for vector in local_tuples or ())
         with clock(Phase.LOSS):
-            context = LossContext(self.step, self.epoch, features, hidden)
+            context = LossContext(self.step, self.epoch, features, hidden, steps=self.shared.config.steps)
             terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
             loss = self.loss.reduce(terms, embeddings)
             if in_batch and mining.memory is not None:
                 loss = loss + self._loss_on_memory(embeddings, labels, rows)
             value = loss.item()
+        if "alpha" in terms.figures:
+            before, self.alpha = self.alpha, float(terms.figures["alpha"])
+            if before not in (None, self.alpha):
+                yield OptionChanged(self.lane.name, self.step, "alpha", f"{self.alpha:g}")
         if not math.isfinite(value):
             raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
         if self.optimizer is not None:
@@ -183,7 +189,8 @@ class Trainer:
             past = memory.reference(self.step, without=ids)
             if len(past.labels):
                 tuples = self.mining.of_the_batch(embeddings, labels, past)
-                loss = self.loss(embeddings, labels, tuples, past.embeddings, past.labels)
+                context = LossContext(self.step, self.epoch, steps=self.shared.config.steps)
+                loss = self.loss(embeddings, labels, tuples, past.embeddings, past.labels, context)
         memory.add(embeddings.detach(), labels, ids, self.step)
         return loss
 

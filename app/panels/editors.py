@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -405,8 +406,10 @@ def editor_for(name: str, field: FieldInfo) -> Editor:
         if name == "path" or name.endswith("_path"):
             return PathEditor(folder=(field.description or "").startswith("folder"))
         return TextEditor(str, str)
-    if len(kinds) == 1 and typing.get_origin(kinds[0]) in (tuple, list) and _plain(typing.get_args(kinds[0])[0]) is int:
-        return TextEditor(read_list, lambda value: ", ".join(map(str, value)))
+    if len(kinds) == 1 and typing.get_origin(kinds[0]) in (tuple, list):
+        read_one = {int: read_whole, float: read_float}.get(_plain(typing.get_args(kinds[0])[0]))
+        if read_one is not None:
+            return TextEditor(partial(read_list, read_one=read_one), lambda value: ", ".join(map(str, value)))
     if len(kinds) == 1 and typing.get_origin(kinds[0]) is dict:
         return TextEditor(read_table, write_table)
     return TextEditor(read_toml, lambda value: "" if value is None else write_toml(value))
@@ -440,9 +443,9 @@ def read_float(text: str) -> Any:
         return text
 
 
-def read_list(text: str) -> Any:
-    """`100, 50, 25` or `100 50 25` as whole numbers; a piece that is none stays text."""
-    return [read_whole(piece) for piece in re.split(r"[,;\s]+", text.strip(" ,;[]()")) if piece]
+def read_list(text: str, read_one: Callable[[str], Any] = read_whole) -> Any:
+    """`100, 50, 25` or `100 50 25` as numbers; a piece that is none stays text."""
+    return [read_one(piece) for piece in re.split(r"[,;\s]+", text.strip(" ,;[]()")) if piece]
 
 
 def read_table(text: str) -> Any:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from hnm_core.data.base import generator
 from hnm_core.errors import InputError
 
+TOLD_REPEATS = 0.05
+"""Share of an epoch's items that it repeats to fill its last batches, above which the user is told."""
+
 
 @dataclass(frozen=True)
 class BalancedPlan:
@@ -21,9 +24,11 @@ class BalancedPlan:
     per_class: int
     """K: items of each class in a batch"""
     batches: int
-    """batches of an epoch: max(ceil(sum G / P), max G) with G = ceil(items / K) groups of each class"""
+    """batches of an epoch: max(ceil(sum G / P), max G) with G = ceil(items / K) groups of each class, under the cap"""
     repeated: int
-    """slots of an epoch beyond one for each item"""
+    """slots of an epoch beyond one for each of its items"""
+    left_out: int
+    """items that an epoch leaves to others, because of the cap"""
     small_classes: int
     """classes with fewer than K items: they repeat items inside a batch"""
     singletons: int
@@ -37,26 +42,35 @@ class BalancedPlan:
         return self.classes * self.per_class
 
 
-def plan(labels: NDArray[np.integer], classes: int, per_class: int) -> BalancedPlan:
+def plan(labels: NDArray[np.integer], classes: int, per_class: int, cap: int | None = None) -> BalancedPlan:
     """What `balanced_batches` will do with these labels.
 
     Raises:
-        InputError: fewer than two classes, in the labels or in a batch, or no item of each.
+        InputError: fewer than two classes, in the labels or in a batch, no item of each, or a cap below 1.
     """
     _, counts = _class_of_each(labels)
-    _check(counts, classes, per_class)
-    p, groups = min(classes, len(counts)), -(-counts // per_class)
+    _check(counts, classes, per_class, cap)
+    p, seen = min(classes, len(counts)), _capped(counts, cap)
+    groups = -(-seen // per_class)
     most, even = int(groups.max()), -(-int(groups.sum()) // p)
-    batches = max(even, most)
-    repeated = batches * p * per_class - int(counts.sum())
+    batches, items = max(even, most), int(seen.sum())
+    repeated, left_out = batches * p * per_class - items, int(counts.sum()) - items
     small, single = int((counts < per_class).sum()), int((counts == 1).sum())
     notes = []
     if p < classes:
         notes.append(f"There are only {p} classes, so a batch has {p} of them instead of {classes}.")
     if most > even:
         notes.append(
-            f"The largest class has {counts.max():,} of {counts.sum():,} items and is in every batch; to see all of "
-            f"it, an epoch repeats {repeated:,} items of the others."
+            f"The largest class gives {seen.max():,} of the {items:,} items of an epoch and is in every batch; to show "
+            f"all of it, an epoch repeats {repeated:,} items. The sampler's option "
+            f"cap = {_even_cap(groups, p) * per_class} would show a part of it in each epoch instead."
+        )
+    elif repeated > TOLD_REPEATS * items:
+        notes.append(f"An epoch shows {items:,} items and repeats {repeated:,}, to fill its {batches:,} batches.")
+    if left_out:
+        notes.append(
+            f"Of {int((counts > seen).sum()):,} of {len(counts):,} classes an epoch shows {cap:,} items; the "
+            f"{left_out:,} it leaves out come in the next ones."
         )
     if small:
         notes.append(
@@ -66,13 +80,16 @@ def plan(labels: NDArray[np.integer], classes: int, per_class: int) -> BalancedP
         notes.append(
             f"{single:,} of {len(counts):,} classes have a single item, which is a negative but never an anchor."
         )
-    return BalancedPlan(p, per_class, batches, repeated, small, single, tuple(notes))
+    return BalancedPlan(p, per_class, batches, repeated, left_out, small, single, tuple(notes))
 
 
 def balanced_batches(
-    labels: NDArray[np.integer], classes: int, per_class: int, seed: int, epoch: int
+    labels: NDArray[np.integer], classes: int, per_class: int, seed: int, epoch: int, cap: int | None = None
 ) -> list[NDArray[np.int64]]:
     """The batches of one epoch: every item at least once, every batch K items of each of P distinct classes.
+
+    With a cap, a class of n > cap items shows cap of them in an epoch and the next ones in the next epoch, so that all
+    have been seen after ceil(n / cap) epochs.
 
     Each class's items are shuffled and walked round and round in groups of K, so that no item is in a batch twice
     unless its class has fewer than K. Each batch takes the P classes with most groups left, ties at random; where
@@ -85,15 +102,19 @@ def balanced_batches(
         per_class: K, at least 1.
         seed: of the experiment.
         epoch: 0, 1, 2, ...
+        cap: items of a class in an epoch at most, 1 or more; None for all of them.
 
     Returns:
         A list of (P * K,) int64 arrays of rows, 0 .. N-1, in random order; as many as `plan` says.
 
     Raises:
-        InputError: fewer than two classes, in the labels or in a batch, or no item of each.
+        InputError: fewer than two classes, in the labels or in a batch, no item of each, or a cap below 1.
     """
     own, counts = _class_of_each(labels)
-    _check(counts, classes, per_class)
+    _check(counts, classes, per_class, cap)
+    if cap is not None and cap < counts.max():
+        kept = _kept(own, counts, cap, seed, epoch)
+        return [kept[rows] for rows in balanced_batches(own[kept], classes, per_class, seed, epoch)]
     rng = generator(seed, "balanced-batches", epoch)
     chosen, turn = _packed(-(-counts // per_class), min(classes, len(counts)), rng)
     shuffled = rng.permutation(len(own))
@@ -103,6 +124,28 @@ def balanced_batches(
     rows = by_class[first[chosen][:, :, None] + slot % counts[chosen][:, :, None]]
     batches: NDArray[np.int64] = rng.permutation(rows.reshape(len(rows), -1))
     return list(rng.permuted(batches, axis=1))
+
+
+def _kept(own: NDArray[np.int64], counts: NDArray[np.int64], cap: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Rows of an epoch: of each class a window of `cap` items, which goes round in one order for all epochs."""
+    shuffled = generator(seed, "balanced-cap").permutation(len(own))
+    by_class = shuffled[np.argsort(own[shuffled], kind="stable")]
+    of_row = own[by_class]
+    place = np.arange(len(own)) - (np.cumsum(counts) - counts)[of_row]
+    return by_class[(place - epoch * cap) % counts[of_row] < cap]
+
+
+def _capped(counts: NDArray[np.int64], cap: int | None) -> NDArray[np.int64]:
+    return counts if cap is None else np.minimum(counts, cap)
+
+
+def _even_cap(groups: NDArray[np.int64], p: int) -> int:
+    """The most groups that each class may have without one of them being in every batch of a longer epoch."""
+    low, high = 1, int(groups.max())
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if middle <= -(-int(np.minimum(groups, middle).sum()) // p) else (low, middle - 1)
+    return low
 
 
 def _packed(groups: NDArray[np.int64], p: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -139,7 +182,9 @@ def _class_of_each(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDAr
     return own.reshape(-1).astype(np.int64), counts.astype(np.int64)
 
 
-def _check(counts: NDArray[np.int64], classes: int, per_class: int) -> None:
+def _check(counts: NDArray[np.int64], classes: int, per_class: int, cap: int | None) -> None:
+    if cap is not None and cap < 1:
+        raise InputError(f"cap = {cap} is not allowed: at least 1 item of each class is in an epoch.")
     if classes < 2 or per_class < 1:
         raise InputError(
             f"classes = {classes} and per_class = {per_class} are not allowed: at least 2 classes and 1 item of each."

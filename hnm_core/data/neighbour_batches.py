@@ -182,12 +182,12 @@ class NeighbourSampler:
     """Mined batches; see `neighbour_batches`. The first epoch is random, for there is nothing to be near to yet."""
 
     def __init__(self, options: NeighbourSamplerOptions, *, labels: NDArray[np.integer], batch: int, seed: int) -> None:
-        self.options, self.notes = options, ()
+        self.options = options
         self._batch, self._seed = batch, seed
         self._labels = np.asarray(labels)
         _, counts = np.unique(self._labels, return_counts=True)
-        pairs_fill_a_batch = 2 * int((counts > 1).sum()) >= batch
-        self._one_pair_a_label = pairs_fill_a_batch
+        self._one_pair_a_label = 2 * int((counts > 1).sum()) >= batch > 1
+        self.notes = _notes(counts, batch) if self._one_pair_a_label else ()
 
     def batches(self, epoch: int) -> list[NDArray[np.int64]]:
         """Random batches, for an epoch without neighbours."""
@@ -206,3 +206,20 @@ class NeighbourSampler:
             random=self.options.random,
             labels=self._labels if self._one_pair_a_label else None,
         )
+
+
+def _notes(counts: NDArray[np.int64], batch: int) -> tuple[str, ...]:
+    """What a user should know of batches with one pair of each label: how much of the set they can hold at most."""
+    pairs, total = counts // 2, int(counts.sum())
+    labels = min(batch, total) // 2
+    low, high = 0, int(pairs.sum()) // labels
+    while low < high:  # the most batches, each of `labels` different labels
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(pairs, middle).sum() >= middle * labels else (low, middle - 1)
+    left_out = total - 2 * labels * low
+    if left_out < 2 * batch:
+        return ()
+    return (
+        f"A batch holds one pair of each class that is in it, so an epoch leaves out at least {left_out:,} of the "
+        f"{total:,} items; the largest class has {counts.max():,} of them, and gives two to a batch.",
+    )

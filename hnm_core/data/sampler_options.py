@@ -29,6 +29,12 @@ class BalancedSamplerOptions(SamplerOptions):
 
     classes: int = Field(8, ge=2, le=100_000, description="classes in a batch; all of them where there are fewer")
     per_class: int = Field(4, ge=1, le=100_000, description="items of each class in a batch")
+    cap: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="items of a class in an epoch at most, other ones in the next; none for all, however many",
+    )
 
     @property
     def own_batch(self) -> int:

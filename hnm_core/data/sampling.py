@@ -62,12 +62,13 @@ class BalancedSampler:
 
     def __init__(self, options: BalancedSamplerOptions, *, labels: NDArray[np.integer], batch: int, seed: int) -> None:
         self._labels, self._seed, self._options = np.asarray(labels), seed, options
-        self.plan = plan(self._labels, options.classes, options.per_class)
+        self.plan = plan(self._labels, options.classes, options.per_class, options.cap)
         self.notes = self.plan.notes
 
     def batches(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Every item at least once; the same number of items of each of a few classes in every batch."""
-        return balanced_batches(self._labels, self._options.classes, self._options.per_class, self._seed, epoch)
+        """Every item at least once, or as many as the cap allows; a few classes in every batch, as many of each."""
+        options = self._options
+        return balanced_batches(self._labels, options.classes, options.per_class, self._seed, epoch, options.cap)
 
 
 def random_batches(n_items: int, batch: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

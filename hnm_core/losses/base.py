@@ -45,6 +45,8 @@ class LossContext:
     """activations by layer name, in order, after the non-linearity; the same rows as the embeddings"""
     negative_weights: Tensor | None = None
     """(B, R) weight of each pair as a negative, 0 or more; `soft-info-nce` uses it"""
+    steps: int | None = None
+    """of the whole run, 1 or more; None where that is not known"""
 
 
 NO_CONTEXT = LossContext()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hnm_core.registry import LOSSES, Options
 
@@ -96,9 +96,38 @@ class TripletHashingOptions(Options):
         "constant", description="doubling: alpha doubles from stage to stage and ends at its value"
     )
     stages: int = Field(5, ge=1, le=32, description="stages of the doubling schedule")
-    stage_epochs: int = Field(3, ge=1, le=1_000_000, description="epochs of a stage")
+    stage_epochs: int = Field(3, ge=1, le=1_000_000, description="epochs of a stage of the doubling schedule")
+    alpha_stages: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
+        (),
+        max_length=32,
+        description="alpha of each stage, in place of alpha and schedule; none uses those",
+    )
+    stage_starts: tuple[Annotated[int, Field(ge=2, le=1_000_000_000)], ...] = Field(
+        (),
+        max_length=31,
+        description="steps with which the second and later of alpha_stages begin; none shares the run's steps equally",
+    )
     quantization_weight: float = Field(1.0, ge=0, le=1e6, description="weight of the squared distance to the signs")
     reduction: Reduction = Field("mean", description="of the triplets; " + REDUCTION)
+
+    @model_validator(mode="after")
+    def _check(self) -> TripletHashingOptions:
+        starts, stages = self.stage_starts, self.alpha_stages
+        if stages and self.schedule != "constant":
+            raise ValueError(f"alpha_stages and schedule = '{self.schedule}' both say how alpha goes; leave one out")
+        if starts and len(starts) != len(stages) - 1:
+            raise ValueError(
+                f"stage_starts has {len(starts)} steps and alpha_stages has {len(stages)} stages; every stage but the "
+                "first needs the step with which it begins"
+            )
+        if list(starts) != sorted(set(starts)):
+            raise ValueError(f"stage_starts = {list(starts)} must rise")
+        return self
+
+    @property
+    def largest_alpha(self) -> float | None:
+        """The largest margin of all stages, in bits; None where the number of bits settles it."""
+        return max(self.alpha_stages) if self.alpha_stages else self.alpha
 
 
 @LOSSES.register("snnl", target="hnm_core.losses.snnl:SoftNearestNeighborLoss")

@@ -69,12 +69,12 @@ def _foreign(name: str, seed: int) -> nn.Module:
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        factory: Callable[[], Any] = getattr(importlib.import_module(module_name), attribute)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # weights that are drawn there are the same in every run
-            network = factory()
-    except Exception as error:  # noqa: BLE001 - code of the user's breaks in any way it likes
-        raise InputError(f"The backbone '{name}' cannot be made: {type(error).__name__}: {error}.") from None
+            factory: Callable[[], Any] = getattr(importlib.import_module(module_name), attribute)
+            network = factory if isinstance(factory, nn.Module) else factory()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the user's breaks, or ends, in any way it likes
+        raise InputError(f"The backbone '{name}' cannot be made: {said(error)}.{_hint(module_name, error)}") from None
     finally:
         sys.path.remove(here)
     if not isinstance(network, nn.Module):
@@ -82,9 +82,23 @@ def _foreign(name: str, seed: int) -> nn.Module:
     return network
 
 
+def said(error: BaseException) -> str:
+    """Kind and first line of an error in somebody else's code, without a full stop."""
+    first = next(iter(str(error).splitlines()), "").rstrip(". ")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _hint(module_name: str, error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and (module_name.endswith(".py") or "/" in module_name):
+        return (
+            f" Name the module, not its file: run it in the folder of the file, as {Path(module_name).stem}:callable."
+        )
+    return ""
+
+
 def _load(network: nn.Module, weights: Path, name: str) -> None:
     try:
         network.load_state_dict(read_state_dict(weights))
     except RuntimeError as error:
-        said = [line.strip().rstrip(".") for line in str(error).splitlines()]
-        raise InputError(f"'{weights}' holds no weights of '{name}': {said[-1]}.") from None
+        lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
+        raise InputError(f"'{weights}' holds no weights of '{name}': {lines[-1]}.") from None

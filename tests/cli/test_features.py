@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import pickle
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +55,40 @@ def not_a_number():
         def forward(self, x):
             return x.mean((2, 3)) / 0 * 0
     return Nan()
+
+def needy(depth):
+    return Means()
+
+def ends():
+    raise SystemExit(3)
+
+def verse():
+    raise ValueError("one line\\n  and another")
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3)), x
+
+class Table(nn.Module):
+    def forward(self, x):
+        return {"features": x.mean((2, 3))}
+
+class Lost(nn.Module):
+    def forward(self, x):
+        return self.encoder(x)
+
+class Talks(nn.Module):
+    def forward(self, x):
+        print("I was asked")
+        return x.mean((2, 3))
+
+there = Talks()
+
+class Rule(nn.Module):
+    "Same weights whatever the rule, which is none of them."
+    rule = "mean"
+    def forward(self, x):
+        return getattr(x.flatten(2), self.rule)(2) * (1 if self.rule == "mean" else 3)
 
 def drawn():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
@@ -171,9 +209,12 @@ def test_that_a_run_that_was_broken_off_goes_on_and_comes_to_the_same(here: Path
     assert len(asked(here)) == 3 and (here / "out.npz.part").is_dir() and not (here / "out.npz").exists()
     with (here / "out.npz.part" / "x.bin").open("ab") as file:
         file.write(b"torn")  # what a kill in the middle of a write leaves
-    seen = []
-    extract(request, lambda *step: seen.append(step[0]))
-    assert asked(here) == ["4 False False"] * 2 and seen == [12, 16, 20]
+    seen, told = [], []
+    extract(request, lambda *step: seen.append(step[0]), told.append)
+    assert asked(here) == ["4 False False"] * 3 and seen == [12, 16, 20], (
+        "the first items again, to compare, then the rest"
+    )
+    assert told == ["Going on at item 12 of 20."]
     whole = data.create("file", path="out.npz")
     extract(FeatureRequest("pictures", here / "once.npz", "networks:Means", size=16, batch=4))
     once = data.create("file", path="once.npz")
@@ -198,8 +239,10 @@ def test_that_another_request_begins_anew(here: Path, change: str) -> None:
         (here / "out.npz.part" / "plan.json").write_text("[1, 2]")
     else:
         second |= {"size": 17} if change == "size" else {"mean": (0.0, 0.0, 0.0)}
-    extract(FeatureRequest(**first, **second))
+    told = []
+    extract(FeatureRequest(**first, **second), tell=told.append)
     assert len(asked(here)) == 5
+    assert told == [f"What another request or network left in '{here / 'out.npz.part'}' was thrown away."]
     if change == "weights":
         assert not data.create("file", path="out.npz").x.any()
 
@@ -227,6 +270,7 @@ def test_that_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(here: Path)
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130 and "Traceback" not in err
+    assert "What is done is kept; the same command goes on from there." in err
     plan = json.loads((here / "out.npz.part" / "plan.json").read_text())
     assert plan["width"] == 3 and not out.exists()
     done = parts.stat().st_size // 12
@@ -252,6 +296,18 @@ def test_that_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(here: Path)
         (("pictures", "out.npz", "--backbone", "networks:wide", "--size", "8"), "it must return (20, features)"),
         (("pictures", "out.npz", "--backbone", "networks:not_a_number", "--size", "8"), "NaN or infinity for item 0"),
         (("pictures", "out.npz", "--backbone", "networks:drawn", "--size", "8"), "The network fails on a batch"),
+        (("pictures", "out.npz", "--backbone", "networks.py:Means"), "as networks:callable"),
+        (("pictures", "out.npz", "--backbone", "some/networks.py:Means"), "as networks:callable"),
+        (("pictures", "out.npz", "--backbone", "networks:"), "'networks:' cannot be made"),
+        (("pictures", "out.npz", "--backbone", ":Means"), "':Means' cannot be made"),
+        (("pictures", "out.npz", "--backbone", "networks:needy"), "missing 1 required positional argument: 'depth'"),
+        (("pictures", "out.npz", "--backbone", "networks:ends"), "cannot be made: SystemExit: 3."),
+        (("pictures", "out.npz", "--backbone", "networks:verse"), "ValueError: one line."),
+        (("pictures", "out.npz", "--backbone", "networks:Pair", "--size", "8"), "The network returned tuple; it must"),
+        (("pictures", "out.npz", "--backbone", "networks:Table", "--size", "8"), "The network returned dict; it must"),
+        (("pictures", "out.npz", "--backbone", "networks:Lost", "--size", "8"), "has no attribute 'encoder'"),
+        (("pictures", "n" * 300 + ".npz", "--backbone", "resnet18"), "cannot be written: File name too long"),
+        (("pictures", "/proc/out.npz", "--backbone", "networks:Means", "--size", "8"), "out.npz.part' cannot be made"),
         (("pictures", "out.npz", "--backbone", "resnet18", "--weights", "none.pth"), "There is no file of weights"),
         (("pictures", "out.npz", "--backbone", "networks:Means", "--weights", "networks.py"), "networks.py"),
         (("pictures", "out.npz", "--backbone", "resnet18", "--size", "0"), "size = 0"),
@@ -283,6 +339,86 @@ def test_that_weights_of_another_network_are_named(lab: Lab, here: Path) -> None
     torch.save({"other": torch.ones(2)}, here / "w.pth")
     ended = lab("features", "pictures", "out.npz", "--backbone", "networks:Means", "--weights", "w.pth")
     assert ended.status == 2 and "'w.pth' holds no weights of 'networks:Means'" in ended.err
+
+
+class Harm:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path("harm"),))
+
+
+def test_that_a_whole_pickled_model_is_refused_and_no_code_in_it_runs(lab: Lab, here: Path) -> None:
+    torch.save(torch.nn.Sequential(torch.nn.Linear(2, 2)), here / "model.pth")
+    torch.save({"scale": Harm()}, here / "harm.pth")
+    (here / "plain.pth").write_bytes(pickle.dumps(Harm()))
+    for name in ("model.pth", "harm.pth", "plain.pth"):
+        for backbone in ("networks:Means", "resnet18"):
+            ended = lab("features", "pictures", "out.npz", "--backbone", backbone, "--weights", name, "--size", "8")
+            assert ended.status == 2 and f"'{name}' holds more than plain tensors" in ended.err
+            assert ended.err.count("\n") == 1
+    assert not (here / "harm").exists() and not (here / "out.npz").exists()
+    pickle.loads((here / "plain.pth").read_bytes())
+    assert (here / "harm").exists(), "which shows that the test bites"
+
+
+def test_that_what_a_network_prints_is_no_output_of_the_command(lab: Lab, here: Path) -> None:
+    ended = lab("features", "pictures", "out.npz", "--backbone", "networks:there", "--size", "8")
+    assert (ended.status, ended.out) == (0, "out.npz\n")
+    assert "I was asked" in ended.err
+
+
+def test_that_a_network_whose_code_changed_begins_anew(here: Path) -> None:
+    request = FeatureRequest("pictures", here / "out.npz", "networks:Rule", size=8, batch=4)
+    with pytest.raises(Stop):
+        extract(request, stop_at(12))
+    import networks
+
+    networks.Rule.rule = "sum"
+    told: list[str] = []
+    extract(request, tell=told.append)
+    assert len(told) == 1 and "was thrown away" in told[0]
+    extract(FeatureRequest("pictures", here / "once.npz", "networks:Rule", size=8, batch=4))
+    assert np.array_equal(data.create("file", path="out.npz").x, data.create("file", path="once.npz").x)
+
+
+def test_that_a_run_that_goes_on_may_take_batches_of_another_size(here: Path) -> None:
+    for batch in (4, 7):
+        request = FeatureRequest("pictures", here / "out.npz", "networks:Means", size=8, batch=batch)
+        if batch == 4:
+            with pytest.raises(Stop):
+                extract(request, stop_at(16))
+    told: list[str] = []
+    extract(request, tell=told.append)
+    assert told == ["Going on at item 14 of 20."]
+    extract(FeatureRequest("pictures", here / "once.npz", "networks:Means", size=8))
+    assert np.allclose(data.create("file", path="out.npz").x, data.create("file", path="once.npz").x, atol=1e-6)
+
+
+def test_that_a_folder_where_nothing_may_be_written_and_a_full_disk_are_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = FeatureRequest("pictures", here / "out.npz", "networks:Means", size=8, batch=4)
+
+    def refuse(number: int) -> Callable[..., None]:
+        def call(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number), str(here))
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse(errno.EACCES))
+        with pytest.raises(InputError, match=r"out.npz.part' cannot be made: Permission denied\.$"):
+            extract(request)
+    with pytest.raises(Stop):
+        extract(request, stop_at(8))
+    with monkeypatch.context() as patch:
+        patch.setattr(features.np, "savez", refuse(errno.ENOSPC))
+        with pytest.raises(InputError, match=r"out.npz' cannot be written: No space left on device\. What is done"):
+            extract(request)
+    told: list[str] = []
+    extract(request, tell=told.append)
+    assert told == ["Going on at item 20 of 20."] and len(data.create("file", path="out.npz").x) == 20
 
 
 def test_that_an_unreadable_picture_ends_it_with_a_sentence_and_what_is_done_stays(lab: Lab, here: Path) -> None:

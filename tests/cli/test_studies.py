@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from hnm_core import tuning
-from hnm_core.comparing import Trial, difference, estimate
+from hnm_core.comparing import Trial, difference, estimate, steps_to
 from hnm_core.config import load
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording
@@ -40,6 +40,20 @@ def test_that_one_seed_gives_a_mean_without_an_interval() -> None:
     assert (found.mean, found.seeds) == (0.5, 1)
     assert np.isnan(found.half_width)
     assert not found.excludes_zero
+
+
+def test_that_the_speed_of_learning_is_the_steps_to_what_the_first_lane_ends_with() -> None:
+    slow = [(10, 0.2), (20, 0.5), (30, 0.8)]
+    curves = [
+        {"slow": slow, "fast": [(10, 0.77), (20, 0.7), (30, 0.9)], "never": [(10, 0.1), (30, 0.75)]},
+        {"slow": slow, "fast": [(10, 0.5), (20, 0.76), (30, 0.6)], "never": [(10, 0.1), (30, 0.78)]},
+    ]
+    trials = [Trial(seed, (), found) for seed, found in enumerate(curves)]
+    fast, slow_itself, never = (steps_to(trials, lane, "slow") for lane in ("fast", "slow", "never"))
+    assert (fast.mean, fast.seeds) == (15, 2), "0.76 is enough, 95 % of 0.8, though it fell again"
+    assert (slow_itself.mean, slow_itself.half_width) == (30, 0)
+    assert (never.mean, never.seeds) == (30, 1)
+    assert steps_to([Trial(0, (), {})], "slow", "slow").seeds == 0
 
 
 def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(

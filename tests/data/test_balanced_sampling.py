@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 
 import numpy as np
 import pytest
 
-from hnm_core import config
+from hnm_core import config, data
 from hnm_core.config import ExperimentConfig
 from hnm_core.data import sampling
 from hnm_core.data.balanced import balanced_batches, plan
 from hnm_core.errors import InputError
+from hnm_core.events import Alarm
+from hnm_core.experiment import Experiment
 from hnm_core.registry import SAMPLERS
 
 
@@ -123,15 +126,17 @@ def test_that_labels_that_cannot_be_balanced_are_refused(labels, p, k, word):
     ("sizes", "p", "k", "words"),
     [
         ([5, 5, 5], 8, 5, ["only 3 classes"]),
-        ([100, 5, 5], 2, 5, ["100 of 110 items", "repeats 90"]),
-        ([4, 4, 1], 2, 4, ["1 of 3 classes have fewer than 4", "1 of 3 classes have a single item"]),
+        ([100, 5, 5], 2, 5, ["100 of the 110 items .* repeats 90 items. .* cap = 15 "]),
+        ([17, 8, 8], 3, 4, ["17 of the 33 items .* repeats 27 items. .* cap = 12 "]),
+        ([9, 9, 9], 3, 4, ["shows 27 items and repeats 9, to fill its 3 batches"]),
+        ([4, 4, 1], 2, 4, ["repeats 7", "1 of 3 classes have fewer than 4", "1 of 3 classes have a single item"]),
         ([8, 8, 8], 3, 4, []),
     ],
 )
 def test_that_the_plan_says_what_the_user_should_know(sizes, p, k, words):
     notes = plan(np.repeat(np.arange(len(sizes)), sizes), p, k).notes
-    assert len(notes) == len(words) - (1 if "repeats 90" in words else 0)
-    assert all(any(word in note for note in notes) for word in words)
+    assert len(notes) == len(words)
+    assert all(re.search(word, note) for word, note in zip(words, notes, strict=True))
 
 
 def test_that_samplers_are_made_by_name_and_know_their_options():
@@ -143,7 +148,7 @@ def test_that_samplers_are_made_by_name_and_know_their_options():
     )
     balanced = sampling.create("balanced", labels=labels, batch=16, seed=3, classes=3, per_class=2)
     assert np.array_equal(np.stack(balanced.batches(2)), np.stack(balanced_batches(labels, 3, 2, 3, 2)))
-    assert at_random.notes == () and balanced.notes == ()
+    assert at_random.notes == () and balanced.notes == balanced.plan.notes
     with pytest.raises(InputError, match="Did you mean balanced"):
         sampling.create("balance", labels=labels, batch=16, seed=3)
     with pytest.raises(InputError, match="nearest = 100 and random = 32 must be"):
@@ -175,3 +180,78 @@ def test_that_a_sampler_that_cannot_be_is_refused_in_one_sentence(settings, word
     with pytest.raises(InputError) as refused:
         config.with_settings(ExperimentConfig(), settings)
     assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["any", "giant", "singletons"])
+def test_that_under_a_cap_no_class_gives_more_and_every_item_comes_round(kind):
+    source = np.random.default_rng(7)
+    for _ in range(6):
+        sizes = sizes_of(kind, source)
+        p, k, cap = int(source.integers(2, 8)), int(source.integers(1, 7)), int(source.integers(1, 60))
+        labels = source.permutation(np.repeat(np.arange(len(sizes)), sizes))
+        epochs = max(1, math.ceil(sizes.max() / cap))
+        seed = int(source.integers(99))
+        told = plan(labels, p, k, cap)
+        shown = np.zeros(len(labels), np.int64)
+        for epoch in range(epochs):
+            batches = balanced_batches(labels, p, k, seed, epoch, cap)
+            groups = np.ceil(np.minimum(sizes, cap) / k).astype(int)
+            lowered = min(p, len(sizes))
+            assert len(batches) == max(math.ceil(groups.sum() / lowered), groups.max()) == told.batches
+            for rows in batches:
+                found, slots = np.unique(labels[rows], return_counts=True)
+                assert len(found) == lowered and (slots == k).all()
+            seen = np.unique(np.concatenate(batches))
+            assert np.array_equal(np.bincount(labels[seen], minlength=len(sizes)), np.minimum(sizes, cap))
+            assert told.left_out == len(labels) - len(seen)
+            assert told.repeated == sum(map(len, batches)) - len(seen)
+            shown[seen] += 1
+        assert shown.min() >= 1, "an item never came though its turn was due"
+
+
+def test_that_the_cap_that_a_plan_advises_ends_the_repeats_of_a_dominating_class_and_is_the_largest_that_does():
+    source = np.random.default_rng(3)
+    advised = 0
+    for _ in range(60):
+        sizes = sizes_of("giant", source)
+        p, k = int(source.integers(2, 12)), int(source.integers(1, 9))
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        found = re.search(r"cap = (\d+)", " ".join(plan(labels, p, k).notes))
+        if found is None:
+            continue
+        cap, advised = int(found[1]), advised + 1
+        assert not [note for note in plan(labels, p, k, cap).notes if "in every batch" in note]
+        groups = np.ceil(np.minimum(sizes, cap) / k)
+        assert groups.max() <= math.ceil(groups.sum() / min(p, len(sizes)))
+        more = np.ceil(np.minimum(sizes, cap + 1) / k)
+        assert more.max() > math.ceil(more.sum() / min(p, len(sizes))), "a larger cap would have done"
+    assert advised > 30
+
+
+def test_that_a_cap_that_no_class_reaches_changes_nothing_and_batches_depend_on_seed_and_epoch():
+    labels = np.repeat(np.arange(5), [90, 8, 8, 8, 8])
+
+    def order(epoch, cap, seed=0):
+        return np.stack(balanced_batches(labels, 4, 4, seed, epoch, cap))
+
+    assert np.array_equal(order(3, 90), order(3, None))
+    assert np.array_equal(order(3, 16), order(3, 16))
+    assert not np.array_equal(order(3, 16), order(4, 16)) and not np.array_equal(order(3, 16), order(3, 16, seed=1))
+    with pytest.raises(InputError, match="cap = 0 is not allowed"):
+        order(0, 0)
+    with pytest.raises(InputError, match="cap = 0 is not allowed"):
+        SAMPLERS.validate("balanced", {"cap": 0})
+    sampler = sampling.create("balanced", labels=labels, batch=16, seed=2, classes=4, per_class=4, cap=16)
+    assert np.array_equal(np.stack(sampler.batches(1)), order(1, 16, seed=2))
+    assert any("1 of 5 classes an epoch shows 16 items; the 74 it leaves out" in note for note in sampler.notes)
+
+
+def test_that_a_run_tells_how_many_items_an_epoch_repeats_and_what_cap_would_help():
+    settings = ["data.name=blobs", "data.options.points=90", "sampler.name=balanced", "steps=1", "eval_every=1000"]
+    settings += ["sampler.options.classes=3", "sampler.options.per_class=4", "data.held_out=0"]
+    labels = data.create("blobs", points=90, seed=0).y
+    repeats = len(np.concatenate(balanced_batches(labels, 3, 4, 0, 0))) - len(labels)
+    assert repeats > 0
+    events = Experiment(config.with_settings(ExperimentConfig(), settings)).run()
+    notes = [event.message for event in events if isinstance(event, Alarm) and event.code == "sampler"]
+    assert any(f"shows 90 items and repeats {repeats}," in note for note in notes), notes

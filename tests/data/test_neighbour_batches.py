@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from hnm_core.data import sampling
 from hnm_core.data.neighbour_batches import neighbour_batches
 from hnm_core.errors import InputError
 
@@ -138,3 +139,40 @@ def test_that_fifty_thousand_items_take_seconds() -> None:
     batches = neighbour_batches(base % 50_000, 128, seed=0, epoch=0)
     assert len(batches) == 50_000 // 128
     assert time.perf_counter() - start < 20
+
+
+def most_batches(pairs: list[int], labels: int) -> int:
+    """How often `labels` different labels can each give one of their pairs: always the ones with most left."""
+    left, batches = sorted(pairs), 0
+    while len(left) >= labels and left[-labels] > 0:
+        left = sorted(left[:-labels] + [count - 1 for count in left[-labels:]])
+        batches += 1
+    return batches
+
+
+def test_that_the_sampler_tells_what_a_dominating_class_keeps_out_of_an_epoch() -> None:
+    source = np.random.default_rng(0)
+    told = 0
+    for _ in range(12):
+        counts = np.r_[source.integers(100, 300), source.integers(1, 7, 40)]
+        labels = source.permutation(np.repeat(np.arange(41), counts))
+        batch = int(source.choice([4, 7, 8, 12]))
+        sampler = sampling.create("neighbours", labels=labels, batch=batch, seed=1)
+        out = len(labels) - 2 * (batch // 2) * most_batches((counts // 2).tolist(), batch // 2)
+        lists = source.integers(0, len(labels), (len(labels), 20))
+        seen = np.concatenate(sampler.batches_near(lists, 1))
+        assert len(np.unique(seen)) == len(seen) <= len(labels) - out
+        if out >= 2 * batch:
+            assert f"leaves out at least {out:,} of the {len(labels):,} items" in sampler.notes[0]
+            assert f"the largest class has {counts.max():,}" in sampler.notes[0]
+            told += 1
+        else:
+            assert not sampler.notes
+    assert told > 5
+    assert sampling.create("neighbours", labels=np.arange(400) // 4, batch=20, seed=0).notes == ()
+
+
+def test_that_a_batch_of_one_item_is_one_item() -> None:
+    sampler = sampling.create("neighbours", labels=np.arange(9) // 3, batch=1, seed=0)
+    batches = sampler.batches_near(np.zeros((9, 1), np.int64), 1)
+    assert [len(rows) for rows in batches] == [1] * 9

@@ -9,6 +9,8 @@ import torch
 
 from hnm_core import losses
 from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.losses.base import LossContext
 
 from .batches import FOUR_LABELS, RAW, batch, four_points, value_and_gradient
 
@@ -172,8 +174,6 @@ def test_that_the_tuplet_loss_pushes_a_pair_at_2_degrees_apart_and_pulls_one_at_
 
 
 def test_that_the_doubling_schedule_takes_1_2_4_8_16_for_32_bits() -> None:
-    from hnm_core.losses.base import LossContext
-
     x, y = batch(dim=32)
     loss = losses.create("dtsh", schedule="doubling", stage_epochs=3)
     alphas = []
@@ -181,6 +181,74 @@ def test_that_the_doubling_schedule_takes_1_2_4_8_16_for_32_bits() -> None:
         loss.terms(x, y, context=LossContext(epoch=epoch))
         alphas.append(loss.margin)
     assert alphas == [1, 2, 4, 8, 16, 16, 16]
+
+
+def alphas_of(steps: int, **options: object) -> list[float]:
+    """Alpha of every step of a run, the first of which is 1."""
+    x, y = batch(dim=32)
+    loss = losses.create("dtsh", **options)
+    found = []
+    for step in range(1, steps + 1):
+        loss.terms(x, y, context=LossContext(step=step, steps=steps))
+        found.append(loss.margin)
+    return found
+
+
+def test_that_any_list_of_alphas_shares_the_steps_of_a_run_equally() -> None:
+    assert alphas_of(10, alpha_stages=[1, 2, 4, 8, 16]) == [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
+    assert alphas_of(6, alpha_stages=[20.5, 3]) == [20.5] * 3 + [3] * 3, "it may fall as well"
+    shares = [alphas_of(steps, alpha_stages=[3, 1, 2]) for steps in (3, 4, 7, 11, 100)]
+    for found in shares:
+        lengths = [found.count(alpha) for alpha in (3, 1, 2)]
+        assert found == [3] * lengths[0] + [1] * lengths[1] + [2] * lengths[2]
+        assert max(lengths) - min(lengths) <= 1
+    assert alphas_of(2, alpha_stages=[5]) == [5, 5]
+
+
+def test_that_stages_of_alpha_begin_with_the_steps_that_are_named() -> None:
+    assert alphas_of(6, alpha_stages=[1, 9, 4], stage_starts=[2, 5]) == [1, 9, 9, 9, 4, 4]
+    loss = losses.create("dtsh", alpha_stages=[1, 9], stage_starts=[2])
+    x, y = batch(dim=32)
+    for context, alpha in ((None, 1), (LossContext(step=7), 9)):
+        loss.terms(x, y, context=context)
+        assert loss.margin == alpha, "with named steps the length of the run need not be known"
+    with pytest.raises(InputError, match=r"shares out the steps of a run; say how many there are in LossContext"):
+        losses.create("dtsh", alpha_stages=[1, 9])(x, y)
+
+
+def test_that_the_loss_of_a_stage_is_that_of_its_alpha_alone() -> None:
+    x, y = batch(dim=32)
+    staged = losses.create("dtsh", alpha_stages=[1, 2, 4, 8, 16])
+    for step, alpha in enumerate((1, 2, 4, 8, 16), 1):
+        terms = staged.terms(x, y, context=LossContext(step=step, steps=5))
+        assert float(staged.reduce(terms, x)) == pytest.approx(
+            float(losses.create("dtsh", alpha=alpha)(x, y)), rel=1e-9
+        )
+        assert float(terms.figures["alpha"]) == alpha
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"alpha_stages": [1, 0]}, "alpha_stages.1 = 0 is not allowed"),
+        ({"alpha_stages": [1, float("nan")]}, "alpha_stages.1 = nan is not allowed"),
+        ({"alpha_stages": [1] * 33}, "at most 32"),
+        ({"alpha_stages": [1, 2], "schedule": "doubling"}, "both say how alpha goes"),
+        ({"alpha_stages": [1, 2, 4], "stage_starts": [10]}, "stage_starts has 1 steps and alpha_stages has 3 stages"),
+        ({"stage_starts": [10]}, "stage_starts has 1 steps and alpha_stages has 0 stages"),
+        ({"alpha_stages": [1, 2, 4], "stage_starts": [10, 10]}, r"stage_starts = \[10, 10\] must rise"),
+        ({"alpha_stages": [1, 2], "stage_starts": [1]}, "stage_starts.0 = 1 is not allowed"),
+    ],
+)
+def test_that_stages_of_alpha_that_cannot_be_are_refused(options: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        losses.create("dtsh", **options)
+
+
+def test_that_no_stage_asks_for_a_lead_of_all_bits() -> None:
+    x, y = batch(dim=16)
+    with pytest.raises(InputError, match="alpha = 16 is a margin in bits and codes have only 16 bits"):
+        losses.create("dtsh", alpha_stages=[1, 16, 2], stage_starts=[5, 9])(x, y)
 
 
 def test_that_raw_euclidean_is_not_the_normalised_one() -> None:
