@@ -66,6 +66,8 @@ class Trainer:
         self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
         self.sampler = _sampler(lane, shared)
         self.step = 0
+        self.trained = 0
+        """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
         self.epoch = 0
         self.good_weights: Weights | None = None
 
@@ -129,6 +131,7 @@ class Trainer:
                 loss.backward()
             with clock(Phase.STEP):
                 self.optimizer.step()
+        self.trained = self.step
         phase_ms = clock.take()
 
         mining.saw_loss(value)
@@ -162,7 +165,7 @@ class Trainer:
         if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
             return self.good_weights
         arrays = {name: frozen(array) for name, array in state.items()}
-        return Weights(self.lane.name, self.step, arrays, self.x.shape[1], self.shared.dataset.image_shape)
+        return Weights(self.lane.name, self.trained, arrays, self.x.shape[1], self.shared.dataset.image_shape)
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hnm_core.config import ExperimentConfig, from_dict
+from hnm_core import experiment
+from hnm_core.config import ExperimentConfig, LaneConfig, from_dict
 from hnm_core.control import Control
-from hnm_core.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord, Weights
 from hnm_core.experiment import Experiment
+from hnm_core.setup import Shared
+from hnm_core.trainer import Trainer
 
 
 def config(*lanes: dict, **fields: object) -> ExperimentConfig:
@@ -233,6 +236,56 @@ def test_that_wrong_data_fails_in_words_and_a_bug_with_a_traceback(monkeypatch: 
     events = list(Experiment(config(RANDOM)).run())
     assert isinstance(events[-1], RunFailed)
     assert "ZeroDivisionError" in events[-1].traceback
+
+
+def breaks(lane: str, step: int, own: Callable[..., object]) -> Callable[..., object]:
+    """A method of a trainer that has a bug in one lane from a step on."""
+
+    def method(trainer: Trainer, *arguments: object, **named: object) -> object:
+        if trainer.lane.name == lane and trainer.step >= step:
+            raise ZeroDivisionError("a bug")
+        return own(trainer, *arguments, **named)
+
+    return method
+
+
+@pytest.mark.parametrize(("method", "step"), [("_step", 5), ("_forward", 3), ("_measure", 6), ("_counts", 12)])
+def test_that_a_bug_ends_the_lane_that_it_shows_in_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, method: str, step: int
+) -> None:
+    whole = list(Experiment(config(RANDOM, KNN, LSH)).run())
+    monkeypatch.setattr(Trainer, method, breaks("knn", step, getattr(Trainer, method)))
+    events = list(Experiment(config(RANDOM, KNN, LSH)).run())
+    (alarm,) = (event for event in events if isinstance(event, Alarm) and event.fatal)
+    assert (alarm.lane, alarm.step) == ("knn", step)
+    assert "ZeroDivisionError: a bug" in alarm.message
+    assert "Traceback" in alarm.traceback
+    for lane in ("random", "lsh"):
+        assert numbers(events, lane) == numbers(whole, lane)
+    assert numbers(events, "knn") == numbers(whole, "knn")[: step - 1]
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].failed_lanes == ("knn",)
+    assert not events[-1].stopped
+    (weights,) = (event for event in events if isinstance(event, Weights) and event.lane == "knn")
+    assert weights.step == (step - 1 if method in ("_step", "_forward") else step)  # the others come after the update
+
+
+def test_that_a_lane_that_cannot_even_be_made_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = list(Experiment(config(RANDOM, KNN)).run())
+    own = experiment.Trainer
+
+    def made(lane: LaneConfig, shared: Shared, *, frames: bool) -> Trainer:
+        if lane.name == "knn":
+            raise ZeroDivisionError("a bug")
+        return own(lane, shared, frames=frames)
+
+    monkeypatch.setattr(experiment, "Trainer", made)
+    events = list(Experiment(config(RANDOM, KNN)).run())
+    assert numbers(events, "random") == numbers(whole, "random")
+    assert numbers(events, "knn") == []
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].failed_lanes == ("knn",)
+    assert not events[-1].stopped
 
 
 def test_that_data_without_any_pair_is_refused_in_words(tmp_path: Path) -> None:
