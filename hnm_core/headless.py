@@ -119,7 +119,9 @@ def wait_for_kernels(module: str) -> None:
     if compiler is not None:
         say(f"Compiling the kernels of {module}, once for this machine; that takes less than a minute.")
         if compiler.wait() != 0:
-            say(f"They could not be compiled, so searching takes longer: python -m hnm_core.kernels {module} tells why.")
+            say(
+                f"They could not be compiled, so searching takes longer: python -m hnm_core.kernels {module} tells why."
+            )
 
 
 def _prepare(experiment: Experiment, config: ExperimentConfig) -> None:
