@@ -20,8 +20,15 @@ def nothing(embeddings: Tensor) -> Tensor:
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """The tensor in float32 at least."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    """The tensor in float32 at least. A gradient that half precision cannot hold comes back as the largest that it can:
+    at a zero row or between far ones it is finite in float32 and would be infinite in float16."""
+    if tensor.dtype not in (torch.float16, torch.bfloat16):
+        return tensor
+    largest = torch.finfo(tensor.dtype).max
+    widened = tensor.float()
+    if widened.requires_grad:
+        widened.register_hook(lambda gradient: gradient.clamp(-largest, largest))
+    return widened
 
 
 def check_input(

@@ -14,6 +14,7 @@ from hnm_core.errors import InputError
 from hnm_core.losses.base import Loss
 from hnm_core.miners.base import BatchMiner, Pairs, Triplets
 from hnm_core.miners.batch_options import AllPairsOptions, MaximumLossOptions, NoMinerOptions
+from hnm_core.miners.in_batch import checked_rows
 from hnm_core.miners.in_batch_pairs import all_pairs
 from hnm_core.registry import MINERS
 
@@ -76,6 +77,9 @@ class MaximumLossMiner:
     ) -> Triplets | Pairs:
         """See `hnm_core.miners.base.BatchMiner`. A reference set stays whole: only anchors are chosen. The first of
         sub-batches with equal loss wins."""
+        checked_rows("embeddings", embeddings, labels)  # all of them, not only those that are drawn
+        if ref_emb is not None and ref_labels is not None:
+            checked_rows("ref_emb", ref_emb, ref_labels)
         count = len(embeddings)
         size = min(self.options.output_batch_size or (count + 1) // 2, count)
         self.rows, self.trial_losses = torch.zeros(0, dtype=torch.int64, device=embeddings.device), torch.zeros(0)

@@ -303,6 +303,30 @@ def test_that_a_wrong_call_is_refused_in_words(place: int) -> None:
             losses.create(name)(*call(x, y))
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("circle", {"gamma": 1e4, "reduction": "sum"}),
+        ("contrastive", {"variant": "squared-2019", "reduction": "sum"}),
+        ("nt-xent", {"temperature": 1e-3}),
+    ],
+)
+def test_that_gradients_that_half_precision_cannot_hold_are_the_largest_it_can(
+    name: str, options: dict, kind: torch.dtype
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    for scale in (0.0, 1e-4, 1.0, 3e3):
+        rows = torch.randn(12, 4, generator=source) * scale
+        rows[3] = 0.0
+        narrow, broad = rows.to(kind).requires_grad_(), rows.to(kind).float().requires_grad_()
+        for embeddings in (narrow, broad):
+            losses.create(name, **options)(embeddings, torch.arange(12) % 3).backward()
+        largest = torch.finfo(kind).max
+        assert torch.isfinite(narrow.grad).all()
+        assert torch.equal(narrow.grad, broad.grad.clamp(-largest, largest).to(kind))
+
+
 def test_that_a_loss_that_overflows_says_so() -> None:
     x, y = batch()
     with pytest.raises(InputError, match=r"The loss is (inf|nan): the embeddings are too large"):
