@@ -86,10 +86,11 @@ class Experiment:
                 yield _bug(lane.name, 0, error)
         noted: set[str] = set()
         for name, trainer in trainers.items():
-            for note in trainer.sampler.notes:
-                if note not in noted:
-                    yield Alarm(name, 0, "sampler", note)
-                noted.add(note)
+            for code, notes in (("sampler", trainer.sampler.notes), ("usual-lead", trainer.notes)):
+                for note in notes:
+                    if note not in noted:
+                        yield Alarm(name, 0, code, note)
+                    noted.add(note)
         running = {name: trainer.steps() for name, trainer in trainers.items()}
         first_round = True
         while running and (first_round or control.next_round()):

@@ -288,6 +288,42 @@ def test_that_a_lane_that_cannot_even_be_made_leaves_the_others_alone(monkeypatc
     assert not events[-1].stopped
 
 
+def audited(folder: Path, scale: float, **lane: object) -> tuple[list[str], list[dict[str, int]]]:
+    """The notes of an audit of the same points at a scale, and its counts, step by step."""
+    draw = np.random.default_rng(5)
+    y = np.arange(120) % 4
+    x = (draw.normal(size=(4, 3))[y] + draw.normal(size=(120, 3))).astype(np.float32)
+    np.savez(folder / "points.npz", x=scale * x, y=y)
+    data = {"name": "file", "options": {"path": str(folder / "points.npz"), "standardize": False}, "held_out": 0.0}
+    lanes = from_dict({"steps": 3, "data": data, "model": {"name": "identity"}, "lanes": [{"name": "a", **lane}]})
+    events = list(Experiment(lanes).run(frames=False))
+    notes = [event.message for event in events if isinstance(event, Alarm) and event.code == "usual-lead"]
+    return notes, [dict(event.tuples) for event in events if isinstance(event, StepRecord)]
+
+
+def test_that_what_an_audit_calls_semi_hard_goes_with_the_scale_of_the_data(tmp_path: Path) -> None:
+    (note,), counts = audited(tmp_path, 1.0)
+    for scale in (2.0**-10, 2.0**10):  # exact in floating point
+        assert audited(tmp_path, scale)[1] == counts
+    with np.load(tmp_path / "points.npz") as points:
+        x, y = points["x"] / 2.0**10, points["y"]
+    distance = np.linalg.norm(x[:, None] - x[None], axis=2)
+    same = y[:, None] == y[None]
+    leads = [
+        (distance[a, ~same[a]][None, :] - distance[a, same[a] & (np.arange(120) != a)][:, None]).ravel()
+        for a in range(120)
+    ]
+    every = np.concatenate(leads)
+    told = float(note.split("lead of ")[1].split(",")[0])
+    assert told == pytest.approx(np.median(every[every > 0]), rel=0.05)
+
+
+def test_that_a_margin_that_is_given_is_the_one_that_an_audit_parts_by(tmp_path: Path) -> None:
+    notes, counts = audited(tmp_path, 1.0, loss_options={"margin": 1e6})
+    assert notes == []
+    assert all(count["easy"] == 0 for count in counts)
+
+
 def test_that_data_without_any_pair_is_refused_in_words(tmp_path: Path) -> None:
     np.savez(tmp_path / "lonely.npz", x=np.eye(5), y=np.arange(5))
     lonely = {"name": "file", "options": {"path": str(tmp_path / "lonely.npz")}, "held_out": 0.0}
