@@ -290,6 +290,9 @@ WRONG_CALLS = [
     (lambda x, y: (x, y, (ROWS.float(), ROWS, ROWS)), "anchor must be a vector of integers, not torch.float32"),
     (lambda x, y: (x.index_fill(0, ROWS, torch.nan), y), "2 of 30 rows of embeddings hold NaN or infinity"),
     (lambda x, y: (x, y, None, x.index_fill(0, ROWS[1:], -torch.inf), y), "1 of 30 rows of ref_emb.*first is row 1"),
+    (lambda x, y: (x.numpy(), y), "embeddings must be a tensor, not a ndarray"),
+    (lambda x, y: (x, y.tolist()), "labels of embeddings must be a tensor, not a list"),
+    (lambda x, y: (x, y, ([0], [1], [2])), "anchor must be a tensor, not a list"),
     (lambda x, y: (1e25 * x.float(), y), "embeddings hold numbers beyond"),
 ]
 
