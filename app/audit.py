@@ -10,23 +10,7 @@ import math
 import numpy as np
 
 from app.history import BANDS, COUNT_COLUMN, MINING_COLUMNS, LaneHistory, RunHistory
-from app.series import number
 from hnm_core.results import LaneResult
-
-COLUMNS: dict[str, str] = {
-    "lane": "",
-    "mined": "Tuples mined so far, after the warm-up",
-    "hard": "Share of them whose negative is not farther than the positive",
-    "semi-hard": "Share of them whose negative is farther, but by less than the margin",
-    "easy": "Share of them with the margin kept",
-    "false": "Share of the negatives that truly are of the anchor's class: mined because their label is wrong",
-    "missing": "Times an anchor found no negative",
-    "recall": "Share of the exact nearest negatives that an approximate search finds",
-    "ratio": "How far the negatives found are, over the exact ones; 1 is exact",
-    "regret": "How much farther the nearest negative found is than the nearest",
-    "mine ms": "Median milliseconds of mining a step",
-}
-"""Title of each column and what it means."""
 
 
 def audit(history: RunHistory, upto_step: int | None = None) -> list[LaneResult]:
@@ -73,18 +57,3 @@ def lane_result(lane: LaneHistory, *, mines: bool = True, upto_step: int | None 
         hardness_regret=lane.latest("hardness_regret", upto_step),
         no_candidate=lane.latest("no_candidate", upto_step),
     )
-
-
-def cells(result: LaneResult) -> tuple[str, ...]:
-    """The texts of a row, in the order of `COLUMNS`."""
-    return (
-        result.lane,
-        f"{result.mined:,}",
-        *map(_percent, (result.hard_share, result.semi_hard_share, result.easy_share, result.false_share)),
-        f"{result.missing:,}",
-        *map(number, (result.mining_recall, result.distance_ratio, result.hardness_regret, result.mining_ms_median)),
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if math.isfinite(share) else "-"

@@ -36,7 +36,10 @@ TIMING_WINDOW = 200
 CHIP_WINDOW = 20
 """Steps that a status chip averages the loss and the tuple counts over."""
 HINTS = frozenset(
-    {"all-easy", "tiny-signal", "chance", "false-negatives", "low-recall", "stale-bank", "C22", "C26", "C27"}
+    (
+        *("all-easy", "tiny-signal", "chance", "false-negatives", "low-recall", "stale-bank", "usual-lead"),
+        *("C22", "C26", "C27", "C35"),
+    )
 )
 """Alarms that say how a lane could learn more; the others say that something goes wrong."""
 COUNT_COLUMN = {name: column for column, name in enumerate(TUPLE_COUNTS)}

@@ -343,9 +343,10 @@ class MainWindow(QMainWindow):
                 self.say(f"{alarm.lane}: {alarm.message}")
             return
         text = f"Lane '{alarm.lane}' stopped at step {alarm.step:,}: {alarm.message}"
+        report = (write_report(text, alarm.traceback) or "") if alarm.traceback else ""
         before = [] if self.banner.text == "" else self.banner.text.splitlines()
         lines = [*before, text][-MAX_BANNER_LINES:]
-        self.banner.show_error("\n".join(lines))
+        self.banner.show_error("\n".join(lines), str(report))
 
     def _on_failure(self, failure: RunFailed) -> None:
         self.stage.panes.set_hint("The run could not go on: see above")

@@ -63,8 +63,8 @@ def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Te
     if len(embeddings) == 0 or embeddings.shape[1] == 0:
         raise InputError(f"A bank needs at least one row and one column, not {tuple(embeddings.shape)}.")
     if not isinstance(labels, Tensor) or labels.shape != embeddings.shape[:1]:
-        shape = tuple(getattr(labels, "shape", ()))
-        raise InputError(f"Labels must have shape ({len(embeddings)},), one for each embedding, not {shape}.")
+        got = f"{tuple(labels.shape)}" if isinstance(labels, Tensor) else f"a {type(labels).__name__}"
+        raise InputError(f"Labels must be a tensor of shape ({len(embeddings)},), one for each embedding, not {got}.")
     if labels.dtype not in _INTEGERS:
         raise InputError(f"Labels must be integers, not {labels.dtype}.")
     embeddings = embeddings.detach().to(torch.float32).contiguous()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hnm_core
+from hnm_core.auditing import COLUMNS, cells
 from hnm_core.cli_bench import command as bench_command
 from hnm_core.cli_options import (
     ConfigArgument,
@@ -32,7 +33,6 @@ from hnm_core.config import split_setting
 from hnm_core.console import (
     Guarded,
     number,
-    percent,
     progress_bar,
     progress_of,
     say,
@@ -81,43 +81,9 @@ def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
         show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
 
 
-AUDIT_COLUMNS = (
-    "lane",
-    "mined",
-    "hard",
-    "semi-hard",
-    "easy",
-    "false",
-    "missing",
-    "recall",
-    "ratio",
-    "regret",
-    "mine ms",
-)
-
-
 def show_audit(results: list[LaneResult], *, to_stderr: bool = False) -> None:
-    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one.
-
-    Hard negatives are nearer than the positive, semi-hard ones at most the loss's margin farther.
-    """
-    rows = [
-        (
-            lane.lane,
-            f"{lane.mined:,}",
-            percent(lane.hard_share),
-            percent(lane.semi_hard_share),
-            percent(lane.easy_share),
-            percent(lane.false_share),
-            f"{lane.missing:,}",
-            number(lane.mining_recall),
-            number(lane.distance_ratio),
-            number(lane.hardness_regret, 4),
-            number(lane.mining_ms_median, 2),
-        )
-        for lane in results
-    ]
-    show_table(AUDIT_COLUMNS, rows, sys.stderr if to_stderr else None)
+    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one."""
+    show_table(tuple(COLUMNS), map(cells, results), sys.stderr if to_stderr else None)
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -101,6 +102,7 @@ def tune(
     request = Request(config, preset, data, (), tuple(settings or ()), seed, device, steps)
     experiment = resolve(request, default_preset=None)
     searched = [tuning.parse_option(text) for text in option]
+    tuning.refuse_twice(experiment, searched)
     name = tuning.lane_of(experiment, searched, lane)
     folder = out or Path(f"tune-{_slug(preset or (config.stem if config else experiment.title))}")
 
@@ -127,7 +129,7 @@ def tune(
     before = getattr(_train(tuning.only_lane(experiment, name)).lanes()[0], metric)
     typer.echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
     for key, value in best.values.items():
-        typer.echo(f"--set {key}={_shown(value)}")
+        typer.echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
     try:
         require_matplotlib()
     except InputError as error:
@@ -141,10 +143,14 @@ def tune(
 
 
 def evaluate(
-    what: Annotated[str, typer.Argument(metavar="RUN|FILE.npz", help="A recording, or embeddings x with labels y.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="RUN|FILE", help="A recording, or an .npz, .csv or .parquet of embeddings x, labels y."),
+    ],
     distance: Annotated[
-        str, typer.Option("--distance", metavar="NAME", help="Of a file; the lanes of a recording have their own.")
-    ] = "euclidean",
+        str | None,
+        typer.Option("--distance", metavar="NAME", help="Of a file: euclidean unless given; lanes have their own."),
+    ] = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Of a file: onto the unit sphere first.")] = False,
     k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Depth of mAP@k, and who votes.")] = 5,
     codes: Annotated[
@@ -156,15 +162,21 @@ def evaluate(
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane of the map.")] = None,
 ) -> None:
     """Retrieval, voting and clustering figures of embeddings, with the level of chance beside them."""
-    if distance not in DISTANCES:
+    if distance is not None and distance not in DISTANCES:
         raise unknown_name("distance", distance, DISTANCES)
     from hnm_core import evaluating
     from hnm_core.distances import Distance
 
     if tsne is not None:
         evaluating.check_map(tsne)
-    if what.endswith(".npz"):
-        table, words = evaluating.evaluate_file(Path(what), Distance(distance, normalize), k, codes)
+    file = evaluating.is_file(what)
+    if lane is not None and (tsne is None or file):
+        say(f"--lane has no effect {'for a file' if file else 'without --tsne: every lane is scored'}.")
+    for option, given in (("--distance", distance is not None), ("--normalize", normalize)):
+        if given and not file:
+            say(f"{option} has no effect for a recording: each lane is scored by its own distance.")
+    if file:
+        table, words = evaluating.evaluate_file(Path(what), Distance(distance or "euclidean", normalize), k, codes)
     else:
         table, words = evaluating.evaluate_run(what, k, codes)
     say(words)

@@ -21,6 +21,9 @@ METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_medi
 
 CONFIDENCE = 0.95
 
+SEEDS = 2**63
+"""So many seeds there are, from 0."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -109,8 +112,11 @@ def run_seeds(config: ExperimentConfig, seeds: int, folder: Path, train: Train) 
     goes on where it was.
 
     Raises:
-        InputError: the folder belongs to another configuration, is damaged, or cannot be written.
+        InputError: the folder belongs to another configuration, is damaged, or cannot be written; or the last seed
+            would be larger than a seed can be.
     """
+    if config.seed + seeds > SEEDS:
+        raise InputError(f"seed = {config.seed} is too large for {seeds} seeds in a row: take {SEEDS - seeds} or less.")
     claim_folder(folder, json.dumps(config.to_dict(), indent=1))
     trials = []
     for seed in range(config.seed, config.seed + seeds):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from hnm_core.config import ExperimentConfig, LaneConfig
 from hnm_core.errors import InputError
 from hnm_core.registry import LOSSES, MINERS, MODELS, Options
+from hnm_core.requirements import unmet_by_loss, unmet_by_miner, without_effect
 
 Level = Literal["refuse", "warn", "info"]
 
@@ -153,8 +154,8 @@ def impossible(kind: Literal["miner", "loss", "distance"], config: ExperimentCon
 
 
 _ABOUT: Mapping[str, tuple[str, ...]] = {
-    "miner": ("C1", "C5", "C12", "C19", "gone"),
-    "loss": ("C1", "C6", "C8", "C12", "C13", "C28"),
+    "miner": ("C1", "C5", "C12", "C19", "C34", "gone"),
+    "loss": ("C1", "C6", "C8", "C12", "C13", "C16", "C28", "C30", "C31", "C32", "C33"),
     "distance": ("C5", "C6", "C8"),
 }
 """Refusals that speak of each kind of choice, whatever the lane had before."""
@@ -216,6 +217,9 @@ def _lane_rules(
     miner = MINERS.validate(lane.miner, lane.miner_options)
     if getattr(miner, "gone", ""):
         yield Finding("gone", lane.name, "refuse", getattr(miner, "gone", ""))
+    for unmet in (*unmet_by_loss(config, lane, loss), *unmet_by_miner(lane, miner)):
+        yield Finding(unmet.rule, lane.name, "refuse", unmet.sentence, unmet.fix)
+    yield from _inside_rules(config, lane, miner)
     yield from _tuple_rules(lane, traits)
     yield from _distance_rules(lane, traits, miner, loss)
     yield from _order_rules(config, lane)
@@ -224,6 +228,43 @@ def _lane_rules(
     yield from _search_rules(lane, miner, items)
     yield from _temperature_rules(lane, loss)
     yield from _start_rules(config, lane)
+    for idle in without_effect(lane, miner):
+        yield Finding(idle.rule, lane.name, "warn", idle.sentence, idle.fix)
+
+
+def _inside_rules(config: ExperimentConfig, lane: LaneConfig, miner: Options) -> Iterator[Finding]:
+    """What the miner 'maximum-loss' cannot have inside: another miner and a loss, on the lane's distance."""
+    if lane.miner != "maximum-loss":
+        return
+
+    def found(sentence: str) -> Finding:
+        return Finding("C34", lane.name, "refuse", f"Inside the miner 'maximum-loss': {sentence}")
+
+    inner = str(getattr(miner, "miner", None) or "all-pairs")
+    inside = lane.model_copy(
+        update={
+            "miner": inner,
+            "miner_options": getattr(miner, "miner_options", {}),
+            "loss": getattr(miner, "loss", "triplet-margin"),
+            "loss_options": getattr(miner, "loss_options", {}),
+        }
+    )
+    try:
+        if MINERS.entry(inner).scope != "batch" or inner in ("none", "maximum-loss"):
+            yield found(f"'{inner}' does not look inside a batch for tuples.")
+            return
+        loss = LOSSES.validate(inside.loss, inside.loss_options)
+        alone = loss_traits(inside.loss).own_weights or getattr(loss, "learn_beta", "no") == "per-class"
+        if alone or getattr(loss, "primary", "none") != "none" or getattr(loss, "layers", "last") == "all":
+            yield found(f"'{inside.loss}' with these options needs more than embeddings and labels.")
+        elif getattr(loss, "weighting", None) == "features":
+            yield found(f"'{inside.loss}' with weighting = features needs more than embeddings and labels.")
+        else:
+            rules = ("C1", "C5", "C6", "C8", "C28", "C30", "C32", "gone")
+            refused = [rule for rule in _lane_rules(config, inside, None, None) if rule.level == "refuse"]
+            yield from (found(rule.sentence) for rule in refused if rule.rule in rules)
+    except InputError as error:
+        yield found(str(error))
 
 
 def _mines(lane: LaneConfig) -> bool:

@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, explain
+from hnm_core.explaining import explain
+from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
@@ -113,7 +114,13 @@ class OptimizerConfig(_Section):
 class LaneConfig(_Section):
     """One method: a miner and a loss with their options."""
 
-    name: str = Field(pattern=LANE_NAME, description="title of the lane")
+    name: str = Field(
+        pattern=LANE_NAME,
+        description="title of the lane",
+        json_schema_extra={
+            "allowed": "1 to 40 letters, digits, spaces and . _ + -, the first of them a letter or a digit"
+        },
+    )
     miner: str = Field("random", description="miner")
     miner_options: dict[str, Any] = Field(default_factory=dict, description="options of the miner")
     loss: str = Field("triplet-margin", description="loss")
@@ -218,7 +225,7 @@ def from_dict(values: Mapping[str, Any], where: str = "configuration") -> Experi
     try:
         return ExperimentConfig.model_validate(values)
     except ValidationError as error:
-        raise InputError(explain(error, where, ExperimentConfig)) from None
+        raise InputError(explain(error, where, ExperimentConfig, values)) from None
 
 
 def load(path: str | Path) -> ExperimentConfig:
@@ -305,10 +312,14 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
         else:
             raise unknown_name("lane", parts[1], [lane["name"] for lane in values["lanes"]])
         node = lane
+    elif parts[0] == "lanes" and len(parts) == 2:
+        raise InputError(f"--set: '{key}' is a lane; set one of its fields, for instance {key}.miner=knn.")
     for part in parts[:-1]:
-        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+        owner, node = node, node.setdefault(part, {})
         if not isinstance(node, dict):
-            raise InputError(f"--set: '{key}' is no field of the configuration.")
+            options = next((name for name in ("options", f"{part}_options") if name in owner), None)
+            hint = f" Its options are written {key.replace(f'.{part}.', f'.{options}.')}." if options else ""
+            raise InputError(f"--set: '{key}' is no field of the configuration; '{part}' is a single value.{hint}")
     last = parts[-1]
     if _NAMES.search(key) and node.get(last) != value:
         node["options" if last == "name" else f"{last}_options"] = {}

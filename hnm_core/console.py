@@ -38,11 +38,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def report_bug(traceback_text: str) -> None:
+def report_bug(traceback_text: str, where: str = "") -> None:
     """Save the traceback of a fault of ours and say where it is; where it cannot be saved, show it."""
     last = traceback_text.strip().rsplit("\n", 1)[-1]
     try:
-        say(f"Internal error: {last}\nThis is a bug of hnm-lab. The full report is in {save_report(traceback_text)}")
+        path = save_report(traceback_text)
+        say(f"Internal error{where}: {last}\nThis is a bug of hnm-lab. The full report is in {path}")
     except OSError:
         say(f"{traceback_text}\nThis is a bug of hnm-lab; the report above could not be saved.")
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from hnm_core.errors import InputError, unknown_name
+
 Metric = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
 
 UNIT_EPS = 1e-3
 """x / max(|x|, eps): exact for longer rows, and the gradient of normalising a zero row is 1 / eps, not infinite."""
@@ -29,6 +33,11 @@ class Distance:
 
     metric: Metric = "euclidean"
     normalized: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for a metric that there is not."""
+        if self.metric not in METRICS:
+            raise unknown_name("distance", self.metric, METRICS)
 
     def prepare(self, embeddings: Tensor) -> Tensor:
         """The embeddings as the metric sees them: on the unit sphere if `normalized` or cosine."""
@@ -65,6 +74,14 @@ class Distance:
                 return 1 - left @ right.T
             case "inner-product":
                 return -(left @ right.T)
+
+
+def check_distance(distance: object) -> None:
+    """Raises `InputError` unless `distance` is a `Distance`, or None for the usual one."""
+    if distance is not None and not isinstance(distance, Distance):
+        raise InputError(
+            f'distance must be a Distance, for instance hnm_core.distances.Distance("cosine"), not {distance!r}.'
+        )
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:

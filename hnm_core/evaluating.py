@@ -24,6 +24,7 @@ from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.plots import plot_map, require_matplotlib
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
+from hnm_core.request import DATA_SUFFIXES
 from hnm_core.setup import prepare
 
 Figures = dict[str, float]
@@ -84,9 +85,14 @@ def figures(
     return found
 
 
+def is_file(what: str) -> bool:
+    """Whether `what` names a file of embeddings, as opposed to a recording, which is a folder."""
+    return Path(what).suffix.lower() in DATA_SUFFIXES or Path(what).is_file()
+
+
 def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
-    """Figures of the embeddings `x` with labels `y` in an .npz file, in a column of the file's name, with those of
-    chance beside them; and a sentence on what was scored.
+    """Figures of the embeddings `x` with labels `y` in an .npz, .csv or .parquet file, in a column of the file's name,
+    with those of chance beside them; and what was scored, in words.
 
     Raises:
         InputError: no such file, or not what it must be.
@@ -95,7 +101,7 @@ def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[
     rows = stratified_sample(dataset.y, MAX_ITEMS, seed=0)
     labels = dataset.y[rows]
     table = {path.name: figures(dataset.x[rows], labels, distance, k, codes), CHANCE: _chance(labels)}
-    return table, _what(len(rows), len(dataset.y), "items")
+    return table, _what(labels, len(dataset.y), "items")
 
 
 def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
@@ -117,7 +123,7 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
         table[name] = figures(embedded, labels, distance, k, codes or lane.loss == "dtsh")
     table[CHANCE] = _chance(labels)
     kind = "held-out items" if shared.held_out.any() else "items, the ones trained on"
-    return table, _what(len(rows), int(shared.held_out.sum()) or len(rows), kind)
+    return table, _what(labels, int(shared.held_out.sum()) or len(rows), kind)
 
 
 def check_map(path: Path) -> None:
@@ -135,7 +141,7 @@ def snapshot(what: str, lane: str | None, path: Path) -> None:
     Raises:
         InputError: as `evaluate_file` and `evaluate_run`; no such lane; matplotlib is missing.
     """
-    if what.endswith(".npz"):
+    if is_file(what):
         dataset = data.create("file", path=what)
         rows = stratified_sample(dataset.y, MAX_DRAWN, seed=0)
         embedded, labels, title = dataset.x[rows], dataset.y[rows], Path(what).name
@@ -161,9 +167,24 @@ def _chance(labels: NDArray[np.int64]) -> Figures:
     return levels | {name: levels[as_in] for name, as_in in same.items() if as_in in levels}
 
 
-def _what(scored: int, there: int, kind: str) -> str:
-    part = "" if scored == there else f", a fixed part of {there:,}"
-    return f"{scored:,} {kind}{part}; every item queries all others."
+def _what(labels: NDArray[np.int64], there: int, kind: str) -> str:
+    """What was scored: the items with these labels, out of so many `there`, and what the figures cannot say of them."""
+    part = "" if len(labels) == there else f", a fixed part of {there:,}"
+    words = f"{len(labels):,} {kind}{part}; every item queries all others."
+    counts = np.unique(labels, return_counts=True)[1]
+    alone = int((counts == 1).sum())
+    if alone == len(counts):
+        return f"{words} No class has two items, so there is nothing to find."
+    if alone:
+        items = (
+            "1 item is the only one of its class and asks"
+            if alone == 1
+            else (f"{alone:,} items are the only ones of their classes and ask")
+        )
+        words += f" {items} for nothing: only the kNN accuracy and the clusterings count them."
+    if len(counts) == 1:
+        words += " All are of one class: whatever is found is right, and the figures say nothing of the embedding."
+    return words
 
 
 def as_table(table: dict[str, Figures], k: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -166,6 +166,8 @@ class Alarm:
     code: str
     message: str
     fatal: bool = False
+    traceback: str = ""
+    """Full text for a report where a bug of ours ended the lane; empty for all else."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,20 +71,37 @@ class Experiment:
         yield _started(shared)
         for finding in shared.findings:
             yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
-        trainers = {lane.name: Trainer(lane, shared, frames=frames) for lane in self.config.lanes}
+        several = len(self.config.lanes) > 1
+        trainers: dict[str, Trainer] = {}
+        failed: list[str] = []
+        for lane in self.config.lanes:
+            try:
+                trainers[lane.name] = Trainer(lane, shared, frames=frames)
+            except InputError:
+                raise
+            except Exception as error:
+                if not several:
+                    raise
+                failed.append(lane.name)
+                yield _bug(lane.name, 0, error)
         noted: set[str] = set()
         for name, trainer in trainers.items():
-            for note in trainer.sampler.notes:
-                if note not in noted:
-                    yield Alarm(name, 0, "sampler", note)
-                noted.add(note)
+            for code, notes in (("sampler", trainer.sampler.notes), ("usual-lead", trainer.notes)):
+                for note in notes:
+                    if note not in noted:
+                        yield Alarm(name, 0, code, note)
+                    noted.add(note)
         running = {name: trainer.steps() for name, trainer in trainers.items()}
-        failed: list[str] = []
-        for steps in running.values():
-            yield from next(steps)
-        while running and control.next_round():
+        first_round = True
+        while running and (first_round or control.next_round()):
             for name, steps in list(running.items()):
-                for event in next(steps):
+                try:
+                    events = next(steps)
+                except Exception as error:
+                    if not several:
+                        raise
+                    events = (_bug(name, trainers[name].step, error),)
+                for event in events:
                     if isinstance(event, StepRecord):
                         done[name] = event.step
                     if isinstance(event, Alarm) and event.fatal:
@@ -92,10 +109,18 @@ class Experiment:
                     yield event
                 if name in failed or done.get(name) == self.config.steps:
                     del running[name]
+            first_round = False
         for trainer in trainers.values():
             yield trainer.weights()
         finished = all(done.get(lane.name, 0) == self.config.steps or lane.name in failed for lane in self.config.lanes)
         yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(failed))
+
+
+def _bug(lane: str, step: int, error: Exception) -> Alarm:
+    """What ends one of several lanes when a fault of ours shows in it; the others go on."""
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    text = "".join(traceback.format_exception(error))
+    return Alarm(lane, step, "bug", f"A fault of the program, {reason}", fatal=True, traceback=text)
 
 
 def _watched(control: Control, progress: Progress | None) -> Progress:

@@ -79,6 +79,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
     _prepare(experiment, config)
     outcome = Outcome()
     reader_is_there, recording_failed = True, False
+    bugs: list[Alarm] = []
     with _interruptible(control, outcome) as received, progress_bar() as progress, closing(cast(_Closable, events)):
         bars = _Bars(progress)
         for event in events:
@@ -89,6 +90,8 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
                 text = f"{event.lane}, step {event.step}: {event.message}"
                 progress.console.print(text, markup=False, soft_wrap=True)
                 recording_failed |= event.code == "recording-stopped"
+                if event.traceback:
+                    bugs.append(event)
             if json_lines and reader_is_there:
                 try:
                     typer.echo(json.dumps(to_json(event), allow_nan=False))
@@ -99,6 +102,8 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
             if isinstance(event, (RunFinished, RunFailed)):
                 outcome.finished = isinstance(event, RunFinished)
                 outcome.status = _status(event)
+    for bug in bugs:
+        report_bug(bug.traceback, f" in lane '{bug.lane}'")
     if not reader_is_there:
         outcome.status = EXIT_BROKEN_PIPE
     elif received:

@@ -8,6 +8,7 @@ true the program does without it (or waits, where that is quicker), so that no w
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib
 import importlib.metadata
@@ -76,6 +77,14 @@ def compile_in_background(*modules: str) -> subprocess.Popen[bytes] | None:
                 [sys.executable, "-m", "hnm_core.kernels", *missing], env={**os.environ, "PYTHONPATH": path}, **flags
             )
         return _compilers[missing]
+
+
+@atexit.register
+def _leave_compilers_to_themselves() -> None:
+    """A program that ends does not wait for its compilers: they go on, and the next program finds the kernels."""
+    for process in _compilers.values():
+        if process.poll() is None:
+            process.returncode = 0  # nobody will ask; without it Popen warns of a child that was not waited for
 
 
 def compile_now(module: str) -> None:

@@ -17,7 +17,7 @@ from hnm_core.distances import Distance
 from hnm_core.miners.base import DatasetMiner, MiningContext
 from hnm_core.miners.drift import PROBE, drift
 from hnm_core.miners.refresh import Snapshot, policy_of
-from hnm_core.seeding import derived_seed, generator
+from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
 
@@ -56,6 +56,7 @@ class LaneBank:
         probe_row = torch.randperm(len(self._x), generator=generator(shared.config.seed, "probe"))
         self._probe_row = probe_row[:PROBE].to(shared.device)
         self._policy = policy_of(lane)
+        self._seed = shared.config.seed
         self._last_step = shared.config.steps
         self._lag = (lane.refresh_lag or lane.refresh_every) if background else 0
         self._spare = twin() if background else None
@@ -125,7 +126,9 @@ class LaneBank:
         def make() -> Bank:
             return Bank(self._embed(model, self._x), self._y, self._ids, context.step)
 
-        self._coming = _Build(make, None if own is None else self._spare, context, context.step + self._lag)
+        source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile
+        aside = replace(context, generator=source, clock=None)
+        self._coming = _Build(make, None if own is None else self._spare, aside, context.step + self._lag)
 
     def _take(
         self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext
@@ -150,7 +153,10 @@ class LaneBank:
 
 
 class _Build:
-    """A bank, and a miner that has seen it, made on a thread of their own. Nobody else touches that miner meanwhile."""
+    """A bank, and a miner that has seen it, made on a thread of their own. Nobody else touches that miner meanwhile.
+
+    The generator of `context` is its own and there is no clock: those of the lane belong to the training thread.
+    """
 
     def __init__(
         self, make: Callable[[], Bank], miner: DatasetMiner | None, context: MiningContext, effective: int
@@ -158,9 +164,7 @@ class _Build:
         self.effective = effective
         self.miner = miner
         self._make = make
-        # The lane's generator and its clock belong to the training thread.
-        source = torch.Generator().manual_seed(derived_seed(context.step, "background"))
-        self._context = replace(context, generator=source, clock=None)
+        self._context = context
         self._bank: Bank | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="hnm-refresh")

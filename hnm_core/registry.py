@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.explaining import explain
 
 
 class Options(BaseModel):
@@ -132,50 +133,6 @@ def load_plugins() -> None:
             point.load()
         except Exception as error:
             raise InputError(f"The plug-in '{point.name}' ({point.value}) cannot be loaded: {error}.") from error
-
-
-def explain(error: ValidationError, where: str, model: type[BaseModel] | None = None) -> str:
-    """A pydantic error as one sentence for each wrong field: its name, its value, what is allowed."""
-    sentences = []
-    problems = error.errors(include_url=False)
-    for problem in problems:
-        if problem["type"] == "too_short" and any(
-            other["loc"][:1] == problem["loc"] for other in problems if other is not problem
-        ):
-            continue  # what pydantic says when an item of the list is wrong
-        field = ".".join(str(part) for part in problem["loc"]) or "value"
-        if problem["type"] == "extra_forbidden":
-            owner = _model_at(model, problem["loc"][:-1])
-            *outer, own = (str(part) for part in problem["loc"])
-            inside = f" {'.'.join(outer)}:" if outer else ""
-            sentences.append(f"{where}:{inside} {unknown_name('option', own, owner.model_fields if owner else ())}")
-        elif problem["type"] == "value_error":
-            sentences.append(f"{where}: {problem['ctx']['error']}")
-        elif problem["type"] == "missing":
-            sentences.append(f"{where}: '{field}' is missing.")
-        else:
-            allowed = problem["msg"][0].lower() + problem["msg"][1:]
-            sentences.append(f"{where}: {field} = {_short(problem['input'])} is not allowed: {allowed}.")
-    return " ".join(sentences)
-
-
-def _model_at(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The nested model that a pydantic error location points into."""
-    for part in location:
-        if model is None:
-            return None
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        annotation: Any = field.annotation if field else None
-        inner = [annotation, *getattr(annotation, "__args__", ())]
-        model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-    return model
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 MINERS = Registry("miner", "hnm_core.miners.options", "hnm_core.miners.batch_options", "hnm_core.miners.pml_options")

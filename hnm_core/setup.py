@@ -85,6 +85,9 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     refuse(findings)
     rows = rows if len(rows) else train_row
     evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
+    if (dataset.y[evaluated] == dataset.y[evaluated[0]]).all():
+        sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
+        findings.append(Finding("C36", "", "warn", sentence))
     shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
     network = models.create(
         config.model.name,

@@ -25,6 +25,9 @@ from hnm_core.frames import FrameMaker
 from hnm_core.lane_mining import LaneMining
 from hnm_core.losses.base import LossContext, Terms
 from hnm_core.metrics import LaneMetrics
+from hnm_core.miners.base import MiningContext
+from hnm_core.miners.options import RandomOptions
+from hnm_core.miners.random_pairs import RandomMiner
 from hnm_core.models.base import Embedder
 from hnm_core.optimizers import optimizer
 from hnm_core.pathologies import LOOK_EVERY, Seen, Watch
@@ -34,6 +37,10 @@ from hnm_core.timing import Phase, PhaseClock
 
 EMBED_ROWS = 8192
 """Rows embedded at once outside of training steps."""
+
+
+USUAL_TRIPLETS = 10_000
+"""Random triplets that say what an audit takes for semi-hard."""
 
 
 class Trainer:
@@ -62,10 +69,22 @@ class Trainer:
         self.watch = Watch(lane.name, self.metrics.first_spread)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
         self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
+        self.margin = float(getattr(self.loss, "margin", 0.0))
+        """Parts semi-hard from easy triplets."""
+        self.notes: list[str] = []
+        """What should be said of the lane before it starts."""
+        if config.model.name == "identity" and "margin" not in lane.loss_options:
+            self.margin = self._usual_lead()
+            self.notes.append(
+                f"Triplets are semi-hard up to a lead of {self.margin:.4g}, the median of random ones; "
+                "loss_options.margin sets another."
+            )
         self.ids = shared.ids[shared.train_row]
         self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
         self.sampler = _sampler(lane, shared)
         self.step = 0
+        self.trained = 0
+        """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
         self.epoch = 0
         self.alpha: float | None = None
         """margin of a hashing loss, which may go through stages"""
@@ -135,6 +154,7 @@ class Trainer:
                 loss.backward()
             with clock(Phase.STEP):
                 self.optimizer.step()
+        self.trained = self.step
         phase_ms = clock.take()
 
         mining.saw_loss(value)
@@ -168,7 +188,7 @@ class Trainer:
         if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
             return self.good_weights
         arrays = {name: frozen(array) for name, array in state.items()}
-        return Weights(self.lane.name, self.step, arrays, self.x.shape[1], self.shared.dataset.image_shape)
+        return Weights(self.lane.name, self.trained, arrays, self.x.shape[1], self.shared.dataset.image_shape)
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
@@ -211,6 +231,18 @@ class Trainer:
             at_anchor, at_positive
         )
 
+    def _usual_lead(self) -> float:
+        """The median lead of the positive over random triplets that have one; 0 where none has. What is hard in data
+        that nobody trains on hangs on their scale, which a loss's default margin cannot know."""
+        source = generator(self.shared.config.seed, "usual lead")
+        bank = Bank(self.embed(self.x), self.y)
+        anchor = torch.randint(len(bank), (USUAL_TRIPLETS,), generator=source).to(self.x.device)
+        miner, context = RandomMiner(RandomOptions()), MiningContext(0, 0, source, self.distance)
+        miner.refresh(bank, context)
+        lead = self._separation(bank.embeddings, tuple(miner.mine(anchor, context)))
+        lead = lead[lead > 0]
+        return float(lead.median()) if len(lead) else 0.0
+
     def _counts(self, tuples: tuple[Tensor, ...], separation: Tensor | None, anchors: int) -> dict[str, int]:
         """See `hnm_core.events.TUPLE_COUNTS`. Hard is d_an <= d_ap, semi-hard within the margin beyond it."""
         counts = {"mined": 0}
@@ -221,7 +253,7 @@ class Trainer:
                 counts["false_negative"] = int((self.y_true[negative] == self.y_true[anchor]).sum())
         if separation is not None:
             hard = int((separation <= 0).sum())
-            inside = int((separation <= getattr(self.loss, "margin", 0.0)).sum())
+            inside = int((separation <= self.margin).sum())
             counts |= {"hard": hard, "semi_hard": inside - hard, "easy": len(separation) - inside}
         return counts | self.mining.choices()
 

@@ -82,6 +82,19 @@ def parse_option(text: str) -> SearchedOption:
     return SearchedOption(key, low, high, whole=isinstance(low, int) and isinstance(high, int))
 
 
+def refuse_twice(config: ExperimentConfig, options: Sequence[SearchedOption]) -> None:
+    """Raises `InputError` where two options are one field, by a lane's name or its place."""
+    keys: set[str] = set()
+    for option in options:
+        key = option.key
+        for place, lane in enumerate(config.lanes):
+            if key.startswith(f"lanes.{place}."):
+                key = f"lanes.{lane.name}.{key.split('.', 2)[2]}"
+        if key in keys:
+            raise InputError(f"--option {option.key} is given twice; give all its values, or one range, at once.")
+        keys.add(key)
+
+
 def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: str | None) -> str:
     """The one lane that is trained: the one named, else the one that the options belong to, else the first.
 

@@ -7,12 +7,16 @@ import sys
 from typing import Any
 
 import pytest
+import torch
 
 from hnm_core import config as configuration
+from hnm_core import losses, miners
 from hnm_core.compatibility import Finding, check, impossible, loss_traits, refuse
-from hnm_core.config import ExperimentConfig
+from hnm_core.config import ExperimentConfig, LaneConfig
+from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.registry import LOSSES
+from hnm_core.losses.base import Problem
+from hnm_core.registry import LOSSES, MINERS
 from hnm_core.resources import preset_names, preset_path
 
 
@@ -42,6 +46,26 @@ UNIT = {"distance": "euclidean", "normalize": True}
         ("C6", "refuse", {"loss": "FastAPLoss"}),
         ("C7", "warn", {"miner": "batch-hard", "loss": "SignalToNoiseRatioContrastiveLoss"}),
         ("C8", "refuse", {"loss": "ContrastiveLoss", "distance": "cosine"}),
+        ("C5", "refuse", {"miner": "knn", "miner_options": {"max_score": 0.5}}),
+        ("C5", "refuse", {"miner": "knn", "miner_options": {"select": "distance-weighted"}}),
+        ("C6", "refuse", {"loss": "hcl"}),
+        ("C6", "refuse", {"loss": "snnl", "distance": "inner-product"}),
+        ("C6", "refuse", {"loss": "triplet-margin", "loss_options": {"squared": True}, "distance": "cosine"}),
+        ("C8", "refuse", {"loss": "contrastive", "loss_options": {"pos_margin": 1.0}}),
+        ("C16", "refuse", {"miner": "batch-hard", "memory": 9, "loss": "snnl", "loss_options": {"layers": "all"}}),
+        ("C30", "refuse", {"loss": "soft-info-nce", "loss_options": {"weighting": "given"}}),
+        ("C31", "refuse", {"loss": "snnl", "loss_options": {"primary": "reconstruction"}}),
+        ("C32", "refuse", {"loss": "VICRegLoss", "miner": "none"}),
+        ("C33", "refuse", {"loss": "ManifoldLoss", "loss_options": {"K": 65}, "miner": "none", "distance": "cosine"}),
+        ("C34", "refuse", {"miner": "maximum-loss", "miner_options": {"loss": "ArcFaceLoss"}, "distance": "cosine"}),
+        ("C34", "refuse", {"miner": "maximum-loss", "miner_options": {"miner": "none"}}),
+        ("C34", "refuse", {"miner": "maximum-loss", "miner_options": {"loss": "no-such-loss"}}),
+        ("C35", "warn", {"miner": "knn", "memory": 100}),
+        ("C35", "warn", {"miner": "batch-hard", "refresh_every": 5}),
+        ("C35", "warn", {"miner": "batch-hard", "hard_share": 1.0}),
+        ("C35", "warn", {"miner": "knn", "refresh_lag": 5}),
+        ("C35", "warn", {"miner": "knn", "refresh": "epoch", "refresh_every": 5}),
+        ("C35", "warn", {"miner": "knn", "miner_options": {"margin": 0.5}}),
         ("C9", "warn", {"loss": "triplet-margin", "loss_options": {"margin": 2.5}, **UNIT}),
         ("C11", "warn", {"miner": "semihard-negative", "loss_options": {"margin": 0.2}}),
         ("C12", "refuse", {"miner": "EmbeddingsAlreadyPackagedAsTriplets"}),
@@ -91,8 +115,89 @@ def test_that_nothing_is_said_of_a_temperature_that_moves_or_may_be_right(lane: 
     assert {finding.rule for finding in check(made(loss="snnl", **lane))} & {"C21", "C22"} == set()
 
 
+DISTANCES = [
+    {"distance": name, "normalize": normalize} for name in configuration.DISTANCES for normalize in (False, True)
+]
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "contrastive": [
+        {"variant": variant, "pos_margin": pos, "neg_margin": neg}
+        for variant in ("hinge", "halved", "online", "squared-2019")
+        for pos, neg in ((0, 1), (1, 0), (1, 1), (-1, 0.5))
+    ],
+    "lifted-structure": [{}, {"pos_margin": 1, "neg_margin": 0}],
+    "hcl": [{}, {"tau_plus": 0}],
+    "triplet-margin": [{}, {"squared": True}],
+}
+
+
+def works(lane: LaneConfig) -> bool:
+    """Whether the loss and the miner can be made and used on a small batch; the truth that the rules foretell."""
+    distance = Distance(lane.distance, lane.normalize)
+    source = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(16, 4, generator=source)
+    labels = torch.arange(16) % 4
+    try:
+        miner = miners.create(lane.miner, source, distance=distance, **lane.miner_options)
+        tuples = miner(embeddings, labels) if MINERS.entry(lane.miner).scope == "batch" else None
+        if loss_traits(lane.loss).use == "none":
+            tuples = None
+        loss = losses.create(lane.loss, distance=distance, problem=Problem(4, 4), generator=source, **lane.loss_options)
+        loss(embeddings, labels, tuples)
+    except InputError:
+        return False
+    return True
+
+
+def foretold(lane: dict[str, Any]) -> tuple[bool, set[str]]:
+    """Whether it works, and the refusals that say that it does not. Proxies need more rows than this batch has."""
+    config = made(**lane)
+    return works(config.lanes[0]), rules(config, "refuse") - {"C12", "C19"}
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES.names() if name != "ManifoldLoss"])
+def test_that_a_loss_is_refused_before_a_run_just_where_it_cannot_work(name: str) -> None:
+    miner = "none" if loss_traits(name).use == "none" else "all-triplets"
+    for options in VARIANTS.get(name, [{}]):
+        for distance in DISTANCES:
+            able, refused = foretold({"loss": name, "loss_options": options, "miner": miner, **distance})
+            if refused == {"C8"} and name[0].isupper():
+                continue  # the library takes margins the wrong way round, and pushes positives away
+            assert able == (not refused), (name, options, distance, refused)
+
+
+@pytest.mark.parametrize("name", MINERS.names())
+def test_that_a_miner_is_refused_before_a_run_just_where_it_cannot_work(name: str) -> None:
+    for distance in DISTANCES:
+        for options in ({}, {"max_score": 0.5}, {"select": "distance-weighted"}):
+            if options.keys() <= MINERS.entry(name).options.model_fields.keys():
+                able, refused = foretold({"miner": name, "miner_options": options, **distance})
+                if name != "EmbeddingsAlreadyPackagedAsTriplets" and refused != {"C15"}:
+                    assert able == (not refused), (name, options, distance, refused)
+
+
+@pytest.mark.parametrize("distance", [{"distance": "euclidean", "normalize": True}, {"distance": "cosine"}])
+def test_that_what_maximum_loss_cannot_have_inside_is_refused_before_a_run(distance: dict[str, Any]) -> None:
+    insides = [{"loss": name} for name in LOSSES.names()] + [{"miner": name} for name in MINERS.names()]
+    for inside in insides:
+        if inside.get("miner") != "EmbeddingsAlreadyPackagedAsTriplets":
+            able, refused = foretold({"miner": "maximum-loss", "miner_options": inside, **distance})
+            wrong_way_round = distance["distance"] == "cosine" and inside.get("loss", "")[:1].isupper()
+            if able != (not refused):
+                assert wrong_way_round and able, (inside, distance, refused)
+
+
 def test_that_fixes_mend_what_they_are_offered_for() -> None:
-    for lane in ({"miner": "angular"}, {"loss": "CircleLoss"}, {"loss": "ContrastiveLoss", "distance": "cosine"}):
+    for lane in (
+        {"miner": "angular"},
+        {"loss": "CircleLoss"},
+        {"loss": "ContrastiveLoss", "distance": "cosine"},
+        {"loss": "contrastive", "distance": "inner-product"},
+        {"loss": "contrastive", "loss_options": {"pos_margin": 2.0}},
+        {"loss": "hcl"},
+        {"loss": "snnl", "loss_options": {"primary": "reconstruction"}},
+        {"loss": "soft-info-nce", "loss_options": {"weighting": "given"}},
+        {"miner": "knn", "miner_options": {"select": "distance-weighted"}},
+    ):
         config = made(**lane)
         (finding,) = [finding for finding in check(config) if finding.level == "refuse"]
         assert finding.fix is not None

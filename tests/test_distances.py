@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hnm_core import losses, miners, neighbors
 from hnm_core.distances import UNIT_EPS, Distance, normalize
+from hnm_core.errors import InputError
 
 METRICS = ("euclidean", "squared-euclidean", "cosine", "inner-product")
 every_distance = pytest.mark.parametrize("distance", [Distance(m, n) for m in METRICS for n in (False, True)])
@@ -82,3 +84,11 @@ def test_that_on_unit_vectors_the_square_is_twice_the_cosine_distance() -> None:
     left, right = 50 * torch.randn(30, 5, generator=source), 50 * torch.randn(30, 5, generator=source)
     squared = Distance("squared-euclidean", normalized=True).pairwise(left, right)
     assert torch.allclose(squared, 2 * Distance("cosine").pairwise(left, right), atol=1e-6)
+
+
+@pytest.mark.parametrize(("module", "name"), [(losses, "triplet-margin"), (miners, "knn"), (neighbors, "exact")])
+def test_that_a_distance_that_is_none_is_refused_in_words(module, name) -> None:
+    with pytest.raises(InputError, match=r'for instance hnm_core.distances.Distance\("cosine"\), not \'cosine\''):
+        module.create(name, distance="cosine")
+    with pytest.raises(InputError, match="Unknown distance 'manhattan'"):
+        Distance("manhattan")

@@ -71,6 +71,22 @@ def test_that_a_module_whose_kernels_do_not_compile_never_becomes_ready(module: 
     assert kernels.compile_in_background(module) is process  # tried once, not for ever
 
 
+def test_that_a_program_may_end_before_its_compiler_which_goes_on(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(SOURCE.replace("def warm_up():", "def warm_up():\n    time.sleep(2)"))
+    (tmp_path / f"{module}.py").write_text("import time\n" + (tmp_path / f"{module}.py").read_text())
+    code = f"from hnm_core import kernels; assert kernels.compile_in_background({module!r}).poll() is None"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])}
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == ""
+    assert not kernels.ready(module)
+    deadline = time.monotonic() + 60
+    while not kernels.ready(module) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert kernels.ready(module)
+
+
 def test_that_the_search_kernels_cover_tree_scan_and_filter() -> None:
     from hnm_core.neighbors import search_kernels
 

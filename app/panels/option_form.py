@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from PyQt6.QtWidgets import (
 
 from app.panels.editors import ChoiceEditor, ComboBox, Editor, LineEdit, TextEditor, bounds_of, editor_for
 from app.panels.names import grouped
+from hnm_core.explaining import must_be
 from hnm_core.registry import Registry
 
 LABEL_PX = 104
@@ -319,12 +319,12 @@ def sentence(problem: ErrorDetails) -> str:
     if problem["type"] == "value_error":
         text = str(problem["ctx"]["error"])
         return text + ("" if text.endswith(".") else ".")
-    allowed = re.sub(r"^(Input|String|Tuple|List|Dictionary) ", "", problem["msg"]).split(", unable")[0]
+    allowed = must_be(problem)
     value = problem["input"]
     if value == "":
-        return f"Nothing is typed here: it {allowed}."
+        return f"Nothing is typed here: {allowed}."
     shown = f"'{value}'" if isinstance(value, str) else f"{value}"
-    return f"{shown[:60]} is not allowed: it {allowed}."
+    return f"{shown[:60]} is not allowed: {allowed}."
 
 
 def _tip(name: str, field: FieldInfo) -> str:

@@ -6,11 +6,12 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
-from app.audit import COLUMNS, audit, cells
+from app.audit import audit
 from app.history import RunHistory
 from app.style import css
 from app.theme import DARK, Theme
 from app.views.legend import lane_colour
+from hnm_core.auditing import COLUMNS, cells
 
 EXPLANATION = "No network: what each miner would take from the items as they are."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -41,14 +42,14 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
         k: neighbours that vote.
 
     Raises:
-        InputError: shapes do not match, k < 1, or non-finite embeddings.
+        InputError: shapes do not match, k is no whole number of at least 1, or non-finite embeddings.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise InputError(
             f"Need (N, D) embeddings and (N,) labels, not {tuple(embeddings.shape)}, {tuple(labels.shape)}."
         )
-    if k < 1:
-        raise InputError(f"k = {k} is not allowed: at least 1.")
+    if not isinstance(k, Integral) or k < 1:
+        raise InputError(f"k = {k} is not allowed: it must be a whole number of at least 1.")
     if not bool(torch.isfinite(embeddings).all()):
         raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
     n = len(labels)

@@ -31,8 +31,10 @@ def create(
     Raises:
         InputError: unknown name or option, an option out of range, or a distance the loss does not work on.
     """
+    from hnm_core.distances import check_distance
     from hnm_core.registry import LOSSES
 
+    check_distance(distance)
     loss: Loss = LOSSES.entry(name).load()(
         LOSSES.validate(name, options), distance=distance, problem=problem, generator=generator
     )

@@ -256,8 +256,9 @@ def checked_batch(
     same_set = ref_emb is None or ref_emb is embeddings
     if ref.shape[1] != embeddings.shape[1]:
         raise InputError(f"embeddings have {embeddings.shape[1]} columns and ref_emb {ref.shape[1]}; they must agree.")
-    kind = torch.promote_types(wide(embeddings).dtype, wide(ref).dtype)
-    x = embeddings.to(kind)
+    x, ref = wide(embeddings), ref if same_set else wide(ref)
+    kind = x.dtype if same_set else torch.promote_types(x.dtype, ref.dtype)
+    x = x.to(kind)
     ref = x if same_set else ref.to(x)
     tuples = checked_tuples(indices_tuple, len(x), len(ref), x.device)
     labels, ref_labels = labels.to(x.device), ref_labels.to(x.device)

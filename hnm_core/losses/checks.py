@@ -20,8 +20,15 @@ def nothing(embeddings: Tensor) -> Tensor:
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """The tensor in float32 at least."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    """The tensor in float32 at least. A gradient that half precision cannot hold comes back as the largest that it can:
+    at a zero row or between far ones it is finite in float32 and would be infinite in float16."""
+    if tensor.dtype not in (torch.float16, torch.bfloat16):
+        return tensor
+    largest = torch.finfo(tensor.dtype).max
+    widened = tensor.float()
+    if widened.requires_grad:
+        widened.register_hook(lambda gradient: gradient.clamp(-largest, largest))
+    return widened
 
 
 def check_input(
@@ -33,6 +40,9 @@ def check_input(
     for name, emb, lab in (("embeddings", embeddings, labels), ("ref_emb", ref_emb, ref_labels)):
         if emb is None or lab is None:
             continue
+        for what, given in ((name, emb), (f"labels of {name}", lab)):
+            if not isinstance(given, Tensor):
+                raise InputError(f"{what} must be a tensor, not a {type(given).__name__}.")
         if emb.ndim != 2:
             raise InputError(f"{name} must have shape (B, D), not {tuple(emb.shape)}.")
         if not emb.is_floating_point():
@@ -77,6 +87,8 @@ def checked_tuples(
     if len(indices_tuple) not in names:
         raise InputError(f"indices_tuple must hold three or four vectors, not {len(indices_tuple)}.")
     for name, rows in zip(names[len(indices_tuple)], indices_tuple, strict=True):
+        if not isinstance(rows, Tensor):
+            raise InputError(f"indices_tuple: {name} must be a tensor, not a {type(rows).__name__}.")
         if rows.ndim != 1 or rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
             raise InputError(
                 f"indices_tuple: {name} must be a vector of integers, not {rows.dtype} {list(rows.shape)}."

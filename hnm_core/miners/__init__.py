@@ -26,8 +26,10 @@ def create(
     Raises:
         InputError: unknown name or option.
     """
+    from hnm_core.distances import check_distance
     from hnm_core.registry import MINERS
 
+    check_distance(distance)
     miner: DatasetMiner | BatchMiner = MINERS.entry(name).load()(
         MINERS.validate(name, options), generator=generator, distance=distance
     )

@@ -63,12 +63,12 @@ class Batch:
             raise InputError("ref_ids are the ids of a reference set: give ref_emb and ref_labels too.")
         self.same_set = ref_emb is None or ref_emb is embeddings
         prepare = prepare or distance.prepare
-        rows, self.labels = _checked("embeddings", embeddings, labels)
+        rows, self.labels = checked_rows("embeddings", embeddings, labels)
         self.points = prepare(rows)
         if ref_emb is None or ref_labels is None:
             self.ref_points, self.ref_labels = self.points, self.labels
         else:
-            ref_rows, self.ref_labels = _checked("ref_emb", ref_emb.to(embeddings.device), ref_labels)
+            ref_rows, self.ref_labels = checked_rows("ref_emb", ref_emb.to(embeddings.device), ref_labels)
             if ref_rows.shape[1] != rows.shape[1]:
                 raise InputError(f"embeddings have {rows.shape[1]} columns but ref_emb has {ref_rows.shape[1]}.")
             self.ref_points = prepare(ref_rows.to(rows.dtype))
@@ -264,7 +264,7 @@ def _on_sphere(distance: Distance) -> bool:
     return distance.normalized or distance.metric == "cosine"
 
 
-def _checked(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def checked_rows(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Rows in at least single precision and their labels as int64 on the same device, both without gradient."""
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
         raise InputError(f"{name} must be a floating-point tensor of shape (B, D).")

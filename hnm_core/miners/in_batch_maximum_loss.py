@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
@@ -12,7 +13,8 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import Loss
 from hnm_core.miners.base import BatchMiner, Pairs, Triplets
-from hnm_core.miners.batch_options import AllPairsOptions, MaximumLossOptions
+from hnm_core.miners.batch_options import AllPairsOptions, MaximumLossOptions, NoMinerOptions
+from hnm_core.miners.in_batch import checked_rows
 from hnm_core.miners.in_batch_pairs import all_pairs
 from hnm_core.registry import MINERS
 
@@ -43,7 +45,7 @@ def build(
         inner = all_pairs(AllPairsOptions(balance=False), generator, distance)
     else:
         entry = MINERS.entry(options.miner)
-        if entry.scope != "batch" or entry.options is MaximumLossOptions:
+        if entry.scope != "batch" or entry.options in (MaximumLossOptions, NoMinerOptions):
             raise InputError(f"The miner 'maximum-loss' cannot look into a sub-batch with '{options.miner}'.")
         inner = entry.load()(
             MINERS.validate(options.miner, options.miner_options), generator=generator, distance=distance
@@ -75,10 +77,14 @@ class MaximumLossMiner:
     ) -> Triplets | Pairs:
         """See `hnm_core.miners.base.BatchMiner`. A reference set stays whole: only anchors are chosen. The first of
         sub-batches with equal loss wins."""
+        checked_rows("embeddings", embeddings, labels)  # all of them, not only those that are drawn
+        if ref_emb is not None and ref_labels is not None:
+            checked_rows("ref_emb", ref_emb, ref_labels)
         count = len(embeddings)
         size = min(self.options.output_batch_size or (count + 1) // 2, count)
         self.rows, self.trial_losses = torch.zeros(0, dtype=torch.int64, device=embeddings.device), torch.zeros(0)
         best: Triplets | Pairs | None = None
+        highest = -math.inf
         rated: list[float] = []
         for _ in range(self.options.num_trials):
             order = torch.randperm(count, generator=self.generator, device=self.generator.device)
@@ -86,8 +92,9 @@ class MaximumLossMiner:
             some, some_labels = embeddings[rows], labels.to(embeddings.device)[rows]
             found = self.inner(some, some_labels, ref_emb, ref_labels)
             value = float(self.loss(some, some_labels, found, ref_emb, ref_labels))
-            if best is None or value > max(rated):
+            if best is None or value > highest:  # never so for NaN, which is no largest loss
                 best, self.rows = found, rows
+                highest = value if not math.isnan(value) else highest
             rated.append(value)
         self.trial_losses = torch.tensor(rated)
         assert best is not None

@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.miners.batch_options import NoMinerOptions
+from hnm_core.miners.in_batch import checked_rows
 
 
 class NoMiner:
@@ -19,4 +20,7 @@ class NoMiner:
     def __call__(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> None:
-        """See `hnm_core.miners.base.BatchMiner`."""
+        """See `hnm_core.miners.base.BatchMiner`. Raises `InputError` for what no other miner takes either."""
+        checked_rows("embeddings", embeddings, labels)
+        if ref_emb is not None and ref_labels is not None:
+            checked_rows("ref_emb", ref_emb, ref_labels)

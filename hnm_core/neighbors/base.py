@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import NamedTuple, Protocol
 
 import torch
@@ -51,7 +52,7 @@ class NeighborSearch(Protocol):
             progress: see `SearchProgress`.
 
         Raises:
-            InputError: no bank was built, k < 1, or an anchor is no row of the bank.
+            InputError: no bank was built, k is no whole number of at least 1, or an anchor is no row of the bank.
             SearchCancelled: the progress callback returned False.
         """
 
@@ -67,8 +68,8 @@ def check_query(bank: Bank | None, anchors: Tensor, k: int) -> tuple[Bank, Tenso
     """
     if bank is None:
         raise InputError("Build the search on a bank before asking it for neighbours.")
-    if k < 1:
-        raise InputError(f"k = {k} neighbours cannot be searched for; k must be at least 1.")
+    if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
+        raise InputError(f"k = {k} neighbours cannot be searched for; k must be a whole number of at least 1.")
     if not isinstance(anchors, Tensor) or anchors.ndim != 1 or anchors.is_floating_point() or anchors.is_complex():
         raise InputError("Anchors must be a one-dimensional tensor of integer rows.")
     if anchors.dtype == torch.bool:

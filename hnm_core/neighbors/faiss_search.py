@@ -80,6 +80,7 @@ class Faiss:
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `NeighborSearch`; -1 also where the index gives no more although there would be negatives."""
         bank, anchors = check_query(self._bank, anchors, k)
+        k = int(k)  # FAISS takes no integer of numpy
         report(progress, 0, len(anchors))
         distance = torch.full((len(anchors), k), torch.inf)
         row = torch.full((len(anchors), k), -1, dtype=torch.int64)

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.audit import COLUMNS, audit, cells
+from app.audit import audit
 from app.history import RunHistory
 from app.theme import LIGHT
 from app.views.audit_view import AuditView
+from hnm_core.auditing import COLUMNS, cells
 from hnm_core.config import ExperimentConfig, LaneConfig, ModelConfig
 from hnm_core.events import RunStarted, StepRecord
 from hnm_core.results import Results

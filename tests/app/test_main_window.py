@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.theme import DARK, LIGHT
 from hnm_core import config as configuration
 from hnm_core.errors import InputError
-from hnm_core.events import RunState
+from hnm_core.events import Alarm, RunState
 from hnm_core.recording import open_recording, record
 from tests.app import runs
 from tests.app.windows import LONG
@@ -193,6 +193,21 @@ def test_that_an_exception_in_training_shows_its_report_and_the_window_goes_on(o
     press(qtbot, window, Qt.Key.Key_Space)
     wait_for(qtbot, window, RunState.RUNNING)
     wait_for(qtbot, window, RunState.FAILED)
+
+
+def test_that_a_bug_in_one_lane_is_named_with_its_report_while_the_others_go_on(open_window, qtbot):
+    def source(config, control):
+        events = runs.source()(config, control)
+        yield next(events)
+        yield Alarm("one", 3, "bug", "A fault of the program, KeyError: 'x'", fatal=True, traceback="deep inside")
+        yield from events
+
+    window = open_window(source=source)
+    train(qtbot, window, 20)
+    assert window.bridge.state is RunState.RUNNING
+    assert "Lane 'one' stopped at step 3: A fault of the program, KeyError: 'x'" in window.banner.text
+    report = Path(window.banner.text.rpartition("Report: ")[2])
+    assert "deep inside" in report.read_text(encoding="utf-8")
 
 
 def test_that_wrong_input_shows_its_sentence_and_no_report(open_window, qtbot):

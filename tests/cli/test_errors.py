@@ -33,8 +33,11 @@ def assert_is_the_users_mistake(ended: Ended, *words: str) -> None:
         (["run", "--preset", "digits", "--data", "digitz"], ["'digitz'", "Did you mean digits", ".npz"]),
         (["run", "--preset", "digits", "--set", "lanes.0.loss=tripletmargin"], ["Did you mean triplet-margin"]),
         (["run", "--preset", "digits", "--set", "lanes.0.loss_options.margin=-1"], ["margin = -1"]),
-        (["run", "--preset", "digits", "--set", "lanes.0.hard_share=1.5"], ["hard_share = 1.5", "less than or equal"]),
-        (["run", "--preset", "digits", "--set", "seed=often"], ["seed = 'often'", "integer"]),
+        (
+            ["run", "--preset", "digits", "--set", "lanes.0.hard_share=1.5"],
+            ["hard_share = 1.5", "lanes.random.hard_share = 1.5", "at most 1"],
+        ),
+        (["run", "--preset", "digits", "--set", "seed=often"], ["seed = 'often'", "whole number"]),
         (["run", "--preset", "digits", "--set", "seed"], ["KEY=VALUE"]),
         (["run", "--preset", "digits", "--set", "sead=1"], ["Did you mean seed"]),
         (["run", "--preset", "digits", "--steps", "0"], ["steps = 0"]),

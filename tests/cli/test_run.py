@@ -141,6 +141,24 @@ def test_that_a_bug_is_status_1_with_a_report_and_no_traceback_on_the_screen(
     assert "deep inside" in reports[0].read_text()
 
 
+def test_that_a_bug_in_one_lane_is_status_1_with_a_report_and_a_table(
+    lab: Lab, tiny: Path, script: type[Script], own_data_folder: Path
+) -> None:
+    text = "Traceback (most recent call last):\n  deep inside\nKeyError: 'x'"
+    script.events = (
+        Alarm("two", 3, "bug", "A fault of the program, KeyError: 'x'", fatal=True, traceback=text),
+        RunFinished({"one": 6, "two": 2}, 0.1, failed_lanes=("two",)),
+    )
+    ended = lab("run", tiny)
+    (report,) = (own_data_folder / "hnm-lab" / "reports").iterdir()
+    assert ended.status == 1
+    assert "two, step 3: A fault of the program, KeyError: 'x'" in ended.err
+    assert "Internal error in lane 'two'" in ended.err
+    assert str(report) in ended.err
+    assert "Traceback" not in ended.err
+    assert "deep inside" in report.read_text()
+
+
 def test_that_a_recording_that_broke_off_is_status_1_and_said(lab: Lab, tiny: Path, script: type[Script]) -> None:
     script.events = (
         Alarm("one", 3, "recording-stopped", "Recording into 'x' stopped: No space left on device."),

@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
+import torch
 from scipy import stats
 
 from hnm_core import tuning
 from hnm_core.comparing import Trial, difference, estimate, steps_to
 from hnm_core.config import load
 from hnm_core.errors import InputError
+from hnm_core.evaluation.ranking import ranking
+from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
 from hnm_core.results import LaneResult
 from tests.cli.conftest import TINY, Lab
@@ -228,6 +232,83 @@ def test_that_evaluate_names_what_is_wrong(lab: Lab, tmp_path: Path) -> None:
         ended = lab("evaluate", *arguments)
         assert ended.status == 2
         assert words in ended.err
+
+
+def test_that_evaluate_takes_the_table_that_a_run_would_take(lab: Lab, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(40, 3)).astype(np.float32), np.arange(40) % 4
+    np.savez(tmp_path / "same.npz", x=x, y=y)
+    rows = [
+        "a,b,c,label",
+        *(f"{','.join(map(repr, map(float, row)))},{label}" for row, label in zip(x, y, strict=True)),
+    ]
+    (tmp_path / "same.csv").write_text("\n".join(rows))
+    by_table, by_arrays = lab("evaluate", tmp_path / "same.csv"), lab("evaluate", tmp_path / "same.npz")
+    assert by_table.status == 0, by_table.err
+    assert figures_of(by_table.out) == figures_of(by_arrays.out)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0, 0, 1, 1, 2], "1 item is the only one of its class and asks for nothing"),
+        ([0, 0, 0, 1, 2], "2 items are the only ones of their classes"),
+    ],
+)
+def test_that_evaluate_says_what_its_figures_leave_out(lab: Lab, tmp_path: Path, labels: list[int], words: str) -> None:
+    np.savez(tmp_path / "few.npz", x=np.random.default_rng(1).normal(size=(5, 2)), y=np.array(labels))
+    ended = lab("evaluate", tmp_path / "few.npz")
+    assert ended.status == 0, ended.err
+    assert words in ended.err
+
+
+def test_that_held_out_items_of_one_class_are_no_success(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(1).normal(size=(42, 3))
+    np.savez(tmp_path / "lopsided.npz", x=x, y=np.repeat([0, 1], [40, 2]))
+    arguments = ("--data", tmp_path / "lopsided.npz", "--set", "data.held_out=0.1")
+    ended = lab("run", tiny, *arguments, "--record", tmp_path / "run")
+    assert ended.status == 0, ended.err
+    assert "of one class alone" in ended.err
+    ended = lab("evaluate", tmp_path / "run")
+    assert figures_of(ended.out)["MAP@R"][0] == "1.0000"
+    assert "All are of one class" in ended.err
+
+
+def test_that_evaluate_says_which_options_have_no_effect(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    ended = lab("evaluate", tmp_path / "run", "--lane", "two", "--distance", "cosine", "--normalize")
+    assert ended.status == 0, ended.err
+    assert ended.err.count("has no effect") == 3
+    assert ended.out == lab("evaluate", tmp_path / "run").out
+
+
+def test_that_a_depth_that_is_no_whole_number_is_refused() -> None:
+    x, y = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    for ask in (retrieval, ranking):
+        with pytest.raises(InputError, match=r"k = 2\.5 is not allowed: it must be a whole number of at least 1"):
+            ask(x, y, k=2.5)
+
+
+def test_that_seeds_that_would_run_out_are_refused_before_the_first(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    ended = lab("compare", tiny, "--seeds", 3, "--seed", 2**63 - 2, "--out", tmp_path / "out")
+    assert ended.status == 2
+    assert f"take {2**63 - 3} or less" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_that_tune_takes_a_field_once_by_whatever_name(lab: Lab, tiny: Path) -> None:
+    for other in ("lanes.1.loss_options.margin", "lanes.two.loss_options.margin"):
+        ended = lab("tune", tiny, "--option", "lanes.two.loss_options.margin=0.1,0.2", "--option", f"{other}=0.3..0.4")
+        assert ended.status == 2
+        assert "given twice" in ended.err
+
+
+def test_that_the_setting_that_tune_prints_is_the_one_that_it_trained(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    ended = lab("tune", tiny, "--option", "optimizer.lr=1e-4..1e-2", "--trials", 2, "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    printed = next(line for line in ended.out.splitlines() if line.startswith("--set "))
+    study = optuna.load_study(study_name="options", storage=f"sqlite:///{tmp_path / 'out' / 'trials.db'}")
+    assert float(printed.partition("=")[2]) == study.best_params["optimizer.lr"]
 
 
 def test_that_evaluate_draws_a_map_of_a_lane_or_of_a_file(lab: Lab, tiny: Path, tmp_path: Path) -> None:

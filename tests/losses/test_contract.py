@@ -292,6 +292,9 @@ WRONG_CALLS = [
     (lambda x, y: (x, y, (ROWS.float(), ROWS, ROWS)), "anchor must be a vector of integers, not torch.float32"),
     (lambda x, y: (x.index_fill(0, ROWS, torch.nan), y), "2 of 30 rows of embeddings hold NaN or infinity"),
     (lambda x, y: (x, y, None, x.index_fill(0, ROWS[1:], -torch.inf), y), "1 of 30 rows of ref_emb.*first is row 1"),
+    (lambda x, y: (x.numpy(), y), "embeddings must be a tensor, not a ndarray"),
+    (lambda x, y: (x, y.tolist()), "labels of embeddings must be a tensor, not a list"),
+    (lambda x, y: (x, y, ([0], [1], [2])), "anchor must be a tensor, not a list"),
     (lambda x, y: (1e25 * x.float(), y), "embeddings hold numbers beyond"),
 ]
 
@@ -303,6 +306,30 @@ def test_that_a_wrong_call_is_refused_in_words(place: int) -> None:
     for name in ("triplet-margin", "nt-xent"):
         with pytest.raises(InputError, match=words):
             losses.create(name)(*call(x, y))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("circle", {"gamma": 1e4, "reduction": "sum"}),
+        ("contrastive", {"variant": "squared-2019", "reduction": "sum"}),
+        ("nt-xent", {"temperature": 1e-3}),
+    ],
+)
+def test_that_gradients_that_half_precision_cannot_hold_are_the_largest_it_can(
+    name: str, options: dict, kind: torch.dtype
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    for scale in (0.0, 1e-4, 1.0, 3e3):
+        rows = torch.randn(12, 4, generator=source) * scale
+        rows[3] = 0.0
+        narrow, broad = rows.to(kind).requires_grad_(), rows.to(kind).float().requires_grad_()
+        for embeddings in (narrow, broad):
+            losses.create(name, **options)(embeddings, torch.arange(12) % 3).backward()
+        largest = torch.finfo(kind).max
+        assert torch.isfinite(narrow.grad).all()
+        assert torch.equal(narrow.grad, broad.grad.clamp(-largest, largest).to(kind))
 
 
 def test_that_a_loss_that_overflows_says_so() -> None:

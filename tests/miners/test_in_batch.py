@@ -349,6 +349,31 @@ def test_that_an_empty_result_says_why() -> None:
     assert why("triplet-margin", broken, labels) == "nonfinite"
 
 
+@pytest.mark.parametrize("name", ["none", "maximum-loss", "triplet-margin"])
+def test_that_rows_without_numbers_are_refused_by_miners_that_need_none_too(name: str) -> None:
+    points, labels = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
+    broken = points.clone()
+    broken[5, 1] = torch.nan
+    for arguments in ((broken, labels), (points, labels, broken, labels)):
+        with pytest.raises(InputError, match="NaN or infinity"):
+            miners.create(name)(*arguments)
+
+
+def test_that_a_loss_that_is_no_number_is_not_the_largest() -> None:
+    values = iter([0.5, float("nan"), 0.7, float("nan"), 0.1])
+    miner = miners.create("maximum-loss", num_trials=5)
+    seen = []
+
+    def loss(embeddings: torch.Tensor, *_: object) -> torch.Tensor:
+        seen.append(embeddings)
+        return torch.tensor(next(values))
+
+    miner.loss = loss
+    points = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    miner(points, torch.arange(12) % 3)
+    assert torch.equal(points[miner.rows], seen[2])
+
+
 def test_that_distance_locked_miners_refuse_other_distances() -> None:
     for name in ("angular", "distance-weighted"):
         miners.create(name, distance=Distance("euclidean", normalized=True))

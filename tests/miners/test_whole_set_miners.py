@@ -143,7 +143,7 @@ def test_that_mining_before_a_refresh_says_what_to_do(name: str) -> None:
 def test_that_a_wrong_option_names_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"Unknown option 'pol'\. Did you mean pool"):
         miners.create("knn", pol=3)
-    with pytest.raises(InputError, match="pool = 0 is not allowed: input should be greater than or equal to 1"):
+    with pytest.raises(InputError, match="pool = 0 is not allowed: it must be at least 1"):
         miners.create("knn", pool=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,6 +28,14 @@ def test_that_anchors_may_be_of_any_integer_type_and_layout(name: str) -> None:
     for kind in (torch.uint8, torch.int16, torch.int32, torch.int64):
         anchors = torch.arange(100).to(kind)[::2]
         assert torch.equal(search.nearest_negatives(anchors, 4).row, expected.row)
+
+
+@every_search
+def test_that_k_may_be_an_integer_of_numpy(name: str) -> None:
+    search = neighbors.create(name)
+    search.build(bank_of("random", 3))
+    anchors = torch.arange(20)
+    assert torch.equal(search.nearest_negatives(anchors, np.int64(4)).row, search.nearest_negatives(anchors, 4).row)
 
 
 @every_search
@@ -67,6 +76,9 @@ def test_that_a_bank_of_one_row_and_a_bank_of_one_class_have_no_negatives(name: 
         (torch.tensor([300]), 3, "Anchor 300 is no row of the bank; its rows are 0 to 299"),
         (torch.tensor([5, -1]), 3, "Anchor -1 is no row"),
         (torch.tensor([5]), 0, "k = 0"),
+        (torch.tensor([5]), 2.5, "k = 2.5 .* whole number"),
+        (torch.tensor([5]), "3", "k = 3 .* whole number"),
+        (torch.tensor([5]), True, "k = True .* whole number"),
         (torch.tensor([5.0]), 3, "integer rows"),
         (torch.tensor([[5]]), 3, "one-dimensional"),
         (torch.tensor([True]), 3, "not a mask"),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hnm_core.config import ExperimentConfig, from_dict
+from hnm_core import experiment
+from hnm_core.config import ExperimentConfig, LaneConfig, from_dict
 from hnm_core.control import Control
-from hnm_core.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord, Weights
 from hnm_core.experiment import Experiment
+from hnm_core.setup import Shared
+from hnm_core.trainer import Trainer
 
 
 def config(*lanes: dict, **fields: object) -> ExperimentConfig:
@@ -233,6 +236,92 @@ def test_that_wrong_data_fails_in_words_and_a_bug_with_a_traceback(monkeypatch: 
     events = list(Experiment(config(RANDOM)).run())
     assert isinstance(events[-1], RunFailed)
     assert "ZeroDivisionError" in events[-1].traceback
+
+
+def breaks(lane: str, step: int, own: Callable[..., object]) -> Callable[..., object]:
+    """A method of a trainer that has a bug in one lane from a step on."""
+
+    def method(trainer: Trainer, *arguments: object, **named: object) -> object:
+        if trainer.lane.name == lane and trainer.step >= step:
+            raise ZeroDivisionError("a bug")
+        return own(trainer, *arguments, **named)
+
+    return method
+
+
+@pytest.mark.parametrize(("method", "step"), [("_step", 5), ("_forward", 3), ("_measure", 6), ("_counts", 12)])
+def test_that_a_bug_ends_the_lane_that_it_shows_in_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, method: str, step: int
+) -> None:
+    whole = list(Experiment(config(RANDOM, KNN, LSH)).run())
+    monkeypatch.setattr(Trainer, method, breaks("knn", step, getattr(Trainer, method)))
+    events = list(Experiment(config(RANDOM, KNN, LSH)).run())
+    (alarm,) = (event for event in events if isinstance(event, Alarm) and event.fatal)
+    assert (alarm.lane, alarm.step) == ("knn", step)
+    assert "ZeroDivisionError: a bug" in alarm.message
+    assert "Traceback" in alarm.traceback
+    for lane in ("random", "lsh"):
+        assert numbers(events, lane) == numbers(whole, lane)
+    assert numbers(events, "knn") == numbers(whole, "knn")[: step - 1]
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].failed_lanes == ("knn",)
+    assert not events[-1].stopped
+    (weights,) = (event for event in events if isinstance(event, Weights) and event.lane == "knn")
+    assert weights.step == (step - 1 if method in ("_step", "_forward") else step)  # the others come after the update
+
+
+def test_that_a_lane_that_cannot_even_be_made_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = list(Experiment(config(RANDOM, KNN)).run())
+    own = experiment.Trainer
+
+    def made(lane: LaneConfig, shared: Shared, *, frames: bool) -> Trainer:
+        if lane.name == "knn":
+            raise ZeroDivisionError("a bug")
+        return own(lane, shared, frames=frames)
+
+    monkeypatch.setattr(experiment, "Trainer", made)
+    events = list(Experiment(config(RANDOM, KNN)).run())
+    assert numbers(events, "random") == numbers(whole, "random")
+    assert numbers(events, "knn") == []
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].failed_lanes == ("knn",)
+    assert not events[-1].stopped
+
+
+def audited(folder: Path, scale: float, **lane: object) -> tuple[list[str], list[dict[str, int]]]:
+    """The notes of an audit of the same points at a scale, and its counts, step by step."""
+    draw = np.random.default_rng(5)
+    y = np.arange(120) % 4
+    x = (draw.normal(size=(4, 3))[y] + draw.normal(size=(120, 3))).astype(np.float32)
+    np.savez(folder / "points.npz", x=scale * x, y=y)
+    data = {"name": "file", "options": {"path": str(folder / "points.npz"), "standardize": False}, "held_out": 0.0}
+    lanes = from_dict({"steps": 3, "data": data, "model": {"name": "identity"}, "lanes": [{"name": "a", **lane}]})
+    events = list(Experiment(lanes).run(frames=False))
+    notes = [event.message for event in events if isinstance(event, Alarm) and event.code == "usual-lead"]
+    return notes, [dict(event.tuples) for event in events if isinstance(event, StepRecord)]
+
+
+def test_that_what_an_audit_calls_semi_hard_goes_with_the_scale_of_the_data(tmp_path: Path) -> None:
+    (note,), counts = audited(tmp_path, 1.0)
+    for scale in (2.0**-10, 2.0**10):  # exact in floating point
+        assert audited(tmp_path, scale)[1] == counts
+    with np.load(tmp_path / "points.npz") as points:
+        x, y = points["x"] / 2.0**10, points["y"]
+    distance = np.linalg.norm(x[:, None] - x[None], axis=2)
+    same = y[:, None] == y[None]
+    leads = [
+        (distance[a, ~same[a]][None, :] - distance[a, same[a] & (np.arange(120) != a)][:, None]).ravel()
+        for a in range(120)
+    ]
+    every = np.concatenate(leads)
+    told = float(note.split("lead of ")[1].split(",")[0])
+    assert told == pytest.approx(np.median(every[every > 0]), rel=0.05)
+
+
+def test_that_a_margin_that_is_given_is_the_one_that_an_audit_parts_by(tmp_path: Path) -> None:
+    notes, counts = audited(tmp_path, 1.0, loss_options={"margin": 1e6})
+    assert notes == []
+    assert all(count["easy"] == 0 for count in counts)
 
 
 def test_that_data_without_any_pair_is_refused_in_words(tmp_path: Path) -> None:

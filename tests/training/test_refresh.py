@@ -16,6 +16,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, RunFinished, StepRecord
 from hnm_core.experiment import Experiment
+from hnm_core.miners.base import MiningContext
 from hnm_core.miners.drift import drift
 from hnm_core.miners.searching import SearchingMiner
 
@@ -108,6 +109,29 @@ def test_that_a_background_lane_is_the_same_twice_and_beside_others_however_slow
         assert losses(together, lane["name"]) == losses(again, lane["name"]) == losses(alone, lane["name"])
         for one, other in zip(records(together, lane["name"]), records(alone, lane["name"]), strict=True):
             assert dict(one.metrics) == dict(other.metrics)
+
+
+def test_that_the_random_stream_of_a_background_build_comes_from_the_experiments_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = SearchingMiner.refresh
+
+    def seeds(seed: int) -> list[int]:
+        found: list[int] = []
+
+        def refresh(miner: SearchingMiner, bank: Bank, context: MiningContext) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                found.append(context.generator.initial_seed())
+            own(miner, bank, context)
+
+        monkeypatch.setattr(SearchingMiner, "refresh", refresh)
+        run(BACKGROUND, seed=seed)
+        return found
+
+    first = seeds(0)
+    assert len(first) > 1
+    assert first == seeds(0)
+    assert len({*first, *seeds(1)}) == 2 * len(first), "of each build of each experiment another"
 
 
 def test_that_a_background_lane_is_another_than_a_lane_that_waits() -> None:
