@@ -141,7 +141,7 @@ class Bars(QWidget):
         painter.save()
         painter.setFont(_smaller(self.font()))
         metrics = painter.fontMetrics()
-        if piece.height() >= metrics.height() - 3:
+        if piece.height() >= metrics.height() - 1:  # the line of a font is a little higher than its figures
             figure = f"{value:.0f} %" if self.share else number(value)
             texts = (f"{phase} {figure}", figure)
             text = next((text for text in texts if metrics.horizontalAdvance(text) + 6 <= piece.width()), "")
