@@ -72,6 +72,7 @@ class LineEdit(QLineEdit):
     def put(self, text: str) -> None:
         """Set the text and count it as committed."""
         self.setText(text)
+        self.setCursorPosition(0)  # of a long text the beginning is shown
         self.committed_text = text
 
     def event(self, event: QEvent | None) -> bool:
@@ -135,7 +136,6 @@ class TextEditor(Editor):
     def set_value(self, value: Any) -> None:
         if self.line.pending or self._read(self.line.text()) != value:  # else the text stays as it was typed: 1e-3
             self.line.put(self._write(value))
-            self.line.setCursorPosition(0)
 
 
 class NumberEditor(TextEditor):
@@ -320,7 +320,6 @@ class ComboBox(QComboBox):
     def _show_choice(self) -> None:
         if self.search is not None:
             self.search.put(self.itemText(self.currentIndex()))
-            self.search.setCursorPosition(0)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """A click on the name opens the list, as it does where nothing can be typed."""

@@ -34,6 +34,8 @@ from app.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
 from hnm_core import kernels
 
+CAPTION_FROM_PX = 130
+"""Lower panes have no room for the line under the cloud."""
 DEGREES_PER_PX = 0.4
 DEGREES_PER_KEY = 6.0
 ZOOM_PER_KEY = 1.2
@@ -51,7 +53,7 @@ LONGEST_WAIT_S = 90.0
 """So long the pane waits for compiled kernels; then it compiles them itself, late but not never."""
 
 PREPARING = "Preparing the renderer ..."
-NOTHING_YET = "Nothing to show yet. Press Start."
+NOTHING_YET = "Nothing to show yet. Press Space to train."
 NOT_FINITE = "No point has finite coordinates: training has diverged. Lower the learning rate and reset."
 OUT_OF_VIEW = "No point is in view. Press 0 or double-click to bring the cloud back."
 
@@ -334,7 +336,8 @@ class CloudView(QWidget):
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
             self._paint_ring(painter, point_id, rgb)
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
-        self._caption_plate.caption(painter, theme, self.caption, width, height)
+        if height >= CAPTION_FROM_PX:
+            self._caption_plate.caption(painter, theme, self.caption, width, height)
         if self.message:
             error = self._failure is not None or self.message == NOT_FINITE
             cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)

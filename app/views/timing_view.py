@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLay
 
 from app.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
 from app.series import number
-from app.theme import DARK, Rgb, Theme
+from app.theme import DARK, Rgb, Theme, contrast
 from app.views.legend import lane_colour
 from hnm_core.timing import MINING_PHASES, Phase
 
@@ -21,12 +21,13 @@ PHASE_COLOURS: dict[Phase, Rgb] = {
     Phase.BUILD: (240, 150, 50),
     Phase.SEARCH: (222, 88, 60),
     Phase.SELECT: (196, 74, 132),
-    Phase.TRANSFER: (150, 98, 180),
+    Phase.TRANSFER: (142, 88, 174),
     Phase.FORWARD: (74, 128, 190),
     Phase.LOSS: (96, 178, 214),
     Phase.BACKWARD: (64, 150, 150),
     Phase.STEP: (140, 156, 176),
 }
+INKS: tuple[Rgb, ...] = ((15, 17, 22), (255, 255, 255))
 MAX_WINDOW = 4000
 MARGIN = 8
 LEGEND_BOX = 9
@@ -145,8 +146,7 @@ class Bars(QWidget):
             figure = f"{value:.0f} %" if self.share else number(value)
             texts = (f"{phase} {figure}", figure)
             text = next((text for text in texts if metrics.horizontalAdvance(text) + 6 <= piece.width()), "")
-            bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 125
-            painter.setPen(QColor(15, 17, 22) if bright else QColor(255, 255, 255))
+            painter.setPen(QColor(*max(INKS, key=lambda ink: contrast(ink, colour))))
             painter.drawText(piece, int(Qt.AlignmentFlag.AlignCenter), text)
         painter.restore()
 
