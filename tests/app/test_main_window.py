@@ -592,3 +592,37 @@ def test_that_a_low_window_leaves_the_height_to_the_clouds_and_a_tall_one_says_w
     QApplication.processEvents()
     assert window.about._text.isVisible()
     assert window.about.toolTip() == ""
+
+
+def test_that_every_shortcut_of_the_table_reaches_its_action(open_window, qtbot, monkeypatch):
+    heard: list[str] = []
+    handlers = {spec.key: (lambda *_, key=spec.key: heard.append(key)) for spec in ACTIONS}
+    monkeypatch.setattr(MainWindow, "_handlers", lambda _window: handlers)
+    window = open_window()
+    pressed = [spec for spec in ACTIONS if spec.shortcut]
+    for spec in pressed:
+        combination = QKeySequence(spec.shortcut)[0]
+        press(qtbot, window, combination.key(), combination.keyboardModifiers())
+    assert heard == [spec.key for spec in pressed]
+
+
+def test_that_the_palette_shows_every_command_with_its_keys_and_escape_closes_it(open_window, qtbot):
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = window.findChild(CommandPalette)
+    shown = [palette.list.item(row).text() for row in range(palette.list.count())]
+    enabled = [window.actions_by_key[spec.key] for spec in ACTIONS if window.actions_by_key[spec.key].isEnabled()]
+    assert len(shown) == len(enabled)
+    for text, action in zip(shown, enabled, strict=True):
+        assert text.startswith(action.text())
+        assert text.endswith(action.shortcut().toString(QKeySequence.SequenceFormat.NativeText))
+    qtbot.keyClick(palette.line, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: window.findChild(CommandPalette) is None, timeout=2000)
+
+
+def test_that_what_is_typed_wrong_is_not_saved_as_something_else(open_window, qtbot):
+    window = open_window()
+    window.form.run.line("steps").setText("many")
+    press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert "steps: 'many' is not allowed" in window.banner.text
+    assert window.findChild(QFileDialog) is None
