@@ -36,6 +36,9 @@ from hnm_core import kernels
 
 CAPTION_FROM_PX = 130
 """Lower panes have no room for the line under the cloud."""
+FEWEST_POINTS = 1500
+SMALLEST_SHARE = 1 / 256
+"""A cloud is not thinned below these, however slow painting is: by then it is something else that takes the time."""
 DEGREES_PER_PX = 0.4
 DEGREES_PER_KEY = 6.0
 ZOOM_PER_KEY = 1.2
@@ -303,7 +306,9 @@ class CloudView(QWidget):
 
     def _adapt_detail(self) -> None:
         share = self._detail.share
-        self._detail = self._detail.after(self.last_paint_ms, self.paint_budget_ms)
+        points = len(self._scene.positions) if self._scene is not None else 0
+        least = min(1.0, max(FEWEST_POINTS / max(points, 1), SMALLEST_SHARE))
+        self._detail = self._detail.after(self.last_paint_ms, self.paint_budget_ms, least)
         if self._detail.share != share:
             self._stale = True
             self.update()
