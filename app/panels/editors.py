@@ -323,10 +323,13 @@ class ComboBox(QComboBox):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """A click on the name opens the list, as it does where nothing can be typed."""
-        if event is not None and event.type() == QEvent.Type.MouseButtonPress and watched is self.search:
-            self.setFocus(Qt.FocusReason.MouseFocusReason)
-            self.showPopup()
-            return True
+        if event is not None and watched is self.search:
+            if event.type() == QEvent.Type.MouseButtonPress:
+                self.setFocus(Qt.FocusReason.MouseFocusReason)
+                return True
+            if event.type() == QEvent.Type.MouseButtonRelease:  # opened by the press, the release would close it
+                self.showPopup()
+                return True
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:

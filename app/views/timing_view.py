@@ -97,11 +97,14 @@ class Bars(QWidget):
         words = metrics.height() if height > 1.6 * metrics.height() else 0.0
         if words:
             self._paint_words(painter, bar, QRectF(MARGIN, top, width, words))
-        box = QRectF(MARGIN, top + words + 1, width, max(5.0, min(24.0, height - words - 6)))
+        indent = 0.0 if words else LEGEND_BOX + 5.0
+        box = QRectF(MARGIN + indent, top + words + 1, width - indent, max(5.0, min(24.0, height - words - 6)))
+        if not words:  # no room for the name: its colour says whose bar it is
+            self._paint_dot(painter, bar, QPointF(MARGIN + LEGEND_BOX / 2, box.center().y()))
         total = bar.times.total
         if total <= 0:
             return
-        per_ms = width / (total if self.share else scale)
+        per_ms = box.width() / (total if self.share else scale)
         left = box.left()
         for phase, ms in zip(PHASES, bar.times.per_step.tolist(), strict=True):
             if ms <= 0:
@@ -126,9 +129,7 @@ class Bars(QWidget):
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
         texts = (long + tail, short + tail, short, f"{number(times.total)} ms")
         text = next((text for text in texts if metrics.horizontalAdvance(text) + 12 + name_px <= room), texts[-1])
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(*bar.colour))
-        painter.drawEllipse(QPointF(line.left() + LEGEND_BOX / 2, line.center().y()), LEGEND_BOX / 2, LEGEND_BOX / 2)
+        self._paint_dot(painter, bar, QPointF(line.left() + LEGEND_BOX / 2, line.center().y()))
         painter.setPen(QColor(*self.theme.text))
         left = line.adjusted(LEGEND_BOX + 6, 0, 0, 0)
         name_room = int(room - metrics.horizontalAdvance(text) - 12)
@@ -136,6 +137,11 @@ class Bars(QWidget):
         painter.drawText(left, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), name)
         painter.setPen(QColor(*self.theme.muted))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+
+    def _paint_dot(self, painter: QPainter, bar: Bar, centre: QPointF) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(*bar.colour))
+        painter.drawEllipse(centre, LEGEND_BOX / 2, LEGEND_BOX / 2)
 
     def _label(self, painter: QPainter, piece: QRectF, phase: Phase, value: float, colour: Rgb) -> None:
         """The phase and its number, or the number, or nothing: what fits."""

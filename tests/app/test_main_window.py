@@ -626,3 +626,11 @@ def test_that_what_is_typed_wrong_is_not_saved_as_something_else(open_window, qt
     press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     assert "steps: 'many' is not allowed" in window.banner.text
     assert window.findChild(QFileDialog) is None
+
+
+def test_that_all_tools_fit_into_a_window_of_1000_pixels(open_window, qtbot):
+    window = open_window()
+    window.resize(1000, 640)
+    QApplication.processEvents()
+    for key in (key for group in TOOLBAR for key in group):
+        assert window.controls.widgetForAction(window.actions_by_key[key]).isVisible(), key
