@@ -38,6 +38,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("render_video", "File", "Render video ...", "Make an mp4, webm or gif of this run", "V", "video"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
     ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),
+    ActionSpec("undo", "Edit", "Undo", "Take the last change of the experiment back, a lane or preset too", "Ctrl+Z"),
+    ActionSpec("redo", "Edit", "Redo", "Do again what was taken back", "Ctrl+Shift+Z"),
     ActionSpec("toggle_run", "Run", "Train", "Start, pause or go on", "Space", "play"),
     ActionSpec("step", "Run", "One step", "One step of every lane, then stand still", ".", "step"),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
@@ -53,7 +55,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),
 )
 
-MENUS = ("File", "Run", "View", "Help")
+MENUS = ("File", "Edit", "Run", "View", "Help")
 
 TOOLBAR = (
     ("toggle_run", "step", "reset"),

@@ -67,7 +67,9 @@ class FileActions:
 
     def save_config(self) -> None:
         """Write the experiment in the form to a TOML file."""
-        text = configuration.dump(self._window.config)
+        if refusal := self._window.form.refusal():
+            raise InputError(refusal)
+        text = configuration.dump(self._window.form.config())
 
         def write(path: Path) -> None:
             path.write_text(text, encoding="utf-8")

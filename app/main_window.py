@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QGuiApplication, QShowEvent
+from PyQt6.QtGui import (
+    QCloseEvent,
+    QDesktopServices,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QResizeEvent,
+    QShowEvent,
+)
 from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMessageBox, QStatusBar, QVBoxLayout, QWidget
 
 import hnm_core
@@ -41,6 +49,8 @@ CURVES_MS = 125
 FIGURES_S = 0.25
 CLOSE_LIMIT_S = 20.0
 FORM_WIDTH = 270
+LOW_PX = 700
+"""Below this height what to look for is one line."""
 MAX_BANNER_LINES = 3
 HINT = "Press Space to train"
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
@@ -81,6 +91,7 @@ class MainWindow(QMainWindow):
         self._may_close = False
         self._last_tick = time.perf_counter()
         self._docks_placed = False
+        self._shown = False  # whether the form holds an experiment yet
 
         self.files = FileActions(self)
         self.actions_by_key = actions.build(self, self._handlers(), self.theme.text)
@@ -125,6 +136,8 @@ class MainWindow(QMainWindow):
         timing = self._dock("Time of a step", "timing", self.stage.timing, Qt.DockWidgetArea.BottomDockWidgetArea)
         self.splitDockWidget(curves, timing, Qt.Orientation.Horizontal)
         self.form.setMinimumWidth(FORM_WIDTH)
+        for shortcut in self.form.shortcuts:
+            shortcut.setEnabled(False)  # undo and redo are actions here, with the same keys for the whole window
         self._docks = (left, curves, timing)
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
@@ -175,6 +188,8 @@ class MainWindow(QMainWindow):
             **{key: (lambda work=work: self.attempt(work)) for key, work in tried.items()},
             "quit": self.close,
             "reset": self.reset,
+            "undo": self.undo,
+            "redo": self.redo,
             "orbit": lambda _on: None,
             "edges": lambda on: self.stage.panes.set_edges(on),
             "link": lambda on: self.stage.panes.set_linked(on),
@@ -208,8 +223,11 @@ class MainWindow(QMainWindow):
         check_lanes(config)
         if self.bridge.active:
             raise InputError("A run is on. Press R to reset it, then open the file again.")
-        self.config = config
-        self.form.set_config(config)
+        replaces = self._shown and config != self.form.config()
+        self.config, self._shown = config, True
+        self.form.set_config(config, undoable=replaces)
+        if replaces:
+            self.say("Undo (Ctrl+Z) brings back the experiment from before.")
         self.controls.set_preset(preset)
         self._clear()
 
@@ -240,6 +258,8 @@ class MainWindow(QMainWindow):
         """Train what the form says. Raises `InputError` when that cannot be."""
         if self._closing_since is not None:
             return
+        if refusal := self.form.refusal():
+            raise InputError(refusal)
         self.config = self.form.config()
         check_lanes(self.config)
         compatibility.refuse(compatibility.check(self.config))
@@ -259,6 +279,20 @@ class MainWindow(QMainWindow):
     def _back_to_form(self) -> None:
         self.config = self.form.config()
         self._clear()
+
+    def undo(self) -> None:
+        """Take back the last change of the experiment."""
+        if self.form.can_undo:
+            self.form.undo()
+        else:
+            self.say("There is nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        if self.form.can_redo:
+            self.form.redo()
+        else:
+            self.say("There is nothing to redo.")
 
     def set_theme(self, chosen: Theme) -> None:
         """Give everything the look of a theme."""
@@ -363,9 +397,11 @@ class MainWindow(QMainWindow):
         if self.bridge.active or self.stage.replaying:
             return
         self.attempt(lambda: check_lanes(config))
-        self.config = config
+        before, self.config = self.config, config
         self.controls.set_preset("")
-        if self.stage.panes.lanes != [lane.name for lane in config.lanes] and self.bridge.state is RunState.IDLE:
+        lanes = [lane.name for lane in config.lanes]
+        about = (config.title, config.about) != (before.title, before.about)
+        if (about or self.stage.panes.lanes != lanes) and self.bridge.state is RunState.IDLE:
             self._clear()
 
     def _on_system_theme(self) -> None:
@@ -483,6 +519,11 @@ class MainWindow(QMainWindow):
             window=(self.width(), self.height()),
             training_mb=self.stage.peak_training_mb,
         )
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """A low window keeps its height for the clouds."""
+        super().resizeEvent(event)
+        self.about.set_brief(self.height() < LOW_PX)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Start preparing as soon as there is something to look at."""

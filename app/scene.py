@@ -187,14 +187,15 @@ class DetailLevel:
     fast: int = 0
     """Fast paints in a row"""
 
-    def after(self, ms: float, budget_ms: float = 25.0) -> DetailLevel:
+    def after(self, ms: float, budget_ms: float = 25.0, least: float = 1 / 256) -> DetailLevel:
         """After one more paint: half the points after 10 paints above the budget in a row, twice as many after 60
         below a quarter of it. The gap keeps it from swinging, for twice the points take at most twice the time.
+        No less than the share `least` is drawn: where points are few it is not they that take the time.
         """
         slow = self.slow + 1 if ms > budget_ms else 0
         fast = self.fast + 1 if ms < budget_ms / 4 else 0
         if slow >= 10:
-            return DetailLevel(max(self.share / 2, 1 / 256))
+            return DetailLevel(max(self.share / 2, min(least, self.share)))
         if fast >= 60:
             return DetailLevel(min(self.share * 2, 1.0))
         return DetailLevel(self.share, slow, fast)

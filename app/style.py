@@ -88,15 +88,17 @@ def palette(theme: Theme) -> QPalette:
 def sheet(theme: Theme) -> str:
     """What a palette cannot say."""
     return f"""
-    QToolBar {{ border: 0; border-bottom: 1px solid {css(theme.grid)}; spacing: 3px; padding: 3px 6px; }}
-    QToolBar QToolButton {{ padding: 4px 6px; border-radius: 5px; border: 1px solid transparent; }}
+    QToolBar {{ border: 0; border-bottom: 1px solid {css(theme.grid)}; spacing: 2px; padding: 3px 6px; }}
+    QToolBar QToolButton {{ padding: 4px 5px; border-radius: 5px; border: 1px solid transparent; }}
     QToolBar QToolButton:hover {{ background: {css(mix(theme.panel, theme.text, 0.08))}; }}
+    QToolBar QToolButton:focus {{ border-color: {css(theme.accent)}; }}
     QToolBar QToolButton:pressed {{ background: {css(mix(theme.panel, theme.text, 0.16))}; }}
     QToolBar QToolButton:checked {{ background: {css(mix(theme.window, theme.accent, 0.22))};
         border-color: {css(mix(theme.window, theme.accent, 0.5))}; }}
     QToolBar QToolButton#primary {{ background: {css(theme.accent)}; padding: 4px 12px; font-weight: 600;
         color: {css(theme.cloud_bottom if theme.name == "dark" else (255, 255, 255))}; }}
     QToolBar QToolButton#primary:hover {{ background: {css(mix(theme.accent, theme.text, 0.15))}; }}
+    QToolBar QToolButton#primary:focus {{ border-color: {css(theme.text)}; }}
     QToolBar QToolButton#primary:disabled {{ background: {css(theme.grid)}; color: {css(theme.muted)}; }}
     QMenuBar {{ background: {css(theme.window)}; padding: 1px 4px; }}
     QMenuBar::item {{ padding: 3px 8px; border-radius: 4px; background: transparent; }}

@@ -74,16 +74,28 @@ LIGHT = Theme(
     cloud_top=(250, 251, 253),
     cloud_bottom=(228, 232, 239),
     text=(28, 31, 38),
-    muted=(100, 108, 122),
+    muted=(88, 96, 110),
     grid=(214, 218, 226),
     accent=(20, 100, 210),
     negative_edge=(205, 40, 40),
     positive_edge=(30, 100, 200),
-    warning=(176, 112, 0),
+    warning=(140, 86, 0),
     error=(196, 30, 30),
     lanes=((0, 100, 170), (196, 120, 0), (0, 130, 92), (176, 84, 136), (120, 110, 0), (190, 70, 0)),
     classes=_CLASSES,
 )
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """How well one colour can be read on the other, 1 to 21, as WCAG 2 defines it; small text needs 4.5."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Rgb) -> float:
+    parts = [part / 255 for part in colour]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def theme(name: str) -> Theme:

@@ -20,12 +20,13 @@ from typing import Any, Literal
 
 import tomli_w
 from pydantic.fields import FieldInfo
-from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QModelIndex, QObject, QSortFilterProxyModel, Qt, pyqtSignal
 from PyQt6.QtGui import QFocusEvent, QFont, QKeyEvent, QKeySequence, QStandardItemModel, QValidator, QWheelEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
+    QCompleter,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
@@ -72,6 +73,7 @@ class LineEdit(QLineEdit):
     def put(self, text: str) -> None:
         """Set the text and count it as committed."""
         self.setText(text)
+        self.setCursorPosition(0)  # of a long text the beginning is shown
         self.committed_text = text
 
     def event(self, event: QEvent | None) -> bool:
@@ -135,7 +137,6 @@ class TextEditor(Editor):
     def set_value(self, value: Any) -> None:
         if self.line.pending or self._read(self.line.text()) != value:  # else the text stays as it was typed: 1e-3
             self.line.put(self._write(value))
-            self.line.setCursorPosition(0)
 
 
 class NumberEditor(TextEditor):
@@ -215,9 +216,14 @@ class ComboBox(QComboBox):
     """
 
     reasons: Callable[[], Mapping[str, str]] | None = None
+    refused = pyqtSignal(str)
+    """A sentence, when what was typed is no entry that can be chosen. The choice stays as it was."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.search: LineEdit | None = None
+        """What is typed into, once `make_searchable` was called."""
+        self._what = ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
@@ -263,17 +269,115 @@ class ComboBox(QComboBox):
         if item is not None and item.isEnabled() != enabled:
             item.setEnabled(enabled)
 
+    def make_searchable(self, what: str) -> None:
+        """Let any part of a name be typed; what fits is listed below. `what` the entries are is for the sentences."""
+        self._what = what
+        self.search = LineEdit()
+        self.setEditable(True)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.setLineEdit(self.search)
+        entries = _Entries(self._headings, self)
+        entries.setSourceModel(self.model())
+        completer = QCompleter(entries, self)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        completer.setMaxVisibleItems(12)
+        self.setCompleter(completer)
+        self.search.installEventFilter(self)
+        self.currentIndexChanged.connect(lambda _: self._show_choice())
+        self._show_choice()
+
+    def entries_like(self, typed: str) -> list[str]:
+        """The entries meant by `typed`: the one of that name, else those that hold it."""
+        wanted = typed.strip().lower()
+        names = [self.itemText(place) for place in range(self.count()) if place not in self._headings]
+        exact = [name for name in names if name.lower() == wanted]
+        return exact or [name for name in names if wanted and wanted in name.lower()]
+
+    def _take_typed(self) -> None:
+        """Choose what was typed if it can mean only one thing; else say so."""
+        if self.search is None or not self.search.pending:
+            return
+        typed, found = self.search.text().strip(), self.entries_like(self.search.text())
+        kept = self.itemText(self.currentIndex())
+        self._show_choice()
+        if len(found) == 1 and self.is_enabled(found[0]):
+            self.setCurrentIndex(self.findText(found[0]))
+            self.activated.emit(self.currentIndex())
+        elif len(found) == 1:
+            self.refused.emit(f"{self.itemData(self.findText(found[0]), Qt.ItemDataRole.ToolTipRole)}")
+        elif found:
+            some = ", ".join(found[:4]) + (" and others" if len(found) > 4 else "")
+            self.refused.emit(f"'{typed[:40]}' fits {some}: type more of the name. '{kept}' stays.")
+        elif typed:
+            self.refused.emit(f"There is no {self._what} called '{typed[:40]}'; '{kept}' stays.")
+
+    def _hide_list(self) -> None:
+        completer = self.completer()
+        popup = completer.popup() if completer is not None else None
+        if popup is not None:
+            popup.hide()
+
+    def _show_choice(self) -> None:
+        if self.search is not None:
+            self.search.put(self.itemText(self.currentIndex()))
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """A click on the name opens the list, as it does where nothing can be typed."""
+        if event is not None and watched is self.search:
+            if event.type() == QEvent.Type.MouseButtonPress:
+                self.setFocus(Qt.FocusReason.MouseFocusReason)
+                return True
+            if event.type() == QEvent.Type.MouseButtonRelease:  # opened by the press, the release would close it
+                self.showPopup()
+                return True
+        return super().eventFilter(watched, event)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() == Qt.Key.Key_Escape and self.search is not None and self.search.pending:
+            self._hide_list()
+            self._show_choice()
+            self.search.selectAll()
+            return
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._take_typed()  # before Qt does, which would also take a heading
+        super().keyPressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        elsewhere = (Qt.FocusReason.PopupFocusReason, Qt.FocusReason.ActiveWindowFocusReason)
+        if event is not None and event.reason() not in elsewhere:
+            self._take_typed()
+        super().focusOutEvent(event)
+
     def showPopup(self) -> None:
         self.show_reasons()
         super().showPopup()
 
+    def hidePopup(self) -> None:
+        super().hidePopup()
+        if self.search is not None:
+            self.search.selectAll()  # so that typing after a look at the list searches
+
     def focusInEvent(self, event: QFocusEvent | None) -> None:
         self.show_reasons()
         super().focusInEvent(event)
+        if self.search is not None and not self.search.pending:
+            self.search.selectAll()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is not None:
             event.ignore()
+
+
+class _Entries(QSortFilterProxyModel):
+    """The entries of a combo box without its headings."""
+
+    def __init__(self, headings: set[int], parent: QObject) -> None:
+        super().__init__(parent)
+        self._headings = headings
+
+    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:
+        return row not in self._headings
 
 
 class ChoiceEditor(Editor):

@@ -15,7 +15,15 @@ from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrol
 
 from app.panels.findings import FindingsList, fixed
 from app.panels.lanes_panel import LanesPanel
-from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel, in_reading_order, sentence
+from app.panels.option_form import (
+    Expander,
+    NamedForm,
+    OptionForm,
+    Path,
+    ProblemLabel,
+    in_reading_order,
+    sentence,
+)
 from app.panels.sampler_form import SamplerForm
 from app.style import css, mix
 from app.theme import DARK, LIGHT, Theme
@@ -75,6 +83,7 @@ class ExperimentForm(QWidget):
         for part in (self.data, self.data_own, self.model, self.optimizer, self.sampler, self.run, self.lanes):
             part.typed.connect(self._check)
             part.committed.connect(self._commit)
+        self.shortcuts: list[QShortcut] = []
         for keys, work, button in (
             (QKeySequence.StandardKey.Undo, self.undo, self.undo_button),
             (QKeySequence.StandardKey.Redo, self.redo, self.redo_button),
@@ -83,6 +92,7 @@ class ExperimentForm(QWidget):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(work)
+            self.shortcuts.append(shortcut)
         self._fill(self._config)
         self._follow_palette()
 
@@ -129,15 +139,39 @@ class ExperimentForm(QWidget):
         layout.addLayout(head)
         layout.addWidget(self.scroll, 1)
 
-    def set_config(self, config: ExperimentConfig) -> None:
-        """Show another experiment. What was before cannot be brought back by undo; no signal."""
-        self._past, self._future = [], []
+    def set_config(self, config: ExperimentConfig, *, undoable: bool = False) -> None:
+        """Show another experiment; no signal. What was before can be brought back if it is `undoable`."""
+        self._past = [*self._past, self._config][-MAX_UNDO:] if undoable else []
+        self._future = []
         self._fill(config)
 
     def config(self) -> ExperimentConfig:
         """The last valid configuration, with what is typed but not yet confirmed, if that is valid."""
         self._commit()
         return self._config
+
+    def refusal(self) -> str:
+        """Why the form as it stands is no experiment, in a sentence; empty if it is one."""
+        self._commit()
+        values = self._values()
+        if values == self._shown_values:
+            return ""
+        path, text = next(iter(find_problems(values).items()), (("",), "Something in it is not allowed."))
+        names = [str(part).replace("_", " ") for part in path if isinstance(part, str) and part]
+        field = {"lr": "learning rate"}.get(names[-1], names[-1]) if names else ""
+        of_lane = f" of lane '{values['lanes'][path[1]]['name']}'" if path[0] == "lanes" and len(path) > 1 else ""
+        where = f"{field}{of_lane}: " if field else ""
+        return f"The form cannot be used as it stands. {where}{text} Mend it, or press Ctrl+Z for what was there."
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._past) or self._values() != self._shown_values
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether an undo can be taken back."""
+        return bool(self._future)
 
     def set_running(self, running: bool) -> None:
         """Say that a run is on and that changes wait for the next."""
@@ -177,7 +211,9 @@ class ExperimentForm(QWidget):
             "#heading { font-weight: 600; }"
             "#expander, #expander:checked { background: transparent; border: 0; padding: 2px; }"
             f"#expander:focus {{ color: {css(theme.accent)}; }}"
+            f"#lane QToolButton[autoRaise=true]:focus {{ border: 1px solid {css(theme.accent)}; border-radius: 4px; }}"
             f"QLineEdit, QAbstractSpinBox {{ background: {css(field)}; }}"
+            "QComboBox QLineEdit { background: transparent; border: 0; }"
             f"QCheckBox::indicator:unchecked {{ width: 12px; height: 12px; border: 1px solid {css(theme.muted)};"
             " border-radius: 2px; background: transparent; }"
             f"#lane {{ background: {css(theme.panel)}; border: 1px solid {css(theme.grid)}; border-radius: 6px; }}"

@@ -79,6 +79,7 @@ class About(QFrame):
         self._text.setObjectName("text")
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self._brief = False
         close = QToolButton()
         close.setText("✕")
         close.setAutoRaise(True)
@@ -99,5 +100,16 @@ class About(QFrame):
         self._title.setText(title)
         self._title.setVisible(bool(title))
         self._text.setText(" ".join(text.split()))
-        self._text.setVisible(bool(text.strip()))
+        self._show_text()
         self.setVisible(bool(title or text.strip()))
+
+    def set_brief(self, brief: bool) -> None:
+        """Show the title alone, with the text in a tooltip, where the clouds need the room."""
+        if brief != self._brief:
+            self._brief = brief
+            self._show_text()
+
+    def _show_text(self) -> None:
+        hidden = self._brief and bool(self._title.text())
+        self._text.setVisible(bool(self._text.text()) and not hidden)
+        self.setToolTip(self._text.text() if hidden else "")

@@ -227,8 +227,10 @@ class NamedForm(QWidget):
             for name in group.names:
                 self.box.add(name, name, registry.entry(name).help)
         self.box.setAccessibleName(label)
+        self.box.make_searchable(label.lower() if label != "Data" else "data set")
         self.label.setBuddy(self.box)
         self.problem = ProblemLabel()
+        self.box.refused.connect(self.problem.say)
         self.body = QWidget()
         self._body = QVBoxLayout(self.body)
         self._body.setContentsMargins(0, 0, 0, 0)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QAction
+from PyQt6.QtGui import QAction, QFont, QFontMetrics
 from PyQt6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
 
 from app.actions import TOOLBAR
 from hnm_core.events import POINT_COLUMNS, RunState
 
 OWN = "own settings"
+BUTTON_PADDING_PX = 44
+"""Beside the icon and the text of the button that starts: what the style sheet and the style add."""
 
 SPEEDS: tuple[tuple[str, float | None], ...] = (
     ("full speed", None),
@@ -63,7 +65,7 @@ class RunControls(QToolBar):
         assert isinstance(button, QToolButton)
         button.setObjectName("primary")
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setMinimumWidth(button.fontMetrics().horizontalAdvance("Stopping ...") + 48)
+        button.setFixedWidth(_widest(button) + self.iconSize().width() + BUTTON_PADDING_PX)  # else the rest would jump
 
     def set_preset(self, name: str) -> None:
         """Show which preset the experiment came from; empty for settings of the user's own."""
@@ -73,6 +75,15 @@ class RunControls(QToolBar):
         name = self.preset.itemData(place)
         if name:
             self.preset_chosen.emit(name)
+
+
+def _widest(button: QToolButton) -> int:
+    """Of all that the button ever says, in the weight the style sheet gives it."""
+    bold = QFont(button.font())
+    bold.setWeight(QFont.Weight.DemiBold)
+    metrics = QFontMetrics(bold)
+    texts = [run_text(state, replaying=False, playing=False)[0] for state in RunState]
+    return max(metrics.horizontalAdvance(text) for text in texts)
 
 
 def run_text(state: RunState, *, replaying: bool, playing: bool) -> tuple[str, str]:

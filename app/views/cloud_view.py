@@ -34,6 +34,11 @@ from app.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
 from hnm_core import kernels
 
+CAPTION_FROM_PX = 130
+"""Lower panes have no room for the line under the cloud."""
+FEWEST_POINTS = 1500
+SMALLEST_SHARE = 1 / 256
+"""A cloud is not thinned below these, however slow painting is: by then it is something else that takes the time."""
 DEGREES_PER_PX = 0.4
 DEGREES_PER_KEY = 6.0
 ZOOM_PER_KEY = 1.2
@@ -51,7 +56,7 @@ LONGEST_WAIT_S = 90.0
 """So long the pane waits for compiled kernels; then it compiles them itself, late but not never."""
 
 PREPARING = "Preparing the renderer ..."
-NOTHING_YET = "Nothing to show yet. Press Start."
+NOTHING_YET = "Nothing to show yet. Press Space to train."
 NOT_FINITE = "No point has finite coordinates: training has diverged. Lower the learning rate and reset."
 OUT_OF_VIEW = "No point is in view. Press 0 or double-click to bring the cloud back."
 
@@ -301,7 +306,9 @@ class CloudView(QWidget):
 
     def _adapt_detail(self) -> None:
         share = self._detail.share
-        self._detail = self._detail.after(self.last_paint_ms, self.paint_budget_ms)
+        points = len(self._scene.positions) if self._scene is not None else 0
+        least = min(1.0, max(FEWEST_POINTS / max(points, 1), SMALLEST_SHARE))
+        self._detail = self._detail.after(self.last_paint_ms, self.paint_budget_ms, least)
         if self._detail.share != share:
             self._stale = True
             self.update()
@@ -334,7 +341,8 @@ class CloudView(QWidget):
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
             self._paint_ring(painter, point_id, rgb)
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
-        self._caption_plate.caption(painter, theme, self.caption, width, height)
+        if height >= CAPTION_FROM_PX:
+            self._caption_plate.caption(painter, theme, self.caption, width, height)
         if self.message:
             error = self._failure is not None or self.message == NOT_FINITE
             cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)

@@ -271,7 +271,7 @@ class CurvePlot(pg.PlotWidget):
         if not self._auto:
             return
         ends = [curve.x[-1] for curve in self._curves if len(curve.x)]
-        right = max([*ends, 1e-9])
+        right = max(ends, default=0.0) or 1.0
         tops = [range_ for curve in self._curves if (range_ := _range_of(curve)) is not None]
         if self._log:
             positive = [curve.y[curve.y > 0] for curve in self._curves]

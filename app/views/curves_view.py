@@ -225,7 +225,7 @@ class CurvesView(QWidget):
         )
         self.loss_plot.draw(losses, verticals, None)
         self.metric_plot.draw(measures, verticals, history.chance.get(metric) if history.lanes else None)
-        self.loss_plot.say("" if history.last_step else "Press play: the loss of every lane appears here.")
+        self.loss_plot.say("" if history.last_step else "The loss of every lane appears here.")
         self.metric_plot.say(self._metric_message(metric))
         self._write_values()
 
@@ -285,8 +285,13 @@ class CurvesView(QWidget):
 
     def _metric_message(self, metric: str) -> str:
         history = self._history
-        if any(len(lane.metric(metric)[0]) or lane.layers(metric) for lane in history.lanes.values()):
+        measured = [lane.metric(metric)[1] for lane in history.lanes.values()]
+        if any(np.isfinite(values).any() for values in measured) or any(
+            lane.layers(metric) for lane in history.lanes.values()
+        ):
             return ""
+        if any(len(values) for values in measured):
+            return "Not defined here: it takes held-out items of which some share a class."
         if metric in OF_SOME and history.last_step:
             return OF_SOME[metric]
         if history.started is not None:

@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLay
 
 from app.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
 from app.series import number
-from app.theme import DARK, Rgb, Theme
+from app.theme import DARK, Rgb, Theme, contrast
 from app.views.legend import lane_colour
 from hnm_core.timing import MINING_PHASES, Phase
 
@@ -21,12 +21,13 @@ PHASE_COLOURS: dict[Phase, Rgb] = {
     Phase.BUILD: (240, 150, 50),
     Phase.SEARCH: (222, 88, 60),
     Phase.SELECT: (196, 74, 132),
-    Phase.TRANSFER: (150, 98, 180),
+    Phase.TRANSFER: (142, 88, 174),
     Phase.FORWARD: (74, 128, 190),
     Phase.LOSS: (96, 178, 214),
     Phase.BACKWARD: (64, 150, 150),
     Phase.STEP: (140, 156, 176),
 }
+INKS: tuple[Rgb, ...] = ((15, 17, 22), (255, 255, 255))
 MAX_WINDOW = 4000
 MARGIN = 8
 LEGEND_BOX = 9
@@ -96,11 +97,14 @@ class Bars(QWidget):
         words = metrics.height() if height > 1.6 * metrics.height() else 0.0
         if words:
             self._paint_words(painter, bar, QRectF(MARGIN, top, width, words))
-        box = QRectF(MARGIN, top + words + 1, width, max(5.0, min(24.0, height - words - 6)))
+        indent = 0.0 if words else LEGEND_BOX + 5.0
+        box = QRectF(MARGIN + indent, top + words + 1, width - indent, max(5.0, min(24.0, height - words - 6)))
+        if not words:  # no room for the name: its colour says whose bar it is
+            self._paint_dot(painter, bar, QPointF(MARGIN + LEGEND_BOX / 2, box.center().y()))
         total = bar.times.total
         if total <= 0:
             return
-        per_ms = width / (total if self.share else scale)
+        per_ms = box.width() / (total if self.share else scale)
         left = box.left()
         for phase, ms in zip(PHASES, bar.times.per_step.tolist(), strict=True):
             if ms <= 0:
@@ -125,9 +129,7 @@ class Bars(QWidget):
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
         texts = (long + tail, short + tail, short, f"{number(times.total)} ms")
         text = next((text for text in texts if metrics.horizontalAdvance(text) + 12 + name_px <= room), texts[-1])
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(*bar.colour))
-        painter.drawEllipse(QPointF(line.left() + LEGEND_BOX / 2, line.center().y()), LEGEND_BOX / 2, LEGEND_BOX / 2)
+        self._paint_dot(painter, bar, QPointF(line.left() + LEGEND_BOX / 2, line.center().y()))
         painter.setPen(QColor(*self.theme.text))
         left = line.adjusted(LEGEND_BOX + 6, 0, 0, 0)
         name_room = int(room - metrics.horizontalAdvance(text) - 12)
@@ -136,17 +138,21 @@ class Bars(QWidget):
         painter.setPen(QColor(*self.theme.muted))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
 
+    def _paint_dot(self, painter: QPainter, bar: Bar, centre: QPointF) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(*bar.colour))
+        painter.drawEllipse(centre, LEGEND_BOX / 2, LEGEND_BOX / 2)
+
     def _label(self, painter: QPainter, piece: QRectF, phase: Phase, value: float, colour: Rgb) -> None:
         """The phase and its number, or the number, or nothing: what fits."""
         painter.save()
         painter.setFont(_smaller(self.font()))
         metrics = painter.fontMetrics()
-        if piece.height() >= metrics.height() - 3:
+        if piece.height() >= metrics.height() - 1:  # the line of a font is a little higher than its figures
             figure = f"{value:.0f} %" if self.share else number(value)
             texts = (f"{phase} {figure}", figure)
             text = next((text for text in texts if metrics.horizontalAdvance(text) + 6 <= piece.width()), "")
-            bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 125
-            painter.setPen(QColor(15, 17, 22) if bright else QColor(255, 255, 255))
+            painter.setPen(QColor(*max(INKS, key=lambda ink: contrast(ink, colour))))
             painter.drawText(piece, int(Qt.AlignmentFlag.AlignCenter), text)
         painter.restore()
 

@@ -387,7 +387,7 @@ def test_that_a_resized_view_is_rendered_at_its_new_size(qtbot, two_points: Clou
 
 
 def test_that_slow_painting_thins_context_points_and_says_so(view: CloudView):
-    view.set_scene(scene(count=400))
+    view.set_scene(scene(count=4000))
     view.paint_budget_ms = 0.0
     for step in range(11):
         view.set_camera(FRONT.orbited(step, 0))
@@ -395,7 +395,17 @@ def test_that_slow_painting_thins_context_points_and_says_so(view: CloudView):
     assert view.share_drawn == 0.5
     assert "50.0% of the unmined points drawn" in view.caption
     view.render_now()
-    assert view.picture().points_in_view < 300
+    assert view.picture().points_in_view < 3000
+
+
+def test_that_few_points_are_never_thinned_and_many_down_to_a_cloud_that_can_be_seen(view: CloudView):
+    view.paint_budget_ms = 0.0
+    for count, least in ((400, 1.0), (4000, 1500 / 4000)):
+        view.set_scene(scene(count=count))
+        for step in range(60):
+            view.set_camera(FRONT.orbited(step, 0))
+            view.render_now()
+        assert view.share_drawn == least
 
 
 def test_that_thinning_ends_when_painting_is_fast(view: CloudView):

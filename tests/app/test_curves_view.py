@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from app.history import RunHistory
 from app.series import smoothed
 from app.theme import DARK, LIGHT
 from app.views.curves_view import CurvesView
+from app.views.legend import LaneLegend
+from hnm_core.events import StepRecord
 from tests.app.fake_runs import run_history
 
 LEFT = Qt.MouseButton.LeftButton
@@ -293,3 +296,71 @@ def test_that_every_lane_is_on_the_screen_in_its_colour(view, history, theme):
     seen = {image.pixelColor(x, y).getRgb()[:3] for x in range(image.width()) for y in range(image.height())}
     assert set(theme.lanes[:3]) <= seen
     assert theme.panel in seen
+
+
+def test_that_a_loss_of_known_chance_has_a_dotted_line_of_its_own_in_a_paler_colour(view):
+    run = run_history(40)
+    for name, level in (("random", 0.7), ("knn", 0.4)):
+        for step in range(41, 61):
+            run.add(StepRecord(name, step, 0.5, metrics={"chance": level}))
+    view.show_history(run)
+    assert set(view.loss_plot._lines) == {"random", "knn", "lsh", "random at chance", "knn at chance"}
+    x, y = drawn(view.loss_plot, "knn at chance")
+    assert x.tolist() == list(range(41, 61))
+    assert set(y.tolist()) == {0.4}
+    line, own = view.loss_plot._lines["knn at chance"][1], view.loss_plot._lines["knn"][1]
+    assert line.opts["pen"].style() is Qt.PenStyle.DotLine
+    assert own.opts["pen"].style() is Qt.PenStyle.SolidLine
+    assert line.opts["pen"].color() != own.opts["pen"].color()
+    assert len(view.loss_plot._ends.getData()[0]) == 3  # a dot where a lane stands, none on a level of chance
+
+
+def test_that_the_chance_line_of_a_metric_is_dotted_and_says_its_level(view, history):
+    view.show_history(history)
+    line = view.metric_plot._chance
+    assert line.isVisible()
+    assert line.pen.style() is Qt.PenStyle.DotLine
+    assert line.label.textItem.toPlainText() == f"chance {history.chance['map_at_r']:.3f}"
+
+
+def test_that_names_without_room_in_one_row_stand_in_two_and_every_one_is_whole(qtbot, view):
+    legend = LaneLegend()
+    qtbot.addWidget(legend)
+    names = [f"lane number {place}" for place in range(6)]
+    legend.resize(1200, 60)
+    with qtbot.waitExposed(legend):
+        legend.show()
+    legend.set_lanes(names)
+    legend.set_values(dict.fromkeys(names, "0.500"))
+    QApplication.processEvents()
+    assert len({chip.y() for chip in legend.chips.values()}) == 1
+    whole = sum(chip.width_with("") for chip in legend.chips.values())
+    legend.resize(whole * 2 // 3, 60)
+    QApplication.processEvents()
+    rows = sorted({chip.y() for chip in legend.chips.values()})
+    assert [[name for name, chip in legend.chips.items() if chip.y() == y] for y in rows] == [names[:3], names[3:]]
+    boxes = [chip.geometry() for chip in legend.chips.values()]
+    assert not any(a.intersects(b) for a, b in combinations(boxes, 2))
+    assert all(box.right() <= legend.width() for box in boxes)
+    assert all(chip.width() >= chip.width_with("") for chip in legend.chips.values())
+    legend.resize(1200, 60)
+    QApplication.processEvents()
+    assert len({chip.y() for chip in legend.chips.values()}) == 1
+
+
+def test_that_metrics_that_are_not_defined_are_told_in_words_in_place_of_an_empty_plot(view):
+    run = run_history(20)
+    for step in range(21, 31):
+        run.add(StepRecord("knn", step, 0.5, metrics={"map_at_r": float("nan")}))
+    view.show_history(run)
+    assert "share a class" in view.metric_plot._message.text()
+    run.add(StepRecord("knn", 31, 0.5, metrics={"map_at_r": 0.25}))
+    view.show_history(run)
+    assert view.metric_plot._message.text() == ""
+
+
+def test_that_an_empty_plot_has_plain_numbers_on_its_axes(view):
+    view.show_history(RunHistory())
+    low, high = view.loss_plot.getPlotItem().vb.viewRange()[0]
+    assert low == 0
+    assert high == pytest.approx(1, rel=0.1)

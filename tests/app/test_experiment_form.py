@@ -715,3 +715,82 @@ def test_that_nested_tables_are_one_line_that_reads_back_the_same(table):
     line = write_table(table)
     assert "\n" not in line
     assert read_table(line) == table
+
+
+def search(qtbot, box, text, *keys):
+    """Type over the choice of a combo box, then press keys."""
+    box.window().activateWindow()
+    box.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClicks(box, text)
+    for key in keys:
+        qtbot.keyClick(box.completer().popup() if box.completer().popup().isVisible() else box, key)
+
+
+@pytest.mark.parametrize("typed", ["lsh", "LSH", " lsh "])
+def test_that_a_miner_is_chosen_by_typing_its_name(form, qtbot, typed):
+    search(qtbot, form.lanes.cards[0].miner.box, typed, Qt.Key.Key_Return)
+    assert form.config().lanes[0].miner == "lsh"
+    assert form.lanes.cards[0].name.text() == "lsh"
+    assert form.lanes.cards[0].miner.problem.isHidden()
+
+
+def test_that_any_part_of_a_name_lists_what_holds_it_without_the_headings(form, qtbot):
+    box = form.lanes.cards[0].miner.box
+    search(qtbot, box, "EA")
+    model, popup = box.completer().completionModel(), box.completer().popup()
+    listed = {model.index(row, 0).data() for row in range(model.rowCount())}
+    assert popup.isVisible()
+    assert listed == {name for group in grouped(MINERS) for name in group.names if "ea" in name.lower()}
+    assert len(listed) > 1
+    qtbot.keyClick(popup, Qt.Key.Key_Escape)
+    assert not popup.isVisible()
+    assert box.currentText() == "random"
+    assert form.heard == []
+
+
+def test_that_a_listed_name_is_chosen_with_the_arrow_and_enter(form, qtbot):
+    box = form.data.box
+    search(qtbot, box, "class", Qt.Key.Key_Down, Qt.Key.Key_Return)
+    assert "class" in box.currentText()
+    assert form.config().data.name == box.currentText()
+    assert len(form.heard) == 1
+
+
+def test_that_a_part_that_fits_one_name_is_enough_and_leaving_the_field_takes_it(form, qtbot):
+    box = form.data.box
+    search(qtbot, box, "swiss", Qt.Key.Key_Tab)
+    assert not box.hasFocus()
+    assert form.config().data.name == "swiss-roll"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("nonsense", "There is no miner called 'nonsense'; 'random' stays."),
+        ("e", "'e' fits "),
+        ("Inside the batch", "There is no miner called 'Inside the batch'; 'random' stays."),
+    ],
+)
+def test_that_what_names_no_miner_is_said_and_the_choice_stays(form, qtbot, typed, words):
+    card = form.lanes.cards[0]
+    search(qtbot, card.miner.box, typed, Qt.Key.Key_Return)
+    assert card.miner.problem.text().startswith(words)
+    assert card.miner.problem.isVisible()
+    assert card.miner.box.currentText() == "random"
+    assert form.config().lanes[0].miner == "random"
+
+
+def test_that_a_loss_that_the_lane_cannot_take_is_refused_with_the_reason_when_typed(form, qtbot):
+    card = form.lanes.cards[1]
+    search(qtbot, card.loss.box, "circle", Qt.Key.Key_Return)
+    assert card.loss.problem.text() == impossible("loss", form.config(), "knn")["circle"]
+    assert form.config().lanes[1].loss == "triplet-margin"
+
+
+def test_that_a_click_on_the_name_opens_the_whole_list(form, qtbot):
+    box = form.data.box
+    qtbot.mouseClick(box.search, LEFT)
+    assert box.view().isVisible()
+    box.hidePopup()
+    qtbot.keyClicks(box, "swiss")
+    assert box.search.text() == "swiss"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt6.QtGui import QDropEvent, QKeySequence
-from PyQt6.QtWidgets import QApplication, QFileDialog
+from PyQt6.QtWidgets import QApplication, QFileDialog, QPushButton
 
 from app.actions import ACTIONS, TOOLBAR
 from app.camera import Camera
@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.theme import DARK, LIGHT
 from hnm_core import config as configuration
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, RunState
+from hnm_core.events import Alarm, RunState, StepRecord
 from hnm_core.recording import open_recording, record
 from tests.app import runs
 from tests.app.windows import LONG
@@ -468,3 +468,184 @@ def test_that_a_camera_moved_in_an_empty_pane_does_no_harm(open_window, qtbot):
     window = open_window()
     window.stage.panes.views[0].camera_changed.emit(Camera().orbited(10, 0))
     assert window.stage.panes.views[1].camera.azimuth == Camera().orbited(10, 0).azimuth
+
+
+def alarming(code: str, *, fatal: bool):
+    """A run whose lane 'one' raises an alarm after its tenth step."""
+
+    def run(of, control):
+        for event in runs.source()(of, control):
+            yield event
+            if isinstance(event, StepRecord) and (event.lane, event.step) == ("one", 10):
+                yield Alarm("one", 10, code, "The loss became nan.", fatal=fatal)
+
+    return run
+
+
+@pytest.mark.parametrize("look", [DARK, LIGHT])
+def test_that_the_end_of_a_lane_is_told_in_red_until_it_is_dismissed_and_others_go_on(open_window, qtbot, look):
+    window = open_window(source=alarming("non-finite", fatal=True))
+    window.set_theme(look)
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.banner.text != "", timeout=5000)
+    assert window.banner.text == "Lane 'one' stopped at step 10: The loss became nan."
+    assert window.banner.property("kind") == "error"
+    ground = window.banner.grab().toImage().pixelColor(3, 3)
+    assert ground.red() > ground.green() + 12
+    assert ground.red() > ground.blue() + 12
+    window.banner.show_notice("Something of less weight.")  # does not cover it
+    assert "Lane 'one'" in window.banner.text
+    before = steps(window, "two")
+    qtbot.waitUntil(lambda: steps(window, "two") > before, timeout=5000)
+    dismiss = next(button for button in window.banner.findChildren(QPushButton) if button.text() == "Dismiss")
+    qtbot.mouseClick(dismiss, Qt.MouseButton.LeftButton)
+    assert window.banner.text == ""
+
+
+def test_that_an_alarm_that_ends_nothing_takes_no_banner(open_window, qtbot):
+    window = open_window(source=alarming("collapse", fatal=False))
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: any(marker.kind == "alarm" for marker in window.stage.history.markers), timeout=5000)
+    assert window.banner.text == ""
+
+
+def refused(qtbot, window: MainWindow, *words: str) -> None:
+    """Start is refused with these words, shows nothing else, and works once the form is mended."""
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert all(word in window.banner.text for word in words), window.banner.text
+    assert window.banner.property("kind") == "notice"
+    assert window.bridge.state is RunState.IDLE
+    assert window.stage.folder is None
+    assert window.actions_by_key["toggle_run"].isEnabled()
+
+
+def test_that_a_lane_that_cannot_be_is_refused_at_start_and_the_form_keeps_it(open_window, qtbot):
+    lanes = [{"name": "one"}, {"name": "bad", "miner": "knn", "loss": "circle"}]
+    config = runs.config("one", steps=LONG)
+    window = open_window(config=configuration.from_dict(config.model_dump() | {"lanes": lanes}))
+    refused(qtbot, window, "bad", "circle")
+    assert [lane.name for lane in window.form.config().lanes] == ["one", "bad"]
+    qtbot.mouseClick(window.form.lanes.cards[1].buttons["remove"], Qt.MouseButton.LeftButton)
+    train(qtbot, window, 5)
+
+
+def test_that_what_is_typed_wrong_is_refused_at_start_by_field_and_stays_to_be_mended(open_window, qtbot):
+    window = open_window()
+    window.form.training.open()
+    line = window.form.run.line("eval_every")
+    line.setFocus()
+    line.selectAll()
+    qtbot.keyClicks(line, "often")
+    window.centralWidget().setFocus()
+    refused(qtbot, window, "eval every", "'often' is not allowed", "Ctrl+Z")
+    assert line.text() == "often"
+    assert window.stage.panes.lanes == ["one", "two"]
+    press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert line.text() == str(window.form.config().eval_every)
+    train(qtbot, window, 5)
+
+
+def test_that_a_refused_start_leaves_the_run_before_on_the_screen(open_window, qtbot):
+    window = open_window(config=runs.config(steps=20))
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.FINISHED)
+    window.form.training.open()
+    window.form.run.line("steps").setText("-3")
+    press(qtbot, window, Qt.Key.Key_Space)
+    assert "steps: -3 is not allowed" in window.banner.text
+    assert steps(window) == 20
+    assert all(pane.frame is not None for pane in window.stage.panes._panes)
+
+
+def test_that_a_lane_removed_by_mistake_comes_back_with_ctrl_z_wherever_the_focus_is(open_window, qtbot):
+    window = open_window()
+    qtbot.mouseClick(window.form.lanes.cards[0].buttons["remove"], Qt.MouseButton.LeftButton)
+    assert window.stage.panes.lanes == ["two"]
+    window.centralWidget().setFocus()
+    press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.stage.panes.lanes == [lane.name for lane in window.form.config().lanes] == ["one", "two"]
+    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    press(qtbot, window, Qt.Key.Key_Z, both)
+    assert window.stage.panes.lanes == ["two"]
+
+
+def test_that_a_preset_chosen_by_mistake_is_undone(open_window, qtbot):
+    window = open_window()
+    before = window.config
+    window.controls.preset_chosen.emit("digits")
+    qtbot.waitUntil(lambda: window.config != before, timeout=3000)
+    assert "Ctrl+Z" in window.statusBar().currentMessage()
+    press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.config == window.form.config() == before
+    assert window.stage.panes.lanes == ["one", "two"]
+    assert window.windowTitle() == "Hand-made - HNM Lab"
+    press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.statusBar().currentMessage() == "There is nothing to undo."
+
+
+def test_that_the_toolbar_stands_still_whatever_its_button_says(open_window, qtbot):
+    window = open_window()
+    button = window.controls.widgetForAction(window.actions_by_key["toggle_run"])
+    places = set()
+    for state in RunState:
+        window._show_state(state)
+        QApplication.processEvents()
+        places.add((button.width(), window.controls.speed.x()))
+        assert button.sizeHint().width() <= button.width(), state
+    assert len(places) == 1
+    window._show_state(RunState.IDLE)
+
+
+def test_that_a_low_window_leaves_the_height_to_the_clouds_and_a_tall_one_says_what_to_look_for(open_window, qtbot):
+    window = open_window()
+    window.resize(1000, 640)
+    QApplication.processEvents()
+    assert window.about.isVisible()
+    assert not window.about._text.isVisible()
+    assert window.about.toolTip() == "Three blobs move apart."
+    window.resize(1000, 800)
+    QApplication.processEvents()
+    assert window.about._text.isVisible()
+    assert window.about.toolTip() == ""
+
+
+def test_that_every_shortcut_of_the_table_reaches_its_action(open_window, qtbot, monkeypatch):
+    heard: list[str] = []
+    handlers = {spec.key: (lambda *_, key=spec.key: heard.append(key)) for spec in ACTIONS}
+    monkeypatch.setattr(MainWindow, "_handlers", lambda _window: handlers)
+    window = open_window()
+    pressed = [spec for spec in ACTIONS if spec.shortcut]
+    for spec in pressed:
+        combination = QKeySequence(spec.shortcut)[0]
+        press(qtbot, window, combination.key(), combination.keyboardModifiers())
+    assert heard == [spec.key for spec in pressed]
+
+
+def test_that_the_palette_shows_every_command_with_its_keys_and_escape_closes_it(open_window, qtbot):
+    window = open_window()
+    press(qtbot, window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = window.findChild(CommandPalette)
+    shown = [palette.list.item(row).text() for row in range(palette.list.count())]
+    enabled = [window.actions_by_key[spec.key] for spec in ACTIONS if window.actions_by_key[spec.key].isEnabled()]
+    assert len(shown) == len(enabled)
+    for text, action in zip(shown, enabled, strict=True):
+        assert text.startswith(action.text())
+        assert text.endswith(action.shortcut().toString(QKeySequence.SequenceFormat.NativeText))
+    qtbot.keyClick(palette.line, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: window.findChild(CommandPalette) is None, timeout=2000)
+
+
+def test_that_what_is_typed_wrong_is_not_saved_as_something_else(open_window, qtbot):
+    window = open_window()
+    window.form.run.line("steps").setText("many")
+    press(qtbot, window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert "steps: 'many' is not allowed" in window.banner.text
+    assert window.findChild(QFileDialog) is None
+
+
+def test_that_all_tools_fit_into_a_window_of_1000_pixels(open_window, qtbot):
+    window = open_window()
+    window.resize(1000, 640)
+    QApplication.processEvents()
+    for key in (key for group in TOOLBAR for key in group):
+        assert window.controls.widgetForAction(window.actions_by_key[key]).isVisible(), key
