@@ -16,6 +16,8 @@ from hnm_core.neighbors import simd
 BLOCK = simd.LANES
 _PACKET = 16
 """Anchors that share a strip of codes while it is in the cache."""
+_SAMPLE = 6
+"""A sample to guess from holds so many times the root of all rows."""
 _STRIP = 8_192
 """Words in a strip: 64 KiB."""
 
@@ -46,60 +48,124 @@ def nearest_codes(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high
     Rows are sorted by class: anchor i (a row) leaves out rows low[i] .. high[i] - 1, its class. Ties at the last place
     go to the first rows; the order of what was found is by row.
     """
+    every = int(np.sqrt(rows)) // _SAMPLE
+    sample = _every(codes, rows, every)
     for packet in prange((len(anchors) + _PACKET - 1) // _PACKET):
         start, end = packet * _PACKET, min((packet + 1) * _PACKET, len(anchors))
-        _scan_packet(codes, rows, bits, anchors[start:end], low[start:end], high[start:end], wanted, found[start:end])
+        _scan_packet(
+            codes, sample, every, rows, bits, anchors[start:end], low[start:end], high[start:end], wanted,
+            found[start:end],
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def _scan_packet(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high: Any, wanted: int, found: Any) -> None:
+def _every(codes: Any, rows: int, every: int) -> Any:
+    """The codes of each `every`-th row, whole blocks of them; none where that would be more than one row in eight."""
+    blocks = rows // every // BLOCK if every >= 8 else 0
+    sample = np.empty((blocks, codes.shape[1], BLOCK), np.uint64)
+    for place in range(blocks * BLOCK):
+        row = place * every
+        for word in range(codes.shape[1]):
+            sample[place // BLOCK, word, place % BLOCK] = codes[row // BLOCK, word, row % BLOCK]
+    return sample
+
+
+@njit(cache=True, nogil=True)
+def _guess(sample: Any, every: int, bits: int, code: Any, low: int, high: int, wanted: int, histogram: Any) -> int:
+    """Differing bits from which on a row is almost surely not wanted, by the order of a sample; bits + 1 without one.
+
+    A few more places down the sample's order than the wanted rows take there on average.
+    """
+    there = wanted / every if every else 0.0
+    rank = int(there + 3 * np.sqrt(there) + 3)
+    histogram[:] = 0
+    differing = np.empty(BLOCK, np.int64)
+    first, last = (low + every - 1) // max(1, every), (high + every - 1) // max(1, every)
+    for block in range(sample.shape[0]):
+        place = block * BLOCK
+        if place < last and place + BLOCK > first:
+            continue
+        counts = simd.no_counts()
+        for word in range(sample.shape[1]):
+            counts = simd.add_differing_bits(counts, sample, (block * sample.shape[1] + word) * BLOCK, code[word])
+        simd.store_counts(differing, 0, counts)
+        for slot in range(BLOCK):
+            histogram[differing[slot]] += 1
+    below = 0
+    for limit in range(bits + 1):
+        below += histogram[limit]
+        if below >= rank:
+            return limit + 1
+    return bits + 1
+
+
+@njit(cache=True, nogil=True)
+def _scan_packet(
+    codes: Any, sample: Any, every: int, rows: int, bits: int, anchors: Any, low: Any, high: Any, wanted: int,
+    found: Any,
+) -> None:  # fmt: skip
     blocks, words = codes.shape[0], codes.shape[1]
     count = len(anchors)
     room = 2 * wanted + BLOCK
     kept_row = np.empty((count, room), np.int32)
     kept_bits = np.empty((count, room), np.int32)
     kept = np.zeros(count, np.int64)
-    limit = np.full(count, bits + 1, np.int64)  # rows from this many differing bits on cannot enter any more
+    limit = np.empty(count, np.int64)  # rows from this many differing bits on cannot enter any more
     histogram = np.empty(bits + 1, np.int64)
-    differing = np.empty(BLOCK, np.int64)
     code = np.empty((count, words), np.uint64)
     for i in range(count):
         for word in range(words):
             code[i, word] = codes[anchors[i] // BLOCK, word, anchors[i] % BLOCK]
+        limit[i] = _guess(sample, every, bits, code[i], low[i], high[i], wanted, histogram)
+    guessed = limit.copy()
     strip = max(1, _STRIP // (words * BLOCK))
     for first in range(0, blocks, strip):
         last = min(first + strip, blocks)
         for i in range(count):
-            for block in range(first, last):
-                place = block * BLOCK
-                if place >= low[i] and place + BLOCK <= high[i]:
-                    continue
-                counts = simd.no_counts()
-                for word in range(words):
-                    counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[i, word])
-                fits = simd.counts_below(counts, limit[i])
-                if fits == 0:
-                    continue
-                if place + BLOCK > rows or (place < high[i] and place + BLOCK > low[i]):
-                    for slot in range(BLOCK):
-                        if place + slot >= rows or (low[i] <= place + slot < high[i]):
-                            fits &= ~(np.uint32(1) << np.uint32(slot))
-                simd.store_counts(differing, 0, counts)
-                while fits:
-                    slot = simd.lowest(fits)
-                    fits &= fits - np.uint32(1)
-                    kept_row[i, kept[i]] = place + slot
-                    kept_bits[i, kept[i]] = differing[slot]
-                    kept[i] += 1
-                if kept[i] > room - BLOCK:
-                    limit[i] = _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
-                    kept[i] = wanted
+            _scan(codes, first, last, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit, histogram)
     for i in range(count):
+        if kept[i] < wanted and guessed[i] <= bits:  # the guess was too low
+            kept[i], limit[i] = 0, bits + 1
+            _scan(codes, 0, blocks, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit, histogram)
         if kept[i] > wanted:
             _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
             kept[i] = wanted
         for place in range(wanted):
             found[i, place] = kept_row[i, place] if place < kept[i] else -1
+
+
+@njit(cache=True, nogil=True)
+def _scan(
+    codes: Any, first: int, last: int, rows: int, code: Any, low: Any, high: Any, wanted: int, i: int, kept_row: Any,
+    kept_bits: Any, kept: Any, limit: Any, histogram: Any,
+) -> None:  # fmt: skip
+    """Keep what fits of the blocks first .. last - 1 for anchor i of a packet."""
+    words, room = codes.shape[1], kept_row.shape[1]
+    differing = np.empty(BLOCK, np.int64)
+    for block in range(first, last):
+        place = block * BLOCK
+        if place >= low[i] and place + BLOCK <= high[i]:
+            continue
+        counts = simd.no_counts()
+        for word in range(words):
+            counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[i, word])
+        fits = simd.counts_below(counts, limit[i])
+        if fits == 0:
+            continue
+        if place + BLOCK > rows or (place < high[i] and place + BLOCK > low[i]):
+            for slot in range(BLOCK):
+                if place + slot >= rows or (low[i] <= place + slot < high[i]):
+                    fits &= ~(np.uint32(1) << np.uint32(slot))
+        simd.store_counts(differing, 0, counts)
+        while fits:
+            slot = simd.lowest(fits)
+            fits &= fits - np.uint32(1)
+            kept_row[i, kept[i]] = place + slot
+            kept_bits[i, kept[i]] = differing[slot]
+            kept[i] += 1
+        if kept[i] > room - BLOCK:
+            limit[i] = _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
+            kept[i] = wanted
 
 
 @njit(cache=True, nogil=True)

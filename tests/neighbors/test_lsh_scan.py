@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -121,6 +122,32 @@ def test_that_more_candidates_never_lower_the_recall() -> None:
         recalls.append(recall(search, bank, 10, distance))
     assert recalls == sorted(recalls)
     assert recalls[0] < 0.8 < recalls[-1] == 1
+
+
+@pytest.mark.parametrize("kind", ["random", "small classes", "one code", "near sample"])
+def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_a_sample_makes_guess(kind: str) -> None:
+    from hnm_core.neighbors.hamming import nearest_codes, pack_bits
+
+    source, rows, bits, wanted = np.random.default_rng(5), 9_000, 48, 20
+    sides = source.random((rows, bits)) < 0.5
+    size = 900 if kind != "small classes" else 9
+    if kind == "small classes":
+        sides = sides[np.arange(rows) // size] ^ (source.random((rows, bits)) < 0.05)
+    elif kind == "one code":
+        sides[:] = sides[0]
+    elif kind == "near sample":  # the sample, which is every m-th row, holds all that is near: too little
+        sides[:size] = sides[0]
+        sides[np.arange(12) * 30 * (int(np.sqrt(rows)) // 6) + 2 * size] = sides[0]
+    codes = pack_bits(sides.astype(np.float64), np.full(bits, 0.5))
+    anchors = source.choice(size if kind == "near sample" else rows, 50, replace=False).astype(np.int32)
+    low = (anchors // size * size).astype(np.int32)
+    found = np.empty((len(anchors), wanted), np.int32)
+    nearest_codes(codes, rows, bits, anchors, low, low + np.int32(size), wanted, found)
+    for anchor, start, answer in zip(anchors, low, found, strict=True):
+        differing = (sides[anchor] ^ sides).sum(1)
+        differing[start : start + size] = bits + 1
+        nearest = np.argsort(differing, kind="stable")[:wanted]  # of equal ones the first rows
+        assert np.array_equal(answer, np.sort(nearest))
 
 
 @pytest.mark.parametrize("bits", [8, 64, 100, 256])
