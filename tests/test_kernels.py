@@ -10,6 +10,8 @@ import pytest
 
 from hnm_core import kernels
 
+SEARCHES = ("tree", "hamming", "filtering", "guessing", "routing", "buckets")
+
 SOURCE = """
 from numba import njit
 
@@ -91,7 +93,7 @@ def test_that_the_search_kernels_cover_tree_scan_and_filter() -> None:
     from hnm_core.neighbors import search_kernels
 
     compiled = {kernel.py_func.__module__ for kernel in search_kernels.KERNELS}
-    assert {f"hnm_core.neighbors.{name}" for name in ("tree", "hamming", "filtering", "routing", "buckets")} == compiled
+    assert {f"hnm_core.neighbors.{name}" for name in SEARCHES} == compiled
     sources = {Path(name).stem for name in kernels._sources(search_kernels)}
     assert {"tree", "hamming", "filtering", "simd", "keys"} <= sources
 

@@ -201,7 +201,7 @@ def test_that_stages_of_a_hashing_margin_are_a_list_of_numbers(form, qtbot):
     type_into(qtbot, card.loss.form.line("stage_starts"), "10, 20")
     assert form.config().lanes[0].loss_options == {"alpha_stages": [1.0, 2.5, 4.0], "stage_starts": [10, 20]}
     type_into(qtbot, line, "1, 0, 4")
-    assert "0.0 is not allowed: it should be greater than 0" in card.loss.form.rows["alpha_stages"].problem.text()
+    assert "0.0 is not allowed: it must be above 0" in card.loss.form.rows["alpha_stages"].problem.text()
 
 
 def test_that_options_of_the_optimiser_are_checked_against_the_optimiser(form, qtbot):

@@ -48,7 +48,8 @@ def test_that_every_subject_gives_one_object_a_row_with_times_and_agreement(lab:
         assert set(row) == FIELDS
         assert row["ours"]["seconds"] > 0
         assert row["machine"]["threads"] == 1
-        assert 0 < row["bound"]["share"] < 2 if row["bound"]["share"] is not None else row["bound"]["what"]
+        # Which part of a limit was reached is a quotient of two times: of its size a test can say nothing.
+        assert row["bound"]["share"] > 0 if row["bound"]["share"] is not None else row["bound"]["what"]
         timed = [peer for peer in row["peers"] if peer["comparable"] and peer["seconds"]]
         assert (len(timed) > 0) == (subject != "render")
         for peer in timed:
