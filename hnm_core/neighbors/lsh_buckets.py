@@ -26,11 +26,11 @@ from hnm_core.neighbors.selection import by_score_then_row
 
 _PROJECTIONS = 1 << 22
 """Margins held at once."""
-_PAIRS = 4_096
+_PAIRS = 2_048
 _NEAREST = 10
 """Nearest negatives that the number of bits is chosen for."""
 _MOST_BITS = 30
-_TRIAL_BITS = 256
+_TRIAL_BITS = 64
 """Bits of the hash that tells how often bits of the nearest negatives differ."""
 _COMPARED = 2_000
 """Rows an anchor may be compared with on average to reach a recall; each costs a random access to memory."""
@@ -155,7 +155,7 @@ class LshBuckets:
         self._due.built()
         if self._options.bits != "auto":
             self.bits = self._options.bits
-        elif self._choice is None or self._due.now(len(bank), bank.dim):
+        elif self._due.now(len(bank), bank.dim) or self._choice is None:
             self._choice = self._chosen(bank, points)
             self.bits = self._choice.bits
         assert self.bits is not None
