@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hnm_core.errors import InputError, unknown_name
 
-# The first roots of a process must be taken by one thread: where two begin at once, the library behind torch on x86 now and
-# then gives one of them its coarse variant, and half of a large tensor is off by up to 3e-4.
+# The first roots of a process must be taken by one thread: where two begin at once, the library behind torch on x86
+# now and then gives one of them its coarse variant, and half of a large tensor is off by up to 3e-4.
 torch.ones(16).sqrt()
 torch.ones(16, dtype=torch.float64).sqrt()
 
