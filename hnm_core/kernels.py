@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 import platformdirs
+from filelock import FileLock
 
 SEARCH_KERNELS = "hnm_core.neighbors.search_kernels"
 """The module that gathers the kernels of the neighbour searches."""
@@ -134,6 +135,15 @@ def _stamp_path(module: str) -> Path:
     return Path(platformdirs.user_cache_dir("hnm-lab", appauthor=False)) / "kernels" / f"{module}-{digest}.json"
 
 
+def compile_once(module: str) -> None:
+    """`compile_now`, unless that is done or another process is at it: then wait for that."""
+    lock = _stamp_path(module).with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if not ready(module):
+            compile_now(module)
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        compile_now(name)
+        compile_once(name)

@@ -86,22 +86,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def compile_kernels(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
-    """Has the kernels of a module compiled, once per machine and by one of the processes that run tests, so that no
-    test waits for a compiler."""
+def compile_kernels() -> Callable[[str], None]:
+    """Has the kernels of a module compiled, once per machine, so that no test waits for a compiler."""
     from hnm_core import kernels
 
-    def compile_once(module: str) -> None:
-        with (tmp_path_factory.getbasetemp().parent / f"{module}.lock").open("w") as lock:
-            if sys.platform != "win32":
-                import fcntl
+    def compile_module(module: str) -> None:
+        process = kernels.compile_in_background(module)
+        if process is not None and process.wait() != 0:
+            pytest.fail(f"the kernels do not compile; see {sys.executable} -m hnm_core.kernels {module}")
 
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            process = kernels.compile_in_background(module)
-            if process is not None and process.wait() != 0:
-                pytest.fail(f"the kernels do not compile; see {sys.executable} -m hnm_core.kernels {module}")
-
-    return compile_once
+    return compile_module
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,18 @@ def test_that_a_program_may_end_before_its_compiler_which_goes_on(module: str, t
     assert kernels.ready(module)
 
 
+def test_that_compilers_that_start_together_compile_once(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        SOURCE + "    import pathlib, time\n    with pathlib.Path(__file__).with_name('calls').open('a') as file:\n"
+        "        file.write('x')\n    time.sleep(1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])}
+    command = [sys.executable, "-m", "hnm_core.kernels", module]
+    together = [subprocess.Popen(command, env=environment) for _ in range(3)]
+    assert [process.wait(60) for process in together] == [0, 0, 0]
+    assert (tmp_path / "calls").read_text() == "x"
+
+
 def test_that_the_search_kernels_cover_tree_scan_and_filter() -> None:
     from hnm_core.neighbors import search_kernels
 
