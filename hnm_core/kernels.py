@@ -23,7 +23,6 @@ from types import ModuleType
 from typing import Any
 
 import platformdirs
-from filelock import FileLock
 
 SEARCH_KERNELS = "hnm_core.neighbors.search_kernels"
 """The module that gathers the kernels of the neighbour searches."""
@@ -137,6 +136,8 @@ def _stamp_path(module: str) -> Path:
 
 def compile_once(module: str) -> None:
     """`compile_now`, unless that is done or another process is at it: then wait for that."""
+    from filelock import FileLock  # only a compiler needs it, and every program imports this module at its start
+
     lock = _stamp_path(module).with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):

@@ -81,6 +81,8 @@ class _Choice:
 class _Pairs:
     """Pairs of places: probe anchors with their nearest negatives, and any rows."""
 
+    exact: Neighbors
+    """The nearest negatives of the probe, as an exact search gives them."""
     anchor: Tensor
     negative: Tensor
     left: Tensor
@@ -224,13 +226,11 @@ class LshBuckets:
             theory.bucket_hit(differs, self._tables.bits, self._options.tables, self._options.probes)
             for differs in self._differs(self._hash, self._prepared, pairs)
         )
-        probe = bank.order[probe_places(len(bank))]
-        exact = self._exact_search(bank).nearest_negatives(probe, k)
-        found, counts = self._nearest(bank, probe, k, None)
+        found, counts = self._nearest(bank, bank.order[probe_places(len(bank))], k, None)
         rate = float((far * pairs.other).mean())
         measured = float(counts[:, 0].mean() / len(bank))
         return Prediction(
-            float(near.mean()) if len(near) else 1.0, recall(found.distance, exact.distance), rate, measured
+            float(near.mean()) if len(near) else 1.0, recall(found.distance, pairs.exact.distance), rate, measured
         )
 
     def _pairs(self, bank: Bank, k: int) -> _Pairs:
@@ -240,7 +240,7 @@ class LshBuckets:
         generator = torch.Generator().manual_seed(0)
         left, right = (torch.randint(len(bank), (_PAIRS,), generator=generator) for _ in range(2))
         other = bank.class_of_row[bank.order[left]] != bank.class_of_row[bank.order[right]]
-        return _Pairs(places[anchor], bank.place[exact.row[anchor, rank]], left, right, other)
+        return _Pairs(exact, places[anchor], bank.place[exact.row[anchor, rank]], left, right, other)
 
     @staticmethod
     def _differs(hashed: Hash, points: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
