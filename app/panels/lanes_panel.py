@@ -22,8 +22,9 @@ from PyQt6.QtWidgets import (
 )
 
 from app.limits import MAX_PANES
-from app.panels.editors import ChoiceEditor, LineEdit
+from app.panels.editors import ChoiceEditor
 from app.panels.findings import FindingsList
+from app.panels.line_edit import LineEdit
 from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel
 from app.panels.sampler_form import SamplerForm
 from app.theme import DARK, Rgb, Theme

@@ -21,7 +21,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.panels.editors import ChoiceEditor, ComboBox, Editor, LineEdit, TextEditor, bounds_of, editor_for
+from app.panels.combo_box import ComboBox
+from app.panels.editors import ChoiceEditor, Editor, TextEditor, bounds_of, editor_for
+from app.panels.line_edit import LineEdit
 from app.panels.names import grouped
 from hnm_core.explaining import must_be
 from hnm_core.registry import Registry
