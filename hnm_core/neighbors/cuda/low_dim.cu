@@ -28,14 +28,15 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
     const int first = block_first + static_cast<int>(threadIdx.x) / LANES * ANCHORS;
 
     float query[ANCHORS][D], limit[ANCHORS];
+    Best best[ANCHORS];
 #pragma unroll
     for (int a = 0; a < ANCHORS; a++) {
         const size_t own = anchors[min(first + a, count - 1)];
 #pragma unroll
         for (int axis = 0; axis < D; axis++) query[a][axis] = queries[own * D + axis];
-        score_of(first + a < count ? ALL_PASS : NOTHING_PASSES, limit[a]);
+        best[a] = {first + a < count ? ALL_PASS : NOTHING_PASSES, 0};
+        score_of(best[a].limit, limit[a]);
     }
-    Best best = {first + lane < count ? ALL_PASS : NOTHING_PASSES, 0};  // of anchor `lane`
 
     // Anchors ascend, so the classes of the first and the last bound those of all.
     const Share share = share_of_block(FARTHEST ? low[block_first] : 0, FARTHEST ? high[block_last] : rows, TILE);
@@ -73,28 +74,23 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
             if (!__any_sync(ALL_LANES, passes)) continue;
             const int column = start + group + lane;
             const int row = passes ? order[column] : 0;
-#pragma unroll 1
-            for (int a = 0; a < ANCHORS && first + a < count; a++) {
-                const int slot = first + a;
-                const float own_score = picked(score, a);
-                const bool positive = column >= low[slot] && column < high[slot];
-                const bool allowed =
-                    own_score <= picked(limit, a) && positive == FARTHEST && column != anchors[slot];
-                Best own = of_lane(best, a);
-                offer(own, keys + (static_cast<size_t>(slot) * gridDim.y + blockIdx.y) * capacity,
-                      allowed ? make_key(own_score, row) : NO_KEY, k, capacity);
-                if (lane == a) best = own;
 #pragma unroll
-                for (int i = 0; i < ANCHORS; i++) {
-                    if (i == a) score_of(own.limit, limit[i]);
-                }
+            for (int a = 0; a < ANCHORS; a++) {
+                const bool below = score[a] <= limit[a];
+                if (!__any_sync(ALL_LANES, below)) continue;
+                const int slot = first + a;
+                const bool positive = column >= low[slot] && column < high[slot];
+                const bool allowed = below && positive == FARTHEST && column != anchors[slot];
+                offer(best[a], keys + (static_cast<size_t>(slot) * gridDim.y + blockIdx.y) * capacity,
+                      allowed ? make_key(score[a], row) : NO_KEY, k, capacity);
+                score_of(best[a].limit, limit[a]);
             }
         }
     }
-#pragma unroll 1
-    for (int a = 0; a < ANCHORS && first + a < count; a++) {
-        Best own = of_lane(best, a);
-        finish(own, keys + (static_cast<size_t>(first + a) * gridDim.y + blockIdx.y) * capacity, k);
+#pragma unroll
+    for (int a = 0; a < ANCHORS; a++) {
+        if (first + a >= count) break;
+        finish(best[a], keys + (static_cast<size_t>(first + a) * gridDim.y + blockIdx.y) * capacity, k);
     }
 }
 
