@@ -1,9 +1,9 @@
-"""Our CUDA searches beside what one writes in torch: distances of a chunk of anchors to all rows, own class masked, top-k.
+"""Our CUDA searches beside what one writes in torch: distances of some anchors to all rows, own class masked, top-k.
 
     python benchmarks/cuda_search.py [--only exact-3d] [--repeat 5]
 
-Bank and index are built in every run. Wall time with the device waited for, first run dropped, medians; the peer's answer
-is compared with ours. "Products alone" are the float32 products that the peer's distances need, without any selection.
+Bank and index are built in every run. Wall time with the device waited for, first run dropped, medians; the peer's
+answer is compared with ours. "Products alone" are the float32 products that the distances need, without any selection.
 """
 
 from __future__ import annotations

@@ -35,6 +35,16 @@ def describe(device: torch.device) -> str:
     return f"CPU: {platform.machine()}, {threads} thread{'s' if threads != 1 else ''}"
 
 
+def start_thread_on(device: torch.device) -> None:
+    """Let the calling thread work on a device; to be called first in every thread but the main one.
+
+    A thread has no CUDA context until a kernel was launched in it, and products, which launch none of torch's own, warn
+    where there is none.
+    """
+    if device.type == "cuda":
+        torch.zeros(1, device=device)
+
+
 def phase_clock(device: torch.device) -> PhaseClock:
     """What tells how long the phases of a step take on a device.
 

@@ -61,6 +61,7 @@ def test_that_work_of_the_device_counts_for_the_phase_that_gave_it() -> None:
     with clock(Phase.STEP):
         time.sleep(0.3)  # the device waits
     ms = clock.take()
-    assert asked < 20 < 50 < ms[Phase.SEARCH] < 1_000
-    assert ms[Phase.LOSS] < 20
-    assert 50 < ms[Phase.STEP] < 320
+    assert 50 < ms[Phase.SEARCH] < 1_000
+    assert asked < ms[Phase.SEARCH] / 2
+    assert ms[Phase.LOSS] < ms[Phase.SEARCH] / 2
+    assert 300 - ms[Phase.SEARCH] <= ms[Phase.STEP] < 1_000

@@ -275,8 +275,8 @@ class _Products:
 
 
 def _aligned(rows: Tensor) -> Tensor:
-    """(N, D') with zeros behind the coordinates, so that every row begins at a multiple of 16 bytes. A GPU adds rows up in
-    an order that depends on where they begin, and equal rows shall get equal scores."""
+    """(N, D') with zeros behind the coordinates, so that every row begins at a multiple of 16 bytes. A GPU adds rows up
+    in an order that depends on where they begin, and equal rows shall get equal scores."""
     return rows if rows.device.type == "cpu" else pad(rows, (0, -rows.shape[1] % 4))
 
 

@@ -27,6 +27,7 @@ struct Dim {
 static Dim threadIdx, blockIdx, blockDim, gridDim;
 
 static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int __ffs(unsigned x) { return __builtin_ffs(static_cast<int>(x)); }
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 static inline int __float_as_int(float x) { int y; memcpy(&y, &x, 4); return y; }

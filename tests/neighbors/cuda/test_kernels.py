@@ -206,10 +206,10 @@ def test_that_what_a_device_would_refuse_is_refused(compiled_folder: Path) -> No
 @pytest.mark.parametrize(
     ("mistake", "instead"),
     [
-        ("        __syncthreads();  // the tile before was read\n", ""),
-        ("        __syncthreads();\n        for (int group", "        for (int group"),
+        ("    __syncthreads();  // the tile before was read\n", ""),
+        ("    __syncthreads();\n}", "}"),
         ("positive == FARTHEST", "(positive || true)"),
-        ("below = score[a] <= limit[a]", "below = score[a] < limit[a]"),
+        ("below = own_score <= picked", "below = own_score < picked"),
         ("if (below == k ||", "if (below == k - 1 ||"),
     ],
 )

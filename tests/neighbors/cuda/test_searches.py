@@ -250,6 +250,12 @@ def test_that_codes_too_long_for_shared_memory_are_refused(on_cpu: CpuKernels) -
         CudaCodes([torch.ones(300, 4_100, dtype=torch.bool)], bank_of("random", 3), device_kernels=on_cpu)
 
 
+@pytest.mark.parametrize("kind", ["clustered", "duplicated", "imbalanced"])
+def test_that_first_limits_from_a_sample_of_many_columns_hide_no_row(on_cpu: CpuKernels, kind: str) -> None:
+    on_cpu.blocks = 1  # no shares
+    check(CudaLowDim(device_kernels=on_cpu), bank_of(kind, 2, n=20_003), Distance(), (1, 10, 32, 33), 40)
+
+
 def test_that_a_hundred_thousand_rows_are_searched_as_brute_force_does(on_cpu: CpuKernels) -> None:
     source = torch.Generator().manual_seed(0)
     bank = Bank(torch.randn(100_003, 3, generator=source), torch.randint(10, (100_003,), generator=source))
