@@ -10,7 +10,7 @@ LANES = 32
 NO_KEY = 2**63 - 1
 """Behind every other key."""
 
-_SLACK = 96
+_SLACK = 32
 """Room beyond k at least, so that short lists are not cut back all the time."""
 
 

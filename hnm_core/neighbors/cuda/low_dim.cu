@@ -13,6 +13,13 @@ constexpr int TILE = WARPS * LANES;  // a thread loads one column
 constexpr int SAMPLED = 8;           // one tile of so many is looked at for the first limits
 constexpr int WORTH_A_SAMPLE = 4 * SAMPLED;  // tiles
 
+// Blocks that a multiprocessor should find registers for: as many as there are without spilling any.
+#if __CUDA_ARCH__ >= 1000
+__device__ constexpr int blocks(int) { return 2; }
+#else
+__device__ constexpr int blocks(int dim) { return dim <= 2 ? 4 : dim <= 5 ? 3 : 2; }
+#endif
+
 // Coordinates of the columns at `start`, by axis, to shared memory; NaN where there is none: it passes no limit.
 template <int D>
 __device__ inline void load_tile(const float* __restrict__ points, int rows, int start, int to, float* tile) {
@@ -154,7 +161,7 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
 }
 
 #define KERNELS(D)                                                                                                     \
-    extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) nearest_##D(                                         \
+    extern "C" __global__ void __launch_bounds__(WARPS* LANES, blocks(D)) nearest_##D(                                 \
         const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
         const int* high, int count, int k, int capacity, Key* keys) {                                                  \
         search<D, false>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                  \

@@ -3,7 +3,7 @@
 //
 // One warp reads one line of the tile, 16 bytes a lane and load, UNROLL loads at a time: the memory must be kept busy, as
 // nothing else takes time. What a warp knows of its anchor (limit, count) is kept in global memory from one tile to the
-// next. Columns come in the order of their places, to which ties go, so an equal score is always too late.
+// next.
 
 #include "best.cuh"
 
@@ -59,6 +59,7 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
                 for (int i = 0; i < WIDE; i++) score[u * WIDE + i] += added.of[i];
             }
         }
+        // All columns seen before have smaller places, to which ties go, so an equal score comes too late.
 #pragma unroll
         for (int s = 0; s < SCORES; s++) passes |= static_cast<unsigned>(score[s] < limit) << s;
         if (!__any_sync(ALL_LANES, passes)) continue;
@@ -69,7 +70,7 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
             const Score own_score = picked(score, s);
             const bool positive = place >= begin && place < end;
             const bool allowed =
-                own_score < limit && column < share.to && positive == (farthest != 0) && place != own;
+                own_score <= limit && column < share.to && positive == (farthest != 0) && place != own;
             offer(best, keys + list * capacity, allowed ? make_key(own_score, place) : NO_KEY, k, capacity);
             score_of(best.limit, limit);
         }

@@ -117,7 +117,7 @@ def test_that_the_answer_depends_neither_on_the_grid_nor_on_the_order_of_threads
 
 
 def test_that_anchors_come_in_pieces_where_lists_are_long(on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launches, "_LIST_BYTES", 1 << 15)
+    monkeypatch.setattr(launches, "_LIST_BYTES", 1 << 14)
     bank, anchors, seen = bank_of("random", 3), torch.arange(100), []
     search = CudaLowDim(device_kernels=on_cpu)
     search.build(bank)
