@@ -44,6 +44,8 @@ class _Pane:
     stale: bool = False
     """The scene must be built again before the next picture."""
 
+    title: str = ""
+    """What the view is called; the lane's name if empty."""
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
@@ -147,12 +149,19 @@ class PaneGrid(QWidget):
                 whole = "\n".join(text.replace("\n", " · ").split(" · "))
                 pane.view.set_details(f"{whole}\n{details}".strip())
 
+    def set_title(self, lane: str, title: str) -> None:
+        """What the pane of a lane is called."""
+        for number, pane in enumerate(self._panes):
+            if pane.lane == lane:
+                pane.title = title
+                pane.view.set_title(title, self._lane_colour(number))
+
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
         self._theme = theme
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
-            pane.view.set_title(pane.lane, self._lane_colour(number))
+            pane.view.set_title(pane.title or pane.lane, self._lane_colour(number))
             pane.stale = pane.frame is not None
 
     def set_edges(self, shown: bool) -> None:
@@ -289,7 +298,7 @@ class PaneGrid(QWidget):
                 pane.view.paint_budget_ms = PAINT_BUDGET_MS / len(lanes)
             self._layout.addWidget(_arranged([pane.view for pane in self._panes]))
         for number, (pane, lane) in enumerate(zip(self._panes, lanes, strict=True)):
-            pane.lane = lane
+            pane.lane, pane.title = lane, ""
             pane.view.set_title(lane, self._lane_colour(number))
 
     def _new_view(self) -> CloudView:

@@ -206,6 +206,7 @@ class Stage(QObject):
         self.timeline.set_markers(self.history.markers)
         for name, lane in self.history.lanes.items():
             chip = lane.chip(self._step)
+            self.panes.set_title(name, self.history.title(name, self._step))
             self.panes.set_chip(name, chip_text(chip, audit=self.history.audits), chip_details(chip))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:

@@ -26,6 +26,13 @@ CHANGEABLE = (
 """Options that a lane takes up between two steps. The others would need other data, another network or other metrics,
 or, as the warm-up, belong to the start."""
 
+OPTIMIZER_DEFAULTS: Mapping[str, Mapping[str, float]] = {
+    "sgd": {"momentum": 0.0, "weight_decay": 0.0},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0},
+    "adamw": {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0},
+}
+"""Options of an optimiser where the configuration has none, as `hnm_core.optimizers` takes them."""
+
 SHORT_NAMES = {"lr": "optimizer.lr", "batch": "sampler.batch"}
 
 
@@ -126,7 +133,8 @@ def settings(config: ExperimentConfig) -> dict[str, Any]:
     values |= _inside("sampler.options", sampler.model_dump(mode="json"))
     if getattr(sampler, "own_batch", None) is None:  # else the options settle it
         values["sampler.batch"] = config.sampler.batch
-    return values | {"optimizer.lr": config.optimizer.lr} | _inside("optimizer.options", config.optimizer.options)
+    options = {**OPTIMIZER_DEFAULTS[config.optimizer.name], **config.optimizer.options}
+    return values | {"optimizer.lr": config.optimizer.lr} | _inside("optimizer.options", options)
 
 
 def at_the_end(config: ExperimentConfig, events: Iterable[Event]) -> dict[str, ExperimentConfig]:

@@ -59,7 +59,7 @@ def test_that_a_lane_alone_has_its_own_sampler_or_the_shared_one() -> None:
             [("refresh", "steps", "background"), ("refresh_lag", "null", "4")],
         ),
         ({"sampler.name": "balanced"}, [("sampler.name", "random", "balanced")]),
-        ({"optimizer.options": {"weight_decay": 0.1}}, [("optimizer.options.weight_decay", "null", "0.1")]),
+        ({"optimizer.options": {"weight_decay": 0.1}}, [("optimizer.options.weight_decay", "0.0", "0.1")]),
         ({"loss_options.margin": 1}, [("loss_options.margin", "0.05", "1.0")]),
     ],
 )
