@@ -124,6 +124,10 @@ class RunBridge(QObject):
         """Give options of lanes new values before the next step: lane -> option -> value, see `hnm_core.live`."""
         self._training.ask("change_together", changes)
 
+    def fork(self, lane: str, new_lane: str, changes: Mapping[str, Any]) -> None:
+        """Have a new lane go on from where `lane` stands before its next step, with other values of some options."""
+        self._training.ask("fork", lane, new_lane, changes)
+
     def stop(self) -> None:
         """Ask the run to end; it does so before its next step."""
         if self._active:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
+from PyQt6.QtCore import QPoint, Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import (
     QCloseEvent,
     QDesktopServices,
@@ -17,7 +17,7 @@ from PyQt6.QtGui import (
     QResizeEvent,
     QShowEvent,
 )
-from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMessageBox, QStatusBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMenu, QMessageBox, QStatusBar, QVBoxLayout, QWidget
 
 import hnm_core
 from app import actions, style
@@ -26,10 +26,11 @@ from app.errors import BugReporter, write_report
 from app.file_actions import FileActions
 from app.history import HINTS, RunHistory
 from app.jobs import Jobs
-from app.limits import check_lanes
+from app.limits import MAX_PANES, check_lanes
 from app.panels.command_palette import CommandPalette
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
+from app.panels.fork_dialog import ForkDialog
 from app.panels.notices import About, Banner
 from app.panels.run_controls import RunControls, run_text
 from app.pending import Pending, pending
@@ -163,6 +164,7 @@ class MainWindow(QMainWindow):
         self.controls.rate_chosen.connect(self.bridge.set_rate)
         self.controls.colour_chosen.connect(self.stage.panes.set_color_by)
         self.form.config_changed.connect(self._on_form)
+        self.stage.panes.menu_requested.connect(self._open_lane_menu)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         self.stage.problem.connect(self.banner.show_notice)
         self.stage.timeline.play_toggled.connect(lambda _playing: self._show_state(self.bridge.state))
@@ -186,6 +188,7 @@ class MainWindow(QMainWindow):
             "toggle_run": self.toggle_run,
             "step": self.one_step,
             "apply": self.apply_changes,
+            "fork": self.fork_lane,
         }
         return {
             **{key: (lambda work=work: self.attempt(work)) for key, work in tried.items()},
@@ -289,6 +292,33 @@ class MainWindow(QMainWindow):
         else:
             self.say("No run is on: Train starts what the form says.")
 
+    def fork_lane(self, lane: str = "") -> None:
+        """Ask how a new lane shall go on from where a lane of the run stands. Raises `InputError` if none can."""
+        history = self.stage.history
+        if self.bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
+            raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
+        if len(history.lanes) >= MAX_PANES:
+            raise InputError(f"The window shows at most {MAX_PANES} lanes, and there are as many.")
+        if lane and lane not in history.running:
+            raise InputError(f"Lane '{lane}' has ended, so nothing can go on from it.")
+        configs = history.lane_configs()
+        lanes = {name: configs[name] for name in history.running}
+        dialog = ForkDialog(lanes, list(history.lanes), lane or history.running[0], self)
+        dialog.chosen.connect(self.bridge.fork)
+        dialog.open()
+
+    def _open_lane_menu(self, lane: str, at: QPoint) -> None:
+        """What can be done with one lane."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(f"Continue from '{lane}' as a new lane ...", lambda: self.attempt(lambda: self.fork_lane(lane)))
+        menu.popup(at)
+
+    def _on_fork(self, fork: LaneForked) -> None:
+        """The new lane has a card in the form, like any other."""
+        self.form.add_lane(self.stage.history.lane_configs()[fork.lane])
+        self.say(f"'{fork.lane}' goes on from '{fork.parent}' at step {fork.step:,}. Undo takes its card out again.")
+
     def _pending(self) -> Pending:
         started = self.stage.history.started
         if not self.bridge.active or self.stage.replaying or started is None:
@@ -390,10 +420,13 @@ class MainWindow(QMainWindow):
         self.stage.take(drained, training=training, training_mb=self.bridge.training_mb)
         if any(isinstance(event, RunStarted | OptionChanged | LaneForked | Alarm) for event in drained.events):
             self._show_pending()
+        new = {event.lane for event in drained.events if isinstance(event, LaneForked)}
         for event in drained.events:
             if isinstance(event, RunFailed):
                 self._on_failure(event)
-            elif isinstance(event, OptionChanged) and event.asked:
+            elif isinstance(event, LaneForked):
+                self._on_fork(event)
+            elif isinstance(event, OptionChanged) and event.asked and event.lane not in new:
                 self.say(f"{event.lane}: {change_text(event)} from step {event.step:,} on")
             elif isinstance(event, Alarm):
                 self._on_alarm(event)

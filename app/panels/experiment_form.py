@@ -13,10 +13,12 @@ from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from app.limits import MAX_PANES
 from app.panels.findings import FindingsList, fixed
 from app.panels.lanes_panel import LanesPanel
 from app.panels.live_note import LiveNote
 from app.panels.option_form import (
+    LANE_NAME_RULE,
     Expander,
     NamedForm,
     OptionForm,
@@ -37,7 +39,6 @@ from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Regist
 
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
 MAX_UNDO = 200
-LANE_NAME_RULE = "A name begins with a letter or digit and has up to 40 letters, digits, blanks and . _ + -"
 
 
 class ExperimentForm(QWidget):
@@ -178,6 +179,20 @@ class ExperimentForm(QWidget):
         """Say that a run is on. Its lanes keep their names."""
         self.running_note.setVisible(running)
         self.lanes.keep_names(keep=running)
+
+    def add_lane(self, config: ExperimentConfig) -> None:
+        """A card for a lane of the run that was forked off, from its configuration alone; undo takes it out again.
+        None is added where there is one of that name, or no room."""
+        lane = config.lanes[0]
+        self._commit()
+        lanes = self._config.lanes
+        if len(lanes) >= MAX_PANES or lane.name in [other.name for other in lanes]:
+            return
+        own = None if config.sampler == self._config.sampler else config.sampler
+        self._past = [*self._past, self._config][-MAX_UNDO:]
+        self._future = []
+        added = lane.model_copy(update={"sampler": own})
+        self._restore(self._config.model_copy(update={"lanes": (*lanes, added)}))
 
     def show_pending(self, pending: Pending) -> None:
         """What differs from the run that is on."""

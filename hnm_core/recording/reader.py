@@ -125,6 +125,12 @@ class Recording:
         return self.started.config
 
     @property
+    def begins(self) -> dict[str, int]:
+        """The steps that each lane began with: those of its parent where it was forked off, else 0."""
+        forks = {event.lane: event.step for event in self.events if isinstance(event, LaneForked)}
+        return {lane: forks.get(lane, 0) for lane in self.lanes}
+
+    @property
     def lane_configs(self) -> dict[str, ExperimentConfig]:
         """The configuration of every lane alone as it was in the end, after all changes; see `hnm_core.live`."""
         try:

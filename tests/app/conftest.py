@@ -32,3 +32,19 @@ def open_window(qtbot, tmp_path: Path, raster_kernels: None) -> Iterator[Callabl
                 window.close()
         window.jobs.close()
         window.deleteLater()
+
+
+@pytest.fixture
+def training(open_window, qtbot) -> MainWindow:
+    """A window whose lanes have trained for a few steps and stand still, so that a test asks for every further one."""
+    from hnm_core.events import RunState
+    from tests.app import engine
+
+    window = open_window(config=engine.config(), source=engine.source)
+    window.actions_by_key["toggle_run"].trigger()
+    qtbot.waitUntil(lambda: "knn" in window.stage.history.lanes, timeout=30_000)
+    qtbot.waitUntil(lambda: len(window.stage.history.lanes["knn"]) >= 3, timeout=30_000)
+    window.actions_by_key["toggle_run"].trigger()
+    qtbot.waitUntil(lambda: window.bridge.state is RunState.PAUSED, timeout=5000)
+    qtbot.wait(100)
+    return window

@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
 from PyQt6.QtCore import Qt
 
 from app.history import Marker, RunHistory
 from app.main_window import MainWindow
 from app.pending import pending
 from hnm_core import live
-from hnm_core.config import ExperimentConfig, from_dict
-from hnm_core.control import Control
+from hnm_core.config import ExperimentConfig
 from hnm_core.events import OptionChanged, RunState
-from hnm_core.experiment import Experiment
 from hnm_core.recording import open_recording
 from tests.app import runs
+from tests.app.engine import config
 from tests.app.test_experiment_form import pick, type_into
 from tests.app.test_main_window import press, steps, wait_for
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
-LANES = (
-    {"name": "random", "miner": "random"},
-    {"name": "knn", "miner": "knn", "miner_options": {"pool": 5}},
-)
-
-
-def config(**values: object) -> ExperimentConfig:
-    return from_dict(
-        {
-            "title": "Live",
-            "steps": 100_000,
-            "eval_every": 1000,
-            "data": {"name": "blobs", "options": {"points": 120, "classes": 4}},
-            "model": {"options": {"widths": [8], "embedding": 3}},
-            "sampler": {"batch": 32},
-            "lanes": LANES,
-            **values,
-        }
-    )
-
-
-def engine(of: ExperimentConfig, control: Control):
-    return Experiment(of).run(control)
-
-
-@pytest.fixture
-def training(open_window, qtbot) -> MainWindow:
-    """A window whose run stands still after a few steps, so that a test asks for every further one."""
-    window = open_window(config=config(), source=engine)
-    press(qtbot, window, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: steps(window, "knn") >= 3, timeout=30_000)
-    press(qtbot, window, Qt.Key.Key_Space)
-    wait_for(qtbot, window, RunState.PAUSED)
-    qtbot.wait(100)
-    return window
 
 
 def changes(window: MainWindow) -> list[tuple[str, str, str, str]]:
