@@ -157,9 +157,9 @@ class LaneBank:
         return ready.miner
 
     def _call_off(self) -> None:
-        """Let a build that nobody wants any more come to its end."""
+        """Let a build that nobody wants any more come to its end, whichever it is."""
         if self._coming is not None:
-            self._coming.wait()
+            self._coming.join()
             self._coming = None
 
 
@@ -194,14 +194,18 @@ class _Build:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Build:
         """For a lane that goes on from the same state: the same bank, and a miner of its own that has seen it."""
-        self._thread.join()
+        self.join()
         twin = copy.copy(self)
         twin.miner = copy.deepcopy(self.miner, memo)
         return twin
 
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join()
+
     def wait(self) -> Bank:
         """The bank. Raises what the thread raised."""
-        self._thread.join()
+        self.join()
         if self._error is not None:
             raise self._error
         assert self._bank is not None

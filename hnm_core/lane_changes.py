@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from hnm_core.compatibility import check
 from hnm_core.config import from_dict
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, OptionChanged
+from hnm_core.losses.base import Loss
 from hnm_core.optimizers import optimizer
 from hnm_core.trainer import Trainer
 
@@ -41,13 +43,14 @@ def change(trainer: Trainer, changes: Mapping[str, Any]) -> list[Event]:
     if not options:
         return []
     lane = after.lanes[0]
-    loss = trainer.create_loss(lane) if any(_is_of(option, "loss") for option in options) else None
-    if loss is not None and any(isinstance(one, nn.Module) and list(one.parameters()) for one in (loss, trainer.loss)):
-        raise InputError(
-            f"Lane '{lane.name}': a loss that trains weights of its own cannot be changed while the lane trains."
-        )
-    sampler = trainer.create_sampler(after) if any(_is_of(option, "sampler") for option in options) else None
-    miner = trainer.mining.changed_miner(lane)
+    with _drawn_only_if_all_is_well(trainer.loss_source, trainer.mining.source):
+        loss = trainer.create_loss(lane) if any(_is_of(option, "loss") for option in options) else None
+        if loss is not None and (_has_weights(loss) or _has_weights(trainer.loss)):
+            raise InputError(
+                f"Lane '{lane.name}': a loss that trains weights of its own cannot be changed while the lane trains."
+            )
+        sampler = trainer.create_sampler(after) if any(_is_of(option, "sampler") for option in options) else None
+        miner = trainer.mining.changed_miner(lane)
 
     trainer.config, trainer.lane, trainer.notes = after, lane, []
     if loss is not None:
@@ -55,7 +58,6 @@ def change(trainer: Trainer, changes: Mapping[str, Any]) -> list[Event]:
         trainer.margin = trainer.margin_of(lane, loss)
     if sampler is not None:
         trainer.sampler, trainer.batches = sampler, []
-        trainer.notes += sampler.notes
     trainer.mining.change(lane, miner, trainer.step)
     _adjust(trainer)
     trainer.set_up = trainer.set_up or loss is not None or sampler is not None or miner is not None
@@ -65,7 +67,8 @@ def change(trainer: Trainer, changes: Mapping[str, Any]) -> list[Event]:
     return [
         *(OptionChanged(lane.name, step, option, value, old, asked=True) for option, old, value in differing),
         *(Alarm(lane.name, step, finding.rule, finding.sentence) for finding in new),
-        *(Alarm(lane.name, step, "changed", note) for note in trainer.notes),
+        *(Alarm(lane.name, step, "sampler", note) for note in (sampler.notes if sampler is not None else ())),
+        *(Alarm(lane.name, step, "usual-lead", note) for note in trainer.notes),
     ]
 
 
@@ -84,6 +87,22 @@ def fork(trainer: Trainer, name: str) -> Trainer:
     new.config, new.notes = config, []
     new.rename(lane)
     return new
+
+
+@contextmanager
+def _drawn_only_if_all_is_well(*sources: torch.Generator) -> Iterator[None]:
+    """What was drawn from `sources` within is given back if that ends in an error."""
+    before = [source.get_state() for source in sources]
+    try:
+        yield
+    except BaseException:
+        for source, state in zip(sources, before, strict=True):
+            source.set_state(state)
+        raise
+
+
+def _has_weights(loss: Loss) -> bool:
+    return isinstance(loss, nn.Module) and any(True for _ in loss.parameters())
 
 
 def _is_of(option: str, kind: str) -> bool:

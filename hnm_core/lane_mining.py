@@ -33,17 +33,18 @@ class LaneMining:
     Attributes:
         warming_up: whether random pairs still stand in for the lane's own miner.
         memory: past embeddings for a miner inside the batch; None where the lane keeps none.
+        source: what the miner draws from.
     """
 
     def __init__(
         self, lane: LaneConfig, shared: Shared, distance: Distance, model: nn.Module, embed: Embed, clock: PhaseClock
     ) -> None:
         self._lane, self._shared, self._distance, self._clock = lane, shared, distance, clock
-        self._source = generator(shared.config.seed, "miner")
+        self.source = generator(shared.config.seed, "miner")
         self._warmup = RandomMiner(RandomOptions())
         self._recent_loss: deque[float] = deque(maxlen=WARMUP_WINDOW)
         self._generator = generator(shared.config.seed, "lane")
-        self._take(self._create_miner(lane, self._source), lane)
+        self._take(self._create_miner(lane, self.source), lane)
         self.warming_up = self._mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self.memory = MemoryBank(lane.memory) if lane.memory and self.in_batch else None
         self._bank = LaneBank(lane, shared, distance, model, embed, clock, self._twin)
@@ -66,7 +67,7 @@ class LaneMining:
         generator goes on from where the old one's stands. Raises `InputError` where it cannot be made."""
         before, after = (MINERS.validate(options.miner, options.miner_options) for options in (self._lane, lane))
         same = self._lane.miner == lane.miner and before == after
-        return None if same else self._create_miner(lane, self._source)
+        return None if same else self._create_miner(lane, self.source)
 
     def change(self, lane: LaneConfig, miner: DatasetMiner | BatchMiner | None, step: int) -> None:
         """Mine by other options from the step after `step` on. A miner that begins to work sees a bank of the weights

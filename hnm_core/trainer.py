@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -205,6 +206,8 @@ class Trainer:
     def rename(self, lane: LaneConfig) -> None:
         """Go on under the name of `lane`, whose options are the same."""
         self.lane, self.watch.lane = lane, lane.name
+        if self.good_weights is not None:
+            self.good_weights = replace(self.good_weights, lane=lane.name)
         if self.frames is not None:
             self.frames.lane = lane.name
 

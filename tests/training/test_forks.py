@@ -12,8 +12,11 @@ from hnm_core.config import MAX_LANES, ExperimentConfig
 from hnm_core.control import Control
 from hnm_core.events import Event, Frame, LaneForked, OptionChanged, RunFinished, StepRecord
 from hnm_core.experiment import Experiment
+from hnm_core.lane_changes import fork as fork_of
 from hnm_core.recording import open_recording, record, replay
 from hnm_core.results import Results
+from hnm_core.setup import prepare
+from hnm_core.trainer import Trainer
 from tests.training.test_experiment import KNN, LSH, RANDOM, config, numbers
 from tests.training.test_live_changes import Ask, asked_changes, refusals, run, weights
 
@@ -128,6 +131,17 @@ def test_that_a_fork_that_cannot_be_is_refused_and_leaves_nothing(ask: Ask, word
     assert sentence.startswith("No new lane '") and words in sentence and sentence.endswith(".")
     assert numbers(events, "knn") == numbers(run(config(KNN)), "knn")
     assert dict(events[-1].steps) == {"knn": 12}
+
+
+def test_that_a_fork_that_breaks_down_keeps_its_own_last_good_weights() -> None:
+    trainer = Trainer(config(RANDOM).lanes[0], prepare(config(RANDOM)), frames=False)
+    trainer.good_weights = trainer.weights()
+    twin = fork_of(trainer, "twin")
+    for parameter in twin.parameters:
+        parameter.data.fill_(float("nan"))
+    saved = twin.weights()
+    assert saved.lane == "twin" and all(np.isfinite(array).all() for array in saved.arrays.values())
+    assert all(np.isfinite(array).all() for array in trainer.weights().arrays.values())
 
 
 def test_that_a_run_has_only_so_many_lanes() -> None:

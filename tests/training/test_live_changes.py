@@ -278,6 +278,39 @@ def test_that_a_miner_that_cannot_be_made_leaves_the_lane_as_it_was(monkeypatch:
     assert numbers(events, "knn") == numbers(run(config(PLAIN_KNN)), "knn")
 
 
+def test_that_what_was_drawn_for_a_change_that_fails_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hnm_core import miners
+
+    create = miners.create
+
+    def greedy(name: str, source: torch.Generator, **options: Any) -> Any:
+        made = create(name, source, **options)
+        if options.get("pool") == 9:
+            torch.rand(100, generator=source)
+            raise RuntimeError("enough")
+        return made
+
+    lane = {"name": "it", "miner": "random-negative"}
+    monkeypatch.setattr("hnm_core.lane_mining.miners.create", greedy)
+    events = run(config(lane), {5: lambda c: c.change_together({"it": {"miner": "knn", "miner_options.pool": 9}})})
+    assert len(refusals(events)) == 1
+    assert numbers(events, "it") == numbers(run(config(lane)), "it")
+
+
+def test_that_a_bank_that_nobody_waits_for_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build in the background that ends in an error is no reason to refuse the change that gives it up."""
+    lane = {"name": "it", "miner": "knn", "refresh": "background", "refresh_every": 6}
+    events = run(config(lane), {8: lambda c: (break_builds(monkeypatch), c.change("it", "refresh", "steps"))})
+    assert not refusals(events) and len(numbers(events, "it")) == 12
+
+
+def break_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Any) -> Any:
+        raise RuntimeError("no bank")
+
+    monkeypatch.setattr("hnm_core.lane_bank._Build.wait", failing)
+
+
 def test_that_a_lane_that_has_ended_is_refused_and_the_others_can_still_be_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
