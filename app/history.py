@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,27 @@ HINTS = frozenset(
     )
 )
 """Alarms that say how a lane could learn more; the others say that something goes wrong."""
+OPTION_NAMES = {
+    "optimizer.lr": "learning rate",
+    "sampler.name": "sampler",
+    "miner_options.margin": "margin of the miner",
+    "loss_options.margin": "margin",
+}
 COUNT_COLUMN = {name: column for column, name in enumerate(TUPLE_COUNTS)}
 BANDS = [COUNT_COLUMN[name] for name in ("hard", "semi_hard", "easy")]
 
 __all__ = ["Chip", "LaneHistory", "Marker", "PhaseSummary", "RunHistory", "chip_details", "chip_text", "decimate"]
+
+
+def option_in_words(option: str) -> str:
+    """An option as the form calls it."""
+    return OPTION_NAMES.get(option, option.split(".")[-1].replace("_", " "))
+
+
+def in_words(change: OptionChanged | LaneForked) -> str:
+    """What happened to the lane, with options called as in the form."""
+    asked = isinstance(change, OptionChanged) and change.asked
+    return change_text(replace(change, option=option_in_words(change.option)) if asked else change)
 
 
 class Column:
@@ -370,12 +387,12 @@ class RunHistory:
                 self._lane(event.lane).add(event)
             case OptionChanged():
                 kind = "warm-up" if event.value.startswith("warm-up") else "option"
-                self.markers.append(Marker(event.lane, event.step, change_text(event), kind))
+                self.markers.append(Marker(event.lane, event.step, in_words(event), kind))
                 self.changes.append(event)
                 if event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler"):
                     self._lane(event.lane).turns.append(event.step)
             case LaneForked():
-                self.markers.append(Marker(event.lane, event.step, change_text(event), "fork"))
+                self.markers.append(Marker(event.lane, event.step, in_words(event), "fork"))
                 self.changes.append(event)
                 self.lanes[event.lane] = LaneHistory(event.lane, self._lane(event.parent), event.step)
             case Alarm():

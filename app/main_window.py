@@ -24,7 +24,7 @@ from app import actions, style
 from app.bridge import RunBridge
 from app.errors import BugReporter, write_report
 from app.file_actions import FileActions
-from app.history import HINTS, RunHistory
+from app.history import HINTS, RunHistory, in_words
 from app.jobs import Jobs
 from app.limits import MAX_PANES, check_lanes
 from app.panels.command_palette import CommandPalette
@@ -44,7 +44,7 @@ from hnm_core import config as configuration
 from hnm_core.channel import Drained
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, LaneForked, OptionChanged, RunFailed, RunStarted, RunState, change_text
+from hnm_core.events import Alarm, LaneForked, OptionChanged, RunFailed, RunStarted, RunState
 from hnm_core.resources import preset_names, preset_path
 
 CURVES_MS = 125
@@ -282,7 +282,7 @@ class MainWindow(QMainWindow):
         """
         if refusal := self.form.refusal():
             raise InputError(refusal)
-        found = self._pending()
+        found = self._pending(self.form.config())
         if found.problem:
             raise InputError(found.problem)
         if found.changes:
@@ -319,15 +319,15 @@ class MainWindow(QMainWindow):
         self.form.add_lane(self.stage.history.lane_configs()[fork.lane])
         self.say(f"'{fork.lane}' goes on from '{fork.parent}' at step {fork.step:,}. Undo takes its card out again.")
 
-    def _pending(self) -> Pending:
+    def _pending(self, config: ExperimentConfig) -> Pending:
         started = self.stage.history.started
         if not self.bridge.active or self.stage.replaying or started is None:
             return Pending()
         history = self.stage.history
-        return pending(self.form.config(), started.config, history.lane_configs(), history.running)
+        return pending(config, started.config, history.lane_configs(), history.running)
 
     def _show_pending(self) -> None:
-        self.form.show_pending(self._pending())
+        self.form.show_pending(self._pending(self.form.committed))
 
     def reset(self, then: Callable[[], None] | None = None) -> None:
         """Stop the run and go back to the start; `then` comes after it has ended."""
@@ -427,7 +427,7 @@ class MainWindow(QMainWindow):
             elif isinstance(event, LaneForked):
                 self._on_fork(event)
             elif isinstance(event, OptionChanged) and event.asked and event.lane not in new:
-                self.say(f"{event.lane}: {change_text(event)} from step {event.step:,} on")
+                self.say(f"{event.lane}: {in_words(event)} from step {event.step:,} on")
             elif isinstance(event, Alarm):
                 self._on_alarm(event)
         if self.bridge.state is RunState.STARTING and self.bridge.loading:

@@ -6,18 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.history import option_in_words
 from hnm_core import live
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
 
 SHARED = ("data", "model", "steps", "seed", "threads", "device", "eval_every", "frame_every")
 """What all lanes share from the start."""
-NAMES = {
-    "optimizer.lr": "learning rate",
-    "sampler.name": "sampler",
-    "miner_options.margin": "margin of the miner",
-    "loss_options.margin": "margin",
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def pending(
                 changes.setdefault(lane.name, {})[change.option] = live.as_value(change.value)
                 told.setdefault(change, []).append(lane.name)
             else:
-                later.append(f"{in_words(change.option)} of {lane.name}")
+                later.append(f"{option_in_words(change.option)} of {lane.name}")
     known = {lane.name for lane in form.lanes}
     later += [f"no lane {lane.name}" for lane in started.lanes if lane.name not in known]
     for name, options in changes.items():
@@ -77,15 +72,10 @@ def pending(
     all_lanes = [name for name in running if len(running) > 1]
     lines = [
         f"{'all lanes' if set(names) == set(all_lanes) else ', '.join(names)}: "
-        f"{in_words(change.option)} {_shown(change.before)} → {_shown(change.value)}"
+        f"{option_in_words(change.option)} {_shown(change.before)} → {_shown(change.value)}"
         for change, names in told.items()
     ]
     return Pending(changes, tuple(lines), tuple(later), problem)
-
-
-def in_words(option: str) -> str:
-    """An option as the form calls it."""
-    return NAMES.get(option, option.split(".")[-1].replace("_", " "))
 
 
 def _shown(text: str) -> str:

@@ -152,6 +152,11 @@ class ExperimentForm(QWidget):
         self._commit()
         return self._config
 
+    @property
+    def committed(self) -> ExperimentConfig:
+        """The last valid configuration without what is being typed."""
+        return self._config
+
     def refusal(self) -> str:
         """Why the form as it stands is no experiment, in a sentence; empty if it is one."""
         self._commit()
@@ -240,7 +245,8 @@ class ExperimentForm(QWidget):
             f"#lane {{ background: {css(theme.panel)}; border: 1px solid {css(theme.grid)}; border-radius: 6px; }}"
             f"#note {{ background: {css(mix(theme.panel, theme.accent, 0.18))}; border-radius: 4px; padding: 4px; }}"
             "#note QLabel { padding: 0; background: transparent; }"
-            f"#apply:enabled {{ background: {css(theme.accent)}; border-color: {css(theme.accent)};"
+            f"#apply:enabled {{ background: {css(theme.accent)}; border: 1px solid {css(theme.accent)};"
+            " border-radius: 4px; padding: 4px;"
             f" color: {css(theme.cloud_bottom if theme is DARK else (255, 255, 255))}; font-weight: 600; }}"
             f"#apply:focus {{ border: 1px solid {css(theme.text)}; }}"
         )

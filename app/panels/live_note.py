@@ -23,8 +23,7 @@ class LiveNote(QFrame):
         super().__init__(parent)
         self.setObjectName("note")
         self.text, self.problem, self.later = QLabel(), QLabel(), QLabel()
-        self.problem.setObjectName("problem")
-        self.later.setObjectName("summary")
+        self.problem.setObjectName("heading")  # red is too dim on the ground of a note
         self.button = QPushButton("Apply to the run")
         self.button.setObjectName("apply")
         self.button.setToolTip("The lanes take this up before their next step (Ctrl+Return)")

@@ -64,6 +64,17 @@ def test_that_the_learning_rate_goes_to_all_lanes_and_by_the_keyboard(training, 
     assert {name: of.optimizer.lr for name, of in told.items()} == {"random": 0.01, "knn": 0.01}
 
 
+def test_that_news_of_the_run_does_not_take_over_what_is_being_typed(training, qtbot):
+    window = training
+    window.form.training.open()
+    type_into(qtbot, window.form.optimizer.line("lr"), "0.01", enter=False)
+    window._show_pending()
+    assert window.form.committed.optimizer.lr == 2e-3
+    assert not window.form.running_note.button.isVisible()
+    press(qtbot, window, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: len(changes(window)) == 2, timeout=5000)
+
+
 def test_that_undo_takes_the_form_back_and_applying_takes_the_run_back(training, qtbot):
     window, card = training, training.form.lanes.cards[1]
     card.details.open()
