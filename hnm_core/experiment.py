@@ -66,6 +66,7 @@ class Experiment:
 
     def _run(self, control: Control, frames: bool, done: dict[str, int], progress: Progress | None) -> Iterator[Event]:
         start = time.monotonic()
+        devices.start_thread_on(devices.resolve(self.config.device))
         self.prepare(_watched(control, progress))
         assert self._shared is not None
         shared, self._shared = self._shared, None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hnm_core.bank import Bank
 from hnm_core.config import LaneConfig
+from hnm_core.devices import start_thread_on
 from hnm_core.distances import Distance
 from hnm_core.miners.base import DatasetMiner, MiningContext
 from hnm_core.miners.drift import PROBE, drift
@@ -135,6 +136,7 @@ class LaneBank:
             model = copy.deepcopy(self._model)
 
         def make() -> Bank:
+            start_thread_on(self._x.device)
             return Bank(self._embed(model, self._x), self._y, self._ids, context.step)
 
         source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile

@@ -13,6 +13,7 @@ from torch import nn
 from hnm_core import live
 from hnm_core.compatibility import check
 from hnm_core.config import from_dict
+from hnm_core.devices import phase_clock
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, OptionChanged
 from hnm_core.losses.base import Loss
@@ -83,7 +84,8 @@ def fork(trainer: Trainer, name: str) -> Trainer:
     config = trainer.config.model_copy(update={"lanes": (lane,)})
     from_dict(config.to_dict(), "New lane")  # refuses a name that is none
     shared = trainer.shared
-    new = copy.deepcopy(trainer, {id(shared): shared, id(trainer.x): trainer.x, id(trainer.y): trainer.y})
+    kept = {id(one): one for one in (shared, trainer.x, trainer.y)}
+    new = copy.deepcopy(trainer, kept | {id(trainer.clock): phase_clock(shared.device)})
     new.config, new.notes = config, []
     new.rename(lane)
     return new

@@ -6,6 +6,7 @@ import enum
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Phase(enum.StrEnum):
@@ -26,36 +27,51 @@ MINING_PHASES = (Phase.EMBED, Phase.BUILD, Phase.SEARCH, Phase.SELECT, Phase.TRA
 """The phases that a mining method causes; the rest is training proper."""
 
 
-class PhaseClock:
-    """Milliseconds per phase since the last `take`. Phases nest: the outer one stands still while an inner one runs."""
+def _milliseconds(start: float, end: float) -> float:
+    return (end - start) * 1e3
 
-    def __init__(self, sync: Callable[[], None] | None = None) -> None:
-        """`sync`, called at every phase border, waits for a device that works behind our back (a GPU)."""
-        self._sync = sync
-        self._ms: dict[Phase, float] = {}
-        self._running: list[Phase] = []
-        self._since = 0.0
+
+class PhaseClock:
+    """Milliseconds per phase since the last `take`. Phases nest: the outer one stands still while an inner one runs.
+
+    Phase borders are marked as they pass, and what lies between two marks is read off in `take`: of a device that works
+    behind our back (a GPU) nobody waits for an answer at every border.
+    """
+
+    def __init__(self, mark: Callable[[], Any], between: Callable[[Any, Any], float]) -> None:
+        """`between` gives the milliseconds from one mark to a later one."""
+        self._mark, self._between = mark, between
+        self._spans: list[tuple[Phase, Any, Any]] = []
+        self._running: list[tuple[Phase, Any]] = []
 
     @contextmanager
     def __call__(self, phase: Phase) -> Iterator[None]:
-        self._switch()
-        self._running.append(phase)
+        now = self._mark()
+        self._close(now)
+        self._running.append((phase, now))
         try:
             yield
         finally:
-            self._switch()
+            now = self._mark()
+            self._close(now)
             self._running.pop()
+            if self._running:
+                self._running[-1] = (self._running[-1][0], now)
 
     def take(self) -> dict[Phase, float]:
         """The milliseconds so far, in phase order; the clock starts over."""
-        ms, self._ms = self._ms, {}
+        ms: dict[Phase, float] = {}
+        for phase, start, end in self._spans:
+            ms[phase] = ms.get(phase, 0.0) + self._between(start, end)
+        self._spans.clear()
         return {phase: ms[phase] for phase in Phase if phase in ms}
 
-    def _switch(self) -> None:
-        if self._sync is not None:
-            self._sync()
-        now = time.perf_counter()
+    def _close(self, now: Any) -> None:
         if self._running:
-            phase = self._running[-1]
-            self._ms[phase] = self._ms.get(phase, 0.0) + (now - self._since) * 1e3
-        self._since = now
+            phase, since = self._running[-1]
+            self._spans.append((phase, since, now))
+
+
+def wall_clock() -> PhaseClock:
+    """A clock for work that is done when the call returns."""
+    return PhaseClock(time.perf_counter, _milliseconds)

@@ -19,6 +19,7 @@ from hnm_core.config import ExperimentConfig, LaneConfig
 from hnm_core.data import sampling
 from hnm_core.data.neighbour_batches import NeighbourSampler
 from hnm_core.data.sampling import Sampler
+from hnm_core.devices import phase_clock
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen, layer_metric
@@ -34,7 +35,7 @@ from hnm_core.optimizers import optimizer
 from hnm_core.pathologies import LOOK_EVERY, Seen, Watch
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
-from hnm_core.timing import Phase, PhaseClock
+from hnm_core.timing import Phase
 
 EMBED_ROWS = 8192
 """Rows embedded at once outside of training steps."""
@@ -58,7 +59,7 @@ class Trainer:
         self.model = copy.deepcopy(shared.model)
         self.parameters = tuple(self.model.parameters())
         self.optimizer = optimizer(self.config.optimizer, self.model, self.loss)
-        self.clock = PhaseClock(torch.cuda.synchronize if shared.device.type == "cuda" else None)
+        self.clock = phase_clock(shared.device)
         self.mining = LaneMining(lane, shared, self.distance, self.model, embed_with, self.clock)
         self.metrics = LaneMetrics(shared, self.distance, self.embed)
         self.watch = Watch(lane.name, self.metrics.first_spread)

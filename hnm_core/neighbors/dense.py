@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hnm_core import kernels
 from hnm_core.bank import Bank
@@ -18,8 +19,10 @@ from hnm_core.neighbors.options import DenseOptions
 from hnm_core.neighbors.selection import by_score_then_row, smallest
 
 _ROWS = 256
+_ROWS_ON_DEVICE = 4_096
 _COLUMNS = 16_384
-"""A tile of scores is at most 256 x 16,384 float32, 16 MiB, whatever the size of the bank."""
+"""A tile of scores is at most 256 x 16,384 float32, 16 MiB, whatever the size of the bank; 256 MiB on a GPU, which
+small tiles would leave idle."""
 _GATHERED = 1 << 24
 """Coordinates of candidates held at once."""
 _SPARE = 16
@@ -108,7 +111,8 @@ class Dense:
         row = torch.full((len(anchors), k), -1, dtype=torch.int64, device=bank.device)
         places, slots = bank.place[anchors].sort()
         report(progress, 0, len(anchors))
-        step = max(1, min(_ROWS, _GATHERED // ((k + _SPARE) * bank.dim)))
+        rows, gathered = (_ROWS, _GATHERED) if bank.device.type == "cpu" else (_ROWS_ON_DEVICE, 4 * _GATHERED)
+        step = max(1, min(rows, gathered // ((k + _SPARE) * bank.dim)))
         for start in range(0, len(anchors), step):
             here = places[start : start + step]
             scores, columns = self._tile(here, min(k, len(bank)), farthest)
@@ -207,6 +211,7 @@ class _Products:
     def __init__(self, points: Tensor, queries: Tensor, form: EuclideanForm | None) -> None:
         self._points = points
         self._queries = queries
+        self._exact_points, self._exact_queries = _aligned(points), _aligned(queries)
         self._form = form
         self._center = points.double().mean(0)
         self._factor = -1.0 if form is None else -2.0
@@ -233,7 +238,7 @@ class _Products:
 
     def exact(self, places: Tensor, columns: Tensor, farthest: bool) -> Tensor:
         """(R, M) scores from differences (for the inner product, float64 products), inf where columns are -1."""
-        points, anchors = self._points[columns.clamp_min(0)], self._queries[places, None]
+        points, anchors = self._exact_points[columns.clamp_min(0)], self._exact_queries[places, None]
         if self._form is None:
             scores = -(points.double() * anchors.double()).sum(-1).float()
         else:
@@ -267,6 +272,12 @@ class _Products:
         if self._form is None:
             return (-scores if farthest else scores).masked_fill(scores == torch.inf, torch.inf)
         return self._form.distance(scores.abs(), places)
+
+
+def _aligned(rows: Tensor) -> Tensor:
+    """(N, D') with zeros behind the coordinates, so that every row begins at a multiple of 16 bytes. A GPU adds rows up
+    in an order that depends on where they begin, and equal rows shall get equal scores."""
+    return rows if rows.device.type == "cpu" else pad(rows, (0, -rows.shape[1] % 4))
 
 
 def _keep(scores: Tensor, columns: Tensor, k: int) -> tuple[Tensor, Tensor]:

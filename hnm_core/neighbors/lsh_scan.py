@@ -12,8 +12,10 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.cuda import best, launches
 from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.cuda.codes import CudaCodes
+from hnm_core.neighbors.cuda.placed import Placed
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
@@ -101,7 +103,9 @@ class LshScan:
         if self._distance.metric != "inner-product":
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
         self._device_codes = None if self._device_kernels is None else self._pack_on_device(bank, points)
-        if self._device_codes is None:
+        if self._device_codes is not None:
+            self._placed, self._row_of_place = Placed(bank), bank.order.to(torch.int32)
+        else:
             self._codes: Tensor | NDArray[np.uint64] = self._pack(points) if self._packed else self._signs(points)
         if self._packed:
             self._padded_points = padded(self._form.points if self._form else points)
@@ -269,6 +273,18 @@ class LshScan:
     def _rescore(self, places: Tensor, found: Tensor) -> Tensor:
         points = self._form.points if self._form else self._points
         queries = self._form.queries if self._form else self._points
+        if self._device_kernels is not None:
+            keys = launches.measure(
+                self._device_kernels,
+                points,
+                queries,
+                self._row_of_place,
+                self._placed.anchors(places),
+                found,
+                product=self._form is None,
+                farthest=False,
+            )
+            return best.float_scores(keys)
         scores = torch.empty(found.shape, device=found.device)
         step = max(1, (1 << 24) // (found.shape[1] * points.shape[1]))
         for start in range(0, len(places), step):

@@ -12,7 +12,7 @@ from hnm_core.distances import Distance
 from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs, Triplets
 from hnm_core.testing.banks import KINDS, bank_of
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
-from hnm_core.timing import PhaseClock
+from hnm_core.timing import PhaseClock, wall_clock
 
 MinerFactory = Callable[..., DatasetMiner]
 DISTANCES = (Distance(), Distance("cosine"), Distance(normalized=True))
@@ -172,7 +172,7 @@ def _check_storage(factory: MinerFactory, distance: Distance, dim: int) -> None:
 def _check_clock(factory: MinerFactory, distance: Distance, dim: int) -> None:
     bank, anchors = bank_of("random", dim), torch.arange(50)
     plain = _mined(factory, bank, anchors, distance)
-    miner, context = _make(factory, distance), _context(distance, clock=PhaseClock())
+    miner, context = _make(factory, distance), _context(distance, clock=wall_clock())
     miner.refresh(bank, context)
     timed = miner.mine(anchors, context)
     same = all(torch.equal(got, first) for got, first in zip(timed, plain, strict=True))

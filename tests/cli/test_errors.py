@@ -41,7 +41,7 @@ def assert_is_the_users_mistake(ended: Ended, *words: str) -> None:
         (["run", "--preset", "digits", "--set", "seed"], ["KEY=VALUE"]),
         (["run", "--preset", "digits", "--set", "sead=1"], ["Did you mean seed"]),
         (["run", "--preset", "digits", "--steps", "0"], ["steps = 0"]),
-        (["run", "--preset", "digits", "--steps", "many"], ["--steps", "integer"]),
+        (["run", "--preset", "digits", "--steps", "many"], ["--steps", "valid int"]),
         (["run", "--preset", "digits", "--device", "tpu"], ["device = 'tpu'", "'cpu'"]),
         (["run", "missing.toml"], ["missing.toml"]),
         (["run", "missing.toml", "--preset", "digits"], ["not both"]),

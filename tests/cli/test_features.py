@@ -145,7 +145,9 @@ def test_that_a_checkpoint_is_asked_for_the_features_before_its_last_layer(here:
         "resnet18", in_features=3 * 64 * 64, embedding=1000, generator=torch.Generator().manual_seed(5)
     )
     torch.save(whole.state_dict(), here / "w.pth")
-    request = FeatureRequest("pictures", here / "out.npz", "resnet18", weights=here / "w.pth", size=64, resize=64)
+    request = FeatureRequest(
+        "pictures", here / "out.npz", "resnet18", weights=here / "w.pth", size=64, resize=64, device="cpu"
+    )
     assert extract(request) == (20, 512)
     made = data.create("file", path="out.npz")
     path = sorted((here / "pictures" / "cat").iterdir())[0]

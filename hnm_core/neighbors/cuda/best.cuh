@@ -2,14 +2,10 @@
 // cut back to the k best when it is full. Cutting is rare (the limit falls with every cut), so any k costs about the
 // same and no register holds the list.
 //
-// A key is a score and a row in one signed 64-bit number, so that one comparison orders by score, then by row. Keys of
-// an anchor differ, so "the k smallest" has one answer, whatever the order in which threads run or columns come.
+// Keys of an anchor differ, so "the k smallest" has one answer, whatever the order in which threads run or columns come.
 
-typedef long long Key;
+#include "keys.cuh"
 
-constexpr int LANES = 32;
-constexpr unsigned ALL_LANES = 0xffffffffu;
-constexpr Key NO_KEY = 0x7fffffffffffffffLL;             // behind every other key
 constexpr Key NOTHING_PASSES = -0x7fffffffffffffffLL - 1;  // as a limit; its score is NaN, respectively INT_MIN
 constexpr Key ALL_PASS = 0x7f80000000000000LL;  // as a limit: infinity in row 0, so all but infinite scores pass
 
@@ -21,28 +17,12 @@ struct Best {
     int count;  // of keys in the list
 };
 
-__device__ inline int lane_of_warp() { return threadIdx.x % LANES; }
-
-// Floats as integers of the same order. Adding zero turns -0 into +0, which compare as equal.
-__device__ inline int ordered(float score) {
-    const int bits = __float_as_int(score + 0.0f);
-    return bits >= 0 ? bits : bits ^ 0x7fffffff;
-}
-
-__device__ inline int ordered(int score) { return score; }
-
 __device__ inline void score_of(Key key, float& score) {
     const int bits = static_cast<int>(key >> 32);
     score = __int_as_float(bits >= 0 ? bits : bits ^ 0x7fffffff);
 }
 
 __device__ inline void score_of(Key key, int& score) { score = static_cast<int>(key >> 32); }
-
-template <typename Score>
-__device__ inline Key make_key(Score score, int row) {
-    return static_cast<Key>((static_cast<unsigned long long>(static_cast<unsigned>(ordered(score))) << 32) |
-                            static_cast<unsigned>(row));
-}
 
 // values[i], of an array in registers, which cannot be indexed by a variable.
 template <typename Value, int N>
@@ -145,7 +125,7 @@ __device__ inline Share share_of_block(int from, int to, int tile) {
     return {start, start + min(width, to - start)};
 }
 
-// A warp that serves several anchors keeps what it knows of anchor a in lane a, and hands it round.
+// A warp that serves several anchors may keep what it knows of anchor a in lane a, and hand it round.
 __device__ inline Best of_lane(const Best& best, int lane) {
     return {__shfl_sync(ALL_LANES, best.limit, lane), __shfl_sync(ALL_LANES, best.count, lane)};
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -10,12 +11,16 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError
 from hnm_core.neighbors.cuda import best, kernels, launches
-from hnm_core.neighbors.cuda.launches import Anchors
+from hnm_core.neighbors.cuda.launches import WIDE, Anchors
 from hnm_core.neighbors.cuda.placed import Placed
 
-_ROWS = 2_048
-_COLUMNS = 16_384
-"""A tile of products is at most 2,048 x 16,384 numbers of 4 bytes, 128 MiB, whatever the size of the bank."""
+_ROWS = 16_384
+_COLUMNS = 4_096
+"""A tile of products is at most 16,384 x 4,096 numbers of 4 bytes, 256 MiB, whatever the size of the bank."""
+_PRODUCT_BITS = 512
+"""From so many bits on products take less time than popcount, tiles written and read included (measured on an H100)."""
+_PRODUCT_BYTES = 1 << 30
+"""Signs take eight times the memory of packed codes; they may take this much."""
 
 _MOST_WORDS = 64
 """Then a tile of 64 columns and the codes of the anchors still fit into shared memory."""
@@ -29,7 +34,7 @@ class CudaCodes:
         bits: Iterable[Tensor],
         bank: Bank,
         *,
-        product: bool = False,
+        product: bool | None = None,
         device_kernels: kernels.Kernels | None = None,
     ) -> None:
         """Pack the codes.
@@ -38,7 +43,7 @@ class CudaCodes:
             bits: pieces (n, B) bool, one after the other all rows in the bank's class-sorted order.
             bank: gives the classes.
             product: compare by int8 products of +-1 codes on the matrix units, H = (B - s s') / 2, in place of
-                popcount. It reads and writes tiles of products, so it can only pay for wide codes.
+                popcount. It writes and reads tiles of products, so it pays for wide codes only; None takes it there.
             device_kernels: those of the bank's device unless given.
 
         Raises:
@@ -48,10 +53,15 @@ class CudaCodes:
         self._placed = Placed(bank)
         self._count = len(bank)
         self._signs: Tensor | None = None
+        pieces = iter(bits)
+        first = next(pieces)
+        bits = chain([first], pieces)
+        if product is None:
+            product = bank.device.type == "cuda" and _products_pay(len(bank), first.shape[1])
         if product:
             # The library's sizes are multiples of 8; zeros add nothing to a product.
             signs = torch.cat([_padded(piece.to(torch.int8).mul_(2).sub_(1)) for piece in bits])
-            self._signs = torch.nn.functional.pad(signs, (0, 0, 0, -len(signs) % 8))
+            self._signs = torch.nn.functional.pad(signs, (0, 0, 0, -len(signs) % WIDE))
         else:
             self._codes = torch.cat([pack(piece) for piece in bits], 1)
             if len(self._codes) > _MOST_WORDS:
@@ -83,10 +93,14 @@ class CudaCodes:
         select = launches.TileSelect(self._kernels, anchors, kept, _COLUMNS, farthest=False)
         for start in range(0, self._count, _COLUMNS):
             width = min(_COLUMNS, self._count - start)
-            tile = torch._int_mm(own, signs[start : start + width + -width % 8].T)
+            tile = torch._int_mm(own, signs[start : start + width + -width % WIDE].T)
             ends = start + _COLUMNS >= self._count
-            select.add(tile[:count, :width], None, -1, start, begins=start == 0, ends=ends)
+            select.add(tile, width, None, -1, start, begins=start == 0, ends=ends)
         return select.best()
+
+
+def _products_pay(rows: int, bits: int) -> bool:
+    return bits >= _PRODUCT_BITS and rows * bits <= _PRODUCT_BYTES
 
 
 def pack(bits: Tensor) -> Tensor:
@@ -98,4 +112,4 @@ def pack(bits: Tensor) -> Tensor:
 
 
 def _padded(signs: Tensor) -> Tensor:
-    return torch.nn.functional.pad(signs, (0, -signs.shape[1] % 8))
+    return torch.nn.functional.pad(signs, (0, -signs.shape[1] % WIDE))

@@ -63,15 +63,18 @@ extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)
 #pragma unroll
                 for (int a = 0; a < ANCHORS; a++) differing[a] += __popcll(own.of[a] ^ x);
             }
+            // Columns come in the order of their places, to which ties go, so an equal score is always too late.
             bool passes = false;
 #pragma unroll
-            for (int a = 0; a < ANCHORS; a++) passes |= differing[a] <= limit[a];
+            for (int a = 0; a < ANCHORS; a++) passes |= differing[a] < limit[a];
             if (!__any_sync(ALL_LANES, passes)) continue;
             const int column = start + group + lane;
 #pragma unroll 1
             for (int a = 0; a < ANCHORS && first + a < count; a++) {
+                const bool below = picked(differing, a) < picked(limit, a);
+                if (!__any_sync(ALL_LANES, below)) continue;
                 const int slot = first + a;
-                const bool allowed = group + lane < there && (column < low[slot] || column >= high[slot]);
+                const bool allowed = below && group + lane < there && (column < low[slot] || column >= high[slot]);
                 Best own = of_lane(best, a);
                 offer(own, keys + (static_cast<size_t>(slot) * gridDim.y + blockIdx.y) * capacity,
                       allowed ? make_key(picked(differing, a), column) : NO_KEY, k, capacity);

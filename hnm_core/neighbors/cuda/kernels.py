@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -51,6 +52,7 @@ class CupyKernels:
         self._index = torch.cuda.current_device() if device.index is None else device.index
         self._modules: dict[str, Any] = {}
         self._functions: dict[tuple[str, str], Any] = {}
+        self._streams: dict[int, Any] = {}
         processors: int = torch.cuda.get_device_properties(device).multi_processor_count
         self._blocks = processors * _BLOCKS_PER_PROCESSOR
 
@@ -74,26 +76,50 @@ class CupyKernels:
         self, file: str, kernel: str, grid: tuple[int, int], threads: int, shared: int, arguments: Sequence[Argument]
     ) -> None:
         """See `Kernels`."""
-        if file not in self._modules:
-            self.compile(file)
-        stream = torch.cuda.current_stream(self._device).cuda_stream
-        cuda = self._cupy.cuda
-        with torch.cuda.device(self._index), cuda.Device(self._index), cuda.ExternalStream(stream, self._index):
-            if (file, kernel) not in self._functions:
-                self._functions[file, kernel] = self._modules[file].get_function(kernel)
+        if (file, kernel) not in self._functions:
+            if file not in self._modules:
+                self.compile(file)
+            self._functions[file, kernel] = self._modules[file].get_function(kernel)
+        stream = self._stream(torch.cuda.current_stream(self._device).cuda_stream)
+        with torch.cuda.device(self._index), self._cupy.cuda.Device(self._index), stream:
             values = tuple(self._value(argument) for argument in arguments)
             self._functions[file, kernel](grid, (threads,), values, shared_mem=shared)
 
+    def _stream(self, handle: int) -> Any:
+        """CuPy's view of one of torch's streams, which live as long as the process."""
+        if handle not in self._streams:
+            streams = self._cupy.cuda
+            if hasattr(streams.Stream, "from_external"):
+                self._streams[handle] = streams.Stream.from_external(_TorchStream(handle))
+            else:  # CuPy 13
+                self._streams[handle] = streams.ExternalStream(handle, self._index)
+        return self._streams[handle]
+
     def _value(self, argument: Argument) -> Any:
+        """Memory goes by its address: views that CuPy makes of tensors take longer than a launch."""
         match argument:
             case Tensor():
-                return self._cupy.from_dlpack(argument.detach())
+                on_other = argument.device.type == "cuda" and argument.device.index != self._index
+                if on_other or not argument.is_contiguous():
+                    raise ValueError(f"a kernel on device {self._index} cannot read {argument.shape} as it lies there")
+                return np.uint64(argument.data_ptr())
             case int():
                 return np.int32(argument)
             case float():
                 return np.float32(argument)
             case None:
                 return np.uint64(0)
+
+
+@dataclass(frozen=True)
+class _TorchStream:
+    """A stream for whoever speaks the `__cuda_stream__` protocol."""
+
+    handle: int
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """(version of the protocol, address)."""
+        return 0, self.handle
 
 
 def why_absent(device: torch.device) -> str:

@@ -22,6 +22,10 @@ _SHARE = 4_096
 """Columns that a block should have at least; with fewer, joining the blocks' lists costs more than it saves."""
 _SELECT_SHARE = 1_024
 """The same for a tile, of which a warp reads its share alone."""
+WIDE = 8
+"""What the width and the start of a tile must be a multiple of: `select` reads 16 bytes at a time, products want 8."""
+_MEASURED_SHARE = 32
+"""Columns that a warp of `measure` should have at least."""
 _LIST_BYTES = 256 << 20
 """Lists in memory at once."""
 
@@ -90,6 +94,43 @@ def codes_best(kernels: Kernels, codes: Tensor, anchors: Anchors, k: int) -> Ten
     return smallest(keys, k)
 
 
+def measure(
+    kernels: Kernels,
+    points: Tensor,
+    queries: Tensor,
+    order: Tensor,
+    anchors: Anchors,
+    chosen: Tensor,
+    *,
+    product: bool,
+    farthest: bool,
+) -> Tensor:
+    """(Q, M) keys of chosen columns: the exact score and the caller's row, unsorted, `NO_KEY` where none was chosen.
+
+    A score is the squared distance from differences, or the negative product from float64; negated for the farthest.
+
+    Args:
+        points: (N, D) float32, sorted by class.
+        queries: (N, D) float32, the same rows as anchors.
+        order: (N,) int32, place to row.
+        chosen: (Q, M) int64, keys or places, -1 or `NO_KEY` where there is none.
+    """
+    count, width = chosen.shape
+    chosen = chosen.contiguous()
+    keys = torch.empty_like(chosen)
+    blocks = -(-count // _WARPS)
+    shares = max(1, min(kernels.blocks // blocks, width // _MEASURED_SHARE))
+    kernels.launch(
+        "measure",
+        "measure_products" if product else "measure_distances",
+        (blocks, shares),
+        _THREADS,
+        0,
+        [points, queries, points.shape[1], order, anchors.place, chosen, int(farthest), count, width, keys],
+    )
+    return keys
+
+
 class TileSelect:
     """The k best columns of each anchor from tiles of products that come one after the other."""
 
@@ -104,31 +145,35 @@ class TileSelect:
         self._limits = torch.empty((len(anchors.place), self._shares), dtype=torch.int64, device=device)
         self._counts = torch.empty((len(anchors.place), self._shares), dtype=torch.int32, device=device)
 
-    def add(self, tile: Tensor, terms: Tensor | None, factor: int, first: int, *, begins: bool, ends: bool) -> None:
-        """Take the columns `first`, `first` + 1, ... with scores terms + factor * tile.
+    def add(
+        self, tile: Tensor, columns: int, terms: Tensor | None, factor: int, first: int, *, begins: bool, ends: bool
+    ) -> None:
+        """Take the columns `first` .. `first + columns - 1` with scores terms + factor * tile.
 
         Args:
-            tile: (Q, C) float32 or int32; numbers of a line are neighbours in memory.
-            terms: (C,) of the same type, or None for zeros.
+            tile: (>= Q, W) float32 or int32, contiguous, W >= columns a multiple of `WIDE`; the rest is for nothing.
+            terms: (>= W,) of the same type, or None for zeros.
             begins, ends: whether this is the first tile, the last tile.
         """
+        if tile.shape[1] % WIDE or not tile.is_contiguous() or (terms is not None and len(terms) < tile.shape[1]):
+            raise ValueError(f"a tile of shape {tuple(tile.shape)} cannot be read {WIDE} numbers at a time")
         whole = tile.dtype == torch.int32
         self._kernels.launch(
             "select",
             "select_int" if whole else "select_float",
-            (-(-len(tile) // _WARPS), self._shares),
+            (-(-len(self._anchors.place) // _WARPS), self._shares),
             _THREADS,
             0,
             [
                 tile,
-                tile.stride(0),
+                tile.shape[1],
                 terms,
                 factor if whole else float(factor),
                 first,
-                tile.shape[1],
+                columns,
                 *self._anchors,
                 int(self._farthest),
-                len(tile),
+                len(self._anchors.place),
                 self._k,
                 self._keys.shape[2],
                 int(begins),

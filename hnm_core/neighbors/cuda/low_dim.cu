@@ -10,6 +10,43 @@
 constexpr int WARPS = 8;
 constexpr int ANCHORS = 4;
 constexpr int TILE = WARPS * LANES;  // a thread loads one column
+constexpr int SAMPLED = 8;           // one tile of so many is looked at for the first limits
+constexpr int WORTH_A_SAMPLE = 4 * SAMPLED;  // tiles
+
+// Coordinates of the columns at `start`, by axis, to shared memory; NaN where there is none: it passes no limit.
+template <int D>
+__device__ inline void load_tile(const float* __restrict__ points, int rows, int start, int to, float* tile) {
+    __syncthreads();  // the tile before was read
+    const int mine = start + static_cast<int>(threadIdx.x);
+#pragma unroll
+    for (int axis = 0; axis < D; axis++) {
+        tile[axis * TILE + threadIdx.x] =
+            mine < to ? points[static_cast<size_t>(axis) * rows + mine] : __int_as_float(0x7fc00000);
+    }
+    __syncthreads();
+}
+
+template <int D>
+__device__ inline float squared_distance(const float (&query)[D], const float (&x)[D]) {
+    float squared = 0.0f;
+#pragma unroll
+    for (int axis = 0; axis < D; axis++) {
+        const float gap = query[axis] - x[axis];
+        squared += gap * gap;
+    }
+    return squared;
+}
+
+// The k-th smallest of 32 values, one a lane; the same in every lane. k <= 32.
+__device__ inline float kth_of_lanes(float value, int k) {
+    int before = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+        const float other = __shfl_sync(ALL_LANES, value, lane);
+        before += other < value || (other == value && lane < lane_of_warp());
+    }
+    const unsigned lanes = __ballot_sync(ALL_LANES, before == k - 1);
+    return __shfl_sync(ALL_LANES, value, lanes ? __ffs(lanes) - 1 : 0);
+}
 
 // points  (D, rows): coordinates by axis, sorted by class.
 // queries (rows, D): the same rows as anchors.
@@ -42,17 +79,39 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
     // Columns that stand in the class of every anchor of the block.
     const int common_from = low[block_last], common_to = high[block_first];
 
+    if (!FARTHEST && k <= LANES && share.to - share.from >= WORTH_A_SAMPLE * TILE) {
+        // Lanes keep the best of the columns they see, so the k-th best of lanes is as good as k columns.
+        float least[ANCHORS];
+#pragma unroll
+        for (int a = 0; a < ANCHORS; a++) least[a] = __int_as_float(0x7f800000);
+        for (int start = share.from; start < share.to; start += SAMPLED * TILE) {
+            if (start < high[block_last] && start + TILE > low[block_first]) continue;  // no row of an own class
+            load_tile<D>(points, rows, start, share.to, tile);
+#pragma unroll 1
+            for (int group = 0; group < TILE; group += LANES) {
+                float x[D];
+#pragma unroll
+                for (int axis = 0; axis < D; axis++) x[axis] = tile[axis * TILE + group + lane];
+#pragma unroll
+                for (int a = 0; a < ANCHORS; a++) {
+                    const float squared = squared_distance<D>(query[a], x);
+                    least[a] = squared < least[a] ? squared : least[a];
+                }
+            }
+        }
+#pragma unroll
+        for (int a = 0; a < ANCHORS; a++) {
+            const float kth = kth_of_lanes(least[a], k);
+            if (first + a >= count || kth == __int_as_float(0x7f800000)) continue;
+            const Key behind = make_key(kth, 0) + (1LL << 32);  // all keys of that score, and none above
+            score_of(behind, limit[a]);
+            if (lane == a) best.limit = behind;
+        }
+    }
+
     for (int start = share.from; start < share.to; start += TILE) {
         if (!FARTHEST && start >= common_from && start + TILE <= common_to) continue;
-        __syncthreads();  // the tile before was read
-        const int mine = start + static_cast<int>(threadIdx.x);
-#pragma unroll
-        for (int axis = 0; axis < D; axis++) {
-            // NaN where no column is: it passes no limit.
-            tile[axis * TILE + threadIdx.x] =
-                mine < share.to ? points[static_cast<size_t>(axis) * rows + mine] : __int_as_float(0x7fc00000);
-        }
-        __syncthreads();
+        load_tile<D>(points, rows, start, share.to, tile);
 #pragma unroll 1
         for (int group = 0; group < TILE; group += LANES) {
             float x[D], score[ANCHORS];
@@ -61,12 +120,7 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
             bool passes = false;
 #pragma unroll
             for (int a = 0; a < ANCHORS; a++) {
-                float squared = 0.0f;
-#pragma unroll
-                for (int axis = 0; axis < D; axis++) {
-                    const float gap = query[a][axis] - x[axis];
-                    squared += gap * gap;
-                }
+                const float squared = squared_distance<D>(query[a], x);
                 score[a] = FARTHEST ? -squared : squared;
                 passes |= score[a] <= limit[a];
             }
@@ -75,11 +129,12 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
             const int row = passes ? order[column] : 0;
 #pragma unroll 1
             for (int a = 0; a < ANCHORS && first + a < count; a++) {
-                const int slot = first + a;
                 const float own_score = picked(score, a);
+                const bool below = own_score <= picked(limit, a);
+                if (!__any_sync(ALL_LANES, below)) continue;
+                const int slot = first + a;
                 const bool positive = column >= low[slot] && column < high[slot];
-                const bool allowed =
-                    own_score <= picked(limit, a) && positive == FARTHEST && column != anchors[slot];
+                const bool allowed = below && positive == FARTHEST && column != anchors[slot];
                 Best own = of_lane(best, a);
                 offer(own, keys + (static_cast<size_t>(slot) * gridDim.y + blockIdx.y) * capacity,
                       allowed ? make_key(own_score, row) : NO_KEY, k, capacity);

@@ -1,16 +1,24 @@
 // The k best columns of each anchor from tiles of products, one tile after the other, so that nobody ever holds all of
 // them: a tile is read once, and only what beats an anchor's limit is written.
 //
-// One warp reads one line of the tile, coalesced, UNROLL x 32 columns at a time. What it knows of its anchor (limit,
-// count) is kept in global memory from one tile to the next.
+// One warp reads one line of the tile, 16 bytes a lane and load, UNROLL loads at a time: the memory must be kept busy, as
+// nothing else takes time. What a warp knows of its anchor (limit, count) is kept in global memory from one tile to the
+// next. Columns come in the order of their places, to which ties go, so an equal score is always too late.
 
 #include "best.cuh"
 
 constexpr int WARPS = 8;
 constexpr int UNROLL = 4;
+constexpr int WIDE = 4;
 
-// tile     (count, columns), `stride` numbers from one line to the next: products of anchors and columns.
-// terms    (columns): score = terms + factor * tile, in the type of the tile. Null counts as zeros.
+template <typename Score>
+struct alignas(WIDE * sizeof(Score)) Four {
+    Score of[WIDE];
+};
+
+// tile     (count, columns), `stride` numbers from one line to the next, a multiple of 4: products of anchors and
+//          columns. What lies between `columns` and `stride` is read, and counts for nothing.
+// terms    (stride): score = terms + factor * tile, in the type of the tile. Null counts as zeros.
 // first    place of the tile's first column.
 // anchors  (count): places. low, high (count): where the class of each starts and ends.
 // farthest whether the anchor's class is all there is to choose from (the anchor itself left out), or is left out.
@@ -32,28 +40,36 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
     Score limit;
     score_of(best.limit, limit);
 
-    constexpr int STEP = UNROLL * LANES;
+    constexpr int SCORES = UNROLL * WIDE, STEP = SCORES * LANES;
     const Share share = share_of_block(0, columns, STEP);
 
 #pragma unroll 1
     for (int start = share.from; start < share.to; start += STEP) {
-        Score score[UNROLL];
-        bool passes = false;
+        Score score[SCORES];
+        unsigned passes = 0;
 #pragma unroll
         for (int u = 0; u < UNROLL; u++) {
-            const int column = min(start + u * LANES + lane, share.to - 1);
-            score[u] = factor * line[column];
-            if (terms) score[u] += terms[column];
-            passes |= score[u] <= limit;
+            const int column = min(start + (u * LANES + lane) * WIDE, (share.to - 1) / WIDE * WIDE);
+            const Four<Score> products = *reinterpret_cast<const Four<Score>*>(line + column);
+#pragma unroll
+            for (int i = 0; i < WIDE; i++) score[u * WIDE + i] = factor * products.of[i];
+            if (terms) {
+                const Four<Score> added = *reinterpret_cast<const Four<Score>*>(terms + column);
+#pragma unroll
+                for (int i = 0; i < WIDE; i++) score[u * WIDE + i] += added.of[i];
+            }
         }
+#pragma unroll
+        for (int s = 0; s < SCORES; s++) passes |= static_cast<unsigned>(score[s] < limit) << s;
         if (!__any_sync(ALL_LANES, passes)) continue;
 #pragma unroll 1
-        for (int u = 0; u < UNROLL; u++) {
-            const int column = start + u * LANES + lane, place = first + column;
-            const Score own_score = picked(score, u);
+        for (int s = 0; s < SCORES; s++) {
+            if (!__any_sync(ALL_LANES, passes >> s & 1)) continue;
+            const int column = start + (s / WIDE * LANES + lane) * WIDE + s % WIDE, place = first + column;
+            const Score own_score = picked(score, s);
             const bool positive = place >= begin && place < end;
             const bool allowed =
-                own_score <= limit && column < share.to && positive == (farthest != 0) && place != own;
+                own_score < limit && column < share.to && positive == (farthest != 0) && place != own;
             offer(best, keys + list * capacity, allowed ? make_key(own_score, place) : NO_KEY, k, capacity);
             score_of(best.limit, limit);
         }

@@ -22,5 +22,8 @@ def source(name: str) -> str:
 
     A compiler's cache then sees every change, and needs no search path.
     """
-    text = (FOLDER / f"{name}.cu").read_text()
-    return _INCLUDE.sub(lambda found: (FOLDER / found[1]).read_text(), text)
+    return _with_includes(f"{name}.cu")
+
+
+def _with_includes(file: str) -> str:
+    return _INCLUDE.sub(lambda found: _with_includes(found[1]), (FOLDER / file).read_text())

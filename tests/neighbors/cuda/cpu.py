@@ -88,7 +88,7 @@ def launch(
     grid: tuple[int, int],
     threads: int,
     shared: int,
-    arguments: Sequence[Argument],
+    arguments: Sequence[Argument | np.uint64],
     seed: int = 0,
 ) -> None:
     """Run one kernel. Raises `CudaError` on divergent threads and on writes beyond its memory."""
@@ -99,6 +99,8 @@ def launch(
             memory = _guarded(argument)
             memories.append((argument, memory))
             values.append(ctypes.c_void_p(memory.ctypes.data + _GUARD))
+        elif isinstance(argument, np.uint64):  # an address
+            values.append(ctypes.c_void_p(int(argument)))
         elif argument is None:
             values.append(ctypes.c_void_p(None))
         else:

@@ -27,6 +27,7 @@ struct Dim {
 static Dim threadIdx, blockIdx, blockDim, gridDim;
 
 static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int __ffs(unsigned x) { return __builtin_ffs(static_cast<int>(x)); }
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 static inline int __float_as_int(float x) { int y; memcpy(&y, &x, 4); return y; }
@@ -79,14 +80,28 @@ static inline unsigned __ballot_sync(unsigned mask, bool value) {
 static inline bool __any_sync(unsigned mask, bool value) { return __ballot_sync(mask, value) != 0; }
 
 template <typename Value>
+static inline unsigned long long to_bits(Value value) {
+    unsigned long long bits = 0;
+    memcpy(&bits, &value, sizeof(value));
+    return bits;
+}
+
+template <typename Value>
+static inline Value from_bits(unsigned long long bits) {
+    Value value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+template <typename Value>
 static inline Value __shfl_sync(unsigned mask, Value value, int lane) {
-    return static_cast<Value>(exchange(mask, static_cast<unsigned long long>(value))[lane]);
+    return from_bits<Value>(exchange(mask, to_bits(value))[lane]);
 }
 
 template <typename Value>
 static inline Value __shfl_xor_sync(unsigned mask, Value value, int step) {
     const int lane = threadIdx.x % WARP;
-    return static_cast<Value>(exchange(mask, static_cast<unsigned long long>(value))[lane ^ step]);
+    return from_bits<Value>(exchange(mask, to_bits(value))[lane ^ step]);
 }
 
 static void live() {

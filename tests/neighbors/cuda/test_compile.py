@@ -13,6 +13,7 @@ ARCHITECTURES = (75, 80, 86, 90, 100, 120)
 KERNELS = {
     "low_dim": {f"{kind}_{dim}" for kind in ("nearest", "farthest") for dim in range(1, 10)},
     "hamming": {"nearest_codes"},
+    "measure": {"measure_distances", "measure_products"},
     "select": {"select_float", "select_int"},
 }
 

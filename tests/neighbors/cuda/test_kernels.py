@@ -33,7 +33,7 @@ def classes_of(sizes: list[int]) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("kind", ["float", "int", "equal"])
 @pytest.mark.parametrize("farthest", [False, True])
 def test_that_the_best_of_all_tiles_are_kept(on_cpu: CpuKernels, k: int, kind: str, farthest: bool) -> None:
-    """Tiles of several widths, each a part of wider memory, with terms of the columns; NaN and infinity stay out."""
+    """Tiles of several widths, filled up with better numbers, with terms of the columns; NaN and infinity stay out."""
     source = torch.Generator().manual_seed(k)
     product = torch.randn(COUNT, COLUMNS, generator=source)
     term = torch.randn(COLUMNS, generator=source)
@@ -50,10 +50,11 @@ def test_that_the_best_of_all_tiles_are_kept(on_cpu: CpuKernels, k: int, kind: s
     select = TileSelect(on_cpu, anchors, k, 1_200, farthest=farthest)
     starts = [0, 1_200, 1_201, 2_000, 2_990, COLUMNS]
     for start, end in pairwise(starts):
-        wide = torch.full((COUNT, end - start + 9), 99, dtype=product.dtype)
-        wide[:, 4:-5] = product[:, start:end]
-        tile = wide[:, 4:-5]
-        select.add(tile, term[start:end].clone(), -2, start, begins=start == 0, ends=end == COLUMNS)
+        columns = end - start
+        tile = torch.full((COUNT, columns + -columns % launches.WIDE), -99, dtype=product.dtype)
+        tile[:, :columns] = product[:, start:end]
+        terms = torch.nn.functional.pad(term[start:end], (0, tile.shape[1] - columns), value=-99)
+        select.add(tile, columns, terms, -2, start, begins=start == 0, ends=end == COLUMNS)
     keys = select.best()
 
     score = term.double() - 2 * product.double()
@@ -69,11 +70,41 @@ def test_that_the_best_of_all_tiles_are_kept(on_cpu: CpuKernels, k: int, kind: s
         assert not there[len(chosen) :].any()
 
 
+@pytest.mark.parametrize("product", [False, True])
+@pytest.mark.parametrize("dim", [1, 31, 32, 130])
+def test_that_chosen_columns_are_measured_exactly_and_equal_rows_alike(
+    on_cpu: CpuKernels, dim: int, product: bool
+) -> None:
+    source = torch.Generator().manual_seed(dim)
+    points = torch.randn(50, dim, generator=source)
+    points[30:] = points[7]
+    queries = torch.randn(50, dim, generator=source)
+    order = torch.randperm(50, generator=source).int()
+    places = torch.tensor([0, 3, 4, 40, 49, 49, 2, 1, 0])
+    anchors = Anchors(places.int(), places.int(), places.int())
+    chosen = torch.stack([torch.randperm(50, generator=source)[:45] for _ in places])
+    chosen[2, 5:], chosen[3, 0] = -1, best.NO_KEY
+    there = chosen.where((chosen >= 0) & (chosen < 50), 0)
+    pairs = queries.double()[places, None], points.double()[there]
+    truth = -(pairs[0] * pairs[1]).sum(2) if product else (pairs[0] - pairs[1]).square().sum(2)
+    for farthest in (False, True):
+        keys = launches.measure(on_cpu, points, queries, order, anchors, chosen, product=product, farthest=farthest)
+        none = (chosen < 0) | (chosen == best.NO_KEY)
+        assert ((keys == best.NO_KEY) == none).all()
+        assert torch.equal(best.rows(keys), order.long()[there].masked_fill(none, -1))
+        scores = best.float_scores(keys)
+        torch.testing.assert_close(
+            scores[~none].double(), (-truth if farthest else truth)[~none], rtol=1e-6, atol=1e-6 if product else 0
+        )
+        for line, columns in zip(scores, chosen, strict=True):
+            assert len(set(line[(columns >= 30) & (columns < 50)].tolist())) <= 1
+
+
 def test_that_minus_infinity_is_the_best_score_and_zeros_of_either_sign_tie(on_cpu: CpuKernels) -> None:
-    tile = torch.tensor([[0.0, -0.0, 0.0, -torch.inf, 1.0, torch.nan, torch.inf, -0.0, 5.0]])
+    tile = torch.tensor([[0.0, -0.0, 0.0, -torch.inf, 1.0, torch.nan, torch.inf, -0.0, 5.0] + [-9.0] * 7])
     anchors = Anchors(*(torch.tensor([place], dtype=torch.int32) for place in (8, 8, 9)))
     select = TileSelect(on_cpu, anchors, 9, 9, farthest=False)
-    select.add(tile, None, 1, 0, begins=True, ends=True)
+    select.add(tile, 9, None, 1, 0, begins=True, ends=True)
     assert best.rows(select.best()).tolist() == [[3, 0, 1, 2, 7, 4, -1, -1, -1]]
 
 
@@ -175,10 +206,10 @@ def test_that_what_a_device_would_refuse_is_refused(compiled_folder: Path) -> No
 @pytest.mark.parametrize(
     ("mistake", "instead"),
     [
-        ("        __syncthreads();  // the tile before was read\n", ""),
-        ("        __syncthreads();\n        for (int group", "        for (int group"),
+        ("    __syncthreads();  // the tile before was read\n", ""),
+        ("    __syncthreads();\n}", "}"),
         ("positive == FARTHEST", "(positive || true)"),
-        ("own_score <= picked(limit, a)", "own_score < picked(limit, a)"),
+        ("below = own_score <= picked", "below = own_score < picked"),
         ("if (below == k ||", "if (below == k - 1 ||"),
     ],
 )

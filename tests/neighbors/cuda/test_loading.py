@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from hnm_core import doctor
 from hnm_core.bank import Bank
@@ -41,26 +40,42 @@ class OnCuda(Bank):
         return DEVICE
 
 
+class Inside:
+    """Says while it is entered that it is; again and again, as streams are."""
+
+    def __init__(self, inside: list[tuple[str, int]], kind: str, number: int) -> None:
+        self._inside, self._what = inside, (kind, number)
+
+    def __enter__(self) -> None:
+        self._inside.append(self._what)
+
+    def __exit__(self, *_exception: object) -> None:
+        assert self._inside.pop() == self._what
+
+
 class StandIn:
-    """The part of CuPy that is used, strict about what it is given."""
+    """The part of CuPy that is used, strict about what it is given; `old` has streams as CuPy 13 has them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, old: bool) -> None:
         self.folder = folder
-        self.inside: list[tuple[str, int, int]] = []
-        self.cuda = SimpleNamespace(
-            Device=lambda index: self._context("device", index, 0),
-            ExternalStream=lambda pointer, index: self._context("stream", index, pointer),
-        )
+        self.inside: list[tuple[str, int]] = []
+        self.streams_made = 0
+        if old:
+            streams = {"Stream": object(), "ExternalStream": self._old_stream}
+        else:
+            streams = {"Stream": SimpleNamespace(from_external=self._new_stream)}
+        self.cuda = SimpleNamespace(Device=lambda index: Inside(self.inside, "device", index), **streams)
 
-    @contextmanager
-    def _context(self, kind: str, index: int, pointer: int) -> Iterator[None]:
-        self.inside.append((kind, index, pointer))
-        yield
-        self.inside.pop()
+    def _old_stream(self, pointer: int, index: int) -> Inside:
+        assert index == 0
+        self.streams_made += 1
+        return Inside(self.inside, "stream", pointer)
 
-    def from_dlpack(self, tensor: Tensor) -> np.ndarray:
-        assert not tensor.requires_grad
-        return np.from_dlpack(tensor)
+    def _new_stream(self, stream: Any) -> Inside:
+        self.streams_made += 1
+        version, pointer = stream.__cuda_stream__()
+        assert version == 0
+        return Inside(self.inside, "stream", pointer)
 
     def RawModule(self, *, code: str, options: tuple[str, ...]) -> SimpleNamespace:  # noqa: N802  (CuPy's name)
         assert isinstance(options, tuple)
@@ -69,8 +84,8 @@ class StandIn:
 
         def get_function(name: str) -> Any:
             def call(grid: tuple[int, int], block: tuple[int], arguments: Sequence[Any], *, shared_mem: int) -> None:
-                assert self.inside == [("device", 0, 0), ("stream", 0, 77)]
-                plain = {np.int32: int, np.float32: float, np.uint64: lambda _zero: None, np.ndarray: torch.from_numpy}
+                assert self.inside == [("device", 0), ("stream", 77)]
+                plain = {np.int32: int, np.float32: float, np.uint64: np.uint64}
                 given = [plain[type(argument)](argument) for argument in arguments]
                 cpu.launch(library, name, grid, block[0], shared_mem, given)
 
@@ -79,9 +94,9 @@ class StandIn:
         return SimpleNamespace(compile=lambda: None, get_function=get_function)
 
 
-@pytest.fixture
-def cupy(compiled_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    stand_in = StandIn(compiled_folder)
+@pytest.fixture(params=["CuPy 13", "CuPy 14"])
+def cupy(compiled_folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[StandIn]:
+    stand_in = StandIn(compiled_folder, old=request.param == "CuPy 13")
     monkeypatch.setitem(sys.modules, "cupy", stand_in)
     monkeypatch.setattr(kernels, "find_spec", lambda _name: object())
     monkeypatch.setattr(torch.cuda, "device", lambda _index: nullcontext())
@@ -103,6 +118,14 @@ def test_that_kernels_get_their_arguments_on_the_device_and_stream_of_torch(cupy
         assert_exact(search.farthest_positives(anchors, 10), bank, anchors, 10, Distance(), True)
         assert copy.deepcopy(search)._kernels is found  # the watch on recall searches with a copy
     assert cupy.inside == []
+    assert cupy.streams_made == 1
+
+
+def test_that_memory_which_a_kernel_would_read_wrongly_is_refused(cupy: StandIn) -> None:
+    found = kernels.of(DEVICE)
+    strided = torch.zeros(6, 4)[:, ::2]
+    with pytest.raises(ValueError, match=r"cannot read torch.Size\(\[6, 2\]\)"):
+        found.launch("measure", "measure_distances", (1, 1), 256, 0, [strided])
 
 
 def test_that_kernels_are_chosen_where_there_are_a_device_and_cupy(cupy: StandIn) -> None:
@@ -162,7 +185,7 @@ def test_that_doctor_says_whether_the_kernels_compile(monkeypatch: pytest.Monkey
     check = finding("cuda kernels")
     version = nvrtc.version()
     assert (check.works, check.words) == (
-        True, f"hamming, low_dim, select compile by NVRTC {version}; that needs no GPU",
+        True, f"hamming, low_dim, measure, select compile by NVRTC {version}; that needs no GPU",
     )  # fmt: skip
     monkeypatch.setattr("hnm_core.neighbors.cuda.source.source", lambda _name: "__global__ void f() { x; }")
     check = finding("cuda kernels")
@@ -184,7 +207,7 @@ def test_that_doctor_says_what_checks_the_kernels_where_nvrtc_is_missing(monkeyp
 def test_that_a_source_is_one_piece_that_needs_no_header() -> None:
     for name in names():
         assert "#include" not in source(name)
-        assert source(name).count("struct Best {") == 1
+        assert source(name).count("typedef long long Key;") == 1
         for forbidden in ("INFINITY", "uint64_t", "cuda_fp16"):
             assert forbidden not in source(name)
     assert {path.stem for path in FOLDER.glob("*.cu")} == set(names())

@@ -12,7 +12,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.base import SearchCancelled
-from hnm_core.neighbors.cuda import launches, products
+from hnm_core.neighbors.cuda import launches, operands, products
 from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
 from hnm_core.neighbors.cuda.products import CudaProducts
@@ -154,12 +154,44 @@ def test_that_products_come_in_tiles_and_anchors_in_chunks(
     on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch, metric: str
 ) -> None:
     """Chunks that lie inside one class, and that reach over several."""
-    monkeypatch.setattr(products, "_COLUMNS", 64)
+    monkeypatch.setattr(products, "_TILE", 1_024)
     monkeypatch.setattr(products, "_ROWS", 16)
-    monkeypatch.setattr(products, "_GATHERED", 1_000)
     monkeypatch.setattr(launches, "_SELECT_SHARE", 16)
     for kind in ("imbalanced", "many", "one"):
         check(CudaProducts(Distance(metric), on_cpu), bank_of(kind, 20), Distance(metric), (1, 20), 90)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_that_bfloat16_parts_give_the_answers_of_brute_force(on_cpu: CpuKernels, kind: str, metric: str) -> None:
+    distance = Distance(metric)
+    check(CudaProducts(distance, on_cpu, in_parts=True), bank_of(kind, 21), distance, (1, 10), 40)
+    check(CudaProducts(distance, on_cpu, in_parts=True), bank_of(kind, 1), distance, (1, 10), 40)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("kind", ["normal", "wide", "positive", "one large", "one coordinate"])
+def test_that_products_are_no_further_off_than_is_allowed_for(kind: str, in_parts: bool) -> None:
+    source = torch.Generator().manual_seed(0)
+    left, right = torch.randn(61, 75, generator=source), torch.randn(203, 75, generator=source)
+    match kind:
+        case "wide":
+            left, right = left * 10 ** (6 * torch.randn(75, generator=source)), right.exp()
+        case "positive":
+            left, right = left.abs() + 1, right.abs() + 1
+        case "one large":
+            left[:, 3] *= 1e4
+        case "one coordinate":
+            left, right = left[:, :1], right[:, :1]
+    made = operands.operands(left, right, in_parts=in_parts)
+    assert made.in_parts == in_parts
+    tile = made.multiply(made.queries, 8, 208, torch.empty(61 * 200))
+    truth = left.double() @ right[8:].double().T
+    allowed = made.rounding * left.double().norm(dim=1)[:, None] * right[8:].double().norm(dim=1)
+    off = (tile[:, :195].double() - truth).abs()
+    assert (off <= allowed).all()
+    assert (off > 1e-3 * allowed).any()  # the bound is not beside the point
+    assert (tile[:, 195:] == 0).all()
 
 
 def test_that_rounding_of_products_hides_no_neighbour(on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,6 +250,12 @@ def test_that_codes_too_long_for_shared_memory_are_refused(on_cpu: CpuKernels) -
         CudaCodes([torch.ones(300, 4_100, dtype=torch.bool)], bank_of("random", 3), device_kernels=on_cpu)
 
 
+@pytest.mark.parametrize("kind", ["clustered", "duplicated", "imbalanced"])
+def test_that_first_limits_from_a_sample_of_many_columns_hide_no_row(on_cpu: CpuKernels, kind: str) -> None:
+    on_cpu.blocks = 1  # no shares
+    check(CudaLowDim(device_kernels=on_cpu), bank_of(kind, 2, n=20_003), Distance(), (1, 10, 32, 33), 40)
+
+
 def test_that_a_hundred_thousand_rows_are_searched_as_brute_force_does(on_cpu: CpuKernels) -> None:
     source = torch.Generator().manual_seed(0)
     bank = Bank(torch.randn(100_003, 3, generator=source), torch.randint(10, (100_003,), generator=source))
@@ -247,7 +285,7 @@ def test_that_the_scan_on_device_kernels_takes_the_candidates_that_the_processor
     assert set(on_cpu.launched) == set()
     found, expected = device.nearest_negatives(anchors, 10), host.nearest_negatives(anchors, 10)
     assert "kernels of the device" in device.description
-    assert set(on_cpu.launched) == {"nearest_codes"}
+    assert set(on_cpu.launched) == {"nearest_codes", "measure_distances"}
     # Every negative is a candidate, so both are exact whichever rows tie at the last place.
     assert torch.allclose(found.distance, expected.distance, rtol=1e-5)
     few = LshScanOptions(bits=64, family=family, rescore=20)
