@@ -41,10 +41,11 @@ def training(open_window, qtbot) -> MainWindow:
     from tests.app import engine
 
     window = open_window(config=engine.config(), source=engine.source)
-    window.actions_by_key["toggle_run"].trigger()
-    qtbot.waitUntil(lambda: "knn" in window.stage.history.lanes, timeout=30_000)
-    qtbot.waitUntil(lambda: len(window.stage.history.lanes["knn"]) >= 3, timeout=30_000)
-    window.actions_by_key["toggle_run"].trigger()
+    for done in (1, 2, 3):
+        window.actions_by_key["step"].trigger()
+        qtbot.waitUntil(
+            lambda done=done: [len(lane) for lane in window.stage.history.lanes.values()] == [done, done],
+            timeout=30_000,
+        )
     qtbot.waitUntil(lambda: window.bridge.state is RunState.PAUSED, timeout=5000)
-    qtbot.wait(100)
     return window

@@ -81,7 +81,8 @@ def test_that_the_key_asks_and_a_new_lane_with_another_miner_goes_on(training, q
     qtbot.waitUntil(lambda: steps(window, "lsh") == 1, timeout=5000)
     assert window.stage.history.lanes["lsh"].steps.tolist() == [at + 1]
     qtbot.waitUntil(lambda: list(window.stage.curves.loss_legend.chips) == ["random", "knn", "lsh"], timeout=5000)
-    assert any(kind == "fork" and "goes on from 'knn'" in text for _, text, kind in window.stage.timeline.track.marks)
+    track = window.stage.timeline.track
+    qtbot.waitUntil(lambda: any(kind == "fork" and "goes on from 'knn'" in text for _, text, kind in track.marks))
 
 
 def test_that_a_fork_without_a_change_stays_equal_and_undo_takes_only_its_card_out(training, qtbot):
