@@ -42,6 +42,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("redo", "Edit", "Redo", "Do again what was taken back", "Ctrl+Shift+Z"),
     ActionSpec("toggle_run", "Run", "Train", "Start, pause or go on", "Space", "play"),
     ActionSpec("step", "Run", "One step", "One step of every lane, then stand still", ".", "step"),
+    ActionSpec("apply", "Run", "Apply changes", "Let the lanes of the run take up what the form says", "Ctrl+Return"),
+    ActionSpec(
+        "fork", "Run", "Continue as a new lane ...", "A new lane goes on from where one stands, with another miner", "N"
+    ),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),

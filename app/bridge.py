@@ -4,8 +4,9 @@ second. No Qt object is touched by another thread, and nothing is sent by signal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
@@ -36,7 +37,7 @@ class Training(Protocol):
     ) -> None:
         """Start a run, recorded into `folder` if there is one."""
 
-    def ask(self, method: str, *values: float | None) -> None:
+    def ask(self, method: str, *values: object) -> None:
         """Call a method of the run's `hnm_core.control.Control`."""
 
     def drain(self) -> Drained:
@@ -118,6 +119,14 @@ class RunBridge(QObject):
         """Hold this run and later ones to so many steps of every lane a second; None lets them go."""
         self._rate = rounds_per_s
         self._training.ask("set_rate", rounds_per_s)
+
+    def change(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give options of lanes new values before the next step: lane -> option -> value, see `hnm_core.live`."""
+        self._training.ask("change_together", changes)
+
+    def fork(self, lane: str, new_lane: str, changes: Mapping[str, Any]) -> None:
+        """Have a new lane go on from where `lane` stands before its next step, with other values of some options."""
+        self._training.ask("fork", lane, new_lane, changes)
 
     def stop(self) -> None:
         """Ask the run to end; it does so before its next step."""

@@ -7,24 +7,29 @@ as watching it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from app.series import Floats, decimate, late_quantile, memory, number, smoothed
+from hnm_core import live
+from hnm_core.config import ExperimentConfig
 from hnm_core.evaluation.chance import chance_levels
 from hnm_core.events import (
     TUPLE_COUNTS,
     Alarm,
     Event,
+    LaneForked,
     OptionChanged,
     RunFailed,
     RunFinished,
     RunStarted,
     StepRecord,
+    change_text,
     layer_metric,
 )
 from hnm_core.timing import MINING_PHASES, Phase
@@ -42,10 +47,27 @@ HINTS = frozenset(
     )
 )
 """Alarms that say how a lane could learn more; the others say that something goes wrong."""
+OPTION_NAMES = {
+    "optimizer.lr": "learning rate",
+    "sampler.name": "sampler",
+    "miner_options.margin": "margin of the miner",
+    "loss_options.margin": "margin",
+}
 COUNT_COLUMN = {name: column for column, name in enumerate(TUPLE_COUNTS)}
 BANDS = [COUNT_COLUMN[name] for name in ("hard", "semi_hard", "easy")]
 
 __all__ = ["Chip", "LaneHistory", "Marker", "PhaseSummary", "RunHistory", "chip_details", "chip_text", "decimate"]
+
+
+def option_in_words(option: str) -> str:
+    """An option as the form calls it."""
+    return OPTION_NAMES.get(option, option.split(".")[-1].replace("_", " "))
+
+
+def in_words(change: OptionChanged | LaneForked) -> str:
+    """What happened to the lane, with options called as in the form."""
+    asked = isinstance(change, OptionChanged) and change.asked
+    return change_text(replace(change, option=option_in_words(change.option)) if asked else change)
 
 
 class Column:
@@ -77,12 +99,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Marker:
-    """Something that happened to a lane at a step. `kind` is `option`, `warm-up`, `hint`, `alarm` or `fatal`."""
+    """Something that happened to a lane at a step."""
 
     lane: str
     step: int
     text: str
     kind: str
+    """`option`, `warm-up`, `fork`, `hint`, `alarm` or `fatal`"""
     code: str = ""
     """of an alarm"""
 
@@ -148,8 +171,11 @@ class Chip:
 class LaneHistory:
     """The steps of one lane. All columns are row for row; rows are in step order."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, parent: LaneHistory | None = None, forked_at: int = 0) -> None:
+        """`parent`: the lane from which this one goes on after step `forked_at`."""
+        self.name, self.parent, self.forked_at = name, parent, forked_at
+        self.turns: list[int] = []
+        """First steps with another miner, loss or sampler, by request."""
         self._steps = Column(np.int64)
         self._loss = Column(np.float64)
         self._seconds = Column(np.float64)
@@ -170,7 +196,7 @@ class LaneHistory:
         if len(self) and record.step <= self._steps.values[-1]:
             return
         ms = [record.phase_ms.get(phase, 0.0) for phase in PHASES]
-        before = self._seconds.values[-1] if len(self) else 0.0
+        before = self._seconds.values[-1] if len(self) else self._seconds_before
         self._steps.append(record.step)
         self._loss.append(record.loss)
         self._seconds.append(before + sum(ms) / 1e3)
@@ -184,6 +210,11 @@ class LaneHistory:
                 self._metrics[name] = (Column(np.int64), Column(np.float64))
             self._metrics[name][0].append(record.step)
             self._metrics[name][1].append(value)
+
+    @property
+    def _seconds_before(self) -> float:
+        """The training clock before the first step: a lane that was forked off has its parent's time behind it."""
+        return 0.0 if self.parent is None else float(self.parent.seconds_at(np.array([self.forked_at]))[0])
 
     @property
     def steps(self) -> NDArray[np.int64]:
@@ -252,7 +283,7 @@ class LaneHistory:
     def seconds_at(self, steps: NDArray[np.int64]) -> Floats:
         """The training clock at these steps; 0 before the first."""
         row = np.searchsorted(self.steps, steps, side="right")
-        return np.concatenate(([0.0], self.seconds))[row]
+        return np.concatenate(([self._seconds_before], self.seconds))[row]
 
     def smoothed_loss(self, factor: float) -> Floats:
         """(n,) the loss as a debiased exponential moving average: see `smoothed`. New rows cost only themselves."""
@@ -267,11 +298,14 @@ class LaneHistory:
         return known
 
     def phase_summary(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> PhaseSummary:
-        """Times of the last `window` steps, without first calls, and without warm-up steps once mining has begun."""
+        """Times of the last `window` steps, without first calls, without warm-up steps once mining has begun, and
+        without those before another miner, loss or sampler was taken up."""
         count = self.rows(upto_step)
         wanted = ~self.first_call[:count]
         if count:
             wanted &= self.mining[:count] == self.mining[count - 1]
+            turned_at = max((step for step in self.turns if step <= self.steps[count - 1]), default=0)
+            wanted &= self.steps[:count] >= turned_at  # the times of another miner are not this one's
         ms = self.phase_ms[:count][np.flatnonzero(wanted)[-window:]].astype(np.float64)
         whole = np.stack((ms.sum(1), ms[:, MINING_COLUMNS].sum(1)), axis=1)
         ran = (ms > 0).sum(0)
@@ -342,6 +376,7 @@ class RunHistory:
     lanes: dict[str, LaneHistory] = field(default_factory=dict)
     """By name, in lane order."""
     markers: list[Marker] = field(default_factory=list)
+    changes: list[OptionChanged | LaneForked] = field(default_factory=list)
     chance: dict[str, float] = field(default_factory=dict)
     """What a random ranking scores, by metric; empty when the evaluated items are not all known here."""
 
@@ -351,16 +386,22 @@ class RunHistory:
             case StepRecord():
                 self._lane(event.lane).add(event)
             case OptionChanged():
-                warm = event.value.startswith("warm-up")
-                text = event.value if warm else f"{event.option} = {event.value}"
-                self.markers.append(Marker(event.lane, event.step, text, "warm-up" if warm else "option"))
+                kind = "warm-up" if event.value.startswith("warm-up") else "option"
+                self.markers.append(Marker(event.lane, event.step, in_words(event), kind))
+                self.changes.append(event)
+                if event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler"):
+                    self._lane(event.lane).turns.append(event.step)
+            case LaneForked():
+                self.markers.append(Marker(event.lane, event.step, in_words(event), "fork"))
+                self.changes.append(event)
+                self.lanes[event.lane] = LaneHistory(event.lane, self._lane(event.parent), event.step)
             case Alarm():
                 kind = "fatal" if event.fatal else "hint" if event.code in HINTS else "alarm"
                 self.markers.append(Marker(event.lane, event.step, event.message, kind, event.code))
             case RunStarted():
                 self.started, self.ended = event, None
                 self.lanes = {lane.name: LaneHistory(lane.name) for lane in event.config.lanes}
-                self.markers = []
+                self.markers, self.changes = [], []
                 self.chance = _chance_of(event)
             case RunFinished() | RunFailed():
                 self.ended = event
@@ -376,6 +417,38 @@ class RunHistory:
     def last_step(self) -> int:
         """The last step of the lane that is farthest; 0 before the first."""
         return max((int(lane.steps[-1]) for lane in self.lanes.values() if len(lane)), default=0)
+
+    def lane_configs(self, upto_step: int | None = None) -> dict[str, ExperimentConfig]:
+        """Every lane's configuration alone, after what was changed up to and with a step; see `hnm_core.live`."""
+        if self.started is None:
+            return {}
+        known = [change for change in self.changes if upto_step is None or change.step <= upto_step]
+        return live.at_the_end(self.started.config, known)
+
+    def title(self, lane: str, upto_step: int | None = None) -> str:
+        """The lane's name, and its miner where that was changed."""
+        now = next(
+            (
+                change.value
+                for change in reversed(self.changes)
+                if isinstance(change, OptionChanged)
+                and (change.lane, change.option, change.asked) == (lane, "miner", True)
+                and (upto_step is None or change.step <= upto_step)
+            ),
+            None,
+        )
+        return lane if now is None or now == re.sub(r"-\d+$", "", lane) else f"{lane} → {now}"
+
+    @property
+    def running(self) -> list[str]:
+        """Names of the lanes that have not ended."""
+        over = {marker.lane for marker in self.markers if marker.kind == "fatal"}
+        steps = None if self.started is None else self.started.config.steps
+        return [
+            name
+            for name, lane in self.lanes.items()
+            if self.ended is None and name not in over and not (len(lane) and lane.steps[-1] == steps)
+        ]
 
     def markers_upto(self, step: int | None = None) -> Iterator[Marker]:
         """The markers up to and with a step; all for None."""

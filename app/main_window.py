@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import Qt, QTimer, QUrl, pyqtSignal
+from PyQt6.QtCore import QPoint, Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import (
     QCloseEvent,
     QDesktopServices,
@@ -17,21 +17,23 @@ from PyQt6.QtGui import (
     QResizeEvent,
     QShowEvent,
 )
-from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMessageBox, QStatusBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMenu, QMessageBox, QStatusBar, QVBoxLayout, QWidget
 
 import hnm_core
 from app import actions, style
 from app.bridge import RunBridge
 from app.errors import BugReporter, write_report
 from app.file_actions import FileActions
-from app.history import HINTS, RunHistory
+from app.history import HINTS, RunHistory, in_words
 from app.jobs import Jobs
-from app.limits import check_lanes
+from app.limits import MAX_PANES, check_lanes
 from app.panels.command_palette import CommandPalette
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
+from app.panels.fork_dialog import ForkDialog
 from app.panels.notices import About, Banner
 from app.panels.run_controls import RunControls, run_text
+from app.pending import Pending, pending
 from app.playback import Past
 from app.preparation import Preparation
 from app.settings import Settings, data_dir
@@ -42,7 +44,7 @@ from hnm_core import config as configuration
 from hnm_core.channel import Drained
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, RunFailed, RunState
+from hnm_core.events import Alarm, LaneForked, OptionChanged, RunFailed, RunStarted, RunState
 from hnm_core.resources import preset_names, preset_path
 
 CURVES_MS = 125
@@ -162,6 +164,8 @@ class MainWindow(QMainWindow):
         self.controls.rate_chosen.connect(self.bridge.set_rate)
         self.controls.colour_chosen.connect(self.stage.panes.set_color_by)
         self.form.config_changed.connect(self._on_form)
+        self.stage.panes.menu_requested.connect(self._open_lane_menu)
+        self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         self.stage.problem.connect(self.banner.show_notice)
         self.stage.timeline.play_toggled.connect(lambda _playing: self._show_state(self.bridge.state))
         hints = QGuiApplication.styleHints()
@@ -183,6 +187,8 @@ class MainWindow(QMainWindow):
             "screenshot": self.files.screenshot,
             "toggle_run": self.toggle_run,
             "step": self.one_step,
+            "apply": self.apply_changes,
+            "fork": self.fork_lane,
         }
         return {
             **{key: (lambda work=work: self.attempt(work)) for key, work in tried.items()},
@@ -267,6 +273,61 @@ class MainWindow(QMainWindow):
         self._clear()
         self.stage.folder = folder
         self.bridge.start(self.config, folder, paused=paused)
+
+    def apply_changes(self) -> None:
+        """Let the lanes of the run take up what the form says otherwise, as far as that is possible while they train.
+
+        Raises:
+            InputError: the form as it stands is no experiment, or its options do not go together.
+        """
+        if refusal := self.form.refusal():
+            raise InputError(refusal)
+        found = self._pending(self.form.config())
+        if found.problem:
+            raise InputError(found.problem)
+        if found.changes:
+            self.bridge.change(found.changes)
+        elif self.bridge.active:
+            self.say("The run is as the form says, but for what waits for the next start.")
+        else:
+            self.say("No run is on: Train starts what the form says.")
+
+    def fork_lane(self, lane: str = "") -> None:
+        """Ask how a new lane shall go on from where a lane of the run stands. Raises `InputError` if none can."""
+        history = self.stage.history
+        if self.bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
+            raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
+        if len(history.lanes) >= MAX_PANES:
+            raise InputError(f"The window shows at most {MAX_PANES} lanes, and there are as many.")
+        if lane and lane not in history.running:
+            raise InputError(f"Lane '{lane}' has ended, so nothing can go on from it.")
+        configs = history.lane_configs()
+        lanes = {name: configs[name] for name in history.running}
+        dialog = ForkDialog(lanes, list(history.lanes), lane or history.running[0], self)
+        dialog.chosen.connect(self.bridge.fork)
+        dialog.open()
+
+    def _open_lane_menu(self, lane: str, at: QPoint) -> None:
+        """What can be done with one lane."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(f"Continue from '{lane}' as a new lane ...", lambda: self.attempt(lambda: self.fork_lane(lane)))
+        menu.popup(at)
+
+    def _on_fork(self, fork: LaneForked) -> None:
+        """The new lane has a card in the form, like any other."""
+        self.form.add_lane(self.stage.history.lane_configs()[fork.lane])
+        self.say(f"'{fork.lane}' goes on from '{fork.parent}' at step {fork.step:,}. Undo takes its card out again.")
+
+    def _pending(self, config: ExperimentConfig) -> Pending:
+        started = self.stage.history.started
+        if not self.bridge.active or self.stage.replaying or started is None:
+            return Pending()
+        history = self.stage.history
+        return pending(config, started.config, history.lane_configs(), history.running)
+
+    def _show_pending(self) -> None:
+        self.form.show_pending(self._pending(self.form.committed))
 
     def reset(self, then: Callable[[], None] | None = None) -> None:
         """Stop the run and go back to the start; `then` comes after it has ended."""
@@ -357,9 +418,16 @@ class MainWindow(QMainWindow):
         seconds, self._last_tick = now - self._last_tick, now
         training = self.bridge.state is RunState.RUNNING
         self.stage.take(drained, training=training, training_mb=self.bridge.training_mb)
+        if any(isinstance(event, RunStarted | OptionChanged | LaneForked | Alarm) for event in drained.events):
+            self._show_pending()
+        new = {event.lane for event in drained.events if isinstance(event, LaneForked)}
         for event in drained.events:
             if isinstance(event, RunFailed):
                 self._on_failure(event)
+            elif isinstance(event, LaneForked):
+                self._on_fork(event)
+            elif isinstance(event, OptionChanged) and event.asked and event.lane not in new:
+                self.say(f"{event.lane}: {in_words(event)} from step {event.step:,} on")
             elif isinstance(event, Alarm):
                 self._on_alarm(event)
         if self.bridge.state is RunState.STARTING and self.bridge.loading:
@@ -372,6 +440,9 @@ class MainWindow(QMainWindow):
 
     def _on_alarm(self, alarm: Alarm) -> None:
         """The timeline keeps all of them; only what ends a lane takes room in the window."""
+        if alarm.code == "refused":
+            self.banner.show_notice(alarm.message)
+            return
         if not alarm.fatal:
             if alarm.code not in HINTS:
                 self.say(f"{alarm.lane}: {alarm.message}")
@@ -395,6 +466,7 @@ class MainWindow(QMainWindow):
 
     def _on_form(self, config: ExperimentConfig) -> None:
         if self.bridge.active or self.stage.replaying:
+            self._show_pending()
             return
         self.attempt(lambda: check_lanes(config))
         before, self.config = self.config, config
@@ -438,6 +510,7 @@ class MainWindow(QMainWindow):
         self.actions_by_key["step"].setEnabled(run.isEnabled())
         self.actions_by_key["reset"].setEnabled(not closing and state is not RunState.STOPPING)
         self.form.set_running(self.bridge.active)
+        self._show_pending()
         if state is RunState.STARTING:
             self.stage.panes.set_hint("Starting ...")
         elif state is RunState.STOPPING:

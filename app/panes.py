@@ -41,9 +41,13 @@ class _Pane:
     """Where the view's camera was put last, by us or by the user."""
     fitted: Camera | None = None
     """What would frame the newest cloud; None before the first."""
+    hint: str = ""
+    """What it says while it has no cloud, in place of what all such panes say."""
     stale: bool = False
     """The scene must be built again before the next picture."""
 
+    title: str = ""
+    """What the view is called; the lane's name if empty."""
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
@@ -59,7 +63,10 @@ class PaneGrid(QWidget):
     the user zooms or pans.
 
     `point_hovered(id)` (-1 for none) and `point_clicked(id)` (-1 for the ground) speak in dataset ids.
+    `menu_requested(lane, QPoint)`: a menu is asked for in the pane of a lane.
     """
+
+    menu_requested = pyqtSignal(str, object)
 
     point_hovered = pyqtSignal(int)
     point_clicked = pyqtSignal(int)
@@ -104,7 +111,7 @@ class PaneGrid(QWidget):
         self._make(lanes[:MAX_PANES])
         for pane in self._panes:
             pane.frame, pane.fitted, pane.stale = None, None, False
-            pane.chip = None
+            pane.chip, pane.hint = None, ""
             pane.view.set_scene(None)
             pane.view.set_chip("")
             pane.view.set_caption("")
@@ -116,6 +123,30 @@ class PaneGrid(QWidget):
         """Empty panes for the lanes of a run; frames of it may follow."""
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
+
+    def add_lane(self, lane: str, like: str) -> None:
+        """One more pane, last in order, that looks at its cloud as the pane of the lane `like` does. No more than
+        `MAX_PANES`."""
+        if lane in self.lanes or len(self._panes) >= MAX_PANES:
+            return
+        pane = _Pane(lane, self._new_view())
+        self._panes.append(pane)
+        if like in self.lanes:
+            pane.aim(self._pane(like).camera)
+        self._turns = []
+        self._arrange()
+        pane.view.set_title(lane, self._lane_colour(len(self._panes) - 1))
+        pane.view.set_selected(self._selected_id)
+        self._overlay(pane)
+
+    def empty(self, lane: str, hint: str) -> None:
+        """No cloud in the pane of a lane; it says why."""
+        pane = self._pane(lane)
+        if pane.frame is not None or pane.hint != hint:
+            pane.frame, pane.fitted, pane.stale, pane.hint = None, None, False, hint
+            pane.view.set_scene(None)
+            pane.view.set_caption("")
+            self._overlay(pane)
 
     def set_hint(self, hint: str) -> None:
         """What panes without a cloud say."""
@@ -147,12 +178,19 @@ class PaneGrid(QWidget):
                 whole = "\n".join(text.replace("\n", " · ").split(" · "))
                 pane.view.set_details(f"{whole}\n{details}".strip())
 
+    def set_title(self, lane: str, title: str) -> None:
+        """What the pane of a lane is called."""
+        for number, pane in enumerate(self._panes):
+            if pane.lane == lane:
+                pane.title = title
+                pane.view.set_title(title, self._lane_colour(number))
+
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
         self._theme = theme
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
-            pane.view.set_title(pane.lane, self._lane_colour(number))
+            pane.view.set_title(pane.title or pane.lane, self._lane_colour(number))
             pane.stale = pane.frame is not None
 
     def set_edges(self, shown: bool) -> None:
@@ -268,7 +306,10 @@ class PaneGrid(QWidget):
         if not self._ready:
             pane.view.set_overlay("Preparing the renderer, once per machine ...")
         else:
-            pane.view.set_overlay(None if pane.fitted is not None else self._hint or None)
+            pane.view.set_overlay(None if pane.fitted is not None else pane.hint or self._hint or None)
+
+    def _lane_of(self, view: CloudView) -> str:
+        return next(pane.lane for pane in self._panes if pane.view is view)
 
     def _pane(self, lane: str) -> _Pane:
         return next(pane for pane in self._panes if pane.lane == lane)
@@ -280,17 +321,22 @@ class PaneGrid(QWidget):
         """Panes for `lanes`; the widgets stay when their number does."""
         self._turns = []
         if len(lanes) != len(self._panes):
-            while (item := self._layout.takeAt(0)) is not None:
-                if (widget := item.widget()) is not None:
-                    widget.setParent(None)
-                    widget.deleteLater()
             self._panes = [_Pane(lane, self._new_view()) for lane in lanes]
-            for pane in self._panes:
-                pane.view.paint_budget_ms = PAINT_BUDGET_MS / len(lanes)
-            self._layout.addWidget(_arranged([pane.view for pane in self._panes]))
+            self._arrange()
         for number, (pane, lane) in enumerate(zip(self._panes, lanes, strict=True)):
-            pane.lane = lane
+            pane.lane, pane.title = lane, ""
             pane.view.set_title(lane, self._lane_colour(number))
+
+    def _arrange(self) -> None:
+        """Give every view its place; those that were there before keep what they show."""
+        views = [pane.view for pane in self._panes]
+        for view in views:
+            view.paint_budget_ms = PAINT_BUDGET_MS / len(views)
+        before = self._layout.takeAt(0)
+        self._layout.addWidget(_arranged(views))
+        if before is not None and (widget := before.widget()) is not None:
+            widget.setParent(None)
+            widget.deleteLater()
 
     def _new_view(self) -> CloudView:
         view = CloudView(self._theme)
@@ -299,6 +345,7 @@ class PaneGrid(QWidget):
         view.point_clicked.connect(self.point_clicked)
         view.camera_changed.connect(lambda camera, view=view: self._on_camera(view, camera))
         view.fit_requested.connect(self.follow)
+        view.menu_requested.connect(lambda at, view=view: self.menu_requested.emit(self._lane_of(view), at))
         return view
 
 

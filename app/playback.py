@@ -31,13 +31,20 @@ class Past:
         return max((int(known[-1]) for known in steps if len(known)), default=0)
 
     def frames_at(self, step: int) -> list[Frame]:
-        """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out."""
-        frames = []
+        """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, and those
+        that were forked off later."""
+        frames, later = [], self.later_lanes(step)
         for lane in self.recording.lanes:
+            if lane in later:
+                continue
             steps = self.recording.frame_steps(lane)
             if len(steps):
                 frames.append(self.recording.frame(lane, max(int(np.searchsorted(steps, step, side="right")) - 1, 0)))
         return frames
+
+    def later_lanes(self, step: int) -> dict[str, int]:
+        """Lanes that were forked off after `step`, and at which step that was."""
+        return {lane: begins for lane, begins in self.recording.begins.items() if begins > step}
 
     def next_step(self, step: int) -> int | None:
         """The step of the first frame after `step` in any lane; None at the end."""

@@ -21,7 +21,7 @@ from app.views.timing_view import TimingView
 from hnm_core.channel import Drained
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.events import Frame, RunStarted, StepRecord
+from hnm_core.events import Frame, LaneForked, RunStarted, StepRecord
 
 CURVES_MS = 100
 CURVES_TRAINING_S = 0.2
@@ -96,6 +96,9 @@ class Stage(QObject):
         self.history, self._past, self.folder = history, past, past.recording.folder
         self.replaying = True
         self._begin(past.recording.started, "This recording holds no clouds")
+        for change in history.changes:
+            if isinstance(change, LaneForked):
+                self.panes.add_lane(change.lane, change.parent)
         self.timeline.set_range(history.last_step)
         self._seek(0)
         self.timeline.set_playing(True)
@@ -122,6 +125,8 @@ class Stage(QObject):
             if isinstance(event, RunStarted):
                 self._begin(event, "Waiting for the first picture ...")
             self.history.add(event)
+            if isinstance(event, LaneForked):
+                self.panes.add_lane(event.lane, event.parent)
             if isinstance(event, StepRecord):
                 self.stats.count_step(event.lane)
         self._training = training
@@ -180,6 +185,9 @@ class Stage(QObject):
                 return
             if not self.replaying:
                 self._past.recording.refresh()
+            for lane, begins in self._past.later_lanes(self._step).items():
+                if lane in self.panes.lanes:
+                    self.panes.empty(lane, f"Begins at step {begins:,}")
             for frame in self._past.frames_at(self._step):
                 self.panes.show_frame(frame)
         except InputError as error:
@@ -206,6 +214,7 @@ class Stage(QObject):
         self.timeline.set_markers(self.history.markers)
         for name, lane in self.history.lanes.items():
             chip = lane.chip(self._step)
+            self.panes.set_title(name, self.history.title(name, self._step))
             self.panes.set_chip(name, chip_text(chip, audit=self.history.audits), chip_details(chip))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:

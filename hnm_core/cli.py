@@ -127,6 +127,8 @@ def inspect(run: RunArgument) -> None:
     recording = open_recording(find_run(run))
     results = Results()
     results.add(recording.started)
+    for event in recording.events:
+        results.add(event)
     for lane in recording.lanes:
         for _, event in recording.numbered_steps(lane):
             results.add(event)
@@ -148,6 +150,8 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "model", summary["model"]
     yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
     yield "changes", f"{summary['option_changes']:,}"
+    for change in summary["changes"]:
+        yield "change", f"step {change['step']:,}, {change['lane']}: {change['text']}"
     yield "alarms", f"{summary['alarms']:,}"
     yield "size", f"{summary['bytes'] / 1e6:,.1f} MB"
     yield "torn bytes", f"{summary['torn_bytes']:,}"

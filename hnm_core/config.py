@@ -275,8 +275,12 @@ def assign(values: dict[str, Any], settings: Iterable[str]) -> None:
     Raises:
         InputError: no `=`, or a lane or section that is not there.
     """
-    split = [split_setting(setting) for setting in settings]
-    for key, value in sorted(split, key=lambda pair: not _NAMES.search(pair[0])):
+    assign_values(values, [split_setting(setting) for setting in settings])
+
+
+def assign_values(values: dict[str, Any], pairs: Iterable[tuple[str, Any]]) -> None:
+    """As `assign`, with the key and the value of each setting."""
+    for key, value in sorted(pairs, key=lambda pair: not _NAMES.search(pair[0])):
         _assign(values, key, value)
 
 

@@ -114,9 +114,9 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
     shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
     rows = shared.evaluated_row.numpy()
     labels = shared.dataset.y[rows]
-    table = {}
+    table, configs = {}, recording.lane_configs
     for name in recording.lanes:
-        lane = recording.config.lane(name)
+        lane = configs[name].lanes[0]
         network, _ = trained_network(recording, name)
         embedded = embed_rows(network, shared.dataset.x[rows])
         distance = Distance(lane.distance, lane.normalize)

@@ -79,6 +79,16 @@ def layer_metric(name: str) -> tuple[str, str] | None:
     return (metric, layer) if metric in LAYER_METRICS and layer else None
 
 
+def change_text(event: OptionChanged | LaneForked) -> str:
+    """What happened to the lane, in a few words."""
+    if isinstance(event, LaneForked):
+        return f"goes on from '{event.parent}'"
+    if event.asked:
+        old, new = ("none" if text == "null" else text for text in (event.before, event.value))
+        return f"{event.option} {old} → {new}"
+    return event.value if event.value.startswith("warm-up") else f"{event.option} = {event.value}"
+
+
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """A contiguous copy of `array` that cannot be written to."""
     copy = np.array(array, order="C", copy=True)
@@ -155,6 +165,20 @@ class OptionChanged:
     step: int
     option: str
     value: str
+    before: str = ""
+    """What it was, where it was asked for."""
+    asked: bool = False
+    """Whether somebody asked for it, see `hnm_core.live`; else the lane came to it by itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class LaneForked:
+    """A new lane goes on from where another one stands. What is changed in it follows as `OptionChanged`."""
+
+    lane: str
+    step: int
+    """Steps that both have done by now."""
+    parent: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +241,9 @@ class RunFailed:
     steps: Mapping[str, int] = field(default_factory=dict)
 
 
-Event = RunStarted | StepRecord | Frame | OptionChanged | Alarm | Weights | PhaseDone | RunFinished | RunFailed
+Event = (
+    RunStarted | StepRecord | Frame | OptionChanged | LaneForked | Alarm | Weights | PhaseDone | RunFinished | RunFailed
+)
 
 
 def to_json(event: Event) -> dict[str, Any]:

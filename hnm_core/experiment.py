@@ -13,11 +13,12 @@ import torch
 
 import hnm_core
 from hnm_core import devices
-from hnm_core.config import ExperimentConfig
-from hnm_core.control import Control
+from hnm_core.config import MAX_LANES, ExperimentConfig
+from hnm_core.control import ChangeRequest, Control, ForkRequest, Request, Turn
 from hnm_core.data.base import LoadCancelled, Progress
-from hnm_core.errors import InputError
-from hnm_core.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.lane_changes import change, fork
 from hnm_core.setup import Shared, prepare
 from hnm_core.trainer import Trainer
 
@@ -72,49 +73,112 @@ class Experiment:
         yield _started(shared)
         for finding in shared.findings:
             yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
-        several = len(self.config.lanes) > 1
-        trainers: dict[str, Trainer] = {}
-        failed: list[str] = []
+        lanes = _Lanes(done)
         for lane in self.config.lanes:
             try:
-                trainers[lane.name] = Trainer(lane, shared, frames=frames)
+                lanes.trainers[lane.name] = Trainer(lane, shared, frames=frames)
             except InputError:
                 raise
             except Exception as error:
-                if not several:
+                if len(self.config.lanes) == 1:
                     raise
-                failed.append(lane.name)
+                lanes.failed.append(lane.name)
                 yield _bug(lane.name, 0, error)
         noted: set[str] = set()
-        for name, trainer in trainers.items():
+        for name, trainer in lanes.trainers.items():
             for code, notes in (("sampler", trainer.sampler.notes), ("usual-lead", trainer.notes)):
                 for note in notes:
                     if note not in noted:
                         yield Alarm(name, 0, code, note)
                     noted.add(note)
-        running = {name: trainer.steps() for name, trainer in trainers.items()}
-        first_round = True
-        while running and (first_round or control.next_round()):
-            for name, steps in list(running.items()):
-                try:
-                    events = next(steps)
-                except Exception as error:
-                    if not several:
-                        raise
-                    events = (_bug(name, trainers[name].step, error),)
-                for event in events:
-                    if isinstance(event, StepRecord):
-                        done[name] = event.step
-                    if isinstance(event, Alarm) and event.fatal:
-                        failed.append(name)
-                    yield event
-                if name in failed or done.get(name) == self.config.steps:
-                    del running[name]
-            first_round = False
-        for trainer in trainers.values():
+        lanes.running = {name: trainer.steps() for name, trainer in lanes.trainers.items()}
+        turn: Turn = "step"  # the first one: clouds before any step
+        while turn != "stop":
+            if turn == "obey":
+                for request in control.requests():
+                    yield from lanes.obey(request)
+            else:
+                for name in list(lanes.running):
+                    yield from lanes.step(name)
+            turn = control.next_turn() if lanes.running else "stop"
+        for request in control.requests():
+            yield lanes.refusal(request, "The run has ended.")
+        for trainer in lanes.trainers.values():
             yield trainer.weights()
-        finished = all(done.get(lane.name, 0) == self.config.steps or lane.name in failed for lane in self.config.lanes)
-        yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(failed))
+        names = {*lanes.trainers, *lanes.failed}
+        finished = all(done.get(name, 0) == self.config.steps or name in lanes.failed for name in names)
+        yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(lanes.failed))
+
+
+class _Lanes:
+    """The lanes of a run."""
+
+    def __init__(self, done: dict[str, int]) -> None:
+        self.trainers: dict[str, Trainer] = {}
+        self.running: dict[str, Iterator[tuple[Event, ...]]] = {}
+        self.failed: list[str] = []
+        self.done = done
+        """Steps, by lane."""
+
+    def step(self, name: str) -> Iterator[Event]:
+        """The next step of a lane, or what comes before its first."""
+        trainer = self.trainers[name]
+        try:
+            events = next(self.running[name])
+        except Exception as error:
+            if len(self.trainers) + len(self.failed) == 1:
+                raise
+            events = (_bug(name, trainer.step, error),)
+        for event in events:
+            if isinstance(event, StepRecord):
+                self.done[name] = event.step
+            if isinstance(event, Alarm) and event.fatal:
+                self.failed.append(name)
+            yield event
+        if name in self.failed or self.done.get(name) == trainer.config.steps:
+            del self.running[name]
+
+    def obey(self, request: Request) -> Iterator[Event]:
+        """Change or fork a lane before its next step; or say in an alarm why not, and everything goes on as it was."""
+        try:
+            trainer = self._trainer(request.lane)
+            if isinstance(request, ChangeRequest):
+                yield from change(trainer, request.changes)
+            else:
+                yield from self._fork(trainer, request)
+        except InputError as error:
+            yield self.refusal(request, str(error))
+        except Exception as error:  # noqa: BLE001 - of a plug-in, for instance: no reason to lose the run
+            bug = _bug(request.lane, 0, error)
+            yield self.refusal(request, bug.message, bug.traceback)
+
+    def _trainer(self, name: str) -> Trainer:
+        if name not in (*self.trainers, *self.failed):
+            raise unknown_name("lane", name, self.trainers)
+        if name not in self.running:
+            raise InputError(f"Lane '{name}' has ended.")
+        return self.trainers[name]
+
+    def _fork(self, trainer: Trainer, request: ForkRequest) -> Iterator[Event]:
+        name = request.new_lane
+        known = [*self.trainers, *self.failed]
+        if name in known:
+            raise InputError(f"There is a lane called '{name}' already; lane names must differ.")
+        if len(known) >= MAX_LANES:
+            raise InputError(f"A run has at most {MAX_LANES} lanes, and there are as many.")
+        forked = fork(trainer, name)
+        changes = change(forked, request.changes)
+        self.trainers[name], self.running[name] = forked, forked.steps()
+        self.done[name] = forked.step
+        yield LaneForked(name, forked.step, trainer.lane.name)
+        yield from changes
+        yield from self.step(name)
+
+    def refusal(self, request: Request, reason: str, traceback: str = "") -> Alarm:
+        """Says that a request was not obeyed."""
+        lane = request.lane if request.lane in self.trainers else next(iter(self.trainers), request.lane)
+        what = f"No new lane '{request.new_lane}'." if isinstance(request, ForkRequest) else "Not changed."
+        return Alarm(lane, self.done.get(lane, 0), "refused", f"{what} {reason}", traceback=traceback)
 
 
 def _bug(lane: str, step: int, error: Exception) -> Alarm:

@@ -37,7 +37,7 @@ class FrameMaker:
     """Gathers, step by step, what the next frame shows. Frames speak in dataset ids; nothing in training changes."""
 
     def __init__(self, lane: LaneConfig, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
-        self._lane, self._distance, self._embed = lane, distance, embed
+        self.lane, self._distance, self._embed = lane.name, distance, embed
         self._x = shared.x[shared.shown_row]
         self._train_ids = shared.ids[shared.train_row]
         self._project = AlignedPca()
@@ -81,7 +81,7 @@ class FrameMaker:
             "hardness": self._hardness[:-1],
         }
         frame = Frame(
-            self._lane.name,
+            self.lane,
             step,
             positions=frozen(positions.cpu().numpy().astype(np.float32, copy=False)),
             triplets=frozen(torch.where(mined < 0, -1, self._train_ids[mined]).to(torch.int32).cpu().numpy()),

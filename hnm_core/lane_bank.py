@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,24 +50,34 @@ class LaneBank:
         twin: Callable[[], DatasetMiner],
     ) -> None:
         """`twin` makes a second miner like the lane's own, for builds in the background."""
-        background = lane.refresh == "background"
         self.bank: Bank | None = None
         self._distance, self._model, self._embed, self._clock = distance, model, embed, clock
         self._x, self._y = shared.x[shared.train_row], shared.y[shared.train_row]
         self._ids = shared.ids[shared.train_row]
         probe_row = torch.randperm(len(self._x), generator=generator(shared.config.seed, "probe"))
         self._probe_row = probe_row[:PROBE].to(shared.device)
-        self._policy = policy_of(lane)
         self._seed = shared.config.seed
         self._last_step = shared.config.steps
-        self._lag = (lane.refresh_lag or lane.refresh_every) if background else 0
-        self._spare = twin() if background else None
+        self._twin = twin
+        self._policy, self._lag = policy_of(lane), _lag_of(lane)
+        self._spare = twin() if self._lag else None
         self._newest = Snapshot(0, 0)
         self._coming: _Build | None = None
 
     def forget(self) -> None:
         """Start over with the weights of the next step, as at the end of a warm-up."""
         self.bank = None
+
+    def change(self, lane: LaneConfig, *, anew: bool) -> None:
+        """Follow the changed options of the lane; start over if `anew`, as for another miner. A bank that is being
+        built for the miners of before is given up."""
+        background = self._lag > 0
+        self._policy, self._lag = policy_of(lane), _lag_of(lane)
+        if anew or (self._lag > 0) != background:
+            self._call_off()
+            self._spare = self._twin() if self._lag else None
+        if anew:
+            self.forget()
 
     def refresh(
         self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext
@@ -148,9 +159,9 @@ class LaneBank:
         return ready.miner
 
     def _call_off(self) -> None:
-        """Let a build that nobody wants any more come to its end."""
+        """Let a build that nobody wants any more come to its end, whichever it is."""
         if self._coming is not None:
-            self._coming.wait()
+            self._coming.join()
             self._coming = None
 
 
@@ -183,13 +194,29 @@ class _Build:
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._error = error
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Build:
+        """For a lane that goes on from the same state: the same bank, and a miner of its own that has seen it."""
+        self.join()
+        twin = copy.copy(self)
+        twin.miner = copy.deepcopy(self.miner, memo)
+        return twin
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join()
+
     def wait(self) -> Bank:
         """The bank. Raises what the thread raised."""
-        self._thread.join()
+        self.join()
         if self._error is not None:
             raise self._error
         assert self._bank is not None
         return self._bank
+
+
+def _lag_of(lane: LaneConfig) -> int:
+    """Steps from a bank's weights to its use; 0 where it is made at once."""
+    return (lane.refresh_lag or lane.refresh_every) if lane.refresh == "background" else 0
 
 
 def _all(own: DatasetMiner | None, others: Sequence[DatasetMiner]) -> list[DatasetMiner]:

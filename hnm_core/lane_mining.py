@@ -18,6 +18,7 @@ from hnm_core.miners.options import RandomOptions
 from hnm_core.miners.random_pairs import RandomMiner
 from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.neighbors.lsh_buckets import LshBuckets
+from hnm_core.registry import MINERS
 from hnm_core.seeding import generator
 from hnm_core.setup import Shared
 from hnm_core.timing import Phase, PhaseClock
@@ -32,28 +33,60 @@ class LaneMining:
     Attributes:
         warming_up: whether random pairs still stand in for the lane's own miner.
         memory: past embeddings for a miner inside the batch; None where the lane keeps none.
+        source: what the miner draws from.
     """
 
     def __init__(
         self, lane: LaneConfig, shared: Shared, distance: Distance, model: nn.Module, embed: Embed, clock: PhaseClock
     ) -> None:
         self._lane, self._shared, self._distance, self._clock = lane, shared, distance, clock
-        self._miner = self._create_miner()
-        self.in_batch = not isinstance(self._miner, DatasetMiner)
+        self.source = generator(shared.config.seed, "miner")
         self._warmup = RandomMiner(RandomOptions())
-        self._rest = RandomMiner(RandomOptions(positives=lane.miner_options.get("positives", "random")))
-        self._mines = self.in_batch or (not isinstance(self._miner, RandomMiner) and lane.hard_share > 0)
-        self.warming_up = self._mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self._recent_loss: deque[float] = deque(maxlen=WARMUP_WINDOW)
         self._generator = generator(shared.config.seed, "lane")
-        self._bank = LaneBank(
-            lane, shared, distance, model, embed, clock, lambda: cast(DatasetMiner, self._create_miner())
-        )
+        self._take(self._create_miner(lane, self.source), lane)
+        self.warming_up = self._mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self.memory = MemoryBank(lane.memory) if lane.memory and self.in_batch else None
+        self._bank = LaneBank(lane, shared, distance, model, embed, clock, self._twin)
 
-    def _create_miner(self) -> DatasetMiner | BatchMiner:
-        source = generator(self._shared.config.seed, "miner")
-        return miners.create(self._lane.miner, source, distance=self._distance, **self._lane.miner_options)
+    def _create_miner(self, lane: LaneConfig, source: torch.Generator) -> DatasetMiner | BatchMiner:
+        return miners.create(lane.miner, source, distance=self._distance, **lane.miner_options)
+
+    def _twin(self) -> DatasetMiner:
+        """A second miner like the lane's own, for builds in the background."""
+        return cast(DatasetMiner, self._create_miner(self._lane, generator(self._shared.config.seed, "miner")))
+
+    def _take(self, miner: DatasetMiner | BatchMiner, lane: LaneConfig) -> None:
+        self._lane, self._miner = lane, miner
+        self.in_batch = not isinstance(miner, DatasetMiner)
+        self._mines = self.in_batch or (not isinstance(miner, RandomMiner) and lane.hard_share > 0)
+        self._rest = RandomMiner(RandomOptions(positives=lane.miner_options.get("positives", "random")))
+
+    def changed_miner(self, lane: LaneConfig) -> DatasetMiner | BatchMiner | None:
+        """The miner of a lane whose options have changed, for `change`; None where it is the one at work. Its
+        generator goes on from where the old one's stands. Raises `InputError` where it cannot be made."""
+        before, after = (MINERS.validate(options.miner, options.miner_options) for options in (self._lane, lane))
+        same = self._lane.miner == lane.miner and before == after
+        return None if same else self._create_miner(lane, self.source)
+
+    def change(self, lane: LaneConfig, miner: DatasetMiner | BatchMiner | None, step: int) -> None:
+        """Mine by other options from the step after `step` on. A miner that begins to work sees a bank of the weights
+        as they are then; one that goes on keeps the bank it has."""
+        mined, in_batch, memory = self._mines, self.in_batch, self._lane.memory
+        if miner is None:
+            self._lane, miner = lane, self._miner
+            self._mines = in_batch or (not isinstance(miner, RandomMiner) and lane.hard_share > 0)
+            anew = self._mines != mined
+        else:
+            self._take(miner, lane)
+            anew = True
+        if not self._mines:
+            self.warming_up = False
+        elif not mined:
+            self.warming_up = step < lane.warmup or lane.warmup_below is not None
+        if (lane.memory, self.in_batch) != (memory, in_batch):
+            self.memory = MemoryBank(lane.memory) if lane.memory and self.in_batch else None
+        self._bank.change(lane, anew=anew)
 
     @property
     def mining(self) -> bool:

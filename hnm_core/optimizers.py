@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hnm_core.config import OptimizerConfig
+from hnm_core.live import OPTIMIZER_DEFAULTS
 from hnm_core.losses.base import Loss
 
 
@@ -17,10 +18,11 @@ def optimizer(config: OptimizerConfig, model: nn.Module, loss: Loss) -> torch.op
     groups = [group for group in groups if group["params"]]
     if not groups:
         return None
-    decay = config.options.get("weight_decay", 0.0)
+    options = {**OPTIMIZER_DEFAULTS[config.name], **config.options}
+    decay = options["weight_decay"]
     if config.name == "sgd":
-        momentum = config.options.get("momentum", 0.0)
+        momentum = options["momentum"]
         return torch.optim.SGD(groups, lr=config.lr, momentum=momentum, weight_decay=decay, fused=True)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    betas = (config.options.get("beta1", 0.9), config.options.get("beta2", 0.999))
+    betas = (options["beta1"], options["beta2"])
     return kind(groups, lr=config.lr, betas=betas, weight_decay=decay, fused=True)

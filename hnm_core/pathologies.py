@@ -72,7 +72,7 @@ class Watch:
 
     def __init__(self, lane: str, first_spread: float = 0.0) -> None:
         """`first_spread`: mean distance of two items before the first step."""
-        self._lane = lane
+        self.lane = lane
         self._raised: dict[str, int] = {}
         self._since: dict[str, int] = {}
         self._step = 0
@@ -90,7 +90,7 @@ class Watch:
             last = self._raised.get(code)
             self._raised[code] = seen.step
             if last is None or seen.step - last > CLEAR_STEPS:
-                alarms.append(Alarm(self._lane, seen.step, code, message))
+                alarms.append(Alarm(self.lane, seen.step, code, message))
         return alarms
 
     def _findings(self, seen: Seen) -> Iterator[tuple[str, str]]:

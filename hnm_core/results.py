@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hnm_core.events import Event, RunStarted, StepRecord, layer_metric
+from hnm_core.events import Event, LaneForked, RunStarted, StepRecord, layer_metric
 from hnm_core.timing import MINING_PHASES
 
 LOSS_WINDOW = 100
@@ -73,13 +73,15 @@ class Results:
         self._lanes: dict[str, _Lane] = {}
 
     def add(self, event: Event) -> None:
-        """Take an event; only the start and the step records count."""
+        """Take an event; only the start, forks and the step records count."""
         match event:
             case RunStarted():
                 self._lanes = {
                     lane.name: _Lane(mines=lane.miner != "random" and lane.hard_share > 0)
                     for lane in event.config.lanes
                 }
+            case LaneForked():
+                self._lanes[event.lane] = _Lane(mines=self._lanes[event.parent].mines, steps=event.step)
             case StepRecord():
                 self._add_step(self._lanes.setdefault(event.lane, _Lane()), event)
             case _:

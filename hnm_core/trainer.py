@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -12,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hnm_core import losses, neighbors
+from hnm_core import live, losses, neighbors
 from hnm_core.bank import Bank
-from hnm_core.config import LaneConfig
+from hnm_core.config import ExperimentConfig, LaneConfig
 from hnm_core.data import sampling
 from hnm_core.data.neighbour_batches import NeighbourSampler
 from hnm_core.data.sampling import Sampler
@@ -24,7 +25,7 @@ from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen, layer_metric
 from hnm_core.frames import FrameMaker
 from hnm_core.lane_mining import LaneMining
-from hnm_core.losses.base import LossContext, Terms
+from hnm_core.losses.base import Loss, LossContext, Terms
 from hnm_core.metrics import LaneMetrics
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.options import RandomOptions
@@ -49,44 +50,37 @@ class Trainer:
     lane's name or place, so that two lanes with equal options are equal and a lane alone is itself among others."""
 
     def __init__(self, lane: LaneConfig, shared: Shared, *, frames: bool) -> None:
-        config = shared.config
-        self.lane, self.shared = lane, shared
+        self.config = live.alone(shared.config, lane.name)
+        """Of this lane alone; changes while it trains, see `hnm_core.lane_changes`."""
+        self.lane, self.shared = self.config.lanes[0], shared
         self.distance = Distance(lane.distance, lane.normalize)
-        self.loss = losses.create(
-            lane.loss,
-            distance=self.distance,
-            problem=shared.problem,
-            generator=generator(config.seed, "loss"),
-            **lane.loss_options,
-        )
-        if isinstance(self.loss, nn.Module):
-            self.loss.to(shared.device)
+        self.loss_source = generator(shared.config.seed, "loss")
+        self.loss = self.create_loss(self.lane)
         self.model = copy.deepcopy(shared.model)
         self.parameters = tuple(self.model.parameters())
-        self.optimizer = optimizer(config.optimizer, self.model, self.loss)
+        self.optimizer = optimizer(self.config.optimizer, self.model, self.loss)
         self.clock = phase_clock(shared.device)
         self.mining = LaneMining(lane, shared, self.distance, self.model, embed_with, self.clock)
         self.metrics = LaneMetrics(shared, self.distance, self.embed)
         self.watch = Watch(lane.name, self.metrics.first_spread)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
         self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
-        self.margin = float(getattr(self.loss, "margin", 0.0))
-        """Parts semi-hard from easy triplets."""
         self.notes: list[str] = []
         """What should be said of the lane before it starts."""
-        if config.model.name == "identity" and "margin" not in lane.loss_options:
-            self.margin = self._usual_lead()
-            self.notes.append(
-                f"Triplets are semi-hard up to a lead of {self.margin:.4g}, the median of random ones; "
-                "loss_options.margin sets another."
-            )
+        self.margin = self.margin_of(self.lane, self.loss)
+        """Parts semi-hard from easy triplets."""
         self.ids = shared.ids[shared.train_row]
         self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
-        self.sampler = _sampler(lane, shared)
+        self.sampler = self.create_sampler(self.config)
+        self.batches: list[NDArray[np.int64]] = []
+        """What is left of the epoch, the next step's first."""
+        self.set_up = True
+        """Whether the next step may take longer, because something in it works for the first time."""
         self.step = 0
         self.trained = 0
         """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
-        self.epoch = 0
+        self.epoch = -1
+        """Counts from 0 once training has begun."""
         self.alpha: float | None = None
         """margin of a hashing loss, which may go through stages"""
         self.good_weights: Weights | None = None
@@ -94,18 +88,45 @@ class Trainer:
     def steps(self) -> Iterator[tuple[Event, ...]]:
         """Train. Each item holds the events of one step (the first, those before any). Ends after the last step, or
         after a fatal alarm that says why the lane cannot go on."""
-        yield () if self.frames is None else (self.frames.make(0),)
-        while self.step < self.shared.config.steps:
-            for batch in self._batches():
-                self.step += 1
-                try:
-                    yield tuple(self._step(torch.from_numpy(batch).to(self.shared.device)))
-                except InputError as error:
-                    yield (Alarm(self.lane.name, self.step, "stopped", str(error), fatal=True),)
-                    return
-                if self.step == self.shared.config.steps:
-                    return
-            self.epoch += 1
+        yield self._first_events()
+        while self.step < self.config.steps:
+            if not self.batches:
+                self.epoch += 1
+                self.batches = self._batches()
+            self.step += 1
+            try:
+                yield tuple(self._step(torch.from_numpy(self.batches.pop(0)).to(self.shared.device)))
+            except InputError as error:
+                yield (Alarm(self.lane.name, self.step, "stopped", str(error), fatal=True),)
+                return
+
+    def _first_events(self) -> tuple[Event, ...]:
+        if self.frames is None:
+            return ()
+        # A lane that goes on from another's state has made frames before: the next one must not know of this one.
+        frames = copy.deepcopy(self.frames) if self.step else self.frames
+        return (frames.make(self.step),)
+
+    def create_loss(self, lane: LaneConfig) -> Loss:
+        """The loss that `lane` names, on the training device."""
+        loss = losses.create(
+            lane.loss,
+            distance=self.distance,
+            problem=self.shared.problem,
+            generator=self.loss_source,
+            **lane.loss_options,
+        )
+        if isinstance(loss, nn.Module):
+            loss.to(self.shared.device)
+        return loss
+
+    def create_sampler(self, config: ExperimentConfig) -> Sampler:
+        """The sampler of the lane that `config` holds alone."""
+        labels = self.shared.y[self.shared.train_row].cpu().numpy()
+        chosen = config.sampler
+        return sampling.create(
+            chosen.name, labels=labels, batch=chosen.batch, seed=self.shared.config.seed, **chosen.options
+        )
 
     def _batches(self) -> list[NDArray[np.int64]]:
         if not isinstance(self.sampler, NeighbourSampler) or self.epoch == 0:
@@ -121,7 +142,7 @@ class Trainer:
 
     def _step(self, anchor_row: Tensor) -> Iterator[Event]:
         clock, mining = self.clock, self.mining
-        first_call = self.step == 1
+        first_call, self.set_up = self.set_up, False
         if mining.warmup_ends(self.step):
             first_call = True
             yield OptionChanged(self.lane.name, self.step, "miner", f"warm-up over, {self.lane.miner} mines")
@@ -137,7 +158,7 @@ class Trainer:
             local_tuples = mining.of_the_batch(embeddings, labels)
             tuples = tuple(rows[vector] for vector in local_tuples or ())
         with clock(Phase.LOSS):
-            context = LossContext(self.step, self.epoch, features, hidden, steps=self.shared.config.steps)
+            context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
             terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
             loss = self.loss.reduce(terms, embeddings)
             if in_batch and mining.memory is not None:
@@ -179,9 +200,17 @@ class Trainer:
             yield from self.watch.see(self._seen(value, counts, measured, terms, empty))
         if self.frames is not None:
             self.frames.add(tuples, terms, rows, separation)
-            config = self.shared.config
+            config = self.config
             if self.step % config.frame_every == 0 or self.step in (1, config.steps):
                 yield self.frames.make(self.step)
+
+    def rename(self, lane: LaneConfig) -> None:
+        """Go on under the name of `lane`, whose options are the same."""
+        self.lane, self.watch.lane = lane, lane.name
+        if self.good_weights is not None:
+            self.good_weights = replace(self.good_weights, lane=lane.name)
+        if self.frames is not None:
+            self.frames.lane = lane.name
 
     def weights(self) -> Weights:
         """The network as it is; the last one that gave finite embeddings, if this one does not."""
@@ -210,7 +239,7 @@ class Trainer:
             past = memory.reference(self.step, without=ids)
             if len(past.labels):
                 tuples = self.mining.of_the_batch(embeddings, labels, past)
-                context = LossContext(self.step, self.epoch, steps=self.shared.config.steps)
+                context = LossContext(self.step, self.epoch, steps=self.config.steps)
                 loss = self.loss(embeddings, labels, tuples, past.embeddings, past.labels, context)
         memory.add(embeddings.detach(), labels, ids, self.step)
         return loss
@@ -231,6 +260,17 @@ class Trainer:
         return self.distance.prepared_rowwise(at_anchor, at_negative) - self.distance.prepared_rowwise(
             at_anchor, at_positive
         )
+
+    def margin_of(self, lane: LaneConfig, loss: Loss) -> float:
+        """Up to which lead triplets count as semi-hard: the loss's margin; of an audit, a usual one, with a note."""
+        if self.config.model.name != "identity" or "margin" in lane.loss_options:
+            return float(getattr(loss, "margin", 0.0))
+        margin = self._usual_lead()
+        self.notes.append(
+            f"Triplets are semi-hard up to a lead of {margin:.4g}, the median of random ones; "
+            "loss_options.margin sets another."
+        )
+        return margin
 
     def _usual_lead(self) -> float:
         """The median lead of the positive over random triplets that have one; 0 where none has. What is hard in data
@@ -276,12 +316,6 @@ class Trainer:
             empty_reason=empty_reason,
             largest_bucket=self.mining.largest_bucket() if measured else None,
         )
-
-
-def _sampler(lane: LaneConfig, shared: Shared) -> Sampler:
-    config = lane.sampler or shared.config.sampler
-    labels = shared.y[shared.train_row].cpu().numpy()
-    return sampling.create(config.name, labels=labels, batch=config.batch, seed=shared.config.seed, **config.options)
 
 
 def embed_with(model: nn.Module, features: Tensor) -> Tensor:

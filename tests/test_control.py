@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hnm_core.control import Control
+from hnm_core.control import ChangeRequest, Control, ForkRequest
 
 
 class Runner:
@@ -112,3 +112,39 @@ def test_that_single_steps_and_a_stop_do_not_wait_for_the_rate() -> None:
         control.set_rate(1000.0)
         assert runner.reaches(10)
         control.set_rate(0.01)
+
+
+def test_that_requests_are_taken_once_in_their_order_and_together_where_asked_together() -> None:
+    control = Control()
+    control.change("a", "lr", 0.1)
+    control.change_together({"a": {"miner": "knn", "hard_share": 1}, "b": {"lr": 0.2}})
+    control.fork("b", "c", {"miner": "lsh"})
+    assert control.requests() == [
+        ChangeRequest("a", {"lr": 0.1}),
+        ChangeRequest("a", {"miner": "knn", "hard_share": 1}),
+        ChangeRequest("b", {"lr": 0.2}),
+        ForkRequest("b", "c", {"miner": "lsh"}),
+    ]
+    assert control.requests() == []
+
+
+def test_that_requests_come_before_the_next_step_also_while_paused_and_a_stop_comes_first() -> None:
+    control = Control(paused=True)
+    control.step()
+    control.change("a", "lr", 0.1)
+    assert control.next_turn() == "obey"
+    control.requests()
+    assert control.next_turn() == "step"
+    control.fork("a", "b")
+    assert control.next_turn() == "obey", "paused"
+    control.stop()
+    assert control.next_turn() == "stop"
+
+
+def test_that_a_request_wakes_a_run_that_stands_still() -> None:
+    control, turns = Control(paused=True), []
+    thread = threading.Thread(target=lambda: turns.append(control.next_turn()))
+    thread.start()
+    control.change("a", "lr", 0.1)
+    thread.join(5)
+    assert turns == ["obey"]

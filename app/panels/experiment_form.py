@@ -13,9 +13,12 @@ from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from app.limits import MAX_PANES
 from app.panels.findings import FindingsList, fixed
 from app.panels.lanes_panel import LanesPanel
+from app.panels.live_note import LiveNote
 from app.panels.option_form import (
+    LANE_NAME_RULE,
     Expander,
     NamedForm,
     OptionForm,
@@ -25,6 +28,7 @@ from app.panels.option_form import (
     sentence,
 )
 from app.panels.sampler_form import SamplerForm
+from app.pending import Pending
 from app.style import css, mix
 from app.theme import DARK, LIGHT, Theme
 from hnm_core import compatibility
@@ -35,17 +39,17 @@ from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Regist
 
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
 MAX_UNDO = 200
-LANE_NAME_RULE = "A name begins with a letter or digit and has up to 40 letters, digits, blanks and . _ + -"
-RUNNING_NOTE = "A run is on. Changes here take effect at the next start."
 
 
 class ExperimentForm(QWidget):
     """Scrolls by itself; made to be put into a narrow dock.
 
     `config_changed(ExperimentConfig)` when an edit is finished, is valid, and differs from what was before.
+    `apply_asked()` when the run that is on shall take up what differs.
     """
 
     config_changed = pyqtSignal(object)
+    apply_asked = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,10 +73,8 @@ class ExperimentForm(QWidget):
             _button("Undo", "Take the last change back"),
             _button("Redo", "Do it again"),
         )
-        self.running_note = QLabel(RUNNING_NOTE)
-        self.running_note.setObjectName("note")
-        self.running_note.setWordWrap(True)
-        self.running_note.hide()
+        self.running_note = LiveNote()
+        self.running_note.apply_asked.connect(self.apply_asked)
         self.problem = ProblemLabel()
         self.findings = FindingsList()
         self.findings.fix_asked.connect(self._fix)
@@ -102,7 +104,6 @@ class ExperimentForm(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(8, 4, 8, 8)
         column.setSpacing(4)
-        column.addWidget(self.running_note)
         column.addWidget(self.problem)
         column.addWidget(self.findings)
         self.data_details = Expander("Data options", _stack(self.data.body, self.data_own))
@@ -137,6 +138,7 @@ class ExperimentForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(head)
+        layout.addWidget(self.running_note)
         layout.addWidget(self.scroll, 1)
 
     def set_config(self, config: ExperimentConfig, *, undoable: bool = False) -> None:
@@ -148,6 +150,11 @@ class ExperimentForm(QWidget):
     def config(self) -> ExperimentConfig:
         """The last valid configuration, with what is typed but not yet confirmed, if that is valid."""
         self._commit()
+        return self._config
+
+    @property
+    def committed(self) -> ExperimentConfig:
+        """The last valid configuration without what is being typed."""
         return self._config
 
     def refusal(self) -> str:
@@ -174,8 +181,27 @@ class ExperimentForm(QWidget):
         return bool(self._future)
 
     def set_running(self, running: bool) -> None:
-        """Say that a run is on and that changes wait for the next."""
+        """Say that a run is on. Its lanes keep their names."""
         self.running_note.setVisible(running)
+        self.lanes.keep_names(keep=running)
+
+    def add_lane(self, config: ExperimentConfig) -> None:
+        """A card for a lane of the run that was forked off, from its configuration alone; undo takes it out again.
+        None is added where there is one of that name, or no room."""
+        lane = config.lanes[0]
+        self._commit()
+        lanes = self._config.lanes
+        if len(lanes) >= MAX_PANES or lane.name in [other.name for other in lanes]:
+            return
+        own = None if config.sampler == self._config.sampler else config.sampler
+        self._past = [*self._past, self._config][-MAX_UNDO:]
+        self._future = []
+        added = lane.model_copy(update={"sampler": own})
+        self._restore(self._config.model_copy(update={"lanes": (*lanes, added)}))
+
+    def show_pending(self, pending: Pending) -> None:
+        """What differs from the run that is on."""
+        self.running_note.show_pending(pending)
 
     def set_lane_chips(self, chips: Mapping[str, str]) -> None:
         """How each lane does, by name, in a line or two; none where a name is missing."""
@@ -218,6 +244,11 @@ class ExperimentForm(QWidget):
             " border-radius: 2px; background: transparent; }"
             f"#lane {{ background: {css(theme.panel)}; border: 1px solid {css(theme.grid)}; border-radius: 6px; }}"
             f"#note {{ background: {css(mix(theme.panel, theme.accent, 0.18))}; border-radius: 4px; padding: 4px; }}"
+            "#note QLabel { padding: 0; background: transparent; }"
+            f"#apply:enabled {{ background: {css(theme.accent)}; border: 1px solid {css(theme.accent)};"
+            " border-radius: 4px; padding: 4px;"
+            f" color: {css(theme.cloud_bottom if theme is DARK else (255, 255, 255))}; font-weight: 600; }}"
+            f"#apply:focus {{ border: 1px solid {css(theme.text)}; }}"
         )
 
     def changeEvent(self, event: QEvent | None) -> None:

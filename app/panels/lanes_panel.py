@@ -70,6 +70,8 @@ class LaneCard(QFrame):
         self.setObjectName("lane")
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._values: dict[str, Any] = {}
+        self.keeps_name = False
+        """Whether the lane stays what it is called when it is given another miner."""
         self.swatch, self.name = Swatch(), LineEdit()
         self.name.setMinimumWidth(40)
         self.name.setAccessibleName("Name of the lane")
@@ -228,6 +230,8 @@ class LaneCard(QFrame):
 
     def _follow_miner(self, old: str, new: str) -> None:
         """A lane that was called after its miner is called after the new one."""
+        if self.keeps_name:
+            return
         named = re.fullmatch(rf"{re.escape(old)}(-\d+)?", self.name.text())
         if named:
             self.name.put(new + (named[1] or ""))
@@ -247,6 +251,7 @@ class LanesPanel(QWidget):
         self.impossible: Callable[[Literal["miner", "loss", "distance"], int], Mapping[str, str]] = lambda *_: {}
         """The names of a kind that the lane at a place cannot take, with the reasons."""
         self.cards: list[LaneCard] = []
+        self._keep_names = False
         self.add_button = QPushButton("Add a lane")
         self.add_button.clicked.connect(self._add)
         self.full = QLabel()
@@ -287,6 +292,12 @@ class LanesPanel(QWidget):
             card.show_problems({path[1:]: text for path, text in problems.items() if path[:1] == (place,)})
             card.summarise()
 
+    def keep_names(self, *, keep: bool) -> None:
+        """While a run is on its lanes stay what they are called, also with another miner."""
+        self._keep_names = keep
+        for card in self.cards:
+            card.keeps_name = keep
+
     def show_findings(self, findings: Sequence[Sequence[Finding]]) -> None:
         """What there is to say about each lane, in lane order."""
         for card, own in zip(self.cards, findings, strict=False):
@@ -306,6 +317,7 @@ class LanesPanel(QWidget):
         assert isinstance(distance, ChoiceEditor)
         for kind, box in (("miner", card.miner.box), ("loss", card.loss.box), ("distance", distance.box)):
             box.reasons = partial(self._reasons, kind, card)
+        card.keeps_name = self._keep_names
         self.cards.insert(place, card)
         self._layout.insertWidget(place, card)
 

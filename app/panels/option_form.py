@@ -30,6 +30,7 @@ from hnm_core.registry import Registry
 
 LABEL_PX = 104
 LABELS = {"lr": "learning rate", "name": "kind"}
+LANE_NAME_RULE = "A name begins with a letter or digit and has up to 40 letters, digits, blanks and . _ + -"
 MISSING = object()
 
 Path = tuple[str | int, ...]
@@ -203,6 +204,19 @@ class Expander(QWidget):
         self.set_summary(self._summary)
 
 
+def registry_choice(registry: Registry, what: str) -> ChoiceEditor:
+    """A list of the names in a registry, which can be searched; `what` they are is for the sentences."""
+    choice = ChoiceEditor()
+    groups = grouped(registry)
+    for group in groups:
+        if len(groups) > 1:
+            choice.box.add_heading(group.title)
+        for name in group.names:
+            choice.box.add(name, name, registry.entry(name).help)
+    choice.box.make_searchable(what)
+    return choice
+
+
 class NamedForm(QWidget):
     """A name from a registry, and the options that go with it.
 
@@ -220,16 +234,9 @@ class NamedForm(QWidget):
         self._known: dict[str, dict[str, Any]] = {}
         self.label = QLabel(label)
         self.label.setFixedWidth(LABEL_PX - 40)
-        self.choice = ChoiceEditor()
+        self.choice = registry_choice(registry, label.lower() if label != "Data" else "data set")
         self.box: ComboBox = self.choice.box
-        groups = grouped(registry)
-        for group in groups:
-            if len(groups) > 1:
-                self.box.add_heading(group.title)
-            for name in group.names:
-                self.box.add(name, name, registry.entry(name).help)
         self.box.setAccessibleName(label)
-        self.box.make_searchable(label.lower() if label != "Data" else "data set")
         self.label.setBuddy(self.box)
         self.problem = ProblemLabel()
         self.box.refused.connect(self.problem.say)
@@ -241,7 +248,7 @@ class NamedForm(QWidget):
         self.help.setWordWrap(True)
         self.help.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._body.addWidget(self.help)
-        self.name = groups[0].names[0]
+        self.name = grouped(registry)[0].names[0]
         self.choice.set_value(self.name)
         self.form: OptionForm | None = None
         self.choice.committed.connect(self._chosen)

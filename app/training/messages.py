@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from hnm_core.channel import Drained
 from hnm_core.config import ExperimentConfig
@@ -25,7 +25,7 @@ class Ask(NamedTuple):
     """To the training process: call a method of the run's `hnm_core.control.Control`."""
 
     method: str
-    values: tuple[float | None, ...] = ()
+    values: tuple[Any, ...] = ()
 
 
 class Report(NamedTuple):

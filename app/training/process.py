@@ -74,7 +74,7 @@ class TrainingProcess:
             self._child = _Child()
             self._child.start(message)
 
-    def ask(self, method: str, *values: float | None) -> None:
+    def ask(self, method: str, *values: object) -> None:
         """Call a method of the run's `hnm_core.control.Control`; obeyed between two steps."""
         if not self.running or self._child is None:
             return

@@ -36,7 +36,9 @@ class Framing:
                 place: fit(recording.frame(lane, place).positions, aspect) for place in sorted(set(places.tolist()))
             }
             self._centers[lane] = np.array([fits[place].center for place in places.tolist()])
-            log_radii.append(np.log([fits[place].radius for place in places.tolist()]))
+            radii = np.log([fits[place].radius for place in places.tolist()])
+            radii[keys < recording.begins[lane]] = -np.inf  # a lane forked off later says nothing of the time before
+            log_radii.append(radii)
             self._unit = fits[int(places[-1])]
         # The largest of the lanes, and of the moments near by: what grows fast stays in the picture.
         self._log_radii = _largest_near(np.max(log_radii, axis=0), reach=2)

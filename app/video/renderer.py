@@ -142,6 +142,8 @@ class Pictures:
         film, box = self._films[place], self._layout.clouds[place]
         if film is None:
             return "no frame was recorded"
+        if step < (begins := self._recording.begins[film.lane]):
+            return f"begins at step {begins:,}"
         camera = self._path(self._framing.camera(film.lane, step), turn)
         picture = raster.render(
             film.at(step), camera, box.width, box.height, self._theme, workspace=self._workspaces[place]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QHelpEvent,
     QImage,
     QKeyEvent,
@@ -72,6 +73,8 @@ class CloudView(QWidget):
     """The user asked for the whole cloud (double-click, 0); `camera_changed` came just before."""
     point_hovered = pyqtSignal(int)
     """Dataset id of the point under the pointer, -1 when it left."""
+    menu_requested = pyqtSignal(object)
+    """The user asked for a menu: the global `QPoint` where it is to open."""
     point_clicked = pyqtSignal(int)
     """Dataset id of the clicked point, -1 for a click on nothing."""
 
@@ -387,7 +390,8 @@ class CloudView(QWidget):
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
         self._dragged_from = event.position()
-        self._pressed_at = event.position() if event.button() == Qt.MouseButton.LeftButton else None
+        clicks = event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
+        self._pressed_at = event.position() if clicks else None
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
@@ -411,7 +415,14 @@ class CloudView(QWidget):
         assert event is not None
         if self._pressed_at is not None and event.button() == Qt.MouseButton.LeftButton:
             self.point_clicked.emit(self.pick(event.position().x(), event.position().y()))
+        elif self._pressed_at is not None and event.button() == Qt.MouseButton.RightButton:
+            self.menu_requested.emit(event.globalPosition().toPoint())
         self._pressed_at = self._dragged_from = None
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        """The key for menus; the mouse asks for one with a click of its right button, for a drag with it pans."""
+        if event is not None and event.reason() == QContextMenuEvent.Reason.Keyboard:
+            self.menu_requested.emit(self.mapToGlobal(self.rect().center()))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None

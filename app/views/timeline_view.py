@@ -118,13 +118,17 @@ class Track(QWidget):
             painter.drawText(QPointF(max(2.0, x - half), base), text)
 
     def _paint_mark(self, painter: QPainter, mark: Mark) -> None:
-        """Above the track: a flag for an option, a triangle for a warm-up's end, a diamond for an alarm or a hint."""
+        """Above the track: a square for an option, a disc for a lane that was forked off, a triangle for a warm-up's
+        end, a diamond for an alarm or a hint."""
         step, _, kind = mark
         x, colour = self.x_of(step), self._mark_colour(kind)
         painter.setPen(QPen(QColor(*colour), 1.2))
         painter.drawLine(QPointF(x, 9), QPointF(x, 20))
         painter.setBrush(QColor(*colour))
         painter.setPen(Qt.PenStyle.NoPen)
+        if kind == "fork":
+            painter.drawEllipse(QPointF(x, 5), 4, 4)
+            return
         if kind in ("hint", "alarm", "fatal"):
             shape = [(0, -1), (5, 4), (0, 9), (-5, 4)]
         elif kind == "warm-up":
@@ -135,7 +139,8 @@ class Track(QWidget):
 
     def _mark_colour(self, kind: str) -> Rgb:
         theme = self.theme
-        return {"alarm": theme.warning, "fatal": theme.error, "warm-up": theme.positive_edge}.get(kind, theme.muted)
+        colours = {"alarm": theme.warning, "fatal": theme.error, "warm-up": theme.positive_edge}
+        return (colours | dict.fromkeys(("option", "fork"), theme.text)).get(kind, theme.muted)
 
     def _paint_handle(self, painter: QPainter, x: float, y: float) -> None:
         theme = self.theme

@@ -158,7 +158,8 @@ class PmlLoss(nn.Module):
                 )
             except REFUSALS as error:
                 raise InputError(f"pytorch-metric-learning's {self._name} cannot work with this: {error}") from error
-        terms = PmlTerms(tuple(_parts(self._reducer.losses, embeddings)))
+        losses, self._reducer.losses = self._reducer.losses, {}  # kept, they would keep the graph of the step
+        terms = PmlTerms(tuple(_parts(losses, embeddings)))
         terms.scalar = scalar.reshape(())
         return terms
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.events import LaneForked, OptionChanged
 from hnm_core.recording.reader import Recording, open_recording
 
 Table = dict[str, NDArray[Any]]
@@ -23,7 +24,8 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
 
     Steps have a column for each field of a step record (`loss`, `search_ms`, `hard`, `map_at_r`, ...), empty or NaN
     where it was not measured, -1 for a count that was not given. Positions are those of the last recorded frame: id,
-    label, held_out, x, y, z and the point columns. Files of an earlier export are replaced.
+    label, held_out, x, y, z and the point columns. Where lanes were changed or forked while they trained,
+    `changes.KIND` tells how. Files of an earlier export are replaced.
 
     Raises:
         InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
@@ -45,6 +47,10 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
                 path = out / f"{lane}.{name}.{kind}"
                 EXPORT_KINDS[kind](path, table)
                 paths.append(path)
+        told = changes_table(recording)
+        if len(told["step"]):
+            paths.append(out / f"changes.{kind}")
+            EXPORT_KINDS[kind](paths[-1], told)
     except OSError as error:
         raise InputError(f"Cannot export to '{out}': {error.strerror or error}.") from error
     return paths
@@ -76,6 +82,22 @@ def positions_table(recording: Recording, lane: str) -> Table:
         **({"group": started.groups} if started.groups is not None else {}),
         **{axis: frame.positions[:, place] for place, axis in enumerate("xyz")},
         **frame.columns,
+    }
+
+
+def changes_table(recording: Recording) -> Table:
+    """What was asked of lanes while they trained, oldest first. A fork is the option `fork`, its value the parent."""
+    rows = [
+        (event.lane, event.step, "fork", "", event.parent)
+        if isinstance(event, LaneForked)
+        else (event.lane, event.step, event.option, event.before, event.value)
+        for event in recording.events
+        if isinstance(event, LaneForked) or (isinstance(event, OptionChanged) and event.asked)
+    ]
+    lanes, steps, *texts = zip(*rows, strict=True) if rows else ((),) * 5
+    table: Table = {"lane": np.array(lanes, np.str_), "step": np.array(steps, np.int64)}
+    return table | {
+        name: np.array(text, np.str_) for name, text in zip(("option", "before", "value"), texts, strict=True)
     }
 
 

@@ -128,8 +128,8 @@ def read_run_file(folder: Path) -> RunFile:
             f"'{folder}' was recorded by a newer version (schema {schema}); "
             f"this one reads schema {SCHEMA}. Update hnm-lab."
         )
-    if schema != SCHEMA:
-        raise InputError(f"'{path}' is damaged: schema = {schema!r}, but it must be {SCHEMA}.")
+    if type(schema) is not int or schema < 1:
+        raise InputError(f"'{path}' is damaged: schema = {schema!r}, but it must be 1 to {SCHEMA}.")
     try:
         content = RunFile.model_validate(values)
     except ValidationError as error:

@@ -30,7 +30,8 @@ from hnm_core.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS
 from hnm_core.timing import Phase
 
 KIND = "hnm-lab recording"
-SCHEMA = 1
+SCHEMA = 2
+"""Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request."""
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core import live
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
 from hnm_core.events import (
     Alarm,
     Event,
     Frame,
+    LaneForked,
     OptionChanged,
     PhaseDone,
     RunFailed,
@@ -28,6 +30,7 @@ from hnm_core.events import (
     RunStarted,
     StepRecord,
     Weights,
+    change_text,
     frozen,
     layer_metric,
 )
@@ -122,18 +125,32 @@ class Recording:
         return self.started.config
 
     @property
+    def begins(self) -> dict[str, int]:
+        """The steps that each lane began with: those of its parent where it was forked off, else 0."""
+        forks = {event.lane: event.step for event in self.events if isinstance(event, LaneForked)}
+        return {lane: forks.get(lane, 0) for lane in self.lanes}
+
+    @property
+    def lane_configs(self) -> dict[str, ExperimentConfig]:
+        """The configuration of every lane alone as it was in the end, after all changes; see `hnm_core.live`."""
+        try:
+            return live.at_the_end(self.config, self.events)
+        except InputError as error:
+            raise InputError(f"'{header.events_path(self.folder)}' is damaged: {error}") from None
+
+    @property
     def lanes(self) -> tuple[str, ...]:
         """Names of the lanes, forked ones last."""
         return tuple(self._lanes)
 
     @property
     def numbered_events(self) -> Sequence[tuple[int, Event]]:
-        """Option changes, alarms and ended phases, each with its place in the run."""
+        """Option changes, forks, alarms and ended phases, each with its place in the run."""
         return self._events
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Option changes, alarms and ended phases, oldest first."""
+        """Option changes, forks, alarms and ended phases, oldest first."""
         return tuple(event for _, event in self._events)
 
     @property
@@ -301,6 +318,11 @@ class Recording:
             "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
             "lanes": lanes,
             "option_changes": sum(isinstance(event, OptionChanged) for event in self.events),
+            "changes": [
+                {"lane": event.lane, "step": event.step, "text": change_text(event)}
+                for event in self.events
+                if isinstance(event, LaneForked) or (isinstance(event, OptionChanged) and event.asked)
+            ],
             "alarms": sum(isinstance(event, Alarm) for event in self.events),
             "bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
             "torn_bytes": self.torn_bytes,
@@ -379,7 +401,7 @@ class Recording:
                 self._events.append((number, event))
 
 
-_JSON_EVENTS = {kind.__name__: kind for kind in (OptionChanged, Alarm, PhaseDone, RunFinished, RunFailed)}
+_JSON_EVENTS = {kind.__name__: kind for kind in (OptionChanged, LaneForked, Alarm, PhaseDone, RunFinished, RunFailed)}
 
 
 def _event(line: bytes, path: Path) -> tuple[int, Event | None]:

@@ -25,6 +25,7 @@ from hnm_core.events import (
     Alarm,
     Event,
     Frame,
+    LaneForked,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -151,6 +152,8 @@ class _Writer:
             case Weights():
                 self._lane(event.lane).write_weights(event)
             case _:
+                if isinstance(event, LaneForked):
+                    self._lane(event.lane)
                 if isinstance(event, RunFinished | RunFailed):
                     self._ended = True
                     for lane in self._lanes.values():

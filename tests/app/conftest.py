@@ -32,3 +32,20 @@ def open_window(qtbot, tmp_path: Path, raster_kernels: None) -> Iterator[Callabl
                 window.close()
         window.jobs.close()
         window.deleteLater()
+
+
+@pytest.fixture
+def training(open_window, qtbot) -> MainWindow:
+    """A window whose lanes have trained for a few steps and stand still, so that a test asks for every further one."""
+    from hnm_core.events import RunState
+    from tests.app import engine
+
+    window = open_window(config=engine.config(), source=engine.source)
+    for done in (1, 2, 3):
+        window.actions_by_key["step"].trigger()
+        qtbot.waitUntil(
+            lambda done=done: [len(lane) for lane in window.stage.history.lanes.values()] == [done, done],
+            timeout=30_000,
+        )
+    qtbot.waitUntil(lambda: window.bridge.state is RunState.PAUSED, timeout=5000)
+    return window

@@ -18,6 +18,7 @@ from app.panels.experiment_form import ExperimentForm, find_problems
 from app.panels.lanes_panel import free_name, idle_fields
 from app.panels.names import grouped
 from app.panels.option_form import OptionForm, in_reading_order
+from app.pending import Pending
 from app.theme import DARK, LIGHT
 from hnm_core import config as configuration
 from hnm_core.compatibility import check, impossible
@@ -399,13 +400,32 @@ def test_that_what_has_no_field_survives_an_edit(qtbot, form):
     assert form.config() == experiment(title="Mine", about="Look at this.", steps=50)
 
 
-def test_that_a_run_says_that_changes_wait(form):
-    assert not form.running_note.isVisible()
+def test_that_a_run_says_what_can_be_applied_and_what_waits(form, qtbot):
+    note = form.running_note
+    assert not note.isVisible()
     form.set_running(True)
-    assert form.running_note.isVisible()
-    assert "next start" in form.running_note.text()
+    assert note.isVisible() and not note.button.isVisible() and not note.later.isVisible()
+    assert "next start" in note.text.text()
+    form.show_pending(Pending({"knn": {"lr": 1.0}}, ("knn: learning rate 0.002 → 1",), ("seed", "data")))
+    assert "knn: learning rate 0.002 → 1" in note.text.text()
+    assert note.later.text() == "At the next start: seed, data."
+    with qtbot.waitSignal(form.apply_asked):
+        qtbot.mouseClick(note.button, LEFT)
+    form.show_pending(Pending({"knn": {"lr": 1.0}}, ("knn: loss",), problem="Not this one."))
+    assert note.problem.isVisible() and not note.button.isEnabled()
     form.set_running(False)
-    assert not form.running_note.isVisible()
+    assert not note.isVisible()
+
+
+def test_that_the_lanes_of_a_run_keep_their_names_also_with_another_miner(form, qtbot):
+    form.set_config(experiment(lanes=[{"name": "knn", "miner": "knn"}]))
+    form.set_running(True)
+    pick(qtbot, form.lanes.cards[0].miner.box, "lsh")
+    assert (form.config().lanes[0].name, form.config().lanes[0].miner) == ("knn", "lsh")
+    form.set_running(False)
+    form.undo()
+    pick(qtbot, form.lanes.cards[0].miner.box, "lsh")
+    assert form.config().lanes[0].name == "lsh", "without a run it is called after its miner"
 
 
 def test_that_the_chip_of_a_lane_stands_in_its_card(form):

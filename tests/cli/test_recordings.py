@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hnm_core.recording import open_recording
+from hnm_core.recording import open_recording, record
 from tests.cli.conftest import Ended, Lab
 
 
@@ -38,6 +38,30 @@ def test_that_inspect_shows_the_facts_and_the_table_of_the_run(lab: Lab, run: Pa
     # Times are kept in less digits than they were measured with, so the table is compared up to them.
     table = [line.split()[:7] for line in shown.out.split("\n\n")[1].splitlines()]
     assert table == [line.split()[:7] for line in ended.out.splitlines()]
+
+
+def test_that_inspect_lists_what_was_changed_and_forked_and_its_table_has_every_lane(lab: Lab, tmp_path: Path) -> None:
+    from hnm_core.control import Control
+    from hnm_core.events import StepRecord
+    from hnm_core.experiment import Experiment
+    from tests.app.engine import config
+
+    control = Control()
+    for event in record(Experiment(config(steps=8)).run(control), tmp_path / "run"):
+        if isinstance(event, StepRecord) and (event.lane, event.step) == ("knn", 4):
+            control.change("knn", "lr", 0.001)
+            control.fork("knn", "new", {"miner": "lsh"})
+    shown = lab("inspect", tmp_path / "run")
+    facts, table = shown.out.split("\n\n")
+    told = [line.split("\t", 1)[1] for line in facts.splitlines() if line.startswith("change\t")]
+    assert told == [
+        "step 5, knn: optimizer.lr 0.002 → 0.001",
+        "step 4, new: goes on from 'knn'",
+        "step 5, new: miner knn → lsh",
+    ]
+    assert [line.split()[:2] for line in table.splitlines()[1:]] == [["random", "8"], ["knn", "8"], ["new", "8"]]
+    exported = lab("export", tmp_path / "run", "--to", "csv").out
+    assert "new.steps.csv" in exported and "changes.csv" in exported
 
 
 def test_that_torn_bytes_are_counted(lab: Lab, run: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.events import Frame, StepRecord
+from hnm_core.events import Frame, LaneForked, OptionChanged, StepRecord
 from hnm_core.recording import export, open_recording, record
 from tests.recording import made_up
 
@@ -71,6 +71,31 @@ def test_that_metrics_of_layers_are_columns_of_the_lanes_that_have_them(folder: 
     at = {"3": "1.0", "6": "2.0", "9": "3.0"}
     assert steps["entanglement/hidden1"] == [at.get(step, "") for step in steps["step"]]
     assert "entanglement/hidden1" not in columns_of(folder / "export" / "knn.steps.csv")
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet"])
+def test_that_changes_and_forks_are_a_table_of_their_own(tmp_path: Path, kind: str) -> None:
+    events = list(made_up.run())
+    events[-1:-1] = [
+        OptionChanged("knn", 6, "miner", "warm-up over, knn mines"),
+        OptionChanged("knn", 7, "miner", "lsh", "knn", asked=True),
+        LaneForked("new", 8, "knn"),
+    ]
+    list(record(iter(events), tmp_path / "run"))
+    path = next(path for path in export(tmp_path / "run", kind) if path.name == f"changes.{kind}")
+    if kind == "csv":
+        table = columns_of(path)
+    elif kind == "npz":
+        table = {name: column.tolist() for name, column in np.load(path, allow_pickle=False).items()}
+    else:
+        table = pyarrow.parquet.read_table(path).to_pydict()
+    assert [str(step) for step in table.pop("step")] == ["7", "8"]
+    assert table == {
+        "lane": ["knn", "new"],
+        "option": ["miner", "fork"],
+        "before": ["knn", ""],
+        "value": ["lsh", "knn"],
+    }
 
 
 def test_that_parquet_without_pyarrow_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

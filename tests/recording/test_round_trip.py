@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.events import METRICS, TUPLE_COUNTS, Frame, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import METRICS, TUPLE_COUNTS, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.recording import header, layout, open_recording, record, replay, writer
 from hnm_core.recording.export import steps_table
 from tests.recording import made_up
@@ -272,3 +272,28 @@ def test_that_a_recording_from_before_true_labels_is_read_without_them(tmp_path:
     assert isinstance(first, RunStarted)
     assert first.true_labels is None
     np.testing.assert_array_equal(first.labels, made_up.started().labels)
+
+
+def test_that_a_recording_of_schema_1_is_read(tmp_path: Path) -> None:
+    """It knew no forked lanes, and of a changed option neither the value before nor whether it was asked for."""
+    events = list(record(made_up.run(), tmp_path))
+    run_file, lines = tmp_path / "run.json", tmp_path / "events.jsonl"
+    content = json.loads(run_file.read_text())
+    assert content["schema"] == 2
+    run_file.write_text(json.dumps({**content, "schema": 1}))
+    old = [json.loads(line) for line in lines.read_text().splitlines()]
+    stripped = [{name: value for name, value in line.items() if name not in ("before", "asked")} for line in old]
+    lines.write_text("".join(json.dumps(line) + "\n" for line in stripped))
+    assert len(lines.read_text()) < len("".join(json.dumps(line) + "\n" for line in old))
+    for again, event in zip(replay(tmp_path), events, strict=True):
+        made_up.assert_same_event(again, event)
+    recording = open_recording(tmp_path)
+    assert set(recording.begins.values()) == {0} and recording.summary()["changes"] == []
+
+
+def test_that_changes_of_a_lane_that_is_not_there_are_damage(tmp_path: Path) -> None:
+    events = list(made_up.run())
+    events.insert(-1, OptionChanged("nobody", 7, "lr", "1", "2", asked=True))
+    list(record(iter(events), tmp_path))
+    with pytest.raises(InputError, match=r"events.jsonl' is damaged: .*'nobody'"):
+        _ = open_recording(tmp_path).lane_configs

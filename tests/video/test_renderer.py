@@ -7,6 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -22,7 +23,7 @@ from app.video.film import Film
 from app.video.framing import Framing
 from app.video.renderer import Pictures, render
 from hnm_core.errors import InputError
-from hnm_core.events import Frame, RunStarted
+from hnm_core.events import Event, Frame, LaneForked, RunStarted
 from hnm_core.recording import open_recording, record
 from tests.video.conftest import STEPS, growing_run
 
@@ -254,3 +255,37 @@ def test_that_a_job_thread_can_render(folder: Path, tmp_path: Path, qapp: QAppli
     with ThreadPoolExecutor(1) as threads:
         info = threads.submit(render, folder, tmp_path / "out.webm", seconds=0.5, size=SIZE, fps=10).result()
     assert info is not None and info.frames == 5
+
+
+def test_that_a_lane_forked_off_later_is_empty_until_it_begins(tmp_path: Path) -> None:
+    middle = STEPS // 2
+    events = [event for event in growing_run() if getattr(event, "lane", "") != "knn" or event.step > middle]
+    events[0] = next(growing_run(("random",)))
+    place = next(place for place, event in enumerate(events) if getattr(event, "lane", "") == "knn")
+    events.insert(place, LaneForked("knn", middle, "random"))
+    list(record(iter(events), tmp_path / "run"))
+    shown = pictures(tmp_path / "run", tmp_path / "a.mp4", seconds=2.0)
+    notes: dict[str, float] = {}
+    for step in range(STEPS + 1):
+        pixels = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+        note, box = shown._draw_cloud(pixels, step, 0.0, 1), shown._layout.clouds[1]
+        notes[note] = float(pixels[box.y : box.bottom, box.x : box.right].std())
+        assert (note == f"begins at step {middle:,}") == (step < middle)
+    assert notes == {f"begins at step {middle:,}": 0.0, "": notes[""]} and notes[""] > 1
+    assert len(list(shown)) == len(shown), "the whole video can be drawn"
+
+
+def test_that_a_lane_forked_off_later_leaves_the_cameras_before_it_as_they_were(tmp_path: Path) -> None:
+    def huge(event: Event) -> Event:
+        return replace(event, positions=event.positions * 50) if isinstance(event, Frame) else event
+
+    alone = list(growing_run(("random",)))
+    list(record(iter(alone), tmp_path / "alone"))
+    later = [huge(replace(event, lane="new")) for event in alone if getattr(event, "step", 0) > STEPS - 10]
+    last = max(place for place, event in enumerate(alone) if getattr(event, "step", 0) == STEPS - 10)
+    both = [*alone[: last + 1], LaneForked("new", STEPS - 10, "random"), *later, *alone[last + 1 :]]
+    list(record(iter(both), tmp_path / "both"))
+    cameras = [
+        Framing(open_recording(tmp_path / name), 1.5, 0, STEPS).camera("random", 5) for name in ("alone", "both")
+    ]
+    assert cameras[0].distance == pytest.approx(cameras[1].distance, rel=1e-3)

@@ -16,7 +16,17 @@ import pytest
 from app.training import process
 from app.training.process import TrainingProcess
 from hnm_core.config import ExperimentConfig
-from hnm_core.events import Event, Frame, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.events import (
+    Alarm,
+    Event,
+    Frame,
+    LaneForked,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+)
 from hnm_core.experiment import Experiment
 from hnm_core.recording import open_recording
 from tests.app import runs
@@ -86,6 +96,22 @@ def test_that_losses_metrics_and_clouds_are_those_of_a_run_without_a_window_bit_
         np.testing.assert_array_equal(clouds[0][lane].triplets, clouds[1][lane].triplets)
     assert isinstance(open_recording(tmp_path / "run").finished, RunFinished)
     assert training.resident_mb > 50
+
+
+def test_that_changes_and_forks_cross_over_and_their_events_come_back(training):
+    training.start(config(), None, paused=True)
+    gather(training, until=RunStarted)
+    training.ask("change_together", {"two": {"lr": 0.01, "hard_share": 0.25}, "nobody": {"lr": 1}})
+    training.ask("fork", "one", "three", {"miner": "lsh", "miner_options": {"bits": 32}})
+    events = gather(training, until=LaneForked)
+    assert [(e.lane, e.option) for e in events if isinstance(e, OptionChanged)][:2] == [
+        ("two", "hard_share"),
+        ("two", "optimizer.lr"),
+    ]
+    assert any(isinstance(event, Alarm) and event.code == "refused" for event in events)
+    training.ask("resume")
+    finished = gather(training)[-1]
+    assert isinstance(finished, RunFinished) and dict(finished.steps) == {"one": 40, "two": 40, "three": 40}
 
 
 def test_that_it_pauses_steps_goes_on_and_stops_as_asked(training):
