@@ -180,6 +180,6 @@ class LaneMining:
     def largest_bucket(self) -> float | None:
         """Share of the points in the fullest bucket of a search that hashes into buckets."""
         search = self.search
-        if not isinstance(search, LshBuckets) or not self.mining:
+        if not isinstance(search, LshBuckets) or not search.hashes or not self.mining:
             return None
         return search.occupancy(0).largest / max(1, len(self._shared.train_row))

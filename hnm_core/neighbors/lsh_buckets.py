@@ -146,6 +146,11 @@ class LshBuckets:
             text += f", {self.capped:.1%} of the anchors with a bucket over {self._options.cap:,} rows"
         return text
 
+    @property
+    def hashes(self) -> bool:
+        """Whether there are tables to search; else the search is exact, and its description says why."""
+        return self._tables is not None
+
     def build(self, bank: Bank) -> None:
         """Hash the bank and sort its rows into the tables."""
         self._bank, self._exact, self._tables = bank, None, None

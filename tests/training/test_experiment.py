@@ -22,6 +22,7 @@ from hnm_core.trainer import Trainer
 
 def config(*lanes: dict, **fields: object) -> ExperimentConfig:
     base = {
+        "device": "cpu",  # where equal lanes are equal bit for bit
         "steps": 12,
         "frame_every": 4,
         "eval_every": 6,

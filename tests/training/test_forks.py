@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from hnm_core.config import MAX_LANES, ExperimentConfig
 from hnm_core.control import Control
-from hnm_core.events import Event, Frame, LaneForked, OptionChanged, RunFinished, StepRecord
+from hnm_core.events import Alarm, Event, Frame, LaneForked, OptionChanged, RunFinished, StepRecord
 from hnm_core.experiment import Experiment
 from hnm_core.lane_changes import fork as fork_of
 from hnm_core.recording import open_recording, record, replay
@@ -57,6 +58,23 @@ LANES = {
     "proxies": {"miner": "none", "loss": "ProxyAnchorLoss", "distance": "cosine"},
     "by neighbours": {"miner": "batch-hard", "sampler": {"name": "neighbours", "batch": 60}},
 }
+
+
+@pytest.mark.parametrize("kind", LANES)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_that_lanes_of_every_kind_train_and_fork_where_kernels_are_not_compiled_and_on_a_gpu(
+    kind: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and torch finds none")
+    for module in ("lsh_buckets", "lsh_scan", "routed"):
+        monkeypatch.setattr(f"hnm_core.neighbors.{module}.compiled", lambda: False)
+    lane = {"loss_options": {} if "loss" in LANES[kind] else {"margin": 0.5}, **LANES[kind], "name": "old"}
+    events = run(config(lane, device=device), {7: fork("old", "new")}, frames=True)
+    assert [event for event in events if isinstance(event, Alarm) and event.fatal] == []
+    assert events[-1].steps == {"old": 12, "new": 12}
+    old, new = ([e.loss for e in events if isinstance(e, StepRecord) and e.lane == name] for name in ("old", "new"))
+    assert new == pytest.approx(old[7:], rel=0.05)
 
 
 @pytest.mark.parametrize("kind", LANES)
