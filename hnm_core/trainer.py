@@ -266,10 +266,8 @@ class Trainer:
         if self.config.model.name != "identity" or "margin" in lane.loss_options:
             return float(getattr(loss, "margin", 0.0))
         margin = self._usual_lead()
-        self.notes.append(
-            f"Triplets are semi-hard up to a lead of {margin:.4g}, the median of random ones; "
-            "loss_options.margin sets another."
-        )
+        other = "; loss_options.margin sets another" if hasattr(loss, "margin") else ""
+        self.notes.append(f"Triplets are semi-hard up to a lead of {margin:.4g}, the median of random ones{other}.")
         return margin
 
     def _usual_lead(self) -> float:

@@ -302,6 +302,13 @@ def audited(folder: Path, scale: float, **lane: object) -> tuple[list[str], list
     return notes, [dict(event.tuples) for event in events if isinstance(event, StepRecord)]
 
 
+def test_that_a_margin_is_offered_only_where_the_loss_has_one(tmp_path: Path) -> None:
+    (with_margin,), _ = audited(tmp_path, 1.0)
+    (without,), _ = audited(tmp_path, 1.0, loss="hoffer-ailon", loss_options={})
+    assert with_margin.endswith("the median of random ones; loss_options.margin sets another.")
+    assert without.endswith("the median of random ones.")
+
+
 def test_that_what_an_audit_calls_semi_hard_goes_with_the_scale_of_the_data(tmp_path: Path) -> None:
     (note,), counts = audited(tmp_path, 1.0)
     for scale in (2.0**-10, 2.0**10):  # exact in floating point
