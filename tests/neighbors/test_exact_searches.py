@@ -151,9 +151,10 @@ def test_that_a_limit_guessed_from_a_sample_of_a_large_bank_loses_no_neighbour(m
             assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(metric), False)
 
 
-@pytest.mark.skipif(not amx.available(), reason="the processor has no matrix units for bfloat16")
-def test_that_a_wrong_guess_is_noticed_and_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("units", sorted({amx.available(), False}))
+def test_that_a_wrong_guess_is_noticed_and_searched_again(units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample, which is every m-th row, is nearer to all anchors than anything else, but holds too few."""
+    monkeypatch.setattr(amx, "available", lambda: units)
     source = torch.Generator().manual_seed(6)
     labels = torch.cat([torch.zeros(64, dtype=torch.int64), torch.ones(9_936, dtype=torch.int64)])
     points = torch.randn(10_000, 24, generator=source)
