@@ -53,7 +53,7 @@ def begin(packed: Any) -> None:
 
 
 def multiply(
-    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, sums: Any, offset: Any
+    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, first: Any, sums: Any, offset: Any
 ) -> None:  # fmt: skip
     """Write, from sums[offset] on, a row of 32 for each anchor of a group: products with a block of points, and bias.
 
@@ -63,7 +63,8 @@ def multiply(
         points: packed.
         block: which 32 of them.
         steps: see `steps`.
-        bias: (N,) float32, what the sum of each point begins with.
+        bias: float32.
+        first: the place of 32 of them, what the sums of the points begin with.
         sums: float32.
         offset: where the first row begins in `sums`; rows that begin with a line of the cache are written fastest.
     """
@@ -84,28 +85,28 @@ def _end(packed: Any) -> Any:
 
 
 @overload(multiply)
-def _multiply(anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, sums: Any, offset: Any) -> Any:
+def _multiply(
+    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, first: Any, sums: Any, offset: Any
+) -> Any:
     return _multiply_bfloat16 if anchors.dtype == types.int16 else _multiply_float32
 
 
 def _multiply_bfloat16(
-    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, sums: Any, offset: Any
+    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, first: Any, sums: Any, offset: Any
 ) -> None:
-    amx.start(bias, block * SIDE)
+    amx.start(bias, first)
     for step in range(steps):
         amx.multiply(anchors, (group * steps + step) * amx.STEP, points, (block * steps + step) * amx.STEP)
     amx.finish(sums, offset)
 
 
 def _multiply_float32(
-    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, sums: Any, offset: Any
+    anchors: Any, group: Any, points: Any, block: Any, steps: Any, bias: Any, first: Any, sums: Any, offset: Any
 ) -> None:
     anchor, point = group * steps * SIDE, block * steps * SIDE
     for i in range(0, SIDE, fma.ANCHORS):
         for j in range(0, SIDE, fma.POINTS):
-            fma.multiply(
-                anchors, anchor + i, points, point + j, steps, bias, block * SIDE + j, sums, offset + i * SIDE + j
-            )
+            fma.multiply(anchors, anchor + i, points, point + j, steps, bias, first + j, sums, offset + i * SIDE + j)
 
 
 def _configure(packed: Any) -> Any:

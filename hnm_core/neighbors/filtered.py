@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,14 @@ _BATCH = 32
 """Blocks of anchors that one thread holds in its cache."""
 _CHUNK = 4
 """Blocks of columns that it multiplies with each of them, one after the other."""
+_SPAN = 32
+"""Blocks of rows in a span, see `pairing`, at most: two spans stay in the cache of a thread."""
+_SHARE = 8
+"""Spans for each thread, at least: then all end a round at about the same time."""
+_ROOM = 128
+"""About what an anchor's list has room for, beside 3 k."""
+_LISTED = 1 << 24
+"""Rows that the lists of all anchors together have room for, at most: 128 MiB."""
 _WAITING = 1 << 17
 """Anchors of a tile times k, at most, which bounds the lists of what waits to be measured."""
 _CONVERTED = 1 << 18
@@ -81,7 +90,10 @@ class FilteredProducts:
         side = self._side(farthest)
         rank = self._rank(k, side)
         report(progress, 0, len(places))
-        scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
+        if self._may_pair(places, k, rank):
+            scores, found, sure = self._pass_pairs(k, side, rank, progress)
+        else:
+            scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
         missed = np.flatnonzero(~sure)
         if len(missed):
             scores[missed], found[missed], _ = self._pass(places.numpy()[missed], k, side, 0, None)
@@ -107,6 +119,50 @@ class FilteredProducts:
             report(progress, min(part.stop, len(places) - 1), len(places))
         return scores, found, sure
 
+    def _may_pair(self, places: Tensor, k: int, rank: int) -> bool:
+        """Whether to use each product for both of its rows.
+
+        All rows must be anchors whose limits are guessed, and all their lists fit into memory. In bfloat16 products are
+        too cheap to gain by it.
+        """
+        count = len(self._given)
+        if self.coarse or not rank or len(places) != count or count * (_ROOM + 3 * k) > _LISTED:
+            return False
+        return bool((places == torch.arange(count)).all())
+
+    def _pass_pairs(
+        self, k: int, side: _Side, rank: int, progress: SearchProgress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """The same as `_pass` for all rows, with half the products."""
+        from hnm_core.neighbors.filtering import settle
+        from hnm_core.neighbors.guessing import guess_limits
+        from hnm_core.neighbors.pairing import filter_pairs, rounds
+
+        count = len(self._given)
+        waiting = self._waiting(np.arange(count), k, side)
+        with kernels.launch_lock:
+            use_torch_threads()
+            guess_limits(self._packed, self._dim, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
+        groups = self._count // _BLOCK
+        width = max(1, min(_SPAN, groups // (_SHARE * torch.get_num_threads())))
+        spans = -(-groups // width)
+        done = 0
+        for pairs in rounds(spans):
+            with kernels.launch_lock:
+                use_torch_threads()
+                filter_pairs(pairs, width, self._packed, self._dim, k, side.rows, waiting)
+            done += len(pairs)
+            report(progress, (count - 1) * 2 * done // (spans * (spans + 1)), count)
+        scores, found, sure = (
+            np.empty((count, k), np.float32),
+            np.empty((count, k), np.int64),
+            np.empty(count, np.bool_),
+        )
+        with kernels.launch_lock:
+            use_torch_threads()
+            settle(k, side.rows, waiting, scores, found, sure)
+        return scores, found, sure
+
     def _rank(self, k: int, side: _Side) -> int:
         """The place in the sample's order that almost surely comes after the k-th best of all; 0 for no guess."""
         if side.sample is None:
@@ -114,6 +170,13 @@ class FilteredProducts:
         there = k / side.sample.every  # so many of the k best are in the sample, if chance is even
         rank = math.ceil(there + 3 * math.sqrt(there) + 3)
         return rank if _shares(rank) * 4 * _BLOCK <= len(side.sample.bias) else 0
+
+    def _parts(self) -> Iterator[slice]:
+        """Slices of the rows that are prepared at once; whole blocks, but for the last."""
+        count = len(self._given)
+        step = max(_BLOCK, _CONVERTED // self._dim // _BLOCK * _BLOCK)
+        for start in range(0, count, step):
+            yield slice(start, min(start + step, count))
 
     def _centered(self, chosen: slice | NDArray[np.int64]) -> Tensor:
         """(R, D) float64."""
@@ -127,9 +190,7 @@ class FilteredProducts:
         kind = torch.bfloat16 if self.coarse else torch.float32
         norm, lost, term = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
         parts = []
-        step = max(_BLOCK, _CONVERTED // dim // _BLOCK * _BLOCK)
-        for start in range(0, count, step):
-            part = slice(start, min(start + step, count))
+        for part in self._parts():
             centered = self._centered(part)
             rounded = centered.to(kind)
             norm[part] = centered.norm(dim=1)
@@ -195,7 +256,7 @@ class FilteredProducts:
 
         label = self._class_of_place[place]
         if self._inner:
-            base = self._given[place].double() @ self._center * (-2 * side.sign)
+            base = (self._term[place] + self._center.square().sum()) * (-2 * side.sign)
         else:
             base = self._norm[place].square() * side.sign
         base -= base.abs() * 2.0**-20
@@ -224,7 +285,7 @@ class FilteredProducts:
         with kernels.launch_lock:
             use_torch_threads()
             if rank:
-                guess_limits(packed, steps, rank, _shares(rank), side.sample, waiting)
+                guess_limits(packed, steps, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
             filter_products(packed, self._packed, steps, order, _CHUNK, batch, k, side.rows, waiting)
 
 

@@ -117,7 +117,7 @@ def _filter_batch(
     floors = np.empty(BLOCK, np.float32)
     low, high = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
     for group in range(first, last):
-        low[group - first], high[group - first] = _span(group, waiting)
+        low[group - first], high[group - first] = span(group, waiting)
     bias, widest, least, slack, own = rows.bias, rows.widest, waiting.least, waiting.slack, waiting.own
     candidate, value, count = waiting.candidate, waiting.value, waiting.count
     full = candidate.shape[1] - BLOCK
@@ -132,7 +132,7 @@ def _filter_batch(
                 inside = skip_from <= block < skip_to
                 if inside != own:
                     continue
-                blocks.multiply(anchors, group, points, block, steps, bias, memory, sums)
+                blocks.multiply(anchors, group, points, block, steps, bias, block * BLOCK, memory, sums)
                 wide = simd.splat(widest[block])
                 for half in range(0, BLOCK, LANES):
                     taken = simd.multiply(simd.load(slack, line + half), wide)
@@ -142,7 +142,7 @@ def _filter_batch(
                     if passing:
                         _note(passing, line + i, memory, sums + i * BLOCK, block * BLOCK, candidate, value, count)
                         if count[line + i] > full:
-                            _thin(line + i, k, rows, waiting)
+                            thin(line + i, k, rows, waiting)
     blocks.end(anchors)
 
 
@@ -160,7 +160,7 @@ def _note(passing: Any, i: Any, sums: Any, offset: Any, place: Any, candidate: A
 
 
 @njit(cache=True, nogil=True)
-def _span(group: Any, waiting: Any) -> Any:
+def span(group: Any, waiting: Any) -> Any:
     """The blocks of columns that a group of anchors looks at if it wants its own class, or else skips."""
     start = group * BLOCK
     low, high = waiting.low[start], waiting.high[start]
@@ -176,7 +176,7 @@ def _span(group: Any, waiting: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
+def thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
     """Take a new limit from what waits, and drop what it rules out; where that frees little, measure."""
     candidate, value, limit = waiting.candidate[i], waiting.value[i], waiting.limit[i]
     size, bias, rounding, own = rows.size, rows.bias, rows.rounding, waiting.own
@@ -255,7 +255,7 @@ def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any, sure: Any) 
 
 @njit(cache=True, nogil=True)
 def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> Any:
-    _thin(i, k, rows, waiting)
+    thin(i, k, rows, waiting)
     keys = _measured(i, rows, waiting)
     there = min(k, len(keys))
     for rank in range(there):
@@ -328,4 +328,4 @@ def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int,
     return Waiting(place, low, high, base, slack, least, limit, candidate, value, np.zeros(count, np.int64), own)
 
 
-__all__ = ["Rows", "Waiting", "filter_products", "numba", "settle", "waiting_list", "warm_up"]
+__all__ = ["Rows", "Waiting", "filter_products", "numba", "settle", "span", "thin", "waiting_list", "warm_up"]

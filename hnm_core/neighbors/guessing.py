@@ -37,14 +37,16 @@ class Sample(NamedTuple):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def guess_limits(anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
+def guess_limits(anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, rounding: Any, waiting: Any) -> None:
     """Set `limit` and `least` of packed anchors by the sample's `rank`-th best row of other classes."""
     for group in prange(len(waiting.place) // BLOCK):
-        _guess_group(group, anchors, steps, rank, shares, sample, waiting)
+        _guess_group(group, anchors, steps, rank, shares, sample, rounding, waiting)
 
 
 @njit(cache=True, nogil=True)
-def _guess_group(group: Any, anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
+def _guess_group(
+    group: Any, anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, rounding: Any, waiting: Any
+) -> None:
     memory = np.empty(BLOCK * BLOCK + LANES, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
     width = shares * BLOCK
@@ -55,7 +57,7 @@ def _guess_group(group: Any, anchors: Any, steps: Any, rank: Any, shares: Any, s
     for block in range(len(bias) // BLOCK):
         if skip_from <= block < skip_to:
             continue
-        blocks.multiply(anchors, group, points, block, steps, bias, memory, sums)
+        blocks.multiply(anchors, group, points, block, steps, bias, block * BLOCK, memory, sums)
         share = block % shares * BLOCK
         for i in range(BLOCK):
             for half in range(0, BLOCK, LANES):
@@ -64,7 +66,7 @@ def _guess_group(group: Any, anchors: Any, steps: Any, rank: Any, shares: Any, s
                 simd.store(best, at, simd.maximum(simd.load(best, at), seen))
     blocks.end(anchors)
     for i in range(BLOCK):
-        _set(group * BLOCK + i, best, i * width, width, rank, waiting)
+        _set(group * BLOCK + i, best, i * width, width, rank, rounding, waiting)
 
 
 @njit(cache=True, nogil=True)
@@ -80,7 +82,7 @@ def _own_blocks(group: Any, every: Any, waiting: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, waiting: Any) -> None:
+def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, rounding: Any, waiting: Any) -> None:
     """Guess for anchor i: the `rank`-th largest of `width` numbers; no guess where one of them is missing."""
     if waiting.place[i] < 0:
         return
@@ -89,8 +91,10 @@ def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, waiting: Any) -> 
         numbers[j] = -best[start + j]
     product = -kth_or_above(numbers, width, rank)
     if product > -np.inf:
-        waiting.limit[i] = waiting.base[i] - np.float32(2) * product
-        waiting.least[i] = product
+        # A little up: where all rows are equally far, rounding would else put the limit under half of them.
+        up = rounding * (abs(waiting.base[i]) + np.float32(2) * abs(product))
+        waiting.limit[i] = waiting.base[i] - np.float32(2) * product + up
+        waiting.least[i] = product - up / np.float32(2)
 
 
 def warm_up() -> None:
@@ -99,4 +103,4 @@ def warm_up() -> None:
     zeros = np.zeros(BLOCK, np.float32)
     waiting = waiting_list(index, index, index + 1, zeros, zeros, 2, BLOCK, own=False)
     for packed in blocks.examples():
-        guess_limits(packed, 1, 2, 1, Sample(packed, zeros, 1), waiting)
+        guess_limits(packed, 1, 2, 1, Sample(packed, zeros, 1), zeros[0], waiting)
