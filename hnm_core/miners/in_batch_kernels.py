@@ -30,6 +30,49 @@ def squared_distances(left: Any, right: Any, squared: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
+def distances_of_products(products: Any, left: Any, right: Any, root: Any) -> None:
+    """products (L, R) become left (L,) + right (R,) - 2 products, no less than 0, or the roots of that."""
+    zero = products.dtype.type(0)
+    for i in range(products.shape[0]):
+        row, square = products[i], left[i]
+        for j in range(len(row)):
+            squared = (square + right[j]) - (row[j] + row[j])
+            row[j] = squared if squared > zero else zero
+        if root:
+            for j in range(len(row)):
+                row[j] = np.sqrt(row[j])
+
+
+@njit(cache=True, nogil=True)
+def positive_pairs(labels: Any, ref_labels: Any, same_set: Any) -> Any:
+    """Rows (2, M) int64 of equal labels (L,) and (R,), by the first, then the second; without i, i in the same set."""
+    total = 0
+    for i in range(len(labels)):
+        label = labels[i]
+        for j in range(len(ref_labels)):
+            total += ref_labels[j] == label
+    pairs = np.empty((2, total - same_set * len(labels)), np.int64)
+    filled = 0
+    for i in range(len(labels)):
+        label = labels[i]
+        for j in range(len(ref_labels)):
+            if ref_labels[j] == label and not (same_set and i == j):
+                pairs[0, filled], pairs[1, filled] = i, j
+                filled += 1
+    return pairs
+
+
+@njit(cache=True, nogil=True)
+def masked(distances: Any, labels: Any, ref_labels: Any, negatives: Any) -> None:
+    """negatives (L, R) become the distances (L, R), NaN where the labels (L,) and (R,) are equal."""
+    nan = distances.dtype.type(np.nan)
+    for i in range(distances.shape[0]):
+        row, line, label = distances[i], negatives[i], labels[i]
+        for j in range(len(row)):
+            line[j] = nan if ref_labels[j] == label else row[j]
+
+
+@njit(cache=True, nogil=True)
 def count_one(first: Any, base: Any, low: Any, high: Any, anchor: Any, counts: Any) -> None:
     """counts[t] of the rule without `second`."""
     for pair in range(len(anchor)):
@@ -111,3 +154,6 @@ def warm_up() -> None:
         list_one(first, base, low, high, anchor, positive, counts, 0, 1, found)
         count_two(first, first, base, low, high, anchor, positive, counts)
         list_two(first, first, base, low, high, anchor, positive, counts, 0, 1, found)
+        distances_of_products(first.copy(), first[0], first[0], True)
+        masked(first, anchor, anchor, first.copy())
+        positive_pairs(anchor, anchor, True)
