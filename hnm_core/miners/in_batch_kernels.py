@@ -102,6 +102,8 @@ def list_one(
 
     `ends` (M,) are the sums of the counts up to each pair.
     """
+    _repeat(found[0], anchor, ends, begin, end)
+    _repeat(found[1], positive, ends, begin, end)
     kept = np.empty(first.shape[1] + 1, np.int32)
     for pair in range(begin, end):
         start = ends[pair - 1] if pair else 0
@@ -112,7 +114,8 @@ def list_one(
             value = row[n] - subtract
             kept[count] = n  # overwritten by the next one unless this one qualifies
             count += (low < value) & (value <= high)
-        _write(found, start, anchor[pair], positive[pair], kept, count)
+        for place in range(count):
+            found[2, start + place] = kept[place]
 
 
 @njit(cache=True, nogil=True)
@@ -121,6 +124,8 @@ def list_two(
     end: Any, found: Any,
 ) -> None:  # fmt: skip
     """As `list_one`, for the whole rule."""
+    _repeat(found[0], anchor, ends, begin, end)
+    _repeat(found[1], positive, ends, begin, end)
     kept = np.empty(first.shape[1] + 1, np.int32)
     for pair in range(begin, end):
         start = ends[pair - 1] if pair else 0
@@ -131,15 +136,15 @@ def list_two(
             value = row[n] + other[n] - subtract
             kept[count] = n
             count += (low < value) & (value <= high)
-        _write(found, start, anchor[pair], positive[pair], kept, count)
+        for place in range(count):
+            found[2, start + place] = kept[place]
 
 
 @njit(cache=True, nogil=True)
-def _write(found: Any, start: Any, anchor: Any, positive: Any, kept: Any, count: Any) -> None:
-    found[0, start : start + count] = anchor
-    found[1, start : start + count] = positive
-    for place in range(count):
-        found[2, start + place] = kept[place]
+def _repeat(line: Any, values: Any, ends: Any, begin: Any, end: Any) -> None:
+    """One of the three vectors after the other, so that a page is written while it is in the cache."""
+    for pair in range(begin, end):
+        line[(ends[pair - 1] if pair else 0) : ends[pair]] = values[pair]
 
 
 def warm_up() -> None:
