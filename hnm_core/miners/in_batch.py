@@ -103,10 +103,21 @@ class Batch:
         return self.labels[:, None] == self.ref_labels[None, :]
 
     @cached_property
+    def _by_label(self) -> bool:
+        """Whether labels alone tell positives and negatives, and compiled kernels can read them."""
+        without_ids = self._ids is None or self._ref_ids is None
+        return without_ids and usable(self.points.device, len(self.labels) * len(self.ref_labels))
+
+    @cached_property
     def positive_pairs(self) -> tuple[Tensor, Tensor]:
         """Anchor and positive of every positive pair, by anchor, then positive."""
-        anchor, positive = self.positive.nonzero(as_tuple=True)
-        return anchor, positive
+        if not self._by_label:
+            anchor, positive = self.positive.nonzero(as_tuple=True)
+            return anchor, positive
+        from hnm_core.miners.in_batch_kernels import positive_pairs
+
+        anchor, positive = positive_pairs(self.labels.numpy(), self.ref_labels.numpy(), self.same_set)
+        return torch.from_numpy(anchor), torch.from_numpy(positive)
 
     @cached_property
     def unordered_pairs(self) -> tuple[Tensor, Tensor]:
@@ -120,7 +131,13 @@ class Batch:
     @cached_property
     def negative_distances(self) -> Tensor:
         """(B, R) distances, NaN where a row is no negative of the anchor, so that no comparison holds."""
-        return self.distances.masked_fill(~self.negative, torch.nan)
+        if not self._by_label:
+            return self.distances.masked_fill(~self.negative, torch.nan)
+        from hnm_core.miners.in_batch_kernels import masked
+
+        negatives = torch.empty_like(self.distances)
+        masked(self.distances.numpy(), self.labels.numpy(), self.ref_labels.numpy(), negatives.numpy())
+        return negatives
 
     def partner_distances(self) -> Tensor:
         """(R, R) distances between the partners."""
@@ -239,14 +256,20 @@ class InBatchMiner(Generic[OptionsT]):
 
 def pairwise(distance: Distance, left: Tensor, right: Tensor) -> Tensor:
     """(L, R) distances of prepared rows; the kernel gives what torch gives to the last bit, several times faster."""
-    euclidean = distance.metric in ("euclidean", "squared-euclidean")
-    if not euclidean or left.shape[1] > EXACT_DIFFERENCE_DIM or not usable(left.device, len(left) * len(right)):
+    root = distance.metric == "euclidean"
+    if not (root or distance.metric == "squared-euclidean") or not usable(left.device, len(left) * len(right)):
         return distance.prepared_pairwise(left, right)
-    from hnm_core.miners.in_batch_kernels import squared_distances
+    from hnm_core.miners.in_batch_kernels import distances_of_products, squared_distances
 
+    if left.shape[1] > EXACT_DIFFERENCE_DIM:
+        center = right.mean(0)
+        left, right = left - center, right - center
+        products = left @ right.T
+        distances_of_products(products.numpy(), left.square().sum(1).numpy(), right.square().sum(1).numpy(), root)
+        return products
     squared = torch.empty((len(left), len(right)), dtype=left.dtype)
     squared_distances(left.contiguous().numpy(), right.T.contiguous().numpy(), squared.numpy())
-    return squared if distance.metric == "squared-euclidean" else squared.sqrt_()
+    return squared.sqrt_() if root else squared
 
 
 def usable(device: torch.device, values: int) -> bool:

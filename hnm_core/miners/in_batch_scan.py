@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -90,8 +91,11 @@ class Scan:
             fill(0, len(ends))
         else:
             bounds = torch.searchsorted(ends, torch.arange(parts + 1) * total // parts).tolist()
-            with ThreadPoolExecutor(parts) as pool:
-                list(pool.map(fill, bounds[:-1], [*bounds[1:-1], len(ends)]))
+            with ThreadPoolExecutor(parts - 1) as pool:
+                others = [pool.submit(fill, *span) for span in pairwise([*bounds[1:-1], len(ends)])]
+                fill(0, bounds[1])
+                for other in others:
+                    other.result()
         return Triplets(*found.unbind())
 
     def some(self, counts: Tensor, wanted: Tensor) -> Triplets:

@@ -27,6 +27,11 @@ from hnm_core.miners.in_batch_scan import Scan, capped, one_each, open_end, thin
 RAW_SQUARED = Distance("squared-euclidean")
 """Default distance of the selectors, as in siamese-triplet: v = d_ap^2 - d_an^2 + margin on embeddings as they are."""
 
+_NEVER = 1e30
+"""Minus this stands for the logarithm of a weight of 0."""
+_LEAST = -87.0
+"""Weights this far below the largest, in logarithm, are never drawn; smaller ones are slow to raise in float32."""
+
 WIDEST = 1e30
 """Stands for 1 / tan^2 of an angle of 0, finite so that differences stay numbers."""
 
@@ -89,11 +94,13 @@ def distance_weighted(
 
     def rule(batch: Batch, caps: DistanceWeightedOptions, chance: Generator) -> Mined:
         cumulative = _weights(batch, options.cutoff, options.nonzero_loss_cutoff).cumsum_(1)
-        positives = batch.positive.sum(1)
+        positives = torch.bincount(batch.positive_pairs[0], minlength=len(batch.labels))
         drawable = (positives > 0) & (cumulative[:, -1:] > 0).any(1)
         drawing = drawable.nonzero()[:, 0]
         times = positives[drawing] + int(batch.same_set)
-        negative = _drawn(cumulative[drawing], times, chance)
+        if len(drawing) < len(cumulative):
+            cumulative = cumulative[drawing]
+        negative = _drawn(cumulative, times, chance)
         anchor = drawing.repeat_interleave(times)
         first_positive = positives.cumsum(0) - positives
         place = first_positive[anchor] + draws.below(positives[anchor], chance)
@@ -168,13 +175,17 @@ def _weights(batch: Batch, cutoff: float, nonzero_loss_cutoff: float) -> Tensor:
     wanted = batch.negative & (distances < nonzero_loss_cutoff)
     if dim == 3:
         return distances.reciprocal_().mul_(wanted)  # the sphere in space: density proportional to the distance
-    log_weight = distances.log().mul_(2 - dim) - distances.square_().mul_(-0.25).add_(1).log_().mul_((dim - 3) / 2)
-    wanted &= torch.isfinite(log_weight)
+    log_weight = distances.log().mul_(2 - dim)
+    log_weight.sub_(distances.square_().mul_(-0.25).add_(1).log_().mul_((dim - 3) / 2))
     if not log_weight.shape[1]:
         return log_weight
-    largest = log_weight.masked_fill(~wanted, torch.finfo(log_weight.dtype).min).amax(1, keepdim=True)
-    # What is not wanted may be infinite; times 0 it would be NaN.
-    return log_weight.sub_(largest).nan_to_num_(0, 0, 0).clamp_max_(0).exp_().mul_(wanted)
+    # Two points that coincide, or lie opposite each other, have no finite weight and are never drawn.
+    wanted &= log_weight.nan_to_num_(-_NEVER, -_NEVER, -_NEVER) > -_NEVER
+    # In arithmetic, which is several times faster than filling by a mask.
+    share = wanted.to(log_weight.dtype)
+    log_weight.add_(torch.sub(share, 1, out=distances).mul_(_NEVER))
+    largest = log_weight.amax(1, keepdim=True)
+    return log_weight.sub_(largest).clamp_min_(_LEAST).exp_().mul_(share)
 
 
 def _drawn(cumulative: Tensor, times: Tensor, chance: Generator) -> Tensor:

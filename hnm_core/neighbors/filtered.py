@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,19 @@ if TYPE_CHECKING:
 _BLOCK = 32
 """Rows and coordinates are multiplied in multiples of it."""
 _ROWS = 2_048
-"""Anchors between two reports of progress, in bfloat16."""
-_TILE_ROWS = 512
-"""Anchors of a tile of float32 products: 2 MiB with its columns."""
+"""Anchors between two reports of progress."""
 _BATCH = 32
-"""Blocks of anchors that one thread holds in its cache, in bfloat16."""
-_CHUNK = 2
-"""Blocks of columns that it multiplies with each of them, one after the other, in bfloat16."""
-_COLUMNS = 1_024
-"""Columns of a tile of float32 products."""
+"""Blocks of anchors that one thread holds in its cache."""
+_CHUNK = 4
+"""Blocks of columns that it multiplies with each of them, one after the other."""
+_SPAN = 32
+"""Blocks of rows in a span, see `pairing`, at most: two spans stay in the cache of a thread."""
+_SHARE = 8
+"""Spans for each thread, at least: then all end a round at about the same time."""
+_ROOM = 128
+"""About what an anchor's list has room for, beside 3 k."""
+_LISTED = 1 << 24
+"""Rows that the lists of all anchors together have room for, at most: 128 MiB."""
 _WAITING = 1 << 17
 """Anchors of a tile times k, at most, which bounds the lists of what waits to be measured."""
 _CONVERTED = 1 << 18
@@ -73,7 +78,6 @@ class FilteredProducts:
         self._offsets = bank.offsets.numpy()
         self._row, self._place = _array(bank.order), _array(bank.place)
         self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
-        self._packed = np.empty(0, np.int16)
         self._measure()
         self._sides: dict[bool, _Side] = {}
 
@@ -86,7 +90,10 @@ class FilteredProducts:
         side = self._side(farthest)
         rank = self._rank(k, side)
         report(progress, 0, len(places))
-        scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
+        if self._may_pair(places, k, rank):
+            scores, found, sure = self._pass_pairs(k, side, rank, progress)
+        else:
+            scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
         missed = np.flatnonzero(~sure)
         if len(missed):
             scores[missed], found[missed], _ = self._pass(places.numpy()[missed], k, side, 0, None)
@@ -101,18 +108,59 @@ class FilteredProducts:
 
         scores, found = np.empty((len(places), k), np.float32), np.empty((len(places), k), np.int64)
         sure = np.empty(len(places), np.bool_)
-        step = max(_BLOCK, min(_ROWS if self.coarse else _TILE_ROWS, _WAITING // k // _BLOCK * _BLOCK))
+        step = max(_BLOCK, min(_ROWS, _WAITING // k // _BLOCK * _BLOCK))
         for start in range(0, len(places), step):
             part = slice(start, min(start + step, len(places)))
             waiting = self._waiting(places[part], k, side)
-            if self.coarse:
-                self._filter_coarse(waiting, k, side, rank)
-            else:
-                self._filter_tiles(waiting, k, side)
+            self._filter(waiting, k, side, rank)
             with kernels.launch_lock:
                 use_torch_threads()
                 settle(k, side.rows, waiting, scores[part], found[part], sure[part])
             report(progress, min(part.stop, len(places) - 1), len(places))
+        return scores, found, sure
+
+    def _may_pair(self, places: Tensor, k: int, rank: int) -> bool:
+        """Whether to use each product for both of its rows.
+
+        All rows must be anchors whose limits are guessed, and all their lists fit into memory. In bfloat16 products are
+        too cheap to gain by it.
+        """
+        count = len(self._given)
+        if self.coarse or not rank or len(places) != count or count * (_ROOM + 3 * k) > _LISTED:
+            return False
+        return bool((places == torch.arange(count)).all())
+
+    def _pass_pairs(
+        self, k: int, side: _Side, rank: int, progress: SearchProgress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """The same as `_pass` for all rows, with half the products."""
+        from hnm_core.neighbors.filtering import settle
+        from hnm_core.neighbors.guessing import guess_limits
+        from hnm_core.neighbors.pairing import filter_pairs, rounds
+
+        count = len(self._given)
+        waiting = self._waiting(np.arange(count), k, side)
+        with kernels.launch_lock:
+            use_torch_threads()
+            guess_limits(self._packed, self._dim, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
+        groups = self._count // _BLOCK
+        width = max(1, min(_SPAN, groups // (_SHARE * torch.get_num_threads())))
+        spans = -(-groups // width)
+        done = 0
+        for pairs in rounds(spans):
+            with kernels.launch_lock:
+                use_torch_threads()
+                filter_pairs(pairs, width, self._packed, self._dim, k, side.rows, waiting)
+            done += len(pairs)
+            report(progress, (count - 1) * 2 * done // (spans * (spans + 1)), count)
+        scores, found, sure = (
+            np.empty((count, k), np.float32),
+            np.empty((count, k), np.int64),
+            np.empty(count, np.bool_),
+        )
+        with kernels.launch_lock:
+            use_torch_threads()
+            settle(k, side.rows, waiting, scores, found, sure)
         return scores, found, sure
 
     def _rank(self, k: int, side: _Side) -> int:
@@ -123,21 +171,26 @@ class FilteredProducts:
         rank = math.ceil(there + 3 * math.sqrt(there) + 3)
         return rank if _shares(rank) * 4 * _BLOCK <= len(side.sample.bias) else 0
 
+    def _parts(self) -> Iterator[slice]:
+        """Slices of the rows that are prepared at once; whole blocks, but for the last."""
+        count = len(self._given)
+        step = max(_BLOCK, _CONVERTED // self._dim // _BLOCK * _BLOCK)
+        for start in range(0, count, step):
+            yield slice(start, min(start + step, count))
+
     def _centered(self, chosen: slice | NDArray[np.int64]) -> Tensor:
         """(R, D) float64."""
         return self._given[chosen, : self._dim].double() - self._center
 
     def _measure(self) -> None:
-        """Take the norms and what rounding costs, and pack the points for the matrix units."""
-        from hnm_core.neighbors import amx
+        """Take the norms and what rounding costs, and pack the points for the kernels."""
+        from hnm_core.neighbors import blocks
 
         count, dim = len(self._given), self._dim
         kind = torch.bfloat16 if self.coarse else torch.float32
         norm, lost, term = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
         parts = []
-        step = max(_BLOCK, _CONVERTED // dim // _BLOCK * _BLOCK)
-        for start in range(0, count, step):
-            part = slice(start, min(start + step, count))
+        for part in self._parts():
             centered = self._centered(part)
             rounded = centered.to(kind)
             norm[part] = centered.norm(dim=1)
@@ -147,11 +200,9 @@ class FilteredProducts:
             else:
                 rest = self._given[part, dim:].double().square().sum(1)
                 term[part] = (norm[part].square() + rest) / -2
-            if self.coarse:
-                parts.append(amx.pack_points(pad(rounded, (0, -dim % _BLOCK, 0, -len(rounded) % _BLOCK))))
-        if self.coarse:
-            # By torch, which puts arrays on the lines of the cache: the matrix units read lines.
-            self._packed = torch.cat([torch.from_numpy(part) for part in parts]).numpy()
+            parts.append(torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse)))
+        # By torch, which puts arrays on the lines of the cache: kernels read lines.
+        self._packed = torch.cat(parts).numpy()
         self._norm, self._term = norm, term
         # Rounding of one product: of either factor, and of adding up in float32.
         share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
@@ -182,14 +233,13 @@ class FilteredProducts:
                 self._inner,
                 np.float32(sign),
             )
-            points = None if self.coarse else self._with_bias(rows.bias)
-            sample = self._sample(rows.bias) if self.coarse and not farthest else None
-            self._sides[farthest] = _Side(farthest, sign, rows, points, sample)
+            sample = None if farthest else self._sample(rows.bias)
+            self._sides[farthest] = _Side(farthest, sign, rows, sample)
         return self._sides[farthest]
 
     def _sample(self, bias: NDArray[np.float32]) -> Sample | None:
         """Evenly spaced rows; none where they would be hardly fewer than all."""
-        from hnm_core.neighbors import amx
+        from hnm_core.neighbors import blocks
         from hnm_core.neighbors.guessing import Sample
 
         every = int(math.sqrt(len(self._given)) / _SAMPLE)
@@ -197,20 +247,8 @@ class FilteredProducts:
             return None
         chosen = slice(None, None, every)
         centered = self._centered(chosen)
-        missing = -len(centered) % _BLOCK
-        bias = np.pad(bias[: len(self._given)][chosen], (0, missing), constant_values=-np.inf)
-        packed = amx.pack_points(pad(centered.bfloat16(), (0, -self._dim % _BLOCK, 0, missing)))
-        return Sample(packed, bias, every)
-
-    def _with_bias(self, bias: NDArray[np.float32]) -> Tensor:
-        """(N, D + 1) float32 centred points with their bias as the last coordinate, so that one product adds it."""
-        points = torch.zeros(self._count, self._dim + 1)
-        step = max(_BLOCK, _CONVERTED // self._dim)
-        for start in range(0, len(self._given), step):
-            part = slice(start, min(start + step, len(self._given)))
-            points[part, :-1] = self._centered(part).float()
-        points[:, -1] = torch.from_numpy(bias)
-        return points
+        bias = np.pad(bias[: len(self._given)][chosen], (0, -len(centered) % _BLOCK), constant_values=-np.inf)
+        return Sample(blocks.pack_points(centered, coarse=self.coarse), bias, every)
 
     def _waiting(self, place: NDArray[np.int64], k: int, side: _Side) -> Waiting:
         """An empty list for anchors at these places, filled up to whole blocks."""
@@ -218,7 +256,7 @@ class FilteredProducts:
 
         label = self._class_of_place[place]
         if self._inner:
-            base = self._given[place].double() @ self._center * (-2 * side.sign)
+            base = (self._term[place] + self._center.square().sum()) * (-2 * side.sign)
         else:
             base = self._norm[place].square() * side.sign
         base -= base.abs() * 2.0**-20
@@ -234,41 +272,21 @@ class FilteredProducts:
             own=side.farthest,
         )
 
-    def _filter_coarse(self, waiting: Waiting, k: int, side: _Side, rank: int) -> None:
-        from hnm_core.neighbors import amx
-        from hnm_core.neighbors.filtering import filter_bfloat16
-        from hnm_core.neighbors.guessing import guess_bfloat16
+    def _filter(self, waiting: Waiting, k: int, side: _Side, rank: int) -> None:
+        from hnm_core.neighbors import blocks
+        from hnm_core.neighbors.filtering import filter_products
+        from hnm_core.neighbors.guessing import guess_limits
 
-        anchors = (self._centered(waiting.place) * side.sign).bfloat16()
-        packed = amx.pack_anchors(pad(anchors, (0, -self._dim % _BLOCK)))
-        blocks = len(anchors) // _BLOCK
-        batch = max(1, min(_BATCH, -(-blocks // torch.get_num_threads())))
+        packed = blocks.pack_anchors(self._centered(waiting.place) * side.sign, coarse=self.coarse)
+        groups = len(waiting.place) // _BLOCK
+        batch = max(1, min(_BATCH, -(-groups // torch.get_num_threads())))
         order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
-        steps, layout = -(-self._dim // _BLOCK), amx.layout()
+        steps = blocks.steps(self._dim, coarse=self.coarse)
         with kernels.launch_lock:
             use_torch_threads()
             if rank:
-                guess_bfloat16(packed, steps, layout, rank, _shares(rank), side.sample, waiting)
-            filter_bfloat16(packed, self._packed, steps, layout, order, _CHUNK, batch, k, side.rows, waiting)
-
-    def _filter_tiles(self, waiting: Waiting, k: int, side: _Side) -> None:
-        from hnm_core.neighbors.filtering import filter_tile
-
-        assert side.points is not None
-        anchors = pad((self._centered(waiting.place) * side.sign).float(), (0, 1), value=1.0)
-        buffer = torch.empty(len(anchors) * _COLUMNS)
-        spans = _spans(waiting, self._count, own=side.farthest)
-        tiles = [
-            (start, min(start + _COLUMNS, last)) for first, last in spans for start in range(first, last, _COLUMNS)
-        ]
-        for which in _scattered(len(tiles)):
-            start, end = tiles[which]
-            width = end - start
-            tile = buffer[: len(anchors) * width]
-            torch.mm(anchors, side.points[start:end].T, out=tile.view(len(anchors), width))
-            with kernels.launch_lock:
-                use_torch_threads()
-                filter_tile(tile.numpy(), width, start // _BLOCK, k, side.rows, waiting)
+                guess_limits(packed, steps, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
+            filter_products(packed, self._packed, steps, order, _CHUNK, batch, k, side.rows, waiting)
 
 
 @dataclass(frozen=True)
@@ -278,8 +296,6 @@ class _Side:
     farthest: bool
     sign: float
     rows: Rows
-    points: Tensor | None
-    """(N, D + 1) float32 where products are not coarse."""
     sample: Sample | None
     """To guess first limits from."""
 
@@ -287,16 +303,6 @@ class _Side:
 def _shares(rank: int) -> int:
     """Blocks of lanes whose maxima are compared: so many that the `rank` best rarely meet in one lane."""
     return -(-rank // 12)
-
-
-def _spans(waiting: Waiting, count: int, *, own: bool) -> list[tuple[int, int]]:
-    """The columns that some anchor of a tile may choose, as whole blocks."""
-    real = waiting.place >= 0
-    low, high = waiting.low[real], waiting.high[real]
-    if own:
-        return [(int(low.min()) // _BLOCK * _BLOCK, int(high.max() + _BLOCK - 1) // _BLOCK * _BLOCK)]
-    first, last = int(low.max() + _BLOCK - 1) // _BLOCK * _BLOCK, int(high.min()) // _BLOCK * _BLOCK
-    return [(0, first), (last, count)] if first < last else [(0, count)]
 
 
 def _scattered(count: int) -> NDArray[np.int64]:

@@ -23,11 +23,11 @@ from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer bef
 import numba  # isort: skip
 from numba import njit, prange  # isort: skip
 
-from hnm_core.neighbors import amx, simd
+from hnm_core.neighbors import blocks, simd
 from hnm_core.neighbors.keys import key_bits, key_of
 
 LANES = simd.LANES
-BLOCK = 32
+BLOCK = blocks.SIDE
 """Columns that are tested together."""
 _LOW = np.int64(0xFFFFFFFF)
 """The half of a key that holds the row."""
@@ -92,11 +92,10 @@ class Waiting(NamedTuple):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def filter_bfloat16(
-    anchors: Any, points: Any, steps: Any, layout: Any, order: Any, chunk: Any, batch: Any, k: Any, rows: Any,
-    waiting: Any,
-) -> None:  # fmt: skip
-    """Multiply packed anchors with all packed points on the matrix units and filter the products at once.
+def filter_products(
+    anchors: Any, points: Any, steps: Any, order: Any, chunk: Any, batch: Any, k: Any, rows: Any, waiting: Any
+) -> None:
+    """Multiply packed anchors with all packed points, see `blocks`, and filter the products at once.
 
     Each thread takes `batch` times 32 anchors, and chunks of `chunk` blocks of columns in the order given, so that
     both stay in its cache.
@@ -104,26 +103,25 @@ def filter_bfloat16(
     groups = len(waiting.place) // BLOCK
     for task in prange((groups + batch - 1) // batch):
         _filter_batch(
-            task * batch, min(task * batch + batch, groups), anchors, points, steps, layout, order, chunk, k, rows,
-            waiting,
-        )  # fmt: skip
+            task * batch, min(task * batch + batch, groups), anchors, points, steps, order, chunk, k, rows, waiting
+        )
 
 
 @njit(cache=True, nogil=True)
 def _filter_batch(
-    first: Any, last: Any, anchors: Any, points: Any, steps: Any, layout: Any, order: Any, chunk: Any, k: Any,
-    rows: Any, waiting: Any,
+    first: Any, last: Any, anchors: Any, points: Any, steps: Any, order: Any, chunk: Any, k: Any, rows: Any,
+    waiting: Any,
 ) -> None:  # fmt: skip
-    memory = np.empty(amx.STEP + LANES, np.float32)
+    memory = np.empty(BLOCK * BLOCK + LANES, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
     floors = np.empty(BLOCK, np.float32)
     low, high = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
     for group in range(first, last):
-        low[group - first], high[group - first] = _span(group, waiting)
+        low[group - first], high[group - first] = span(group, waiting)
     bias, widest, least, slack, own = rows.bias, rows.widest, waiting.least, waiting.slack, waiting.own
     candidate, value, count = waiting.candidate, waiting.value, waiting.count
     full = candidate.shape[1] - BLOCK
-    amx.configure(layout)
+    blocks.begin(anchors)
     for which in range(len(order)):
         start = order[which] * chunk
         end = min(start + chunk, len(widest))
@@ -134,10 +132,7 @@ def _filter_batch(
                 inside = skip_from <= block < skip_to
                 if inside != own:
                     continue
-                amx.start(bias, block * BLOCK)
-                for step in range(steps):
-                    amx.multiply(anchors, (group * steps + step) * amx.STEP, points, (block * steps + step) * amx.STEP)
-                amx.finish(memory, sums)
+                blocks.multiply(anchors, group, points, block, steps, bias, block * BLOCK, memory, sums)
                 wide = simd.splat(widest[block])
                 for half in range(0, BLOCK, LANES):
                     taken = simd.multiply(simd.load(slack, line + half), wide)
@@ -147,8 +142,8 @@ def _filter_batch(
                     if passing:
                         _note(passing, line + i, memory, sums + i * BLOCK, block * BLOCK, candidate, value, count)
                         if count[line + i] > full:
-                            _thin(line + i, k, rows, waiting)
-    amx.release()
+                            thin(line + i, k, rows, waiting)
+    blocks.end(anchors)
 
 
 @njit(cache=True, nogil=True)
@@ -165,7 +160,7 @@ def _note(passing: Any, i: Any, sums: Any, offset: Any, place: Any, candidate: A
 
 
 @njit(cache=True, nogil=True)
-def _span(group: Any, waiting: Any) -> Any:
+def span(group: Any, waiting: Any) -> Any:
     """The blocks of columns that a group of anchors looks at if it wants its own class, or else skips."""
     start = group * BLOCK
     low, high = waiting.low[start], waiting.high[start]
@@ -180,31 +175,8 @@ def _span(group: Any, waiting: Any) -> Any:
     return (low + BLOCK - 1) // BLOCK, high // BLOCK
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def filter_tile(sums: Any, width: Any, block: Any, k: Any, rows: Any, waiting: Any) -> None:
-    """Filter a tile of products (R * width,) float32, width a multiple of 32, that starts with column `block` * 32."""
-    for i in prange(len(sums) // width):
-        _filter_line(i, sums, width, block, k, rows, waiting)
-
-
 @njit(cache=True, nogil=True)
-def _filter_line(i: Any, sums: Any, width: Any, start: Any, k: Any, rows: Any, waiting: Any) -> None:
-    widest, least, slack = rows.widest, waiting.least, waiting.slack
-    candidate, value, count = waiting.candidate, waiting.value, waiting.count
-    full = candidate.shape[1] - BLOCK
-    floor = np.empty(1, np.float32)
-    for block in range(width // BLOCK):
-        floor[0] = least[i] - slack[i] * widest[start + block]
-        offset = i * width + block * BLOCK
-        passing = simd.above(sums, offset, floor, 0)
-        if passing:
-            _note(passing, i, sums, offset, (start + block) * BLOCK, candidate, value, count)
-            if count[i] > full:
-                _thin(i, k, rows, waiting)
-
-
-@njit(cache=True, nogil=True)
-def _thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
+def thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
     """Take a new limit from what waits, and drop what it rules out; where that frees little, measure."""
     candidate, value, limit = waiting.candidate[i], waiting.value[i], waiting.limit[i]
     size, bias, rounding, own = rows.size, rows.bias, rows.rounding, waiting.own
@@ -283,7 +255,7 @@ def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any, sure: Any) 
 
 @njit(cache=True, nogil=True)
 def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> Any:
-    _thin(i, k, rows, waiting)
+    thin(i, k, rows, waiting)
     keys = _measured(i, rows, waiting)
     there = min(k, len(keys))
     for rank in range(there):
@@ -334,16 +306,14 @@ def _squared_distance(rows: Any, anchor: Any, point: Any) -> Any:
 
 
 def warm_up() -> None:
-    """Compile: both ways to multiply, and the end."""
+    """Compile: both precisions of products, and the end."""
     n, k = 32, 2
     points = np.zeros((n, 16), np.float32)
     zeros, index = np.zeros(n, np.float32), np.arange(n)
     rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
     waiting = waiting_list(index, index, index + 1, zeros, zeros, k, n, own=False)
-    filter_tile(np.zeros(n * n, np.float32), n, 0, k, rows, waiting)
-    if amx.available():
-        packed = np.zeros(amx.STEP, np.int16)
-        filter_bfloat16(packed, packed, 1, amx.layout(), index[:1], 1, 1, k, rows, waiting)
+    for packed in blocks.examples():
+        filter_products(packed, packed, 1, index[:1], 1, 1, k, rows, waiting)
     settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64), np.empty(2, np.bool_))
 
 
@@ -358,4 +328,4 @@ def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int,
     return Waiting(place, low, high, base, slack, least, limit, candidate, value, np.zeros(count, np.int64), own)
 
 
-__all__ = ["Rows", "Waiting", "filter_bfloat16", "filter_tile", "numba", "settle", "waiting_list", "warm_up"]
+__all__ = ["Rows", "Waiting", "filter_products", "numba", "settle", "span", "thin", "waiting_list", "warm_up"]

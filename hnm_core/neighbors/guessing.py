@@ -19,7 +19,7 @@ from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer bef
 
 from numba import njit, prange  # isort: skip
 
-from hnm_core.neighbors import amx, simd
+from hnm_core.neighbors import blocks, simd
 from hnm_core.neighbors.filtering import BLOCK, kth_or_above, waiting_list
 
 LANES = simd.LANES
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     """Every m-th row of a bank sorted by class, filled up to a multiple of 32."""
 
     packed: Any
-    """The rows as `amx.pack_points` has them."""
+    """The rows as `blocks.pack_points` has them."""
     bias: Any
     """(S,) float32, as in `filtering.Rows`; -infinity in rows that fill up."""
     every: Any
@@ -37,39 +37,36 @@ class Sample(NamedTuple):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def guess_bfloat16(anchors: Any, steps: Any, layout: Any, rank: Any, shares: Any, sample: Any, waiting: Any) -> None:
+def guess_limits(anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, rounding: Any, waiting: Any) -> None:
     """Set `limit` and `least` of packed anchors by the sample's `rank`-th best row of other classes."""
     for group in prange(len(waiting.place) // BLOCK):
-        _guess_group(group, anchors, steps, layout, rank, shares, sample, waiting)
+        _guess_group(group, anchors, steps, rank, shares, sample, rounding, waiting)
 
 
 @njit(cache=True, nogil=True)
 def _guess_group(
-    group: Any, anchors: Any, steps: Any, layout: Any, rank: Any, shares: Any, sample: Any, waiting: Any
+    group: Any, anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, rounding: Any, waiting: Any
 ) -> None:
-    memory = np.empty(amx.STEP + LANES, np.float32)
+    memory = np.empty(BLOCK * BLOCK + LANES, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
     width = shares * BLOCK
     best = np.full(BLOCK * width, -np.inf, np.float32)
     skip_from, skip_to = _own_blocks(group, sample.every, waiting)
     points, bias = sample.packed, sample.bias
-    amx.configure(layout)
+    blocks.begin(anchors)
     for block in range(len(bias) // BLOCK):
         if skip_from <= block < skip_to:
             continue
-        amx.start(bias, block * BLOCK)
-        for step in range(steps):
-            amx.multiply(anchors, (group * steps + step) * amx.STEP, points, (block * steps + step) * amx.STEP)
-        amx.finish(memory, sums)
+        blocks.multiply(anchors, group, points, block, steps, bias, block * BLOCK, memory, sums)
         share = block % shares * BLOCK
         for i in range(BLOCK):
             for half in range(0, BLOCK, LANES):
                 at = i * width + share + half
                 seen = simd.load(memory, sums + i * BLOCK + half)
                 simd.store(best, at, simd.maximum(simd.load(best, at), seen))
-    amx.release()
+    blocks.end(anchors)
     for i in range(BLOCK):
-        _set(group * BLOCK + i, best, i * width, width, rank, waiting)
+        _set(group * BLOCK + i, best, i * width, width, rank, rounding, waiting)
 
 
 @njit(cache=True, nogil=True)
@@ -85,7 +82,7 @@ def _own_blocks(group: Any, every: Any, waiting: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, waiting: Any) -> None:
+def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, rounding: Any, waiting: Any) -> None:
     """Guess for anchor i: the `rank`-th largest of `width` numbers; no guess where one of them is missing."""
     if waiting.place[i] < 0:
         return
@@ -94,8 +91,10 @@ def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, waiting: Any) -> 
         numbers[j] = -best[start + j]
     product = -kth_or_above(numbers, width, rank)
     if product > -np.inf:
-        waiting.limit[i] = waiting.base[i] - np.float32(2) * product
-        waiting.least[i] = product
+        # A little up: where all rows are equally far, rounding would else put the limit under half of them.
+        up = rounding * (abs(waiting.base[i]) + np.float32(2) * abs(product))
+        waiting.limit[i] = waiting.base[i] - np.float32(2) * product + up
+        waiting.least[i] = product - up / np.float32(2)
 
 
 def warm_up() -> None:
@@ -103,7 +102,5 @@ def warm_up() -> None:
     index = np.arange(BLOCK)
     zeros = np.zeros(BLOCK, np.float32)
     waiting = waiting_list(index, index, index + 1, zeros, zeros, 2, BLOCK, own=False)
-    packed = np.zeros(amx.STEP, np.int16)
-    sample = Sample(packed, zeros, 1)
-    if amx.available():
-        guess_bfloat16(packed, 1, amx.layout(), 2, 1, sample, waiting)
+    for packed in blocks.examples():
+        guess_limits(packed, 1, 2, 1, Sample(packed, zeros, 1), zeros[0], waiting)

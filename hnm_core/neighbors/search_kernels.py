@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from hnm_core.neighbors import amx, buckets, filtering, guessing, hamming, keys, routing, simd, tree
+from hnm_core.neighbors import (
+    amx,
+    blocks,
+    buckets,
+    filtering,
+    fma,
+    guessing,
+    hamming,
+    keys,
+    pairing,
+    routing,
+    simd,
+    tree,
+)
 from hnm_core.neighbors.buckets import bucket_keys, collect
-from hnm_core.neighbors.filtering import filter_bfloat16, filter_tile, settle
-from hnm_core.neighbors.guessing import guess_bfloat16
+from hnm_core.neighbors.filtering import filter_products, settle
+from hnm_core.neighbors.guessing import guess_limits
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
+from hnm_core.neighbors.pairing import filter_pairs
 from hnm_core.neighbors.routing import by_cell, gather, nearest_centers, segment_means, sift
 from hnm_core.neighbors.routing import settle as settle_routed
 from hnm_core.neighbors.tree import build_tree, search_tree
 
-SOURCES = (amx, buckets, filtering, guessing, hamming, keys, routing, simd, tree)
+SOURCES = (amx, blocks, buckets, filtering, fma, guessing, hamming, keys, pairing, routing, simd, tree)
 KERNELS = (
     build_tree,
     search_tree,
     nearest_codes,
     pack_bits,
     rescore,
-    filter_bfloat16,
-    filter_tile,
+    filter_products,
     settle,
-    guess_bfloat16,
+    guess_limits,
+    filter_pairs,
     by_cell,
     gather,
     nearest_centers,
@@ -39,5 +53,6 @@ def warm_up() -> None:
     hamming.warm_up()
     filtering.warm_up()
     guessing.warm_up()
+    pairing.warm_up()
     routing.warm_up()
     buckets.warm_up()

@@ -114,7 +114,7 @@ def splat(_typing: Any, value: Any) -> Any:
     """splat(float32) -> vector with this value in every lane."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return _spread(builder, args[0], _FLOATS)
+        return spread(builder, args[0], _FLOATS)
 
     return _vector(types.float32), codegen
 
@@ -153,8 +153,8 @@ def within(_typing: Any, array: Any, offset: Any, low: Any, high: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         values = _load(builder, _pointer(context, builder, signature, args, _INTS), 4)
-        above = builder.icmp_signed(">=", values, _spread(builder, args[2], _INTS))
-        below = builder.icmp_signed("<=", values, _spread(builder, args[3], _INTS))
+        above = builder.icmp_signed(">=", values, spread(builder, args[2], _INTS))
+        below = builder.icmp_signed("<=", values, spread(builder, args[3], _INTS))
         return _mask(builder, builder.and_(above, below))
 
     return types.uint32(array, types.intp, types.int32, types.int32), codegen
@@ -179,7 +179,7 @@ def above(_typing: Any, array: Any, offset: Any, floors: Any, place: Any) -> Any
         pair = ir.VectorType(ir.FloatType(), 2 * LANES)
         values = _load(builder, _pointer(context, builder, signature, args, pair), 4)
         data = context.make_array(signature.args[2])(context, builder, args[2]).data
-        floor = _spread(builder, builder.load(builder.gep(data, [args[3]])), pair)
+        floor = spread(builder, builder.load(builder.gep(data, [args[3]])), pair)
         return builder.bitcast(builder.fcmp_ordered(">", values, floor), ir.IntType(32))
 
     return types.uint32(array, types.intp, floors, types.intp), codegen
@@ -232,7 +232,7 @@ def add_differing_bits(_typing: Any, counts: Any, codes: Any, offset: Any, word:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[1])(context, builder, args[1]).data
         pointer = builder.bitcast(builder.gep(data, [args[2]]), _COUNTS.as_pointer())
-        differing = builder.xor(_load(builder, pointer, 8), _spread(builder, args[3], _COUNTS))
+        differing = builder.xor(_load(builder, pointer, 8), spread(builder, args[3], _COUNTS))
         count_bits = _count_bits(builder.module)
         return builder.add(args[0], builder.call(count_bits, [differing]))
 
@@ -244,7 +244,7 @@ def counts_below(_typing: Any, counts: Any, limit: Any) -> Any:
     """counts_below(counts, int64 limit) -> mask of the counts under the limit."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return _mask(builder, builder.icmp_signed("<", args[0], _spread(builder, args[1], _COUNTS)))
+        return _mask(builder, builder.icmp_signed("<", args[0], spread(builder, args[1], _COUNTS)))
 
     return types.uint32(_counts, types.int64), codegen
 
@@ -319,7 +319,7 @@ def _pushing(array_kind: Any, vector: Any, compare: str) -> Any:
             lower = _load(builder, _pointer(context, builder, signature, [args[0], before], vector), size)
             moved_lanes = ir.Constant(ir.VectorType(_INDEX, lanes), list(range(lanes - 1, 2 * lanes - 1)))
             moved = builder.shuffle_vector(lower, old, moved_lanes)
-            new = _spread(builder, args[2], vector)
+            new = spread(builder, args[2], vector)
             new = builder.select(test("<", old, new), old, new)
             new = builder.select(test(">", moved, new), moved, new)
             builder.store(new, place).align = size
@@ -352,7 +352,8 @@ def _load(builder: Any, pointer: Any, align: int) -> Any:
     return value
 
 
-def _spread(builder: Any, scalar: Any, vector: Any) -> Any:
+def spread(builder: Any, scalar: Any, vector: Any) -> Any:
+    """Code for a vector of this type with a scalar in every lane."""
     undefined = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count))

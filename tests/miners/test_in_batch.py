@@ -121,6 +121,21 @@ def test_that_several_threads_list_what_one_does(name: str, monkeypatch: pytest.
         assert all(map(torch.equal, miners.create(name)(points, labels), alone))
 
 
+@pytest.mark.parametrize(("name", "dim"), [("triplet-margin", 3), ("triplet-margin", 40), ("angular", 40)])
+@pytest.mark.parametrize("reference", [False, True], ids=["batch", "reference"])
+def test_that_kernels_find_what_torch_finds(
+    name: str, dim: int, reference: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, labels = batch(90, dim, classes=7, seed=5)
+    points[3] = points[40]
+    given = (points, labels, *(batch(50, dim, classes=9, seed=6) if reference else ()))
+    compiled = miners.create(name)(*given)
+    monkeypatch.setattr(kernels, "ready", lambda _module: False)
+    plain = miners.create(name)(*given)
+    assert len(plain[0]) > 100
+    assert all(map(torch.equal, compiled, plain))
+
+
 def test_that_equality_is_hard_at_zero_and_semihard_at_the_margin() -> None:
     line = torch.tensor([[0.0], [1.0], [-1.0], [1.5], [2.0]])
     labels = torch.tensor([0, 0, 1, 1, 1])

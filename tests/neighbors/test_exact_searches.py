@@ -11,8 +11,8 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors import amx
-from hnm_core.neighbors.base import NeighborSearch, SearchCancelled
+from hnm_core.neighbors import amx, pairing
+from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchCancelled
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.filtered import FilteredProducts
 from hnm_core.neighbors.kdtree import KdTree
@@ -151,9 +151,10 @@ def test_that_a_limit_guessed_from_a_sample_of_a_large_bank_loses_no_neighbour(m
             assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(metric), False)
 
 
-@pytest.mark.skipif(not amx.available(), reason="the processor has no matrix units for bfloat16")
-def test_that_a_wrong_guess_is_noticed_and_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("units", sorted({amx.available(), False}))
+def test_that_a_wrong_guess_is_noticed_and_searched_again(units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample, which is every m-th row, is nearer to all anchors than anything else, but holds too few."""
+    monkeypatch.setattr(amx, "available", lambda: units)
     source = torch.Generator().manual_seed(6)
     labels = torch.cat([torch.zeros(64, dtype=torch.int64), torch.ones(9_936, dtype=torch.int64)])
     points = torch.randn(10_000, 24, generator=source)
@@ -178,6 +179,65 @@ def test_that_a_wrong_guess_is_noticed_and_searched_again(monkeypatch: pytest.Mo
     monkeypatch.setattr(FilteredProducts, "_rank", lambda *_: 20)
     assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, Distance(), False)
     assert ranks == [(True, 64), (False, 64)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
+def test_that_a_tournament_pairs_all_once_and_none_twice_in_a_round(count: int) -> None:
+    met = []
+    for pairs in pairing.rounds(count):
+        assert (pairs[:, 0] <= pairs[:, 1]).all()
+        busy = pairs.ravel() if (pairs[:, 0] < pairs[:, 1]).any() else pairs[:, 0]
+        assert len(np.unique(busy)) == len(busy)
+        met += pairs.tolist()
+    assert sorted(met) == [[one, other] for one in range(count) for other in range(one, count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [
+        ("clustered", "euclidean"),
+        ("duplicated", "cosine"),
+        ("collapsed", "euclidean"),
+        ("offset", "inner-product"),
+        ("offset", "squared-euclidean"),
+        ("imbalanced", "euclidean"),
+    ],
+)
+def test_that_products_used_for_both_of_their_rows_give_the_same_answer(
+    kind: str, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amx, "available", lambda: False)
+    bank, anchors = bank_of(kind, 24, n=6_603), torch.arange(6_603)
+    search = Dense(distance=Distance(metric))
+    search.build(bank)
+    calls = []
+    paired = FilteredProducts._pass_pairs
+    monkeypatch.setattr(FilteredProducts, "_pass_pairs", lambda *given: calls.append(1) or paired(*given))
+    both = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        both.append(search.nearest_negatives(anchors, 7))
+    assert len(calls) == 2
+    monkeypatch.setattr(FilteredProducts, "_may_pair", lambda *_: False)
+    once = search.nearest_negatives(anchors, 7)
+    for answer in both:
+        assert torch.equal(answer.row, once.row)
+        assert torch.equal(answer.distance, once.distance)
+    probe = torch.arange(0, 6_603, 131)
+    assert_exact(Neighbors(both[0].distance[probe], both[0].row[probe]), bank, probe, 7, Distance(metric), False)
+
+
+def test_that_a_search_of_all_rows_can_be_cancelled_between_two_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amx, "available", lambda: False)
+    search = Dense()
+    search.build(bank_of("random", 24, n=6_603))
+    seen: list[tuple[int, int]] = []
+    search.nearest_negatives(torch.arange(6_603), 3, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (6_603, 6_603)
+    assert len(seen) > 4
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    with pytest.raises(SearchCancelled):
+        search.nearest_negatives(torch.arange(6_603), 3, lambda done, _total: done == 0)
 
 
 @pytest.mark.parametrize(("name", "dim"), [("kdtree", 3), ("dense", 3), ("dense", 40)])
