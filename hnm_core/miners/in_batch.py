@@ -16,6 +16,7 @@ from hnm_core.errors import InputError
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.batch_options import BatchOptions
 from hnm_core.miners.in_batch_reasons import explain
+from hnm_core.miners.in_batch_room import Room
 
 UNIT_EUCLIDEAN = Distance("euclidean", normalized=True)
 """pytorch-metric-learning's default distance."""
@@ -43,6 +44,7 @@ class Batch:
         metric: of the distances.
         labels, ref_labels: (B,) and (R,) int64.
         same_set: whether partners are the batch itself, so that row i is no partner of row i.
+        room: memory for long lists of tuples.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Batch:
         ids: Tensor | None = None,
         ref_ids: Tensor | None = None,
         prepare: Callable[[Tensor], Tensor] | None = None,
+        room: Room | None = None,
     ) -> None:
+        self.room = room or Room()
         if (ref_emb is None) != (ref_labels is None):
             raise InputError("ref_emb and ref_labels go together: give both or neither.")
         if ref_ids is not None and ref_emb is None:
@@ -182,6 +186,7 @@ class InBatchMiner(Generic[OptionsT]):
         self._prepare = functional.normalize if distance is None and _on_sphere(default) else None
         self.found = 0
         self.kept = 0
+        self._room = Room()
 
     @torch.no_grad()
     def __call__(
@@ -250,7 +255,15 @@ class InBatchMiner(Generic[OptionsT]):
         ref_ids: Tensor | None,
     ) -> Batch:
         return Batch(
-            embeddings, labels, ref_emb, ref_labels, self.distance, ids=ids, ref_ids=ref_ids, prepare=self._prepare
+            embeddings,
+            labels,
+            ref_emb,
+            ref_labels,
+            self.distance,
+            ids=ids,
+            ref_ids=ref_ids,
+            prepare=self._prepare,
+            room=self._room,
         )
 
 

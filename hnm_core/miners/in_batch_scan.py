@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -15,6 +14,7 @@ from hnm_core.miners import in_batch_draws as draws
 from hnm_core.miners.base import Triplets
 from hnm_core.miners.batch_options import BatchOptions
 from hnm_core.miners.in_batch import Mined, usable
+from hnm_core.miners.in_batch_room import Room
 
 WORTH_THREADS = 1 << 17
 """Tuples from which on several threads list them: starting those takes as long as listing some thousands."""
@@ -32,6 +32,7 @@ class Scan:
         anchor, positive: (M,) int64, the pairs, by anchor.
         low, high: the interval.
         second: (R, R), or None for 0.
+        room: where long lists lie.
     """
 
     first: Tensor
@@ -41,6 +42,7 @@ class Scan:
     low: float
     high: float
     second: Tensor | None = None
+    room: Room = field(default_factory=Room)
 
     def counts(self) -> Tensor:
         """(M,) int64, how many negatives qualify for each pair."""
@@ -75,8 +77,7 @@ class Scan:
         from hnm_core.miners import in_batch_kernels as compiled
 
         first, base, low, high = self._arrays()
-        # numpy asks for huge pages, torch does not; having memory handed out would take most of the time.
-        found = torch.from_numpy(np.empty((3, total), np.int64))
+        found = self.room.take(3, total)
         ends = counts.cumsum(0)
         pairs = (self.anchor.numpy(), self.positive.numpy(), ends.numpy())
 

@@ -73,7 +73,7 @@ def angular(
         reach = squared[anchor, positive] * factor
         second = squared if batch.same_set else batch.partner_distances().square_()
         first = squared.masked_fill(~batch.negative, torch.nan)
-        scan = Scan(first, reach, anchor, positive, -math.inf, open_end(0.0, first), second)
+        scan = Scan(first, reach, anchor, positive, -math.inf, open_end(0.0, first), second, batch.room)
         return capped(scan, caps, chance)
 
     return InBatchMiner(rule, options, generator, distance)
@@ -165,7 +165,8 @@ def _one_negative(
 def _separations(batch: Batch, pairs: tuple[Tensor, Tensor], low: float, high: float) -> Scan:
     """Negatives with low < d_an - d_ap <= high."""
     anchor, positive = pairs
-    return Scan(batch.negative_distances, batch.distances[anchor, positive], anchor, positive, low, high)
+    reach = batch.distances[anchor, positive]
+    return Scan(batch.negative_distances, reach, anchor, positive, low, high, room=batch.room)
 
 
 def _weights(batch: Batch, cutoff: float, nonzero_loss_cutoff: float) -> Tensor:
