@@ -149,7 +149,7 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "data", f"{summary['data']}: {summary['items_total']:,} items, {summary['items_shown']:,} of them recorded"
     yield "model", summary["model"]
     yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
-    yield "changes", f"{summary['option_changes']:,}"
+    yield "changes", f"{len(summary['changes']):,}"
     for change in summary["changes"]:
         yield "change", f"step {change['step']:,}, {change['lane']}: {change['text']}"
     yield "alarms", f"{summary['alarms']:,}"
