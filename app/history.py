@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +68,15 @@ def in_words(change: OptionChanged | LaneForked) -> str:
     """What happened to the lane, with options called as in the form."""
     asked = isinstance(change, OptionChanged) and change.asked
     return change_text(replace(change, option=option_in_words(change.option)) if asked else change)
+
+
+def changes_in_words(changes: Sequence[OptionChanged]) -> str:
+    """What lanes have taken up together, each thing once with the lanes that it holds for."""
+    lanes: dict[str, list[str]] = {}
+    for change in changes:
+        lanes.setdefault(in_words(change), []).append(change.lane)
+    what = "; ".join(f"{', '.join(names)}: {text}" for text, names in lanes.items())
+    return f"{what}, from step {changes[0].step:,} on"
 
 
 class Column:
@@ -355,8 +364,8 @@ class LaneHistory:
             hard=float(shares[0]),
             semi_hard=float(shares[1]),
             easy=float(shares[2]),
-            mining_ms=float(times.per_step[MINING_COLUMNS].sum()),
-            mining_ms_p95=times.mining_p95,
+            mining_ms=float(times.per_step[MINING_COLUMNS].sum()) if times.steps else math.nan,
+            mining_ms_p95=times.mining_p95 if times.steps else math.nan,
             map_at_r=self.latest("map_at_r", upto_step),
             precision_at_1=self.latest("precision_at_1", upto_step),
             mining_recall=self.latest("mining_recall", upto_step),
@@ -483,9 +492,10 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
         second.append(f"hard {chip.hard:.0%}, semi {chip.semi_hard:.0%}, easy {chip.easy:.0%}")
     if np.isfinite(chip.false):
         (first if audit else second).append(f"false {chip.false:.1%}")
-    if not audit or chip.warming_up:
-        mining = f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})"
-        second.append("warming up" if chip.warming_up else mining)
+    if chip.warming_up:
+        second.append("warming up")
+    elif not audit and np.isfinite(chip.mining_ms):
+        second.append(f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})")
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")

@@ -116,6 +116,7 @@ def test_that_reset_stops_the_run_and_empties_the_panes(open_window, qtbot):
     assert steps(window) == 0
     assert all(pane.frame is None for pane in window.stage.panes._panes)
     assert window.stage.panes._hint == HINT
+    assert window.statusBar().currentMessage() == "", "nothing is stopping any more"
     train(qtbot, window, 5)
 
 
