@@ -29,6 +29,7 @@ from hnm_core.events import (
     RunFinished,
     RunStarted,
     StepRecord,
+    begins_anew,
     change_text,
     layer_metric,
 )
@@ -313,8 +314,7 @@ class LaneHistory:
         wanted = ~self.first_call[:count]
         if count:
             wanted &= self.mining[:count] == self.mining[count - 1]
-            turned_at = max((step for step in self.turns if step <= self.steps[count - 1]), default=0)
-            wanted &= self.steps[:count] >= turned_at  # the times of another miner are not this one's
+            wanted &= self.of_now(count)  # the times of another miner are not this one's
         ms = self.phase_ms[:count][np.flatnonzero(wanted)[-window:]].astype(np.float64)
         whole = np.stack((ms.sum(1), ms[:, MINING_COLUMNS].sum(1)), axis=1)
         ran = (ms > 0).sum(0)
@@ -330,6 +330,11 @@ class LaneHistory:
             mining_median=float(late_quantile(whole, everywhere, 0.5)[1]),
             mining_p95=float(late_quantile(whole, everywhere, 0.95)[1]),
         )
+
+    def of_now(self, count: int) -> NDArray[np.bool_]:
+        """(count,) which of the first `count` steps had the miner, loss and sampler of the last of them."""
+        steps = self.steps[:count]
+        return steps >= max((step for step in self.turns if count and step <= steps[-1]), default=0)
 
     def rate(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> float:
         """Steps a second of the training clock over the last `window` steps; NaN before there are two."""
@@ -398,7 +403,7 @@ class RunHistory:
                 kind = "warm-up" if event.value.startswith("warm-up") else "option"
                 self.markers.append(Marker(event.lane, event.step, in_words(event), kind))
                 self.changes.append(event)
-                if event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler"):
+                if begins_anew(event):
                     self._lane(event.lane).turns.append(event.step)
             case LaneForked():
                 self.markers.append(Marker(event.lane, event.step, in_words(event), "fork"))

@@ -88,6 +88,12 @@ def change_text(event: OptionChanged | LaneForked) -> str:
     return event.value if event.value.startswith("warm-up") else f"{event.option} = {event.value}"
 
 
+def begins_anew(event: OptionChanged) -> bool:
+    """Whether what was counted and timed before says nothing of the lane any more: it was given another miner, loss or
+    sampler."""
+    return event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler")
+
+
 def value_text(option: str, before: str, value: str) -> str:
     """An option's new value in a few words, and what it was `before` unless that is empty."""
     old, new = ("none" if text == "null" else text for text in (before, value))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hnm_core.events import Event, LaneForked, RunStarted, StepRecord, layer_metric
+from hnm_core.events import Event, LaneForked, OptionChanged, RunStarted, StepRecord, begins_anew, layer_metric
 from hnm_core.timing import MINING_PHASES
 
 LOSS_WINDOW = 100
@@ -35,7 +35,7 @@ class LaneResult:
     step_ms_mean: float
     """Milliseconds of a whole step, refreshes spread over the steps between them."""
     mined: int = 0
-    """Tuples mined in all, after the warm-up."""
+    """Tuples mined in all, after the warm-up and since the lane was last given another miner, loss or sampler."""
     hard_share: float = math.nan
     """Share of the tuples with d_an <= d_ap."""
     semi_hard_share: float = math.nan
@@ -64,6 +64,8 @@ class _Lane:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     mining_ms: list[float] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
+    turns: bool = False
+    """With the next step another miner, loss or sampler is at work."""
 
 
 class Results:
@@ -73,7 +75,8 @@ class Results:
         self._lanes: dict[str, _Lane] = {}
 
     def add(self, event: Event) -> None:
-        """Take an event; only the start, forks and the step records count."""
+        """Take an event; only the start, forks, changes and the step records count. With another miner, loss or sampler
+        tuples and times are counted anew."""
         match event:
             case RunStarted():
                 self._lanes = {
@@ -81,7 +84,13 @@ class Results:
                     for lane in event.config.lanes
                 }
             case LaneForked():
-                self._lanes[event.lane] = _Lane(mines=self._lanes[event.parent].mines, steps=event.step)
+                parent = self._lanes.setdefault(event.parent, _Lane())
+                self._lanes[event.lane] = _Lane(mines=parent.mines, steps=event.step)
+            case OptionChanged() if begins_anew(event):
+                lane = self._lanes.setdefault(event.lane, _Lane())
+                lane.turns = True
+                if event.option == "miner":
+                    lane.mines = event.value != "random"
             case StepRecord():
                 self._add_step(self._lanes.setdefault(event.lane, _Lane()), event)
             case _:
@@ -89,6 +98,8 @@ class Results:
 
     @staticmethod
     def _add_step(lane: _Lane, record: StepRecord) -> None:
+        if lane.turns:
+            lane.tuples, lane.mining_ms, lane.step_ms, lane.turns = Counter(), [], [], False
         lane.steps = record.step
         if math.isfinite(record.loss):
             lane.losses.append(record.loss)
