@@ -122,16 +122,10 @@ def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
     from hnm_core.recording import open_recording
     from hnm_core.recording.runs import find_run
-    from hnm_core.results import Results
+    from hnm_core.results import recorded_results
 
     recording = open_recording(find_run(run))
-    results = Results()
-    results.add(recording.started)
-    for event in recording.events:
-        results.add(event)
-    for lane in recording.lanes:
-        for _, event in recording.numbered_steps(lane):
-            results.add(event)
+    results = recorded_results(recording)
     show_items(recording_facts(recording.summary()))
     typer.echo()
     show = show_audit if recording.config.model.name == "identity" else show_results

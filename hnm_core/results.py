@@ -6,11 +6,15 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnm_core.events import Event, LaneForked, OptionChanged, RunStarted, StepRecord, begins_anew, layer_metric
 from hnm_core.timing import MINING_PHASES
+
+if TYPE_CHECKING:
+    from hnm_core.recording import Recording
 
 LOSS_WINDOW = 100
 """The loss of a lane is its mean over so many last steps."""
@@ -64,12 +68,13 @@ class _Lane:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     mining_ms: list[float] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
-    turns: bool = False
-    """With the next step another miner, loss or sampler is at work."""
+    turns: list[int] = field(default_factory=list)
+    """First steps to come with another miner, loss or sampler."""
 
 
 class Results:
-    """Feed it every event of a run with `add`; ask for `lanes()` at any time."""
+    """Feed it every event of a run with `add`, those of a lane's steps in order; ask for `lanes()` at any time. What
+    else is told of a step may come before or together with the steps before it."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
@@ -88,7 +93,7 @@ class Results:
                 self._lanes[event.lane] = _Lane(mines=parent.mines, steps=event.step)
             case OptionChanged() if begins_anew(event):
                 lane = self._lanes.setdefault(event.lane, _Lane())
-                lane.turns = True
+                lane.turns.append(event.step)
                 if event.option == "miner":
                     lane.mines = event.value != "random"
             case StepRecord():
@@ -98,8 +103,9 @@ class Results:
 
     @staticmethod
     def _add_step(lane: _Lane, record: StepRecord) -> None:
-        if lane.turns:
-            lane.tuples, lane.mining_ms, lane.step_ms, lane.turns = Counter(), [], [], False
+        while lane.turns and lane.turns[0] <= record.step:
+            lane.tuples, lane.mining_ms, lane.step_ms = Counter(), [], []
+            del lane.turns[0]
         lane.steps = record.step
         if math.isfinite(record.loss):
             lane.losses.append(record.loss)
@@ -119,6 +125,18 @@ class Results:
     def curve(self, lane: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of a lane's metric, each time it was measured."""
         return list(self._lanes[lane].curves.get(metric, ()))
+
+
+def recorded_results(recording: Recording) -> Results:
+    """What the run of a recording came to. Raises `InputError` where it is damaged."""
+    results = Results()
+    results.add(recording.started)
+    for event in recording.events:
+        results.add(event)
+    for lane in recording.lanes:
+        for _, record in recording.numbered_steps(lane):
+            results.add(record)
+    return results
 
 
 def _by_layer(metrics: Mapping[str, float], wanted: str) -> dict[str, float]:

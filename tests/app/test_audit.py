@@ -62,10 +62,13 @@ def history():
 
 
 def test_that_another_miner_is_counted_and_timed_from_its_first_step_on():
-    history, results, alone = RunHistory(), Results(), Results()
+    history, results, alone, told_first = RunHistory(), Results(), Results(), Results()
     told = [OptionChanged("random", 21, "miner", "knn", "random", asked=True)]
     told.append(OptionChanged("knn", 31, "miner_options.pool", "9", "3", asked=True))
     turned_at = {change.lane: change.step for change in told}
+    start, *records = events()
+    for event in (start, *told, *records):  # as a recording is read
+        told_first.add(event)
     for event in events():
         while told and isinstance(event, StepRecord) and event.step == told[0].step:
             for take in (history, results):
@@ -76,6 +79,7 @@ def test_that_another_miner_is_counted_and_timed_from_its_first_step_on():
         if isinstance(event, RunStarted) or event.step >= turned_at.get(event.lane, 0):
             alone.add(event)
     assert results.lanes()[0].mined == alone.lanes()[0].mined > 0
+    np.testing.assert_equal([*map(vars, told_first.lanes())], [*map(vars, results.lanes())])
     for found, wanted, only in zip(audit(history), results.lanes(), alone.lanes(), strict=True):
         for name in ("mined", "hard_share", "easy_share", "missing", "mining_ms_median", "mining_ms_p95"):
             one, two, three = (getattr(result, name) for result in (found, wanted, only))
