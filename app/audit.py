@@ -15,20 +15,20 @@ from hnm_core.results import LaneResult
 
 def audit(history: RunHistory, upto_step: int | None = None) -> list[LaneResult]:
     """One result for each lane, in lane order, up to and with a step."""
-    configs = {} if history.started is None else {lane.name: lane for lane in history.started.config.lanes}
+    configs = history.lane_configs(upto_step)
     results = []
     for name, lane in history.lanes.items():
-        config = configs.get(name)
+        config = configs[name].lanes[0] if name in configs else None
         mines = config is None or (config.miner != "random" and config.hard_share > 0)
         results.append(lane_result(lane, mines=mines, upto_step=upto_step))
     return results
 
 
 def lane_result(lane: LaneHistory, *, mines: bool = True, upto_step: int | None = None) -> LaneResult:
-    """What a lane came to; without the loss and the times of training. `mines`: False for random negatives, where
-    every step counts and not only those after a warm-up."""
+    """What a lane came to with the miner that it has; without the loss and the times of training. `mines`: False for
+    random negatives, where every step counts and not only those after a warm-up."""
     count = lane.rows(upto_step)
-    counts_row = np.flatnonzero(lane.mining[:count] | (not mines))
+    counts_row = np.flatnonzero(lane.of_now(count) & (lane.mining[:count] | (not mines)))
     counts = lane.tuples[counts_row].sum(0)
     parted = counts[BANDS].sum()
     timed_row = counts_row[~lane.first_call[counts_row]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from hnm_core.events import (
     RunFinished,
     RunStarted,
     StepRecord,
+    begins_anew,
     change_text,
     layer_metric,
 )
@@ -68,6 +69,15 @@ def in_words(change: OptionChanged | LaneForked) -> str:
     """What happened to the lane, with options called as in the form."""
     asked = isinstance(change, OptionChanged) and change.asked
     return change_text(replace(change, option=option_in_words(change.option)) if asked else change)
+
+
+def changes_in_words(changes: Sequence[OptionChanged]) -> str:
+    """What lanes have taken up together, each thing once with the lanes that it holds for."""
+    lanes: dict[str, list[str]] = {}
+    for change in changes:
+        lanes.setdefault(in_words(change), []).append(change.lane)
+    what = "; ".join(f"{', '.join(names)}: {text}" for text, names in lanes.items())
+    return f"{what}, from step {changes[0].step:,} on"
 
 
 class Column:
@@ -304,8 +314,7 @@ class LaneHistory:
         wanted = ~self.first_call[:count]
         if count:
             wanted &= self.mining[:count] == self.mining[count - 1]
-            turned_at = max((step for step in self.turns if step <= self.steps[count - 1]), default=0)
-            wanted &= self.steps[:count] >= turned_at  # the times of another miner are not this one's
+            wanted &= self.of_now(count)  # the times of another miner are not this one's
         ms = self.phase_ms[:count][np.flatnonzero(wanted)[-window:]].astype(np.float64)
         whole = np.stack((ms.sum(1), ms[:, MINING_COLUMNS].sum(1)), axis=1)
         ran = (ms > 0).sum(0)
@@ -321,6 +330,11 @@ class LaneHistory:
             mining_median=float(late_quantile(whole, everywhere, 0.5)[1]),
             mining_p95=float(late_quantile(whole, everywhere, 0.95)[1]),
         )
+
+    def of_now(self, count: int) -> NDArray[np.bool_]:
+        """(count,) which of the first `count` steps had the miner, loss and sampler of the last of them."""
+        steps = self.steps[:count]
+        return steps >= max((step for step in self.turns if count and step <= steps[-1]), default=0)
 
     def rate(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> float:
         """Steps a second of the training clock over the last `window` steps; NaN before there are two."""
@@ -355,8 +369,8 @@ class LaneHistory:
             hard=float(shares[0]),
             semi_hard=float(shares[1]),
             easy=float(shares[2]),
-            mining_ms=float(times.per_step[MINING_COLUMNS].sum()),
-            mining_ms_p95=times.mining_p95,
+            mining_ms=float(times.per_step[MINING_COLUMNS].sum()) if times.steps else math.nan,
+            mining_ms_p95=times.mining_p95 if times.steps else math.nan,
             map_at_r=self.latest("map_at_r", upto_step),
             precision_at_1=self.latest("precision_at_1", upto_step),
             mining_recall=self.latest("mining_recall", upto_step),
@@ -389,7 +403,7 @@ class RunHistory:
                 kind = "warm-up" if event.value.startswith("warm-up") else "option"
                 self.markers.append(Marker(event.lane, event.step, in_words(event), kind))
                 self.changes.append(event)
-                if event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler"):
+                if begins_anew(event):
                     self._lane(event.lane).turns.append(event.step)
             case LaneForked():
                 self.markers.append(Marker(event.lane, event.step, in_words(event), "fork"))
@@ -483,9 +497,10 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
         second.append(f"hard {chip.hard:.0%}, semi {chip.semi_hard:.0%}, easy {chip.easy:.0%}")
     if np.isfinite(chip.false):
         (first if audit else second).append(f"false {chip.false:.1%}")
-    if not audit or chip.warming_up:
-        mining = f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})"
-        second.append("warming up" if chip.warming_up else mining)
+    if chip.warming_up:
+        second.append("warming up")
+    elif not audit and np.isfinite(chip.mining_ms):
+        second.append(f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})")
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")

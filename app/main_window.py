@@ -24,7 +24,7 @@ from app import actions, style
 from app.bridge import RunBridge
 from app.errors import BugReporter, write_report
 from app.file_actions import FileActions
-from app.history import HINTS, RunHistory, in_words
+from app.history import HINTS, RunHistory, changes_in_words
 from app.jobs import Jobs
 from app.limits import MAX_PANES, check_lanes
 from app.panels.command_palette import CommandPalette
@@ -285,6 +285,7 @@ class MainWindow(QMainWindow):
         found = self._pending(self.form.config())
         if found.problem:
             raise InputError(found.problem)
+        self.banner.dismiss_notice()
         if found.changes:
             self.bridge.change(found.changes)
         elif self.bridge.active:
@@ -426,10 +427,11 @@ class MainWindow(QMainWindow):
                 self._on_failure(event)
             elif isinstance(event, LaneForked):
                 self._on_fork(event)
-            elif isinstance(event, OptionChanged) and event.asked and event.lane not in new:
-                self.say(f"{event.lane}: {in_words(event)} from step {event.step:,} on")
             elif isinstance(event, Alarm):
                 self._on_alarm(event)
+        asked = [event for event in drained.events if isinstance(event, OptionChanged) and event.asked]
+        if told := [event for event in asked if event.lane not in new]:
+            self.say(changes_in_words(told))
         if self.bridge.state is RunState.STARTING and self.bridge.loading:
             self.stage.panes.set_hint(f"Starting: {self.bridge.loading} ...")
         self.stage.advance(seconds, orbiting=self.actions_by_key["orbit"].isChecked())
@@ -521,6 +523,7 @@ class MainWindow(QMainWindow):
     def _finish_stop(self) -> None:
         then, self._after_stop = self._after_stop, None
         if then is not None:
+            self.say("")  # no longer "Stopping ..."
             self.bridge.forget()
             self.attempt(then)
 

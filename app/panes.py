@@ -41,6 +41,8 @@ class _Pane:
     """Where the view's camera was put last, by us or by the user."""
     fitted: Camera | None = None
     """What would frame the newest cloud; None before the first."""
+    aspect: float = 1.0
+    """Width of the view by its height, for which that holds."""
     hint: str = ""
     """What it says while it has no cloud, in place of what all such panes say."""
     stale: bool = False
@@ -248,6 +250,8 @@ class PaneGrid(QWidget):
             pane.chip = None
         if pane.stale and self._ready and self._started is not None and pane.frame is not None:
             self._stage(pane, self._started, pane.frame)
+        elif pane.fitted is not None and pane.frame is not None and pane.aspect != _aspect(pane.view):
+            self._fit(pane, pane.frame)  # there is more room now, or less
         camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
         if wanted is not None and self._following:
             camera = followed(camera, _turned_like(wanted, camera), seconds)
@@ -268,10 +272,15 @@ class PaneGrid(QWidget):
         notes = (scene.edge_text, scene.color_note, frame.projection)
         pane.view.set_caption("  ·  ".join(text for text in notes if text))
         first = pane.fitted is None
-        pane.fitted = fit(frame.positions, pane.view.width() / max(pane.view.height(), 1), pane.camera)
+        fitted = self._fit(pane, frame)
         if first:
-            pane.aim(pane.fitted)
+            pane.aim(fitted)
             self._overlay(pane)
+
+    def _fit(self, pane: _Pane, frame: Frame) -> Camera:
+        pane.aspect = _aspect(pane.view)
+        pane.fitted = fit(frame.positions, pane.aspect, pane.camera)
+        return pane.fitted
 
     def _wanted(self) -> list[Camera | None]:
         """Where every camera should be: round its own cloud; at the distance of the largest cloud where linked."""
@@ -367,6 +376,10 @@ def wrapped(text: str, room: float, width_of: Callable[[str], float]) -> str:
 
 def _turned_like(camera: Camera, other: Camera) -> Camera:
     return replace(camera, azimuth=other.azimuth, elevation=other.elevation)
+
+
+def _aspect(view: CloudView) -> float:
+    return view.width() / max(view.height(), 1)
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:

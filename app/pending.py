@@ -10,6 +10,7 @@ from app.history import option_in_words
 from hnm_core import live
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
+from hnm_core.events import value_text
 
 SHARED = ("data", "model", "steps", "seed", "threads", "device", "eval_every", "frame_every")
 """What all lanes share from the start."""
@@ -72,11 +73,7 @@ def pending(
     all_lanes = [name for name in running if len(running) > 1]
     lines = [
         f"{'all lanes' if set(names) == set(all_lanes) else ', '.join(names)}: "
-        f"{option_in_words(change.option)} {_shown(change.before)} → {_shown(change.value)}"
+        + value_text(option_in_words(change.option), change.before, change.value)
         for change, names in told.items()
     ]
     return Pending(changes, tuple(lines), tuple(later), problem)
-
-
-def _shown(text: str) -> str:
-    return "none" if text == "null" else text

@@ -219,7 +219,7 @@ class Stage(QObject):
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)
-            steps = sum(len(lane) for lane in self.history.lanes.values())
+            steps = self.history.last_step
             fps, rate = (paints - paints_then) / (now - then), (steps - steps_then) / (now - then)
             self._figures.set_rates(fps if fps > 0 else None, rate if rate > 0 else None, self._training_mb)
             self._rates = (now, paints, steps)

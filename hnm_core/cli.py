@@ -122,16 +122,10 @@ def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
     from hnm_core.recording import open_recording
     from hnm_core.recording.runs import find_run
-    from hnm_core.results import Results
+    from hnm_core.results import recorded_results
 
     recording = open_recording(find_run(run))
-    results = Results()
-    results.add(recording.started)
-    for event in recording.events:
-        results.add(event)
-    for lane in recording.lanes:
-        for _, event in recording.numbered_steps(lane):
-            results.add(event)
+    results = recorded_results(recording)
     show_items(recording_facts(recording.summary()))
     typer.echo()
     show = show_audit if recording.config.model.name == "identity" else show_results
@@ -149,7 +143,7 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "data", f"{summary['data']}: {summary['items_total']:,} items, {summary['items_shown']:,} of them recorded"
     yield "model", summary["model"]
     yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
-    yield "changes", f"{summary['option_changes']:,}"
+    yield "changes", f"{len(summary['changes']):,}"
     for change in summary["changes"]:
         yield "change", f"step {change['step']:,}, {change['lane']}: {change['text']}"
     yield "alarms", f"{summary['alarms']:,}"

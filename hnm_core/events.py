@@ -84,9 +84,20 @@ def change_text(event: OptionChanged | LaneForked) -> str:
     if isinstance(event, LaneForked):
         return f"goes on from '{event.parent}'"
     if event.asked:
-        old, new = ("none" if text == "null" else text for text in (event.before, event.value))
-        return f"{event.option} {old} → {new}"
+        return value_text(event.option, event.before, event.value)
     return event.value if event.value.startswith("warm-up") else f"{event.option} = {event.value}"
+
+
+def begins_anew(event: OptionChanged) -> bool:
+    """Whether what was counted and timed before says nothing of the lane any more: it was given another miner, loss or
+    sampler."""
+    return event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler")
+
+
+def value_text(option: str, before: str, value: str) -> str:
+    """An option's new value in a few words, and what it was `before` unless that is empty."""
+    old, new = ("none" if text == "null" else text for text in (before, value))
+    return f"{option} {old} → {new}" if old else f"{option} = {new}"
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -166,7 +177,7 @@ class OptionChanged:
     option: str
     value: str
     before: str = ""
-    """What it was, where it was asked for."""
+    """What it was, where it was asked for; empty for an option of a miner, loss or sampler that came with it."""
     asked: bool = False
     """Whether somebody asked for it, see `hnm_core.live`; else the lane came to it by itself."""
 

@@ -161,7 +161,7 @@ class _Lanes:
 
     def _fork(self, trainer: Trainer, request: ForkRequest) -> Iterator[Event]:
         name = request.new_lane
-        known = [*self.trainers, *self.failed]
+        known = {*self.trainers, *self.failed}  # a lane that broke off in training is in both
         if name in known:
             raise InputError(f"There is a lane called '{name}' already; lane names must differ.")
         if len(known) >= MAX_LANES:

@@ -41,6 +41,7 @@ class Change(NamedTuple):
 
     option: str
     before: str
+    """Empty for an option of a new miner, loss or sampler."""
     value: str
 
 
@@ -104,7 +105,7 @@ def is_changeable(option: str) -> bool:
 def differences(before: ExperimentConfig, after: ExperimentConfig) -> list[Change]:
     """What differs between two configurations of one lane alone, options at their defaults or not: names first.
 
-    Options of a new miner, loss or sampler are told where they are not its defaults.
+    Options of a new miner, loss or sampler are told where they are not its defaults, and were nothing before.
     """
     old, new = settings(before), settings(after)
     defaults: dict[str, Any] = {}
@@ -114,7 +115,9 @@ def differences(before: ExperimentConfig, after: ExperimentConfig) -> list[Chang
             defaults |= _inside(prefix, registry.validate(new[place], {}).model_dump(mode="json"))
     old = {name: value for name, value in old.items() if name in new} | defaults
     return [
-        Change(name, as_text(old.get(name)), as_text(value)) for name, value in new.items() if old.get(name) != value
+        Change(name, "" if name in defaults else as_text(old.get(name)), as_text(value))
+        for name, value in new.items()
+        if old.get(name) != value
     ]
 
 

@@ -6,11 +6,15 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hnm_core.events import Event, LaneForked, RunStarted, StepRecord, layer_metric
+from hnm_core.events import Event, LaneForked, OptionChanged, RunStarted, StepRecord, begins_anew, layer_metric
 from hnm_core.timing import MINING_PHASES
+
+if TYPE_CHECKING:
+    from hnm_core.recording import Recording
 
 LOSS_WINDOW = 100
 """The loss of a lane is its mean over so many last steps."""
@@ -35,7 +39,7 @@ class LaneResult:
     step_ms_mean: float
     """Milliseconds of a whole step, refreshes spread over the steps between them."""
     mined: int = 0
-    """Tuples mined in all, after the warm-up."""
+    """Tuples mined in all, after the warm-up and since the lane was last given another miner, loss or sampler."""
     hard_share: float = math.nan
     """Share of the tuples with d_an <= d_ap."""
     semi_hard_share: float = math.nan
@@ -64,16 +68,20 @@ class _Lane:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     mining_ms: list[float] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
+    """First steps to come with another miner, loss or sampler."""
 
 
 class Results:
-    """Feed it every event of a run with `add`; ask for `lanes()` at any time."""
+    """Feed it every event of a run with `add`, those of a lane's steps in order; ask for `lanes()` at any time. What
+    else is told of a step may come before or together with the steps before it."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
 
     def add(self, event: Event) -> None:
-        """Take an event; only the start, forks and the step records count."""
+        """Take an event; only the start, forks, changes and the step records count. With another miner, loss or sampler
+        tuples and times are counted anew."""
         match event:
             case RunStarted():
                 self._lanes = {
@@ -81,7 +89,13 @@ class Results:
                     for lane in event.config.lanes
                 }
             case LaneForked():
-                self._lanes[event.lane] = _Lane(mines=self._lanes[event.parent].mines, steps=event.step)
+                parent = self._lanes.setdefault(event.parent, _Lane())
+                self._lanes[event.lane] = _Lane(mines=parent.mines, steps=event.step)
+            case OptionChanged() if begins_anew(event):
+                lane = self._lanes.setdefault(event.lane, _Lane())
+                lane.turns.append(event.step)
+                if event.option == "miner":
+                    lane.mines = event.value != "random"
             case StepRecord():
                 self._add_step(self._lanes.setdefault(event.lane, _Lane()), event)
             case _:
@@ -89,6 +103,9 @@ class Results:
 
     @staticmethod
     def _add_step(lane: _Lane, record: StepRecord) -> None:
+        while lane.turns and lane.turns[0] <= record.step:
+            lane.tuples, lane.mining_ms, lane.step_ms = Counter(), [], []
+            del lane.turns[0]
         lane.steps = record.step
         if math.isfinite(record.loss):
             lane.losses.append(record.loss)
@@ -108,6 +125,18 @@ class Results:
     def curve(self, lane: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of a lane's metric, each time it was measured."""
         return list(self._lanes[lane].curves.get(metric, ()))
+
+
+def recorded_results(recording: Recording) -> Results:
+    """What the run of a recording came to. Raises `InputError` where it is damaged."""
+    results = Results()
+    results.add(recording.started)
+    for event in recording.events:
+        results.add(event)
+    for lane in recording.lanes:
+        for _, record in recording.numbered_steps(lane):
+            results.add(record)
+    return results
 
 
 def _by_layer(metrics: Mapping[str, float], wanted: str) -> dict[str, float]:

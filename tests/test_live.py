@@ -52,7 +52,7 @@ def test_that_a_lane_alone_has_its_own_sampler_or_the_shared_one() -> None:
         ({"miner": "random"}, [("miner", "knn", "random")]),
         (
             {"miner_options.pool": 9, "miner": "lsh"},
-            [("miner", "knn", "lsh"), ("miner_options.pool", "3", "9")],
+            [("miner", "knn", "lsh"), ("miner_options.pool", "", "9")],
         ),
         (
             {"refresh": "background", "refresh_lag": 4},

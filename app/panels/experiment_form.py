@@ -138,8 +138,8 @@ class ExperimentForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(head)
-        layout.addWidget(self.running_note)
         layout.addWidget(self.scroll, 1)
+        layout.addWidget(self.running_note)  # below: as it grows, no field moves from under the pointer
 
     def set_config(self, config: ExperimentConfig, *, undoable: bool = False) -> None:
         """Show another experiment; no signal. What was before can be brought back if it is `undoable`."""

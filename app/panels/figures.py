@@ -18,7 +18,7 @@ class Figures:
 
     def _tips(self) -> None:
         self._labels["fps"].setToolTip("Pictures painted each second, of the slowest pane")
-        self._labels["steps"].setToolTip("Training steps of all lanes together, each second")
+        self._labels["steps"].setToolTip("Training steps of each lane, each second")
         self._labels["memory"].setToolTip("Memory of the window and of the training process")
 
     def text(self, name: str) -> str:

@@ -96,8 +96,8 @@ class ForkDialog(QDialog):
 
     def _lane_chosen(self) -> None:
         self.what.setText(
-            f"A new lane goes on from where '{self._lane}' stands: the same weights, optimiser and random numbers. "
-            "With the same miner both stay equal until one of them is changed."
+            f"A new lane goes on from the newest step of '{self._lane}': the same weights, optimiser and random "
+            "numbers. With the same miner both stay equal until one of them is changed."
         )
         self.miner.set_value(self._config.lanes[0].miner)
         self._miner_chosen()

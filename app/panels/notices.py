@@ -46,6 +46,11 @@ class Banner(QFrame):
         if self.isHidden() or self.property("kind") == "notice":
             self._say(text, "notice", "")
 
+    def dismiss_notice(self) -> None:
+        """Take away what the user has mended by now; an error stays."""
+        if self.property("kind") == "notice":
+            self.hide()
+
     def dismiss(self) -> None:
         """Take the message away."""
         self.hide()

@@ -142,6 +142,7 @@ class Run:
         over = False
         while not over:
             self._news.wait()
+            time.sleep(REPORT_S)  # news comes in groups, as of a new lane and of what is changed in it
             self._news.clear()
             over = self._over  # looked at first: nothing comes after it
             report = Report(self._channel.drain(), self._control.loading, resident_mb(), ended=over)
@@ -149,8 +150,6 @@ class Run:
                 send(self._reports, report)
             except OSError:
                 return  # the window is gone; the main thread learns of it too
-            if not over:
-                time.sleep(REPORT_S)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class Overlay:
         pad = 0.6 * row_height
         inner = QRectF((width - table_width) / 2 + pad, 0, table_width - 2 * pad, row_height * (len(rows) + 1))
         inner.moveTop((height - inner.height()) / 2)
-        first, other = 0.28 * inner.width(), 0.18 * inner.width()
+        widths = [share * inner.width() for share in (0.28, 0.16, 0.18, 0.14, 0.24)]
         with _painting(pixels) as painter:
             painter.setOpacity(opacity)
             painter.fillRect(0, 0, width, height, QColor(*theme.window, 130))
@@ -106,8 +106,7 @@ class Overlay:
             for place, row in enumerate(rows):
                 top = inner.top() + place * row_height
                 for column, text in enumerate(row):
-                    left = inner.left() + (first + (column - 1) * other if column else 0)
-                    cell = QRectF(left, top, other if column else first, row_height)
+                    cell = QRectF(inner.left() + sum(widths[:column]), top, widths[column], row_height)
                     color = theme.muted if place == 0 else self._lane_color(place - 1) if column == 0 else theme.text
                     size = 22 if place == 0 else 28
                     self._text(painter, cell, text, color, size, RIGHT if column else LEFT, bold=column == 0)

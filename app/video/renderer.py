@@ -21,7 +21,7 @@ from app.video.framing import Framing
 from app.video.overlay import Overlay, ensure_text
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import Recording, open_recording
-from hnm_core.results import LaneResult, Results
+from hnm_core.results import LaneResult, recorded_results
 
 MIN_SECONDS, MAX_SECONDS = 0.1, 3600.0
 THEMES = ("dark", "light")
@@ -133,7 +133,7 @@ class Pictures:
                 self._overlay.finish(pixels, figures, notes, round(step), self._last_step)
                 opacity = self._timing.end_card(number)
                 if opacity > 0:
-                    results = results or _results(self._recording)
+                    results = results or recorded_results(self._recording).lanes()
                     self._overlay.end_card(pixels, results, _measured(self._recording), opacity)
                 yield pixels
 
@@ -168,12 +168,3 @@ def _measured(recording: Recording) -> str:
         "metrics on held-out items" if started.held_out.any() else "",
     )
     return " · ".join(part for part in parts if part)
-
-
-def _results(recording: Recording) -> list[LaneResult]:
-    results = Results()
-    results.add(recording.started)
-    for lane in recording.lanes:
-        for _, record in recording.numbered_steps(lane):
-            results.add(record)
-    return results.lanes()

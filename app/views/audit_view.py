@@ -37,7 +37,8 @@ class AuditView(QWidget):
         header, side = self.table.horizontalHeader(), self.table.verticalHeader()
         if header is not None and side is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+            for column in (0, list(COLUMNS).index("semi-hard")):  # the others are short
+                header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
             header.setMinimumSectionSize(30)
             side.hide()
             side.setDefaultSectionSize(24)

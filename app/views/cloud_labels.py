@@ -147,7 +147,7 @@ def _elided(text: str, font: QFont, room: float) -> str:
     return QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideRight, room)
 
 
-def _draw_plate(painter: QPainter, theme: Theme, box: QRectF, alpha: int = 200) -> None:
+def _draw_plate(painter: QPainter, theme: Theme, box: QRectF, alpha: int = 225) -> None:
     # Without antialiasing, because Qt hands antialiased shapes of this size to its thread pool and waits for it; where
     # training keeps the cores busy that takes milliseconds.
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

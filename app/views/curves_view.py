@@ -223,8 +223,9 @@ class CurvesView(QWidget):
         self.layer_key.show_layers(
             max((lane.layers(metric) for lane in shown), key=len, default=()), chance=bool(chances)
         )
+        measured = any(len(curve.x) for curve in measures)
         self.loss_plot.draw(losses, verticals, None)
-        self.metric_plot.draw(measures, verticals, history.chance.get(metric) if history.lanes else None)
+        self.metric_plot.draw(measures, verticals, history.chance.get(metric) if measured else None)
         self.loss_plot.say("" if history.last_step else "The loss of every lane appears here.")
         self.metric_plot.say(self._metric_message(metric))
         self._write_values()

@@ -127,7 +127,7 @@ class Bars(QWidget):
         metrics = painter.fontMetrics()
         room = line.width() - LEGEND_BOX - 6
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
-        texts = (long + tail, short + tail, short, f"{number(times.total)} ms")
+        texts = (long + tail, short + tail, short, f"{number(times.total)} ms") if times.steps else ("not timed yet",)
         text = next((text for text in texts if metrics.horizontalAdvance(text) + 12 + name_px <= room), texts[-1])
         self._paint_dot(painter, bar, QPointF(line.left() + LEGEND_BOX / 2, line.center().y()))
         painter.setPen(QColor(*self.theme.text))
@@ -268,7 +268,8 @@ class TimingView(QWidget):
         measured = any(bar.times.steps for bar in self.bars.bars)
         self.bars.message = "" if measured else "The time of each phase of a step appears here."
         looked = max((bar.times.steps for bar in self.bars.bars), default=0)
-        self.title.setText(f"median of the last {looked:,} steps" if measured else "")
+        steps = "step" if looked == 1 else f"{looked:,} steps"
+        self.title.setText(f"median of the last {steps}" if measured else "")
         self.title.setToolTip(
             "A phase that does not run in every step counts with its median times the share of steps in which it ran. "
             "Steps that compiled something are left out. The whisker ends at the p95 of whole steps."

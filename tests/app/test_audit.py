@@ -13,7 +13,7 @@ from app.theme import LIGHT
 from app.views.audit_view import AuditView
 from hnm_core.auditing import COLUMNS, cells
 from hnm_core.config import ExperimentConfig, LaneConfig, ModelConfig
-from hnm_core.events import RunStarted, StepRecord
+from hnm_core.events import OptionChanged, RunStarted, StepRecord
 from hnm_core.results import Results
 from hnm_core.timing import Phase
 
@@ -59,6 +59,32 @@ def history():
     for event in events():
         history.add(event)
     return history
+
+
+def test_that_another_miner_is_counted_and_timed_from_its_first_step_on():
+    history, results, alone, told_first = RunHistory(), Results(), Results(), Results()
+    told = [OptionChanged("random", 21, "miner", "knn", "random", asked=True)]
+    told.append(OptionChanged("knn", 31, "miner_options.pool", "9", "3", asked=True))
+    turned_at = {change.lane: change.step for change in told}
+    start, *records = events()
+    for event in (start, *told, *records):  # as a recording is read
+        told_first.add(event)
+    for event in events():
+        while told and isinstance(event, StepRecord) and event.step == told[0].step:
+            for take in (history, results):
+                take.add(told[0])
+            del told[0]
+        for take in (history, results):
+            take.add(event)
+        if isinstance(event, RunStarted) or event.step >= turned_at.get(event.lane, 0):
+            alone.add(event)
+    assert results.lanes()[0].mined == alone.lanes()[0].mined > 0
+    np.testing.assert_equal([*map(vars, told_first.lanes())], [*map(vars, results.lanes())])
+    for found, wanted, only in zip(audit(history), results.lanes(), alone.lanes(), strict=True):
+        for name in ("mined", "hard_share", "easy_share", "missing", "mining_ms_median", "mining_ms_p95"):
+            one, two, three = (getattr(result, name) for result in (found, wanted, only))
+            assert two == pytest.approx(three, nan_ok=True), name
+            assert one == pytest.approx(two, rel=1e-6, nan_ok=True), name
 
 
 @pytest.mark.parametrize("upto", [1, 10, 25, 40])

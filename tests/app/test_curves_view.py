@@ -298,6 +298,17 @@ def test_that_every_lane_is_on_the_screen_in_its_colour(view, history, theme):
     assert theme.panel in seen
 
 
+def test_that_the_chance_line_waits_for_the_first_measure(view, history):
+    run = RunHistory()
+    run.add(history.started)
+    run.add(StepRecord("knn", 1, 0.5))
+    view.show_history(run)
+    assert run.chance["map_at_r"] and not view.metric_plot._chance.isVisible()
+    run.add(StepRecord("knn", 2, 0.5, metrics={"map_at_r": 0.4}))
+    view.show_history(run)
+    assert view.metric_plot._chance.isVisible()
+
+
 def test_that_a_loss_of_known_chance_has_a_dotted_line_of_its_own_in_a_paler_colour(view):
     run = run_history(40)
     for name, level in (("random", 0.7), ("knn", 0.4)):

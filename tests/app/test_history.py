@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from app.history import Chip, LaneHistory, RunHistory, chip_details, chip_text
+from app.history import Chip, LaneHistory, RunHistory, changes_in_words, chip_details, chip_text
 from app.series import decimate, number, smoothed
 from hnm_core.config import ExperimentConfig, LaneConfig
 from hnm_core.evaluation.chance import chance_levels
@@ -254,6 +254,28 @@ def test_that_the_chip_text_leaves_out_what_was_not_measured():
         "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms (p95 2.00)"
     )
     assert chip_text(None) == "no step yet"
+
+
+def test_that_a_chip_tells_no_time_before_a_step_was_timed():
+    lane = LaneHistory("knn")
+    lane.add(record(1, 0.5, phase_ms={Phase.SEARCH: 1024.0}, first_call=True))
+    assert chip_text(lane.chip()) == "step 1 · loss 0.500"
+    lane.add(record(2, 0.5, phase_ms={Phase.SEARCH: 2.0}))
+    assert "mining 2.00 ms" in chip_text(lane.chip())
+
+
+def test_that_what_several_lanes_have_taken_up_is_told_once():
+    changes = [
+        OptionChanged(lane, 5, option, value, before, asked=True)
+        for lane in ("knn", "lsh")
+        for option, before, value in (("sampler.batch", "64", "32"), ("optimizer.lr", "0.1", "0.2"))
+    ]
+    assert changes_in_words(changes) == "knn, lsh: batch 64 → 32; knn, lsh: learning rate 0.1 → 0.2, from step 5 on"
+    new = [
+        OptionChanged("knn", 1200, "miner", "lsh", "knn", asked=True),
+        OptionChanged("knn", 1200, "miner_options.pool", "5", asked=True),
+    ]
+    assert changes_in_words(new) == "knn: miner knn → lsh; knn: pool = 5, from step 1,200 on"
 
 
 def test_that_a_run_keeps_its_lanes_in_order_and_its_markers_in_words():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPoint, Qt
 
 from app.history import Marker, RunHistory
 from app.main_window import MainWindow
@@ -37,10 +37,12 @@ def test_that_another_miner_and_its_options_are_applied_to_the_lane_at_once(trai
     note = window.form.running_note
     assert not note.button.isVisible()
     pick(qtbot, card.miner.box, "lsh")
-    assert "knn: miner knn → lsh" in note.text.text() and "knn: pool 3 → 5" in note.text.text()
+    assert "knn: miner knn → lsh" in note.text.text() and "knn: pool = 5" in note.text.text()
     at = steps(window, "knn")
     apply(qtbot, window, 2)
-    assert changes(window) == [("knn", "miner", "knn", "lsh"), ("knn", "miner_options.pool", "3", "5")]
+    assert changes(window) == [("knn", "miner", "knn", "lsh"), ("knn", "miner_options.pool", "", "5")]
+    said = window.statusBar().currentMessage()
+    assert said == f"knn: miner knn → lsh; knn: pool = 5, from step {at + 1:,} on"
     assert not note.button.isVisible(), "the run is as the form says"
     assert window.stage.history.markers[-2] == Marker("knn", at + 1, "miner knn → lsh", "option")
     qtbot.waitUntil(lambda: window.stage.panes.view("knn")._title == "knn → lsh", timeout=5000)
@@ -112,6 +114,21 @@ def test_that_what_does_not_go_together_is_said_beside_the_button_and_leaves_the
     assert "cosine" in window.banner.text
     qtbot.wait(100)
     assert changes(window) == [] and window.bridge.active
+    press(qtbot, window, Qt.Key.Key_Z, CONTROL)
+    press(qtbot, window, Qt.Key.Key_Return, CONTROL)
+    assert window.banner.text == "", "it is mended"
+
+
+def test_that_no_field_moves_as_the_note_grows(training, qtbot):
+    window = training
+    line = window.form.optimizer.line("lr")
+    window.form.training.open()
+    qtbot.wait(50)
+    before = line.mapTo(window, QPoint(0, 0))
+    type_into(qtbot, line, "0.01")
+    qtbot.waitUntil(window.form.running_note.button.isVisible, timeout=2000)
+    qtbot.wait(50)
+    assert line.mapTo(window, QPoint(0, 0)) == before
 
 
 def test_that_a_refusal_of_the_engine_is_shown(training, qtbot):

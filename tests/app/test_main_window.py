@@ -116,6 +116,7 @@ def test_that_reset_stops_the_run_and_empties_the_panes(open_window, qtbot):
     assert steps(window) == 0
     assert all(pane.frame is None for pane in window.stage.panes._panes)
     assert window.stage.panes._hint == HINT
+    assert window.statusBar().currentMessage() == "", "nothing is stopping any more"
     train(qtbot, window, 5)
 
 
@@ -649,3 +650,18 @@ def test_that_all_tools_fit_into_a_window_of_1000_pixels(open_window, qtbot):
     QApplication.processEvents()
     for key in (key for group in TOOLBAR for key in group):
         assert window.controls.widgetForAction(window.actions_by_key[key]).isVisible(), key
+
+
+def test_that_a_cloud_is_framed_anew_when_its_pane_grows_though_nothing_trains(open_window, qtbot):
+    window = open_window()
+    train(qtbot, window)
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.PAUSED)
+    pane = window.stage.panes._panes[0]
+    qtbot.waitUntil(lambda: pane.fitted is not None and not pane.stale, timeout=3000)
+    window.resize(900, 1000)
+    qtbot.waitUntil(lambda: pane.aspect == pane.view.width() / pane.view.height(), timeout=3000)
+    narrow = pane.fitted.distance
+    window.resize(1600, 620)
+    qtbot.waitUntil(lambda: pane.fitted.distance < 0.9 * narrow, timeout=3000)
+    qtbot.waitUntil(lambda: pane.camera.distance < 0.95 * narrow, timeout=3000)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtGui import QPainter
 
 from app.history import PHASES, RunHistory
 from app.theme import DARK, LIGHT
@@ -99,6 +100,21 @@ def test_that_scrubbing_shows_the_times_as_they_were(view):
     assert view.bars.bars[0].times.total == 1.0
     view.show_history(run)
     assert view.bars.bars[0].times.total == 5.0
+
+
+def test_that_a_lane_without_a_timed_step_has_no_bar_and_no_figures(view, monkeypatch):
+    run = RunHistory()
+    run.add(started(config("one", "two")))
+    run.add(StepRecord("one", 1, 1.0, phase_ms={Phase.STEP: 2.0}))
+    run.add(StepRecord("two", 1, 1.0, phase_ms={Phase.STEP: 900.0}, first_call=True))
+    view.show_history(run)
+    assert view.title.text() == "median of the last step"
+    written = []
+    pen = type("Pen", (QPainter,), {"drawText": lambda _pen, *given: written.append(given[-1])})
+    monkeypatch.setattr("app.views.timing_view.QPainter", pen)
+    view.bars.grab()
+    assert "not timed yet" in written and not any("= 0.00 ms" in text for text in written)
+    assert {segment.bar.lane for segment in view.bars.segments} == {"one"}
 
 
 def test_that_an_empty_run_says_what_will_be_here(view):

@@ -11,6 +11,7 @@ import torch
 
 from hnm_core.config import MAX_LANES, ExperimentConfig
 from hnm_core.control import Control
+from hnm_core.errors import InputError
 from hnm_core.events import Alarm, Event, Frame, LaneForked, OptionChanged, RunFinished, StepRecord
 from hnm_core.experiment import Experiment
 from hnm_core.lane_changes import fork as fork_of
@@ -169,6 +170,22 @@ def test_that_a_run_has_only_so_many_lanes() -> None:
     assert refusals(events) == [
         f"No new lane 'new {MAX_LANES}'. A run has at most {MAX_LANES} lanes, and there are as many."
     ]
+
+
+def test_that_a_lane_that_broke_off_counts_once(monkeypatch) -> None:
+    step = Trainer._step
+
+    def breaks(trainer: Trainer, anchor_row: Any) -> Any:
+        if trainer.lane.name == "knn":
+            raise InputError("It broke.")
+        return step(trainer, anchor_row)
+
+    monkeypatch.setattr(Trainer, "_step", breaks)
+    asks = {place: fork("random", f"new {place}") for place in range(1, MAX_LANES)}
+    events = run(config(KNN, RANDOM, steps=MAX_LANES + 3, eval_every=100), asks)
+    assert events[-1].failed_lanes == ("knn",)
+    assert len({event.lane for event in events if isinstance(event, StepRecord)}) == MAX_LANES - 1
+    assert len(refusals(events)) == 1, "the last one alone"
 
 
 def test_that_a_fork_waits_for_the_run_to_begin_and_is_refused_when_it_has_ended() -> None:
