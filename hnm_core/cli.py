@@ -121,8 +121,8 @@ def list_items(what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of
 def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
     from hnm_core.recording import open_recording
+    from hnm_core.recording.results import recorded_results
     from hnm_core.recording.runs import find_run
-    from hnm_core.results import recorded_results
 
     recording = open_recording(find_run(run))
     results = recorded_results(recording)

@@ -6,15 +6,11 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hnm_core.events import Event, LaneForked, OptionChanged, RunStarted, StepRecord, begins_anew, layer_metric
 from hnm_core.timing import MINING_PHASES
-
-if TYPE_CHECKING:
-    from hnm_core.recording import Recording
 
 LOSS_WINDOW = 100
 """The loss of a lane is its mean over so many last steps."""
@@ -125,18 +121,6 @@ class Results:
     def curve(self, lane: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of a lane's metric, each time it was measured."""
         return list(self._lanes[lane].curves.get(metric, ()))
-
-
-def recorded_results(recording: Recording) -> Results:
-    """What the run of a recording came to. Raises `InputError` where it is damaged."""
-    results = Results()
-    results.add(recording.started)
-    for event in recording.events:
-        results.add(event)
-    for lane in recording.lanes:
-        for _, record in recording.numbered_steps(lane):
-            results.add(record)
-    return results
 
 
 def _by_layer(metrics: Mapping[str, float], wanted: str) -> dict[str, float]:

@@ -21,7 +21,8 @@ from app.video.framing import Framing
 from app.video.overlay import Overlay, ensure_text
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import Recording, open_recording
-from hnm_core.results import LaneResult, recorded_results
+from hnm_core.recording.results import recorded_results
+from hnm_core.results import LaneResult
 
 MIN_SECONDS, MAX_SECONDS = 0.1, 3600.0
 THEMES = ("dark", "light")

@@ -1,0 +1,18 @@
+"""What the run of a recording came to."""
+
+from __future__ import annotations
+
+from hnm_core.recording.reader import Recording
+from hnm_core.results import Results
+
+
+def recorded_results(recording: Recording) -> Results:
+    """What the run of a recording came to. Raises `InputError` where it is damaged."""
+    results = Results()
+    results.add(recording.started)
+    for event in recording.events:
+        results.add(event)
+    for lane in recording.lanes:
+        for _, record in recording.numbered_steps(lane):
+            results.add(record)
+    return results
