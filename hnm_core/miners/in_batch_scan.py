@@ -16,8 +16,9 @@ from hnm_core.miners.batch_options import BatchOptions
 from hnm_core.miners.in_batch import Mined, usable
 from hnm_core.miners.in_batch_room import Room
 
-WORTH_THREADS = 1 << 17
-"""Tuples from which on several threads list them: starting those takes as long as listing some thousands."""
+WORTH_THREADS = 1 << 22
+"""Tuples from which on several threads list them. For some milliseconds torch's own threads keep their processors busy
+waiting for more, so threads beside them help only with what takes longer than that."""
 TILE = 1 << 22
 """Values that are compared at once where there are no kernels; about 50 MB."""
 

@@ -259,3 +259,13 @@ def test_that_a_method_that_would_take_too_long_is_left_out_and_says_so(monkeypa
     left_out = second.measure().ours
     assert left_out.seconds is None
     assert left_out.note.startswith("left out")
+
+
+def test_that_a_peer_that_is_given_up_leaves_a_note_and_the_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hnm_core.bench import growth, usage
+
+    monkeypatch.setattr(growth, "METHODS", {"SciPy cKDTree, complements d=3": (3, "scipy")})
+    monkeypatch.setattr(usage, "GIVE_UP_S", 0.0)
+    notes = [case.measure().ours.note for case in growth.cases(FEW)]
+    assert len(notes) == 3
+    assert notes[0].startswith("given up after")
