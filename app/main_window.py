@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -294,7 +294,10 @@ class MainWindow(QMainWindow):
             self.say("No run is on: Train starts what the form says.")
 
     def fork_lane(self, lane: str = "") -> None:
-        """Ask how a new lane shall go on from where a lane of the run stands. Raises `InputError` if none can."""
+        """Ask how a new lane shall go on from where a lane of the run stands. Raises `InputError` if none can.
+
+        The run stands still meanwhile, so that it does not end, or go far, while its user reads.
+        """
         history = self.stage.history
         if self.bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
             raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
@@ -305,8 +308,20 @@ class MainWindow(QMainWindow):
         configs = history.lane_configs()
         lanes = {name: configs[name] for name in history.running}
         dialog = ForkDialog(lanes, list(history.lanes), lane or history.running[0], self)
-        dialog.chosen.connect(self.bridge.fork)
+        dialog.chosen.connect(lambda *wish: self.attempt(lambda: self._fork(*wish)))
+        if self.bridge.state is RunState.RUNNING:
+            self.bridge.pause()
+            dialog.finished.connect(self._go_on)
         dialog.open()
+
+    def _fork(self, lane: str, new_lane: str, changes: Mapping[str, Any]) -> None:
+        if not self.bridge.active:
+            raise InputError(f"The run has ended, so nothing can go on from '{lane}'.")
+        self.bridge.fork(lane, new_lane, changes)
+
+    def _go_on(self) -> None:
+        if self.bridge.state is RunState.PAUSED:
+            self.bridge.resume()
 
     def _open_lane_menu(self, lane: str, at: QPoint) -> None:
         """What can be done with one lane."""

@@ -138,6 +138,34 @@ def test_that_the_dialog_says_what_is_wrong_before_anything_happens(training, qt
     assert window.stage.panes.lanes == ["random", "knn"]
 
 
+def test_that_the_run_stands_still_while_the_dialog_is_open_and_goes_on_after_it(training, qtbot):
+    window = training
+    window.bridge.resume()
+    before = steps(window, "knn")
+    qtbot.waitUntil(lambda: steps(window, "knn") > before, timeout=5000)
+    window.fork_lane("knn")
+    assert window.bridge.state is RunState.PAUSED
+    dialog_of(window).reject()
+    assert window.bridge.state is RunState.RUNNING
+    fork(qtbot, window, "knn", "twin")
+    assert window.bridge.state is RunState.RUNNING
+    window.bridge.pause()
+    window.fork_lane("knn")
+    dialog_of(window).reject()
+    assert window.bridge.state is RunState.PAUSED, "as it was found"
+
+
+def test_that_a_run_that_ended_under_the_dialog_is_told(training, qtbot):
+    window = training
+    window.fork_lane("knn")
+    dialog = dialog_of(window)
+    window.bridge.stop()
+    wait_for(qtbot, window, RunState.FINISHED)
+    qtbot.mouseClick(dialog.go, LEFT)
+    assert "The run has ended, so nothing can go on from 'knn'." in window.banner.text
+    assert window.stage.panes.lanes == ["random", "knn"]
+
+
 def test_that_without_a_run_and_with_a_full_window_the_reason_is_said(training, qtbot):
     window = training
     for place in range(MAX_PANES - 2):
