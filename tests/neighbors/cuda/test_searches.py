@@ -256,6 +256,21 @@ def test_that_first_limits_from_a_sample_of_many_columns_hide_no_row(on_cpu: Cpu
     check(CudaLowDim(device_kernels=on_cpu), bank_of(kind, 2, n=20_003), Distance(), (1, 10, 32, 33), 40)
 
 
+@pytest.mark.parametrize("k", [1, 10, 32])
+def test_that_a_first_limit_lets_pass_the_row_it_was_taken_from(on_cpu: CpuKernels, k: int) -> None:
+    """The k nearest rows lie in the sample, one for each lane, so the limit is the distance of the last of them."""
+    on_cpu.blocks = 1
+    points = torch.full((20_000, 2), 1e3)
+    points[:k, 0], points[:k, 1] = torch.arange(1.0, k + 1), 0
+    points[-10:] = 0
+    labels = (torch.arange(20_000) >= 19_990).long()
+    search = CudaLowDim(device_kernels=on_cpu)
+    search.build(Bank(points, labels))
+    found = search.nearest_negatives(torch.arange(19_990, 20_000), k)
+    assert torch.equal(found.row, torch.arange(k).expand(10, k))
+    assert torch.equal(found.distance, torch.arange(1.0, k + 1).expand(10, k))
+
+
 def test_that_a_hundred_thousand_rows_are_searched_as_brute_force_does(on_cpu: CpuKernels) -> None:
     source = torch.Generator().manual_seed(0)
     bank = Bank(torch.randn(100_003, 3, generator=source), torch.randint(10, (100_003,), generator=source))
