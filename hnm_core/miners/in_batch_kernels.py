@@ -15,6 +15,11 @@ from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer bef
 
 from numba import njit  # isort: skip
 
+from hnm_core.miners import in_batch_lanes as lanes  # isort: skip
+
+LANES = lanes.LANES
+SET_BITS = lanes.set_bits()
+
 
 @njit(cache=True, nogil=True)
 def squared_distances(left: Any, right: Any, squared: Any) -> None:
@@ -73,78 +78,85 @@ def masked(distances: Any, labels: Any, ref_labels: Any, negatives: Any) -> None
 
 
 @njit(cache=True, nogil=True)
-def count_one(first: Any, base: Any, low: Any, high: Any, anchor: Any, counts: Any) -> None:
-    """counts[t] of the rule without `second`."""
-    for pair in range(len(anchor)):
-        row, subtract, count = first[anchor[pair]], base[pair], 0
-        for n in range(len(row)):
-            value = row[n] - subtract
-            count += (low < value) & (value <= high)
-        counts[pair] = count
+def _qualifies(first: Any, second: Any, base: Any, low: Any, high: Any, row: Any, other: Any, n: Any) -> Any:
+    """The rule for one negative of the pair whose anchor is `row` and whose positive is `other`."""
+    value = first[row, n]
+    if second is not None:
+        value += second[other, n]
+    value -= base
+    return (low < value) & (value <= high)
 
 
 @njit(cache=True, nogil=True)
-def count_two(first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any) -> None:
-    """counts[t] of the whole rule."""
+def count(first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any) -> None:
+    """counts[t] of the rule; `second` may be None, for 0. The arrays must be C-contiguous."""
+    width = first.shape[1]
+    whole = width - width % LANES
     for pair in range(len(anchor)):
-        row, other, subtract, count = first[anchor[pair]], second[positive[pair]], base[pair], 0
-        for n in range(len(row)):
-            value = row[n] + other[n] - subtract
-            count += (low < value) & (value <= high)
-        counts[pair] = count
+        row, other, subtract, found = anchor[pair], positive[pair], base[pair], 0
+        for n in range(0, whole, LANES):
+            mask = lanes.qualifying(first, row * width + n, second, other * width + n, subtract, low, high)
+            found += lanes.how_many(mask)
+        for n in range(whole, width):
+            found += _qualifies(first, second, subtract, low, high, row, other, n)
+        counts[pair] = found
 
 
 @njit(cache=True, nogil=True)
-def list_one(
-    first: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, ends: Any, begin: Any, end: Any, found: Any
-) -> None:
+def list_all(
+    first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, ends: Any, begin: Any,
+    end: Any, found: Any, streaming: Any,
+) -> None:  # fmt: skip
     """Fill found (3, sum of counts) int64 for pairs begin .. end - 1: anchor, positive, negative.
 
-    `ends` (M,) are the sums of the counts up to each pair.
+    `ends` (M,) are the sums of the counts up to each pair; `streaming` writes whole lines past the caches, which takes
+    less than half the time where the list is too long for them. The other arguments are those of `count`.
     """
-    _repeat(found[0], anchor, ends, begin, end)
-    _repeat(found[1], positive, ends, begin, end)
-    kept = np.empty(first.shape[1] + 1, np.int32)
+    _repeat(found[0], anchor, ends, begin, end, streaming)
+    _repeat(found[1], positive, ends, begin, end, streaming)
+    line, width = found[2], first.shape[1]
+    whole = width - width % LANES
+    kept = np.empty(width + LANES, np.int64)
     for pair in range(begin, end):
-        start = ends[pair - 1] if pair else 0
+        row, other, subtract = anchor[pair], positive[pair], base[pair]
+        start, kept_here = ends[pair - 1] if pair else 0, 0
         if ends[pair] == start:
             continue
-        row, subtract, count = first[anchor[pair]], base[pair], 0
-        for n in range(len(row)):
-            value = row[n] - subtract
-            kept[count] = n  # overwritten by the next one unless this one qualifies
-            count += (low < value) & (value <= high)
-        for place in range(count):
-            found[2, start + place] = kept[place]
+        for n in range(0, whole, LANES):
+            mask = lanes.qualifying(first, row * width + n, second, other * width + n, subtract, low, high)
+            lanes.write_columns(kept, kept_here, n, SET_BITS, mask)
+            kept_here += lanes.how_many(mask)
+        for n in range(whole, width):
+            kept[kept_here] = n  # overwritten by the next one unless this one qualifies
+            kept_here += _qualifies(first, second, subtract, low, high, row, other, n)
+        middle, tail = _whole_lines(line, start, ends[pair], streaming)
+        line[start:middle] = kept[: middle - start]
+        for place in range(middle, tail, LANES):
+            lanes.stream(line, place, kept, place - start)
+        line[tail : ends[pair]] = kept[tail - start : kept_here]
+    lanes.streamed()
 
 
 @njit(cache=True, nogil=True)
-def list_two(
-    first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, ends: Any, begin: Any,
-    end: Any, found: Any,
-) -> None:  # fmt: skip
-    """As `list_one`, for the whole rule."""
-    _repeat(found[0], anchor, ends, begin, end)
-    _repeat(found[1], positive, ends, begin, end)
-    kept = np.empty(first.shape[1] + 1, np.int32)
-    for pair in range(begin, end):
-        start = ends[pair - 1] if pair else 0
-        if ends[pair] == start:
-            continue
-        row, other, subtract, count = first[anchor[pair]], second[positive[pair]], base[pair], 0
-        for n in range(len(row)):
-            value = row[n] + other[n] - subtract
-            kept[count] = n
-            count += (low < value) & (value <= high)
-        for place in range(count):
-            found[2, start + place] = kept[place]
-
-
-@njit(cache=True, nogil=True)
-def _repeat(line: Any, values: Any, ends: Any, begin: Any, end: Any) -> None:
+def _repeat(line: Any, values: Any, ends: Any, begin: Any, end: Any, streaming: Any) -> None:
     """One of the three vectors after the other, so that a page is written while it is in the cache."""
     for pair in range(begin, end):
-        line[(ends[pair - 1] if pair else 0) : ends[pair]] = values[pair]
+        start, value = ends[pair - 1] if pair else 0, values[pair]
+        middle, tail = _whole_lines(line, start, ends[pair], streaming)
+        line[start:middle] = value
+        for place in range(middle, tail, LANES):
+            lanes.stream_value(line, place, value)
+        line[tail : ends[pair]] = value
+
+
+@njit(cache=True, nogil=True)
+def _whole_lines(line: Any, start: Any, end: Any, streaming: Any) -> Any:
+    """Where in line[start:end] the first whole line of the cache begins and the last one ends; `end` to skip them."""
+    if not streaming:
+        return end, end
+    before = -(line.ctypes.data // 8 + start) % LANES
+    middle = min(start + before, end)
+    return middle, end - (end - middle) % LANES
 
 
 def warm_up() -> None:
@@ -155,10 +167,9 @@ def warm_up() -> None:
         squared_distances(first, first, first.copy())
         anchor, positive = np.zeros(1, np.int64), np.ones(1, np.int64)
         counts, found = np.zeros(1, np.int64), np.zeros((3, 2), np.int64)
-        count_one(first, base, low, high, anchor, counts)
-        list_one(first, base, low, high, anchor, positive, counts, 0, 1, found)
-        count_two(first, first, base, low, high, anchor, positive, counts)
-        list_two(first, first, base, low, high, anchor, positive, counts, 0, 1, found)
+        for second in (None, first):
+            count(first, second, base, low, high, anchor, positive, counts)
+            list_all(first, second, base, low, high, anchor, positive, counts, 0, 1, found, True)
         distances_of_products(first.copy(), first[0], first[0], True)
         masked(first, anchor, anchor, first.copy())
         positive_pairs(anchor, anchor, True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -14,11 +15,15 @@ from hnm_core.miners import in_batch_draws as draws
 from hnm_core.miners.base import Triplets
 from hnm_core.miners.batch_options import BatchOptions
 from hnm_core.miners.in_batch import Mined, usable
-from hnm_core.miners.in_batch_room import Room
+from hnm_core.miners.in_batch_room import MOST_BYTES, Room
 
 WORTH_THREADS = 1 << 22
 """Tuples from which on several threads list them. For some milliseconds torch's own threads keep their processors busy
 waiting for more, so threads beside them help only with what takes longer than that."""
+WORTH_STREAMING = 1 << 19
+"""Tuples from which on they are written past the caches, which would not hold them (12 MB)."""
+MOST_STREAMING = MOST_BYTES // 24
+"""Longer lists lie in memory that the system has just cleared, so that its pages are in the caches."""
 TILE = 1 << 22
 """Values that are compared at once where there are no kernels; about 50 MB."""
 
@@ -54,12 +59,8 @@ class Scan:
             return counts
         from hnm_core.miners import in_batch_kernels as compiled
 
-        first, base, low, high = self._arrays()
-        anchor, positive = self.anchor.numpy(), self.positive.numpy()
-        if self.second is None:
-            compiled.count_one(first, base, low, high, anchor, counts.numpy())
-        else:
-            compiled.count_two(first, self.second.numpy(), base, low, high, anchor, positive, counts.numpy())
+        first, second, base, low, high, anchor, positive = self._arrays()
+        compiled.count(first, second, base, low, high, anchor, positive, counts.numpy())
         return counts
 
     def all(self, counts: Tensor) -> Triplets:
@@ -77,16 +78,14 @@ class Scan:
             return Triplets(*found.unbind())
         from hnm_core.miners import in_batch_kernels as compiled
 
-        first, base, low, high = self._arrays()
+        first, second, base, low, high, anchor, positive = self._arrays()
         found = self.room.take(3, total)
         ends = counts.cumsum(0)
-        pairs = (self.anchor.numpy(), self.positive.numpy(), ends.numpy())
 
         def fill(begin: int, end: int) -> None:
-            if self.second is None:
-                compiled.list_one(first, base, low, high, *pairs, begin, end, found.numpy())
-            else:
-                compiled.list_two(first, self.second.numpy(), base, low, high, *pairs, begin, end, found.numpy())
+            streaming = WORTH_STREAMING <= total <= MOST_STREAMING
+            pairs = (first, second, base, low, high, anchor, positive, ends.numpy())
+            compiled.list_all(*pairs, begin, end, found.numpy(), streaming)
 
         parts = torch.get_num_threads()
         if parts == 1 or total < WORTH_THREADS:
@@ -129,10 +128,12 @@ class Scan:
             value -= self.base[tile, None]
             yield start, (value > self.low) & (value <= self.high)
 
-    def _arrays(self) -> tuple[object, object, object, object]:
+    def _arrays(self) -> tuple[Any, ...]:
         """What the kernels take; the interval in the precision of the values, as torch compares them."""
         first = self.first.contiguous().numpy()
-        return first, self.base.contiguous().numpy(), first.dtype.type(self.low), first.dtype.type(self.high)
+        second = None if self.second is None else self.second.contiguous().numpy()
+        low, high = first.dtype.type(self.low), first.dtype.type(self.high)
+        return first, second, self.base.contiguous().numpy(), low, high, self.anchor.numpy(), self.positive.numpy()
 
     def _compiled(self) -> bool:
         return usable(self.first.device, len(self.anchor) * self.first.shape[1])

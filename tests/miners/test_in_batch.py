@@ -136,6 +136,37 @@ def test_that_kernels_find_what_torch_finds(
     assert all(map(torch.equal, compiled, plain))
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("columns", [1, 7, 8, 45, 128])
+@pytest.mark.parametrize("way", ["plain", "streamed", "streamed by three threads"])
+def test_that_lists_of_any_shape_are_what_the_rule_says(
+    way: str, columns: int, kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way != "plain":
+        monkeypatch.setattr(in_batch_scan, "WORTH_STREAMING", 0)
+    if "threads" in way:
+        monkeypatch.setattr(in_batch_scan, "WORTH_THREADS", 0)
+        torch.set_num_threads(3)
+    chance = torch.Generator().manual_seed(columns)
+    first = torch.rand(20, columns, generator=chance, dtype=kind)
+    first[torch.rand(first.shape, generator=chance) < 0.2] = torch.nan
+    second = torch.rand(columns, columns, generator=chance, dtype=kind)
+    anchor = torch.arange(20).repeat_interleave(3)
+    positive = torch.randint(0, columns, (60,), generator=chance)
+    base = torch.rand(60, generator=chance, dtype=kind)
+    # From no negative at all to all of them, so that a pair's part ends anywhere in a vector and in a line of the cache.
+    base[::7], base[3::7] = 9, -9
+    for other in (None, second):
+        for low, high in ((-torch.inf, 0.3), (0.0, 10.0), (-torch.inf, torch.inf)):
+            scan = in_batch_scan.Scan(first, base, anchor, positive, low, high, other)
+            value = first[anchor] + (0 if other is None else other[positive]) - base[:, None]
+            pair, negative = ((value > low) & (value <= high)).nonzero(as_tuple=True)
+            counts = scan.counts()
+            assert torch.equal(counts, torch.bincount(pair, minlength=60))
+            found = scan.all(counts)
+            assert all(map(torch.equal, found, (anchor[pair], positive[pair], negative)))
+
+
 def test_that_equality_is_hard_at_zero_and_semihard_at_the_margin() -> None:
     line = torch.tensor([[0.0], [1.0], [-1.0], [1.5], [2.0]])
     labels = torch.tensor([0, 0, 1, 1, 1])
