@@ -154,7 +154,7 @@ def test_that_lists_of_any_shape_are_what_the_rule_says(
     anchor = torch.arange(20).repeat_interleave(3)
     positive = torch.randint(0, columns, (60,), generator=chance)
     base = torch.rand(60, generator=chance, dtype=kind)
-    # From no negative at all to all of them, so that a pair's part ends anywhere in a vector and in a line of the cache.
+    # From no negative at all to all of them: a part ends anywhere in a vector and in a line of the cache.
     base[::7], base[3::7] = 9, -9
     for other in (None, second):
         for low, high in ((-torch.inf, 0.3), (0.0, 10.0), (-torch.inf, torch.inf)):
