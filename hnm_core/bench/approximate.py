@@ -40,6 +40,8 @@ def cases(settings: Settings) -> list[Case]:
     rows = 2_000 if settings.quick else 20_000
     for dim, bits in ((3, 256), (_DIM, 256), (_DIM, 1_024)):
         found.append(_beside_exact("lsh-scan", rows, dim, {"bits": bits}, settings))
+    for count in (rows,) if settings.quick else (rows, 50_000, 100_000):
+        found.append(_beside_exact("lsh-scan", count, _DIM, {"bits": 128}, settings, alike=10))
     if settings.large:
         found += [_million(name, settings) for name in ("routed", "lsh-buckets")]
     return found
@@ -72,12 +74,16 @@ def _routed(rows: int, classes: int, peers: Sequence[Any], settings: Settings) -
     return Case("routed", size, measure)
 
 
-def _beside_exact(name: str, rows: int, dim: int, options: dict[str, int], settings: Settings) -> Case:
+def _beside_exact(
+    name: str, rows: int, dim: int, options: dict[str, int], settings: Settings, *, alike: int = 1
+) -> Case:
+    classes, spread = (rows // 200, 0.8) if alike == 1 else (rows // 100, 0.3)
     words = "".join(f", {value:,} {key}" for key, value in options.items())
-    size = f"N={rows:,} d={dim} k={K}, {rows // 200} classes{words}"
+    grouped = f", {alike} alike" if alike > 1 else ""
+    size = f"N={rows:,} d={dim} k={K}, {classes} classes{grouped}{words}"
 
     def measure() -> Row:
-        points, labels = usage.blobs(rows, dim, classes=rows // 200, spread=0.8, by_class=True)
+        points, labels = usage.blobs(rows, dim, classes=classes, spread=spread, by_class=True, alike=alike)
         problem = usage.with_truth(points, labels, K)
         told = [""]
 
@@ -101,6 +107,8 @@ def _beside_exact(name: str, rows: int, dim: int, options: dict[str, int], setti
             compared = rows * rows * -(-options["bits"] // 64)
             share = compared / limits(settings.threads, quick=settings.quick).words / (ours.seconds or 1.0)
             bound = Bound("arithmetic (comparing all codes)", share)
+            if alike > 1:  # most codes are not compared
+                bound = Bound("memory: rows to re-score")
         ours = replace(ours, note=told[0])
         others = [replace(other, comparable=other.comparable or (other.recall or 0) >= TARGET) for other in others]
         return Row("mining", name, size, ours, tuple(others), bound)

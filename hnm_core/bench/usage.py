@@ -47,13 +47,24 @@ class Problem:
         return float((found <= self.limit[:, None]).mean())
 
 
-def blobs(rows: int, dim: int, *, classes: int, spread: float, by_class: bool = False) -> tuple[Any, Rows]:
-    """Points (N, D) float32 and labels: Gaussian classes about standard normal centres."""
+def blobs(
+    rows: int, dim: int, *, classes: int, spread: float, by_class: bool = False, alike: int = 1
+) -> tuple[Any, Rows]:
+    """Points (N, D) float32 and labels: Gaussian classes about standard normal centres.
+
+    Where `alike` is more than 1, so many classes lie as close to each other as their points, far from the others: what
+    training makes of classes that are hard to tell apart.
+    """
     source = np.random.default_rng(0)
     labels = source.integers(0, classes, rows)
     if by_class:
         labels.sort()
-    points = source.standard_normal((classes, dim), np.float32)[labels]
+    centers = source.standard_normal((classes, dim), np.float32)
+    if alike > 1:
+        centers = centers[np.arange(classes) % (classes // alike)] + np.float32(spread) * source.standard_normal(
+            centers.shape, np.float32
+        )
+    points = centers[labels]
     for start in range(0, rows, 65_536):
         part = points[start : start + 65_536]
         part += np.float32(spread) * source.standard_normal(part.shape, np.float32)

@@ -1,4 +1,4 @@
-"""Kernels of the Hamming scan: pack bits, find the rows with the fewest differing bits, re-score them exactly."""
+"""Kernels of the Hamming scan: pack bits, find the rows with the fewest differing bits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import numba  # isort: skip
 from numba import njit, prange  # isort: skip
 
 from hnm_core.neighbors import simd
+from hnm_core.neighbors.hulls import BLOCK, hulls, limit_by_centers, near_blocks
 
-BLOCK = simd.LANES
 _PACKET = 16
 """Anchors that share a strip of codes while it is in the cache."""
 _SAMPLE = 6
 """A sample to guess from holds so many times the root of all rows."""
 _STRIP = 8_192
 """Words in a strip: 64 KiB."""
+_TIGHT = 0.3
+"""Blocks are tight where their rows differ from their centers in at most such a share of the bits, on average."""
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -50,11 +52,13 @@ def nearest_codes(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high
     """
     every = int(np.sqrt(rows)) // _SAMPLE
     sample = _every(codes, rows, every)
+    centers, radius = hulls(codes, rows)
+    tight = radius[: len(codes)].mean() < _TIGHT * bits
     for packet in prange((len(anchors) + _PACKET - 1) // _PACKET):
         start, end = packet * _PACKET, min((packet + 1) * _PACKET, len(anchors))
         _scan_packet(
-            codes, sample, every, rows, bits, anchors[start:end], low[start:end], high[start:end], wanted,
-            found[start:end],
+            codes, centers, radius, tight, sample, every, rows, bits, anchors[start:end], low[start:end],
+            high[start:end], wanted, found[start:end],
         )  # fmt: skip
 
 
@@ -71,7 +75,9 @@ def _every(codes: Any, rows: int, every: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _guess(sample: Any, every: int, bits: int, code: Any, low: int, high: int, wanted: int, histogram: Any) -> int:
+def _guess(
+    sample: Any, every: int, bits: int, code: Any, low: int, high: int, wanted: int, histogram: Any, differing: Any
+) -> int:
     """Differing bits from which on a row is almost surely not wanted, by the order of a sample; bits + 1 without one.
 
     A few more places down the sample's order than the wanted rows take there on average.
@@ -79,7 +85,6 @@ def _guess(sample: Any, every: int, bits: int, code: Any, low: int, high: int, w
     there = wanted / every if every else 0.0
     rank = int(there + 3 * np.sqrt(there) + 3)
     histogram[:] = 0
-    differing = np.empty(BLOCK, np.int64)
     first, last = (low + every - 1) // max(1, every), (high + every - 1) // max(1, every)
     for block in range(sample.shape[0]):
         place = block * BLOCK
@@ -101,8 +106,8 @@ def _guess(sample: Any, every: int, bits: int, code: Any, low: int, high: int, w
 
 @njit(cache=True, nogil=True)
 def _scan_packet(
-    codes: Any, sample: Any, every: int, rows: int, bits: int, anchors: Any, low: Any, high: Any, wanted: int,
-    found: Any,
+    codes: Any, centers: Any, radius: Any, tight: bool, sample: Any, every: int, rows: int, bits: int, anchors: Any,
+    low: Any, high: Any, wanted: int, found: Any,
 ) -> None:  # fmt: skip
     blocks, words = codes.shape[0], codes.shape[1]
     count = len(anchors)
@@ -111,22 +116,36 @@ def _scan_packet(
     kept_bits = np.empty((count, room), np.int32)
     kept = np.zeros(count, np.int64)
     limit = np.empty(count, np.int64)  # rows from this many differing bits on cannot enter any more
-    histogram = np.empty(bits + 1, np.int64)
+    histogram, differing = np.empty(bits + 1, np.int64), np.empty(BLOCK, np.int64)
+    strip = max(1, _STRIP // (words * BLOCK * BLOCK)) * BLOCK
+    near = np.empty(max(strip, blocks), np.int64)
+    away = np.empty((blocks + BLOCK - 1) // BLOCK * BLOCK, np.int64)
+    guessed = np.empty(count, np.bool_)
     code = np.empty((count, words), np.uint64)
     for i in range(count):
         for word in range(words):
             code[i, word] = codes[anchors[i] // BLOCK, word, anchors[i] % BLOCK]
-        limit[i] = _guess(sample, every, bits, code[i], low[i], high[i], wanted, histogram)
-    guessed = limit.copy()
-    strip = max(1, _STRIP // (words * BLOCK))
+        limit[i] = bits + 1
+        if tight:
+            limit[i] = limit_by_centers(
+                codes, centers, away, rows, bits, code[i], low[i], high[i], wanted, histogram, differing
+            )
+        sure = limit[i] <= bits
+        if not sure:
+            limit[i] = _guess(sample, every, bits, code[i], low[i], high[i], wanted, histogram, differing)
+        guessed[i] = not sure and limit[i] <= bits
     for first in range(0, blocks, strip):
         last = min(first + strip, blocks)
         for i in range(count):
-            _scan(codes, first, last, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit, histogram)
+            looked_at = near_blocks(centers, radius, tight, first, last, code[i], limit[i], near)
+            _scan(codes, near, looked_at, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit,
+                  histogram, differing)  # fmt: skip
     for i in range(count):
-        if kept[i] < wanted and guessed[i] <= bits:  # the guess was too low
+        if guessed[i] and kept[i] < wanted:  # too low
             kept[i], limit[i] = 0, bits + 1
-            _scan(codes, 0, blocks, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit, histogram)
+            looked_at = near_blocks(centers, radius, False, 0, blocks, code[i], limit[i], near)
+            _scan(codes, near, looked_at, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit,
+                  histogram, differing)  # fmt: skip
         if kept[i] > wanted:
             _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
             kept[i] = wanted
@@ -136,21 +155,22 @@ def _scan_packet(
 
 @njit(cache=True, nogil=True)
 def _scan(
-    codes: Any, first: int, last: int, rows: int, code: Any, low: Any, high: Any, wanted: int, i: int, kept_row: Any,
-    kept_bits: Any, kept: Any, limit: Any, histogram: Any,
+    codes: Any, near: Any, looked_at: int, rows: int, code: Any, low: Any, high: Any, wanted: int, i: int,
+    kept_row: Any, kept_bits: Any, kept: Any, limit: Any, histogram: Any, differing: Any,
 ) -> None:  # fmt: skip
-    """Keep what fits of the blocks first .. last - 1 for anchor i of a packet."""
+    """Keep what fits of the first so many blocks in `near` for anchor i of a packet."""
     words, room = codes.shape[1], kept_row.shape[1]
-    differing = np.empty(BLOCK, np.int64)
-    for block in range(first, last):
-        place = block * BLOCK
-        if place >= low[i] and place + BLOCK <= high[i]:
-            continue
+    own, under = code[i], limit[i]
+    for which in range(looked_at):
+        block = near[which]
         counts = simd.no_counts()
         for word in range(words):
-            counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[i, word])
-        fits = simd.counts_below(counts, limit[i])
+            counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, own[word])
+        fits = simd.counts_below(counts, under)
         if fits == 0:
+            continue
+        place = block * BLOCK
+        if place >= low[i] and place + BLOCK <= high[i]:
             continue
         if place + BLOCK > rows or (place < high[i] and place + BLOCK > low[i]):
             for slot in range(BLOCK):
@@ -164,7 +184,7 @@ def _scan(
             kept_bits[i, kept[i]] = differing[slot]
             kept[i] += 1
         if kept[i] > room - BLOCK:
-            limit[i] = _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
+            under = limit[i] = _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)
             kept[i] = wanted
 
 
@@ -191,40 +211,12 @@ def _compact(rows: Any, bits: Any, count: int, wanted: int, histogram: Any) -> i
     return limit
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def rescore(points: Any, queries: Any, anchors: Any, found: Any, product: bool, scores: Any) -> None:
-    """scores (Q, c) float32 of the rows found (Q, c): squared distance, or -q x with `product`; inf where -1.
-
-    points and queries are (N, D) float32 with D a multiple of 16, filled up with zeros.
-    """
-    for i in prange(len(anchors)):
-        for j in range(found.shape[1]):
-            row = np.int64(found[i, j])
-            scores[i, j] = _score(points, row, queries, np.int64(anchors[i]), product) if row >= 0 else np.inf
-
-
-@njit(cache=True, nogil=True)
-def _score(points: Any, row: Any, queries: Any, anchor: Any, product: bool) -> Any:
-    dim = points.shape[1]
-    sums = simd.splat(np.float32(0))
-    for axis in range(0, dim, simd.LANES):
-        left, right = simd.load(points, row * dim + axis), simd.load(queries, anchor * dim + axis)
-        if product:
-            sums = simd.subtract(sums, simd.multiply(left, right))
-        else:
-            gap = simd.subtract(left, right)
-            sums = simd.add(sums, simd.multiply(gap, gap))
-    return simd.total(sums)
-
-
 def warm_up() -> None:
     """Compile: each kernel once."""
     codes = pack_bits(np.arange(320, dtype=np.float64).reshape(40, 8), np.zeros(8))
     anchors = np.arange(2, dtype=np.int32)
     found = np.empty((2, 3), np.int32)
     nearest_codes(codes, 40, 8, anchors, anchors * 0, anchors * 0 + 4, 3, found)
-    points = np.zeros((40, 16), np.float32)
-    rescore(points, points, anchors, found, False, np.empty((2, 3), np.float32))
 
 
-__all__ = ["BLOCK", "nearest_codes", "numba", "pack_bits", "rescore", "warm_up"]
+__all__ = ["BLOCK", "nearest_codes", "numba", "pack_bits", "warm_up"]

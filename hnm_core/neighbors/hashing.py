@@ -78,9 +78,9 @@ class Hash:
             cuts = ((points[drawn].to(exact) - self._center) * self._matrix.T).sum(2)
             self.thresholds = cuts.median(0).values
 
-    def project(self, points: Tensor) -> Tensor:
-        """(N, bits) float64 projections of points (N, D)."""
-        return (points.to(torch.float64) - self._center) @ self._matrix
+    def project(self, points: Tensor, most: int | None = None) -> Tensor:
+        """(N, bits) float64 projections of points (N, D), or the first `most` of them."""
+        return (points.to(torch.float64) - self._center) @ self._matrix[:, :most]
 
     def bits_of(self, points: Tensor) -> Tensor:
         """(N, bits) bool."""

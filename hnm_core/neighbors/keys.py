@@ -15,6 +15,8 @@ from hnm_core.neighbors import simd
 
 EMPTY = np.int64(0x7F800000) << np.int64(32) | np.int64(0xFFFFFFFF)
 """Key of a missing neighbour: score infinity, row -1."""
+KEYS_BEFORE = 8
+"""Places before a list, and what its length is a multiple of."""
 
 
 @njit(cache=True, nogil=True)

@@ -20,14 +20,21 @@ from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.neighbors.likeness import alike_together
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.neighbors.probing import Due, compiled, padded, probe_places, recall
 from hnm_core.neighbors.selection import by_score_then_row, smallest
 
 TARGET_RECALL = 0.95
+_HALVINGS = 3
+"""Of the interval between too few candidates and enough."""
 _FOUND_AT_ONCE = 1 << 23
 """Candidates held at once, over all anchors of a chunk."""
 _COLUMNS = 16_384
+_WORTH_ORDER = 8_192
+"""Rows from which on it pays to bring classes that are alike together."""
+_COORDINATES = 8
+"""Projections that tell which classes are alike."""
 _PREDICTED = 1 << 22
 """Bits of pairs that are predicted at once."""
 
@@ -35,8 +42,8 @@ _PREDICTED = 1 << 22
 class LshScan:
     """The paper's method: orthonormal directions, packed codes, exhaustive Hamming scan, then exact re-scoring.
 
-    With `rescore="auto"` the number of candidates is the smallest of k, 1.5 k, 2.25 k, ... whose recall on a probe of
-    up to 512 anchors reaches 0.95. It is chosen at the first search, kept while k and the bank's shape stay the same,
+    With `rescore="auto"` the number of candidates is the smallest, to about 6 %, whose recall on a probe of up to 512
+    anchors reaches 0.95. It is chosen at the first search, kept while k and the bank's shape stay the same,
     and chosen again every 20 builds; the choice depends on the sequence of builds and searches only, not on time.
 
     Attributes:
@@ -98,6 +105,9 @@ class LshScan:
         if self._device_kernels is None and bank.device.type == "cuda" and not cuda_kernels.why_absent(bank.device):
             self._device_kernels = cuda_kernels.of(bank.device)
         self._packed = bank.device.type == "cpu" and self._device_kernels is None and compiled()
+        if self._packed and len(bank) >= _WORTH_ORDER:
+            bank = alike_together(bank, self._hash.project(points, _COORDINATES))
+            points = self._distance.prepare(bank.sorted_embeddings)
         self._points = points
         self._form: EuclideanForm | None = None
         if self._distance.metric != "inner-product":
@@ -198,14 +208,23 @@ class LshScan:
             return
         probe = probe_places(len(bank), bank.device)
         exact = self._exact_search(bank).nearest_negatives(probe, k).distance
-        candidates = k
-        while True:
-            found = self._nearest(bank, probe, k, candidates, None).distance
-            reached = recall(found, exact)
-            if reached >= TARGET_RECALL or candidates >= len(bank):
-                break
-            candidates = min(candidates + (candidates + 1) // 2, len(bank))
-        self.candidates, self.probe_recall = candidates, reached
+
+        def reached(candidates: int) -> float:
+            return recall(self._nearest(bank, probe, k, candidates, None).distance, exact)
+
+        too_few, candidates = 0, k
+        best = reached(candidates)
+        while best < TARGET_RECALL and candidates < len(bank):
+            too_few, candidates = candidates, min(candidates + (candidates + 1) // 2, len(bank))
+            best = reached(candidates)
+        for _ in range(_HALVINGS if too_few else 0):
+            between = (too_few + candidates) // 2
+            there = reached(between)
+            if there >= TARGET_RECALL:
+                candidates, best = between, there
+            else:
+                too_few = between
+        self.candidates, self.probe_recall = candidates, best
 
     def _nearest(
         self, bank: Bank, anchors: Tensor, k: int, candidates: int, progress: SearchProgress | None
@@ -219,11 +238,13 @@ class LshScan:
             step = min(step, 256)
         for start in range(0, len(anchors), step):
             here = places[start : start + step]
-            scores, found = self._scan_packed(here, candidates) if self._packed else self._scan(here, candidates)
-            best, which = smallest(scores, k)
-            found = found.gather(1, which)
-            rows = bank.order[found.clamp_min(0)].where(found >= 0, -1)
-            best, rows = by_score_then_row(best, rows)
+            if self._packed:
+                best, rows = self._best_packed(bank, here, candidates, k)
+            else:
+                scores, found = self._scan(here, candidates)
+                best, which = smallest(scores, k)
+                found = found.gather(1, which)
+                best, rows = by_score_then_row(best, bank.order[found.clamp_min(0)].where(found >= 0, -1))
             if self._form is not None:
                 best = self._form.distance(best, here)
             distance[slots[start : start + step], : best.shape[1]] = best
@@ -231,22 +252,32 @@ class LshScan:
             report(progress, min(start + step, len(anchors)), len(anchors))
         return Neighbors(distance, row)
 
-    def _scan_packed(self, places: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
-        """(R, candidates) exact scores and sorted places, inf and -1 where there are fewer."""
+    def _best_packed(self, bank: Bank, places: Tensor, candidates: int, k: int) -> tuple[Tensor, Tensor]:
+        """(R, k) exact scores and rows, by score, then row; inf and -1 where there are fewer."""
+        from hnm_core.neighbors.rescoring import rescore
+
+        found = self._scan_packed(places, candidates)
+        scores = np.empty((len(found), min(k, candidates)), np.float32)
+        rows = np.empty(scores.shape, np.int64)
+        anchors, order, product = places.numpy(), bank.order.numpy(), self._form is None
+        with kernels.launch_lock:
+            use_torch_threads()
+            rescore(self._padded_points, self._padded_queries, anchors, found, product, order, scores, rows)
+        return torch.from_numpy(scores), torch.from_numpy(rows)
+
+    def _scan_packed(self, places: Tensor, candidates: int) -> NDArray[np.int32]:
+        """(R, candidates) sorted places with the fewest differing bits, -1 where there are fewer."""
         from hnm_core.neighbors import hamming
 
         anchors = places.numpy().astype(np.int32)
         low = self._class_start[places].numpy().astype(np.int32)
         high = self._class_end[places].numpy().astype(np.int32)
         found = np.empty((len(anchors), candidates), np.int32)
-        scores = np.empty((len(anchors), candidates), np.float32)
+        rows, bits = len(self._points), self._options.bits
         with kernels.launch_lock:
             use_torch_threads()
-            rows, bits = len(self._points), self._options.bits
             hamming.nearest_codes(self._codes, rows, bits, anchors, low, high, candidates, found)
-            product = self._form is None
-            hamming.rescore(self._padded_points, self._padded_queries, anchors, found, product, scores)
-        return torch.from_numpy(scores), torch.from_numpy(found).long()
+        return found
 
     def _scan(self, places: Tensor, candidates: int) -> tuple[Tensor, Tensor]:
         """The same on any device: by our kernels where they are, else by products of +-1 codes, which differ in

@@ -10,8 +10,10 @@ from hnm_core.neighbors import (
     fma,
     guessing,
     hamming,
+    hulls,
     keys,
     pairing,
+    rescoring,
     routing,
     simd,
     tree,
@@ -19,13 +21,29 @@ from hnm_core.neighbors import (
 from hnm_core.neighbors.buckets import bucket_keys, collect
 from hnm_core.neighbors.filtering import filter_products, settle
 from hnm_core.neighbors.guessing import guess_limits
-from hnm_core.neighbors.hamming import nearest_codes, pack_bits, rescore
+from hnm_core.neighbors.hamming import nearest_codes, pack_bits
 from hnm_core.neighbors.pairing import filter_pairs
+from hnm_core.neighbors.rescoring import rescore
 from hnm_core.neighbors.routing import by_cell, gather, nearest_centers, segment_means, sift
 from hnm_core.neighbors.routing import settle as settle_routed
 from hnm_core.neighbors.tree import build_tree, search_tree
 
-SOURCES = (amx, blocks, buckets, filtering, fma, guessing, hamming, keys, pairing, routing, simd, tree)
+SOURCES = (
+    amx,
+    blocks,
+    buckets,
+    filtering,
+    fma,
+    guessing,
+    hamming,
+    hulls,
+    keys,
+    pairing,
+    rescoring,
+    routing,
+    simd,
+    tree,
+)
 KERNELS = (
     build_tree,
     search_tree,
@@ -51,6 +69,7 @@ def warm_up() -> None:
     """Compile all of them."""
     tree.warm_up()
     hamming.warm_up()
+    rescoring.warm_up()
     filtering.warm_up()
     guessing.warm_up()
     pairing.warm_up()

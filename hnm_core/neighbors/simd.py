@@ -250,6 +250,28 @@ def counts_below(_typing: Any, counts: Any, limit: Any) -> Any:
 
 
 @intrinsic
+def counts_within(_typing: Any, counts: Any, reach: Any, offset: Any, limit: Any) -> Any:
+    """counts_within(counts, int64 array, offset, int64 limit) -> mask of counts under reach[offset : ...] + limit."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        reaches = _load(builder, _pointer(context, builder, signature, [args[1], args[2]], _COUNTS, which=1), 8)
+        bound = builder.add(reaches, spread(builder, args[3], _COUNTS))
+        return _mask(builder, builder.icmp_signed("<", args[0], bound))
+
+    return types.uint32(_counts, reach, types.intp, types.int64), codegen
+
+
+@intrinsic
+def load_counts(_typing: Any, array: Any, offset: Any) -> Any:
+    """load_counts(int64 array, offset) -> the 16 counts from `offset` on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _load(builder, _pointer(context, builder, signature, args, _COUNTS), 8)
+
+    return _counts(array, types.intp), codegen
+
+
+@intrinsic
 def store_counts(_typing: Any, array: Any, offset: Any, counts: Any) -> Any:
     """store_counts(int64 array, offset, counts): write the 16 counts."""
 
@@ -341,8 +363,9 @@ def _count_bits(module: Any) -> Any:
     return module.globals.get(name) or ir.Function(module, ir.FunctionType(_COUNTS, [_COUNTS]), name)
 
 
-def _pointer(context: Any, builder: Any, signature: Any, args: Any, vector: Any) -> Any:
-    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+def _pointer(context: Any, builder: Any, signature: Any, args: Any, vector: Any, *, which: int = 0) -> Any:
+    """Where a vector begins: args are an array, which is the kernel's argument `which`, and an offset."""
+    data = context.make_array(signature.args[which])(context, builder, args[0]).data
     return builder.bitcast(builder.gep(data, [args[1]]), vector.as_pointer())
 
 

@@ -124,15 +124,28 @@ def test_that_more_candidates_never_lower_the_recall() -> None:
     assert recalls[0] < 0.8 < recalls[-1] == 1
 
 
-@pytest.mark.parametrize("kind", ["random", "small classes", "one code", "near sample"])
-def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_a_sample_makes_guess(kind: str) -> None:
+@pytest.mark.parametrize("bits", [48, 200])
+@pytest.mark.parametrize(
+    "kind", ["random", "small classes", "alike classes", "one left", "two codes", "one code", "near sample"]
+)
+def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_is_guessed_and_left_out(
+    kind: str, bits: int
+) -> None:
     from hnm_core.neighbors.hamming import nearest_codes, pack_bits
 
-    source, rows, bits, wanted = np.random.default_rng(5), 9_000, 48, 20
+    source, rows, wanted = np.random.default_rng(5), 9_005, 20
     sides = source.random((rows, bits)) < 0.5
-    size = 900 if kind != "small classes" else 9
+    size = {"small classes": 9, "alike classes": 40, "one left": rows - 3}.get(kind, 900)
     if kind == "small classes":
         sides = sides[np.arange(rows) // size] ^ (source.random((rows, bits)) < 0.05)
+    elif kind == "alike classes":  # whole blocks of rows are too far away to be looked at; blocks reach over borders
+        sides = sides[np.arange(rows) // size % 60] ^ (source.random((rows, bits)) < 0.03)
+    elif kind == "one left":  # almost all rows are of the anchors' class, and near them
+        sides = sides[0] ^ (source.random((rows, bits)) < 0.05)
+        sides[size:] = ~sides[0]
+    elif kind == "two codes":
+        sides[:] = sides[0]
+        sides[rows // 3 :: 2] = ~sides[0]
     elif kind == "one code":
         sides[:] = sides[0]
     elif kind == "near sample":  # the sample, which is every m-th row, holds all that is near: too little
@@ -141,13 +154,63 @@ def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_a_sam
     codes = pack_bits(sides.astype(np.float64), np.full(bits, 0.5))
     anchors = source.choice(size if kind == "near sample" else rows, 50, replace=False).astype(np.int32)
     low = (anchors // size * size).astype(np.int32)
+    high = np.minimum(low + size, rows).astype(np.int32)
     found = np.empty((len(anchors), wanted), np.int32)
-    nearest_codes(codes, rows, bits, anchors, low, low + np.int32(size), wanted, found)
-    for anchor, start, answer in zip(anchors, low, found, strict=True):
+    nearest_codes(codes, rows, bits, anchors, low, high, wanted, found)
+    for anchor, start, end, answer in zip(anchors, low, high, found, strict=True):
         differing = (sides[anchor] ^ sides).sum(1)
-        differing[start : start + size] = bits + 1
-        nearest = np.argsort(differing, kind="stable")[:wanted]  # of equal ones the first rows
-        assert np.array_equal(answer, np.sort(nearest))
+        differing[start:end] = bits + 1
+        nearest = np.argsort(differing, kind="stable")[: min(wanted, rows - (end - start))]  # of equal ones the first
+        assert np.array_equal(answer[: len(nearest)], np.sort(nearest))
+        assert (answer[len(nearest) :] == -1).all()
+
+
+def test_that_blocks_that_are_too_far_away_are_left_out() -> None:
+    from hnm_core.neighbors.hamming import pack_bits
+    from hnm_core.neighbors.hulls import hulls, near_blocks
+
+    source, bits = np.random.default_rng(1), 128
+    sides = (source.random((100, bits)) < 0.5)[np.arange(6_400) // 64] ^ (source.random((6_400, bits)) < 0.03)
+    codes = pack_bits(sides.astype(np.float64), np.full(bits, 0.5))
+    centers, radius = hulls(codes, 6_400)
+    near = np.empty(400, np.int64)
+    count = near_blocks(centers, radius, True, 0, 400, codes[0, :, 0], 20, near)
+    assert near[:count].tolist() == [0, 1, 2, 3], "of 400 blocks the four of the only 64 rows that differ in few bits"
+    differing = (sides.reshape(400, 16, bits) ^ _bits(centers, bits)[:, None]).sum(2)
+    assert np.array_equal(differing.max(1), radius)
+
+
+def _bits(centers: np.ndarray, bits: int) -> np.ndarray:
+    """(blocks, bits) from centers packed like codes."""
+    words = centers.transpose(0, 2, 1).reshape(-1, centers.shape[1]).copy()
+    return np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, :bits].astype(bool)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner-product"])
+def test_that_a_scan_of_many_rows_brings_alike_classes_together_and_finds_what_brute_force_finds(metric: str) -> None:
+    source, rows = torch.Generator().manual_seed(2), 8_400
+    labels = torch.randint(0, 300, (rows,), generator=source) * -1_000_003 + 5
+    groups, classes = torch.randn(30, 20, generator=source), torch.unique(labels, return_inverse=True)[1]
+    points = groups[classes % 30] + 0.2 * torch.randn(rows, 20, generator=source)
+    points[100:120] = points[100]
+    bank, anchors, distance = Bank(points, labels), torch.arange(100, rows, 211), Distance(metric)
+    search = scan(distance, rescore=rows, bits=64)
+    search.build(bank)
+    of_place = classes[search._bank.order] % 30
+    assert (of_place[1:] == of_place[:-1]).float().mean() > 0.98, "by label it would be 0.96: borders of classes"
+    for k in (1, 10):
+        assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, distance, False)
+        assert_exact(search.farthest_positives(anchors, k), bank, anchors, k, distance, True)
+
+
+def test_that_equal_scores_of_a_scan_stand_by_row() -> None:
+    bank = Bank(torch.ones(90, 3), torch.arange(90) % 2)
+    search = scan(rescore=90, bits=16)
+    search.build(bank)
+    found = search.nearest_negatives(torch.tensor([0, 7]), 50)
+    assert found.row[:, :45].tolist() == [list(range(1, 90, 2)), list(range(0, 90, 2))]
+    assert (found.row[:, 45:] == -1).all()
+    assert found.distance[:, 45:].isinf().all()
 
 
 @pytest.mark.parametrize("bits", [8, 64, 100, 256])
@@ -165,8 +228,8 @@ def test_that_compiled_scan_and_products_of_codes_find_the_same_distances(
     bits_of = compiled._hash.bits_of(bank.embeddings)
     hamming = (bits_of[:, None] != bits_of[None]).sum(2)
     hamming[bank.labels[:, None] == bank.labels[None]] = bits + 1
-    for search in (compiled, plain):
-        _, found = (search._scan_packed if search is compiled else search._scan)(bank.place[anchors], 60)
+    places = bank.place[anchors]
+    for found in (torch.from_numpy(compiled._scan_packed(places, 60)).long(), plain._scan(places, 60)[1]):
         rows = bank.order[found]
         assert torch.equal(hamming.gather(1, rows).sort(1).values, hamming.sort(1).values[:, :60])
 

@@ -1,0 +1,135 @@
+"""Kernels that tell which blocks of sixteen codes are too far from an anchor's code to be looked at.
+
+As |a - x| >= |a - c| - |c - x| holds for differing bits too, a block whose center c is far enough away holds no row x
+that is near. Where classes are tight, which is what training makes them, few blocks are left. Codes are packed as
+`hamming.pack_bits` does it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer before numba is loaded)
+
+from numba import njit  # isort: skip
+
+from hnm_core.neighbors import simd
+
+BLOCK = simd.LANES
+_FAR = np.int64(1 << 40)
+"""More bits than there are."""
+
+
+@njit(cache=True, nogil=True)
+def hulls(codes: Any, rows: int) -> Any:
+    """The center of each block, the bits that most of its rows have, packed like `codes`; the most bits a row differs."""
+    blocks, words = codes.shape[0], codes.shape[1]
+    groups = (blocks + BLOCK - 1) // BLOCK
+    centers = np.zeros((groups, words, BLOCK), np.uint64)
+    radius = np.full(groups * BLOCK, -_FAR)  # what fills up is near to nothing
+    differing = np.empty(BLOCK, np.int64)
+    for block in range(blocks):
+        counts = simd.no_counts()
+        for word in range(words):
+            # The majority of each bit: the rows are added up in five planes of binary digits, 64 columns at a time.
+            ones = twos = fours = eights = sixteens = np.uint64(0)
+            for slot in range(BLOCK):
+                carry = codes[block, word, slot]
+                ones, carry = ones ^ carry, ones & carry
+                twos, carry = twos ^ carry, twos & carry
+                fours, carry = fours ^ carry, fours & carry
+                eights, carry = eights ^ carry, eights & carry
+                sixteens |= carry
+            center = eights | sixteens
+            centers[block // BLOCK, word, block % BLOCK] = center
+            counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, center)
+        simd.store_counts(differing, 0, counts)
+        radius[block] = differing[: min(BLOCK, rows - block * BLOCK)].max()
+    return centers, radius
+
+
+@njit(cache=True, nogil=True)
+def limit_by_centers(
+    codes: Any, centers: Any, away: Any, rows: int, bits: int, code: Any, low: int, high: int, wanted: int,
+    histogram: Any, differing: Any,
+) -> int:  # fmt: skip
+    """Differing bits from which on a row is not wanted, by the rows of the blocks whose centers are nearest.
+
+    bits + 1 where these hold too few.
+    """
+    blocks, words = codes.shape[0], codes.shape[1]
+    for start in range(0, blocks, BLOCK):
+        counts = simd.no_counts()
+        for word in range(words):
+            counts = simd.add_differing_bits(counts, centers, (start // BLOCK * words + word) * BLOCK, code[word])
+        simd.store_counts(away, start, counts)
+    away[blocks:] = bits + 1
+    # Enough for the wanted rows, and for those of the anchor's class among them.
+    reach = _about_kth(away, min(blocks, (2 * wanted + high - low) // BLOCK + 2), bits)
+    histogram[:] = 0
+    for start in range(0, blocks, BLOCK):
+        inside = simd.counts_below(simd.load_counts(away, start), reach + 1)
+        while inside:
+            block = start + simd.lowest(inside)
+            inside &= inside - np.uint32(1)
+            counts = simd.no_counts()
+            for word in range(words):
+                counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[word])
+            simd.store_counts(differing, 0, counts)
+            for slot in range(BLOCK):
+                row = block * BLOCK + slot
+                if row < rows and not low <= row < high:
+                    histogram[differing[slot]] += 1
+    below = 0
+    for limit in range(bits + 1):
+        below += histogram[limit]
+        if below >= wanted:
+            return limit + 1
+    return bits + 1
+
+
+@njit(cache=True, nogil=True)
+def _about_kth(numbers: Any, k: int, most: int) -> int:
+    """About the k-th smallest of some numbers from 0 to `most`, judged by a quarter of them where they are many."""
+    step = 4 * BLOCK if k >= 16 and len(numbers) >= 64 * BLOCK else BLOCK
+    low, high = -1, most
+    while high - low > 1:
+        middle, below = (low + high) // 2, 0
+        for start in range(0, len(numbers), step):
+            below += simd.count(simd.counts_below(simd.load_counts(numbers, start), middle + 1))
+        if below * step < k * BLOCK:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@njit(cache=True, nogil=True)
+def near_blocks(
+    centers: Any, radius: Any, tight: bool, first: int, last: int, code: Any, limit: int, near: Any
+) -> int:  # fmt: skip
+    """Put those of the blocks first .. last - 1 into `near` that may hold a row under the limit; how many they are.
+
+    `first` is the first of sixteen. Unless blocks are tight, all may.
+    """
+    words, count = centers.shape[1], 0
+    if not tight:
+        for block in range(first, last):
+            near[block - first] = block
+        return last - first
+    for start in range(first, last, BLOCK):
+        counts = simd.no_counts()
+        for word in range(words):
+            counts = simd.add_differing_bits(counts, centers, (start // BLOCK * words + word) * BLOCK, code[word])
+        inside = simd.counts_within(counts, radius, start, limit)
+        if inside == simd.ALL:
+            for slot in range(BLOCK):
+                near[count + slot] = start + slot
+            count += BLOCK
+        while inside != simd.ALL and inside:
+            near[count] = start + simd.lowest(inside)
+            inside &= inside - np.uint32(1)
+            count += 1
+    return count
