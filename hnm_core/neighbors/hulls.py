@@ -24,7 +24,7 @@ _FAR = np.int64(1 << 40)
 
 @njit(cache=True, nogil=True)
 def hulls(codes: Any, rows: int) -> Any:
-    """The center of each block, the bits that most of its rows have, packed like `codes`; the most bits a row differs."""
+    """The center of each block (the bits that most rows have), packed like `codes`; the most bits a row differs by."""
     blocks, words = codes.shape[0], codes.shape[1]
     groups = (blocks + BLOCK - 1) // BLOCK
     centers = np.zeros((groups, words, BLOCK), np.uint64)
