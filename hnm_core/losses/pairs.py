@@ -9,6 +9,10 @@ from torch import Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.losses.base import Batch, Part
+from hnm_core.losses.named_pairs import are_many, pair_distances
+
+SPARSE = 8
+"""A side with at least one pair in so many cells is kept as all cells, not as a list of pairs."""
 
 
 class Side(NamedTuple):
@@ -20,6 +24,8 @@ class Side(NamedTuple):
     """(A, K) bool"""
     times: Tensor | None = None
     """(A, K) how often each pair counts; None is once"""
+    whole: bool = False
+    """whether the columns are all rows of the reference set, in order"""
 
     def weights(self, like: Tensor) -> Tensor:
         """(A, K) how often each entry counts, 0 where there is none."""
@@ -43,27 +49,27 @@ class Lines(NamedTuple):
     """(A,) row of the embeddings"""
     positive: Side
     negative: Side
-    whole: bool
-    """whether both sides span every row of the reference set"""
 
     def distances(self, distance: Distance, x: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
         """Distances of prepared embeddings to the positives (A, Kp) and to the negatives (A, Kn).
 
         O(B^2) numbers at most; anything finite where the sides' masks are False.
         """
-        if self.whole:
-            matrix = distance.prepared_pairwise(x, ref)
-            return matrix, matrix
-        pairs = int(self.positive.mask.sum()) + int(self.negative.mask.sum())
-        if pairs * x.shape[1] > 4 * len(self.anchor) * len(ref):  # listing both ends of every pair would cost more
-            matrix = distance.prepared_pairwise(x[self.anchor], ref)
-            return matrix.gather(1, self.positive.row), matrix.gather(1, self.negative.row)
-        return self._listed(distance, x, ref, self.positive), self._listed(distance, x, ref, self.negative)
-
-    def _listed(self, distance: Distance, x: Tensor, ref: Tensor, side: Side) -> Tensor:
-        line, place = side.mask.nonzero(as_tuple=True)
-        value = distance.prepared_rowwise(x[self.anchor[line]], ref[side.row[line, place]])
-        return value.new_zeros(side.mask.shape).index_put((line, place), value)
+        at_anchor = x if len(self.anchor) == len(x) else x.index_select(0, self.anchor)
+        sides = self.positive, self.negative
+        if not any(side.whole for side in sides):
+            named = [side.mask.nonzero(as_tuple=True) for side in sides]
+            if not are_many(sum(len(line) for line, _ in named), at_anchor, ref):
+                rows = [(line, side.row[line, place]) for side, (line, place) in zip(sides, named, strict=True)]
+                listed = pair_distances(distance, at_anchor, ref, *rows)
+                positive, negative = (
+                    value.new_zeros(side.mask.shape).index_put(entry, value)
+                    for side, entry, value in zip(sides, named, listed, strict=True)
+                )
+                return positive, negative
+        matrix = distance.prepared_pairwise(at_anchor, ref)
+        positive, negative = (matrix if side.whole else matrix.gather(1, side.row) for side in sides)
+        return positive, negative
 
 
 class Entries(NamedTuple):
@@ -103,13 +109,18 @@ def pair_lines(batch: Batch, *, keep_multiplicity: bool = False) -> Lines:
         positive, negative = pair_masks(batch)
         row = torch.arange(len(batch.ref), device=batch.x.device).expand(positive.shape)
         anchor = torch.arange(len(batch.x), device=batch.x.device)
-        return Lines(anchor, Side(row, positive), Side(row, negative), whole=True)
+        return Lines(anchor, Side(row, positive, whole=True), Side(row, negative, whole=True))
     a1, p, a2, n = batch.tuples if len(batch.tuples) == 4 else (*batch.tuples[:2], batch.tuples[0], batch.tuples[2])
-    anchor, line = torch.unique(torch.cat((a1, a2)), return_inverse=True)
-    line1, line2 = line.split([len(a1), len(a2)])
-    positives = _side(line1, p, len(anchor), len(batch.ref), keep_multiplicity)
-    negatives = _side(line2, n, len(anchor), len(batch.ref), keep_multiplicity)
-    return Lines(anchor, positives, negatives, whole=False)
+    seen = torch.bincount(a1, minlength=len(batch.x))
+    if a2 is not a1:
+        seen += torch.bincount(a2, minlength=len(batch.x))
+    anchor, line1, line2 = seen.nonzero().flatten(), a1, a2
+    if len(anchor) < len(batch.x):
+        line_of = (seen > 0).cumsum(0) - 1
+        line1 = line_of.index_select(0, a1)
+        line2 = line1 if a2 is a1 else line_of.index_select(0, a2)
+    shape = (len(anchor), len(batch.ref))
+    return Lines(anchor, _side(line1, p, shape, keep_multiplicity), _side(line2, n, shape, keep_multiplicity))
 
 
 def compact(side: Side, values: Tensor) -> tuple[Side, Tensor]:
@@ -130,8 +141,20 @@ def pair_masks(batch: Batch) -> tuple[Tensor, Tensor]:
     return same, negative
 
 
-def _side(line: Tensor, row: Tensor, lines: int, n_ref: int, keep: bool) -> Side:
-    keys, times = torch.unique(line * n_ref + row, return_counts=True)
+def _side(line: Tensor, row: Tensor, shape: tuple[int, int], keep: bool) -> Side:
+    """The named pairs, each once: all cells of `shape` (A, R), or the named ones close up where they are few."""
+    lines, n_ref = shape
+    key = torch.add(row, line, alpha=n_ref)
+    if SPARSE * len(key) < lines * n_ref:
+        keys, times = torch.unique(key, return_counts=True)
+    else:
+        counts = torch.bincount(key, minlength=lines * n_ref)
+        if SPARSE * int(counts.count_nonzero()) >= lines * n_ref:
+            counts = counts.view(shape)
+            rows = torch.arange(n_ref, device=row.device).expand(shape)
+            return Side(rows, counts > 0, counts if keep else None, whole=True)
+        keys = counts.nonzero().flatten()
+        times = counts[keys]
     line, row = keys // max(n_ref, 1), keys % max(n_ref, 1)
     sizes = torch.bincount(line, minlength=lines)
     width = int(sizes.max()) if lines else 0
