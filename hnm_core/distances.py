@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -90,9 +90,23 @@ def check_distance(distance: object) -> None:
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:
-    """Square root with gradient 0 where the argument is 0."""
-    positive = squared > 0
-    return torch.where(positive, squared, 1.0).sqrt() * positive
+    """Square root with gradient 0 where the argument is 0; 0 also where it is below."""
+    root: Tensor = _SafeSqrt.apply(squared)  # type: ignore[no-untyped-call]  # torch's has no types
+    return root
+
+
+class _SafeSqrt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, squared: Tensor) -> Tensor:
+        root = squared.clamp_min(0).sqrt_()
+        ctx.save_for_backward(root)
+        return root
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, weight: Tensor) -> Tensor:
+        (root,) = ctx.saved_tensors
+        return (weight / (2 * root)).masked_fill_(root == 0, 0.0)
 
 
 def _squared(left: Tensor, right: Tensor) -> Tensor:
@@ -103,5 +117,5 @@ def _squared(left: Tensor, right: Tensor) -> Tensor:
         return total
     center = right.detach().mean(0)
     left, right = left - center, right - center
-    product = left @ right.T
-    return (left.square().sum(1)[:, None] + right.square().sum(1)[None, :] - 2 * product).clamp_min(0)
+    squares = left.square().sum(1)[:, None] + right.square().sum(1)
+    return torch.addmm(squares, left, right.T, alpha=-2).clamp_min(0)

@@ -28,7 +28,8 @@ def pair_distances(distance: Distance, left: Tensor, right: Tensor, *named: Pair
             distance.prepared_rowwise(left.index_select(0, row), right.index_select(0, other)) for row, other in named
         )
     cells = distance.prepared_pairwise(left, right).reshape(-1)
-    return tuple(_Taken.apply(cells, row * len(right) + other) for row, other in named)  # type: ignore[no-untyped-call]
+    places = (torch.add(other, row, alpha=len(right)) for row, other in named)
+    return tuple(_Taken.apply(cells, place) for place in places)  # type: ignore[no-untyped-call]
 
 
 def are_many(pairs: int, left: Tensor, right: Tensor) -> bool:

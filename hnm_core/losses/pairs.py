@@ -11,8 +11,10 @@ from hnm_core.distances import Distance
 from hnm_core.losses.base import Batch, Part
 from hnm_core.losses.named_pairs import are_many, pair_distances
 
-SPARSE = 8
-"""A side with at least one pair in so many cells is kept as all cells, not as a list of pairs."""
+COUNTED = 64
+"""Pairs are counted into cells where there is one for so many cells, and sorted where they are fewer."""
+WHOLE = 8
+"""A side with a different pair in every so many cells is kept as all cells, not as a list of pairs."""
 
 
 class Side(NamedTuple):
@@ -111,16 +113,10 @@ def pair_lines(batch: Batch, *, keep_multiplicity: bool = False) -> Lines:
         anchor = torch.arange(len(batch.x), device=batch.x.device)
         return Lines(anchor, Side(row, positive, whole=True), Side(row, negative, whole=True))
     a1, p, a2, n = batch.tuples if len(batch.tuples) == 4 else (*batch.tuples[:2], batch.tuples[0], batch.tuples[2])
-    seen = torch.bincount(a1, minlength=len(batch.x))
-    if a2 is not a1:
-        seen += torch.bincount(a2, minlength=len(batch.x))
-    anchor, line1, line2 = seen.nonzero().flatten(), a1, a2
-    if len(anchor) < len(batch.x):
-        line_of = (seen > 0).cumsum(0) - 1
-        line1 = line_of.index_select(0, a1)
-        line2 = line1 if a2 is a1 else line_of.index_select(0, a2)
-    shape = (len(anchor), len(batch.ref))
-    return Lines(anchor, _side(line1, p, shape, keep_multiplicity), _side(line2, n, shape, keep_multiplicity))
+    named = _Named.of(a1, p, batch), _Named.of(a2, n, batch)
+    anchor = (named[0].rows() | named[1].rows()).nonzero().flatten()
+    positive, negative = (side.at(anchor, keep_multiplicity) for side in named)
+    return Lines(anchor, positive, negative)
 
 
 def compact(side: Side, values: Tensor) -> tuple[Side, Tensor]:
@@ -141,30 +137,50 @@ def pair_masks(batch: Batch) -> tuple[Tensor, Tensor]:
     return same, negative
 
 
-def _side(line: Tensor, row: Tensor, shape: tuple[int, int], keep: bool) -> Side:
-    """The named pairs, each once: all cells of `shape` (A, R), or the named ones close up where they are few."""
-    lines, n_ref = shape
-    key = torch.add(row, line, alpha=n_ref)
-    if SPARSE * len(key) < lines * n_ref:
-        keys, times = torch.unique(key, return_counts=True)
-    else:
-        counts = torch.bincount(key, minlength=lines * n_ref)
-        if SPARSE * int(counts.count_nonzero()) >= lines * n_ref:
-            counts = counts.view(shape)
-            rows = torch.arange(n_ref, device=row.device).expand(shape)
-            return Side(rows, counts > 0, counts if keep else None, whole=True)
-        keys = counts.nonzero().flatten()
-        times = counts[keys]
-    line, row = keys // max(n_ref, 1), keys % max(n_ref, 1)
-    sizes = torch.bincount(line, minlength=lines)
-    width = int(sizes.max()) if lines else 0
-    place = torch.arange(len(line), device=line.device) - (sizes.cumsum(0) - sizes)[line]
-    rows = line.new_zeros((lines, width))
-    rows[line, place] = row
-    mask = torch.zeros((lines, width), dtype=torch.bool, device=line.device)
-    mask[line, place] = True
-    if not keep:
-        return Side(rows, mask)
-    counted = line.new_zeros((lines, width))
-    counted[line, place] = times
-    return Side(rows, mask, counted)
+class _Named(NamedTuple):
+    """The named pairs of one kind, each once: counts in all cells, or the cells alone where they are few."""
+
+    shape: tuple[int, int]
+    """(B, R)"""
+    cell: Tensor | None
+    """(T,) rising; None where all cells are counted"""
+    times: Tensor
+    """(T,) or (B, R) how often"""
+
+    @classmethod
+    def of(cls, anchor: Tensor, row: Tensor, batch: Batch) -> _Named:
+        shape = len(batch.x), len(batch.ref)
+        cells = shape[0] * shape[1]
+        cell = torch.add(row, anchor, alpha=shape[1])
+        if COUNTED * len(cell) < cells:
+            return cls(shape, *torch.unique(cell, return_counts=True))
+        times = torch.bincount(cell, minlength=cells)
+        if WHOLE * int(times.count_nonzero()) >= cells:
+            return cls(shape, None, times.view(shape))
+        cell = times.nonzero().flatten()
+        return cls(shape, cell, times[cell])
+
+    def rows(self) -> Tensor:
+        """(B,) whether a row is the anchor of a pair."""
+        if self.cell is None:
+            return self.times.any(1)
+        return torch.bincount(self.cell // max(self.shape[1], 1), minlength=self.shape[0]) > 0
+
+    def at(self, anchor: Tensor, keep: bool) -> Side:
+        """The lines of the (A,) anchors, which are all that there are."""
+        rows, n_ref = self.shape
+        if self.cell is None:
+            times = self.times if len(anchor) == rows else self.times[anchor]
+            row = torch.arange(n_ref, device=anchor.device).expand(times.shape)
+            return Side(row, times > 0, times if keep else None, whole=True)
+        line_of = anchor.new_zeros(rows)
+        line_of[anchor] = torch.arange(len(anchor), device=anchor.device)
+        line, row = line_of[self.cell // max(n_ref, 1)], self.cell % max(n_ref, 1)
+        sizes = torch.bincount(line, minlength=len(anchor))
+        width = int(sizes.max()) if len(anchor) else 0
+        place = torch.arange(len(line), device=line.device) - (sizes.cumsum(0) - sizes)[line]
+        shape = (len(anchor), width)
+        closed = line.new_zeros(shape).index_put_((line, place), row)
+        mask = torch.zeros(shape, dtype=torch.bool, device=line.device)
+        mask[line, place] = True
+        return Side(closed, mask, line.new_zeros(shape).index_put_((line, place), self.times) if keep else None)
