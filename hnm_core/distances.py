@@ -74,7 +74,7 @@ class Distance:
             case "euclidean":
                 return safe_sqrt(_squared(left, right))
             case "squared-euclidean":
-                return _squared(left, right)
+                return _squared(left, right).clamp_min(0)
             case "cosine":
                 return 1 - left @ right.T
             case "inner-product":
@@ -106,10 +106,12 @@ class _SafeSqrt(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weight: Tensor) -> Tensor:
         (root,) = ctx.saved_tensors
-        return (weight / (2 * root)).masked_fill_(root == 0, 0.0)
+        slope = root.sign().mul_(weight)  # 0 at 0, without a mask, which would cost twice as much
+        return slope.div_((2 * root).clamp_min_(torch.finfo(root.dtype).tiny))
 
 
 def _squared(left: Tensor, right: Tensor) -> Tensor:
+    """(L, R); by rounding it may fall below 0."""
     if left.shape[-1] <= EXACT_DIFFERENCE_DIM:
         total = left.new_zeros((left.shape[0], right.shape[0]))
         for column in range(left.shape[-1]):
@@ -118,4 +120,4 @@ def _squared(left: Tensor, right: Tensor) -> Tensor:
     center = right.detach().mean(0)
     left, right = left - center, right - center
     squares = left.square().sum(1)[:, None] + right.square().sum(1)
-    return torch.addmm(squares, left, right.T, alpha=-2).clamp_min(0)
+    return torch.addmm(squares, left, right.T, alpha=-2)
