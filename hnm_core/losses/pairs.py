@@ -115,8 +115,7 @@ def pair_lines(batch: Batch, *, keep_multiplicity: bool = False) -> Lines:
     a1, p, a2, n = batch.tuples if len(batch.tuples) == 4 else (*batch.tuples[:2], batch.tuples[0], batch.tuples[2])
     named = tuple(_Named.of(*pair, batch, keep_multiplicity) for pair in ((a1, p), (a2, n)))
     anchor = (named[0].rows() | named[1].rows()).nonzero().flatten()
-    positive, negative = (side.at(anchor) for side in named)
-    return Lines(anchor, positive, negative)
+    return Lines(anchor, *(side.at(anchor) for side in named))
 
 
 def compact(side: Side, values: Tensor) -> tuple[Side, Tensor]:
