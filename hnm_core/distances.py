@@ -28,6 +28,9 @@ EXACT_DIFFERENCE_DIM = 16
 NEAR = 1e-3
 """Where the squared distance is a smaller share of the rows' squares, the product form has lost too many digits."""
 
+MOST_NEAR = 8
+"""Numbers for each distance that differences for near rows may need; a cloud in a few spots stays in product form."""
+
 NUMBERS_AT_ONCE = 1 << 20
 """Differences formed at once."""
 
@@ -74,13 +77,16 @@ class Distance:
             case "inner-product":
                 return -(left * right).sum(-1)
 
-    def prepared_pairwise(self, left: Tensor, right: Tensor) -> Tensor:
-        """`pairwise` of embeddings that went through `prepare` already."""
+    def prepared_pairwise(self, left: Tensor, right: Tensor, *, mend: bool = False) -> Tensor:
+        """`pairwise` of embeddings that went through `prepare` already.
+
+        `mend` forms anew what rounding spoils between rows close by, for losses: their slopes divide by it.
+        """
         match self.metric:
             case "euclidean":
-                return safe_sqrt(_squared(left, right))
+                return safe_sqrt(_squared(left, right, mend))
             case "squared-euclidean":
-                return _squared(left, right).clamp_min(0)
+                return _squared(left, right, mend).clamp_min(0)
             case "cosine":
                 return 1 - left @ right.T
             case "inner-product":
@@ -116,7 +122,7 @@ class _SafeSqrt(torch.autograd.Function):
         return slope.div_((2 * root).clamp_min_(torch.finfo(root.dtype).tiny))
 
 
-def _squared(left: Tensor, right: Tensor) -> Tensor:
+def _squared(left: Tensor, right: Tensor, mend: bool) -> Tensor:
     """(L, R); by rounding it may fall below 0."""
     if left.shape[-1] <= EXACT_DIFFERENCE_DIM:
         total = left.new_zeros((left.shape[0], right.shape[0]))
@@ -129,9 +135,10 @@ def _squared(left: Tensor, right: Tensor) -> Tensor:
     squares = left.square().sum(1)[:, None] + right.square().sum(1)
     squared = torch.addmm(squares, left, right.T, alpha=-2)
     with torch.no_grad():
-        if same:
-            squared.fill_diagonal_(torch.inf)  # known, nothing to mend
-        _mend(squared, squares, left, right)
+        if mend:
+            if same:
+                squared.fill_diagonal_(torch.inf)  # known, nothing to mend
+            _mend(squared, squares, left, right)
         if same:
             squared.fill_diagonal_(0)
     return squared
@@ -140,9 +147,10 @@ def _squared(left: Tensor, right: Tensor) -> Tensor:
 def _mend(squared: Tensor, squares: Tensor, left: Tensor, right: Tensor) -> None:
     """Form in place, from differences, those squared distances of which rounding left little: duplicates are at 0."""
     near = torch.lt(squared, NEAR * squares, out=torch.empty_like(squared))  # three times as fast as into bool
-    if not bool(near.sum() > 0):
+    numbers = float(near.sum()) * left.shape[1]
+    if not 0 < numbers <= max(MOST_NEAR * squared.numel(), NUMBERS_AT_ONCE):
         return
     at_once = max(1, NUMBERS_AT_ONCE // left.shape[1])
     row, column = near.nonzero(as_tuple=True)
     for a, b in zip(row.split(at_once), column.split(at_once), strict=True):
-        squared[a, b] = (left[a] - right[b]).square().sum(1)
+        squared[a, b] = (left.index_select(0, a) - right.index_select(0, b)).square_().sum(1)

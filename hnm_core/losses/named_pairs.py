@@ -27,7 +27,7 @@ def pair_distances(distance: Distance, left: Tensor, right: Tensor, *named: Pair
         return tuple(
             distance.prepared_rowwise(left.index_select(0, row), right.index_select(0, other)) for row, other in named
         )
-    cells = distance.prepared_pairwise(left, right).reshape(-1)
+    cells = distance.prepared_pairwise(left, right, mend=True).reshape(-1)
     places = (torch.add(other, row, alpha=len(right)) for row, other in named)
     return tuple(_Taken.apply(cells, place) for place in places)  # type: ignore[no-untyped-call]
 

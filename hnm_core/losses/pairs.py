@@ -69,7 +69,7 @@ class Lines(NamedTuple):
                     for side, entry, value in zip(sides, named, listed, strict=True)
                 )
                 return positive, negative
-        matrix = distance.prepared_pairwise(at_anchor, ref)
+        matrix = distance.prepared_pairwise(at_anchor, ref, mend=True)
         positive, negative = (matrix if side.whole else matrix.gather(1, side.row) for side in sides)
         return positive, negative
 

@@ -123,10 +123,11 @@ class MarginLoss(MetricLoss[MarginOptions]):
         return beta[class_rows("margin", batch.labels, len(beta))[anchor]]
 
     def _terms(self, batch: Batch, part: Part, separation: Tensor | None) -> Terms:
-        count = torch.ones_like(part.anchor) if part.counts is None else part.counts
         extra = None
-        if self.options.learn_beta != "no" and self.options.nu > 0 and bool(count.any()):
+        pulled = self.options.learn_beta != "no" and self.options.nu > 0
+        if pulled and bool(len(part.anchor) if part.counts is None else part.counts.any()):
             beta = self._beta(batch, part.anchor)
+            count = torch.ones_like(part.anchor) if part.counts is None else part.counts
             if self.options.learn_beta == "per-class":  # the paper divides the boundaries' sum like the terms
                 divisor = count if part.nonzeros is None else part.nonzeros
                 extra = self.options.nu * (beta * count).sum() / divisor.sum().clamp_min(1)
@@ -149,6 +150,6 @@ def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: 
     d_p, d_n = lines.distances(distance, x, ref)
     positives, d_p = compact(lines.positive, d_p)
     negatives, d_n = compact(lines.negative, d_n)
-    other = Swap(distance.prepared_pairwise(ref, ref), positives.row, negatives.row) if swap else None
+    other = Swap(distance.prepared_pairwise(ref, ref, mend=True), positives.row, negatives.row) if swap else None
     sums = triplet_sums(d_p, d_n, positives.mask, negatives.mask, term, other)
     return Terms((Part(sums.value, lines.anchor, sums.counts, sums.nonzeros),))
