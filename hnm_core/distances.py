@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -24,6 +24,15 @@ UNIT_EPS = 1e-3
 
 EXACT_DIFFERENCE_DIM = 16
 """Up to this dimension distances are formed from coordinate differences; the product form loses digits far from 0."""
+
+NEAR = 1e-3
+"""Where the squared distance is a smaller share of the rows' squares, the product form has lost too many digits."""
+
+MOST_NEAR = 8
+"""Numbers for each distance that differences for near rows may need; a cloud in a few spots stays in product form."""
+
+NUMBERS_AT_ONCE = 1 << 20
+"""Differences formed at once."""
 
 
 def normalize(embeddings: Tensor) -> Tensor:
@@ -68,13 +77,16 @@ class Distance:
             case "inner-product":
                 return -(left * right).sum(-1)
 
-    def prepared_pairwise(self, left: Tensor, right: Tensor) -> Tensor:
-        """`pairwise` of embeddings that went through `prepare` already."""
+    def prepared_pairwise(self, left: Tensor, right: Tensor, *, mend: bool = False) -> Tensor:
+        """`pairwise` of embeddings that went through `prepare` already.
+
+        `mend` forms anew what rounding spoils between rows close by, for losses: their slopes divide by it.
+        """
         match self.metric:
             case "euclidean":
-                return safe_sqrt(_squared(left, right))
+                return safe_sqrt(_squared(left, right, mend))
             case "squared-euclidean":
-                return _squared(left, right)
+                return _squared(left, right, mend).clamp_min(0)
             case "cosine":
                 return 1 - left @ right.T
             case "inner-product":
@@ -90,18 +102,55 @@ def check_distance(distance: object) -> None:
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:
-    """Square root with gradient 0 where the argument is 0."""
-    positive = squared > 0
-    return torch.where(positive, squared, 1.0).sqrt() * positive
+    """Square root with gradient 0 where the argument is 0; 0 also where it is below."""
+    root: Tensor = _SafeSqrt.apply(squared)  # type: ignore[no-untyped-call]  # torch's has no types
+    return root
 
 
-def _squared(left: Tensor, right: Tensor) -> Tensor:
+class _SafeSqrt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, squared: Tensor) -> Tensor:
+        root = squared.clamp_min(0).sqrt_()
+        ctx.save_for_backward(root)
+        return root
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, weight: Tensor) -> Tensor:
+        (root,) = ctx.saved_tensors
+        slope: Tensor = root.sign().mul_(weight)  # 0 at 0, without a mask, which would cost twice as much
+        return slope.div_((2 * root).clamp_min_(torch.finfo(root.dtype).tiny))
+
+
+def _squared(left: Tensor, right: Tensor, mend: bool) -> Tensor:
+    """(L, R); by rounding it may fall below 0."""
     if left.shape[-1] <= EXACT_DIFFERENCE_DIM:
         total = left.new_zeros((left.shape[0], right.shape[0]))
         for column in range(left.shape[-1]):
             total = total + (left[:, column, None] - right[None, :, column]).square()
         return total
-    center = right.detach().mean(0)
-    left, right = left - center, right - center
-    product = left @ right.T
-    return (left.square().sum(1)[:, None] + right.square().sum(1)[None, :] - 2 * product).clamp_min(0)
+    same, center = left is right, right.detach().mean(0)
+    right = right - center
+    left = right if same else left - center
+    squares = left.square().sum(1)[:, None] + right.square().sum(1)
+    squared = torch.addmm(squares, left, right.T, alpha=-2)
+    with torch.no_grad():
+        if mend:
+            if same:
+                squared.fill_diagonal_(torch.inf)  # known, nothing to mend
+            _mend(squared, squares, left, right)
+        if same:
+            squared.fill_diagonal_(0)
+    return squared
+
+
+def _mend(squared: Tensor, squares: Tensor, left: Tensor, right: Tensor) -> None:
+    """Form in place, from differences, those squared distances of which rounding left little: duplicates are at 0."""
+    near = torch.lt(squared, NEAR * squares, out=torch.empty_like(squared))  # three times as fast as into bool
+    numbers = float(near.sum()) * left.shape[1]
+    if not 0 < numbers <= max(MOST_NEAR * squared.numel(), NUMBERS_AT_ONCE):
+        return
+    at_once = max(1, NUMBERS_AT_ONCE // left.shape[1])
+    row, column = near.nonzero(as_tuple=True)
+    for a, b in zip(row.split(at_once), column.split(at_once), strict=True):
+        squared[a, b] = (left.index_select(0, a) - right.index_select(0, b)).square_().sum(1)

@@ -26,6 +26,7 @@ from hnm_core.events import Alarm, Event, OptionChanged, StepRecord, Weights, fr
 from hnm_core.frames import FrameMaker
 from hnm_core.lane_mining import LaneMining
 from hnm_core.losses.base import Loss, LossContext, Terms
+from hnm_core.losses.named_pairs import pair_distances
 from hnm_core.metrics import LaneMetrics
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.options import RandomOptions
@@ -256,10 +257,10 @@ class Trainer:
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""
-        at_anchor, at_positive, at_negative = (self.distance.prepare(embeddings)[rows] for rows in local_tuples)
-        return self.distance.prepared_rowwise(at_anchor, at_negative) - self.distance.prepared_rowwise(
-            at_anchor, at_positive
-        )
+        anchor, positive, negative = local_tuples
+        prepared = self.distance.prepare(embeddings)
+        near, far = pair_distances(self.distance, prepared, prepared, (anchor, positive), (anchor, negative))
+        return far - near
 
     def margin_of(self, lane: LaneConfig, loss: Loss) -> float:
         """Up to which lead triplets count as semi-hard: the loss's margin; of an audit, a usual one, with a note."""

@@ -37,6 +37,33 @@ def test_that_pairwise_and_rowwise_follow_the_definition(distance: Distance, dim
     assert torch.allclose(distance.rowwise(left, right).double(), expected.diagonal(), atol=2e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-4, 1e-2])
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("distance", [Distance(), Distance("euclidean", True), Distance("squared-euclidean")], ids=str)
+def test_that_in_many_dimensions_mended_distances_of_rows_close_by_are_those_of_their_differences(
+    distance: Distance, same: bool, spread: float
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    rows = torch.randn(24, 128, generator=source).repeat(2, 1) + spread * torch.randn(48, 128, generator=source)
+    left = rows.requires_grad_()
+    right = rows if same else rows.detach().clone()
+    prepared = distance.prepare(left)
+    found = distance.prepared_pairwise(prepared, prepared if same else distance.prepare(right), mend=True)
+    expected = by_definition(distance, left.detach(), right.detach())
+    assert torch.allclose(found.double(), expected, atol=1e-5, rtol=1e-5)
+    if spread == 0:
+        assert torch.equal(found == 0, expected == 0)
+    weight = torch.randn(48, 48, generator=source)
+    (slope,) = torch.autograd.grad((found * weight).sum(), left)
+    exact = distance.prepare(left.double())
+    far = exact if same else exact.detach()
+    squared = (exact[:, None] - far[None]).square().sum(2)
+    root = torch.where(squared > 0, squared, 1.0).sqrt() * (squared > 0)
+    value = squared if distance.metric == "squared-euclidean" else root
+    (wanted,) = torch.autograd.grad((value * weight).sum(), left)
+    assert float((slope - wanted).abs().max()) < 2e-3 * float(wanted.abs().max())
+
+
 @pytest.mark.parametrize("dim", [1, 3, 16])
 def test_that_in_few_dimensions_a_point_far_from_the_origin_has_distance_0_to_itself(dim: int) -> None:
     points = 100 + torch.randn(40, dim, generator=torch.Generator().manual_seed(1))

@@ -227,19 +227,19 @@ def reduced(part: Part, kind: Reduction) -> Tensor:
     mean: over all terms; mean_nonzero: over those above 0; anchor_mean: over the anchors' means; sum.
     """
     value = part.value
-    count = torch.ones_like(value) if part.counts is None else part.counts.to(value.dtype)
     match kind:
         case "sum":
             return value.sum()
         case "mean":
-            return value.sum() / count.sum().clamp_min(1)
+            return value.mean() if part.counts is None else value.sum() / part.counts.sum().clamp_min(1)
         case "mean_nonzero":
-            nonzero = value > 0 if part.nonzeros is None else part.nonzeros
-            return value.sum() / nonzero.sum().clamp_min(1)
+            nonzero = (value > 0).count_nonzero() if part.nonzeros is None else part.nonzeros.sum()
+            return value.sum() / nonzero.clamp_min(1)
         case "anchor_mean":
-            anchors, line = torch.unique(part.anchor, return_inverse=True)
-            sums = value.new_zeros(len(anchors)).index_add(0, line, value)
-            counts = value.new_zeros(len(anchors)).index_add(0, line, count)
+            count = torch.ones_like(value) if part.counts is None else part.counts.to(value.dtype)
+            anchors = int(part.anchor.max()) + 1
+            sums = value.new_zeros(anchors).index_add(0, part.anchor, value)
+            counts = value.new_zeros(anchors).index_add(0, part.anchor, count)
             return (sums / counts.clamp_min(1)).sum() / (counts > 0).sum().clamp_min(1)
 
 

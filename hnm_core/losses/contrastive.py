@@ -60,6 +60,6 @@ class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
 
 
 def _sums(values: Tensor, side: Side) -> tuple[Tensor, Tensor, Tensor]:
-    """(A,) each: what the entries (A, K) of a side add up to, how many they are, how many are above 0."""
+    """(A,) each: what the entries (A, K), 0 or more, of a side add up to, how many they are, how many are above 0."""
     weight = side.weights(values)
-    return (values * weight).sum(1), weight.sum(1), ((values > 0) * weight).sum(1)
+    return (values * weight).sum(1), weight.sum(1), (values.detach().sign() * weight).sum(1)

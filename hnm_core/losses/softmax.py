@@ -110,7 +110,7 @@ class SupConLoss(_SoftmaxLoss[SupConOptions]):
         logits = self.logits(batch)
         lines = logits.lines
         usable = lines.positive.any()
-        if lines.whole:
+        if batch.tuples is None:  # where mined, a pair may be both
             both = Side(lines.positive.row, lines.positive.mask | lines.negative.mask)
             all_pairs = both.lse(logits.positive)[usable]
         else:

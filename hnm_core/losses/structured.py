@@ -181,8 +181,8 @@ class NPairsLoss(MetricLoss[NPairsOptions]):
             anchor, positive = pair_masks(batch)[0].nonzero(as_tuple=True)
         else:
             anchor, positive = batch.tuples[:2]
-        _, of_class = torch.unique(batch.labels[anchor], return_inverse=True)
-        first = _first_of_each(of_class)
+        classes, kind = torch.unique(batch.labels, return_inverse=True)
+        first = _first_of_each(kind.index_select(0, anchor), len(classes))
         anchor, positive = anchor[first], positive[first]
         x, ref = batch.prepared(self.distance)
         logits = -self.distance.prepared_pairwise(x[anchor], ref[positive])
@@ -201,8 +201,8 @@ def _logaddexp(left: Tensor, right: Tensor) -> Tensor:
     return total.masked_fill(nothing, -torch.inf)
 
 
-def _first_of_each(kind: Tensor) -> Tensor:
-    """(C,) place of the first entry of each kind 0 ... C - 1."""
-    order = kind.argsort(stable=True)
-    ordered = kind[order]
-    return order[torch.cat((ordered.new_ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]))[: len(order)]]
+def _first_of_each(kind: Tensor, kinds: int) -> Tensor:
+    """(C,) place of the first entry of each kind 0 ... kinds - 1 that there is."""
+    places = torch.arange(len(kind), device=kind.device)
+    first = kind.new_full((kinds,), len(kind)).scatter_reduce_(0, kind, places, "amin")
+    return first[first < len(kind)]

@@ -9,6 +9,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
 from hnm_core.losses.checks import class_rows, needs
+from hnm_core.losses.named_pairs import pair_distances
 from hnm_core.losses.options import HofferAilonOptions, MarginOptions, TripletMarginOptions
 from hnm_core.losses.pairs import compact, pair_lines
 from hnm_core.losses.triplet_sums import Swap, TripletTerm, hinge, ratio, soft_hinge, triplet_sums
@@ -92,10 +93,9 @@ class MarginLoss(MetricLoss[MarginOptions]):
         x, ref = batch.prepared(self.distance)
         if batch.tuples is not None and len(batch.tuples) == 3:
             anchor, positive, negative = batch.tuples
-            d_ap = self.distance.prepared_rowwise(x[anchor], ref[positive])
-            d_an = self.distance.prepared_rowwise(x[anchor], ref[negative])
+            d_ap, d_an = pair_distances(self.distance, x, ref, (anchor, positive), (anchor, negative))
             pull, push = self._halves(d_ap, d_an, self._beta(batch, anchor))
-            part = Part(pull + push, anchor, None, (pull > 0).long() + (push > 0))
+            part = Part(pull + push, anchor, None, (pull > 0).byte() + (push > 0))
             return self._terms(batch, part, (d_an - d_ap).detach())
         lines = pair_lines(batch)
         d_p, d_n = lines.distances(self.distance, x, ref)
@@ -123,10 +123,11 @@ class MarginLoss(MetricLoss[MarginOptions]):
         return beta[class_rows("margin", batch.labels, len(beta))[anchor]]
 
     def _terms(self, batch: Batch, part: Part, separation: Tensor | None) -> Terms:
-        count = torch.ones_like(part.anchor) if part.counts is None else part.counts
         extra = None
-        if self.options.learn_beta != "no" and self.options.nu > 0 and bool(count.any()):
+        pulled = self.options.learn_beta != "no" and self.options.nu > 0
+        if pulled and bool(len(part.anchor) if part.counts is None else part.counts.any()):
             beta = self._beta(batch, part.anchor)
+            count = torch.ones_like(part.anchor) if part.counts is None else part.counts
             if self.options.learn_beta == "per-class":  # the paper divides the boundaries' sum like the terms
                 divisor = count if part.nonzeros is None else part.nonzeros
                 extra = self.options.nu * (beta * count).sum() / divisor.sum().clamp_min(1)
@@ -140,17 +141,15 @@ def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: 
     x, ref = batch.prepared(distance)
     if batch.tuples is not None and len(batch.tuples) == 3:
         anchor, positive, negative = batch.tuples
-        at_anchor, at_positive, at_negative = x[anchor], ref[positive], ref[negative]
-        d_ap = distance.prepared_rowwise(at_anchor, at_positive)
-        d_an = distance.prepared_rowwise(at_anchor, at_negative)
+        d_ap, d_an = pair_distances(distance, x, ref, (anchor, positive), (anchor, negative))
         if swap:
-            d_an = torch.minimum(d_an, distance.prepared_rowwise(at_positive, at_negative))
+            d_an = torch.minimum(d_an, *pair_distances(distance, ref, ref, (positive, negative)))
         violation = d_ap - d_an
         return Terms((Part(term.value(violation), anchor),), -violation.detach())
     lines = pair_lines(batch)
     d_p, d_n = lines.distances(distance, x, ref)
     positives, d_p = compact(lines.positive, d_p)
     negatives, d_n = compact(lines.negative, d_n)
-    other = Swap(distance.prepared_pairwise(ref, ref), positives.row, negatives.row) if swap else None
+    other = Swap(distance.prepared_pairwise(ref, ref, mend=True), positives.row, negatives.row) if swap else None
     sums = triplet_sums(d_p, d_n, positives.mask, negatives.mask, term, other)
     return Terms((Part(sums.value, lines.anchor, sums.counts, sums.nonzeros),))
