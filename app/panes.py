@@ -23,9 +23,13 @@ ROW = 3
 PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
+EDGE_KEY = "red: negatives, blue: positives"
+"""Both themes draw mined pairs in these colours."""
 CHIP_MARGIN_PX = 30
 CHIP_SHARE = 0.35
 """Of a pane's height, for its title and its status lines."""
+TWO_LINES_FROM_PX = 300
+"""Lower panes have one line under the cloud, cut where it is too long."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
 
@@ -269,8 +273,8 @@ class PaneGrid(QWidget):
         )
         pane.stale = False
         pane.view.set_scene(scene)
-        notes = (scene.edge_text, scene.color_note, frame.projection)
-        pane.view.set_caption("  ·  ".join(text for text in notes if text))
+        notes = (scene.edge_text, scene.color_note, frame.projection, EDGE_KEY if scene.edges_total else "")
+        pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
         fitted = self._fit(pane, frame)
         if first:
@@ -372,6 +376,14 @@ def wrapped(text: str, room: float, width_of: Callable[[str], float]) -> str:
                 filled = longer
         lines.append(filled)
     return "\n".join(lines)
+
+
+def _caption(text: str, view: CloudView) -> str:
+    """The notes under a cloud, in a second line where one is too narrow and the pane is high enough for two."""
+    metrics = QFontMetricsF(view.font())
+    if view.height() < TWO_LINES_FROM_PX:
+        return text
+    return wrapped(text, view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
 
 
 def _turned_like(camera: Camera, other: Camera) -> Camera:
