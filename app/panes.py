@@ -14,6 +14,7 @@ from app.camera import Camera, fit, followed
 from app.limits import MAX_PANES
 from app.scene import EDGE_KINDS, build_scene
 from app.theme import Rgb, Theme
+from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
 from hnm_core.events import Frame, RunStarted
 
@@ -80,6 +81,7 @@ class PaneGrid(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self.key = ClassKey(self)
         self._panes: list[_Pane] = []
         self._started: RunStarted | None = None
         self._edges = True
@@ -93,8 +95,11 @@ class PaneGrid(QWidget):
         self._turn_timer = QTimer(self, singleShot=True)
         self._turn_timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._turn_timer.timeout.connect(self._take_turns)
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
+        whole, self._layout = QVBoxLayout(self), QVBoxLayout()
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(self._layout, 1)
+        whole.addWidget(self.key)
         self.setMinimumSize(200, 120)
 
     @property
@@ -123,12 +128,14 @@ class PaneGrid(QWidget):
             pane.view.set_caption("")
             pane.view.set_selected(None)
         self._following = True
+        self._show_key()
         self.set_hint(hint)
 
     def begin(self, started: RunStarted, hint: str = "") -> None:
         """Empty panes for the lanes of a run; frames of it may follow."""
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
+        self._show_key()
 
     def add_lane(self, lane: str, like: str) -> None:
         """One more pane, last in order, that looks at its cloud as the pane of the lane `like` does. No more than
@@ -194,6 +201,7 @@ class PaneGrid(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
         self._theme = theme
+        self.key.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.view.set_title(pane.title or pane.lane, self._lane_colour(number))
@@ -207,6 +215,7 @@ class PaneGrid(QWidget):
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
         self._color_by = name
+        self._show_key()
         self._restage()
 
     def select(self, point_id: int | None) -> None:
@@ -310,6 +319,13 @@ class PaneGrid(QWidget):
                 x, y, z = (at + by for at, by in zip(pane.camera.target, moved, strict=True))
                 turned = _turned_like(pane.camera, camera)
                 pane.aim(replace(turned, target=(x, y, z), distance=pane.camera.distance * nearer))
+
+    def _show_key(self) -> None:
+        """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
+        started = self._started
+        grouped = started is not None and started.groups is not None and self._color_by != "label"
+        shown = started is not None and not grouped and self._color_by in ("class", "group", "label")
+        self.key.show_classes(started.class_names if started is not None and shown else ())
 
     def _restage(self) -> None:
         for pane in self._panes:
