@@ -10,7 +10,7 @@ from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from app.camera import Camera, fit, followed
+from app.camera import Camera, fit, followed, lowered
 from app.limits import MAX_PANES
 from app.scene import EDGE_KINDS, build_scene
 from app.theme import Rgb, Theme
@@ -287,7 +287,7 @@ class PaneGrid(QWidget):
         first = pane.fitted is None
         fitted = self._fit(pane, frame)
         if first:
-            pane.aim(fitted)
+            pane.aim(lowered(fitted, max(pane.view.height(), 1), *pane.view.covered))
             self._overlay(pane)
 
     def _fit(self, pane: _Pane, frame: Frame) -> Camera:
@@ -299,10 +299,15 @@ class PaneGrid(QWidget):
         """Where every camera should be: round its own cloud; at the distance of the largest cloud where linked."""
         fitted = [pane.fitted for pane in self._panes]
         known = [camera for camera in fitted if camera is not None]
-        if not self._linked or not known:
-            return list(fitted)
-        distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
-        return [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
+        covered = [pane.view.covered for pane in self._panes]
+        if self._linked and known:
+            distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
+            fitted = [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
+            covered = [max(covered)] * len(covered)  # for one scale in all panes
+        return [
+            camera and lowered(camera, max(pane.view.height(), 1), *labels)
+            for camera, pane, labels in zip(fitted, self._panes, covered, strict=True)
+        ]
 
     def _on_camera(self, source: CloudView, camera: Camera) -> None:
         """The user moved the camera of one view. The others go along; nobody answers, so there is no echo."""
