@@ -97,6 +97,24 @@ def fit(positions: NDArray[np.floating], aspect: float = 1.0, like: Camera | Non
     return replace(like, target=center, center=center, radius=radius, distance=MARGIN * radius / math.sin(half))
 
 
+def lowered(camera: Camera, height: float, top: float, bottom: float) -> Camera:
+    """The fitted `camera` with its ball in the middle of what labels leave of a picture `height` pixels high.
+
+    Labels cover `top` and `bottom` pixels. The ball moves down, by a quarter of the height at most, and shrinks only
+    as far as it would else leave the picture; one that lies clear of the labels stays where it is.
+    """
+    focal = camera.focal_px(height)
+    ball = focal * camera.radius / math.sqrt(max(camera.distance**2 - camera.radius**2, 1e-12 * camera.distance**2))
+    down = min((top - bottom) / 2, height / 4)
+    if down <= 0 or height / 2 - ball >= top:
+        return camera
+    away = camera.distance * max(1.0, ball / (height / 2 - down))
+    ahead, up = math.sin(math.radians(camera.elevation)), math.cos(math.radians(camera.elevation))
+    rise = down * away / (focal * max(up, 0.3))
+    x, y, z = camera.target  # what is looked at rises along z, so that all stays in place while the camera turns
+    return replace(camera, target=(x, y, z + rise), distance=away - rise * ahead)
+
+
 def _ball(positions: NDArray[np.float64]) -> tuple[Point, float]:
     positions = positions[np.isfinite(positions).all(1)]
     if len(positions) == 0:

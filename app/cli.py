@@ -124,11 +124,7 @@ def demo(
     """Run a preset and render it, in one go."""
     experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
     pixels = parse_size(size)
-    from app.video.encoder import video_format
-    from app.video.templates import template as camera_path
-
-    video_format(out, pixels, fps)  # whatever is wrong with the video is said before the run and not after it
-    camera_path(template)
+    _check_video(out, pixels, fps, template)  # whatever is wrong with it is said before the run and not after it
     from hnm_core.headless import train
     from hnm_core.recording import new_run_dir, prune
 
@@ -144,6 +140,15 @@ def demo(
     raise typer.Exit(outcome.status)
 
 
+def _check_video(out: Path, size: tuple[int, int], fps: int, template: str) -> None:
+    """Raises `InputError` for a video that cannot be made."""
+    from app.video.encoder import video_format
+    from app.video.templates import template as camera_path
+
+    video_format(out, size, fps)
+    camera_path(template)
+
+
 def _render(
     folder: Path, out: Path, template: str, seconds: float, size: tuple[int, int], fps: int, theme: str
 ) -> None:
@@ -151,7 +156,8 @@ def _render(
     from hnm_core.headless import wait_for_kernels
     from hnm_core.recording import open_recording
 
-    open_recording(folder)  # what is wrong with it is said before anything is compiled
+    open_recording(folder)  # what is wrong with it, or with the video, is said before anything is compiled
+    _check_video(out, size, fps, template)
     wait_for_kernels(RASTER_KERNELS)
     with terminable(), progress_bar() as progress:
         bar = progress.add_task("frames", total=None, note="")

@@ -300,6 +300,10 @@ class MainWindow(QMainWindow):
         """
         history = self.stage.history
         if self.bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
+            if history.lanes:
+                raise InputError(
+                    "The run is over. A new lane goes on from one that trains: train again, and ask earlier."
+                )
             raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
         if len(history.lanes) >= MAX_PANES:
             raise InputError(f"The window shows at most {MAX_PANES} lanes, and there are as many.")

@@ -10,10 +10,11 @@ from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from app.camera import Camera, fit, followed
+from app.camera import Camera, fit, followed, lowered
 from app.limits import MAX_PANES
 from app.scene import EDGE_KINDS, build_scene
 from app.theme import Rgb, Theme
+from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
 from hnm_core.events import Frame, RunStarted
 
@@ -23,9 +24,13 @@ ROW = 3
 PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
+EDGE_KEY = "red: negatives, blue: positives"
+"""Both themes draw mined pairs in these colours."""
 CHIP_MARGIN_PX = 30
 CHIP_SHARE = 0.35
 """Of a pane's height, for its title and its status lines."""
+TWO_LINES_FROM_PX = 300
+"""Lower panes have one line under the cloud, cut where it is too long."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
 
@@ -76,6 +81,7 @@ class PaneGrid(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self.key = ClassKey(self)
         self._panes: list[_Pane] = []
         self._started: RunStarted | None = None
         self._edges = True
@@ -89,8 +95,11 @@ class PaneGrid(QWidget):
         self._turn_timer = QTimer(self, singleShot=True)
         self._turn_timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._turn_timer.timeout.connect(self._take_turns)
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
+        whole, self._layout = QVBoxLayout(self), QVBoxLayout()
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(self._layout, 1)
+        whole.addWidget(self.key)
         self.setMinimumSize(200, 120)
 
     @property
@@ -119,12 +128,14 @@ class PaneGrid(QWidget):
             pane.view.set_caption("")
             pane.view.set_selected(None)
         self._following = True
+        self._show_key()
         self.set_hint(hint)
 
     def begin(self, started: RunStarted, hint: str = "") -> None:
         """Empty panes for the lanes of a run; frames of it may follow."""
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
+        self._show_key()
 
     def add_lane(self, lane: str, like: str) -> None:
         """One more pane, last in order, that looks at its cloud as the pane of the lane `like` does. No more than
@@ -190,6 +201,7 @@ class PaneGrid(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
         self._theme = theme
+        self.key.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.view.set_title(pane.title or pane.lane, self._lane_colour(number))
@@ -203,6 +215,7 @@ class PaneGrid(QWidget):
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
         self._color_by = name
+        self._show_key()
         self._restage()
 
     def select(self, point_id: int | None) -> None:
@@ -269,12 +282,12 @@ class PaneGrid(QWidget):
         )
         pane.stale = False
         pane.view.set_scene(scene)
-        notes = (scene.edge_text, scene.color_note, frame.projection)
-        pane.view.set_caption("  ·  ".join(text for text in notes if text))
+        notes = (scene.edge_text, scene.color_note, frame.projection, EDGE_KEY if scene.edges_total else "")
+        pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
         fitted = self._fit(pane, frame)
         if first:
-            pane.aim(fitted)
+            pane.aim(lowered(fitted, max(pane.view.height(), 1), *pane.view.covered))
             self._overlay(pane)
 
     def _fit(self, pane: _Pane, frame: Frame) -> Camera:
@@ -286,10 +299,15 @@ class PaneGrid(QWidget):
         """Where every camera should be: round its own cloud; at the distance of the largest cloud where linked."""
         fitted = [pane.fitted for pane in self._panes]
         known = [camera for camera in fitted if camera is not None]
-        if not self._linked or not known:
-            return list(fitted)
-        distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
-        return [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
+        covered = [pane.view.covered for pane in self._panes]
+        if self._linked and known:
+            distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
+            fitted = [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
+            covered = [max(covered)] * len(covered)  # for one scale in all panes
+        return [
+            camera and lowered(camera, max(pane.view.height(), 1), *labels)
+            for camera, pane, labels in zip(fitted, self._panes, covered, strict=True)
+        ]
 
     def _on_camera(self, source: CloudView, camera: Camera) -> None:
         """The user moved the camera of one view. The others go along; nobody answers, so there is no echo."""
@@ -306,6 +324,13 @@ class PaneGrid(QWidget):
                 x, y, z = (at + by for at, by in zip(pane.camera.target, moved, strict=True))
                 turned = _turned_like(pane.camera, camera)
                 pane.aim(replace(turned, target=(x, y, z), distance=pane.camera.distance * nearer))
+
+    def _show_key(self) -> None:
+        """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
+        started = self._started
+        grouped = started is not None and started.groups is not None and self._color_by != "label"
+        shown = started is not None and not grouped and self._color_by in ("class", "group", "label")
+        self.key.show_classes(started.class_names if started is not None and shown else ())
 
     def _restage(self) -> None:
         for pane in self._panes:
@@ -372,6 +397,14 @@ def wrapped(text: str, room: float, width_of: Callable[[str], float]) -> str:
                 filled = longer
         lines.append(filled)
     return "\n".join(lines)
+
+
+def _caption(text: str, view: CloudView) -> str:
+    """The notes under a cloud, in a second line where one is too narrow and the pane is high enough for two."""
+    metrics = QFontMetricsF(view.font())
+    if view.height() < TWO_LINES_FROM_PX:
+        return text
+    return wrapped(text, view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
 
 
 def _turned_like(camera: Camera, other: Camera) -> Camera:

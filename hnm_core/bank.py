@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -57,16 +57,22 @@ class Bank:
         return self.embeddings.device
 
 
+def check_bank(bank: object) -> None:
+    """Raises `InputError` unless `bank` is a `Bank`."""
+    if not isinstance(bank, Bank):
+        raise InputError(f"A bank is needed, Bank(embeddings, labels), not {described(bank)}.")
+
+
 def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
-        raise InputError("Embeddings must be a floating-point tensor of shape (N, D).")
+        raise InputError(f"Embeddings must be a floating-point tensor of shape (N, D), not {described(embeddings)}.")
     if len(embeddings) == 0 or embeddings.shape[1] == 0:
         raise InputError(f"A bank needs at least one row and one column, not {tuple(embeddings.shape)}.")
     if not isinstance(labels, Tensor) or labels.shape != embeddings.shape[:1]:
-        got = f"{tuple(labels.shape)}" if isinstance(labels, Tensor) else f"a {type(labels).__name__}"
+        got = f"{tuple(labels.shape)}" if isinstance(labels, Tensor) else described(labels)
         raise InputError(f"Labels must be a tensor of shape ({len(embeddings)},), one for each embedding, not {got}.")
     if labels.dtype not in _INTEGERS:
-        raise InputError(f"Labels must be integers, not {labels.dtype}.")
+        raise InputError(f"Labels must be integers, not {labels.dtype}; labels.long() makes integers of whole numbers.")
     embeddings = embeddings.detach().to(torch.float32).contiguous()
     if not torch.isfinite(embeddings.sum(dtype=torch.float64)):  # finite float32 cannot add up to more than float64 has
         bad = int((~torch.isfinite(embeddings).all(1)).sum())

@@ -154,7 +154,7 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def export(
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", metavar="csv|parquet|npz", help="File format.")],
+    to: Annotated[str, typer.Option("--to", metavar="csv|parquet|npz", help="File format: csv, npz or parquet.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Folder; RUN/export unless given.")] = None,
 ) -> None:
     """The numbers of a recording as files for other programs; prints their paths."""

@@ -240,12 +240,22 @@ def load(path: str | Path) -> ExperimentConfig:
     except FileNotFoundError:
         raise InputError(f"There is no configuration file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The configuration '{path}' cannot be read: {error}.") from None
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        raise InputError(f"The configuration '{path}' cannot be read: {why}.{_taken_for(path)}") from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"'{path}' is not valid TOML: {error}.") from None
+        raise InputError(f"'{path}' is not valid TOML: {error}.{_taken_for(path)}") from None
     return from_dict(values, str(path))
+
+
+def _taken_for(path: Path) -> str:
+    """What a file or folder that is no configuration was likely meant as."""
+    if path.suffix.lower() in (".npz", ".csv", ".parquet"):
+        return f" Data are given by --data {path}."
+    if path.is_dir():
+        return " A configuration is a .toml file; a folder of pictures or a recording is none."
+    return ""
 
 
 def dump(config: ExperimentConfig) -> str:

@@ -81,7 +81,9 @@ def _guarded() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may end in a bare traceback
         usage = getattr(error, "format_message", None)  # only the errors that the command line parser raises have it
         if callable(usage):
-            say(f"Error: {usage()}")
+            text, about = usage(), getattr(getattr(error, "param", None), "help", None)
+            missing = bool(about) and text.startswith("Missing ")
+            say(f"Error: {text.rstrip('.')}: {about}" if missing else f"Error: {text}")
             raise typer.Exit(EXIT_INPUT) from None
         report_bug(traceback.format_exc())
         raise typer.Exit(EXIT_FAILED) from None

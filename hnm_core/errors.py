@@ -10,6 +10,16 @@ class InputError(ValueError):
     """Wrong input. The message is one or two sentences for the user; the command line prints it and exits with 2."""
 
 
+def described(given: object) -> str:
+    """What stands where a tensor should: "torch.int64 of shape (64, 1)", "a list"; of an array, how it becomes one."""
+    shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
+    if shape is None or dtype is None:
+        return f"a {type(given).__name__}"
+    if str(dtype).startswith("torch."):
+        return f"{dtype} of shape {tuple(shape)}"
+    return f"a {type(given).__name__} ({dtype}, shape {tuple(shape)}); torch.as_tensor makes a tensor of it"
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """An `InputError` for a name that is not in `known`, with the nearest ones first."""
     known = sorted(known)

@@ -132,7 +132,11 @@ def load_plugins() -> None:
         try:
             point.load()
         except Exception as error:
-            raise InputError(f"The plug-in '{point.name}' ({point.value}) cannot be loaded: {error}.") from error
+            package = f" '{point.dist.name}'" if point.dist is not None else ""
+            raise InputError(
+                f"The plug-in '{point.name}' ({point.value}) cannot be loaded: {error}. "
+                f"Mend its package{package}, or uninstall it."
+            ) from error
 
 
 MINERS = Registry("miner", "hnm_core.miners.options", "hnm_core.miners.batch_options", "hnm_core.miners.pml_options")

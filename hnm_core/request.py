@@ -42,7 +42,9 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
     """
     values = _base(request, default_preset).to_dict()
     if request.data is not None:
-        values["data"] |= _data(request.data)
+        data = values["data"] | _data(request.data)
+        if data != values["data"]:  # the words of a preset tell of its own data
+            values |= {"data": data, "title": Path(request.data).name, "about": ""}
     if request.miners:
         values["lanes"] = _lanes(values["lanes"][0], request.miners)
     asked = {"seed": request.seed, "device": request.device, "steps": request.steps}

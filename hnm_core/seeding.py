@@ -6,6 +6,8 @@ import hashlib
 
 import torch
 
+from hnm_core.errors import InputError
+
 
 def derived_seed(seed: int, purpose: str) -> int:
     """A seed for `purpose`, independent of every other purpose's."""
@@ -16,3 +18,9 @@ def derived_seed(seed: int, purpose: str) -> int:
 def generator(seed: int, purpose: str) -> torch.Generator:
     """A CPU generator for `purpose`."""
     return torch.Generator().manual_seed(derived_seed(seed, purpose))
+
+
+def check_generator(given: object) -> None:
+    """Raises `InputError` unless `given` is a `torch.Generator`, or None for the usual one."""
+    if given is not None and not isinstance(given, torch.Generator):
+        raise InputError(f"generator must be a torch.Generator, torch.Generator().manual_seed(0) say, not {given!r}.")

@@ -119,8 +119,16 @@ def test_that_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None,
         path.write_bytes(content)
     with pytest.raises(InputError, match=words):
         config.load(path)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"cannot be read.*a \.toml file"):
         config.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mine.npz", "mine.csv"])
+def test_that_data_in_place_of_a_configuration_are_told_the_way(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04\xa1" if name.endswith("npz") else b"a,b,label\n1,2,x\n")
+    with pytest.raises(InputError, match=rf"Data are given by --data .*{name}"):
+        config.load(path)
 
 
 def test_that_a_configuration_cannot_be_changed() -> None:

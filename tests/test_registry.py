@@ -98,3 +98,4 @@ assert miners.create("farthest", count=4) == ("built", 4)
         timeout=60,
     )
     assert "The plug-in 'farthest' (third_party) cannot be loaded: division by zero." in broken.stderr
+    assert "or uninstall it." in broken.stderr

@@ -220,6 +220,11 @@ class CloudView(QWidget):
         return self._detail.share
 
     @property
+    def covered(self) -> tuple[float, float]:
+        """Pixels at the top and at the bottom that the title and the caption take, as they were painted last."""
+        return self._title_plate.reach, self._caption_plate.reach if self.height() >= CAPTION_FROM_PX else 0.0
+
+    @property
     def message(self) -> str:
         """The message over the cloud, empty when there is none."""
         if self._overlay or self._failure:

@@ -24,12 +24,14 @@ def create(
         options: of the miner, see its options model.
 
     Raises:
-        InputError: unknown name or option.
+        InputError: unknown name or option, or a generator that is none.
     """
     from hnm_core.distances import check_distance
     from hnm_core.registry import MINERS
+    from hnm_core.seeding import check_generator
 
     check_distance(distance)
+    check_generator(generator)
     miner: DatasetMiner | BatchMiner = MINERS.entry(name).load()(
         MINERS.validate(name, options), generator=generator, distance=distance
     )

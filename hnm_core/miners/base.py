@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.errors import InputError
 from hnm_core.timing import PhaseClock
 
 
@@ -51,6 +52,17 @@ class DatasetMiner(Protocol):
 
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets | Pairs:
         """Tuples for the (Q,) int64 anchor rows. An anchor without a positive or a negative gives no tuple."""
+
+
+class WholeSetMiner:
+    """Base of the whole-set miners here: tells whoever calls one like a miner inside the batch what it wants."""
+
+    def __call__(self, *given: object) -> NoReturn:
+        """Raises `InputError`."""
+        raise InputError(
+            "This miner mines the whole set, not a batch: hand it the set with refresh(Bank(embeddings, labels), "
+            "context) and ask it with mine(anchors, context), context a hnm_core.miners.base.MiningContext."
+        )
 
 
 class BatchMiner(Protocol):

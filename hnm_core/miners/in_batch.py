@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from hnm_core import kernels, seeding
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.batch_options import BatchOptions
 from hnm_core.miners.in_batch_reasons import explain
@@ -303,7 +303,7 @@ def _on_sphere(distance: Distance) -> bool:
 def checked_rows(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Rows in at least single precision and their labels as int64 on the same device, both without gradient."""
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
-        raise InputError(f"{name} must be a floating-point tensor of shape (B, D).")
+        raise InputError(f"{name} must be a floating-point tensor of shape (B, D), not {described(rows)}.")
     if rows.shape[1] == 0:
         raise InputError(f"{name} need at least one column, not shape {tuple(rows.shape)}.")
     labels = _checked_ids(f"labels of {name}", labels, rows)
@@ -321,6 +321,7 @@ def checked_rows(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
 
 def _checked_ids(name: str, ids: Tensor | None, rows: Tensor) -> Tensor:
     if not isinstance(ids, Tensor) or ids.shape != rows.shape[:1] or ids.dtype not in _INTEGERS:
-        got = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, Tensor) else type(ids).__name__
-        raise InputError(f"{name} must be {len(rows)} integers, one for each row, not {got}.")
+        fits = isinstance(ids, Tensor) and ids.shape == rows.shape[:1]
+        hint = "; .long() makes integers of whole numbers" if fits else ""
+        raise InputError(f"{name} must be {len(rows)} integers, one for each row, not {described(ids)}{hint}.")
     return ids.detach().to(rows.device, torch.int64)

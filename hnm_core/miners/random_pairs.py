@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.miners.base import MiningContext, Triplets
+from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.explain import Reason, without_partner
 from hnm_core.miners.options import Positives, RandomOptions
 from hnm_core.miners.positives import draw_negatives, draw_positives, ranked_positives
+from hnm_core.neighbors.base import check_query
 
 
-class RandomMiner:
+class RandomMiner(WholeSetMiner):
     """Negatives uniform over the other classes; what every other miner has to beat."""
 
     def __init__(
@@ -31,12 +32,14 @@ class RandomMiner:
 
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""
+        check_bank(bank)
         self._bank = bank
 
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
         """See `hnm_core.miners.base.DatasetMiner`."""
         if self._bank is None:
             raise InputError("The miner has seen no bank yet: call refresh before mine.")
+        _, anchors = check_query(self._bank, anchors, k=1)
         positive = choose_positives(self._bank, anchors, self.options.positives, context)
         negative = draw_negatives(self._bank, anchors, context.generator)
         triplets = usable(anchors, positive, negative)

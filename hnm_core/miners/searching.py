@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners import selectors
-from hnm_core.miners.base import MiningContext, Triplets
+from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.explain import Reason, collapsed, without_partner
 from hnm_core.miners.filters import filters_of
 from hnm_core.miners.measuring import distances_to
@@ -38,7 +38,7 @@ class _Outcome:
     mined: int = 0
 
 
-class SearchingMiner:
+class SearchingMiner(WholeSetMiner):
     """Draws each anchor's negatives from the nearest rows of other classes that `search` finds.
 
     The order is fixed: the search leaves out the anchor's class, then come the rank window, the distance bounds and the
@@ -69,6 +69,7 @@ class SearchingMiner:
 
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""
+        check_bank(bank)
         self._bank = bank
         self.search.build(bank)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -63,26 +63,41 @@ def record(events: Iterable[Event], folder: str | Path) -> Generator[Event, None
         InputError: at once, before the first event, if the folder is not empty or cannot be written.
     """
     folder = Path(folder)
-    _prepare(folder)
-    return _tee(iter(events), folder)
+    return _tee(iter(events), folder, _claimed(folder))
 
 
-def _prepare(folder: Path) -> None:
+def _claimed(folder: Path) -> IO[bytes]:
+    """The lock of a new or empty folder, taken at once: two runs that begin together must not share one."""
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"Cannot record into '{folder}': it is a file. Name a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise InputError(f"Cannot record into '{folder}': the folder is not empty. Name a new or an empty folder.")
+        _check_empty(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        try:
+            held = lock(folder)
+        except (BlockingIOError, PermissionError):
+            raise InputError(f"Cannot record into '{folder}': another run is recording into it.") from None
+        try:
+            _check_empty(folder)  # that other run may have come and gone in between
+        except InputError:
+            held.close()
+            raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"Cannot record into '{folder}': {reason}. Name a folder that can be written.") from error
+    return held
 
 
-def _tee(events: Iterator[Event], folder: Path) -> Generator[Event, None, None]:
-    writer = _Writer(folder)
+def _check_empty(folder: Path) -> None:
+    """A lock file alone is no content: it is what a run leaves that was killed before it began."""
+    if any(entry.name != layout.LOCK_FILE for entry in folder.iterdir()):
+        raise InputError(f"Cannot record into '{folder}': the folder is not empty. Name a new or an empty folder.")
+
+
+def _tee(events: Iterator[Event], folder: Path, held: IO[bytes]) -> Generator[Event, None, None]:
+    writer = _Writer(folder, held)
     began = time.monotonic()
     try:
         for event in events:
@@ -108,10 +123,12 @@ def _tee(events: Iterator[Event], folder: Path) -> Generator[Event, None, None]:
 class _Writer:
     """Takes events until `close`; after a failed write it takes them without writing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, held: IO[bytes]) -> None:
+        """`held` is the lock of the folder; it is given back by `close`."""
         self.steps: dict[str, int] = {}
         self._folder = folder
         self._files = ExitStack()
+        self._files.enter_context(held)
         self._count = itertools.count()
         self._run_file: header.RunFile | None = None
         self._events: FileIO | None = None
@@ -161,7 +178,6 @@ class _Writer:
                 self._write_line(event, number)
 
     def _start(self, started: RunStarted, number: int) -> None:
-        self._files.enter_context(lock(self._folder))
         self._points = len(started.ids)
         header.write_arrays(self._folder, started)
         self._run_file = header.new_run_file(started)
@@ -201,6 +217,8 @@ class _Writer:
             if not self._broken:
                 for lane in self._lanes.values():
                     lane.write_held()
+            if self._run_file is None:
+                (self._folder / layout.LOCK_FILE).unlink(missing_ok=True)
         except OSError:
             pass  # the disk is full; everything before this frame is safe
         finally:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from app.camera import MIN_RADIUS, Camera, blend, fit, followed
+from app.camera import MIN_RADIUS, Camera, blend, fit, followed, lowered
 
 WIDTH, HEIGHT = 640.0, 480.0
 
@@ -144,3 +144,23 @@ def test_that_following_arrives_exactly():
     for _ in range(300):
         camera = followed(camera, goal, 1 / 30)
     assert camera == goal
+
+
+@pytest.mark.parametrize(("elevation", "distance"), [(0.0, 4.0), (22.0, 4.0), (-60.0, 9.0)])
+def test_that_a_lowered_ball_lies_in_the_middle_of_what_labels_leave_and_stays_in_the_picture(elevation, distance):
+    height, top, bottom = 220.0, 90.0, 24.0
+    camera = Camera(elevation=elevation, distance=distance, target=(1, 2, 3), center=(1, 2, 3), radius=distance / 3.6)
+    below = lowered(camera, height, top, bottom)
+    _, y, depth = below.project(np.array([below.center]), 300, height)
+    ball = below.focal_px(height) * below.radius / depth[0]
+    assert y[0] == pytest.approx(height / 2 + (top - bottom) / 2, abs=1)
+    assert y[0] + ball < height + 6 and depth[0] >= distance
+    assert (below.azimuth, below.center, below.radius) == (camera.azimuth, camera.center, camera.radius)
+
+
+def test_that_a_ball_that_lies_clear_of_the_labels_or_below_none_is_left_alone():
+    camera = Camera(distance=20.0)
+    assert lowered(camera, 400, 60, 20) == camera
+    near = fit(np.eye(3))
+    assert lowered(near, 400, 0, 0) == near and lowered(near, 400, 20, 60) == near
+    assert lowered(near, 400, 60, 20) != near

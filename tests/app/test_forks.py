@@ -181,6 +181,15 @@ def test_that_without_a_run_and_with_a_full_window_the_reason_is_said(training, 
     assert not [child for child in window.findChildren(ForkDialog) if child.isVisible()]
 
 
+def test_that_after_the_end_a_new_lane_is_refused_with_the_way_to_one(training, qtbot):
+    window = training
+    window.bridge.stop()
+    wait_for(qtbot, window, RunState.FINISHED)
+    press(qtbot, window, Qt.Key.Key_N)
+    assert "The run is over" in window.banner.text and "train again" in window.banner.text
+    assert not [child for child in window.findChildren(ForkDialog) if child.isVisible()]
+
+
 def test_that_the_timeline_goes_back_to_before_the_fork_and_forth_again(training, qtbot):
     window = training
     fork(qtbot, window, "knn", "twin")

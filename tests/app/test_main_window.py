@@ -374,6 +374,7 @@ def test_that_mined_pairs_disappear_and_come_back_with_the_key(open_window, qtbo
     assert first.scene.edges_shown == 0
     press(qtbot, window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: "4 edges" in first.caption, timeout=3000)
+    assert "red: negatives, blue: positives" in first.caption.replace("\n", " ")
     assert first.scene.edges_shown == 4
 
 

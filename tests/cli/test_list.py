@@ -42,3 +42,12 @@ def test_that_an_unknown_list_names_the_known_ones(lab: Lab) -> None:
     assert ended.status == 2
     assert ended.out == ""
     assert "Did you mean miners" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("list", "miners, "), ("bench", "mining, losses"), ("inspect", "A recording")]
+)
+def test_that_a_missing_argument_is_told_with_what_it_may_be(lab: Lab, command: str, words: str) -> None:
+    ended = lab(command)
+    assert (ended.status, ended.out) == (2, "")
+    assert "Missing argument" in ended.err and words in ended.err

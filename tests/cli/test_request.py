@@ -54,6 +54,14 @@ def test_that_a_data_file_becomes_the_set_called_file(tiny: Path, name: str) -> 
     assert (asked.data.name, asked.data.options) == ("file", {"path": name})
 
 
+def test_that_the_words_of_a_preset_are_not_told_of_other_data() -> None:
+    preset = resolve(Request(preset="digits"))
+    asked = resolve(Request(preset="digits", data="my/features.csv"))
+    assert (asked.title, asked.about) == ("features.csv", "")
+    assert resolve(Request(preset="digits", data="rings")).title == "rings"
+    assert resolve(Request(preset="digits", data="digits")) == preset and preset.about
+
+
 def test_that_a_name_close_to_a_data_set_brings_it_up(tiny: Path) -> None:
     with pytest.raises(InputError, match=r"Unknown data set 'digit'. Did you mean digits\?.*\.npz"):
         resolve(Request(config=tiny, data="digit"))

@@ -66,6 +66,16 @@ def test_that_a_wrong_video_is_refused_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_that_a_wrong_video_of_a_recording_is_refused_before_anything_is_compiled(
+    lab: Lab, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hnm_core.headless.wait_for_kernels", lambda *_: pytest.fail("compiled first"))
+    for out, words in ((tmp_path / "out.avi", ".mp4"), (tmp_path / "no" / "out.mp4", "no folder")):
+        ended = lab("render", run, out)
+        assert (ended.status, ended.out) == (2, "")
+        assert words in ended.err
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("raster_kernels")
 def test_that_an_interrupted_render_leaves_no_file(run: Path, tmp_path: Path, kind: int) -> None:

@@ -161,3 +161,42 @@ found.nearest_negatives(torch.arange(100), 2)
 assert torch.get_num_threads() == 1, torch.get_num_threads()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("name", WHOLE_SET)
+def test_that_a_whole_set_miner_called_like_one_inside_the_batch_says_what_it_wants(name: str) -> None:
+    where = bank()
+    with pytest.raises(InputError, match=r"whole set, not a batch.*refresh\(.*mine\("):
+        miners.create(name)(where.embeddings, where.labels)
+
+
+@pytest.mark.parametrize("name", WHOLE_SET)
+def test_that_embeddings_in_place_of_a_bank_are_refused_and_the_last_bank_stays(name: str) -> None:
+    where, about = bank(), context()
+    miner = miners.create(name)
+    with pytest.raises(InputError, match=r"Bank\(embeddings, labels\), not torch.float32 of shape \(120, 3\)"):
+        miner.refresh(where.embeddings, about)
+    miner.refresh(where, about)
+    with pytest.raises(InputError, match="bank is needed"):
+        miner.refresh(None, about)
+    assert len(miner.mine(torch.arange(120), about).anchor) > 0
+
+
+@pytest.mark.parametrize("name", WHOLE_SET)
+def test_that_anchors_that_are_no_rows_are_refused(name: str) -> None:
+    about, miner = context(), miners.create(name)
+    miner.refresh(bank(), about)
+    for anchors, words in (
+        (torch.tensor([3, 120]), "Anchor 120 is no row"),
+        (torch.tensor([-1]), "Anchor -1 is no row"),
+        (torch.ones(120, dtype=torch.bool), "not a mask"),
+        (torch.zeros(4), "integer rows"),
+    ):
+        with pytest.raises(InputError, match=words):
+            miner.mine(anchors, about)
+
+
+@pytest.mark.parametrize("name", [*WHOLE_SET, "random-negative", "batch-hard"])
+def test_that_a_seed_in_place_of_a_generator_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"must be a torch\.Generator.*not 42"):
+        miners.create(name, 42)

@@ -242,6 +242,23 @@ def test_that_a_run_that_fails_before_it_starts_leaves_no_recording(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_that_of_two_runs_that_begin_together_one_gets_the_folder_and_the_other_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = record(made_up.run(), folder)
+    with pytest.raises(InputError, match="another run is recording into it"):
+        record(made_up.run(), folder)
+    events = list(first)
+    with pytest.raises(InputError, match="not empty"):
+        record(made_up.run(), folder)
+    assert len(list(replay(folder))) == len(events)
+
+
+def test_that_what_a_run_leaves_that_was_killed_before_it_began_is_no_content(tmp_path: Path) -> None:
+    (tmp_path / layout.LOCK_FILE).touch()
+    events = list(record(made_up.run(), tmp_path))
+    assert len(list(replay(tmp_path))) == len(events)
+
+
 def test_that_the_summary_tells_the_last_measured_metric(tmp_path: Path) -> None:
     events = list(record(made_up.run(), tmp_path))
     summary = open_recording(tmp_path).summary()
