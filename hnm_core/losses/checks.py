@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 
 IndicesTuple = Sequence[Tensor]
 """Three vectors (anchor, positive, negative) or four (anchor1, positive, anchor2, negative); rows."""
@@ -42,7 +42,7 @@ def check_input(
             continue
         for what, given in ((name, emb), (f"labels of {name}", lab)):
             if not isinstance(given, Tensor):
-                raise InputError(f"{what} must be a tensor, not a {type(given).__name__}.")
+                raise InputError(f"{what} must be a tensor, not {described(given)}.")
         if emb.ndim != 2:
             raise InputError(f"{name} must have shape (B, D), not {tuple(emb.shape)}.")
         if not emb.is_floating_point():
@@ -84,11 +84,14 @@ def checked_tuples(
         3: ("anchor", "positive", "negative"),
         4: ("anchor1", "positive", "anchor2", "negative"),
     }
+    if not isinstance(indices_tuple, Sequence):
+        called = "call the miner: miner(embeddings, labels)" if callable(indices_tuple) else "a miner returns one"
+        raise InputError(f"indices_tuple must be a tuple of vectors, not {described(indices_tuple)}; {called}.")
     if len(indices_tuple) not in names:
         raise InputError(f"indices_tuple must hold three or four vectors, not {len(indices_tuple)}.")
     for name, rows in zip(names[len(indices_tuple)], indices_tuple, strict=True):
         if not isinstance(rows, Tensor):
-            raise InputError(f"indices_tuple: {name} must be a tensor, not a {type(rows).__name__}.")
+            raise InputError(f"indices_tuple: {name} must be a tensor, not {described(rows)}.")
         if rows.ndim != 1 or rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
             raise InputError(
                 f"indices_tuple: {name} must be a vector of integers, not {rows.dtype} {list(rows.shape)}."

@@ -35,7 +35,10 @@ def build(
     if options.bug:
         raise InputError(f"{name} is refused: as of pytorch-metric-learning 2.9 {options.bug}.")
     if options.own_weights and problem is None:
-        raise InputError(f"{name} has weights of its own: it needs the numbers of classes and of coordinates.")
+        raise InputError(
+            f"{name} has weights of its own: it needs the numbers of classes and of coordinates, as "
+            "problem = hnm_core.losses.base.Problem(classes, embedding)."
+        )
     if distance is not None and not fits(options.lock, distance):
         raise InputError(f"{name} needs {LOCKS[options.lock]}.")
     arguments: dict[str, Any] = options.model_dump()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 
 SearchProgress = Callable[[int, int], bool | None]
 """Called as progress(done, total); returning False cancels the search."""
@@ -71,7 +71,7 @@ def check_query(bank: Bank | None, anchors: Tensor, k: int) -> tuple[Bank, Tenso
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InputError(f"k = {k} neighbours cannot be searched for; k must be a whole number of at least 1.")
     if not isinstance(anchors, Tensor) or anchors.ndim != 1 or anchors.is_floating_point() or anchors.is_complex():
-        raise InputError("Anchors must be a one-dimensional tensor of integer rows.")
+        raise InputError(f"Anchors must be a one-dimensional tensor of integer rows, not {described(anchors)}.")
     if anchors.dtype == torch.bool:
         raise InputError("Anchors must be rows, not a mask; take mask.nonzero().flatten().")
     anchors = anchors.detach().to(bank.device, torch.int64).contiguous()

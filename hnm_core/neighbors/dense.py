@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hnm_core import kernels
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
@@ -59,6 +59,7 @@ class Dense:
 
     def build(self, bank: Bank) -> None:
         """Prepare the rows of the bank, sorted by class. Any dimension, any metric."""
+        check_bank(bank)
         inner = self._distance.metric == "inner-product"
         self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
         self._made: _Differences | _Products | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchProgress
 from hnm_core.neighbors.dense import Dense
@@ -36,6 +36,7 @@ class Exact:
 
     def build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
+        check_bank(bank)
         if bank.device.type == "cuda":
             from hnm_core.neighbors import cuda_search
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
@@ -67,6 +67,7 @@ class Faiss:
 
     def build(self, bank: Bank) -> None:
         """Index the bank, on the CPU."""
+        check_bank(bank)
         self._bank, self._exact, self.fetched = bank, None, None
         self._product = self._distance.metric == "inner-product"
         self._form = None if self._product else euclidean_form(self._distance, bank.embeddings)

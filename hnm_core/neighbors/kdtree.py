@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
@@ -45,6 +45,7 @@ class KdTree:
 
     def build(self, bank: Bank) -> None:
         """Index the bank. Raises `InputError` above 8 dimensions."""
+        check_bank(bank)
         if bank.dim > MAX_TREE_DIM:
             raise InputError(f"The KD-tree searches up to {MAX_TREE_DIM} dimensions, not {bank.dim}; take 'dense'.")
         self._form = euclidean_form(self._distance, bank.embeddings)

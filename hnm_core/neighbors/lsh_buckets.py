@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors import theory
@@ -153,6 +153,7 @@ class LshBuckets:
 
     def build(self, bank: Bank) -> None:
         """Hash the bank and sort its rows into the tables."""
+        check_bank(bank)
         self._bank, self._exact, self._tables = bank, None, None
         self.candidate_rate = self.without_candidate = self.capped = None
         if bank.device.type != "cpu" or not compiled():

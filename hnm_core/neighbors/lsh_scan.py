@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
@@ -96,6 +96,7 @@ class LshScan:
 
     def build(self, bank: Bank) -> None:
         """Hash the bank."""
+        check_bank(bank)
         points = self._distance.prepare(bank.sorted_embeddings)
         if self._hash is None or self._dim != bank.dim:
             self._hash = Hash(self.family, self._options.bits, bank.dim, self._options.seed)

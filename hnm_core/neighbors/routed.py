@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
@@ -76,6 +76,7 @@ class Routed:
 
     def build(self, bank: Bank) -> None:
         """Put the rows of the bank in cells."""
+        check_bank(bank)
         self._bank, self._exact, self._index = bank, None, None
         self._form: EuclideanForm | None = None
         product = self._distance.metric == "inner-product"

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hnm_core import losses
+from hnm_core import losses, miners
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import LossContext, Part, Problem, Terms, nothing
@@ -295,6 +295,7 @@ WRONG_CALLS = [
     (lambda x, y: (x.numpy(), y), "embeddings must be a tensor, not a ndarray"),
     (lambda x, y: (x, y.tolist()), "labels of embeddings must be a tensor, not a list"),
     (lambda x, y: (x, y, ([0], [1], [2])), "anchor must be a tensor, not a list"),
+    (lambda x, y: (x, y, miners.create("batch-hard")), r"call the miner: miner\(embeddings, labels\)"),
     (lambda x, y: (1e25 * x.float(), y), "embeddings hold numbers beyond"),
 ]
 

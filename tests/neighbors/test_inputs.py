@@ -93,6 +93,12 @@ def test_that_wrong_anchors_are_refused_in_a_sentence(name: str, anchors: torch.
 
 
 @every_search
+def test_that_embeddings_alone_are_no_bank(name: str) -> None:
+    with pytest.raises(InputError, match=r"A bank is needed, Bank\(embeddings, labels\), not torch.float32 of shape"):
+        neighbors.create(name).build(torch.ones(4, 3))
+
+
+@every_search
 def test_that_a_search_without_a_bank_says_so(name: str) -> None:
     with pytest.raises(InputError, match="Build the search on a bank"):
         neighbors.create(name).nearest_negatives(torch.tensor([0]), 1)
