@@ -117,34 +117,38 @@ def _scan_packet(
     kept = np.zeros(count, np.int64)
     limit = np.empty(count, np.int64)  # rows from this many differing bits on cannot enter any more
     histogram, differing = np.empty(bits + 1, np.int64), np.empty(BLOCK, np.int64)
-    strip = max(1, _STRIP // (words * BLOCK * BLOCK)) * BLOCK
-    near = np.empty(max(strip, blocks), np.int64)
+    strip = max(1, _STRIP // (words * BLOCK))
+    near = np.empty(blocks, np.int64)
     away = np.empty((blocks + BLOCK - 1) // BLOCK * BLOCK, np.int64)
-    guessed = np.empty(count, np.bool_)
+    done, guessed = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     code = np.empty((count, words), np.uint64)
     for i in range(count):
         for word in range(words):
             code[i, word] = codes[anchors[i] // BLOCK, word, anchors[i] % BLOCK]
-        limit[i] = bits + 1
         if tight:
             limit[i] = limit_by_centers(
                 codes, centers, away, rows, bits, code[i], low[i], high[i], wanted, histogram, differing
             )
-        sure = limit[i] <= bits
-        if not sure:
-            limit[i] = _guess(sample, every, bits, code[i], low[i], high[i], wanted, histogram, differing)
-        guessed[i] = not sure and limit[i] <= bits
-    for first in range(0, blocks, strip):
-        last = min(first + strip, blocks)
-        for i in range(count):
-            looked_at = near_blocks(centers, radius, tight, first, last, code[i], limit[i], near)
+            done[i] = limit[i] <= bits
+        if done[i]:
+            looked_at = near_blocks(away, radius, limit[i], near)
             _scan(codes, near, looked_at, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit,
                   histogram, differing)  # fmt: skip
+        else:
+            limit[i] = _guess(sample, every, bits, code[i], low[i], high[i], wanted, histogram, differing)
+            guessed[i] = limit[i] <= bits
+    for block in range(blocks):
+        near[block] = block
+    for first in range(0, 0 if done.all() else blocks, strip):
+        last = min(first + strip, blocks)
+        for i in range(count):
+            if not done[i]:
+                _scan(codes, near[first:], last - first, rows, code, low, high, wanted, i, kept_row, kept_bits, kept,
+                      limit, histogram, differing)  # fmt: skip
     for i in range(count):
         if guessed[i] and kept[i] < wanted:  # too low
             kept[i], limit[i] = 0, bits + 1
-            looked_at = near_blocks(centers, radius, False, 0, blocks, code[i], limit[i], near)
-            _scan(codes, near, looked_at, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit,
+            _scan(codes, near, blocks, rows, code, low, high, wanted, i, kept_row, kept_bits, kept, limit,
                   histogram, differing)  # fmt: skip
         if kept[i] > wanted:
             _compact(kept_row[i], kept_bits[i], kept[i], wanted, histogram)

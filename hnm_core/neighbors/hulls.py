@@ -57,7 +57,7 @@ def limit_by_centers(
 ) -> int:  # fmt: skip
     """Differing bits from which on a row is not wanted, by the rows of the blocks whose centers are nearest.
 
-    bits + 1 where these hold too few.
+    bits + 1 where these hold too few. `away` becomes the differing bits of all centers, filled up to whole sixteens.
     """
     blocks, words = codes.shape[0], codes.shape[1]
     for start in range(0, blocks, BLOCK):
@@ -107,28 +107,12 @@ def _about_kth(numbers: Any, k: int, most: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def near_blocks(
-    centers: Any, radius: Any, tight: bool, first: int, last: int, code: Any, limit: int, near: Any
-) -> int:  # fmt: skip
-    """Put those of the blocks first .. last - 1 into `near` that may hold a row under the limit; how many they are.
-
-    `first` is the first of sixteen. Unless blocks are tight, all may.
-    """
-    words, count = centers.shape[1], 0
-    if not tight:
-        for block in range(first, last):
-            near[block - first] = block
-        return last - first
-    for start in range(first, last, BLOCK):
-        counts = simd.no_counts()
-        for word in range(words):
-            counts = simd.add_differing_bits(counts, centers, (start // BLOCK * words + word) * BLOCK, code[word])
-        inside = simd.counts_within(counts, radius, start, limit)
-        if inside == simd.ALL:
-            for slot in range(BLOCK):
-                near[count + slot] = start + slot
-            count += BLOCK
-        while inside != simd.ALL and inside:
+def near_blocks(away: Any, radius: Any, limit: int, near: Any) -> int:
+    """Put the blocks into `near` that may hold a row under the limit; how many they are. See `limit_by_centers`."""
+    count = 0
+    for start in range(0, len(away), BLOCK):
+        inside = simd.counts_within(simd.load_counts(away, start), radius, start, limit)
+        while inside:
             near[count] = start + simd.lowest(inside)
             inside &= inside - np.uint32(1)
             count += 1

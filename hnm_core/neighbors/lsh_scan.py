@@ -33,7 +33,7 @@ _FOUND_AT_ONCE = 1 << 23
 _COLUMNS = 16_384
 _WORTH_ORDER = 8_192
 """Rows from which on it pays to bring classes that are alike together."""
-_COORDINATES = 8
+_COORDINATES = 32
 """Projections that tell which classes are alike."""
 _PREDICTED = 1 << 22
 """Bits of pairs that are predicted at once."""

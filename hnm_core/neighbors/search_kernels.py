@@ -6,6 +6,7 @@ from hnm_core.neighbors import (
     amx,
     blocks,
     buckets,
+    chaining,
     filtering,
     fma,
     guessing,
@@ -19,6 +20,7 @@ from hnm_core.neighbors import (
     tree,
 )
 from hnm_core.neighbors.buckets import bucket_keys, collect
+from hnm_core.neighbors.chaining import chain
 from hnm_core.neighbors.filtering import filter_products, settle
 from hnm_core.neighbors.guessing import guess_limits
 from hnm_core.neighbors.hamming import nearest_codes, pack_bits
@@ -62,6 +64,7 @@ KERNELS = (
     sift,
     bucket_keys,
     collect,
+    chain,
 )
 
 
@@ -75,3 +78,4 @@ def warm_up() -> None:
     pairing.warm_up()
     routing.warm_up()
     buckets.warm_up()
+    chaining.warm_up()

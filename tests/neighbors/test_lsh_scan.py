@@ -167,14 +167,17 @@ def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_is_gu
 
 def test_that_blocks_that_are_too_far_away_are_left_out() -> None:
     from hnm_core.neighbors.hamming import pack_bits
-    from hnm_core.neighbors.hulls import hulls, near_blocks
+    from hnm_core.neighbors.hulls import hulls, limit_by_centers, near_blocks
 
     source, bits = np.random.default_rng(1), 128
     sides = (source.random((100, bits)) < 0.5)[np.arange(6_400) // 64] ^ (source.random((6_400, bits)) < 0.03)
     codes = pack_bits(sides.astype(np.float64), np.full(bits, 0.5))
     centers, radius = hulls(codes, 6_400)
-    near = np.empty(400, np.int64)
-    count = near_blocks(centers, radius, True, 0, 400, codes[0, :, 0], 20, near)
+    near, own, away = np.empty(400, np.int64), codes[0, :, 0], np.empty(400, np.int64)
+    scratch = np.empty(bits + 1, np.int64), np.empty(16, np.int64)
+    limit = limit_by_centers(codes, centers, away, 6_400, bits, own, 0, 16, 40, *scratch)
+    assert limit == np.sort((sides[0] ^ sides[16:]).sum(1))[39] + 1
+    count = near_blocks(away, radius, limit, near)
     assert near[:count].tolist() == [0, 1, 2, 3], "of 400 blocks the four of the only 64 rows that differ in few bits"
     differing = (sides.reshape(400, 16, bits) ^ _bits(centers, bits)[:, None]).sum(2)
     assert np.array_equal(differing.max(1), radius)
