@@ -40,7 +40,7 @@ def cases(settings: Settings) -> list[Case]:
     rows = 2_000 if settings.quick else 20_000
     for dim, bits in ((3, 256), (_DIM, 256), (_DIM, 1_024)):
         found.append(_beside_exact("lsh-scan", rows, dim, {"bits": bits}, settings))
-    for count in (rows,) if settings.quick else (rows, 50_000, 100_000):
+    for count in (rows,) if settings.quick else (rows, 100_000, 200_000):
         found.append(_beside_exact("lsh-scan", count, _DIM, {"bits": 128}, settings, alike=10))
     if settings.large:
         found += [_million(name, settings) for name in ("routed", "lsh-buckets")]
