@@ -288,7 +288,8 @@ class Trainer:
         counts = {"mined": 0}
         if tuples:
             anchor, negative = (tuples[2], tuples[3]) if len(tuples) == 4 else (tuples[0], tuples[2])
-            counts = {"mined": len(anchor), "missing": max(0, anchors - len(torch.unique(anchor)))}
+            used = torch.zeros(len(self.y), dtype=torch.bool, device=anchor.device).index_fill_(0, anchor, True)
+            counts = {"mined": len(anchor), "missing": max(0, anchors - int(used.count_nonzero()))}
             if self.y_true is not None:
                 counts["false_negative"] = int((self.y_true[negative] == self.y_true[anchor]).sum())
         if separation is not None:

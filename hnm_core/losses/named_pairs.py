@@ -24,9 +24,15 @@ def pair_distances(distance: Distance, left: Tensor, right: Tensor, *named: Pair
     Memory O(L R + T), whatever D is.
     """
     if not are_many(sum(len(row) for row, _ in named), left, right):
-        return tuple(
-            distance.prepared_rowwise(left.index_select(0, row), right.index_select(0, other)) for row, other in named
-        )
+        ends: dict[tuple[int, int], Tensor] = {}  # the anchors of a triplet are named twice, and taken once
+
+        def end(rows: Tensor, which: Tensor) -> Tensor:
+            key = id(rows), id(which)
+            if key not in ends:
+                ends[key] = rows.index_select(0, which)
+            return ends[key]
+
+        return tuple(distance.prepared_rowwise(end(left, row), end(right, other)) for row, other in named)
     cells = distance.prepared_pairwise(left, right, mend=True).reshape(-1)
     places = (torch.add(other, row, alpha=len(right)) for row, other in named)
     return tuple(_Taken.apply(cells, place) for place in places)  # type: ignore[no-untyped-call]

@@ -76,7 +76,7 @@ def check_query(bank: Bank | None, anchors: Tensor, k: int) -> tuple[Bank, Tenso
         raise InputError("Anchors must be rows, not a mask; take mask.nonzero().flatten().")
     anchors = anchors.detach().to(bank.device, torch.int64).contiguous()
     if len(anchors):
-        low, high = int(anchors.min()), int(anchors.max())
+        low, high = map(int, torch.aminmax(anchors))
         if low < 0 or high >= len(bank):
             wrong = low if low < 0 else high
             raise InputError(f"Anchor {wrong} is no row of the bank; its rows are 0 to {len(bank) - 1}.")
