@@ -14,8 +14,6 @@ from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -25,6 +23,7 @@ from pydantic import (
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.explaining import explain
+from hnm_core.fields import Section
 from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
@@ -34,11 +33,7 @@ DistanceName = Literal["euclidean", "squared-euclidean", "cosine", "inner-produc
 DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which items."""
 
     name: str = Field("digits", description="data set")
@@ -54,14 +49,14 @@ class DataConfig(_Section):
     )
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """Which network."""
 
     name: str = Field("mlp", description="model")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the model")
 
 
-class SamplerConfig(_Section):
+class SamplerConfig(Section):
     """How anchors are drawn."""
 
     name: str = Field("random", description="sampler")
@@ -89,7 +84,7 @@ class SamplerConfig(_Section):
         return values
 
 
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """How weights are updated."""
 
     name: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimiser")
@@ -111,7 +106,7 @@ class OptimizerConfig(_Section):
         return self
 
 
-class LaneConfig(_Section):
+class LaneConfig(Section):
     """One method: a miner and a loss with their options."""
 
     name: str = Field(
@@ -171,7 +166,7 @@ class LaneConfig(_Section):
         return self
 
 
-class ExperimentConfig(_Section):
+class ExperimentConfig(Section):
     """A whole experiment: shared data, model and optimiser, and the lanes to compare."""
 
     title: str = Field("", max_length=120, description="name shown in the window and in videos")

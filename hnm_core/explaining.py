@@ -160,5 +160,5 @@ def _model_at(model: type[BaseModel] | None, location: Location) -> type[BaseMod
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)  # as a file writes it
     return text if len(text) <= 60 else text[:57] + "..."

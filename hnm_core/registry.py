@@ -20,19 +20,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.explaining import explain
+from hnm_core.fields import Section
 
 
-class Options(BaseModel):
+class Options(Section):
     """Base of every options model: unknown fields are refused, values are frozen.
 
     A field's `description` is its help text; its unit, if any, is `json_schema_extra={"unit": "..."}`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
