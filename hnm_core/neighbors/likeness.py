@@ -17,8 +17,9 @@ _CELL = 1_024
 def alike_together(bank: Bank, coordinates: Tensor) -> Bank:
     """The same rows in a bank whose places list each class beside those of nearest mean; kernels must be compiled.
 
-    A KD-tree parts many classes into cells; inside a cell, each class is followed by the nearest that is left. A search that leaves out whole blocks of rows then meets blocks that are alike also where a class is smaller than
-    a block. The labels of the new bank are the places of the classes in that order.
+    A KD-tree parts many classes into cells; inside a cell, each class is followed by the nearest that is left. A search
+    that leaves out whole blocks of rows then meets blocks that are alike also where a class is smaller than a block.
+    The labels of the new bank are the places of the classes in that order.
 
     Args:
         bank: on the CPU.
