@@ -28,8 +28,14 @@ EXACT_DIFFERENCE_DIM = 16
 NEAR = 1e-3
 """Where the squared distance is a smaller share of the rows' squares, the product form has lost too many digits."""
 
+VERY_NEAR = 1e-5
+"""What is nearer than this has lost most of them: it is mended whatever that costs."""
+
 MOST_NEAR = 8
-"""Numbers for each distance that differences for near rows may need; a cloud in a few spots stays in product form."""
+"""Numbers for each distance that differences for near rows may need; for more, only very near ones are mended."""
+
+MOST_LISTED = 0.25
+"""Share of the distances from which on it takes less time to form all of them anew than to gather their rows."""
 
 NUMBERS_AT_ONCE = 1 << 20
 """Differences formed at once."""
@@ -146,11 +152,19 @@ def _squared(left: Tensor, right: Tensor, mend: bool) -> Tensor:
 
 def _mend(squared: Tensor, squares: Tensor, left: Tensor, right: Tensor) -> None:
     """Form in place, from differences, those squared distances of which rounding left little: duplicates are at 0."""
-    near = torch.lt(squared, NEAR * squares, out=torch.empty_like(squared))  # three times as fast as into bool
-    numbers = float(near.sum()) * left.shape[1]
-    if not 0 < numbers <= max(MOST_NEAR * squared.numel(), NUMBERS_AT_ONCE):
-        return
-    at_once = max(1, NUMBERS_AT_ONCE // left.shape[1])
-    row, column = near.nonzero(as_tuple=True)
-    for a, b in zip(row.split(at_once), column.split(at_once), strict=True):
-        squared[a, b] = (left.index_select(0, a) - right.index_select(0, b)).square_().sum(1)
+    near, count = _below(squared, NEAR * squares)
+    if count * left.shape[1] > max(MOST_NEAR * squared.numel(), NUMBERS_AT_ONCE):
+        near, count = _below(squared, VERY_NEAR * squares)
+    if count > MOST_LISTED * squared.numel():
+        squared.copy_(torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").square_())
+    elif count:
+        at_once = max(1, NUMBERS_AT_ONCE // left.shape[1])
+        row, column = near.nonzero(as_tuple=True)
+        for a, b in zip(row.split(at_once), column.split(at_once), strict=True):
+            squared[a, b] = (left.index_select(0, a) - right.index_select(0, b)).square_().sum(1)
+
+
+def _below(numbers: Tensor, limits: Tensor) -> tuple[Tensor, float]:
+    """1 where a number is below its limit, else 0; and how often."""
+    below = torch.lt(numbers, limits, out=torch.empty_like(numbers))  # three times as fast as into bool
+    return below, float(below.sum())

@@ -64,6 +64,22 @@ def test_that_in_many_dimensions_mended_distances_of_rows_close_by_are_those_of_
     assert float((slope - wanted).abs().max()) < 2e-3 * float(wanted.abs().max())
 
 
+@pytest.mark.parametrize("spots", [2, 8])
+def test_that_mended_distances_hold_also_where_a_large_cloud_has_drawn_together_in_a_few_spots(spots: int) -> None:
+    source = torch.Generator().manual_seed(0)
+    rows = torch.randn(spots, 128, generator=source)[torch.arange(304) % spots]
+    left = normalize(rows + 1e-4 * torch.randn(304, 128, generator=source)).requires_grad_()
+    found = Distance().prepared_pairwise(left, left, mend=True)
+    weight = torch.rand(304, 304, generator=source)
+    (slope,) = torch.autograd.grad((found * weight).sum(), left)
+    exact = left.detach().double().requires_grad_()
+    row, column = (~torch.eye(304, dtype=torch.bool)).nonzero(as_tuple=True)
+    wanted = (exact[row] - exact[column]).square().sum(1).sqrt()
+    assert float((found[row, column] / wanted - 1).detach().abs().max()) < 1e-4
+    (wanted_slope,) = torch.autograd.grad((wanted * weight[row, column]).sum(), exact)
+    assert float((slope - wanted_slope).norm()) < 1e-2 * float(wanted_slope.norm())
+
+
 @pytest.mark.parametrize("dim", [1, 3, 16])
 def test_that_in_few_dimensions_a_point_far_from_the_origin_has_distance_0_to_itself(dim: int) -> None:
     points = 100 + torch.randn(40, dim, generator=torch.Generator().manual_seed(1))

@@ -34,6 +34,7 @@ SOURCES = (
     amx,
     blocks,
     buckets,
+    chaining,
     filtering,
     fma,
     guessing,

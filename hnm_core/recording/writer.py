@@ -63,7 +63,9 @@ def record(events: Iterable[Event], folder: str | Path) -> Generator[Event, None
         InputError: at once, before the first event, if the folder is not empty or cannot be written.
     """
     folder = Path(folder)
-    return _tee(iter(events), folder, _claimed(folder))
+    recorded = _tee(iter(events), folder, _claimed(folder))
+    next(recorded)  # into its `try`: whoever closes or drops it before the first event gives the folder back, too
+    return recorded
 
 
 def _claimed(folder: Path) -> IO[bytes]:
@@ -96,10 +98,12 @@ def _check_empty(folder: Path) -> None:
         raise InputError(f"Cannot record into '{folder}': the folder is not empty. Name a new or an empty folder.")
 
 
-def _tee(events: Iterator[Event], folder: Path, held: IO[bytes]) -> Generator[Event, None, None]:
+def _tee(events: Iterator[Event], folder: Path, held: IO[bytes]) -> Generator[Any, None, None]:
+    """Yields None, then the events."""
     writer = _Writer(folder, held)
     began = time.monotonic()
     try:
+        yield None
         for event in events:
             problem = writer.write(event)
             yield event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -251,6 +252,21 @@ def test_that_of_two_runs_that_begin_together_one_gets_the_folder_and_the_other_
     with pytest.raises(InputError, match="not empty"):
         record(made_up.run(), folder)
     assert len(list(replay(folder))) == len(events)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_that_a_recording_that_is_closed_or_dropped_before_its_first_event_gives_the_folder_back(
+    tmp_path: Path, closed: bool
+) -> None:
+    source = made_up.run()
+    recorded = record(source, tmp_path)
+    if closed:
+        recorded.close()
+        with pytest.raises(StopIteration):
+            next(source)
+    del recorded
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_that_what_a_run_leaves_that_was_killed_before_it_began_is_no_content(tmp_path: Path) -> None:
