@@ -33,6 +33,8 @@ _FOUND_AT_ONCE = 1 << 23
 _COLUMNS = 16_384
 _WORTH_ORDER = 8_192
 """Rows from which on it pays to bring classes that are alike together."""
+_WORTH_CLASS = 4
+"""Rows that a class holds then, at least, on average: ordering more classes takes longer than it saves."""
 _COORDINATES = 32
 """Projections that tell which classes are alike."""
 _PREDICTED = 1 << 22
@@ -107,7 +109,7 @@ class LshScan:
         if self._device_kernels is None and bank.device.type == "cuda" and not cuda_kernels.why_absent(bank.device):
             self._device_kernels = cuda_kernels.of(bank.device)
         self._packed = bank.device.type == "cpu" and self._device_kernels is None and compiled()
-        if self._packed and len(bank) >= _WORTH_ORDER:
+        if self._packed and len(bank) >= max(_WORTH_ORDER, _WORTH_CLASS * len(bank.classes)):
             bank = alike_together(bank, self._hash.project(points, _COORDINATES))
             points = self._distance.prepare(bank.sorted_embeddings)
         self._points = points
