@@ -25,6 +25,7 @@ class Bank:
         sorted_embeddings: (N, D), embeddings[order].
         class_of_row: (N,) int64, 0 .. C-1, the dense class of each row of the caller.
         offsets: (C + 1,) int64; the rows of class c stand at places offsets[c] .. offsets[c + 1] - 1.
+        sizes: (C,) int64, the rows of each class.
     """
 
     def __init__(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None, step: int = 0) -> None:
@@ -34,14 +35,14 @@ class Bank:
         self.labels = labels
         self.ids = ids
         self.step = step
-        classes, self.class_of_row, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+        classes, self.class_of_row, self.sizes = torch.unique(labels, return_inverse=True, return_counts=True)
         self.classes = classes
         self.order = torch.argsort(self.class_of_row, stable=True)
         self.place = torch.empty_like(self.order)
         self.place[self.order] = torch.arange(len(labels), device=labels.device)
         self.sorted_embeddings = embeddings[self.order]
         self.offsets = torch.zeros(len(classes) + 1, dtype=torch.int64, device=labels.device)
-        torch.cumsum(counts, 0, out=self.offsets[1:])
+        torch.cumsum(self.sizes, 0, out=self.offsets[1:])
 
     def __len__(self) -> int:
         return len(self.labels)

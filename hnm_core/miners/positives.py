@@ -66,11 +66,10 @@ def ranked_positives(bank: Bank, anchors: Tensor, which: Literal["hardest", "eas
 def _class_range(bank: Bank, anchors: Tensor) -> tuple[Tensor, Tensor]:
     """(start, size) of the range of sorted places that holds each anchor's class."""
     own_class = bank.class_of_row[anchors]
-    start = bank.offsets[own_class]
-    return start, bank.offsets[own_class + 1] - start
+    return bank.offsets[own_class], bank.sizes[own_class]
 
 
 def _below(bound: Tensor, generator: Generator) -> Tensor:
     """One integer in 0 .. bound - 1 for each bound; 0 where the bound is not positive."""
     fraction = torch.rand(len(bound), generator=generator, dtype=torch.float64).to(bound.device)
-    return (fraction * bound).long().clamp(min=0).minimum((bound - 1).clamp(min=0))
+    return (fraction * bound).long().minimum(bound - 1).clamp_(min=0)

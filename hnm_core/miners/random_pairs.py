@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Generator, Tensor
 
 from hnm_core.bank import Bank, check_bank
@@ -66,7 +67,7 @@ def choose_positives(bank: Bank, anchors: Tensor, which: Positives, context: Min
 
 def usable(anchor: Tensor, positive: Tensor, negative: Tensor) -> Triplets:
     """The triplets that have both a positive and a negative."""
-    keep = (positive >= 0) & (negative >= 0)
+    keep = torch.minimum(positive, negative) >= 0
     if bool(keep.all()):
         return Triplets(anchor, positive, negative)
     return Triplets(anchor[keep], positive[keep], negative[keep])

@@ -28,7 +28,7 @@ def alike_together(bank: Bank, coordinates: Tensor) -> Bank:
     from hnm_core.neighbors.chaining import chain
     from hnm_core.neighbors.tree import build_tree
 
-    counts = bank.offsets.diff()
+    counts = bank.sizes
     sums = torch.zeros(len(counts), coordinates.shape[1], dtype=torch.float64)
     sums.index_add_(0, torch.repeat_interleave(counts), coordinates.double())
     means = (sums / counts[:, None]).float().numpy()
