@@ -84,7 +84,7 @@ def checked_tuples(
         3: ("anchor", "positive", "negative"),
         4: ("anchor1", "positive", "anchor2", "negative"),
     }
-    if not isinstance(indices_tuple, Sequence):
+    if not isinstance(indices_tuple, (Sequence, Tensor)):
         called = "call the miner: miner(embeddings, labels)" if callable(indices_tuple) else "a miner returns one"
         raise InputError(f"indices_tuple must be a tuple of vectors, not {described(indices_tuple)}; {called}.")
     if len(indices_tuple) not in names:

@@ -13,7 +13,7 @@ from numba import njit, prange  # isort: skip
 
 from hnm_core.neighbors import simd
 from hnm_core.neighbors.keys import EMPTY, insert, key_bits, key_of
-from hnm_core.neighbors.routing import measure
+from hnm_core.neighbors.rescoring import measure
 
 _AHEAD = 8
 """Candidates between asking for their memory and measuring them."""

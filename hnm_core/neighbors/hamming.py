@@ -12,7 +12,7 @@ import numba  # isort: skip
 from numba import njit, prange  # isort: skip
 
 from hnm_core.neighbors import simd
-from hnm_core.neighbors.hulls import BLOCK, hulls, limit_by_centers, near_blocks
+from hnm_core.neighbors.hulls import BLOCK, hulls, limit_by_centers, limit_of, near_blocks
 
 _PACKET = 16
 """Anchors that share a strip of codes while it is in the cache."""
@@ -96,12 +96,7 @@ def _guess(
         simd.store_counts(differing, 0, counts)
         for slot in range(BLOCK):
             histogram[differing[slot]] += 1
-    below = 0
-    for limit in range(bits + 1):
-        below += histogram[limit]
-        if below >= rank:
-            return limit + 1
-    return bits + 1
+    return limit_of(histogram, rank)
 
 
 @njit(cache=True, nogil=True)

@@ -82,12 +82,18 @@ def limit_by_centers(
                 row = block * BLOCK + slot
                 if row < rows and not low <= row < high:
                     histogram[differing[slot]] += 1
+    return limit_of(histogram, wanted)
+
+
+@njit(cache=True, nogil=True)
+def limit_of(histogram: Any, wanted: int) -> int:
+    """Differing bits from which on a row is not among the `wanted` first; one more than there are where all are."""
     below = 0
-    for limit in range(bits + 1):
+    for limit in range(len(histogram)):
         below += histogram[limit]
         if below >= wanted:
             return limit + 1
-    return bits + 1
+    return len(histogram)
 
 
 @njit(cache=True, nogil=True)

@@ -36,7 +36,7 @@ def rescore(
 def _rescore_line(
     points: Any, queries: Any, anchor: Any, found: Any, product: bool, row_of_place: Any, scores: Any, rows: Any
 ) -> None:  # fmt: skip
-    k, dim = len(scores), points.shape[1]
+    k, dim, scale = len(scores), points.shape[1], np.float32(0.5 if product else 1)
     keys = np.full(KEYS_BEFORE + (k + KEYS_BEFORE - 1) // KEYS_BEFORE * KEYS_BEFORE, EMPTY, np.int64)
     keys[:KEYS_BEFORE] = np.iinfo(np.int64).min
     last = KEYS_BEFORE + k - 1
@@ -48,7 +48,7 @@ def _rescore_line(
             ahead = max(np.int64(found[j + _AHEAD]), 0) * dim
             for axis in range(0, dim, simd.LANES):
                 simd.prefetch(points, ahead + axis)
-        score = _score(points, place, queries, anchor, product) + np.float32(0)  # keys would tell -0 from 0
+        score = measure(points, place, queries, anchor, product) * scale + np.float32(0)  # keys would tell -0 from 0
         key = key_of(simd.bits(score), row_of_place[place])
         if key < keys[last]:
             insert(keys, KEYS_BEFORE, k, key)
@@ -59,7 +59,8 @@ def _rescore_line(
 
 
 @njit(cache=True, nogil=True)
-def _score(points: Any, row: Any, queries: Any, anchor: Any, product: bool) -> Any:
+def measure(points: Any, row: Any, queries: Any, anchor: Any, product: bool) -> Any:
+    """Squared distance of points[row] and queries[anchor], or -2 q x; the sum always runs in the same order."""
     dim = points.shape[1]
     sums = simd.splat(np.float32(0))
     for axis in range(0, dim, simd.LANES):
@@ -69,7 +70,8 @@ def _score(points: Any, row: Any, queries: Any, anchor: Any, product: bool) -> A
         else:
             gap = simd.subtract(left, right)
             sums = simd.add(sums, simd.multiply(gap, gap))
-    return simd.total(sums)
+    total = simd.total(sums)
+    return np.float32(2) * total if product else total
 
 
 def warm_up() -> None:
@@ -79,4 +81,4 @@ def warm_up() -> None:
     rescore(points, points, np.arange(2), found, False, np.arange(40), scores, rows)
 
 
-__all__ = ["numba", "rescore", "warm_up"]
+__all__ = ["measure", "numba", "rescore", "warm_up"]

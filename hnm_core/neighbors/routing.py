@@ -23,6 +23,7 @@ from numba import njit, prange  # isort: skip
 
 from hnm_core.neighbors import simd
 from hnm_core.neighbors.keys import EMPTY, insert, key_bits, key_of
+from hnm_core.neighbors.rescoring import measure
 
 LANES = simd.LANES
 _AHEAD = 6
@@ -225,22 +226,6 @@ def settle(k: int, exact_product: bool, columns: Any, anchors: Any, scores: Any,
             found[i, rank] = np.int32(best[8 + rank] & np.int64(0xFFFFFFFF))
 
 
-@njit(cache=True, nogil=True)
-def measure(points: Any, row: Any, queries: Any, anchor: Any, exact_product: bool) -> Any:
-    """Squared distance of points[row] and queries[anchor], or -2 q x; the sum always runs in the same order."""
-    dim = points.shape[1]
-    sums = simd.splat(np.float32(0))
-    for axis in range(0, dim, LANES):
-        left, right = simd.load(points, row * dim + axis), simd.load(queries, anchor * dim + axis)
-        if exact_product:
-            sums = simd.subtract(sums, simd.multiply(left, right))
-        else:
-            gap = simd.subtract(left, right)
-            sums = simd.add(sums, simd.multiply(gap, gap))
-    total = simd.total(sums)
-    return np.float32(2) * total if exact_product else total
-
-
 @njit(cache=True, nogil=True, parallel=True)
 def gather(source: Any, who: Any, target: Any) -> None:
     """Copy rows source[who] (S, D) to the first rows of target, D a multiple of 16 float32."""
@@ -343,7 +328,6 @@ __all__ = [
     "Columns",
     "by_cell",
     "gather",
-    "measure",
     "nearest_centers",
     "numba",
     "segment_means",

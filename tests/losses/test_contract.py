@@ -376,6 +376,12 @@ def test_that_figures_tell_the_temperature_and_the_boundary() -> None:
     assert float(losses.create("margin").terms(x, y).figures["beta"]) == pytest.approx(1.2)
 
 
+def test_that_the_vectors_of_triplets_may_be_the_rows_of_one_tensor() -> None:
+    x, y = torch.randn(12, 3, generator=torch.Generator().manual_seed(1)), torch.arange(12) % 3
+    triplets, loss = miners.create("triplet-margin", type_of_triplets="all")(x, y), losses.create("triplet-margin")
+    assert torch.equal(loss(x, y, torch.stack(tuple(triplets))), loss(x, y, triplets))
+
+
 def test_that_the_value_does_not_hang_on_the_order_of_rows_or_tuples() -> None:
     x, y = batch()
     order = torch.randperm(30, generator=torch.Generator().manual_seed(4))
