@@ -12,7 +12,7 @@ import numba  # isort: skip
 from numba import njit, prange  # isort: skip
 
 from hnm_core.neighbors import simd
-from hnm_core.neighbors.hulls import BLOCK, hulls, limit_by_centers, limit_of, near_blocks
+from hnm_core.neighbors.hulls import BLOCK, filled_up, hulls, limit_by_centers, limit_of, near_blocks
 
 _PACKET = 16
 """Anchors that share a strip of codes while it is in the cache."""
@@ -114,7 +114,7 @@ def _scan_packet(
     histogram, differing = np.empty(bits + 1, np.int64), np.empty(BLOCK, np.int64)
     strip = max(1, _STRIP // (words * BLOCK))
     near = np.empty(blocks, np.int64)
-    away = np.empty((blocks + BLOCK - 1) // BLOCK * BLOCK, np.int64)
+    away = np.empty(filled_up(blocks), np.int16)
     done, guessed = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     code = np.empty((count, words), np.uint64)
     for i in range(count):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -16,30 +18,42 @@ Family = Literal["sign", "affine"]
 _thread_count_lock = threading.Lock()
 _SAMPLE = 2_048
 """Rows from which the distribution of a projection is taken."""
-_ELEMENTS = 1 << 24
-"""Projections in flight at once: 128 MiB of float64."""
+_ITERATIONS = 3
+"""Of the search for the directions of most spread."""
+_ELEMENTS = 1 << 20
+"""Projections in flight at once: 8 MiB of float64, which stay in the caches; sixteen times as many on a device."""
 
 
 def directions(bits: int, dim: int, seed: int) -> Tensor:
     """(bits, dim) float64 unit directions, orthogonal to each other within each block of `dim`, uniform on the sphere.
 
     Orthonormalised on one thread, because the factorisation's last digits depend on the number of threads and a seed
-    shall mean the same bits everywhere. The number is torch's global setting and put back at once: work that another
-    thread starts in that moment may run on one thread as well, with the same result.
+    shall mean the same bits everywhere.
     """
     generator = torch.Generator().manual_seed(seed)
     blocks = -(-bits // dim)
     normal = torch.randn(blocks, dim, dim, generator=generator, dtype=torch.float64)
+    with _one_thread():
+        basis, triangle = torch.linalg.qr(normal)
+    # A positive diagonal makes the factor unique, hence uniformly distributed.
+    unique: Tensor = basis * triangle.diagonal(dim1=1, dim2=2).sign()[:, None, :]
+    return unique.transpose(1, 2).reshape(blocks * dim, dim)[:bits].contiguous()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For operations whose last digits depend on the number of threads.
+
+    The number is torch's global setting and put back at once: work that another thread starts in that moment may run
+    on one thread as well, with the same result.
+    """
     with _thread_count_lock:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            basis, triangle = torch.linalg.qr(normal)
+            yield
         finally:
             torch.set_num_threads(threads)
-    # A positive diagonal makes the factor unique, hence uniformly distributed.
-    unique: Tensor = basis * triangle.diagonal(dim1=1, dim2=2).sign()[:, None, :]
-    return unique.transpose(1, 2).reshape(blocks * dim, dim)[:bits].contiguous()
 
 
 def family_for(family: Literal["auto", "sign", "affine"], distance: Distance) -> Family:
@@ -68,9 +82,11 @@ class Hash:
         """Learn the mean and the thresholds from points (N, D)."""
         # Projections are float64: then rounding, which depends on the shape of the work, turns no bit.
         exact = torch.float64
-        mean = points.mean(0, dtype=exact)
-        self._center = mean if center else torch.zeros_like(mean)
         self._matrix = self._directions.to(points.device, exact).T.contiguous()
+        self._center = torch.zeros(points.shape[1], dtype=exact, device=points.device)
+        if center:
+            for part in points.split(self._rows_at_once(points.shape[1])):
+                self._center += part.sum(0, dtype=exact) / len(points)
         self.thresholds = torch.zeros(self.bits, dtype=exact, device=points.device)
         if self.family == "affine":
             generator = torch.Generator().manual_seed(self._seed + 1 if self._seed < 2**63 - 1 else 0)
@@ -78,9 +94,28 @@ class Hash:
             cuts = ((points[drawn].to(exact) - self._center) * self._matrix.T).sum(2)
             self.thresholds = cuts.median(0).values
 
-    def project(self, points: Tensor, most: int | None = None) -> Tensor:
-        """(N, bits) float64 projections of points (N, D), or the first `most` of them."""
-        return (points.to(torch.float64) - self._center) @ self._matrix[:, :most]
+    def project(self, points: Tensor) -> Tensor:
+        """(N, bits) float64 projections of points (N, D)."""
+        return (points.to(torch.float64) - self._center) @ self._matrix
+
+    def principal(self, points: Tensor, most: int) -> Tensor:
+        """(N, at most `most`) float32 coordinates of what is hashed of points (N, D), in the directions of most spread.
+
+        The directions are those of a sample, found by subspace iteration (Halko, Martinsson & Tropp 2011).
+        """
+        sample = self._hashed(points[:: -(-len(points) // _SAMPLE)])
+        basis = self._directions[:most].to(points.device).T
+        with _one_thread():
+            for _ in range(_ITERATIONS if basis.shape[1] < points.shape[1] else 0):
+                basis = torch.linalg.qr(sample.T @ (sample @ basis)).Q
+        step = self._rows_at_once(points.shape[1])
+        parts = [(self._hashed(points[at : at + step]) @ basis).float() for at in range(0, len(points), step)]
+        return torch.cat(parts)
+
+    def _hashed(self, points: Tensor) -> Tensor:
+        """(N, D) float64: what the bits depend on."""
+        centered = points.to(torch.float64) - self._center
+        return torch.nn.functional.normalize(centered, dim=1) if self.family == "sign" else centered
 
     def bits_of(self, points: Tensor) -> Tensor:
         """(N, bits) bool."""
@@ -108,4 +143,8 @@ class Hash:
 
     def chunk(self) -> int:
         """Rows to project at once, to bound memory."""
-        return max(1, _ELEMENTS // self.bits)
+        return self._rows_at_once(self.bits)
+
+    def _rows_at_once(self, numbers: int) -> int:
+        elements = _ELEMENTS if self._matrix.device.type == "cpu" else 16 * _ELEMENTS
+        return max(1, elements // numbers)

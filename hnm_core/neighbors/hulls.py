@@ -18,17 +18,18 @@ from numba import njit  # isort: skip
 from hnm_core.neighbors import simd
 
 BLOCK = simd.LANES
-_FAR = np.int64(1 << 40)
-"""More bits than there are."""
+GROUP = 2 * BLOCK
+"""Blocks that are compared with a limit at once."""
+_FAR = 1 << 14
+"""More bits than codes have, and with as many added still an int16."""
 
 
 @njit(cache=True, nogil=True)
 def hulls(codes: Any, rows: int) -> Any:
     """The center of each block (the bits that most rows have), packed like `codes`; the most bits a row differs by."""
     blocks, words = codes.shape[0], codes.shape[1]
-    groups = (blocks + BLOCK - 1) // BLOCK
-    centers = np.zeros((groups, words, BLOCK), np.uint64)
-    radius = np.full(groups * BLOCK, -_FAR)  # what fills up is near to nothing
+    centers = np.zeros(((blocks + BLOCK - 1) // BLOCK, words, BLOCK), np.uint64)
+    radius = np.zeros(filled_up(blocks), np.int16)
     differing = np.empty(BLOCK, np.int64)
     for block in range(blocks):
         counts = simd.no_counts()
@@ -51,38 +52,54 @@ def hulls(codes: Any, rows: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def filled_up(blocks: int) -> int:
+    """The length of arrays with a number for each block."""
+    return (blocks + GROUP - 1) // GROUP * GROUP
+
+
+@njit(cache=True, nogil=True)
 def limit_by_centers(
     codes: Any, centers: Any, away: Any, rows: int, bits: int, code: Any, low: int, high: int, wanted: int,
     histogram: Any, differing: Any,
 ) -> int:  # fmt: skip
     """Differing bits from which on a row is not wanted, by the rows of the blocks whose centers are nearest.
 
-    bits + 1 where these hold too few. `away` becomes the differing bits of all centers, filled up to whole sixteens.
+    bits + 1 where there are fewer rows of other classes than wanted. `away` becomes the differing bits of the centers,
+    filled up to whole sixteens; blocks of the anchor's class alone, rows low .. high - 1, are farther than any.
     """
     blocks, words = codes.shape[0], codes.shape[1]
+    own_from, own_to = (low + BLOCK - 1) // BLOCK, high // BLOCK
     for start in range(0, blocks, BLOCK):
+        if own_from <= start and start + BLOCK <= own_to:
+            continue
         counts = simd.no_counts()
         for word in range(words):
             counts = simd.add_differing_bits(counts, centers, (start // BLOCK * words + word) * BLOCK, code[word])
-        simd.store_counts(away, start, counts)
-    away[blocks:] = bits + 1
-    # Enough for the wanted rows, and for those of the anchor's class among them.
-    reach = _about_kth(away, min(blocks, (2 * wanted + high - low) // BLOCK + 2), bits)
-    histogram[:] = 0
-    for start in range(0, blocks, BLOCK):
-        inside = simd.counts_below(simd.load_counts(away, start), reach + 1)
-        while inside:
-            block = start + simd.lowest(inside)
-            inside &= inside - np.uint32(1)
-            counts = simd.no_counts()
-            for word in range(words):
-                counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[word])
-            simd.store_counts(differing, 0, counts)
-            for slot in range(BLOCK):
-                row = block * BLOCK + slot
-                if row < rows and not low <= row < high:
-                    histogram[differing[slot]] += 1
-    return limit_of(histogram, wanted)
+        simd.store_shorts(away, start, counts)
+    away[own_from:own_to] = _FAR
+    away[blocks:] = _FAR
+    enough, limit = 2 * wanted // BLOCK + 2, bits + 1
+    while limit > bits:
+        reach = _about_kth(away, enough, bits) if enough < blocks else bits
+        histogram[:] = 0
+        for start in range(0, blocks, GROUP):
+            inside = simd.shorts_below(away, start, reach + 1)
+            while inside:
+                block = start + simd.lowest(inside)
+                inside &= inside - np.uint32(1)
+                counts = simd.no_counts()
+                for word in range(words):
+                    counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[word])
+                simd.store_counts(differing, 0, counts)
+                for slot in range(BLOCK):
+                    row = block * BLOCK + slot
+                    if row < rows and not low <= row < high:
+                        histogram[differing[slot]] += 1
+        limit = limit_of(histogram, wanted)
+        if reach >= bits:
+            break
+        enough *= 4
+    return limit
 
 
 @njit(cache=True, nogil=True)
@@ -99,13 +116,13 @@ def limit_of(histogram: Any, wanted: int) -> int:
 @njit(cache=True, nogil=True)
 def _about_kth(numbers: Any, k: int, most: int) -> int:
     """About the k-th smallest of some numbers from 0 to `most`, judged by a quarter of them where they are many."""
-    step = 4 * BLOCK if k >= 16 and len(numbers) >= 64 * BLOCK else BLOCK
+    step = 4 * GROUP if k >= 16 and len(numbers) >= 32 * GROUP else GROUP
     low, high = -1, most
     while high - low > 1:
         middle, below = (low + high) // 2, 0
         for start in range(0, len(numbers), step):
-            below += simd.count(simd.counts_below(simd.load_counts(numbers, start), middle + 1))
-        if below * step < k * BLOCK:
+            below += simd.count(simd.shorts_below(numbers, start, middle + 1))
+        if below * step < k * GROUP:
             low = middle
         else:
             high = middle
@@ -116,8 +133,8 @@ def _about_kth(numbers: Any, k: int, most: int) -> int:
 def near_blocks(away: Any, radius: Any, limit: int, near: Any) -> int:
     """Put the blocks into `near` that may hold a row under the limit; how many they are. See `limit_by_centers`."""
     count = 0
-    for start in range(0, len(away), BLOCK):
-        inside = simd.counts_within(simd.load_counts(away, start), radius, start, limit)
+    for start in range(0, len(away), GROUP):
+        inside = simd.shorts_within(away, start, radius, limit)
         while inside:
             near[count] = start + simd.lowest(inside)
             inside &= inside - np.uint32(1)

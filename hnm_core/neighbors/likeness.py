@@ -1,9 +1,12 @@
-"""Orders the classes of a bank so that those that lie near each other stand next to each other."""
+"""Puts the rows of a bank in an order in which those that lie near each other stand next to each other."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
@@ -14,29 +17,67 @@ _CELL = 1_024
 """Classes that are chained at once: the time of a chain grows as its square."""
 
 
-def alike_together(bank: Bank, coordinates: Tensor) -> Bank:
-    """The same rows in a bank whose places list each class beside those of nearest mean; kernels must be compiled.
+class Arrangement(NamedTuple):
+    """Places for the N rows of a bank, one class after the other; all tensors are int64."""
 
-    A KD-tree parts many classes into cells; inside a cell, each class is followed by the nearest that is left. A
-    search that leaves out whole blocks of rows then meets blocks that are alike also where a class is smaller than a
-    block. The labels of the new bank are the places of the classes in that order.
+    rows: Tensor
+    """(N,) place -> row."""
+    places: Tensor
+    """(N,) row -> place."""
+    low: Tensor
+    """(N,) for each place, the first place of its class."""
+    high: Tensor
+    """(N,) for each place, the one behind the last of its class."""
+
+
+def as_sorted(bank: Bank) -> Arrangement:
+    """The bank's own places."""
+    of_class = bank.class_of_row[bank.order]
+    return Arrangement(bank.order, bank.place, bank.offsets[of_class], bank.offsets[of_class + 1])
+
+
+def alike_together(bank: Bank, coordinates: Tensor) -> Arrangement:
+    """Places that list each class beside those of nearest mean, and near rows of a class together.
+
+    A KD-tree parts many classes into cells; inside a cell, each class is followed by the nearest that is left. A tree
+    for each class orders its rows. A search that leaves out whole blocks of rows then meets blocks that are alike, also
+    where a class is smaller than a block. The kernels must be compiled.
 
     Args:
         bank: on the CPU.
-        coordinates: (N, d) few numbers that tell where the bank's sorted rows lie.
+        coordinates: (N, d) float32, few numbers that tell where the bank's sorted rows lie.
     """
-    from hnm_core.neighbors.chaining import chain
-    from hnm_core.neighbors.tree import build_tree
+    from hnm_core.neighbors.tree import arrange
 
-    counts = bank.sizes
-    sums = torch.zeros(len(counts), coordinates.shape[1], dtype=torch.float64)
-    sums.index_add_(0, torch.repeat_interleave(counts), coordinates.double())
-    means = (sums / counts[:, None]).float().numpy()
-    nothing, each = np.zeros(len(counts), np.int32), np.arange(len(counts), dtype=np.int32)
+    ranked = _chained(bank, coordinates)
+    sizes = bank.sizes[ranked]
+    ends = sizes.cumsum(0)
+    of_place = torch.repeat_interleave(torch.arange(len(ranked)), sizes)  # the class's rank
+    shift = bank.offsets[ranked] - (ends - sizes)
+    sorted_places = torch.arange(len(bank)) + shift[of_place]
+    classes = np.empty(len(bank), np.int32)
+    classes[sorted_places.numpy()] = of_place.numpy()
     with kernels.launch_lock:
         use_torch_threads()
-        order = build_tree(means, nothing, each, False).rows if len(counts) > _CELL else each
+        order = arrange(coordinates.numpy(), classes, sorted_places.numpy().astype(np.int32), True)
+    rows = bank.order[torch.from_numpy(order).long()]
+    places = torch.empty_like(rows)
+    places[rows] = torch.arange(len(rows))
+    return Arrangement(rows, places, (ends - sizes)[of_place], ends[of_place])
+
+
+def _chained(bank: Bank, coordinates: Tensor) -> Tensor:
+    """(C,) the classes, near ones side by side."""
+    from hnm_core.neighbors.chaining import chain
+    from hnm_core.neighbors.tree import arrange
+
+    sums = torch.zeros(len(bank.sizes), coordinates.shape[1], dtype=torch.float64)
+    sums.index_add_(0, torch.repeat_interleave(bank.sizes), coordinates.double())
+    means: NDArray[np.float32] = (sums / bank.sizes[:, None]).float().numpy()
+    nothing, order = np.zeros(len(means), np.int32), np.arange(len(means), dtype=np.int32)
+    with kernels.launch_lock:
+        use_torch_threads()
+        if len(order) > _CELL:
+            order = arrange(means, nothing, order, False)
         chain(means, order, _CELL)
-    rank = torch.empty(len(counts), dtype=torch.int64)
-    rank[torch.from_numpy(order).long()] = torch.arange(len(counts))
-    return Bank(bank.embeddings, rank[bank.class_of_row], bank.ids, bank.step)
+    return torch.from_numpy(order).long()

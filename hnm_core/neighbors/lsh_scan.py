@@ -20,7 +20,7 @@ from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.kdtree import use_torch_threads
-from hnm_core.neighbors.likeness import alike_together
+from hnm_core.neighbors.likeness import alike_together, as_sorted
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.neighbors.probing import Due, compiled, padded, probe_places, recall
 from hnm_core.neighbors.selection import by_score_then_row, smallest
@@ -36,7 +36,7 @@ _WORTH_ORDER = 8_192
 _WORTH_CLASS = 4
 """Rows that a class holds then, at least, on average: ordering more classes takes longer than it saves."""
 _COORDINATES = 32
-"""Projections that tell which classes are alike."""
+"""Numbers that tell which rows are alike."""
 _PREDICTED = 1 << 22
 """Bits of pairs that are predicted at once."""
 
@@ -109,24 +109,24 @@ class LshScan:
         if self._device_kernels is None and bank.device.type == "cuda" and not cuda_kernels.why_absent(bank.device):
             self._device_kernels = cuda_kernels.of(bank.device)
         self._packed = bank.device.type == "cpu" and self._device_kernels is None and compiled()
+        self._arranged, embeddings = as_sorted(bank), bank.sorted_embeddings
         if self._packed and len(bank) >= max(_WORTH_ORDER, _WORTH_CLASS * len(bank.classes)):
-            bank = alike_together(bank, self._hash.project(points, _COORDINATES))
-            points = self._distance.prepare(bank.sorted_embeddings)
+            self._arranged = alike_together(bank, self._hash.principal(points, _COORDINATES))
+            embeddings = bank.embeddings[self._arranged.rows]
+            points = self._distance.prepare(embeddings)
         self._points = points
         self._form: EuclideanForm | None = None
         if self._distance.metric != "inner-product":
-            self._form = euclidean_form(self._distance, bank.sorted_embeddings)
+            self._form = euclidean_form(self._distance, embeddings)
         self._device_codes = None if self._device_kernels is None else self._pack_on_device(bank, points)
         if self._device_codes is not None:
-            self._placed, self._row_of_place = Placed(bank), bank.order.to(torch.int32)
+            self._placed, self._row_of_place = Placed(bank), self._arranged.rows.to(torch.int32)
         else:
             self._codes: Tensor | NDArray[np.uint64] = self._pack(points) if self._packed else self._signs(points)
         if self._packed:
             self._padded_points = padded(self._form.points if self._form else points)
             same = self._form is None or self._form.queries is self._form.points
             self._padded_queries = self._padded_points if same else padded(self._form.queries if self._form else points)
-        self._class_start = bank.offsets[bank.class_of_row[bank.order]]
-        self._class_end = bank.offsets[bank.class_of_row[bank.order] + 1]
         self._bank = bank
         self._exact = None
         self._due.built()
@@ -169,10 +169,10 @@ class LshScan:
         chances = []
         step = max(1, _PREDICTED // (k * bits))
         for start in range(0, len(probe), step):
-            here, rows = bank.place[probe[start : start + step]], exact.row[start : start + step]
+            here, rows = self._arranged.places[probe[start : start + step]], exact.row[start : start + step]
             last = self._last_candidate(bank, here, wanted)
             left = self._points[here].repeat_interleave(k, 0)
-            right = self._points[bank.place[rows.clamp_min(0)].flatten()]
+            right = self._points[self._arranged.places[rows.clamp_min(0)].flatten()]
             if self.family == "sign":
                 p = self._hash.differs(left, right, self._points)
                 mean, variance = bits * p, bits * p * (1 - p)
@@ -193,7 +193,7 @@ class LshScan:
             codes = self._hash.bits_of(self._points[start : start + step]).float() * 2 - 1
             far[:, start : start + step] = ((self._options.bits - own @ codes.T) / 2).round().short()
         column = torch.arange(len(bank), device=bank.device)
-        same = (column >= self._class_start[places, None]) & (column < self._class_end[places, None])
+        same = (column >= self._arranged.low[places, None]) & (column < self._arranged.high[places, None])
         far[same] = self._options.bits + 1
         negatives = (~same).sum(1).clamp(max=candidates)
         return far.sort(1).values.gather(1, (negatives - 1).clamp_min(0)[:, None])[:, 0]
@@ -236,7 +236,7 @@ class LshScan:
         distance = torch.full((len(anchors), k), torch.inf, device=bank.device)
         row = torch.full((len(anchors), k), -1, dtype=torch.int64, device=bank.device)
         candidates = min(candidates, len(bank))
-        places, slots = bank.place[anchors].sort()
+        places, slots = self._arranged.places[anchors].sort()
         step = max(16, _FOUND_AT_ONCE // candidates)
         if not self._packed and self._device_codes is None:
             step = min(step, 256)
@@ -248,7 +248,7 @@ class LshScan:
                 scores, found = self._scan(here, candidates)
                 best, which = smallest(scores, k)
                 found = found.gather(1, which)
-                best, rows = by_score_then_row(best, bank.order[found.clamp_min(0)].where(found >= 0, -1))
+                best, rows = by_score_then_row(best, self._arranged.rows[found.clamp_min(0)].where(found >= 0, -1))
             if self._form is not None:
                 best = self._form.distance(best, here)
             distance[slots[start : start + step], : best.shape[1]] = best
@@ -263,7 +263,7 @@ class LshScan:
         found = self._scan_packed(places, candidates)
         scores = np.empty((len(found), min(k, candidates)), np.float32)
         rows = np.empty(scores.shape, np.int64)
-        anchors, order, product = places.numpy(), bank.order.numpy(), self._form is None
+        anchors, order, product = places.numpy(), self._arranged.rows.numpy(), self._form is None
         with kernels.launch_lock:
             use_torch_threads()
             rescore(self._padded_points, self._padded_queries, anchors, found, product, order, scores, rows)
@@ -274,8 +274,8 @@ class LshScan:
         from hnm_core.neighbors import hamming
 
         anchors = places.numpy().astype(np.int32)
-        low = self._class_start[places].numpy().astype(np.int32)
-        high = self._class_end[places].numpy().astype(np.int32)
+        low = self._arranged.low[places].numpy().astype(np.int32)
+        high = self._arranged.high[places].numpy().astype(np.int32)
         found = np.empty((len(anchors), candidates), np.int32)
         rows, bits = len(self._points), self._options.bits
         with kernels.launch_lock:
@@ -291,7 +291,7 @@ class LshScan:
             return self._rescore(places, found), found
         assert isinstance(self._codes, Tensor)
         own = self._codes[places].float()
-        low, high = self._class_start[places, None], self._class_end[places, None]
+        low, high = self._arranged.low[places, None], self._arranged.high[places, None]
         scores = own.new_empty((len(places), 0))
         found = places.new_empty((len(places), 0))
         for start in range(0, len(self._codes), _COLUMNS):

@@ -67,4 +67,5 @@ def compiled() -> bool:
 
 def padded(points: Tensor) -> NDArray[np.float32]:
     """(N, D) with D filled up with zeros to a multiple of 16, as the kernels read it."""
-    return np.ascontiguousarray(torch.nn.functional.pad(points, (0, -points.shape[1] % 16)).numpy())
+    missing = -points.shape[1] % 16
+    return np.ascontiguousarray((torch.nn.functional.pad(points, (0, missing)) if missing else points).numpy())

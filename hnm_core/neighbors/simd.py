@@ -26,6 +26,7 @@ ALL = (1 << LANES) - 1
 _INDEX = ir.IntType(32)
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _SHORTS = ir.VectorType(ir.IntType(16), LANES)
+_SHORT_PAIR = ir.VectorType(ir.IntType(16), 2 * LANES)
 _DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _INTS = ir.VectorType(ir.IntType(32), LANES)
 _COUNTS = ir.VectorType(ir.IntType(64), LANES)
@@ -250,25 +251,41 @@ def counts_below(_typing: Any, counts: Any, limit: Any) -> Any:
 
 
 @intrinsic
-def counts_within(_typing: Any, counts: Any, reach: Any, offset: Any, limit: Any) -> Any:
-    """counts_within(counts, int64 array, offset, int64 limit) -> mask of counts under reach[offset : ...] + limit."""
+def shorts_below(_typing: Any, array: Any, offset: Any, limit: Any) -> Any:
+    """shorts_below(int16 array, offset, int64 limit) -> mask of the 32 elements from `offset` on under the limit."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        reaches = _load(builder, _pointer(context, builder, signature, [args[1], args[2]], _COUNTS, which=1), 8)
-        bound = builder.add(reaches, spread(builder, args[3], _COUNTS))
-        return _mask(builder, builder.icmp_signed("<", args[0], bound))
+        values = _load(builder, _pointer(context, builder, signature, args, _SHORT_PAIR), 2)
+        limit = spread(builder, builder.trunc(args[2], ir.IntType(16)), _SHORT_PAIR)
+        return builder.bitcast(builder.icmp_signed("<", values, limit), ir.IntType(32))
 
-    return types.uint32(_counts, reach, types.intp, types.int64), codegen
+    return types.uint32(array, types.intp, types.int64), codegen
 
 
 @intrinsic
-def load_counts(_typing: Any, array: Any, offset: Any) -> Any:
-    """load_counts(int64 array, offset) -> the 16 counts from `offset` on."""
+def shorts_within(_typing: Any, array: Any, offset: Any, reach: Any, limit: Any) -> Any:
+    """shorts_within(int16 array, offset, int16 reach, int64 limit) -> mask of the 32 elements under limit + reach."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _load(builder, _pointer(context, builder, signature, args, _COUNTS), 8)
+        values = _load(builder, _pointer(context, builder, signature, args, _SHORT_PAIR), 2)
+        place = _pointer(context, builder, signature, [args[2], args[1]], _SHORT_PAIR, which=2)
+        limit = spread(builder, builder.trunc(args[3], ir.IntType(16)), _SHORT_PAIR)
+        bound = builder.add(_load(builder, place, 2), limit)
+        return builder.bitcast(builder.icmp_signed("<", values, bound), ir.IntType(32))
 
-    return _counts(array, types.intp), codegen
+    return types.uint32(array, types.intp, reach, types.int64), codegen
+
+
+@intrinsic
+def store_shorts(_typing: Any, array: Any, offset: Any, counts: Any) -> Any:
+    """store_shorts(int16 array, offset, counts): write the 16 counts, which must be under 2^15."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature, args, _SHORTS)
+        builder.store(builder.trunc(args[2], _SHORTS), pointer).align = 2
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _counts), codegen
 
 
 @intrinsic

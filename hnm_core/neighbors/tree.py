@@ -46,16 +46,10 @@ class Tree(NamedTuple):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def build_tree(points: Any, classes: Any, order: Any, by_class: bool) -> Any:
-    """The `Tree` of points (N, D) float32 with classes (N,) int32; order (N,) int32 lists the rows sorted by class.
-
-    With `by_class` a node of several classes is cut between them, so that each class becomes a tree of its own.
-    """
-    n, dim = points.shape
-    blocks = (n + BLOCK - 1) // BLOCK
-    depth = 0
-    while (1 << depth) < blocks:
-        depth += 1
+def arrange(points: Any, classes: Any, order: Any, by_class: bool) -> Any:
+    """The rows (N,) int32 of a tree, block after block; see `build_tree`."""
+    n = len(points)
+    blocks, depth = _blocks_and_depth(n)
     rows = order.copy()
     scratch = np.empty(n, np.float32)
     for level in range(depth):
@@ -66,6 +60,26 @@ def build_tree(points: Any, classes: Any, order: Any, by_class: bool) -> Any:
                 low, high = start * BLOCK, min(end * BLOCK, n)
                 if not (by_class and classes[rows[low]] != classes[rows[high - 1]]):
                     _split(points, rows, scratch, low, high, middle * BLOCK)
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _blocks_and_depth(n: int) -> Any:
+    blocks, depth = (n + BLOCK - 1) // BLOCK, 0
+    while (1 << depth) < blocks:
+        depth += 1
+    return blocks, depth
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def build_tree(points: Any, classes: Any, order: Any, by_class: bool) -> Any:
+    """The `Tree` of points (N, D) float32 with classes (N,) int32; order (N,) int32 lists the rows sorted by class.
+
+    With `by_class` a node of several classes is cut between them, so that each class becomes a tree of its own.
+    """
+    n, dim = points.shape
+    blocks, depth = _blocks_and_depth(n)
+    rows = arrange(points, classes, order, by_class)
     block_points = np.empty((blocks, dim, BLOCK), np.float32)
     block_classes = np.empty((blocks, BLOCK), np.int32)
     for block in prange(blocks):
@@ -297,4 +311,4 @@ def warm_up() -> None:
     search_tree(tree, points, classes, order, order.astype(np.int64), 2, False, scores, rows)
 
 
-__all__ = ["BLOCK", "Tree", "build_tree", "numba", "search_tree", "warm_up"]
+__all__ = ["BLOCK", "Tree", "arrange", "build_tree", "numba", "search_tree", "warm_up"]

@@ -167,20 +167,20 @@ def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_is_gu
 
 def test_that_blocks_that_are_too_far_away_are_left_out() -> None:
     from hnm_core.neighbors.hamming import pack_bits
-    from hnm_core.neighbors.hulls import hulls, limit_by_centers, near_blocks
+    from hnm_core.neighbors.hulls import filled_up, hulls, limit_by_centers, near_blocks
 
     source, bits = np.random.default_rng(1), 128
     sides = (source.random((100, bits)) < 0.5)[np.arange(6_400) // 64] ^ (source.random((6_400, bits)) < 0.03)
     codes = pack_bits(sides.astype(np.float64), np.full(bits, 0.5))
     centers, radius = hulls(codes, 6_400)
-    near, own, away = np.empty(400, np.int64), codes[0, :, 0], np.empty(400, np.int64)
+    near, own, away = np.empty(400, np.int64), codes[0, :, 0], np.empty(filled_up(400), np.int16)
     scratch = np.empty(bits + 1, np.int64), np.empty(16, np.int64)
     limit = limit_by_centers(codes, centers, away, 6_400, bits, own, 0, 16, 40, *scratch)
     assert limit == np.sort((sides[0] ^ sides[16:]).sum(1))[39] + 1
     count = near_blocks(away, radius, limit, near)
-    assert near[:count].tolist() == [0, 1, 2, 3], "of 400 blocks the four of the only 64 rows that differ in few bits"
+    assert near[:count].tolist() == [1, 2, 3], "of 400 blocks those of the only 48 other rows that differ in few bits"
     differing = (sides.reshape(400, 16, bits) ^ _bits(centers, bits)[:, None]).sum(2)
-    assert np.array_equal(differing.max(1), radius)
+    assert np.array_equal(differing.max(1), radius[:400])
 
 
 def _bits(centers: np.ndarray, bits: int) -> np.ndarray:
@@ -199,11 +199,64 @@ def test_that_a_scan_of_many_rows_brings_alike_classes_together_and_finds_what_b
     bank, anchors, distance = Bank(points, labels), torch.arange(100, rows, 211), Distance(metric)
     search = scan(distance, rescore=rows, bits=64)
     search.build(bank)
-    of_place = classes[search._bank.order] % 30
+    of_place = classes[search._arranged.rows] % 30
     assert (of_place[1:] == of_place[:-1]).float().mean() > 0.98, "by label it would be 0.96: borders of classes"
     for k in (1, 10):
         assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, distance, False)
         assert_exact(search.farthest_positives(anchors, k), bank, anchors, k, distance, True)
+
+
+def spread_in_few_directions(rows: int) -> tuple[Bank, torch.Tensor]:
+    """Wide classes in 64 dimensions that lie near a space of four, as trained embeddings do; anchors among them."""
+    source = torch.Generator().manual_seed(11)
+    labels = torch.randint(6, (rows,), generator=source) * 7 - 12
+    inside = torch.randn(rows, 4, generator=source) + 0.5 * labels[:, None] / 7
+    points = inside @ torch.randn(4, 64, generator=source) + 0.05 * torch.randn(rows, 64, generator=source)
+    return Bank(points, labels), torch.randint(rows, (300,), generator=source)
+
+
+@pytest.mark.parametrize("distance", [Distance(), Distance("cosine")])
+def test_that_near_rows_of_a_class_stand_together_so_that_blocks_can_be_left_out(distance: Distance) -> None:
+    from hnm_core.neighbors.hulls import hulls
+
+    bank, _ = spread_in_few_directions(9_000)
+    search = scan(distance, bits=128)
+    search.build(bank)
+    rows, places, low, high = search._arranged
+    assert torch.equal(rows[places], torch.arange(9_000))
+    at = bank.labels[rows]
+    assert torch.equal(at[low], at)
+    assert torch.equal(at[high - 1], at)
+    assert torch.equal(high - low, bank.sizes[bank.class_of_row[rows]])
+    mixed = search._pack(distance.prepare(bank.sorted_embeddings))
+    apart, together = (hulls(codes, 9_000)[1].mean() for codes in (mixed, search._codes))
+    assert together < 0.6 * apart
+
+
+@pytest.mark.parametrize("distance", [Distance(), Distance("cosine")])
+def test_that_neither_threads_nor_company_change_what_a_scan_of_many_rows_finds(distance: Distance) -> None:
+    bank, anchors = spread_in_few_directions(9_000)
+    answers = []
+    for threads, company in ((1, 300), (2, 300), (2, 20)):
+        torch.set_num_threads(threads)
+        search = scan(distance, bits=96, rescore=50)
+        search.build(bank)
+        answers.append(search.nearest_negatives(anchors[:company], 10))
+    torch.set_num_threads(1)
+    for answer in answers[1:]:
+        assert torch.equal(answer.row, answers[0].row[: len(answer.row)])
+        assert torch.equal(answer.distance, answers[0].distance[: len(answer.row)])
+
+
+def test_that_principal_coordinates_keep_the_directions_of_most_spread() -> None:
+    bank, _ = spread_in_few_directions(3_000)
+    hashed = Hash("affine", 64, 64, 1)
+    hashed.fit(bank.embeddings, center=True)
+    found = hashed.principal(bank.embeddings, 4).double()
+    centered = bank.embeddings.double() - bank.embeddings.double().mean(0)
+    best = torch.linalg.svdvals(centered)[:4].square().sum()
+    assert found.square().sum() > 0.999 * best
+    assert hashed.principal(bank.embeddings, 100).shape == (3_000, 64)
 
 
 def test_that_equal_scores_of_a_scan_stand_by_row() -> None:
