@@ -210,12 +210,53 @@ def _compact(rows: Any, bits: Any, count: int, wanted: int, histogram: Any) -> i
     return limit
 
 
+@njit(cache=True, nogil=True, parallel=True)
+def ranks(
+    codes: Any, rows: int, bits: int, anchors: Any, low: Any, high: Any, targets: Any, before: Any
+) -> None:  # fmt: skip
+    """How many rows come before each target in the order of `nearest_codes`, into before (Q, k) int64.
+
+    targets (Q, k) int32 are ascending rows of other classes than their anchor's; -1 is none, and comes after none.
+    """
+    for i in prange(len(anchors)):
+        _rank(codes, rows, bits, np.int64(anchors[i]), np.int64(low[i]), np.int64(high[i]), targets[i], before[i])
+
+
+@njit(cache=True, nogil=True)
+def _rank(codes: Any, rows: int, bits: int, anchor: Any, low: Any, high: Any, targets: Any, before: Any) -> None:
+    blocks, words = codes.shape[0], codes.shape[1]
+    histogram, differing = np.zeros(bits + 1, np.int64), np.empty(BLOCK, np.int64)
+    code, bits_of = np.empty(words, np.uint64), np.zeros(len(targets), np.int64)
+    for word in range(words):
+        code[word] = codes[anchor // BLOCK, word, anchor % BLOCK]
+    at = 0
+    while at < len(targets) and targets[at] < 0:
+        before[at] = 0
+        at += 1
+    for block in range(blocks):
+        counts = simd.no_counts()
+        for word in range(words):
+            counts = simd.add_differing_bits(counts, codes, (block * words + word) * BLOCK, code[word])
+        simd.store_counts(differing, 0, counts)
+        for slot in range(min(BLOCK, rows - block * BLOCK)):
+            row, here = block * BLOCK + slot, differing[slot]
+            if low <= row < high:
+                continue
+            if at < len(targets) and targets[at] == row:
+                before[at], bits_of[at] = histogram[here], here  # of as many bits those that are passed
+                at += 1
+            histogram[here] += 1
+    for at in range(len(targets)):
+        before[at] += histogram[: bits_of[at]].sum()
+
+
 def warm_up() -> None:
     """Compile: each kernel once."""
     codes = pack_bits(np.arange(320, dtype=np.float64).reshape(40, 8), np.zeros(8))
     anchors = np.arange(2, dtype=np.int32)
     found = np.empty((2, 3), np.int32)
     nearest_codes(codes, 40, 8, anchors, anchors * 0, anchors * 0 + 4, 3, found)
+    ranks(codes, 40, 8, anchors, anchors * 0, anchors * 0 + 4, found, np.empty((2, 3), np.int64))
 
 
-__all__ = ["BLOCK", "nearest_codes", "numba", "pack_bits", "warm_up"]
+__all__ = ["BLOCK", "nearest_codes", "numba", "pack_bits", "ranks", "warm_up"]

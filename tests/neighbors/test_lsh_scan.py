@@ -306,6 +306,38 @@ def test_that_auto_takes_the_fewest_candidates_that_reach_the_target_and_says_so
     assert f"{search.candidates} candidates re-scored" in search.description
 
 
+@pytest.mark.parametrize("bits", [16, 128])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_that_one_candidate_fewer_would_miss_the_target(
+    bits: int, compiled: bool, request: pytest.FixtureRequest
+) -> None:
+    if not compiled:
+        request.getfixturevalue("no_kernels")
+    bank, distance = loose(12, 500), Distance()
+    search = scan(distance, bits=bits)
+    search.build(bank)
+    search.nearest_negatives(torch.arange(3), 6)
+    enough, reached = search.candidates, []
+    for candidates in (enough - 1, enough):
+        fixed = scan(distance, bits=bits, rescore=candidates)
+        fixed.build(bank)
+        reached.append(recall(fixed, bank, 6, distance))
+    if compiled:  # codes as near stand in no certain order elsewhere
+        assert reached[0] < TARGET_RECALL + 0.006, "rows that are nearly as near as the last may count too"
+        assert reached[0] < reached[1]
+    assert reached[1] == pytest.approx(search.probe_recall)
+    assert reached[1] >= TARGET_RECALL
+
+
+def test_that_a_collapsed_cloud_needs_few_candidates() -> None:
+    bank = Bank(torch.ones(9_000, 20), torch.arange(9_000) % 7)
+    search = scan(bits=64)
+    search.build(bank)
+    assert search.nearest_negatives(torch.arange(9_000), 10).distance.eq(0).all()
+    assert search.candidates == 10
+    assert search.probe_recall == 1
+
+
 def test_that_the_candidates_are_chosen_again_only_when_due(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
     original = LshScan._nearest
