@@ -28,8 +28,8 @@ from hnm_core.neighbors.probing import Due, compiled, padded, probe_places, reca
 from hnm_core.neighbors.selection import by_score_then_row, smallest
 
 TARGET_RECALL = 0.95
-_MARGIN = 0.005
-"""Added on the probe, which knows the recall of a set to about so much."""
+_ON_PROBE = 0.955
+"""Recall to reach on a probe, which knows that of a set to about half a point."""
 _FAR_AT_ONCE = 1 << 26
 """Pairs whose differing bits are held at once."""
 _FOUND_AT_ONCE = 1 << 23
@@ -230,10 +230,10 @@ class LshScan:
         while candidates > k:  # fewer do where other rows are as near as the exact ones
             half = max(k, candidates // 2)
             there = reached(half)
-            if there < TARGET_RECALL + _MARGIN:
+            if there < _ON_PROBE:
                 break
             candidates, best = half, there
-        while best < TARGET_RECALL + _MARGIN and candidates < len(bank):  # where codes as near stand in no certain order
+        while best < TARGET_RECALL and candidates < len(bank):  # where codes as near stand in no certain order
             candidates = min(candidates + (candidates + 1) // 2, len(bank))
             best = reached(candidates)
         self.candidates, self.probe_recall = candidates, best
@@ -245,7 +245,7 @@ class LshScan:
             return k
         targets = self._arranged.places[exact.row.clamp_min(0)].masked_fill(~exists, -1).sort(1).values
         before = self._ranks(bank, self._arranged.places[anchors], targets)[targets >= 0]
-        share = math.ceil((TARGET_RECALL + _MARGIN) * len(before))
+        share = math.ceil(_ON_PROBE * len(before))
         return max(k, int(before.kthvalue(share).values) + 1)
 
     def _ranks(self, bank: Bank, places: Tensor, targets: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def recall(found: Tensor, exact: Tensor) -> float:
     # The k-th exact distance; the last that exists where there are fewer. For negative ones the share widens too.
     last = exact.masked_fill(~exists, -torch.inf).amax(1, keepdim=True)
     limit = last + TOLERANCE * last.abs()
-    return float(((found <= limit) & exists).sum() / exists.sum())
+    return int(((found <= limit) & exists).sum()) / int(exists.sum())
 
 
 class Due:
