@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,8 +26,9 @@ from hnm_core.neighbors.probing import Due, compiled, padded, probe_places, reca
 from hnm_core.neighbors.selection import by_score_then_row, smallest
 
 TARGET_RECALL = 0.95
-_ON_PROBE = 0.955
-"""Recall to reach on a probe, which knows that of a set to about half a point."""
+"""Share of the true nearest negatives that `rescore="auto"` is to find."""
+_SURE = 1.64
+"""Standard errors of a probe's recall above the target: with them the whole set reaches it in 95 of 100 cases."""
 _FAR_AT_ONCE = 1 << 26
 """Pairs whose differing bits are held at once."""
 _FOUND_AT_ONCE = 1 << 23
@@ -49,10 +48,10 @@ class LshScan:
     """The paper's method: orthonormal directions, packed codes, exhaustive Hamming scan, then exact re-scoring.
 
     On the CPU the scan leaves out blocks of codes that cannot hold a candidate, which changes nothing of what it finds.
-    With `rescore="auto"` the number of candidates is the smallest whose recall on a probe of up to 512 anchors
-    reaches 0.955, which makes 0.95 of the whole set (up to twice as many where rows are equally far). It is chosen at
-    the first search, kept while k and the bank's shape stay the same, and chosen again every 20 builds; the choice
-    depends on the sequence of builds and searches only, not on time.
+    With `rescore="auto"` the number of candidates is the smallest that a probe of up to 512 anchors is sure enough
+    about: recall 0.95 less 1.64 standard errors of the probe (up to twice as many where rows are equally far). It is
+    chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20 builds; the
+    choice depends on the sequence of builds and searches only, not on time.
 
     Attributes:
         candidates: how many rows are re-scored for an anchor; None before it was chosen.
@@ -230,7 +229,7 @@ class LshScan:
         while candidates > k:  # fewer do where other rows are as near as the exact ones
             half = max(k, candidates // 2)
             there = reached(half)
-            if there < _ON_PROBE:
+            if there < best:
                 break
             candidates, best = half, there
         while best < TARGET_RECALL and candidates < len(bank):  # where codes as near stand in no certain order
@@ -239,14 +238,24 @@ class LshScan:
         self.candidates, self.probe_recall = candidates, best
 
     def _needed(self, bank: Bank, anchors: Tensor, exact: Neighbors) -> int:
-        """The fewest candidates among which the target's share of the exact neighbours is."""
-        exists, k = exact.row >= 0, exact.row.shape[1]
+        """The fewest candidates that hold the target's share of the exact neighbours, so far as the probe can tell."""
+        exists, k = exact.row >= 0, min(exact.row.shape[1], len(bank))
         if not exists.any():
             return k
         targets = self._arranged.places[exact.row.clamp_min(0)].masked_fill(~exists, -1).sort(1).values
-        before = self._ranks(bank, self._arranged.places[anchors], targets)[targets >= 0]
-        share = math.ceil(_ON_PROBE * len(before))
-        return max(k, int(before.kthvalue(share).values) + 1)
+        before = self._ranks(bank, self._arranged.places[anchors], targets).masked_fill_(targets < 0, len(bank))
+        before, exist = before[exists.any(1)], (targets >= 0).sum(1)[exists.any(1)]
+        unseen = (1 - len(anchors) / len(bank)) / len(before)
+        too_few, enough = k - 1, len(bank)
+        while enough - too_few > 1:
+            between = (too_few + enough) // 2
+            found = (before < between).sum(1).double() / exist
+            error = float((found.var(correction=0) * unseen).sqrt())
+            if float(found.mean()) - _SURE * error >= TARGET_RECALL:
+                enough = between
+            else:
+                too_few = between
+        return enough
 
     def _ranks(self, bank: Bank, places: Tensor, targets: Tensor) -> Tensor:
         """(R, k) how many negatives of the places differ in fewer bits than the targets (R, k), -1 for none, do."""

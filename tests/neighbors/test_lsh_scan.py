@@ -323,7 +323,7 @@ def test_that_one_candidate_fewer_would_miss_the_target(
         fixed.build(bank)
         reached.append(recall(fixed, bank, 6, distance))
     if compiled:  # codes as near stand in no certain order elsewhere
-        assert reached[0] < TARGET_RECALL + 0.006, "rows that are nearly as near as the last may count too"
+        assert reached[0] < TARGET_RECALL + 0.001, "rows that are nearly as near as the last may count too"
         assert reached[0] < reached[1]
     assert reached[1] == pytest.approx(search.probe_recall)
     assert reached[1] >= TARGET_RECALL
