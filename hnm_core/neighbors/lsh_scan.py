@@ -27,8 +27,8 @@ from hnm_core.neighbors.selection import by_score_then_row, smallest
 
 TARGET_RECALL = 0.95
 """Share of the true nearest negatives that `rescore="auto"` is to find."""
-_SURE = 1.64
-"""Standard errors of a probe's recall above the target: with them the whole set reaches it in 95 of 100 cases."""
+_SURE = 3.0
+"""Standard errors of a probe's recall above the target: with three the whole set almost surely reaches it."""
 _FAR_AT_ONCE = 1 << 26
 """Pairs whose differing bits are held at once."""
 _FOUND_AT_ONCE = 1 << 23
@@ -49,7 +49,7 @@ class LshScan:
 
     On the CPU the scan leaves out blocks of codes that cannot hold a candidate, which changes nothing of what it finds.
     With `rescore="auto"` the number of candidates is the smallest that a probe of up to 512 anchors is sure enough
-    about: recall 0.95 less 1.64 standard errors of the probe (up to twice as many where rows are equally far). It is
+    about: recall 0.95 after three standard errors of the probe (up to twice as many where rows are equally far). It is
     chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20 builds; the
     choice depends on the sequence of builds and searches only, not on time.
 
