@@ -141,7 +141,7 @@ class LshOptions(SearchingOptions):
         description="sign sees angles, affine sees distances; auto takes sign on unit vectors, affine otherwise",
     )
     rescore: int | Literal["auto"] = Field(
-        "auto", description="candidates to re-score exactly; auto takes the fewest that reach recall 0.95 on a probe"
+        "auto", description="candidates to re-score exactly; auto takes the fewest for recall 0.95, judged by a probe"
     )
     center: bool = Field(True, description="hash about the mean")
 

@@ -37,7 +37,7 @@ class LshScanOptions(Options):
     rescore: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
         "auto",
         description="candidates to re-score exactly, never fewer than are asked for; auto takes the fewest that reach "
-        "recall 0.95 on a probe",
+        "recall 0.95, as a probe tells",
     )
     center: bool = Field(True, description="hash about the mean")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
