@@ -65,7 +65,7 @@ def limit_by_centers(
     """Differing bits from which on a row is not wanted, by the rows of the blocks whose centers are nearest.
 
     bits + 1 where there are fewer rows of other classes than wanted. `away` becomes the differing bits of the centers,
-    filled up to whole sixteens; blocks of the anchor's class alone, rows low .. high - 1, are farther than any.
+    filled up to whole groups; blocks of the anchor's class alone, rows low .. high - 1, are farther than any.
     """
     blocks, words = codes.shape[0], codes.shape[1]
     own_from, own_to = (low + BLOCK - 1) // BLOCK, high // BLOCK
