@@ -64,7 +64,8 @@ class Dense:
         self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
         self._made: _Differences | _Products | None = None
         self._filtered = None
-        if bank.device.type == "cpu" and bank.dim > MAX_TREE_DIM and kernels.ready(kernels.SEARCH_KERNELS):
+        treeless = inner or bank.dim > MAX_TREE_DIM
+        if bank.device.type == "cpu" and treeless and kernels.ready(kernels.SEARCH_KERNELS):
             self._filtered = self._filter(bank)
         self._classes = bank.class_of_row[bank.order]
         self._offsets = bank.offsets.tolist()

@@ -293,3 +293,12 @@ def test_that_a_collapsed_cloud_visits_few_nodes() -> None:
             took.append(time.perf_counter() - start)
         assert (found.row >= 0).all()
         assert min(took) < 0.4
+
+
+def test_that_few_dimensions_are_searched_by_filtered_products_where_no_tree_can() -> None:
+    bank, anchors = bank_of("clustered", 3), torch.arange(0, 300, 3)
+    for metric, how in (("inner-product", "products"), ("euclidean", "KD-tree")):
+        search = neighbors.create("exact", distance=Distance(metric))
+        search.build(bank)
+        assert how in search.description
+        assert_exact(search.nearest_negatives(anchors, 10), bank, anchors, 10, Distance(metric), False)
