@@ -1,6 +1,6 @@
 """`lsh-scan` beside exact search over what a network that was trained makes of Fashion-MNIST, in 128 dimensions.
 
-    python benchmarks/trained_embeddings.py [--loss sup-con] [--miner random] [--steps 600] [--copies 4] [--threads 2]
+    python benchmarks/trained_embeddings.py [--copies 4] [--threads 2] [--loss triplet-margin --miner semihard-negative]
 
 A small convolutional network is trained, then all 70,000 pictures are embedded; with copies, again shifted by up to two
 pixels and every second time mirrored. Searches run one after the other over growing shares, with k = 10, bank and index

@@ -294,7 +294,7 @@ class LshScan:
         for start in range(0, len(anchors), step):
             here = places[start : start + step]
             if self._packed:
-                best, rows = self._best_packed(bank, here, candidates, k)
+                best, rows = self._best_packed(here, candidates, k)
             else:
                 scores, found = self._scan(here, candidates)
                 best, which = smallest(scores, k)
@@ -307,7 +307,7 @@ class LshScan:
             report(progress, min(start + step, len(anchors)), len(anchors))
         return Neighbors(distance, row)
 
-    def _best_packed(self, bank: Bank, places: Tensor, candidates: int, k: int) -> tuple[Tensor, Tensor]:
+    def _best_packed(self, places: Tensor, candidates: int, k: int) -> tuple[Tensor, Tensor]:
         """(R, k) exact scores and rows, by score, then row; inf and -1 where there are fewer."""
         from hnm_core.neighbors.rescoring import rescore
 
