@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from hnm_core import cli_bench
+from hnm_core.cli import bench_commands
 
 if TYPE_CHECKING:
-    from app.scene import Scene
+    from app.picture.scene import Scene
     from hnm_core.bench.table import Case, Row, Settings
 
 TICKS = 40
@@ -45,7 +45,7 @@ PICTURES = (
 
 def command() -> Callable[..., None]:
     """`bench` with all subjects."""
-    return cli_bench.command({**cli_bench.SUBJECTS, "render": cases})
+    return bench_commands.command({**bench_commands.SUBJECTS, "render": cases})
 
 
 def cases(settings: Settings) -> list[Case]:
@@ -60,9 +60,9 @@ def measure(picture: Picture, settings: Settings) -> Row:
     """Median time of a tick while the camera turns; panes are drawn one after the other, on one thread."""
     import numpy as np
 
-    from app.camera import fit
-    from app.raster import Workspace, render, warm_up
-    from app.theme import DARK
+    from app.picture.camera import fit
+    from app.picture.raster import Workspace, render, warm_up
+    from app.picture.theme import DARK
     from hnm_core.bench.limits import limits
     from hnm_core.bench.table import Bound, Result, Row
     from hnm_core.bench.timing import Peak
@@ -102,8 +102,8 @@ def clusters(points: int, edges: int, seed: int = 0) -> Scene:
     """Ten classes as balls on a sphere; half of the edges within a class, half to any point (long ones)."""
     import numpy as np
 
-    from app.scene import EDGE_ALPHA, Scene, class_colors
-    from app.theme import DARK
+    from app.picture.scene import EDGE_ALPHA, Scene, class_colors
+    from app.picture.theme import DARK
 
     source = np.random.default_rng(seed)
     centers = source.normal(size=(10, 3))

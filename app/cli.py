@@ -12,14 +12,14 @@ from typing import Annotated
 import typer
 
 from app.bench import command as bench
-from hnm_core import cli as engine
-from hnm_core.config import ExperimentConfig
-from hnm_core.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
+from hnm_core.cli import commands as engine
+from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
 from hnm_core.errors import InputError
-from hnm_core.request import Request, resolve
-from hnm_core.resources import FIRST_PRESET
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.resources import FIRST_PRESET
 
-RASTER_KERNELS = "app.raster"
+RASTER_KERNELS = "app.picture.raster"
 
 SIZE_LIMITS = (16, 16_384)
 """Smallest and largest width and height of a window or a video, in pixels."""
@@ -125,7 +125,7 @@ def demo(
     experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
     pixels = parse_size(size)
     _check_video(out, pixels, fps, template)  # whatever is wrong with it is said before the run and not after it
-    from hnm_core.headless import train
+    from hnm_core.cli.headless import train
     from hnm_core.recording import new_run_dir, prune
 
     prune()
@@ -153,7 +153,7 @@ def _render(
     folder: Path, out: Path, template: str, seconds: float, size: tuple[int, int], fps: int, theme: str
 ) -> None:
     from app.video import renderer
-    from hnm_core.headless import wait_for_kernels
+    from hnm_core.cli.headless import wait_for_kernels
     from hnm_core.recording import open_recording
 
     open_recording(folder)  # what is wrong with it, or with the video, is said before anything is compiled

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
-from hnm_core import doctor
-from hnm_core.doctor import Check, Finding, attempt, kernels_ready
+from hnm_core.cli import doctor
+from hnm_core.cli.doctor import Check, Finding, attempt, kernels_ready
 
 CODECS = {"libx264": ".mp4", "libvpx-vp9": ".webm", "gif": ".gif"}
 """Encoders of the video formats."""
@@ -19,7 +19,7 @@ def examine() -> Iterator[Check]:
     yield from doctor.examine()
     yield attempt("window", _window)
     yield attempt("display", _display)
-    yield attempt("raster kernels", partial(kernels_ready, "app.raster"))
+    yield attempt("raster kernels", partial(kernels_ready, "app.picture.raster"))
     for codec in CODECS:
         yield attempt(codec, partial(_codec, codec))
 

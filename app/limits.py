@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
+from hnm_core.spec.config import ExperimentConfig
 
 MAX_PANES = 6
 

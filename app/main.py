@@ -12,9 +12,9 @@ from pathlib import Path
 
 from app.limits import check_lanes
 from app.training.process import TrainingProcess
-from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.events import RunFailed
+from hnm_core.run.events import RunFailed
+from hnm_core.spec.config import ExperimentConfig
 
 __all__ = ["GuiRequest", "check_lanes", "run_gui"]
 
@@ -85,7 +85,7 @@ def run_gui(request: GuiRequest) -> int:
 
     import pyqtgraph  # noqa: F401  sets an exception hook on import; ours comes after it and calls it
 
-    from app.errors import BugReporter
+    from app.window.errors import BugReporter
 
     bugs = BugReporter()
     bugs.install()
@@ -101,14 +101,14 @@ def _open(app: object, bugs: object, training: TrainingProcess, request: GuiRequ
     from PyQt6.QtGui import QIcon
     from PyQt6.QtWidgets import QApplication
 
-    from app import stats
-    from app.bridge import RunBridge
-    from app.errors import BugReporter
-    from app.jobs import Jobs
-    from app.main_window import MainWindow
-    from app.preparation import Preparation
-    from app.settings import Settings
-    from hnm_core.resources import resource_dir
+    from app.stage import stats
+    from app.window.bridge import RunBridge
+    from app.window.errors import BugReporter
+    from app.window.jobs import Jobs
+    from app.window.main_window import MainWindow
+    from app.window.preparation import Preparation
+    from app.window.settings import Settings
+    from hnm_core.spec.resources import resource_dir
 
     assert isinstance(app, QApplication) and isinstance(bugs, BugReporter)
     app.setWindowIcon(QIcon(str(resource_dir() / "icons" / "hnm-lab.svg")))
@@ -155,7 +155,7 @@ def _new_folder(title: str) -> Path:
 
 def _give_up(training: TrainingProcess) -> int:
     """The run did not stop in time and was broken off; the exit status. What the window can no longer show is kept."""
-    from app.errors import write_report
+    from app.window.errors import write_report
 
     for event in training.drain().events:
         if isinstance(event, RunFailed):

@@ -7,8 +7,8 @@ from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPix
 from PyQt6.QtSvg import QSvgRenderer
 from PyQt6.QtWidgets import QApplication
 
-from app.theme import Rgb, Theme
-from hnm_core.resources import resource_dir
+from app.picture.theme import Rgb, Theme
+from hnm_core.spec.resources import resource_dir
 
 ICON_PX = 64
 

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from hnm_core.config import ExperimentConfig, from_dict, load
 from hnm_core.data.sampling import random_batches
-from hnm_core.experiment import Experiment
-from hnm_core.resources import preset_path
-from hnm_core.setup import Shared, prepare
+from hnm_core.spec.config import ExperimentConfig, from_dict, load
+from hnm_core.spec.resources import preset_path
+from hnm_core.training.experiment import Experiment
+from hnm_core.training.setup import Shared, prepare
 
 
 def first_lane(steps: int, threads: int) -> ExperimentConfig:

@@ -7,7 +7,7 @@ import platform
 import torch
 
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.timing import PhaseClock, wall_clock
+from hnm_core.run.timing import PhaseClock, wall_clock
 
 NAMES = ("auto", "cpu", "cuda")
 

@@ -1,298 +1,56 @@
-"""The closed set of events a run yields. Everything that watches a run matches on these and on nothing else.
+"""What a run yields: the public face of `hnm_core.run.events`."""
 
-All are frozen, picklable and hold numpy arrays that nobody may write to, so they cross threads and processes.
-"""
-
-from __future__ import annotations
-
-import enum
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from hnm_core.config import ExperimentConfig
-from hnm_core.timing import Phase
-
-MAX_DRAWN_TRIPLETS = 2000
-"""At most so many mined triplets travel in a `Frame`; `mined_total` says how many there were."""
-
-POINT_COLUMNS = ("loss_share", "times_mined", "hardness")
-"""Names of the per-point columns of a `Frame`. loss_share: the item's share of the loss as an anchor in the steps since
-the last frame (sums to 1); times_mined: how often the item was a mined negative so far; hardness: distance to the
-positive minus distance to the negative when the item was last an anchor (NaN when it never was)."""
-
-METRICS = (
-    "precision_at_1",
-    "map_at_r",
-    "knn_accuracy",
-    "mining_recall",
-    "mean_distance",
-    "bank_age",
-    "drift",
-    "distance_ratio",
-    "hardness_regret",
-    "no_candidate",
-    "temperature",
-    "chance",
-    "entanglement_chance",
+from hnm_core.run.events import (
+    LAYER_METRICS,
+    MAX_DRAWN_TRIPLETS,
+    METRICS,
+    POINT_COLUMNS,
+    TUPLE_COUNTS,
+    Alarm,
+    Event,
+    Frame,
+    LaneForked,
+    OptionChanged,
+    PhaseDone,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    RunState,
+    StepRecord,
+    Weights,
+    begins_anew,
+    change_text,
+    frozen,
+    layer_metric,
+    to_json,
+    value_text,
 )
-"""Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
-the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
-mean_distance: root mean square distance of two evaluated items; bank_age: steps since the weights were taken that the
-mined bank was embedded with; drift: how far the network has moved since, as a share of what makes a bank stale. Of an
-approximate search on the probe, too: distance_ratio, found over exact, at least 1; hardness_regret, how much farther
-the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing. Of losses that have
-them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
-`LAYER_METRICS`."""
+from hnm_core.run.timing import MINING_PHASES, Phase
 
-LAYER_METRICS = ("entanglement", "temperature")
-"""Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance
-entanglement/hidden1. entanglement: the soft nearest neighbour loss of the step's batch in that layer, whatever it adds
-to the lane's loss; temperature: at which it was taken."""
-
-TUPLE_COUNTS = ("mined", "hard", "semi_hard", "easy", "missing", "filled", "filtered", "false_negative")
-"""Names of the tuple counts of a `StepRecord`. mined: tuples the loss saw; hard, semi_hard, easy: their partition by
-d_an - d_ap against the margin; missing: anchors for which the miner found no negative; filled: mined tuples whose
-negative is random because nothing was left to mine; filtered: candidates that the miner's filters removed;
-false_negative: negatives that truly are of the anchor's class, where the truth is known to differ from the labels."""
-
-
-class RunState(enum.StrEnum):
-    """Where a run is, as the window shows it."""
-
-    IDLE = "idle"
-    STARTING = "starting"
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPING = "stopping"
-    FINISHED = "finished"
-    FAILED = "failed"
-
-
-def layer_metric(name: str) -> tuple[str, str] | None:
-    """(metric, layer) of a metric's name, None where it is no layer's."""
-    metric, _, layer = name.partition("/")
-    return (metric, layer) if metric in LAYER_METRICS and layer else None
-
-
-def change_text(event: OptionChanged | LaneForked) -> str:
-    """What happened to the lane, in a few words."""
-    if isinstance(event, LaneForked):
-        return f"goes on from '{event.parent}'"
-    if event.asked:
-        return value_text(event.option, event.before, event.value)
-    return event.value if event.value.startswith("warm-up") else f"{event.option} = {event.value}"
-
-
-def begins_anew(event: OptionChanged) -> bool:
-    """Whether what was counted and timed before says nothing of the lane any more: it was given another miner, loss or
-    sampler."""
-    return event.asked and event.option.split(".")[0] in ("miner", "miner_options", "loss", "sampler")
-
-
-def value_text(option: str, before: str, value: str) -> str:
-    """An option's new value in a few words, and what it was `before` unless that is empty."""
-    old, new = ("none" if text == "null" else text for text in (before, value))
-    return f"{option} {old} → {new}" if old else f"{option} = {new}"
-
-
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """A contiguous copy of `array` that cannot be written to."""
-    copy = np.array(array, order="C", copy=True)
-    copy.flags.writeable = False
-    return copy
-
-
-@dataclass(frozen=True, eq=False)
-class RunStarted:
-    """The first event: what is about to be trained, on which items."""
-
-    config: ExperimentConfig
-    labels: NDArray[np.int64]
-    """(N,) class of every shown item, in id order."""
-    ids: NDArray[np.int64]
-    """(N,) dataset id of every shown item, ascending. Frames, triplets and files speak in these ids."""
-    held_out: NDArray[np.bool_]
-    """(N,) True where the item is held out of training."""
-    class_names: tuple[str, ...]
-    """Name of each class that occurs in `labels`, indexed by label."""
-    groups: NDArray[np.int64] | None = None
-    """(N,) coarser classes to colour by, where the data set has them."""
-    items_total: int = 0
-    """Items in the data set; more than N when only a fixed stratified part is shown."""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of hnm-lab, python, numpy, torch; device in words."""
-    started: str = ""
-    """ISO 8601 time, UTC."""
-    true_labels: NDArray[np.int64] | None = None
-    """(N,) true class of every shown item, where it is known to differ from the labels."""
-
-
-@dataclass(frozen=True, eq=False)
-class StepRecord:
-    """One training step of one lane."""
-
-    lane: str
-    step: int
-    """Steps this lane has done, from 1."""
-    loss: float
-    phase_ms: Mapping[Phase, float] = field(default_factory=dict)
-    tuples: Mapping[str, int] = field(default_factory=dict)
-    """Counts by name, see `TUPLE_COUNTS`."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """Where this step measured them, see `METRICS` and `LAYER_METRICS`."""
-    mining: bool = True
-    """False while the lane still warms up on random pairs, before its own miner takes over."""
-    first_call: bool = False
-    """True when something compiled or was set up in this step; such steps are kept out of timing medians."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """What the cloud of one lane looks like after a step."""
-
-    lane: str
-    step: int
-    positions: NDArray[np.float32]
-    """(N, 3) of every shown item, in the order of `RunStarted.ids`."""
-    triplets: NDArray[np.int32]
-    """(M, 3) dataset ids: anchor, positive, negative; M <= MAX_DRAWN_TRIPLETS; -1 where a pair has no such end."""
-    mined_total: int
-    columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """(N,) by name, see `POINT_COLUMNS`."""
-    projection: str = ""
-    """Empty when the positions are the network's own 3-D output, else how they were made, e.g. "PCA of 16-D, 93 %"."""
-
-
-@dataclass(frozen=True, eq=False)
-class OptionChanged:
-    """From this step on, `option` of `lane` is `value` (as text); also how a warm-up's end is marked."""
-
-    lane: str
-    step: int
-    option: str
-    value: str
-    before: str = ""
-    """What it was, where it was asked for; empty for an option of a miner, loss or sampler that came with it."""
-    asked: bool = False
-    """Whether somebody asked for it, see `hnm_core.live`; else the lane came to it by itself."""
-
-
-@dataclass(frozen=True, eq=False)
-class LaneForked:
-    """A new lane goes on from where another one stands. What is changed in it follows as `OptionChanged`."""
-
-    lane: str
-    step: int
-    """Steps that both have done by now."""
-    parent: str
-
-
-@dataclass(frozen=True, eq=False)
-class Alarm:
-    """Something a user should know about a lane, in words; `fatal` stops the lane."""
-
-    lane: str
-    step: int
-    code: str
-    message: str
-    fatal: bool = False
-    traceback: str = ""
-    """Full text for a report where a bug of ours ended the lane; empty for all else."""
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """The network of a lane when its training ends; if it broke down, the last one that gave finite embeddings."""
-
-    lane: str
-    step: int
-    """Steps that these weights have been trained for."""
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """Parameters and buffers by their names in the network."""
-    in_features: int = 0
-    """Width of what the network takes."""
-    image_shape: tuple[int, int, int] | None = None
-    """(C, H, W) where that is the pixels of a picture."""
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseDone:
-    """Slow motion only: a phase of the step has ended."""
-
-    lane: str
-    step: int
-    phase: Phase
-
-
-@dataclass(frozen=True, eq=False)
-class RunFinished:
-    """The last event of a run that ended by itself or was stopped."""
-
-    steps: Mapping[str, int]
-    """Steps done, per lane."""
-    seconds: float
-    """Wall-clock length of the run."""
-    stopped: bool = False
-    """True when the run was stopped before its last step."""
-    failed_lanes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class RunFailed:
-    """The last event of a run that could not go on: a bug of ours, or input that only showed itself at the start."""
-
-    message: str
-    traceback: str = ""
-    """Full text for a report; empty when the fault is the user's input."""
-    steps: Mapping[str, int] = field(default_factory=dict)
-
-
-Event = (
-    RunStarted | StepRecord | Frame | OptionChanged | LaneForked | Alarm | Weights | PhaseDone | RunFinished | RunFailed
-)
-
-
-def to_json(event: Event) -> dict[str, Any]:
-    """The event as JSON values: `type` first; arrays become their counts, a non-finite number becomes None."""
-    match event:
-        case RunStarted():
-            return {
-                "type": "RunStarted",
-                "config": event.config.to_dict(),
-                "items": len(event.ids),
-                "items_total": event.items_total,
-                "held_out": int(event.held_out.sum()),
-                "classes": len(set(event.labels.tolist())),
-                "versions": dict(event.versions),
-                "started": event.started,
-            }
-        case Frame():
-            return {
-                "type": "Frame",
-                "lane": event.lane,
-                "step": event.step,
-                "points": len(event.positions),
-                "triplets": len(event.triplets),
-                "mined_total": event.mined_total,
-            }
-        case Weights():
-            numbers = sum(array.size for array in event.arrays.values())
-            return {"type": "Weights", "lane": event.lane, "step": event.step, "numbers": numbers}
-        case _:
-            values = {item.name: _plain(getattr(event, item.name)) for item in fields(event)}
-            return {"type": type(event).__name__, **values}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+__all__ = [
+    "LAYER_METRICS",
+    "MAX_DRAWN_TRIPLETS",
+    "METRICS",
+    "MINING_PHASES",
+    "POINT_COLUMNS",
+    "TUPLE_COUNTS",
+    "Alarm",
+    "Event",
+    "Frame",
+    "LaneForked",
+    "OptionChanged",
+    "Phase",
+    "PhaseDone",
+    "RunFailed",
+    "RunFinished",
+    "RunStarted",
+    "RunState",
+    "StepRecord",
+    "Weights",
+    "begins_anew",
+    "change_text",
+    "frozen",
+    "layer_metric",
+    "to_json",
+    "value_text",
+]

@@ -24,7 +24,7 @@ from typing import Any
 
 import platformdirs
 
-SEARCH_KERNELS = "hnm_core.neighbors.search_kernels"
+SEARCH_KERNELS = "hnm_core.neighbors.cpu.search_kernels"
 """The module that gathers the kernels of the neighbour searches."""
 
 if sys.platform == "linux":

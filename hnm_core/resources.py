@@ -1,31 +1,5 @@
-"""Finds the files that ship with the program: presets, icons, templates."""
+"""Presets and other shipped files: the public face of `hnm_core.spec.resources`."""
 
-from __future__ import annotations
+from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path, resource_dir
 
-from pathlib import Path
-
-from hnm_core.errors import unknown_name
-
-_PACKAGE = Path(__file__).resolve().parent
-
-
-def resource_dir() -> Path:
-    """`hnm_core/_resources` in an installed wheel, `resources/` beside the package in a checkout."""
-    installed = _PACKAGE / "_resources"
-    return installed if installed.is_dir() else _PACKAGE.parent / "resources"
-
-
-def preset_names() -> list[str]:
-    """Names of the presets that ship, the first preset first."""
-    names = sorted(path.stem for path in (resource_dir() / "presets").glob("*.toml"))
-    return sorted(names, key=lambda name: (name != FIRST_PRESET, name))
-
-
-def preset_path(name: str) -> Path:
-    """The TOML file of a preset. Raises `InputError` with the nearest names when there is none."""
-    if name not in preset_names():
-        raise unknown_name("preset", name, preset_names())
-    return resource_dir() / "presets" / f"{name}.toml"
-
-
-FIRST_PRESET = "near-classes"
+__all__ = ["FIRST_PRESET", "preset_names", "preset_path", "resource_dir"]

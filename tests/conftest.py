@@ -101,4 +101,4 @@ def compile_kernels() -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def raster_kernels(compile_kernels: Callable[[str], None]) -> None:
     """The raster's kernels are compiled."""
-    compile_kernels("app.raster")
+    compile_kernels("app.picture.raster")

@@ -102,7 +102,7 @@ def test_that_compilers_that_start_together_compile_once(module: str, tmp_path: 
 
 
 def test_that_the_search_kernels_cover_tree_scan_and_filter() -> None:
-    from hnm_core.neighbors import search_kernels
+    from hnm_core.neighbors.cpu import search_kernels
 
     compiled = {kernel.py_func.__module__ for kernel in search_kernels.KERNELS}
     assert {f"hnm_core.neighbors.{name}" for name in SEARCHES} == compiled

@@ -28,8 +28,8 @@ farthest = "hnm_farthest.options"
 OPTIONS = '''
 """What the plug-in registers; loads no torch."""
 from pydantic import Field
-from hnm_core.registry import MINERS
-from hnm_core.miners.options import WholeSetOptions
+from hnm_core.spec.registry import MINERS
+from hnm_core.miners.whole_set.options import WholeSetOptions
 
 
 @MINERS.register("farthest", target="hnm_farthest.mining:FarthestMiner", scope="dataset")
@@ -43,7 +43,7 @@ MINING = """
 import torch
 from hnm_core.errors import InputError
 from hnm_core.miners.base import Triplets
-from hnm_core.miners.random_pairs import choose_positives, usable
+from hnm_core.miners.whole_set.random_pairs import choose_positives, usable
 
 
 class FarthestMiner:

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from hnm_core import config
-from hnm_core.events import Alarm, Event, Frame, RunFinished, RunStarted, StepRecord
-from hnm_core.experiment import Experiment
-from hnm_core.resources import FIRST_PRESET, preset_names, preset_path
+from hnm_core.run.events import Alarm, Event, Frame, RunFinished, RunStarted, StepRecord
+from hnm_core.spec import config
+from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
+from hnm_core.training.experiment import Experiment
 
 STEPS = 5
 

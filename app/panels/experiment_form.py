@@ -13,6 +13,7 @@ from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from app.history.pending import Pending
 from app.limits import MAX_PANES
 from app.panels.findings import FindingsList, fixed
 from app.panels.lanes_panel import LanesPanel
@@ -28,14 +29,13 @@ from app.panels.option_form import (
     sentence,
 )
 from app.panels.sampler_form import SamplerForm
-from app.pending import Pending
+from app.picture.theme import DARK, LIGHT, Theme
 from app.style import css, mix
-from app.theme import DARK, LIGHT, Theme
-from hnm_core import compatibility
-from hnm_core.compatibility import Finding
-from hnm_core.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
 from hnm_core.errors import InputError
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Registry
+from hnm_core.spec import compatibility
+from hnm_core.spec.compatibility import Finding
+from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Registry
 
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
 MAX_UNDO = 200

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from hnm_core.compatibility import Finding
-from hnm_core.config import ExperimentConfig, with_settings
+from hnm_core.spec.compatibility import Finding
+from hnm_core.spec.config import ExperimentConfig, with_settings
 
 LEVELS = {"refuse": "problem", "warn": "doubt", "info": "summary"}
 """Object names, by which the form's style sheet colours the sentences."""

@@ -13,10 +13,11 @@ from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, Q
 from app.panels.lanes_panel import free_name
 from app.panels.line_edit import LineEdit
 from app.panels.option_form import LANE_NAME_RULE, ProblemLabel, registry_choice
-from hnm_core import compatibility, live
-from hnm_core.config import LANE_NAME, ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.registry import MINERS
+from hnm_core.run import changeable
+from hnm_core.spec import compatibility
+from hnm_core.spec.config import LANE_NAME, ExperimentConfig
+from hnm_core.spec.registry import MINERS
 
 WIDTH = 380
 
@@ -120,7 +121,7 @@ class ForkDialog(QDialog):
             problem = f"There is a lane called '{name}' already."
         else:
             try:
-                live.changed(self._config, self.changes())
+                changeable.changed(self._config, self.changes())
             except InputError as error:
                 problem = str(error)
         self.problem.say(problem)

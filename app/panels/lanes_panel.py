@@ -27,11 +27,10 @@ from app.panels.findings import FindingsList
 from app.panels.line_edit import LineEdit
 from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel
 from app.panels.sampler_form import SamplerForm
-from app.theme import DARK, Rgb, Theme
-from app.views.legend import lane_colour
-from hnm_core.compatibility import Finding
-from hnm_core.config import LaneConfig
-from hnm_core.registry import LOSSES, MINERS
+from app.picture.theme import DARK, Rgb, Theme
+from hnm_core.spec.compatibility import Finding
+from hnm_core.spec.config import LaneConfig
+from hnm_core.spec.registry import LOSSES, MINERS
 
 LANE_FIELDS = (
     *("distance", "normalize", "hard_share", "warmup", "warmup_below"),
@@ -368,7 +367,7 @@ class LanesPanel(QWidget):
         self.full.setText(reason)
         self.full.setVisible(bool(reason))
         for place, card in enumerate(self.cards):
-            card.swatch.colour = lane_colour(self._theme, place)
+            card.swatch.colour = self._theme.lane(place)
             card.swatch.update()
             card.buttons["up"].setEnabled(place > 0)
             card.buttons["down"].setEnabled(place < count - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from app.pending import Pending
+from app.history.pending import Pending
 
 NOTHING = (
     "A run is on. A lane's options, the learning rate and the batch can be changed here and applied to it; the rest "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
-from hnm_core.registry import Entry, Registry
+from hnm_core.spec.registry import Entry, Registry
 
 LIBRARY = "pytorch_metric_learning"
 LIBRARY_TITLE = "pytorch-metric-learning"

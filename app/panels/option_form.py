@@ -25,8 +25,8 @@ from app.panels.combo_box import ComboBox
 from app.panels.editors import ChoiceEditor, Editor, TextEditor, bounds_of, editor_for
 from app.panels.line_edit import LineEdit
 from app.panels.names import grouped
-from hnm_core.explaining import must_be
-from hnm_core.registry import Registry
+from hnm_core.spec.explaining import must_be
+from hnm_core.spec.registry import Registry
 
 LABEL_PX = 104
 LABELS = {"lr": "learning rate", "name": "kind"}

@@ -9,9 +9,9 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.panels.option_form import NamedForm, OptionForm, Path
-from hnm_core.config import SamplerConfig
 from hnm_core.errors import InputError
-from hnm_core.registry import SAMPLERS
+from hnm_core.spec.config import SamplerConfig
+from hnm_core.spec.registry import SAMPLERS
 
 
 class SamplerForm(QWidget):

@@ -19,10 +19,10 @@ from typing import BinaryIO
 from app.memory import resident_mb
 from app.training.messages import Ask, Report, Start, receive, send
 from app.training.run import train
-from hnm_core.channel import Channel
-from hnm_core.config import ExperimentConfig, from_dict
-from hnm_core.control import Control
-from hnm_core.events import Event
+from hnm_core.run.channel import Channel
+from hnm_core.run.control import Control
+from hnm_core.run.events import Event
+from hnm_core.spec.config import ExperimentConfig, from_dict
 
 WARM_UP = {
     "steps": 1,
@@ -75,7 +75,7 @@ def serve(commands: BinaryIO, reports: BinaryIO) -> None:
 
 def _warm_up() -> None:
     """Load the engine and do a step with it: half of what torch and the kernels need is loaded at the first use."""
-    from hnm_core.experiment import Experiment
+    from hnm_core.training.experiment import Experiment
 
     for _ in Experiment(from_dict(WARM_UP)).run():
         pass  # if that fails, the run that follows will say so
@@ -125,7 +125,7 @@ class Run:
         self._news.set()
 
     def _events(self, config: ExperimentConfig, control: Control) -> Iterator[Event]:
-        from hnm_core.experiment import Experiment
+        from hnm_core.training.experiment import Experiment
 
         return Experiment(config).run(control, progress=self._on_progress)
 

@@ -6,8 +6,8 @@ import pickle
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from hnm_core.channel import Drained
-from hnm_core.config import ExperimentConfig
+from hnm_core.run.channel import Drained
+from hnm_core.spec.config import ExperimentConfig
 
 
 class Start(NamedTuple):
@@ -22,7 +22,7 @@ class Start(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """To the training process: call a method of the run's `hnm_core.control.Control`."""
+    """To the training process: call a method of the run's `hnm_core.run.control.Control`."""
 
     method: str
     values: tuple[Any, ...] = ()

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from app.training.messages import Ask, Report, Start, receive, send
-from hnm_core.channel import Channel, Drained
-from hnm_core.config import ExperimentConfig
-from hnm_core.events import RunFailed, RunFinished
+from hnm_core.run.channel import Channel, Drained
+from hnm_core.run.events import RunFailed, RunFinished
+from hnm_core.spec.config import ExperimentConfig
 
 ABORT_S = 2.0
 """A process that hangs has so long to write its stacks before it is killed."""
@@ -75,7 +75,7 @@ class TrainingProcess:
             self._child.start(message)
 
     def ask(self, method: str, *values: object) -> None:
-        """Call a method of the run's `hnm_core.control.Control`; obeyed between two steps."""
+        """Call a method of the run's `hnm_core.run.control.Control`; obeyed between two steps."""
         if not self.running or self._child is None:
             return
         if method == "stop" and not self.ready:

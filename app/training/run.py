@@ -6,11 +6,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hnm_core.config import ExperimentConfig
-from hnm_core.control import Control
 from hnm_core.errors import InputError
-from hnm_core.events import Event, RunFailed, RunFinished, Weights
 from hnm_core.recording import record
+from hnm_core.run.control import Control
+from hnm_core.run.events import Event, RunFailed, RunFinished, Weights
+from hnm_core.spec.config import ExperimentConfig
 
 Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
 

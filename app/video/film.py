@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scene import Scene, build_scene, interpolate
-from app.theme import Theme
+from app.picture.scene import Scene, build_scene, interpolate
+from app.picture.theme import Theme
 from hnm_core.recording import Recording
 
 MAX_EDGES = 320

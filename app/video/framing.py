@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.camera import Camera, fit
+from app.picture.camera import Camera, fit
 from hnm_core.recording import Recording
 
 KEYS = 80

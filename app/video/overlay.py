@@ -14,11 +14,11 @@ from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QGuiApplication, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QApplication
 
-from app.theme import Rgb, Theme
+from app.picture.theme import Rgb, Theme
 from app.video.figures import Figures
 from app.video.templates import Box, Layout
 from hnm_core.errors import InputError
-from hnm_core.results import LaneResult
+from hnm_core.run.results import LaneResult
 
 FONTS = ("Inter", "Noto Sans", "DejaVu Sans", "Liberation Sans", "Segoe UI", "Helvetica Neue", "Arial")
 """The first of these that is installed is used, else Qt's own choice."""

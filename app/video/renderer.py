@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app import raster
-from app.theme import theme as theme_named
+from app.picture import raster
+from app.picture.theme import theme as theme_named
 from app.video import templates
 from app.video.encoder import Encoder, VideoFormat, VideoInfo, video_format
 from app.video.figures import LaneFigures
@@ -22,7 +22,7 @@ from app.video.overlay import Overlay, ensure_text
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.results import recorded_results
-from hnm_core.results import LaneResult
+from hnm_core.run.results import LaneResult
 
 MIN_SECONDS, MAX_SECONDS = 0.1, 3600.0
 THEMES = ("dark", "light")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.camera import MAX_ELEVATION, Camera
+from app.picture.camera import MAX_ELEVATION, Camera
 from hnm_core.errors import unknown_name
 
 CameraPath = Callable[[Camera, float], Camera]

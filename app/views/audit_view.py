@@ -6,12 +6,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
-from app.audit import audit
-from app.history import RunHistory
+from app.history.audit import audit
+from app.history.history import RunHistory
+from app.picture.theme import DARK, Theme
 from app.style import css
-from app.theme import DARK, Theme
-from app.views.legend import lane_colour
-from hnm_core.auditing import COLUMNS, cells
+from hnm_core.run.auditing import COLUMNS, cells
 
 EXPLANATION = "No network: what each miner would take from the items as they are."
 
@@ -74,5 +73,5 @@ class AuditView(QWidget):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 else:
                     dot = QPixmap(10, 10)
-                    dot.fill(QColor(*lane_colour(self._theme, row)))
+                    dot.fill(QColor(*self._theme.lane(row)))
                     item.setIcon(QIcon(dot))

@@ -9,8 +9,8 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from app.scene import class_colors
-from app.theme import DARK, Theme
+from app.picture.scene import class_colors
+from app.picture.theme import DARK, Theme
 
 DOT, GAP = 8, 5
 """Pixels of a dot, and between it and its name."""

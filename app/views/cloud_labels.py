@@ -7,7 +7,7 @@ import math
 from PyQt6.QtCore import QPoint, QPointF, QRectF, QSize, QSizeF, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
-from app.theme import Rgb, Theme
+from app.picture.theme import Rgb, Theme
 
 MARGIN = 10.0
 PADDING = 7.0

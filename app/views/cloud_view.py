@@ -1,8 +1,8 @@
 """One pane: a cloud that can be turned, zoomed and asked what lies under the pointer.
 
-The picture comes from `app.raster`; this widget decides when it is rendered (only when something changed), paints it
-with its labels, and turns mouse and keys into a new camera. Nothing here fails silently: what cannot be shown becomes
-a message in the pane.
+The picture comes from `app.picture.raster`; this widget decides when it is rendered (only when something changed),
+paints it with its labels, and turns mouse and keys into a new camera. Nothing here fails silently: what cannot be shown
+becomes a message in the pane.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app import raster
-from app.camera import Camera, fit
-from app.scene import DetailLevel, Scene, stratified_rank, thinned
-from app.theme import DARK, Rgb, Theme
+from app.picture import raster
+from app.picture.camera import Camera, fit
+from app.picture.scene import DetailLevel, Scene, stratified_rank, thinned
+from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
 from hnm_core import kernels
 

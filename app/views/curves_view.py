@@ -25,13 +25,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.history import PHASES, LaneHistory, RunHistory
-from app.series import number
+from app.history.history import PHASES, LaneHistory, RunHistory
+from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
-from app.theme import DARK, Rgb, Theme
 from app.views.curve_plot import Curve, CurvePlot, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
-from app.views.legend import LaneLegend, lane_colour
+from app.views.legend import LaneLegend
+from hnm_core.words import significant
 
 AXES = {"step": "step", "seconds": "training clock (s)"}
 METRIC_NAMES = {
@@ -206,7 +206,7 @@ class CurvesView(QWidget):
         for place, (name, lane) in enumerate(history.lanes.items()):
             if name in self._hidden:
                 continue
-            colour, cursor = lane_colour(self._theme, place), self._cursor_of(lane)
+            colour, cursor = self._theme.lane(place), self._cursor_of(lane)
             x = self._clock(lane, lane.steps)
             if self._factor > 0:
                 losses.append(Curve(name, colour, x, lane.smoothed_loss(self._factor), lane.loss, cursor))
@@ -272,7 +272,7 @@ class CurvesView(QWidget):
             lane = lanes.get(marker.lane)
             if lane is None or marker.lane in self._hidden:
                 continue
-            own = lane_colour(theme, list(lanes).index(marker.lane))
+            own = theme.lane(list(lanes).index(marker.lane))
             colour = {"alarm": theme.warning, "fatal": theme.error, "option": theme.muted}.get(marker.kind, own)
             x = float(marker.step if by_step else lane.seconds_at(np.array([marker.step]))[0])
             marks.append(VerticalLine(x, colour, True, f"{marker.lane}, step {marker.step:,}: {marker.text}"))
@@ -281,7 +281,7 @@ class CurvesView(QWidget):
         elif self._upto is not None:
             for place, (name, lane) in enumerate(lanes.items()):
                 if name not in self._hidden and len(lane):
-                    marks.append(VerticalLine(self._cursor_of(lane) or 0.0, lane_colour(theme, place), False))
+                    marks.append(VerticalLine(self._cursor_of(lane) or 0.0, theme.lane(place), False))
         return marks
 
     def _metric_message(self, metric: str) -> str:
@@ -308,11 +308,13 @@ class CurvesView(QWidget):
             at = self._hover if hovering else self._cursor_of(lane)
             x = self._clock(lane, lane.steps)
             row = len(x) - 1 if at is None else int(np.searchsorted(x, at, side="right")) - 1
-            losses[name] = number(lane.smoothed_loss(self._factor)[row]) if row >= 0 else ""
+            losses[name] = significant(lane.smoothed_loss(self._factor)[row]) if row >= 0 else ""
             step = int(lane.steps[row]) if row >= 0 else 0
             names = [f"{metric}/{layer}" for layer in lane.layers(metric)] or [metric]
             values = [lane.latest(layer, step) for layer in names]
-            shown = [f"{value:.3f}" if metric in SHARES else number(value) for value in values if np.isfinite(value)]
+            shown = [
+                f"{value:.3f}" if metric in SHARES else significant(value) for value in values if np.isfinite(value)
+            ]
             measures[name], brief[name] = ", ".join(shown), "".join(shown[-1:])
         self.loss_legend.set_values(losses)
         self.metric_legend.set_values(measures, brief)

@@ -8,8 +8,8 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
-from app.theme import DARK, Rgb, Theme
 
 PALEST = 0.65
 """How far the line of the first layer is mixed with the ground; the last layer has the lane's own colour."""

@@ -8,15 +8,10 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from app.theme import DARK, Rgb, Theme
+from app.picture.theme import DARK, Rgb, Theme
 
 DOT = 8
 GAP = 5
-
-
-def lane_colour(theme: Theme, place: int) -> Rgb:
-    """The colour of the lane at `place` in lane order."""
-    return theme.lanes[place % len(theme.lanes)]
 
 
 class LegendChip(QAbstractButton):
@@ -113,7 +108,7 @@ class LaneLegend(QWidget):
         """Recolour."""
         self._theme = theme
         for place, chip in enumerate(self.chips.values()):
-            chip.set_look(theme, lane_colour(theme, place))
+            chip.set_look(theme, theme.lane(place))
 
     def set_lanes(self, names: Sequence[str], hidden: frozenset[str] = frozenset()) -> None:
         """Chips for these lanes, in lane order."""

@@ -25,10 +25,10 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QToolTip, QWidget
 
-from app.history import Marker
-from app.panels.notice_list import NoticesButton
+from app.history.history import Marker
+from app.picture.theme import DARK, Rgb, Theme
 from app.style import icon, mix
-from app.theme import DARK, Rgb, Theme
+from app.views.notice_list import NoticesButton
 
 HEIGHT = 44
 RATES = (0.5, 1.0, 2.0, 4.0, 8.0)

@@ -10,11 +10,10 @@ from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLayout, QWidget
 
-from app.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
-from app.series import number
-from app.theme import DARK, Rgb, Theme, contrast
-from app.views.legend import lane_colour
-from hnm_core.timing import MINING_PHASES, Phase
+from app.history.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
+from app.picture.theme import DARK, Rgb, Theme, contrast
+from hnm_core.run.timing import MINING_PHASES, Phase
+from hnm_core.words import significant
 
 PHASE_COLOURS: dict[Phase, Rgb] = {
     Phase.EMBED: (250, 205, 90),
@@ -121,13 +120,14 @@ class Bars(QWidget):
     def _paint_words(self, painter: QPainter, bar: Bar, line: QRectF) -> None:
         times = bar.times
         mining = float(times.per_step[MINING_COLUMNS].sum())
-        long = f"mining {number(mining)} + training {number(times.total - mining)} = {number(times.total)} ms"
-        short = f"{number(times.total)} ms, mining {100 * mining / times.total if times.total else 0:.0f} %"
-        tail = f", p95 {number(times.total_p95)}"
+        total = f"{significant(times.total)} ms"
+        long = f"mining {significant(mining)} + training {significant(times.total - mining)} = {total}"
+        short = f"{total}, mining {100 * mining / times.total if times.total else 0:.0f} %"
+        tail = f", p95 {significant(times.total_p95)}"
         metrics = painter.fontMetrics()
         room = line.width() - LEGEND_BOX - 6
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
-        texts = (long + tail, short + tail, short, f"{number(times.total)} ms") if times.steps else ("not timed yet",)
+        texts = (long + tail, short + tail, short, total) if times.steps else ("not timed yet",)
         text = next((text for text in texts if metrics.horizontalAdvance(text) + 12 + name_px <= room), texts[-1])
         self._paint_dot(painter, bar, QPointF(line.left() + LEGEND_BOX / 2, line.center().y()))
         painter.setPen(QColor(*self.theme.text))
@@ -149,7 +149,7 @@ class Bars(QWidget):
         painter.setFont(_smaller(self.font()))
         metrics = painter.fontMetrics()
         if piece.height() >= metrics.height() - 1:  # the line of a font is a little higher than its figures
-            figure = f"{value:.0f} %" if self.share else number(value)
+            figure = f"{value:.0f} %" if self.share else significant(value)
             texts = (f"{phase} {figure}", figure)
             text = next((text for text in texts if metrics.horizontalAdvance(text) + 6 <= piece.width()), "")
             painter.setPen(QColor(*max(INKS, key=lambda ink: contrast(ink, colour))))
@@ -218,8 +218,8 @@ class Bars(QWidget):
                 often = times.share[place]
                 when = "every step" if often == 1 else f"{100 * often:.0f} % of the steps"
                 return (
-                    f"{segment.bar.lane}, {segment.phase}: median {number(times.median[place])} ms, "
-                    f"p95 {number(times.p95[place])} ms, in {when}; {number(times.per_step[place])} ms a step"
+                    f"{segment.bar.lane}, {segment.phase}: median {significant(times.median[place])} ms, "
+                    f"p95 {significant(times.p95[place])} ms, in {when}; {significant(times.per_step[place])} ms a step"
                 )
         return ""
 
@@ -253,16 +253,14 @@ class TimingView(QWidget):
         """Recolour."""
         self.bars.theme = theme
         self.title.setStyleSheet(f"color: rgb{theme.muted};")
-        self.bars.bars = [
-            Bar(bar.lane, lane_colour(theme, place), bar.times) for place, bar in enumerate(self.bars.bars)
-        ]
+        self.bars.bars = [Bar(bar.lane, theme.lane(place), bar.times) for place, bar in enumerate(self.bars.bars)]
         self.bars.update()
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """The times of the steps before `upto_step`, or of the newest."""
         window = _window(history)
         self.bars.bars = [
-            Bar(name, lane_colour(self.bars.theme, place), lane.phase_summary(window, upto_step))
+            Bar(name, self.bars.theme.lane(place), lane.phase_summary(window, upto_step))
             for place, (name, lane) in enumerate(history.lanes.items())
         ]
         measured = any(bar.times.steps for bar in self.bars.bars)

@@ -17,9 +17,9 @@ from hnm_core.bench.table import Bound, Case, Row, Settings
 from hnm_core.bench.timing import Contender, take_turns
 from hnm_core.bench.usage import Distances, Fetch, Problem
 from hnm_core.distances import Distance
-from hnm_core.neighbors import amx
 from hnm_core.neighbors.euclidean import euclidean_form
-from hnm_core.neighbors.filtered import FilteredProducts
+from hnm_core.neighbors.filtered_search import FilteredProducts
+from hnm_core.neighbors.machine import matrix_units
 
 MOST_FOR_COMPLEMENTS = 20_000
 """With more rows in so many dimensions an index for each class takes a minute, and over-fetching is ahead of it."""
@@ -87,7 +87,7 @@ def _high(name: str, rows: int, dim: int, settings: Settings, *, float32: bool =
 
 
 def _ours(problem: Problem) -> Contender[Any]:
-    kind = "bfloat16" if amx.available() else "float32"
+    kind = "bfloat16" if matrix_units() else "float32"
     return Contender(f"hnm exact ({kind})", usage.ours(problem, "exact"))
 
 

@@ -111,7 +111,7 @@ def _run(method: str, problem: Problem, threads: int) -> Callable[[], Any]:
 
 def plot(rows: list[Row], path: Path) -> None:
     """Seconds over the number of rows, both logarithmic, a line for each method. Needs matplotlib."""
-    from hnm_core.plots import plot_lines
+    from hnm_core.studies.plots import plot_lines
 
     lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:

@@ -25,7 +25,7 @@ def _case(rows: int, queries: int, bits: int, settings: Settings) -> Case:
 
     def measure() -> Row:
         from hnm_core import kernels
-        from hnm_core.neighbors.hamming import nearest_codes, pack_bits
+        from hnm_core.neighbors.cpu.hamming_kernels import nearest_codes, pack_bits
         from hnm_core.neighbors.kdtree import use_torch_threads
 
         projected = np.random.default_rng(1).standard_normal((rows, bits))

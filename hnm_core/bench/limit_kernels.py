@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from hnm_core import kernels  # noqa: F401  (chooses numba's threading layer before numba is loaded)
-from hnm_core.neighbors import simd
+from hnm_core import (
+    kernels,  # noqa: F401  (chooses numba's threading layer before numba is loaded)
+    simd,
+)
 
 from numba import njit, prange  # isort: skip
 

@@ -21,7 +21,7 @@ def create(name: str, *, seed: int = 0, progress: Progress | None = None, **opti
         InputError: unknown name or option, or a file that cannot be used; the message says why.
         LoadCancelled: the progress callback returned False.
     """
-    from hnm_core.registry import DATASETS
+    from hnm_core.spec.registry import DATASETS
 
     entry = DATASETS.entry(name)
     dataset: Dataset = entry.load()(DATASETS.validate(name, options), seed=seed, progress=progress)

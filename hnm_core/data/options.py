@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from hnm_core.data.sizes import class_sizes
-from hnm_core.registry import DATASETS, Options
+from hnm_core.spec.registry import DATASETS, Options
 
 MAX_NUMBERS = 1_000_000_000
 """Most numbers (items times features) that a synthetic set may hold: 4 GB."""

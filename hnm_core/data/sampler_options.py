@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from hnm_core.registry import NEIGHBORS, SAMPLERS, Options
+from hnm_core.spec.registry import NEIGHBORS, SAMPLERS, Options
 
 
 class SamplerOptions(Options):

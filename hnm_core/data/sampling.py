@@ -11,7 +11,7 @@ from hnm_core.data.balanced import BalancedPlan, balanced_batches, plan
 from hnm_core.data.base import generator
 from hnm_core.data.sampler_options import BalancedSamplerOptions, RandomSamplerOptions
 from hnm_core.errors import InputError
-from hnm_core.registry import SAMPLERS
+from hnm_core.spec.registry import SAMPLERS
 
 __all__ = ["BalancedPlan", "Sampler", "balanced_batches", "create", "plan", "random_batches"]
 

@@ -32,7 +32,7 @@ def create(
         InputError: unknown name or option, an option out of range, or a distance the loss does not work on.
     """
     from hnm_core.distances import check_distance
-    from hnm_core.registry import LOSSES
+    from hnm_core.spec.registry import LOSSES
 
     check_distance(distance)
     loss: Loss = LOSSES.entry(name).load()(

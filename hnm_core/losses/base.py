@@ -17,7 +17,7 @@ from hnm_core.losses.checks import check_input as check_input
 from hnm_core.losses.checks import checked_tuples, wide
 from hnm_core.losses.checks import nothing as nothing
 from hnm_core.losses.options import Reduction
-from hnm_core.registry import Options
+from hnm_core.spec.registry import Options
 
 PML_DISTANCE = Distance("euclidean", normalized=True)
 """pytorch-metric-learning's default distance, taken by most losses when they are created without one."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hnm_core.registry import LOSSES, Options
+from hnm_core.spec.registry import LOSSES, Options
 
 Reduction = Literal["mean", "mean_nonzero", "anchor_mean", "sum"]
 

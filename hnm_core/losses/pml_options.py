@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from hnm_core.registry import LOSSES, Options
+from hnm_core.spec.registry import LOSSES, Options
 
 BUILD = "hnm_core.losses.pml:build"
 

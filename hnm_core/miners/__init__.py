@@ -27,8 +27,8 @@ def create(
         InputError: unknown name or option, or a generator that is none.
     """
     from hnm_core.distances import check_distance
-    from hnm_core.registry import MINERS
     from hnm_core.seeding import check_generator
+    from hnm_core.spec.registry import MINERS
 
     check_distance(distance)
     check_generator(generator)

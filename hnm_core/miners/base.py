@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.timing import PhaseClock
+from hnm_core.run.timing import PhaseClock
 
 
 class Triplets(NamedTuple):

@@ -11,7 +11,7 @@ from hnm_core import seeding
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import Pairs, Triplets
-from hnm_core.miners.in_batch import UNIT_EUCLIDEAN
+from hnm_core.miners.in_batch.miner import UNIT_EUCLIDEAN
 from hnm_core.miners.pml_options import PmlMinerOptions
 from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hnm_core.miners.batch_options import Range, Side
-from hnm_core.registry import MINERS, Options
+from hnm_core.miners.in_batch.options import Range, Side
+from hnm_core.spec.registry import MINERS, Options
 
 BUILD = "hnm_core.miners.pml:build"
 

@@ -34,7 +34,7 @@ def create(
         InputError: unknown name or option, or data that are not what the model takes.
     """
     from hnm_core.errors import InputError
-    from hnm_core.registry import MODELS
+    from hnm_core.spec.registry import MODELS
 
     checked = MODELS.validate(name, options)
     if in_features < 1:

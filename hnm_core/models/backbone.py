@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hnm_core import models
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models.weights import read_state_dict
-from hnm_core.registry import MODELS
+from hnm_core.spec.registry import MODELS
 
 RESIDUAL = ("resnet18", "resnet34")
 """Models that are asked for the features before their last layer, and read checkpoints of several layouts."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hnm_core.registry import MODELS, Options
+from hnm_core.spec.registry import MODELS, Options
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 

@@ -21,7 +21,7 @@ def create(name: str, *, distance: Distance | None = None, **options: Any) -> Ne
         InputError: unknown name or option.
     """
     from hnm_core.distances import check_distance
-    from hnm_core.registry import NEIGHBORS
+    from hnm_core.spec.registry import NEIGHBORS
 
     check_distance(distance)
     search: NeighborSearch = NEIGHBORS.entry(name).load()(NEIGHBORS.validate(name, options), distance=distance)

@@ -119,7 +119,7 @@ def _kmeans(
 
 
 def _nearest(points: NDArray[np.float32], center: NDArray[np.float64]) -> NDArray[Any]:
-    from hnm_core.neighbors.routing import nearest_centers
+    from hnm_core.neighbors.cpu.routing_kernels import nearest_centers
 
     padding = -len(center) % _LANES
     columns = np.ascontiguousarray(np.pad(center, ((0, padding), (0, 0))).T, np.float32)
@@ -136,7 +136,7 @@ def _means(
     points: NDArray[np.float32], rows: NDArray[np.int64], start: NDArray[np.int64], means: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Means of segments, added up in one order whatever the number of threads; an empty one keeps its mean."""
-    from hnm_core.neighbors.routing import segment_means
+    from hnm_core.neighbors.cpu.routing_kernels import segment_means
 
     with kernels.launch_lock:
         use_torch_threads()

@@ -14,7 +14,7 @@ from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
-from hnm_core.neighbors.filtered import FilteredProducts
+from hnm_core.neighbors.filtered_search import FilteredProducts
 from hnm_core.neighbors.options import DenseOptions
 from hnm_core.neighbors.selection import by_score_then_row, smallest
 
@@ -80,7 +80,7 @@ class Dense:
         return self._search(anchors, k, True, progress)
 
     def _filter(self, bank: Bank) -> FilteredProducts:
-        from hnm_core.neighbors import amx
+        from hnm_core.neighbors.cpu import amx
 
         if self._form is not None:
             points, queries = self._form.points, self._form.queries

@@ -69,7 +69,7 @@ class KdTree:
     def _search(
         self, bank: Bank, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None
     ) -> Neighbors:
-        from hnm_core.neighbors.tree import search_tree
+        from hnm_core.neighbors.cpu.tree_kernels import search_tree
 
         index = self._indexes.get(farthest)
         if index is None:
@@ -106,7 +106,7 @@ class _Index:
     def __init__(
         self, points: NDArray[np.float32], classes: NDArray[np.int32], order: NDArray[np.int32], *, by_class: bool
     ) -> None:
-        from hnm_core.neighbors.tree import build_tree
+        from hnm_core.neighbors.cpu.tree_kernels import build_tree
 
         with kernels.launch_lock:
             use_torch_threads()

@@ -47,7 +47,7 @@ def alike_together(bank: Bank, coordinates: Tensor) -> Arrangement:
         bank: on the CPU.
         coordinates: (N, d) float32, few numbers that tell where the bank's sorted rows lie.
     """
-    from hnm_core.neighbors.tree import arrange
+    from hnm_core.neighbors.cpu.tree_kernels import arrange
 
     ranked = _chained(bank, coordinates)
     sizes = bank.sizes[ranked]
@@ -68,8 +68,8 @@ def alike_together(bank: Bank, coordinates: Tensor) -> Arrangement:
 
 def _chained(bank: Bank, coordinates: Tensor) -> Tensor:
     """(C,) the classes, near ones side by side."""
-    from hnm_core.neighbors.chaining import chain
-    from hnm_core.neighbors.tree import arrange
+    from hnm_core.neighbors.cpu.chain_kernels import chain
+    from hnm_core.neighbors.cpu.tree_kernels import arrange
 
     sums = torch.zeros(len(bank.sizes), coordinates.shape[1], dtype=torch.float64)
     sums.index_add_(0, torch.repeat_interleave(bank.sizes), coordinates.double())

@@ -286,7 +286,7 @@ class LshBuckets:
     def _nearest(
         self, bank: Bank, anchors: Tensor, k: int, progress: SearchProgress | None
     ) -> tuple[Neighbors, NDArray[np.int64]]:
-        from hnm_core.neighbors.buckets import collect
+        from hnm_core.neighbors.cpu.bucket_kernels import collect
 
         tables, bits = self._tables, self._options.tables * self._tables.bits
         distance = torch.full((len(anchors), k), torch.inf)
@@ -331,7 +331,7 @@ class LshBuckets:
         return Neighbors(distance, row), counts
 
     def _keys(self, points: Tensor, bits: int) -> NDArray[np.int32]:
-        from hnm_core.neighbors.buckets import bucket_keys
+        from hnm_core.neighbors.cpu.bucket_kernels import bucket_keys
 
         key = np.empty((self._options.tables, len(points)), np.int32)
         step, thresholds = self._hash.chunk(), self._hash.thresholds.numpy()
@@ -343,7 +343,7 @@ class LshBuckets:
         return key
 
     def _sorted(self, key: NDArray[np.int32], bits: int) -> Any:
-        from hnm_core.neighbors.buckets import Tables
+        from hnm_core.neighbors.cpu.bucket_kernels import Tables
 
         count, rows_count = key.shape
         prefix = min(bits, max(1, int(np.log2(rows_count))))

@@ -260,14 +260,14 @@ class LshScan:
     def _ranks(self, bank: Bank, places: Tensor, targets: Tensor) -> Tensor:
         """(R, k) how many negatives of the places differ in fewer bits than the targets (R, k), -1 for none, do."""
         if self._packed:
-            from hnm_core.neighbors import hamming
+            from hnm_core.neighbors.cpu import hamming_kernels
 
             anchors, low, high = self._with_class(places)
             before = np.empty(targets.shape, np.int64)
             with kernels.launch_lock:
                 use_torch_threads()
                 rows, bits, wanted = len(self._points), self._options.bits, targets.numpy().astype(np.int32)
-                hamming.ranks(self._codes, rows, bits, anchors, low, high, wanted, before)
+                hamming_kernels.ranks(self._codes, rows, bits, anchors, low, high, wanted, before)
             return torch.from_numpy(before)
         parts, column = [], torch.arange(len(bank), device=bank.device)
         step = max(1, _FAR_AT_ONCE // len(bank))
@@ -309,7 +309,7 @@ class LshScan:
 
     def _best_packed(self, places: Tensor, candidates: int, k: int) -> tuple[Tensor, Tensor]:
         """(R, k) exact scores and rows, by score, then row; inf and -1 where there are fewer."""
-        from hnm_core.neighbors.rescoring import rescore
+        from hnm_core.neighbors.cpu.rescore_kernels import rescore
 
         found = self._scan_packed(places, candidates)
         scores = np.empty((len(found), min(k, candidates)), np.float32)
@@ -322,14 +322,14 @@ class LshScan:
 
     def _scan_packed(self, places: Tensor, candidates: int) -> NDArray[np.int32]:
         """(R, candidates) sorted places with the fewest differing bits, -1 where there are fewer."""
-        from hnm_core.neighbors import hamming
+        from hnm_core.neighbors.cpu import hamming_kernels
 
         anchors, low, high = self._with_class(places)
         found = np.empty((len(anchors), candidates), np.int32)
         rows, bits = len(self._points), self._options.bits
         with kernels.launch_lock:
             use_torch_threads()
-            hamming.nearest_codes(self._codes, rows, bits, anchors, low, high, candidates, found)
+            hamming_kernels.nearest_codes(self._codes, rows, bits, anchors, low, high, candidates, found)
         return found
 
     def _with_class(self, places: Tensor) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
@@ -386,17 +386,17 @@ class LshScan:
         return scores.masked_fill_(found < 0, torch.inf)
 
     def _pack(self, points: Tensor) -> NDArray[np.uint64]:
-        from hnm_core.neighbors import hamming
+        from hnm_core.neighbors.cpu import hamming_kernels
 
         assert self._hash is not None
         thresholds = self._hash.thresholds.numpy()
-        step = max(hamming.BLOCK, self._hash.chunk() // hamming.BLOCK * hamming.BLOCK)
+        step = max(hamming_kernels.BLOCK, self._hash.chunk() // hamming_kernels.BLOCK * hamming_kernels.BLOCK)
         parts = []
         for start in range(0, len(points), step):
             projected = self._hash.project(points[start : start + step]).numpy()
             with kernels.launch_lock:
                 use_torch_threads()
-                parts.append(hamming.pack_bits(projected, thresholds))
+                parts.append(hamming_kernels.pack_bits(projected, thresholds))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _pack_on_device(self, bank: Bank, points: Tensor) -> CudaCodes:

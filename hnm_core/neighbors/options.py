@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hnm_core.registry import NEIGHBORS, Options
+from hnm_core.spec.registry import NEIGHBORS, Options
 
 
 @NEIGHBORS.register("exact", target="hnm_core.neighbors.exact:Exact")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.neighbors import amx
 from hnm_core.neighbors.cells import Cells
+from hnm_core.neighbors.cpu import amx
 from hnm_core.neighbors.kdtree import use_torch_threads
 
 _BFLOAT16_DIM = 32
@@ -61,7 +61,7 @@ class RoutedIndex:
             row: (N,) what to call each of the points in an answer.
             classes: (N,) their classes.
         """
-        from hnm_core.neighbors.routing import Columns
+        from hnm_core.neighbors.cpu.routing_kernels import Columns
 
         self.cells = cells
         self.rows = len(points)
@@ -141,7 +141,7 @@ class RoutedIndex:
         Returns:
             (Q, k) scores, inf where there are fewer, and (Q, k) rows, -1 there.
         """
-        from hnm_core.neighbors.routing import settle
+        from hnm_core.neighbors.cpu.routing_kernels import settle
 
         scores = np.empty((len(slots), k), np.float32)
         found = np.empty((len(slots), k), np.int64)
@@ -174,7 +174,7 @@ class RoutedIndex:
         return rank
 
     def _waiting(self, slots: Tensor, k: int, *, cells: bool) -> Any:
-        from hnm_core.neighbors.routing import waiting_anchors
+        from hnm_core.neighbors.cpu.routing_kernels import waiting_anchors
 
         which = slots.numpy()
         own = self._class_of_slot[which]
@@ -185,7 +185,7 @@ class RoutedIndex:
 
     def _route(self, near: Tensor, slots: Tensor, visited: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(R, visited) nearest cells of each anchor, -1 where there are fewer, and the scores of their centres."""
-        from hnm_core.neighbors.routing import settle
+        from hnm_core.neighbors.cpu.routing_kernels import settle
 
         anchors = self._waiting(slots, visited, cells=True)
         square = np.zeros(len(slots), np.float32)
@@ -223,7 +223,7 @@ class RoutedIndex:
         told: Callable[[float], None] | None,
     ) -> None:
         """Show every cell to the anchors whose route passes through it."""
-        from hnm_core.neighbors.routing import by_cell
+        from hnm_core.neighbors.cpu.routing_kernels import by_cell
 
         cells = len(self.cells)
         start = np.empty(cells + 1, np.int64)
@@ -250,7 +250,7 @@ class RoutedIndex:
         anchors: Any,
     ) -> None:
         """Show the columns first .. last - 1 to the anchors `who`."""
-        from hnm_core.neighbors.routing import gather, sift
+        from hnm_core.neighbors.cpu.routing_kernels import gather, sift
 
         columns = self._columns_far if points is self._far else self._columns_near
         width = _round(int(last - first))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.events import LaneForked, OptionChanged
 from hnm_core.recording.reader import Recording, open_recording
+from hnm_core.run.events import LaneForked, OptionChanged
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by name."""

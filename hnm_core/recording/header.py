@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hnm_core import config as configuration
-from hnm_core.config import LANE_NAME
 from hnm_core.errors import InputError
-from hnm_core.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
-from hnm_core.explaining import explain
 from hnm_core.recording import layout
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
-from hnm_core.timing import Phase
+from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
+from hnm_core.run.timing import Phase
+from hnm_core.spec import config as configuration
+from hnm_core.spec.config import LANE_NAME
+from hnm_core.spec.explaining import explain
 
 _MAX_RUN_FILE = 16 << 20
 

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
-from hnm_core.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS
-from hnm_core.timing import Phase
+from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS
+from hnm_core.run.timing import Phase
 
 KIND = "hnm-lab recording"
 SCHEMA = 2

@@ -15,10 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core import live
-from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
-from hnm_core.events import (
+from hnm_core.recording import header, layout
+from hnm_core.recording.layout import (
+    FLAG_FIRST_CALL,
+    FLAG_MINING,
+    LAYERS_FILE,
+    RUN_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_IMAGE,
+    WEIGHTS_INPUT,
+    WEIGHTS_STEP,
+)
+from hnm_core.recording.lock import is_being_written
+from hnm_core.run import changeable
+from hnm_core.run.events import (
     Alarm,
     Event,
     Frame,
@@ -34,19 +45,8 @@ from hnm_core.events import (
     frozen,
     layer_metric,
 )
-from hnm_core.recording import header, layout
-from hnm_core.recording.layout import (
-    FLAG_FIRST_CALL,
-    FLAG_MINING,
-    LAYERS_FILE,
-    RUN_FILE,
-    WEIGHTS_FILE,
-    WEIGHTS_IMAGE,
-    WEIGHTS_INPUT,
-    WEIGHTS_STEP,
-)
-from hnm_core.recording.lock import is_being_written
-from hnm_core.timing import Phase
+from hnm_core.run.timing import Phase
+from hnm_core.spec.config import ExperimentConfig
 
 _CHUNK = 4096
 """Steps read at a time by `replay`."""
@@ -132,9 +132,9 @@ class Recording:
 
     @property
     def lane_configs(self) -> dict[str, ExperimentConfig]:
-        """The configuration of every lane alone as it was in the end, after all changes; see `hnm_core.live`."""
+        """The configuration of every lane alone as it was in the end, see `hnm_core.run.changeable`."""
         try:
-            return live.at_the_end(self.config, self.events)
+            return changeable.at_the_end(self.config, self.events)
         except InputError as error:
             raise InputError(f"'{header.events_path(self.folder)}' is damaged: {error}") from None
 
@@ -186,7 +186,7 @@ class Recording:
         return _read(state.folder / "steps.bin", self._dtypes.step, start, max(0, stop - start))
 
     def layer_metrics(self, lane: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """Steps and values of every metric of a single layer, by name, see `hnm_core.events.LAYER_METRICS`."""
+        """Steps and values of every metric of a single layer, by name, see `hnm_core.run.events.LAYER_METRICS`."""
         known, count = self._lane(lane).layers, self.step_count(lane)
         last = int(self.steps(lane, count - 1)["step"][0]) if count else 0
         found: dict[str, list[tuple[int, float]]] = {}
@@ -421,7 +421,7 @@ def _event(line: bytes, path: Path) -> tuple[int, Event | None]:
 
 
 def _value(value: Any, kind: str) -> Any:
-    """A field of an event from its JSON value. `kind` is the field's annotation in hnm_core.events."""
+    """A field of an event from its JSON value. `kind` is the field's annotation in hnm_core.run.events."""
     match kind, value:
         case ("str", str()) | ("bool", bool()):
             return value

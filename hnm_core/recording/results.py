@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hnm_core.recording.reader import Recording
-from hnm_core.results import Results
+from hnm_core.run.results import Results
 
 
 def recorded_results(recording: Recording) -> Results:

@@ -18,7 +18,19 @@ from typing import IO, Any
 import numpy as np
 
 from hnm_core.errors import InputError
-from hnm_core.events import (
+from hnm_core.recording import header, layout
+from hnm_core.recording.layout import (
+    ABSENT_COUNT,
+    FLAG_FIRST_CALL,
+    FLAG_MINING,
+    LAYERS_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_IMAGE,
+    WEIGHTS_INPUT,
+    WEIGHTS_STEP,
+)
+from hnm_core.recording.lock import lock
+from hnm_core.run.events import (
     METRICS,
     POINT_COLUMNS,
     TUPLE_COUNTS,
@@ -34,19 +46,7 @@ from hnm_core.events import (
     layer_metric,
     to_json,
 )
-from hnm_core.recording import header, layout
-from hnm_core.recording.layout import (
-    ABSENT_COUNT,
-    FLAG_FIRST_CALL,
-    FLAG_MINING,
-    LAYERS_FILE,
-    WEIGHTS_FILE,
-    WEIGHTS_IMAGE,
-    WEIGHTS_INPUT,
-    WEIGHTS_STEP,
-)
-from hnm_core.recording.lock import lock
-from hnm_core.timing import Phase
+from hnm_core.run.timing import Phase
 
 FRAMES_AT_FULL_RATE = 10_000
 """A lane keeps every frame up to so many, then every second one for as many again, then every fourth, and so on."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs, Triplets
+from hnm_core.run.timing import PhaseClock, wall_clock
 from hnm_core.testing.banks import KINDS, bank_of
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
-from hnm_core.timing import PhaseClock, wall_clock
 
 MinerFactory = Callable[..., DatasetMiner]
 DISTANCES = (Distance(), Distance("cosine"), Distance(normalized=True))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from app.main_window import MainWindow
+    from app.window.main_window import MainWindow
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def open_window(qtbot, tmp_path: Path, raster_kernels: None) -> Iterator[Callabl
 @pytest.fixture
 def training(open_window, qtbot) -> MainWindow:
     """A window whose lanes have trained for a few steps and stand still, so that a test asks for every further one."""
-    from hnm_core.events import RunState
+    from hnm_core.run.events import RunState
     from tests.app import engine
 
     window = open_window(config=engine.config(), source=engine.source)

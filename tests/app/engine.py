@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hnm_core.config import ExperimentConfig, from_dict
-from hnm_core.control import Control
-from hnm_core.events import Event
+from hnm_core.run.control import Control
+from hnm_core.run.events import Event
+from hnm_core.spec.config import ExperimentConfig, from_dict
 
 LANES = (
     {"name": "random", "miner": "random"},
@@ -32,6 +32,6 @@ def config(**values: object) -> ExperimentConfig:
 
 def source(of: ExperimentConfig, control: Control) -> Iterator[Event]:
     """What a window on a thread runs."""
-    from hnm_core.experiment import Experiment
+    from hnm_core.training.experiment import Experiment
 
     return Experiment(of).run(control)

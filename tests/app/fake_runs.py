@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.history import RunHistory
-from hnm_core.config import ExperimentConfig, LaneConfig
-from hnm_core.events import Alarm, OptionChanged, RunStarted, StepRecord
-from hnm_core.timing import Phase
+from app.history.history import RunHistory
+from hnm_core.run.events import Alarm, OptionChanged, RunStarted, StepRecord
+from hnm_core.run.timing import Phase
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
 
 LANES = {"random": "random", "knn": "knn", "lsh": "lsh"}
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from hnm_core import config as configuration
-from hnm_core.config import ExperimentConfig
-from hnm_core.control import Control
-from hnm_core.events import Event, Frame, RunFinished, RunStarted, StepRecord, frozen
-from hnm_core.timing import Phase
+from hnm_core.run.control import Control
+from hnm_core.run.events import Event, Frame, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.run.timing import Phase
+from hnm_core.spec import config as configuration
+from hnm_core.spec.config import ExperimentConfig
 
 POINTS = 60
 CLASSES = 3

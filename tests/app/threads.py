@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from app.training.run import Source, train
-from hnm_core.channel import Channel, Drained
-from hnm_core.config import ExperimentConfig
-from hnm_core.control import Control
+from hnm_core.run.channel import Channel, Drained
+from hnm_core.run.control import Control
+from hnm_core.spec.config import ExperimentConfig
 
 
 class TrainingThread:

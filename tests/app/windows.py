@@ -7,15 +7,15 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QApplication
 
-from app.bridge import RunBridge, Training
-from app.errors import BugReporter
-from app.jobs import Jobs
-from app.main_window import MainWindow
-from app.preparation import Preparation
-from app.settings import Settings
-from hnm_core.config import ExperimentConfig
-from hnm_core.control import Control
-from hnm_core.events import Event
+from app.window.bridge import RunBridge, Training
+from app.window.errors import BugReporter
+from app.window.jobs import Jobs
+from app.window.main_window import MainWindow
+from app.window.preparation import Preparation
+from app.window.settings import Settings
+from hnm_core.run.control import Control
+from hnm_core.run.events import Event
+from hnm_core.spec.config import ExperimentConfig
 from tests.app import runs
 from tests.app.threads import TrainingThread
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core import cli_bench
 from hnm_core.bench import batch, limits, table, timing, usage
 from hnm_core.bench.table import Case, Result, Row, Settings
 from hnm_core.bench.timing import Contender, take_turns
+from hnm_core.cli import bench_commands
 from tests.cli.conftest import Lab
 
 FEW = Settings(quick=True, repeat=3)
@@ -109,7 +109,7 @@ def test_that_what_cannot_be_measured_is_one_sentence_and_exit_2(
 
 def test_that_the_engine_alone_says_whose_subject_render_is() -> None:
     with pytest.raises(ValueError, match="hnm-lab"):
-        cli_bench.SUBJECTS["render"](FEW)
+        bench_commands.SUBJECTS["render"](FEW)
 
 
 def test_that_the_ratio_is_to_the_best_peer_that_counts() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hnm_core import console, listing
+from hnm_core.cli import console, listing
 from tests.cli.conftest import Lab
 
 

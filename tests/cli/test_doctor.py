@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from hnm_core import doctor
+from hnm_core.cli import doctor
 from tests.cli.conftest import Lab
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core import data, features, models
+from hnm_core import data, models
 from hnm_core.data.pictures import read_picture
 from hnm_core.errors import InputError
-from hnm_core.features import FeatureRequest, extract
+from hnm_core.studies import features
+from hnm_core.studies.features import FeatureRequest, extract
 from tests.cli.conftest import Lab, start
 
 Image = pytest.importorskip("PIL.Image")

@@ -9,8 +9,8 @@ import torch
 
 from app import main
 from app.main import GuiRequest
-from hnm_core import config
-from hnm_core.resources import preset_path
+from hnm_core.spec import config
+from hnm_core.spec.resources import preset_path
 from tests.cli.conftest import Lab
 
 

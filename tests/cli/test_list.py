@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hnm_core.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS
 from tests.cli.conftest import Lab
 
 REGISTRIES = {"miners": MINERS, "losses": LOSSES, "datasets": DATASETS, "models": MODELS, "neighbors": NEIGHBORS}

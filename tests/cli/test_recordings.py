@@ -41,9 +41,9 @@ def test_that_inspect_shows_the_facts_and_the_table_of_the_run(lab: Lab, run: Pa
 
 
 def test_that_inspect_lists_what_was_changed_and_forked_and_its_table_has_every_lane(lab: Lab, tmp_path: Path) -> None:
-    from hnm_core.control import Control
-    from hnm_core.events import StepRecord
-    from hnm_core.experiment import Experiment
+    from hnm_core.run.control import Control
+    from hnm_core.run.events import StepRecord
+    from hnm_core.training.experiment import Experiment
     from tests.app.engine import config
 
     control = Control()

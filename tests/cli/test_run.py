@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from hnm_core import config, experiment
-from hnm_core.control import Control
-from hnm_core.events import Alarm, Event, RunFailed, RunFinished, StepRecord
 from hnm_core.recording import open_recording, replay
+from hnm_core.run.control import Control
+from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, StepRecord
+from hnm_core.spec import config
+from hnm_core.training import experiment
 from tests.cli.conftest import Lab, start
 
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from scipy import stats
 
-from hnm_core import tuning
-from hnm_core.comparing import Trial, difference, estimate, steps_to
-from hnm_core.config import load
 from hnm_core.errors import InputError
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
-from hnm_core.results import LaneResult
+from hnm_core.run.results import LaneResult
+from hnm_core.spec.config import load
+from hnm_core.studies import tuning
+from hnm_core.studies.comparing import Trial, difference, estimate, steps_to
 from tests.cli.conftest import TINY, Lab
 
 
@@ -138,7 +138,7 @@ def test_that_options_of_two_lanes_are_not_searched_at_once(tiny: Path) -> None:
 
 
 def test_that_a_validation_part_is_neither_trained_on_nor_held_out(tiny: Path) -> None:
-    from hnm_core.setup import prepare
+    from hnm_core.training.setup import prepare
 
     plain, checked = prepare(load(tiny)), prepare(tuning.validated(load(tiny)))
     tested = set(plain.evaluated_row.tolist())

@@ -69,7 +69,7 @@ def test_that_a_wrong_video_is_refused_before_anything_runs(
 def test_that_a_wrong_video_of_a_recording_is_refused_before_anything_is_compiled(
     lab: Lab, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnm_core.headless.wait_for_kernels", lambda *_: pytest.fail("compiled first"))
+    monkeypatch.setattr("hnm_core.cli.headless.wait_for_kernels", lambda *_: pytest.fail("compiled first"))
     for out, words in ((tmp_path / "out.avi", ".mp4"), (tmp_path / "no" / "out.mp4", "no folder")):
         ended = lab("render", run, out)
         assert (ended.status, ended.out) == (2, "")

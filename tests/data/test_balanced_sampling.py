@@ -9,14 +9,15 @@ import time
 import numpy as np
 import pytest
 
-from hnm_core import config, data
-from hnm_core.config import ExperimentConfig
+from hnm_core import data
 from hnm_core.data import sampling
 from hnm_core.data.balanced import balanced_batches, plan
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm
-from hnm_core.experiment import Experiment
-from hnm_core.registry import SAMPLERS
+from hnm_core.run.events import Alarm
+from hnm_core.spec import config
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import SAMPLERS
+from hnm_core.training.experiment import Experiment
 
 
 def sizes_of(kind: str, source: np.random.Generator) -> np.ndarray:

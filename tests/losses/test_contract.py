@@ -16,7 +16,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import LossContext, Part, Problem, Terms, nothing
 from hnm_core.losses.triplet_sums import BLOCK
-from hnm_core.registry import LOSSES
+from hnm_core.spec.registry import LOSSES
 from hnm_core.testing.losses import check_loss
 
 from .batches import batch, value_and_gradient

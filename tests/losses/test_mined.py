@@ -14,7 +14,7 @@ from hnm_core.distances import Distance
 from hnm_core.losses import named_pairs, pairs
 from hnm_core.losses.base import checked_batch
 from hnm_core.losses.named_pairs import pair_distances
-from hnm_core.registry import LOSSES
+from hnm_core.spec.registry import LOSSES
 
 from .batches import batch, value_and_gradient
 

@@ -15,8 +15,8 @@ from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
 from hnm_core.losses.pml import PmlLoss, build
 from hnm_core.losses.pml_options import PmlLossOptions
-from hnm_core.registry import LOSSES
 from hnm_core.seeding import generator
+from hnm_core.spec.registry import LOSSES
 from tests.miners.test_pml import constructor
 
 NAMES = [

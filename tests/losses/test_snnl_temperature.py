@@ -10,11 +10,11 @@ import torch
 from scipy.special import logsumexp
 
 from hnm_core import losses
-from hnm_core.config import OptimizerConfig
 from hnm_core.distances import Distance
 from hnm_core.losses.base import LossContext, Problem
 from hnm_core.losses.snnl_temperature import search_temperature
-from hnm_core.optimizers import optimizer
+from hnm_core.spec.config import OptimizerConfig
+from hnm_core.training.optimizers import optimizer
 
 from .batches import batch, value_and_gradient
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hnm_core.registry import MINERS
+from hnm_core.spec.registry import MINERS
 
 SEARCHING = ["knn", "lsh", "lsh-buckets", "routed"]
 """Miners over a neighbour search."""

@@ -14,8 +14,8 @@ from hnm_core import losses, miners
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.pml_options import PmlMinerOptions
-from hnm_core.registry import MINERS
 from hnm_core.seeding import generator
+from hnm_core.spec.registry import MINERS
 from hnm_core.testing.batch_miners import check_batch_miner
 
 GONE = "MaximumLossMiner"
@@ -113,7 +113,7 @@ def test_that_without_the_library_names_are_listed_and_the_sentence_says_what_to
     code = """
 import sys
 sys.modules["pytorch_metric_learning"] = None
-from hnm_core.registry import LOSSES, MINERS
+from hnm_core.spec.registry import LOSSES, MINERS
 assert MINERS.validate("TripletMarginMiner", {"margin": 0.3}).margin == 0.3
 assert "TripletMarginLoss" in LOSSES.names() and "torch" not in sys.modules
 from hnm_core import losses, miners

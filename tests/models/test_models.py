@@ -11,7 +11,7 @@ from torch import nn
 from hnm_core import models
 from hnm_core.errors import InputError
 from hnm_core.models.base import RECONSTRUCTION, Embedder, hidden_activations
-from hnm_core.registry import MODELS
+from hnm_core.spec.registry import MODELS
 
 NAMES = ["mlp", "cnn", "autoencoder", "resnet18", "resnet34", "identity", "head"]
 

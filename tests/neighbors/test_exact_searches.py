@@ -11,10 +11,10 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors import amx, pairing
 from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchCancelled
+from hnm_core.neighbors.cpu import amx, pair_kernels
 from hnm_core.neighbors.dense import Dense
-from hnm_core.neighbors.filtered import FilteredProducts
+from hnm_core.neighbors.filtered_search import FilteredProducts
 from hnm_core.neighbors.kdtree import KdTree
 
 from .oracle import KINDS, assert_exact, bank_of
@@ -184,7 +184,7 @@ def test_that_a_wrong_guess_is_noticed_and_searched_again(units: bool, monkeypat
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
 def test_that_a_tournament_pairs_all_once_and_none_twice_in_a_round(count: int) -> None:
     met = []
-    for pairs in pairing.rounds(count):
+    for pairs in pair_kernels.rounds(count):
         assert (pairs[:, 0] <= pairs[:, 1]).all()
         busy = pairs.ravel() if (pairs[:, 0] < pairs[:, 1]).any() else pairs[:, 0]
         assert len(np.unique(busy)) == len(busy)

@@ -12,7 +12,7 @@ from hnm_core import kernels, neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.registry import NEIGHBORS
+from hnm_core.spec.registry import NEIGHBORS
 
 from .oracle import assert_exact, bank_of
 

@@ -131,7 +131,7 @@ def test_that_more_candidates_never_lower_the_recall() -> None:
 def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_is_guessed_and_left_out(
     kind: str, bits: int
 ) -> None:
-    from hnm_core.neighbors.hamming import nearest_codes, pack_bits
+    from hnm_core.neighbors.cpu.hamming_kernels import nearest_codes, pack_bits
 
     source, rows, wanted = np.random.default_rng(5), 9_005, 20
     sides = source.random((rows, bits)) < 0.5
@@ -166,8 +166,8 @@ def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_is_gu
 
 
 def test_that_blocks_that_are_too_far_away_are_left_out() -> None:
-    from hnm_core.neighbors.hamming import pack_bits
-    from hnm_core.neighbors.hulls import filled_up, hulls, limit_by_centers, near_blocks
+    from hnm_core.neighbors.cpu.hamming_kernels import pack_bits
+    from hnm_core.neighbors.cpu.hull_kernels import filled_up, hulls, limit_by_centers, near_blocks
 
     source, bits = np.random.default_rng(1), 128
     sides = (source.random((100, bits)) < 0.5)[np.arange(6_400) // 64] ^ (source.random((6_400, bits)) < 0.03)
@@ -217,7 +217,7 @@ def spread_in_few_directions(rows: int) -> tuple[Bank, torch.Tensor]:
 
 @pytest.mark.parametrize("distance", [Distance(), Distance("cosine")])
 def test_that_near_rows_of_a_class_stand_together_so_that_blocks_can_be_left_out(distance: Distance) -> None:
-    from hnm_core.neighbors.hulls import hulls
+    from hnm_core.neighbors.cpu.hull_kernels import hulls
 
     bank, _ = spread_in_few_directions(9_000)
     search = scan(distance, bits=128)

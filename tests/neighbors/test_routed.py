@@ -207,7 +207,7 @@ def test_that_tiny_and_huge_coordinates_neither_vanish_nor_overflow(size: float)
 
 @pytest.mark.parametrize("coarse", [False, True])
 def test_that_products_of_either_precision_lose_nothing(coarse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnm_core.neighbors.amx.available", lambda: coarse)
+    monkeypatch.setattr("hnm_core.neighbors.cpu.amx.available", lambda: coarse)
     bank, anchors = clustered(2_000, 20, 64, 0.3), torch.arange(2_000)
     search = built(bank, classes=10**6)
     assert isinstance(search._index, RoutedIndex)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hnm_core.config import ExperimentConfig, LaneConfig
-from hnm_core.events import (
+from hnm_core.run.events import (
     METRICS,
     POINT_COLUMNS,
     Alarm,
@@ -21,7 +20,8 @@ from hnm_core.events import (
     frozen,
     layer_metric,
 )
-from hnm_core.timing import Phase
+from hnm_core.run.timing import Phase
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
 
 LANES = ("KNN", "knn", "lsh + re.score")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, Event, RunFinished
 from hnm_core.recording import open_recording, record, replay, writer
+from hnm_core.run.events import Alarm, Event, RunFinished
 from tests.recording import made_up
 
 KILLED_RUN = """

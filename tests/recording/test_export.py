@@ -11,8 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.events import Frame, LaneForked, OptionChanged, StepRecord
 from hnm_core.recording import export, open_recording, record
+from hnm_core.run.events import Frame, LaneForked, OptionChanged, StepRecord
 from tests.recording import made_up
 
 

@@ -12,9 +12,18 @@ import numpy as np
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.events import METRICS, TUPLE_COUNTS, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.recording import header, layout, open_recording, record, replay, writer
 from hnm_core.recording.export import steps_table
+from hnm_core.run.events import (
+    METRICS,
+    TUPLE_COUNTS,
+    Frame,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+)
 from tests.recording import made_up
 
 

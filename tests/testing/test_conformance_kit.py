@@ -15,7 +15,7 @@ from hnm_core.distances import Distance
 from hnm_core.miners.base import Triplets
 from hnm_core.neighbors.base import Neighbors
 from hnm_core.neighbors.dense import Dense
-from hnm_core.registry import NEIGHBORS
+from hnm_core.spec.registry import NEIGHBORS
 from hnm_core.testing import check_dataset_miner, check_neighbors
 from hnm_core.testing.neighbors import DISTANCES
 from tests.miners.names import SEARCHING, WHOLE_SET

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core.config import ExperimentConfig, from_dict, load
 from hnm_core.data.idx_sets import EMNIST_CLASSES, MNIST, emnist_files
-from hnm_core.events import LAYER_METRICS, Alarm, Event, RunFinished, StepRecord, layer_metric, to_json
-from hnm_core.experiment import Experiment
 from hnm_core.recording import open_recording, record
-from hnm_core.request import Request, resolve
-from hnm_core.resources import preset_path
-from hnm_core.results import Results
+from hnm_core.run.events import LAYER_METRICS, Alarm, Event, RunFinished, StepRecord, layer_metric, to_json
+from hnm_core.run.results import Results
+from hnm_core.spec.config import ExperimentConfig, from_dict, load
+from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.resources import preset_path
+from hnm_core.training.experiment import Experiment
 
 SNNL = {"miner": "none", "loss": "snnl"}
 ALL = {**SNNL, "name": "all", "loss_options": {"layers": "all", "agg": "sum", "schedule": "searched"}}

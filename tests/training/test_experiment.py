@@ -11,13 +11,23 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core import experiment
-from hnm_core.config import ExperimentConfig, LaneConfig, from_dict
-from hnm_core.control import Control
-from hnm_core.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, RunStarted, StepRecord, Weights
-from hnm_core.experiment import Experiment
-from hnm_core.setup import Shared
-from hnm_core.trainer import Trainer
+from hnm_core.run.control import Control
+from hnm_core.run.events import (
+    Alarm,
+    Event,
+    Frame,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    Weights,
+)
+from hnm_core.spec.config import ExperimentConfig, LaneConfig, from_dict
+from hnm_core.training import experiment
+from hnm_core.training.experiment import Experiment
+from hnm_core.training.setup import Shared
+from hnm_core.training.trainer import Trainer
 
 
 def config(*lanes: dict, **fields: object) -> ExperimentConfig:
@@ -233,7 +243,7 @@ def test_that_wrong_data_fails_in_words_and_a_bug_with_a_traceback(monkeypatch: 
     def broken(*_: object) -> Iterator[Event]:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("hnm_core.trainer.Trainer._step", broken)
+    monkeypatch.setattr("hnm_core.training.trainer.Trainer._step", broken)
     events = list(Experiment(config(RANDOM)).run())
     assert isinstance(events[-1], RunFailed)
     assert "ZeroDivisionError" in events[-1].traceback

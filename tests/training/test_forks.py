@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core.config import MAX_LANES, ExperimentConfig
-from hnm_core.control import Control
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, Event, Frame, LaneForked, OptionChanged, RunFinished, StepRecord
-from hnm_core.experiment import Experiment
-from hnm_core.lane_changes import fork as fork_of
 from hnm_core.recording import open_recording, record, replay
-from hnm_core.results import Results
-from hnm_core.setup import prepare
-from hnm_core.trainer import Trainer
+from hnm_core.run.control import Control
+from hnm_core.run.events import Alarm, Event, Frame, LaneForked, OptionChanged, RunFinished, StepRecord
+from hnm_core.run.results import Results
+from hnm_core.spec.config import MAX_LANES, ExperimentConfig
+from hnm_core.training.experiment import Experiment
+from hnm_core.training.lane_changes import fork as fork_of
+from hnm_core.training.setup import prepare
+from hnm_core.training.trainer import Trainer
 from tests.training.test_experiment import KNN, LSH, RANDOM, config, numbers
 from tests.training.test_live_changes import Ask, asked_changes, refusals, run, weights
 

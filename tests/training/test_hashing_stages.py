@@ -7,13 +7,13 @@ import tomllib
 
 import pytest
 
-from hnm_core import config
-from hnm_core.compatibility import check
-from hnm_core.config import ExperimentConfig
-from hnm_core.events import OptionChanged, RunFinished
-from hnm_core.experiment import Experiment
 from hnm_core.losses.base import Batch, Terms
 from hnm_core.losses.hashing import TripletHashingLoss
+from hnm_core.run.events import OptionChanged, RunFinished
+from hnm_core.spec import config
+from hnm_core.spec.compatibility import check
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.training.experiment import Experiment
 
 TOML = """
 steps = 10

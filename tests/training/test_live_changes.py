@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core import live
-from hnm_core.config import ExperimentConfig
-from hnm_core.control import Control
-from hnm_core.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, StepRecord, Weights
-from hnm_core.experiment import Experiment
-from hnm_core.lane_changes import change
 from hnm_core.recording import open_recording, record, replay
-from hnm_core.setup import prepare
-from hnm_core.trainer import Trainer
+from hnm_core.run import changeable
+from hnm_core.run.control import Control
+from hnm_core.run.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, StepRecord, Weights
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.training.experiment import Experiment
+from hnm_core.training.lane_changes import change
+from hnm_core.training.setup import prepare
+from hnm_core.training.trainer import Trainer
 from tests.training.test_experiment import KNN, LSH, RANDOM, config, numbers
 
 Ask = Callable[[Control], None]
@@ -271,7 +271,7 @@ def test_that_a_miner_that_cannot_be_made_leaves_the_lane_as_it_was(monkeypatch:
             raise RuntimeError("no planes")
         return create(name, *arguments, **options)
 
-    monkeypatch.setattr("hnm_core.lane_mining.miners.create", broken)
+    monkeypatch.setattr("hnm_core.training.lane_mining.miners.create", broken)
     events = run(config(PLAIN_KNN), {5: lambda c: c.change_together({"knn": {"lr": 0.1, "batch": 9, "miner": "lsh"}})})
     (alarm,) = [event for event in events if isinstance(event, Alarm) and event.code == "refused"]
     assert "RuntimeError: no planes" in alarm.message and "no planes" in alarm.traceback and not alarm.fatal
@@ -291,7 +291,7 @@ def test_that_what_was_drawn_for_a_change_that_fails_is_given_back(monkeypatch: 
         return made
 
     lane = {"name": "it", "miner": "random-negative"}
-    monkeypatch.setattr("hnm_core.lane_mining.miners.create", greedy)
+    monkeypatch.setattr("hnm_core.training.lane_mining.miners.create", greedy)
     events = run(config(lane), {5: lambda c: c.change_together({"it": {"miner": "knn", "miner_options.pool": 9}})})
     assert len(refusals(events)) == 1
     assert numbers(events, "it") == numbers(run(config(lane)), "it")
@@ -308,7 +308,7 @@ def break_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(self: Any) -> Any:
         raise RuntimeError("no bank")
 
-    monkeypatch.setattr("hnm_core.lane_bank._Build.wait", failing)
+    monkeypatch.setattr("hnm_core.training.lane_bank._Build.wait", failing)
 
 
 def test_that_a_lane_that_has_ended_is_refused_and_the_others_can_still_be_changed(
@@ -404,6 +404,6 @@ def test_that_a_recording_tells_what_every_lane_was_in_the_end(tmp_path: Path) -
     assert [(e.lane, e.step, e.option, e.before, e.value) for e in replayed] == asked_changes(
         list(replay(tmp_path / "run"))
     )
-    first = next(live.alone(of, lane.name) for lane in of.lanes if lane.name == "lsh")
+    first = next(changeable.alone(of, lane.name) for lane in of.lanes if lane.name == "lsh")
     changes = {"miner": "knn", "miner_options.pool": 5, "lr": 1e-5}
-    assert live.settings(live.changed(first, changes)) == live.settings(ends["lsh"])
+    assert changeable.settings(changeable.changed(first, changes)) == changeable.settings(ends["lsh"])

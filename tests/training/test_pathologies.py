@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hnm_core.pathologies import CLEAR_STEPS, Seen, Watch
+from hnm_core.training.pathologies import CLEAR_STEPS, Seen, Watch
 
 
 def codes(watch: Watch, seen: Seen) -> list[str]:

@@ -9,16 +9,17 @@ import time
 import pytest
 import torch
 
-from hnm_core import config, lane_bank
 from hnm_core.bank import Bank
-from hnm_core.config import ExperimentConfig
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.events import Alarm, Event, RunFinished, StepRecord
-from hnm_core.experiment import Experiment
 from hnm_core.miners.base import MiningContext
-from hnm_core.miners.drift import drift
-from hnm_core.miners.searching import SearchingMiner
+from hnm_core.miners.whole_set.drift import drift
+from hnm_core.miners.whole_set.searching import SearchingMiner
+from hnm_core.run.events import Alarm, Event, RunFinished, StepRecord
+from hnm_core.spec import config
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.training import lane_bank
+from hnm_core.training.experiment import Experiment
 
 BASE = {
     "steps": 24,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hnm_core.config import ExperimentConfig, LaneConfig
-from hnm_core.events import Event, Frame, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.recording import record
-from hnm_core.timing import Phase
+from hnm_core.run.events import Event, Frame, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.run.timing import Phase
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
 
 POINTS = 90
 STEPS = 60

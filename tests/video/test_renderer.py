@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PyQt6.QtWidgets import QApplication
 
-from app.theme import DARK, LIGHT
+from app.picture.theme import DARK, LIGHT
 from app.video import overlay
 from app.video.encoder import video_format
 from app.video.figures import LaneFigures
@@ -23,8 +23,8 @@ from app.video.film import Film
 from app.video.framing import Framing
 from app.video.renderer import Pictures, render
 from hnm_core.errors import InputError
-from hnm_core.events import Event, Frame, LaneForked, RunStarted
 from hnm_core.recording import open_recording, record
+from hnm_core.run.events import Event, Frame, LaneForked, RunStarted
 from tests.video.conftest import STEPS, growing_run
 
 ROOT = Path(__file__).parents[2]

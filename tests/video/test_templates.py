@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from app.camera import Camera
+from app.picture.camera import Camera
 from app.video import templates
 from app.video.templates import MAX_COLUMNS, Box, arrange, timing
 from hnm_core.errors import InputError

@@ -13,10 +13,10 @@ import numpy as np
 
 from app.training.child import Run, serve
 from app.training.messages import Ask, Report, Start, receive, send
-from hnm_core.channel import Drained
-from hnm_core.config import ExperimentConfig
-from hnm_core.events import Event, Frame, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.recording import open_recording
+from hnm_core.run.channel import Drained
+from hnm_core.run.events import Event, Frame, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.spec.config import ExperimentConfig
 from tests.app import runs
 
 

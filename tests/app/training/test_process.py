@@ -15,8 +15,8 @@ import pytest
 
 from app.training import process
 from app.training.process import TrainingProcess
-from hnm_core.config import ExperimentConfig
-from hnm_core.events import (
+from hnm_core.recording import open_recording
+from hnm_core.run.events import (
     Alarm,
     Event,
     Frame,
@@ -27,8 +27,8 @@ from hnm_core.events import (
     RunStarted,
     StepRecord,
 )
-from hnm_core.experiment import Experiment
-from hnm_core.recording import open_recording
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.training.experiment import Experiment
 from tests.app import runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -291,7 +291,7 @@ time.sleep(60)
 
 @posix
 def test_that_when_the_window_is_killed_the_run_ends_its_recording_is_complete_and_no_process_stays(tmp_path):
-    from hnm_core import config as configuration
+    from hnm_core.spec import config as configuration
 
     (tmp_path / "run.toml").write_text(configuration.dump(config(steps=LONG)), encoding="utf-8")
     window = subprocess.Popen(

@@ -11,8 +11,8 @@ import pytest
 from PyQt6.QtCore import Qt
 
 from app.training.process import TrainingProcess
-from hnm_core.events import RunState
 from hnm_core.recording import open_recording
+from hnm_core.run.events import RunState
 from tests.app import runs
 from tests.app.windows import LONG
 

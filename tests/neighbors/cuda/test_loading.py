@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core import doctor
 from hnm_core.bank import Bank
+from hnm_core.cli import doctor
 from hnm_core.distances import Distance
 from hnm_core.neighbors import cuda_search
 from hnm_core.neighbors.cuda import kernels, nvrtc

@@ -1,0 +1,1 @@
+"""What a run has told so far, ready to be shown. No Qt, no torch."""

@@ -1,0 +1,75 @@
+"""The past of a run, read back from its folder: which frame every lane had at a step. No Qt, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from app.history.history import RunHistory
+from app.progress import Progress
+from hnm_core.errors import InputError
+from hnm_core.recording import Recording, open_recording
+from hnm_core.run.events import Frame
+
+
+class Past:
+    """Frames of a recording, also of one that is still being written."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    @classmethod
+    def of(cls, folder: Path) -> Past:
+        """Open a folder. Raises `InputError` when it holds no recording."""
+        return cls(open_recording(folder))
+
+    @property
+    def last_step(self) -> int:
+        """The step of the newest frame of any lane."""
+        steps = [self.recording.frame_steps(lane) for lane in self.recording.lanes]
+        return max((int(known[-1]) for known in steps if len(known)), default=0)
+
+    def frames_at(self, step: int) -> list[Frame]:
+        """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, and those
+        that were forked off later."""
+        frames, later = [], self.later_lanes(step)
+        for lane in self.recording.lanes:
+            if lane in later:
+                continue
+            steps = self.recording.frame_steps(lane)
+            if len(steps):
+                frames.append(self.recording.frame(lane, max(int(np.searchsorted(steps, step, side="right")) - 1, 0)))
+        return frames
+
+    def later_lanes(self, step: int) -> dict[str, int]:
+        """Lanes that were forked off after `step`, and at which step that was."""
+        return {lane: begins for lane, begins in self.recording.begins.items() if begins > step}
+
+    def next_step(self, step: int) -> int | None:
+        """The step of the first frame after `step` in any lane; None at the end."""
+        later = [known[known > step] for lane in self.recording.lanes if len(known := self.recording.frame_steps(lane))]
+        return min((int(steps[0]) for steps in later if len(steps)), default=None)
+
+
+def load(folder: Path, progress: Progress) -> tuple[Past, RunHistory]:
+    """A whole recording: its frames on demand, its figures in memory.
+
+    Raises:
+        InputError: the folder holds no recording, or the user called it off.
+    """
+    recording = open_recording(folder)
+    history = RunHistory()
+    history.add(recording.started)
+    total, done = sum(recording.step_count(lane) for lane in recording.lanes), 0
+    for event in recording.events:
+        history.add(event)
+    for lane in recording.lanes:
+        for _, record in recording.numbered_steps(lane):
+            history.add(record)
+            done += 1
+            if done % 1000 == 0 and not progress(done, total):
+                raise InputError("Opening the recording was called off.")
+    if recording.finished is not None:
+        history.add(recording.finished)
+    return Past(recording), history

@@ -1,0 +1,1 @@
+"""What a cloud looks like, as plain arrays: colours, camera, scene, raster. No Qt."""

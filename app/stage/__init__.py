@@ -1,0 +1,1 @@
+"""What shows a run: clouds side by side, timeline, curves and bars."""

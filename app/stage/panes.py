@@ -1,0 +1,432 @@
+"""The clouds side by side: one pane a lane, one way of looking at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QFontMetricsF
+from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+
+from app.limits import MAX_PANES
+from app.picture.camera import Camera, fit, followed, lowered
+from app.picture.scene import EDGE_KINDS, build_scene
+from app.picture.theme import Theme
+from app.views.class_key import ClassKey
+from app.views.cloud_view import CloudView
+from hnm_core.run.events import Frame, RunStarted
+
+MAX_EDGES = 1000
+ROW = 3
+"""Most panes side by side."""
+PAINT_BUDGET_MS = 40.0
+"""For all panes of one tick; a pane that takes more than its share thins its context points."""
+ORBIT_DEGREES_PER_S = 9.0
+EDGE_KEY = "red: negatives, blue: positives"
+"""Both themes draw mined pairs in these colours."""
+CHIP_MARGIN_PX = 30
+CHIP_SHARE = 0.35
+"""Of a pane's height, for its title and its status lines."""
+TWO_LINES_FROM_PX = 300
+"""Lower panes have one line under the cloud, cut where it is too long."""
+TURNS_MS = 30
+"""All panes have had their turn after so much of a tick."""
+
+
+@dataclass
+class _Pane:
+    """One lane on screen."""
+
+    lane: str
+    view: CloudView
+    frame: Frame | None = None
+    camera: Camera = field(default_factory=Camera)
+    """Where the view's camera was put last, by us or by the user."""
+    fitted: Camera | None = None
+    """What would frame the newest cloud; None before the first."""
+    aspect: float = 1.0
+    """Width of the view by its height, for which that holds."""
+    hint: str = ""
+    """What it says while it has no cloud, in place of what all such panes say."""
+    stale: bool = False
+    """The scene must be built again before the next picture."""
+
+    title: str = ""
+    """What the view is called; the lane's name if empty."""
+    chip: str | None = None
+    """New status lines, shown with the pane's next turn."""
+
+    def aim(self, camera: Camera) -> None:
+        """Move the view's camera; a view that stands still is not painted again."""
+        if camera != self.camera:
+            self.camera = camera
+            self.view.set_camera(camera)
+
+
+class PaneGrid(QWidget):
+    """Shows one frame per lane. Cameras turn together and keep one scale unless unlinked; they follow the clouds until
+    the user zooms or pans.
+
+    `point_hovered(id)` (-1 for none) and `point_clicked(id)` (-1 for the ground) speak in dataset ids.
+    `menu_requested(lane, QPoint)`: a menu is asked for in the pane of a lane.
+    """
+
+    menu_requested = pyqtSignal(str, object)
+
+    point_hovered = pyqtSignal(int)
+    point_clicked = pyqtSignal(int)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.key = ClassKey(self)
+        self._panes: list[_Pane] = []
+        self._started: RunStarted | None = None
+        self._edges = True
+        self._color_by = "class"
+        self._selected_id: int | None = None
+        self._linked = True
+        self._following = True
+        self._ready = True
+        self._hint = ""
+        self._turns: list[Callable[[], None]] = []
+        self._turn_timer = QTimer(self, singleShot=True)
+        self._turn_timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._turn_timer.timeout.connect(self._take_turns)
+        whole, self._layout = QVBoxLayout(self), QVBoxLayout()
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(self._layout, 1)
+        whole.addWidget(self.key)
+        self.setMinimumSize(200, 120)
+
+    @property
+    def views(self) -> list[CloudView]:
+        """The panes' views, in lane order."""
+        return [pane.view for pane in self._panes]
+
+    @property
+    def lanes(self) -> list[str]:
+        """Names of the lanes shown, in order."""
+        return [pane.lane for pane in self._panes]
+
+    def view(self, lane: str) -> CloudView:
+        """The view of a lane."""
+        return self._pane(lane).view
+
+    def show_lanes(self, lanes: tuple[str, ...], hint: str) -> None:
+        """Empty panes for `lanes`, saying what to do."""
+        self._started, self._selected_id = None, None
+        self._make(lanes[:MAX_PANES])
+        for pane in self._panes:
+            pane.frame, pane.fitted, pane.stale = None, None, False
+            pane.chip, pane.hint = None, ""
+            pane.view.set_scene(None)
+            pane.view.set_chip("")
+            pane.view.set_caption("")
+            pane.view.set_selected(None)
+        self._following = True
+        self._show_key()
+        self.set_hint(hint)
+
+    def begin(self, started: RunStarted, hint: str = "") -> None:
+        """Empty panes for the lanes of a run; frames of it may follow."""
+        self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
+        self._started = started
+        self._show_key()
+
+    def add_lane(self, lane: str, like: str) -> None:
+        """One more pane, last in order, that looks at its cloud as the pane of the lane `like` does. No more than
+        `MAX_PANES`."""
+        if lane in self.lanes or len(self._panes) >= MAX_PANES:
+            return
+        pane = _Pane(lane, self._new_view())
+        self._panes.append(pane)
+        if like in self.lanes:
+            pane.aim(self._pane(like).camera)
+        self._turns = []
+        self._arrange()
+        pane.view.set_title(lane, self._theme.lane(len(self._panes) - 1))
+        pane.view.set_selected(self._selected_id)
+        self._overlay(pane)
+
+    def empty(self, lane: str, hint: str) -> None:
+        """No cloud in the pane of a lane; it says why."""
+        pane = self._pane(lane)
+        if pane.frame is not None or pane.hint != hint:
+            pane.frame, pane.fitted, pane.stale, pane.hint = None, None, False, hint
+            pane.view.set_scene(None)
+            pane.view.set_caption("")
+            self._overlay(pane)
+
+    def set_hint(self, hint: str) -> None:
+        """What panes without a cloud say."""
+        self._hint = hint
+        for pane in self._panes:
+            self._overlay(pane)
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether clouds can be drawn; until then panes say that the renderer is being prepared."""
+        self._ready = ready
+        for pane in self._panes:
+            pane.stale = pane.frame is not None
+            self._overlay(pane)
+
+    def show_frame(self, frame: Frame) -> None:
+        """Show a frame in its lane's pane. A frame of a lane without a pane is ignored."""
+        for pane in self._panes:
+            if pane.lane == frame.lane and pane.frame is not frame:
+                pane.frame, pane.stale = frame, True
+
+    def set_chip(self, lane: str, text: str, details: str = "") -> None:
+        """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
+        for pane in self._panes:
+            if pane.lane == lane:
+                metrics = QFontMetricsF(pane.view.font())
+                lines = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance).splitlines()
+                most = max(1, int(CHIP_SHARE * pane.view.height() / metrics.height()) - 1)
+                pane.chip = "\n".join(lines[:most])
+                whole = "\n".join(text.replace("\n", " · ").split(" · "))
+                pane.view.set_details(f"{whole}\n{details}".strip())
+
+    def set_title(self, lane: str, title: str) -> None:
+        """What the pane of a lane is called."""
+        for number, pane in enumerate(self._panes):
+            if pane.lane == lane:
+                pane.title = title
+                pane.view.set_title(title, self._theme.lane(number))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Change colours."""
+        self._theme = theme
+        self.key.set_theme(theme)
+        for number, pane in enumerate(self._panes):
+            pane.view.set_theme(theme)
+            pane.view.set_title(pane.title or pane.lane, self._theme.lane(number))
+            pane.stale = pane.frame is not None
+
+    def set_edges(self, shown: bool) -> None:
+        """Draw the mined pairs or not."""
+        self._edges = shown
+        self._restage()
+
+    def set_color_by(self, name: str) -> None:
+        """What colours mean: `class`, `label` or a column of the frames."""
+        self._color_by = name
+        self._show_key()
+        self._restage()
+
+    def select(self, point_id: int | None) -> None:
+        """Mark a point in every pane."""
+        self._selected_id = point_id
+        for pane in self._panes:
+            pane.view.set_selected(point_id)
+        self._restage()
+
+    def set_linked(self, linked: bool) -> None:
+        """Turn all cameras together, at one scale, or each by itself."""
+        self._linked = linked
+        if linked and self._panes:
+            for pane in self._panes[1:]:
+                pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+
+    def follow(self) -> None:
+        """Bring the clouds back into view and keep them there."""
+        self._following = True
+
+    def advance(self, seconds: float, *, orbiting: bool) -> None:
+        """One tick: build scenes that changed, move cameras. What stands still is not painted again.
+
+        Panes have their turn one after the other within the tick, each with a paint of its own, so that the event loop
+        is never kept for longer than one pane takes.
+        """
+        self._take_turns(len(self._turns))  # of the last tick, if it was too short
+        turn = ORBIT_DEGREES_PER_S * seconds if orbiting else 0.0
+        self._turns = [
+            partial(self._move, pane, wanted, seconds, turn)
+            for pane, wanted in zip(self._panes, self._wanted(), strict=True)
+        ]
+        self._take_turns()
+
+    def _take_turns(self, count: int = 1) -> None:
+        for move in self._turns[:count]:
+            move()
+        self._turns = self._turns[count:]
+        if self._turns:
+            self._turn_timer.start(TURNS_MS // len(self._panes))
+
+    def _move(self, pane: _Pane, wanted: Camera | None, seconds: float, turn: float) -> None:
+        if pane.chip is not None:
+            pane.view.set_chip(pane.chip)
+            pane.chip = None
+        if pane.stale and self._ready and self._started is not None and pane.frame is not None:
+            self._stage(pane, self._started, pane.frame)
+        elif pane.fitted is not None and pane.frame is not None and pane.aspect != _aspect(pane.view):
+            self._fit(pane, pane.frame)  # there is more room now, or less
+        camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
+        if wanted is not None and self._following:
+            camera = followed(camera, _turned_like(wanted, camera), seconds)
+        pane.aim(camera)
+
+    def _stage(self, pane: _Pane, started: RunStarted, frame: Frame) -> None:
+        scene = build_scene(
+            started,
+            frame,
+            self._theme,
+            show_edges=EDGE_KINDS if self._edges else (),
+            color_by=self._color_by,
+            max_edges=MAX_EDGES,
+            selected_id=self._selected_id,
+        )
+        pane.stale = False
+        pane.view.set_scene(scene)
+        notes = (scene.edge_text, scene.color_note, frame.projection, EDGE_KEY if scene.edges_total else "")
+        pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
+        first = pane.fitted is None
+        fitted = self._fit(pane, frame)
+        if first:
+            pane.aim(lowered(fitted, max(pane.view.height(), 1), *pane.view.covered))
+            self._overlay(pane)
+
+    def _fit(self, pane: _Pane, frame: Frame) -> Camera:
+        pane.aspect = _aspect(pane.view)
+        pane.fitted = fit(frame.positions, pane.aspect, pane.camera)
+        return pane.fitted
+
+    def _wanted(self) -> list[Camera | None]:
+        """Where every camera should be: round its own cloud; at the distance of the largest cloud where linked."""
+        fitted = [pane.fitted for pane in self._panes]
+        known = [camera for camera in fitted if camera is not None]
+        covered = [pane.view.covered for pane in self._panes]
+        if self._linked and known:
+            distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
+            fitted = [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
+            covered = [max(covered)] * len(covered)  # for one scale in all panes
+        return [
+            camera and lowered(camera, max(pane.view.height(), 1), *labels)
+            for camera, pane, labels in zip(fitted, self._panes, covered, strict=True)
+        ]
+
+    def _on_camera(self, source: CloudView, camera: Camera) -> None:
+        """The user moved the camera of one view. The others go along; nobody answers, so there is no echo."""
+        moved_pane = next(pane for pane in self._panes if pane.view is source)
+        before, moved_pane.camera = moved_pane.camera, camera
+        if camera.distance != before.distance or camera.target != before.target:
+            self._following = False
+        if not self._linked:
+            return
+        moved = [now - was for now, was in zip(camera.target, before.target, strict=True)]
+        nearer = camera.distance / before.distance
+        for pane in self._panes:
+            if pane is not moved_pane:
+                x, y, z = (at + by for at, by in zip(pane.camera.target, moved, strict=True))
+                turned = _turned_like(pane.camera, camera)
+                pane.aim(replace(turned, target=(x, y, z), distance=pane.camera.distance * nearer))
+
+    def _show_key(self) -> None:
+        """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
+        started = self._started
+        grouped = started is not None and started.groups is not None and self._color_by != "label"
+        shown = started is not None and not grouped and self._color_by in ("class", "group", "label")
+        self.key.show_classes(started.class_names if started is not None and shown else ())
+
+    def _restage(self) -> None:
+        for pane in self._panes:
+            pane.stale = pane.frame is not None
+
+    def _overlay(self, pane: _Pane) -> None:
+        if not self._ready:
+            pane.view.set_overlay("Preparing the renderer, once per machine ...")
+        else:
+            pane.view.set_overlay(None if pane.fitted is not None else pane.hint or self._hint or None)
+
+    def _lane_of(self, view: CloudView) -> str:
+        return next(pane.lane for pane in self._panes if pane.view is view)
+
+    def _pane(self, lane: str) -> _Pane:
+        return next(pane for pane in self._panes if pane.lane == lane)
+
+    def _make(self, lanes: tuple[str, ...]) -> None:
+        """Panes for `lanes`; the widgets stay when their number does."""
+        self._turns = []
+        if len(lanes) != len(self._panes):
+            self._panes = [_Pane(lane, self._new_view()) for lane in lanes]
+            self._arrange()
+        for number, (pane, lane) in enumerate(zip(self._panes, lanes, strict=True)):
+            pane.lane, pane.title = lane, ""
+            pane.view.set_title(lane, self._theme.lane(number))
+
+    def _arrange(self) -> None:
+        """Give every view its place; those that were there before keep what they show."""
+        views = [pane.view for pane in self._panes]
+        for view in views:
+            view.paint_budget_ms = PAINT_BUDGET_MS / len(views)
+        before = self._layout.takeAt(0)
+        self._layout.addWidget(_arranged(views))
+        if before is not None and (widget := before.widget()) is not None:
+            widget.setParent(None)
+            widget.deleteLater()
+
+    def _new_view(self) -> CloudView:
+        view = CloudView(self._theme)
+        view.setMinimumSize(120, 100)
+        view.point_hovered.connect(self.point_hovered)
+        view.point_clicked.connect(self.point_clicked)
+        view.camera_changed.connect(lambda camera, view=view: self._on_camera(view, camera))
+        view.fit_requested.connect(self.follow)
+        view.menu_requested.connect(lambda at, view=view: self.menu_requested.emit(self._lane_of(view), at))
+        return view
+
+
+def wrapped(text: str, room: float, width_of: Callable[[str], float]) -> str:
+    """`text` with its lines broken at " · " where they are wider than `room`."""
+    lines = []
+    for line in text.splitlines():
+        filled = ""
+        for part in line.split(" · "):
+            longer = f"{filled} · {part}" if filled else part
+            if filled and width_of(longer) > room:
+                lines.append(filled)
+                filled = part
+            else:
+                filled = longer
+        lines.append(filled)
+    return "\n".join(lines)
+
+
+def _caption(text: str, view: CloudView) -> str:
+    """The notes under a cloud, in a second line where one is too narrow and the pane is high enough for two."""
+    metrics = QFontMetricsF(view.font())
+    if view.height() < TWO_LINES_FROM_PX:
+        return text
+    return wrapped(text, view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
+
+
+def _turned_like(camera: Camera, other: Camera) -> Camera:
+    return replace(camera, azimuth=other.azimuth, elevation=other.elevation)
+
+
+def _aspect(view: CloudView) -> float:
+    return view.width() / max(view.height(), 1)
+
+
+def _arranged(views: list[CloudView]) -> QSplitter:
+    """Up to three views in a row, four as two by two, five and six in two rows of three."""
+    if len(views) <= ROW:
+        return _splitter(Qt.Orientation.Horizontal, views)
+    half = (len(views) + 1) // 2
+    rows = [_splitter(Qt.Orientation.Horizontal, part) for part in (views[:half], views[half:])]
+    return _splitter(Qt.Orientation.Vertical, rows)
+
+
+def _splitter(orientation: Qt.Orientation, widgets: list[CloudView] | list[QSplitter]) -> QSplitter:
+    splitter = QSplitter(orientation)
+    splitter.setHandleWidth(1)
+    splitter.setChildrenCollapsible(False)
+    for place, widget in enumerate(widgets):
+        splitter.addWidget(widget)
+        splitter.setStretchFactor(place, 1)
+    splitter.setSizes([10_000] * len(widgets))
+    return splitter

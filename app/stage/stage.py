@@ -1,0 +1,236 @@
+"""What shows a run: the clouds, the timeline, the curves and the bars. It shows events as they come, or the past."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtWidgets import QStackedWidget
+
+from app.history.history import RunHistory, chip_details, chip_text
+from app.history.playback import Past
+from app.panels.figures import Figures
+from app.picture.theme import Theme
+from app.stage.panes import PaneGrid
+from app.stage.stats import FrameStats
+from app.views.audit_view import AuditView
+from app.views.curves_view import CurvesView
+from app.views.timeline_view import TimelineView
+from app.views.timing_view import TimingView
+from hnm_core.errors import InputError
+from hnm_core.run.channel import Drained
+from hnm_core.run.events import Frame, LaneForked, RunStarted, StepRecord
+from hnm_core.spec.config import ExperimentConfig
+
+CURVES_MS = 100
+CURVES_TRAINING_S = 0.2
+"""While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
+FIGURES_S = 0.33
+LONGEST_TICK_S = 0.1
+"""After a longer stall cameras move as if it had been this long, so that they do not jump."""
+
+
+class Stage(QObject):
+    """One run, live or from its folder. `problem(sentence)` when the past cannot be read.
+
+    While live, the newest frames are shown; the timeline takes it to a step of the past, read from `folder`, while
+    the run goes on. A recording is all past: `replaying`.
+    """
+
+    problem = pyqtSignal(str)
+
+    def __init__(self, theme: Theme, figures: Figures, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.panes, self.timeline = PaneGrid(theme), TimelineView()
+        self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
+        self.charts = QStackedWidget()
+        for chart in (self.curves, self.audit):
+            self.charts.addWidget(chart)
+        self.stats = FrameStats(self)
+        self.history = RunHistory()
+        self.folder: Path | None = None
+        """Where the run is recorded."""
+        self.replaying = False
+        self.peak_training_mb = 0.0
+        self._training_mb = 0.0
+        self._figures = figures
+        self._started: RunStarted | None = None
+        self._latest: dict[str, Frame] = {}
+        self._past: Past | None = None
+        self._step: int | None = None  # what is shown of the past; None is live
+        self._shown_step: int | None = None
+        self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
+        self._drawn_at = 0.0
+        self._training = False
+        self._figures_at = 0.0
+        self._rates = (time.perf_counter(), 0, 0)
+        self._curves_timer = QTimer(self, interval=CURVES_MS)
+        self._curves_timer.timeout.connect(self._show_curves)
+        self._curves_timer.start()
+        self.timeline.scrubbed.connect(self._scrub)
+        self.timeline.live_requested.connect(self.go_live)
+        self.panes.point_hovered.connect(self._name_point)
+        self.panes.point_clicked.connect(lambda point: self.panes.select(point if point >= 0 else None))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour everything."""
+        for view in (self.panes, self.curves, self.audit, self.timing, self.timeline):
+            view.set_theme(theme)
+        self._drawn = None
+
+    def clear(self, config: ExperimentConfig, hint: str) -> None:
+        """Empty panes for the lanes of `config`, saying what to do."""
+        self._started, self._past, self.folder, self._latest = None, None, None, {}
+        self.replaying = False
+        self._step = self._shown_step = self._drawn = None
+        self.history = RunHistory()
+        self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
+        self._choose_chart(config)
+        self.timeline.set_range(0)
+        self.timeline.set_live(True)
+        self._figures.set_point("")
+
+    def play(self, past: Past, history: RunHistory) -> None:
+        """Show a recording from its beginning; call `clear` first."""
+        self.history, self._past, self.folder = history, past, past.recording.folder
+        self.replaying = True
+        self._begin(past.recording.started, "This recording holds no clouds")
+        for change in history.changes:
+            if isinstance(change, LaneForked):
+                self.panes.add_lane(change.lane, change.parent)
+        self.timeline.set_range(history.last_step)
+        self._seek(0)
+        self.timeline.set_playing(True)
+
+    def next_frame(self) -> None:
+        """The next recorded frame, then stand still."""
+        self.timeline.set_playing(False)
+        self._seek(self._past.next_step(self.timeline.step) if self._past is not None else None)
+
+    def go_live(self) -> None:
+        """Show the newest frame; of a recording, the last."""
+        if self.replaying and self._past is not None:
+            self._seek(self._past.last_step)
+            return
+        self._step = self._shown_step = None
+        self.timeline.set_live(True)
+        for frame in self._latest.values():
+            self.panes.show_frame(frame)
+
+    def take(self, drained: Drained, *, training: bool, training_mb: float) -> None:
+        """What came in since the last tick, and the memory that training takes."""
+        self._training_mb, self.peak_training_mb = training_mb, max(self.peak_training_mb, training_mb)
+        for event in drained.events:
+            if isinstance(event, RunStarted):
+                self._begin(event, "Waiting for the first picture ...")
+            self.history.add(event)
+            if isinstance(event, LaneForked):
+                self.panes.add_lane(event.lane, event.parent)
+            if isinstance(event, StepRecord):
+                self.stats.count_step(event.lane)
+        self._training = training
+        self.stats.tick(self.panes.views, training=training)
+        for frame in drained.frames:
+            self._latest[frame.lane] = frame
+            if self._step is None:
+                self.panes.show_frame(frame)
+
+    def advance(self, seconds: float, *, orbiting: bool) -> None:
+        """Bring the panes to where they should be, `seconds` after the last time."""
+        self._show_past()
+        now = time.perf_counter()
+        if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
+            self._figures_at = now
+            self._show_figures(now)
+        self.panes.advance(min(seconds, LONGEST_TICK_S), orbiting=orbiting)
+
+    @property
+    def points(self) -> int:
+        """Points in each pane."""
+        return len(self._started.ids) if self._started is not None else 0
+
+    def close(self) -> None:
+        """Nothing moves by itself any more."""
+        self.timeline.set_playing(False)
+        self.stats.close()
+        self._curves_timer.stop()
+
+    def _begin(self, started: RunStarted, hint: str) -> None:
+        self._started, self._latest = started, {}
+        self.panes.begin(started, hint)
+        self._choose_chart(started.config)
+        self._figures.set_device(started.versions.get("device", ""), started.config.threads)
+
+    def _scrub(self, step: int) -> None:
+        """The timeline was moved. The picture follows with the next tick, however often it moves until then."""
+        if self._started is not None and (self.folder is not None or self._past is not None):
+            self._step = step
+
+    def _seek(self, step: int | None) -> None:
+        """Move the timeline, and the picture with it."""
+        if step is not None:
+            self.timeline.set_live(False)
+            self.timeline.set_step(step)
+            self._scrub(step)
+
+    def _show_past(self) -> None:
+        if self._step is None or self._step == self._shown_step:
+            return
+        self._shown_step = self._step
+        try:
+            if self._past is None and self.folder is not None:
+                self._past = Past.of(self.folder)
+            if self._past is None:
+                return
+            if not self.replaying:
+                self._past.recording.refresh()
+            for lane, begins in self._past.later_lanes(self._step).items():
+                if lane in self.panes.lanes:
+                    self.panes.empty(lane, f"Begins at step {begins:,}")
+            for frame in self._past.frames_at(self._step):
+                self.panes.show_frame(frame)
+        except InputError as error:
+            self.problem.emit(str(error))
+
+    def _choose_chart(self, config: ExperimentConfig) -> None:
+        """Curves, or the table of an audit where nothing is trained."""
+        audits = config.model.name == "identity"
+        self.charts.setCurrentWidget(self.audit if audits else self.curves)
+        self._drawn = None
+
+    def _show_curves(self) -> None:
+        wanted = (sum(len(lane) for lane in self.history.lanes.values()), self._step)
+        now = time.perf_counter()
+        scrubbing = self._drawn is None or wanted[1] != self._drawn[1]
+        if wanted != self._drawn and (scrubbing or not self._training or now - self._drawn_at >= CURVES_TRAINING_S):
+            self._drawn, self._drawn_at = wanted, now
+            chart = self.audit if self.charts.currentWidget() is self.audit else self.curves
+            chart.show_history(self.history, self._step)
+            self.timeline.set_range(self.history.last_step)
+
+    def _show_figures(self, now: float) -> None:
+        self.timing.show_history(self.history, self._step)
+        self.timeline.set_markers(self.history.markers)
+        for name, lane in self.history.lanes.items():
+            chip = lane.chip(self._step)
+            self.panes.set_title(name, self.history.title(name, self._step))
+            self.panes.set_chip(name, chip_text(chip, audit=self.history.audits), chip_details(chip))
+        then, paints_then, steps_then = self._rates
+        if now - then >= 1.0:
+            paints = min((view.paint_count for view in self.panes.views), default=0)
+            steps = self.history.last_step
+            fps, rate = (paints - paints_then) / (now - then), (steps - steps_then) / (now - then)
+            self._figures.set_rates(fps if fps > 0 else None, rate if rate > 0 else None, self._training_mb)
+            self._rates = (now, paints, steps)
+
+    def _name_point(self, point: int) -> None:
+        """Say in the status bar what lies under the pointer."""
+        started = self._started
+        row = int(started.ids.searchsorted(point)) if started is not None and point >= 0 else -1
+        if started is None or not 0 <= row < len(started.ids) or started.ids[row] != point:
+            self._figures.set_point("")
+            return
+        label = int(started.labels[row])
+        name = started.class_names[label] if label < len(started.class_names) else str(label)
+        self._figures.set_point(f"point {point} · class {name}{' · held out' if started.held_out[row] else ''}")

@@ -1,0 +1,126 @@
+"""Everything a user can do, in one table: it feeds the menus, the toolbar, the shortcuts and the command palette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction, QKeySequence
+from PyQt6.QtWidgets import QMainWindow
+
+from app.picture.theme import Rgb
+from app.style import icon
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """One action. `key` names its handler; `shortcut` is Qt's portable text."""
+
+    key: str
+    menu: str
+    text: str
+    tip: str
+    shortcut: str = ""
+    icon: str = ""
+    checkable: bool = False
+    checked: bool = False
+
+
+ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
+    ActionSpec("open_data", "File", "Open data ...", "Train on your own .npz or .csv file", "Ctrl+D", "data"),
+    ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
+    ActionSpec("save_config", "File", "Save configuration ...", "Write the experiment to a TOML file", "Ctrl+S"),
+    ActionSpec(
+        "save_recording", "File", "Save recording ...", "Copy the folder of this run to a place of yours", "S", "save"
+    ),
+    ActionSpec("render_video", "File", "Render video ...", "Make an mp4, webm or gif of this run", "V", "video"),
+    ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
+    ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),
+    ActionSpec("undo", "Edit", "Undo", "Take the last change of the experiment back, a lane or preset too", "Ctrl+Z"),
+    ActionSpec("redo", "Edit", "Redo", "Do again what was taken back", "Ctrl+Shift+Z"),
+    ActionSpec("toggle_run", "Run", "Train", "Start, pause or go on", "Space", "play"),
+    ActionSpec("step", "Run", "One step", "One step of every lane, then stand still", ".", "step"),
+    ActionSpec("apply", "Run", "Apply changes", "Let the lanes of the run take up what the form says", "Ctrl+Return"),
+    ActionSpec(
+        "fork", "Run", "Continue as a new lane ...", "A new lane goes on from where one stands, with another miner", "N"
+    ),
+    ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
+    ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
+    ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
+    ActionSpec("link", "View", "Link cameras", "Turn all clouds together, at one scale", "L", "link", True, True),
+    ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
+    ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
+    ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
+    ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
+    ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
+    ActionSpec("report_folder", "Help", "Open the reports folder", "Where reports of faults are kept"),
+    ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),
+)
+
+MENUS = ("File", "Edit", "Run", "View", "Help")
+
+TOOLBAR = (
+    ("toggle_run", "step", "reset"),
+    ("edges", "link", "orbit", "fit"),
+    ("screenshot", "save_recording", "render_video"),
+    ("palette", "theme"),
+)
+"""Groups of the toolbar; run controls with widgets of their own stand before them."""
+
+
+def build(window: QMainWindow, handlers: Mapping[str, Callable[..., None]], colour: Rgb) -> dict[str, QAction]:
+    """One `QAction` for each row of the table, with its handler, put into `window`.
+
+    Raises:
+        KeyError: a row has no handler.
+    """
+    actions = {}
+    for spec in ACTIONS:
+        action = QAction(spec.text, window)
+        action.setObjectName(spec.key)
+        action.setCheckable(spec.checkable)
+        action.setChecked(spec.checked)
+        if spec.shortcut:
+            action.setShortcut(QKeySequence(spec.shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        if spec.key in ("toggle_run", "step"):
+            action.setAutoRepeat(spec.key == "step")
+        shown = QKeySequence(spec.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+        action.setToolTip(f"{spec.tip} ({shown})" if shown else spec.tip)
+        action.setStatusTip(spec.tip)
+        if spec.key == "quit":
+            action.setMenuRole(QAction.MenuRole.QuitRole)
+        if spec.key == "about":
+            action.setMenuRole(QAction.MenuRole.AboutRole)
+        handler = handlers[spec.key]
+        if spec.checkable:
+            action.toggled.connect(handler)
+        else:
+            action.triggered.connect(lambda _checked=False, handler=handler: handler())
+        window.addAction(action)
+        actions[spec.key] = action
+    paint_icons(actions, colour)
+    return actions
+
+
+def paint_icons(actions: Mapping[str, QAction], colour: Rgb) -> None:
+    """Draw the icons in the text colour of the theme."""
+    for spec in ACTIONS:
+        if spec.icon:
+            actions[spec.key].setIcon(icon(spec.icon, colour))
+
+
+def fill_menus(window: QMainWindow, actions: Mapping[str, QAction]) -> None:
+    """The menu bar, in the order of the table."""
+    bar = window.menuBar()
+    assert bar is not None
+    for name in MENUS:
+        menu = bar.addMenu(f"&{name}")
+        assert menu is not None
+        for spec in ACTIONS:
+            if spec.menu == name:
+                if spec.key == "quit":
+                    menu.addSeparator()
+                menu.addAction(actions[spec.key])

@@ -1,0 +1,163 @@
+"""What the window does with files: asks for a path without stopping the world, then works on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import QDir
+from PyQt6.QtGui import QPixmap
+from PyQt6.QtWidgets import QFileDialog
+
+from app.history import playback
+from app.progress import Progress
+from hnm_core import recording
+from hnm_core.errors import InputError
+from hnm_core.spec import config as configuration
+from hnm_core.spec.config import ExperimentConfig
+
+if TYPE_CHECKING:
+    from app.window.main_window import MainWindow
+
+DATA_SUFFIXES = (".npz", ".csv", ".parquet")
+
+
+class FileActions:
+    """One method for each row of the table's File menu. Faults of a file become a message in the window."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+
+    def open_recording(self) -> None:
+        """Ask for a recording's folder and play it."""
+        self._ask("Open a recording: its folder", self.play, folder=True, start=recording.runs_dir())
+
+    def play(self, folder: Path) -> None:
+        """Read a recording on a thread of its own, then show it."""
+        window = self._window
+        window.jobs.run(
+            f"Open {folder.name}",
+            lambda progress: playback.load(folder, progress),
+            lambda loaded: window.show_past(*loaded),
+        )
+
+    def open_data(self) -> None:
+        """Ask for a file of data to train on."""
+        self._ask("Open data", self.take, filters="Data (*.npz *.csv *.parquet)")
+
+    def open_config(self) -> None:
+        """Ask for a TOML file."""
+        self._ask("Open a configuration", self.take, filters="Configurations (*.toml)")
+
+    def take(self, path: Path) -> None:
+        """Use a file for what it is: a configuration, a recording, or data. Raises `InputError` for anything else."""
+        if path.is_dir():
+            self.play(path)
+        elif path.suffix.lower() == ".toml":
+            self._window.set_experiment(configuration.load(path))
+        elif path.suffix.lower() in DATA_SUFFIXES:
+            self._window.set_experiment(with_data(self._window.config, path))
+        else:
+            raise InputError(
+                f"'{path.name}' is of no use here: drop data ({', '.join(DATA_SUFFIXES)}), a configuration (.toml) or "
+                "the folder of a recording."
+            )
+
+    def save_config(self) -> None:
+        """Write the experiment in the form to a TOML file."""
+        if refusal := self._window.form.refusal():
+            raise InputError(refusal)
+        text = configuration.dump(self._window.form.config())
+
+        def write(path: Path) -> None:
+            path.write_text(text, encoding="utf-8")
+            self._window.say(f"Saved {path}")
+
+        self._ask("Save the configuration", write, save=f"{self._file_name()}.toml", filters="Configurations (*.toml)")
+
+    def save_recording(self) -> None:
+        """Copy the run's folder."""
+        source = self._recorded()
+        self._ask(
+            "Save the recording as a folder",
+            lambda path: self._start(
+                f"Save {path.name}",
+                lambda _progress: recording.copy_run(source, path),
+                f"Saved the recording as {path}",
+            ),
+            save=source.name,
+        )
+
+    def render_video(self) -> None:
+        """Render the run to a video on a thread of its own."""
+        source = self._recorded()
+        theme = self._window.theme.name
+
+        def start(path: Path) -> None:
+            def work(progress: Progress) -> None:
+                from app.video import renderer  # loads the encoder
+
+                renderer.render(source, path, theme=theme, progress=progress)
+
+            self._start(f"Render {path.name}", work, f"Wrote {path}")
+
+        self._ask("Render a video", start, save=f"{self._file_name()}.mp4", filters="Videos (*.mp4 *.webm *.gif)")
+
+    def screenshot(self) -> None:
+        """Save a picture of the window as it is now."""
+        picture: QPixmap = self._window.grab()
+
+        def write(path: Path) -> None:
+            path = path if path.suffix else path.with_suffix(".png")
+            if not picture.save(str(path)):
+                raise InputError(f"'{path}' cannot be written as a picture; give a name that ends in .png or .jpg.")
+            self._window.say(f"Saved {path}")
+
+        self._ask(
+            "Save a picture of the window", write, save=f"{self._file_name()}.png", filters="Pictures (*.png *.jpg)"
+        )
+
+    def _recorded(self) -> Path:
+        folder = self._window.stage.folder
+        if folder is None:
+            raise InputError("There is no run yet. Press Space to train, or open a recording.")
+        return folder
+
+    def _start(self, title: str, work: Callable[[Progress], object], after: str) -> None:
+        self._window.jobs.run(title, work, lambda _result: self._window.say(after))
+
+    def _file_name(self) -> str:
+        config = self._window.config
+        return re.sub(r"[^a-z0-9]+", "-", (config.title or config.data.name).lower()).strip("-") or "hnm-lab"
+
+    def _ask(
+        self,
+        title: str,
+        then: Callable[[Path], None],
+        *,
+        folder: bool = False,
+        save: str = "",
+        filters: str = "",
+        start: Path | None = None,
+    ) -> None:
+        """A file dialog that does not block: the run, the clouds and the clock go on behind it."""
+        dialog = QFileDialog(self._window, title, str(start) if start is not None else QDir.currentPath(), filters)
+        modes = QFileDialog.FileMode
+        dialog.setFileMode(modes.Directory if folder else modes.AnyFile if save else modes.ExistingFile)
+        if save:
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+            dialog.selectFile(save)
+            dialog.setDefaultSuffix(Path(save).suffix.removeprefix("."))
+        dialog.fileSelected.connect(lambda name: self._window.attempt(lambda: then(Path(name))))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+
+def with_data(config: ExperimentConfig, path: Path) -> ExperimentConfig:
+    """The experiment on another file's data. Raises `InputError`."""
+    values = config.to_dict()
+    values["data"] = {"name": "file", "options": {"path": str(path)}, "held_out": config.data.held_out}
+    values["title"], values["about"] = path.name, ""
+    return configuration.from_dict(values, str(path))

@@ -1,0 +1,131 @@
+"""Long work that the user asked for and may call off: copies, exports, videos. And the program's event loop.
+
+qasync lives here and nowhere else: a job is a coroutine that waits for a thread of its own. Frames and steps never
+come this way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import qasync
+from PyQt6.QtCore import QObject, pyqtBoundSignal, pyqtSignal
+from PyQt6.QtWidgets import QApplication
+
+from app.progress import Progress
+from app.window.errors import BugReporter
+from hnm_core.errors import InputError
+
+PROGRESS_S = 0.1
+"""At most so often progress is handed to the window."""
+
+
+class Jobs(QObject):
+    """Runs jobs on threads; all signals are emitted on the GUI thread.
+
+    `started(title)`, `progressed(title, done, total)` (total 0 while unknown), `ended(title, outcome)` where outcome is
+    empty for success, "cancelled", or a sentence that says what went wrong.
+    """
+
+    started = pyqtSignal(str)
+    progressed = pyqtSignal(str, int, int)
+    ended = pyqtSignal(str, str)
+
+    def __init__(self, app: QApplication, bugs: BugReporter, *, already_running: bool = False) -> None:
+        super().__init__()
+        self._loop = qasync.QEventLoop(app, already_running=already_running)
+        self._loop.set_exception_handler(self._on_loop_error)
+        self._bugs = bugs
+        self._running: dict[str, tuple[asyncio.Task[None], threading.Event]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return bool(self._running)
+
+    def run(self, title: str, work: Callable[[Progress], Any], done: Callable[[Any], None] | None = None) -> None:
+        """Run `work(progress)` on a thread, then `done(its result)` on the GUI thread unless it was called off.
+
+        Raises:
+            InputError: a job of that title still runs.
+        """
+        if title in self._running:
+            raise InputError(f"'{title}' is still at work; wait for it or cancel it.")
+        cancelled = threading.Event()
+        self._running[title] = (self._loop.create_task(self._watch(title, work, done, cancelled)), cancelled)
+        self.started.emit(title)
+
+    def cancel(self) -> None:
+        """Call off everything; `busy` says when it has ended."""
+        for _, cancelled in self._running.values():
+            cancelled.set()
+
+    async def _watch(
+        self,
+        title: str,
+        work: Callable[[Progress], Any],
+        done: Callable[[Any], None] | None,
+        cancelled: threading.Event,
+    ) -> None:
+        result: asyncio.Future[Any] = self._loop.create_future()
+        last = 0.0
+
+        def progress(count: int, total: int) -> bool:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PROGRESS_S or count >= total:
+                last = now
+                self._loop.call_soon_threadsafe(self.progressed.emit, title, count, total)
+            return not cancelled.is_set()
+
+        def run() -> None:
+            try:
+                value = work(progress)
+            except BaseException as error:  # noqa: BLE001  handed over to the coroutine, which tells the user
+                self._loop.call_soon_threadsafe(result.set_exception, error)
+            else:
+                self._loop.call_soon_threadsafe(result.set_result, value)
+
+        thread = threading.Thread(target=run, name=f"hnm-job {title}", daemon=False)
+        thread.start()
+        outcome = ""
+        try:
+            value = await result
+            if cancelled.is_set():
+                outcome = "cancelled"
+            elif done is not None:
+                done(value)
+        except (InputError, OSError) as error:
+            outcome = "cancelled" if cancelled.is_set() else str(error)
+        except Exception as error:  # noqa: BLE001  a bug in the job must not take the window with it
+            outcome = "cancelled" if cancelled.is_set() else f"{type(error).__name__}: {error}"
+            if not cancelled.is_set():
+                self._bugs.report_exception(error, title)
+        finally:
+            thread.join()
+            del self._running[title]
+        self.ended.emit(title, outcome)
+
+    def run_until(self, closed: pyqtBoundSignal) -> None:
+        """Run the program until the signal `closed` comes."""
+        self._loop.run_until_complete(self._wait_for(closed))
+
+    async def _wait_for(self, closed: pyqtBoundSignal) -> None:
+        event = asyncio.Event()
+        closed.connect(event.set)
+        await event.wait()
+
+    def close(self) -> None:
+        """Let go of the event loop."""
+        self._loop.close()
+
+    def _on_loop_error(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            self._bugs.report_exception(error, str(context.get("message", "")))
+        else:
+            self._bugs.report(str(context.get("message", "An asynchronous call failed")), repr(context))

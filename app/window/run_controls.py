@@ -1,0 +1,110 @@
+"""The toolbar: which preset, run, pause, step, how fast, what colours mean, and the actions of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QFont, QFontMetrics
+from PyQt6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
+
+from app.window.actions import TOOLBAR
+from hnm_core.run.events import POINT_COLUMNS, RunState
+
+OWN = "own settings"
+BUTTON_PADDING_PX = 44
+"""Beside the icon and the text of the button that starts: what the style sheet and the style add."""
+
+SPEEDS: tuple[tuple[str, float | None], ...] = (
+    ("full speed", None),
+    ("100 steps/s", 100.0),
+    ("20 steps/s", 20.0),
+    ("5 steps/s", 5.0),
+    ("1 step/s", 1.0),
+)
+
+COLOURS = (("class", "class"), ("label", "label"), *((name.replace("_", " "), name) for name in POINT_COLUMNS))
+
+
+class RunControls(QToolBar):
+    """`preset_chosen(name)`, `rate_chosen(float | None)` in rounds a second, `colour_chosen(name)`."""
+
+    preset_chosen = pyqtSignal(str)
+    rate_chosen = pyqtSignal(object)
+    colour_chosen = pyqtSignal(str)
+
+    def __init__(self, actions: Mapping[str, QAction], presets: list[str], parent: QWidget | None = None) -> None:
+        super().__init__("Controls", parent)
+        self.setObjectName("controls")
+        self.setMovable(False)
+        self.setIconSize(QSize(18, 18))
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self._run = actions["toggle_run"]
+
+        self.preset = _combo(
+            "Preset: an experiment that shows something", [(OWN, ""), *((name, name) for name in presets)]
+        )
+        self.preset.activated.connect(self._on_preset)
+        self.addWidget(self.preset)
+        self.addSeparator()
+        for group in TOOLBAR:
+            for key in group:
+                self.addAction(actions[key])
+            if group[0] == "toggle_run":
+                self.speed = _combo("Speed of training; slow enough to watch single steps", SPEEDS)
+                self.speed.activated.connect(lambda place: self.rate_chosen.emit(SPEEDS[place][1]))
+                self.addWidget(self.speed)
+            if group[0] == "edges":
+                self.addWidget(QLabel("  Colour "))
+                self.colour = _combo("What the colours of the points mean", COLOURS)
+                self.colour.activated.connect(lambda place: self.colour_chosen.emit(COLOURS[place][1]))
+                self.addWidget(self.colour)
+            if group is not TOOLBAR[-1]:
+                self.addSeparator()
+        button = self.widgetForAction(self._run)
+        assert isinstance(button, QToolButton)
+        button.setObjectName("primary")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setFixedWidth(_widest(button) + self.iconSize().width() + BUTTON_PADDING_PX)  # else the rest would jump
+
+    def set_preset(self, name: str) -> None:
+        """Show which preset the experiment came from; empty for settings of the user's own."""
+        self.preset.setCurrentIndex(max(self.preset.findData(name), 0))
+
+    def _on_preset(self, place: int) -> None:
+        name = self.preset.itemData(place)
+        if name:
+            self.preset_chosen.emit(name)
+
+
+def _widest(button: QToolButton) -> int:
+    """Of all that the button ever says, in the weight the style sheet gives it."""
+    bold = QFont(button.font())
+    bold.setWeight(QFont.Weight.DemiBold)
+    metrics = QFontMetrics(bold)
+    texts = [run_text(state, replaying=False, playing=False)[0] for state in RunState]
+    return max(metrics.horizontalAdvance(text) for text in texts)
+
+
+def run_text(state: RunState, *, replaying: bool, playing: bool) -> tuple[str, str]:
+    """Text and icon of the one button that starts, pauses and goes on."""
+    if replaying:
+        return ("Pause", "pause") if playing else ("Play", "play")
+    return {
+        RunState.STARTING: ("Starting ...", "pause"),
+        RunState.RUNNING: ("Pause", "pause"),
+        RunState.PAUSED: ("Go on", "play"),
+        RunState.STOPPING: ("Stopping ...", "pause"),
+        RunState.FINISHED: ("Train again", "play"),
+        RunState.FAILED: ("Train again", "play"),
+    }.get(state, ("Train", "play"))
+
+
+def _combo(tip: str, items: list[tuple[str, str]] | tuple[tuple[str, object], ...]) -> QComboBox:
+    combo = QComboBox()
+    combo.setToolTip(tip)
+    combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    for text, data in items:
+        combo.addItem(text, data)
+    return combo

@@ -1,0 +1,281 @@
+"""The commands that need no window. `python -m hnm_core` is this set alone; `hnm-lab` adds the app's.
+
+Modules that take long to load are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import hnm_core
+from hnm_core.cli.bench_commands import command as bench_command
+from hnm_core.cli.console import (
+    Guarded,
+    progress_bar,
+    progress_of,
+    say,
+    show_items,
+    show_table,
+    terminable,
+)
+from hnm_core.cli.listing import KINDS, rows
+from hnm_core.cli.options import (
+    ConfigArgument,
+    DataOption,
+    DeviceOption,
+    MinerOption,
+    PresetOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    StepsOption,
+)
+from hnm_core.cli.study_commands import compare, embed, evaluate, tune
+from hnm_core.errors import InputError
+from hnm_core.run.auditing import COLUMNS, cells
+from hnm_core.spec.config import split_setting
+from hnm_core.spec.request import Request, resolve
+from hnm_core.words import number
+
+if TYPE_CHECKING:
+    from hnm_core.cli.doctor import Check
+    from hnm_core.run.results import LaneResult
+
+RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
+
+
+def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
+    """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean.
+    Below it, where there is any, the entanglement of each layer in the batch that was measured last."""
+    rows = [
+        (
+            lane.lane,
+            f"{lane.steps:,}",
+            number(lane.loss, 4),
+            number(lane.map_at_r),
+            number(lane.precision_at_1),
+            number(lane.knn_accuracy),
+            number(lane.mining_recall),
+            number(lane.mining_ms_median, 2),
+            number(lane.mining_ms_p95, 2),
+            number(lane.step_ms_mean, 2),
+        )
+        for lane in results
+    ]
+    stream = sys.stderr if to_stderr else sys.stdout
+    show_table(RESULT_COLUMNS, rows, stream)
+    looked_at = [lane for lane in results if lane.entanglement]
+    if looked_at:
+        typer.echo(file=stream)
+        deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
+        layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
+        shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
+        shown.append(("chance", *(number(lane.entanglement_chance) for lane in looked_at)))
+        show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
+
+
+def show_audit(results: list[LaneResult], *, to_stderr: bool = False) -> None:
+    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one."""
+    show_table(tuple(COLUMNS), map(cells, results), sys.stderr if to_stderr else None)
+
+
+def run(
+    config: ConfigArgument = None,
+    preset: PresetOption = None,
+    data: DataOption = None,
+    miner: MinerOption = None,
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    record: Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Record into this new folder.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="One event a line on standard output.")] = False,
+) -> None:
+    """Train without a window; a progress bar, then a table of results."""
+    request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
+    experiment = resolve(request, default_preset=None)
+    from hnm_core.cli.headless import train
+
+    outcome = train(experiment, record, json_lines=json_lines)
+    if experiment.model.name == "identity":
+        show_audit(outcome.results.lanes(), to_stderr=json_lines)
+    else:
+        show_results(outcome.results.lanes(), to_stderr=json_lines)
+    if record is not None and outcome.started:
+        say(f"Recorded in {record}")
+    raise typer.Exit(outcome.status)
+
+
+def list_items(what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(KINDS)}.")]) -> None:
+    """What there is: one item a line, its name, one line of help, where it is defined."""
+    show_items(rows(what))
+
+
+def inspect(run: RunArgument) -> None:
+    """What a recording holds, and what its run came to."""
+    from hnm_core.recording import open_recording
+    from hnm_core.recording.results import recorded_results
+    from hnm_core.recording.runs import find_run
+
+    recording = open_recording(find_run(run))
+    results = recorded_results(recording)
+    show_items(recording_facts(recording.summary()))
+    typer.echo()
+    show = show_audit if recording.config.model.name == "identity" else show_results
+    show(results.lanes())
+
+
+def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The summary of a recording as lines of a name and its value."""
+    yield "folder", summary["folder"]
+    yield "title", summary["title"]
+    yield "started", summary["started"]
+    yield "state", summary["state"]
+    if summary["seconds"] is not None:
+        yield "duration", f"{summary['seconds']:,.1f} s"
+    yield "data", f"{summary['data']}: {summary['items_total']:,} items, {summary['items_shown']:,} of them recorded"
+    yield "model", summary["model"]
+    yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
+    yield "changes", f"{len(summary['changes']):,}"
+    for change in summary["changes"]:
+        yield "change", f"step {change['step']:,}, {change['lane']}: {change['text']}"
+    yield "alarms", f"{summary['alarms']:,}"
+    yield "size", f"{summary['bytes'] / 1e6:,.1f} MB"
+    yield "torn bytes", f"{summary['torn_bytes']:,}"
+    yield from summary["versions"].items()
+
+
+def export(
+    run: RunArgument,
+    to: Annotated[str, typer.Option("--to", metavar="csv|parquet|npz", help="File format: csv, npz or parquet.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Folder; RUN/export unless given.")] = None,
+) -> None:
+    """The numbers of a recording as files for other programs; prints their paths."""
+    from hnm_core import recording
+    from hnm_core.recording.runs import find_run
+
+    for path in recording.export(find_run(run), to, out):
+        typer.echo(str(path))
+
+
+def features(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder of pictures by class, a data set, or a data file.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT.npz", help="The features, to be used with --data OUT.npz.")],
+    backbone: Annotated[
+        str, typer.Option("--backbone", metavar="NAME", help="A model, or module:callable that returns an nn.Module.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="Its state dict; without one it is random.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", metavar="PX", help="Side of the squares it sees: 224, or the data set's own."),
+    ] = None,
+    resize: Annotated[
+        int | None, typer.Option("--resize", metavar="PX", help="Shorter side before the cut; 256/224 of the size.")
+    ] = None,
+    mean: Annotated[
+        str, typer.Option("--mean", metavar="R,G,B", help="Taken off the colours in 0..1.")
+    ] = "0.485,0.456,0.406",
+    std: Annotated[str, typer.Option("--std", metavar="R,G,B", help="They are divided by.")] = "0.229,0.224,0.225",
+    batch: Annotated[int, typer.Option("--batch", metavar="N", help="Items at once.")] = 64,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Repeatable: an option of the data set, e.g. points=70000."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of a data set, and of random weights.")] = 0,
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where it computes.")] = "auto",
+) -> None:
+    """Items through a network, once: a .npz of features. Ctrl+C keeps what is done; the same command goes on."""
+    from hnm_core.studies.features import FeatureRequest, extract
+
+    request = FeatureRequest(
+        source, out, backbone, weights, tuple(map(split_setting, settings or ())), size, resize,
+        _three("--mean", mean), _three("--std", std), batch, device, seed,
+    )  # fmt: skip
+    try:
+        # what the network's own code prints is no output of this command
+        with terminable(), progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):
+            items, width = extract(request, progress_of(bars), say)
+    except KeyboardInterrupt:
+        say("What is done is kept; the same command goes on from there.")
+        raise
+    say(f"{items:,} items, {width:,} features each")
+    typer.echo(str(out))
+
+
+def _three(option: str, text: str) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text} is not allowed: give three numbers, for red, green and blue.") from None
+    return red, green, blue
+
+
+def doctor() -> None:
+    """What works on this machine, and why the rest does not."""
+    from hnm_core.cli.doctor import examine
+
+    show_checks(examine())
+
+
+def show_checks(checks: Iterable[Check]) -> None:
+    """Lines of `doctor`."""
+    show_items((check.name, "yes" if check.works else "no", check.words) for check in checks)
+
+
+def add_commands(
+    app: typer.Typer, doctor: Callable[[], None] = doctor, bench: Callable[..., None] | None = None
+) -> None:
+    """Give `app` the commands of this module; the app has a doctor and a bench that look at more."""
+    app.command("run")(run)
+    app.command("compare")(compare)
+    app.command("tune")(tune)
+    app.command("embed")(embed)
+    app.command("evaluate")(evaluate)
+    app.command("list")(list_items)
+    app.command("inspect")(inspect)
+    app.command("export")(export)
+    app.command("features")(features)
+    app.command("bench")(bench or bench_command())
+    app.command("doctor")(doctor)
+
+
+def show_version(wanted: bool) -> None:
+    """Callback of `--version`: prints it and ends."""
+    if wanted:
+        typer.echo(f"hnm-lab {hnm_core.__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+def make_app() -> typer.Typer:
+    """The engine's commands alone."""
+    app = typer.Typer(cls=Guarded, add_completion=False, pretty_exceptions_enable=False)
+
+    @app.callback(invoke_without_command=True)
+    def start(context: typer.Context, version: VersionOption = False) -> None:
+        """Hard negative mining made visible: the commands that need no window."""
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+
+    add_commands(app)
+    return app
+
+
+def main() -> None:
+    """Entry point of `python -m hnm_core`."""
+    make_app()(prog_name="hnm_core")

@@ -1,0 +1,157 @@
+"""How the command line talks: exit statuses, one-line errors, tables that are plain text when nobody watches."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from typer.core import TyperGroup
+
+from hnm_core.cli.reports import save_report
+from hnm_core.errors import InputError
+
+EXIT_FAILED = 1
+"""A lane failed, or a bug of ours."""
+EXIT_INPUT = 2
+"""The user's input is at fault."""
+EXIT_INTERRUPTED = 130
+"""Ctrl+C or a request to terminate; what was recorded is complete."""
+EXIT_BROKEN_PIPE = 141
+"""The reader of our output went away, as `| head` does; what the shell shows for SIGPIPE."""
+
+PLAIN_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe."""
+
+
+def say(text: str) -> None:
+    """A line for the user on standard error; standard output is for results."""
+    typer.echo(text, err=True)
+
+
+def report_bug(traceback_text: str, where: str = "") -> None:
+    """Save the traceback of a fault of ours and say where it is; where it cannot be saved, show it."""
+    last = traceback_text.strip().rsplit("\n", 1)[-1]
+    try:
+        path = save_report(traceback_text)
+        say(f"Internal error{where}: {last}\nThis is a bug of hnm-lab. The full report is in {path}")
+    except OSError:
+        say(f"{traceback_text}\nThis is a bug of hnm-lab; the report above could not be saved.")
+
+
+class Guarded(TyperGroup):
+    """Commands whose errors become exit statuses: a sentence for the user's mistakes, a report file for ours."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the options that stand before the command."""
+        with _guarded():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with _guarded():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Turn whatever goes wrong within into `typer.Exit` with its status."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except InputError as error:
+        say(f"Error: {error}")
+        raise typer.Exit(EXIT_INPUT) from None
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except BrokenPipeError:
+        drop_output()
+        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+    except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may end in a bare traceback
+        usage = getattr(error, "format_message", None)  # only the errors that the command line parser raises have it
+        if callable(usage):
+            text, about = usage(), getattr(getattr(error, "param", None), "help", None)
+            missing = bool(about) and text.startswith("Missing ")
+            say(f"Error: {text.rstrip('.')}: {about}" if missing else f"Error: {text}")
+            raise typer.Exit(EXIT_INPUT) from None
+        report_bug(traceback.format_exc())
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within, a request to terminate (SIGTERM) is what Ctrl+C is: work is broken off and cleans up after itself."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def drop_output() -> None:
+    """Send standard output nowhere, so that the interpreter does not complain about the broken pipe when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
+    """A table on `stream` (standard output): the first column flush left, the others flush right."""
+    stream = stream or sys.stdout
+    console_width = None if stream.isatty() else PLAIN_WIDTH
+    lines = [columns, *rows]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(columns[0], overflow="fold")  # gives way where it is narrow: a number cut short is another number
+    for place in range(1, len(columns)):
+        width = max(len(line[place]) for line in lines)
+        table.add_column(columns[place], justify="right", no_wrap=True, min_width=width)
+    for line in lines[1:]:
+        table.add_row(*line)
+    Console(file=stream, width=console_width, highlight=False, markup=False).print(table)
+
+
+def show_items(rows: Iterable[Sequence[str]]) -> None:
+    """One item a line, its parts separated by tabs; columns where a person looks at a terminal."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for style in ("bold", None, "dim"):
+        table.add_column(style=style, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+def progress_bar() -> Progress:
+    """Bars on standard error; silent where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def progress_of(bars: Progress) -> Callable[[int, int, str], None]:
+    """A callback (done, total, what) that shows each thing on a bar of its own; a total of 0 is unknown."""
+    tasks: dict[str, TaskID] = {}
+
+    def show(done: int, total: int, what: str) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, note="")
+        bars.update(tasks[what], completed=done, total=total or None)
+
+    return show

@@ -1,0 +1,58 @@
+"""What `hnm-lab list` shows: (name, one line of help, where it is defined) for everything that has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.spec import config
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Registry
+from hnm_core.spec.resources import preset_names, preset_path
+
+Row = tuple[str, str, str]
+
+REGISTRIES: dict[str, Registry] = {
+    "miners": MINERS,
+    "losses": LOSSES,
+    "datasets": DATASETS,
+    "models": MODELS,
+    "samplers": SAMPLERS,
+    "neighbors": NEIGHBORS,
+}
+
+
+def rows(what: str) -> Iterator[Row]:
+    """The items of one kind, see `KINDS`. Raises `InputError` for any other kind."""
+    if what in REGISTRIES:
+        registry = REGISTRIES[what]
+        return ((entry.name, entry.help, entry.target) for entry in map(registry.entry, registry.names()))
+    if what not in _OTHERS:
+        raise unknown_name("list", what, KINDS)
+    return _OTHERS[what]()
+
+
+def _presets() -> Iterator[Row]:
+    for name in preset_names():
+        path = preset_path(name)
+        yield name, _one_line(config.load(path).about), str(path)
+
+
+def _runs() -> Iterator[Row]:
+    from hnm_core.recording import list_runs, open_recording
+
+    for folder in list_runs():
+        try:
+            yield folder.name, open_recording(folder).config.title, str(folder)
+        except InputError as error:
+            yield folder.name, _one_line(str(error)), str(folder)
+
+
+def _one_line(text: str) -> str:
+    """The first sentence, without line breaks and tabs."""
+    words = " ".join(text.split())
+    end = words.find(". ")
+    return words if end < 0 else words[: end + 1]
+
+
+_OTHERS: dict[str, Callable[[], Iterator[Row]]] = {"presets": _presets, "runs": _runs}
+KINDS = (*REGISTRIES, *_OTHERS)

@@ -1,0 +1,278 @@
+"""The commands that look beyond one run: compare, tune, evaluate, embed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hnm_core.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, progress_bar, progress_of, say, show_table
+from hnm_core.cli.options import (
+    ConfigArgument,
+    DataOption,
+    DeviceOption,
+    MinerOption,
+    PresetOption,
+    RunArgument,
+    SeedOption,
+    SetOption,
+    StepsOption,
+)
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.run.results import Results
+from hnm_core.spec.config import DISTANCES, ExperimentConfig
+from hnm_core.spec.request import Request, resolve
+from hnm_core.words import number
+
+if TYPE_CHECKING:
+    from hnm_core.studies.comparing import Estimate, Trial
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where results go; the same folder again goes on there.")
+]
+
+
+def compare(
+    config: ConfigArgument = None,
+    preset: PresetOption = None,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=2, max=1000, help="How many seeds.")] = 5,
+    data: DataOption = None,
+    miner: MinerOption = None,
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    out: OutOption = None,
+) -> None:
+    """Every lane over several seeds: means with 95 % intervals, paired differences, plots."""
+    request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
+    experiment = resolve(request, default_preset=None)
+    from hnm_core.studies.comparing import run_seeds
+    from hnm_core.studies.plots import plot_curves, require_matplotlib
+
+    folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
+    failed: list[int] = []
+    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, failed))
+    say("")
+    _show_comparison(trials, [lane.name for lane in experiment.lanes])
+    try:
+        require_matplotlib()
+    except InputError as error:
+        say(f"No plots: {error}")
+    else:
+        paths = [folder / "map_at_r.png", folder / "map_at_r.svg"]
+        plot_curves(trials, experiment.title or experiment.data.name, paths)
+        for path in paths:
+            typer.echo(str(path))
+    if failed:
+        say(f"A lane failed with seed {', '.join(map(str, failed))}; its last figures are in the table.")
+        raise typer.Exit(EXIT_FAILED)
+
+
+def tune(
+    config: ConfigArgument = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=LOW..HIGH", help="Repeatable; or KEY=A,B,C for one of several values."),
+    ] = None,
+    preset: PresetOption = None,
+    trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, max=100_000, help="Settings to try.")] = 20,
+    lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane that is trained.")] = None,
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="NAME", help="map_at_r, precision_at_1 or knn_accuracy.")
+    ] = "map_at_r",
+    data: DataOption = None,
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    out: OutOption = None,
+) -> None:
+    """Choose options on a validation part of the training data; the held-out items are looked at once, at the end."""
+    from hnm_core.studies import tuning
+    from hnm_core.studies.plots import plot_search, require_matplotlib
+
+    if metric not in ("map_at_r", "precision_at_1", "knn_accuracy"):
+        raise InputError(f"--metric {metric} is not allowed: map_at_r, precision_at_1 or knn_accuracy.")
+    if not option:
+        raise InputError("Name what to search: --option KEY=LOW..HIGH, e.g. --option optimizer.lr=1e-4..1e-2.")
+    request = Request(config, preset, data, (), tuple(settings or ()), seed, device, steps)
+    experiment = resolve(request, default_preset=None)
+    searched = [tuning.parse_option(text) for text in option]
+    tuning.refuse_twice(experiment, searched)
+    name = tuning.lane_of(experiment, searched, lane)
+    folder = out or Path(f"tune-{_slug(preset or (config.stem if config else experiment.title))}")
+
+    def score(setting: ExperimentConfig) -> float:
+        return float(getattr(_train(setting).lanes()[0], metric))
+
+    def finished(count: int, tried: tuning.Tried) -> None:
+        values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
+        say(f"{count} of {trials}: {metric} {number(tried.score, 4)} with {values}")
+
+    tried = tuning.search(experiment, searched, name, trials, folder, score, finished)
+    if not tried:
+        raise InputError("No setting could be trained to its end; look at the alarms above.")
+    best = max(tried, key=lambda one: one.score)
+    ranked = sorted(tried, key=lambda one: -one.score)
+    keys = [one.key for one in searched]
+    rows = [
+        (str(place), *(_shown(one.values[key]) for key in keys), number(one.score, 4))
+        for place, one in enumerate(ranked, 1)
+    ]
+    show_table(("rank", *keys, f"{metric}, validation"), rows)
+    chosen = tuning.only_lane(tuning.with_values(experiment, best.values), name)
+    final = getattr(_train(chosen).lanes()[0], metric)
+    before = getattr(_train(tuning.only_lane(experiment, name)).lanes()[0], metric)
+    typer.echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
+    for key, value in best.values.items():
+        typer.echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
+    try:
+        require_matplotlib()
+    except InputError as error:
+        say(f"No plots: {error}")
+        return
+    for key in keys:
+        paths = [folder / f"{_slug(key)}.png", folder / f"{_slug(key)}.svg"]
+        plot_search(key, [one.values[key] for one in tried], [one.score for one in tried], metric, paths)
+        for path in paths:
+            typer.echo(str(path))
+
+
+def evaluate(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="RUN|FILE", help="A recording, or an .npz, .csv or .parquet of embeddings x, labels y."),
+    ],
+    distance: Annotated[
+        str | None,
+        typer.Option("--distance", metavar="NAME", help="Of a file: euclidean unless given; lanes have their own."),
+    ] = None,
+    normalize: Annotated[bool, typer.Option("--normalize", help="Of a file: onto the unit sphere first.")] = False,
+    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Depth of mAP@k, and who votes.")] = 5,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="Score the signs of the embeddings as binary codes too.")
+    ] = False,
+    tsne: Annotated[
+        Path | None, typer.Option("--tsne", metavar="OUT.png", help="Draw a t-SNE map, of one lane of a recording.")
+    ] = None,
+    lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane of the map.")] = None,
+) -> None:
+    """Retrieval, voting and clustering figures of embeddings, with the level of chance beside them."""
+    if distance is not None and distance not in DISTANCES:
+        raise unknown_name("distance", distance, DISTANCES)
+    from hnm_core.distances import Distance
+    from hnm_core.studies import evaluating
+
+    if tsne is not None:
+        evaluating.check_map(tsne)
+    file = evaluating.is_file(what)
+    if lane is not None and (tsne is None or file):
+        say(f"--lane has no effect {'for a file' if file else 'without --tsne: every lane is scored'}.")
+    for option, given in (("--distance", distance is not None), ("--normalize", normalize)):
+        if given and not file:
+            say(f"{option} has no effect for a recording: each lane is scored by its own distance.")
+    if file:
+        table, words = evaluating.evaluate_file(Path(what), Distance(distance or "euclidean", normalize), k, codes)
+    else:
+        table, words = evaluating.evaluate_run(what, k, codes)
+    say(words)
+    show_table(*evaluating.as_table(table, k))
+    if tsne is not None:
+        evaluating.snapshot(what, lane, tsne)
+        typer.echo(str(tsne))
+
+
+def embed(
+    run: RunArgument,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A data set, or your .npz, .csv or .parquet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.npz", help="File to write: x, y, ids.")],
+    lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The first unless given.")] = None,
+) -> None:
+    """Data through the weights that a recorded lane ended with."""
+    from hnm_core.studies.embedding import embed_data
+
+    with progress_bar() as bars:
+        n_items, width = embed_data(run, lane, data, out, progress_of(bars))
+    say(f"{n_items:,} items in {width} dimensions.")
+    typer.echo(str(out))
+
+
+def _train(config: ExperimentConfig, failed: list[int] | None = None) -> Results:
+    """Train without recording; `failed` gathers the seeds with which a lane failed. Ctrl+C ends everything: what is
+    finished is kept."""
+    from hnm_core.cli.headless import train
+
+    say(f"Seed {config.seed}")
+    outcome = train(config)
+    if outcome.status == EXIT_INTERRUPTED:
+        say("The same command again goes on from here.")
+        raise KeyboardInterrupt
+    if not outcome.finished:
+        raise typer.Exit(outcome.status)
+    if outcome.status == EXIT_FAILED and failed is not None:
+        failed.append(config.seed)
+    return outcome.results
+
+
+def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
+    from hnm_core.studies.comparing import METRICS, REACHED, difference, entanglement, steps_to, summary
+
+    heads = {
+        "map_at_r": "MAP@R",
+        "precision_at_1": "P@1",
+        "knn_accuracy": "kNN",
+        "loss": "loss",
+        "mining_ms_median": "mine ms",
+        "step_ms_mean": "step ms",
+    }
+
+    def shown(estimate: Estimate) -> str:
+        if not math.isfinite(estimate.mean):
+            return "-"
+        return (
+            f"{estimate.mean:.4f} +- {estimate.half_width:.4f}"
+            if math.isfinite(estimate.half_width)
+            else f"{estimate.mean:.4f}"
+        )
+
+    rows = [(lane, *(shown(summary(trials, lane, metric)) for metric in METRICS)) for lane in lanes]
+    show_table((f"lane, {len(trials)} seeds", *(heads[metric] for metric in METRICS)), rows)
+    looked_at = entanglement(trials)
+    if looked_at:
+        typer.echo("")
+        layers = dict.fromkeys(layer for values in sorted(looked_at.values(), key=len)[::-1] for layer in values)
+        rows = [
+            (layer, *(shown(values[layer]) if layer in values else "-" for values in looked_at.values()))
+            for layer in layers
+        ]
+        show_table(("entanglement", *looked_at), rows)
+    if len(lanes) < 2:
+        return
+    base = lanes[0]
+    rows = []
+    for lane in lanes:
+        steps = steps_to(trials, lane, base)
+        reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
+        rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
+    typer.echo("")
+    show_table((f"steps to {REACHED:.0%} of the MAP@R of {base}", "steps", "seeds that got there"), rows)
+    rows = []
+    for lane in lanes[1:]:
+        found = difference(trials, lane, base, "map_at_r")
+        verdict = "no difference" if not found.excludes_zero else "better" if found.mean > 0 else "worse"
+        rows.append((f"{lane} - {base}", shown(found), verdict))
+    typer.echo("")
+    show_table(("MAP@R, paired by seed", "difference", "at 95 %"), rows)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-") or "experiment"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Miners that look at one batch: pytorch-metric-learning's contract, `BatchMiner`."""

@@ -1,0 +1,111 @@
+"""The sub-batch with the largest loss, as pytorch-metric-learning's MaximumLossMiner before 1.0 chose it."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from hnm_core import losses, seeding
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.losses.base import Loss
+from hnm_core.miners.base import BatchMiner, Pairs, Triplets
+from hnm_core.miners.in_batch.miner import checked_rows
+from hnm_core.miners.in_batch.options import AllPairsOptions, MaximumLossOptions, NoMinerOptions
+from hnm_core.miners.in_batch.pairs import all_pairs
+from hnm_core.spec.registry import MINERS
+
+
+class _Rates(Protocol):
+    def __call__(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: Triplets | Pairs | None,
+        ref_emb: Tensor | None,
+        ref_labels: Tensor | None,
+    ) -> Tensor: ...
+
+
+def build(
+    options: MaximumLossOptions, generator: Generator | None = None, distance: Distance | None = None
+) -> MaximumLossMiner:
+    """The miner with its loss and its inner miner, all on one distance.
+
+    Raises:
+        InputError: an unknown loss, miner or option, or a miner that does not look inside a batch or is this one.
+    """
+    generator = generator if generator is not None else seeding.generator(0, "in-batch miner")
+    loss = losses.create(options.loss, distance=distance, **options.loss_options)
+    inner: BatchMiner
+    if options.miner is None:
+        inner = all_pairs(AllPairsOptions(balance=False), generator, distance)
+    else:
+        entry = MINERS.entry(options.miner)
+        if entry.scope != "batch" or entry.options in (MaximumLossOptions, NoMinerOptions):
+            raise InputError(f"The miner 'maximum-loss' cannot look into a sub-batch with '{options.miner}'.")
+        inner = entry.load()(
+            MINERS.validate(options.miner, options.miner_options), generator=generator, distance=distance
+        )
+    return MaximumLossMiner(options, loss, inner, generator)
+
+
+class MaximumLossMiner:
+    """Draws sub-batches, rates each by the loss of what a miner finds in it, and returns what it found in the worst.
+
+    Attributes:
+        trial_losses: (num_trials,) of the last call.
+        rows: rows of the sub-batch that the last call chose, ascending.
+    """
+
+    scope = "batch"
+
+    def __init__(self, options: MaximumLossOptions, loss: Loss, inner: BatchMiner, generator: Generator) -> None:
+        self.options = options
+        self.loss: _Rates = loss
+        self.inner = inner
+        self.generator = generator
+        self.trial_losses = torch.zeros(0)
+        self.rows = torch.zeros(0, dtype=torch.int64)
+
+    @torch.no_grad()
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
+    ) -> Triplets | Pairs:
+        """See `hnm_core.miners.base.BatchMiner`. A reference set stays whole: only anchors are chosen. The first of
+        sub-batches with equal loss wins."""
+        checked_rows("embeddings", embeddings, labels)  # all of them, not only those that are drawn
+        if ref_emb is not None and ref_labels is not None:
+            checked_rows("ref_emb", ref_emb, ref_labels)
+        count = len(embeddings)
+        size = min(self.options.output_batch_size or (count + 1) // 2, count)
+        self.rows, self.trial_losses = torch.zeros(0, dtype=torch.int64, device=embeddings.device), torch.zeros(0)
+        best: Triplets | Pairs | None = None
+        highest = -math.inf
+        rated: list[float] = []
+        for _ in range(self.options.num_trials):
+            order = torch.randperm(count, generator=self.generator, device=self.generator.device)
+            rows = order[:size].sort().values.to(embeddings.device)
+            some, some_labels = embeddings[rows], labels.to(embeddings.device)[rows]
+            found = self.inner(some, some_labels, ref_emb, ref_labels)
+            value = float(self.loss(some, some_labels, found, ref_emb, ref_labels))
+            if best is None or value > highest:  # never so for NaN, which is no largest loss
+                best, self.rows = found, rows
+                highest = value if not math.isnan(value) else highest
+            rated.append(value)
+        self.trial_losses = torch.tensor(rated)
+        assert best is not None
+        return self._in_batch(best, same_set=ref_emb is None)
+
+    def _in_batch(self, found: Triplets | Pairs, *, same_set: bool) -> Triplets | Pairs:
+        """Rows of the sub-batch as rows of the batch."""
+        if len(found) == 3:
+            anchor, positive, negative = found
+            other = (self.rows[positive], self.rows[negative]) if same_set else (positive, negative)
+            return Triplets(self.rows[anchor], *other)
+        anchor1, positive, anchor2, negative = found
+        other = (self.rows[positive], self.rows[negative]) if same_set else (positive, negative)
+        return Pairs(self.rows[anchor1], other[0], self.rows[anchor2], other[1])

@@ -1,0 +1,26 @@
+"""The miner that leaves the choice to the loss."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from hnm_core.distances import Distance
+from hnm_core.miners.in_batch.miner import checked_rows
+from hnm_core.miners.in_batch.options import NoMinerOptions
+
+
+class NoMiner:
+    """Returns None, which losses take as every pair or triplet there is."""
+
+    def __init__(
+        self, options: NoMinerOptions, generator: Generator | None = None, distance: Distance | None = None
+    ) -> None:
+        self.options = options
+
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
+    ) -> None:
+        """See `hnm_core.miners.base.BatchMiner`. Raises `InputError` for what no other miner takes either."""
+        checked_rows("embeddings", embeddings, labels)
+        if ref_emb is not None and ref_labels is not None:
+            checked_rows("ref_emb", ref_emb, ref_labels)

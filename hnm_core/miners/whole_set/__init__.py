@@ -1,0 +1,1 @@
+"""Miners that look at the whole training set through a bank of embeddings: `DatasetMiner`."""

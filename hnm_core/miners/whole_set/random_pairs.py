@@ -1,0 +1,73 @@
+"""The baseline: a random item of the class, a random item of another class."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from hnm_core.bank import Bank, check_bank
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
+from hnm_core.miners.whole_set.explain import Reason, without_partner
+from hnm_core.miners.whole_set.options import Positives, RandomOptions
+from hnm_core.miners.whole_set.positives import draw_negatives, draw_positives, ranked_positives
+from hnm_core.neighbors.base import check_query
+
+
+class RandomMiner(WholeSetMiner):
+    """Negatives uniform over the other classes; what every other miner has to beat."""
+
+    def __init__(
+        self, options: RandomOptions, generator: Generator | None = None, distance: Distance | None = None
+    ) -> None:
+        self.options = options
+        self._bank: Bank | None = None
+        self._anchors: Tensor | None = None
+        self._mined = 0
+
+    @property
+    def uses_embeddings(self) -> bool:
+        """False when only labels matter, so that a trainer may save itself the embedding of the whole set."""
+        return self.options.positives != "random"
+
+    def refresh(self, bank: Bank, context: MiningContext) -> None:
+        """See `hnm_core.miners.base.DatasetMiner`."""
+        check_bank(bank)
+        self._bank = bank
+
+    def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
+        """See `hnm_core.miners.base.DatasetMiner`."""
+        if self._bank is None:
+            raise InputError("The miner has seen no bank yet: call refresh before mine.")
+        _, anchors = check_query(self._bank, anchors, k=1)
+        positive = choose_positives(self._bank, anchors, self.options.positives, context)
+        negative = draw_negatives(self._bank, anchors, context.generator)
+        triplets = usable(anchors, positive, negative)
+        self._anchors, self._mined = anchors, len(triplets.anchor)
+        return triplets
+
+    def counts(self) -> dict[str, int]:
+        """How many `anchors` the last `mine` was given and how many triplets it `mined`. Empty before the first."""
+        return {} if self._anchors is None else {"anchors": len(self._anchors), "mined": self._mined}
+
+    def explain_empty(self) -> Reason | None:
+        """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
+        if self._bank is None or self._anchors is None or self._mined:
+            return None
+        return without_partner(self._bank, self._anchors)
+
+
+def choose_positives(bank: Bank, anchors: Tensor, which: Positives, context: MiningContext) -> Tensor:
+    """(Q,) rows of positives by the option `positives`; -1 where there is none."""
+    if which == "random":
+        return draw_positives(bank, anchors, context.generator)
+    return ranked_positives(bank, anchors, which, context.distance)
+
+
+def usable(anchor: Tensor, positive: Tensor, negative: Tensor) -> Triplets:
+    """The triplets that have both a positive and a negative."""
+    keep = torch.minimum(positive, negative) >= 0
+    if bool(keep.all()):
+        return Triplets(anchor, positive, negative)
+    return Triplets(anchor[keep], positive[keep], negative[keep])

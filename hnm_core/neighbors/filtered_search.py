@@ -1,0 +1,326 @@
+"""Exact search in many dimensions on the CPU: coarse products choose, exact values decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.neighbors.base import SearchProgress, report
+from hnm_core.neighbors.kdtree import use_torch_threads
+
+if TYPE_CHECKING:
+    from hnm_core.neighbors.cpu.filter_kernels import Rows, Waiting
+    from hnm_core.neighbors.cpu.guess_kernels import Sample
+
+_BLOCK = 32
+"""Rows and coordinates are multiplied in multiples of it."""
+_ROWS = 2_048
+"""Anchors between two reports of progress."""
+_BATCH = 32
+"""Blocks of anchors that one thread holds in its cache."""
+_CHUNK = 4
+"""Blocks of columns that it multiplies with each of them, one after the other."""
+_SPAN = 32
+"""Blocks of rows in a span, see `pairing`, at most: two spans stay in the cache of a thread."""
+_SHARE = 8
+"""Spans for each thread, at least: then all end a round at about the same time."""
+_ROOM = 128
+"""About what an anchor's list has room for, beside 3 k."""
+_LISTED = 1 << 24
+"""Rows that the lists of all anchors together have room for, at most: 128 MiB."""
+_WAITING = 1 << 17
+"""Anchors of a tile times k, at most, which bounds the lists of what waits to be measured."""
+_CONVERTED = 1 << 18
+"""Coordinates that are prepared in float64 at once."""
+_SAMPLE = 10.0
+"""Rows of the sample, times the root of all: a larger one guesses better, but is multiplied with every anchor."""
+_LEAST_EVERY = 8
+"""A sample holds no more than this share of the rows, or it costs more than its guess saves."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_FEW = 2.0**-56
+"""The least slack and size of a row other than 0: their product is more than all that underflow can take."""
+
+
+class FilteredProducts:
+    """Best rows by products about the mean, in bfloat16 where the processor has matrix units for it (AMX).
+
+    Every product comes with a bound of its rounding, so the answer is that of exact values, see `filtering`.
+    """
+
+    def __init__(self, points: Tensor, queries: Tensor, bank: Bank, *, inner: bool, coarse: bool) -> None:
+        """Prepare the rows.
+
+        Args:
+            points: (N, D') float32, sorted by class as the bank is; D' is the dimension of the bank or one more.
+            queries: (N, D') the same rows as anchors; they differ from `points` in the last coordinate at most.
+            bank: for its classes.
+            inner: search by the inner product, else by the squared distance.
+            coarse: multiply in bfloat16; the processor must have matrix units.
+        """
+        self.coarse = coarse
+        self._inner = inner
+        self._given = points
+        self._dim = bank.dim
+        self._count = len(bank) + -len(bank) % _BLOCK
+        self._points = _wide(points)
+        self._queries = self._points if queries is points else _wide(queries)
+        self._class_of_place = bank.class_of_row[bank.order].numpy()
+        self._offsets = bank.offsets.numpy()
+        self._row, self._place = _array(bank.order), _array(bank.place)
+        self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
+        self._measure()
+        self._sides: dict[bool, _Side] = {}
+
+    def search(self, places: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
+        """The nearest negatives or farthest positives of anchors at ascending places (Q,).
+
+        Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
+        the farthest; and rows of the caller. inf and -1 where there is none.
+        """
+        side = self._side(farthest)
+        rank = self._rank(k, side)
+        report(progress, 0, len(places))
+        if self._may_pair(places, k, rank):
+            scores, found, sure = self._pass_pairs(k, side, rank, progress)
+        else:
+            scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
+        missed = np.flatnonzero(~sure)
+        if len(missed):
+            scores[missed], found[missed], _ = self._pass(places.numpy()[missed], k, side, 0, None)
+        report(progress, len(places), len(places))
+        return torch.from_numpy(scores), torch.from_numpy(found)
+
+    def _pass(
+        self, places: NDArray[np.int64], k: int, side: _Side, rank: int, progress: SearchProgress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """Scores, rows and whether they are sure, with limits guessed from the sample at `rank`; 0 guesses nothing."""
+        from hnm_core.neighbors.cpu.filter_kernels import settle
+
+        scores, found = np.empty((len(places), k), np.float32), np.empty((len(places), k), np.int64)
+        sure = np.empty(len(places), np.bool_)
+        step = max(_BLOCK, min(_ROWS, _WAITING // k // _BLOCK * _BLOCK))
+        for start in range(0, len(places), step):
+            part = slice(start, min(start + step, len(places)))
+            waiting = self._waiting(places[part], k, side)
+            self._filter(waiting, k, side, rank)
+            with kernels.launch_lock:
+                use_torch_threads()
+                settle(k, side.rows, waiting, scores[part], found[part], sure[part])
+            report(progress, min(part.stop, len(places) - 1), len(places))
+        return scores, found, sure
+
+    def _may_pair(self, places: Tensor, k: int, rank: int) -> bool:
+        """Whether to use each product for both of its rows.
+
+        All rows must be anchors whose limits are guessed, and all their lists fit into memory. In bfloat16 products are
+        too cheap to gain by it.
+        """
+        count = len(self._given)
+        if self.coarse or not rank or len(places) != count or count * (_ROOM + 3 * k) > _LISTED:
+            return False
+        return bool((places == torch.arange(count)).all())
+
+    def _pass_pairs(
+        self, k: int, side: _Side, rank: int, progress: SearchProgress | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+        """The same as `_pass` for all rows, with half the products."""
+        from hnm_core.neighbors.cpu.filter_kernels import settle
+        from hnm_core.neighbors.cpu.guess_kernels import guess_limits
+        from hnm_core.neighbors.cpu.pair_kernels import filter_pairs, rounds
+
+        count = len(self._given)
+        waiting = self._waiting(np.arange(count), k, side)
+        with kernels.launch_lock:
+            use_torch_threads()
+            guess_limits(self._packed, self._dim, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
+        groups = self._count // _BLOCK
+        width = max(1, min(_SPAN, groups // (_SHARE * torch.get_num_threads())))
+        spans = -(-groups // width)
+        done = 0
+        for pairs in rounds(spans):
+            with kernels.launch_lock:
+                use_torch_threads()
+                filter_pairs(pairs, width, self._packed, self._dim, k, side.rows, waiting)
+            done += len(pairs)
+            report(progress, (count - 1) * 2 * done // (spans * (spans + 1)), count)
+        scores, found, sure = (
+            np.empty((count, k), np.float32),
+            np.empty((count, k), np.int64),
+            np.empty(count, np.bool_),
+        )
+        with kernels.launch_lock:
+            use_torch_threads()
+            settle(k, side.rows, waiting, scores, found, sure)
+        return scores, found, sure
+
+    def _rank(self, k: int, side: _Side) -> int:
+        """The place in the sample's order that almost surely comes after the k-th best of all; 0 for no guess."""
+        if side.sample is None:
+            return 0
+        there = k / side.sample.every  # so many of the k best are in the sample, if chance is even
+        rank = math.ceil(there + 3 * math.sqrt(there) + 3)
+        return rank if _shares(rank) * 4 * _BLOCK <= len(side.sample.bias) else 0
+
+    def _parts(self) -> Iterator[slice]:
+        """Slices of the rows that are prepared at once; whole blocks, but for the last."""
+        count = len(self._given)
+        step = max(_BLOCK, _CONVERTED // self._dim // _BLOCK * _BLOCK)
+        for start in range(0, count, step):
+            yield slice(start, min(start + step, count))
+
+    def _centered(self, chosen: slice | NDArray[np.int64]) -> Tensor:
+        """(R, D) float64."""
+        return self._given[chosen, : self._dim].double() - self._center
+
+    def _measure(self) -> None:
+        """Take the norms and what rounding costs, and pack the points for the kernels."""
+        from hnm_core.neighbors.cpu import blocks
+
+        count, dim = len(self._given), self._dim
+        kind = torch.bfloat16 if self.coarse else torch.float32
+        norm, lost, term = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
+        parts = []
+        for part in self._parts():
+            centered = self._centered(part)
+            rounded = centered.to(kind)
+            norm[part] = centered.norm(dim=1)
+            lost[part] = (centered - rounded).norm(dim=1)
+            if self._inner:
+                term[part] = centered @ self._center
+            else:
+                rest = self._given[part, dim:].double().square().sum(1)
+                term[part] = (norm[part].square() + rest) / -2
+            parts.append(torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse)))
+        # By torch, which puts arrays on the lines of the cache: kernels read lines.
+        self._packed = torch.cat(parts).numpy()
+        self._norm, self._term = norm, term
+        # Rounding of one product: of either factor, and of adding up in float32.
+        share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
+        self._rounding = (dim + 24) * 2.0**-24
+        slack = 1.01 * (lost + (norm + lost) * (share + self._rounding))
+        self._slack = _array(slack.clamp_min(_FEW).where(norm > 0, 0.0).float())
+        size = torch.maximum(norm, lost / share).clamp_min(_FEW).where(norm > 0, 0.0)
+        self._size = _array(pad(size, (0, self._count - count)).float())
+
+    def _side(self, farthest: bool) -> _Side:
+        """What a search in one direction needs, made once."""
+        from hnm_core.neighbors.cpu.filter_kernels import Rows
+
+        if farthest not in self._sides:
+            sign = -1.0 if farthest else 1.0
+            count = len(self._given)
+            bias = self._term * sign
+            bias = (bias + self._rounding * bias.abs()).float()
+            rows = Rows(
+                self._points,
+                self._queries,
+                _array(pad(bias, (0, self._count - count), value=-math.inf)),
+                self._size,
+                self._size.reshape(-1, _BLOCK).max(1),
+                self._row,
+                self._place,
+                np.float32(8 * self._rounding),
+                self._inner,
+                np.float32(sign),
+            )
+            sample = None if farthest else self._sample(rows.bias)
+            self._sides[farthest] = _Side(farthest, sign, rows, sample)
+        return self._sides[farthest]
+
+    def _sample(self, bias: NDArray[np.float32]) -> Sample | None:
+        """Evenly spaced rows; none where they would be hardly fewer than all."""
+        from hnm_core.neighbors.cpu import blocks
+        from hnm_core.neighbors.cpu.guess_kernels import Sample
+
+        every = int(math.sqrt(len(self._given)) / _SAMPLE)
+        if every < _LEAST_EVERY:
+            return None
+        chosen = slice(None, None, every)
+        centered = self._centered(chosen)
+        bias = np.pad(bias[: len(self._given)][chosen], (0, -len(centered) % _BLOCK), constant_values=-np.inf)
+        return Sample(blocks.pack_points(centered, coarse=self.coarse), bias, every)
+
+    def _waiting(self, place: NDArray[np.int64], k: int, side: _Side) -> Waiting:
+        """An empty list for anchors at these places, filled up to whole blocks."""
+        from hnm_core.neighbors.cpu.filter_kernels import waiting_list
+
+        label = self._class_of_place[place]
+        if self._inner:
+            base = (self._term[place] + self._center.square().sum()) * (-2 * side.sign)
+        else:
+            base = self._norm[place].square() * side.sign
+        base -= base.abs() * 2.0**-20
+        more = (0, -len(place) % _BLOCK)
+        return waiting_list(
+            np.pad(place, more, constant_values=-1),
+            np.pad(self._offsets[label], more),
+            np.pad(self._offsets[label + 1], more),
+            np.pad(_array(base.float()), more),
+            np.pad(self._slack[place], more),
+            k,
+            self._count,
+            own=side.farthest,
+        )
+
+    def _filter(self, waiting: Waiting, k: int, side: _Side, rank: int) -> None:
+        from hnm_core.neighbors.cpu import blocks
+        from hnm_core.neighbors.cpu.filter_kernels import filter_products
+        from hnm_core.neighbors.cpu.guess_kernels import guess_limits
+
+        packed = blocks.pack_anchors(self._centered(waiting.place) * side.sign, coarse=self.coarse)
+        groups = len(waiting.place) // _BLOCK
+        batch = max(1, min(_BATCH, -(-groups // torch.get_num_threads())))
+        order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
+        steps = blocks.steps(self._dim, coarse=self.coarse)
+        with kernels.launch_lock:
+            use_torch_threads()
+            if rank:
+                guess_limits(packed, steps, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
+            filter_products(packed, self._packed, steps, order, _CHUNK, batch, k, side.rows, waiting)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One direction of search: the nearest negatives or the farthest positives."""
+
+    farthest: bool
+    sign: float
+    rows: Rows
+    sample: Sample | None
+    """To guess first limits from."""
+
+
+def _shares(rank: int) -> int:
+    """Blocks of lanes whose maxima are compared: so many that the `rank` best rarely meet in one lane."""
+    return -(-rank // 12)
+
+
+def _scattered(count: int) -> NDArray[np.int64]:
+    """0 .. count - 1, neighbours far apart.
+
+    Rows come sorted by class, so the nearest may come last; met in this order, every limit soon comes close to its end.
+    """
+    stride = max(1, round(count * _GOLDEN))
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return np.arange(count, dtype=np.int64) * stride % max(1, count)
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    return np.ascontiguousarray(values.numpy())
+
+
+def _wide(points: Tensor) -> NDArray[Any]:
+    """(N, D) float32 with D filled up with zeros to a multiple of 16."""
+    missing = -points.shape[1] % 16
+    return np.ascontiguousarray((pad(points, (0, missing)) if missing else points).numpy())

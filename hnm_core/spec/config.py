@@ -1,0 +1,339 @@
+"""The configuration of an experiment: what a TOML file, a form and the command line all speak.
+
+Everything here is frozen and validated without torch. `load` and `dump` are TOML in and out; `with_settings` applies
+`--set KEY=VALUE`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tomli_w
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.spec.explaining import explain
+from hnm_core.spec.fields import Section
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS
+
+LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
+MAX_LANES = 16
+
+DistanceName = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
+DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
+
+
+class DataConfig(Section):
+    """Which items."""
+
+    name: str = Field("digits", description="data set")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the data set")
+    held_out: float = Field(
+        0.25, ge=0, lt=1, description="share of every class that is kept out of training and used for the metrics"
+    )
+    validation: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="share of what is left that is kept out as well and measured instead, to choose options by",
+    )
+
+
+class ModelConfig(Section):
+    """Which network."""
+
+    name: str = Field("mlp", description="model")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the model")
+
+
+class SamplerConfig(Section):
+    """How anchors are drawn."""
+
+    name: str = Field("random", description="sampler")
+    batch: int = Field(256, ge=1, le=1_000_000, description="anchors a step; the whole set if it is smaller")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the sampler")
+
+    @model_validator(mode="after")
+    def _check(self) -> SamplerConfig:
+        own = getattr(SAMPLERS.validate(self.name, self.options), "own_batch", None)
+        if own is not None and self.batch not in (own, SamplerConfig.model_fields["batch"].default):
+            raise ValueError(
+                f"batch = {self.batch} does not go with the sampler '{self.name}', whose options make batches of "
+                f"{own}; leave batch out, or let them agree"
+            )
+        if own is not None:
+            object.__setattr__(self, "batch", own)  # what a step has, whoever asks
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_settled_batch(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a batch that the options settle, so that a change of the options does not contradict it."""
+        values: dict[str, Any] = plain(self)
+        if getattr(SAMPLERS.validate(self.name, self.options), "own_batch", None) is not None:
+            values.pop("batch", None)
+        return values
+
+
+class OptimizerConfig(Section):
+    """How weights are updated."""
+
+    name: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimiser")
+    lr: float = Field(2e-3, gt=0, le=100, description="learning rate")
+    options: dict[str, float] = Field(
+        default_factory=dict, description="momentum (sgd), weight_decay, beta1 and beta2 (adam, adamw)"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> OptimizerConfig:
+        known = {"sgd": {"momentum": 1.0, "weight_decay": 1e3}}.get(
+            self.name, {"weight_decay": 1e3, "beta1": 1.0, "beta2": 1.0}
+        )
+        for option, value in self.options.items():
+            if option not in known:
+                raise ValueError(f"{self.name} has no option '{option}', only {', '.join(known)}")
+            if not 0 <= value < known[option]:
+                raise ValueError(f"{option} = {value} must lie in 0 <= {option} < {known[option]:g}")
+        return self
+
+
+class LaneConfig(Section):
+    """One method: a miner and a loss with their options."""
+
+    name: str = Field(
+        pattern=LANE_NAME,
+        description="title of the lane",
+        json_schema_extra={
+            "allowed": "1 to 40 letters, digits, spaces and . _ + -, the first of them a letter or a digit"
+        },
+    )
+    miner: str = Field("random", description="miner")
+    miner_options: dict[str, Any] = Field(default_factory=dict, description="options of the miner")
+    loss: str = Field("triplet-margin", description="loss")
+    loss_options: dict[str, Any] = Field(default_factory=dict, description="options of the loss")
+    distance: DistanceName = Field("euclidean", description="distance shared by loss, miner and metrics")
+    normalize: bool = Field(False, description="project embeddings onto the unit sphere")
+    hard_share: float = Field(0.5, ge=0, le=1, description="share of the negatives that are mined; the rest is random")
+    warmup: int = Field(0, ge=0, le=10_000_000, description="steps on random negatives before mining starts")
+    warmup_below: float | None = Field(
+        None, gt=0, description="mining starts only once the mean loss of the last 100 steps is below this"
+    )
+    refresh: Literal["steps", "epoch", "drift", "background"] = Field(
+        "steps",
+        description="when the whole set is embedded anew: every so many steps, every epoch, once the network has "
+        "drifted, or every so many steps on another thread while training goes on",
+    )
+    refresh_every: int = Field(
+        10,
+        ge=1,
+        le=1_000_000,
+        description="steps between two embeddings of the whole set; with drift, between two looks at it",
+    )
+    refresh_lag: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="background: steps from the weights' snapshot to its use; empty takes refresh_every",
+    )
+    drift_threshold: float = Field(
+        1.0,
+        gt=0,
+        le=1_000,
+        description="drift that calls for a refresh; 1 is 5 % of hash bits flipped, a tenth of the mean distance "
+        "moved, or 30 % of the nearest negatives lost",
+    )
+    sampler: SamplerConfig | None = Field(None, description="how this lane draws anchors; none is as all lanes do")
+    memory: int = Field(
+        0, ge=0, le=10_000_000, description="past embeddings that a miner inside the batch may look at; 0 for none"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> LaneConfig:
+        if self.refresh == "background" and self.refresh_lag is not None and self.refresh_lag > self.refresh_every:
+            raise ValueError(
+                f"lane '{self.name}': refresh_lag = {self.refresh_lag} must not be larger than "
+                f"refresh_every = {self.refresh_every}; one bank is built at a time"
+            )
+        return self
+
+
+class ExperimentConfig(Section):
+    """A whole experiment: shared data, model and optimiser, and the lanes to compare."""
+
+    title: str = Field("", max_length=120, description="name shown in the window and in videos")
+    about: str = Field("", max_length=2000, description="what to look for")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
+    steps: int = Field(1000, ge=1, le=1_000_000_000, description="steps per lane")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live; auto takes a usable GPU")
+    threads: int = Field(1, ge=1, le=1024, description="torch threads")
+    frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
+    eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    sampler: SamplerConfig = Field(default_factory=SamplerConfig)
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    lanes: Annotated[tuple[LaneConfig, ...], Field(min_length=1, max_length=MAX_LANES)] = (LaneConfig(name="random"),)
+
+    @model_validator(mode="after")
+    def _check(self) -> ExperimentConfig:
+        names = [lane.name for lane in self.lanes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two lanes are called '{name}'; lane names must differ")
+        _checked_options(self)
+        return self
+
+    def lane(self, name: str) -> LaneConfig:
+        """The lane called `name`. Raises `InputError` with the nearest names when there is none."""
+        for lane in self.lanes:
+            if lane.name == name:
+                return lane
+        raise unknown_name("lane", name, [lane.name for lane in self.lanes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, nested as in the TOML file, without entries that are None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _checked_options(config: ExperimentConfig) -> None:
+    DATASETS.validate(config.data.name, config.data.options)
+    MODELS.validate(config.model.name, config.model.options)
+    for lane in config.lanes:
+        for kind, name, options in ((MINERS, lane.miner, lane.miner_options), (LOSSES, lane.loss, lane.loss_options)):
+            try:
+                kind.validate(name, options)
+            except InputError as error:
+                raise InputError(f"Lane '{lane.name}': {error}") from None
+
+
+def from_dict(values: Mapping[str, Any], where: str = "configuration") -> ExperimentConfig:
+    """Validate plain nested values. Raises `InputError` naming every wrong field and what is allowed."""
+    try:
+        return ExperimentConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, where, ExperimentConfig, values)) from None
+
+
+def load(path: str | Path) -> ExperimentConfig:
+    """Read a TOML file.
+
+    Raises:
+        InputError: the file is missing, unreadable, no TOML (with the line), or holds a value that is not allowed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"There is no configuration file '{path}'.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        raise InputError(f"The configuration '{path}' cannot be read: {why}.{_taken_for(path)}") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"'{path}' is not valid TOML: {error}.{_taken_for(path)}") from None
+    return from_dict(values, str(path))
+
+
+def _taken_for(path: Path) -> str:
+    """What a file or folder that is no configuration was likely meant as."""
+    if path.suffix.lower() in (".npz", ".csv", ".parquet"):
+        return f" Data are given by --data {path}."
+    if path.is_dir():
+        return " A configuration is a .toml file; a folder of pictures or a recording is none."
+    return ""
+
+
+def dump(config: ExperimentConfig) -> str:
+    """The configuration as TOML text that `load` reads back equal."""
+    return tomli_w.dumps(config.to_dict())
+
+
+def with_settings(config: ExperimentConfig, settings: Iterable[str]) -> ExperimentConfig:
+    """Apply `KEY=VALUE` overrides, e.g. `lanes.knn.miner_options.pool=5` or `optimizer.lr=1e-3`.
+
+    A lane is addressed by its name or its place (from 0). A value is read as TOML; what is no TOML is text.
+
+    Raises:
+        InputError: no `=`, an unknown field, or a value that is not allowed.
+    """
+    values = config.to_dict()
+    assign(values, settings)
+    return from_dict(values, "--set")
+
+
+def assign(values: dict[str, Any], settings: Iterable[str]) -> None:
+    """Apply `KEY=VALUE` overrides to plain nested values in place, without judging the result.
+
+    A new name of a miner, loss, model, data set or sampler comes with its default options: those of the old one mean
+    something else.
+
+    Raises:
+        InputError: no `=`, or a lane or section that is not there.
+    """
+    assign_values(values, [split_setting(setting) for setting in settings])
+
+
+def assign_values(values: dict[str, Any], pairs: Iterable[tuple[str, Any]]) -> None:
+    """As `assign`, with the key and the value of each setting."""
+    for key, value in sorted(pairs, key=lambda pair: not _NAMES.search(pair[0])):
+        _assign(values, key, value)
+
+
+def split_setting(setting: str) -> tuple[str, Any]:
+    """The key and the value of `KEY=VALUE`, which is read as TOML. Raises `InputError` where there is no `=`."""
+    key, separator, text = setting.partition("=")
+    if not separator or not key.strip():
+        raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
+    return key.strip(), parse_value(text.strip())
+
+
+def parse_value(text: str) -> Any:
+    """A value as TOML; what is no TOML is text."""
+    if re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", text):
+        return float(text)  # TOML itself knows 1e-3; this line is for 1E3 and +1e3
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    parts = key.split(".")
+    node: Any = values
+    if parts[0] == "lanes" and len(parts) > 2:
+        rest = ".".join(parts[1:])
+        by_length = sorted(values["lanes"], key=lambda lane: -len(lane["name"]))
+        lane = next((lane for lane in by_length if rest.startswith(lane["name"] + ".")), None)
+        if lane is not None:
+            parts = rest[len(lane["name"]) + 1 :].split(".")
+        elif parts[1].isdigit() and int(parts[1]) < len(values["lanes"]):
+            lane, parts = values["lanes"][int(parts[1])], parts[2:]
+        else:
+            raise unknown_name("lane", parts[1], [lane["name"] for lane in values["lanes"]])
+        node = lane
+    elif parts[0] == "lanes" and len(parts) == 2:
+        raise InputError(f"--set: '{key}' is a lane; set one of its fields, for instance {key}.miner=knn.")
+    for part in parts[:-1]:
+        owner, node = node, node.setdefault(part, {})
+        if not isinstance(node, dict):
+            options = next((name for name in ("options", f"{part}_options") if name in owner), None)
+            hint = f" Its options are written {key.replace(f'.{part}.', f'.{options}.')}." if options else ""
+            raise InputError(f"--set: '{key}' is no field of the configuration; '{part}' is a single value.{hint}")
+    last = parts[-1]
+    if _NAMES.search(key) and node.get(last) != value:
+        node["options" if last == "name" else f"{last}_options"] = {}
+    node[last] = value
+
+
+_NAMES = re.compile(r"^(data|model|sampler)\.name$|^lanes\..+\.(miner|loss|sampler\.name)$")
+"""Keys that choose what their options belong to."""

@@ -1,0 +1,90 @@
+"""From what a user asked for on the command line to the configuration of an experiment. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.spec import config as configuration
+from hnm_core.spec.config import DataConfig, ExperimentConfig
+from hnm_core.spec.registry import DATASETS, MINERS
+from hnm_core.spec.resources import FIRST_PRESET, preset_path
+
+DATA_SUFFIXES = (".npz", ".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that `gui`, `run` and `demo` share; None and empty leave the configuration as it is."""
+
+    config: Path | None = None
+    """A TOML file."""
+    preset: str | None = None
+    data: str | None = None
+    """Name of a data set, or a file of the user's."""
+    miners: tuple[str, ...] = ()
+    """The lanes become copies of the first one, one for each of these miners at its default options."""
+    settings: tuple[str, ...] = ()
+    """`KEY=VALUE`, applied last, so that they win over everything else."""
+    seed: int | None = None
+    device: str | None = None
+    steps: int | None = None
+
+
+def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> ExperimentConfig:
+    """The configuration that was asked for, validated as a whole.
+
+    Raises:
+        InputError: neither a configuration nor a preset is given and there is no default, both are, or any part is not
+            allowed; the message names it and says what is.
+    """
+    values = _base(request, default_preset).to_dict()
+    if request.data is not None:
+        data = values["data"] | _data(request.data)
+        if data != values["data"]:  # the words of a preset tell of its own data
+            values |= {"data": data, "title": Path(request.data).name, "about": ""}
+    if request.miners:
+        values["lanes"] = _lanes(values["lanes"][0], request.miners)
+    asked = {"seed": request.seed, "device": request.device, "steps": request.steps}
+    values |= {field: value for field, value in asked.items() if value is not None}
+    configuration.assign(values, request.settings)
+    return configuration.from_dict(values, "--set" if request.settings else "command line")
+
+
+def _base(request: Request, default_preset: str | None) -> ExperimentConfig:
+    if request.config is not None and request.preset is not None:
+        raise InputError("Give a configuration file or --preset, not both.")
+    if request.config is not None:
+        return configuration.load(request.config)
+    preset = request.preset if request.preset is not None else default_preset
+    if preset is None:
+        raise InputError("Give a configuration file or --preset NAME; `hnm-lab list presets` lists the presets.")
+    return configuration.load(preset_path(preset))
+
+
+def data_config(wanted: str) -> DataConfig:
+    """What `wanted`, the name of a data set or a file of the user's, stands for. Raises `InputError` if for neither."""
+    return DataConfig(**_data(wanted))
+
+
+def _data(wanted: str) -> dict[str, Any]:
+    """The fields `name` and `options` of the section `data`."""
+    if wanted in DATASETS.names():
+        return {"name": wanted, "options": {}}
+    path = Path(wanted)
+    if path.suffix.lower() in DATA_SUFFIXES or path.is_file():
+        return {"name": "file", "options": {"path": wanted}}
+    error = unknown_name("data set", wanted, DATASETS.names())
+    raise InputError(f"{error} A file of yours ends in {' or '.join(DATA_SUFFIXES)}.")
+
+
+def _lanes(first: dict[str, Any], miners: tuple[str, ...]) -> list[dict[str, Any]]:
+    lanes: list[dict[str, Any]] = []
+    for place, miner in enumerate(miners):
+        MINERS.entry(miner)
+        earlier = miners[:place].count(miner)
+        name = f"{miner}-{earlier + 1}" if earlier else miner
+        lanes.append({**first, "name": name, "miner": miner, "miner_options": {}})
+    return lanes

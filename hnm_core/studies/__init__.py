@@ -1,0 +1,1 @@
+"""What looks beyond one run."""

@@ -1,0 +1,184 @@
+"""The lanes of an experiment over several seeds: means, intervals, paired differences."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from hnm_core.errors import InputError
+from hnm_core.run.results import LaneResult, Results
+from hnm_core.spec.config import ExperimentConfig
+
+METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_median", "step_ms_mean")
+"""What is compared: fields of `LaneResult`."""
+
+CONFIDENCE = 0.95
+
+SEEDS = 2**63
+"""So many seeds there are, from 0."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and half the width of its confidence interval (Student's t); NaN below two seeds."""
+
+    mean: float
+    half_width: float
+    seeds: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies wholly on one side of zero; only then a difference is called one."""
+        return abs(self.mean) > self.half_width
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The result of one seed."""
+
+    seed: int
+    lanes: tuple[LaneResult, ...]
+    curves: dict[str, list[tuple[int, float]]]
+    """MAP@R of each lane as (step, value)"""
+
+
+Train = Callable[[ExperimentConfig], Results]
+"""Trains a configuration to its end."""
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % interval, mean +- t * s / sqrt(n), of what was measured; NaNs are left out."""
+    known = np.array([value for value in values if math.isfinite(value)])
+    if len(known) < 2:
+        return Estimate(float(known.mean()) if len(known) else math.nan, math.nan, len(known))
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1))
+    return Estimate(float(known.mean()), t * float(known.std(ddof=1)) / math.sqrt(len(known)), len(known))
+
+
+def summary(trials: Sequence[Trial], lane: str, metric: str) -> Estimate:
+    """A lane's metric over the seeds."""
+    return estimate([getattr(result, metric) for trial in trials for result in trial.lanes if result.lane == lane])
+
+
+def entanglement(trials: Sequence[Trial]) -> dict[str, dict[str, Estimate]]:
+    """By lane whose loss looks at layers, and by layer: entanglement in the last batch that was measured, and, as the
+    layer "chance", what it is when every neighbour looks alike."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for result in (result for trial in trials for result in trial.lanes if result.entanglement):
+        values = found.setdefault(result.lane, {})
+        for layer, value in [*result.entanglement.items(), ("chance", result.entanglement_chance)]:
+            values.setdefault(layer, []).append(value)
+    return {lane: {layer: estimate(some) for layer, some in values.items()} for lane, values in found.items()}
+
+
+def difference(trials: Sequence[Trial], lane: str, base: str, metric: str) -> Estimate:
+    """How much `lane` is above `base`, seed by seed: a paired comparison, in which what seeds share cancels out."""
+    pairs = []
+    for trial in trials:
+        by_name = {result.lane: getattr(result, metric) for result in trial.lanes}
+        pairs.append(by_name[lane] - by_name[base])
+    return estimate(pairs)
+
+
+REACHED = 0.95
+"""Share of what the first lane ends with, at which `steps_to` stops counting."""
+
+
+def steps_to(trials: Sequence[Trial], lane: str, base: str) -> Estimate:
+    """Steps after which `lane` first had 95 % of the MAP@R that `base` ends with, seed by seed.
+
+    The speed of learning, whatever else the machine does. Seeds in which it never got there are left out, which
+    `Estimate.seeds` tells.
+    """
+    found = []
+    for trial in trials:
+        ends = trial.curves.get(base) or [(0, math.nan)]
+        enough = REACHED * ends[-1][1]
+        found.append(next((step for step, value in trial.curves.get(lane, ()) if value >= enough), math.nan))
+    return estimate(found)
+
+
+def run_seeds(config: ExperimentConfig, seeds: int, folder: Path, train: Train) -> list[Trial]:
+    """Train `config` with the seeds config.seed, config.seed + 1, ... and keep each result in `folder`.
+
+    What `folder` holds already, of the same configuration, is not trained again, so a comparison that was broken off
+    goes on where it was.
+
+    Raises:
+        InputError: the folder belongs to another configuration, is damaged, or cannot be written; or the last seed
+            would be larger than a seed can be.
+    """
+    if config.seed + seeds > SEEDS:
+        raise InputError(f"seed = {config.seed} is too large for {seeds} seeds in a row: take {SEEDS - seeds} or less.")
+    claim_folder(folder, json.dumps(config.to_dict(), indent=1))
+    trials = []
+    for seed in range(config.seed, config.seed + seeds):
+        path = folder / f"seed-{seed}.json"
+        trial = _read(path) if path.is_file() else None
+        if trial is None:
+            results = train(config.model_copy(update={"seed": seed}))
+            lanes = tuple(results.lanes())
+            trial = Trial(seed, lanes, {lane.lane: results.curve(lane.lane, "map_at_r") for lane in lanes})
+            _write(path, json.dumps(_to_json(trial)))
+        trials.append(trial)
+    return trials
+
+
+def claim_folder(folder: Path, settings: str) -> None:
+    """Make `folder` the home of what `settings` (text) describes, or find that it is already.
+
+    Raises:
+        InputError: it belongs to something else, or cannot be written.
+    """
+    path = folder / "settings.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            if path.read_text(encoding="utf-8") != settings:
+                raise InputError(f"'{folder}' holds results of other settings. Name a new folder with --out.")
+        elif any(folder.iterdir()):
+            raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
+        else:
+            _write(path, settings)
+    except OSError as error:
+        raise InputError(f"Cannot write into '{folder}': {error.strerror or error}.") from error
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _to_json(trial: Trial) -> dict[str, object]:
+    lanes = [
+        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
+        for row in map(asdict, trial.lanes)
+    ]
+    return {"seed": trial.seed, "lanes": lanes, "curves": trial.curves}
+
+
+def _lane_result(row: dict[str, Any]) -> LaneResult:
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+    return LaneResult(**values)
+
+
+def _read(path: Path) -> Trial:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        rows: list[dict[str, Any]] = values["lanes"]
+        lanes = tuple(_lane_result(row) for row in rows)
+        curves = {
+            str(lane): [(int(step), float(value)) for step, value in points]
+            for lane, points in values["curves"].items()
+        }
+        return Trial(int(values["seed"]), lanes, curves)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"'{path}' is damaged ({error}). Remove it, and that seed is trained again.") from None

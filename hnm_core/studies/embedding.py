@@ -1,0 +1,84 @@
+"""New data through the network that a recorded lane ended with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hnm_core import data, models
+from hnm_core.data.base import Progress, report
+from hnm_core.errors import InputError
+from hnm_core.recording import Recording, open_recording
+from hnm_core.recording.runs import find_run
+from hnm_core.spec.request import data_config
+
+ROWS = 4096
+"""Items embedded at once."""
+
+
+def trained_network(recording: Recording, lane: str) -> tuple[nn.Module, int]:
+    """The network of `lane` as it was at the end, in evaluation mode, and the width of its input.
+
+    Raises:
+        InputError: the run was broken off before it could keep the weights, or they do not fit the configuration.
+    """
+    weights = recording.weights(lane)
+    if weights is None:
+        raise InputError(
+            f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
+        )
+    config = recording.config.model
+    network = models.create(
+        config.name, in_features=weights.in_features, image_shape=weights.image_shape, **config.options
+    )
+    state = {name: torch.from_numpy(np.array(array)) for name, array in weights.arrays.items()}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise InputError(
+            f"The weights of lane '{lane}' in '{recording.folder}' do not fit model '{config.name}'."
+        ) from None
+    return network.eval(), weights.in_features
+
+
+def embed_rows(network: nn.Module, x: NDArray[np.float32], progress: Progress | None = None) -> NDArray[np.float32]:
+    """(N, E) embeddings of (N, D) features. Raises `LoadCancelled` when `progress` returns False."""
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(x), ROWS):
+            parts.append(network(torch.from_numpy(np.array(x[start : start + ROWS]))).numpy())
+            report(progress, start + len(parts[-1]), len(x), "embedding")
+    embedded: NDArray[np.float32] = np.concatenate(parts)
+    return embedded
+
+
+def embed_data(run: str, lane: str | None, source: str, out: Path, progress: Progress | None = None) -> tuple[int, int]:
+    """Write the embeddings `x` of `source` with its labels `y` and `ids` into `out`; return their shape.
+
+    Raises:
+        InputError: no such run, lane or data, another width of features, or `out` cannot be written.
+    """
+    if out.suffix != ".npz":
+        raise InputError(f"'{out}': the file to write must end in .npz.")
+    recording = open_recording(find_run(run))
+    name = lane if lane is not None else recording.lanes[0]
+    network, width = trained_network(recording, name)
+    wanted = data_config(source)
+    dataset = data.create(wanted.name, seed=recording.config.seed, progress=progress, **wanted.options)
+    if dataset.x.shape[1] != width:
+        raise InputError(
+            f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."
+        )
+    embedded = embed_rows(network, dataset.x, progress)
+    part = out.with_name(out.name + ".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, x=embedded, y=dataset.y, ids=dataset.ids)
+        part.replace(out)
+    except OSError as error:
+        raise InputError(f"Cannot write '{out}': {error.strerror or error}.") from error
+    return embedded.shape[0], embedded.shape[1]

@@ -1,0 +1,197 @@
+"""Chooses options on a validation part of the training data, by optuna (the extra `tune`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from hnm_core.errors import InputError
+from hnm_core.spec.config import ExperimentConfig, parse_value, with_settings
+from hnm_core.studies.comparing import claim_folder
+
+if TYPE_CHECKING:
+    import optuna
+
+LOG_RATIO = 50
+"""A range of floats whose ends differ by this factor or more is searched on a logarithmic scale."""
+
+VALIDATION = 0.25
+"""Share of the training part that is measured when the configuration names none."""
+
+Value = float | int | str | bool
+Metric = Literal["map_at_r", "precision_at_1", "knn_accuracy"]
+
+
+@dataclass(frozen=True)
+class SearchedOption:
+    """A field of the configuration and what it may be: a range of numbers, or one of several values."""
+
+    key: str
+    low: float = 0
+    high: float = 0
+    whole: bool = False
+    choices: tuple[Value, ...] = ()
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the range is searched by factors rather than by differences."""
+        return not self.choices and self.low > 0 and self.high / self.low >= LOG_RATIO
+
+    def suggest(self, trial: optuna.Trial) -> Value:
+        """The value of this trial."""
+        if self.choices:
+            return cast(Value, trial.suggest_categorical(self.key, self.choices))
+        if self.whole:
+            return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.logarithmic)
+        return trial.suggest_float(self.key, self.low, self.high, log=self.logarithmic)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One trial: the options' values and the score on the validation part."""
+
+    values: dict[str, Value]
+    score: float
+
+
+def parse_option(text: str) -> SearchedOption:
+    """`KEY=LOW..HIGH` or `KEY=A,B,C`, e.g. `lanes.knn.loss_options.margin=0.05..0.5`.
+
+    Raises:
+        InputError: neither form, or LOW is not below HIGH.
+    """
+    key, separator, what = (part.strip() for part in text.partition("="))
+    how = f"'{text}' is no option to search; write KEY=LOW..HIGH or KEY=A,B,C, e.g. optimizer.lr=1e-4..1e-2."
+    if not separator or not key or not what:
+        raise InputError(how)
+    ends = re.fullmatch(r"(.+?)\.\.(.+)", what)
+    if ends is None:
+        choices = tuple(parse_value(part.strip()) for part in what.split(","))
+        if len(choices) < 2 or any(not isinstance(choice, float | int | str | bool) for choice in choices):
+            raise InputError(how)
+        return SearchedOption(key, choices=choices)
+    low, high = (parse_value(end.strip()) for end in ends.groups())
+    if any(isinstance(end, bool) or not isinstance(end, int | float) for end in (low, high)):
+        raise InputError(how)
+    if not low < high:
+        raise InputError(f"'{text}': the lower end of a range must be below the upper end.")
+    return SearchedOption(key, low, high, whole=isinstance(low, int) and isinstance(high, int))
+
+
+def refuse_twice(config: ExperimentConfig, options: Sequence[SearchedOption]) -> None:
+    """Raises `InputError` where two options are one field, by a lane's name or its place."""
+    keys: set[str] = set()
+    for option in options:
+        key = option.key
+        for place, lane in enumerate(config.lanes):
+            if key.startswith(f"lanes.{place}."):
+                key = f"lanes.{lane.name}.{key.split('.', 2)[2]}"
+        if key in keys:
+            raise InputError(f"--option {option.key} is given twice; give all its values, or one range, at once.")
+        keys.add(key)
+
+
+def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: str | None) -> str:
+    """The one lane that is trained: the one named, else the one that the options belong to, else the first.
+
+    Raises:
+        InputError: no such lane, or options of several lanes.
+    """
+    owners = {
+        owner.name
+        for option in options
+        for place, owner in enumerate(config.lanes)
+        if option.key.startswith((f"lanes.{owner.name}.", f"lanes.{place}."))
+    }
+    if lane is not None:
+        others = owners - {config.lane(lane).name}
+        if others:
+            raise InputError(f"--lane {lane} trains that lane alone, but an option belongs to lane '{others.pop()}'.")
+        return lane
+    if len(owners) > 1:
+        raise InputError(
+            f"The options belong to several lanes: {', '.join(sorted(owners))}. Search one lane at a time."
+        )
+    return owners.pop() if owners else config.lanes[0].name
+
+
+def with_values(config: ExperimentConfig, values: dict[str, Value]) -> ExperimentConfig:
+    """The configuration with the searched options set. Raises `InputError` where one is not allowed."""
+    return with_settings(config, [f"{key}={json.dumps(value)}" for key, value in values.items()])
+
+
+def only_lane(config: ExperimentConfig, lane: str) -> ExperimentConfig:
+    """The configuration with one of its lanes alone."""
+    return config.model_copy(update={"lanes": (config.lane(lane),)})
+
+
+def validated(config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration with a validation part, if it has none."""
+    share = config.data.validation or VALIDATION
+    return config.model_copy(update={"data": config.data.model_copy(update={"validation": share})})
+
+
+def search(
+    config: ExperimentConfig,
+    options: Sequence[SearchedOption],
+    lane: str,
+    trials: int,
+    folder: Path,
+    score: Callable[[ExperimentConfig], float],
+    finished: Callable[[int, Tried], None],
+) -> list[Tried]:
+    """Try `trials` settings in all, those of an earlier call on the same `folder` included; oldest first.
+
+    Args:
+        config: whole; of its lanes only `lane` is trained, with a validation part.
+        score: trains a configuration and gives its score on the validation part; larger is better, NaN is a failure.
+        finished: called after each trial with its number from 1.
+
+    Raises:
+        InputError: optuna is missing, the folder holds another search, or an option does not fit the configuration.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise InputError('Searching for options needs optuna: pip install "hnm-lab[tune]".') from None
+    for option in options:  # both ends must be allowed before hours are spent
+        for value in option.choices or (_end(option, option.low), _end(option, option.high)):
+            with_values(config, {option.key: value})
+    claim_folder(
+        folder, json.dumps({"config": config.to_dict(), "options": [str(option) for option in options]}, indent=1)
+    )
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=f"sqlite:///{(folder / 'trials.db').resolve()}",
+        study_name="options",
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+    def run(trial: optuna.Trial) -> float:
+        values = {option.key: option.suggest(trial) for option in options}
+        found = score(only_lane(validated(with_values(config, values)), lane))
+        if found != found:
+            raise optuna.TrialPruned
+        return found
+
+    def tried() -> list[Tried]:
+        done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        return [Tried(dict(trial.params), float(trial.value or 0.0)) for trial in done]
+
+    while (count := len([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])) < trials:
+        before = len(tried())
+        # A sampler for each trial, so that a search that goes on draws what it would have drawn without the break.
+        study.sampler = optuna.samplers.TPESampler(seed=(config.seed + count) % 2**32)
+        study.optimize(run, n_trials=1)
+        if len(after := tried()) > before:
+            finished(count + 1, after[-1])
+    return tried()
+
+
+def _end(option: SearchedOption, value: float) -> Value:
+    return int(value) if option.whole else float(value)

@@ -1,0 +1,226 @@
+"""A whole run: lanes take turns on the calling thread and everything that happens comes out as events."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+import hnm_core
+from hnm_core import devices
+from hnm_core.data.base import LoadCancelled, Progress
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
+from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.spec.config import MAX_LANES, ExperimentConfig
+from hnm_core.training.lane_changes import change, fork
+from hnm_core.training.setup import Shared, prepare
+from hnm_core.training.trainer import Trainer
+
+
+class Experiment:
+    """Runs a configuration once.
+
+    for event in Experiment(config).run():
+        ...
+    """
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        self.config = config
+        self._shared: Shared | None = None
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Load the data and build the network ahead of `run`. Raises `InputError` when that cannot be done."""
+        if self._shared is None:
+            self._shared = prepare(self.config, progress)
+
+    def run(
+        self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None
+    ) -> Iterator[Event]:
+        """Train every lane, a step each in turn. `RunStarted` comes first, `RunFinished` or `RunFailed` last, always.
+
+        Args:
+            control: how somebody else pauses or stops the run; None runs to the end.
+            frames: whether clouds are computed; they cost time and never change the numbers.
+            progress: called while data are read or fetched, before `RunStarted`; returning False cancels.
+        """
+        control = control or Control()
+        threads_before = torch.get_num_threads()
+        done: dict[str, int] = {}
+        try:
+            torch.set_num_threads(self.config.threads)
+            yield from self._run(control, frames, done, progress)
+        except LoadCancelled:
+            yield RunFinished({}, 0.0, stopped=True)
+        except InputError as error:
+            yield RunFailed(str(error), steps=dict(done))
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever watches the run has to learn of it
+            yield RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc(), dict(done))
+        finally:
+            torch.set_num_threads(threads_before)
+
+    def _run(self, control: Control, frames: bool, done: dict[str, int], progress: Progress | None) -> Iterator[Event]:
+        start = time.monotonic()
+        devices.start_thread_on(devices.resolve(self.config.device))
+        self.prepare(_watched(control, progress))
+        assert self._shared is not None
+        shared, self._shared = self._shared, None
+        yield _started(shared)
+        for finding in shared.findings:
+            yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
+        lanes = _Lanes(done)
+        for lane in self.config.lanes:
+            try:
+                lanes.trainers[lane.name] = Trainer(lane, shared, frames=frames)
+            except InputError:
+                raise
+            except Exception as error:
+                if len(self.config.lanes) == 1:
+                    raise
+                lanes.failed.append(lane.name)
+                yield _bug(lane.name, 0, error)
+        noted: set[str] = set()
+        for name, trainer in lanes.trainers.items():
+            for code, notes in (("sampler", trainer.sampler.notes), ("usual-lead", trainer.notes)):
+                for note in notes:
+                    if note not in noted:
+                        yield Alarm(name, 0, code, note)
+                    noted.add(note)
+        lanes.running = {name: trainer.steps() for name, trainer in lanes.trainers.items()}
+        turn: Turn = "step"  # the first one: clouds before any step
+        while turn != "stop":
+            if turn == "obey":
+                for request in control.requests():
+                    yield from lanes.obey(request)
+            else:
+                for name in list(lanes.running):
+                    yield from lanes.step(name)
+            turn = control.next_turn() if lanes.running else "stop"
+        for request in control.requests():
+            yield lanes.refusal(request, "The run has ended.")
+        for trainer in lanes.trainers.values():
+            yield trainer.weights()
+        names = {*lanes.trainers, *lanes.failed}
+        finished = all(done.get(name, 0) == self.config.steps or name in lanes.failed for name in names)
+        yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(lanes.failed))
+
+
+class _Lanes:
+    """The lanes of a run."""
+
+    def __init__(self, done: dict[str, int]) -> None:
+        self.trainers: dict[str, Trainer] = {}
+        self.running: dict[str, Iterator[tuple[Event, ...]]] = {}
+        self.failed: list[str] = []
+        self.done = done
+        """Steps, by lane."""
+
+    def step(self, name: str) -> Iterator[Event]:
+        """The next step of a lane, or what comes before its first."""
+        trainer = self.trainers[name]
+        try:
+            events = next(self.running[name])
+        except Exception as error:
+            if len(self.trainers) + len(self.failed) == 1:
+                raise
+            events = (_bug(name, trainer.step, error),)
+        for event in events:
+            if isinstance(event, StepRecord):
+                self.done[name] = event.step
+            if isinstance(event, Alarm) and event.fatal:
+                self.failed.append(name)
+            yield event
+        if name in self.failed or self.done.get(name) == trainer.config.steps:
+            del self.running[name]
+
+    def obey(self, request: Request) -> Iterator[Event]:
+        """Change or fork a lane before its next step; or say in an alarm why not, and everything goes on as it was."""
+        try:
+            trainer = self._trainer(request.lane)
+            if isinstance(request, ChangeRequest):
+                yield from change(trainer, request.changes)
+            else:
+                yield from self._fork(trainer, request)
+        except InputError as error:
+            yield self.refusal(request, str(error))
+        except Exception as error:  # noqa: BLE001 - of a plug-in, for instance: no reason to lose the run
+            bug = _bug(request.lane, 0, error)
+            yield self.refusal(request, bug.message, bug.traceback)
+
+    def _trainer(self, name: str) -> Trainer:
+        if name not in (*self.trainers, *self.failed):
+            raise unknown_name("lane", name, self.trainers)
+        if name not in self.running:
+            raise InputError(f"Lane '{name}' has ended.")
+        return self.trainers[name]
+
+    def _fork(self, trainer: Trainer, request: ForkRequest) -> Iterator[Event]:
+        name = request.new_lane
+        known = {*self.trainers, *self.failed}  # a lane that broke off in training is in both
+        if name in known:
+            raise InputError(f"There is a lane called '{name}' already; lane names must differ.")
+        if len(known) >= MAX_LANES:
+            raise InputError(f"A run has at most {MAX_LANES} lanes, and there are as many.")
+        forked = fork(trainer, name)
+        changes = change(forked, request.changes)
+        self.trainers[name], self.running[name] = forked, forked.steps()
+        self.done[name] = forked.step
+        yield LaneForked(name, forked.step, trainer.lane.name)
+        yield from changes
+        yield from self.step(name)
+
+    def refusal(self, request: Request, reason: str, traceback: str = "") -> Alarm:
+        """Says that a request was not obeyed."""
+        lane = request.lane if request.lane in self.trainers else next(iter(self.trainers), request.lane)
+        what = f"No new lane '{request.new_lane}'." if isinstance(request, ForkRequest) else "Not changed."
+        return Alarm(lane, self.done.get(lane, 0), "refused", f"{what} {reason}", traceback=traceback)
+
+
+def _bug(lane: str, step: int, error: Exception) -> Alarm:
+    """What ends one of several lanes when a fault of ours shows in it; the others go on."""
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    text = "".join(traceback.format_exception(error))
+    return Alarm(lane, step, "bug", f"A fault of the program, {reason}", fatal=True, traceback=text)
+
+
+def _watched(control: Control, progress: Progress | None) -> Progress:
+    """A progress callback that tells `control` what is loaded, and cancels when a stop was asked for."""
+
+    def report(done: int, total: int, what: str) -> bool | None:
+        control.loading = f"{what}, {100 * done // total} %" if total else what
+        return not control.stopped and (progress is None or progress(done, total, what))
+
+    return report
+
+
+def _started(shared: Shared) -> RunStarted:
+    shown = shared.shown_row.cpu().numpy()
+    dataset = shared.dataset
+    return RunStarted(
+        config=shared.config,
+        labels=frozen(dataset.y[shown]),
+        ids=frozen(dataset.ids[shown]),
+        held_out=frozen(shared.held_out[shown]),
+        class_names=dataset.class_names,
+        groups=None if dataset.groups is None else frozen(dataset.groups[shown]),
+        items_total=len(dataset.ids),
+        versions=versions(shared.device),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        true_labels=None if dataset.y_true is None else frozen(dataset.y_true[shown]),
+    )
+
+
+def versions(device: torch.device) -> Mapping[str, str]:
+    """Versions of what computes, and the device in words."""
+    return {
+        "hnm-lab": hnm_core.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which needs torch to be read back in another process
+        "device": devices.describe(device),
+    }

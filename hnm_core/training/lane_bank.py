@@ -1,0 +1,223 @@
+"""The bank that a lane's miners see: when it is made anew, with which weights, on which thread, and how stale it is."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hnm_core.bank import Bank
+from hnm_core.devices import start_thread_on
+from hnm_core.distances import Distance
+from hnm_core.miners.base import DatasetMiner, MiningContext
+from hnm_core.miners.whole_set.drift import PROBE, drift
+from hnm_core.miners.whole_set.refresh import Snapshot, policy_of
+from hnm_core.run.timing import Phase, PhaseClock
+from hnm_core.seeding import generator
+from hnm_core.spec.config import LaneConfig
+from hnm_core.training.setup import Shared
+
+Embed = Callable[[nn.Module, Tensor], Tensor]
+"""(N, E) embeddings of (N, D) features by a network, without gradient."""
+
+
+class LaneBank:
+    """Keeps the bank of one lane.
+
+    With `refresh = "background"` a bank is embedded with the weights of step s and built on another thread while
+    training goes on with the bank before (ANCE: Xiong et al., 2021). It takes effect exactly at step s + lag: a step
+    that comes too early waits. So the numbers do not depend on how fast anything is. The miner that is asked is never
+    the one that is being built: there are two, and they change places.
+
+    Attributes:
+        bank: what the miners see; None before the first step.
+    """
+
+    def __init__(
+        self,
+        lane: LaneConfig,
+        shared: Shared,
+        distance: Distance,
+        model: nn.Module,
+        embed: Embed,
+        clock: PhaseClock,
+        twin: Callable[[], DatasetMiner],
+    ) -> None:
+        """`twin` makes a second miner like the lane's own, for builds in the background."""
+        self.bank: Bank | None = None
+        self._distance, self._model, self._embed, self._clock = distance, model, embed, clock
+        self._x, self._y = shared.x[shared.train_row], shared.y[shared.train_row]
+        self._ids = shared.ids[shared.train_row]
+        probe_row = torch.randperm(len(self._x), generator=generator(shared.config.seed, "probe"))
+        self._probe_row = probe_row[:PROBE].to(shared.device)
+        self._seed = shared.config.seed
+        self._last_step = shared.config.steps
+        self._twin = twin
+        self._policy, self._lag = policy_of(lane), _lag_of(lane)
+        self._spare = twin() if self._lag else None
+        self._newest = Snapshot(0, 0)
+        self._coming: _Build | None = None
+
+    def forget(self) -> None:
+        """Start over with the weights of the next step, as at the end of a warm-up."""
+        self.bank = None
+
+    def change(self, lane: LaneConfig, *, anew: bool) -> None:
+        """Follow the changed options of the lane; start over if `anew`, as for another miner. A bank that is being
+        built for the miners of before is given up."""
+        background = self._lag > 0
+        self._policy, self._lag = policy_of(lane), _lag_of(lane)
+        if anew or (self._lag > 0) != background:
+            self._call_off()
+            self._spare = self._twin() if self._lag else None
+        if anew:
+            self.forget()
+
+    def refresh(
+        self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext
+    ) -> DatasetMiner | None:
+        """Show the miners the bank of this step.
+
+        Args:
+            own: the lane's own miner, None where it does not mine in this step.
+            others: the other miners in use, cheap to refresh.
+            context: of this step.
+
+        Returns:
+            The miner to ask in place of `own`: itself, or its twin that was built meanwhile.
+        """
+        if self.bank is None:
+            self._call_off()
+            self._make_now(own, others, context)
+            return own
+        if self._coming is not None and context.step >= self._coming.effective:
+            own = self._take(own, others, context)
+        matters = any(getattr(miner, "uses_embeddings", True) for miner in _all(own, others))
+        if matters and self._coming is None and self._policy.due(self._newest, context, self.drift):
+            if not self._lag:
+                self._make_now(own, others, context)
+            elif context.step + self._lag <= self._last_step:
+                self._make_later(own, context)
+        return own
+
+    def drift(self) -> float:
+        """How far the network has moved since the bank's weights, see `hnm_core.miners.whole_set.drift`; 1 means stale.
+        Infinite where the network gives no finite numbers, 0 where there is no bank."""
+        if self.bank is None:
+            return 0.0
+        now = self._embed(self._model, self._x[self._probe_row])
+        if not bool(torch.isfinite(now).all()):
+            return math.inf
+        then = self.bank.embeddings[self._probe_row]
+        return drift(then, now, self._y[self._probe_row], self._distance).of_limit
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """`bank_age` in steps and `drift`; empty where there is no bank."""
+        return {} if self.bank is None else {"bank_age": float(step - self.bank.step), "drift": self.drift()}
+
+    def _make_now(self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext) -> None:
+        self._newest = Snapshot(context.step, context.epoch)
+        with self._clock(Phase.EMBED):
+            embeddings = self._embed(self._model, self._x)
+        with self._clock(Phase.BUILD):
+            self.bank = Bank(embeddings, self._y, self._ids, context.step)
+            for miner in _all(own, others):
+                miner.refresh(self.bank, context)
+
+    def _make_later(self, own: DatasetMiner | None, context: MiningContext) -> None:
+        self._newest = Snapshot(context.step, context.epoch)
+        with self._clock(Phase.EMBED):
+            model = copy.deepcopy(self._model)
+
+        def make() -> Bank:
+            start_thread_on(self._x.device)
+            return Bank(self._embed(model, self._x), self._y, self._ids, context.step)
+
+        source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile
+        aside = replace(context, generator=source, clock=None)
+        self._coming = _Build(make, None if own is None else self._spare, aside, context.step + self._lag)
+
+    def _take(
+        self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext
+    ) -> DatasetMiner | None:
+        """Put the bank that was built meanwhile to use."""
+        assert self._coming is not None
+        ready, self._coming = self._coming, None
+        with self._clock(Phase.BUILD):
+            self.bank = ready.wait()
+            for miner in others:
+                miner.refresh(self.bank, context)
+        if ready.miner is None:
+            return own
+        self._spare = own
+        return ready.miner
+
+    def _call_off(self) -> None:
+        """Let a build that nobody wants any more come to its end, whichever it is."""
+        if self._coming is not None:
+            self._coming.join()
+            self._coming = None
+
+
+class _Build:
+    """A bank, and a miner that has seen it, made on a thread of their own. Nobody else touches that miner meanwhile.
+
+    The generator of `context` is its own and there is no clock: those of the lane belong to the training thread.
+    """
+
+    def __init__(
+        self, make: Callable[[], Bank], miner: DatasetMiner | None, context: MiningContext, effective: int
+    ) -> None:
+        self.effective = effective
+        self.miner = miner
+        self._make = make
+        self._context = context
+        self._bank: Bank | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="hnm-refresh")
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            bank = self._make()
+            if self.miner is not None:
+                self.miner.refresh(bank, self._context)
+                # Searches put work off until they are first asked: let it be done here, not in the step that waits.
+                self.miner.mine(torch.zeros(1, dtype=torch.int64, device=bank.device), self._context)
+            self._bank = bank
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self._error = error
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Build:
+        """For a lane that goes on from the same state: the same bank, and a miner of its own that has seen it."""
+        self.join()
+        twin = copy.copy(self)
+        twin.miner = copy.deepcopy(self.miner, memo)
+        return twin
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join()
+
+    def wait(self) -> Bank:
+        """The bank. Raises what the thread raised."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        assert self._bank is not None
+        return self._bank
+
+
+def _lag_of(lane: LaneConfig) -> int:
+    """Steps from a bank's weights to its use; 0 where it is made at once."""
+    return (lane.refresh_lag or lane.refresh_every) if lane.refresh == "background" else 0
+
+
+def _all(own: DatasetMiner | None, others: Sequence[DatasetMiner]) -> list[DatasetMiner]:
+    return [*([] if own is None else [own]), *others]

@@ -1,0 +1,329 @@
+"""One lane's training loop, readable from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hnm_core import losses, neighbors
+from hnm_core.bank import Bank
+from hnm_core.data import sampling
+from hnm_core.data.neighbour_batches import NeighbourSampler
+from hnm_core.data.sampling import Sampler
+from hnm_core.devices import phase_clock
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.losses.base import Loss, LossContext, Terms
+from hnm_core.losses.named_pairs import pair_distances
+from hnm_core.miners.base import MiningContext
+from hnm_core.miners.whole_set.options import RandomOptions
+from hnm_core.miners.whole_set.random_pairs import RandomMiner
+from hnm_core.models.base import Embedder
+from hnm_core.run import changeable
+from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen, layer_metric
+from hnm_core.run.timing import Phase
+from hnm_core.seeding import generator
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
+from hnm_core.training.frames import FrameMaker
+from hnm_core.training.lane_mining import LaneMining
+from hnm_core.training.metrics import LaneMetrics
+from hnm_core.training.optimizers import optimizer
+from hnm_core.training.pathologies import LOOK_EVERY, Seen, Watch
+from hnm_core.training.setup import Shared
+
+EMBED_ROWS = 8192
+"""Rows embedded at once outside of training steps."""
+
+
+USUAL_TRIPLETS = 10_000
+"""Random triplets that say what an audit takes for semi-hard."""
+
+
+class Trainer:
+    """Trains one lane. Every random choice comes from generators seeded by (experiment seed, purpose), never from the
+    lane's name or place, so that two lanes with equal options are equal and a lane alone is itself among others."""
+
+    def __init__(self, lane: LaneConfig, shared: Shared, *, frames: bool) -> None:
+        self.config = changeable.alone(shared.config, lane.name)
+        """Of this lane alone; changes while it trains, see `hnm_core.training.lane_changes`."""
+        self.lane, self.shared = self.config.lanes[0], shared
+        self.distance = Distance(lane.distance, lane.normalize)
+        self.loss_source = generator(shared.config.seed, "loss")
+        self.loss = self.create_loss(self.lane)
+        self.model = copy.deepcopy(shared.model)
+        self.parameters = tuple(self.model.parameters())
+        self.optimizer = optimizer(self.config.optimizer, self.model, self.loss)
+        self.clock = phase_clock(shared.device)
+        self.mining = LaneMining(lane, shared, self.distance, self.model, embed_with, self.clock)
+        self.metrics = LaneMetrics(shared, self.distance, self.embed)
+        self.watch = Watch(lane.name, self.metrics.first_spread)
+        self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
+        self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
+        self.notes: list[str] = []
+        """What should be said of the lane before it starts."""
+        self.margin = self.margin_of(self.lane, self.loss)
+        """Parts semi-hard from easy triplets."""
+        self.ids = shared.ids[shared.train_row]
+        self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
+        self.sampler = self.create_sampler(self.config)
+        self.batches: list[NDArray[np.int64]] = []
+        """What is left of the epoch, the next step's first."""
+        self.set_up = True
+        """Whether the next step may take longer, because something in it works for the first time."""
+        self.step = 0
+        self.trained = 0
+        """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
+        self.epoch = -1
+        """Counts from 0 once training has begun."""
+        self.alpha: float | None = None
+        """margin of a hashing loss, which may go through stages"""
+        self.good_weights: Weights | None = None
+
+    def steps(self) -> Iterator[tuple[Event, ...]]:
+        """Train. Each item holds the events of one step (the first, those before any). Ends after the last step, or
+        after a fatal alarm that says why the lane cannot go on."""
+        yield self._first_events()
+        while self.step < self.config.steps:
+            if not self.batches:
+                self.epoch += 1
+                self.batches = self._batches()
+            self.step += 1
+            try:
+                yield tuple(self._step(torch.from_numpy(self.batches.pop(0)).to(self.shared.device)))
+            except InputError as error:
+                yield (Alarm(self.lane.name, self.step, "stopped", str(error), fatal=True),)
+                return
+
+    def _first_events(self) -> tuple[Event, ...]:
+        if self.frames is None:
+            return ()
+        # A lane that goes on from another's state has made frames before: the next one must not know of this one.
+        frames = copy.deepcopy(self.frames) if self.step else self.frames
+        return (frames.make(self.step),)
+
+    def create_loss(self, lane: LaneConfig) -> Loss:
+        """The loss that `lane` names, on the training device."""
+        loss = losses.create(
+            lane.loss,
+            distance=self.distance,
+            problem=self.shared.problem,
+            generator=self.loss_source,
+            **lane.loss_options,
+        )
+        if isinstance(loss, nn.Module):
+            loss.to(self.shared.device)
+        return loss
+
+    def create_sampler(self, config: ExperimentConfig) -> Sampler:
+        """The sampler of the lane that `config` holds alone."""
+        labels = self.shared.y[self.shared.train_row].cpu().numpy()
+        chosen = config.sampler
+        return sampling.create(
+            chosen.name, labels=labels, batch=chosen.batch, seed=self.shared.config.seed, **chosen.options
+        )
+
+    def _batches(self) -> list[NDArray[np.int64]]:
+        if not isinstance(self.sampler, NeighbourSampler) or self.epoch == 0:
+            return self.sampler.batches(self.epoch)
+        options = self.sampler.options
+        search = neighbors.create(options.search, distance=self.distance, **options.search_options)
+        with self.clock(Phase.EMBED):
+            bank = Bank(self.embed(self.x), self.y)
+        with self.clock(Phase.SEARCH):
+            search.build(bank)
+            lists = search.nearest_negatives(torch.arange(len(bank), device=self.x.device), options.pool).row
+        return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
+
+    def _step(self, anchor_row: Tensor) -> Iterator[Event]:
+        clock, mining = self.clock, self.mining
+        first_call, self.set_up = self.set_up, False
+        if mining.warmup_ends(self.step):
+            first_call = True
+            yield OptionChanged(self.lane.name, self.step, "miner", f"warm-up over, {self.lane.miner} mines")
+        in_batch = mining.mining_batch
+        tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
+        with clock(Phase.TRANSFER):
+            rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
+            local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
+            features, labels = self.x[rows], self.y[rows]
+        with clock(Phase.FORWARD):
+            embeddings, hidden = self._forward(features)
+        if in_batch:
+            local_tuples = mining.of_the_batch(embeddings, labels)
+            tuples = tuple(rows[vector] for vector in local_tuples or ())
+        with clock(Phase.LOSS):
+            context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
+            terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
+            loss = self.loss.reduce(terms, embeddings)
+            if in_batch and mining.memory is not None:
+                loss = loss + self._loss_on_memory(embeddings, labels, rows)
+            value = loss.item()
+        if "alpha" in terms.figures:
+            before, self.alpha = self.alpha, float(terms.figures["alpha"])
+            if before not in (None, self.alpha):
+                yield OptionChanged(self.lane.name, self.step, "alpha", f"{self.alpha:g}")
+        if not math.isfinite(value):
+            raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
+        if self.optimizer is not None:
+            with clock(Phase.BACKWARD):
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+            with clock(Phase.STEP):
+                self.optimizer.step()
+        self.trained = self.step
+        phase_ms = clock.take()
+
+        mining.saw_loss(value)
+        separation = terms.separation
+        if separation is None and local_tuples is not None and len(local_tuples) == 3:
+            separation = self._separation(embeddings.detach(), local_tuples)
+        counts = self._counts(tuples, separation, len(anchor_row))
+        measured = self._measure(terms) if self.metrics.due(self.step) else {}
+        yield StepRecord(
+            self.lane.name,
+            self.step,
+            value,
+            phase_ms=phase_ms,
+            tuples=counts,
+            metrics=measured,
+            mining=not mining.warming_up,
+            first_call=first_call,
+        )
+        empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
+        if measured or empty or self.step % LOOK_EVERY == 0:
+            yield from self.watch.see(self._seen(value, counts, measured, terms, empty))
+        if self.frames is not None:
+            self.frames.add(tuples, terms, rows, separation)
+            config = self.config
+            if self.step % config.frame_every == 0 or self.step in (1, config.steps):
+                yield self.frames.make(self.step)
+
+    def rename(self, lane: LaneConfig) -> None:
+        """Go on under the name of `lane`, whose options are the same."""
+        self.lane, self.watch.lane = lane, lane.name
+        if self.good_weights is not None:
+            self.good_weights = replace(self.good_weights, lane=lane.name)
+        if self.frames is not None:
+            self.frames.lane = lane.name
+
+    def weights(self) -> Weights:
+        """The network as it is; the last one that gave finite embeddings, if this one does not."""
+        state = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
+        if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
+            return self.good_weights
+        arrays = {name: frozen(array) for name, array in state.items()}
+        return Weights(self.lane.name, self.trained, arrays, self.x.shape[1], self.shared.dataset.image_shape)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
+        return embed_with(self.model, features)
+
+    def _forward(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.loss.uses_hidden:
+            return cast(Embedder, self.model).with_hidden(features)
+        return self.model(features), {}
+
+    def _loss_on_memory(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
+        memory = self.mining.memory
+        assert memory is not None
+        ids = self.ids[rows]
+        loss = embeddings.new_zeros(())
+        if memory.ready(self.step):
+            past = memory.reference(self.step, without=ids)
+            if len(past.labels):
+                tuples = self.mining.of_the_batch(embeddings, labels, past)
+                context = LossContext(self.step, self.epoch, steps=self.config.steps)
+                loss = self.loss(embeddings, labels, tuples, past.embeddings, past.labels, context)
+        memory.add(embeddings.detach(), labels, ids, self.step)
+        return loss
+
+    def _measure(self, terms: Terms) -> dict[str, float]:
+        self.good_weights = self.weights()
+        search = self.mining.search
+        if search is not None and not getattr(search, "approximate", False):
+            search = None  # its recall is 1 by construction
+        measured = self.metrics.measure(search, self.mining.pool)
+        known = ("temperature", "chance", "entanglement_chance")
+        figures = {name: float(figure) for name, figure in terms.figures.items() if name in known or layer_metric(name)}
+        return measured | figures | self.mining.metrics(self.step) if measured else measured
+
+    def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
+        """(T,) d_an - d_ap in the lane's distance."""
+        anchor, positive, negative = local_tuples
+        prepared = self.distance.prepare(embeddings)
+        near, far = pair_distances(self.distance, prepared, prepared, (anchor, positive), (anchor, negative))
+        return far - near
+
+    def margin_of(self, lane: LaneConfig, loss: Loss) -> float:
+        """Up to which lead triplets count as semi-hard: the loss's margin; of an audit, a usual one, with a note."""
+        if self.config.model.name != "identity" or "margin" in lane.loss_options:
+            return float(getattr(loss, "margin", 0.0))
+        margin = self._usual_lead()
+        other = "; loss_options.margin sets another" if hasattr(loss, "margin") else ""
+        self.notes.append(f"Triplets are semi-hard up to a lead of {margin:.4g}, the median of random ones{other}.")
+        return margin
+
+    def _usual_lead(self) -> float:
+        """The median lead of the positive over random triplets that have one; 0 where none has. What is hard in data
+        that nobody trains on hangs on their scale, which a loss's default margin cannot know."""
+        source = generator(self.shared.config.seed, "usual lead")
+        bank = Bank(self.embed(self.x), self.y)
+        anchor = torch.randint(len(bank), (USUAL_TRIPLETS,), generator=source).to(self.x.device)
+        miner, context = RandomMiner(RandomOptions()), MiningContext(0, 0, source, self.distance)
+        miner.refresh(bank, context)
+        lead = self._separation(bank.embeddings, tuple(miner.mine(anchor, context)))
+        lead = lead[lead > 0]
+        return float(lead.median()) if len(lead) else 0.0
+
+    def _counts(self, tuples: tuple[Tensor, ...], separation: Tensor | None, anchors: int) -> dict[str, int]:
+        """See `hnm_core.run.events.TUPLE_COUNTS`. Hard is d_an <= d_ap, semi-hard within the margin beyond it."""
+        counts = {"mined": 0}
+        if tuples:
+            anchor, negative = (tuples[2], tuples[3]) if len(tuples) == 4 else (tuples[0], tuples[2])
+            used = torch.zeros(len(self.y), dtype=torch.bool, device=anchor.device).index_fill_(0, anchor, True)
+            counts = {"mined": len(anchor), "missing": max(0, anchors - int(used.count_nonzero()))}
+            if self.y_true is not None:
+                counts["false_negative"] = int((self.y_true[negative] == self.y_true[anchor]).sum())
+        if separation is not None:
+            hard = int((separation <= 0).sum())
+            inside = int((separation <= self.margin).sum())
+            counts |= {"hard": hard, "semi_hard": inside - hard, "easy": len(separation) - inside}
+        return counts | self.mining.choices()
+
+    def _seen(
+        self, loss: float, counts: dict[str, int], measured: dict[str, float], terms: Terms, empty_reason: str
+    ) -> Seen:
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        return Seen(
+            self.step,
+            loss,
+            counts,
+            measured,
+            mining=not self.mining.warming_up,
+            gradient_norm=float(nn.utils.get_total_norm(gradients)) if gradients else None,
+            terms=sum(len(part.value) for part in terms.parts),
+            nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
+            chance=float(terms.figures["chance"]) if "chance" in terms.figures else None,
+            wideness=float(terms.figures["wideness"]) if "wideness" in terms.figures else None,
+            empty_reason=empty_reason,
+            largest_bucket=self.mining.largest_bucket() if measured else None,
+        )
+
+
+def embed_with(model: nn.Module, features: Tensor) -> Tensor:
+    """(N, E) embeddings of (N, D) features, without gradient, as a network that is not being trained gives them."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        parts = [model(part) for part in features.split(EMBED_ROWS)]
+    model.train(training)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.picture.theme import DARK, LIGHT
+from app.stage.panes import PaneGrid, wrapped
+from app.views.class_key import DOT, MARGIN, ClassKey
+from hnm_core.run.events import RunStarted
+from hnm_core.spec.config import ExperimentConfig
+
+
+@pytest.mark.parametrize(
+    ("room", "lines"),
+    [
+        (100, ["step 1 · loss 0.5 · MAP@R 0.8", "hard 5%"]),
+        (20, ["step 1 · loss 0.5", "MAP@R 0.8", "hard 5%"]),
+        (3, ["step 1", "loss 0.5", "MAP@R 0.8", "hard 5%"]),
+    ],
+)
+def test_that_lines_break_between_figures_and_never_inside_one(room, lines):
+    assert wrapped("step 1 · loss 0.5 · MAP@R 0.8\nhard 5%", room, len).splitlines() == lines
+
+
+def started(classes: int, groups: np.ndarray | None = None) -> RunStarted:
+    labels = np.arange(3 * classes) % classes
+    names = tuple(f"class {label}" for label in range(classes))
+    return RunStarted(ExperimentConfig(), labels, np.arange(len(labels)), labels < 0, names, groups)
+
+
+def test_that_the_classes_are_named_beside_their_colours_where_points_are_coloured_by_few_of_them(qtbot):
+    grid = PaneGrid(DARK)
+    qtbot.addWidget(grid)
+    grid.begin(started(3))
+    assert grid.key.names == ("class 0", "class 1", "class 2") and not grid.key.isHidden()
+    grid.set_color_by("loss")
+    assert grid.key.isHidden()
+    grid.set_color_by("class")
+    assert not grid.key.isHidden()
+    grid.begin(started(40))
+    assert grid.key.isHidden(), "there are not so many colours that can be told apart"
+    grid.begin(started(4, groups=np.arange(12) % 2))
+    assert grid.key.isHidden(), "groups have colours but no names"
+    grid.set_color_by("label")
+    assert grid.key.names == ("class 0", "class 1", "class 2", "class 3")
+    grid.show_lanes(("random",), "")
+    assert grid.key.isHidden()
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+@pytest.mark.parametrize("width", [600, 90])
+def test_that_the_key_paints_each_class_in_its_colour_however_narrow_it_is(qtbot, theme, width):
+    key = ClassKey()
+    qtbot.addWidget(key)
+    key.set_theme(theme)
+    key.show_classes(["0", "1", "2"])
+    key.resize(width, 20)
+    picture = key.grab().toImage()
+    painted = {picture.pixelColor(x, 10).getRgb()[:3] for x in range(MARGIN, width)}
+    assert set(theme.classes[:3]) <= painted
+    assert picture.pixelColor(MARGIN + DOT // 2, 10).getRgb()[:3] == theme.classes[0]

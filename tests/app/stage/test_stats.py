@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from app.stage import stats
+from app.stage.stats import FrameStats
+
+
+@dataclass
+class View:
+    paint_count: int = 0
+    last_paint_ms: float = 0.0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that moves only when told."""
+    now = [100.0]
+    monkeypatch.setattr(stats.time, "perf_counter", lambda: now[0])
+
+    def move(seconds: float) -> None:
+        now[0] += seconds
+
+    return move
+
+
+def result(measured: FrameStats) -> dict:
+    return measured.result(threads=1, points=7, window=(1500, 900), training_mb=100.0)
+
+
+def test_that_frames_are_paint_events_of_the_slowest_pane_from_two_seconds_after_the_first(qtbot, clock):
+    measured, views = FrameStats(), [View(), View()]
+    for tick in range(1 + 8 * 30):  # eight seconds; the second pane paints every other tick
+        views[0].paint_count += 1
+        views[1].paint_count += tick % 2
+        views[0].last_paint_ms, views[1].last_paint_ms = 3.0, 4.0
+        measured.tick(views, training=True)
+        clock(1 / 30)
+    figures = result(measured)
+    measured.close()
+    assert figures["fps"] == pytest.approx(15, abs=0.2)
+    assert figures["frame_ms"]["p95"] == 7.0  # both panes in one tick
+    assert figures["panes"] == 2
+
+
+def test_that_nothing_is_counted_while_training_stands_still(qtbot, clock):
+    measured, views = FrameStats(), [View()]
+    for _ in range(300):
+        views[0].paint_count += 1
+        measured.tick(views, training=False)
+        clock(1 / 30)
+    figures = result(measured)
+    assert figures["fps"] is None
+    assert figures["stall_ms"] == {"p50": None, "p95": None, "p99": None, "max": None}
+
+
+def test_that_steps_a_second_are_counted_over_the_same_time(qtbot, clock):
+    measured, views = FrameStats(), [View()]
+    for _ in range(1 + 4 * 30):
+        views[0].paint_count += 1
+        measured.tick(views, training=True)
+        for _ in range(5):
+            measured.count_step("knn")
+        clock(1 / 30)
+    rate = result(measured)["steps_per_s"]["knn"]
+    measured.close()
+    assert rate == pytest.approx(150, rel=0.05)
+
+
+def test_that_a_blocked_event_loop_shows_as_a_stall_as_long_as_the_block(qtbot):
+    measured, views = FrameStats(), [View()]
+    measured.tick(views, training=True)
+    views[0].paint_count = 1
+    measured.tick(views, training=True)
+    measured._first_paint -= stats.SETTLE_S
+    measured.tick(views, training=True)
+    qtbot.wait(100)
+    time.sleep(0.08)
+    qtbot.wait(100)
+    figures = result(measured)
+    measured.close()
+    assert 60 <= figures["stall_ms"]["max"] <= 130
+    assert figures["stall_ms"]["p50"] < 10
+
+
+def test_that_percentiles_are_those_of_numpy():
+    values = np.random.default_rng(3).exponential(size=501).tolist()
+    expected = {f"p{percent}": round(float(np.percentile(values, percent)), 3) for percent in (50, 95, 99)}
+    assert stats.percentiles(values, (50, 95, 99)) == expected
