@@ -23,7 +23,6 @@ from hnm_core.run.events import (
 )
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
-from hnm_core.words import significant
 
 
 def record(step: int, loss: float = 1.0, lane: str = "knn", **more: object) -> StepRecord:
@@ -360,22 +359,6 @@ def test_that_chance_is_of_the_held_out_items_and_unknown_when_not_all_are_shown
 
 def test_that_items_without_a_partner_have_no_chance_level():
     assert chance_levels(np.array([0, 1, 2])) == {}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0.00"),
-        (0.12345, "0.123"),
-        (12.345, "12.3"),
-        (123.4, "123"),
-        (12345.6, "12,346"),
-        (1e-5, "1.0e-05"),
-        (float("nan"), "-"),
-    ],
-)
-def test_that_numbers_are_short(value, text):
-    assert significant(value) == text
 
 
 def test_that_a_chip_tells_false_negatives_only_where_the_truth_is_known():
