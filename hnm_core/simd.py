@@ -3,8 +3,6 @@
 The compiler does not vectorise the short loops of a search by itself, so these few operations spell them out.
 They become LLVM vector instructions, which exist for every processor (two AVX2 registers, four of NEON, ...). A mask is
 a uint32 with one bit for each lane. Offsets count elements of a C-contiguous array and are not checked.
-
-numba looks for changes in the file of a kernel only: after one in this file, delete its caches (`__pycache__/*.nb?`).
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The compiler turns a loop that keeps some of its values into one step a value; these operations spell out vectors, as
 `hnm_core.simd` does. A mask is an int64 with one bit for each lane. Offsets count elements of C-contiguous
 arrays and are not checked.
-
-numba looks for changes in the file of a kernel only: after one in this file, delete its caches (`__pycache__/*.nb?`).
 """
 
 from __future__ import annotations
