@@ -120,8 +120,8 @@ class Control:
         return self._paused and self._rounds_left == 0
 
     def next_turn(self) -> Turn:
-        """Wait while paused or ahead of the rate, then say what to do: a round of steps; before it, also while paused, to
-        obey the `requests` there are; or to end the run."""
+        """Wait while paused or ahead of the rate, then say what to do: a round of steps; before it, also while paused,
+        to obey the `requests` there are; or to end the run."""
         with self._changed:
             while not self._stopped:
                 if self._requests:
