@@ -65,8 +65,9 @@ def test_that_a_module_whose_kernels_do_not_compile_never_becomes_ready(module: 
 
 
 def test_that_a_program_may_end_before_its_compiler_which_goes_on(module: str, tmp_path: Path) -> None:
-    (tmp_path / f"{module}.py").write_text(SOURCE.replace("def warm_up():", "def warm_up():\n    time.sleep(2)"))
-    (tmp_path / f"{module}.py").write_text("import time\n" + (tmp_path / f"{module}.py").read_text())
+    go_on = tmp_path / "go on"
+    wait = f"    import pathlib, time\n    while not pathlib.Path({str(go_on)!r}).exists():\n        time.sleep(0.01)\n"
+    (tmp_path / f"{module}.py").write_text(SOURCE + wait)
     code = f"from hnm_core import kernels; assert kernels.compile_in_background({module!r}).poll() is None"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), ROOT])}
     ended = subprocess.run(
@@ -74,6 +75,7 @@ def test_that_a_program_may_end_before_its_compiler_which_goes_on(module: str, t
     )
     assert ended.stderr == ""
     assert not kernels.ready(module)
+    go_on.touch()
     deadline = time.monotonic() + 60
     while not kernels.ready(module) and time.monotonic() < deadline:
         time.sleep(0.1)
