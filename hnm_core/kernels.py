@@ -1,13 +1,15 @@
 """Compiled kernels, once per machine: a subprocess compiles a module's numba kernels into numba's on-disk cache.
 
-A module with kernels has a function `warm_up()` that calls each of them once on tiny input. Until `ready(module)` is
-true the program does without it (or waits, where that is quicker), so that no window ever freezes on a compiler.
+A module with kernels has a function `warm_up()` that calls each of them once on tiny input; a package of such modules
+can be named as a whole. Until `ready(module)` is true the program does without it (or waits, where that is quicker), so
+that no window ever freezes on a compiler.
 
     python -m hnm_core.kernels MODULE...     compile now and wait
 """
 
 from __future__ import annotations
 
+import ast
 import atexit
 import hashlib
 import importlib
@@ -15,17 +17,22 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import platformdirs
 
-SEARCH_KERNELS = "hnm_core.neighbors.cpu.search_kernels"
-"""The module that gathers the kernels of the neighbour searches."""
+SEARCH_KERNELS = "hnm_core.neighbors.cpu"
+"""The package that holds the kernels of the neighbour searches."""
+
+_COMPILERS = {"numba", "llvmlite"}
+"""A module that imports neither of them holds nothing that ends up in machine code."""
 
 if sys.platform == "linux":
     # Unlike numba's plain threads, OpenMP lets two threads launch kernels at once; read when numba is first imported.
@@ -70,12 +77,13 @@ def compile_in_background(*modules: str) -> subprocess.Popen[bytes] | None:
     if not missing:
         return None
     flags: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    path = os.pathsep.join(entry for entry in sys.path if entry)
+    # -P: a `filelock.py` in the current folder is not ours to run. Our own folder stands last, for a program that found
+    # it as the current one.
+    path = os.pathsep.join([*filter(None, sys.path), str(Path(__file__).parents[1])])
     with _compilers_lock:
         if missing not in _compilers:
-            _compilers[missing] = subprocess.Popen(
-                [sys.executable, "-m", "hnm_core.kernels", *missing], env={**os.environ, "PYTHONPATH": path}, **flags
-            )
+            command = [sys.executable, "-P", "-m", "hnm_core.kernels", *missing]
+            _compilers[missing] = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **flags)
         return _compilers[missing]
 
 
@@ -88,35 +96,80 @@ def _leave_compilers_to_themselves() -> None:
 
 
 def compile_now(module: str) -> None:
-    """Compile the kernels of `module` in this process and remember that it was done."""
-    kernels = importlib.import_module(module)
-    kernels.warm_up()
-    files = sorted({str(file) for value in vars(kernels).values() for file in _cache_files(value)})
+    """Compile the kernels of `module` in this process, all of them anew, and remember that it was done."""
+    parts = _parts(module)
+    sources = [*_sources(parts)]
+    # numba looks for changes in a kernel's own file only: what it kept may hold old code of what the kernel calls.
+    for cached in _cached(sources, "*.nb[ic]"):
+        cached.unlink(missing_ok=True)
+    for part in parts:
+        if hasattr(part, "warm_up"):
+            part.warm_up()
     stamp = _stamp_path(module)
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    part = stamp.with_suffix(f".{os.getpid()}.part")
-    sources = {name: _version(Path(name)) for name in _sources(kernels)}
-    part.write_text(json.dumps({"module": module, "files": files, "sources": sources}))
-    part.replace(stamp)
+    unfinished = stamp.with_suffix(f".{os.getpid()}.part")
+    files = sorted(str(index) for index in _cached(sources, "*.nbi"))
+    versions = {str(_file(source)): _version(_file(source)) for source in sources}
+    unfinished.write_text(json.dumps({"module": module, "files": files, "sources": versions}))
+    unfinished.replace(stamp)
 
 
-def _cache_files(value: object) -> list[Path]:
-    """The cache index of a numba dispatcher; nothing for any other object."""
-    cache = getattr(value, "_cache", None)
-    folder = getattr(cache, "_cache_path", None)
-    index = getattr(getattr(cache, "_cache_file", None), "_index_name", None)
-    return [Path(folder) / index] if folder and index and (Path(folder) / index).is_file() else []
+def _parts(module: str) -> list[ModuleType]:
+    """The module, or of a package all modules that lie in it."""
+    whole = importlib.import_module(module)
+    inside = pkgutil.iter_modules(getattr(whole, "__path__", []), f"{module}.")
+    return [whole, *(importlib.import_module(part.name) for part in inside)]
 
 
-def _sources(kernels: ModuleType) -> list[str]:
-    """The files that the kernels in the namespace of a module were written in, and those of modules named there."""
-    functions = (getattr(value, "py_func", None) for value in vars(kernels).values())
-    files = {function.__code__.co_filename for function in functions if function is not None}
-    package = f"{__package__}."
-    for value in vars(kernels).values():
-        if isinstance(value, ModuleType) and value.__name__.startswith(package) and value.__file__:
-            files.add(value.__file__)
-    return sorted(files)
+def _sources(parts: Iterable[ModuleType]) -> Iterator[ModuleType]:
+    """Those of `parts` that numba compiles something of, and what they import of the kind from their program or us."""
+    waiting, seen = list(parts), set[str]()
+    while waiting:
+        module = waiting.pop()
+        if module.__name__ in seen or not module.__file__:
+            continue
+        seen.add(module.__name__)
+        imported = _imported(module)
+        roots = {name.partition(".")[0] for name in imported}
+        if roots & _COMPILERS:
+            yield module
+            programs = {module.__name__.partition(".")[0], "hnm_core"}
+            mine = (name for name in imported if name.partition(".")[0] in programs)
+            waiting += [sys.modules[name] for name in mine if name in sys.modules]
+
+
+def _imported(module: ModuleType) -> set[str]:
+    """Names of the modules that the text of a module imports; among them names that are no modules but in one."""
+    names = set()
+    for node in ast.walk(ast.parse(_file(module).read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), module.__package__)
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _cached(sources: Iterable[ModuleType], pattern: str) -> list[Path]:
+    """The files of the pattern that numba keeps of the kernels written in these modules, also of those long gone."""
+    return [
+        file
+        for source in sources
+        for folder in {kernel.stats.cache_path for kernel in _kernels(source)} - {None}
+        for file in Path(folder).glob(f"{_file(source).stem}.{pattern}")
+    ]
+
+
+def _kernels(module: ModuleType) -> Iterator[Any]:
+    """The functions written in a module that numba compiles."""
+    for value in vars(module).values():
+        if getattr(getattr(value, "py_func", None), "__module__", None) == module.__name__:
+            yield value
+
+
+def _file(module: ModuleType) -> Path:
+    assert module.__file__ is not None
+    return Path(module.__file__)
 
 
 def _version(source: Path) -> str:
@@ -129,7 +182,8 @@ def _stamp_path(module: str) -> Path:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no module named {module}")
     source = Path(spec.origin)
-    key = f"{source}|{_version(source)}|{sys.version}|{importlib.metadata.version('numba')}"
+    inside = sorted(part.name for part in pkgutil.iter_modules(spec.submodule_search_locations or ()))
+    key = f"{source}|{_version(source)}|{inside}|{sys.version}|{importlib.metadata.version('numba')}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("hnm-lab", appauthor=False)) / "kernels" / f"{module}-{digest}.json"
 

@@ -1,10 +1,8 @@
-"""Vectors of sixteen lanes, float32 or counts, for numba kernels.
+"""Vectors of sixteen elements, float32 or counts, for numba kernels.
 
 The compiler does not vectorise the short loops of a search by itself, so these few operations spell them out.
 They become LLVM vector instructions, which exist for every processor (two AVX2 registers, four of NEON, ...). A mask is
-a uint32 with one bit for each lane. Offsets count elements of a C-contiguous array and are not checked.
-
-numba looks for changes in the file of a kernel only: after one in this file, delete its caches (`__pycache__/*.nb?`).
+a uint32 with one bit for each element. Offsets count elements of a C-contiguous array and are not checked.
 """
 
 from __future__ import annotations
@@ -20,18 +18,18 @@ from numba.extending import models, register_model
 intrinsic: Any = extending.intrinsic
 """Typed as anything, because it takes away the first argument of what it decorates."""
 
-LANES = 16
-ALL = (1 << LANES) - 1
+ELEMENTS = 16
+ALL = (1 << ELEMENTS) - 1
 
 _INDEX = ir.IntType(32)
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_SHORTS = ir.VectorType(ir.IntType(16), LANES)
-_SHORT_PAIR = ir.VectorType(ir.IntType(16), 2 * LANES)
-_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
-_INTS = ir.VectorType(ir.IntType(32), LANES)
-_COUNTS = ir.VectorType(ir.IntType(64), LANES)
-_KEY_LANES = 8
-_KEYS = ir.VectorType(ir.IntType(64), _KEY_LANES)
+_FLOATS = ir.VectorType(ir.FloatType(), ELEMENTS)
+_SHORTS = ir.VectorType(ir.IntType(16), ELEMENTS)
+_SHORT_PAIR = ir.VectorType(ir.IntType(16), 2 * ELEMENTS)
+_DOUBLES = ir.VectorType(ir.DoubleType(), ELEMENTS)
+_INTS = ir.VectorType(ir.IntType(32), ELEMENTS)
+_COUNTS = ir.VectorType(ir.IntType(64), ELEMENTS)
+_KEY_ELEMENTS = 8
+_KEYS = ir.VectorType(ir.IntType(64), _KEY_ELEMENTS)
 
 
 class _Float32x16(types.Type):
@@ -76,7 +74,7 @@ def load_bfloat16(_typing: Any, array: Any, offset: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         bits = _load(builder, _pointer(context, builder, signature, args, _SHORTS), 2)
-        high = builder.shl(builder.zext(bits, _INTS), ir.Constant(_INTS, [16] * LANES))
+        high = builder.shl(builder.zext(bits, _INTS), ir.Constant(_INTS, [16] * ELEMENTS))
         return builder.bitcast(high, _FLOATS)
 
     return _vector(array, types.intp), codegen
@@ -112,7 +110,7 @@ def store(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
 
 @intrinsic
 def splat(_typing: Any, value: Any) -> Any:
-    """splat(float32) -> vector with this value in every lane."""
+    """splat(float32) -> vector with this value in every element."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return spread(builder, args[0], _FLOATS)
@@ -140,7 +138,7 @@ maximum = _elementwise(lambda builder, left, right: _larger(builder, left, right
 
 @intrinsic
 def less(_typing: Any, left: Any, right: Any) -> Any:
-    """less(vector, vector) -> mask of the lanes where left < right."""
+    """less(vector, vector) -> mask of the elements where left < right."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return _mask(builder, builder.fcmp_ordered("<", args[0], args[1]))
@@ -166,8 +164,8 @@ def lowest(_typing: Any, mask: Any) -> Any:
     """lowest(mask) -> number of its lowest set bit; the mask must not be 0."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        lane = builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
-        return builder.zext(lane, ir.IntType(64))
+        place = builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.zext(place, ir.IntType(64))
 
     return types.int64(types.uint32), codegen
 
@@ -177,7 +175,7 @@ def above(_typing: Any, array: Any, offset: Any, floors: Any, place: Any) -> Any
     """above(array, offset, floors, place) -> mask of the 32 float32 from `offset` on that are over floors[place]."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pair = ir.VectorType(ir.FloatType(), 2 * LANES)
+        pair = ir.VectorType(ir.FloatType(), 2 * ELEMENTS)
         values = _load(builder, _pointer(context, builder, signature, args, pair), 4)
         data = context.make_array(signature.args[2])(context, builder, args[2]).data
         floor = spread(builder, builder.load(builder.gep(data, [args[3]])), pair)
@@ -221,7 +219,7 @@ def no_counts(_typing: Any) -> Any:
     """no_counts() -> sixteen counts of 0."""
 
     def codegen(_context: Any, _builder: Any, _signature: Any, _args: Any) -> Any:
-        return ir.Constant(_COUNTS, [0] * LANES)
+        return ir.Constant(_COUNTS, [0] * ELEMENTS)
 
     return _counts(), codegen
 
@@ -311,11 +309,11 @@ def _folded(operation: Callable[[Any, Any, Any], Any]) -> Any:
 
 
 total = _folded(lambda builder, left, right: builder.fadd(left, right))
-"""total(vector) -> float32 sum of the lanes, halves first, so always in the same order."""
+"""total(vector) -> float32 sum of the elements, halves first, so always in the same order."""
 least = _folded(lambda builder, left, right: _smaller(builder, left, right))
-"""least(vector) -> the smallest lane."""
+"""least(vector) -> the smallest element."""
 most = _folded(lambda builder, left, right: _larger(builder, left, right))
-"""most(vector) -> the largest lane."""
+"""most(vector) -> the largest element."""
 
 
 @intrinsic
@@ -323,10 +321,10 @@ def dot(_typing: Any, left: Any, start: Any, right: Any, other: Any, count: Any)
     """dot(float32 array, offset, float32 array, offset, count) -> float64 product of `count` elements, in sixteens."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        sums = cgutils.alloca_once_value(builder, ir.Constant(_DOUBLES, [0.0] * LANES))
-        steps = builder.udiv(args[4], ir.Constant(args[4].type, LANES))
+        sums = cgutils.alloca_once_value(builder, ir.Constant(_DOUBLES, [0.0] * ELEMENTS))
+        steps = builder.udiv(args[4], ir.Constant(args[4].type, ELEMENTS))
         with cgutils.for_range(builder, steps) as loop:
-            moved = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
+            moved = builder.mul(loop.index, ir.Constant(loop.index.type, ELEMENTS))
             factors = []
             for array, offset in ((0, 1), (2, 3)):
                 data = context.make_array(signature.args[array])(context, builder, args[array]).data
@@ -340,28 +338,28 @@ def dot(_typing: Any, left: Any, start: Any, right: Any, other: Any, count: Any)
 
 
 def _pushing(array_kind: Any, vector: Any, compare: str) -> Any:
-    """One step of inserting into an ascending list, for as many entries from `offset` on as the vector has lanes.
+    """One step of inserting into an ascending list, for as many entries from `offset` on as the vector has elements.
 
     list[i] becomes max(list[i - 1], min(list[i], value)), without a branch. As many entries before must be readable.
     """
-    lanes = vector.count
+    size = vector.count
 
     @intrinsic
     def push(_typing: Any, array: Any, offset: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             test = getattr(builder, compare)
             place = _pointer(context, builder, signature, args, vector)
-            before = builder.sub(args[1], ir.Constant(args[1].type, lanes))
-            size = 64 // lanes
-            old = _load(builder, place, size)
+            before = builder.sub(args[1], ir.Constant(args[1].type, size))
+            align = 64 // size
+            old = _load(builder, place, align)
             # Both loads are aligned with earlier stores: a load across two of them would wait for the memory.
-            lower = _load(builder, _pointer(context, builder, signature, [args[0], before], vector), size)
-            moved_lanes = ir.Constant(ir.VectorType(_INDEX, lanes), list(range(lanes - 1, 2 * lanes - 1)))
-            moved = builder.shuffle_vector(lower, old, moved_lanes)
+            lower = _load(builder, _pointer(context, builder, signature, [args[0], before], vector), align)
+            one_on = ir.Constant(ir.VectorType(_INDEX, size), list(range(size - 1, 2 * size - 1)))
+            moved = builder.shuffle_vector(lower, old, one_on)
             new = spread(builder, args[2], vector)
             new = builder.select(test("<", old, new), old, new)
             new = builder.select(test(">", moved, new), moved, new)
-            builder.store(new, place).align = size
+            builder.store(new, place).align = align
             return context.get_dummy_value()
 
         return types.void(array, types.intp, array_kind), codegen
@@ -393,24 +391,24 @@ def _load(builder: Any, pointer: Any, align: int) -> Any:
 
 
 def spread(builder: Any, scalar: Any, vector: Any) -> Any:
-    """Code for a vector of this type with a scalar in every lane."""
+    """Code for a vector of this type with a scalar in every element."""
     undefined = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_INDEX, vector.count), [0] * vector.count))
 
 
-def _fold(builder: Any, lanes: Any, operation: Callable[[Any, Any, Any], Any]) -> Any:
-    """One number from the lanes, halves first."""
-    width = LANES
+def _fold(builder: Any, vector: Any, operation: Callable[[Any, Any, Any], Any]) -> Any:
+    """One number from the elements, halves first."""
+    width = ELEMENTS
     while width > 1:
         width //= 2
-        undefined = ir.Constant(lanes.type, ir.Undefined)
+        undefined = ir.Constant(vector.type, ir.Undefined)
         low = ir.Constant(ir.VectorType(_INDEX, width), list(range(width)))
         high = ir.Constant(ir.VectorType(_INDEX, width), list(range(width, 2 * width)))
-        lanes = operation(
-            builder, builder.shuffle_vector(lanes, undefined, low), builder.shuffle_vector(lanes, undefined, high)
+        vector = operation(
+            builder, builder.shuffle_vector(vector, undefined, low), builder.shuffle_vector(vector, undefined, high)
         )
-    return builder.extract_element(lanes, ir.Constant(_INDEX, 0))
+    return builder.extract_element(vector, ir.Constant(_INDEX, 0))
 
 
 def _smaller(builder: Any, left: Any, right: Any) -> Any:
@@ -421,5 +419,5 @@ def _larger(builder: Any, left: Any, right: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", left, right), left, right)
 
 
-def _mask(builder: Any, lanes: Any) -> Any:
-    return builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), ir.IntType(32))
+def _mask(builder: Any, vector: Any) -> Any:
+    return builder.zext(builder.bitcast(vector, ir.IntType(ELEMENTS)), ir.IntType(32))

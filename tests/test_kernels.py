@@ -10,7 +10,7 @@ import pytest
 
 from hnm_core import kernels
 
-SEARCHES = ("tree", "hamming", "rescore", "chain", "filter", "guess", "pair", "routing", "bucket")
+ROOT = str(Path(__file__).parents[1])
 
 SOURCE = """
 from numba import njit
@@ -47,21 +47,12 @@ def test_that_kernels_are_ready_once_a_process_has_compiled_them(module: str) ->
 
 
 def test_that_a_changed_source_is_compiled_again(module: str, tmp_path: Path) -> None:
-    check = f"from hnm_core import kernels; print(kernels.ready({module!r}))"
-
-    def ready() -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", check], capture_output=True, text=True, env=environment, check=True
-        )
-        return done.stdout.strip()
-
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])}
-    assert ready() == "False"
-    subprocess.run([sys.executable, "-m", "hnm_core.kernels", module], env=environment, check=True)
-    assert ready() == "True"
-    time.sleep(0.01)
-    (tmp_path / f"{module}.py").write_text(SOURCE.replace("3) == 6", "4) == 8"))
-    assert ready() == "False"
+    ready = ("-c", f"from hnm_core import kernels; print(kernels.ready({module!r}))")
+    assert python(tmp_path, *ready) == "False"
+    python(tmp_path, "-m", "hnm_core.kernels", module)
+    assert python(tmp_path, *ready) == "True"
+    (tmp_path / f"{module}.py").write_text(SOURCE.replace("3) == 6", "40) == 80"))
+    assert python(tmp_path, *ready) == "False"
 
 
 def test_that_a_module_whose_kernels_do_not_compile_never_becomes_ready(module: str, tmp_path: Path) -> None:
@@ -74,15 +65,17 @@ def test_that_a_module_whose_kernels_do_not_compile_never_becomes_ready(module: 
 
 
 def test_that_a_program_may_end_before_its_compiler_which_goes_on(module: str, tmp_path: Path) -> None:
-    (tmp_path / f"{module}.py").write_text(SOURCE.replace("def warm_up():", "def warm_up():\n    time.sleep(2)"))
-    (tmp_path / f"{module}.py").write_text("import time\n" + (tmp_path / f"{module}.py").read_text())
+    go_on = tmp_path / "go on"
+    wait = f"    import pathlib, time\n    while not pathlib.Path({str(go_on)!r}).exists():\n        time.sleep(0.01)\n"
+    (tmp_path / f"{module}.py").write_text(SOURCE + wait)
     code = f"from hnm_core import kernels; assert kernels.compile_in_background({module!r}).poll() is None"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), ROOT])}
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert ended.stderr == ""
     assert not kernels.ready(module)
+    go_on.touch()
     deadline = time.monotonic() + 60
     while not kernels.ready(module) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -94,20 +87,121 @@ def test_that_compilers_that_start_together_compile_once(module: str, tmp_path: 
         SOURCE + "    import pathlib, time\n    with pathlib.Path(__file__).with_name('calls').open('a') as file:\n"
         "        file.write('x')\n    time.sleep(1)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), ROOT])}
     command = [sys.executable, "-m", "hnm_core.kernels", module]
     together = [subprocess.Popen(command, env=environment) for _ in range(3)]
     assert [process.wait(60) for process in together] == [0, 0, 0]
     assert (tmp_path / "calls").read_text() == "x"
 
 
-def test_that_the_search_kernels_cover_tree_scan_and_filter() -> None:
-    from hnm_core.neighbors.cpu import search_kernels
+@pytest.fixture
+def package(module: str, tmp_path: Path) -> str:
+    """A package of a kernel and of two helpers: one with a cache of its own and one that is always a part of others."""
+    name = module.replace("kernels", "package")
+    texts = {
+        "__init__": "",
+        "kernel": f"""
+from numba import njit
+from {name}.cached import plus
 
-    compiled = {kernel.py_func.__module__ for kernel in search_kernels.KERNELS}
-    assert {f"hnm_core.neighbors.cpu.{name}_kernels" for name in SEARCHES} == compiled
-    sources = {Path(name).stem for name in kernels._sources(search_kernels)}
-    assert {f"{name}_kernels" for name in (*SEARCHES, "hull")} | {"simd", "keys", "blocks", "fma"} <= sources
+@njit(cache=True)
+def added(x):
+    return plus(x)
+
+def warm_up():
+    added(1)
+""",
+        "cached": """
+from numba import njit
+from . import inlined
+
+@njit(cache=True)
+def plus(x):
+    return x + inlined.constant()
+""",
+        "inlined": INLINED,
+    }
+    for file, text in texts.items():
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / f"{file}.py").write_text(text)
+    return name
+
+
+INLINED = """
+from numba import njit
+
+@njit
+def constant():
+    return 10
+"""
+
+
+def python(folder: Path, *arguments: str) -> str:
+    """What a process of its own prints; it finds what lies in `folder`."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), ROOT])}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("named", ["", ".kernel"])
+def test_that_a_change_of_what_a_kernel_calls_ends_up_in_the_kernel(package: str, named: str, tmp_path: Path) -> None:
+    added = ("-c", f"from {package}.kernel import added; print(added(1), *added.stats.cache_hits.values())")
+    python(tmp_path, "-m", "hnm_core.kernels", package + named)
+    assert python(tmp_path, *added) == "11 1"
+    (tmp_path / package / "inlined.py").write_text(INLINED.replace("10", "2000"))
+    python(tmp_path, "-m", "hnm_core.kernels", package + named)
+    assert python(tmp_path, *added) == "2001 1"
+
+
+def test_that_a_new_file_of_a_package_is_compiled_too(package: str, tmp_path: Path) -> None:
+    ready = ("-c", f"from hnm_core import kernels; print(kernels.ready({package!r}))")
+    python(tmp_path, "-m", "hnm_core.kernels", package)
+    assert python(tmp_path, *ready) == "True"
+    (tmp_path / package / "another.py").write_text(SOURCE)
+    assert python(tmp_path, *ready) == "False"
+    python(tmp_path, "-m", "hnm_core.kernels", package)
+    code = f"from {package}.another import double; double(3); print(*double.stats.cache_hits.values())"
+    assert python(tmp_path, "-c", code) == "1"
+
+
+def test_that_caches_of_kernels_that_are_gone_are_cleared_away(module: str, tmp_path: Path) -> None:
+    python(tmp_path, "-m", "hnm_core.kernels", module)
+    (tmp_path / f"{module}.py").write_text("\n\n" + SOURCE)  # two lines further down, so with files of other names
+    python(tmp_path, "-m", "hnm_core.kernels", module)
+    assert len([*tmp_path.rglob(f"{module}.*.nbi")]) == len([*tmp_path.rglob(f"{module}.*.nbc")]) == 1
+
+
+def test_that_a_compiler_runs_nothing_of_the_current_folder(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "filelock.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    process = kernels.compile_in_background(module)
+    assert process is not None
+    assert process.wait(60) == 0
+
+
+def test_that_a_program_that_found_us_in_the_current_folder_has_a_compiler_that_finds_us(
+    module: str, tmp_path: Path
+) -> None:
+    code = (
+        f"import sys; sys.path = ['' if path == {ROOT!r} else path for path in sys.path]; sys.path.append({ROOT!r});"
+        f"from hnm_core import kernels; sys.path.remove({ROOT!r});"
+        f"print(kernels.compile_in_background({module!r}).wait())"
+    )
+    assert python(tmp_path, "-c", code) == "0"
+
+
+def test_that_the_search_kernels_are_all_that_the_searches_compile() -> None:
+    package = kernels.SEARCH_KERNELS.replace(".", "/")
+    parts = kernels._parts(kernels.SEARCH_KERNELS)
+    sources = {kernels._file(source) for source in kernels._sources(parts)}
+    written = {path for path in (Path(ROOT) / package).glob("*.py") if "numba" in path.read_text()}
+    assert sources == {*written, Path(ROOT) / "hnm_core" / "simd.py"}
+    assert {path.stem for path in written} == {part.__name__.rpartition(".")[2] for part in parts} - {"cpu"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere numba chooses its threads by itself")

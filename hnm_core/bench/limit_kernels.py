@@ -20,6 +20,6 @@ def differing_bits(codes: Any, rounds: int, threads: int, sums: Any) -> None:
     for thread in prange(threads):
         counts = simd.no_counts()
         for turn in range(rounds):
-            for place in range(0, len(codes), simd.LANES):
+            for place in range(0, len(codes), simd.ELEMENTS):
                 counts = simd.add_differing_bits(counts, codes, place, np.uint64(turn))
-        simd.store_counts(sums, thread * simd.LANES, counts)
+        simd.store_counts(sums, thread * simd.ELEMENTS, counts)

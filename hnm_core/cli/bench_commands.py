@@ -129,7 +129,7 @@ def _measure(cases: list[Case], settings: Settings, *, json_lines: bool) -> list
     for module in (kernels.SEARCH_KERNELS, "hnm_core.miners.in_batch.kernels"):
         if not kernels.ready(module):
             say("compiling kernels, once on this machine")
-            kernels.compile_now(module)
+            kernels.compile_once(module)
     machine = _machine(settings.threads, devices.describe(devices.resolve("cpu")))
     most = limits(settings.threads, quick=settings.quick)
     machine["limits"] = {name: value if math.isfinite(value) else None for name, value in vars(most).items()}

@@ -76,6 +76,9 @@ class Terms(NamedTuple):
     """scalars without gradient worth plotting, by name"""
     extra: Tensor | None = None
     """scalar with gradient that is added after the reduction"""
+    coinciding: tuple[Part, ...] = ()
+    """what the parts would be if all points lay at one spot, without gradient: the plateau to watch for; empty where
+    the loss does not say"""
 
 
 class Loss(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
@@ -39,16 +41,26 @@ class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
         """Sums per anchor: hinge in two parts, positive pairs and negative pairs; else in one."""
         lines = pair_lines(batch, keep_multiplicity=self.options.keep_multiplicity)
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
-        if self.options.variant == "hinge":
-            pull, push = (d_p - self.pos_margin).relu(), (self.neg_margin - d_n).relu()
-        else:
-            half = 0.5 if self.options.variant == "halved" else 1.0
-            pull, push = half * d_p.square(), half * (self.neg_margin - d_n).relu().square()
+        pull, push = self._costs(d_p, d_n)
         pulled, pushed = _sums(pull, lines.positive), _sums(push, lines.negative)
+        coinciding: tuple[Part, ...] = ()
+        if self.distance.metric != "inner-product":  # by which a row's distance to itself is not 0
+            pull, push = self._costs(*d_p.new_zeros(2, 1))
+            coinciding = self._parts(lines.anchor, pulled.at(pull), pushed.at(push))
+        return Terms(self._parts(lines.anchor, pulled, pushed), coinciding=coinciding)
+
+    def _costs(self, d_p: Tensor, d_n: Tensor) -> tuple[Tensor, Tensor]:
+        """Of positive and of negative pairs at these distances."""
         if self.options.variant == "hinge":
-            return Terms((Part(pulled[0], lines.anchor, *pulled[1:]), Part(pushed[0], lines.anchor, *pushed[1:])))
+            return (d_p - self.pos_margin).relu(), (self.neg_margin - d_n).relu()
+        half = 0.5 if self.options.variant == "halved" else 1.0
+        return half * d_p.square(), half * (self.neg_margin - d_n).relu().square()
+
+    def _parts(self, anchor: Tensor, pulled: _Sums, pushed: _Sums) -> tuple[Part, ...]:
+        if self.options.variant == "hinge":
+            return Part(pulled.value, anchor, *pulled[1:]), Part(pushed.value, anchor, *pushed[1:])
         value, counts, nonzeros = (left + right for left, right in zip(pulled, pushed, strict=True))
-        return Terms((Part(value, lines.anchor, counts, nonzeros),))
+        return (Part(value, anchor, counts, nonzeros),)
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
         """By default hinge: mean of the non-zero positives plus mean of the non-zero negatives; else the mean over all
@@ -59,7 +71,21 @@ class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
         return total(terms, embeddings, [reduced(part, kind) for part in terms.parts if len(part.value)])
 
 
-def _sums(values: Tensor, side: Side) -> tuple[Tensor, Tensor, Tensor]:
-    """(A,) each: what the entries (A, K), 0 or more, of a side add up to, how many they are, how many are above 0."""
-    weight = side.weights(values)
-    return (values * weight).sum(1), weight.sum(1), (values.detach().sign() * weight).sum(1)
+class _Sums(NamedTuple):
+    """Of the pairs of one side, for each anchor, (A,) each."""
+
+    value: Tensor
+    """what they cost together"""
+    counts: Tensor
+    nonzeros: Tensor
+    """how many of them cost something"""
+
+    def at(self, cost: Tensor) -> _Sums:
+        """The same if each pair cost `cost` (1,)."""
+        return _Sums(cost * self.counts, self.counts, self.counts * (cost > 0))
+
+
+def _sums(costs: Tensor, side: Side) -> _Sums:
+    """The entries (A, K), 0 or more, of a side added up."""
+    weight = side.weights(costs)
+    return _Sums((costs * weight).sum(1), weight.sum(1), (costs.detach().sign() * weight).sum(1))

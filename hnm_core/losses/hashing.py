@@ -55,7 +55,8 @@ class TripletHashingLoss(MetricLoss[TripletHashingOptions]):
         figures = {"alpha": off.new_tensor(self.margin)}
         if len(off):
             figures["quantization"] = off.detach().mean()
-        return Terms((*triplets.parts, weighted), triplets.separation, figures)
+        coinciding = (*triplets.coinciding, weighted._replace(value=weighted.value.detach()))  # wherever the spot is
+        return Terms((*triplets.parts, weighted), triplets.separation, figures, coinciding=coinciding)
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
         """The reduced triplets plus the mean quantisation. See `hnm_core.losses.base.Loss`."""

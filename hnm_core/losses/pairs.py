@@ -39,6 +39,11 @@ class Side(NamedTuple):
             logits = logits + self.times.to(logits.dtype).clamp_min(1).log()
         return torch.where(self.mask, logits, -torch.inf).logsumexp(1)
 
+    def level(self, logit: float) -> Tensor:
+        """(A,) what `lse` is where all logits are this one."""
+        counts = self.mask.sum(1) if self.times is None else (self.times * self.mask).sum(1)
+        return counts.log() + logit
+
     def any(self) -> Tensor:
         """(A,) whether the line has an entry."""
         return self.mask.sum(1) > 0  # several times as fast as torch's own any

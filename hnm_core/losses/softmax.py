@@ -99,7 +99,8 @@ class NTXentLoss(_SoftmaxLoss[NTXentOptions]):
             sums, counts = (weight * logits.negative).sum(1)[pairs.line], weight.sum(1)[pairs.line]
             mean = (pairs.value + sums) / (1 + counts)
             value = value + self.options.label_smoothing * (pairs.value - mean)
-        return Terms((logits.part(value),), figures=logits.figures)
+        at_one_spot = logits.part(functional.softplus(lines.negative.level(0.0))[pairs.line])
+        return Terms((logits.part(value),), figures=logits.figures, coinciding=(at_one_spot,))
 
 
 class SupConLoss(_SoftmaxLoss[SupConOptions]):
@@ -119,7 +120,9 @@ class SupConLoss(_SoftmaxLoss[SupConOptions]):
             )
         weight = lines.positive.weights(logits.positive)[usable]
         positive = (weight * logits.positive[usable]).sum(1) / weight.sum(1)
-        return Terms((Part(all_pairs - positive, lines.anchor[usable]),), figures=logits.figures)
+        anchor = lines.anchor[usable]
+        at_one_spot = Part(torch.logaddexp(lines.positive.level(0.0), lines.negative.level(0.0))[usable], anchor)
+        return Terms((Part(all_pairs - positive, anchor),), figures=logits.figures, coinciding=(at_one_spot,))
 
 
 class SoftInfoNCELoss(_SoftmaxLoss[SoftInfoNCEOptions]):

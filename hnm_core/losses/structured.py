@@ -42,10 +42,18 @@ class MultiSimilarityLoss(MetricLoss[MultiSimilarityOptions]):
         base = self.options.base
         alpha, beta = self.options.alpha, self.options.beta
         threshold = {"cosine": 1 - base, "inner-product": -base}.get(self.distance.metric, base)
-        pull = functional.softplus(lines.positive.lse(alpha * (d_p - threshold))) / alpha
-        push = functional.softplus(lines.negative.lse(beta * (threshold - d_n))) / beta
-        value = batch.x.new_zeros(len(batch.x)).index_add(0, lines.anchor, pull + push)
-        return Terms((Part(value, torch.arange(len(value), device=value.device)),))
+
+        def part(pull: Tensor, push: Tensor) -> Part:
+            cost = functional.softplus(pull) / alpha + functional.softplus(push) / beta
+            value = batch.x.new_zeros(len(batch.x)).index_add(0, lines.anchor, cost.to(batch.x))
+            return Part(value, torch.arange(len(value), device=value.device))
+
+        pull, push = lines.positive.lse(alpha * (d_p - threshold)), lines.negative.lse(beta * (threshold - d_n))
+        terms = Terms((part(pull, push),))
+        if self.distance.metric == "inner-product":  # by which a row's distance to itself is not 0
+            return terms
+        at_one_spot = part(lines.positive.level(-alpha * threshold), lines.negative.level(beta * threshold))
+        return terms._replace(coinciding=(at_one_spot,))
 
 
 class CircleLoss(MetricLoss[CircleOptions]):
@@ -74,8 +82,11 @@ class CircleLoss(MetricLoss[CircleOptions]):
         pull = gamma * (m + d_p.detach()).relu() * (d_p - m)  # 1 + m - s = m + d and s - (1 - m) = m - d
         push = gamma * (1 + m - d_n.detach()).relu() * (1 - m - d_n)
         usable = lines.positive.any() & lines.negative.any()
+        anchor = lines.anchor[usable]
         value = functional.softplus((lines.positive.lse(pull) + lines.negative.lse(push))[usable])
-        return Terms((Part(value, lines.anchor[usable]),))
+        level = lines.positive.level(-gamma * m**2) + lines.negative.level(gamma * (1 - m**2))
+        at_one_spot = Part(functional.softplus(level[usable]), anchor)
+        return Terms((Part(value, anchor),), coinciding=(at_one_spot,))
 
 
 class _LiftedLoss(MetricLoss[LiftedOptionsT]):
@@ -133,8 +144,11 @@ class GeneralizedLiftedStructureLoss(_LiftedLoss[GeneralizedLiftedStructureOptio
         lines = pair_lines(batch, keep_multiplicity=self.options.keep_multiplicity)
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
         usable = lines.positive.any() & lines.negative.any()
+        anchor = lines.anchor[usable]
         pull, push = lines.positive.lse(d_p - self.pos_margin), lines.negative.lse(self.neg_margin - d_n)
-        return Terms((Part((pull + push)[usable].relu(), lines.anchor[usable]),))
+        terms = Terms((Part((pull + push)[usable].relu(), anchor),))
+        level = lines.positive.level(-self.pos_margin) + lines.negative.level(self.neg_margin)  # the spot cancels out
+        return terms._replace(coinciding=(Part(level[usable].relu(), anchor),))
 
 
 class TupletMarginLoss(MetricLoss[TupletMarginOptions]):
@@ -164,7 +178,8 @@ class TupletMarginLoss(MetricLoss[TupletMarginOptions]):
         cosine, sine = 1 - pairs.value, safe_sqrt((pairs.value * (2 - pairs.value)).clamp_min(0))
         positive = scale * (cosine * math.cos(margin) + sine * math.sin(margin))  # scale cos(angle - margin)
         value = functional.softplus(lines.negative.lse(scale * (1 - d_n))[pairs.line] - positive)
-        return Terms((pair_part(value, pairs, lines),))
+        level = functional.softplus(lines.negative.level(scale * (1 - math.cos(margin))))[pairs.line]
+        return Terms((pair_part(value, pairs, lines),), coinciding=(pair_part(level, pairs, lines),))
 
 
 class NPairsLoss(MetricLoss[NPairsOptions]):

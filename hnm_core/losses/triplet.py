@@ -122,6 +122,14 @@ class MarginLoss(MetricLoss[MarginOptions]):
             return beta.expand(len(anchor))
         return beta[class_rows("margin", batch.labels, len(beta))[anchor]]
 
+    def _at_one_spot(self, batch: Batch, part: Part) -> Part:
+        """What the part would be with all distances 0."""
+        beta = self._beta(batch, part.anchor).detach()
+        pull, push = self._halves(torch.zeros_like(beta), torch.zeros_like(beta), beta)
+        counts = torch.ones_like(part.anchor) if part.counts is None else part.counts
+        nonzeros = counts * ((pull > 0).byte() + (push > 0))
+        return Part((pull + push) * counts, part.anchor, counts, nonzeros)
+
     def _terms(self, batch: Batch, part: Part, separation: Tensor | None) -> Terms:
         extra = None
         pulled = self.options.learn_beta != "no" and self.options.nu > 0
@@ -133,7 +141,7 @@ class MarginLoss(MetricLoss[MarginOptions]):
                 extra = self.options.nu * (beta * count).sum() / divisor.sum().clamp_min(1)
             else:
                 extra = self.options.nu * self.beta[0]
-        return Terms((part,), separation, {"beta": self.beta.detach().mean()}, extra)
+        return Terms((part,), separation, extra=extra, coinciding=(self._at_one_spot(batch, part),))
 
 
 def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: bool = False) -> Terms:
@@ -145,11 +153,21 @@ def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: 
         if swap:
             d_an = torch.minimum(d_an, *pair_distances(distance, ref, ref, (positive, negative)))
         violation = d_ap - d_an
-        return Terms((Part(term.value(violation), anchor),), -violation.detach())
+        part = Part(term.value(violation), anchor)
+        return Terms((part,), -violation.detach(), coinciding=(_at_one_spot(part, term),))
     lines = pair_lines(batch)
     d_p, d_n = lines.distances(distance, x, ref)
     positives, d_p = compact(lines.positive, d_p)
     negatives, d_n = compact(lines.negative, d_n)
     other = Swap(distance.prepared_pairwise(ref, ref, mend=True), positives.row, negatives.row) if swap else None
     sums = triplet_sums(d_p, d_n, positives.mask, negatives.mask, term, other)
-    return Terms((Part(sums.value, lines.anchor, sums.counts, sums.nonzeros),))
+    part = Part(sums.value, lines.anchor, sums.counts, sums.nonzeros)
+    return Terms((part,), coinciding=(_at_one_spot(part, term),))
+
+
+def _at_one_spot(part: Part, term: TripletTerm) -> Part:
+    """`part` if the violation of each of its terms were 0."""
+    value = term.value(part.value.detach().new_zeros(1))
+    if part.counts is None:
+        return Part(value.expand_as(part.value), part.anchor)
+    return Part(value * part.counts, part.anchor, part.counts, part.counts * (value > 0))

@@ -17,17 +17,6 @@ def sign_differs(angle: Tensor) -> Tensor:
     return angle / math.pi
 
 
-def angle_deviation(differs: Tensor, bits: int) -> Tensor:
-    """Standard deviation, in radians, of the angle estimated as pi H / bits from a Hamming distance H."""
-    return math.pi * (differs * (1 - differs) / bits).sqrt()
-
-
-def affine_differs(distance: Tensor, dim: int, width: float) -> Tensor:
-    """Probability that a cut separates two rows at `distance`, its threshold uniform over a range of `width`."""
-    factor = math.exp(math.lgamma(dim / 2) - math.lgamma((dim + 1) / 2)) / math.sqrt(math.pi)
-    return (distance * factor / width).clamp(0, 1)
-
-
 def quantile_differs(gap: Tensor, cut: Tensor) -> Tensor:
     """Probability that a cut at quantile `cut` of the data separates two rows whose ranks are `gap` (0 to 1) apart.
 
@@ -36,18 +25,6 @@ def quantile_differs(gap: Tensor, cut: Tensor) -> Tensor:
     gap, cut = torch.broadcast_tensors(gap.double(), cut.double())
     inside = torch.minimum(cut, 1 - gap) - (cut - gap).clamp_min(0)
     return torch.where(gap < 1, inside / (1 - gap).clamp_min(1e-12), 1.0).clamp(0, 1)
-
-
-def table_hit(differs: Tensor, bits: int, flips: int = 0) -> Tensor:
-    """Probability that two keys of `bits` bits differ in at most `flips`: one table with such probes hits."""
-    p = differs.double()
-    terms = [math.comb(bits, j) * p**j * (1 - p) ** (bits - j) for j in range(min(flips, bits) + 1)]
-    return torch.stack(terms).sum(0)
-
-
-def tables_hit(hit: Tensor, tables: int) -> Tensor:
-    """Probability that at least one of `tables` tables hits, each with probability `hit`."""
-    return 1 - (1 - hit.double()) ** tables
 
 
 def bucket_hit(differs: Tensor, bits: int, tables: int, probes: int) -> Tensor:
@@ -60,24 +37,7 @@ def bucket_hit(differs: Tensor, bits: int, tables: int, probes: int) -> Tensor:
         ball = math.comb(bits, flips)
         hit = hit + min(left, ball) * p**flips * (1 - p) ** (bits - flips)
         left -= ball
-    return tables_hit(hit, tables)
-
-
-def misranked(near: Tensor, far: Tensor, between: Tensor, bits: int) -> Tensor:
-    """Probability (normal form) that a code of `bits` bits ranks the farther of two rows first.
-
-    Args:
-        near: probability that a bit of the anchor and of the nearer row differs.
-        far: the same for the farther row.
-        between: the same for the two rows.
-    """
-    gap = far - near
-    return _normal(-math.sqrt(bits) * gap / (between - gap**2).clamp_min(1e-12).sqrt())
-
-
-def misranked_at_most(near: Tensor, far: Tensor, bits: int) -> Tensor:
-    """Hoeffding's bound of the same: exp(-bits (far - near)^2 / 2)."""
-    return torch.exp(-bits * (far - near) ** 2 / 2)
+    return 1 - (1 - hit) ** tables
 
 
 def scan_recall(mean: Tensor, variance: Tensor, last: Tensor) -> Tensor:

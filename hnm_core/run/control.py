@@ -119,18 +119,12 @@ class Control:
         """Whether the run stands still or will before the next round."""
         return self._paused and self._rounds_left == 0
 
-    def next_round(self) -> bool:
-        """Wait while paused or ahead of the rate; True when a round of steps may run, False when the run shall stop."""
-        return self._next_turn(obeys=False) == "step"
-
     def next_turn(self) -> Turn:
-        """As `next_round`, but first of all there may be `requests` to obey, also while paused."""
-        return self._next_turn(obeys=True)
-
-    def _next_turn(self, *, obeys: bool) -> Turn:
+        """Wait while paused or ahead of the rate, then say what to do: a round of steps; before it, also while paused,
+        to obey the `requests` there are; or to end the run."""
         with self._changed:
             while not self._stopped:
-                if obeys and self._requests:
+                if self._requests:
                     return "obey"
                 if self._paused and self._rounds_left > 0:
                     self._rounds_left -= 1

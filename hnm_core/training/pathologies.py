@@ -19,6 +19,7 @@ CLEAR_STEPS = 200
 COLLAPSED = 0.01
 """Share of its largest value so far below which the mean distance means collapse."""
 CHANCE_STEPS = 200
+PLATEAU_STEPS = 100
 EASY_STEPS = 50
 EASY_SHARE = 0.99
 HARD_SHARE = 0.95
@@ -60,7 +61,7 @@ class Seen:
     wideness: float | None = None
     """A fixed temperature, as so many mean distances of the first batch."""
     plateau: float | None = None
-    """Value of the loss when all points coincide."""
+    """Value of the loss if all points lay at one spot."""
     empty_reason: str = ""
     """Why a miner that returned nothing did so, in words."""
     largest_bucket: float | None = None
@@ -78,6 +79,10 @@ class Watch:
         self._step = 0
         self._stale_evaluations = 0
         self._widest = first_spread
+        self._plateau_spread: float | None = None
+        """Mean distance when it was first measured on the plateau where the loss is now."""
+        self._widens = True
+        """Whether it has grown since."""
         self._norms: deque[float] = deque(maxlen=SPIKE_WINDOW)
         self._evaluations: deque[tuple[float, float]] = deque(maxlen=SPLIT_EVALUATIONS + 1)
         self._losses: deque[float] = deque(maxlen=SPIKE_WINDOW)
@@ -105,12 +110,6 @@ class Watch:
                     "collapse",
                     "All points have moved to one spot. "
                     "Random negatives for a while or a lower learning rate may help.",
-                )
-            elif seen.plateau is not None and _near(seen.loss, seen.plateau) and spread < 0.1 * self._widest:
-                yield (
-                    "plateau",
-                    f"The loss equals its value for coinciding points ({seen.plateau:.3g}): nothing is separated. "
-                    "Random or semi-hard negatives for a while may help.",
                 )
         yield from self._of_tuples(seen)
         yield from self._of_the_loss(seen, collapsed)
@@ -159,6 +158,7 @@ class Watch:
                 f"The loss has been at its level of chance ({seen.chance:.3g}) for {CHANCE_STEPS} steps: "
                 "every neighbour looks alike. A lower temperature may help.",
             )
+        yield from self._of_the_plateau(seen, collapsed)
         if seen.wideness is not None and seen.wideness > WIDE:
             yield (
                 "C22",
@@ -184,6 +184,26 @@ class Watch:
                     f"The loss falls but MAP@R has fallen {SPLIT_EVALUATIONS} times in a row, to {quality:.3f}. "
                     "Over-fitting, or a loss on another distance than the metric's.",
                 )
+
+    def _of_the_plateau(self, seen: Seen, collapsed: bool) -> Iterator[tuple[str, str]]:
+        """A loss passes its plateau on the way down, and a start from nearly one spot leaves it slowly but surely. Told
+        is of one that has sat there step by step while the points moved no farther apart."""
+        sits = bool(seen.plateau) and _near(seen.loss, seen.plateau or 0.0) and not collapsed
+        steps = self._streak("plateau", sits)
+        spread = seen.metrics.get("mean_distance")
+        if not sits:
+            self._plateau_spread, self._widens = None, True
+        elif spread is not None and self._plateau_spread is None:
+            self._plateau_spread = spread
+        elif spread is not None and self._plateau_spread is not None:
+            self._widens = spread > self._plateau_spread
+        if steps >= PLATEAU_STEPS and not self._widens:
+            yield (
+                "plateau",
+                f"For {PLATEAU_STEPS} steps the loss has been what it is when all points lie at one spot "
+                f"({seen.plateau:.3g}), and they move no farther apart: nothing is separated. "
+                "Random or semi-hard negatives for a while may help.",
+            )
 
     def _of_the_search(self, seen: Seen) -> Iterator[tuple[str, str]]:
         share = seen.metrics.get("no_candidate", 0.0)

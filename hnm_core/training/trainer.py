@@ -199,7 +199,7 @@ class Trainer:
         )
         empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
         if measured or empty or self.step % LOOK_EVERY == 0:
-            yield from self.watch.see(self._seen(value, counts, measured, terms, empty))
+            yield from self.watch.see(self._seen(value, counts, measured, terms, embeddings.detach(), empty))
         if self.frames is not None:
             self.frames.add(tuples, terms, rows, separation)
             config = self.config
@@ -300,8 +300,17 @@ class Trainer:
         return counts | self.mining.choices()
 
     def _seen(
-        self, loss: float, counts: dict[str, int], measured: dict[str, float], terms: Terms, empty_reason: str
+        self,
+        loss: float,
+        counts: dict[str, int],
+        measured: dict[str, float],
+        terms: Terms,
+        embeddings: Tensor,
+        empty_reason: str,
     ) -> Seen:
+        plateau = None
+        if terms.coinciding:
+            plateau = self.loss.reduce(terms._replace(parts=terms.coinciding), embeddings).item()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         return Seen(
             self.step,
@@ -314,6 +323,7 @@ class Trainer:
             nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
             chance=float(terms.figures["chance"]) if "chance" in terms.figures else None,
             wideness=float(terms.figures["wideness"]) if "wideness" in terms.figures else None,
+            plateau=plateau,
             empty_reason=empty_reason,
             largest_bucket=self.mining.largest_bucket() if measured else None,
         )

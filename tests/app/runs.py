@@ -81,7 +81,10 @@ def source(
         for lane in of.lanes:
             yield frame(lane.name, 0)
         done = 0
-        while done < of.steps and control.next_round():
+        while done < of.steps and (turn := control.next_turn()) != "stop":
+            if turn == "obey":
+                control.requests()  # taken, and left without an answer
+                continue
             done += 1
             if on_step is not None:
                 on_step(done)

@@ -370,10 +370,9 @@ def test_that_separation_is_the_lead_of_the_positive_of_each_triplet_handed_in()
     assert losses.create("nt-xent").terms(x, y, mined).separation is None
 
 
-def test_that_figures_tell_the_temperature_and_the_boundary() -> None:
+def test_that_a_figure_tells_the_temperature() -> None:
     x, y = batch()
     assert float(losses.create("nt-xent").terms(x, y).figures["temperature"]) == pytest.approx(0.07)
-    assert float(losses.create("margin").terms(x, y).figures["beta"]) == pytest.approx(1.2)
 
 
 def test_that_the_vectors_of_triplets_may_be_the_rows_of_one_tensor() -> None:

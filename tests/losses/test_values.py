@@ -10,7 +10,8 @@ import torch
 from hnm_core import losses
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.losses.base import LossContext
+from hnm_core.losses.base import LossContext, Problem
+from hnm_core.spec.registry import LOSSES
 
 from .batches import FOUR_LABELS, RAW, batch, four_points, value_and_gradient
 
@@ -91,6 +92,58 @@ def test_that_a_collapsed_batch_takes_the_value_of_the_table() -> None:
                 assert float(losses.create(name)(point.expand(b, 3), y)) == pytest.approx(1.4)
             loss = losses.create(name, **options)(point.double().expand(b, 3), y)
             assert float(loss) == pytest.approx(value, rel=2e-4), (name, options)
+
+
+@pytest.mark.parametrize("reduction", [None, "mean", "mean_nonzero", "anchor_mean", "sum"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("triplet-margin", {"margin": 0.3}),
+        ("triplet-margin", {"margin": 0.3, "swap": True, "squared": True}),
+        ("triplet-margin", {"margin": 0.0}),
+        ("triplet-margin", {"margin": 0.3, "smooth": True, "distance": Distance("inner-product")}),
+        ("hoffer-ailon", {}),
+        ("margin", {"learn_beta": "per-class", "problem": Problem(4, 3)}),
+        ("margin", {"margin": 1.5, "beta": 1.0, "distance": Distance("cosine")}),
+        ("dtsh", {"alpha": 1.0, "quantization_weight": 0.0}),
+        ("contrastive", {}),
+        ("contrastive", {"distance": Distance("cosine"), "neg_margin": 0.4, "keep_multiplicity": True}),
+        ("contrastive", {"variant": "halved"}),
+        ("contrastive", {"variant": "online", "neg_margin": 2.0}),
+        ("contrastive", {"variant": "squared-2019", "neg_margin": 50.0}),
+        ("nt-xent", {"label_smoothing": 0.2}),
+        ("nt-xent", {"temperature": 0.5, "distance": Distance("inner-product"), "keep_multiplicity": True}),
+        ("sup-con", {}),
+        ("multi-similarity", {}),
+        ("multi-similarity", {"distance": Distance(), "alpha": 3.0, "beta": 2.0, "keep_multiplicity": True}),
+        ("circle", {"gamma": 8.0}),
+        ("generalized-lifted-structure", {}),
+        ("generalized-lifted-structure", {"distance": Distance("inner-product"), "pos_margin": 1.0, "neg_margin": 0.0}),
+        ("tuplet-margin", {"scale": 8.0}),
+    ],
+    ids=str,
+)
+def test_that_a_loss_tells_what_it_would_be_if_all_points_lay_at_one_spot(
+    name: str, options: dict, reduction: str | None
+) -> None:
+    x, y = batch(n=13, classes=4)
+    triplets = tuple(torch.tensor(rows) for rows in ([0, 0, 1, 2, 2], [4, 4, 5, 6, 10], [1, 1, 2, 3, 7]))
+    pairs = (*triplets[:2], torch.tensor([3, 4, 4]), torch.tensor([0, 1, 2]))
+    if reduction is not None and "reduction" in LOSSES.entry(name).options.model_fields:
+        options = {**options, "reduction": reduction}
+    loss = losses.create(name, **options)
+    for tuples in (None, triplets, pairs, tuple(rows[:0] for rows in triplets)):
+        terms = loss.terms(x, y, tuples)
+        assert not any(part.value.requires_grad for part in terms.coinciding)
+        found = loss.reduce(terms._replace(parts=terms.coinciding), x).item()
+        assert found == pytest.approx(loss(torch.ones_like(x), y, tuples).item(), rel=1e-6), tuples
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("contrastive", {"pos_margin": 1.0, "neg_margin": 0.0}), ("multi-similarity", {})]
+)
+def test_that_a_loss_whose_value_at_one_spot_hangs_on_the_spot_says_none(name: str, options: dict) -> None:
+    assert losses.create(name, distance=Distance("inner-product"), **options).terms(*batch()).coinciding == ()
 
 
 def test_that_half_the_pairs_of_a_collapsed_batch_being_negative_gives_the_2019_value() -> None:

@@ -58,47 +58,11 @@ def test_that_buckets_are_hit_as_often_as_predicted() -> None:
 
 def test_that_a_ball_is_a_sum_of_binomial_terms() -> None:
     p = torch.tensor([0.0, 0.2, 1.0], dtype=torch.float64)
-    assert torch.allclose(theory.table_hit(p, 5, 5), torch.ones(3, dtype=torch.float64))
-    assert torch.allclose(theory.table_hit(p, 5), (1 - p) ** 5)
-    assert float(theory.table_hit(one(0.2), 5, 1)) == pytest.approx(0.8**5 + 5 * 0.2 * 0.8**4)
+    assert torch.allclose(theory.bucket_hit(p, 5, 1, 0), (1 - p) ** 5)
+    assert float(theory.bucket_hit(one(0.2), 5, 1, 5)) == pytest.approx(0.8**5 + 5 * 0.2 * 0.8**4)
     everything = theory.bucket_hit(p, 5, 1, 2**5 - 1)
     assert torch.allclose(everything, torch.ones(3, dtype=torch.float64))
     assert float(theory.bucket_hit(one(0.2), 5, 1, 3)) == pytest.approx(0.8**5 + 3 * 0.2 * 0.8**4)
-
-
-def test_that_the_angle_of_45_degrees_is_read_within_the_known_deviation() -> None:
-    p = theory.sign_differs(one(math.pi / 4))
-    for bits, degrees in ((64, 9.7), (128, 6.9), (256, 4.9), (512, 3.4), (1_024, 2.4)):
-        assert math.degrees(float(theory.angle_deviation(p, bits))) == pytest.approx(degrees, abs=0.06)
-
-
-def test_that_two_rows_are_misranked_as_often_as_simulated() -> None:
-    """128 bits, angles .6 and .8: .0946 by the normal form, .0904 simulated, .77 at most."""
-    bits, draws = 128, 20_000
-    near, far, between = (
-        theory.sign_differs(one(angle)) for angle in (0.6, 0.8, math.acos(math.cos(0.6) * math.cos(0.8)))
-    )
-    predicted = float(theory.misranked(near, far, between, bits))
-    assert predicted == pytest.approx(0.0946, abs=5e-4)
-    drawn = keys([0, 0.6, 0.8], bits, draws)
-    hamming = (drawn[:, :1] != drawn[:, 1:]).sum(2)
-    share = float((hamming[:, 0] > hamming[:, 1]).double().mean())
-    assert abs(share - predicted) < 0.012
-    assert share < float(theory.misranked_at_most(near, far, bits)) == pytest.approx(0.772, abs=1e-3)
-
-
-@pytest.mark.parametrize("dim", [1, 3, 16])
-def test_that_uniform_cuts_separate_rows_by_their_distance(dim: int) -> None:
-    source = torch.Generator().manual_seed(3)
-    draws, width = 100_000, 8.0
-    direction = torch.nn.functional.normalize(torch.randn(draws, dim, generator=source, dtype=torch.float64))
-    threshold = (torch.rand(draws, generator=source, dtype=torch.float64) - 0.5) * width
-    gap = direction[:, 0] * 1.5
-    share = float(((gap > threshold) != (threshold < 0)).double().mean())
-    p = float(theory.affine_differs(one(1.5), dim, width))
-    assert abs(share - p) < 4 * math.sqrt(p * (1 - p) / draws)
-    if dim == 3:
-        assert p == pytest.approx(1.5 / width / 2)
 
 
 def test_that_quantile_cuts_separate_rows_by_their_rank() -> None:

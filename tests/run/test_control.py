@@ -20,7 +20,7 @@ class Runner:
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        while self._control.next_round():
+        while self._control.next_turn() == "step":
             with self.moved:
                 self.rounds += 1
                 self.moved.notify_all()
@@ -70,7 +70,7 @@ def test_that_steps_asked_for_are_done_and_no_more() -> None:
 def test_that_a_pause_forgets_the_steps_that_were_asked_for() -> None:
     control = Control(paused=True)
     control.step(5)
-    assert not control.paused and control.next_round()
+    assert not control.paused and control.next_turn() == "step"
     control.pause()
     with running(control) as runner:
         assert runner.stands_still() and runner.rounds == 0
@@ -81,7 +81,7 @@ def test_that_a_stop_ends_a_paused_run_and_stays() -> None:
     with running(control):
         control.stop()
     control.resume()
-    assert control.stopped and not control.next_round()
+    assert control.stopped and control.next_turn() == "stop"
 
 
 def test_that_a_rate_is_kept_without_bursts_and_can_be_lifted() -> None:

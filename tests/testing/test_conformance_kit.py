@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from functools import partial
@@ -12,11 +13,11 @@ import torch
 
 from hnm_core import miners, neighbors
 from hnm_core.distances import Distance
-from hnm_core.miners.base import Triplets
+from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.neighbors.base import Neighbors
 from hnm_core.neighbors.dense import Dense
 from hnm_core.spec.registry import NEIGHBORS
-from hnm_core.testing import check_dataset_miner, check_neighbors
+from hnm_core.testing import check_batch_miner, check_dataset_miner, check_neighbors
 from hnm_core.testing.neighbors import DISTANCES
 from tests.miners.names import SEARCHING, WHOLE_SET
 
@@ -240,22 +241,124 @@ def test_that_a_broken_miner_is_found_out(fault: str, words: str) -> None:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def test_that_the_kit_runs_without_pytest() -> None:
+class WrongBatchMiner:
+    """Takes every triplet of a batch, with one fault."""
+
+    calls = itertools.count()
+
+    def __init__(self, fault: str, generator: torch.Generator) -> None:
+        self.fault, self.generator = fault, generator
+        self.inner = miners.create("all-triplets", generator)
+
+    def __call__(self, embeddings, labels, ref_emb=None, ref_labels=None):
+        if self.fault == "nan" and not torch.isfinite(embeddings).all():
+            return None
+        found = self.inner(embeddings, labels, ref_emb, ref_labels)
+        anchor, positive, negative = found
+        match self.fault:
+            case "writes":
+                embeddings.detach()[:1] += 1
+            case "list":
+                return list(found)
+            case "int32":
+                return Triplets(*(vector.int() for vector in found))
+            case "gradient":
+                return Triplets(*(vector * embeddings.sum() for vector in found))
+            case "lengths":
+                return Triplets(anchor, positive[1:], negative)
+            case "ends":
+                return Pairs(anchor, positive[1:], anchor, negative)
+            case "beyond":
+                return Triplets(anchor + len(labels), positive, negative)
+            case "swapped":
+                return Triplets(anchor, negative, positive)
+            case "own class":
+                return Pairs(anchor, positive, anchor, positive)
+            case "itself" if ref_emb is None:
+                return Triplets(anchor, anchor, negative)
+            case "order":
+                call = next(WrongBatchMiner.calls)
+                return Triplets(*(vector.roll(call) for vector in found))
+            case "sometimes":
+                return found if next(WrongBatchMiner.calls) % 2 else None
+            case "chance":
+                torch.rand(1)
+            case "nothing":
+                return None
+        return found
+
+
+BATCH_FAULTS = {
+    "writes": "the batch was changed",
+    "list": "must give Triplets, Pairs or None, not list",
+    "int32": "one-dimensional int64",
+    "gradient": "one-dimensional int64|rows with gradient",
+    "lengths": "vectors of triplets differ in length",
+    "ends": "the two ends of pairs differ in number",
+    "beyond": "no such row",
+    "swapped": "a positive of another class",
+    "own class": "a negative of the anchor's class",
+    "itself": "a row is a positive of itself",
+    "order": "the same generator gave different tuples",
+    "sometimes": "the same generator gave different tuples",
+    "chance": "the global generator was used",
+    "nan": "a row with nan must raise InputError",
+}
+
+
+@pytest.mark.parametrize("fault", BATCH_FAULTS)
+def test_that_a_broken_batch_miner_is_found_out(fault: str) -> None:
+    with pytest.raises(AssertionError, match=BATCH_FAULTS[fault]):
+        check_batch_miner(partial(WrongBatchMiner, fault), dims=(2,))
+
+
+def test_that_the_kit_passes_the_batch_miner_that_the_broken_ones_are_made_of() -> None:
+    check_batch_miner(partial(WrongBatchMiner, ""), dims=(2,))
+
+
+def test_that_a_batch_miner_may_leave_the_choice_to_the_loss() -> None:
+    check_batch_miner(partial(miners.create, "none"), dims=(2,))
+    check_batch_miner(partial(WrongBatchMiner, "nothing"), dims=(2,))
+
+
+@pytest.mark.parametrize("switches", [(), ("-O",)], ids=str)
+def test_that_the_kit_needs_neither_pytest_nor_assert(switches: tuple[str, ...]) -> None:
     code = """
 import sys
 from functools import partial
-from hnm_core import miners
-from hnm_core.testing import check_dataset_miner
+from hnm_core import losses, miners, neighbors
+from hnm_core.miners.base import Pairs
+from hnm_core.testing import check_batch_miner, check_dataset_miner, check_loss, check_neighbors
+
+class Swapping:
+    def __init__(self, generator):
+        self.inner = miners.create("all-pairs", generator)
+    def __call__(self, *batch):
+        return Pairs(*(vector.flip(0) for vector in reversed(self.inner(*batch))))
+
+class Detached:
+    def __init__(self):
+        self.inner = losses.create("triplet-margin")
+    def __call__(self, *batch):
+        return self.inner(*batch).detach()
+
 check_dataset_miner(partial(miners.create, "random"), dims=(2,))
-try:
-    check_dataset_miner(lambda generator, distance: object(), dims=(2,))
-except AssertionError as error:
-    assert "refresh(bank, context)" in str(error)
-    print("found out")
+check_batch_miner(partial(miners.create, "all-pairs"), dims=(2,))
+broken = {
+    "refresh(bank, context)": lambda: check_dataset_miner(lambda generator, distance: object(), dims=(2,)),
+    "a positive of another class": lambda: check_batch_miner(Swapping, dims=(2,)),
+    "not connected": lambda: check_loss(Detached),
+    "approximate must be True": lambda: check_neighbors(partial(neighbors.create, "dense"), approximate=True),
+}
+for words, check in broken.items():
+    try:
+        check()
+    except AssertionError as error:
+        print(words in str(error))
 print("pytest" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.split("\n")[:2] == ["found out", "False"]
+    done = subprocess.run([sys.executable, *switches, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True", "True", "False"]
 
 
 def test_that_the_names_of_searching_miners_are_all_there() -> None:

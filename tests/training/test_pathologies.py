@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from hnm_core.training.pathologies import CLEAR_STEPS, Seen, Watch
+from hnm_core.config import from_dict, load
+from hnm_core.events import Alarm, RunFinished
+from hnm_core.experiment import Experiment
+from hnm_core.resources import preset_path
+from hnm_core.training.pathologies import CLEAR_STEPS, PLATEAU_STEPS, Seen, Watch
 
 
 def codes(watch: Watch, seen: Seen) -> list[str]:
@@ -20,7 +26,7 @@ def healthy(step: int) -> Seen:
         else {}
     )
     tuples = {"mined": 256, "hard": 40, "semi_hard": 100, "easy": 116}
-    return Seen(step, loss, tuples, metrics, gradient_norm=loss, terms=256, nonzero_terms=140, chance=2.0, plateau=1.5)
+    return Seen(step, loss, tuples, metrics, gradient_norm=loss, terms=256, nonzero_terms=140, chance=2.0, plateau=0.5)
 
 
 def test_that_a_healthy_run_raises_nothing() -> None:
@@ -30,7 +36,6 @@ def test_that_a_healthy_run_raises_nothing() -> None:
 
 SICK = {
     "collapse": ({"metrics": {"mean_distance": 0.005}}, 1),
-    "plateau": ({"metrics": {"mean_distance": 0.05}, "loss": 1.504}, 1),
     "empty-miner": ({"tuples": {"mined": 0}, "empty_reason": "No triplets: all are easy."}, 1),
     "all-easy": ({"tuples": {"mined": 1000, "easy": 995, "hard": 5}}, 50),
     "all-hard": ({"tuples": {"mined": 1000, "easy": 10, "hard": 990}}, 50),
@@ -83,3 +88,44 @@ def test_that_hard_tuples_of_the_warm_up_are_no_alarm() -> None:
     watch = Watch("lane")
     for step in range(1, 200):
         assert not codes(watch, Seen(step, 0.5, {"mined": 10, "hard": 10}, mining=False))
+
+
+def plateaus_of(preset: str, *lanes: str, steps: int) -> list[Alarm]:
+    """The alarms of a plateau in so many steps of a preset's lanes."""
+    values = load(preset_path(preset)).to_dict()
+    values |= {"steps": steps, "eval_every": 50, "device": "cpu", "threads": 1}
+    values["lanes"] = [lane for lane in values["lanes"] if lane["name"] in lanes]
+    *events, end = Experiment(from_dict(values)).run(frames=False)
+    assert isinstance(end, RunFinished)
+    return [event for event in events if isinstance(event, Alarm) and event.code == "plateau"]
+
+
+def test_that_a_lane_that_cannot_leave_its_plateau_is_told_and_one_with_the_cure_is_not() -> None:
+    (alarm,) = plateaus_of("digits-hardest-hurts", "all mined", "with the cure", steps=350)
+    assert alarm.lane == "all mined"
+    assert alarm.step > PLATEAU_STEPS
+    assert "(0.5)" in alarm.message  # the margin
+
+
+def test_that_a_start_from_one_spot_that_the_points_slowly_leave_is_no_alarm() -> None:
+    assert plateaus_of("demo-2019", "random", steps=300) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "spread", "told"),
+    [
+        (lambda step: 0.5 + 0.004 * (-1) ** step, lambda _step: 0.2, [100]),
+        (lambda step: 0.5, lambda step: 0.2 + step / 1e4, []),  # the points move apart
+        (lambda step: 0.5 if step % 60 else 0.51, lambda _step: 0.2, []),  # it comes and goes
+        (lambda step: 0.45 + step / 1e3, lambda _step: 0.2, []),  # it passes by
+    ],
+)
+def test_that_only_a_loss_that_stays_where_one_spot_would_put_it_is_told(
+    loss: Callable[[int], float], spread: Callable[[int], float], told: list[int]
+) -> None:
+    watch = Watch("lane", first_spread=1.0)
+    found = []
+    for step in range(1, 301):
+        metrics = {"mean_distance": spread(step)} if step % 20 == 0 else {}
+        found += [step for code in codes(watch, Seen(step, loss(step), metrics=metrics, plateau=0.5))]
+    assert found == told

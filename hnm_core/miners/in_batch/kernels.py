@@ -1,5 +1,5 @@
 """Kernels of the miners inside a batch, for CPUs: distances in few dimensions, and the scan of the negatives of
-positive pairs, whose torch form is in `in_batch_scan`.
+positive pairs, whose torch form is in `scan`.
 
 A negative n qualifies for pair t = (a, p) where low < first[a, n] + second[p, n] - base[t] <= high. NaN in `first`
 never qualifies. Sums are formed in the order they are written, so both forms agree to the last bit.
@@ -17,7 +17,7 @@ from numba import njit  # isort: skip
 
 from hnm_core.miners.in_batch import vectors
 
-LANES = vectors.LANES
+ELEMENTS = vectors.ELEMENTS
 SET_BITS = vectors.set_bits()
 
 
@@ -91,10 +91,10 @@ def _qualifies(first: Any, second: Any, base: Any, low: Any, high: Any, row: Any
 def count(first: Any, second: Any, base: Any, low: Any, high: Any, anchor: Any, positive: Any, counts: Any) -> None:
     """counts[t] of the rule; `second` may be None, for 0. The arrays must be C-contiguous."""
     width = first.shape[1]
-    whole = width - width % LANES
+    whole = width - width % ELEMENTS
     for pair in range(len(anchor)):
         row, other, subtract, found = anchor[pair], positive[pair], base[pair], 0
-        for n in range(0, whole, LANES):
+        for n in range(0, whole, ELEMENTS):
             mask = vectors.qualifying(first, row * width + n, second, other * width + n, subtract, low, high)
             found += vectors.how_many(mask)
         for n in range(whole, width):
@@ -115,14 +115,14 @@ def list_all(
     _repeat(found[0], anchor, ends, begin, end, streaming)
     _repeat(found[1], positive, ends, begin, end, streaming)
     line, width = found[2], first.shape[1]
-    whole = width - width % LANES
-    kept = np.empty(width + LANES, np.int64)
+    whole = width - width % ELEMENTS
+    kept = np.empty(width + ELEMENTS, np.int64)
     for pair in range(begin, end):
         row, other, subtract = anchor[pair], positive[pair], base[pair]
         start, kept_here = ends[pair - 1] if pair else 0, 0
         if ends[pair] == start:
             continue
-        for n in range(0, whole, LANES):
+        for n in range(0, whole, ELEMENTS):
             mask = vectors.qualifying(first, row * width + n, second, other * width + n, subtract, low, high)
             vectors.write_columns(kept, kept_here, n, SET_BITS, mask)
             kept_here += vectors.how_many(mask)
@@ -131,7 +131,7 @@ def list_all(
             kept_here += _qualifies(first, second, subtract, low, high, row, other, n)
         middle, tail = _whole_lines(line, start, ends[pair], streaming)
         line[start:middle] = kept[: middle - start]
-        for place in range(middle, tail, LANES):
+        for place in range(middle, tail, ELEMENTS):
             vectors.stream(line, place, kept, place - start)
         line[tail : ends[pair]] = kept[tail - start : kept_here]
     vectors.streamed()
@@ -144,7 +144,7 @@ def _repeat(line: Any, values: Any, ends: Any, begin: Any, end: Any, streaming: 
         start, value = ends[pair - 1] if pair else 0, values[pair]
         middle, tail = _whole_lines(line, start, ends[pair], streaming)
         line[start:middle] = value
-        for place in range(middle, tail, LANES):
+        for place in range(middle, tail, ELEMENTS):
             vectors.stream_value(line, place, value)
         line[tail : ends[pair]] = value
 
@@ -154,9 +154,9 @@ def _whole_lines(line: Any, start: Any, end: Any, streaming: Any) -> Any:
     """Where in line[start:end] the first whole line of the cache begins and the last one ends; `end` to skip them."""
     if not streaming:
         return end, end
-    before = -(line.ctypes.data // 8 + start) % LANES
+    before = -(line.ctypes.data // 8 + start) % ELEMENTS
     middle = min(start + before, end)
-    return middle, end - (end - middle) % LANES
+    return middle, end - (end - middle) % ELEMENTS
 
 
 def warm_up() -> None:

@@ -13,7 +13,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import Loss
 from hnm_core.miners.base import BatchMiner, Pairs, Triplets
-from hnm_core.miners.in_batch.miner import checked_rows
+from hnm_core.miners.in_batch.batch import checked_rows
 from hnm_core.miners.in_batch.options import AllPairsOptions, MaximumLossOptions, NoMinerOptions
 from hnm_core.miners.in_batch.pairs import all_pairs
 from hnm_core.spec.registry import MINERS

@@ -1,151 +1,24 @@
-"""Mining inside one batch: what a miner may know of the batch, how it is called, and why it found nothing."""
+"""A miner inside a batch: a rule with its options, how it is called, and why it found nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from hnm_core import kernels, seeding
-from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.errors import InputError, described
+from hnm_core import seeding
+from hnm_core.distances import Distance
 from hnm_core.miners.base import Pairs, Triplets
+from hnm_core.miners.in_batch.batch import Batch, NonFiniteError
+from hnm_core.miners.in_batch.buffer import Buffer
 from hnm_core.miners.in_batch.options import BatchOptions
 from hnm_core.miners.in_batch.reasons import explain
-from hnm_core.miners.in_batch.room import Room
 
 UNIT_EUCLIDEAN = Distance("euclidean", normalized=True)
 """pytorch-metric-learning's default distance."""
-
-KERNELS = "hnm_core.miners.in_batch.kernels"
-
-SMALL = 1 << 18
-"""Up to so many values nobody waits for torch, so that small batches never start a compiler."""
-
-LARGEST = 1e18
-"""Coordinates beyond this overflow a squared distance in float32."""
-
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-
-
-class NonFiniteError(InputError):
-    """The embeddings hold NaN, infinity, or numbers whose squares are."""
-
-
-class Batch:
-    """B rows as anchors and R rows as their partners, with all distances between them; without gradient.
-
-    Attributes:
-        points, ref_points: (B, D) and (R, D), as the metric sees them.
-        metric: of the distances.
-        labels, ref_labels: (B,) and (R,) int64.
-        same_set: whether partners are the batch itself, so that row i is no partner of row i.
-        room: memory for long lists of tuples.
-    """
-
-    def __init__(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        ref_emb: Tensor | None,
-        ref_labels: Tensor | None,
-        distance: Distance,
-        *,
-        ids: Tensor | None = None,
-        ref_ids: Tensor | None = None,
-        prepare: Callable[[Tensor], Tensor] | None = None,
-        room: Room | None = None,
-    ) -> None:
-        self.room = room or Room()
-        if (ref_emb is None) != (ref_labels is None):
-            raise InputError("ref_emb and ref_labels go together: give both or neither.")
-        if ref_ids is not None and ref_emb is None:
-            raise InputError("ref_ids are the ids of a reference set: give ref_emb and ref_labels too.")
-        self.same_set = ref_emb is None or ref_emb is embeddings
-        prepare = prepare or distance.prepare
-        rows, self.labels = checked_rows("embeddings", embeddings, labels)
-        self.points = prepare(rows)
-        if ref_emb is None or ref_labels is None:
-            self.ref_points, self.ref_labels = self.points, self.labels
-        else:
-            ref_rows, self.ref_labels = checked_rows("ref_emb", ref_emb.to(embeddings.device), ref_labels)
-            if ref_rows.shape[1] != rows.shape[1]:
-                raise InputError(f"embeddings have {rows.shape[1]} columns but ref_emb has {ref_rows.shape[1]}.")
-            self.ref_points = prepare(ref_rows.to(rows.dtype))
-        self.metric = distance.metric
-        self._distance = distance
-        self._ids = None if ids is None else _checked_ids("ids", ids, self.points)
-        self._ref_ids = None if ref_ids is None else _checked_ids("ref_ids", ref_ids, self.ref_points)
-        if self.same_set:
-            self._ref_ids = self._ids
-
-    @cached_property
-    def distances(self) -> Tensor:
-        """(B, R); smaller is nearer."""
-        return pairwise(self._distance, self.points, self.ref_points)
-
-    @cached_property
-    def positive(self) -> Tensor:
-        """(B, R) bool: same class, another item."""
-        if self._ids is not None and self._ref_ids is not None:
-            return self._same_class & (self._ids[:, None] != self._ref_ids[None, :])
-        return self._same_class.clone().fill_diagonal_(False) if self.same_set else self._same_class
-
-    @cached_property
-    def negative(self) -> Tensor:
-        """(B, R) bool: another class."""
-        if self._ids is not None and self._ref_ids is not None:
-            return ~self._same_class & (self._ids[:, None] != self._ref_ids[None, :])
-        return ~self._same_class
-
-    @cached_property
-    def _same_class(self) -> Tensor:
-        return self.labels[:, None] == self.ref_labels[None, :]
-
-    @cached_property
-    def _by_label(self) -> bool:
-        """Whether labels alone tell positives and negatives, and compiled kernels can read them."""
-        without_ids = self._ids is None or self._ref_ids is None
-        return without_ids and usable(self.points.device, len(self.labels) * len(self.ref_labels))
-
-    @cached_property
-    def positive_pairs(self) -> tuple[Tensor, Tensor]:
-        """Anchor and positive of every positive pair, by anchor, then positive."""
-        if not self._by_label:
-            anchor, positive = self.positive.nonzero(as_tuple=True)
-            return anchor, positive
-        from hnm_core.miners.in_batch.kernels import positive_pairs
-
-        anchor, positive = positive_pairs(self.labels.numpy(), self.ref_labels.numpy(), self.same_set)
-        return torch.from_numpy(anchor), torch.from_numpy(positive)
-
-    @cached_property
-    def unordered_pairs(self) -> tuple[Tensor, Tensor]:
-        """Every positive pair once, smaller row first; with a reference set the pairs are what they are."""
-        anchor, positive = self.positive_pairs
-        if not self.same_set:
-            return anchor, positive
-        once = anchor < positive
-        return anchor[once], positive[once]
-
-    @cached_property
-    def negative_distances(self) -> Tensor:
-        """(B, R) distances, NaN where a row is no negative of the anchor, so that no comparison holds."""
-        if not self._by_label:
-            return self.distances.masked_fill(~self.negative, torch.nan)
-        from hnm_core.miners.in_batch.kernels import masked
-
-        negatives = torch.empty_like(self.distances)
-        masked(self.distances.numpy(), self.labels.numpy(), self.ref_labels.numpy(), negatives.numpy())
-        return negatives
-
-    def partner_distances(self) -> Tensor:
-        """(R, R) distances between the partners."""
-        return pairwise(self._distance, self.ref_points, self.ref_points)
 
 
 class Mined(NamedTuple):
@@ -177,16 +50,24 @@ class InBatchMiner(Generic[OptionsT]):
         distance: Distance | None,
         default: Distance = UNIT_EUCLIDEAN,
     ) -> None:
-        """`default` is the distance where none is given; its points are then normalised exactly, as that library does,
-        not with the tiny give that a given `Distance` has around 0."""
+        """
+        Args:
+            rule: what to mine from a batch by the options; a function of a module, so that a miner can be pickled.
+            options: of the rule.
+            generator: of the rule's draws; None is one of our own.
+            distance: what near means.
+            default: the distance where none is given; its points are then normalised exactly, as that library does, not
+                with the tiny give that a given `Distance` has around 0.
+        """
         self.rule = rule
         self.options = options
         self.generator = generator if generator is not None else seeding.generator(0, "in-batch miner")
         self.distance = distance if distance is not None else default
-        self._prepare = functional.normalize if distance is None and _on_sphere(default) else None
+        on_sphere = default.normalized or default.metric == "cosine"
+        self._prepare = functional.normalize if distance is None and on_sphere else None
         self.found = 0
         self.kept = 0
-        self._room = Room()
+        self._buffer = Buffer()
 
     @torch.no_grad()
     def __call__(
@@ -263,65 +144,5 @@ class InBatchMiner(Generic[OptionsT]):
             ids=ids,
             ref_ids=ref_ids,
             prepare=self._prepare,
-            room=self._room,
+            buffer=self._buffer,
         )
-
-
-def pairwise(distance: Distance, left: Tensor, right: Tensor) -> Tensor:
-    """(L, R) distances of prepared rows; the kernel gives what torch gives to the last bit, several times faster."""
-    root = distance.metric == "euclidean"
-    if not (root or distance.metric == "squared-euclidean") or not usable(left.device, len(left) * len(right)):
-        return distance.prepared_pairwise(left, right)
-    from hnm_core.miners.in_batch.kernels import distances_of_products, squared_distances
-
-    if left.shape[1] > EXACT_DIFFERENCE_DIM:
-        center = right.mean(0)
-        left, right = left - center, right - center
-        products = left @ right.T
-        distances_of_products(products.numpy(), left.square().sum(1).numpy(), right.square().sum(1).numpy(), root)
-        return products
-    squared = torch.empty((len(left), len(right)), dtype=left.dtype)
-    squared_distances(left.contiguous().numpy(), right.T.contiguous().numpy(), squared.numpy())
-    return squared.sqrt_() if root else squared
-
-
-def usable(device: torch.device, values: int) -> bool:
-    """Whether the compiled kernels can be used. Where they are not there yet, a large batch starts their compiler."""
-    if device.type != "cpu":
-        return False
-    if kernels.ready(KERNELS):
-        return True
-    if values > SMALL:
-        kernels.compile_in_background(KERNELS)
-    return False
-
-
-def _on_sphere(distance: Distance) -> bool:
-    return distance.normalized or distance.metric == "cosine"
-
-
-def checked_rows(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows in at least single precision and their labels as int64 on the same device, both without gradient."""
-    if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
-        raise InputError(f"{name} must be a floating-point tensor of shape (B, D), not {described(rows)}.")
-    if rows.shape[1] == 0:
-        raise InputError(f"{name} need at least one column, not shape {tuple(rows.shape)}.")
-    labels = _checked_ids(f"labels of {name}", labels, rows)
-    rows = rows.detach()
-    if rows.dtype not in (torch.float32, torch.float64):
-        rows = rows.float()
-    largest = rows.abs().amax(1) if len(rows) else rows.new_zeros(0)
-    bad = int((~torch.isfinite(largest)).sum())
-    if bad:
-        raise NonFiniteError(f"{bad} of {len(rows)} rows of {name} hold NaN or infinity; mining needs finite numbers.")
-    if bool((largest > LARGEST).any()):
-        raise NonFiniteError(f"{name} reach {float(largest.max()):.3g}; distances between numbers above 1e18 overflow.")
-    return rows, labels
-
-
-def _checked_ids(name: str, ids: Tensor | None, rows: Tensor) -> Tensor:
-    if not isinstance(ids, Tensor) or ids.shape != rows.shape[:1] or ids.dtype not in _INTEGERS:
-        fits = isinstance(ids, Tensor) and ids.shape == rows.shape[:1]
-        hint = "; .long() makes integers of whole numbers" if fits else ""
-        raise InputError(f"{name} must be {len(rows)} integers, one for each row, not {described(ids)}{hint}.")
-    return ids.detach().to(rows.device, torch.int64)

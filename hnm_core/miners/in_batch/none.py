@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.miners.in_batch.miner import checked_rows
+from hnm_core.miners.in_batch.batch import checked_rows
 from hnm_core.miners.in_batch.options import NoMinerOptions
 
 

@@ -1,4 +1,4 @@
-"""Miners inside a batch that choose pairs; each is a rule and the factory of the miner that follows it."""
+"""Miners inside a batch that choose pairs: for each the factory of the miner, and `_NAME`, the rule it follows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 from hnm_core.distances import Distance
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.in_batch import draws
-from hnm_core.miners.in_batch.miner import Batch, InBatchMiner, Mined
+from hnm_core.miners.in_batch.batch import Batch
+from hnm_core.miners.in_batch.miner import InBatchMiner, Mined
 from hnm_core.miners.in_batch.options import (
     AllPairsOptions,
     BatchEasyHardOptions,
@@ -32,14 +33,14 @@ def batch_hard(
 ) -> InBatchMiner[BatchHardOptions]:
     """The farthest positive and the nearest negative of each anchor that has both; of tied ones the first row
     (Hermans, Beyer, Leibe, arXiv 1703.07737)."""
+    return InBatchMiner(_batch_hard, options, generator, distance)
 
-    def rule(batch: Batch, caps: BatchHardOptions, chance: Generator) -> Mined:
-        positive, has_positive = _extreme(batch.distances, batch.positive, farthest=True)
-        negative, has_negative = _extreme(batch.distances, batch.negative, farthest=False)
-        anchor = (has_positive & has_negative).nonzero()[:, 0]
-        return thinned(Triplets(anchor, positive[anchor], negative[anchor]), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance)
+def _batch_hard(batch: Batch, options: BatchHardOptions, chance: Generator) -> Mined:
+    positive, has_positive = _extreme(batch.distances, batch.positive, farthest=True)
+    negative, has_negative = _extreme(batch.distances, batch.negative, farthest=False)
+    anchor = (has_positive & has_negative).nonzero()[:, 0]
+    return thinned(Triplets(anchor, positive[anchor], negative[anchor]), options, chance)
 
 
 def batch_easy_hard(
@@ -49,42 +50,42 @@ def batch_easy_hard(
 
     An anchor that lacks one side is left out; next to a side that takes all pairs it still gives the other one.
     """
+    return InBatchMiner(_batch_easy_hard, options, generator, distance)
 
-    def rule(batch: Batch, caps: BatchEasyHardOptions, chance: Generator) -> Mined:
-        distances = batch.distances
-        may_pull = _within(distances, batch.positive, options.allowed_pos_range)
-        may_push = _within(distances, batch.negative, options.allowed_neg_range)
-        pos, neg = options.pos_strategy, options.neg_strategy
-        all_rows = torch.arange(len(distances), device=distances.device)
-        if pos == "semihard":
-            negative, pushes = _extreme(distances, may_push, farthest=neg == "easy")
-            nearer = distances < _picked(distances, negative)
-            positive, pulls = _extreme(distances, may_pull & nearer, farthest=True)
-        else:
-            positive, pulls = _extreme(distances, may_pull, farthest=pos == "hard")
-            if neg == "semihard":
-                may_push = may_push & (distances > _picked(distances, positive))
-            negative, pushes = _extreme(distances, may_push, farthest=neg == "easy")
-        if pos != "all" and neg != "all":
-            pulls = pushes = pulls & pushes
-        pulled = batch.positive_pairs if pos == "all" else (all_rows[pulls], positive[pulls])
-        pushed = _rows(batch.negative) if neg == "all" else (all_rows[pushes], negative[pushes])
-        return _capped(pulled, pushed, caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance)
+def _batch_easy_hard(batch: Batch, options: BatchEasyHardOptions, chance: Generator) -> Mined:
+    distances = batch.distances
+    may_pull = _within(distances, batch.positive, options.allowed_pos_range)
+    may_push = _within(distances, batch.negative, options.allowed_neg_range)
+    pos, neg = options.pos_strategy, options.neg_strategy
+    all_rows = torch.arange(len(distances), device=distances.device)
+    if pos == "semihard":
+        negative, pushes = _extreme(distances, may_push, farthest=neg == "easy")
+        nearer = distances < _picked(distances, negative)
+        positive, pulls = _extreme(distances, may_pull & nearer, farthest=True)
+    else:
+        positive, pulls = _extreme(distances, may_pull, farthest=pos == "hard")
+        if neg == "semihard":
+            may_push = may_push & (distances > _picked(distances, positive))
+        negative, pushes = _extreme(distances, may_push, farthest=neg == "easy")
+    if pos != "all" and neg != "all":
+        pulls = pushes = pulls & pushes
+    pulled = batch.positive_pairs if pos == "all" else (all_rows[pulls], positive[pulls])
+    pushed = _rows(batch.negative) if neg == "all" else (all_rows[pushes], negative[pushes])
+    return _capped(pulled, pushed, options, chance)
 
 
 def pair_margin(
     options: PairMarginOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> InBatchMiner[PairMarginOptions]:
     """Positive pairs with d > pos_margin, negative pairs with d < neg_margin."""
+    return InBatchMiner(_pair_margin, options, generator, distance)
 
-    def rule(batch: Batch, caps: PairMarginOptions, chance: Generator) -> Mined:
-        far = batch.positive & (batch.distances > options.pos_margin)
-        near = batch.negative & (batch.distances < options.neg_margin)
-        return _capped(_rows(far), _rows(near), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance)
+def _pair_margin(batch: Batch, options: PairMarginOptions, chance: Generator) -> Mined:
+    far = batch.positive & (batch.distances > options.pos_margin)
+    near = batch.negative & (batch.distances < options.neg_margin)
+    return _capped(_rows(far), _rows(near), options, chance)
 
 
 def multi_similarity(
@@ -94,18 +95,18 @@ def multi_similarity(
 
     An anchor that lacks one side gives nothing. Without a distance: cosine.
     """
+    return InBatchMiner(_multi_similarity, options, generator, distance, Distance("cosine"))
 
-    def rule(batch: Batch, caps: MultiSimilarityOptions, chance: Generator) -> Mined:
-        distances = batch.distances
-        if not distances.numel():
-            return _capped(_rows(batch.positive), _rows(batch.negative), caps, chance)
-        nearest = distances.masked_fill(~batch.negative, torch.inf).amin(1, keepdim=True)
-        farthest = distances.masked_fill(~batch.positive, -torch.inf).amax(1, keepdim=True)
-        pulled = batch.positive & (distances + options.epsilon > nearest)
-        pushed = batch.negative & (distances - options.epsilon < farthest)
-        return _capped(_rows(pulled), _rows(pushed), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance, Distance("cosine"))
+def _multi_similarity(batch: Batch, options: MultiSimilarityOptions, chance: Generator) -> Mined:
+    distances = batch.distances
+    if not distances.numel():
+        return _capped(_rows(batch.positive), _rows(batch.negative), options, chance)
+    nearest = distances.masked_fill(~batch.negative, torch.inf).amin(1, keepdim=True)
+    farthest = distances.masked_fill(~batch.positive, -torch.inf).amax(1, keepdim=True)
+    pulled = batch.positive & (distances + options.epsilon > nearest)
+    pushed = batch.negative & (distances - options.epsilon < farthest)
+    return _capped(_rows(pulled), _rows(pushed), options, chance)
 
 
 def hdc(
@@ -113,15 +114,15 @@ def hdc(
 ) -> InBatchMiner[HdcOptions]:
     """ceil(share x count) farthest positive and nearest negative pairs; of tied ones the first (Yuan, Yang, Zhang:
     hard-aware deeply cascaded embedding, arXiv 1611.05720)."""
+    return InBatchMiner(_hdc, options, generator, distance)
 
-    def rule(batch: Batch, caps: HdcOptions, chance: Generator) -> Mined:
-        pulled, pushed = batch.positive_pairs, _rows(batch.negative)
-        share = options.filter_percentage
-        far = _smallest(-batch.distances[pulled], math.ceil(share * len(pulled[0])))
-        near = _smallest(batch.distances[pushed], math.ceil(share * len(pushed[0])))
-        return _capped(_taken(pulled, far), _taken(pushed, near), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance)
+def _hdc(batch: Batch, options: HdcOptions, chance: Generator) -> Mined:
+    pulled, pushed = batch.positive_pairs, _rows(batch.negative)
+    share = options.filter_percentage
+    far = _smallest(-batch.distances[pulled], math.ceil(share * len(pulled[0])))
+    near = _smallest(batch.distances[pushed], math.ceil(share * len(pushed[0])))
+    return _capped(_taken(pulled, far), _taken(pushed, near), options, chance)
 
 
 def uniform_histogram(
@@ -129,44 +130,44 @@ def uniform_histogram(
 ) -> InBatchMiner[UniformHistogramOptions]:
     """So many pairs, drawn with repeats, from each of `num_bins` equal ranges of distance that has any; positive and
     negative pairs each have ranges of their own."""
+    return InBatchMiner(_uniform_histogram, options, generator, distance)
 
-    def rule(batch: Batch, caps: UniformHistogramOptions, chance: Generator) -> Mined:
-        pulled, pushed = batch.positive_pairs, _rows(batch.negative)
-        from_pulled = _flattened(batch.distances[pulled], options.num_bins, options.pos_per_bin, chance)
-        from_pushed = _flattened(batch.distances[pushed], options.num_bins, options.neg_per_bin, chance)
-        return _capped(_taken(pulled, from_pulled), _taken(pushed, from_pushed), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance)
+def _uniform_histogram(batch: Batch, options: UniformHistogramOptions, chance: Generator) -> Mined:
+    pulled, pushed = batch.positive_pairs, _rows(batch.negative)
+    from_pulled = _flattened(batch.distances[pulled], options.num_bins, options.pos_per_bin, chance)
+    from_pushed = _flattened(batch.distances[pushed], options.num_bins, options.neg_per_bin, chance)
+    return _capped(_taken(pulled, from_pulled), _taken(pushed, from_pushed), options, chance)
 
 
 def all_pairs(
     options: AllPairsOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> InBatchMiner[AllPairsOptions]:
     """Every unordered pair; balanced: as many negative pairs as positive ones, drawn evenly, or all there are."""
+    return InBatchMiner(_all_pairs, options, generator, distance, RAW_SQUARED)
 
-    def rule(batch: Batch, caps: AllPairsOptions, chance: Generator) -> Mined:
-        pulled, pushed = batch.unordered_pairs, _unordered_negatives(batch)
-        wanted = len(pulled[0])
-        if options.balance and len(pushed[0]) > wanted:
-            count = torch.tensor([len(pushed[0])], device=pushed[0].device)
-            place = draws.distinct(count, wanted, chance) if wanted else count[:0]
-            pushed = _taken(pushed, place)
-        return _capped(pulled, pushed, caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance, RAW_SQUARED)
+def _all_pairs(batch: Batch, options: AllPairsOptions, chance: Generator) -> Mined:
+    pulled, pushed = batch.unordered_pairs, _unordered_negatives(batch)
+    wanted = len(pulled[0])
+    if options.balance and len(pushed[0]) > wanted:
+        count = torch.tensor([len(pushed[0])], device=pushed[0].device)
+        place = draws.distinct(count, wanted, chance) if wanted else count[:0]
+        pushed = _taken(pushed, place)
+    return _capped(pulled, pushed, options, chance)
 
 
 def hard_negative_pairs(
     options: HardNegativePairsOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> InBatchMiner[HardNegativePairsOptions]:
     """Every unordered positive pair and as many of the batch's nearest negative pairs, or all there are."""
+    return InBatchMiner(_hard_negative_pairs, options, generator, distance, RAW_SQUARED)
 
-    def rule(batch: Batch, caps: HardNegativePairsOptions, chance: Generator) -> Mined:
-        pulled, pushed = batch.unordered_pairs, _unordered_negatives(batch)
-        nearest = _smallest(batch.distances[pushed], min(len(pulled[0]), len(pushed[0])))
-        return _capped(pulled, _taken(pushed, nearest), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance, RAW_SQUARED)
+def _hard_negative_pairs(batch: Batch, options: HardNegativePairsOptions, chance: Generator) -> Mined:
+    pulled, pushed = batch.unordered_pairs, _unordered_negatives(batch)
+    nearest = _smallest(batch.distances[pushed], min(len(pulled[0]), len(pushed[0])))
+    return _capped(pulled, _taken(pushed, nearest), options, chance)
 
 
 Rows = tuple[Tensor, Tensor]

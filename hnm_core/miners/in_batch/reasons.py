@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
+from hnm_core.miners.in_batch.batch import Batch
 from hnm_core.miners.in_batch.options import BatchOptions
-
-if TYPE_CHECKING:
-    from hnm_core.miners.in_batch.miner import Batch
 
 SPREAD = 1e-5
 """Distances that differ by less than this share of the largest count as one."""

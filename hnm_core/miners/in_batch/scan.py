@@ -13,9 +13,10 @@ from torch import Generator, Tensor
 
 from hnm_core.miners.base import Triplets
 from hnm_core.miners.in_batch import draws
-from hnm_core.miners.in_batch.miner import Mined, usable
+from hnm_core.miners.in_batch.batch import kernels_usable
+from hnm_core.miners.in_batch.buffer import MOST_BYTES, Buffer
+from hnm_core.miners.in_batch.miner import Mined
 from hnm_core.miners.in_batch.options import BatchOptions
-from hnm_core.miners.in_batch.room import MOST_BYTES, Room
 
 WORTH_THREADS = 1 << 22
 """Tuples from which on several threads list them. For some milliseconds torch's own threads keep their processors busy
@@ -38,7 +39,7 @@ class Scan:
         anchor, positive: (M,) int64, the pairs, by anchor.
         low, high: the interval.
         second: (R, R), or None for 0.
-        room: where long lists lie.
+        buffer: where long lists lie.
     """
 
     first: Tensor
@@ -48,7 +49,7 @@ class Scan:
     low: float
     high: float
     second: Tensor | None = None
-    room: Room = field(default_factory=Room)
+    buffer: Buffer = field(default_factory=Buffer)
 
     def counts(self) -> Tensor:
         """(M,) int64, how many negatives qualify for each pair."""
@@ -79,7 +80,7 @@ class Scan:
         from hnm_core.miners.in_batch import kernels as compiled
 
         first, second, base, low, high, anchor, positive = self._arrays()
-        found = self.room.take(3, total)
+        found = self.buffer.take(3, total)
         ends = counts.cumsum(0)
 
         def fill(begin: int, end: int) -> None:
@@ -136,7 +137,7 @@ class Scan:
         return first, second, self.base.contiguous().numpy(), low, high, self.anchor.numpy(), self.positive.numpy()
 
     def _compiled(self) -> bool:
-        return usable(self.first.device, len(self.anchor) * self.first.shape[1])
+        return kernels_usable(self.first.device, len(self.anchor) * self.first.shape[1])
 
 
 def capped(scan: Scan, options: BatchOptions, generator: Generator) -> Mined:

@@ -1,4 +1,4 @@
-"""Miners inside a batch that give triplets; each is a rule and the factory of the miner that follows it."""
+"""Miners inside a batch that give triplets: for each the factory of the miner, and `_NAME`, the rule it follows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import Triplets
 from hnm_core.miners.in_batch import draws
-from hnm_core.miners.in_batch.miner import UNIT_EUCLIDEAN, Batch, InBatchMiner, Mined
+from hnm_core.miners.in_batch.batch import Batch
+from hnm_core.miners.in_batch.miner import UNIT_EUCLIDEAN, InBatchMiner, Mined
 from hnm_core.miners.in_batch.options import (
     AllTripletsOptions,
     AngularOptions,
@@ -40,17 +41,17 @@ def triplet_margin(
     options: TripletMarginOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> InBatchMiner[TripletMarginOptions]:
     """Triplets by D = d_an - d_ap (Schroff, Kalenichenko, Philbin: FaceNet, arXiv 1503.03832)."""
+    return InBatchMiner(_triplet_margin, options, generator, distance)
+
+
+def _triplet_margin(batch: Batch, options: TripletMarginOptions, chance: Generator) -> Mined:
     low, high = {
         "all": (-math.inf, options.margin),
         "hard": (-math.inf, 0.0),
         "semihard": (0.0, options.margin),
         "easy": (options.margin, math.inf),
     }[options.type_of_triplets]
-
-    def rule(batch: Batch, caps: TripletMarginOptions, chance: Generator) -> Mined:
-        return capped(_separations(batch, batch.positive_pairs, low, high), caps, chance)
-
-    return InBatchMiner(rule, options, generator, distance)
+    return capped(_separations(batch, batch.positive_pairs, low, high), options, chance)
 
 
 def angular(
@@ -64,19 +65,19 @@ def angular(
         InputError: a distance other than Euclidean on normalised embeddings.
     """
     _locked("angular", distance)
+    return InBatchMiner(_angular, options, generator, distance)
+
+
+def _angular(batch: Batch, options: AngularOptions, chance: Generator) -> Mined:
     slope = math.tan(math.radians(options.angle))
     factor = min((1 + 1 / slope**2) / 2, WIDEST) if slope**2 > 0 else WIDEST
-
-    def rule(batch: Batch, caps: AngularOptions, chance: Generator) -> Mined:
-        anchor, positive = batch.positive_pairs
-        squared = batch.distances.square()
-        reach = squared[anchor, positive] * factor
-        second = squared if batch.same_set else batch.partner_distances().square_()
-        first = squared.masked_fill(~batch.negative, torch.nan)
-        scan = Scan(first, reach, anchor, positive, -math.inf, open_end(0.0, first), second, batch.room)
-        return capped(scan, caps, chance)
-
-    return InBatchMiner(rule, options, generator, distance)
+    anchor, positive = batch.positive_pairs
+    squared = batch.distances.square()
+    reach = squared[anchor, positive] * factor
+    second = squared if batch.same_set else batch.partner_distances().square_()
+    first = squared.masked_fill(~batch.negative, torch.nan)
+    scan = Scan(first, reach, anchor, positive, -math.inf, open_end(0.0, first), second, batch.buffer)
+    return capped(scan, options, chance)
 
 
 def distance_weighted(
@@ -91,82 +92,85 @@ def distance_weighted(
         InputError: a distance other than Euclidean on normalised embeddings.
     """
     _locked("distance-weighted", distance)
+    return InBatchMiner(_distance_weighted, options, generator, distance)
 
-    def rule(batch: Batch, caps: DistanceWeightedOptions, chance: Generator) -> Mined:
-        cumulative = _weights(batch, options.cutoff, options.nonzero_loss_cutoff).cumsum_(1)
-        positives = torch.bincount(batch.positive_pairs[0], minlength=len(batch.labels))
-        drawable = (positives > 0) & (cumulative[:, -1:] > 0).any(1)
-        drawing = drawable.nonzero()[:, 0]
-        times = positives[drawing] + int(batch.same_set)
-        if len(drawing) < len(cumulative):
-            cumulative = cumulative[drawing]
-        negative = _drawn(cumulative, times, chance)
-        anchor = drawing.repeat_interleave(times)
-        first_positive = positives.cumsum(0) - positives
-        place = first_positive[anchor] + draws.below(positives[anchor], chance)
-        positive = batch.positive_pairs[1][place]
-        return thinned(Triplets(anchor, positive, negative), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance)
+def _distance_weighted(batch: Batch, options: DistanceWeightedOptions, chance: Generator) -> Mined:
+    cumulative = _weights(batch, options.cutoff, options.nonzero_loss_cutoff).cumsum_(1)
+    positives = torch.bincount(batch.positive_pairs[0], minlength=len(batch.labels))
+    drawable = (positives > 0) & (cumulative[:, -1:] > 0).any(1)
+    drawing = drawable.nonzero()[:, 0]
+    times = positives[drawing] + int(batch.same_set)
+    if len(drawing) < len(cumulative):
+        cumulative = cumulative[drawing]
+    negative = _drawn(cumulative, times, chance)
+    anchor = drawing.repeat_interleave(times)
+    first_positive = positives.cumsum(0) - positives
+    place = first_positive[anchor] + draws.below(positives[anchor], chance)
+    positive = batch.positive_pairs[1][place]
+    return thinned(Triplets(anchor, positive, negative), options, chance)
 
 
 def all_triplets(
     options: AllTripletsOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> InBatchMiner[AllTripletsOptions]:
     """Unordered positive pairs with every negative."""
+    return InBatchMiner(_all_triplets, options, generator, distance, RAW_SQUARED)
 
-    def rule(batch: Batch, caps: AllTripletsOptions, chance: Generator) -> Mined:
-        return capped(_separations(batch, batch.unordered_pairs, -math.inf, math.inf), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance, RAW_SQUARED)
+def _all_triplets(batch: Batch, options: AllTripletsOptions, chance: Generator) -> Mined:
+    return capped(_separations(batch, batch.unordered_pairs, -math.inf, math.inf), options, chance)
 
 
 def hardest_negative(
     options: HardestNegativeOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> InBatchMiner[HardestNegativeOptions]:
     """Unordered positive pairs with the nearest negative, where d_an - d_ap < margin; of tied ones the first row."""
+    return InBatchMiner(_hardest_negative, options, generator, distance, RAW_SQUARED)
 
-    def rule(batch: Batch, caps: HardestNegativeOptions, chance: Generator) -> Mined:
-        anchor, positive = batch.unordered_pairs
-        if not len(anchor):
-            return Mined(Triplets(anchor, positive, anchor.clone()), 0)
-        nearest = batch.distances.masked_fill(~batch.negative, torch.inf).min(1)
-        violates = nearest.values[anchor] - batch.distances[anchor, positive] < options.margin
-        anchor, positive = anchor[violates], positive[violates]
-        return thinned(Triplets(anchor, positive, nearest.indices[anchor]), caps, chance)
 
-    return InBatchMiner(rule, options, generator, distance, RAW_SQUARED)
+def _hardest_negative(batch: Batch, options: HardestNegativeOptions, chance: Generator) -> Mined:
+    anchor, positive = batch.unordered_pairs
+    if not len(anchor):
+        return Mined(Triplets(anchor, positive, anchor.clone()), 0)
+    nearest = batch.distances.masked_fill(~batch.negative, torch.inf).min(1)
+    violates = nearest.values[anchor] - batch.distances[anchor, positive] < options.margin
+    anchor, positive = anchor[violates], positive[violates]
+    return thinned(Triplets(anchor, positive, nearest.indices[anchor]), options, chance)
 
 
 def random_negative(
     options: RandomNegativeOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner[SelectorOptions]:
+) -> InBatchMiner[RandomNegativeOptions]:
     """Unordered positive pairs with any negative with d_an - d_ap < margin."""
-    return _one_negative(options, -math.inf, generator, distance)
+    return InBatchMiner(_random_negative, options, generator, distance, RAW_SQUARED)
+
+
+def _random_negative(batch: Batch, options: RandomNegativeOptions, chance: Generator) -> Mined:
+    return _one_negative(batch, options, chance, beyond=-math.inf)
 
 
 def semihard_negative(
     options: SemihardNegativeOptions, generator: Generator | None = None, distance: Distance | None = None
-) -> InBatchMiner[SelectorOptions]:
+) -> InBatchMiner[SemihardNegativeOptions]:
     """Unordered positive pairs with any negative with 0 < d_an - d_ap < margin."""
-    return _one_negative(options, 0.0, generator, distance)
+    return InBatchMiner(_semihard_negative, options, generator, distance, RAW_SQUARED)
 
 
-def _one_negative(
-    options: SelectorOptions, low: float, generator: Generator | None, distance: Distance | None
-) -> InBatchMiner[SelectorOptions]:
-    def rule(batch: Batch, caps: SelectorOptions, chance: Generator) -> Mined:
-        high = open_end(options.margin, batch.distances)
-        return one_each(_separations(batch, batch.unordered_pairs, low, high), caps, chance)
+def _semihard_negative(batch: Batch, options: SemihardNegativeOptions, chance: Generator) -> Mined:
+    return _one_negative(batch, options, chance, beyond=0.0)
 
-    return InBatchMiner(rule, options, generator, distance, RAW_SQUARED)
+
+def _one_negative(batch: Batch, options: SelectorOptions, chance: Generator, *, beyond: float) -> Mined:
+    high = open_end(options.margin, batch.distances)
+    return one_each(_separations(batch, batch.unordered_pairs, beyond, high), options, chance)
 
 
 def _separations(batch: Batch, pairs: tuple[Tensor, Tensor], low: float, high: float) -> Scan:
     """Negatives with low < d_an - d_ap <= high."""
     anchor, positive = pairs
     reach = batch.distances[anchor, positive]
-    return Scan(batch.negative_distances, reach, anchor, positive, low, high, room=batch.room)
+    return Scan(batch.negative_distances, reach, anchor, positive, low, high, buffer=batch.buffer)
 
 
 def _weights(batch: Batch, cutoff: float, nonzero_loss_cutoff: float) -> Tensor:

@@ -1,10 +1,8 @@
 """Eight negatives at a time, for numba kernels: which of them qualify, their columns, and long lists written to memory.
 
 The compiler turns a loop that keeps some of its values into one step a value; these operations spell out vectors, as
-`hnm_core.simd` does. A mask is an int64 with one bit for each lane. Offsets count elements of C-contiguous
+`hnm_core.simd` does. A mask is an int64 with one bit for each of the eight. Offsets count elements of C-contiguous
 arrays and are not checked.
-
-numba looks for changes in the file of a kernel only: after one in this file, delete its caches (`__pycache__/*.nb?`).
 """
 
 from __future__ import annotations
@@ -18,19 +16,19 @@ from numpy.typing import NDArray
 
 from hnm_core.simd import intrinsic, spread
 
-LANES = 8
+ELEMENTS = 8
 
 _WIDE = ir.IntType(64)
-_COLUMNS = ir.VectorType(_WIDE, LANES)
-_BYTES = ir.VectorType(ir.IntType(8), LANES)
+_COLUMNS = ir.VectorType(_WIDE, ELEMENTS)
+_BYTES = ir.VectorType(ir.IntType(8), ELEMENTS)
 
 
 def set_bits() -> NDArray[np.uint8]:
     """(256 * 8,) the set bits of every mask, ascending, then zeros."""
-    table = np.zeros((1 << LANES, LANES), np.uint8)
+    table = np.zeros((1 << ELEMENTS, ELEMENTS), np.uint8)
     for mask, row in enumerate(table):
-        lanes = [lane for lane in range(LANES) if mask >> lane & 1]
-        row[: len(lanes)] = lanes
+        bits = [bit for bit in range(ELEMENTS) if mask >> bit & 1]
+        row[: len(bits)] = bits
     return table.reshape(-1)
 
 
@@ -38,12 +36,12 @@ def set_bits() -> NDArray[np.uint8]:
 def qualifying(
     _typing: Any, first: Any, start: Any, second: Any, beside: Any, base: Any, low: Any, high: Any
 ) -> Any:  # fmt: skip
-    """Mask of the lanes i where low < first[start + i] + second[beside + i] - base <= high.
+    """Mask of the elements i where low < first[start + i] + second[beside + i] - base <= high.
 
     `first` and `second` are of the precision of the other numbers; `second` may be None, for 0.
     """
     number = first.dtype
-    kind = ir.VectorType(ir.FloatType() if number == types.float32 else ir.DoubleType(), LANES)
+    kind = ir.VectorType(ir.FloatType() if number == types.float32 else ir.DoubleType(), ELEMENTS)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def load(array: int, place: int) -> Any:
@@ -58,7 +56,7 @@ def qualifying(
         value = builder.fsub(value, spread(builder, args[4], kind))
         over = builder.fcmp_ordered("<", spread(builder, args[5], kind), value)
         up_to = builder.fcmp_ordered("<=", value, spread(builder, args[6], kind))
-        return builder.zext(builder.bitcast(builder.and_(over, up_to), ir.IntType(LANES)), _WIDE)
+        return builder.zext(builder.bitcast(builder.and_(over, up_to), ir.IntType(ELEMENTS)), _WIDE)
 
     return types.int64(first, types.intp, second, types.intp, number, number, number), codegen
 
@@ -75,19 +73,19 @@ def how_many(_typing: Any, mask: Any) -> Any:
 
 @intrinsic
 def write_columns(_typing: Any, line: Any, place: Any, column: Any, table: Any, mask: Any) -> Any:
-    """Write column + i for the lanes i of the mask to line[place], line[place + 1], ... (int64).
+    """Write column + i for the bits i of the mask to line[place], line[place + 1], ... (int64).
 
-    All of line[place : place + 8] is written, with `column` behind the last lane. `table` is `set_bits()`.
+    All of line[place : place + 8] is written, with `column` behind the last bit. `table` is `set_bits()`.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        line_data, lanes_data = (
+        line_data, table_data = (
             context.make_array(signature.args[array])(context, builder, args[array]).data for array in (0, 3)
         )
-        row = builder.gep(lanes_data, [builder.mul(args[4], ir.Constant(_WIDE, LANES))])
-        lanes = builder.load(builder.bitcast(row, _BYTES.as_pointer()))
-        lanes.align = 1
-        columns = builder.add(builder.zext(lanes, _COLUMNS), spread(builder, args[2], _COLUMNS))
+        row = builder.gep(table_data, [builder.mul(args[4], ir.Constant(_WIDE, ELEMENTS))])
+        bits = builder.load(builder.bitcast(row, _BYTES.as_pointer()))
+        bits.align = 1
+        columns = builder.add(builder.zext(bits, _COLUMNS), spread(builder, args[2], _COLUMNS))
         target = builder.bitcast(builder.gep(line_data, [args[1]]), _COLUMNS.as_pointer())
         builder.store(columns, target).align = 8
         return context.get_dummy_value()
@@ -134,5 +132,5 @@ def streamed(_typing: Any) -> Any:
 def _stream(context: Any, builder: Any, signature: Any, args: Any, values: Any) -> None:
     data = context.make_array(signature.args[0])(context, builder, args[0]).data
     store = builder.store(values, builder.bitcast(builder.gep(data, [args[1]]), _COLUMNS.as_pointer()))
-    store.align = 8 * LANES
+    store.align = 8 * ELEMENTS
     store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))

@@ -182,7 +182,7 @@ def _best(
     bits = value.view(np.int32)
     for j in range(count):
         ahead = np.int64(candidates[min(j + _AHEAD, count - 1)])
-        for axis in range(0, dim, simd.LANES):
+        for axis in range(0, dim, simd.ELEMENTS):
             simd.prefetch(points, ahead * dim + axis)
         row = np.int64(candidates[j])
         value[0] = measure(points, row, queries, anchor, product)
@@ -249,7 +249,7 @@ def warm_up() -> None:
     bucket_keys(np.zeros((4, 2)), np.zeros(2), 2, 0, key)
     rows, one = np.arange(4, dtype=np.int32)[None], np.zeros(1, np.int32)
     tables = Tables(rows, key, one, one, np.array([0, 1]), np.array([[0, 1, 1]], np.int32), 2, 1)
-    points = np.zeros((4, simd.LANES), np.float32)
+    points = np.zeros((4, simd.ELEMENTS), np.float32)
     anchors, counts = np.zeros(1, np.int64), np.zeros((1, 2), np.int64)
     scores, found = np.empty((1, 2), np.float32), np.empty((1, 2), np.int64)
     margin = np.ones((1, 2), np.float32)

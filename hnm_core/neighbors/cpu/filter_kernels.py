@@ -27,7 +27,7 @@ from hnm_core import simd
 from hnm_core.neighbors.cpu import blocks
 from hnm_core.neighbors.cpu.keys import key_bits, key_of
 
-LANES = simd.LANES
+ELEMENTS = simd.ELEMENTS
 BLOCK = blocks.SIDE
 """Columns that are tested together."""
 _LOW = np.int64(0xFFFFFFFF)
@@ -113,7 +113,7 @@ def _filter_batch(
     first: Any, last: Any, anchors: Any, points: Any, steps: Any, order: Any, chunk: Any, k: Any, rows: Any,
     waiting: Any,
 ) -> None:  # fmt: skip
-    memory = np.empty(BLOCK * BLOCK + LANES, np.float32)
+    memory = np.empty(BLOCK * BLOCK + ELEMENTS, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
     floors = np.empty(BLOCK, np.float32)
     low, high = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
@@ -135,7 +135,7 @@ def _filter_batch(
                     continue
                 blocks.multiply(anchors, group, points, block, steps, bias, block * BLOCK, memory, sums)
                 wide = simd.splat(widest[block])
-                for half in range(0, BLOCK, LANES):
+                for half in range(0, BLOCK, ELEMENTS):
                     taken = simd.multiply(simd.load(slack, line + half), wide)
                     simd.store(floors, half, simd.subtract(simd.load(least, line + half), taken))
                 for i in range(BLOCK):
@@ -183,7 +183,7 @@ def thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
     size, bias, rounding, own = rows.size, rows.bias, rows.rounding, waiting.own
     base, slack = waiting.base[i], np.float32(2) * waiting.slack[i]
     self, low, high = waiting.place[i], waiting.low[i], waiting.high[i]
-    lower, upper = np.empty(waiting.count[i] + LANES, np.float32), np.empty(waiting.count[i] + LANES, np.float32)
+    lower, upper = np.empty(waiting.count[i] + ELEMENTS, np.float32), np.empty(waiting.count[i] + ELEMENTS, np.float32)
     kept = 0
     for j in range(waiting.count[i]):
         # Written first and counted later: which rows stay is hard to guess, so branches would be slow.
@@ -218,20 +218,20 @@ def thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
 @njit(cache=True, nogil=True)
 def kth_or_above(numbers: Any, count: Any, k: Any) -> Any:
     """The k-th smallest of `count` numbers, or a little more. Sixteen more places must follow."""
-    numbers[count : count + LANES] = numbers[0]
+    numbers[count : count + ELEMENTS] = numbers[0]
     least = most = simd.load(numbers, 0)
-    for j in range(LANES, count, LANES):
+    for j in range(ELEMENTS, count, ELEMENTS):
         least = simd.minimum(least, simd.load(numbers, j))
         most = simd.maximum(most, simd.load(numbers, j))
     low, high = simd.least(least), simd.most(most)
-    numbers[count : count + LANES] = np.inf  # counts nowhere
+    numbers[count : count + ELEMENTS] = np.inf  # counts nowhere
     for _ in range(20):
         middle = low + (high - low) / np.float32(2)
         if not low < middle < high:
             break
         below = 0
         lanes = simd.splat(middle)
-        for j in range(0, count, LANES):
+        for j in range(0, count, ELEMENTS):
             below += simd.count(simd.less(simd.load(numbers, j), lanes))
         if below < k:
             low = middle
@@ -277,7 +277,7 @@ def _measured(i: Any, rows: Any, waiting: Any) -> Any:
     for j in range(-_AHEAD, len(keys)):
         if j + _AHEAD < len(keys):  # rows lie anywhere in memory: ask for one while others are measured
             ahead = np.int64(waiting.candidate[i, j + _AHEAD]) * dim
-            for axis in range(0, dim, LANES):
+            for axis in range(0, dim, ELEMENTS):
                 simd.prefetch(rows.points, ahead + axis)
         if j < 0:
             continue
@@ -300,7 +300,7 @@ def _value_of(key: Any) -> Any:
 @njit(cache=True, nogil=True)
 def _squared_distance(rows: Any, anchor: Any, point: Any) -> Any:
     sums = simd.splat(np.float32(0))
-    for axis in range(0, rows.points.shape[1], LANES):
+    for axis in range(0, rows.points.shape[1], ELEMENTS):
         gap = simd.subtract(simd.load(rows.points, point + axis), simd.load(rows.queries, anchor + axis))
         sums = simd.add(sums, simd.multiply(gap, gap))
     return simd.total(sums)

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core.simd import LANES, intrinsic, spread
+from hnm_core.simd import ELEMENTS, intrinsic, spread
 
 SIDE = 32
 """Rows that are packed together."""
@@ -34,7 +34,7 @@ def _has_wide_registers() -> bool:
 ANCHORS, POINTS = (8, 32) if _has_wide_registers() else (4, 16)
 """How many are multiplied at once: their sums and the factors fit into the registers."""
 
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_FLOATS = ir.VectorType(ir.FloatType(), ELEMENTS)
 
 
 def pack(rows: Tensor) -> NDArray[Any]:
@@ -69,7 +69,7 @@ def multiply(
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = [context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 2, 5, 7)]
-        vectors = range(POINTS // LANES)
+        vectors = range(POINTS // ELEMENTS)
 
         def place(pointer: Any, *offsets: Any) -> Any:
             for offset in offsets:
@@ -84,14 +84,14 @@ def multiply(
             value.align = 4
             return value
 
-        starts = [load(place(data[2], args[6], number(LANES * v))) for v in vectors]
+        starts = [load(place(data[2], args[6], number(ELEMENTS * v))) for v in vectors]
         totals = [[cgutils.alloca_once_value(builder, value) for value in starts] for _ in range(ANCHORS)]
         name = "llvm.fmuladd.v16f32"
         kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
         fused = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
         with cgutils.for_range(builder, args[4]) as loop:
             moved = builder.mul(loop.index, number(SIDE))
-            right = [load(place(data[1], args[3], moved, number(LANES * v))) for v in vectors]
+            right = [load(place(data[1], args[3], moved, number(ELEMENTS * v))) for v in vectors]
             for i, line in enumerate(totals):
                 one = builder.load(builder.gep(data[0], [builder.add(builder.add(args[1], moved), number(i))]))
                 left = spread(builder, one, _FLOATS)
@@ -99,7 +99,7 @@ def multiply(
                     builder.store(builder.call(fused, [left, factor, builder.load(slot)]), slot)
         for i, line in enumerate(totals):
             for v, slot in enumerate(line):
-                builder.store(builder.load(slot), place(data[3], args[8], number(SIDE * i + LANES * v))).align = 4
+                builder.store(builder.load(slot), place(data[3], args[8], number(SIDE * i + ELEMENTS * v))).align = 4
         return context.get_dummy_value()
 
     return types.void(anchors, types.intp, points, types.intp, types.intp, bias, types.intp, sums, types.intp), codegen

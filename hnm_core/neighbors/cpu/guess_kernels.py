@@ -23,7 +23,7 @@ from hnm_core import simd
 from hnm_core.neighbors.cpu import blocks
 from hnm_core.neighbors.cpu.filter_kernels import BLOCK, kth_or_above, waiting_list
 
-LANES = simd.LANES
+ELEMENTS = simd.ELEMENTS
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,7 @@ def guess_limits(anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, 
 def _guess_group(
     group: Any, anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, rounding: Any, waiting: Any
 ) -> None:
-    memory = np.empty(BLOCK * BLOCK + LANES, np.float32)
+    memory = np.empty(BLOCK * BLOCK + ELEMENTS, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
     width = shares * BLOCK
     best = np.full(BLOCK * width, -np.inf, np.float32)
@@ -61,7 +61,7 @@ def _guess_group(
         blocks.multiply(anchors, group, points, block, steps, bias, block * BLOCK, memory, sums)
         share = block % shares * BLOCK
         for i in range(BLOCK):
-            for half in range(0, BLOCK, LANES):
+            for half in range(0, BLOCK, ELEMENTS):
                 at = i * width + share + half
                 seen = simd.load(memory, sums + i * BLOCK + half)
                 simd.store(best, at, simd.maximum(simd.load(best, at), seen))
@@ -87,7 +87,7 @@ def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, rounding: Any, wa
     """Guess for anchor i: the `rank`-th largest of `width` numbers; no guess where one of them is missing."""
     if waiting.place[i] < 0:
         return
-    numbers = np.empty(width + LANES, np.float32)
+    numbers = np.empty(width + ELEMENTS, np.float32)
     for j in range(width):
         numbers[j] = -best[start + j]
     product = -kth_or_above(numbers, width, rank)

@@ -17,7 +17,7 @@ from numba import njit  # isort: skip
 
 from hnm_core import simd
 
-BLOCK = simd.LANES
+BLOCK = simd.ELEMENTS
 GROUP = 2 * BLOCK
 """Blocks that are compared with a limit at once."""
 _FAR = 1 << 14

@@ -20,7 +20,7 @@ from hnm_core import simd
 from hnm_core.neighbors.cpu import blocks
 from hnm_core.neighbors.cpu.filter_kernels import BLOCK, Rows, span, thin, waiting_list
 
-LANES = simd.LANES
+ELEMENTS = simd.ELEMENTS
 _CHUNK = 4
 """Blocks of points that are multiplied with each block of anchors, one after the other."""
 
@@ -53,7 +53,7 @@ def filter_pairs(pairs: Any, width: Any, packed: Any, dim: Any, k: Any, rows: An
 
 @njit(cache=True, nogil=True)
 def _filter_spans(one: Any, other: Any, width: Any, packed: Any, dim: Any, k: Any, rows: Any, waiting: Any) -> None:
-    memory = np.empty(BLOCK * BLOCK + LANES, np.float32)
+    memory = np.empty(BLOCK * BLOCK + ELEMENTS, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
     zeros, floors = np.zeros(BLOCK, np.float32), np.empty(2 * BLOCK, np.float32)
     candidate, value, count = waiting.candidate, waiting.value, waiting.count
@@ -80,7 +80,7 @@ def _set_floors(group: Any, block: Any, floors: Any, rows: Any, waiting: Any) ->
     """What sums must exceed: 32 for the group, 32 for the block; a block met with itself is not filtered twice."""
     least, slack = waiting.least, waiting.slack
     wide, other = simd.splat(rows.widest[block]), simd.splat(rows.widest[group])
-    for half in range(0, BLOCK, LANES):
+    for half in range(0, BLOCK, ELEMENTS):
         at = group * BLOCK + half
         simd.store(floors, half, simd.subtract(simd.load(least, at), simd.multiply(simd.load(slack, at), wide)))
         at = block * BLOCK + half
@@ -96,15 +96,16 @@ def _compare(group: Any, block: Any, memory: Any, sums: Any, floors: Any, bias: 
 
     Nothing but vectors here: with the rare rest in the same loop they would not stay in registers.
     """
-    left, right = simd.load(bias, block * BLOCK), simd.load(bias, block * BLOCK + LANES)
-    left_floor, right_floor = simd.load(floors, BLOCK), simd.load(floors, BLOCK + LANES)
+    left, right = simd.load(bias, block * BLOCK), simd.load(bias, block * BLOCK + ELEMENTS)
+    left_floor, right_floor = simd.load(floors, BLOCK), simd.load(floors, BLOCK + ELEMENTS)
     found = np.uint32(0)
     for i in range(BLOCK):
         floor, own = simd.splat(floors[i]), simd.splat(bias[group * BLOCK + i])
-        one, other = simd.load(memory, sums + i * BLOCK), simd.load(memory, sums + i * BLOCK + LANES)
-        passing = simd.less(floor, simd.add(one, left)) | simd.less(floor, simd.add(other, right)) << np.uint32(LANES)
+        one, other = simd.load(memory, sums + i * BLOCK), simd.load(memory, sums + i * BLOCK + ELEMENTS)
+        passing = simd.less(floor, simd.add(one, left))
+        passing |= simd.less(floor, simd.add(other, right)) << np.uint32(ELEMENTS)
         back = simd.less(left_floor, simd.add(one, own))
-        back |= simd.less(right_floor, simd.add(other, own)) << np.uint32(LANES)
+        back |= simd.less(right_floor, simd.add(other, own)) << np.uint32(ELEMENTS)
         masks[i], masks[BLOCK + i] = passing, back
         found |= passing | back
     return found

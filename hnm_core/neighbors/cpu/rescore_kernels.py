@@ -46,7 +46,7 @@ def _rescore_line(
             break
         if j + _AHEAD < len(found):  # rows lie anywhere in memory: ask for one while others are measured
             ahead = max(np.int64(found[j + _AHEAD]), 0) * dim
-            for axis in range(0, dim, simd.LANES):
+            for axis in range(0, dim, simd.ELEMENTS):
                 simd.prefetch(points, ahead + axis)
         score = measure(points, place, queries, anchor, product) * scale + np.float32(0)  # keys would tell -0 from 0
         key = key_of(simd.bits(score), row_of_place[place])
@@ -63,7 +63,7 @@ def measure(points: Any, row: Any, queries: Any, anchor: Any, product: bool) -> 
     """Squared distance of points[row] and queries[anchor], or -2 q x; the sum always runs in the same order."""
     dim = points.shape[1]
     sums = simd.splat(np.float32(0))
-    for axis in range(0, dim, simd.LANES):
+    for axis in range(0, dim, simd.ELEMENTS):
         left, right = simd.load(points, row * dim + axis), simd.load(queries, anchor * dim + axis)
         if product:
             sums = simd.subtract(sums, simd.multiply(left, right))

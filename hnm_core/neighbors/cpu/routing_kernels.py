@@ -25,7 +25,7 @@ from hnm_core import simd
 from hnm_core.neighbors.cpu.keys import EMPTY, insert, key_bits, key_of
 from hnm_core.neighbors.cpu.rescore_kernels import measure
 
-LANES = simd.LANES
+ELEMENTS = simd.ELEMENTS
 _AHEAD = 6
 """Anchors between asking for memory and using it."""
 
@@ -73,8 +73,8 @@ class Anchors(NamedTuple):
 def waiting_anchors(query: Any, slack: Any, error: Any, label: Any, low: Any, high: Any, k: int) -> Anchors:
     """Anchors for which nothing was seen yet."""
     rows = len(query)
-    upper = np.full((rows, LANES + ((k + LANES - 1) & -LANES)), np.inf, np.float32)
-    upper[:, :LANES] = -np.inf
+    upper = np.full((rows, ELEMENTS + ((k + ELEMENTS - 1) & -ELEMENTS)), np.inf, np.float32)
+    upper[:, :ELEMENTS] = -np.inf
     room = max(64, 4 * k)
     candidate, lower = np.empty((rows, room), np.int32), np.empty((rows, room), np.float32)
     label, low, high = (values.astype(np.int32) for values in (label, low, high))
@@ -102,7 +102,7 @@ def sift(
     width = anchors.upper.shape[1]
     for i in prange(len(who)):
         # Anchors lie far apart in memory: ask for one while others are at work.
-        simd.prefetch(anchors.upper, who[min(i + _AHEAD, len(who) - 1)] * width + LANES + k - 1)
+        simd.prefetch(anchors.upper, who[min(i + _AHEAD, len(who) - 1)] * width + ELEMENTS + k - 1)
         # A function of its own: writes into a tuple's arrays right here would be taken for dead code.
         _sift_row(i, products, coarse, first, last, who[i], base[i], k, exact_product, columns, anchors)
 
@@ -127,11 +127,11 @@ def _sift_row(
     here = simd.splat(np.float32(base - error))
     slack = simd.splat(anchors.slack[anchor])
     minus_two = simd.splat(np.float32(-2))
-    bounds = np.empty(LANES, np.float32)
+    bounds = np.empty(ELEMENTS, np.float32)
     upper = anchors.upper[anchor]
-    limit = upper[LANES + k - 1]
-    for start in range(first, last, LANES):
-        if start >= low and start + LANES <= high:
+    limit = upper[ELEMENTS + k - 1]
+    for start in range(first, last, ELEMENTS):
+        if start >= low and start + ELEMENTS <= high:
             continue
         if coarse:
             product = simd.load_bfloat16(products, i * width + start - first)
@@ -142,7 +142,7 @@ def _sift_row(
         passing = simd.less(lower, simd.splat(limit))
         if passing == 0:
             continue
-        if start + LANES > last:
+        if start + ELEMENTS > last:
             passing &= (np.uint32(1) << np.uint32(last - start)) - np.uint32(1)
         simd.store(bounds, 0, lower)
         while passing:
@@ -153,7 +153,7 @@ def _sift_row(
                 continue
             if anchors.count[anchor] == anchors.candidate.shape[1]:
                 _thin(anchor, k, exact_product, columns, anchors)
-                limit = upper[LANES + k - 1]
+                limit = upper[ELEMENTS + k - 1]
                 if bounds[slot] >= limit:
                     continue
             anchors.candidate[anchor, anchors.count[anchor]] = column
@@ -161,19 +161,19 @@ def _sift_row(
             anchors.count[anchor] += 1
             most = bounds[slot] + np.float32(2) * (anchors.slack[anchor] * columns.size[column] + error)
             if most < limit:
-                offset = LANES + ((k - 1) & ~(LANES - 1))
+                offset = ELEMENTS + ((k - 1) & ~(ELEMENTS - 1))
                 while True:
                     simd.push_float(upper, offset, most)
-                    if offset == LANES or upper[offset - 1] <= most:
+                    if offset == ELEMENTS or upper[offset - 1] <= most:
                         break
-                    offset -= LANES
-                limit = upper[LANES + k - 1]
+                    offset -= ELEMENTS
+                limit = upper[ELEMENTS + k - 1]
 
 
 @njit(cache=True, nogil=True)
 def _thin(i: Any, k: int, exact_product: bool, columns: Any, anchors: Any) -> None:
     """Make room: drop what the limit has overtaken; where that frees little, measure and keep the k best."""
-    limit = anchors.upper[i, LANES + k - 1]
+    limit = anchors.upper[i, ELEMENTS + k - 1]
     kept = 0
     for j in range(anchors.count[i]):
         if anchors.lower[i, j] <= limit:
@@ -200,7 +200,7 @@ def _thin(i: Any, k: int, exact_product: bool, columns: Any, anchors: Any) -> No
         anchors.lower[i, j] = value[0]
         anchors.count[i] += 1
         # What was measured is its own upper bound; the k of them take the place of coarser ones.
-        anchors.upper[i, LANES + j] = min(value[0], limit)
+        anchors.upper[i, ELEMENTS + j] = min(value[0], limit)
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -214,7 +214,7 @@ def settle(k: int, exact_product: bool, columns: Any, anchors: Any, scores: Any,
         best[:8] = np.iinfo(np.int64).min
         value = np.empty(1, np.float32)
         bits = value.view(np.int32)
-        limit = anchors.upper[i, LANES + k - 1]
+        limit = anchors.upper[i, ELEMENTS + k - 1]
         for j in range(anchors.count[i]):
             if anchors.lower[i, j] <= limit:
                 column = np.int64(anchors.candidate[i, j])
@@ -233,7 +233,7 @@ def gather(source: Any, who: Any, target: Any) -> None:
     for i in prange(len(who)):
         ahead = np.int64(who[min(i + _AHEAD, len(who) - 1)])
         row = np.int64(who[i])
-        for axis in range(0, dim, LANES):
+        for axis in range(0, dim, ELEMENTS):
             simd.prefetch(source, ahead * dim + axis)
             simd.store(target, i * dim + axis, simd.load(source, row * dim + axis))
 
@@ -274,9 +274,9 @@ def nearest_centers(points: Any, rows: Any, centers: Any, squares: Any, found: A
 @njit(cache=True, nogil=True)
 def _nearest_center(points: Any, row: Any, centers: Any, squares: Any) -> Any:
     dim, count = centers.shape
-    scores = np.empty(LANES, np.float32)
+    scores = np.empty(ELEMENTS, np.float32)
     best, where = np.float32(np.inf), 0
-    for first in range(0, count, LANES):
+    for first in range(0, count, ELEMENTS):
         sums = simd.load(squares, first)
         for axis in range(dim):
             sums = simd.subtract(
@@ -285,7 +285,7 @@ def _nearest_center(points: Any, row: Any, centers: Any, squares: Any) -> Any:
         if simd.less(sums, simd.splat(best)) == 0:
             continue
         simd.store(scores, 0, sums)
-        for lane in range(LANES):
+        for lane in range(ELEMENTS):
             if scores[lane] < best:
                 best, where = scores[lane], first + lane
     return where
@@ -308,8 +308,8 @@ def segment_means(points: Any, rows: Any, start: Any, means: Any) -> None:
 def warm_up() -> None:
     """Compile: each kernel once."""
     n, k = 32, 2
-    points = np.zeros((n, LANES), np.float32)
-    padded = np.zeros(n + LANES, np.float32)
+    points = np.zeros((n, ELEMENTS), np.float32)
+    padded = np.zeros(n + ELEMENTS, np.float32)
     columns = Columns(points, padded, padded, np.arange(n), np.zeros(n, np.int32))
     anchors = waiting_anchors(points[:2], padded[:2], padded[:2], np.arange(2), np.zeros(2, np.int64), np.full(2, 4), k)
     who = np.arange(2, dtype=np.int32)
@@ -319,8 +319,8 @@ def warm_up() -> None:
     settle(k, False, columns, anchors, np.empty((2, k), np.float32), np.empty((2, k), np.int64))
     by_cell(np.zeros((2, 1), np.int64), 3, np.empty(4, np.int64), np.empty(2, np.int32), np.empty(2, np.int32))
     rows = np.arange(n)
-    nearest_centers(points, rows, np.zeros((LANES, LANES), np.float32), padded[:LANES], np.empty(n, np.int32))
-    segment_means(points, rows, np.array([0, n]), np.zeros((1, LANES)))
+    nearest_centers(points, rows, np.zeros((ELEMENTS, ELEMENTS), np.float32), padded[:ELEMENTS], np.empty(n, np.int32))
+    segment_means(points, rows, np.array([0, n]), np.zeros((1, ELEMENTS)))
 
 
 __all__ = [

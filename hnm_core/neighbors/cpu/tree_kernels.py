@@ -21,7 +21,7 @@ from numba import njit, prange  # isort: skip
 from hnm_core import simd
 from hnm_core.neighbors.cpu.keys import EMPTY, insert, key_bits, key_of
 
-BLOCK = simd.LANES
+BLOCK = simd.ELEMENTS
 _STACK = 64
 """Deepest tree of 2^31 points is 28 levels; a level leaves at most one node on the stack."""
 

@@ -15,7 +15,7 @@ MOST_BYTES = 256 << 20
 """What is kept at most."""
 
 
-class Room:
+class Buffer:
     """Hands out memory, and the same again once nobody holds what it was handed out as, or any part of it.
 
     A batch of 512 has some 40 MB of triplets in every step. Whoever asks the system for so much gets it page by page,
@@ -26,9 +26,9 @@ class Room:
         self._kept: NDArray[np.int64] | None = None
         self._handed_out: weakref.ref[NDArray[np.int64]] | None = None
 
-    def __deepcopy__(self, memo: object) -> Room:
-        """One of its own: what was handed out is nobody's any more."""
-        return Room()
+    def __reduce__(self) -> tuple[type[Buffer], tuple[()]]:
+        """A copy has memory of its own."""
+        return Buffer, ()
 
     def take(self, rows: int, columns: int) -> Tensor:
         """(rows, columns) int64 of any content, on the CPU."""

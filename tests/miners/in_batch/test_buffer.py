@@ -8,43 +8,43 @@ import pytest
 import torch
 
 from hnm_core import miners
-from hnm_core.miners.in_batch import room as rooms
-from hnm_core.miners.in_batch.room import Room
+from hnm_core.miners.in_batch import buffer as buffers
+from hnm_core.miners.in_batch.buffer import Buffer
 
-COUNT = rooms.WORTH
+COUNT = buffers.WORTH
 
 
 def test_that_memory_is_used_again_once_nobody_holds_any_part_of_it() -> None:
-    room = Room()
-    first = room.take(2, COUNT)
+    buffer = Buffer()
+    first = buffer.take(2, COUNT)
     place = first.data_ptr()
     part = first[1, 5:9].view(2, 2).numpy()
     del first
-    second = room.take(2, COUNT)
+    second = buffer.take(2, COUNT)
     assert second.data_ptr() != place, "a part is still held"
     other = second.data_ptr()
     del second
-    assert room.take(2, COUNT - 100).data_ptr() == other
-    assert room.take(2, COUNT + 100).data_ptr() == other, "there is room for somewhat more"
+    assert buffer.take(2, COUNT - 100).data_ptr() == other
+    assert buffer.take(2, COUNT + 100).data_ptr() == other, "there is room for somewhat more"
     assert part.shape == (2, 2)
 
 
-def test_that_a_copy_of_a_room_hands_out_memory_of_its_own() -> None:
-    room = Room()
-    held = room.take(2, COUNT)
+def test_that_a_copy_of_a_buffer_hands_out_memory_of_its_own() -> None:
+    buffer = Buffer()
+    held = buffer.take(2, COUNT)
     place = held.data_ptr()
     del held
-    assert copy.deepcopy(room).take(2, COUNT).data_ptr() != place
-    assert room.take(2, COUNT).data_ptr() == place
+    assert copy.deepcopy(buffer).take(2, COUNT).data_ptr() != place
+    assert buffer.take(2, COUNT).data_ptr() == place
 
 
 def test_that_small_and_huge_lists_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "MOST_BYTES", 8 * COUNT)
-    room = Room()
+    monkeypatch.setattr(buffers, "MOST_BYTES", 8 * COUNT)
+    buffer = Buffer()
     for columns in (COUNT // 4, COUNT):
-        held = room.take(3, columns)
+        held = buffer.take(3, columns)
         assert held.shape == (3, columns)
-        assert room._kept is None
+        assert buffer._kept is None
 
 
 @pytest.mark.parametrize("name", ["triplet-margin", "angular"])
