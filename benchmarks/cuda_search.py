@@ -18,7 +18,9 @@ from torch import Tensor
 
 from hnm_core import neighbors
 from hnm_core.bank import Bank
+from hnm_core.neighbors.cuda import kernels
 from hnm_core.neighbors.cuda.codes import CudaCodes
+from hnm_core.relevance import SameClass
 
 CHUNK = 2_048
 
@@ -89,12 +91,12 @@ def codes(bits: int, rows: int, repeat: int) -> None:
     _, labels = blobs(rows, 2, 100, 0.8)
     bank = Bank(torch.zeros(rows, 2, device="cuda"), labels)
     code = torch.rand(rows, bits, generator=torch.Generator("cuda").manual_seed(1), device="cuda") < 0.5
-    places = torch.arange(rows, device="cuda")
+    anchors, _ = SameClass(bank).query(bank.order).by_place()
     took, found = [], []
     for product in (False, True):
-        index = CudaCodes(code.split(4_096), bank, product=product)
-        took.append(1e3 * seconds(lambda index=index: index.nearest(places, 40), repeat))
-        found.append(index.nearest(places, 40))
+        index = CudaCodes(code.split(4_096), rows, product=product, device_kernels=kernels.of(bank.device))
+        took.append(1e3 * seconds(lambda index=index: index.nearest(anchors, 40), repeat))
+        found.append(index.nearest(anchors, 40))
     same = "same rows" if torch.equal(*found) else "DIFFERENT ROWS"
     print(f"codes-{bits:<10d} N={rows:9,} 40 best  popcount {took[0]:7.1f} ms  int8 products {took[1]:7.1f} ms  {same}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,7 +19,6 @@ class Bank:
         embeddings: (N, D) float32, without gradient. Half and double input is converted; the caller's tensor is kept
             where it already is contiguous float32, so do not write to it while the bank is in use.
         labels: (N,) int64, any values.
-        ids: (N,) int64 dataset ids, 0 .. N-1 unless given.
         step: the training step the embeddings belong to.
     Sorted by class, for searches:
         order: (N,) int64, sorted place -> row of the caller.
@@ -28,12 +29,11 @@ class Bank:
         sizes: (C,) int64, the rows of each class.
     """
 
-    def __init__(self, embeddings: Tensor, labels: Tensor, ids: Tensor | None = None, step: int = 0) -> None:
+    def __init__(self, embeddings: Tensor, labels: Tensor, *, step: int = 0) -> None:
         """Check and sort. Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number."""
-        embeddings, labels, ids = _checked(embeddings, labels, ids)
+        embeddings, labels = _checked(embeddings, labels)
         self.embeddings = embeddings
         self.labels = labels
-        self.ids = ids
         self.step = step
         classes, self.class_of_row, self.sizes = torch.unique(labels, return_inverse=True, return_counts=True)
         self.classes = classes
@@ -43,6 +43,10 @@ class Bank:
         self.sorted_embeddings = embeddings[self.order]
         self.offsets = torch.zeros(len(classes) + 1, dtype=torch.int64, device=labels.device)
         torch.cumsum(self.sizes, 0, out=self.offsets[1:])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bank:
+        """The bank itself: what nobody changes can be shared, by a forked lane as well."""
+        return self
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,7 +68,7 @@ def check_bank(bank: object) -> None:
         raise InputError(f"A bank is needed, Bank(embeddings, labels), not {described(bank)}.")
 
 
-def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _checked(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise InputError(f"Embeddings must be a floating-point tensor of shape (N, D), not {described(embeddings)}.")
     if len(embeddings) == 0 or embeddings.shape[1] == 0:
@@ -78,9 +82,4 @@ def _checked(embeddings: Tensor, labels: Tensor, ids: Tensor | None) -> tuple[Te
     if not torch.isfinite(embeddings.sum(dtype=torch.float64)):  # finite float32 cannot add up to more than float64 has
         bad = int((~torch.isfinite(embeddings).all(1)).sum())
         raise InputError(f"{bad} of {len(embeddings)} embeddings hold NaN or infinity; mining needs finite numbers.")
-    if ids is None:
-        ids = torch.arange(len(embeddings))
-    if not isinstance(ids, Tensor) or ids.shape != labels.shape or ids.dtype not in _INTEGERS:
-        raise InputError(f"Ids must be {len(labels)} integers, one for each embedding.")
-    device = embeddings.device
-    return embeddings, labels.detach().to(device, torch.int64), ids.detach().to(device, torch.int64)
+    return embeddings, labels.detach().to(embeddings.device, torch.int64)

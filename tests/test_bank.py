@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -17,7 +19,12 @@ def test_that_sorted_places_hold_each_class_in_one_range_and_keep_the_callers_or
     assert torch.equal(bank.place[bank.order], torch.arange(6))
     assert torch.equal(bank.sorted_embeddings, points[bank.order])
     assert torch.equal(bank.classes[bank.class_of_row], labels)
-    assert (len(bank), bank.dim, bank.step, bank.ids.tolist()) == (6, 2, 9, [0, 1, 2, 3, 4, 5])
+    assert (len(bank), bank.dim, bank.step) == (6, 2, 9)
+
+
+def test_that_a_copy_of_a_bank_is_the_bank_because_nobody_changes_it() -> None:
+    bank = Bank(torch.zeros(3, 2), torch.arange(3))
+    assert copy.deepcopy([bank])[0] is bank
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -39,24 +46,20 @@ def test_that_broken_embeddings_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "labels", "ids", "words"),
+    ("points", "labels", "words"),
     [
-        (torch.zeros(4), torch.arange(4), None, r"shape \(N, D\)"),
-        (torch.zeros(4, 2, dtype=torch.int64), torch.arange(4), None, "floating-point"),
-        (torch.zeros(0, 2), torch.arange(0), None, r"at least one row and one column, not \(0, 2\)"),
-        (torch.zeros(4, 0), torch.arange(4), None, r"not \(4, 0\)"),
-        (torch.zeros(4, 2), torch.arange(3), None, r"shape \(4,\), one for each embedding, not \(3,\)"),
-        (torch.zeros(4, 2).numpy(), torch.arange(4), None, r"not a ndarray \(float32, .* torch.as_tensor makes"),
-        ([[0.0], [1.0]], torch.arange(2), None, "not a list"),
-        (torch.zeros(2, 2), [0, 1], None, "not a list"),
-        (torch.zeros(4, 2), torch.zeros(4), None, "integers, not torch.float32; labels.long"),
-        (torch.zeros(4, 2), torch.zeros(4, dtype=torch.bool), None, "integers, not torch.bool"),
-        (torch.zeros(4, 2), torch.arange(4), torch.arange(5), "Ids must be 4 integers"),
-        (torch.zeros(4, 2), torch.arange(4), torch.zeros(4), "Ids must be 4 integers"),
+        (torch.zeros(4), torch.arange(4), r"shape \(N, D\)"),
+        (torch.zeros(4, 2, dtype=torch.int64), torch.arange(4), "floating-point"),
+        (torch.zeros(0, 2), torch.arange(0), r"at least one row and one column, not \(0, 2\)"),
+        (torch.zeros(4, 0), torch.arange(4), r"not \(4, 0\)"),
+        (torch.zeros(4, 2), torch.arange(3), r"shape \(4,\), one for each embedding, not \(3,\)"),
+        (torch.zeros(4, 2).numpy(), torch.arange(4), r"not a ndarray \(float32, .* torch.as_tensor makes"),
+        ([[0.0], [1.0]], torch.arange(2), "not a list"),
+        (torch.zeros(2, 2), [0, 1], "not a list"),
+        (torch.zeros(4, 2), torch.zeros(4), "integers, not torch.float32; labels.long"),
+        (torch.zeros(4, 2), torch.zeros(4, dtype=torch.bool), "integers, not torch.bool"),
     ],
 )
-def test_that_wrong_input_is_refused_in_a_sentence(
-    points: torch.Tensor, labels: torch.Tensor, ids: torch.Tensor | None, words: str
-) -> None:
+def test_that_wrong_input_is_refused_in_a_sentence(points: torch.Tensor, labels: torch.Tensor, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Bank(points, labels, ids)
+        Bank(points, labels)

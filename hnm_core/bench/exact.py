@@ -18,8 +18,9 @@ from hnm_core.bench.timing import Contender, take_turns
 from hnm_core.bench.usage import Distances, Fetch, Problem
 from hnm_core.distances import Distance
 from hnm_core.neighbors.euclidean import euclidean_form
-from hnm_core.neighbors.filtered_search import FilteredProducts
+from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.machine import matrix_units
+from hnm_core.relevance import SameClass
 
 MOST_FOR_COMPLEMENTS = 20_000
 """With more rows in so many dimensions an index for each class takes a minute, and over-fetching is ahead of it."""
@@ -98,8 +99,9 @@ def _float32(problem: Problem) -> Callable[[], Distances]:
         bank = Bank(torch.from_numpy(problem.points), torch.from_numpy(problem.labels))
         form = euclidean_form(Distance(), bank.sorted_embeddings)
         search = FilteredProducts(form.points, form.queries, bank, inner=False, coarse=False)
-        squared, _ = search.search(torch.arange(len(bank)), problem.k, False, None)
-        return form.distance(squared, torch.arange(len(bank)))[bank.place].numpy()
+        anchors, _ = SameClass(bank).query(bank.order).by_place()
+        squared, _ = search.search(anchors, problem.k, False, None)
+        return form.distance(squared, anchors.place)[bank.place].numpy()
 
     return run
 

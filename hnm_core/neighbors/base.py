@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral
 from typing import NamedTuple, Protocol
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
-from hnm_core.errors import InputError, described
+from hnm_core.errors import InputError
+from hnm_core.relevance import Query, SameClass
 
 SearchProgress = Callable[[int, int], bool | None]
 """Called as progress(done, total); returning False cancels the search."""
@@ -30,7 +32,10 @@ class SearchCancelled(Exception):  # noqa: N818  (no error: the caller asked for
 
 
 class NeighborSearch(Protocol):
-    """Finds hard negatives and hard positives in a bank."""
+    """Finds hard negatives and hard positives in a bank of classes: what a miner needs of a search.
+
+    `QuerySearch` is a base that asks for less, and answers more.
+    """
 
     @property
     def description(self) -> str:
@@ -60,27 +65,78 @@ class NeighborSearch(Protocol):
         """The k farthest other rows of the anchor's class, farthest first. Arguments as above."""
 
 
-def check_query(bank: Bank | None, anchors: Tensor, k: int) -> tuple[Bank, Tensor]:
-    """The bank, and the anchors as int64 rows on its device.
+class QuerySearch(NeighborSearch):
+    """Base of the searches here: a search is `build`, `nearest` and `farthest`; rows of classes are one way to ask.
 
-    Raises:
-        InputError: no bank was built, k < 1, or the anchors are no rows of the bank.
+    `build` keeps the bank in `_bank`.
     """
+
+    approximate: bool
+    _bank: Bank | None = None
+
+    @abstractmethod
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """The k nearest rows that are not relevant to each anchor, nearest first.
+
+        Args:
+            query: Q anchors, and what is relevant to them.
+            k: at least 1; where fewer exist the rest is -1 / inf.
+            progress: see `SearchProgress`.
+
+        Raises:
+            InputError: no bank was built, or another than the query's; or k is no whole number of at least 1.
+            SearchCancelled: the progress callback returned False.
+        """
+
+    @abstractmethod
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """The k farthest rows that are relevant to each anchor, without itself, farthest first. Arguments as above."""
+
+    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """`nearest` for rows of the bank and their classes, see `NeighborSearch`."""
+        return self.nearest(self._of_classes(anchors), k, progress)
+
+    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """`farthest` for rows of the bank and their classes, see `NeighborSearch`."""
+        return self.farthest(self._of_classes(anchors), k, progress)
+
+    def _of_classes(self, anchors: Tensor) -> Query:
+        return SameClass(built(self._bank)).query(anchors)
+
+
+def nearest(search: NeighborSearch, query: Query, k: int) -> Neighbors:
+    """Ask any search for the k nearest rows that are not relevant, also one that knows rows and classes only, or that
+    answers them in a way of its own."""
+    if isinstance(search, QuerySearch) and type(search).nearest_negatives is QuerySearch.nearest_negatives:
+        return search.nearest(query, k)
+    return search.nearest_negatives(query.row, k)
+
+
+def built(bank: Bank | None) -> Bank:
+    """The bank of a search. Raises `InputError` where none was built."""
     if bank is None:
         raise InputError("Build the search on a bank before asking it for neighbours.")
+    return bank
+
+
+def check_query(bank: Bank | None, query: Query, k: int) -> Bank:
+    """The bank that a search was built on.
+
+    Raises:
+        InputError: there is none, it is not the query's, or k < 1.
+    """
+    bank = built(bank)
+    if query.bank is not bank:
+        raise InputError("The query is about another bank than the one the search was built on; build it on that one.")
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InputError(f"k = {k} neighbours cannot be searched for; k must be a whole number of at least 1.")
-    if not isinstance(anchors, Tensor) or anchors.ndim != 1 or anchors.is_floating_point() or anchors.is_complex():
-        raise InputError(f"Anchors must be a one-dimensional tensor of integer rows, not {described(anchors)}.")
-    if anchors.dtype == torch.bool:
-        raise InputError("Anchors must be rows, not a mask; take mask.nonzero().flatten().")
-    anchors = anchors.detach().to(bank.device, torch.int64).contiguous()
-    if len(anchors):
-        low, high = map(int, torch.aminmax(anchors))
-        if low < 0 or high >= len(bank):
-            wrong = low if low < 0 else high
-            raise InputError(f"Anchor {wrong} is no row of the bank; its rows are 0 to {len(bank) - 1}.")
-    return bank, anchors
+    return bank
+
+
+def none_found(bank: Bank, count: int, k: int) -> Neighbors:
+    """Room for the k neighbours of `count` anchors."""
+    distance = torch.full((count, k), torch.inf, device=bank.device)
+    return Neighbors(distance, torch.full((count, k), -1, dtype=torch.int64, device=bank.device))
 
 
 def report(progress: SearchProgress | None, done: int, total: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.neighbors.base import QuerySearch
 from hnm_core.neighbors.cuda import kernels
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
 from hnm_core.neighbors.cuda.products import CudaProducts
@@ -12,7 +12,7 @@ from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM
 
 
-def pick(bank: Bank, distance: Distance) -> tuple[NeighborSearch, str]:
+def pick(bank: Bank, distance: Distance) -> tuple[QuerySearch, str]:
     """The exact search for a bank on a CUDA device, not built, and why it is the one."""
     reason = kernels.why_absent(bank.device)
     if reason:

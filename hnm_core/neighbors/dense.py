@@ -12,11 +12,12 @@ from torch.nn.functional import pad
 from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
-from hnm_core.neighbors.filtered_search import FilteredProducts
+from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.options import DenseOptions
 from hnm_core.neighbors.selection import by_score_then_row, smallest
+from hnm_core.relevance import Placed, Query, Ranges
 
 _ROWS = 256
 _ROWS_ON_DEVICE = 4_096
@@ -33,7 +34,7 @@ _TIE = 2e-5
 """Squared distances that differ by less than this share count as equal."""
 
 
-class Dense:
+class Dense(QuerySearch):
     """Compares every anchor with every row it may choose from; memory is bounded whatever the size of the bank.
 
     Up to 16 dimensions scores are formed from exact coordinate differences. Above, and for the inner product, centred
@@ -47,7 +48,6 @@ class Dense:
     def __init__(self, options: DenseOptions | None = None, distance: Distance | None = None) -> None:
         self._options = options or DenseOptions()
         self._distance = distance or Distance()
-        self._bank: Bank | None = None
         self._filtered: FilteredProducts | None = None
 
     @property
@@ -67,17 +67,15 @@ class Dense:
         treeless = inner or bank.dim > MAX_TREE_DIM
         if bank.device.type == "cpu" and treeless and kernels.ready(kernels.SEARCH_KERNELS):
             self._filtered = self._filter(bank)
-        self._classes = bank.class_of_row[bank.order]
-        self._offsets = bank.offsets.tolist()
         self._bank = bank
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search(anchors, k, False, progress)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, False, progress)
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search(anchors, k, True, progress)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, True, progress)
 
     def _filter(self, bank: Bank) -> FilteredProducts:
         from hnm_core.neighbors.cpu import amx
@@ -102,29 +100,26 @@ class Dense:
                 self._made = _Products(self._form.points, self._form.queries, self._form)
         return self._made
 
-    def _search(self, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank, anchors = check_query(self._bank, anchors, k)
+    def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
+        bank = check_query(self._bank, query, k)
+        anchors, slots = query.by_place()
         if self._filtered is not None and k <= _FILTERED_K:
-            places, slots = bank.place[anchors].sort()
-            values, found = self._filtered.search(places, k, farthest, progress)
+            values, rows = self._filtered.search(anchors, k, farthest, progress)
             back = slots.argsort()
-            return Neighbors(self._from_values(values, places, farthest)[back], found[back])
-        distance = torch.full((len(anchors), k), torch.inf, device=bank.device)
-        row = torch.full((len(anchors), k), -1, dtype=torch.int64, device=bank.device)
-        places, slots = bank.place[anchors].sort()
-        report(progress, 0, len(anchors))
-        rows, gathered = (_ROWS, _GATHERED) if bank.device.type == "cpu" else (_ROWS_ON_DEVICE, 4 * _GATHERED)
-        step = max(1, min(rows, gathered // ((k + _SPARE) * bank.dim)))
-        for start in range(0, len(anchors), step):
-            here = places[start : start + step]
+            return Neighbors(self._from_values(values, anchors.place, farthest)[back], rows[back])
+        found = none_found(bank, len(query), k)
+        report(progress, 0, len(query))
+        most, gathered = (_ROWS, _GATHERED) if bank.device.type == "cpu" else (_ROWS_ON_DEVICE, 4 * _GATHERED)
+        step = max(1, min(most, gathered // ((k + _SPARE) * bank.dim)))
+        for start in range(0, len(query), step):
+            part = slice(start, start + step)
+            here, where = anchors.at(part), slots[part]
             scores, columns = self._tile(here, min(k, len(bank)), farthest)
-            found = bank.order[columns.clamp_min(0)].where(columns >= 0, -1)
-            scores, found = by_score_then_row(scores, found)
-            where = slots[start : start + step]
-            distance[where, : scores.shape[1]] = self._scorer.distance(scores, here, farthest)
-            row[where, : scores.shape[1]] = found
-            report(progress, min(start + step, len(anchors)), len(anchors))
-        return Neighbors(distance, row)
+            scores, rows = by_score_then_row(scores, bank.order[columns.clamp_min(0)].where(columns >= 0, -1))
+            found.distance[where, : scores.shape[1]] = self._scorer.distance(scores, here.place, farthest)
+            found.row[where, : scores.shape[1]] = rows
+            report(progress, min(start + step, len(query)), len(query))
+        return found
 
     def _from_values(self, values: Tensor, places: Tensor, farthest: bool) -> Tensor:
         """Distances from what `FilteredProducts` minimises; infinity stays."""
@@ -132,30 +127,32 @@ class Dense:
             return self._form.distance(values.abs_(), places)
         return (values / (-2 if farthest else 2)).masked_fill_(values.isposinf(), torch.inf)
 
-    def _tile(self, places: Tensor, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
+    def _tile(self, anchors: Placed, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
         """(R, <= k) best scores, unsorted, and sorted places of a tile of anchors; inf and -1 where there are none."""
         scorer = self._scorer
         if isinstance(scorer, _Differences):
-            return self._best(places, k, farthest, torch.float32)
+            return self._best(anchors, k, farthest, torch.float32)
         kept = k + _SPARE
-        rough, columns = self._best(places, kept, farthest, torch.float32)
-        scores = scorer.exact(places, columns, farthest)
+        rough, columns = self._best(anchors, kept, farthest, torch.float32)
+        scores = scorer.exact(anchors.place, columns, farthest)
         scores, columns = _keep(scores, columns, k)
-        unsure = scorer.may_have_missed(places, rough, scores, kept, farthest)
+        unsure = scorer.may_have_missed(anchors.place, rough, scores, kept, farthest)
         if unsure.any():
-            again, found = self._best(places[unsure], kept, farthest, torch.float64)
-            again = scorer.exact(places[unsure], found, farthest)
+            open_anchors = anchors.at(unsure)
+            again, found = self._best(open_anchors, kept, farthest, torch.float64)
+            again = scorer.exact(open_anchors.place, found, farthest)
             scores[unsure], columns[unsure] = _keep(again, found, k)
         return scores, columns
 
-    def _best(self, places: Tensor, k: int, farthest: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _best(self, anchors: Placed, k: int, farthest: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        places, relevant = anchors.place, Ranges(anchors.low, anchors.high)
         scores = places.new_full((len(places), 0), 0, dtype=dtype)
         columns = places.new_full((len(places), 0), 0)
-        for start, end, mixed in self._ranges(places, farthest):
+        for start, end, mixed in self._spans(anchors, farthest):
             tile = self._scorer.scores(places, start, end, farthest, dtype)
             if mixed:
-                same = self._classes[places, None] == self._classes[None, start:end]
-                tile.masked_fill_(~same if farthest else same, torch.inf)
+                here = relevant.hold(torch.arange(start, end, device=places.device)[None])
+                tile.masked_fill_(~here if farthest else here, torch.inf)
             if farthest:
                 own = places - start
                 inside = (own >= 0) & (own < end - start)
@@ -165,11 +162,11 @@ class Dense:
             scores, columns = _keep(scores, columns, k)
         return scores, columns.masked_fill(scores.isinf(), -1)
 
-    def _ranges(self, places: Tensor, farthest: bool) -> Iterator[tuple[int, int, bool]]:
-        """Columns to look at as (start, end, whether classes must be compared there)."""
-        first, last = int(self._classes[places[0]]), int(self._classes[places[-1]])
-        low, high, count = self._offsets[first], self._offsets[last + 1], self._offsets[-1]
-        pure = first == last
+    def _spans(self, anchors: Placed, farthest: bool) -> Iterator[tuple[int, int, bool]]:
+        """Columns to look at as (start, end, whether they are relevant to some of the anchors only)."""
+        ends = torch.stack([anchors.low[0], anchors.low[-1], anchors.high[0], anchors.high[-1]])
+        low, last_low, first_high, high = ends.tolist()  # one look at the device
+        pure, count = (low, high) == (last_low, first_high), len(built(self._bank))
         spans = [(low, high, not pure)] if farthest else [(0, low, False), (high, count, False)]
         if not farthest and not pure:
             spans.append((low, high, True))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchProgress
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM
 from hnm_core.neighbors.options import DenseOptions, ExactOptions, KdTreeOptions
+from hnm_core.relevance import Query
 
 _DENSE_PAIRS_PER_SECOND = 1e8
 """Anchor-row pairs that `Dense` compares a second in few dimensions, on one slow core."""
@@ -18,7 +17,7 @@ _PATIENCE = 10.0
 """Seconds of dense search from which on it is quicker to wait for the compiler."""
 
 
-class Exact:
+class Exact(QuerySearch):
     """Both methods give the same answer; `description` says which one runs and why."""
 
     approximate = False
@@ -26,7 +25,7 @@ class Exact:
     def __init__(self, options: ExactOptions | None = None, distance: Distance | None = None) -> None:
         self._options = options or ExactOptions()
         self._distance = distance or Distance()
-        self._search: NeighborSearch = Dense(DenseOptions(), self._distance)
+        self._search: QuerySearch = Dense(DenseOptions(), self._distance)
         self._reason = self._why_tree = ""
 
     @property
@@ -37,6 +36,7 @@ class Exact:
     def build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
         check_bank(bank)
+        self._bank = bank
         if bank.device.type == "cuda":
             from hnm_core.neighbors import cuda_search
 
@@ -53,13 +53,13 @@ class Exact:
             self._why_tree = f": {bank.dim} dimensions are few, and the bank is on the CPU"
         self._search.build(bank)
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search.nearest_negatives(anchors, k, progress)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search.nearest(query, k, progress)
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search.farthest_positives(anchors, k, progress)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search.farthest(query, k, progress)
 
     def _why_no_tree(self, bank: Bank) -> str:
         """Empty where the tree searches."""

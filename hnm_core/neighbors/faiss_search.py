@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Hash, family_for
 from hnm_core.neighbors.options import FaissOptions
 from hnm_core.neighbors.selection import by_score_then_row
+from hnm_core.relevance import Query
 
 _CHUNK = 4_096
 _ENTRIES = 1 << 22
@@ -32,7 +32,7 @@ _RESCORED = 8
 """Negatives to a neighbour that a search of codes fetches at least."""
 
 
-class Faiss:
+class Faiss(QuerySearch):
     """Over-fetching in growing steps: k' = 2k, then four times as many for the anchors that still lack negatives.
 
     An anchor is done when it has k negatives, or the index has nothing more to give. flat is exact, up to the rounding
@@ -50,7 +50,6 @@ class Faiss:
             )
         self._options = options or FaissOptions()
         self._distance = distance or Distance()
-        self._bank: Bank | None = None
         self._exact: Exact | None = None
         self.fetched: int | None = None
         """Rows fetched for the most demanding anchor of the last search."""
@@ -75,34 +74,33 @@ class Faiss:
         self._points = np.ascontiguousarray(prepared.cpu().numpy())
         same = self._form is None or self._form.queries is self._form.points
         self._queries = self._points if same or self._form is None else np.ascontiguousarray(self._form.queries.cpu())
-        self._labels = bank.class_of_row.cpu().numpy()
         self._index = self._indexed(bank)
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`; -1 also where the index gives no more although there would be negatives."""
-        bank, anchors = check_query(self._bank, anchors, k)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`; -1 also where the index gives no more although there would be negatives."""
+        bank = check_query(self._bank, query, k)
         k = int(k)  # FAISS takes no integer of numpy
-        report(progress, 0, len(anchors))
-        distance = torch.full((len(anchors), k), torch.inf)
-        row = torch.full((len(anchors), k), -1, dtype=torch.int64)
-        which = anchors.cpu().numpy()
+        report(progress, 0, len(query))
+        distance = torch.full((len(query), k), torch.inf)
+        row = torch.full((len(query), k), -1, dtype=torch.int64)
         self.fetched = 0
-        for start in range(0, len(which), _CHUNK):
-            part = slice(start, min(start + _CHUNK, len(which)))
-            scores, found = self._fetch(which[part], k)
+        for start in range(0, len(query), _CHUNK):
+            part = slice(start, min(start + _CHUNK, len(query)))
+            anchors = query.at(part)
+            scores, found = self._fetch(anchors, k)
             here, rows = by_score_then_row(torch.from_numpy(scores), torch.from_numpy(found))
-            distance[part] = here if self._form is None else self._form.distance(here, anchors[part].cpu())
+            distance[part] = here if self._form is None else self._form.distance(here, anchors.row.cpu())
             row[part] = rows
-            report(progress, part.stop, len(which))
+            report(progress, part.stop, len(query))
         return Neighbors(distance.to(bank.device), row.to(bank.device))
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`. Exact, by our own search: FAISS finds no farthest rows."""
-        bank, anchors = check_query(self._bank, anchors, k)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`. Exact, by our own search: FAISS finds no farthest rows."""
+        bank = check_query(self._bank, query, k)
         if self._exact is None:
             self._exact = Exact(distance=self._distance)
             self._exact.build(bank)
-        return self._exact.farthest_positives(anchors, k, progress)
+        return self._exact.farthest(query, k, progress)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Faiss:
         """A twin that shares the index, which a new build replaces and nothing changes."""
@@ -110,13 +108,13 @@ class Faiss:
         vars(twin).update(vars(self))
         return twin
 
-    def _fetch(self, anchors: NDArray[np.int64], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(Q, k) exact scores and rows of other classes, inf and -1 where none came."""
+    def _fetch(self, query: Query, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(Q, k) exact scores and rows that are not relevant, inf and -1 where none came."""
+        anchors, others, bank = query.row.cpu().numpy(), query.negatives.cpu().numpy(), query.bank
         scores = np.full((len(anchors), k), np.inf, np.float32)
         found = np.full((len(anchors), k), -1, np.int64)
         enough = k * (_RESCORED if self._options.index == "binary" else 1)
         open_rows, wanted, total = np.arange(len(anchors)), 2 * enough, len(self._points)
-        others = total - np.bincount(self._labels)[self._labels[anchors]]
         while len(open_rows):
             wanted = min(wanted, total)
             self.fetched = max(self.fetched or 0, wanted)
@@ -125,7 +123,9 @@ class Faiss:
             for start in range(0, len(open_rows), step):
                 at = open_rows[start : start + step]
                 rows = self._search(anchors[at], wanted)
-                good = (rows >= 0) & (self._labels[rows] != self._labels[anchors[at], None])
+                place = bank.place[torch.from_numpy(rows).clamp_min(0).to(bank.device)]
+                relevant = query.at(torch.from_numpy(at).to(bank.device)).ranges.hold(place)
+                good = (rows >= 0) & ~relevant.cpu().numpy()
                 self._keep(anchors[at], rows, good, at, scores, found)
                 exhausted = (rows < 0).any(1) | (wanted == total)
                 still.append(at[(good.sum(1) < np.minimum(enough, others[at])) & ~exhausted])

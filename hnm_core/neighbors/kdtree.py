@@ -13,15 +13,16 @@ from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
 from hnm_core.neighbors.options import KdTreeOptions
+from hnm_core.relevance import Query
 
 _CHUNK = 65_536
 """Anchors searched between two reports of progress."""
 
 
-class KdTree:
+class KdTree(QuerySearch):
     """Nearest negatives and farthest positives by branch and bound, on the CPU, with exact coordinate differences.
 
     Equal distances at the k-th place may be filled by any of the tied rows, always the same for the same bank and
@@ -36,7 +37,6 @@ class KdTree:
         self._distance = distance or Distance()
         if self._distance.metric == "inner-product":
             raise InputError("The KD-tree cannot search by inner product; take 'dense', or the cosine distance.")
-        self._bank: Bank | None = None
 
     @property
     def description(self) -> str:
@@ -56,27 +56,25 @@ class KdTree:
         self._indexes: dict[bool, _Index] = {}
         self._bank = bank
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        bank, anchors = check_query(self._bank, anchors, k)
-        return self._search(bank, anchors, k, False, progress)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, False, progress)
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`. Searches a tree of its own, cut by class before by place."""
-        bank, anchors = check_query(self._bank, anchors, k)
-        return self._search(bank, anchors, k, True, progress)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`. Searches a tree of its own, cut by class before by place."""
+        return self._search(query, k, True, progress)
 
-    def _search(
-        self, bank: Bank, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None
-    ) -> Neighbors:
+    def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
         from hnm_core.neighbors.cpu.tree_kernels import search_tree
 
+        bank = check_query(self._bank, query, k)
         index = self._indexes.get(farthest)
         if index is None:
             index = self._indexes[farthest] = _Index(self._points, self._classes, self._order, by_class=farthest)
-        wanted = _array(anchors)
+        wanted = _array(query.row)
         slots = np.argsort(index.places[wanted])  # neighbours in the tree share most of their search
         near = wanted[slots].astype(np.int32)
+        own = _array(query.classes)[slots].astype(np.int32)  # nodes know the classes below them, and nothing finer
         scores = np.empty((len(wanted), k), np.float32)
         rows = np.empty((len(wanted), k), np.int64)
         report(progress, 0, len(wanted))
@@ -87,8 +85,8 @@ class KdTree:
                 search_tree(
                     index.tree,
                     self._queries,
-                    self._classes,
                     near[start:end],
+                    own[start:end],
                     slots[start:end],
                     k,
                     farthest,
@@ -96,7 +94,7 @@ class KdTree:
                     rows,
                 )
             report(progress, end, len(wanted))
-        distance = self._form.distance(torch.from_numpy(scores).to(bank.device), anchors)
+        distance = self._form.distance(torch.from_numpy(scores).to(bank.device), query.row)
         return Neighbors(distance, torch.from_numpy(rows).to(bank.device))
 
 

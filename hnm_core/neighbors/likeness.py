@@ -12,28 +12,39 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.relevance import Placed, Query
 
 _CELL = 1_024
 """Classes that are chained at once: the time of a chain grows as its square."""
 
 
 class Arrangement(NamedTuple):
-    """Places for the N rows of a bank, one class after the other; all tensors are int64."""
+    """Places for the N rows of a bank, one of its C classes after the other; all tensors are int64."""
 
     rows: Tensor
     """(N,) place -> row."""
     places: Tensor
     """(N,) row -> place."""
     low: Tensor
-    """(N,) for each place, the first place of its class."""
+    """(C,) the first place of each class."""
     high: Tensor
-    """(N,) for each place, the one behind the last of its class."""
+    """(C,) the place behind the last."""
+
+    def placed(self, query: Query) -> Placed:
+        """The anchors by their places here, where whole classes stand together, in the order of the query."""
+        classes = query.classes
+        return Placed(self.places[query.row], self.low[classes], self.high[classes])
+
+    def by_place(self, query: Query) -> tuple[Placed, Tensor]:
+        """As `Query.by_place`, but by the places here."""
+        anchors = self.placed(query)
+        slots = anchors.place.argsort()
+        return anchors.at(slots), slots
 
 
 def as_sorted(bank: Bank) -> Arrangement:
     """The bank's own places."""
-    of_class = bank.class_of_row[bank.order]
-    return Arrangement(bank.order, bank.place, bank.offsets[of_class], bank.offsets[of_class + 1])
+    return Arrangement(bank.order, bank.place, bank.offsets[:-1], bank.offsets[1:])
 
 
 def alike_together(bank: Bank, coordinates: Tensor) -> Arrangement:
@@ -63,7 +74,9 @@ def alike_together(bank: Bank, coordinates: Tensor) -> Arrangement:
     rows = bank.order[torch.from_numpy(order).long()]
     places = torch.empty_like(rows)
     places[rows] = torch.arange(len(rows))
-    return Arrangement(rows, places, (ends - sizes)[of_place], ends[of_place])
+    low, high = torch.empty_like(ends), torch.empty_like(ends)
+    low[ranked], high[ranked] = ends - sizes, ends
+    return Arrangement(rows, places, low, high)
 
 
 def _chained(bank: Bank, coordinates: Tensor) -> Tensor:

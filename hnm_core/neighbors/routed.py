@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
 from hnm_core.neighbors.probing import Due, compiled, probe_places, recall
-from hnm_core.neighbors.routed_index import RoutedIndex
+from hnm_core.relevance import Query, Relevance
 
 _FIRST_TRY = 8
 """Cells tried on the probe first: it tells a collapsed cloud, where the ranks of cells mean nothing."""
@@ -21,7 +21,7 @@ _VISIT = 1_000
 """Visiting a cell costs as much as comparing so many rows more, measured on two kinds of data."""
 
 
-class Routed:
+class Routed(QuerySearch):
     """Every class is a cell with a centre; an anchor searches the cells with the nearest centres, exactly.
 
     Wide classes are split into several cells, and where there are very many classes small ones share a cell. How many
@@ -43,9 +43,8 @@ class Routed:
     def __init__(self, options: RoutedOptions | None = None, distance: Distance | None = None) -> None:
         self._options = options or RoutedOptions()
         self._distance = distance or Distance()
-        self._bank: Bank | None = None
         self._exact: Exact | None = None
-        self._index: RoutedIndex | None = None
+        self._index: CellIndex | None = None
         self._due = Due()
         self.visited: int | None = None
         self.probe_recall: float | None = None
@@ -91,7 +90,7 @@ class Routed:
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
             points, queries = self._form.points, self._form.queries
         cells = make_cells(points.numpy(), bank.offsets.numpy(), self._options.seed)
-        self._index = RoutedIndex(
+        self._index = CellIndex(
             points,
             queries,
             dim=bank.dim,
@@ -104,23 +103,23 @@ class Routed:
         self._slot_of_place[torch.from_numpy(cells.order)] = torch.arange(len(bank))
         self._due.built()
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`. The first call chooses the number of cells to visit, see the class."""
-        bank, anchors = check_query(self._bank, anchors, k)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`. The first call chooses the number of cells to visit, see the class."""
+        bank = check_query(self._bank, query, k)
         if self._index is None:
-            return self._exact_search(bank).nearest_negatives(anchors, k, progress)
-        report(progress, 0, len(anchors))
-        if not len(anchors):
-            return Neighbors(torch.empty(0, k), torch.empty(0, k, dtype=torch.int64))
-        visited = self._choose_visited(bank, self._index, k)
+            return self._exact_search(bank).nearest(query, k, progress)
+        report(progress, 0, len(query))
+        if not len(query):
+            return none_found(bank, 0, k)
+        visited = self._choose_visited(self._index, query.relevance, k)
         if self._options.classes == "auto" and visited == len(self._index.cells):
-            return self._exact_search(bank).nearest_negatives(anchors, k, progress)
-        return self._nearest(bank, self._index, bank.place[anchors], k, visited, progress)
+            return self._exact_search(bank).nearest(query, k, progress)
+        return self._nearest(self._index, query, k, visited, progress)
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`. Exact: inside a class there is little to search."""
-        bank, anchors = check_query(self._bank, anchors, k)
-        return self._exact_search(bank).farthest_positives(anchors, k, progress)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`. Exact: inside a class there is little to search."""
+        bank = check_query(self._bank, query, k)
+        return self._exact_search(bank).farthest(query, k, progress)
 
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:
@@ -129,40 +128,40 @@ class Routed:
         return self._exact
 
     def _nearest(
-        self, bank: Bank, index: RoutedIndex, places: Tensor, k: int, visited: int, progress: SearchProgress | None
+        self, index: CellIndex, query: Query, k: int, visited: int, progress: SearchProgress | None
     ) -> Neighbors:
-        slots, where = self._slot_of_place[places].sort()
-        total = len(places)
-        scores, row = index.search(slots, k, visited, lambda done: report(progress, done, total))
+        slots, where = self._slot_of_place[query.place].sort()
+        query, total = query.at(where), len(query)
+        own = query.classes  # cells hold whole classes, so that an anchor leaves out whole cells
+        scores, row = index.search(slots, own, k, visited, lambda done: report(progress, done, total))
         if visited < len(index.cells):
             # Cells of few rows may not hold k of other classes; whoever found too few looks everywhere.
-            others = len(bank) - bank.offsets.diff()[bank.class_of_row[bank.order[places[where]]]]
-            short = ((row >= 0).sum(1) < others.clamp_max(k)).nonzero().flatten()
+            short = ((row >= 0).sum(1) < query.negatives.clamp_max(k)).nonzero().flatten()
             if len(short):
-                again, found = index.search(slots[short], k, len(index.cells))
+                again, found = index.search(slots[short], own[short], k, len(index.cells))
                 scores[short], row[short] = again, found
-        distance = scores.mul_(0.5) if self._form is None else self._form.distance(scores, places[where])
+        distance = scores.mul_(0.5) if self._form is None else self._form.distance(scores, query.place)
         back = where.argsort()
         return Neighbors(distance[back], row[back])
 
-    def _choose_visited(self, bank: Bank, index: RoutedIndex, k: int) -> int:
-        cells = len(index.cells)
+    def _choose_visited(self, index: CellIndex, relevance: Relevance, k: int) -> int:
+        cells, bank = len(index.cells), relevance.bank
         if self._options.classes != "auto":
             self.visited = min(self._options.classes, cells)
         elif self._due.now(len(bank), bank.dim, k) or self.visited is None:
-            self.visited, self.probe_recall = self._fewest(bank, index, k)
+            self.visited, self.probe_recall = self._fewest(index, relevance, k)
         self.candidate_rate = self.visited / cells
         return self.visited
 
-    def _fewest(self, bank: Bank, index: RoutedIndex, k: int) -> tuple[int, float]:
+    def _fewest(self, index: CellIndex, relevance: Relevance, k: int) -> tuple[int, float]:
         """The fewest cells that reach the target on the probe, and the recall there."""
-        cells = len(index.cells)
+        cells, bank = len(index.cells), relevance.bank
         places = probe_places(len(bank))
         slots, where = self._slot_of_place[places].sort()
-        places = places[where]
-        exact = self._nearest(bank, index, places, k, cells, None)
+        probe = Query(relevance, bank.order[places[where]])
+        exact = self._nearest(index, probe, k, cells, None)
         if cells > 4 * _FIRST_TRY:
-            found = self._nearest(bank, index, places, k, _FIRST_TRY, None)
+            found = self._nearest(index, probe, k, _FIRST_TRY, None)
             first = recall(found.distance, exact.distance)
         exists = (exact.row >= 0).numpy()
         if not exists.any():
@@ -170,7 +169,7 @@ class Routed:
         # An exact neighbour is found from the rank of its cell on, so the ranks tell recall for every number of cells.
         slot = self._slot_of_place[bank.place[exact.row.clamp_min(0)]].numpy()
         cell = np.searchsorted(index.cells.start, slot, side="right") - 1
-        rank = np.take_along_axis(index.cell_rank(slots), cell, axis=1)
+        rank = np.take_along_axis(index.cell_rank(slots, probe.classes), cell, axis=1)
         visited, reached = _reach(rank, exists, cells, self._options.recall)
         if cells > 4 * _FIRST_TRY and first >= self._options.recall and visited > _FIRST_TRY:
             return _FIRST_TRY, first

@@ -57,6 +57,11 @@ def bank_of(kind: str, dim: int, n: int = 100, seed: int = 0) -> Bank:
     return Bank(points, labels * (2**55 + 1) - 2**57)
 
 
+def of_same_class(bank: Bank, anchors: Tensor) -> Tensor:
+    """(Q, N) bool, which rows are of the class of each anchor row, itself among them: from the labels alone."""
+    return bank.labels[anchors, None] == bank.labels[None]
+
+
 def true_distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
     """(Q, N) float64 distances from anchor rows to all rows."""
     points = bank.embeddings.double()

@@ -11,7 +11,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs, Triplets
 from hnm_core.run.timing import PhaseClock, wall_clock
-from hnm_core.testing.banks import KINDS, bank_of
+from hnm_core.testing.banks import KINDS, bank_of, of_same_class
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
 
 MinerFactory = Callable[..., DatasetMiner]
@@ -78,7 +78,7 @@ def _check_tuples(factory: MinerFactory, kind: str, dim: int, distance: Distance
     _check_meaning(tuples, bank, anchors, where)
     _check_shape(nothing, len(bank), f"no anchors, {where}")
     expect(not len(nothing[0]) and not len(nothing[-1]), f"{where}: no anchors must give no tuples")
-    sizes = bank.offsets.diff()[bank.class_of_row]
+    sizes = of_same_class(bank, torch.arange(len(bank))).sum(1)
     can = (sizes > 1) & (sizes < len(bank))
     if complete:
         missing = set(anchors[can[anchors]].tolist()) - set(tuples[0].tolist())

@@ -11,8 +11,9 @@ from torch.nn.functional import pad
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchCancelled, SearchProgress
-from hnm_core.testing.banks import KINDS, bank_of, true_distances
+from hnm_core.neighbors.base import Neighbors, NeighborSearch, QuerySearch, SearchCancelled, SearchProgress
+from hnm_core.relevance import SameClass
+from hnm_core.testing.banks import KINDS, bank_of, of_same_class, true_distances
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
 
 DISTANCES = (
@@ -60,6 +61,7 @@ def check_neighbors(
         _check_rebuilding(factory, distance, dim)
         _check_progress(factory(distance=distance), dim)
     _check_repeatable(factory, distance, dim)
+    _check_queries(factory(distance=distance), dim)
 
 
 def _asks(search: NeighborSearch) -> list[tuple[str, Callable[..., Neighbors]]]:
@@ -103,7 +105,8 @@ def _check_answer(
     expect(bool((there[:, 1:] <= there[:, :-1]).all()), f"{where}: missing neighbours must stand last")
     expect(bool((row < len(bank)).all()), f"{where}: there is no such row")
     safe = row.clamp(min=0)
-    same = bank.labels[safe] == bank.labels[anchors, None]
+    relevant = of_same_class(bank, anchors)
+    same = relevant.gather(1, safe)
     if farthest:
         expect(bool(same[there].all()), f"{where}: a row of another class was found")
         expect(bool((row != anchors[:, None])[there].all()), f"{where}: an anchor was found as its own positive")
@@ -125,8 +128,7 @@ def _check_answer(
     step = sign * (d[:, 1:] - d[:, :-1])
     expect(not bool((step[there[:, 1:]] < 0).any()), f"{where}: neighbours must stand in order")
 
-    allowed = bank.labels[anchors, None] == bank.labels[None]
-    allowed = allowed.scatter(1, anchors[:, None], False) if farthest else ~allowed
+    allowed = relevant.scatter(1, anchors[:, None], False) if farthest else ~relevant
     if approximate:
         return
     best = (sign * truth).masked_fill(~allowed, torch.inf).sort(1).values
@@ -160,6 +162,20 @@ def _check_inputs(factory: SearchFactory, distance: Distance, dim: int) -> None:
             (torch.ones(len(bank), dtype=torch.bool), 3, "a mask for anchors"),
         ):
             expect_refused(lambda ask=ask, anchors=anchors, k=k: ask(anchors, k), f"{name}: {what}")  # type: ignore[misc]
+
+
+def _check_queries(search: NeighborSearch, dim: int) -> None:
+    """A search that takes queries answers them as it answers rows, and refuses those about another bank."""
+    if not isinstance(search, QuerySearch):
+        return
+    bank, anchors = bank_of("random", dim), torch.tensor([7, 3, 7, 99, 0, 3])
+    search.build(bank)
+    query, other = SameClass(bank).query(anchors), SameClass(bank_of("random", dim)).query(anchors)
+    for (name, ask), answer in zip(_asks(search), (search.nearest, search.farthest), strict=True):
+        rows, found = ask(anchors, 3), answer(query, 3)
+        same = torch.equal(rows.row, found.row) and torch.equal(rows.distance, found.distance)
+        expect(same, f"{name}: a query for the rows' classes must give the same answer")
+        expect_refused(lambda answer=answer: answer(other, 3), f"{name}: a query about another bank")  # type: ignore[misc]
 
 
 def _check_repeatable(factory: SearchFactory, distance: Distance, dim: int) -> None:

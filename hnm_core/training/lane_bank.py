@@ -53,7 +53,6 @@ class LaneBank:
         self.bank: Bank | None = None
         self._distance, self._model, self._embed, self._clock = distance, model, embed, clock
         self._x, self._y = shared.x[shared.train_row], shared.y[shared.train_row]
-        self._ids = shared.ids[shared.train_row]
         probe_row = torch.randperm(len(self._x), generator=generator(shared.config.seed, "probe"))
         self._probe_row = probe_row[:PROBE].to(shared.device)
         self._seed = shared.config.seed
@@ -126,7 +125,7 @@ class LaneBank:
         with self._clock(Phase.EMBED):
             embeddings = self._embed(self._model, self._x)
         with self._clock(Phase.BUILD):
-            self.bank = Bank(embeddings, self._y, self._ids, context.step)
+            self.bank = Bank(embeddings, self._y, step=context.step)
             for miner in _all(own, others):
                 miner.refresh(self.bank, context)
 
@@ -137,7 +136,7 @@ class LaneBank:
 
         def make() -> Bank:
             start_thread_on(self._x.device)
-            return Bank(self._embed(model, self._x), self._y, self._ids, context.step)
+            return Bank(self._embed(model, self._x), self._y, step=context.step)
 
         source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile
         aside = replace(context, generator=source, clock=None)

@@ -14,8 +14,9 @@ from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchCancelled
 from hnm_core.neighbors.cpu import amx, pair_kernels
 from hnm_core.neighbors.dense import Dense
-from hnm_core.neighbors.filtered_search import FilteredProducts
+from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.kdtree import KdTree
+from hnm_core.relevance import Placed
 
 from .oracle import KINDS, assert_exact, bank_of
 
@@ -171,9 +172,9 @@ def test_that_a_wrong_guess_is_noticed_and_searched_again(units: bool, monkeypat
     ranks = []
     plain = FilteredProducts._pass
 
-    def note(self: FilteredProducts, places: np.ndarray, k: int, side: object, rank: int, progress: object) -> object:
-        ranks.append((rank > 0, len(places)))
-        return plain(self, places, k, side, rank, progress)
+    def note(self: FilteredProducts, anchors: Placed, k: int, side: object, rank: int, progress: object) -> object:
+        ranks.append((rank > 0, len(anchors.place)))
+        return plain(self, anchors, k, side, rank, progress)
 
     monkeypatch.setattr(FilteredProducts, "_pass", note)
     monkeypatch.setattr(FilteredProducts, "_rank", lambda *_: 20)

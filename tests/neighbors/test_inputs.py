@@ -12,6 +12,7 @@ from hnm_core import kernels, neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.relevance import SameClass
 from hnm_core.spec.registry import NEIGHBORS
 
 from .oracle import assert_exact, bank_of
@@ -90,6 +91,25 @@ def test_that_wrong_anchors_are_refused_in_a_sentence(name: str, anchors: torch.
     for ask in (search.nearest_negatives, search.farthest_positives):
         with pytest.raises(InputError, match=words):
             ask(anchors, k)
+
+
+@every_search
+def test_that_a_query_about_another_bank_is_refused(name: str) -> None:
+    search, query = neighbors.create(name), SameClass(bank_of("random", 3)).query(torch.arange(3))
+    for build, words in ((False, "Build the search on a bank"), (True, "about another bank than the one the search")):
+        if build:
+            search.build(bank_of("random", 3))
+        for ask in (search.nearest, search.farthest):
+            with pytest.raises(InputError, match=words):
+                ask(query, 1)
+
+
+@every_search
+def test_that_a_copied_search_answers_queries_about_the_same_bank(name: str) -> None:
+    bank, search = bank_of("random", 3), neighbors.create(name)
+    search.build(bank)
+    query = SameClass(bank).query(torch.arange(20))
+    assert torch.equal(copy.deepcopy(search).nearest(query, 4).row, search.nearest(query, 4).row)
 
 
 @every_search

@@ -16,6 +16,7 @@ from hnm_core.neighbors.hashing import Hash, directions
 from hnm_core.neighbors.lsh_scan import TARGET_RECALL, LshScan
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.neighbors.probing import PROBE_EVERY
+from hnm_core.relevance import Query, SameClass
 
 from .oracle import assert_exact, bank_of, distances
 
@@ -199,7 +200,7 @@ def test_that_a_scan_of_many_rows_brings_alike_classes_together_and_finds_what_b
     bank, anchors, distance = Bank(points, labels), torch.arange(100, rows, 211), Distance(metric)
     search = scan(distance, rescore=rows, bits=64)
     search.build(bank)
-    of_place = classes[search._arranged.rows] % 30
+    of_place = classes[search._index.arranged.rows] % 30
     assert (of_place[1:] == of_place[:-1]).float().mean() > 0.98, "by label it would be 0.96: borders of classes"
     for k in (1, 10):
         assert_exact(search.nearest_negatives(anchors, k), bank, anchors, k, distance, False)
@@ -216,20 +217,24 @@ def spread_in_few_directions(rows: int) -> tuple[Bank, torch.Tensor]:
 
 
 @pytest.mark.parametrize("distance", [Distance(), Distance("cosine")])
-def test_that_near_rows_of_a_class_stand_together_so_that_blocks_can_be_left_out(distance: Distance) -> None:
+def test_that_near_rows_of_a_class_stand_together_so_that_blocks_can_be_left_out(
+    distance: Distance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from hnm_core.neighbors.cpu.hull_kernels import hulls
 
     bank, _ = spread_in_few_directions(9_000)
     search = scan(distance, bits=128)
     search.build(bank)
-    rows, places, low, high = search._arranged
+    rows, places, low, high = search._index.arranged
     assert torch.equal(rows[places], torch.arange(9_000))
     at = bank.labels[rows]
-    assert torch.equal(at[low], at)
-    assert torch.equal(at[high - 1], at)
-    assert torch.equal(high - low, bank.sizes[bank.class_of_row[rows]])
-    mixed = search._pack(distance.prepare(bank.sorted_embeddings))
-    apart, together = (hulls(codes, 9_000)[1].mean() for codes in (mixed, search._codes))
+    assert torch.equal(at[low], bank.classes)
+    assert torch.equal(at[high - 1], bank.classes)
+    assert torch.equal(high - low, bank.sizes)
+    monkeypatch.setattr("hnm_core.neighbors.code_index._WORTH_ORDER", 10_000)
+    mixed = scan(distance, bits=128)
+    mixed.build(bank)
+    apart, together = (hulls(made._index._codes, 9_000)[1].mean() for made in (mixed, search))
     assert together < 0.6 * apart
 
 
@@ -277,15 +282,17 @@ def test_that_compiled_scan_and_products_of_codes_find_the_same_distances(
     bank, anchors = bank_of("random", 6), torch.arange(300)
     compiled = scan(bits=bits, rescore=60)
     compiled.build(bank)
-    monkeypatch.setattr("hnm_core.neighbors.lsh_scan.compiled", lambda: False)
+    monkeypatch.setattr("hnm_core.neighbors.code_index.compiled", lambda: False)
     plain = scan(bits=bits, rescore=60)
     plain.build(bank)
     assert "by products of codes" in plain.description
     bits_of = compiled._hash.bits_of(bank.embeddings)
     hamming = (bits_of[:, None] != bits_of[None]).sum(2)
     hamming[bank.labels[:, None] == bank.labels[None]] = bits + 1
-    places = bank.place[anchors]
-    for found in (torch.from_numpy(compiled._scan_packed(places, 60)).long(), plain._scan(places, 60)[1]):
+    placed, slots = SameClass(bank).query(anchors).by_place()
+    hamming = hamming[slots]
+    packed, products = compiled._index._scan_packed(placed, 60), plain._index._scan(placed, 60)[1]
+    for found in (torch.from_numpy(packed).long(), products):
         rows = bank.order[found]
         assert torch.equal(hamming.gather(1, rows).sort(1).values, hamming.sort(1).values[:, :60])
 
@@ -342,9 +349,9 @@ def test_that_the_candidates_are_chosen_again_only_when_due(monkeypatch: pytest.
     chosen = []
     original = LshScan._nearest
 
-    def counted(self: LshScan, bank: Bank, anchors: torch.Tensor, *rest: object) -> object:
-        chosen.append(len(anchors))
-        return original(self, bank, anchors, *rest)
+    def counted(self: LshScan, query: Query, *rest: object) -> object:
+        chosen.append(len(query))
+        return original(self, query, *rest)
 
     monkeypatch.setattr(LshScan, "_nearest", counted)
     bank, other = loose(3, 400), loose(3, 500)

@@ -13,10 +13,10 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.base import SearchCancelled
+from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.cells import make_cells
 from hnm_core.neighbors.probing import recall
 from hnm_core.neighbors.routed import Routed, _reach
-from hnm_core.neighbors.routed_index import RoutedIndex
 
 from .oracle import KINDS, assert_exact, bank_of, distances
 
@@ -210,7 +210,7 @@ def test_that_products_of_either_precision_lose_nothing(coarse: bool, monkeypatc
     monkeypatch.setattr("hnm_core.neighbors.cpu.amx.available", lambda: coarse)
     bank, anchors = clustered(2_000, 20, 64, 0.3), torch.arange(2_000)
     search = built(bank, classes=10**6)
-    assert isinstance(search._index, RoutedIndex)
+    assert isinstance(search._index, CellIndex)
     assert search._index.coarse is coarse
     assert_exact(search.nearest_negatives(anchors, 10), bank, anchors, 10, Distance(), False)
 

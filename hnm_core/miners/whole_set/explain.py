@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from hnm_core.bank import Bank
+from hnm_core.relevance import Query
 
 
 class Reason(NamedTuple):
@@ -18,14 +18,13 @@ class Reason(NamedTuple):
     words: str
 
 
-def without_partner(bank: Bank, anchors: Tensor) -> Reason | None:
+def without_partner(query: Query) -> Reason | None:
     """The reason that lies in the labels alone; None where some anchor has both a positive and a negative."""
-    if not len(anchors):
+    if not len(query):
         return Reason("no_anchors", "No triplets: no anchors were given.")
-    if len(bank.classes) < 2:
+    if int(query.negatives.max()) < 1:
         return Reason("no_negatives", "No triplets: all items are of one class, so there are no negatives.")
-    sizes = bank.offsets.diff()[bank.class_of_row[anchors]]
-    if int(sizes.max()) < 2:
+    if int(query.positives.max()) < 1:
         return Reason("no_positives", "No triplets: no anchor has another item of its class.")
     return None
 

@@ -1,4 +1,4 @@
-"""Which item of the anchor's class becomes its positive; and random negatives. Both read the bank's class ranges."""
+"""Which of the rows that are relevant to an anchor becomes its positive; and random ones of those that are not."""
 
 from __future__ import annotations
 
@@ -7,51 +7,61 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.miners.whole_set.options import Positives
+from hnm_core.relevance import Query
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
 
 
-def draw_positives(bank: Bank, anchors: Tensor, generator: Generator) -> Tensor:
-    """(Q,) rows, each uniform in its anchor's class without the anchor itself; -1 where the class has no other."""
-    start, size = _class_range(bank, anchors)
-    others = size - 1
-    drawn = start + _below(others, generator)
-    drawn += drawn >= bank.place[anchors]
+def draw_positives(query: Query, generator: Generator) -> Tensor:
+    """(Q,) rows, each uniform among what is relevant to its anchor, without itself; -1 where there is no other."""
+    bank, ranges = query.bank, query.ranges
+    others = ranges.high - ranges.low - 1
+    drawn = ranges.low + _below(others, generator)
+    drawn += drawn >= query.place
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
-def draw_negatives(bank: Bank, anchors: Tensor, generator: Generator) -> Tensor:
-    """(Q,) rows, each uniform among the rows of other classes; -1 where there is none."""
-    start, size = _class_range(bank, anchors)
+def draw_negatives(query: Query, generator: Generator) -> Tensor:
+    """(Q,) rows, each uniform among what is not relevant to its anchor; -1 where there is none."""
+    bank, ranges = query.bank, query.ranges
+    size = ranges.high - ranges.low
     others = len(bank) - size
     drawn = _below(others, generator)
-    drawn += size * (drawn >= start)
+    drawn += size * (drawn >= ranges.low)
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
-def ranked_positives(bank: Bank, anchors: Tensor, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
-    """(Q,) rows: the farthest or nearest other item of each anchor's class; -1 where the class has no other.
+def choose_positives(query: Query, which: Positives, distance: Distance, generator: Generator) -> Tensor:
+    """(Q,) rows of positives by the option `positives`; -1 where there is none."""
+    if which == "random":
+        return draw_positives(query, generator)
+    return ranked_positives(query, which, distance)
 
-    Ties go to the smallest row. Costs one pass over the anchor's own class only.
+
+def ranked_positives(query: Query, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
+    """(Q,) rows: the farthest or nearest of what is relevant to an anchor, without itself; -1 where there is no other.
+
+    Ties go to the smallest row. Costs one pass over what is relevant only.
     """
-    start, size = _class_range(bank, anchors)
-    found = torch.full_like(anchors, -1)
-    if not len(anchors):
+    bank, (start, high), anchor_place = query.bank, query.ranges, query.place
+    size = high - start
+    found = torch.full_like(query.row, -1)
+    if not len(query):
         return found
     prepared = distance.prepare(bank.sorted_embeddings)
     by_size = torch.argsort(size, stable=True)  # neighbours in this order have classes of similar size: little padding
     done = 0
-    while done < len(anchors):
+    while done < len(query):
         widest = int(size[by_size[done]])
         rows = by_size[done : done + max(1, TILE_ENTRIES // max(1, widest))]
         rows = rows[size[rows] <= 2 * widest]
         done += len(rows)
-        place = start[rows, None] + torch.arange(int(size[rows].max()), device=anchors.device)
-        outside = place >= (start + size)[rows, None]
-        own_place = bank.place[anchors[rows]]
+        place = start[rows, None] + torch.arange(int(size[rows].max()), device=bank.device)
+        outside = place >= high[rows, None]
+        own_place = anchor_place[rows]
         place = place.clamp(max=len(bank) - 1)
         at_anchor = prepared[own_place]
         found_distance = distance.prepared_rowwise(at_anchor[:, None, :], prepared[place])
@@ -61,12 +71,6 @@ def ranked_positives(bank: Bank, anchors: Tensor, which: Literal["hardest", "eas
         chosen = bank.order[place.gather(1, best[:, None])[:, 0]]
         found[rows] = torch.where(size[rows] > 1, chosen, -1)
     return found
-
-
-def _class_range(bank: Bank, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """(start, size) of the range of sorted places that holds each anchor's class."""
-    own_class = bank.class_of_row[anchors]
-    return bank.offsets[own_class], bank.sizes[own_class]
 
 
 def _below(bound: Tensor, generator: Generator) -> Tensor:

@@ -9,10 +9,10 @@ from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
+from hnm_core.miners.whole_set import positives
 from hnm_core.miners.whole_set.explain import Reason, without_partner
 from hnm_core.miners.whole_set.options import Positives, RandomOptions
-from hnm_core.miners.whole_set.positives import draw_negatives, draw_positives, ranked_positives
-from hnm_core.neighbors.base import check_query
+from hnm_core.relevance import Query, SameClass
 
 
 class RandomMiner(WholeSetMiner):
@@ -23,7 +23,7 @@ class RandomMiner(WholeSetMiner):
     ) -> None:
         self.options = options
         self._bank: Bank | None = None
-        self._anchors: Tensor | None = None
+        self._last: Query | None = None
         self._mined = 0
 
     @property
@@ -40,29 +40,28 @@ class RandomMiner(WholeSetMiner):
         """See `hnm_core.miners.base.DatasetMiner`."""
         if self._bank is None:
             raise InputError("The miner has seen no bank yet: call refresh before mine.")
-        _, anchors = check_query(self._bank, anchors, k=1)
-        positive = choose_positives(self._bank, anchors, self.options.positives, context)
-        negative = draw_negatives(self._bank, anchors, context.generator)
-        triplets = usable(anchors, positive, negative)
-        self._anchors, self._mined = anchors, len(triplets.anchor)
+        query = SameClass(self._bank).query(anchors)
+        positive = positives.choose_positives(query, self.options.positives, context.distance, context.generator)
+        negative = positives.draw_negatives(query, context.generator)
+        triplets = usable(query.row, positive, negative)
+        self._last, self._mined = query, len(triplets.anchor)
         return triplets
 
     def counts(self) -> dict[str, int]:
         """How many `anchors` the last `mine` was given and how many triplets it `mined`. Empty before the first."""
-        return {} if self._anchors is None else {"anchors": len(self._anchors), "mined": self._mined}
+        return {} if self._last is None else {"anchors": len(self._last), "mined": self._mined}
 
     def explain_empty(self) -> Reason | None:
         """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
-        if self._bank is None or self._anchors is None or self._mined:
+        if self._last is None or self._mined:
             return None
-        return without_partner(self._bank, self._anchors)
+        return without_partner(self._last)
 
 
 def choose_positives(bank: Bank, anchors: Tensor, which: Positives, context: MiningContext) -> Tensor:
-    """(Q,) rows of positives by the option `positives`; -1 where there is none."""
-    if which == "random":
-        return draw_positives(bank, anchors, context.generator)
-    return ranked_positives(bank, anchors, which, context.distance)
+    """(Q,) rows of positives of the anchors' classes by the option `positives`; -1 where there is none."""
+    query = SameClass(bank).query(anchors)
+    return positives.choose_positives(query, which, context.distance, context.generator)
 
 
 def usable(anchor: Tensor, positive: Tensor, negative: Tensor) -> Triplets:

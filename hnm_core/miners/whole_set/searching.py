@@ -17,9 +17,9 @@ from hnm_core.miners.whole_set.explain import Reason, collapsed, without_partner
 from hnm_core.miners.whole_set.filters import filters_of
 from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.miners.whole_set.options import SearchingOptions
-from hnm_core.miners.whole_set.positives import draw_negatives, ranked_positives
-from hnm_core.miners.whole_set.random_pairs import choose_positives
-from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.miners.whole_set.positives import choose_positives, draw_negatives, ranked_positives
+from hnm_core.neighbors.base import NeighborSearch, nearest
+from hnm_core.relevance import Query, SameClass
 from hnm_core.run.timing import Phase
 
 
@@ -27,7 +27,7 @@ from hnm_core.run.timing import Phase
 class _Outcome:
     """What the last call of `mine` did; tensors, so that counting waits for no device until somebody asks."""
 
-    anchors: Tensor
+    query: Query
     considered: Tensor
     removed: dict[str, Tensor]
     passed: Tensor
@@ -75,17 +75,16 @@ class SearchingMiner(WholeSetMiner):
 
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
         """See `hnm_core.miners.base.DatasetMiner`. With `negatives` = m an anchor gives up to m triplets in a row."""
-        bank = self._bank
-        if bank is None:
+        if self._bank is None:
             raise InputError("The miner has seen no bank yet: call refresh before mine.")
         with context.clock(Phase.SEARCH) if context.clock else nullcontext():
-            found = self.search.nearest_negatives(anchors, self._list_length()).row
-        anchors = anchors.to(bank.device, torch.int64)
+            query = SameClass(self._bank).query(anchors)
+            found = nearest(self.search, query, self._list_length()).row
         fraction = self._draw(found, context)
-        positive = choose_positives(bank, anchors, self.options.positives, context)
-        column = self._choose(bank, anchors, positive, found, fraction)
+        positive = choose_positives(query, self.options.positives, context.distance, context.generator)
+        column = self._choose(query, positive, found, fraction)
         negative = found.gather(1, column.clamp(min=0)).where(column >= 0, -1)
-        return self._assemble(bank, anchors, positive, negative, context)
+        return self._assemble(query, positive, negative, context)
 
     def counts(self) -> dict[str, int]:
         """What the last `mine` did: `anchors`, `considered` candidates, `dropped_...` by each filter that is on,
@@ -94,7 +93,7 @@ class SearchingMiner(WholeSetMiner):
         if last is None:
             return {}
         return {
-            "anchors": len(last.anchors),
+            "anchors": len(last.query),
             "considered": int(last.considered),
             **{f"dropped_{name}": int(count) for name, count in last.removed.items()},
             "without_positive": int(last.without_positive),
@@ -105,10 +104,10 @@ class SearchingMiner(WholeSetMiner):
 
     def explain_empty(self) -> Reason | None:
         """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
-        last, bank = self._last, self._bank
-        if last is None or bank is None or last.mined:
+        last = self._last
+        if last is None or last.mined:
             return None
-        reason = without_partner(bank, last.anchors)
+        reason = without_partner(last.query)
         if reason is not None:
             return reason
         considered = int(last.considered)
@@ -121,7 +120,7 @@ class SearchingMiner(WholeSetMiner):
             return Reason(
                 f"all_filtered({most})", f"No triplets: the filters removed all {considered:,} candidates ({each})."
             )
-        if collapsed(bank):
+        if collapsed(last.query.bank):
             return Reason("collapsed", "No triplets: all points lie on one spot.")
         if int(last.too_easy) == int(last.passed):
             return Reason(
@@ -159,7 +158,7 @@ class SearchingMiner(WholeSetMiner):
                 shape = (len(found), 0)
         return torch.rand(shape, generator=context.generator, dtype=torch.float64).to(found.device)
 
-    def _choose(self, bank: Bank, anchors: Tensor, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
+    def _choose(self, query: Query, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
         """(Q, m) columns of `found`; -1 where there is no more."""
         options, filters = self.options, self._filters
         there = (found >= 0) & (positive >= 0)[:, None]
@@ -167,14 +166,14 @@ class SearchingMiner(WholeSetMiner):
         if filters.measure or options.select in ("semi-hard", "distance-weighted"):
             rows = [found, positive[:, None]]
             if filters.know_positive and filters.guard == "nearest":
-                rows.append(ranked_positives(bank, anchors, "easiest", self.distance)[:, None])
-            measured = distances_to(bank, anchors, torch.cat(rows, 1), self.distance)
+                rows.append(ranked_positives(query, "easiest", self.distance)[:, None])
+            measured = distances_to(query, torch.cat(rows, 1), self.distance)
             distance, to_positive = measured[:, : found.shape[1]], measured[:, found.shape[1]]
             guard = measured[:, -1] if filters.know_positive else None
         allowed, removed = filters.apply(there, distance if filters.measure else None, guard)
         too_easy = torch.zeros((), dtype=torch.int64)
         self._last = _Outcome(
-            anchors, there.sum(), removed, allowed.sum(), too_easy, (positive < 0).sum(), torch.zeros(())
+            query, there.sum(), removed, allowed.sum(), too_easy, (positive < 0).sum(), torch.zeros(())
         )
         match options.select:
             case "hardest":
@@ -189,31 +188,28 @@ class SearchingMiner(WholeSetMiner):
                 return selectors.nearest(inside, options.negatives)
             case "distance-weighted":
                 assert distance is not None
-                weight = selectors.log_weights(
-                    selectors.on_sphere(distance, self.distance), bank.dim, options.cutoff, options.nonzero_loss_cutoff
-                )
+                on_sphere = selectors.on_sphere(distance, self.distance)
+                weight = selectors.log_weights(on_sphere, query.bank.dim, options.cutoff, options.nonzero_loss_cutoff)
                 return selectors.weighted(allowed, weight, fraction, options.negatives)
             case "rank-window":
                 return selectors.uniform(allowed, fraction)
             case "pool":
                 return selectors.uniform(allowed, fraction, max(options.pool, options.negatives))
 
-    def _assemble(
-        self, bank: Bank, anchors: Tensor, positive: Tensor, negative: Tensor, context: MiningContext
-    ) -> Triplets:
+    def _assemble(self, query: Query, positive: Tensor, negative: Tensor, context: MiningContext) -> Triplets:
         """Triplets from (Q,) anchors and positives and (Q, m) negatives, missing ones filled up if that is wanted."""
         assert self._last is not None
         usable = positive >= 0
         missing = (negative < 0) & usable[:, None]
         self._last.without_candidate = missing.all(1).sum()
-        if self.options.fill and len(bank.classes) > 1 and bool(missing.any()):
+        if self.options.fill and bool(missing.any()) and bool(query.negatives.any()):
             place = missing.nonzero()
             negative = negative.clone()
-            negative[missing] = draw_negatives(bank, anchors[place[:, 0]], context.generator)
+            negative[missing] = draw_negatives(query.at(place[:, 0]), context.generator)
         each = negative.shape[1]
         keep = (usable[:, None] & (negative >= 0)).flatten()
-        anchor, positive, missing = anchors.repeat_interleave(each), positive.repeat_interleave(each), missing.flatten()
-        negative = negative.flatten()
+        anchor, positive = query.row.repeat_interleave(each), positive.repeat_interleave(each)
+        negative, missing = negative.flatten(), missing.flatten()
         if not bool(keep.all()):
             anchor, positive, negative, missing = anchor[keep], positive[keep], negative[keep], missing[keep]
         self._last.filled, self._last.mined = missing, len(anchor)

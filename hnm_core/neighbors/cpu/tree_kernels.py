@@ -166,22 +166,24 @@ def _split(points: Any, rows: Any, keys: Any, low: int, high: int, cut: int) -> 
 
 @njit(cache=True, nogil=True, parallel=True)
 def search_tree(
-    tree: Any, queries: Any, classes: Any, anchors: Any, slots: Any, k: int, farthest: bool, scores: Any, rows: Any
+    tree: Any, queries: Any, anchors: Any, own: Any, slots: Any, k: int, farthest: bool, scores: Any, rows: Any
 ) -> None:
     """The k best rows for each anchor, written to scores (Q, k) float32 and rows (Q, k) int64 at its slot.
 
     queries (N, D) are the points as anchors (they differ from the points of the tree for cosine); anchors (Q,) int32
-    are rows of the caller, near ones side by side; slots (Q,) int64 are their places in the result.
+    are rows of the caller, near ones side by side; own (Q,) int32 are their classes; slots (Q,) int64 are their places
+    in the result.
     """
     for packet in prange((len(anchors) + BLOCK - 1) // BLOCK):
         start = packet * BLOCK
         end = min(start + BLOCK, len(anchors))
-        _search_packet(tree, queries, classes, anchors[start:end], slots[start:end], k, farthest, scores, rows)
+        part = slice(start, end)
+        _search_packet(tree, queries, anchors[part], own[part], slots[part], k, farthest, scores, rows)
 
 
 @njit(cache=True, nogil=True)
 def _search_packet(
-    tree: Any, queries: Any, classes: Any, anchors: Any, slots: Any, k: int, farthest: bool, scores: Any, rows: Any
+    tree: Any, queries: Any, anchors: Any, own: Any, slots: Any, k: int, farthest: bool, scores: Any, rows: Any
 ) -> None:
     dim = queries.shape[1]
     everyone = np.uint32(simd.ALL)
@@ -193,7 +195,7 @@ def _search_packet(
     for lane in range(len(anchors)):
         keys[lane * stride : lane * stride + 8] = np.iinfo(np.int64).min
         worst[lane] = np.inf
-        own_class[lane] = classes[anchors[lane]]
+        own_class[lane] = own[lane]
         for axis in range(dim):
             position[axis, lane] = queries[anchors[lane], axis]
 
@@ -308,7 +310,7 @@ def warm_up() -> None:
     order = np.arange(40, dtype=np.int32)
     tree = build_tree(points, classes, order, False)
     scores, rows = np.empty((40, 2), np.float32), np.empty((40, 2), np.int64)
-    search_tree(tree, points, classes, order, order.astype(np.int64), 2, False, scores, rows)
+    search_tree(tree, points, order, classes, order.astype(np.int64), 2, False, scores, rows)
 
 
 __all__ = ["BLOCK", "Tree", "arrange", "build_tree", "numba", "search_tree", "warm_up"]

@@ -8,11 +8,10 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from hnm_core.bank import Bank
 from hnm_core.errors import InputError
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.cuda.launches import WIDE, Anchors
-from hnm_core.neighbors.cuda.placed import Placed
+from hnm_core.relevance import Placed
 
 _ROWS = 16_384
 _COLUMNS = 4_096
@@ -32,32 +31,31 @@ class CudaCodes:
     def __init__(
         self,
         bits: Iterable[Tensor],
-        bank: Bank,
+        rows: int,
         *,
+        device_kernels: kernels.Kernels,
         product: bool | None = None,
-        device_kernels: kernels.Kernels | None = None,
     ) -> None:
         """Pack the codes.
 
         Args:
             bits: pieces (n, B) bool, one after the other all rows in the bank's class-sorted order.
-            bank: gives the classes.
+            rows: how many they are.
+            device_kernels: those of the device that the codes are on.
             product: compare by int8 products of +-1 codes on the matrix units, H = (B - s s') / 2, in place of
                 popcount. It writes and reads tiles of products, so it pays for wide codes only; None takes it there.
-            device_kernels: those of the bank's device unless given.
 
         Raises:
-            InputError: codes have more than 4,096 bits, or there are no kernels for the device.
+            InputError: codes have more than 4,096 bits.
         """
-        self._kernels = device_kernels or kernels.of(bank.device)
-        self._placed = Placed(bank)
-        self._count = len(bank)
+        self._kernels = device_kernels
+        self._count = rows
         self._signs: Tensor | None = None
         pieces = iter(bits)
         first = next(pieces)
         bits = chain([first], pieces)
         if product is None:
-            product = bank.device.type == "cuda" and _products_pay(len(bank), first.shape[1])
+            product = first.device.type == "cuda" and _products_pay(rows, first.shape[1])
         if product:
             # The library's sizes are multiples of 8; zeros add nothing to a product.
             signs = torch.cat([_padded(piece.to(torch.int8).mul_(2).sub_(1)) for piece in bits])
@@ -67,18 +65,19 @@ class CudaCodes:
             if len(self._codes) > _MOST_WORDS:
                 raise InputError(f"Codes of {64 * len(self._codes)} bits are too long; the kernel takes up to 4,096.")
 
-    def nearest(self, places: Tensor, candidates: int) -> Tensor:
-        """(Q, candidates) int64 places of the rows of other classes with the fewest differing bits, -1 where fewer.
+    def nearest(self, anchors: Placed, candidates: int) -> Tensor:
+        """(Q, candidates) int64 places of the rows with the fewest differing bits that are not relevant.
 
-        Fewest first; ties go to the first places. `places` (Q,) int64 ascend.
+        Fewest first; ties go to the first places; -1 where there are fewer.
         """
         kept = min(candidates, self._count)
-        found = places.new_full((len(places), candidates), -1)
+        count = len(anchors.place)
+        found = anchors.place.new_full((count, candidates), -1)
         step = launches.at_once(kept)
         if self._signs is not None:
             step = min(step, _ROWS)
-        for start in range(0, len(places), step):
-            here = self._placed.anchors(places[start : start + step])
+        for start in range(0, count, step):
+            here = launches.anchors(anchors.at(slice(start, start + step)))
             if self._signs is None:
                 keys = launches.codes_best(self._kernels, self._codes, here, kept)
             else:

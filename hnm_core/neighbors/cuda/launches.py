@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hnm_core.neighbors.cuda.best import LANES, capacity, smallest
 from hnm_core.neighbors.cuda.kernels import Kernels
+from hnm_core.relevance import Placed
 
 _WARPS = 8
 _THREADS = _WARPS * LANES
@@ -31,7 +32,7 @@ _LIST_BYTES = 256 << 20
 
 
 class Anchors(NamedTuple):
-    """Anchors by their places in the class-sorted bank, ascending, and where their classes start and end."""
+    """Anchors by their places in the class-sorted bank, ascending, and the range of places relevant to each."""
 
     place: Tensor
     """(Q,) int32."""
@@ -39,6 +40,11 @@ class Anchors(NamedTuple):
     """(Q,) int32."""
     high: Tensor
     """(Q,) int32."""
+
+
+def anchors(placed: Placed) -> Anchors:
+    """Anchors as kernels take them, in 32 bits."""
+    return Anchors(*(values.to(torch.int32) for values in placed))
 
 
 def at_once(k: int) -> int:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
 from hnm_core.neighbors.cuda import best, kernels, launches
-from hnm_core.neighbors.cuda.placed import Placed, none_found
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
+from hnm_core.relevance import Query
 
 
-class CudaLowDim:
+class CudaLowDim(QuerySearch):
     """Exact, up to 8 dimensions: every anchor against every row it may choose from, by coordinate differences.
 
     Ties go to the smallest row, at the k-th place as inside an answer.
@@ -32,7 +31,6 @@ class CudaLowDim:
         if self._distance.metric == "inner-product":
             raise InputError("Coordinate differences cannot search by inner product; take the cosine distance.")
         self._given = device_kernels
-        self._bank: Bank | None = None
 
     def build(self, bank: Bank) -> None:
         """See `NeighborSearch`. Raises `InputError` above 8 dimensions, or where there are no kernels."""
@@ -43,36 +41,36 @@ class CudaLowDim:
         self._points = self._form.points.T.contiguous()
         self._queries = self._form.queries.contiguous()
         self._order = bank.order.to(torch.int32)
-        self._placed = Placed(bank)
         self._bank = bank
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search(anchors, k, False, progress)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, False, progress)
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search(anchors, k, True, progress)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, True, progress)
 
-    def _search(self, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank, anchors = check_query(self._bank, anchors, k)
-        found = none_found(bank, len(anchors), k)
+    def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
+        bank = check_query(self._bank, query, k)
+        found = none_found(bank, len(query), k)
         kept = min(k, len(bank))
-        places, slots = bank.place[anchors].sort()
+        anchors, slots = query.by_place()
         step = launches.at_once(kept)
-        report(progress, 0, len(anchors))
-        for start in range(0, len(anchors), step):
-            here, where = places[start : start + step], slots[start : start + step]
+        report(progress, 0, len(query))
+        for start in range(0, len(query), step):
+            part = slice(start, start + step)
+            here, where = anchors.at(part), slots[part]
             keys = launches.low_dim_best(
                 self._kernels,
                 self._points,
                 self._queries,
                 self._order,
-                self._placed.anchors(here),
+                launches.anchors(here),
                 kept,
                 farthest=farthest,
             )
-            found.distance[where, :kept] = self._form.distance(best.float_scores(keys).abs_(), here)
+            found.distance[where, :kept] = self._form.distance(best.float_scores(keys).abs_(), here.place)
             found.row[where, :kept] = best.rows(keys)
-            report(progress, min(start + step, len(anchors)), len(anchors))
+            report(progress, min(start + step, len(query)), len(query))
         return found

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
 from hnm_core.neighbors.cuda import best, kernels, launches, operands
-from hnm_core.neighbors.cuda.placed import Placed, none_found
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import euclidean_form
+from hnm_core.relevance import Placed, Query
 
 _ROWS = 16_384
 """Anchors at once: what is done once for all of them takes the host longer than the device."""
@@ -25,7 +25,7 @@ _TIE = 2e-5
 """Squared distances that differ by less than this share count as equal."""
 
 
-class CudaProducts:
+class CudaProducts(QuerySearch):
     """Exact in any dimension, under any metric: products choose candidates, which are then measured exactly.
 
     Products about the mean come in tiles, of which a kernel keeps the k + 16 best columns of each anchor; another
@@ -48,7 +48,6 @@ class CudaProducts:
         self._distance = distance or Distance()
         self._given = device_kernels
         self._in_parts = in_parts
-        self._bank: Bank | None = None
 
     def build(self, bank: Bank) -> None:
         """See `NeighborSearch`. Raises `InputError` where there are no kernels."""
@@ -72,62 +71,61 @@ class CudaProducts:
         self._query_norm = centered_queries.double().norm(dim=1)
         self._point_norm = centered.double().norm(dim=1).max()
         self._order = bank.order.to(torch.int32)
-        self._placed = Placed(bank)
         self._bank = bank
         self._dense: Dense | None = None
 
-    def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search(anchors, k, False, progress)
+    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, False, progress)
 
-    def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `NeighborSearch`."""
-        return self._search(anchors, k, True, progress)
+    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """See `QuerySearch`."""
+        return self._search(query, k, True, progress)
 
-    def _search(self, anchors: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank, anchors = check_query(self._bank, anchors, k)
-        found = none_found(bank, len(anchors), k)
+    def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
+        bank = check_query(self._bank, query, k)
+        found = none_found(bank, len(query), k)
         kept = min(k, len(bank))
-        places, slots = bank.place[anchors].sort()
-        unsure = torch.zeros(len(anchors), dtype=torch.bool, device=bank.device)
+        anchors, slots = query.by_place()
+        unsure = torch.zeros(len(query), dtype=torch.bool, device=bank.device)
         step = max(1, min(_ROWS, launches.at_once(kept + _SPARE)))
-        report(progress, 0, len(anchors))
-        for start, spans in zip(range(0, len(anchors), step), self._spans(places, step, farthest), strict=True):
-            here, where = places[start : start + step], slots[start : start + step]
+        report(progress, 0, len(query))
+        for start, spans in zip(range(0, len(query), step), self._spans(anchors, step, farthest), strict=True):
+            part = slice(start, start + step)
+            here, where = anchors.at(part), slots[part]
             rough = self._candidates(here, kept + _SPARE, spans, farthest)
             keys = self._measured(here, rough, farthest)
-            scores = best.float_scores(keys)
-            unsure[where] = self._may_have_missed(here, best.float_scores(rough[:, -1]), scores[:, kept - 1], farthest)
-            found.distance[where, :kept] = self._as_distance(scores[:, :kept], here, farthest)
+            scores, last = best.float_scores(keys), best.float_scores(rough[:, -1])
+            unsure[where] = self._may_have_missed(here.place, last, scores[:, kept - 1], farthest)
+            found.distance[where, :kept] = self._as_distance(scores[:, :kept], here.place, farthest)
             found.row[where, :kept] = best.rows(keys[:, :kept])
-            report(progress, min(start + step, len(anchors)), len(anchors))
+            report(progress, min(start + step, len(query)), len(query))
         if bool(unsure.any()):
             again = unsure.nonzero()[:, 0]
             if self._dense is None:
                 self._dense = Dense(distance=self._distance)
                 self._dense.build(bank)
-            ask = self._dense.farthest_positives if farthest else self._dense.nearest_negatives
-            found.distance[again], found.row[again] = ask(anchors[again], k)
+            ask = self._dense.farthest if farthest else self._dense.nearest
+            found.distance[again], found.row[again] = ask(query.at(again), k)
         return found
 
-    def _spans(self, places: Tensor, step: int, farthest: bool) -> Iterator[list[tuple[int, int]]]:
+    def _spans(self, anchors: Placed, step: int, farthest: bool) -> Iterator[list[tuple[int, int]]]:
         """For each chunk of anchors the spans of columns to multiply with, which begin at multiples of 8. One look at
         the device serves them all."""
-        firsts = torch.arange(0, len(places), step, device=places.device)
-        lasts = places[(firsts + step - 1).clamp_max(len(places) - 1)]
-        firsts = places[firsts]
-        ends = torch.stack([self._placed.low[firsts], self._placed.high[firsts]])
-        ends = torch.cat([ends, torch.stack([self._placed.low[lasts], self._placed.high[lasts]])])
+        firsts = torch.arange(0, len(anchors.place), step, device=anchors.place.device)
+        lasts = (firsts + step - 1).clamp_max(len(anchors.place) - 1)
+        ends = torch.stack([anchors.low[firsts], anchors.high[firsts], anchors.low[lasts], anchors.high[lasts]])
         for first_low, first_high, last_low, last_high in ends.T.tolist():
             if farthest:
                 yield [(_down(first_low), last_high)]
-            elif first_low == last_low:  # one class, whose columns nobody may choose
+            elif (first_low, first_high) == (last_low, last_high):  # one class, whose columns nobody may choose
                 yield [(0, first_low), (_down(first_high), len(self._points))]
             else:
                 yield [(0, len(self._points))]
 
-    def _candidates(self, places: Tensor, kept: int, spans: list[tuple[int, int]], farthest: bool) -> Tensor:
+    def _candidates(self, anchors: Placed, kept: int, spans: list[tuple[int, int]], farthest: bool) -> Tensor:
         """(R, kept) keys of rounded scores and places, ascending."""
+        places = anchors.place
         width = max(launches.WIDE, _down(_TILE // len(places)))
         tiles = [(a, min(a + width, end)) for first, end in spans for a in range(first, end, width)]
         if not tiles:
@@ -136,7 +134,7 @@ class CudaProducts:
         queries = self._operands.queries[places]
         terms = None if self._term is None else self._term * sign
         widest = max(_up(end) - start for start, end in tiles)
-        select = launches.TileSelect(self._kernels, self._placed.anchors(places), kept, widest, farthest=farthest)
+        select = launches.TileSelect(self._kernels, launches.anchors(anchors), kept, widest, farthest=farthest)
         memory = torch.empty(len(places) * widest, device=places.device)
         for number, (start, end) in enumerate(tiles):
             select.add(
@@ -150,14 +148,14 @@ class CudaProducts:
             )
         return select.best()
 
-    def _measured(self, places: Tensor, rough: Tensor, farthest: bool) -> Tensor:
+    def _measured(self, anchors: Placed, rough: Tensor, farthest: bool) -> Tensor:
         """(R, M) keys of exact scores and the caller's rows, ascending; see `launches.measure`."""
         keys = launches.measure(
             self._kernels,
             self._points,
             self._queries,
             self._order,
-            self._placed.anchors(places),
+            launches.anchors(anchors),
             rough,
             product=self._form is None,
             farthest=farthest,

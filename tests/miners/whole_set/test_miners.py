@@ -11,11 +11,15 @@ import pytest
 import torch
 from scipy import stats
 
-from hnm_core import miners
+from hnm_core import miners, neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext
+from hnm_core.miners.whole_set.options import KnnOptions
+from hnm_core.miners.whole_set.searching import SearchingMiner
+from hnm_core.neighbors.base import Neighbors, SearchProgress
+from hnm_core.neighbors.dense import Dense
 from tests.miners.names import WHOLE_SET
 
 
@@ -86,6 +90,45 @@ def test_that_ranked_positives_are_those_of_brute_force(distance: Distance, whic
     best = table.max(1).values if which == "hardest" else table.min(1).values
     got = table[found.anchor, found.positive]
     assert torch.allclose(got, best[found.anchor], atol=1e-6)
+
+
+class OfRows:
+    """A search of somebody else's, which knows rows and classes only."""
+
+    approximate, description = False, "exact, as written elsewhere"
+
+    def __init__(self) -> None:
+        self._inner = neighbors.create("dense")
+
+    def build(self, bank: Bank) -> None:
+        self._inner.build(bank)
+
+    def nearest_negatives(self, anchors: torch.Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        return self._inner.nearest_negatives(anchors, k, progress)
+
+    def farthest_positives(self, anchors: torch.Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        return self._inner.farthest_positives(anchors, k, progress)
+
+
+class Reversed(Dense):
+    """Ours, with an answer to rows that is not ours: what is nearest stands last."""
+
+    def nearest_negatives(self, anchors: torch.Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        found = super().nearest_negatives(anchors, k, progress)
+        return Neighbors(found.distance.flip(1), found.row.flip(1))
+
+
+def test_that_a_search_that_knows_rows_and_classes_only_serves_a_miner_as_well() -> None:
+    where, options = bank(), KnnOptions(candidates=7, select="hardest", max_distance=1e9, positives="hardest")
+    mined_by, searches = [], (OfRows(), Reversed(), neighbors.create("dense"))
+    for search in searches:
+        miner = SearchingMiner(options, search)
+        miner.refresh(where, context())
+        mined_by.append(miner.mine(torch.arange(len(where)), context()))
+    found = searches[2].nearest_negatives(torch.arange(len(where)), 7).row
+    assert torch.equal(mined_by[0].negative, found[:, 0])
+    assert torch.equal(mined_by[1].negative, found[:, -1])
+    assert all(torch.equal(one, other) for one, other in zip(mined_by[0], mined_by[2], strict=True))
 
 
 def test_that_ranked_positives_do_not_depend_on_the_tile_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,10 @@ from hnm_core.neighbors.base import Neighbors, NeighborSearch
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
-from hnm_core.neighbors.cuda.placed import Placed
 from hnm_core.neighbors.cuda.products import CudaProducts
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.kdtree import KdTree
+from hnm_core.relevance import SameClass
 from tests.neighbors.oracle import KINDS, assert_exact, bank_of
 
 pytestmark = [
@@ -111,8 +111,10 @@ def test_that_codes_on_the_device_give_the_rows_with_the_fewest_differing_bits(
     differing = torch.stack([(code[place] ^ code).sum(1) for place in places])
     differing[classes[places, None] == classes[None]] = bits + 1
     expected = differing.sort(dim=1, stable=True).indices[:, :100]
-    codes = CudaCodes(code.cuda().split(1_024), there(bank), product=product)
-    assert torch.equal(codes.nearest(places.cuda(), 100).cpu(), expected)
+    codes = CudaCodes(code.cuda().split(1_024), len(bank), product=product, device_kernels=kernels.of(device))
+    on_device = there(bank)
+    anchors, _ = SameClass(on_device).query(on_device.order[places.cuda()]).by_place()
+    assert torch.equal(codes.nearest(anchors, 100).cpu(), expected)
 
 
 def test_that_kernels_wait_for_what_torch_was_given_before_on_their_stream(device: torch.device) -> None:
@@ -135,17 +137,18 @@ def test_that_kernels_wait_for_what_torch_was_given_before_on_their_stream(devic
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_that_nothing_passes_through_the_host(device: torch.device) -> None:
     bank = there(bank_of("random", 3, n=5_000))
-    placed, device_kernels = Placed(bank), kernels.of(device)
+    device_kernels = kernels.of(device)
     points = bank.sorted_embeddings
     columns, order = points.T.contiguous(), bank.order.int()
-    places = torch.arange(0, 5_000, 10, device=device)
-    code = CudaCodes([points > 0], bank)
+    query = SameClass(bank).query(bank.order[::10])
+    code = CudaCodes([points > 0], len(bank), device_kernels=device_kernels)
     with no_waiting():
-        anchors = placed.anchors(places)
+        placed, _ = query.by_place()
+        anchors = launches.anchors(placed)
         for farthest in (False, True):
             keys = launches.low_dim_best(device_kernels, columns, points, order, anchors, 10, farthest=farthest)
             scores, rows = best.float_scores(keys), best.rows(keys)
-        found = code.nearest(places, 10)
+        found = code.nearest(placed, 10)
         launches.measure(device_kernels, points, points, order, anchors, found, product=False, farthest=False)
     assert bool((scores <= 0).all())
     assert bool((rows >= 0).all())

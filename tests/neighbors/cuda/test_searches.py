@@ -19,6 +19,7 @@ from hnm_core.neighbors.cuda.products import CudaProducts
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.lsh_scan import LshScan
 from hnm_core.neighbors.options import LshScanOptions
+from hnm_core.relevance import SameClass
 from tests.neighbors.oracle import KINDS, assert_exact, bank_of
 
 from .cpu import CpuKernels
@@ -197,10 +198,8 @@ def test_that_products_are_no_further_off_than_is_allowed_for(kind: str, in_part
 def test_that_rounding_of_products_hides_no_neighbour(on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hundred negatives within what products can tell of each other: the anchors in doubt are searched again."""
     asked = []
-    nearest = Dense.nearest_negatives
-    monkeypatch.setattr(
-        Dense, "nearest_negatives", lambda self, anchors, k: (asked.append(len(anchors)), nearest(self, anchors, k))[1]
-    )
+    nearest = Dense.nearest
+    monkeypatch.setattr(Dense, "nearest", lambda self, query, k: (asked.append(len(query)), nearest(self, query, k))[1])
     source = torch.Generator().manual_seed(3)
     direction = torch.nn.functional.normalize(torch.randn(300, 64, generator=source))
     points = direction * (1 + 1e-4 * torch.rand(300, 1, generator=source))
@@ -230,14 +229,15 @@ def signs(bank: Bank, bits: int, kind: str) -> torch.Tensor:
 def test_that_the_rows_with_the_fewest_differing_bits_are_found(on_cpu: CpuKernels, bits: int, product: bool) -> None:
     bank = bank_of("imbalanced" if bits == 100 else "random", 3, n=300)
     places = torch.randperm(300, generator=torch.Generator().manual_seed(1))[:41].sort().values
+    anchors, _ = SameClass(bank).query(bank.order[places]).by_place()
     classes = bank.class_of_row[bank.order]
     for kind in ("random", "tied", "equal"):
         code = signs(bank, bits, kind)
-        codes = CudaCodes(code.split(128), bank, product=product, device_kernels=on_cpu)
+        codes = CudaCodes(code.split(128), len(bank), product=product, device_kernels=on_cpu)
         differing = (code[places, None] ^ code[None]).sum(2)
         differing[classes[places, None] == classes[None]] = bits + 1
         for candidates in (1, 50, 400):
-            found = codes.nearest(places, candidates)
+            found = codes.nearest(anchors, candidates)
             order = differing.sort(dim=1, stable=True)  # ties to the first places
             expected = order.indices.masked_fill(order.values > bits, -1)
             expected = torch.nn.functional.pad(expected, (0, max(0, candidates - 300)), value=-1)[:, :candidates]
@@ -247,7 +247,7 @@ def test_that_the_rows_with_the_fewest_differing_bits_are_found(on_cpu: CpuKerne
 
 def test_that_codes_too_long_for_shared_memory_are_refused(on_cpu: CpuKernels) -> None:
     with pytest.raises(InputError, match="4160 bits are too long"):
-        CudaCodes([torch.ones(300, 4_100, dtype=torch.bool)], bank_of("random", 3), device_kernels=on_cpu)
+        CudaCodes([torch.ones(300, 4_100, dtype=torch.bool)], 300, device_kernels=on_cpu)
 
 
 @pytest.mark.parametrize("kind", ["clustered", "duplicated", "imbalanced"])

@@ -17,6 +17,7 @@ from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.neighbors.base import SearchProgress, report
 from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.relevance import Placed
 
 if TYPE_CHECKING:
     from hnm_core.neighbors.cpu.filter_kernels import Rows, Waiting
@@ -63,7 +64,7 @@ class FilteredProducts:
         Args:
             points: (N, D') float32, sorted by class as the bank is; D' is the dimension of the bank or one more.
             queries: (N, D') the same rows as anchors; they differ from `points` in the last coordinate at most.
-            bank: for its classes.
+            bank: for the order of its rows.
             inner: search by the inner product, else by the squared distance.
             coarse: multiply in bfloat16; the processor must have matrix units.
         """
@@ -74,56 +75,57 @@ class FilteredProducts:
         self._count = len(bank) + -len(bank) % _BLOCK
         self._points = _wide(points)
         self._queries = self._points if queries is points else _wide(queries)
-        self._class_of_place = bank.class_of_row[bank.order].numpy()
-        self._offsets = bank.offsets.numpy()
         self._row, self._place = _array(bank.order), _array(bank.place)
         self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
         self._measure()
         self._sides: dict[bool, _Side] = {}
 
-    def search(self, places: Tensor, k: int, farthest: bool, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
-        """The nearest negatives or farthest positives of anchors at ascending places (Q,).
+    def search(self, anchors: Placed, k: int, farthest: bool, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
+        """The nearest negatives or farthest positives of Q anchors.
 
         Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
         the farthest; and rows of the caller. inf and -1 where there is none.
         """
         side = self._side(farthest)
         rank = self._rank(k, side)
-        report(progress, 0, len(places))
-        if self._may_pair(places, k, rank):
-            scores, found, sure = self._pass_pairs(k, side, rank, progress)
+        count = len(anchors.place)
+        report(progress, 0, count)
+        if self._may_pair(anchors.place, k, rank):
+            scores, found, sure = self._pass_pairs(anchors, k, side, rank, progress)
         else:
-            scores, found, sure = self._pass(places.numpy(), k, side, rank, progress)
+            scores, found, sure = self._pass(anchors, k, side, rank, progress)
         missed = np.flatnonzero(~sure)
         if len(missed):
-            scores[missed], found[missed], _ = self._pass(places.numpy()[missed], k, side, 0, None)
-        report(progress, len(places), len(places))
+            again = anchors.at(torch.from_numpy(missed))
+            scores[missed], found[missed], _ = self._pass(again, k, side, 0, None)
+        report(progress, count, count)
         return torch.from_numpy(scores), torch.from_numpy(found)
 
     def _pass(
-        self, places: NDArray[np.int64], k: int, side: _Side, rank: int, progress: SearchProgress | None
+        self, anchors: Placed, k: int, side: _Side, rank: int, progress: SearchProgress | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
         """Scores, rows and whether they are sure, with limits guessed from the sample at `rank`; 0 guesses nothing."""
         from hnm_core.neighbors.cpu.filter_kernels import settle
 
-        scores, found = np.empty((len(places), k), np.float32), np.empty((len(places), k), np.int64)
-        sure = np.empty(len(places), np.bool_)
+        count = len(anchors.place)
+        scores, found = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
+        sure = np.empty(count, np.bool_)
         step = max(_BLOCK, min(_ROWS, _WAITING // k // _BLOCK * _BLOCK))
-        for start in range(0, len(places), step):
-            part = slice(start, min(start + step, len(places)))
-            waiting = self._waiting(places[part], k, side)
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            waiting = self._waiting(anchors.at(part), k, side)
             self._filter(waiting, k, side, rank)
             with kernels.launch_lock:
                 use_torch_threads()
                 settle(k, side.rows, waiting, scores[part], found[part], sure[part])
-            report(progress, min(part.stop, len(places) - 1), len(places))
+            report(progress, min(part.stop, count - 1), count)
         return scores, found, sure
 
     def _may_pair(self, places: Tensor, k: int, rank: int) -> bool:
         """Whether to use each product for both of its rows.
 
-        All rows must be anchors whose limits are guessed, and all their lists fit into memory. In bfloat16 products are
-        too cheap to gain by it.
+        All rows must be anchors whose limits are guessed, and all their lists fit into memory; and what is relevant to
+        each other must be so both ways, as in a class. In bfloat16 products are too cheap to gain by it.
         """
         count = len(self._given)
         if self.coarse or not rank or len(places) != count or count * (_ROOM + 3 * k) > _LISTED:
@@ -131,7 +133,7 @@ class FilteredProducts:
         return bool((places == torch.arange(count)).all())
 
     def _pass_pairs(
-        self, k: int, side: _Side, rank: int, progress: SearchProgress | None
+        self, anchors: Placed, k: int, side: _Side, rank: int, progress: SearchProgress | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
         """The same as `_pass` for all rows, with half the products."""
         from hnm_core.neighbors.cpu.filter_kernels import settle
@@ -139,7 +141,7 @@ class FilteredProducts:
         from hnm_core.neighbors.cpu.pair_kernels import filter_pairs, rounds
 
         count = len(self._given)
-        waiting = self._waiting(np.arange(count), k, side)
+        waiting = self._waiting(anchors, k, side)
         with kernels.launch_lock:
             use_torch_threads()
             guess_limits(self._packed, self._dim, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
@@ -250,11 +252,11 @@ class FilteredProducts:
         bias = np.pad(bias[: len(self._given)][chosen], (0, -len(centered) % _BLOCK), constant_values=-np.inf)
         return Sample(blocks.pack_points(centered, coarse=self.coarse), bias, every)
 
-    def _waiting(self, place: NDArray[np.int64], k: int, side: _Side) -> Waiting:
-        """An empty list for anchors at these places, filled up to whole blocks."""
+    def _waiting(self, anchors: Placed, k: int, side: _Side) -> Waiting:
+        """An empty list for the anchors, filled up to whole blocks."""
         from hnm_core.neighbors.cpu.filter_kernels import waiting_list
 
-        label = self._class_of_place[place]
+        place, low, high = (values.numpy() for values in anchors)
         if self._inner:
             base = (self._term[place] + self._center.square().sum()) * (-2 * side.sign)
         else:
@@ -263,8 +265,8 @@ class FilteredProducts:
         more = (0, -len(place) % _BLOCK)
         return waiting_list(
             np.pad(place, more, constant_values=-1),
-            np.pad(self._offsets[label], more),
-            np.pad(self._offsets[label + 1], more),
+            np.pad(low, more),
+            np.pad(high, more),
             np.pad(_array(base.float()), more),
             np.pad(self._slack[place], more),
             k,

@@ -32,7 +32,7 @@ Done = Callable[[int], None]
 """Told how many anchors were searched; may raise."""
 
 
-class RoutedIndex:
+class CellIndex:
     """Rows stand in slots, cell after cell.
 
     Scores are squared distances, or -2 q x with `product`. The answer over the cells that are searched is exact, and
@@ -59,7 +59,7 @@ class RoutedIndex:
             product: whether scores are products.
             cells: of the points.
             row: (N,) what to call each of the points in an answer.
-            classes: (N,) their classes.
+            classes: (N,) their classes, which an anchor leaves out by theirs.
         """
         from hnm_core.neighbors.cpu.routing_kernels import Columns
 
@@ -84,10 +84,9 @@ class RoutedIndex:
             center.float(), torch.arange(len(center)), self._middle[None], self._offset.new_zeros(1, len(middle)), None
         )
         share = max(worst, other) + (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
-        self._class_of_slot = classes[cells.order].astype(np.int32)
-        wide = _wide(points, order)
+        wide, label = _wide(points, order), classes[cells.order].astype(np.int32)
         self._query = wide if queries is points else _wide(queries, order)
-        self._columns_near = Columns(wide, weight, size, row[cells.order], self._class_of_slot)
+        self._columns_near = Columns(wide, weight, size, row[cells.order], label)
         self._columns_far = Columns(
             _wide(center.float(), None), center_weight, center_size, np.arange(len(center)), cells.owner
         )
@@ -129,11 +128,14 @@ class RoutedIndex:
             worst = max(worst, float((lost / length.clamp_min(torch.finfo(torch.float64).tiny)).max()))
         return rounded, weight.numpy(), size.numpy(), worst
 
-    def search(self, slots: Tensor, k: int, visited: int, done: Done | None = None) -> tuple[Tensor, Tensor]:
+    def search(
+        self, slots: Tensor, own: Tensor, k: int, visited: int, done: Done | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The k best rows of other classes in the `visited` nearest cells of each anchor.
 
         Args:
             slots: (Q,) ascending slots of the anchors.
+            own: (Q,) int64, the classes they leave out.
             k: how many.
             visited: cells to search for an anchor; all of them where that is at least as many as there are.
             done: told of the progress.
@@ -149,12 +151,12 @@ class RoutedIndex:
         step = int(max(512, min(_ANCHORS, _PAIRS // visited, (1 << 24) // k)))
         for first in range(0, len(slots), step):
             part = slice(first, min(first + step, len(slots)))
-            anchors = self._waiting(slots[part], k, cells=False)
+            anchors = self._waiting(slots[part], own[part], k, cells=False)
             near = self._anchors[slots[part]]
             if visited == len(self.cells):
-                route, base = self._everywhere(slots[part])
+                route, base = self._everywhere(slots[part], own[part])
             else:
-                route, base = self._route(near, slots[part], visited)
+                route, base = self._route(near, slots[part], own[part], visited)
             told = (lambda share, at=part: done(at.start + int(share * (at.stop - at.start)))) if done else None
             self._visit(near, route, base, k, anchors, told)
             with kernels.launch_lock:
@@ -164,30 +166,31 @@ class RoutedIndex:
                 done(part.stop)
         return torch.from_numpy(scores), torch.from_numpy(found)
 
-    def cell_rank(self, slots: Tensor) -> NDArray[np.int64]:
+    def cell_rank(self, slots: Tensor, own: Tensor) -> NDArray[np.int64]:
         """(Q, K) at which place of its route an anchor finds each cell; cells of its own class come last."""
-        route, base = self._everywhere(slots)
+        route, base = self._everywhere(slots, own)
         base[route < 0] = np.inf
         order = np.argsort(base, axis=1, kind="stable")
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
         return rank
 
-    def _waiting(self, slots: Tensor, k: int, *, cells: bool) -> Any:
+    def _waiting(self, slots: Tensor, own: Tensor, k: int, *, cells: bool) -> Any:
         from hnm_core.neighbors.cpu.routing_kernels import waiting_anchors
 
-        which = slots.numpy()
-        own = self._class_of_slot[which]
-        low, high = self.cells.own_low[own], self.cells.own_high[own]
+        which, label = slots.numpy(), own.numpy()
+        low, high = self.cells.own_low[label], self.cells.own_high[label]
         if not cells:
             low, high = self.cells.start[low], self.cells.start[high]
-        return waiting_anchors(self._query[which], self._slack[which], self._error[which], own, low, high, k)
+        return waiting_anchors(self._query[which], self._slack[which], self._error[which], label, low, high, k)
 
-    def _route(self, near: Tensor, slots: Tensor, visited: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _route(
+        self, near: Tensor, slots: Tensor, own: Tensor, visited: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(R, visited) nearest cells of each anchor, -1 where there are fewer, and the scores of their centres."""
         from hnm_core.neighbors.cpu.routing_kernels import settle
 
-        anchors = self._waiting(slots, visited, cells=True)
+        anchors = self._waiting(slots, own, visited, cells=True)
         square = np.zeros(len(slots), np.float32)
         if not self._product:
             square = self._norm[slots].square().float().numpy()
@@ -201,7 +204,7 @@ class RoutedIndex:
             settle(visited, self._product, self._columns_far, anchors, base, route)
         return route, base
 
-    def _everywhere(self, slots: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _everywhere(self, slots: Tensor, own: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The same with every cell, in no order; -1 for those of the anchor's class."""
         query = torch.from_numpy(self._query[slots.numpy(), : self._offset.shape[1]]).double() - self._middle
         base = query @ self._offset.T
@@ -210,8 +213,7 @@ class RoutedIndex:
         else:
             base = (query.square().sum(1)[:, None] + self._offset.square().sum(1) - 2 * base).clamp_min_(0)
         cell = np.arange(len(self.cells))
-        own = self._class_of_slot[slots.numpy(), None]
-        return np.where(own == self.cells.owner, -1, cell), base.float().numpy()
+        return np.where(own.numpy()[:, None] == self.cells.owner, -1, cell), base.float().numpy()
 
     def _visit(
         self,

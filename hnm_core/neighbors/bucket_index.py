@@ -1,0 +1,160 @@
+"""Hash tables of the rows of a bank: rows with equal keys share a bucket, and only those are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
+from hnm_core.neighbors.hashing import Hash
+from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.neighbors.options import LshBucketsOptions
+from hnm_core.neighbors.probing import padded
+from hnm_core.neighbors.selection import by_score_then_row
+from hnm_core.relevance import Placed
+
+_PROJECTIONS = 1 << 22
+"""Margins held at once."""
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """How the rows fill the buckets of one table."""
+
+    buckets: int
+    """Possible keys, 2^bits."""
+    used: int
+    """Buckets that hold a row."""
+    largest: int
+    """Rows in the fullest."""
+    histogram: NDArray[np.int64]
+    """Number of buckets with 1, 2-3, 4-7, 8-15, ... rows."""
+
+    @property
+    def empty_share(self) -> float:
+        """Share of the keys that no row has."""
+        return 1 - self.used / self.buckets
+
+
+class BucketIndex:
+    """Rows stand in the tables by key and inside a bucket by place, so an anchor steps over what is relevant to it.
+
+    Attributes:
+        bits: of a key.
+        points: (N, D) float32 by sorted place, prepared for the distance.
+        hashed: what gives the keys, table after table.
+    """
+
+    def __init__(
+        self, bank: Bank, points: Tensor, hashed: Hash, distance: Distance, options: LshBucketsOptions
+    ) -> None:
+        """Sort the rows into the tables.
+
+        Args:
+            bank: on the CPU.
+            points: (N, D) float32, its sorted embeddings, prepared for the distance.
+            hashed: fitted to them; its bits are those of all tables.
+            distance: what orders candidates.
+            options: tables, probes, cap and seed.
+        """
+        self._options, self._order = options, bank.order
+        self.points, self.hashed, self.bits = points, hashed, hashed.bits // options.tables
+        self._form: EuclideanForm | None = None
+        if distance.metric != "inner-product":
+            self._form = euclidean_form(distance, bank.sorted_embeddings)
+        form = self._form
+        self._points = padded(form.points if form else points)
+        self._queries = self._points if form is None or form.queries is form.points else padded(form.queries)
+        self._tables = self._sorted(self._keys())
+
+    def at_once(self, k: int) -> int:
+        """How many anchors to ask together for k rows each."""
+        return max(64, min(_PROJECTIONS // self.hashed.bits, (1 << 22) // k))
+
+    def nearest(self, anchors: Placed, k: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
+        """The k nearest of what the buckets of R anchors hold.
+
+        Returns:
+            (R, k) distances and rows, inf and -1 where there are fewer; and (R, 2) how many rows an anchor was compared
+            with, and how many of its buckets were cut down to `cap`.
+        """
+        from hnm_core.neighbors.cpu.bucket_kernels import collect
+
+        here, low, high = anchors
+        margin = (self.hashed.project(self.points[here]) - self.hashed.thresholds).abs().float().numpy()
+        scores, found = np.empty((len(here), k), np.float32), np.empty((len(here), k), np.int64)
+        counts = np.zeros((len(here), 2), np.int64)
+        with kernels.launch_lock:
+            use_torch_threads()
+            collect(
+                self._tables,
+                margin,
+                here.numpy(),
+                low.numpy(),
+                high.numpy(),
+                self._options.probes,
+                min(self._options.cap, len(self._order)),
+                self._options.seed,
+                self._points,
+                self._queries,
+                self._form is None,
+                torch.get_num_threads(),
+                scores,
+                found,
+                counts,
+            )
+        which = torch.from_numpy(found)
+        best, rows = by_score_then_row(torch.from_numpy(scores), self._order[which.clamp_min(0)].where(which >= 0, -1))
+        return (best / 2 if self._form is None else self._form.distance(best, here)), rows, counts
+
+    def bucket_of_place(self, table: int) -> Tensor:
+        """(N,) number of the bucket of each sorted place; buckets are numbered by key."""
+        tables = self._tables
+        part = slice(tables.table_start[table], tables.table_start[table + 1])
+        return torch.from_numpy(np.searchsorted(tables.bucket_key[part], tables.key[table]))
+
+    def occupancy(self, table: int) -> Occupancy:
+        """How full the buckets of a table are."""
+        tables = self._tables
+        part = slice(tables.table_start[table], tables.table_start[table + 1])
+        sizes = np.diff(tables.bucket_start[part].astype(np.int64), append=len(self._order))
+        histogram = np.bincount(np.log2(sizes).astype(np.int64))
+        return Occupancy(1 << tables.bits, len(sizes), int(sizes.max()), histogram)
+
+    def _keys(self) -> NDArray[np.int32]:
+        from hnm_core.neighbors.cpu.bucket_kernels import bucket_keys
+
+        key = np.empty((self._options.tables, len(self.points)), np.int32)
+        step, thresholds = self.hashed.chunk(), self.hashed.thresholds.numpy()
+        for start in range(0, len(self.points), step):
+            projected = self.hashed.project(self.points[start : start + step]).numpy()
+            with kernels.launch_lock:
+                use_torch_threads()
+                bucket_keys(projected, thresholds, self.bits, start, key)
+        return key
+
+    def _sorted(self, key: NDArray[np.int32]) -> Any:
+        from hnm_core.neighbors.cpu.bucket_kernels import Tables
+
+        (count, rows_count), bits = key.shape, self.bits
+        prefix = min(bits, max(1, int(np.log2(rows_count))))
+        rows = np.empty(key.shape, np.int32)
+        directory = np.empty((count, (1 << prefix) + 1), np.int32)
+        keys, starts, table_start = [], [], np.zeros(count + 1, np.int64)
+        for table in range(count):
+            rows[table] = np.argsort(key[table], kind="stable")
+            own, start = np.unique(key[table][rows[table]], return_index=True)
+            directory[table] = np.searchsorted(own, np.arange((1 << prefix) + 1, dtype=np.int64) << (bits - prefix))
+            keys.append(own)
+            starts.append(start.astype(np.int32))
+            table_start[table + 1] = table_start[table] + len(own)
+        joined = np.concatenate(keys), np.concatenate(starts)
+        return Tables(rows, key, *joined, table_start, directory, bits, bits - prefix)

@@ -1,0 +1,253 @@
+"""Codes of the rows of a bank: a scan finds those that differ least from an anchor's, exact distances order them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hnm_core import kernels
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+from hnm_core.neighbors.cuda import best, launches
+from hnm_core.neighbors.cuda import kernels as cuda_kernels
+from hnm_core.neighbors.cuda.codes import CudaCodes
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
+from hnm_core.neighbors.hashing import Hash
+from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.neighbors.likeness import alike_together, as_sorted
+from hnm_core.neighbors.probing import compiled, padded
+from hnm_core.neighbors.selection import by_score_then_row, smallest
+from hnm_core.relevance import Placed, Ranges
+
+_FOUND_AT_ONCE = 1 << 23
+"""Candidates held at once, over all anchors of a chunk."""
+_FAR_AT_ONCE = 1 << 26
+"""Pairs whose differing bits are held at once."""
+_COLUMNS = 16_384
+_WORTH_ORDER = 8_192
+"""Rows from which on it pays to bring classes that are alike together."""
+_WORTH_CLASS = 4
+"""Rows that a class holds then, at least, on average: ordering more classes takes longer than it saves."""
+_COORDINATES = 32
+"""Numbers that tell which rows are alike."""
+
+
+class CodeIndex:
+    """Codes stand in places of an arrangement, and beside them the rows that they are of.
+
+    On the CPU kernels compare packed codes, and leave out blocks of codes that cannot hold a candidate, which changes
+    nothing of what is found; on a CUDA device our kernels do where they are. Elsewhere, and until they are compiled,
+    products of +-1 codes differ in (b - s s') / 2 bits.
+
+    Attributes:
+        rows: N.
+        arranged: where the rows stand.
+        points: (N, D) float32 by place, prepared for the distance.
+        form: for the distance of scores; None for the inner product.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        points: Tensor,
+        hashed: Hash,
+        distance: Distance,
+        device_kernels: cuda_kernels.Kernels | None = None,
+    ) -> None:
+        """Hash the rows.
+
+        Args:
+            bank: the rows.
+            points: (N, D) float32, its sorted embeddings, prepared for the distance.
+            hashed: fitted to them.
+            distance: what orders candidates.
+            device_kernels: those of the bank's device unless given.
+        """
+        self.rows, self._device, self._hash = len(bank), bank.device, hashed
+        if device_kernels is None and bank.device.type == "cuda" and not cuda_kernels.why_absent(bank.device):
+            device_kernels = cuda_kernels.of(bank.device)
+        self._device_kernels = device_kernels
+        self._packed = bank.device.type == "cpu" and device_kernels is None and compiled()
+        self.arranged, embeddings = as_sorted(bank), bank.sorted_embeddings
+        if self._packed and len(bank) >= max(_WORTH_ORDER, _WORTH_CLASS * len(bank.classes)):
+            self.arranged = alike_together(bank, hashed.principal(points, _COORDINATES))
+            embeddings = bank.embeddings[self.arranged.rows]
+            points = distance.prepare(embeddings)
+        self.points = points
+        self.form: EuclideanForm | None = None
+        if distance.metric != "inner-product":
+            self.form = euclidean_form(distance, embeddings)
+        self._device_codes = None if device_kernels is None else self._pack_on_device(device_kernels)
+        if self._device_codes is not None:
+            self._row_of_place = self.arranged.rows.to(torch.int32)
+        else:
+            self._codes: Tensor | NDArray[np.uint64] = self._pack() if self._packed else self._signs()
+        if self._packed:
+            self._padded_points = padded(self.form.points if self.form else points)
+            same = self.form is None or self.form.queries is self.form.points
+            self._padded_queries = self._padded_points if same else padded(self.form.queries if self.form else points)
+
+    def at_once(self, candidates: int) -> int:
+        """About how many anchors to ask together for so many candidates each."""
+        fit = max(16, _FOUND_AT_ONCE // candidates)
+        return fit if self._packed or self._device_codes is not None else min(fit, 256)
+
+    @property
+    def description(self) -> str:
+        """By what codes are compared, in words; empty for the kernels of the CPU."""
+        if self._device_codes is not None:
+            return "by kernels of the device"
+        if self._packed:
+            return ""
+        why = "until its kernels are compiled" if self._device.type == "cpu" else f"on {self._device.type}"
+        return f"by products of codes {why}"
+
+    def best(self, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:
+        """(R, <= k) exact scores and rows of the k best of so many candidates, by score, then row; inf and -1 where
+        there are fewer. Scores are squared distances, or negative products."""
+        if self._packed:
+            return self._best_packed(anchors, candidates, k)
+        scores, found = self._scan(anchors, candidates)
+        scores, which = smallest(scores, k)
+        found = found.gather(1, which)
+        return by_score_then_row(scores, self.arranged.rows[found.clamp_min(0)].where(found >= 0, -1))
+
+    def differing(self, anchors: Placed) -> Tensor:
+        """(R, N) int16 bits that differ between anchors and all rows; one more than there are for what is relevant."""
+        own = self._hash.bits_of(self.points[anchors.place]).float() * 2 - 1
+        far = torch.empty((len(own), self.rows), dtype=torch.int16, device=self._device)
+        step = self._hash.chunk()
+        for start in range(0, self.rows, step):
+            codes = self._hash.bits_of(self.points[start : start + step]).float() * 2 - 1
+            far[:, start : start + step] = ((self._hash.bits - own @ codes.T) / 2).round().short()
+        column = torch.arange(self.rows, device=self._device)[None]
+        return far.masked_fill_(Ranges(anchors.low, anchors.high).hold(column), self._hash.bits + 1)
+
+    def ranks(self, anchors: Placed, targets: Tensor) -> Tensor:
+        """(R, k) how many negatives of the anchors differ in fewer bits than the targets (R, k), -1 for none, do."""
+        if self._packed:
+            from hnm_core.neighbors.cpu import hamming_kernels
+
+            place, low, high = _in_32_bits(anchors)
+            before = np.empty(targets.shape, np.int64)
+            with kernels.launch_lock:
+                use_torch_threads()
+                rows, bits, target = len(self.points), self._hash.bits, targets.numpy().astype(np.int32)
+                hamming_kernels.ranks(self._codes, rows, bits, place, low, high, target, before)
+            return torch.from_numpy(before)
+        parts, column = [], torch.arange(self.rows, device=self._device)
+        step = max(1, _FAR_AT_ONCE // self.rows)
+        for start in range(0, len(targets), step):
+            wanted = targets[start : start + step]
+            far = self.differing(anchors.at(slice(start, start + step)))
+            at = far.gather(1, wanted.clamp_min(0))
+            each = [
+                ((far < at[:, [j]]) | ((far == at[:, [j]]) & (column < wanted[:, [j]]))).sum(1)
+                for j in range(targets.shape[1])
+            ]
+            parts.append(torch.stack(each, 1))
+        return torch.cat(parts)
+
+    def _best_packed(self, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:
+        """(R, k) exact scores and rows, by score, then row; inf and -1 where there are fewer."""
+        from hnm_core.neighbors.cpu.rescore_kernels import rescore
+
+        found = self._scan_packed(anchors, candidates)
+        scores = np.empty((len(found), min(k, candidates)), np.float32)
+        rows = np.empty(scores.shape, np.int64)
+        place, order, product = anchors.place.numpy(), self.arranged.rows.numpy(), self.form is None
+        with kernels.launch_lock:
+            use_torch_threads()
+            rescore(self._padded_points, self._padded_queries, place, found, product, order, scores, rows)
+        return torch.from_numpy(scores), torch.from_numpy(rows)
+
+    def _scan_packed(self, anchors: Placed, candidates: int) -> NDArray[np.int32]:
+        """(R, candidates) sorted places with the fewest differing bits, -1 where there are fewer."""
+        from hnm_core.neighbors.cpu import hamming_kernels
+
+        place, low, high = _in_32_bits(anchors)
+        found = np.empty((len(place), candidates), np.int32)
+        rows, bits = len(self.points), self._hash.bits
+        with kernels.launch_lock:
+            use_torch_threads()
+            hamming_kernels.nearest_codes(self._codes, rows, bits, place, low, high, candidates, found)
+        return found
+
+    def _scan(self, anchors: Placed, candidates: int) -> tuple[Tensor, Tensor]:
+        """The same on any device: by our kernels where they are, else by products of +-1 codes, which differ in
+        (b - s s') / 2 bits."""
+        if self._device_codes is not None:
+            found = self._device_codes.nearest(anchors, candidates)
+            return self._rescore(anchors, found), found
+        assert isinstance(self._codes, Tensor)
+        own, relevant = self._codes[anchors.place].float(), Ranges(anchors.low, anchors.high)
+        scores = own.new_empty((len(own), 0))
+        found = anchors.place.new_empty((len(own), 0))
+        for start in range(0, len(self._codes), _COLUMNS):
+            tile = -(own @ self._codes[start : start + _COLUMNS].float().T)
+            column = torch.arange(start, start + tile.shape[1], device=tile.device)
+            tile.masked_fill_(relevant.hold(column[None]), torch.inf)
+            best, which = smallest(tile, candidates)
+            scores, found = torch.cat([scores, best], 1), torch.cat([found, which + start], 1)
+            scores, which = smallest(scores, candidates)
+            found = found.gather(1, which)
+        found = found.masked_fill(scores.isinf(), -1)
+        return self._rescore(anchors, found), found
+
+    def _rescore(self, anchors: Placed, found: Tensor) -> Tensor:
+        points = self.form.points if self.form else self.points
+        queries = self.form.queries if self.form else self.points
+        if self._device_kernels is not None:
+            keys = launches.measure(
+                self._device_kernels,
+                points,
+                queries,
+                self._row_of_place,
+                launches.anchors(anchors),
+                found,
+                product=self.form is None,
+                farthest=False,
+            )
+            return best.float_scores(keys)
+        scores = torch.empty(found.shape, device=found.device)
+        step = max(1, (1 << 24) // (found.shape[1] * points.shape[1]))
+        for start in range(0, len(found), step):
+            part = slice(start, start + step)
+            chosen, own = points[found[part].clamp_min(0)], queries[anchors.place[part], None]
+            if self.form is None:
+                scores[part] = -(chosen * own).sum(-1)
+            else:
+                scores[part] = (chosen - own).square_().sum(-1)
+        return scores.masked_fill_(found < 0, torch.inf)
+
+    def _pack(self) -> NDArray[np.uint64]:
+        from hnm_core.neighbors.cpu import hamming_kernels
+
+        thresholds = self._hash.thresholds.numpy()
+        step = max(hamming_kernels.BLOCK, self._hash.chunk() // hamming_kernels.BLOCK * hamming_kernels.BLOCK)
+        parts = []
+        for start in range(0, self.rows, step):
+            projected = self._hash.project(self.points[start : start + step]).numpy()
+            with kernels.launch_lock:
+                use_torch_threads()
+                parts.append(hamming_kernels.pack_bits(projected, thresholds))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _pack_on_device(self, device_kernels: cuda_kernels.Kernels) -> CudaCodes:
+        step = self._hash.chunk()
+        pieces = (self._hash.bits_of(self.points[start : start + step]) for start in range(0, self.rows, step))
+        return CudaCodes(pieces, self.rows, device_kernels=device_kernels)
+
+    def _signs(self) -> Tensor:
+        """(N, bits) int8, +1 and -1."""
+        step = self._hash.chunk()
+        parts = [self._hash.bits_of(self.points[start : start + step]) for start in range(0, self.rows, step)]
+        return torch.cat(parts).to(torch.int8).mul_(2).sub_(1)
+
+
+def _in_32_bits(anchors: Placed) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Places and ranges as kernels take them."""
+    place, low, high = (values.numpy().astype(np.int32) for values in anchors)
+    return place, low, high
