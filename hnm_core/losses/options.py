@@ -233,7 +233,7 @@ class SoftNearestNeighborOptions(LossOptions):
                 "loss_options.layers=last",
             )
 
-    def remarks(self, lane: LaneConfig) -> Iterator[Remark]:
+    def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
         """See `LossOptions`."""
         # The mean distance of unit rows is at most half the largest; of others it shows in the first batch.
         mean = 1.0 if lane.distance == "cosine" else 2.0 if lane.normalize else math.inf

@@ -121,11 +121,10 @@ its own."""
 
 
 def _unmet(config: ExperimentConfig, lane: LaneConfig, kind: Kind) -> Iterator[Remark]:
-    """What the miner or the loss of a lane needs and does not get."""
-    if kind == "loss":
-        yield from lane.loss_part.options.unmet(lane, config)
-    elif kind == "miner":
-        yield from lane.miner_part.options.unmet(lane)
+    """What the miner or the loss of a lane needs and does not get; a distance needs nothing."""
+    if kind != "distance":
+        part = lane.miner_part if kind == "miner" else lane.loss_part
+        yield from part.options.unmet(lane, config)
 
 
 def _data_rules(
@@ -169,7 +168,7 @@ def _lane_rules(
     yield from _order_rules(config, lane, miner)
     yield from _margin_rules(lane, miner, loss)
     yield from _size_rules(config, lane, miner, loss, classes)
-    for remark in (*miner.remarks(lane, items), *loss.remarks(lane)):
+    for remark in (*miner.remarks(lane, items), *loss.remarks(lane, items)):
         yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix)
     yield from _start_rules(config, lane, miner)
     yield from _idle_rules(lane, miner)

@@ -91,8 +91,8 @@ class MinerOptions(Options):
         They may want nothing but embeddings and labels."""
         return None
 
-    def unmet(self, lane: LaneConfig) -> Iterator[Remark]:
-        """What it needs of `lane` and does not get."""
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """What it needs of `lane`, or of the model and the sampler of `config`, and does not get."""
         yield from ()
 
     def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
@@ -153,8 +153,8 @@ class LossOptions(Options):
         """What it needs of `lane`, or of the model and the sampler of `config`, and does not get."""
         yield from ()
 
-    def remarks(self, lane: LaneConfig) -> Iterator[Remark]:
-        """What else there is to say of it in `lane`."""
+    def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
+        """What else there is to say of it in `lane`, with `items` in the data set if that is known."""
         yield from ()
 
 

@@ -64,13 +64,9 @@ class PickyLoss(LossOptions):
         if self.shy and lane.distance == "cosine":
             yield Remark("shy", f"'{lane.loss}' shuns cosines.", "loss_options.shy=false")
 
-    def remarks(self, lane: LaneConfig) -> Iterator[Remark]:
-        if config_is_slow(lane):
+    def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
+        if lane.warmup > 100:
             yield Remark("slow", f"'{lane.loss}' waits.", level="info")
-
-
-def config_is_slow(lane: LaneConfig) -> bool:
-    return lane.warmup > 100
 
 
 class PlainMiner(Options):

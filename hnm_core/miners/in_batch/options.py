@@ -38,6 +38,12 @@ class BatchOptions(MinerOptions):
         caps = [self.max_tuples, None if each is None else each * batch]
         return min((cap for cap in caps if cap is not None), default=None)
 
+    @property
+    def enough(self) -> float | None:
+        """Lead of the nearest negative over the farthest positive that leaves nothing to mine; None where no lead
+        does."""
+        return None
+
 
 @MINERS.register("none", target="hnm_core.miners.in_batch.none:NoMiner", scope="batch")
 class NoMinerOptions(MinerOptions):
@@ -56,6 +62,11 @@ class TripletMarginOptions(BatchOptions):
         "all",
         description="with D = d_an - d_ap; hard: D <= 0, semihard: 0 < D <= margin, all: both, easy: D > margin",
     )
+
+    @property
+    def enough(self) -> float | None:
+        """See `BatchOptions`."""
+        return None if self.type_of_triplets == "easy" else self.margin
 
 
 @MINERS.register("batch-hard", target="hnm_core.miners.in_batch.pairs:batch_hard", scope="batch")
@@ -121,6 +132,11 @@ class MultiSimilarityOptions(BatchOptions):
 
     many_pairs = True
     epsilon: float = Field(0.1, ge=-1e6, le=1e6, description="slack of both comparisons, in units of the distance")
+
+    @property
+    def enough(self) -> float:
+        """See `BatchOptions`."""
+        return self.epsilon
 
 
 @MINERS.register("distance-weighted", target="hnm_core.miners.in_batch.triplets:distance_weighted", scope="batch")
@@ -191,6 +207,11 @@ class SelectorOptions(BatchOptions):
     @property
     def wanted_margin(self) -> float:
         """See `MinerOptions`."""
+        return self.margin
+
+    @property
+    def enough(self) -> float:
+        """See `BatchOptions`."""
         return self.margin
 
 

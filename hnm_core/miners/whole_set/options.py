@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hnm_core.neighbors.options import BucketOptions, Family, RoutingOptions, ScanOptions
-from hnm_core.spec.config import LaneConfig
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.spec.registry import MINERS, NEIGHBORS, MinerOptions, Options, Part
 from hnm_core.spec.traits import Remark
 
@@ -147,7 +147,7 @@ class SearchingOptions(WholeSetOptions):
         """Whether the search draws something itself."""
         return "seed" in NEIGHBORS.entry(self.search).options.model_fields
 
-    def unmet(self, lane: LaneConfig) -> Iterator[Remark]:
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
         """See `MinerOptions`."""
         similarity = lane.distance in ("cosine", "inner-product")
         for name, score, other in (
