@@ -78,7 +78,7 @@ def _check_inputs(experiment: ExperimentConfig) -> None:
     if experiment.data.name == "file":
         from hnm_core import data
 
-        data.create("file", seed=experiment.seed, **experiment.data.options)
+        data.build(experiment.data.part, seed=experiment.seed)
     if experiment.device == "cuda":
         from hnm_core import devices  # loads torch, but only where a GPU is asked for
 

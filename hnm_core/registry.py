@@ -8,11 +8,17 @@ from hnm_core.spec.registry import (
     NEIGHBORS,
     SAMPLERS,
     Entry,
+    LossOptions,
+    MinerOptions,
+    ModelOptions,
     Options,
     OptionsClass,
+    Part,
     Registry,
+    SamplerOptions,
     load_plugins,
 )
+from hnm_core.spec.traits import Remark
 
 __all__ = [
     "DATASETS",
@@ -22,8 +28,14 @@ __all__ = [
     "NEIGHBORS",
     "SAMPLERS",
     "Entry",
+    "LossOptions",
+    "MinerOptions",
+    "ModelOptions",
     "Options",
     "OptionsClass",
+    "Part",
     "Registry",
+    "Remark",
+    "SamplerOptions",
     "load_plugins",
 ]

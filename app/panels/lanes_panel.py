@@ -28,7 +28,7 @@ from app.panels.line_edit import LineEdit
 from app.panels.option_form import Expander, NamedForm, OptionForm, Path, ProblemLabel
 from app.panels.sampler_form import SamplerForm
 from app.picture.theme import DARK, Rgb, Theme
-from hnm_core.spec.compatibility import Finding
+from hnm_core.spec.compatibility import Finding, idle_fields
 from hnm_core.spec.config import LaneConfig
 from hnm_core.spec.registry import LOSSES, MINERS
 
@@ -36,8 +36,6 @@ LANE_FIELDS = (
     *("distance", "normalize", "hard_share", "warmup", "warmup_below"),
     *("refresh", "refresh_every", "refresh_lag", "drift_threshold", "memory"),
 )
-OF_THE_SET = ("hard_share", "refresh", "refresh_every", "refresh_lag", "drift_threshold")
-"""Fields that only matter to miners of the whole set."""
 
 
 class Swatch(QWidget):
@@ -194,7 +192,9 @@ class LaneCard(QFrame):
     def summarise(self) -> None:
         """Say in the closed expander which options are not at their defaults, and grey out what does not matter."""
         values = self.values()
-        for key, reason in idle_fields(values).items():
+        idle = idle_fields(values["miner"], values.get("refresh", LaneConfig.model_fields["refresh"].default))
+        for key in LANE_FIELDS:
+            reason = f"No effect: {idle[key]}." if key in idle else ""
             self.own.rows[key].set_idle(reason if values.get(key) == self.own.rows[key].default else "")
         own = {key: values[key] for key in LANE_FIELDS if values.get(key) != self.own.rows[key].default}
         changed = {**values["miner_options"], **values["loss_options"], **own}
@@ -375,23 +375,6 @@ class LanesPanel(QWidget):
             card.buttons["copy"].setToolTip(reason or "Duplicate")
             card.buttons["remove"].setEnabled(count > 1)
             card.buttons["remove"].setToolTip("Remove" if count > 1 else "An experiment needs at least one lane.")
-
-
-def idle_fields(lane: Mapping[str, Any]) -> dict[str, str]:
-    """Why a field of a lane does not matter as the lane stands, by field; empty where it does."""
-    in_batch = MINERS.entry(lane["miner"]).scope == "batch"
-    reasons = dict.fromkeys(LANE_FIELDS, "")
-    if in_batch:
-        reasons |= dict.fromkeys(
-            OF_THE_SET, f"'{lane['miner']}' mines inside the batch, without a bank of the whole set."
-        )
-        return reasons
-    reasons["memory"] = f"'{lane['miner']}' mines the whole set and needs no memory."
-    if lane.get("refresh") != "background":
-        reasons["refresh_lag"] = "Only for refresh = background."
-    if lane.get("refresh") != "drift":
-        reasons["drift_threshold"] = "Only for refresh = drift."
-    return reasons
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

@@ -80,7 +80,6 @@ class SamplerForm(QWidget):
 def settled_batch(name: str, options: Mapping[str, Any]) -> int | None:
     """Anchors of a step where the sampler's options settle that; None where they do not, or are not valid."""
     try:
-        settled: int | None = getattr(SAMPLERS.validate(name, options), "own_batch", None)
+        return SAMPLERS.part(name, options).options.own_batch
     except InputError:
         return None
-    return settled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config
@@ -11,7 +12,7 @@ from hnm_core.spec.resources import preset_names, preset_path
 
 Row = tuple[str, str, str]
 
-REGISTRIES: dict[str, Registry] = {
+REGISTRIES: dict[str, Registry[Any]] = {
     "miners": MINERS,
     "losses": LOSSES,
     "datasets": DATASETS,

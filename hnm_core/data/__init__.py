@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hnm_core.data.base import Dataset, Progress
+    from hnm_core.spec.registry import Options, Part
 
 
 def create(name: str, *, seed: int = 0, progress: Progress | None = None, **options: Any) -> Dataset:
@@ -23,6 +24,10 @@ def create(name: str, *, seed: int = 0, progress: Progress | None = None, **opti
     """
     from hnm_core.spec.registry import DATASETS
 
-    entry = DATASETS.entry(name)
-    dataset: Dataset = entry.load()(DATASETS.validate(name, options), seed=seed, progress=progress)
+    return build(DATASETS.part(name, options), seed=seed, progress=progress)
+
+
+def build(part: Part[Options], *, seed: int = 0, progress: Progress | None = None) -> Dataset:
+    """As `create`, with options that are checked already."""
+    dataset: Dataset = part.entry.load()(part.options, seed=seed, progress=progress)
     return dataset

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
 from hnm_core.data.sizes import class_sizes
-from hnm_core.spec.registry import DATASETS, Options
+from hnm_core.spec.registry import DATASETS, Options, Part
 
 MAX_NUMBERS = 1_000_000_000
 """Most numbers (items times features) that a synthetic set may hold: 4 GB."""
@@ -124,7 +125,7 @@ class ImbalancedOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> ImbalancedOptions:
         if self.of:
-            DATASETS.validate(self.of, self.of_options)
+            _ = self.of_part  # raises what is wrong with it
             return self
         if self.of_options:
             raise ValueError("of_options are options of the data set 'of', which is empty")
@@ -135,6 +136,11 @@ class ImbalancedOptions(Options):
         class_sizes(self.points, self.classes, self.largest, self.singletons)
         _check_size(self.points, self.dim, "points or dim")
         return self
+
+    @cached_property
+    def of_part(self) -> Part[Options]:
+        """The other data set, where there is one, with its typed options."""
+        return DATASETS.part(self.of, self.of_options)
 
 
 @DATASETS.register("label-noise", target="hnm_core.data.wrapped:label_noise")
@@ -147,8 +153,13 @@ class LabelNoiseOptions(Options):
 
     @model_validator(mode="after")
     def _check(self) -> LabelNoiseOptions:
-        DATASETS.validate(self.of, self.of_options)
+        _ = self.of_part  # raises what is wrong with it
         return self
+
+    @cached_property
+    def of_part(self) -> Part[Options]:
+        """The other data set with its typed options."""
+        return DATASETS.part(self.of, self.of_options)
 
 
 PIXELS: dict[str, JsonValue] = {"unit": "px"}

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from hnm_core.spec.registry import NEIGHBORS, SAMPLERS, Options
-
-
-class SamplerOptions(Options):
-    """Base of the samplers' options."""
-
-    @property
-    def own_batch(self) -> int | None:
-        """Anchors of a batch where these options settle that; None where the batch of the experiment does."""
-        return None
+from hnm_core.spec.registry import NEIGHBORS, SAMPLERS, Options, Part, SamplerOptions
 
 
 @SAMPLERS.register("random", target="hnm_core.data.sampling:RandomSampler")
 class RandomSamplerOptions(SamplerOptions):
     """Every item once an epoch, in random order."""
 
+    any_order = True
+    ignores_classes = True
+
 
 @SAMPLERS.register("balanced", target="hnm_core.data.sampling:BalancedSampler")
 class BalancedSamplerOptions(SamplerOptions):
     """The same number of items of each of a few classes in every batch; every item at least once an epoch."""
 
+    any_order = True
     classes: int = Field(8, ge=2, le=100_000, description="classes in a batch; all of them where there are fewer")
     per_class: int = Field(4, ge=1, le=100_000, description="items of each class in a batch")
     cap: int | None = Field(
@@ -41,6 +37,11 @@ class BalancedSamplerOptions(SamplerOptions):
         """classes times per_class."""
         return self.classes * self.per_class
 
+    @property
+    def of_each_class(self) -> int:
+        """See `SamplerOptions`."""
+        return self.per_class
+
 
 @SAMPLERS.register("neighbours", target="hnm_core.data.neighbour_batches:NeighbourSampler")
 class NeighbourSamplerOptions(SamplerOptions):
@@ -54,9 +55,14 @@ class NeighbourSamplerOptions(SamplerOptions):
 
     @model_validator(mode="after")
     def _check(self) -> NeighbourSamplerOptions:
-        NEIGHBORS.validate(self.search, self.search_options)
+        _ = self.search_part  # raises what is wrong with it
         if not 1 <= self.nearest + self.random <= self.pool:
             raise ValueError(
                 f"nearest = {self.nearest} and random = {self.random} must be 1 .. pool = {self.pool} items together"
             )
         return self
+
+    @cached_property
+    def search_part(self) -> Part[Options]:
+        """The search with its typed options."""
+        return NEIGHBORS.part(self.search, self.search_options)

@@ -11,9 +11,9 @@ from hnm_core.data.balanced import BalancedPlan, balanced_batches, plan
 from hnm_core.data.base import generator
 from hnm_core.data.sampler_options import BalancedSamplerOptions, RandomSamplerOptions
 from hnm_core.errors import InputError
-from hnm_core.spec.registry import SAMPLERS
+from hnm_core.spec.registry import SAMPLERS, Part, SamplerOptions
 
-__all__ = ["BalancedPlan", "Sampler", "balanced_batches", "create", "plan", "random_batches"]
+__all__ = ["BalancedPlan", "Sampler", "balanced_batches", "build", "create", "plan", "random_batches"]
 
 
 class Sampler(Protocol):
@@ -40,8 +40,12 @@ def create(name: str, *, labels: NDArray[np.integer], batch: int, seed: int, **o
     Raises:
         InputError: unknown name or option, or labels that cannot be sampled so.
     """
-    checked = SAMPLERS.validate(name, options)
-    sampler: Sampler = SAMPLERS.entry(name).load()(checked, labels=labels, batch=batch, seed=seed)
+    return build(SAMPLERS.part(name, options), labels=labels, batch=batch, seed=seed)
+
+
+def build(part: Part[SamplerOptions], *, labels: NDArray[np.integer], batch: int, seed: int) -> Sampler:
+    """As `create`, with options that are checked already."""
+    sampler: Sampler = part.entry.load()(part.options, labels=labels, batch=batch, seed=seed)
     return sampler
 
 

@@ -26,7 +26,7 @@ def label_noise(options: LabelNoiseOptions, *, seed: int, progress: Progress | N
         InputError: the other set cannot be had, or what is left cannot be mined.
         LoadCancelled: the progress callback returned False.
     """
-    inner = data.create(options.of, seed=seed, progress=progress, **options.of_options)
+    inner = data.build(options.of_part, seed=seed, progress=progress)
     rng = generator(seed, "label-noise")
     rows = rng.permutation(len(inner.y))[: round(options.noise * len(inner.y))]
     occurring, place = np.unique(inner.y, return_inverse=True)
@@ -50,7 +50,7 @@ def imbalanced(options: ImbalancedOptions, *, seed: int, progress: Progress | No
     """
     rng = generator(seed, "imbalanced")
     if options.of:
-        return _part(options, data.create(options.of, seed=seed, progress=progress, **options.of_options), rng)
+        return _part(options, data.build(options.of_part, seed=seed, progress=progress), rng)
     sizes = class_sizes(options.points, options.classes, options.largest, options.singletons)
     y = rng.permutation(np.repeat(np.arange(options.classes), sizes))
     centres = options.separation * rng.standard_normal((options.classes, options.dim))

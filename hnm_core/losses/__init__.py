@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from hnm_core.distances import Distance
     from hnm_core.losses.base import Loss, Problem
+    from hnm_core.spec.registry import LossOptions, Part
 
 
 def create(
@@ -31,11 +32,21 @@ def create(
     Raises:
         InputError: unknown name or option, an option out of range, or a distance the loss does not work on.
     """
-    from hnm_core.distances import check_distance
     from hnm_core.spec.registry import LOSSES
 
+    return build(LOSSES.part(name, options), distance=distance, problem=problem, generator=generator)
+
+
+def build(
+    part: Part[LossOptions],
+    *,
+    distance: Distance | None = None,
+    problem: Problem | None = None,
+    generator: Generator | None = None,
+) -> Loss:
+    """As `create`, with options that are checked already."""
+    from hnm_core.distances import check_distance
+
     check_distance(distance)
-    loss: Loss = LOSSES.entry(name).load()(
-        LOSSES.validate(name, options), distance=distance, problem=problem, generator=generator
-    )
+    loss: Loss = part.entry.load()(part.options, distance=distance, problem=problem, generator=generator)
     return loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -127,6 +127,15 @@ class Loss(Protocol):
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """The loss's own weights as optimiser groups, with their learning rates; empty where it has none."""
+
+
+@runtime_checkable
+class HasMargin(Protocol):
+    """A loss that wants the positive to lead by so much, which parts semi-hard triplets from easy ones."""
+
+    @property
+    def margin(self) -> float:
+        """In units of the loss's distance."""
 
 
 class Batch(NamedTuple):

@@ -88,7 +88,7 @@ class TripletHashingLoss(MetricLoss[TripletHashingOptions]):
         return min(max(context.step - 1, 0) * stages // context.steps, stages - 1)
 
     def _check(self, bits: int) -> None:
-        largest = self.options.largest_alpha
+        largest = self.options.margin_in_bits
         if largest is not None and largest >= bits > 0:
             raise InputError(
                 f"Loss 'dtsh': alpha = {largest:g} is a margin in bits and codes have only {bits} bits; "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hnm_core.spec.registry import LOSSES, Options
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
+from hnm_core.spec.registry import LOSSES, LossOptions
+from hnm_core.spec.traits import TRUE_DISTANCES, Remark, no_memory, other_distance
 
 Reduction = Literal["mean", "mean_nonzero", "anchor_mean", "sum"]
 
 REDUCTION = "how terms become one number: mean of all, mean of those above 0, mean of the anchors' means, or sum"
 
 
-class PairOptions(Options):
+class PairOptions(LossOptions):
     """What losses over pairs share."""
 
     reduction: Reduction = Field("mean", description=REDUCTION)
@@ -28,29 +32,47 @@ class SoftmaxOptions(PairOptions):
     temperature: float = Field(0.07, ge=1e-4, le=1e4, description="divides the similarities; lower is sharper")
     learn_temperature: bool = Field(False, description="train the temperature as its logarithm, from that value on")
 
+    @property
+    def trains_weights(self) -> bool:
+        """The temperature."""
+        return self.learn_temperature
+
 
 @LOSSES.register("triplet-margin", target="hnm_core.losses.triplet:TripletMarginLoss")
-class TripletMarginOptions(Options):
+class TripletMarginOptions(LossOptions):
     """Triplet margin loss: the positive nearer than the negative by a margin (Schroff 2015)."""
 
+    needs_triplets = True
     margin: float = Field(0.05, ge=0, le=1e6, description="wanted lead of the positive, in units of the distance")
     squared: bool = Field(False, description="compare squared Euclidean distances, as FaceNet does")
     swap: bool = Field(False, description="use the positive's distance to the negative where that is smaller")
     smooth: bool = Field(False, description="softplus in place of the hinge; with margin 0 the soft margin")
     reduction: Reduction = Field("mean_nonzero", description=REDUCTION)
 
+    @property
+    def squares_distances(self) -> bool:
+        """See `LossOptions`."""
+        return self.squared
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        if self.squared:
+            yield from other_distance(lane, ("euclidean",), " with squared = true")
+
 
 @LOSSES.register("hoffer-ailon", target="hnm_core.losses.triplet:HofferAilonLoss")
-class HofferAilonOptions(Options):
+class HofferAilonOptions(LossOptions):
     """Ratio loss of the triplet network: sigmoid(d_ap - d_an)^2, no margin (Hoffer, Ailon 2015)."""
 
+    needs_triplets = True
     reduction: Reduction = Field("mean", description=REDUCTION)
 
 
 @LOSSES.register("contrastive", target="hnm_core.losses.contrastive:ContrastiveLoss")
-class ContrastiveOptions(Options):
+class ContrastiveOptions(LossOptions):
     """Contrastive loss: pulls positive pairs together, pushes negative pairs apart up to a margin (Hadsell 2006)."""
 
+    distance_margins = True
     variant: Literal["hinge", "halved", "online", "squared-2019"] = Field(
         "hinge",
         description="hinge: relu(d_p - pos_margin), relu(neg_margin - d_n); halved: d^2/2 and relu(m - d)^2/2; "
@@ -73,22 +95,46 @@ class ContrastiveOptions(Options):
         False, description="a pair that was mined several times counts as often; otherwise once"
     )
 
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        if self.variant != "hinge":
+            allowed = TRUE_DISTANCES[:2] if self.variant == "squared-2019" else TRUE_DISTANCES
+            yield from other_distance(lane, allowed, f" with variant = {self.variant}")
+        yield from _margins_in_order(lane, self.pos_margin, self.neg_margin, on_similarity=self.variant == "hinge")
+
 
 @LOSSES.register("margin", target="hnm_core.losses.triplet:MarginLoss")
-class MarginOptions(Options):
+class MarginOptions(LossOptions):
     """Margin loss: positives inside the boundary beta, negatives outside, by a margin each (Wu 2017)."""
 
+    needs_triplets = True
     margin: float = Field(0.2, ge=0, le=1e6, description="distance kept from the boundary on either side")
     beta: float = Field(1.2, ge=0, le=1e6, description="the boundary between near and far, or where it starts")
     learn_beta: Literal["no", "one", "per-class"] = Field("no", description="train the boundary")
     nu: float = Field(0.0, ge=0, le=1e6, description="pull of a trained boundary towards 0")
     reduction: Reduction = Field("mean_nonzero", description=REDUCTION)
 
+    @property
+    def trains_weights(self) -> bool:
+        """The boundary."""
+        return self.learn_beta != "no"
+
+    @property
+    def needs_more(self) -> str:
+        """The number of classes, for a boundary of each."""
+        return "these options" if self.learn_beta == "per-class" else ""
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        yield from other_distance(lane, TRUE_DISTANCES)
+
 
 @LOSSES.register("dtsh", target="hnm_core.losses.hashing:TripletHashingLoss")
-class TripletHashingOptions(Options):
+class TripletHashingOptions(LossOptions):
     """Deep triplet hashing: likelihood of triplet order on half inner products, plus quantisation (Wang 2016)."""
 
+    needs_triplets = True
+    lock = "raw-inner-product"
     alpha: float | None = Field(
         None, ge=0, le=1e6, description="margin in bits, less than the number of bits; none is half of them"
     )
@@ -125,13 +171,13 @@ class TripletHashingOptions(Options):
         return self
 
     @property
-    def largest_alpha(self) -> float | None:
-        """The largest margin of all stages, in bits; None where the number of bits settles it."""
+    def margin_in_bits(self) -> float | None:
+        """The largest margin of all stages; None where the number of bits settles it."""
         return max(self.alpha_stages) if self.alpha_stages else self.alpha
 
 
 @LOSSES.register("snnl", target="hnm_core.losses.snnl:SoftNearestNeighborLoss")
-class SoftNearestNeighborOptions(Options):
+class SoftNearestNeighborOptions(LossOptions):
     """Soft nearest neighbour loss: how entangled the classes are, in the embedding or in every layer (Frosst 2019)."""
 
     layers: Literal["last", "all"] = Field("last", description="the embedding alone, or all hidden layers with it")
@@ -156,6 +202,55 @@ class SoftNearestNeighborOptions(Options):
     keep_multiplicity: bool = Field(
         False, description="a pair that was mined several times counts as often; otherwise once"
     )
+
+    @property
+    def trains_weights(self) -> bool:
+        """The head of the cross-entropy, or the temperature."""
+        return self.primary == "cross-entropy" or self.schedule == "learned"
+
+    @property
+    def needs_more(self) -> str:
+        """The number of classes, the model's reconstruction, or its hidden layers."""
+        return "these options" if self.primary != "none" or self.layers == "all" else ""
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`. What another package's model gives is not known here."""
+        yield from other_distance(lane, TRUE_DISTANCES)
+        if self.layers == "all":
+            yield from no_memory(lane, "layers", "all", "last")
+        model = config.model.part.options
+        if self.primary == "reconstruction" and model.reconstructs is False:
+            yield Remark(
+                "C31",
+                f"'{lane.loss}' with primary = reconstruction needs a model that gives its input back, such as the "
+                f"autoencoder, and '{config.model.name}' does not.",
+                "loss_options.primary=none",
+            )
+        if self.layers == "all" and model.has_hidden is False:
+            yield Remark(
+                "C31",
+                f"'{lane.loss}' with layers = all needs a model with hidden layers; '{config.model.name}' has none.",
+                "loss_options.layers=last",
+            )
+
+    def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        # The mean distance of unit rows is at most half the largest; of others it shows in the first batch.
+        mean = 1.0 if lane.distance == "cosine" else 2.0 if lane.normalize else math.inf
+        if self.schedule == "fixed" and self.temperature is not None and self.temperature > 10 * mean:
+            yield Remark(
+                "C22",
+                f"At temperature {self.temperature:g} every neighbour looks equal and the loss sits on its chance "
+                f"line: the mean distance is at most {mean:g}. Without a temperature given, it is the mean distance.",
+                level="warn",
+            )
+        if self.schedule in ("learned", "searched") and self.factor < 0:
+            yield Remark(
+                "C21",
+                f"The temperature is {self.schedule} apart from the network: it goes where the classes look least "
+                "entangled, while the negative factor has the network entangle them.",
+                level="info",
+            )
 
 
 @LOSSES.register("nt-xent", target="hnm_core.losses.softmax:NTXentLoss")
@@ -183,6 +278,23 @@ class SoftInfoNCEOptions(SoftmaxOptions):
     )
     strength: float = Field(0.5, ge=0, le=1, description="0: all negatives weigh the same; 1: equal ones weigh nothing")
 
+    @property
+    def needs_more(self) -> str:
+        """What the network was given."""
+        return "weighting = features" if self.weighting == "features" else ""
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        if self.weighting == "features":
+            yield from no_memory(lane, "weighting", "features", "embeddings")
+        if self.weighting == "given":
+            yield Remark(
+                "C30",
+                f"'{lane.loss}' with weighting = given takes its weights from the caller of the library; a lane has "
+                "none to give.",
+                "loss_options.weighting=embeddings",
+            )
+
 
 @LOSSES.register("hcl", target="hnm_core.losses.softmax:HardContrastiveLoss")
 class HardContrastiveOptions(SoftmaxOptions):
@@ -191,6 +303,16 @@ class HardContrastiveOptions(SoftmaxOptions):
     temperature: float = Field(0.5, ge=1e-4, le=1e4, description="divides the similarities; lower is sharper")
     beta: float = Field(1.0, ge=0, le=1e3, description="how much harder negatives weigh; 0: all the same")
     tau_plus: float = Field(0.1, ge=0, lt=1, description="chance that a negative is a hidden positive; 0: none is")
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        if self.tau_plus > 0 and not lane.normalize and lane.distance != "cosine":
+            yield Remark(
+                "C6",
+                f"The loss '{lane.loss}' with tau_plus > 0 needs a bounded distance: cosine, or any on normalised "
+                "embeddings.",
+                "distance=cosine",
+            )
 
 
 @LOSSES.register("multi-similarity", target="hnm_core.losses.structured:MultiSimilarityLoss")
@@ -206,6 +328,7 @@ class MultiSimilarityOptions(PairOptions):
 class CircleOptions(PairOptions):
     """Circle loss: pairs far from their optimum weigh more; cosine only (Sun 2020)."""
 
+    lock = "cosine"
     m: float = Field(0.4, ge=0, le=1, description="relaxation: positives aim at 1 - m, negatives at m")
     gamma: float = Field(80.0, gt=0, le=1e4, description="scale")
     reduction: Reduction = Field("mean_nonzero", description=REDUCTION)
@@ -214,8 +337,13 @@ class CircleOptions(PairOptions):
 class LiftedOptions(PairOptions):
     """What the two lifted losses share."""
 
+    distance_margins = True
     pos_margin: float = Field(0.0, ge=-1e6, le=1e6, description="positives are pulled from beyond this")
     neg_margin: float = Field(1.0, ge=-1e6, le=1e6, description="negatives are pushed from within this")
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        yield from _margins_in_order(lane, self.pos_margin, self.neg_margin)
 
 
 @LOSSES.register("lifted-structure", target="hnm_core.losses.structured:LiftedStructureLoss")
@@ -232,6 +360,7 @@ class GeneralizedLiftedStructureOptions(LiftedOptions):
 class TupletMarginOptions(PairOptions):
     """Tuplet margin loss: each positive pair against the anchor's negatives, with slack on the angle (Yu, Tao 2019)."""
 
+    lock = "cosine"
     margin: float = Field(
         5.73, ge=0, le=180, description="slack of the positive's angle", json_schema_extra={"unit": "degrees"}
     )
@@ -239,8 +368,29 @@ class TupletMarginOptions(PairOptions):
 
 
 @LOSSES.register("n-pairs", target="hnm_core.losses.structured:NPairsLoss")
-class NPairsOptions(Options):
+class NPairsOptions(LossOptions):
     """N-pairs loss: one positive pair a class, each against the other classes' positives (Sohn 2016)."""
 
+    use = "one-pair"
+    takes_reference = False
     l2_weight: float = Field(0.0, ge=0, le=1e6, description="weight of the mean squared length of the embeddings used")
     reduction: Reduction = Field("mean", description=REDUCTION)
+
+
+def _margins_in_order(lane: LaneConfig, pos: float, neg: float, *, on_similarity: bool = True) -> Iterator[Remark]:
+    """That margins must rise, or fall on a similarity, where they do not; `on_similarity` says whether they can."""
+    if lane.distance == "inner-product":
+        if on_similarity and pos <= neg:
+            yield Remark(
+                "C8",
+                f"The margins of '{lane.loss}' (pos_margin = {pos:g}, neg_margin = {neg:g}) are for distances, but "
+                "inner-product is a similarity: positives should lie above negatives.",
+                "loss_options.pos_margin=1 loss_options.neg_margin=0",
+            )
+    elif not 0 <= pos < neg:
+        yield Remark(
+            "C8",
+            f"The margins of '{lane.loss}' must be 0 <= pos_margin < neg_margin on the {lane.distance} distance, "
+            f"not {pos:g} and {neg:g}.",
+            "loss_options.pos_margin=0 loss_options.neg_margin=1",
+        )

@@ -12,8 +12,9 @@ from hnm_core import seeding
 from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
 from hnm_core.losses.base import IndicesTuple, Part, Problem, Terms, nothing
-from hnm_core.losses.pml_options import Lock, PmlLossOptions
+from hnm_core.losses.pml_options import PmlLossOptions
 from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance
+from hnm_core.spec.traits import Lock
 
 CPU = torch.device("cpu")
 

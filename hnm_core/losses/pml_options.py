@@ -6,36 +6,23 @@ classes and coordinates come from the problem.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from hnm_core.spec.registry import LOSSES, Options
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
+from hnm_core.spec.registry import LOSSES, LossOptions
+from hnm_core.spec.traits import Remark, no_memory
 
 BUILD = "hnm_core.losses.pml:build"
 
-Lock = Literal["", "unit-euclidean", "unit-lp", "cosine", "similarity", "snr"]
-"""The only distance a loss takes. unit-euclidean: Euclidean on normalised embeddings, unit-lp: that or its square,
-similarity: cosine or inner product, snr: its own, which no lane has; empty: any."""
 
-Use = Literal["tuples", "positives", "one-pair", "weights", "none"]
-"""What a loss makes of mined tuples. positives: it looks at the positive pairs only; one-pair: at one positive pair of
-each class; weights: items that occur in them more often weigh more; none: it refuses them."""
-
-
-class PmlLossOptions(Options):
-    """What the factory and the compatibility rules know of each loss beside its options."""
+class PmlLossOptions(LossOptions):
+    """What the factory knows of each loss beside its options."""
 
     library_name: ClassVar[str]
-    use: ClassVar[Use] = "tuples"
-    lock: ClassVar[Lock] = ""
-    needs_triplets: ClassVar[bool] = False
-    distance_margins: ClassVar[bool] = False
-    own_weights: ClassVar[bool] = False
-    takes_reference: ClassVar[bool] = True
     takes_labels: ClassVar[bool] = True
-    bug: ClassVar[str] = ""
-    """Why the loss is refused, as of pytorch-metric-learning 2.9."""
 
 
 @LOSSES.register("AngularLoss", target=BUILD)
@@ -77,6 +64,7 @@ class ContrastiveLossOptions(PmlLossOptions):
 
     library_name = "ContrastiveLoss"
     distance_margins = True
+    swaps_margins = True
     pos_margin: float = Field(0, ge=-1e6, le=1e6, description="positives within this are left alone")
     neg_margin: float = Field(1, ge=-1e6, le=1e6, description="negatives beyond this are left alone")
 
@@ -126,6 +114,7 @@ class GeneralizedLiftedStructureLossOptions(PmlLossOptions):
 
     library_name = "GeneralizedLiftedStructureLoss"
     distance_margins = True
+    swaps_margins = True
     neg_margin: float = Field(1, ge=-1e6, le=1e6, description="margin of negatives")
     pos_margin: float = Field(0, ge=-1e6, le=1e6, description="margin of positives")
 
@@ -184,6 +173,7 @@ class LiftedStructureLossOptions(PmlLossOptions):
 
     library_name = "LiftedStructureLoss"
     distance_margins = True
+    swaps_margins = True
     neg_margin: float = Field(1, ge=-1e6, le=1e6, description="margin of negatives")
     pos_margin: float = Field(0, ge=-1e6, le=1e6, description="margin of positives")
 
@@ -203,6 +193,16 @@ class ManifoldLossOptions(PmlLossOptions):
     alpha: float = Field(0.8, gt=0, lt=1, description="share of similarity passed on by each node")
     margin: float = Field(0.0005, ge=0, le=1e6, description="margin")
 
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        batch = config.sampler.batch
+        if batch < self.K:
+            yield Remark(
+                "C33",
+                f"'{lane.loss}' with K = {self.K} proxies needs as many items in a batch, not {batch}.",
+                f"loss_options.K={batch}",
+            )
+
 
 @LOSSES.register("MarginLoss", target=BUILD)
 class MarginLossOptions(PmlLossOptions):
@@ -217,6 +217,11 @@ class MarginLossOptions(PmlLossOptions):
         "all", description="triplets drawn for an anchor where no miner gives any"
     )
     learn_beta: bool = Field(False, description="train the boundary")
+
+    @property
+    def trains_weights(self) -> bool:
+        """The boundary."""
+        return self.learn_beta
 
 
 @LOSSES.register("MultiSimilarityLoss", target=BUILD)
@@ -428,6 +433,11 @@ class TripletMarginLossOptions(PmlLossOptions):
         "all", description="triplets drawn for an anchor where no miner gives any"
     )
 
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        if self.swap:
+            yield from no_memory(lane, "swap", "true", "false")
+
 
 @LOSSES.register("TupletMarginLoss", target=BUILD)
 class TupletMarginLossOptions(PmlLossOptions):
@@ -450,3 +460,7 @@ class VICRegLossOptions(PmlLossOptions):
     variance_mu: float = Field(25, ge=0, le=1e6, description="weight of the variance part")
     covariance_v: float = Field(1, ge=0, le=1e6, description="weight of the covariance part")
     eps: float = Field(0.0001, gt=0, le=1e6, description="added to variances")
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `LossOptions`."""
+        yield Remark("C32", f"'{lane.loss}' compares two views of the same items, and a lane has one.")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from hnm_core.distances import Distance
     from hnm_core.miners.base import BatchMiner, DatasetMiner
+    from hnm_core.spec.registry import MinerOptions, Part
 
 
 def create(
@@ -26,13 +27,19 @@ def create(
     Raises:
         InputError: unknown name or option, or a generator that is none.
     """
+    from hnm_core.spec.registry import MINERS
+
+    return build(MINERS.part(name, options), generator, distance=distance)
+
+
+def build(
+    part: Part[MinerOptions], generator: Generator | None = None, *, distance: Distance | None = None
+) -> DatasetMiner | BatchMiner:
+    """As `create`, with options that are checked already."""
     from hnm_core.distances import check_distance
     from hnm_core.seeding import check_generator
-    from hnm_core.spec.registry import MINERS
 
     check_distance(distance)
     check_generator(generator)
-    miner: DatasetMiner | BatchMiner = MINERS.entry(name).load()(
-        MINERS.validate(name, options), generator=generator, distance=distance
-    )
+    miner: DatasetMiner | BatchMiner = part.entry.load()(part.options, generator=generator, distance=distance)
     return miner

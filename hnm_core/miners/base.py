@@ -1,4 +1,8 @@
-"""What every miner promises, and the tuples it returns."""
+"""What every miner promises, the tuples it returns, and what it can do beside that.
+
+`DatasetMiner` and `BatchMiner` are all that is asked of a miner. What it can do beside that is a protocol each; a lane
+uses what its miner has.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from torch import Generator, Tensor
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.run.timing import PhaseClock
 
 
@@ -72,3 +77,51 @@ class BatchMiner(Protocol):
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> Triplets | Pairs | None:
         """Tuples of rows of `embeddings` (anchors) and `ref_emb` (the rest); None leaves the choice to the loss."""
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A miner over the whole set that draws from what a neighbour search finds, whose recall can be measured."""
+
+    search: NeighborSearch
+
+    @property
+    def pool(self) -> int:
+        """Nearest negatives that it draws from, at least 1."""
+
+
+@runtime_checkable
+class SaysWhetherItLooks(Protocol):
+    """A miner over the whole set that says whether it looks at embeddings; one that does not say it does.
+
+    For a miner that looks at labels alone nobody needs to embed the whole set anew.
+    """
+
+    @property
+    def uses_embeddings(self) -> bool:
+        """Whether another bank of the same items would change what it mines."""
+
+
+@runtime_checkable
+class CountsChoices(Protocol):
+    """A miner that counts what it did."""
+
+    def counts(self) -> dict[str, int]:
+        """Of the last call. `filled` is how many negatives are random ones in place of missing ones, `dropped_...` how
+        many candidates each filter removed. Empty before the first."""
+
+
+@runtime_checkable
+class ExplainsEmptySet(Protocol):
+    """A miner over the whole set that knows why it mined nothing."""
+
+    def explain_empty(self) -> tuple[str, str] | None:
+        """A code and a sentence, why the last `mine` gave nothing; None where it gave something or cannot tell."""
+
+
+@runtime_checkable
+class ExplainsEmptyBatch(Protocol):
+    """A miner inside a batch that knows why it mines nothing."""
+
+    def explain_empty(self, embeddings: Tensor, labels: Tensor) -> tuple[str, str] | None:
+        """A code and a sentence, why this batch gives nothing; None where it gives something or cannot tell."""

@@ -10,19 +10,16 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hnm_core.miners.in_batch.options import Range, Side
-from hnm_core.spec.registry import MINERS, Options
+from hnm_core.spec.registry import MINERS, MinerOptions
 
 BUILD = "hnm_core.miners.pml:build"
 
 
-class PmlMinerOptions(Options):
-    """What the factory and the compatibility rules know of each miner beside its options."""
+class PmlMinerOptions(MinerOptions):
+    """What the factory knows of each miner beside its options."""
 
     library_name: ClassVar[str]
     gives: ClassVar[Literal["triplets", "pairs"]] = "pairs"
-    unit_euclidean_only: ClassVar[bool] = False
-    gone: ClassVar[str] = ""
-    """What to say of a class that the library no longer has."""
 
 
 @MINERS.register("AngularMiner", target=BUILD, scope="batch")
@@ -32,6 +29,7 @@ class AngularMinerOptions(PmlMinerOptions):
     library_name = "AngularMiner"
     gives = "triplets"
     unit_euclidean_only = True
+    triplet_share = 1.0
     angle: float = Field(20, ge=0, lt=90, description="half angles above this are taken, in degrees")
 
 
@@ -64,6 +62,11 @@ class BatchHardMinerOptions(PmlMinerOptions):
     library_name = "BatchHardMiner"
     gives = "triplets"
 
+    @property
+    def hardest_only(self) -> bool:
+        """See `MinerOptions`."""
+        return True
+
 
 @MINERS.register("DistanceWeightedMiner", target=BUILD, scope="batch")
 class DistanceWeightedMinerOptions(PmlMinerOptions):
@@ -72,6 +75,7 @@ class DistanceWeightedMinerOptions(PmlMinerOptions):
     library_name = "DistanceWeightedMiner"
     gives = "triplets"
     unit_euclidean_only = True
+    weighs_by_density = True
     cutoff: float = Field(0.5, gt=0, lt=2, description="nearer negatives are weighted as if at this distance")
     nonzero_loss_cutoff: float = Field(1.4, gt=0, le=1e6, description="negatives as far as this are never drawn")
 
@@ -82,6 +86,7 @@ class EmbeddingsAlreadyPackagedAsTripletsOptions(PmlMinerOptions):
 
     library_name = "EmbeddingsAlreadyPackagedAsTriplets"
     gives = "triplets"
+    in_order = True
 
 
 @MINERS.register("HDCMiner", target=BUILD, scope="batch")
@@ -89,6 +94,7 @@ class HDCMinerOptions(PmlMinerOptions):
     """pytorch-metric-learning: the hardest share of all pairs of the batch."""
 
     library_name = "HDCMiner"
+    many_pairs = True
     filter_percentage: float = Field(0.5, gt=0, le=1, description="share of the pairs that is taken, rounded up")
 
 
@@ -97,6 +103,7 @@ class MultiSimilarityMinerOptions(PmlMinerOptions):
     """pytorch-metric-learning: pairs that compete with the hardest pair of the other kind."""
 
     library_name = "MultiSimilarityMiner"
+    many_pairs = True
     epsilon: float = Field(0.1, ge=-1e6, le=1e6, description="slack of the comparison")
 
 
@@ -105,6 +112,7 @@ class PairMarginMinerOptions(PmlMinerOptions):
     """pytorch-metric-learning: positive pairs beyond one margin, negative pairs within another."""
 
     library_name = "PairMarginMiner"
+    many_pairs = True
     pos_margin: float = Field(0.2, ge=-1e6, le=1e6, description="positive pairs beyond this are taken")
     neg_margin: float = Field(0.8, ge=-1e6, le=1e6, description="negative pairs within this are taken")
 
@@ -115,6 +123,7 @@ class TripletMarginMinerOptions(PmlMinerOptions):
 
     library_name = "TripletMarginMiner"
     gives = "triplets"
+    triplet_share = 1.0
     margin: float = Field(0.2, ge=0, le=1e6, description="lead of the positive that counts as enough")
     type_of_triplets: Literal["all", "hard", "semihard", "easy"] = Field("all", description="which triplets are taken")
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Generator, nn
 
+    from hnm_core.spec.registry import ModelOptions, Part
+
 
 def create(
     name: str,
@@ -33,13 +35,25 @@ def create(
     Raises:
         InputError: unknown name or option, or data that are not what the model takes.
     """
-    from hnm_core.errors import InputError
     from hnm_core.spec.registry import MODELS
 
-    checked = MODELS.validate(name, options)
+    part = MODELS.part(name, options)
+    return build(part, in_features=in_features, image_shape=image_shape, generator=generator)
+
+
+def build(
+    part: Part[ModelOptions],
+    *,
+    in_features: int,
+    image_shape: tuple[int, int, int] | None = None,
+    generator: Generator | None = None,
+) -> nn.Module:
+    """As `create`, with options that are checked already."""
+    from hnm_core.errors import InputError
+
     if in_features < 1:
         raise InputError(f"in_features = {in_features} is not allowed: data have at least 1 feature.")
-    module: nn.Module = MODELS.entry(name).load()(
-        checked, in_features=in_features, image_shape=image_shape, generator=generator
+    module: nn.Module = part.entry.load()(
+        part.options, in_features=in_features, image_shape=image_shape, generator=generator
     )
     return module

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hnm_core.distances import Distance
     from hnm_core.neighbors.base import NeighborSearch
+    from hnm_core.spec.registry import Options, Part
 
 
 def create(name: str, *, distance: Distance | None = None, **options: Any) -> NeighborSearch:
@@ -20,9 +21,15 @@ def create(name: str, *, distance: Distance | None = None, **options: Any) -> Ne
     Raises:
         InputError: unknown name or option.
     """
-    from hnm_core.distances import check_distance
     from hnm_core.spec.registry import NEIGHBORS
 
+    return build(NEIGHBORS.part(name, options), distance=distance)
+
+
+def build(part: Part[Options], *, distance: Distance | None = None) -> NeighborSearch:
+    """As `create`, with options that are checked already."""
+    from hnm_core.distances import check_distance
+
     check_distance(distance)
-    search: NeighborSearch = NEIGHBORS.entry(name).load()(NEIGHBORS.validate(name, options), distance=distance)
+    search: NeighborSearch = part.entry.load()(part.options, distance=distance)
     return search

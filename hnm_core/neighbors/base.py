@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -63,6 +63,26 @@ class NeighborSearch(Protocol):
 
     def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k farthest other rows of the anchor's class, farthest first. Arguments as above."""
+
+
+class Filling(Protocol):
+    """How the rows fill the buckets of one table."""
+
+    @property
+    def largest(self) -> int:
+        """Rows in the fullest bucket."""
+
+
+@runtime_checkable
+class Bucketing(Protocol):
+    """A search that hashes rows into buckets, which may be filled unevenly."""
+
+    @property
+    def hashes(self) -> bool:
+        """Whether the bank is hashed, rather than compared with as a whole."""
+
+    def occupancy(self, table: int) -> Filling:
+        """How full the buckets of a table are."""
 
 
 class QuerySearch(NeighborSearch):

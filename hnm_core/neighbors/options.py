@@ -8,6 +8,8 @@ from pydantic import Field
 
 from hnm_core.spec.registry import NEIGHBORS, Options
 
+Family = Literal["auto", "sign", "affine"]
+
 
 @NEIGHBORS.register("exact", target="hnm_core.neighbors.exact:Exact")
 class ExactOptions(Options):
@@ -24,12 +26,11 @@ class DenseOptions(Options):
     """Exact search by tiled distances on the class-sorted bank, any dimension, any device."""
 
 
-@NEIGHBORS.register("lsh-scan", target="hnm_core.neighbors.lsh_scan:LshScan")
-class LshScanOptions(Options):
-    """Approximate search: hash to bits, scan by Hamming distance, re-score the best candidates exactly."""
+class ScanOptions(Options):
+    """What there is to choose of `lsh-scan`, also for a miner that searches so."""
 
     bits: int = Field(256, ge=8, le=4_096, description="bits a point is hashed to")
-    family: Literal["auto", "sign", "affine"] = Field(
+    family: Family = Field(
         "auto",
         description="sign: the side of a hyper-plane through the centre (angles); affine: cuts at random quantiles "
         "(distances); auto takes sign on unit vectors, affine otherwise",
@@ -40,25 +41,35 @@ class LshScanOptions(Options):
         "recall 0.95, as a probe tells",
     )
     center: bool = Field(True, description="hash about the mean")
+
+
+@NEIGHBORS.register("lsh-scan", target="hnm_core.neighbors.lsh_scan:LshScan")
+class LshScanOptions(ScanOptions):
+    """Approximate search: hash to bits, scan by Hamming distance, re-score the best candidates exactly."""
+
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
 
 
-@NEIGHBORS.register("routed", target="hnm_core.neighbors.routed:Routed")
-class RoutedOptions(Options):
-    """Approximate search: only the classes with the nearest centres are searched; the fastest in many dimensions."""
+class RoutingOptions(Options):
+    """What there is to choose of `routed`, also for a miner that searches so."""
 
     recall: float = Field(
         0.9, gt=0, le=1, description="share of the true nearest negatives to find, reached on a probe of 512 anchors"
     )
-    classes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    classes: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = Field(
         "auto", description="classes (or parts of wide ones) an anchor searches; auto takes as many as the recall needs"
     )
+
+
+@NEIGHBORS.register("routed", target="hnm_core.neighbors.routed:Routed")
+class RoutedOptions(RoutingOptions):
+    """Approximate search: only the classes with the nearest centres are searched; the fastest in many dimensions."""
+
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the split of wide classes")
 
 
-@NEIGHBORS.register("lsh-buckets", target="hnm_core.neighbors.lsh_buckets:LshBuckets")
-class LshBucketsOptions(Options):
-    """Approximate search: hash tables with multi-probe; compares rows that share a bucket, never all pairs."""
+class BucketOptions(Options):
+    """What there is to choose of `lsh-buckets`, also for a miner that searches so."""
 
     tables: int = Field(16, ge=1, le=256, description="hash tables; each has bits of its own")
     bits: Annotated[int, Field(ge=1, le=30)] | Literal["auto"] = Field(
@@ -68,13 +79,19 @@ class LshBucketsOptions(Options):
     )
     recall: float = Field(0.9, gt=0, lt=1, description="share of the true nearest ones to be found, where bits is auto")
     probes: int = Field(4, ge=0, le=1_000, description="further buckets searched in each table, the likeliest first")
-    cap: int = Field(1_000, ge=1, description="rows searched in one bucket at most, drawn with the seed")
-    family: Literal["auto", "sign", "affine"] = Field(
+    family: Family = Field(
         "auto",
         description="sign: the side of a hyper-plane through the centre (angles); affine: cuts at random quantiles "
         "(distances); auto takes sign on unit vectors, affine otherwise",
     )
     center: bool = Field(True, description="hash about the mean")
+
+
+@NEIGHBORS.register("lsh-buckets", target="hnm_core.neighbors.lsh_buckets:LshBuckets")
+class LshBucketsOptions(BucketOptions):
+    """Approximate search: hash tables with multi-probe; compares rows that share a bucket, never all pairs."""
+
+    cap: int = Field(1_000, ge=1, description="rows searched in one bucket at most, drawn with the seed")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
 
 

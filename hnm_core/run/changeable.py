@@ -16,7 +16,7 @@ from hnm_core.errors import InputError
 from hnm_core.run.events import Event, LaneForked, OptionChanged
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig, assign_values, from_dict
-from hnm_core.spec.registry import LOSSES, MINERS, SAMPLERS
+from hnm_core.spec.registry import LOSSES, MINERS, SAMPLERS, Registry
 
 CHANGEABLE = (
     *("miner", "miner_options", "loss", "loss_options", "hard_share", "memory"),
@@ -87,11 +87,11 @@ def changed(
         after = _with(config, full, "Change")
     except InputError as error:
         raise InputError(str(error).replace("Change: ", "")) from None
-    before_loss, after_loss = _loss(config), _loss(after)
-    if before_loss != after_loss and (_trains_weights(config) or _trains_weights(after)):
+    before_loss, after_loss = config.lanes[0].loss_part, after.lanes[0].loss_part
+    if before_loss != after_loss and (before_loss.options.trains_weights or after_loss.options.trains_weights):
         raise InputError(
             f"Lane '{name}': a loss that trains weights of its own cannot be changed while the lane trains, neither "
-            f"from nor to: '{before_loss[0]}' to '{after_loss[0]}'. It takes effect at the next start."
+            f"from nor to: '{before_loss.entry.name}' to '{after_loss.entry.name}'. It takes effect at the next start."
         )
     compatibility.refuse(compatibility.check(after, classes=classes, smallest_class=smallest_class, items=items))
     return after
@@ -109,10 +109,12 @@ def differences(before: ExperimentConfig, after: ExperimentConfig) -> list[Chang
     """
     old, new = settings(before), settings(after)
     defaults: dict[str, Any] = {}
-    for place, registry in (("miner", MINERS), ("loss", LOSSES), ("sampler.name", SAMPLERS)):
+    registries: tuple[tuple[str, Registry[Any]], ...]
+    registries = (("miner", MINERS), ("loss", LOSSES), ("sampler.name", SAMPLERS))
+    for place, registry in registries:
         if old[place] != new[place]:
             prefix = _options_of(place)
-            defaults |= _inside(prefix, registry.validate(new[place], {}).model_dump(mode="json"))
+            defaults |= _inside(prefix, registry.part(new[place], {}).options.model_dump(mode="json"))
     old = {name: value for name, value in old.items() if name in new} | defaults
     return [
         Change(name, "" if name in defaults else as_text(old.get(name)), as_text(value))
@@ -125,16 +127,16 @@ def settings(config: ExperimentConfig) -> dict[str, Any]:
     """Every option of a lane alone by its name, defaults filled in."""
     lane = config.lanes[0]
     values: dict[str, Any] = {"miner": lane.miner, "loss": lane.loss, "sampler.name": config.sampler.name}
-    values |= _inside("miner_options", MINERS.validate(lane.miner, lane.miner_options).model_dump(mode="json"))
-    values |= _inside("loss_options", LOSSES.validate(lane.loss, lane.loss_options).model_dump(mode="json"))
+    values |= _inside("miner_options", lane.miner_part.options.model_dump(mode="json"))
+    values |= _inside("loss_options", lane.loss_part.options.model_dump(mode="json"))
     values |= {
         name: value
         for name, value in lane.model_dump(mode="json").items()
         if name not in ("name", "miner", "miner_options", "loss", "loss_options", "sampler")
     }
-    sampler = SAMPLERS.validate(config.sampler.name, config.sampler.options)
+    sampler = config.sampler.part.options
     values |= _inside("sampler.options", sampler.model_dump(mode="json"))
-    if getattr(sampler, "own_batch", None) is None:  # else the options settle it
+    if sampler.own_batch is None:  # else the options settle it
         values["sampler.batch"] = config.sampler.batch
     options = {**OPTIMIZER_DEFAULTS[config.optimizer.name], **config.optimizer.options}
     return values | {"optimizer.lr": config.optimizer.lr} | _inside("optimizer.options", options)
@@ -184,8 +186,8 @@ def _with(config: ExperimentConfig, changes: Mapping[str, Any], where: str) -> E
     sampler = values["sampler"]
     if isinstance(sampler, dict) and not {"sampler", "sampler.batch"} & changes.keys():
         given = sampler.get("options", {})
-        options = SAMPLERS.validate(sampler.get("name", "random"), given if isinstance(given, dict) else {})
-        if getattr(options, "own_batch", None) is not None:  # another sampler, whose options settle the batch
+        part = SAMPLERS.part(sampler.get("name", "random"), given if isinstance(given, dict) else {})
+        if part.options.own_batch is not None:  # another sampler, whose options settle the batch
             sampler.pop("batch", None)
     return from_dict(values, where)
 
@@ -201,20 +203,3 @@ def _options_of(place: str) -> str:
 
 def _inside(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}.{name}": value for name, value in values.items()}
-
-
-def _loss(config: ExperimentConfig) -> tuple[str, Any]:
-    lane = config.lanes[0]
-    return lane.loss, LOSSES.validate(lane.loss, lane.loss_options)
-
-
-def _trains_weights(config: ExperimentConfig) -> bool:
-    """Whether the loss has proxies, a boundary, a head or a temperature that training moves."""
-    _, options = _loss(config)
-    return (
-        getattr(options, "own_weights", False)
-        or getattr(options, "learn_temperature", False)
-        or getattr(options, "learn_beta", False) not in (False, "no")
-        or getattr(options, "primary", "none") == "cross-entropy"
-        or getattr(options, "schedule", "") == "learned"
-    )

@@ -80,10 +80,7 @@ class Results:
         tuples and times are counted anew."""
         match event:
             case RunStarted():
-                self._lanes = {
-                    lane.name: _Lane(mines=lane.miner != "random" and lane.hard_share > 0)
-                    for lane in event.config.lanes
-                }
+                self._lanes = {lane.name: _Lane(mines=lane.mines) for lane in event.config.lanes}
             case LaneForked():
                 parent = self._lanes.setdefault(event.parent, _Lane())
                 self._lanes[event.lane] = _Lane(mines=parent.mines, steps=event.step)

@@ -1,22 +1,26 @@
 """Which choices go together, decided from names and options before anything runs; loads no torch.
 
-`check` gives the findings of a whole configuration, `impossible` what a form has to grey out. Rules carry the ids that
-the documentation lists.
+`check` gives the findings of a whole configuration, `impossible` what a form has to grey out. What one part needs and
+says stands on its options (`hnm_core.spec.traits`); here are the rules between parts. Rules carry the ids that the
+documentation lists.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel
 
 from hnm_core.errors import InputError
-from hnm_core.spec.config import ExperimentConfig, LaneConfig
-from hnm_core.spec.registry import LOSSES, MINERS, MODELS, Options
-from hnm_core.spec.requirements import unmet_by_loss, unmet_by_miner, without_effect
+from hnm_core.spec.config import DISTANCES, ExperimentConfig, LaneConfig
+from hnm_core.spec.registry import LOSSES, MINERS
+from hnm_core.spec.traits import Level, Lock, LossOptions, MinerOptions, Remark
 
-Level = Literal["refuse", "warn", "info"]
+Kind = Literal["miner", "loss", "distance"]
+"""What a lane chooses by name."""
 
 
 @dataclass(frozen=True)
@@ -32,69 +36,20 @@ class Finding:
     """Settings that mend it, as `--set` takes them below the lane, or None where there is no single one."""
 
 
-@dataclass(frozen=True)
-class LossTraits:
-    """What the rules know of a loss."""
-
-    use: str = "tuples"
-    """What it makes of mined tuples, see `hnm_core.losses.pml_options.Use`."""
-    lock: str = ""
-    """The only distance it takes, see `hnm_core.losses.pml_options.Lock`; raw-inner-product for hashing."""
-    needs_triplets: bool = False
-    takes_reference: bool = True
-    distance_margins: bool = False
-    """Whether its margins are meant for distances and make no sense on a similarity."""
-    own_weights: bool = False
-    bug: str = ""
-
-
-OWN_LOSSES: Mapping[str, LossTraits] = {
-    "contrastive": LossTraits(distance_margins=True),
-    "triplet-margin": LossTraits(needs_triplets=True),
-    "hoffer-ailon": LossTraits(needs_triplets=True),
-    "dtsh": LossTraits(needs_triplets=True, lock="raw-inner-product"),
-    "snnl": LossTraits(),
-    "nt-xent": LossTraits(),
-    "sup-con": LossTraits(),
-    "soft-info-nce": LossTraits(),
-    "hcl": LossTraits(),
-    "multi-similarity": LossTraits(),
-    "circle": LossTraits(lock="cosine"),
-    "lifted-structure": LossTraits(distance_margins=True),
-    "generalized-lifted-structure": LossTraits(distance_margins=True),
-    "tuplet-margin": LossTraits(lock="cosine"),
-    "n-pairs": LossTraits(use="one-pair", takes_reference=False),
-    "margin": LossTraits(needs_triplets=True),
-}
-"""Our own losses; one that is not listed, a plug-in's for instance, is taken to go with everything."""
-
-JOINED_MINERS = (
-    *("pair-margin", "multi-similarity", "hdc", "all-pairs"),
-    *("PairMarginMiner", "MultiSimilarityMiner", "HDCMiner"),
-)
-"""Miners of many pairs, each positive of which a loss over triplets joins with each negative of its anchor."""
-
-SELECTORS = ("hardest-negative", "random-negative", "semihard-negative")
-UNIT_EUCLIDEAN_MINERS = ("angular", "distance-weighted")
-HARD_MINERS = ("knn", "lsh", "lsh-buckets", "routed", "batch-hard", "hardest-negative", "BatchHardMiner")
-
-LOCK_WORDS: Mapping[str, str] = {
+LOCK_WORDS: Mapping[Lock, str] = {
     "unit-euclidean": "Euclidean distance on normalised embeddings",
     "unit-lp": "Euclidean or squared Euclidean distance on normalised embeddings",
     "cosine": "cosine distance",
     "similarity": "cosine or inner-product distance",
     "raw-inner-product": "inner products of embeddings as they are",
 }
-LOCK_FIXES: Mapping[str, str] = {
+LOCK_FIXES: Mapping[Lock, str] = {
     "unit-euclidean": "distance=euclidean normalize=true",
     "unit-lp": "distance=euclidean normalize=true",
     "cosine": "distance=cosine",
     "similarity": "distance=cosine",
     "raw-inner-product": "distance=inner-product normalize=false",
 }
-
-DEFAULT_PER_CLASS = 4
-"""Items of a class in a batch of the balanced sampler where its options do not say."""
 
 JOIN_LIMIT = 50_000_000
 """More triplets than this in one step are refused: three vectors of them take over a gigabyte."""
@@ -135,19 +90,22 @@ def refuse(findings: list[Finding]) -> None:
         raise InputError(" ".join(sentences))
 
 
-def impossible(kind: Literal["miner", "loss", "distance"], config: ExperimentConfig, lane: str) -> dict[str, str]:
+def impossible(kind: Kind, config: ExperimentConfig, lane: str) -> dict[str, str]:
     """The names of `kind` that cannot replace the lane's own, each with the reason in one sentence.
 
     Options of a replaced miner or loss are its defaults. Only refusals count, and only those of the choice itself.
     """
     own = config.lane(lane)
+    if own.sampler is not None:
+        config = config.model_copy(update={"sampler": own.sampler})
     before = {finding.rule for finding in _lane_rules(config, own, None, None) if finding.level == "refuse"}
-    names = {"miner": MINERS.names, "loss": LOSSES.names, "distance": _distances}[kind]()
+    names = {"miner": MINERS.names(), "loss": LOSSES.names(), "distance": DISTANCES}[kind]
     reasons = {}
     for name in names:
         replaced = own.model_copy(update={kind: name} | ({f"{kind}_options": {}} if kind != "distance" else {}))
+        about = {*_ABOUT[kind], *(remark.rule for remark in _unmet(config, replaced, kind))}
         findings = _lane_rules(config, replaced, None, None)
-        concerned = [f for f in findings if f.level == "refuse" and (f.rule not in before or f.rule in _ABOUT[kind])]
+        concerned = [f for f in findings if f.level == "refuse" and (f.rule not in before or f.rule in about)]
         if concerned:
             reasons[name] = concerned[0].sentence
     return reasons
@@ -155,30 +113,18 @@ def impossible(kind: Literal["miner", "loss", "distance"], config: ExperimentCon
 
 _ABOUT: Mapping[str, tuple[str, ...]] = {
     "miner": ("C1", "C5", "C12", "C19", "C34", "gone"),
-    "loss": ("C1", "C6", "C8", "C12", "C13", "C16", "C28", "C30", "C31", "C32", "C33"),
+    "loss": ("C1", "C6", "C8", "C12", "C13", "C16", "C28"),
     "distance": ("C5", "C6", "C8"),
 }
-"""Refusals that speak of each kind of choice, whatever the lane had before."""
+"""Refusals that speak of each kind of choice, whatever the lane had before; beside those that a miner or a loss has of
+its own."""
 
 
-def _distances() -> list[str]:
-    return ["euclidean", "squared-euclidean", "cosine", "inner-product"]
-
-
-def loss_traits(name: str) -> LossTraits:
-    """What the rules know of the loss `name`."""
-    options = LOSSES.entry(name).options
-    if _is_library(options):
-        declared = {
-            field.name: getattr(options, field.name) for field in fields(LossTraits) if hasattr(options, field.name)
-        }
-        return LossTraits(**declared)
-    return OWN_LOSSES.get(name, LossTraits())
-
-
-def _is_library(options: Options | type[Options]) -> bool:
-    """Whether these are the options of one of pytorch-metric-learning's classes, which declare their traits."""
-    return hasattr(options, "library_name")
+def _unmet(config: ExperimentConfig, lane: LaneConfig, kind: Kind) -> Iterator[Remark]:
+    """What the miner or the loss of a lane needs and does not get; a distance needs nothing."""
+    if kind != "distance":
+        part = lane.miner_part if kind == "miner" else lane.loss_part
+        yield from part.options.unmet(lane, config)
 
 
 def _data_rules(
@@ -189,14 +135,13 @@ def _data_rules(
         return
     if smallest_class is not None and smallest_class < 2:
         yield Finding("C24", "", "warn", "Some classes have one item only: it can be a negative but never an anchor.")
-    in_batch = any(MINERS.entry(lane.miner).scope == "batch" for lane in config.lanes)
-    if not in_batch:
+    if not any(lane.in_batch for lane in config.lanes):
         return
-    per_class = _per_class(config)
-    if per_class is not None and per_class < 2:
+    sampler = config.sampler.part.options
+    if sampler.of_each_class is not None and sampler.of_each_class < 2:
         yield Finding("C17", "", "refuse", "There are no positive pairs with one item per class in a batch.",
                       "sampler.options.per_class=4")  # fmt: skip
-    if config.sampler.name == "random" and classes is not None:
+    if sampler.ignores_classes and classes is not None:
         batch = config.sampler.batch if items is None else min(config.sampler.batch, items)
         pairs = batch * (batch - 1) / 2 / classes
         if pairs < 1:
@@ -212,53 +157,41 @@ def _lane_rules(
 ) -> Iterator[Finding]:
     if lane.sampler is not None:
         config = config.model_copy(update={"sampler": lane.sampler})
-    traits = loss_traits(lane.loss)
-    loss = LOSSES.validate(lane.loss, lane.loss_options)
-    miner = MINERS.validate(lane.miner, lane.miner_options)
-    if getattr(miner, "gone", ""):
-        yield Finding("gone", lane.name, "refuse", getattr(miner, "gone", ""))
-    for unmet in (*unmet_by_loss(config, lane, loss), *unmet_by_miner(lane, miner)):
-        yield Finding(unmet.rule, lane.name, "refuse", unmet.sentence, unmet.fix)
+    loss, miner = lane.loss_part.options, lane.miner_part.options
+    if miner.gone:
+        yield Finding("gone", lane.name, "refuse", miner.gone)
+    for remark in (*_unmet(config, lane, "loss"), *_unmet(config, lane, "miner")):
+        yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix)
     yield from _inside_rules(config, lane, miner)
-    yield from _tuple_rules(lane, traits)
-    yield from _distance_rules(lane, traits, miner, loss)
-    yield from _order_rules(config, lane)
-    yield from _margin_rules(lane, traits, miner, loss)
-    yield from _size_rules(config, lane, traits, miner, loss, classes)
-    yield from _search_rules(lane, miner, items)
-    yield from _temperature_rules(lane, loss)
-    yield from _start_rules(config, lane)
-    for idle in without_effect(lane, miner):
-        yield Finding(idle.rule, lane.name, "warn", idle.sentence, idle.fix)
+    yield from _tuple_rules(lane, loss)
+    yield from _distance_rules(lane, miner, loss)
+    yield from _order_rules(config, lane, miner)
+    yield from _margin_rules(lane, miner, loss)
+    yield from _size_rules(config, lane, miner, loss, classes)
+    for remark in (*miner.remarks(lane, items), *loss.remarks(lane, items)):
+        yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix)
+    yield from _start_rules(config, lane, miner)
+    yield from _idle_rules(lane, miner)
 
 
-def _inside_rules(config: ExperimentConfig, lane: LaneConfig, miner: Options) -> Iterator[Finding]:
-    """What the miner 'maximum-loss' cannot have inside: another miner and a loss, on the lane's distance."""
-    if lane.miner != "maximum-loss":
+def _inside_rules(config: ExperimentConfig, lane: LaneConfig, miner: MinerOptions) -> Iterator[Finding]:
+    """What a miner cannot have inside: another miner and a loss, on the lane's distance."""
+    update = miner.inside()
+    if update is None:
         return
 
     def found(sentence: str) -> Finding:
-        return Finding("C34", lane.name, "refuse", f"Inside the miner 'maximum-loss': {sentence}")
+        return Finding("C34", lane.name, "refuse", f"Inside the miner '{lane.miner}': {sentence}")
 
-    inner = str(getattr(miner, "miner", None) or "all-pairs")
-    inside = lane.model_copy(
-        update={
-            "miner": inner,
-            "miner_options": getattr(miner, "miner_options", {}),
-            "loss": getattr(miner, "loss", "triplet-margin"),
-            "loss_options": getattr(miner, "loss_options", {}),
-        }
-    )
+    inside = lane.model_copy(update=update)
     try:
-        if MINERS.entry(inner).scope != "batch" or inner in ("none", "maximum-loss"):
-            yield found(f"'{inner}' does not look inside a batch for tuples.")
+        inner = inside.miner_part
+        if not inside.in_batch or inner.options.leaves_choice or inner.options.inside() is not None:
+            yield found(f"'{inside.miner}' does not look inside a batch for tuples.")
             return
-        loss = LOSSES.validate(inside.loss, inside.loss_options)
-        alone = loss_traits(inside.loss).own_weights or getattr(loss, "learn_beta", "no") == "per-class"
-        if alone or getattr(loss, "primary", "none") != "none" or getattr(loss, "layers", "last") == "all":
-            yield found(f"'{inside.loss}' with these options needs more than embeddings and labels.")
-        elif getattr(loss, "weighting", None) == "features":
-            yield found(f"'{inside.loss}' with weighting = features needs more than embeddings and labels.")
+        beyond = inside.loss_part.options.needs_more
+        if beyond:
+            yield found(f"'{inside.loss}' with {beyond} needs more than embeddings and labels.")
         else:
             rules = ("C1", "C5", "C6", "C8", "C28", "C30", "C32", "gone")
             refused = [rule for rule in _lane_rules(config, inside, None, None) if rule.level == "refuse"]
@@ -267,30 +200,30 @@ def _inside_rules(config: ExperimentConfig, lane: LaneConfig, miner: Options) ->
         yield found(str(error))
 
 
-def _mines(lane: LaneConfig) -> bool:
-    """Whether the lane hands its loss chosen tuples rather than leaving the choice to chance."""
-    return lane.miner not in ("random", "none") and lane.hard_share > 0
+def _hands_on_tuples(lane: LaneConfig) -> bool:
+    """Whether the loss is handed chosen tuples, rather than random ones or all there are."""
+    return lane.mines and not lane.miner_part.options.leaves_choice
 
 
-def _tuple_rules(lane: LaneConfig, traits: LossTraits) -> Iterator[Finding]:
+def _tuple_rules(lane: LaneConfig, loss: LossOptions) -> Iterator[Finding]:
     def found(rule: str, level: Level, sentence: str) -> Finding:
         return Finding(rule, lane.name, level, sentence)
 
-    if traits.bug:
-        yield found("C28", "refuse", f"{lane.loss} is known to be wrong in pytorch-metric-learning 2.9: {traits.bug}.")
+    if loss.bug:
+        yield found("C28", "refuse", f"{lane.loss} is known to be wrong in pytorch-metric-learning 2.9: {loss.bug}.")
         return
-    match traits.use:
-        case "none" if lane.miner != "none":
+    match loss.use:
+        case "none" if not lane.miner_part.options.leaves_choice:
             yield found("C1", "refuse", f"The loss '{lane.loss}' does not use mined tuples.")
-        case "weights" if _mines(lane):
+        case "weights" if _hands_on_tuples(lane):
             yield found("C2", "warn", f"Mining only re-weights the items of '{lane.loss}'.")
-        case "one-pair" if _mines(lane):
+        case "one-pair" if _hands_on_tuples(lane):
             yield found("C3", "warn", f"'{lane.loss}' uses at most one positive pair of each class.")
-        case "positives" if _mines(lane):
+        case "positives" if _hands_on_tuples(lane):
             yield found("C4", "warn", f"'{lane.loss}' ignores mined negatives.")
 
 
-def _fits(lock: str, lane: LaneConfig) -> bool:
+def _fits(lock: Lock, lane: LaneConfig) -> bool:
     match lock:
         case "unit-euclidean":
             return lane.distance == "euclidean" and lane.normalize
@@ -306,28 +239,25 @@ def _fits(lock: str, lane: LaneConfig) -> bool:
             return True
 
 
-def _distance_rules(lane: LaneConfig, traits: LossTraits, miner: Options, loss: Options) -> Iterator[Finding]:
-    locked = lane.miner in UNIT_EUCLIDEAN_MINERS or getattr(miner, "unit_euclidean_only", False)
-    if locked and not _fits("unit-euclidean", lane):
+def _distance_rules(lane: LaneConfig, miner: MinerOptions, loss: LossOptions) -> Iterator[Finding]:
+    if miner.unit_euclidean_only and not _fits("unit-euclidean", lane):
         yield Finding(
             "C5", lane.name, "refuse",
             f"The miner '{lane.miner}' needs {LOCK_WORDS['unit-euclidean']}.", LOCK_FIXES["unit-euclidean"],
         )  # fmt: skip
-    if not _fits(traits.lock, lane):
+    if not _fits(loss.lock, lane):
         yield Finding(
             "C6", lane.name, "refuse",
-            f"The loss '{lane.loss}' needs {LOCK_WORDS[traits.lock]}.", LOCK_FIXES[traits.lock],
+            f"The loss '{lane.loss}' needs {LOCK_WORDS[loss.lock]}.", LOCK_FIXES[loss.lock],
         )  # fmt: skip
-    if traits.lock == "snr" and _mines(lane):
+    if loss.lock == "snr" and _hands_on_tuples(lane):
         yield Finding(
             "C7", lane.name, "warn",
             f"The miner ranks pairs by {lane.distance} distance, '{lane.loss}' by its own signal-to-noise distance.",
         )  # fmt: skip
-    similarity = lane.distance in ("cosine", "inner-product")
-    margins = {name: getattr(loss, name, None) for name in ("pos_margin", "neg_margin")}
-    if traits.distance_margins and similarity and _is_library(loss):
-        pos, neg = margins["pos_margin"], margins["neg_margin"]
-        if pos is not None and neg is not None and pos <= neg:
+    if loss.swaps_margins and lane.distance in ("cosine", "inner-product"):
+        pos, neg = loss.margins["pos_margin"], loss.margins["neg_margin"]
+        if pos <= neg:
             yield Finding(
                 "C8", lane.name, "refuse",
                 f"The margins of '{lane.loss}' (pos_margin = {pos:g}, neg_margin = {neg:g}) are for distances, but "
@@ -344,31 +274,25 @@ def _reach(lane: LaneConfig) -> float:
     return {"euclidean": 2.0, "squared-euclidean": 4.0, "cosine": 2.0, "inner-product": 2.0}[lane.distance]
 
 
-def _margin_rules(lane: LaneConfig, traits: LossTraits, miner: Options, loss: Options) -> Iterator[Finding]:
+def _margin_rules(lane: LaneConfig, miner: MinerOptions, loss: LossOptions) -> Iterator[Finding]:
     reach = _reach(lane)
-    squared = bool(getattr(loss, "squared", False)) and lane.distance == "euclidean"
-    limit = reach**2 if squared else reach
-    names = ("margin",) if traits.needs_triplets else ("pos_margin", "neg_margin") if traits.distance_margins else ()
-    for name in names:
-        value = getattr(loss, name, None)
-        if isinstance(value, int | float) and value > limit:
+    limit = reach**2 if loss.squares_distances and lane.distance == "euclidean" else reach
+    for name, value in loss.margins.items():
+        if value > limit:
             yield Finding(
                 "C9", lane.name, "warn",
                 f"The largest possible distance is {limit:g}: {name} = {value:g} can never be met.",
             )  # fmt: skip
-    own = getattr(miner, "margin", None)
-    wanted = getattr(loss, "margin", None)
-    if lane.miner in SELECTORS and traits.needs_triplets and isinstance(wanted, int | float) and own != wanted:
+    own, wanted = miner.wanted_margin, loss.margins.get("margin")
+    if own is not None and wanted is not None and own != wanted:
         yield Finding(
             "C11", lane.name, "warn",
             f"The miner's margin ({own:g}) should match the loss's ({wanted:g}).", f"miner_options.margin={wanted:g}",
         )  # fmt: skip
 
 
-def _order_rules(config: ExperimentConfig, lane: LaneConfig) -> Iterator[Finding]:
-    if lane.miner != "EmbeddingsAlreadyPackagedAsTriplets":
-        return
-    if config.sampler.batch % 3 or str(config.sampler.name) == "balanced" or str(config.sampler.name) == "random":
+def _order_rules(config: ExperimentConfig, lane: LaneConfig, miner: MinerOptions) -> Iterator[Finding]:
+    if miner.in_order and (config.sampler.batch % 3 or config.sampler.part.options.any_order):
         yield Finding(
             "C12", lane.name, "refuse",
             f"'{lane.miner}' needs rows in the order anchor, positive, negative; the sampler '{config.sampler.name}' "
@@ -376,109 +300,61 @@ def _order_rules(config: ExperimentConfig, lane: LaneConfig) -> Iterator[Finding
         )  # fmt: skip
 
 
-def _per_class(config: ExperimentConfig) -> int | None:
-    """Items of a class in a batch, where the sampler fixes that."""
-    if str(config.sampler.name) != "balanced":
-        return None
-    value = config.sampler.options.get("per_class", DEFAULT_PER_CLASS)
-    return value if isinstance(value, int) else None
-
-
 def _size_rules(
-    config: ExperimentConfig, lane: LaneConfig, traits: LossTraits, miner: Options, loss: Options, classes: int | None
+    config: ExperimentConfig, lane: LaneConfig, miner: MinerOptions, loss: LossOptions, classes: int | None
 ) -> Iterator[Finding]:
-    if traits.own_weights and classes is not None and classes < 1:
+    if loss.own_weights and classes is not None and classes < 1:
         yield Finding("C13", lane.name, "refuse", f"'{lane.loss}' needs the number of classes.")
-    triplets = _triplets_of_a_step(config, lane, traits, miner, classes)
+    triplets = _triplets_of_a_step(config, lane, miner, loss, classes)
     if triplets is not None and triplets > JOIN_LIMIT:
-        capped = hasattr(miner, "max_tuples")
+        cap = miner.cap_option
         gigabytes = 24 * triplets / 2**30
         yield Finding(
             "C19", lane.name, "refuse",
             f"Up to {triplets / 1e6:.0f} million triplets a step need {gigabytes:.1f} GB; "
-            f"{'cap them with max_tuples' if capped else 'take a smaller batch'}.",
-            "miner_options.max_tuples=1000000" if capped else None,
+            f"{f'cap them with {cap}' if cap else 'take a smaller batch'}.",
+            f"miner_options.{cap}=1000000" if cap else None,
         )  # fmt: skip
-    if lane.memory and MINERS.entry(lane.miner).scope == "batch" and not traits.takes_reference:
+    if lane.memory and lane.in_batch and not loss.takes_reference:
         yield Finding("C16", lane.name, "refuse", f"'{lane.loss}' cannot look at a memory of past embeddings.")
-    embedding = getattr(MODELS.validate(config.model.name, config.model.options), "embedding", None)
-    alpha = getattr(loss, "largest_alpha", None)
-    if lane.loss == "dtsh" and isinstance(alpha, int | float) and isinstance(embedding, int) and alpha >= embedding:
+    dimension, bits = config.model.part.options.dimension, loss.margin_in_bits
+    if dimension is not None and bits is not None and bits >= dimension:
         yield Finding(
-            "C20", lane.name, "refuse", f"alpha = {alpha:g} is a margin in bits, but codes have only {embedding} bits.",
+            "C20", lane.name, "refuse", f"alpha = {bits:g} is a margin in bits, but codes have only {dimension} bits.",
         )  # fmt: skip
-    if lane.miner in ("distance-weighted", "DistanceWeightedMiner") and isinstance(embedding, int) and embedding <= 3:
+    if miner.weighs_by_density and dimension is not None and dimension <= 3:
         yield Finding("C26", lane.name, "warn", "In 3 dimensions the weights are nearly flat, 1 / distance.")
 
 
 def _triplets_of_a_step(
-    config: ExperimentConfig, lane: LaneConfig, traits: LossTraits, miner: Options, classes: int | None
+    config: ExperimentConfig, lane: LaneConfig, miner: MinerOptions, loss: LossOptions, classes: int | None
 ) -> float | None:
     """The most triplets one step can have, where mining inside a batch multiplies them; None where it does not."""
-    if MINERS.entry(lane.miner).scope != "batch":
+    if not lane.in_batch:
         return None
     batch = config.sampler.batch
-    per_class = _per_class(config) or (batch / classes if classes else None)
+    per_class = config.sampler.part.options.of_each_class or (batch / classes if classes else None)
     if per_class is None:
         return None
     everything = batch * max(per_class - 1, 0) * max(batch - per_class, 0)
-    each = getattr(miner, "max_per_anchor", None)
-    caps = [getattr(miner, "max_tuples", None), each * batch if each else None]
-    cap = min((number for number in caps if number), default=None)
-    if lane.miner in ("triplet-margin", "angular", "TripletMarginMiner", "AngularMiner"):
-        return min(everything, cap) if cap else everything
-    if lane.miner == "all-triplets":
-        return min(everything / 2, cap) if cap else everything / 2
-    joins = traits.needs_triplets and lane.miner in JOINED_MINERS
-    return everything if joins and not cap else None
+    cap = miner.most_tuples(batch)
+    if miner.triplet_share:
+        mined = miner.triplet_share * everything
+        return min(mined, cap) if cap else mined
+    return everything if miner.many_pairs and loss.needs_triplets and not cap else None
 
 
-def _search_rules(lane: LaneConfig, miner: Options, items: int | None) -> Iterator[Finding]:
-    if lane.miner not in ("lsh", "lsh-buckets"):
-        return
-    sign = getattr(miner, "family", None) == "sign"
-    if sign and lane.distance in ("euclidean", "squared-euclidean") and not lane.normalize:
-        yield Finding(
-            "C15", lane.name, "refuse",
-            "Sign bits see angles only, not the distance from the origin, but the lane compares distances.",
-            "miner_options.family=affine",
-        )  # fmt: skip
-    if items is not None and items <= 100_000:
-        yield Finding("C27", lane.name, "info", f"Exact search ('knn') is about as fast for {items} items in 3-D.")
-
-
-def _temperature_rules(lane: LaneConfig, loss: Options) -> Iterator[Finding]:
-    if lane.loss != "snnl":
-        return
-    temperature, schedule = getattr(loss, "temperature", None), getattr(loss, "schedule", None)
-    # The mean distance of unit rows is at most half the largest; of others it shows in the first batch.
-    mean = 1.0 if lane.distance == "cosine" else 2.0 if lane.normalize else math.inf
-    if schedule == "fixed" and isinstance(temperature, int | float) and temperature > 10 * mean:
-        yield Finding(
-            "C22", lane.name, "warn",
-            f"At temperature {temperature:g} every neighbour looks equal and the loss sits on its chance line: the "
-            f"mean distance is at most {mean:g}. Without a temperature given, it is the mean distance.",
-        )  # fmt: skip
-    if schedule in ("learned", "searched") and getattr(loss, "factor", 0.0) < 0:
-        yield Finding(
-            "C21", lane.name, "info",
-            f"The temperature is {schedule} apart from the network: it goes where the classes look least entangled, "
-            "while the negative factor has the network entangle them.",
-        )  # fmt: skip
-
-
-def _start_rules(config: ExperimentConfig, lane: LaneConfig) -> Iterator[Finding]:
+def _start_rules(config: ExperimentConfig, lane: LaneConfig, miner: MinerOptions) -> Iterator[Finding]:
     waits = lane.warmup > 0 or lane.warmup_below is not None
-    if config.model.name == "identity":
+    if not config.model.part.options.trains:
         return
-    if _mines(lane) and lane.warmup >= config.steps:
+    if _hands_on_tuples(lane) and lane.warmup >= config.steps:
         yield Finding(
             "warm-up", lane.name, "warn",
             f"'{lane.miner}' never mines: the warm-up of {lane.warmup:,} steps is not over after {config.steps:,}.",
             "warmup=0",
         )  # fmt: skip
-    pool: Any = getattr(MINERS.validate(lane.miner, lane.miner_options), "pool", 1)
-    hardest = lane.miner in HARD_MINERS and lane.hard_share == 1 and pool == 1
+    hardest = miner.hardest_only and lane.hard_share == 1
     if hardest and not waits and config.optimizer.lr > SUGGESTED_LR:
         yield Finding(
             "C25", lane.name, "warn",
@@ -486,3 +362,39 @@ def _start_rules(config: ExperimentConfig, lane: LaneConfig) -> Iterator[Finding
             "in collapse; start with random ones.",
             "warmup=200",
         )  # fmt: skip
+
+
+def idle_fields(miner: str, refresh: str) -> dict[str, str]:
+    """Fields of a lane that do nothing with this miner and this `refresh`, with the reason, which is half a sentence.
+
+    Raises:
+        InputError: there is no such miner.
+    """
+    if MINERS.entry(miner).scope == "batch":
+        reason = f"'{miner}' looks at the batch itself, not at a bank of the whole set"
+        refreshing = ("refresh", "refresh_every", "refresh_lag", "drift_threshold")
+        return {**dict.fromkeys(refreshing, reason), "hard_share": f"all that '{miner}' finds in a batch is used"}
+    reasons = {"memory": f"'{miner}' looks at the whole set; a memory is for miners inside the batch"}
+    if refresh != "background":
+        reasons["refresh_lag"] = f"it belongs to refresh = background, not {refresh}"
+    if refresh != "drift":
+        reasons["drift_threshold"] = f"it belongs to refresh = drift, not {refresh}"
+    if refresh == "epoch":
+        reasons["refresh_every"] = "refresh = epoch does not count steps"
+    return reasons
+
+
+def _idle_rules(lane: LaneConfig, miner: MinerOptions) -> Iterator[Finding]:
+    """Options that differ from their defaults and do nothing."""
+    for name, reason in idle_fields(lane.miner, lane.refresh).items():
+        yield from _idle(lane, lane, "", name, reason)
+    for name, reason in miner.idle().items():
+        yield from _idle(lane, miner, "miner_options.", name, reason)
+
+
+def _idle(lane: LaneConfig, options: BaseModel, before: str, name: str, reason: str) -> Iterator[Finding]:
+    value, default = dict(options)[name], type(options).model_fields[name].default
+    if value != default:
+        words = f"{value:g}" if isinstance(value, float) else value
+        fix = f"{before}{name}={default}" if default is not None else None
+        yield Finding("C35", lane.name, "warn", f"{before}{name} = {words} has no effect: {reason}.", fix)

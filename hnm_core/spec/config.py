@@ -1,7 +1,8 @@
 """The configuration of an experiment: what a TOML file, a form and the command line all speak.
 
 Everything here is frozen and validated without torch. `load` and `dump` are TOML in and out; `with_settings` applies
-`--set KEY=VALUE`.
+`--set KEY=VALUE`. Options stand in their fields as they were written; the `part` of a section, made once, is its name
+with the typed options that everybody else takes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -24,7 +26,8 @@ from pydantic import (
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
-from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Part
+from hnm_core.spec.traits import LossOptions, MinerOptions, ModelOptions, Options, SamplerOptions
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
@@ -48,12 +51,22 @@ class DataConfig(Section):
         description="share of what is left that is kept out as well and measured instead, to choose options by",
     )
 
+    @cached_property
+    def part(self) -> Part[Options]:
+        """The data set with its typed options. Raises `InputError` where they are not allowed."""
+        return DATASETS.part(self.name, self.options)
+
 
 class ModelConfig(Section):
     """Which network."""
 
     name: str = Field("mlp", description="model")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the model")
+
+    @cached_property
+    def part(self) -> Part[ModelOptions]:
+        """The model with its typed options. Raises `InputError` where they are not allowed."""
+        return MODELS.part(self.name, self.options)
 
 
 class SamplerConfig(Section):
@@ -63,9 +76,14 @@ class SamplerConfig(Section):
     batch: int = Field(256, ge=1, le=1_000_000, description="anchors a step; the whole set if it is smaller")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the sampler")
 
+    @cached_property
+    def part(self) -> Part[SamplerOptions]:
+        """The sampler with its typed options. Raises `InputError` where they are not allowed."""
+        return SAMPLERS.part(self.name, self.options)
+
     @model_validator(mode="after")
     def _check(self) -> SamplerConfig:
-        own = getattr(SAMPLERS.validate(self.name, self.options), "own_batch", None)
+        own = self.part.options.own_batch
         if own is not None and self.batch not in (own, SamplerConfig.model_fields["batch"].default):
             raise ValueError(
                 f"batch = {self.batch} does not go with the sampler '{self.name}', whose options make batches of "
@@ -79,7 +97,7 @@ class SamplerConfig(Section):
     def _without_settled_batch(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out a batch that the options settle, so that a change of the options does not contradict it."""
         values: dict[str, Any] = plain(self)
-        if getattr(SAMPLERS.validate(self.name, self.options), "own_batch", None) is not None:
+        if self.part.options.own_batch is not None:
             values.pop("batch", None)
         return values
 
@@ -165,6 +183,26 @@ class LaneConfig(Section):
             )
         return self
 
+    @cached_property
+    def miner_part(self) -> Part[MinerOptions]:
+        """The miner with its typed options. Raises `InputError` where they are not allowed."""
+        return MINERS.part(self.miner, self.miner_options)
+
+    @cached_property
+    def loss_part(self) -> Part[LossOptions]:
+        """The loss with its typed options. Raises `InputError` where they are not allowed."""
+        return LOSSES.part(self.loss, self.loss_options)
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether the miner looks inside a batch, not at a bank of the whole set."""
+        return self.miner_part.entry.scope == "batch"
+
+    @property
+    def mines(self) -> bool:
+        """Whether the lane's own miner has a say, rather than chance alone."""
+        return self.in_batch or (not self.miner_part.options.at_random and self.hard_share > 0)
+
 
 class ExperimentConfig(Section):
     """A whole experiment: shared data, model and optimiser, and the lanes to compare."""
@@ -189,7 +227,12 @@ class ExperimentConfig(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two lanes are called '{name}'; lane names must differ")
-        _checked_options(self)
+        _ = self.data.part, self.model.part  # raises what is wrong with them, as below
+        for lane in self.lanes:
+            try:
+                _ = lane.miner_part, lane.loss_part
+            except InputError as error:
+                raise InputError(f"Lane '{lane.name}': {error}") from None
         return self
 
     def lane(self, name: str) -> LaneConfig:
@@ -202,17 +245,6 @@ class ExperimentConfig(Section):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, nested as in the TOML file, without entries that are None."""
         return self.model_dump(mode="json", exclude_none=True)
-
-
-def _checked_options(config: ExperimentConfig) -> None:
-    DATASETS.validate(config.data.name, config.data.options)
-    MODELS.validate(config.model.name, config.model.options)
-    for lane in config.lanes:
-        for kind, name, options in ((MINERS, lane.miner, lane.miner_options), (LOSSES, lane.loss, lane.loss_options)):
-            try:
-                kind.validate(name, options)
-            except InputError as error:
-                raise InputError(f"Lane '{lane.name}': {error}") from None
 
 
 def from_dict(values: Mapping[str, Any], where: str = "configuration") -> ExperimentConfig:

@@ -7,9 +7,11 @@ A plug-in is an installed package whose entry point in the group `hnm_core.plugi
 module runs its decorators:
 
     @MINERS.register("my-miner", target="my_package.mining:MyMiner", scope="dataset")
-    class MyOptions(Options):
+    class MyOptions(MinerOptions):
         "Help shown in lists and forms."
         pool: int = Field(3, ge=1, le=64, description="nearest negatives to draw from")
+
+What such options can say of their part beside help and bounds is in `hnm_core.spec.traits`.
 """
 
 from __future__ import annotations
@@ -18,28 +20,28 @@ import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.explaining import explain
-from hnm_core.spec.fields import Section
+from hnm_core.spec.traits import LossOptions as LossOptions  # what a plug-in needs beside the registries
+from hnm_core.spec.traits import MinerOptions as MinerOptions
+from hnm_core.spec.traits import ModelOptions as ModelOptions
+from hnm_core.spec.traits import Options as Options
+from hnm_core.spec.traits import SamplerOptions as SamplerOptions
 
-
-class Options(Section):
-    """Base of every options model: unknown fields are refused, values are frozen.
-
-    A field's `description` is its help text; its unit, if any, is `json_schema_extra={"unit": "..."}`.
-    """
+KindT = TypeVar("KindT", bound=Options)
+"""Base of the options of one kind of part."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Generic[KindT]):
     """One registered name."""
 
     name: str
-    options: type[Options]
+    options: type[KindT]
     target: str
     """`module:attribute` of the factory."""
     scope: str
@@ -57,16 +59,26 @@ class Entry:
         return factory
 
 
+@dataclass(frozen=True)
+class Part(Generic[KindT]):
+    """A registered name with its checked options: what a factory makes a miner, a loss, ... of."""
+
+    entry: Entry[KindT]
+    options: KindT
+
+
 OptionsClass = TypeVar("OptionsClass", bound=type[Options])
 
 
-class Registry:
+class Registry(Generic[KindT]):
     """The entries of one kind, built-ins first, then plug-ins, loaded on first look."""
 
-    def __init__(self, kind: str, *builtins: str) -> None:
+    def __init__(self, kind: str, *builtins: str, options: type[Options] = Options) -> None:
+        """`options` is what all options of this kind derive from, or are made to."""
         self.kind = kind
         self._builtins = builtins
-        self._entries: dict[str, Entry] = {}
+        self._base = options
+        self._entries: dict[str, Entry[KindT]] = {}
         self._loaded = False
 
     def register(self, name: str, *, target: str, scope: str = "") -> Callable[[OptionsClass], OptionsClass]:
@@ -80,10 +92,20 @@ class Registry:
             known = self._entries.get(name)
             if known is not None and known.target != target:
                 raise ValueError(f"{self.kind} '{name}' is already registered by {known.target}")
-            self._entries[name] = Entry(name, options, target, scope)
+            self._entries[name] = Entry(name, self._of_kind(options), target, scope)
             return options
 
         return decorate
+
+    def _of_kind(self, options: type[Options]) -> type[KindT]:
+        """`options` with the traits of their kind: those of a plug-in that declares none are what traits are by
+        default."""
+        if not issubclass(options, self._base):
+            both = (options, self._base)
+            options = create_model(
+                options.__name__, __base__=both, __doc__=options.__doc__, __module__=options.__module__
+            )
+        return cast(type[KindT], options)
 
     def _load(self) -> None:
         if self._loaded:
@@ -98,14 +120,18 @@ class Registry:
         self._load()
         return list(self._entries)
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> Entry[KindT]:
         """The entry called `name`. Raises `InputError` with the nearest names when there is none."""
         self._load()
         if not isinstance(name, str) or name not in self._entries:
             raise unknown_name(self.kind, name, self._entries)
         return self._entries[name]
 
-    def validate(self, name: str, options: Mapping[str, Any]) -> Options:
+    def part(self, name: str, options: Mapping[str, Any]) -> Part[KindT]:
+        """`name` with checked options. Raises `InputError` as `validate`."""
+        return Part(self.entry(name), self.validate(name, options))
+
+    def validate(self, name: str, options: Mapping[str, Any]) -> KindT:
         """The checked options of `name`, defaults filled in.
 
         Raises:
@@ -138,11 +164,13 @@ def load_plugins() -> None:
             ) from error
 
 
-MINERS = Registry(
-    "miner", "hnm_core.miners.whole_set.options", "hnm_core.miners.in_batch.options", "hnm_core.miners.pml_options"
+MINERS = Registry[MinerOptions](
+    "miner",
+    *("hnm_core.miners.whole_set.options", "hnm_core.miners.in_batch.options", "hnm_core.miners.pml_options"),
+    options=MinerOptions,
 )
-LOSSES = Registry("loss", "hnm_core.losses.options", "hnm_core.losses.pml_options")
-DATASETS = Registry("data set", "hnm_core.data.options")
-MODELS = Registry("model", "hnm_core.models.options")
-NEIGHBORS = Registry("neighbour search", "hnm_core.neighbors.options")
-SAMPLERS = Registry("sampler", "hnm_core.data.sampler_options")
+LOSSES = Registry[LossOptions]("loss", "hnm_core.losses.options", "hnm_core.losses.pml_options", options=LossOptions)
+DATASETS = Registry[Options]("data set", "hnm_core.data.options")
+MODELS = Registry[ModelOptions]("model", "hnm_core.models.options", options=ModelOptions)
+NEIGHBORS = Registry[Options]("neighbour search", "hnm_core.neighbors.options")
+SAMPLERS = Registry[SamplerOptions]("sampler", "hnm_core.data.sampler_options", options=SamplerOptions)

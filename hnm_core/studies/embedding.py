@@ -32,9 +32,7 @@ def trained_network(recording: Recording, lane: str) -> tuple[nn.Module, int]:
             f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
         )
     config = recording.config.model
-    network = models.create(
-        config.name, in_features=weights.in_features, image_shape=weights.image_shape, **config.options
-    )
+    network = models.build(config.part, in_features=weights.in_features, image_shape=weights.image_shape)
     state = {name: torch.from_numpy(np.array(array)) for name, array in weights.arrays.items()}
     try:
         network.load_state_dict(state)
@@ -68,7 +66,7 @@ def embed_data(run: str, lane: str | None, source: str, out: Path, progress: Pro
     name = lane if lane is not None else recording.lanes[0]
     network, width = trained_network(recording, name)
     wanted = data_config(source)
-    dataset = data.create(wanted.name, seed=recording.config.seed, progress=progress, **wanted.options)
+    dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress)
     if dataset.x.shape[1] != width:
         raise InputError(
             f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."

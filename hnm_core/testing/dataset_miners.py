@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.miners.base import DatasetMiner, MiningContext, Pairs, Triplets
+from hnm_core.miners.base import DatasetMiner, ExplainsEmptySet, MiningContext, Pairs, Triplets
 from hnm_core.run.timing import PhaseClock, wall_clock
 from hnm_core.testing.banks import KINDS, bank_of, of_same_class
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
@@ -83,9 +83,8 @@ def _check_tuples(factory: MinerFactory, kind: str, dim: int, distance: Distance
     if complete:
         missing = set(anchors[can[anchors]].tolist()) - set(tuples[0].tolist())
         expect(not missing, f"{where}: anchor {min(missing, default=-1)} has partners but gave no tuple")
-    explain = getattr(miner, "explain_empty", None)
-    if explain is not None:
-        reason = explain()
+    if isinstance(miner, ExplainsEmptySet):
+        reason = miner.explain_empty()
         expect(reason is not None and bool(str(reason)), f"{where}: explain_empty must say why there is no tuple")
 
 

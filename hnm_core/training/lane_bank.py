@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hnm_core.bank import Bank
 from hnm_core.devices import start_thread_on
 from hnm_core.distances import Distance
-from hnm_core.miners.base import DatasetMiner, MiningContext
+from hnm_core.miners.base import DatasetMiner, MiningContext, SaysWhetherItLooks
 from hnm_core.miners.whole_set.drift import PROBE, drift
 from hnm_core.miners.whole_set.refresh import Snapshot, policy_of
 from hnm_core.run.timing import Phase, PhaseClock
@@ -97,7 +97,7 @@ class LaneBank:
             return own
         if self._coming is not None and context.step >= self._coming.effective:
             own = self._take(own, others, context)
-        matters = any(getattr(miner, "uses_embeddings", True) for miner in _all(own, others))
+        matters = any(_looks(miner) for miner in _all(own, others))
         if matters and self._coming is None and self._policy.due(self._newest, context, self.drift):
             if not self._lag:
                 self._make_now(own, others, context)
@@ -216,6 +216,11 @@ class _Build:
 def _lag_of(lane: LaneConfig) -> int:
     """Steps from a bank's weights to its use; 0 where it is made at once."""
     return (lane.refresh_lag or lane.refresh_every) if lane.refresh == "background" else 0
+
+
+def _looks(miner: DatasetMiner) -> bool:
+    """Whether another bank changes what the miner finds."""
+    return not isinstance(miner, SaysWhetherItLooks) or miner.uses_embeddings
 
 
 def _all(own: DatasetMiner | None, others: Sequence[DatasetMiner]) -> list[DatasetMiner]:

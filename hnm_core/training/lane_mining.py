@@ -10,16 +10,23 @@ from torch import Tensor, nn
 
 from hnm_core import miners
 from hnm_core.distances import Distance
-from hnm_core.miners.base import BatchMiner, DatasetMiner, MiningContext, Pairs
+from hnm_core.miners.base import (
+    BatchMiner,
+    CountsChoices,
+    DatasetMiner,
+    ExplainsEmptyBatch,
+    ExplainsEmptySet,
+    MiningContext,
+    Pairs,
+    Searching,
+)
 from hnm_core.miners.in_batch.memory_bank import MemoryBank, Reference
-from hnm_core.miners.whole_set.options import RandomOptions
+from hnm_core.miners.whole_set.options import RandomOptions, WholeSetOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
-from hnm_core.neighbors.base import NeighborSearch
-from hnm_core.neighbors.lsh_buckets import LshBuckets
+from hnm_core.neighbors.base import Bucketing
 from hnm_core.run.timing import Phase, PhaseClock
 from hnm_core.seeding import generator
 from hnm_core.spec.config import LaneConfig
-from hnm_core.spec.registry import MINERS
 from hnm_core.training.lane_bank import Embed, LaneBank
 from hnm_core.training.setup import Shared
 
@@ -45,12 +52,12 @@ class LaneMining:
         self._recent_loss: deque[float] = deque(maxlen=WARMUP_WINDOW)
         self._generator = generator(shared.config.seed, "lane")
         self._take(self._create_miner(lane, self.source), lane)
-        self.warming_up = self._mines and (lane.warmup > 0 or lane.warmup_below is not None)
+        self.warming_up = lane.mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self.memory = MemoryBank(lane.memory) if lane.memory and self.in_batch else None
         self._bank = LaneBank(lane, shared, distance, model, embed, clock, self._twin)
 
     def _create_miner(self, lane: LaneConfig, source: torch.Generator) -> DatasetMiner | BatchMiner:
-        return miners.create(lane.miner, source, distance=self._distance, **lane.miner_options)
+        return miners.build(lane.miner_part, source, distance=self._distance)
 
     def _twin(self) -> DatasetMiner:
         """A second miner like the lane's own, for builds in the background."""
@@ -59,28 +66,25 @@ class LaneMining:
     def _take(self, miner: DatasetMiner | BatchMiner, lane: LaneConfig) -> None:
         self._lane, self._miner = lane, miner
         self.in_batch = not isinstance(miner, DatasetMiner)
-        self._mines = self.in_batch or (not isinstance(miner, RandomMiner) and lane.hard_share > 0)
-        self._rest = RandomMiner(RandomOptions(positives=lane.miner_options.get("positives", "random")))
+        options = lane.miner_part.options
+        positives = options.positives if isinstance(options, WholeSetOptions) else "random"
+        self._rest = RandomMiner(RandomOptions(positives=positives))
 
     def changed_miner(self, lane: LaneConfig) -> DatasetMiner | BatchMiner | None:
         """The miner of a lane whose options have changed, for `change`; None where it is the one at work. Its
         generator goes on from where the old one's stands. Raises `InputError` where it cannot be made."""
-        before, after = (MINERS.validate(options.miner, options.miner_options) for options in (self._lane, lane))
-        same = self._lane.miner == lane.miner and before == after
-        return None if same else self._create_miner(lane, self.source)
+        return None if self._lane.miner_part == lane.miner_part else self._create_miner(lane, self.source)
 
     def change(self, lane: LaneConfig, miner: DatasetMiner | BatchMiner | None, step: int) -> None:
         """Mine by other options from the step after `step` on. A miner that begins to work sees a bank of the weights
         as they are then; one that goes on keeps the bank it has."""
-        mined, in_batch, memory = self._mines, self.in_batch, self._lane.memory
+        mined, in_batch, memory = self._lane.mines, self.in_batch, self._lane.memory
+        anew = miner is not None or lane.mines != mined
         if miner is None:
-            self._lane, miner = lane, self._miner
-            self._mines = in_batch or (not isinstance(miner, RandomMiner) and lane.hard_share > 0)
-            anew = self._mines != mined
+            self._lane = lane
         else:
             self._take(miner, lane)
-            anew = True
-        if not self._mines:
+        if not lane.mines:
             self.warming_up = False
         elif not mined:
             self.warming_up = step < lane.warmup or lane.warmup_below is not None
@@ -91,7 +95,7 @@ class LaneMining:
     @property
     def mining(self) -> bool:
         """Whether the lane's own miner is at work, as opposed to random pairs."""
-        return self._mines and not self.warming_up
+        return self._lane.mines and not self.warming_up
 
     @property
     def mining_batch(self) -> bool:
@@ -99,14 +103,9 @@ class LaneMining:
         return self.in_batch and not self.warming_up
 
     @property
-    def search(self) -> NeighborSearch | None:
-        """The neighbour search of the lane's miner; None where it has none."""
-        return getattr(self._miner, "search", None)
-
-    @property
-    def pool(self) -> int:
-        """Nearest negatives that the lane's miner draws from."""
-        return int(getattr(getattr(self._miner, "options", None), "pool", 1))
+    def searching(self) -> Searching | None:
+        """The lane's miner where it draws from what a neighbour search finds."""
+        return self._miner if isinstance(self._miner, Searching) else None
 
     def warmup_ends(self, step: int) -> bool:
         """Whether the warm-up ended with the step before this one; the miner takes over at once."""
@@ -156,18 +155,20 @@ class LaneMining:
 
     def why_empty(self, embeddings: Tensor, labels: Tensor) -> str:
         """Why the last call mined nothing, in words; empty where the miner cannot tell."""
-        explain = getattr(self._miner, "explain_empty", None)
-        if explain is None or not self.mining:
+        miner, reason = self._miner, None
+        if not self.mining:
             return ""
-        reason = explain(embeddings.detach(), labels) if self.in_batch else explain()
+        if self.in_batch and isinstance(miner, ExplainsEmptyBatch):
+            reason = miner.explain_empty(embeddings.detach(), labels)
+        elif not self.in_batch and isinstance(miner, ExplainsEmptySet):
+            reason = miner.explain_empty()
         return "" if reason is None else str(reason[1])
 
     def choices(self) -> dict[str, int]:
         """How many negatives the miner had to fill in, and how many candidates its filters removed, where it counts."""
-        count = getattr(self._miner, "counts", None)
-        if not self.mining or count is None:
+        if not self.mining or not isinstance(self._miner, CountsChoices):
             return {}
-        counts: dict[str, int] = count()
+        counts = self._miner.counts()
         if "filled" not in counts:
             return {}
         filtered = sum(number for name, number in counts.items() if name.startswith("dropped_"))
@@ -179,7 +180,7 @@ class LaneMining:
 
     def largest_bucket(self) -> float | None:
         """Share of the points in the fullest bucket of a search that hashes into buckets."""
-        search = self.search
-        if not isinstance(search, LshBuckets) or not search.hashes or not self.mining:
+        search = self.searching.search if self.searching is not None else None
+        if not isinstance(search, Bucketing) or not search.hashes or not self.mining:
             return None
         return search.occupancy(0).largest / max(1, len(self._shared.train_row))

@@ -62,9 +62,9 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     Raises:
         InputError: no usable device, or data that cannot be trained on.
     """
-    refuse(check(config))
+    refuse(check(config))  # what names and options alone tell is said before anything is loaded, the rest below
     device = devices.resolve(config.device)
-    dataset = data.create(config.data.name, seed=config.seed, progress=progress, **config.data.options)
+    dataset = data.build(config.data.part, seed=config.seed, progress=progress)
     if len(dataset.class_names) < 2:
         raise InputError(f"Data set '{dataset.name}' has one class only: there is nothing to separate.")
     held_out = dataset.held_out
@@ -89,12 +89,11 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
         findings.append(Finding("C36", "", "warn", sentence))
     shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
-    network = models.create(
-        config.model.name,
+    network = models.build(
+        config.model.part,
         in_features=dataset.x.shape[1],
         image_shape=dataset.image_shape,
         generator=generator(config.seed, "weights"),
-        **config.model.options,
     )
 
     with torch.no_grad():

@@ -21,7 +21,7 @@ from hnm_core.data.sampling import Sampler
 from hnm_core.devices import phase_clock
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.losses.base import Loss, LossContext, Terms
+from hnm_core.losses.base import HasMargin, Loss, LossContext, Terms
 from hnm_core.losses.named_pairs import pair_distances
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.options import RandomOptions
@@ -111,12 +111,8 @@ class Trainer:
 
     def create_loss(self, lane: LaneConfig) -> Loss:
         """The loss that `lane` names, on the training device."""
-        loss = losses.create(
-            lane.loss,
-            distance=self.distance,
-            problem=self.shared.problem,
-            generator=self.loss_source,
-            **lane.loss_options,
+        loss = losses.build(
+            lane.loss_part, distance=self.distance, problem=self.shared.problem, generator=self.loss_source
         )
         if isinstance(loss, nn.Module):
             loss.to(self.shared.device)
@@ -126,15 +122,13 @@ class Trainer:
         """The sampler of the lane that `config` holds alone."""
         labels = self.shared.y[self.shared.train_row].cpu().numpy()
         chosen = config.sampler
-        return sampling.create(
-            chosen.name, labels=labels, batch=chosen.batch, seed=self.shared.config.seed, **chosen.options
-        )
+        return sampling.build(chosen.part, labels=labels, batch=chosen.batch, seed=self.shared.config.seed)
 
     def _batches(self) -> list[NDArray[np.int64]]:
         if not isinstance(self.sampler, NeighbourSampler) or self.epoch == 0:
             return self.sampler.batches(self.epoch)
         options = self.sampler.options
-        search = neighbors.create(options.search, distance=self.distance, **options.search_options)
+        search = neighbors.build(options.search_part, distance=self.distance)
         with self.clock(Phase.EMBED):
             bank = Bank(self.embed(self.x), self.y)
         with self.clock(Phase.SEARCH):
@@ -248,10 +242,11 @@ class Trainer:
 
     def _measure(self, terms: Terms) -> dict[str, float]:
         self.good_weights = self.weights()
-        search = self.mining.search
-        if search is not None and not getattr(search, "approximate", False):
-            search = None  # its recall is 1 by construction
-        measured = self.metrics.measure(search, self.mining.pool)
+        miner = self.mining.searching
+        if miner is not None and miner.search.approximate:  # else its recall is 1 by construction
+            measured = self.metrics.measure(miner.search, miner.pool)
+        else:
+            measured = self.metrics.measure(None, 1)
         known = ("temperature", "chance", "entanglement_chance")
         figures = {name: float(figure) for name, figure in terms.figures.items() if name in known or layer_metric(name)}
         return measured | figures | self.mining.metrics(self.step) if measured else measured
@@ -265,10 +260,11 @@ class Trainer:
 
     def margin_of(self, lane: LaneConfig, loss: Loss) -> float:
         """Up to which lead triplets count as semi-hard: the loss's margin; of an audit, a usual one, with a note."""
-        if self.config.model.name != "identity" or "margin" in lane.loss_options:
-            return float(getattr(loss, "margin", 0.0))
+        own = loss.margin if isinstance(loss, HasMargin) else None
+        if self.config.model.part.options.trains or "margin" in lane.loss_part.options.model_fields_set:
+            return 0.0 if own is None else float(own)
         margin = self._usual_lead()
-        other = "; loss_options.margin sets another" if hasattr(loss, "margin") else ""
+        other = "; loss_options.margin sets another" if own is not None else ""
         self.notes.append(f"Triplets are semi-hard up to a lead of {margin:.4g}, the median of random ones{other}.")
         return margin
 

@@ -14,7 +14,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import Problem
 from hnm_core.spec import config as configuration
-from hnm_core.spec.compatibility import Finding, check, impossible, loss_traits, refuse
+from hnm_core.spec.compatibility import Finding, check, idle_fields, impossible, refuse
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.spec.registry import LOSSES, MINERS
 from hnm_core.spec.resources import preset_names, preset_path
@@ -139,7 +139,7 @@ def works(lane: LaneConfig) -> bool:
     try:
         miner = miners.create(lane.miner, source, distance=distance, **lane.miner_options)
         tuples = miner(embeddings, labels) if MINERS.entry(lane.miner).scope == "batch" else None
-        if loss_traits(lane.loss).use == "none":
+        if lane.loss_part.options.use == "none":
             tuples = None
         loss = losses.create(lane.loss, distance=distance, problem=Problem(4, 4), generator=source, **lane.loss_options)
         loss(embeddings, labels, tuples)
@@ -156,7 +156,7 @@ def foretold(lane: dict[str, Any]) -> tuple[bool, set[str]]:
 
 @pytest.mark.parametrize("name", [name for name in LOSSES.names() if name != "ManifoldLoss"])
 def test_that_a_loss_is_refused_before_a_run_just_where_it_cannot_work(name: str) -> None:
-    miner = "none" if loss_traits(name).use == "none" else "all-triplets"
+    miner = "none" if LOSSES.entry(name).options.use == "none" else "all-triplets"
     for options in VARIANTS.get(name, [{}]):
         for distance in DISTANCES:
             able, refused = foretold({"loss": name, "loss_options": options, "miner": miner, **distance})
@@ -240,9 +240,13 @@ def test_that_a_form_learns_what_is_impossible_and_why() -> None:
     assert "knn" not in out_of_place and "triplet-margin" not in out_of_place
 
 
-def test_that_every_registered_loss_has_traits() -> None:
-    for name in LOSSES.names():
-        assert loss_traits(name).use in ("tuples", "positives", "one-pair", "weights", "none")
+def test_that_fields_of_a_lane_do_nothing_just_where_a_start_says_so() -> None:
+    others = {"refresh_every": 7, "refresh_lag": 2, "drift_threshold": 2.0, "hard_share": 0.25, "memory": 9}
+    for miner in ("knn", "random", "batch-hard", "none"):
+        for refresh in ("steps", "epoch", "drift", "background"):
+            said = [f.sentence for f in check(made(miner=miner, refresh=refresh, **others)) if f.rule == "C35"]
+            idle = {name for name in idle_fields(miner, refresh) if name != "refresh" or refresh != "steps"}
+            assert {sentence.split(" = ")[0] for sentence in said} == idle, (miner, refresh)
 
 
 def test_that_presets_are_not_refused() -> None:

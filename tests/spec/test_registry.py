@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, Options, Registry
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Options, Registry
 
-ALL = (MINERS, LOSSES, DATASETS, MODELS, NEIGHBORS)
+ALL = (MINERS, LOSSES, DATASETS, MODELS, NEIGHBORS, SAMPLERS)
 
 
 @pytest.mark.parametrize("registry", ALL, ids=lambda registry: registry.kind)

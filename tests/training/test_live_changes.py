@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.recording import open_recording, record, replay
 from hnm_core.run import changeable
 from hnm_core.run.control import Control
 from hnm_core.run.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, StepRecord, Weights
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import MinerOptions, Part
 from hnm_core.training.experiment import Experiment
 from hnm_core.training.lane_changes import change
 from hnm_core.training.setup import prepare
@@ -264,14 +266,14 @@ def test_that_a_loss_with_weights_of_its_own_waits_for_the_next_start(lane: dict
 def test_that_a_miner_that_cannot_be_made_leaves_the_lane_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     from hnm_core import miners
 
-    create = miners.create
+    build = miners.build
 
-    def broken(name: str, *arguments: Any, **options: Any) -> Any:
-        if name == "lsh":
+    def broken(part: Part[MinerOptions], *arguments: Any, **given: Any) -> Any:
+        if part.entry.name == "lsh":
             raise RuntimeError("no planes")
-        return create(name, *arguments, **options)
+        return build(part, *arguments, **given)
 
-    monkeypatch.setattr("hnm_core.training.lane_mining.miners.create", broken)
+    monkeypatch.setattr("hnm_core.training.lane_mining.miners.build", broken)
     events = run(config(PLAIN_KNN), {5: lambda c: c.change_together({"knn": {"lr": 0.1, "batch": 9, "miner": "lsh"}})})
     (alarm,) = [event for event in events if isinstance(event, Alarm) and event.code == "refused"]
     assert "RuntimeError: no planes" in alarm.message and "no planes" in alarm.traceback and not alarm.fatal
@@ -281,17 +283,17 @@ def test_that_a_miner_that_cannot_be_made_leaves_the_lane_as_it_was(monkeypatch:
 def test_that_what_was_drawn_for_a_change_that_fails_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     from hnm_core import miners
 
-    create = miners.create
+    build = miners.build
 
-    def greedy(name: str, source: torch.Generator, **options: Any) -> Any:
-        made = create(name, source, **options)
-        if options.get("pool") == 9:
+    def greedy(part: Part[MinerOptions], source: torch.Generator, **given: Any) -> Any:
+        made = build(part, source, **given)
+        if isinstance(part.options, SearchingOptions) and part.options.pool == 9:
             torch.rand(100, generator=source)
             raise RuntimeError("enough")
         return made
 
     lane = {"name": "it", "miner": "random-negative"}
-    monkeypatch.setattr("hnm_core.training.lane_mining.miners.create", greedy)
+    monkeypatch.setattr("hnm_core.training.lane_mining.miners.build", greedy)
     events = run(config(lane), {5: lambda c: c.change_together({"it": {"miner": "knn", "miner_options.pool": 9}})})
     assert len(refusals(events)) == 1
     assert numbers(events, "it") == numbers(run(config(lane)), "it")

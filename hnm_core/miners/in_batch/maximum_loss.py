@@ -14,9 +14,8 @@ from hnm_core.errors import InputError
 from hnm_core.losses.base import Loss
 from hnm_core.miners.base import BatchMiner, Pairs, Triplets
 from hnm_core.miners.in_batch.batch import checked_rows
-from hnm_core.miners.in_batch.options import AllPairsOptions, MaximumLossOptions, NoMinerOptions
+from hnm_core.miners.in_batch.options import AllPairsOptions, MaximumLossOptions
 from hnm_core.miners.in_batch.pairs import all_pairs
-from hnm_core.spec.registry import MINERS
 
 
 class _Rates(Protocol):
@@ -39,17 +38,15 @@ def build(
         InputError: an unknown loss, miner or option, or a miner that does not look inside a batch or is this one.
     """
     generator = generator if generator is not None else seeding.generator(0, "in-batch miner")
-    loss = losses.create(options.loss, distance=distance, **options.loss_options)
+    loss = losses.build(options.loss_part, distance=distance)
+    part = options.miner_part
     inner: BatchMiner
-    if options.miner is None:
+    if part is None:
         inner = all_pairs(AllPairsOptions(balance=False), generator, distance)
+    elif part.entry.scope != "batch" or part.options.leaves_choice or part.options.inside() is not None:
+        raise InputError(f"The miner 'maximum-loss' cannot look into a sub-batch with '{options.miner}'.")
     else:
-        entry = MINERS.entry(options.miner)
-        if entry.scope != "batch" or entry.options in (MaximumLossOptions, NoMinerOptions):
-            raise InputError(f"The miner 'maximum-loss' cannot look into a sub-batch with '{options.miner}'.")
-        inner = entry.load()(
-            MINERS.validate(options.miner, options.miner_options), generator=generator, distance=distance
-        )
+        inner = part.entry.load()(part.options, generator=generator, distance=distance)
     return MaximumLossMiner(options, loss, inner, generator)
 
 

@@ -28,9 +28,8 @@ def explain(batch: Batch, options: BatchOptions, found: int) -> tuple[str, str]:
     used = batch.distances[batch.positive | batch.negative]
     if float(used.max() - used.min()) <= SPREAD * max(1e-3, float(used.abs().max())):
         return "collapsed", "All distances are equal: the embeddings have collapsed to one spot."
-    enough = getattr(options, "margin", getattr(options, "epsilon", None))
-    wants_easy = getattr(options, "type_of_triplets", "") == "easy"
-    if enough is not None and not wants_easy and bool((nearest - farthest >= enough).all()):
+    enough = options.enough
+    if enough is not None and bool((nearest - farthest >= enough).all()):
         total = f"{int((positives * negatives).sum()):,}".replace(",", " ")
         return (
             "all_easy",

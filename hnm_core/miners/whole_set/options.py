@@ -1,18 +1,26 @@
-"""Names and options of the miners over the whole set; loads no torch."""
+"""Names and options of the miners over the whole set; loads no torch.
+
+A miner over another neighbour search is a class here and nothing else: `SearchingOptions` that name the search, with
+what there is to choose of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hnm_core.spec.registry import MINERS, Options
+from hnm_core.neighbors.options import BucketOptions, Family, RoutingOptions, ScanOptions
+from hnm_core.spec.config import ExperimentConfig, LaneConfig
+from hnm_core.spec.registry import MINERS, NEIGHBORS, MinerOptions, Options, Part
+from hnm_core.spec.traits import Remark
+
+SEARCHING = "hnm_core.miners.whole_set.searching:build"
 
 Positives = Literal["random", "hardest", "easiest"]
 Select = Literal["pool", "hardest", "semi-hard", "rank-window", "distance-weighted"]
 Guard = Literal["paired", "nearest"]
-Family = Literal["auto", "sign", "affine"]
 
 ALIASES = {
     "range_min": "rank_min",
@@ -26,7 +34,7 @@ ALIASES = {
 _SAMPLING = {"top": "hardest", "random": "rank-window"}
 
 
-class WholeSetOptions(Options):
+class WholeSetOptions(MinerOptions):
     """What the miners over the whole set have in common."""
 
     positives: Positives = Field(
@@ -36,6 +44,9 @@ class WholeSetOptions(Options):
 
 class SearchingOptions(WholeSetOptions):
     """What the miners that search have in common: which of the nearest items of other classes become negatives."""
+
+    search: ClassVar[str]
+    """The neighbour search, by its registered name. Its options are those of the same name here."""
 
     pool: int = Field(3, ge=1, le=10_000, description="the negative is drawn from so many nearest ones")
     select: Select = Field(
@@ -120,58 +131,103 @@ class SearchingOptions(WholeSetOptions):
             raise ValueError("max_distance and min_score bound the same side; give one of the two")
         return self
 
+    @property
+    def hardest_only(self) -> bool:
+        """See `MinerOptions`."""
+        return self.pool == 1
+
+    def search_part(self, seed: int | None) -> Part[Options]:
+        """The search with its options; `seed` is for what it draws itself, and None where it draws nothing."""
+        fields = NEIGHBORS.entry(self.search).options.model_fields
+        values = {name: value for name, value in self if name in fields}
+        return NEIGHBORS.part(self.search, values if seed is None else {**values, "seed": seed})
+
+    @property
+    def search_draws(self) -> bool:
+        """Whether the search draws something itself."""
+        return "seed" in NEIGHBORS.entry(self.search).options.model_fields
+
+    def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
+        """See `MinerOptions`."""
+        similarity = lane.distance in ("cosine", "inner-product")
+        for name, score, other in (
+            ("max_score", self.max_score, "min_distance"),
+            ("min_score", self.min_score, "max_distance"),
+        ):
+            if score is not None and not similarity:
+                yield Remark(
+                    "C5",
+                    f"{name} of the miner '{lane.miner}' bounds a similarity, but the distance is {lane.distance}; "
+                    f"bound it by {other}.",
+                )
+        on_sphere = lane.normalize or lane.distance == "cosine"
+        if self.select == "distance-weighted" and not on_sphere:
+            yield Remark(
+                "C5",
+                f"The miner '{lane.miner}' with select = distance-weighted needs points on the unit sphere.",
+                "normalize=true",
+            )
+
+    def idle(self) -> Mapping[str, str]:
+        """See `MinerOptions`."""
+        reasons = {}
+        if self.select != "semi-hard":
+            reasons["margin"] = f"it belongs to select = semi-hard, not {self.select}"
+        if self.select != "distance-weighted":
+            reason = f"it belongs to select = distance-weighted, not {self.select}"
+            reasons |= {"cutoff": reason, "nonzero_loss_cutoff": reason}
+        return reasons
+
 
 @MINERS.register("random", target="hnm_core.miners.whole_set.random_pairs:RandomMiner", scope="dataset")
 class RandomOptions(WholeSetOptions):
     """Any item of another class: the baseline, and the warm-up of the others."""
 
+    at_random = True
 
-@MINERS.register("knn", target="hnm_core.miners.whole_set.knn:build", scope="dataset")
+
+@MINERS.register("knn", target=SEARCHING, scope="dataset")
 class KnnOptions(SearchingOptions):
     """The nearest items of other classes, found exactly."""
 
+    search = "exact"
 
-@MINERS.register("lsh", target="hnm_core.miners.whole_set.lsh:build", scope="dataset")
-class LshOptions(SearchingOptions):
+
+@MINERS.register("lsh", target=SEARCHING, scope="dataset")
+class LshOptions(ScanOptions, SearchingOptions):
     """The nearest items of other classes, found approximately by hashing (Deuser 2025); exact is faster in 3-D."""
 
-    bits: int = Field(256, ge=8, le=4_096, description="bits a point is hashed to")
-    family: Family = Field(
-        "auto",
-        description="sign sees angles, affine sees distances; auto takes sign on unit vectors, affine otherwise",
-    )
-    rescore: int | Literal["auto"] = Field(
-        "auto", description="candidates to re-score exactly; auto takes the fewest for recall 0.95, judged by a probe"
-    )
-    center: bool = Field(True, description="hash about the mean")
+    search = "lsh-scan"
+
+    def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
+        """See `MinerOptions`."""
+        yield from _of_hashing(lane, self.family, items)
 
 
-@MINERS.register("lsh-buckets", target="hnm_core.miners.whole_set.lsh_buckets:build", scope="dataset")
-class LshBucketsOptions(SearchingOptions):
+@MINERS.register("lsh-buckets", target=SEARCHING, scope="dataset")
+class LshBucketsOptions(BucketOptions, SearchingOptions):
     """Items of other classes that share a hash bucket with the anchor, nearest first; some anchors may find none."""
 
-    tables: int = Field(16, ge=1, le=256, description="hash tables; more find more")
-    bits: Annotated[int, Field(ge=1, le=30)] | Literal["auto"] = Field(
-        "auto",
-        description="bits of a table's key; auto takes the most that reach `recall` by theory, if no anchor is then "
-        "compared with more than some 2,000",
-    )
-    recall: float = Field(0.9, gt=0, lt=1, description="share of the true nearest ones to be found, where bits is auto")
-    probes: int = Field(4, ge=0, le=1_000, description="further buckets searched in each table, the likeliest first")
-    family: Family = Field(
-        "auto",
-        description="sign sees angles, affine sees distances; auto takes sign on unit vectors, affine otherwise",
-    )
-    center: bool = Field(True, description="hash about the mean")
+    search = "lsh-buckets"
+
+    def remarks(self, lane: LaneConfig, items: int | None) -> Iterator[Remark]:
+        """See `MinerOptions`."""
+        yield from _of_hashing(lane, self.family, items)
 
 
-@MINERS.register("routed", target="hnm_core.miners.whole_set.routed:build", scope="dataset")
-class RoutedOptions(SearchingOptions):
+@MINERS.register("routed", target=SEARCHING, scope="dataset")
+class RoutedOptions(RoutingOptions, SearchingOptions):
     """The nearest items of the few other classes whose centres are nearest, found exactly there."""
 
-    recall: float = Field(
-        0.9, gt=0, le=1, description="share of the true nearest ones to be found, where classes is auto"
-    )
-    classes: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = Field(
-        "auto", description="classes searched for each anchor; auto takes the fewest that reach the recall on a probe"
-    )
+    search = "routed"
+
+
+def _of_hashing(lane: LaneConfig, family: Family, items: int | None) -> Iterator[Remark]:
+    if family == "sign" and lane.distance in ("euclidean", "squared-euclidean") and not lane.normalize:
+        yield Remark(
+            "C15",
+            "Sign bits see angles only, not the distance from the origin, but the lane compares distances.",
+            "miner_options.family=affine",
+        )
+    if items is not None and items <= 100_000:
+        yield Remark("C27", f"Exact search ('knn') is about as fast for {items} items in 3-D.", level="info")

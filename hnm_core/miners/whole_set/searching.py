@@ -6,8 +6,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from hnm_core import neighbors
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
@@ -21,6 +22,16 @@ from hnm_core.miners.whole_set.positives import choose_positives, draw_negatives
 from hnm_core.neighbors.base import NeighborSearch, nearest
 from hnm_core.relevance import Query, SameClass
 from hnm_core.run.timing import Phase
+
+
+def build(
+    options: SearchingOptions, generator: Generator | None = None, distance: Distance | None = None
+) -> SearchingMiner:
+    """A miner over the search that `options` name. What the search draws itself is seeded by `generator`, or by 0."""
+    seed = None
+    if options.search_draws:
+        seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
+    return SearchingMiner(options, neighbors.build(options.search_part(seed), distance=distance), distance)
 
 
 @dataclass
@@ -54,7 +65,7 @@ class SearchingMiner(WholeSetMiner):
     def __init__(self, options: SearchingOptions, search: NeighborSearch, distance: Distance | None = None) -> None:
         """Raises `InputError` where the options do not fit the distance (None is Euclidean)."""
         self.options = options
-        self.search = search
+        self.search: NeighborSearch = search
         self.distance = distance or Distance()
         self._filters = filters_of(options, self.distance)
         if options.select == "distance-weighted":
@@ -66,6 +77,11 @@ class SearchingMiner(WholeSetMiner):
     def filled(self) -> Tensor:
         """See the class."""
         return self._last.filled if self._last is not None else torch.zeros(0, dtype=torch.bool)
+
+    @property
+    def pool(self) -> int:
+        """See `hnm_core.miners.base.Searching`."""
+        return self.options.pool
 
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""

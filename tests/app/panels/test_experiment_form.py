@@ -16,12 +16,12 @@ from app.history.pending import Pending
 from app.panels import names
 from app.panels.editors import Bounds, bounds_of, editor_for, read_table, write_table
 from app.panels.experiment_form import ExperimentForm, find_problems
-from app.panels.lanes_panel import free_name, idle_fields
+from app.panels.lanes_panel import free_name
 from app.panels.names import grouped
 from app.panels.option_form import OptionForm, in_reading_order
 from app.picture.theme import DARK, LIGHT
 from hnm_core.spec import config as configuration
-from hnm_core.spec.compatibility import check, impossible
+from hnm_core.spec.compatibility import check, idle_fields, impossible
 from hnm_core.spec.config import ExperimentConfig, from_dict
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS
 from hnm_core.spec.resources import preset_names, preset_path
@@ -701,14 +701,17 @@ def test_that_a_lane_can_draw_its_own_anchors_and_give_that_up_again(form, qtbot
     assert form.config().lanes[1].sampler is None
 
 
-def test_that_fields_that_do_not_matter_are_greyed_out_with_the_reason():
-    dataset = idle_fields({"miner": "knn", "refresh": "steps"})
-    assert dataset["hard_share"] == ""
-    assert dataset["refresh_lag"] and dataset["drift_threshold"] and dataset["memory"]
-    assert idle_fields({"miner": "knn", "refresh": "drift"})["drift_threshold"] == ""
-    batch = idle_fields({"miner": "batch-hard"})
-    assert "inside the batch" in batch["refresh_every"]
-    assert batch["memory"] == batch["distance"] == ""
+@pytest.mark.parametrize("miner", ["knn", "batch-hard"])
+@pytest.mark.parametrize("refresh", ["steps", "epoch", "drift", "background"])
+def test_that_fields_that_do_not_matter_are_greyed_out_with_the_reason(form, miner: str, refresh: str):
+    form.set_config(experiment(lanes=[{"name": "one", "miner": miner, "refresh": refresh}]))
+    rows, idle = form.lanes.cards[0].own.rows, idle_fields(miner, refresh)
+    if refresh == "steps":
+        assert idle and not idle.keys() & {"distance", "normalize", "warmup", "warmup_below"}
+    for name, row in rows.items():
+        changed = name == "refresh" and refresh != "steps"  # what is not at its default can be set back
+        assert row.editor.isEnabled() == (name not in idle or changed), name
+        assert name not in idle or changed or idle[name] in row.editor.toolTip()
 
 
 def test_that_a_rule_over_two_options_is_told_beside_the_lane(form, qtbot):

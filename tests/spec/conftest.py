@@ -1,0 +1,3 @@
+"""What the tests of requests need of those of the command line."""
+
+from tests.cli.conftest import tiny as tiny
