@@ -30,6 +30,8 @@ class Finding:
     sentence: str
     fix: str | None = None
     """Settings that mend it, as `--set` takes them below the lane, or None where there is no single one."""
+    alarm_level: Literal["hint", "warning"] = "warning"
+    """Of the alarm that a run starts with, see `hnm_core.run.events.AlarmLevel`."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ def _lane_rules(
     yield from _temperature_rules(lane, loss)
     yield from _start_rules(config, lane)
     for idle in without_effect(lane, miner):
-        yield Finding(idle.rule, lane.name, "warn", idle.sentence, idle.fix)
+        yield Finding(idle.rule, lane.name, "warn", idle.sentence, idle.fix, alarm_level="hint")
 
 
 def _inside_rules(config: ExperimentConfig, lane: LaneConfig, miner: Options) -> Iterator[Finding]:
@@ -408,7 +410,8 @@ def _size_rules(
             "C20", lane.name, "refuse", f"alpha = {alpha:g} is a margin in bits, but codes have only {embedding} bits.",
         )  # fmt: skip
     if lane.miner in ("distance-weighted", "DistanceWeightedMiner") and isinstance(embedding, int) and embedding <= 3:
-        yield Finding("C26", lane.name, "warn", "In 3 dimensions the weights are nearly flat, 1 / distance.")
+        flat = "In 3 dimensions the weights are nearly flat, 1 / distance."
+        yield Finding("C26", lane.name, "warn", flat, alarm_level="hint")
 
 
 def _triplets_of_a_step(
@@ -444,7 +447,8 @@ def _search_rules(lane: LaneConfig, miner: Options, items: int | None) -> Iterat
             "miner_options.family=affine",
         )  # fmt: skip
     if items is not None and items <= 100_000:
-        yield Finding("C27", lane.name, "info", f"Exact search ('knn') is about as fast for {items} items in 3-D.")
+        as_fast = f"Exact search ('knn') is about as fast for {items} items in 3-D."
+        yield Finding("C27", lane.name, "info", as_fast, alarm_level="hint")
 
 
 def _temperature_rules(lane: LaneConfig, loss: Options) -> Iterator[Finding]:
@@ -458,6 +462,7 @@ def _temperature_rules(lane: LaneConfig, loss: Options) -> Iterator[Finding]:
             "C22", lane.name, "warn",
             f"At temperature {temperature:g} every neighbour looks equal and the loss sits on its chance line: the "
             f"mean distance is at most {mean:g}. Without a temperature given, it is the mean distance.",
+            alarm_level="hint",
         )  # fmt: skip
     if schedule in ("learned", "searched") and getattr(loss, "factor", 0.0) < 0:
         yield Finding(

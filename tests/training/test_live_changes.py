@@ -15,7 +15,17 @@ import torch
 from hnm_core.recording import open_recording, record, replay
 from hnm_core.run import changeable
 from hnm_core.run.control import Control
-from hnm_core.run.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, StepRecord, Weights
+from hnm_core.run.events import (
+    Alarm,
+    Event,
+    Frame,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    StepRecord,
+    WarmupEnded,
+    Weights,
+)
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.training.experiment import Experiment
 from hnm_core.training.lane_changes import change
@@ -362,7 +372,7 @@ def test_that_a_random_lane_that_is_given_a_miner_keeps_its_warm_up() -> None:
     events = run(config(lane), {3: ask("knn", "miner", "knn")})
     mining = [event.mining for event in events if isinstance(event, StepRecord)]
     assert mining == [True] * 3 + [False] * 5 + [True] * 4
-    assert [e.step for e in events if isinstance(e, OptionChanged) and not e.asked] == [9]
+    assert [e.step for e in events if isinstance(e, WarmupEnded)] == [9]
 
 
 def test_that_a_batch_changed_in_the_middle_begins_a_new_epoch_of_such_batches() -> None:
