@@ -39,11 +39,6 @@ def test_that_a_pipe_gets_plain_lines() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
-@pytest.mark.parametrize(("value", "text"), [(float("nan"), "-"), (float("inf"), "-"), (1234.5678, "1,234.568")])
-def test_that_a_number_that_was_not_measured_is_a_dash(value: float, text: str) -> None:
-    assert console.number(value) == text
-
-
 def test_that_an_unexpected_error_is_saved_and_named_and_exits_with_1(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, own_data_folder: Path
 ) -> None:

@@ -259,7 +259,8 @@ def test_that_refusals_become_one_error() -> None:
 def test_that_deciding_loads_no_torch() -> None:
     code = """
 import sys
-from hnm_core import compatibility, config
+from hnm_core import config
+from hnm_core.spec import compatibility
 made = config.from_dict({"lanes": [{"name": "one", "miner": "angular"}]})
 assert compatibility.check(made) and compatibility.impossible("loss", made, "one")
 assert not {"torch", "numba", "pytorch_metric_learning"} & set(sys.modules)

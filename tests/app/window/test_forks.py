@@ -13,7 +13,6 @@ from app.history.playback import Past
 from app.history.words import title
 from app.limits import MAX_PANES
 from app.panels.fork_dialog import ForkDialog
-from app.views.legend import lane_colour
 from app.window.main_window import MainWindow
 from hnm_core.recording import record
 from hnm_core.run import changeable
@@ -73,7 +72,7 @@ def test_that_the_key_asks_and_a_new_lane_with_another_miner_goes_on(training, q
     pane = window.stage.panes._pane("lsh")
     qtbot.waitUntil(lambda: pane.fitted is not None, timeout=5000)
     assert pane.frame.step == at and pane.camera.azimuth == window.stage.panes._pane("knn").camera.azimuth
-    assert pane.view._title_rgb == lane_colour(window.theme, 2)
+    assert pane.view._title_rgb == window.theme.lane(2)
     assert [card.name.text() for card in window.form.lanes.cards] == ["random", "knn", "lsh"]
     assert window.form.config().lanes[2].miner_options == {"pool": 5}, "the options that both miners have"
     assert not window.form.running_note.button.isVisible(), "the form and the run are of one mind"
