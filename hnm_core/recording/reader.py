@@ -297,12 +297,12 @@ class Recording:
             phase_ms = np.zeros((len(steps), len(PHASES)), np.float32)
             for place, name in phases:
                 phase_ms[:, place] = steps[name]
-            phase_ms[np.isnan(phase_ms)] = 0
+            np.copyto(phase_ms, 0, where=np.isnan(phase_ms))
             tuples = np.full((len(steps), len(TUPLE_COUNTS)), layout.ABSENT_COUNT, np.int64)
             for place, name in counts:
                 tuples[:, place] = steps[name]
-            given = tuples >= 0
-            tuples[~given] = 0
+            given = tuples.max(axis=0) >= 0
+            np.maximum(tuples, 0, out=tuples)
             metrics = {}
             somewhere = np.flatnonzero(measured)
             for place, name in enumerate(run_file.metrics):
@@ -319,7 +319,7 @@ class Recording:
                 loss=steps["loss"],
                 phase_ms=phase_ms,
                 tuples=tuples,
-                counted=frozenset(name for place, name in counts if given[:, place].any()),
+                counted=frozenset(name for place, name in counts if given[place]),
                 mining=(flags & FLAG_MINING).astype(np.bool_),
                 first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
                 metrics=metrics,
@@ -338,6 +338,7 @@ class Recording:
         done, total = 0, sum(self.step_count(lane) for lane in self.lanes)
         for name in self.lanes:
             lane = history.lane(name)
+            lane.reserve(self.step_count(name))
             for columns in self.step_columns(name):
                 lane.extend(columns)
                 done += len(columns.step)

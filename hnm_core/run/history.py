@@ -8,7 +8,7 @@ torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +52,17 @@ class Column:
     def __len__(self) -> int:
         return self._length
 
+    def reserve(self, rows: int) -> None:
+        """Have room for so many rows, so that growing up to them copies nothing."""
+        if rows > len(self._buffer):
+            grown = np.empty((rows, *self._buffer.shape[1:]), self._buffer.dtype)
+            grown[: self._length] = self._buffer[: self._length]
+            self._buffer = grown
+
     def append(self, value: Any) -> None:
         """Add one row."""
         if self._length == len(self._buffer):
-            self._grow(2 * self._length)
+            self.reserve(2 * self._length)
         self._buffer[self._length] = value
         self._length += 1
 
@@ -63,14 +70,9 @@ class Column:
         """Add rows."""
         length = self._length + len(values)
         if length > len(self._buffer):
-            self._grow(max(length, 2 * self._length))
+            self.reserve(max(length, 2 * self._length))
         self._buffer[self._length : length] = values
         self._length = length
-
-    def _grow(self, rows: int) -> None:
-        grown = np.empty((rows, *self._buffer.shape[1:]), self._buffer.dtype)
-        grown[: self._length] = self._buffer[: self._length]
-        self._buffer = grown
 
     @property
     def values(self) -> NDArray[Any]:
@@ -185,6 +187,11 @@ class LaneHistory:
     def __len__(self) -> int:
         return len(self._steps)
 
+    def reserve(self, steps: int) -> None:
+        """Have room for so many steps, where it is known how many there are."""
+        for column in (self._steps, self._loss, self._phase_ms, self._tuples, self._mining, self._first_call):
+            column.reserve(steps)
+
     def add(self, record: StepRecord) -> None:
         """Take one step in. One that is not after the last is known already and left out."""
         if record.step <= self._last_step:
@@ -243,10 +250,8 @@ class LaneHistory:
         known = len(self._seconds)
         if known < len(self):
             before = self._seconds.values[-1] if known else self._seconds_before
+            spent = summed(self.phase_ms[known:], range(len(PHASES)))
             with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
-                spent = np.zeros(len(self) - known)
-                for column in self.phase_ms[known:].T:
-                    spent += column
                 self._seconds.extend(np.cumsum(np.concatenate(([before], spent / 1e3)))[1:])
         return self._seconds.values
 
@@ -400,6 +405,15 @@ class LaneHistory:
             return math.nan
         spent = self.seconds[count - 1] - self.seconds[first]
         return float((self.steps[count - 1] - self.steps[first]) / spent) if spent > 0 else math.nan
+
+
+def summed(phase_ms: NDArray[np.float32], phases: Iterable[int]) -> Floats:
+    """(n,) milliseconds of some phases together, of (n, len(Phase)) as in `LaneHistory.phase_ms`."""
+    total = np.zeros(len(phase_ms))
+    with np.errstate(invalid="ignore"):
+        for phase in phases:  # so few columns are added up faster one by one than row by row
+            total += phase_ms[:, phase]
+    return total
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hnm_core.run.events import Event
-from hnm_core.run.history import MINING_COLUMNS, LaneHistory, RunHistory
+from hnm_core.run.history import MINING_COLUMNS, PHASES, LaneHistory, RunHistory, summed
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
     tally = lane.tally(upto_step)
     row = lane.counted_rows(upto_step)
     ms = lane.phase_ms[row[~lane.first_call[row]]]
-    ms = ms[ms.any(axis=1)]
-    mining_ms, step_ms = (part.sum(axis=1, dtype=np.float64) for part in (ms[:, MINING_COLUMNS], ms))
+    step_ms, mining_ms = summed(ms, range(len(PHASES))), summed(ms, MINING_COLUMNS)
+    mining_ms, step_ms = mining_ms[step_ms > 0], step_ms[step_ms > 0]  # others were not timed
 
     def latest(metric: str) -> float:
         return lane.latest(metric, upto_step)
@@ -91,9 +91,9 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         precision_at_1=latest("precision_at_1"),
         knn_accuracy=latest("knn_accuracy"),
         mining_recall=latest("mining_recall"),
-        mining_ms_median=float(np.median(mining_ms)) if len(ms) else math.nan,
-        mining_ms_p95=float(np.percentile(mining_ms, 95)) if len(ms) else math.nan,
-        step_ms_mean=float(step_ms.mean()) if len(ms) else math.nan,
+        mining_ms_median=float(np.median(mining_ms)) if len(step_ms) else math.nan,
+        mining_ms_p95=float(np.percentile(mining_ms, 95)) if len(step_ms) else math.nan,
+        step_ms_mean=float(step_ms.mean()) if len(step_ms) else math.nan,
         mined=tally.count("mined"),
         hard_share=tally.share("hard"),
         semi_hard_share=tally.share("semi_hard"),

@@ -304,7 +304,7 @@ def test_that_the_chance_line_waits_for_the_first_measure(view, history):
     run.add(history.started)
     run.add(StepRecord("knn", 1, 0.5))
     view.show_history(run)
-    assert run.chance["map_at_r"] and not view.metric_plot._chance.isVisible()
+    assert chance_of(run.started)["map_at_r"] and not view.metric_plot._chance.isVisible()
     run.add(StepRecord("knn", 2, 0.5, metrics={"map_at_r": 0.4}))
     view.show_history(run)
     assert view.metric_plot._chance.isVisible()
