@@ -384,8 +384,9 @@ def test_that_a_batch_changed_in_the_middle_begins_a_new_epoch_of_such_batches()
 def test_that_what_becomes_doubtful_by_a_change_is_said_once() -> None:
     doubtful = {"miner": "batch-hard", "hard_share": 0.9}
     events = run(config(PLAIN_KNN), {3: lambda control: control.change_together({"knn": doubtful})})
-    said = [event.message for event in events if isinstance(event, Alarm) and event.code == "C35" and event.step == 4]
-    assert len(said) == 2 and any("hard_share = 0.9 has no effect" in text for text in said)
+    said = [event for event in events if isinstance(event, Alarm) and event.code == "C35" and event.step == 4]
+    assert len(said) == 2 and any("hard_share = 0.9 has no effect" in event.message for event in said)
+    assert {event.level for event in said} == {"hint"}
 
 
 def test_that_a_recording_tells_what_every_lane_was_in_the_end(tmp_path: Path) -> None:

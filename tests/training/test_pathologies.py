@@ -83,3 +83,16 @@ def test_that_hard_tuples_of_the_warm_up_are_no_alarm() -> None:
     watch = Watch("lane")
     for step in range(1, 200):
         assert not codes(watch, Seen(step, 0.5, {"mined": 10, "hard": 10}, mining=False))
+
+
+HINTS = {"all-easy", "tiny-signal", "false-negatives", "chance", "C22", "low-recall", "stale-bank"}
+
+
+@pytest.mark.parametrize("code", SICK)
+def test_that_what_a_lane_could_learn_more_by_is_a_hint_and_what_goes_wrong_a_warning(code: str) -> None:
+    fields, _ = SICK[code]
+    watch = Watch("lane", first_spread=1.0)
+    base = {name: getattr(healthy(1), name) for name in Seen.__dataclass_fields__}
+    seen = (Seen(**{**base, "metrics": {}, **fields, "step": step}) for step in range(1, 301))
+    told = next(alarm for step in seen for alarm in watch.see(step) if alarm.code == code)
+    assert told.level == ("hint" if code in HINTS else "warning")
