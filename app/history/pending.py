@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.history.history import option_in_words
+from app.history.words import option_in_words
 from hnm_core.errors import InputError
 from hnm_core.run import changeable
 from hnm_core.run.events import value_text

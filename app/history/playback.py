@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.history.history import RunHistory
 from app.progress import Progress
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
 from hnm_core.run.events import Frame
+from hnm_core.run.history import RunHistory
 
 
 class Past:
@@ -58,18 +58,10 @@ def load(folder: Path, progress: Progress) -> tuple[Past, RunHistory]:
     Raises:
         InputError: the folder holds no recording, or the user called it off.
     """
+
+    def go_on(done: int, total: int) -> None:
+        if not progress(done, total):
+            raise InputError("Opening the recording was called off.")
+
     recording = open_recording(folder)
-    history = RunHistory()
-    history.add(recording.started)
-    total, done = sum(recording.step_count(lane) for lane in recording.lanes), 0
-    for event in recording.events:
-        history.add(event)
-    for lane in recording.lanes:
-        for _, record in recording.numbered_steps(lane):
-            history.add(record)
-            done += 1
-            if done % 1000 == 0 and not progress(done, total):
-                raise InputError("Opening the recording was called off.")
-    if recording.finished is not None:
-        history.add(recording.finished)
-    return Past(recording), history
+    return Past(recording), recording.history(go_on)

@@ -34,6 +34,7 @@ from PyQt6.QtWidgets import (
 
 from app.panels.combo_box import ComboBox
 from app.panels.line_edit import LineEdit
+from hnm_core.spec.data_files import DATA_PATTERNS
 
 
 @dataclass(frozen=True)
@@ -282,9 +283,7 @@ class PathEditor(TextEditor):
         if self._folder:
             path = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
         else:
-            path, _ = QFileDialog.getOpenFileName(
-                self, "Choose a data file", start, "Data (*.npz *.csv *.parquet);;All (*)"
-            )
+            path, _ = QFileDialog.getOpenFileName(self, "Choose a data file", start, f"Data ({DATA_PATTERNS});;All (*)")
         if path:
             self.line.setText(path)
             self.typed.emit()

@@ -8,8 +8,10 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QStackedWidget
 
-from app.history.history import RunHistory, chip_details, chip_text
+from app.history.chips import chip, chip_details, chip_text
+from app.history.markers import markers
 from app.history.playback import Past
+from app.history.words import title
 from app.panels.figures import Figures
 from app.picture.theme import Theme
 from app.stage.panes import PaneGrid
@@ -21,6 +23,7 @@ from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Frame, LaneForked, RunStarted, StepRecord
+from hnm_core.run.history import RunHistory
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
@@ -211,11 +214,11 @@ class Stage(QObject):
 
     def _show_figures(self, now: float) -> None:
         self.timing.show_history(self.history, self._step)
-        self.timeline.set_markers(self.history.markers)
+        self.timeline.set_markers(markers(self.history))
         for name, lane in self.history.lanes.items():
-            chip = lane.chip(self._step)
-            self.panes.set_title(name, self.history.title(name, self._step))
-            self.panes.set_chip(name, chip_text(chip, audit=self.history.audits), chip_details(chip))
+            now_is = chip(lane, self._step)
+            self.panes.set_title(name, title(self.history, name, self._step))
+            self.panes.set_chip(name, chip_text(now_is, audit=self.history.audits), chip_details(now_is))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)

@@ -15,14 +15,13 @@ from app.picture import raster
 from app.picture.theme import theme as theme_named
 from app.video import templates
 from app.video.encoder import Encoder, VideoFormat, VideoInfo, video_format
-from app.video.figures import LaneFigures
+from app.video.figures import figures_at
 from app.video.film import Film
 from app.video.framing import Framing
 from app.video.overlay import Overlay, ensure_text
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import Recording, open_recording
-from hnm_core.recording.results import recorded_results
-from hnm_core.run.results import LaneResult
+from hnm_core.run.results import LaneResult, lane_result
 
 MIN_SECONDS, MAX_SECONDS = 0.1, 3600.0
 THEMES = ("dark", "light")
@@ -103,7 +102,8 @@ class Pictures:
             raise InputError(f"The recording '{folder}' has no frames, so there is nothing to render.")
         cloud = self._layout.clouds[0]
         self._framing = Framing(recording, cloud.width / cloud.height, 0, self._last_step)
-        self._figures = [LaneFigures(recording, lane) for lane in recording.lanes]
+        history = recording.history()
+        self._histories = [history.lane(lane) for lane in recording.lanes]
         self._overlay = Overlay(
             self._layout,
             video.size,
@@ -130,11 +130,11 @@ class Pictures:
                 self._overlay.start(pixels)
                 draw = partial(self._draw_cloud, pixels, step, turn)
                 notes = list(threads.map(draw, range(len(self._films))))
-                figures = [lane.at(step) for lane in self._figures]
+                figures = [figures_at(lane, step) for lane in self._histories]
                 self._overlay.finish(pixels, figures, notes, round(step), self._last_step)
                 opacity = self._timing.end_card(number)
                 if opacity > 0:
-                    results = results or recorded_results(self._recording).lanes()
+                    results = results or [lane_result(lane) for lane in self._histories]
                     self._overlay.end_card(pixels, results, _measured(self._recording), opacity)
                 yield pixels
 

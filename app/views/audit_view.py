@@ -6,11 +6,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
-from app.history.audit import audit
-from app.history.history import RunHistory
 from app.picture.theme import DARK, Theme
 from app.style import css
 from hnm_core.run.auditing import COLUMNS, cells
+from hnm_core.run.history import RunHistory
+from hnm_core.run.results import Results
 
 EXPLANATION = "No network: what each miner would take from the items as they are."
 
@@ -60,7 +60,7 @@ class AuditView(QWidget):
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """The table as it stood at a step, None for now."""
-        results = audit(history, upto_step)
+        results = Results(history).lanes(upto_step)
         self.table.setRowCount(len(results))
         for row, result in enumerate(results):
             for column, text in enumerate(cells(result)):

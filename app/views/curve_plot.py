@@ -15,9 +15,9 @@ from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QFont, QMouseEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QGraphicsItem, QLabel, QWidget
 
-from app.history.series import Floats, decimate
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
+from hnm_core.run.series import Floats, decimate
 
 GHOST, FUTURE = 0.76, 0.5
 """How far the raw curve, and what lies after the cursor, are mixed with the ground. Opaque pens draw faster."""

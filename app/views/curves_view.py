@@ -25,12 +25,14 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.history.history import PHASES, LaneHistory, RunHistory
+from app.history.chance import chance_of
+from app.history.markers import markers
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
 from app.views.curve_plot import Curve, CurvePlot, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend
+from hnm_core.run.history import PHASES, LaneHistory, RunHistory
 from hnm_core.words import significant
 
 AXES = {"step": "step", "seconds": "training clock (s)"}
@@ -77,6 +79,7 @@ class CurvesView(QWidget):
         super().__init__(parent)
         self._theme = DARK
         self._history = RunHistory()
+        self._chance: dict[str, float] = {}
         self._upto: int | None = None
         self._hidden: frozenset[str] = frozenset()
         self._hover = float("nan")
@@ -167,6 +170,8 @@ class CurvesView(QWidget):
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """Draw a run; a cursor stands at `upto_step`, none while live."""
+        if history.started is not self._history.started:
+            self._chance = chance_of(history.started)
         self._history, self._upto = history, upto_step
         self._redraw()
 
@@ -225,7 +230,7 @@ class CurvesView(QWidget):
         )
         measured = any(len(curve.x) for curve in measures)
         self.loss_plot.draw(losses, verticals, None)
-        self.metric_plot.draw(measures, verticals, history.chance.get(metric) if measured else None)
+        self.metric_plot.draw(measures, verticals, self._chance.get(metric) if measured else None)
         self.loss_plot.say("" if history.last_step else "The loss of every lane appears here.")
         self.metric_plot.say(self._metric_message(metric))
         self._write_values()
@@ -268,12 +273,12 @@ class CurvesView(QWidget):
         theme, lanes = self._theme, self._history.lanes
         by_step = self.axis_box.currentData() == "step"
         marks = []
-        for marker in self._history.markers:
+        for marker in markers(self._history):
             lane = lanes.get(marker.lane)
             if lane is None or marker.lane in self._hidden:
                 continue
             own = theme.lane(list(lanes).index(marker.lane))
-            colour = {"alarm": theme.warning, "fatal": theme.error, "option": theme.muted}.get(marker.kind, own)
+            colour = {"warning": theme.warning, "fatal": theme.error, "option": theme.muted}.get(marker.kind, own)
             x = float(marker.step if by_step else lane.seconds_at(np.array([marker.step]))[0])
             marks.append(VerticalLine(x, colour, True, f"{marker.lane}, step {marker.step:,}: {marker.text}"))
         if self._upto is not None and by_step:

@@ -8,13 +8,13 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QMenu, QPushButton, QWidget
 
-from app.history.history import Marker
+from app.history.markers import Marker
 from app.picture.theme import DARK, Theme
 from app.style import css
 
 MAX_LINES = 12
 LINE_CHARACTERS = 110
-KINDS = ("hint", "alarm", "fatal")
+KINDS = ("hint", "warning", "fatal")
 """Kinds of markers that are notices, the gravest last."""
 
 

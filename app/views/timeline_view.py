@@ -25,7 +25,7 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QToolTip, QWidget
 
-from app.history.history import Marker
+from app.history.markers import Marker
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import icon, mix
 from app.views.notice_list import NoticesButton
@@ -129,7 +129,7 @@ class Track(QWidget):
         if kind == "fork":
             painter.drawEllipse(QPointF(x, 5), 4, 4)
             return
-        if kind in ("hint", "alarm", "fatal"):
+        if kind in ("hint", "warning", "fatal"):
             shape = [(0, -1), (5, 4), (0, 9), (-5, 4)]
         elif kind == "warm-up":
             shape = [(0, 0), (7, 4), (0, 8)]
@@ -139,7 +139,7 @@ class Track(QWidget):
 
     def _mark_colour(self, kind: str) -> Rgb:
         theme = self.theme
-        colours = {"alarm": theme.warning, "fatal": theme.error, "warm-up": theme.positive_edge}
+        colours = {"warning": theme.warning, "fatal": theme.error, "warm-up": theme.positive_edge}
         return (colours | dict.fromkeys(("option", "fork"), theme.text)).get(kind, theme.muted)
 
     def _paint_handle(self, painter: QPainter, x: float, y: float) -> None:

@@ -10,8 +10,8 @@ from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLayout, QWidget
 
-from app.history.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
 from app.picture.theme import DARK, Rgb, Theme, contrast
+from hnm_core.run.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
 from hnm_core.run.timing import MINING_PHASES, Phase
 from hnm_core.words import significant
 

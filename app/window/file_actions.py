@@ -17,11 +17,10 @@ from hnm_core import recording
 from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.data_files import DATA_PATTERNS, DATA_SUFFIXES, data_format
 
 if TYPE_CHECKING:
     from app.window.main_window import MainWindow
-
-DATA_SUFFIXES = (".npz", ".csv", ".parquet")
 
 
 class FileActions:
@@ -45,7 +44,7 @@ class FileActions:
 
     def open_data(self) -> None:
         """Ask for a file of data to train on."""
-        self._ask("Open data", self.take, filters="Data (*.npz *.csv *.parquet)")
+        self._ask("Open data", self.take, filters=f"Data ({DATA_PATTERNS})")
 
     def open_config(self) -> None:
         """Ask for a TOML file."""
@@ -57,7 +56,7 @@ class FileActions:
             self.play(path)
         elif path.suffix.lower() == ".toml":
             self._window.set_experiment(configuration.load(path))
-        elif path.suffix.lower() in DATA_SUFFIXES:
+        elif data_format(path) is not None:
             self._window.set_experiment(with_data(self._window.config, path))
         else:
             raise InputError(

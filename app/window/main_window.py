@@ -21,9 +21,10 @@ from PyQt6.QtWidgets import QApplication, QDockWidget, QMainWindow, QMenu, QMess
 
 import hnm_core
 from app import style
-from app.history.history import HINTS, RunHistory, changes_in_words
+from app.history.news import news
 from app.history.pending import Pending, pending
 from app.history.playback import Past
+from app.history.words import changes_in_words
 from app.limits import MAX_PANES, check_lanes
 from app.panels.command_palette import CommandPalette
 from app.panels.experiment_form import ExperimentForm
@@ -42,7 +43,8 @@ from app.window.run_controls import RunControls, run_text
 from app.window.settings import Settings, data_dir
 from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
-from hnm_core.run.events import Alarm, LaneForked, OptionChanged, RunFailed, RunStarted, RunState
+from hnm_core.run.events import Alarm, LaneForked, RunFailed, RunState
+from hnm_core.run.history import RunHistory
 from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
@@ -439,19 +441,19 @@ class MainWindow(QMainWindow):
         seconds, self._last_tick = now - self._last_tick, now
         training = self.bridge.state is RunState.RUNNING
         self.stage.take(drained, training=training, training_mb=self.bridge.training_mb)
-        if any(isinstance(event, RunStarted | OptionChanged | LaneForked | Alarm) for event in drained.events):
+        new = news(drained.events)
+        if new.touches_form:
             self._show_pending()
-        new = {event.lane for event in drained.events if isinstance(event, LaneForked)}
-        for event in drained.events:
-            if isinstance(event, RunFailed):
-                self._on_failure(event)
-            elif isinstance(event, LaneForked):
-                self._on_fork(event)
-            elif isinstance(event, Alarm):
-                self._on_alarm(event)
-        asked = [event for event in drained.events if isinstance(event, OptionChanged) and event.asked]
-        if told := [event for event in asked if event.lane not in new]:
-            self.say(changes_in_words(told))
+        for event in new.told:
+            match event:
+                case RunFailed():
+                    self._on_failure(event)
+                case LaneForked():
+                    self._on_fork(event)
+                case Alarm():
+                    self._on_alarm(event)
+        if new.taken_up:
+            self.say(changes_in_words(new.taken_up))
         if self.bridge.state is RunState.STARTING and self.bridge.loading:
             self.stage.panes.set_hint(f"Starting: {self.bridge.loading} ...")
         self.stage.advance(seconds, orbiting=self.actions_by_key["orbit"].isChecked())
@@ -465,9 +467,9 @@ class MainWindow(QMainWindow):
         if alarm.code == "refused":
             self.banner.show_notice(alarm.message)
             return
+        if alarm.level == "warning":
+            self.say(f"{alarm.lane}: {alarm.message}")
         if not alarm.fatal:
-            if alarm.code not in HINTS:
-                self.say(f"{alarm.lane}: {alarm.message}")
             return
         text = f"Lane '{alarm.lane}' stopped at step {alarm.step:,}: {alarm.message}"
         report = (write_report(text, alarm.traceback) or "") if alarm.traceback else ""

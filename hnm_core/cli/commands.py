@@ -121,15 +121,15 @@ def list_items(what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of
 def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
     from hnm_core.recording import open_recording
-    from hnm_core.recording.results import recorded_results
     from hnm_core.recording.runs import find_run
+    from hnm_core.run.results import Results
 
     recording = open_recording(find_run(run))
-    results = recorded_results(recording)
-    show_items(recording_facts(recording.summary()))
+    history = recording.history()
+    show_items(recording_facts(recording.summary(history)))
     typer.echo()
-    show = show_audit if recording.config.model.name == "identity" else show_results
-    show(results.lanes())
+    show = show_audit if history.audits else show_results
+    show(Results(history).lanes())
 
 
 def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,8 @@ from hnm_core.cli.console import (
     say,
 )
 from hnm_core.run.control import Control
-from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord, to_json
+from hnm_core.run.event_json import to_json
+from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.run.results import Results
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.words import number

@@ -25,6 +25,7 @@ from hnm_core.cli.options import (
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.run.results import Results
 from hnm_core.spec.config import DISTANCES, ExperimentConfig
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX
 from hnm_core.spec.request import Request, resolve
 from hnm_core.words import number
 
@@ -146,7 +147,7 @@ def tune(
 def evaluate(
     what: Annotated[
         str,
-        typer.Argument(metavar="RUN|FILE", help="A recording, or an .npz, .csv or .parquet of embeddings x, labels y."),
+        typer.Argument(metavar="RUN|FILE", help=f"A recording, or an {ANY_DATA_SUFFIX} of embeddings x, labels y."),
     ],
     distance: Annotated[
         str | None,
@@ -189,7 +190,7 @@ def evaluate(
 
 def embed(
     run: RunArgument,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A data set, or your .npz, .csv or .parquet.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=f"A data set, or your {ANY_DATA_SUFFIX}.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.npz", help="File to write: x, y, ids.")],
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The first unless given.")] = None,
 ) -> None:

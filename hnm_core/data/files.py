@@ -1,4 +1,4 @@
-"""The user's own data: `.npz`, `.csv` and `.parquet` files."""
+"""The user's own data, in files of the kinds of `hnm_core.spec.data_files`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.data.base import Dataset, Progress
-from hnm_core.data.csv_table import read_csv
-from hnm_core.data.npz import read_npz
 from hnm_core.data.options import FileOptions
-from hnm_core.data.parquet import read_parquet
 from hnm_core.errors import InputError
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_FORMATS, DataFormat, data_format
 
-READERS = {".npz": read_npz, ".csv": read_csv, ".parquet": read_parquet}
 BLOCK_ROWS = 65_536
 
 
@@ -28,9 +25,9 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
             sentence that names it.
         LoadCancelled: the progress callback returned False.
     """
-    path = _data_file(options.path)
+    path, kind = _data_file(options.path)
     try:
-        dataset = READERS[path.suffix.lower()](path, progress)
+        dataset: Dataset = kind.load()(path, progress)
     except MemoryError:
         raise InputError(f"'{path}' does not fit into the memory.") from None
     except OSError as error:
@@ -55,8 +52,8 @@ def standardized(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-def _data_file(name: str) -> Path:
-    """The path of a regular file of a known kind, with ~ resolved. Raises `InputError` when there is none."""
+def _data_file(name: str) -> tuple[Path, DataFormat]:
+    """The path of a regular file, with ~ resolved, and its kind. Raises `InputError` when there is none."""
     try:
         path = Path(name).expanduser()
         mode = path.stat().st_mode
@@ -65,12 +62,12 @@ def _data_file(name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # ~ of an unknown user is a RuntimeError, a zero byte the last
         raise InputError(f"'{name}' cannot be read: {error}.") from None
     if stat.S_ISDIR(mode):
-        raise InputError(f"'{path}' is a folder; give the path of a .npz, .csv or .parquet file.")
+        raise InputError(f"'{path}' is a folder; give the path of a {ANY_DATA_SUFFIX} file.")
     if not stat.S_ISREG(mode):
-        raise InputError(f"'{path}' is no ordinary file; give the path of a .npz, .csv or .parquet file.")
-    if path.suffix.lower() not in READERS:
-        kind = f"ends in '{path.suffix}'" if path.suffix else "has no ending"
-        raise InputError(
-            f"'{path}' {kind}; data files are .npz (arrays x and y), .csv or .parquet (each with a column 'label')."
-        )
-    return path
+        raise InputError(f"'{path}' is no ordinary file; give the path of a {ANY_DATA_SUFFIX} file.")
+    kind = data_format(path)
+    if kind is None:
+        ending = f"ends in '{path.suffix}'" if path.suffix else "has no ending"
+        *known, last = (f"{each.suffix} ({each.holds})" for each in DATA_FORMATS)
+        raise InputError(f"'{path}' {ending}; data files are {', '.join(known)} or {last}.")
+    return path, kind

@@ -243,6 +243,7 @@ class SoftNearestNeighborOptions(LossOptions):
                 f"At temperature {self.temperature:g} every neighbour looks equal and the loss sits on its chance "
                 f"line: the mean distance is at most {mean:g}. Without a temperature given, it is the mean distance.",
                 level="warn",
+                alarm_level="hint",
             )
         if self.schedule in ("learned", "searched") and self.factor < 0:
             yield Remark(

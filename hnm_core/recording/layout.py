@@ -30,8 +30,9 @@ from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS
 from hnm_core.run.timing import Phase
 
 KIND = "hnm-lab recording"
-SCHEMA = 2
-"""Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request."""
+SCHEMA = 3
+"""Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
+told the end of a warm-up as a change of the miner, and of an alarm only whether it was fatal."""
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"

@@ -7,8 +7,8 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +29,31 @@ from hnm_core.recording.layout import (
 )
 from hnm_core.recording.lock import is_being_written
 from hnm_core.run import changeable
+from hnm_core.run.event_json import Told, from_json
+from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import (
+    TUPLE_COUNTS,
     Alarm,
     Event,
     Frame,
     LaneForked,
     OptionChanged,
-    PhaseDone,
     RunFailed,
     RunFinished,
     RunStarted,
     StepRecord,
+    WarmupEnded,
     Weights,
     change_text,
     frozen,
     layer_metric,
 )
+from hnm_core.run.history import PHASES, RunHistory, StepColumns
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
 _CHUNK = 4096
-"""Steps read at a time by `replay`."""
+"""Steps read at a time: their columns stay in a processor's cache."""
 _EDGE_BYTES = 12
 
 
@@ -145,12 +149,12 @@ class Recording:
 
     @property
     def numbered_events(self) -> Sequence[tuple[int, Event]]:
-        """Option changes, forks, alarms and ended phases, each with its place in the run."""
+        """Option changes, ended warm-ups, forks and alarms, each with its place in the run."""
         return self._events
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Option changes, forks, alarms and ended phases, oldest first."""
+        """Option changes, ended warm-ups, forks and alarms, oldest first."""
         return tuple(event for _, event in self._events)
 
     @property
@@ -281,26 +285,89 @@ class Recording:
                     ),
                 )
 
+    def step_columns(self, lane: str) -> Iterator[StepColumns]:
+        """All steps of a lane as columns, piece by piece, in what is known of phases and counts today."""
+        state, run_file = self._lane(lane), self._run_file
+        phases = [(PHASES.index(Phase(name)), f"{name}_ms") for name in run_file.phases if name in PHASES]
+        counts = [(TUPLE_COUNTS.index(name), name) for name in run_file.tuple_counts if name in TUPLE_COUNTS]
+        layers = self.layer_metrics(lane)
+        for start in range(0, state.steps, _CHUNK):
+            steps = self.steps(lane, start, start + _CHUNK)
+            step, flags, measured = (np.ascontiguousarray(steps[name]) for name in ("step", "flags", "measured"))
+            phase_ms = np.zeros((len(steps), len(PHASES)), np.float32)
+            for place, name in phases:
+                phase_ms[:, place] = steps[name]
+            np.copyto(phase_ms, 0, where=np.isnan(phase_ms))
+            tuples = np.full((len(steps), len(TUPLE_COUNTS)), layout.ABSENT_COUNT, np.int64)
+            for place, name in counts:
+                tuples[:, place] = steps[name]
+            given = tuples.max(axis=0) >= 0
+            np.maximum(tuples, 0, out=tuples)
+            metrics = {}
+            somewhere = np.flatnonzero(measured)
+            for place, name in enumerate(run_file.metrics):
+                row = somewhere[(measured[somewhere] >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
+                if len(row):
+                    metrics[name] = row, steps[name][row]
+            for name, (known, values) in layers.items():
+                place_of = np.minimum(np.searchsorted(known, step), len(known) - 1)
+                row = np.flatnonzero(known[place_of] == step)
+                if len(row):
+                    metrics[name] = row, values[place_of[row]]
+            yield StepColumns(
+                step=step,
+                loss=steps["loss"],
+                phase_ms=phase_ms,
+                tuples=tuples,
+                counted=frozenset(name for place, name in counts if given[place]),
+                mining=(flags & FLAG_MINING).astype(np.bool_),
+                first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
+                metrics=metrics,
+            )
+
+    def history(self, progress: Callable[[int, int], object] = lambda done, total: None) -> RunHistory:
+        """What the run has told, as it stands now. `progress` is called with steps read, and of how many.
+
+        Raises:
+            InputError: the recording is damaged.
+        """
+        history = RunHistory()
+        history.add(self.started)
+        for event in self.events:
+            history.add(event)
+        done, total = 0, sum(self.step_count(lane) for lane in self.lanes)
+        for name in self.lanes:
+            lane = history.lane(name)
+            lane.reserve(self.step_count(name))
+            for columns in self.step_columns(name):
+                lane.extend(columns)
+                done += len(columns.step)
+                progress(done, total)
+        if self.finished is not None:
+            history.add(self.finished)
+        return history
+
     def numbered_frames(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every frame of a lane with its place in the run, read one by one."""
         numbers = self._lane(lane).index["event"]
         for place, number in enumerate(numbers.tolist()):
             yield number, self.frame(lane, place)
 
-    def summary(self) -> dict[str, Any]:
-        """What the recording holds, as plain values for a table or JSON."""
+    def summary(self, history: RunHistory | None = None) -> dict[str, Any]:
+        """What the recording holds, as plain values for a table or JSON. `history`: its own, where it is known."""
         started, finished = self.started, self.finished
+        history = self.history() if history is None else history
         lanes = []
         for name in self.lanes:
-            steps, frames = self.steps(name), self.frame_steps(name)
+            lane = history.lane(name)
+            metrics = dict.fromkeys((*self._run_file.metrics, *lane.metrics))  # those of layers come last
             lanes.append(
                 {
                     "lane": name,
-                    "steps": int(steps["step"][-1]) if len(steps) else 0,
-                    "frames": len(frames),
-                    "loss": float(steps["loss"][-1]) if len(steps) and np.isfinite(steps["loss"][-1]) else None,
-                    **{metric: _last(steps, metric, place) for place, metric in enumerate(self._run_file.metrics)},
-                    **{metric: _finite(values[-1]) for metric, (_, values) in self.layer_metrics(name).items()},
+                    "steps": int(lane.steps[-1]) if len(lane) else 0,
+                    "frames": len(self.frame_steps(name)),
+                    "loss": _finite(lane.mean_loss()),
+                    **{metric: _finite(lane.latest(metric)) for metric in metrics},
                 }
             )
         return {
@@ -317,7 +384,7 @@ class Recording:
             "state": self._state(),
             "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
             "lanes": lanes,
-            "option_changes": sum(isinstance(event, OptionChanged) for event in self.events),
+            "option_changes": sum(isinstance(event, OptionChanged | WarmupEnded) for event in self.events),
             "changes": [
                 {"lane": event.lane, "step": event.step, "text": change_text(event)}
                 for event in self.events
@@ -401,43 +468,15 @@ class Recording:
                 self._events.append((number, event))
 
 
-_JSON_EVENTS = {kind.__name__: kind for kind in (OptionChanged, LaneForked, Alarm, PhaseDone, RunFinished, RunFailed)}
-
-
-def _event(line: bytes, path: Path) -> tuple[int, Event | None]:
-    """One line of events.jsonl; None for the start, which is told in run.json."""
+def _event(line: bytes, path: Path) -> tuple[int, Told | None]:
+    """One line of events.jsonl: its place in the run and the event, see `from_json`."""
     try:
         values = json.loads(line)
-        number, name = values.pop("event"), values.pop("type")
-        if type(number) is not int:
+        if not isinstance(values, dict) or type(number := values.pop("event", None)) is not int:
             raise ValueError("an event needs a number")
-        if name == RunStarted.__name__:
-            return number, None
-        kind = _JSON_EVENTS[name]
-        types = {item.name: str(item.type) for item in fields(kind)}
-        return number, kind(**{field: _value(value, types[field]) for field, value in values.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        return number, from_json(values)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: a line of it is no event ({error}).") from error
-
-
-def _value(value: Any, kind: str) -> Any:
-    """A field of an event from its JSON value. `kind` is the field's annotation in hnm_core.run.events."""
-    match kind, value:
-        case ("str", str()) | ("bool", bool()):
-            return value
-        case ("int", int()) if not isinstance(value, bool):
-            return value
-        case "float", int() | float() if not isinstance(value, bool):
-            return float(value)
-        case "float", None:
-            return float("nan")
-        case "Phase", str():
-            return Phase(value)
-        case "tuple[str, ...]", list() if all(isinstance(item, str) for item in value):
-            return tuple(value)
-        case "Mapping[str, int]", dict() if all(type(item) is int for item in value.values()):
-            return value
-    raise ValueError(f"{value!r:.60} is no {kind}")
 
 
 def _new_lines(path: Path, start: int) -> tuple[list[bytes], int, int]:
@@ -460,20 +499,14 @@ def _read_layers(lane: _Lane) -> int:
             step = values.pop("step")
             if type(step) is not int or step < 1 or not all(map(layer_metric, values)):
                 raise ValueError("it needs a step and metrics of layers")
-            lane.layers[step] = {name: _value(value, "float") for name, value in values.items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            lane.layers[step] = {name: measure(value) for name, value in values.items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"'{path}' is damaged: a line of it tells nothing of layers ({error}).") from error
     return torn
 
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _last(steps: NDArray[Any], metric: str, place: int) -> float | None:
-    """The newest value of a metric; None if there is none, or if it was not finite."""
-    measured = np.flatnonzero(steps["measured"] >> np.uint32(place) & np.uint32(1))
-    return _finite(steps[metric][measured[-1]]) if len(measured) else None
 
 
 def _stamp(path: Path) -> tuple[int, int]:

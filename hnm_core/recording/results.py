@@ -8,11 +8,4 @@ from hnm_core.run.results import Results
 
 def recorded_results(recording: Recording) -> Results:
     """What the run of a recording came to. Raises `InputError` where it is damaged."""
-    results = Results()
-    results.add(recording.started)
-    for event in recording.events:
-        results.add(event)
-    for lane in recording.lanes:
-        for _, record in recording.numbered_steps(lane):
-            results.add(record)
-    return results
+    return Results(recording.history())

@@ -30,6 +30,7 @@ from hnm_core.recording.layout import (
     WEIGHTS_STEP,
 )
 from hnm_core.recording.lock import lock
+from hnm_core.run.event_json import to_json
 from hnm_core.run.events import (
     METRICS,
     POINT_COLUMNS,
@@ -44,7 +45,6 @@ from hnm_core.run.events import (
     StepRecord,
     Weights,
     layer_metric,
-    to_json,
 )
 from hnm_core.run.timing import Phase
 

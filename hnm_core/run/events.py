@@ -6,10 +6,9 @@ All are frozen, picklable and hold numpy arrays that nobody may write to, so the
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +59,9 @@ d_an - d_ap against the margin; missing: anchors for which the miner found no ne
 negative is random because nothing was left to mine; filtered: candidates that the miner's filters removed;
 false_negative: negatives that truly are of the anchor's class, where the truth is known to differ from the labels."""
 
+AlarmLevel = Literal["hint", "warning", "fatal"]
+"""How grave an `Alarm` is. hint: how the lane could learn more; warning: something goes wrong; fatal: the lane ends."""
+
 
 class RunState(enum.StrEnum):
     """Where a run is, as the window shows it."""
@@ -79,13 +81,15 @@ def layer_metric(name: str) -> tuple[str, str] | None:
     return (metric, layer) if metric in LAYER_METRICS and layer else None
 
 
-def change_text(event: OptionChanged | LaneForked) -> str:
+def change_text(event: OptionChanged | WarmupEnded | LaneForked) -> str:
     """What happened to the lane, in a few words."""
-    if isinstance(event, LaneForked):
-        return f"goes on from '{event.parent}'"
-    if event.asked:
-        return value_text(event.option, event.before, event.value)
-    return event.value if event.value.startswith("warm-up") else f"{event.option} = {event.value}"
+    match event:
+        case LaneForked():
+            return f"goes on from '{event.parent}'"
+        case WarmupEnded():
+            return f"warm-up over, {event.miner} mines"
+        case OptionChanged():
+            return value_text(event.option, event.before if event.asked else "", event.value)
 
 
 def begins_anew(event: OptionChanged) -> bool:
@@ -170,7 +174,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class OptionChanged:
-    """From this step on, `option` of `lane` is `value` (as text); also how a warm-up's end is marked."""
+    """From this step on, `option` of `lane` is `value` (as text)."""
 
     lane: str
     step: int
@@ -180,6 +184,15 @@ class OptionChanged:
     """What it was, where it was asked for; empty for an option of a miner, loss or sampler that came with it."""
     asked: bool = False
     """Whether somebody asked for it, see `hnm_core.run.changeable`; else the lane came to it by itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class WarmupEnded:
+    """From this step on, the lane's own miner works, in place of random pairs."""
+
+    lane: str
+    step: int
+    miner: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,15 +207,20 @@ class LaneForked:
 
 @dataclass(frozen=True, eq=False)
 class Alarm:
-    """Something a user should know about a lane, in words; `fatal` stops the lane."""
+    """Something a user should know about a lane, in words."""
 
     lane: str
     step: int
     code: str
     message: str
-    fatal: bool = False
+    level: AlarmLevel = "warning"
     traceback: str = ""
     """Full text for a report where a bug of ours ended the lane; empty for all else."""
+
+    @property
+    def fatal(self) -> bool:
+        """Whether it ends the lane."""
+        return self.level == "fatal"
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,15 +236,6 @@ class Weights:
     """Width of what the network takes."""
     image_shape: tuple[int, int, int] | None = None
     """(C, H, W) where that is the pixels of a picture."""
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseDone:
-    """Slow motion only: a phase of the step has ended."""
-
-    lane: str
-    step: int
-    phase: Phase
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,46 +262,14 @@ class RunFailed:
 
 
 Event = (
-    RunStarted | StepRecord | Frame | OptionChanged | LaneForked | Alarm | Weights | PhaseDone | RunFinished | RunFailed
+    RunStarted
+    | StepRecord
+    | Frame
+    | OptionChanged
+    | WarmupEnded
+    | LaneForked
+    | Alarm
+    | Weights
+    | RunFinished
+    | RunFailed
 )
-
-
-def to_json(event: Event) -> dict[str, Any]:
-    """The event as JSON values: `type` first; arrays become their counts, a non-finite number becomes None."""
-    match event:
-        case RunStarted():
-            return {
-                "type": "RunStarted",
-                "config": event.config.to_dict(),
-                "items": len(event.ids),
-                "items_total": event.items_total,
-                "held_out": int(event.held_out.sum()),
-                "classes": len(set(event.labels.tolist())),
-                "versions": dict(event.versions),
-                "started": event.started,
-            }
-        case Frame():
-            return {
-                "type": "Frame",
-                "lane": event.lane,
-                "step": event.step,
-                "points": len(event.positions),
-                "triplets": len(event.triplets),
-                "mined_total": event.mined_total,
-            }
-        case Weights():
-            numbers = sum(array.size for array in event.arrays.values())
-            return {"type": "Weights", "lane": event.lane, "step": event.step, "numbers": numbers}
-        case _:
-            values = {item.name: _plain(getattr(event, item.name)) for item in fields(event)}
-            return {"type": type(event).__name__, **values}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -1,19 +1,14 @@
-"""What a run came to, lane by lane: gathered from its events, live or replayed. Loads no torch."""
+"""What a run came to, lane by lane: a view of its history, live or recorded. Loads no torch."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hnm_core.run.events import Event, LaneForked, OptionChanged, RunStarted, StepRecord, begins_anew, layer_metric
-from hnm_core.run.timing import MINING_PHASES
-
-LOSS_WINDOW = 100
-"""The loss of a lane is its mean over so many last steps."""
+from hnm_core.run.events import Event
+from hnm_core.run.history import MINING_COLUMNS, PHASES, LaneHistory, RunHistory, summed
 
 
 @dataclass(frozen=True)
@@ -23,7 +18,7 @@ class LaneResult:
     lane: str
     steps: int
     loss: float
-    """Mean over the last `LOSS_WINDOW` steps that had a finite loss."""
+    """See `LaneHistory.mean_loss`."""
     map_at_r: float
     precision_at_1: float
     knn_accuracy: float
@@ -53,103 +48,61 @@ class LaneResult:
     """What it is when every neighbour looks alike."""
 
 
-@dataclass
-class _Lane:
-    mines: bool = True
-    """False in a lane of random negatives, where every step counts; elsewhere the warm-up does not."""
-    steps: int = 0
-    losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
-    metrics: dict[str, float] = field(default_factory=dict)
-    tuples: Counter[str] = field(default_factory=Counter)
-    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    mining_ms: list[float] = field(default_factory=list)
-    step_ms: list[float] = field(default_factory=list)
-    turns: list[int] = field(default_factory=list)
-    """First steps to come with another miner, loss or sampler."""
-
-
 class Results:
-    """Feed it every event of a run with `add`, those of a lane's steps in order; ask for `lanes()` at any time. What
-    else is told of a step may come before or together with the steps before it."""
+    """The table of a run. Feed it every event with `add`, or give it what is known already; ask for `lanes()` at any
+    time."""
 
-    def __init__(self) -> None:
-        self._lanes: dict[str, _Lane] = {}
+    def __init__(self, history: RunHistory | None = None) -> None:
+        self.history = RunHistory() if history is None else history
 
     def add(self, event: Event) -> None:
-        """Take an event; only the start, forks, changes and the step records count. With another miner, loss or sampler
-        tuples and times are counted anew."""
-        match event:
-            case RunStarted():
-                self._lanes = {lane.name: _Lane(mines=lane.mines) for lane in event.config.lanes}
-            case LaneForked():
-                parent = self._lanes.setdefault(event.parent, _Lane())
-                self._lanes[event.lane] = _Lane(mines=parent.mines, steps=event.step)
-            case OptionChanged() if begins_anew(event):
-                lane = self._lanes.setdefault(event.lane, _Lane())
-                lane.turns.append(event.step)
-                if event.option == "miner":
-                    lane.mines = event.value != "random"
-            case StepRecord():
-                self._add_step(self._lanes.setdefault(event.lane, _Lane()), event)
-            case _:
-                pass
+        """Take an event, see `RunHistory.add`."""
+        self.history.add(event)
 
-    @staticmethod
-    def _add_step(lane: _Lane, record: StepRecord) -> None:
-        while lane.turns and lane.turns[0] <= record.step:
-            lane.tuples, lane.mining_ms, lane.step_ms = Counter(), [], []
-            del lane.turns[0]
-        lane.steps = record.step
-        if math.isfinite(record.loss):
-            lane.losses.append(record.loss)
-        lane.metrics.update(record.metrics)
-        if record.mining or not lane.mines:
-            lane.tuples.update(record.tuples)
-        for name, value in record.metrics.items():
-            lane.curves.setdefault(name, []).append((record.step, value))
-        if record.phase_ms and not record.first_call and (record.mining or not lane.mines):
-            lane.mining_ms.append(sum(record.phase_ms.get(phase, 0.0) for phase in MINING_PHASES))
-            lane.step_ms.append(sum(record.phase_ms.values()))
-
-    def lanes(self) -> list[LaneResult]:
-        """One result for each lane, in lane order."""
-        return [_result(name, lane) for name, lane in self._lanes.items()]
+    def lanes(self, upto_step: int | None = None) -> list[LaneResult]:
+        """One result for each lane, in lane order, as it stood at a step; None for now."""
+        return [lane_result(lane, upto_step) for lane in self.history.lanes.values()]
 
     def curve(self, lane: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of a lane's metric, each time it was measured."""
-        return list(self._lanes[lane].curves.get(metric, ()))
+        steps, values = self.history.lanes[lane].metric(metric)
+        return list(zip(steps.tolist(), values.tolist(), strict=True))
 
 
-def _by_layer(metrics: Mapping[str, float], wanted: str) -> dict[str, float]:
-    found = {layer_metric(name): value for name, value in metrics.items()}
-    return {key[1]: value for key, value in found.items() if key and key[0] == wanted and math.isfinite(value)}
+def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
+    """What a lane has come to, with the miner, loss and sampler that it has, up to and with a step; None for now."""
+    count = lane.rows(upto_step)
+    begun = upto_step is None or lane.forked_at <= upto_step
+    tally = lane.tally(upto_step)
+    row = lane.counted_rows(upto_step)
+    ms = lane.phase_ms[row[~lane.first_call[row]]]
+    step_ms, mining_ms = summed(ms, range(len(PHASES))), summed(ms, MINING_COLUMNS)
+    mining_ms, step_ms = mining_ms[step_ms > 0], step_ms[step_ms > 0]  # others were not timed
 
+    def latest(metric: str) -> float:
+        return lane.latest(metric, upto_step)
 
-def _result(name: str, lane: _Lane) -> LaneResult:
-    nan = math.nan
-    parted = sum(lane.tuples[name] for name in ("hard", "semi_hard", "easy"))
+    entanglement = {layer: latest(f"entanglement/{layer}") for layer in lane.layers("entanglement")}
     return LaneResult(
-        lane=name,
-        steps=lane.steps,
-        loss=float(np.mean(lane.losses)) if lane.losses else nan,
-        map_at_r=lane.metrics.get("map_at_r", nan),
-        precision_at_1=lane.metrics.get("precision_at_1", nan),
-        knn_accuracy=lane.metrics.get("knn_accuracy", nan),
-        mining_recall=lane.metrics.get("mining_recall", nan),
-        mining_ms_median=float(np.median(lane.mining_ms)) if lane.mining_ms else nan,
-        mining_ms_p95=float(np.percentile(lane.mining_ms, 95)) if lane.mining_ms else nan,
-        step_ms_mean=float(np.mean(lane.step_ms)) if lane.step_ms else nan,
-        mined=lane.tuples["mined"],
-        hard_share=lane.tuples["hard"] / parted if parted else nan,
-        semi_hard_share=lane.tuples["semi_hard"] / parted if parted else nan,
-        easy_share=lane.tuples["easy"] / parted if parted else nan,
-        false_share=lane.tuples["false_negative"] / lane.tuples["mined"]
-        if "false_negative" in lane.tuples and lane.tuples["mined"]
-        else nan,
-        missing=lane.tuples["missing"],
-        distance_ratio=lane.metrics.get("distance_ratio", nan),
-        hardness_regret=lane.metrics.get("hardness_regret", nan),
-        no_candidate=lane.metrics.get("no_candidate", nan),
-        entanglement=_by_layer(lane.metrics, "entanglement"),
-        entanglement_chance=lane.metrics.get("entanglement_chance", nan),
+        lane=lane.name,
+        steps=int(lane.steps[count - 1]) if count else lane.forked_at if begun else 0,
+        loss=lane.mean_loss(upto_step),
+        map_at_r=latest("map_at_r"),
+        precision_at_1=latest("precision_at_1"),
+        knn_accuracy=latest("knn_accuracy"),
+        mining_recall=latest("mining_recall"),
+        mining_ms_median=float(np.median(mining_ms)) if len(step_ms) else math.nan,
+        mining_ms_p95=float(np.percentile(mining_ms, 95)) if len(step_ms) else math.nan,
+        step_ms_mean=float(step_ms.mean()) if len(step_ms) else math.nan,
+        mined=tally.count("mined"),
+        hard_share=tally.share("hard"),
+        semi_hard_share=tally.share("semi_hard"),
+        easy_share=tally.share("easy"),
+        false_share=tally.false_share,
+        missing=tally.count("missing"),
+        distance_ratio=latest("distance_ratio"),
+        hardness_regret=latest("hardness_regret"),
+        no_candidate=latest("no_candidate"),
+        entanglement={layer: value for layer, value in entanglement.items() if math.isfinite(value)},
+        entanglement_chance=latest("entanglement_chance"),
     )

@@ -34,6 +34,8 @@ class Finding:
     sentence: str
     fix: str | None = None
     """Settings that mend it, as `--set` takes them below the lane, or None where there is no single one."""
+    alarm_level: Literal["hint", "warning"] = "warning"
+    """Of the alarm that a run starts with, see `hnm_core.run.events.AlarmLevel`."""
 
 
 LOCK_WORDS: Mapping[Lock, str] = {
@@ -161,7 +163,7 @@ def _lane_rules(
     if miner.gone:
         yield Finding("gone", lane.name, "refuse", miner.gone)
     for remark in (*_unmet(config, lane, "loss"), *_unmet(config, lane, "miner")):
-        yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix)
+        yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix, remark.alarm_level)
     yield from _inside_rules(config, lane, miner)
     yield from _tuple_rules(lane, loss)
     yield from _distance_rules(lane, miner, loss)
@@ -169,7 +171,7 @@ def _lane_rules(
     yield from _margin_rules(lane, miner, loss)
     yield from _size_rules(config, lane, miner, loss, classes)
     for remark in (*miner.remarks(lane, items), *loss.remarks(lane, items)):
-        yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix)
+        yield Finding(remark.rule, lane.name, remark.level, remark.sentence, remark.fix, remark.alarm_level)
     yield from _start_rules(config, lane, miner)
     yield from _idle_rules(lane, miner)
 
@@ -323,7 +325,8 @@ def _size_rules(
             "C20", lane.name, "refuse", f"alpha = {bits:g} is a margin in bits, but codes have only {dimension} bits.",
         )  # fmt: skip
     if miner.weighs_by_density and dimension is not None and dimension <= 3:
-        yield Finding("C26", lane.name, "warn", "In 3 dimensions the weights are nearly flat, 1 / distance.")
+        flat = "In 3 dimensions the weights are nearly flat, 1 / distance."
+        yield Finding("C26", lane.name, "warn", flat, alarm_level="hint")
 
 
 def _triplets_of_a_step(
@@ -397,4 +400,5 @@ def _idle(lane: LaneConfig, options: BaseModel, before: str, name: str, reason: 
     if value != default:
         words = f"{value:g}" if isinstance(value, float) else value
         fix = f"{before}{name}={default}" if default is not None else None
-        yield Finding("C35", lane.name, "warn", f"{before}{name} = {words} has no effect: {reason}.", fix)
+        idle = f"{before}{name} = {words} has no effect: {reason}."
+        yield Finding("C35", lane.name, "warn", idle, fix, alarm_level="hint")

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.spec.data_files import data_format
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Part
@@ -278,7 +279,7 @@ def load(path: str | Path) -> ExperimentConfig:
 
 def _taken_for(path: Path) -> str:
     """What a file or folder that is no configuration was likely meant as."""
-    if path.suffix.lower() in (".npz", ".csv", ".parquet"):
+    if data_format(path) is not None:
         return f" Data are given by --data {path}."
     if path.is_dir():
         return " A configuration is a .toml file; a folder of pictures or a recording is none."

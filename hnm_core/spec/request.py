@@ -9,10 +9,9 @@ from typing import Any
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
+from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
 from hnm_core.spec.registry import DATASETS, MINERS
 from hnm_core.spec.resources import FIRST_PRESET, preset_path
-
-DATA_SUFFIXES = (".npz", ".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def _data(wanted: str) -> dict[str, Any]:
     if wanted in DATASETS.names():
         return {"name": wanted, "options": {}}
     path = Path(wanted)
-    if path.suffix.lower() in DATA_SUFFIXES or path.is_file():
+    if data_format(path) is not None or path.is_file():
         return {"name": "file", "options": {"path": wanted}}
     error = unknown_name("data set", wanted, DATASETS.names())
     raise InputError(f"{error} A file of yours ends in {' or '.join(DATA_SUFFIXES)}.")

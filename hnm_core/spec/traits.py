@@ -41,6 +41,8 @@ class Remark(NamedTuple):
     fix: str | None = None
     """Settings that mend it, as `hnm_core.spec.compatibility.Finding.fix`."""
     level: Level = "refuse"
+    alarm_level: Literal["hint", "warning"] = "warning"
+    """Of the alarm that a run starts with where this is no refusal."""
 
 
 class Options(Section):

@@ -21,7 +21,7 @@ from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
-from hnm_core.spec.request import DATA_SUFFIXES
+from hnm_core.spec.data_files import data_format
 from hnm_core.studies.embedding import embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
 from hnm_core.training.setup import prepare
@@ -87,7 +87,7 @@ def figures(
 
 def is_file(what: str) -> bool:
     """Whether `what` names a file of embeddings, as opposed to a recording, which is a folder."""
-    return Path(what).suffix.lower() in DATA_SUFFIXES or Path(what).is_file()
+    return data_format(Path(what)) is not None or Path(what).is_file()
 
 
 def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[dict[str, Figures], str]:

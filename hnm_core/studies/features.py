@@ -25,8 +25,8 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.pictures import ImageFolder, find_pictures, read_picture
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models import backbone
+from hnm_core.spec.data_files import data_format
 from hnm_core.spec.registry import DATASETS
-from hnm_core.spec.request import DATA_SUFFIXES
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -299,7 +299,7 @@ def _items(request: FeatureRequest, progress: Progress | None) -> _Items:
             if options:
                 raise InputError("A folder of pictures has no options; --size and --resize say how they are read.")
             return _Folder(find_pictures(path), request)
-        if path.suffix.lower() not in DATA_SUFFIXES and not path.is_file():
+        if data_format(path) is None and not path.is_file():
             error = unknown_name("data set", name, DATASETS.names())
             raise InputError(f"There is no folder '{name}'. {error}")
         name, options = "file", {"path": request.source, **options}

@@ -72,7 +72,8 @@ class Experiment:
         shared, self._shared = self._shared, None
         yield _started(shared)
         for finding in shared.findings:
-            yield Alarm(finding.lane or self.config.lanes[0].name, 0, finding.rule, finding.sentence)
+            concerned = finding.lane or self.config.lanes[0].name
+            yield Alarm(concerned, 0, finding.rule, finding.sentence, finding.alarm_level)
         lanes = _Lanes(done)
         for lane in self.config.lanes:
             try:
@@ -86,11 +87,14 @@ class Experiment:
                 yield _bug(lane.name, 0, error)
         noted: set[str] = set()
         for name, trainer in lanes.trainers.items():
-            for code, notes in (("sampler", trainer.sampler.notes), ("usual-lead", trainer.notes)):
-                for note in notes:
-                    if note not in noted:
-                        yield Alarm(name, 0, code, note)
-                    noted.add(note)
+            alarms = (
+                *(Alarm(name, 0, "sampler", note) for note in trainer.sampler.notes),
+                *(Alarm(name, 0, "usual-lead", note, "hint") for note in trainer.notes),
+            )
+            for alarm in alarms:
+                if alarm.message not in noted:
+                    yield alarm
+                noted.add(alarm.message)
         lanes.running = {name: trainer.steps() for name, trainer in lanes.trainers.items()}
         turn: Turn = "step"  # the first one: clouds before any step
         while turn != "stop":
@@ -185,7 +189,7 @@ def _bug(lane: str, step: int, error: Exception) -> Alarm:
     """What ends one of several lanes when a fault of ours shows in it; the others go on."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
-    return Alarm(lane, step, "bug", f"A fault of the program, {reason}", fatal=True, traceback=text)
+    return Alarm(lane, step, "bug", f"A fault of the program, {reason}", "fatal", text)
 
 
 def _watched(control: Control, progress: Progress | None) -> Progress:

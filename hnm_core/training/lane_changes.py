@@ -67,9 +67,9 @@ def change(trainer: Trainer, changes: Mapping[str, Any]) -> list[Event]:
     new = [finding for finding in check(after, **counts) if finding.level == "warn" and finding.sentence not in known]
     return [
         *(OptionChanged(lane.name, step, option, value, old, asked=True) for option, old, value in differing),
-        *(Alarm(lane.name, step, finding.rule, finding.sentence) for finding in new),
+        *(Alarm(lane.name, step, finding.rule, finding.sentence, finding.alarm_level) for finding in new),
         *(Alarm(lane.name, step, "sampler", note) for note in (sampler.notes if sampler is not None else ())),
-        *(Alarm(lane.name, step, "usual-lead", note) for note in trainer.notes),
+        *(Alarm(lane.name, step, "usual-lead", note, "hint") for note in trainer.notes),
     ]
 
 

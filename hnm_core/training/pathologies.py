@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hnm_core.run.events import Alarm
+from hnm_core.run.events import Alarm, AlarmLevel
 
 LOOK_EVERY = 5
 """Steps between two looks at a lane where nothing calls for one: a look costs a twentieth of a small network's step."""
@@ -39,6 +39,9 @@ STALE = 5
 """Drift, in units of what usually calls for a refresh, that is told when so many evaluations in a row find it: at the
 start of every training the network moves fast, and that is no fault."""
 STALE_EVALUATIONS = 5
+
+Finding = tuple[AlarmLevel, str, str]
+"""How grave, its code, and the words."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,14 @@ class Watch:
         """The alarms that this step calls for."""
         alarms = []
         self._step = seen.step
-        for code, message in self._findings(seen):
+        for level, code, message in self._findings(seen):
             last = self._raised.get(code)
             self._raised[code] = seen.step
             if last is None or seen.step - last > CLEAR_STEPS:
-                alarms.append(Alarm(self.lane, seen.step, code, message))
+                alarms.append(Alarm(self.lane, seen.step, code, message, level))
         return alarms
 
-    def _findings(self, seen: Seen) -> Iterator[tuple[str, str]]:
+    def _findings(self, seen: Seen) -> Iterator[Finding]:
         self._losses.append(seen.loss)
         collapsed = False
         spread = seen.metrics.get("mean_distance")
@@ -107,6 +110,7 @@ class Watch:
             collapsed = spread < COLLAPSED * self._widest
             if collapsed:
                 yield (
+                    "warning",
                     "collapse",
                     "All points have moved to one spot. "
                     "Random negatives for a while or a lower learning rate may help.",
@@ -115,14 +119,15 @@ class Watch:
         yield from self._of_the_loss(seen, collapsed)
         yield from self._of_the_search(seen)
 
-    def _of_tuples(self, seen: Seen) -> Iterator[tuple[str, str]]:
+    def _of_tuples(self, seen: Seen) -> Iterator[Finding]:
         tuples = seen.tuples
         if seen.empty_reason and tuples.get("mined", 0) == 0:
-            yield "empty-miner", seen.empty_reason
+            yield "warning", "empty-miner", seen.empty_reason
         parted = sum(tuples.get(name, 0) for name in ("hard", "semi_hard", "easy"))
         easy = parted > 0 and tuples.get("easy", 0) > EASY_SHARE * parted
         if self._streak("easy", easy) >= EASY_STEPS:
             yield (
+                "hint",
                 "all-easy",
                 f"{tuples['easy']:,} of {parted:,} tuples are easy: almost nothing is left to learn from. "
                 "A larger hard share or margin may help.",
@@ -130,6 +135,7 @@ class Watch:
         hard = parted > 0 and seen.mining and tuples.get("hard", 0) > HARD_SHARE * parted
         if self._streak("hard", hard) >= EASY_STEPS:
             yield (
+                "warning",
                 "all-hard",
                 f"{tuples['hard']:,} of {parted:,} tuples are hard: nearly all negatives are nearer than the positive. "
                 "A warm-up on random negatives may help; check the labels too.",
@@ -137,6 +143,7 @@ class Watch:
         tiny = bool(seen.terms) and (seen.nonzero_terms or 0) < TINY_SHARE * (seen.terms or 0)
         if self._streak("tiny", tiny and not easy) >= EASY_STEPS:
             yield (
+                "hint",
                 "tiny-signal",
                 f"Only {seen.nonzero_terms:,} of {seen.terms:,} terms of the loss still matter. "
                 "Mining, or the mean over non-zero terms, may help.",
@@ -145,15 +152,17 @@ class Watch:
         negatives = tuples.get("mined", 0)
         if self._streak("false", negatives > 0 and false > FALSE_SHARE * negatives) >= EASY_STEPS:
             yield (
+                "hint",
                 "false-negatives",
                 f"{100 * false / negatives:.0f} % of the mined negatives truly are of the anchor's class. "
                 "A rank window or a margin filter may help.",
             )
 
-    def _of_the_loss(self, seen: Seen, collapsed: bool) -> Iterator[tuple[str, str]]:
+    def _of_the_loss(self, seen: Seen, collapsed: bool) -> Iterator[Finding]:
         on_chance = seen.chance is not None and _near(seen.loss, seen.chance) and not collapsed
         if self._streak("chance", on_chance) >= CHANCE_STEPS:
             yield (
+                "hint",
                 "chance",
                 f"The loss has been at its level of chance ({seen.chance:.3g}) for {CHANCE_STEPS} steps: "
                 "every neighbour looks alike. A lower temperature may help.",
@@ -161,6 +170,7 @@ class Watch:
         yield from self._of_the_plateau(seen, collapsed)
         if seen.wideness is not None and seen.wideness > WIDE:
             yield (
+                "hint",
                 "C22",
                 f"The temperature is {seen.wideness:,.3g} times the mean distance: every neighbour looks alike and the "
                 "loss sits on its chance line. Without a temperature given, it is the mean distance.",
@@ -170,6 +180,7 @@ class Watch:
             usual = statistics.median(self._norms) if len(self._norms) >= SPIKE_WINDOW // 2 else 0.0
             if usual > 0 and norm > SPIKE * usual:
                 yield (
+                    "warning",
                     "exploding",
                     f"The gradient is {norm / usual:,.0f} times as long as usual. A lower learning rate may help.",
                 )
@@ -180,12 +191,13 @@ class Watch:
             losses, qualities = zip(*self._evaluations, strict=True)
             if len(losses) > SPLIT_EVALUATIONS and _falling(losses) and _falling(qualities):
                 yield (
+                    "warning",
                     "loss-metric-split",
                     f"The loss falls but MAP@R has fallen {SPLIT_EVALUATIONS} times in a row, to {quality:.3f}. "
                     "Over-fitting, or a loss on another distance than the metric's.",
                 )
 
-    def _of_the_plateau(self, seen: Seen, collapsed: bool) -> Iterator[tuple[str, str]]:
+    def _of_the_plateau(self, seen: Seen, collapsed: bool) -> Iterator[Finding]:
         """A loss passes its plateau on the way down, and a start from nearly one spot leaves it slowly but surely. Told
         is of one that has sat there step by step while the points moved no farther apart."""
         sits = bool(seen.plateau) and _near(seen.loss, seen.plateau or 0.0) and not collapsed
@@ -199,16 +211,18 @@ class Watch:
             self._widens = spread > self._plateau_spread
         if steps >= PLATEAU_STEPS and not self._widens:
             yield (
+                "warning",
                 "plateau",
                 f"For {PLATEAU_STEPS} steps the loss has been what it is when all points lie at one spot "
                 f"({seen.plateau:.3g}), and they move no farther apart: nothing is separated. "
                 "Random or semi-hard negatives for a while may help.",
             )
 
-    def _of_the_search(self, seen: Seen) -> Iterator[tuple[str, str]]:
+    def _of_the_search(self, seen: Seen) -> Iterator[Finding]:
         share = seen.metrics.get("no_candidate", 0.0)
         if share > STARVED:
             yield (
+                "warning",
                 "starved-search",
                 f"The search finds no negative for {100 * share:.0f} % of the anchors. "
                 "More tables, fewer bits or more probes may help.",
@@ -216,12 +230,14 @@ class Watch:
         recall = seen.metrics.get("mining_recall")
         if recall is not None and recall < RECALL_FLOOR:
             yield (
+                "hint",
                 "low-recall",
                 f"The search finds {100 * recall:.0f} % of the nearest negatives. "
                 "More bits or more candidates to re-score may help.",
             )
         if seen.largest_bucket is not None and seen.largest_bucket > LARGEST_BUCKET:
             yield (
+                "warning",
                 "degenerate-buckets",
                 f"One bucket holds {100 * seen.largest_bucket:.0f} % of the points: hashing hardly narrows the search. "
                 "More bits or the affine family may help.",
@@ -231,6 +247,7 @@ class Watch:
             self._stale_evaluations = self._stale_evaluations + 1 if drift > STALE else 0
         if drift is not None and self._stale_evaluations >= STALE_EVALUATIONS:
             yield (
+                "hint",
                 "stale-bank",
                 f"What is searched is {seen.metrics.get('bank_age', 0):,.0f} steps old and has drifted to {drift:.1f} "
                 "times the usual limit. A refresh more often may help.",

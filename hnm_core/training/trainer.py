@@ -28,7 +28,7 @@ from hnm_core.miners.whole_set.options import RandomOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
 from hnm_core.models.base import Embedder
 from hnm_core.run import changeable
-from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, Weights, frozen, layer_metric
+from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, WarmupEnded, Weights, frozen, layer_metric
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
@@ -99,7 +99,7 @@ class Trainer:
             try:
                 yield tuple(self._step(torch.from_numpy(self.batches.pop(0)).to(self.shared.device)))
             except InputError as error:
-                yield (Alarm(self.lane.name, self.step, "stopped", str(error), fatal=True),)
+                yield (Alarm(self.lane.name, self.step, "stopped", str(error), "fatal"),)
                 return
 
     def _first_events(self) -> tuple[Event, ...]:
@@ -141,7 +141,7 @@ class Trainer:
         first_call, self.set_up = self.set_up, False
         if mining.warmup_ends(self.step):
             first_call = True
-            yield OptionChanged(self.lane.name, self.step, "miner", f"warm-up over, {self.lane.miner} mines")
+            yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
         in_batch = mining.mining_batch
         tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
         with clock(Phase.TRANSFER):

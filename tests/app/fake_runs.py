@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.history.history import RunHistory
-from hnm_core.run.events import Alarm, OptionChanged, RunStarted, StepRecord
+from hnm_core.run.events import Alarm, RunStarted, StepRecord, WarmupEnded
+from hnm_core.run.history import RunHistory
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 
@@ -35,7 +35,7 @@ def run_history(steps: int = 1000, lanes: int = 3, eval_every: int = 50) -> RunH
         for step in range(1, steps + 1):
             warm = step <= steps // 5
             if step == steps // 5 + 1 and name != "random":
-                history.add(OptionChanged(name, step, "miner", f"warm-up over, {name} mines"))
+                history.add(WarmupEnded(name, step, name))
             history.add(_step(name, place, step, steps, warm, noise[step - 1], jitter[step - 1], eval_every))
     history.add(Alarm("random", steps * 3 // 5, "collapse", "All points have moved to one spot."))
     return history

@@ -147,7 +147,7 @@ def test_that_a_bug_in_one_lane_is_status_1_with_a_report_and_a_table(
 ) -> None:
     text = "Traceback (most recent call last):\n  deep inside\nKeyError: 'x'"
     script.events = (
-        Alarm("two", 3, "bug", "A fault of the program, KeyError: 'x'", fatal=True, traceback=text),
+        Alarm("two", 3, "bug", "A fault of the program, KeyError: 'x'", level="fatal", traceback=text),
         RunFinished({"one": 6, "two": 2}, 0.1, failed_lanes=("two",)),
     )
     ended = lab("run", tiny)

@@ -13,10 +13,10 @@ from hnm_core.run.events import (
     Event,
     Frame,
     OptionChanged,
-    PhaseDone,
     RunFinished,
     RunStarted,
     StepRecord,
+    WarmupEnded,
     frozen,
     layer_metric,
 )
@@ -82,14 +82,14 @@ def run(steps: int = 10, points: int = 60, lanes: tuple[str, ...] = LANES, frame
     yield started(points, lanes)
     for number in range(1, steps + 1):
         for lane in lanes:
-            if number == 4:
-                yield PhaseDone(lane, number, Phase.SEARCH)
+            if number == 3:
+                yield WarmupEnded(lane, number, "knn")
             yield step(rng, lane, number)
             if number % frame_every == 0:
                 yield frame(rng, lane, number, points)
         if number == 5:
             yield OptionChanged(lanes[0], number, "optimizer.lr", "0.001")
-            yield Alarm(lanes[0], number, "collapse", "All points „fall“ together.", fatal=False)
+            yield Alarm(lanes[0], number, "collapse", "All points „fall“ together.")
     yield RunFinished(dict.fromkeys(lanes, steps), 12.5, failed_lanes=("lsh",))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.recording import export, open_recording, record
-from hnm_core.run.events import Frame, LaneForked, OptionChanged, StepRecord
+from hnm_core.run.events import Frame, LaneForked, OptionChanged, StepRecord, WarmupEnded
 from tests.recording import made_up
 
 
@@ -77,7 +77,7 @@ def test_that_metrics_of_layers_are_columns_of_the_lanes_that_have_them(folder: 
 def test_that_changes_and_forks_are_a_table_of_their_own(tmp_path: Path, kind: str) -> None:
     events = list(made_up.run())
     events[-1:-1] = [
-        OptionChanged("knn", 6, "miner", "warm-up over, knn mines"),
+        WarmupEnded("knn", 6, "knn"),
         OptionChanged("knn", 7, "miner", "lsh", "knn", asked=True),
         LaneForked("new", 8, "knn"),
     ]

@@ -17,6 +17,7 @@ from hnm_core.recording.export import steps_table
 from hnm_core.run.events import (
     METRICS,
     TUPLE_COUNTS,
+    Alarm,
     Frame,
     OptionChanged,
     RunFailed,
@@ -321,7 +322,7 @@ def test_that_a_recording_of_schema_1_is_read(tmp_path: Path) -> None:
     events = list(record(made_up.run(), tmp_path))
     run_file, lines = tmp_path / "run.json", tmp_path / "events.jsonl"
     content = json.loads(run_file.read_text())
-    assert content["schema"] == 2
+    assert content["schema"] == 3
     run_file.write_text(json.dumps({**content, "schema": 1}))
     old = [json.loads(line) for line in lines.read_text().splitlines()]
     stripped = [{name: value for name, value in line.items() if name not in ("before", "asked")} for line in old]
@@ -331,6 +332,28 @@ def test_that_a_recording_of_schema_1_is_read(tmp_path: Path) -> None:
         made_up.assert_same_event(again, event)
     recording = open_recording(tmp_path)
     assert set(recording.begins.values()) == {0} and recording.summary()["changes"] == []
+
+
+def test_that_a_recording_of_schema_2_is_read(tmp_path: Path) -> None:
+    """Ends of warm-ups were changes of the miner in words, alarms had no level, and phases were told one by one."""
+    events = list(made_up.run())
+    events.insert(-1, Alarm("KNN", 8, "all-easy", "nothing to learn", "hint"))
+    events.insert(-1, Alarm("KNN", 9, "stopped", "the end", "fatal"))
+    list(record(iter(events), tmp_path))
+    run_file, path = tmp_path / "run.json", tmp_path / "events.jsonl"
+    run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "schema": 2}))
+    lines = []
+    for line in map(json.loads, path.read_text().splitlines()):
+        if line["type"] == "Alarm":
+            assert line.pop("level") in ("hint", "warning", "fatal")
+        if line["type"] == "WarmupEnded":
+            changed = {"option": "miner", "value": f"warm-up over, {line.pop('miner')} mines"}
+            line |= {"type": "OptionChanged", **changed, "before": "", "asked": False}
+        lines += [line, {"event": line["event"], "type": "PhaseDone", "lane": "knn", "step": 4, "phase": "search"}]
+    assert [line["type"] for line in lines].count("OptionChanged") == 4
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for again, event in zip(replay(tmp_path), events, strict=True):
+        made_up.assert_same_event(again, event)
 
 
 def test_that_changes_of_a_lane_that_is_not_there_are_damage(tmp_path: Path) -> None:

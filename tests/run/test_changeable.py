@@ -10,7 +10,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.run import changeable
-from hnm_core.run.events import LaneForked, OptionChanged
+from hnm_core.run.events import LaneForked, OptionChanged, WarmupEnded
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig, from_dict
 from hnm_core.spec.resources import preset_names, preset_path
@@ -84,7 +84,7 @@ def test_that_events_lead_from_any_lane_to_any_other_of_a_preset(preset: str) ->
 def test_that_a_fork_goes_on_from_what_its_parent_was_at_its_step() -> None:
     events = [
         OptionChanged("a.b", 3, "optimizer.lr", "0.1", "0.01", asked=True),
-        OptionChanged("a.b", 4, "miner", "warm-up over, knn mines"),
+        WarmupEnded("a.b", 4, "knn"),
         LaneForked("new", 5, "a.b"),
         OptionChanged("new", 6, "miner", "lsh", "knn", asked=True),
         OptionChanged("a.b", 7, "optimizer.lr", "0.2", "0.1", asked=True),

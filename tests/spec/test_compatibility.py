@@ -186,6 +186,24 @@ def test_that_what_maximum_loss_cannot_have_inside_is_refused_before_a_run(dista
                 assert wrong_way_round and able, (inside, distance, refused)
 
 
+@pytest.mark.parametrize(
+    ("rule", "level", "lane"),
+    [
+        ("C22", "hint", {"loss": "snnl", "loss_options": {"temperature": 21.0}, **UNIT}),
+        ("C26", "hint", {"miner": "distance-weighted", **UNIT}),
+        ("C27", "hint", {"miner": "lsh"}),
+        ("C35", "hint", {"miner": "knn", "memory": 100}),
+        ("C2", "warning", {"miner": "batch-hard", "loss": "ProxyNCALoss"}),
+        ("C25", "warning", {"miner": "knn", "miner_options": {"pool": 1}, "hard_share": 1.0, "lr": 0.1}),
+    ],
+)
+def test_that_a_run_starts_with_hints_where_a_lane_could_learn_more_and_with_warnings_elsewhere(
+    rule: str, level: str, lane: dict[str, Any]
+) -> None:
+    found = [finding for finding in check(made(**lane), items=1000) if finding.rule == rule]
+    assert {finding.alarm_level for finding in found} == {level}
+
+
 def test_that_fixes_mend_what_they_are_offered_for() -> None:
     for lane in (
         {"miner": "angular"},

@@ -13,7 +13,8 @@ import torch
 
 from hnm_core.data.idx_sets import EMNIST_CLASSES, MNIST, emnist_files
 from hnm_core.recording import open_recording, record
-from hnm_core.run.events import LAYER_METRICS, Alarm, Event, RunFinished, StepRecord, layer_metric, to_json
+from hnm_core.run.event_json import to_json
+from hnm_core.run.events import LAYER_METRICS, Alarm, Event, RunFinished, StepRecord, layer_metric
 from hnm_core.run.results import Results
 from hnm_core.spec.config import ExperimentConfig, from_dict, load
 from hnm_core.spec.request import Request, resolve

@@ -21,6 +21,7 @@ from hnm_core.run.events import (
     RunFinished,
     RunStarted,
     StepRecord,
+    WarmupEnded,
     Weights,
 )
 from hnm_core.spec.config import ExperimentConfig, LaneConfig, from_dict
@@ -125,8 +126,9 @@ def test_that_metrics_come_every_eval_steps_and_after_the_last() -> None:
 
 def test_that_the_end_of_the_warm_up_is_marked_and_only_then_the_miner_works() -> None:
     events = list(Experiment(config(KNN, RANDOM)).run(frames=False))
-    changes = [event for event in events if isinstance(event, OptionChanged)]
-    assert [(change.lane, change.step) for change in changes] == [("knn", 4)]
+    ends = [event for event in events if isinstance(event, WarmupEnded)]
+    assert [(end.lane, end.step, end.miner) for end in ends] == [("knn", 4, "knn")]
+    assert not any(isinstance(event, OptionChanged) for event in events)
     mining = [event.mining for event in events if isinstance(event, StepRecord) and event.lane == "knn"]
     assert mining == [False] * 3 + [True] * 9
     random, knn = numbers(events, "random"), numbers(events, "knn")
@@ -137,10 +139,10 @@ def test_that_the_end_of_the_warm_up_is_marked_and_only_then_the_miner_works() -
 def test_that_a_warm_up_by_loss_waits_for_a_hundred_steps_below_the_threshold() -> None:
     lane = {"name": "knn", "miner": "knn", "warmup_below": 1e9}
     events = list(Experiment(config(lane, steps=103)).run(frames=False))
-    assert [event.step for event in events if isinstance(event, OptionChanged)] == [101]
+    assert [event.step for event in events if isinstance(event, WarmupEnded)] == [101]
     never = {"name": "knn", "miner": "knn", "warmup_below": 1e-12}
     events = list(Experiment(config(never, steps=103)).run(frames=False))
-    assert not any(isinstance(event, OptionChanged) for event in events)
+    assert not any(isinstance(event, WarmupEnded) for event in events)
 
 
 def test_that_frames_speak_in_dataset_ids_of_training_items(tmp_path: Path) -> None:
@@ -308,7 +310,9 @@ def audited(folder: Path, scale: float, **lane: object) -> tuple[list[str], list
     data = {"name": "file", "options": {"path": str(folder / "points.npz"), "standardize": False}, "held_out": 0.0}
     lanes = from_dict({"steps": 3, "data": data, "model": {"name": "identity"}, "lanes": [{"name": "a", **lane}]})
     events = list(Experiment(lanes).run(frames=False))
-    notes = [event.message for event in events if isinstance(event, Alarm) and event.code == "usual-lead"]
+    told = [event for event in events if isinstance(event, Alarm) and event.code == "usual-lead"]
+    assert {event.level for event in told} <= {"hint"}
+    notes = [event.message for event in told]
     return notes, [dict(event.tuples) for event in events if isinstance(event, StepRecord)]
 
 

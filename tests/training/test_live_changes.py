@@ -16,7 +16,17 @@ from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.recording import open_recording, record, replay
 from hnm_core.run import changeable
 from hnm_core.run.control import Control
-from hnm_core.run.events import Alarm, Event, Frame, OptionChanged, RunFailed, RunFinished, StepRecord, Weights
+from hnm_core.run.events import (
+    Alarm,
+    Event,
+    Frame,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    StepRecord,
+    WarmupEnded,
+    Weights,
+)
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import MinerOptions, Part
 from hnm_core.training.experiment import Experiment
@@ -364,7 +374,7 @@ def test_that_a_random_lane_that_is_given_a_miner_keeps_its_warm_up() -> None:
     events = run(config(lane), {3: ask("knn", "miner", "knn")})
     mining = [event.mining for event in events if isinstance(event, StepRecord)]
     assert mining == [True] * 3 + [False] * 5 + [True] * 4
-    assert [e.step for e in events if isinstance(e, OptionChanged) and not e.asked] == [9]
+    assert [e.step for e in events if isinstance(e, WarmupEnded)] == [9]
 
 
 def test_that_a_batch_changed_in_the_middle_begins_a_new_epoch_of_such_batches() -> None:
@@ -376,8 +386,9 @@ def test_that_a_batch_changed_in_the_middle_begins_a_new_epoch_of_such_batches()
 def test_that_what_becomes_doubtful_by_a_change_is_said_once() -> None:
     doubtful = {"miner": "batch-hard", "hard_share": 0.9}
     events = run(config(PLAIN_KNN), {3: lambda control: control.change_together({"knn": doubtful})})
-    said = [event.message for event in events if isinstance(event, Alarm) and event.code == "C35" and event.step == 4]
-    assert len(said) == 2 and any("hard_share = 0.9 has no effect" in text for text in said)
+    said = [event for event in events if isinstance(event, Alarm) and event.code == "C35" and event.step == 4]
+    assert len(said) == 2 and any("hard_share = 0.9 has no effect" in event.message for event in said)
+    assert {event.level for event in said} == {"hint"}
 
 
 def test_that_a_recording_tells_what_every_lane_was_in_the_end(tmp_path: Path) -> None:

@@ -129,3 +129,16 @@ def test_that_only_a_loss_that_stays_where_one_spot_would_put_it_is_told(
         metrics = {"mean_distance": spread(step)} if step % 20 == 0 else {}
         found += [step for code in codes(watch, Seen(step, loss(step), metrics=metrics, plateau=0.5))]
     assert found == told
+
+
+HINTS = {"all-easy", "tiny-signal", "false-negatives", "chance", "C22", "low-recall", "stale-bank"}
+
+
+@pytest.mark.parametrize("code", SICK)
+def test_that_what_a_lane_could_learn_more_by_is_a_hint_and_what_goes_wrong_a_warning(code: str) -> None:
+    fields, _ = SICK[code]
+    watch = Watch("lane", first_spread=1.0)
+    base = {name: getattr(healthy(1), name) for name in Seen.__dataclass_fields__}
+    seen = (Seen(**{**base, "metrics": {}, **fields, "step": step}) for step in range(1, 301))
+    told = next(alarm for step in seen for alarm in watch.see(step) if alarm.code == code)
+    assert told.level == ("hint" if code in HINTS else "warning")

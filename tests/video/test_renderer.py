@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import QApplication
 from app.picture.theme import DARK, LIGHT
 from app.video import overlay
 from app.video.encoder import video_format
-from app.video.figures import LaneFigures
+from app.video.figures import figures_at
 from app.video.film import Film
 from app.video.framing import Framing
 from app.video.renderer import Pictures, render
@@ -219,10 +219,12 @@ def test_that_every_lane_is_seen_at_the_same_scale_and_stays_in_the_picture(fold
 
 
 def test_that_figures_are_those_of_the_step(folder: Path) -> None:
-    lane = LaneFigures(open_recording(folder), "knn")
-    assert lane.at(0).step == 0 and np.isnan(lane.at(0).loss) and np.isnan(lane.at(9.9).quality)
+    lane = open_recording(folder).history().lanes["knn"]
+    first = figures_at(lane, 0)
+    assert first.step == 0 and np.isnan(first.loss) and np.isnan(figures_at(lane, 9.9).quality)
+    assert figures_at(lane, 9.9).step == 9
     for step in (1, 9, 10, 37, STEPS):
-        now = lane.at(step)
+        now = figures_at(lane, step)
         assert now.step == step
         assert now.loss == pytest.approx(np.mean([1 / earlier for earlier in range(1, step + 1)]))
         assert step < 10 or now.quality == pytest.approx(step // 10 * 10 / STEPS)

@@ -10,12 +10,13 @@ import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtWidgets import QApplication, QFileDialog
 
-from app.history.history import RunHistory
-from app.history.series import smoothed
+from app.history.chance import chance_of
 from app.picture.theme import DARK, LIGHT
 from app.views.curves_view import CurvesView
 from app.views.legend import LaneLegend
 from hnm_core.run.events import StepRecord
+from hnm_core.run.history import RunHistory
+from hnm_core.run.series import smoothed
 from tests.app.fake_runs import run_history
 
 LEFT = Qt.MouseButton.LeftButton
@@ -140,7 +141,7 @@ def test_that_a_constant_loss_is_a_flat_line(view):
 
 def test_that_the_chance_line_is_the_chance_level_of_the_metric_shown(view, history):
     view.show_history(history)
-    assert view.metric_plot._chance.value() == history.chance["map_at_r"]
+    assert view.metric_plot._chance.value() == chance_of(history.started)["map_at_r"]
     # 300 held-out items, 30 of each of 10 classes
     view.metric_box.setCurrentIndex(view.metric_box.findData("precision_at_1"))
     assert view.metric_plot._chance.value() == pytest.approx(29 / 299)
@@ -303,7 +304,7 @@ def test_that_the_chance_line_waits_for_the_first_measure(view, history):
     run.add(history.started)
     run.add(StepRecord("knn", 1, 0.5))
     view.show_history(run)
-    assert run.chance["map_at_r"] and not view.metric_plot._chance.isVisible()
+    assert chance_of(run.started)["map_at_r"] and not view.metric_plot._chance.isVisible()
     run.add(StepRecord("knn", 2, 0.5, metrics={"map_at_r": 0.4}))
     view.show_history(run)
     assert view.metric_plot._chance.isVisible()
@@ -331,7 +332,7 @@ def test_that_the_chance_line_of_a_metric_is_dotted_and_says_its_level(view, his
     line = view.metric_plot._chance
     assert line.isVisible()
     assert line.pen.style() is Qt.PenStyle.DotLine
-    assert line.label.textItem.toPlainText() == f"chance {history.chance['map_at_r']:.3f}"
+    assert line.label.textItem.toPlainText() == f"chance {chance_of(history.started)['map_at_r']:.3f}"
 
 
 def test_that_names_without_room_in_one_row_stand_in_two_and_every_one_is_whole(qtbot, view):

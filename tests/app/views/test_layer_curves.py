@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 
-from app.history.history import RunHistory
 from app.picture.theme import DARK, LIGHT
 from app.views.curves_view import CurvesView
 from app.views.layer_key import layer_colour
 from hnm_core.run.events import RunStarted, StepRecord
+from hnm_core.run.history import RunHistory
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from tests.app.fake_runs import run_history
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.history.history import Marker
+from app.history.markers import Marker
 from app.picture.theme import DARK
 from app.views.notice_list import MAX_LINES, NoticesButton, shortened
 from app.views.timeline_view import TimelineView
@@ -26,7 +26,7 @@ def test_that_options_and_warm_ups_are_no_notices(button):
 
 
 def test_that_many_notices_take_the_room_of_one_button_and_a_line_each_in_its_list(button):
-    button.show_notices([Marker("knn", step, "x " * 200, "alarm") for step in range(20)])
+    button.show_notices([Marker("knn", step, "x " * 200, "warning") for step in range(20)])
     assert button.text() == "20 notices"
     assert len(lines(button)) == MAX_LINES + 1
     assert all(len(line) < 120 for line in lines(button))
@@ -34,7 +34,7 @@ def test_that_many_notices_take_the_room_of_one_button_and_a_line_each_in_its_li
 
 
 def test_that_the_colour_is_that_of_the_gravest(button):
-    for kind, colour in (("hint", DARK.muted), ("alarm", DARK.warning), ("fatal", DARK.error)):
+    for kind, colour in (("hint", DARK.muted), ("warning", DARK.warning), ("fatal", DARK.error)):
         button.show_notices([*button.notices, Marker("knn", 1, "so it is", kind)])
         assert "rgb({}, {}, {})".format(*colour) in button.styleSheet()
 

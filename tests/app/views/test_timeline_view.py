@@ -6,7 +6,7 @@ import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QSignalSpy
 
-from app.history.history import Marker
+from app.history.markers import Marker
 from app.picture.theme import DARK, LIGHT
 from app.views.timeline_view import HEIGHT, TimelineView, ticks
 
@@ -176,7 +176,7 @@ def test_that_markers_are_found_under_the_mouse_and_a_click_on_a_flag_jumps_to_i
 
 def test_that_markers_are_painted_in_their_colours(timeline, qtbot):
     timeline.set_theme(DARK)
-    timeline.set_markers([(500, "all at one spot", "alarm")])
+    timeline.set_markers([(500, "all at one spot", "warning")])
     x, y = round(timeline.track.x_of(500)), 5
     assert timeline.track.grab().toImage().pixelColor(x, y).getRgb()[:3] == DARK.warning
     timeline.set_theme(LIGHT)

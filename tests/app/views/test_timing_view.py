@@ -8,10 +8,10 @@ import pytest
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QPainter
 
-from app.history.history import PHASES, RunHistory
 from app.picture.theme import DARK, LIGHT
 from app.views.timing_view import PHASE_COLOURS, TimingView
 from hnm_core.run.events import StepRecord
+from hnm_core.run.history import PHASES, RunHistory
 from hnm_core.run.timing import Phase
 from tests.app.fake_runs import run_history
 from tests.app.runs import config, started

@@ -9,8 +9,8 @@ import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QApplication, QLineEdit, QMenu, QWidget
 
-from app.history.history import RunHistory
 from app.history.playback import Past
+from app.history.words import title
 from app.limits import MAX_PANES
 from app.panels.fork_dialog import ForkDialog
 from app.window.main_window import MainWindow
@@ -18,6 +18,7 @@ from hnm_core.recording import record
 from hnm_core.run import changeable
 from hnm_core.run.control import Control
 from hnm_core.run.events import LaneForked, RunState, StepRecord
+from hnm_core.run.history import RunHistory
 from hnm_core.training.experiment import Experiment
 from tests.app import runs
 from tests.app.engine import config
@@ -238,5 +239,5 @@ def test_that_a_forked_lane_has_the_time_of_its_parent_behind_it():
     knn, new = history.lanes["knn"], history.lanes["new"]
     assert new.seconds.tolist() == [pytest.approx(float(knn.seconds[6]))]
     assert new.seconds_at(np.array([6])).tolist() == [float(knn.seconds[5])]
-    assert list(history.lanes) == ["random", "knn", "new"] and history.title("new") == "new"
+    assert list(history.lanes) == ["random", "knn", "new"] and title(history, "new") == "new"
     assert changeable.settings(history.lane_configs()["new"]) == changeable.settings(history.lane_configs()["knn"])

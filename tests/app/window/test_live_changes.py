@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QPoint, Qt
 
-from app.history.history import Marker, RunHistory
+from app.history.markers import Marker, markers
 from app.history.pending import pending
+from app.history.words import title
 from app.window.main_window import MainWindow
 from hnm_core.recording import open_recording
 from hnm_core.run import changeable
-from hnm_core.run.events import OptionChanged, RunState
+from hnm_core.run.events import OptionChanged, RunState, WarmupEnded
+from hnm_core.run.history import RunHistory
 from hnm_core.spec.config import ExperimentConfig
 from tests.app import runs
 from tests.app.engine import config
@@ -44,7 +46,7 @@ def test_that_another_miner_and_its_options_are_applied_to_the_lane_at_once(trai
     said = window.statusBar().currentMessage()
     assert said == f"knn: miner knn → lsh; knn: pool = 5, from step {at + 1:,} on"
     assert not note.button.isVisible(), "the run is as the form says"
-    assert window.stage.history.markers[-2] == Marker("knn", at + 1, "miner knn → lsh", "option")
+    assert markers(window.stage.history)[-2] == Marker("knn", at + 1, "miner knn → lsh", "option")
     qtbot.waitUntil(lambda: window.stage.panes.view("knn")._title == "knn → lsh", timeout=5000)
     assert any(kind == "option" and "miner knn → lsh" in text for _, text, kind in window.stage.timeline.track.marks)
     press(qtbot, window, Qt.Key.Key_Period)
@@ -168,10 +170,10 @@ def test_that_only_running_lanes_are_offered_and_names_that_are_new_or_gone_wait
 
 def test_that_a_history_knows_what_lanes_are_and_are_called_at_any_step():
     history = history_of(config())
-    history.add(OptionChanged("knn", 4, "miner", "warm-up over, knn mines"))
+    history.add(WarmupEnded("knn", 4, "knn"))
     history.add(OptionChanged("knn", 9, "miner", "lsh", "knn", asked=True))
     history.add(OptionChanged("knn", 20, "miner", "knn", "lsh", asked=True))
-    assert [history.title("knn", step) for step in (8, 9, 19, 20, None)] == [
+    assert [title(history, "knn", step) for step in (8, 9, 19, 20, None)] == [
         "knn",
         "knn → lsh",
         "knn → lsh",

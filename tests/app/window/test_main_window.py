@@ -9,6 +9,7 @@ from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PyQt6.QtGui import QDropEvent, QKeySequence
 from PyQt6.QtWidgets import QApplication, QFileDialog, QPushButton
 
+from app.history.markers import markers
 from app.limits import MAX_PANES, check_lanes
 from app.panels.command_palette import CommandPalette
 from app.picture.camera import Camera
@@ -200,7 +201,7 @@ def test_that_a_bug_in_one_lane_is_named_with_its_report_while_the_others_go_on(
     def source(config, control):
         events = runs.source()(config, control)
         yield next(events)
-        yield Alarm("one", 3, "bug", "A fault of the program, KeyError: 'x'", fatal=True, traceback="deep inside")
+        yield Alarm("one", 3, "bug", "A fault of the program, KeyError: 'x'", level="fatal", traceback="deep inside")
         yield from events
 
     window = open_window(source=source)
@@ -479,7 +480,7 @@ def alarming(code: str, *, fatal: bool):
         for event in runs.source()(of, control):
             yield event
             if isinstance(event, StepRecord) and (event.lane, event.step) == ("one", 10):
-                yield Alarm("one", 10, code, "The loss became nan.", fatal=fatal)
+                yield Alarm("one", 10, code, "The loss became nan.", level="fatal" if fatal else "warning")
 
     return run
 
@@ -507,7 +508,7 @@ def test_that_the_end_of_a_lane_is_told_in_red_until_it_is_dismissed_and_others_
 def test_that_an_alarm_that_ends_nothing_takes_no_banner(open_window, qtbot):
     window = open_window(source=alarming("collapse", fatal=False))
     press(qtbot, window, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: any(marker.kind == "alarm" for marker in window.stage.history.markers), timeout=5000)
+    qtbot.waitUntil(lambda: any(marker.kind == "warning" for marker in markers(window.stage.history)), timeout=5000)
     assert window.banner.text == ""
 
 

@@ -1,6 +1,8 @@
-"""Arithmetic of series: smoothing, thinning for the screen, quantiles, chance levels. Pure numpy."""
+"""Arithmetic of series: smoothing, thinning for the screen, quantiles, the last rows that count. Pure numpy."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,3 +94,20 @@ def late_quantile(ascending: Floats, ran: NDArray[np.int64], q: float) -> Floats
     above = np.minimum(below + 1, len(ascending) - 1)
     low, high = ascending[below, column], ascending[above, column]
     return np.where(ran > 0, low + (place - below) * (high - low), 0.0)
+
+
+def last_rows(holds: Callable[[slice], NDArray[np.bool_]], most: int, stop: int, start: int = 0) -> NDArray[np.int64]:
+    """The last `most` rows of `start`..`stop` of which something holds, ascending; fewer where there are no more.
+
+    Args:
+        holds: (n,) whether it holds, of the n rows of a slice. It is asked only as far back as needed, so that of a
+            long series the cost is that of its end.
+        most: at least 1.
+    """
+    reach = most
+    while True:
+        first = max(start, stop - reach)
+        rows = first + np.flatnonzero(holds(slice(first, max(first, stop))))
+        if len(rows) >= most or first == start:
+            return rows[-most:]
+        reach *= 4

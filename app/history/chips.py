@@ -1,0 +1,128 @@
+"""The state of a lane in a few numbers, and these in words: what stands beside its cloud. No Qt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hnm_core.run.history import MINING_COLUMNS, LaneHistory
+from hnm_core.words import significant
+
+DETAILS = {
+    "distance_ratio": "distance found over exact {}",
+    "hardness_regret": "hardness regret {}",
+    "no_candidate": "anchors without a candidate {}",
+    "bank_age": "bank {} steps old",
+    "drift": "drift {} of what makes a bank stale",
+    "temperature": "temperature {}",
+    "chance": "loss at chance {}",
+}
+"""What the tooltip of a chip says of further metrics."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """The state of a lane in a few numbers. What was never measured is NaN."""
+
+    step: int
+    loss: float
+    """See `LaneHistory.mean_loss`."""
+    hard: float
+    """Share of the recent tuples with a margin that are hard; likewise `semi_hard` and `easy`. See
+    `LaneHistory.recent_tally`."""
+    semi_hard: float
+    easy: float
+    mining_ms: float
+    """What mining costs a step, see `PhaseSummary.per_step`."""
+    mining_ms_p95: float
+    map_at_r: float
+    precision_at_1: float
+    mining_recall: float
+    warming_up: bool
+    false: float = math.nan
+    """Share of the recent mined negatives that truly are of the anchor's class, where the truth is known."""
+    missing: float = math.nan
+    """Anchors a step without a negative; likewise negatives filled in at random, and candidates filtered out."""
+    filled: float = math.nan
+    filtered: float = math.nan
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The newest of each other metric, by name."""
+
+
+def chip(lane: LaneHistory, upto_step: int | None = None) -> Chip | None:
+    """A lane in a few numbers, as it stood at a step; None before its first."""
+    count = lane.rows(upto_step)
+    if count == 0:
+        return None
+    recent = lane.recent_tally(upto_step)
+    times = lane.phase_summary(upto_step=upto_step)
+    return Chip(
+        step=int(lane.steps[count - 1]),
+        loss=lane.mean_loss(upto_step),
+        hard=recent.share("hard"),
+        semi_hard=recent.share("semi_hard"),
+        easy=recent.share("easy"),
+        mining_ms=float(times.per_step[MINING_COLUMNS].sum()) if times.steps else math.nan,
+        mining_ms_p95=times.mining_p95 if times.steps else math.nan,
+        map_at_r=lane.latest("map_at_r", upto_step),
+        precision_at_1=lane.latest("precision_at_1", upto_step),
+        mining_recall=lane.latest("mining_recall", upto_step),
+        warming_up=not bool(lane.mining[count - 1]),
+        false=recent.false_share,
+        missing=recent.per_step("missing"),
+        filled=recent.per_step("filled"),
+        filtered=recent.per_step("filtered"),
+        metrics={name: value for name in DETAILS if np.isfinite(value := lane.latest(name, upto_step))},
+    )
+
+
+def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
+    """A chip in two short lines; of an audit, without the loss and the retrieval, which never change."""
+    if chip is None:
+        return "no step yet"
+    first = [f"step {chip.step:,}"]
+    if not audit:
+        first.append(f"loss {significant(chip.loss)}")
+        if np.isfinite(chip.map_at_r):
+            first.append(f"MAP@R {chip.map_at_r:.3f}")
+        if np.isfinite(chip.precision_at_1):
+            first.append(f"P@1 {chip.precision_at_1:.3f}")
+    second = []
+    if np.isfinite(chip.hard):
+        second.append(f"hard {chip.hard:.0%}, semi {chip.semi_hard:.0%}, easy {chip.easy:.0%}")
+    if np.isfinite(chip.false):
+        (first if audit else second).append(f"false {chip.false:.1%}")
+    if chip.warming_up:
+        second.append("warming up")
+    elif not audit and np.isfinite(chip.mining_ms):
+        second.append(f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})")
+    if np.isfinite(chip.mining_recall):
+        second.append(f"recall {chip.mining_recall:.3f}")
+    return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
+
+
+def chip_details(chip: Chip | None) -> str:
+    """Everything else that is known of a lane, a line each."""
+    if chip is None:
+        return ""
+    lines = []
+    counts = {"missing": "anchors without a negative", "filled": "random in place of mined", "filtered": "filtered out"}
+    for name, words in counts.items():
+        value = getattr(chip, name)
+        if np.isfinite(value) and (value or name == "filled"):
+            lines.append(f"{words}: {value:,.1f} a step")
+    for name, words in DETAILS.items():
+        if name in chip.metrics:
+            value = chip.metrics[name]
+            shown = (
+                f"{value:.1%}"
+                if name == "no_candidate"
+                else f"{value:,.0f}"
+                if name == "bank_age"
+                else significant(value)
+            )
+            lines.append(words.format(shown))
+    return "\n".join(lines)

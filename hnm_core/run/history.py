@@ -1,0 +1,490 @@
+"""What a run has told so far, lane by lane, as numpy columns: the one fold of its events.
+
+Tables, chips, curves, timelines and videos are all read off it, of a run that is on and of a recording alike. What a
+lane was at an earlier step is found by binary search, so scrubbing through a run is as cheap as watching it. Loads no
+torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hnm_core.run import changeable
+from hnm_core.run.events import (
+    TUPLE_COUNTS,
+    Alarm,
+    Event,
+    LaneForked,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepRecord,
+    WarmupEnded,
+    begins_anew,
+    layer_metric,
+)
+from hnm_core.run.series import Floats, last_rows, late_quantile, memory, smoothed
+from hnm_core.run.timing import MINING_PHASES, Phase
+from hnm_core.spec.config import ExperimentConfig
+
+PHASES = tuple(Phase)
+MINING_COLUMNS = [PHASES.index(phase) for phase in MINING_PHASES]
+RECENT_STEPS = 100
+"""The loss of a lane is its mean over so many last steps, wherever it is shown; recent tuples are counted over them."""
+TIMING_WINDOW = 200
+"""Steps that medians of times look back on."""
+
+
+class Column:
+    """A numpy array that grows at its end; appending is amortised O(1)."""
+
+    def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
+        self._buffer: NDArray[Any] = np.empty((64,) if width is None else (64, width), dtype)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def reserve(self, rows: int) -> None:
+        """Have room for so many rows, so that growing up to them copies nothing."""
+        if rows > len(self._buffer):
+            grown = np.empty((rows, *self._buffer.shape[1:]), self._buffer.dtype)
+            grown[: self._length] = self._buffer[: self._length]
+            self._buffer = grown
+
+    def append(self, value: Any) -> None:
+        """Add one row."""
+        if self._length == len(self._buffer):
+            self.reserve(2 * self._length)
+        self._buffer[self._length] = value
+        self._length += 1
+
+    def extend(self, values: NDArray[Any]) -> None:
+        """Add rows."""
+        length = self._length + len(values)
+        if length > len(self._buffer):
+            self.reserve(max(length, 2 * self._length))
+        self._buffer[self._length : length] = values
+        self._length = length
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The rows so far: a view nobody may write to, untouched by later growth."""
+        view = self._buffer[: self._length]
+        view.flags.writeable = False
+        return view
+
+
+@dataclass(frozen=True, eq=False)
+class StepColumns:
+    """n steps of one lane, column by column."""
+
+    step: NDArray[np.int64]
+    """(n,)"""
+    loss: Floats
+    """(n,)"""
+    phase_ms: NDArray[np.float32]
+    """(n, len(Phase)) milliseconds, columns in `Phase` order; 0 where a phase did not run."""
+    tuples: NDArray[np.int64]
+    """(n, len(TUPLE_COUNTS)) counts, columns in that order; 0 where nobody counted."""
+    counted: frozenset[str]
+    """Names of the tuple counts that any of these steps told."""
+    mining: NDArray[np.bool_]
+    """(n,)"""
+    first_call: NDArray[np.bool_]
+    """(n,)"""
+    metrics: Mapping[str, tuple[NDArray[np.int64], Floats]]
+    """By name: the rows, 0..n - 1, of the steps that measured it, and the values."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseSummary:
+    """Times of recent steps, one number per `Phase`, in milliseconds; first calls left out.
+
+    Some phases run only now and then: a miner embeds the set every tenth step, say. A plain median would call them
+    free. So `median` and `p95` are over the steps in which the phase ran, and `share` says how many those were.
+    """
+
+    steps: int
+    """Steps looked at."""
+    median: Floats
+    p95: Floats
+    share: Floats
+    total_p95: float
+    """p95 of a whole step."""
+    mining_median: float
+    """Median of what mining took in one step, over all steps looked at."""
+    mining_p95: float
+
+    @property
+    def per_step(self) -> Floats:
+        """What a phase costs a step: its median, times the share of steps in which it ran."""
+        return self.median * self.share
+
+    @property
+    def total(self) -> float:
+        """Milliseconds a step: the sum of `per_step`."""
+        return float(self.per_step.sum())
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The tuples of some steps, added up."""
+
+    steps: int
+    counts: Mapping[str, int]
+    """By name, those that the lane ever counted; see `hnm_core.run.events.TUPLE_COUNTS`."""
+
+    def count(self, name: str) -> int:
+        """A count, 0 where nobody counted."""
+        return self.counts.get(name, 0)
+
+    def share(self, band: str) -> float:
+        """Share of `hard`, `semi_hard` or `easy` tuples among the three; NaN where there are none."""
+        parted = sum(map(self.count, ("hard", "semi_hard", "easy")))
+        return self.count(band) / parted if parted else math.nan
+
+    @property
+    def false_share(self) -> float:
+        """Share of the mined negatives that truly are of the anchor's class; NaN where the truth is not known."""
+        known = "false_negative" in self.counts and self.count("mined")
+        return self.count("false_negative") / self.count("mined") if known else math.nan
+
+    def per_step(self, name: str) -> float:
+        """A count a step; NaN where nobody counted."""
+        return self.counts[name] / self.steps if name in self.counts and self.steps else math.nan
+
+
+class LaneHistory:
+    """The steps of one lane. All columns are row for row; rows are in step order."""
+
+    def __init__(self, name: str, parent: LaneHistory | None = None, forked_at: int = 0) -> None:
+        """`parent`: the lane from which this one goes on after step `forked_at`."""
+        self.name, self.parent, self.forked_at = name, parent, forked_at
+        self.turns: list[int] = []
+        """First steps with another miner, loss or sampler, by request."""
+        self._last_step = int(np.iinfo(np.int64).min)
+        self._steps = Column(np.int64)
+        self._loss = Column(np.float64)
+        self._phase_ms = Column(np.float32, len(PHASES))
+        self._tuples = Column(np.int64, len(TUPLE_COUNTS))
+        self._mining = Column(np.bool_)
+        self._first_call = Column(np.bool_)
+        self._metrics: dict[str, tuple[Column, Column]] = {}
+        self.counted: set[str] = set()
+        """Names of the tuple counts that were ever told; the others are 0 in `tuples` because nobody counted."""
+        self._seconds = Column(np.float64)
+        """As many rows as were asked for so far."""
+        self._smooth: tuple[float, Floats] = (0.0, np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def reserve(self, steps: int) -> None:
+        """Have room for so many steps, where it is known how many there are."""
+        for column in (self._steps, self._loss, self._phase_ms, self._tuples, self._mining, self._first_call):
+            column.reserve(steps)
+
+    def add(self, record: StepRecord) -> None:
+        """Take one step in. One that is not after the last is known already and left out."""
+        if record.step <= self._last_step:
+            return
+        self._last_step = record.step
+        self._steps.append(record.step)
+        self._loss.append(record.loss)
+        self._phase_ms.append([record.phase_ms.get(phase, 0.0) for phase in PHASES])
+        self._tuples.append([record.tuples.get(name, 0) for name in TUPLE_COUNTS])
+        self.counted.update(record.tuples)
+        self._mining.append(record.mining)
+        self._first_call.append(record.first_call)
+        for name, value in record.metrics.items():
+            steps, values = self._measured(name)
+            steps.append(record.step)
+            values.append(value)
+
+    def extend(self, columns: StepColumns) -> None:
+        """Take many steps in, as `add` takes one after the other."""
+        if not len(columns.step):
+            return
+        before = np.concatenate(([self._last_step], columns.step[:-1]))
+        new = columns.step > np.maximum.accumulate(before)
+        self._last_step = max(self._last_step, int(columns.step.max()))
+        taken: slice | NDArray[np.bool_] = slice(None) if new.all() else new
+        self._steps.extend(columns.step[taken])
+        self._loss.extend(columns.loss[taken])
+        self._phase_ms.extend(columns.phase_ms[taken])
+        self._tuples.extend(columns.tuples[taken])
+        self.counted |= columns.counted
+        self._mining.extend(columns.mining[taken])
+        self._first_call.extend(columns.first_call[taken])
+        for name, (row, measured) in columns.metrics.items():
+            steps, values = self._measured(name)
+            steps.extend(columns.step[row[new[row]]])
+            values.extend(measured[new[row]])
+
+    def _measured(self, name: str) -> tuple[Column, Column]:
+        if name not in self._metrics:
+            self._metrics[name] = (Column(np.int64), Column(np.float64))
+        return self._metrics[name]
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """(n,) step numbers, ascending."""
+        return self._steps.values
+
+    @property
+    def loss(self) -> Floats:
+        """(n,)"""
+        return self._loss.values
+
+    @property
+    def seconds(self) -> Floats:
+        """(n,) the training clock: seconds this lane had spent in its phases after each step."""
+        known = len(self._seconds)
+        if known < len(self):
+            before = self._seconds.values[-1] if known else self._seconds_before
+            spent = summed(self.phase_ms[known:], range(len(PHASES)))
+            with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
+                self._seconds.extend(np.cumsum(np.concatenate(([before], spent / 1e3)))[1:])
+        return self._seconds.values
+
+    @property
+    def _seconds_before(self) -> float:
+        """The training clock before the first step: a lane that was forked off has its parent's time behind it."""
+        return 0.0 if self.parent is None else float(self.parent.seconds_at(np.array([self.forked_at]))[0])
+
+    @property
+    def phase_ms(self) -> NDArray[np.float32]:
+        """(n, len(Phase)) milliseconds, columns in `Phase` order."""
+        return self._phase_ms.values
+
+    @property
+    def tuples(self) -> NDArray[np.int64]:
+        """(n, len(TUPLE_COUNTS)) counts, columns in that order."""
+        return self._tuples.values
+
+    @property
+    def mining(self) -> NDArray[np.bool_]:
+        """(n,) False while the lane warmed up."""
+        return self._mining.values
+
+    @property
+    def first_call(self) -> NDArray[np.bool_]:
+        """(n,) True where something was compiled or set up in the step."""
+        return self._first_call.values
+
+    @property
+    def metrics(self) -> dict[str, tuple[NDArray[np.int64], Floats]]:
+        """By name: the steps that measured it, and the values."""
+        return {name: (steps.values, values.values) for name, (steps, values) in self._metrics.items()}
+
+    def rows(self, upto_step: int | None = None) -> int:
+        """How many rows belong to steps up to and with `upto_step`; all of them for None."""
+        if upto_step is None:
+            return len(self)
+        return int(np.searchsorted(self.steps, upto_step, side="right"))
+
+    def metric(self, name: str, upto_step: int | None = None) -> tuple[NDArray[np.int64], Floats]:
+        """Steps and values of one metric, both empty when it was never measured."""
+        if name not in self._metrics:
+            return np.empty(0, np.int64), np.empty(0)
+        steps, values = (column.values for column in self._metrics[name])
+        count = len(steps) if upto_step is None else int(np.searchsorted(steps, upto_step, side="right"))
+        return steps[:count], values[:count]
+
+    def layers(self, metric: str) -> tuple[str, ...]:
+        """The layers that have such a metric each, from the first of the network to the last; see `LAYER_METRICS`."""
+        named = filter(None, map(layer_metric, self._metrics))
+        return tuple(layer for known, layer in named if known == metric)
+
+    def latest(self, name: str, upto_step: int | None = None) -> float:
+        """The newest value of a metric, NaN when there is none yet."""
+        _, values = self.metric(name, upto_step)
+        return float(values[-1]) if len(values) else math.nan
+
+    def seconds_at(self, steps: NDArray[np.int64]) -> Floats:
+        """The training clock at these steps; before the first, what a parent had spent by the fork, else 0."""
+        row = np.searchsorted(self.steps, steps, side="right")
+        seconds = np.full(len(steps), self._seconds_before)
+        seconds[row > 0] = self.seconds[row[row > 0] - 1]
+        return seconds
+
+    def smoothed_loss(self, factor: float) -> Floats:
+        """(n,) the loss as a debiased exponential moving average: see `smoothed`. New rows cost only themselves."""
+        known_factor, known = self._smooth
+        if known_factor != factor:
+            known = np.empty(0)
+        if len(known) < len(self):
+            start = max(0, len(known) - memory(factor))
+            tail = smoothed(self.loss[start:], factor)
+            known = np.concatenate((known, tail[len(known) - start :]))
+            self._smooth = (factor, known)
+        return known
+
+    def mean_loss(self, upto_step: int | None = None) -> float:
+        """The mean over the last `RECENT_STEPS` steps that had a finite loss; NaN where none had."""
+        row = last_rows(lambda part: np.isfinite(self.loss[part]), RECENT_STEPS, self.rows(upto_step))
+        with np.errstate(over="ignore"):
+            return float(self.loss[row].mean()) if len(row) else math.nan
+
+    def tally(self, upto_step: int | None = None) -> Tally:
+        """All tuples mined since the warm-up, and since the lane was last given another miner, loss or sampler."""
+        return self._tally(self.counted_rows(upto_step))
+
+    def recent_tally(self, upto_step: int | None = None) -> Tally:
+        """The tuples of the last `RECENT_STEPS` steps that were like the last one: with the miner, loss and sampler it
+        had, and in or after the warm-up as it was."""
+        return self._tally(self._rows_like_the_last(RECENT_STEPS, upto_step))
+
+    def counted_rows(self, upto_step: int | None = None) -> NDArray[np.int64]:
+        """The rows that a result speaks of, see `tally`."""
+        count = self.rows(upto_step)
+        first = self._first_of_now(count)
+        return first + np.flatnonzero(self.mining[first:count])
+
+    def _tally(self, row: NDArray[np.int64]) -> Tally:
+        together = len(row) and row[-1] - row[0] + 1 == len(row)  # as after every warm-up: nothing is copied then
+        counts = self.tuples[row[0] : row[-1] + 1] if together else self.tuples[row]
+        sums = dict(zip(TUPLE_COUNTS, counts.sum(0).tolist(), strict=True))
+        return Tally(len(row), {name: total for name, total in sums.items() if name in self.counted})
+
+    def phase_summary(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> PhaseSummary:
+        """Times of the last `window` steps, without first calls, without warm-up steps once mining has begun, and
+        without those before another miner, loss or sampler was taken up."""
+        row = self._rows_like_the_last(window, upto_step, timed=True)
+        ms = self.phase_ms[row].astype(np.float64)
+        whole = np.stack((ms.sum(1), ms[:, MINING_COLUMNS].sum(1)), axis=1)
+        ran = (ms > 0).sum(0)
+        everywhere = np.full(2, len(ms))
+        ms.sort(axis=0)
+        whole.sort(axis=0)
+        return PhaseSummary(
+            steps=len(ms),
+            median=late_quantile(ms, ran, 0.5),
+            p95=late_quantile(ms, ran, 0.95),
+            share=ran / max(len(ms), 1),
+            total_p95=float(late_quantile(whole, everywhere, 0.95)[0]),
+            mining_median=float(late_quantile(whole, everywhere, 0.5)[1]),
+            mining_p95=float(late_quantile(whole, everywhere, 0.95)[1]),
+        )
+
+    def _rows_like_the_last(self, most: int, upto_step: int | None, *, timed: bool = False) -> NDArray[np.int64]:
+        """The last rows with the miner, loss and sampler of the last one, and that warmed up or not as it did; with
+        `timed`, without first calls."""
+        count = self.rows(upto_step)
+        if not count:
+            return np.empty(0, np.int64)
+        mining, first_call = self.mining, self.first_call
+        now = mining[count - 1]
+
+        def like(part: slice) -> NDArray[np.bool_]:
+            same: NDArray[np.bool_] = mining[part] == now
+            return same & ~first_call[part] if timed else same
+
+        return last_rows(like, most, count, self._first_of_now(count))
+
+    def _first_of_now(self, count: int) -> int:
+        """The first row with the miner, loss and sampler of row `count` - 1."""
+        if not count:
+            return 0
+        turn = max((step for step in self.turns if step <= self.steps[count - 1]), default=None)
+        return 0 if turn is None else int(np.searchsorted(self.steps[:count], turn))
+
+    def rate(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> float:
+        """Steps a second of the training clock over the last `window` steps; NaN before there are two."""
+        count = self.rows(upto_step)
+        first = max(0, count - window - 1)
+        if count - first < 2:
+            return math.nan
+        spent = self.seconds[count - 1] - self.seconds[first]
+        return float((self.steps[count - 1] - self.steps[first]) / spent) if spent > 0 else math.nan
+
+
+def summed(phase_ms: NDArray[np.float32], phases: Iterable[int]) -> Floats:
+    """(n,) milliseconds of some phases together, of (n, len(Phase)) as in `LaneHistory.phase_ms`."""
+    total = np.zeros(len(phase_ms))
+    with np.errstate(invalid="ignore"):
+        for phase in phases:  # so few columns are added up faster one by one than row by row
+            total += phase_ms[:, phase]
+    return total
+
+
+@dataclass(eq=False)
+class RunHistory:
+    """All lanes of a run, and what happened to them. Takes the steps of each lane in order; what else is told of a step
+    may come before or together with the steps before it."""
+
+    started: RunStarted | None = None
+    ended: RunFinished | RunFailed | None = None
+    lanes: dict[str, LaneHistory] = field(default_factory=dict)
+    """By name, in lane order, forked ones last."""
+    told: list[OptionChanged | WarmupEnded | LaneForked | Alarm] = field(default_factory=list)
+    """What happened to lanes, in the order in which it was told."""
+
+    def add(self, event: Event) -> None:
+        """Take one event in. A `RunStarted` begins everything anew."""
+        match event:
+            case StepRecord():
+                self.lane(event.lane).add(event)
+            case OptionChanged():
+                self.told.append(event)
+                if begins_anew(event):
+                    self.lane(event.lane).turns.append(event.step)
+            case LaneForked():
+                self.told.append(event)
+                self.lanes[event.lane] = LaneHistory(event.lane, self.lane(event.parent), event.step)
+            case WarmupEnded() | Alarm():
+                self.told.append(event)
+            case RunStarted():
+                self.started, self.ended, self.told = event, None, []
+                self.lanes = {lane.name: LaneHistory(lane.name) for lane in event.config.lanes}
+            case RunFinished() | RunFailed():
+                self.ended = event
+            case _:
+                pass  # frames are for the clouds, weights for files
+
+    def lane(self, name: str) -> LaneHistory:
+        """The history of a lane; one that nobody spoke of before is a new one."""
+        if name not in self.lanes:
+            self.lanes[name] = LaneHistory(name)
+        return self.lanes[name]
+
+    @property
+    def last_step(self) -> int:
+        """The last step of the lane that is farthest; 0 before the first."""
+        return max((int(lane.steps[-1]) for lane in self.lanes.values() if len(lane)), default=0)
+
+    @property
+    def changes(self) -> list[OptionChanged | LaneForked]:
+        """Changes of options and forks, oldest first."""
+        return [event for event in self.told if isinstance(event, OptionChanged | LaneForked)]
+
+    def lane_configs(self, upto_step: int | None = None) -> dict[str, ExperimentConfig]:
+        """Every lane's configuration alone, after what was changed up to and with a step; see `run.changeable`."""
+        if self.started is None:
+            return {}
+        known = [change for change in self.changes if upto_step is None or change.step <= upto_step]
+        return changeable.at_the_end(self.started.config, known)
+
+    @property
+    def running(self) -> list[str]:
+        """Names of the lanes that have not ended."""
+        over = {event.lane for event in self.told if isinstance(event, Alarm) and event.fatal}
+        steps = None if self.started is None else self.started.config.steps
+        return [
+            name
+            for name, lane in self.lanes.items()
+            if self.ended is None and name not in over and not (len(lane) and lane.steps[-1] == steps)
+        ]
+
+    @property
+    def audits(self) -> bool:
+        """Whether nothing is trained: the run only shows what would be mined of items as they are."""
+        return self.started is not None and self.started.config.model.name == "identity"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+
+from app.history.chips import Chip, chip, chip_details, chip_text
+from hnm_core.run.events import StepRecord
+from hnm_core.run.history import LaneHistory
+from hnm_core.run.timing import Phase
+from tests.run.lanes import record
+
+
+def test_that_the_chip_tells_the_state_at_the_step_asked_for():
+    lane = LaneHistory("knn")
+    for step in range(1, 301):
+        tuples = {"mined": 8, "hard": 2, "semi_hard": 2, "easy": 4} if step <= 200 else {"mined": 8, "hard": 8}
+        metrics = {"map_at_r": 0.25, "precision_at_1": 0.5, "mining_recall": 0.75} if step == 10 else {}
+        lane.add(
+            record(step, float(step), tuples=tuples, metrics=metrics, phase_ms={Phase.SEARCH: 1.0, Phase.LOSS: 3.0})
+        )
+    assert chip(lane, 20) == Chip(20, 10.5, 0.25, 0.25, 0.5, 1.0, 1.0, 0.25, 0.5, 0.75, False)
+    assert (chip(lane, 200).loss, chip(lane, 200).easy) == (150.5, 0.5), "the mean of 101..200"
+    late = chip(lane)
+    assert (late.step, late.loss, late.hard, late.easy) == (300, 250.5, 1.0, 0.0)
+    assert np.isnan(chip(lane, 9).map_at_r)
+    assert chip(lane, 0) is None
+
+
+def test_that_the_chip_speaks_of_the_tuples_of_the_miner_at_work():
+    lane = LaneHistory("knn")
+    for step in range(1, 11):
+        lane.add(record(step, tuples={"mined": 4, "easy": 4, "missing": 1}, mining=False))
+    assert (chip(lane).easy, chip(lane).missing, chip(lane).warming_up) == (1.0, 1.0, True)
+    for step in range(11, 21):
+        lane.add(record(step, tuples={"mined": 4, "hard": 4, "missing": 0}))
+    assert (chip(lane).hard, chip(lane).missing, chip(lane).warming_up) == (1.0, 0.0, False)
+    lane.turns.append(21)
+    lane.add(record(21, tuples={"mined": 4, "semi_hard": 4}))
+    assert (chip(lane).semi_hard, chip(lane, 20).hard, chip(lane, 10).easy) == (1.0, 1.0, 1.0)
+
+
+def test_that_the_chip_text_leaves_out_what_was_not_measured():
+    seen = Chip(1200, 0.1234, 0.25, 0.25, 0.5, 1.5, 2.0, float("nan"), 0.5, float("nan"), False)
+    assert chip_text(seen) == (
+        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms (p95 2.00)"
+    )
+    assert chip_text(None) == "no step yet"
+
+
+def test_that_a_chip_tells_no_time_before_a_step_was_timed():
+    lane = LaneHistory("knn")
+    lane.add(record(1, 0.5, phase_ms={Phase.SEARCH: 1024.0}, first_call=True))
+    assert chip_text(chip(lane)) == "step 1 · loss 0.500"
+    lane.add(record(2, 0.5, phase_ms={Phase.SEARCH: 2.0}))
+    assert "mining 2.00 ms" in chip_text(chip(lane))
+
+
+def test_that_a_chip_tells_false_negatives_only_where_the_truth_is_known():
+    lane = LaneHistory("knn")
+    lane.add(StepRecord("knn", 1, 0.5, tuples={"mined": 10, "hard": 10}))
+    assert "false" not in chip_text(chip(lane))
+    lane.add(StepRecord("knn", 2, 0.5, tuples={"mined": 30, "hard": 30, "false_negative": 6}))
+    assert "false 15.0%" in chip_text(chip(lane))
+
+
+def test_that_the_details_of_a_chip_are_what_the_lane_has_measured():
+    lane = LaneHistory("lsh")
+    assert chip_details(chip(lane)) == ""
+    lane.add(
+        StepRecord(
+            "lsh",
+            1,
+            0.5,
+            tuples={"mined": 10, "filled": 2, "filtered": 0, "missing": 3},
+            metrics={"bank_age": 1200.0, "drift": 0.25, "no_candidate": 0.031},
+        )
+    )
+    assert chip_details(chip(lane)).splitlines() == [
+        "anchors without a negative: 3.0 a step",
+        "random in place of mined: 2.0 a step",
+        "anchors without a candidate 3.1%",
+        "bank 1,200 steps old",
+        "drift 0.250 of what makes a bank stale",
+    ]
+
+
+def test_that_the_chip_of_an_audit_speaks_of_no_loss_and_no_retrieval():
+    lane = LaneHistory("knn")
+    lane.add(StepRecord("knn", 1, 0.5, tuples={"mined": 4, "hard": 4}, metrics={"map_at_r": 0.4, "mining_recall": 0.9}))
+    text = chip_text(chip(lane), audit=True)
+    assert "loss" not in text
+    assert "MAP@R" not in text
+    assert "hard 100%" in text
+    assert "recall 0.900" in text

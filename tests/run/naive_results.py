@@ -1,0 +1,76 @@
+"""The result table added up one record after the other: slow, and easy to believe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hnm_core.run.events import LaneForked, OptionChanged, RunStarted, StepRecord
+from hnm_core.run.timing import MINING_PHASES
+
+ANEW = ("miner", "miner_options", "loss", "sampler")
+
+
+def naive_results(events: Iterable[Any], upto: float = math.inf) -> list[dict[str, Any]]:
+    """One row a lane, up to and with a step."""
+    lanes: dict[str, list[StepRecord]] = {}
+    forked_at: dict[str, int] = {}
+    turns: dict[str, list[int]] = {}
+    for event in events:
+        match event:
+            case RunStarted():
+                lanes = {lane.name: [] for lane in event.config.lanes}
+            case LaneForked():
+                lanes[event.lane], forked_at[event.lane] = [], event.step
+            case OptionChanged() if event.asked and event.option.split(".")[0] in ANEW:
+                turns.setdefault(event.lane, []).append(event.step)
+            case StepRecord() if event.step <= upto:
+                records = lanes.setdefault(event.lane, [])
+                if not records or event.step > records[-1].step:
+                    records.append(event)
+    return [_row(name, records, turns.get(name, []), forked_at.get(name, 0), upto) for name, records in lanes.items()]
+
+
+def _row(name: str, records: Sequence[StepRecord], turns: list[int], forked_at: int, upto: float) -> dict[str, Any]:
+    last = records[-1].step if records else 0
+    turn = max([step for step in turns if step <= last], default=0)
+    counting = [record for record in records if record.mining and record.step >= turn]
+    tuples = {
+        name: sum(record.tuples.get(name, 0) for record in counting)
+        for name in ("mined", "hard", "semi_hard", "easy", "missing", "false_negative")
+    }
+    knows_truth = any("false_negative" in record.tuples for record in records)
+    parted = tuples["hard"] + tuples["semi_hard"] + tuples["easy"]
+    timed = [record.phase_ms for record in counting if record.phase_ms and not record.first_call]
+    mining_ms = [sum(ms.get(phase, 0.0) for phase in MINING_PHASES) for ms in timed]
+    losses = [record.loss for record in records if math.isfinite(record.loss)][-100:]
+    metrics: dict[str, float] = {}
+    for record in records:
+        metrics.update(record.metrics)
+    found = {
+        "lane": name,
+        "steps": last if records else forked_at if forked_at <= upto else 0,
+        "loss": sum(losses) / len(losses) if losses else math.nan,
+        "mining_ms_median": float(np.median(mining_ms)) if mining_ms else math.nan,
+        "mining_ms_p95": float(np.percentile(mining_ms, 95)) if mining_ms else math.nan,
+        "step_ms_mean": sum(sum(ms.values()) for ms in timed) / len(timed) if timed else math.nan,
+        "mined": tuples["mined"],
+        "missing": tuples["missing"],
+        "false_share": tuples["false_negative"] / tuples["mined"] if knows_truth and tuples["mined"] else math.nan,
+        "entanglement": {
+            metric.partition("/")[2]: value
+            for metric, value in metrics.items()
+            if metric.startswith("entanglement/") and math.isfinite(value)
+        },
+    }
+    for band in ("hard", "semi_hard", "easy"):
+        found[f"{band}_share"] = tuples[band] / parted if parted else math.nan
+    for metric in (
+        *("map_at_r", "precision_at_1", "knn_accuracy", "mining_recall", "distance_ratio", "hardness_regret"),
+        *("no_candidate", "entanglement_chance"),
+    ):
+        found[metric] = metrics.get(metric, math.nan)
+    return found
