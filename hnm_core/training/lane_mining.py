@@ -182,4 +182,4 @@ class LaneMining:
         search = self.search
         if not isinstance(search, LshBuckets) or not search.hashes or not self.mining:
             return None
-        return search.occupancy(0).largest / max(1, len(self._shared.train_row))
+        return search.occupancy(0).largest / max(1, self._shared.trained)
