@@ -321,7 +321,7 @@ def test_that_a_recording_of_schema_1_is_read(tmp_path: Path) -> None:
     events = list(record(made_up.run(), tmp_path))
     run_file, lines = tmp_path / "run.json", tmp_path / "events.jsonl"
     content = json.loads(run_file.read_text())
-    assert content["schema"] == 2
+    assert content["schema"] == 3
     run_file.write_text(json.dumps({**content, "schema": 1}))
     old = [json.loads(line) for line in lines.read_text().splitlines()]
     stripped = [{name: value for name, value in line.items() if name not in ("before", "asked")} for line in old]
