@@ -476,6 +476,8 @@ class RunHistory:
 
 
 def _chance_of(started: RunStarted) -> dict[str, float]:
+    if started.chance is not None:
+        return dict(started.chance)
     if started.items_total > len(started.ids):
         return {}  # metrics are measured on items that are not shown, and whose labels are not here
     evaluated = started.labels[started.held_out] if started.held_out.any() else started.labels
