@@ -8,6 +8,10 @@ from hnm_core.run.events import RunStarted
 
 def chance_of(started: RunStarted | None) -> dict[str, float]:
     """What a random ranking scores, by metric; empty when the evaluated items are not all known here."""
-    if started is None or started.items_total > len(started.ids):
-        return {}  # metrics are measured on items that are not shown, and whose labels are not here
+    if started is None:
+        return {}
+    if started.chance is not None:
+        return dict(started.chance)
+    if started.items_total > len(started.ids):  # an older recording, whose metrics are of items that are not shown
+        return {}
     return chance_levels(started.labels[started.held_out] if started.held_out.any() else started.labels)

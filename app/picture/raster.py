@@ -109,7 +109,7 @@ def render(
     work.sized(height, width, supersample, len(scene.ids))
     full_width, full_height = width * supersample, height * supersample
     unit, least = supersample * min(width, height) / REFERENCE_PX, 0.8 * supersample
-    point_px = float(point_px or default_point_px(len(scene.ids), camera, width, height))
+    point_px = float(point_px or default_point_px(scene.sample, camera, width, height))
 
     right, up, forward = camera.axes()
     view = np.concatenate((right, up, forward, camera.target))

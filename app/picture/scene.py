@@ -1,4 +1,6 @@
-"""What a cloud view shows, as plain arrays: a run's start and one frame in, points and edges to draw out. No Qt."""
+"""What a cloud view shows, as plain arrays: a run's start and one frame in, points and edges to draw out. No Qt.
+
+A place is that of a point among those drawn, see `hnm_core.run.shown`."""
 
 from __future__ import annotations
 
@@ -10,10 +12,13 @@ from numpy.typing import NDArray
 
 from app.picture.theme import Rgb, Theme
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.shown import Drawn, drawn_items, drawn_places, shown_text
 
 NEGATIVE = "negative"
 POSITIVE = "positive"
 EDGE_KINDS = (NEGATIVE, POSITIVE)
+_END = {POSITIVE: 1, NEGATIVE: 2}
+"""Column of a triplet that an edge of each kind leads to."""
 
 EDGE_ALPHA = 120
 SELECTED_EDGE_ALPHA = 255
@@ -43,7 +48,7 @@ _SCALE: tuple[Rgb, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Points and edges to draw. N points in the order of `RunStarted.ids`; edges hold rows, never ids."""
+    """Points and edges to draw. N points: those of `RunStarted.ids`, then the frame's guests. Edges hold places."""
 
     positions: NDArray[np.float32]
     """(N, 3)"""
@@ -52,11 +57,11 @@ class Scene:
     radii: NDArray[np.float32]
     """(N,) factor on the radius of a point; 0 = not drawn"""
     edges: NDArray[np.int32]
-    """(M, 2) rows: from an anchor to what was mined for it"""
+    """(M, 2) places: from an anchor to what was mined for it"""
     edge_colors: NDArray[np.uint8]
     """(M, 4) red, green, blue, alpha"""
     ids: NDArray[np.int64]
-    """(N,) dataset ids, ascending"""
+    """(N,) dataset ids, ascending among the first points and among the guests"""
     strata: NDArray[np.int64]
     """(N,) class of every point: thinning takes the same share of each"""
     mined: NDArray[np.bool_]
@@ -67,6 +72,10 @@ class Scene:
     """What the colours mean where they are no classes, e.g. "times mined 0 to 12"."""
     edges_false: int = 0
     """Drawn edges to negatives that truly are of the anchor's class; they are amber and lie on top."""
+    items_text: str = ""
+    """How many items are shown of how many; empty where all are."""
+    guests: int = 0
+    """How many of the points, the last ones, are drawn in this scene only, for they were mined."""
 
     @property
     def edges_shown(self) -> int:
@@ -82,9 +91,14 @@ class Scene:
         false = f", {self.edges_false:,} false (amber)" if self.edges_false else ""
         return f"{shown}{self.edges_total:,} edge{'s' if self.edges_total != 1 else ''}{false}"
 
-    def row_of(self, point_id: int) -> int:
-        """Row of a dataset id, -1 where it is not among the shown points."""
-        return int(rows_of(self.ids, np.array([point_id]))[0])
+    @property
+    def sample(self) -> int:
+        """S, how many points every scene of the run has; guests come after them."""
+        return len(self.ids) - self.guests
+
+    def place_of(self, point_id: int) -> int:
+        """Place of a dataset id, -1 where it is not drawn."""
+        return int(drawn_places(self.ids, self.sample, np.array([point_id]))[0])
 
 
 def build_scene(
@@ -104,45 +118,45 @@ def build_scene(
     `color_note`. Edges are of the kinds in `show_edges`, at most `max_edges` by `sampled_triplets`; those of
     `selected_id` come on top of that and stand out, as does its point.
     """
-    triplets = triplet_rows(started.ids, frame.triplets)
+    drawn = drawn_items(started, frame)
+    triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
     kinds = tuple(kind for kind in EDGE_KINDS if kind in show_edges)
-    selected_row = -1 if selected_id is None else int(rows_of(started.ids, np.array([selected_id]))[0])
-    edges, edge_colors, edges_total = _edges(started, frame, theme, triplets, kinds, max_edges, selected_row)
-    edges, edge_colors, edges_false = _marked_false(started, theme, edges, edge_colors)
-    mined = np.zeros(len(started.ids), np.bool_)
+    selected = -1 if selected_id is None else int(drawn.places_of(np.array([selected_id]))[0])
+    edges, edges_total = _edges(drawn, frame, triplets, kinds, max_edges, selected), _edges_total(frame, kinds)
+    edge_colors = _edge_colors(edges, theme, selected)
+    mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
-    colors, note = _point_colors(started, frame, theme, color_by)
-    radii = np.where(started.held_out, np.float32(HELD_OUT_RADIUS), np.float32(1.0))
-    if selected_row >= 0:
-        mined[selected_row] = True
-        radii[selected_row] = SELECTED_RADIUS
-    strata = started.labels
-    drawn = (frame.positions, colors, radii, edges, edge_colors, started.ids, strata, mined)
-    return Scene(*drawn, edges_total, note, edges_false)
-
-
-def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Rows of dataset ids in ascending `ids`; -1 for every id that is not there (an absent end is -1 already)."""
-    if len(ids) == 0:
-        return np.full(wanted.shape, -1, np.int64)
-    rows = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    return np.where(ids[rows] == wanted, rows, -1)
-
-
-def triplet_rows(ids: NDArray[np.int64], triplets: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(M, 3) dataset ids of anchors, positives and negatives to rows, -1 where an end is absent or not shown."""
-    return rows_of(ids, triplets.reshape(-1, 3).astype(np.int64))
+    colors, note = _point_colors(drawn, theme, color_by)
+    radii = np.where(drawn.held_out, np.float32(HELD_OUT_RADIUS), np.float32(1.0))
+    if selected >= 0:
+        mined[selected] = True
+        radii[selected] = SELECTED_RADIUS
+    return Scene(
+        drawn.positions,
+        colors,
+        radii,
+        edges.places,
+        edge_colors,
+        drawn.ids,
+        drawn.labels,
+        mined,
+        edges_total,
+        note,
+        int(edges.false.sum()),
+        shown_text(started),
+        guests=len(drawn.ids) - drawn.sample,
+    )
 
 
 def sampled_triplets(
     triplets: NDArray[np.int64], labels: NDArray[np.int64], ends: NDArray[np.int64], max_edges: int
 ) -> NDArray[np.int64]:
-    """Indices, ascending, of those of (M, 3) triplets (rows) that may be drawn with at most `max_edges` edges in all.
+    """Indices, ascending, of those of (M, 3) triplets (places) that may be drawn with at most `max_edges` edges in all.
 
     `ends` (M,) is how many edges each triplet has. Every class of anchors and every kind of tuple (with both ends,
-    positive only, negative only) keeps its share. Which anchors are kept depends on their row alone, so that lines do
-    not flicker from frame to frame.
+    positive only, negative only) keeps its share. Which anchors are kept depends on their place alone, so that lines
+    do not flicker from frame to frame.
     """
     drawable = np.flatnonzero(ends)
     anchor = triplets[drawable, 0]
@@ -168,13 +182,25 @@ def stratified_rank(keys: NDArray[np.int64], strata: NDArray[np.int64]) -> NDArr
 
 
 def thinned(scene: Scene, rank: NDArray[np.float64], share: float) -> Scene:
-    """The scene with only `share` of its context points drawn, by `stratified_rank(scene.ids, scene.strata)`.
+    """The scene with only `share` of its context points drawn, by `context_rank(scene)`.
 
-    Mined and selected points are never left out. Rows stay what they are.
+    Mined and selected points are never left out. Places stay what they are.
     """
     if share >= 1:
         return scene
-    return replace(scene, radii=np.where(scene.mined | (rank < share), scene.radii, np.float32(0)))
+    kept = scene.mined.copy()
+    kept[: scene.sample] |= rank < share
+    return replace(scene, radii=np.where(kept, scene.radii, np.float32(0)))
+
+
+def context_rank(scene: Scene) -> NDArray[np.float64]:
+    """(S,) rank of the points that every scene of the run has, the same in all of them; guests are always mined."""
+    return stratified_rank(scene.ids[: scene.sample], scene.strata[: scene.sample])
+
+
+def same_sample(one: Scene, other: Scene) -> bool:
+    """Whether two scenes have the same points but for their guests, and so the same `context_rank`."""
+    return one.ids is other.ids or np.array_equal(one.ids[: one.sample], other.ids[: other.sample])
 
 
 @dataclass(frozen=True)
@@ -229,67 +255,77 @@ def column_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[np
     return colors, f"{low:.3g} to {high:.3g}"
 
 
-def _point_colors(started: RunStarted, frame: Frame, theme: Theme, color_by: str) -> tuple[NDArray[np.uint8], str]:
+def _point_colors(drawn: Drawn, theme: Theme, color_by: str) -> tuple[NDArray[np.uint8], str]:
     note = ""
-    if color_by in frame.columns:
-        colors, scale = column_colors(frame.columns[color_by], theme)
+    if color_by in drawn.columns:
+        colors, scale = column_colors(drawn.columns[color_by], theme)
         note = f"{color_by.replace('_', ' ')} {scale}"
     else:
         if color_by not in ("class", "group", "label"):
             note = f"no {color_by.replace('_', ' ')} in this frame"
-        grouped = started.groups is not None and color_by != "label"
-        colors = class_colors(started.groups if grouped else started.labels, theme)
+        grouped = drawn.groups is not None and color_by != "label"
+        colors = class_colors(drawn.groups if grouped else drawn.labels, theme)
     ground = (np.array(theme.cloud_top, np.float32) + np.array(theme.cloud_bottom, np.float32)) / 2
-    dim = colors[started.held_out]
-    colors[started.held_out] = dim + (ground - dim) * HELD_OUT_FADE
+    dim = colors[drawn.held_out]
+    colors[drawn.held_out] = dim + (ground - dim) * HELD_OUT_FADE
     return colors, note
 
 
+@dataclass(frozen=True, eq=False)
+class _Edges:
+    """M edges in the order in which they are drawn."""
+
+    places: NDArray[np.int32]
+    """(M, 2)"""
+    negative: NDArray[np.bool_]
+    """(M,) whether it leads to a negative, else to a positive"""
+    false: NDArray[np.bool_]
+    """(M,) whether that negative truly is of the anchor's class"""
+
+
+def _edges_total(frame: Frame, kinds: tuple[str, ...]) -> int:
+    """How many edges of some kinds the step had: a frame carries a part of the mined tuples only, and the others have
+    as many ends per tuple as this part. An end that is not drawn counts, too."""
+    triplets = frame.triplets.reshape(-1, 3)
+    carried = sum(int((triplets[:, (0, _END[kind])] >= 0).all(1).sum()) for kind in kinds)
+    return round(carried * max(frame.mined_total, len(triplets)) / len(triplets)) if carried else 0
+
+
 def _edges(
-    started: RunStarted,
+    drawn: Drawn,
     frame: Frame,
-    theme: Theme,
     triplets: NDArray[np.int64],
     kinds: tuple[str, ...],
     max_edges: int,
-    selected_row: int,
-) -> tuple[NDArray[np.int32], NDArray[np.uint8], int]:
-    """Edges (M, 2), their colours (M, 4), and how many the step had in all."""
-    ends = {POSITIVE: triplets[:, 1], NEGATIVE: triplets[:, 2]}
-    drawable = {kind: (triplets[:, 0] >= 0) & (ends[kind] >= 0) for kind in kinds}
+    selected: int,
+) -> _Edges:
+    """The edges to draw of (M, 3) triplets of places: positives first, for negatives are the story and lie on top, and
+    on top of them the false ones."""
+    drawable = {kind: (triplets[:, 0] >= 0) & (triplets[:, _END[kind]] >= 0) for kind in kinds}
     per_triplet = sum(drawable.values(), np.zeros(len(triplets), np.int64))
-    available = int(per_triplet.sum())
-    if not available:
-        return np.empty((0, 2), np.int32), np.empty((0, 4), np.uint8), 0
-    # A frame carries a part of the mined tuples only; the rest has as many ends per tuple as this part.
-    total = max(round(available * max(frame.mined_total, len(triplets)) / len(triplets)), available)
-
-    chosen = sampled_triplets(triplets, started.labels, per_triplet, max_edges)
-    if selected_row >= 0:
-        chosen = np.union1d(chosen, np.flatnonzero((triplets == selected_row).any(1) & (per_triplet > 0)))
-
-    edges, colors = [], []
-    for kind in reversed(kinds):  # positives first: negatives are the story and lie on top
+    chosen = sampled_triplets(triplets, drawn.labels, per_triplet, max_edges)
+    if selected >= 0:
+        chosen = np.union1d(chosen, np.flatnonzero((triplets == selected).any(1) & (per_triplet > 0)))
+    places, negative = [np.empty((0, 2), np.int64)], [np.empty(0, np.bool_)]
+    for kind in reversed(kinds):
         rows = chosen[drawable[kind][chosen]]
-        edges.append(np.stack([triplets[rows, 0], ends[kind][rows]], 1))
-        color = theme.negative_edge if kind == NEGATIVE else theme.positive_edge
-        colors.append(np.tile(np.array((*color, EDGE_ALPHA), np.uint8), (len(rows), 1)))
-    edge_rows, edge_colors = np.concatenate(edges).astype(np.int32), np.concatenate(colors)
-    if selected_row >= 0:
-        edge_colors[(edge_rows == selected_row).any(1), 3] = SELECTED_EDGE_ALPHA
-    return edge_rows, edge_colors, total
-
-
-def _marked_false(
-    started: RunStarted, theme: Theme, edges: NDArray[np.int32], colors: NDArray[np.uint8]
-) -> tuple[NDArray[np.int32], NDArray[np.uint8], int]:
-    """The edges with those to false negatives in amber and last, so that they are drawn on top; and how many."""
-    truth = started.true_labels
-    if truth is None or not len(edges):
-        return edges, colors, 0
-    is_negative = (colors[:, :3] == np.array(theme.negative_edge, np.uint8)).all(1)
+        places.append(triplets[rows][:, (0, _END[kind])])
+        negative.append(np.full(len(rows), kind == NEGATIVE))
+    edges, is_negative = np.concatenate(places).astype(np.int32), np.concatenate(negative)
+    truth = drawn.true_labels
+    if truth is None:
+        return _Edges(edges, is_negative, np.zeros_like(is_negative))
     false = is_negative & (truth[edges[:, 0]] == truth[edges[:, 1]])
     order = np.argsort(false, kind="stable")
-    colors = colors.copy()
-    colors[false] = (*theme.warning, SELECTED_EDGE_ALPHA)
-    return edges[order], colors[order], int(false.sum())
+    return _Edges(edges[order], is_negative[order], false[order])
+
+
+def _edge_colors(edges: _Edges, theme: Theme, selected: int) -> NDArray[np.uint8]:
+    """(M, 4) colours of edges; those of the selected point and false ones stand out."""
+    colors = np.empty((len(edges.places), 4), np.uint8)
+    colors[:] = (*theme.positive_edge, EDGE_ALPHA)
+    colors[edges.negative] = (*theme.negative_edge, EDGE_ALPHA)
+    if selected >= 0:
+        colors[(edges.places == selected).any(1), 3] = SELECTED_EDGE_ALPHA
+    colors[edges.false] = (*theme.warning, SELECTED_EDGE_ALPHA)
+    return colors

@@ -112,6 +112,11 @@ class PaneGrid(QWidget):
         """Names of the lanes shown, in order."""
         return [pane.lane for pane in self._panes]
 
+    @property
+    def frames(self) -> list[Frame]:
+        """What the panes show, in lane order; a pane without a cloud has none."""
+        return [pane.frame for pane in self._panes if pane.frame is not None]
+
     def view(self, lane: str) -> CloudView:
         """The view of a lane."""
         return self._pane(lane).view
@@ -282,7 +287,13 @@ class PaneGrid(QWidget):
         )
         pane.stale = False
         pane.view.set_scene(scene)
-        notes = (scene.edge_text, scene.color_note, frame.projection, EDGE_KEY if scene.edges_total else "")
+        notes = (
+            scene.items_text,
+            scene.edge_text,
+            scene.color_note,
+            frame.projection,
+            EDGE_KEY if scene.edges_total else "",
+        )
         pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
         fitted = self._fit(pane, frame)

@@ -24,6 +24,7 @@ from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
+from hnm_core.run.shown import item_of
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
@@ -230,10 +231,9 @@ class Stage(QObject):
     def _name_point(self, point: int) -> None:
         """Say in the status bar what lies under the pointer."""
         started = self._started
-        row = int(started.ids.searchsorted(point)) if started is not None and point >= 0 else -1
-        if started is None or not 0 <= row < len(started.ids) or started.ids[row] != point:
+        known = item_of(started, self.panes.frames, point) if started is not None and point >= 0 else None
+        if started is None or known is None:
             self._figures.set_point("")
             return
-        label = int(started.labels[row])
-        name = started.class_names[label] if label < len(started.class_names) else str(label)
-        self._figures.set_point(f"point {point} · class {name}{' · held out' if started.held_out[row] else ''}")
+        name = started.class_names[known.label] if known.label < len(started.class_names) else str(known.label)
+        self._figures.set_point(f"point {point} · class {name}{' · held out' if known.held_out else ''}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.picture.scene import Scene, build_scene, interpolate
 from app.picture.theme import Theme
 from hnm_core.recording import Recording
+from hnm_core.run.shown import shown_text
 
 MAX_EDGES = 320
 """Edges drawn of one recorded frame; more would hide the cloud."""
@@ -25,6 +26,7 @@ class Film:
     def __init__(self, recording: Recording, lane: str, theme: Theme, edge_steps: float) -> None:
         """`edge_steps`: the edges of a frame fade into those of one at least so many steps later."""
         self.lane = lane
+        self._items_text = shown_text(recording.started)
         self.steps = recording.frame_steps(lane)
         """Steps of the recorded frames."""
         self._edge_places = _spaced(self.steps, edge_steps)
@@ -42,11 +44,55 @@ class Film:
         colors = np.concatenate((_faded(old.edge_colors, 1 - share), _faded(new.edge_colors, share)))
         lit = colors[:, 3] > 0
         edges = np.concatenate((old.edges, new.edges))
-        return replace(old, positions=positions, edges=edges[lit], edge_colors=colors[lit])
+        if old.guests or new.guests:
+            scene, edges = _with_guests(old, new, share, positions)
+        else:
+            scene = replace(old, positions=positions)
+        return replace(scene, edges=edges[lit], edge_colors=colors[lit])
+
+    def note(self, step: float) -> str:
+        """What is to be said of the cloud: how many items of how many, and how it came to three dimensions."""
+        return " · ".join(text for text in (self._items_text, self.projection(step)) if text)
 
     def projection(self, step: float) -> str:
         """How positions were made from more than three dimensions; empty for a 3-D net."""
         return self._frame(_between(self.steps, step)[0]).projection
+
+
+def _with_guests(
+    old: Scene, new: Scene, share: float, positions: NDArray[np.float32]
+) -> tuple[Scene, NDArray[np.int32]]:
+    """The sample at (S, 3) positions and the guests of two scenes, and the edges of both among these.
+
+    Guests fade with the edges that they came for, by shrinking: points are not transparent. One that both scenes have
+    stays as large as it is and moves on a straight line.
+    """
+    sample = old.sample
+    ids = np.union1d(old.ids[sample:], new.ids[sample:])
+    guest_positions, weight = np.zeros((len(ids), 3), np.float32), np.zeros(len(ids), np.float32)
+    guest_radii, guest_colors = np.zeros(len(ids), np.float32), np.zeros((len(ids), 3), np.uint8)
+    guest_strata, edges = np.zeros(len(ids), np.int64), []
+    for scene, its_share in ((old, np.float32(1 - share)), (new, np.float32(share))):
+        place = np.searchsorted(ids, scene.ids[sample:])
+        weight[place] += its_share
+        guest_positions[place] += its_share * scene.positions[sample:]
+        guest_radii[place] += its_share * scene.radii[sample:]
+        guest_colors[place], guest_strata[place] = scene.colors[sample:], scene.strata[sample:]
+        moved = np.concatenate((np.arange(sample), sample + place))
+        edges.append(moved[scene.edges].astype(np.int32))
+    seen = weight > 0
+    guest_positions[seen] /= weight[seen, None]
+    scene = replace(
+        old,
+        positions=np.concatenate((positions, guest_positions)),
+        colors=np.concatenate((old.colors[:sample], guest_colors)),
+        radii=np.concatenate((old.radii[:sample], guest_radii)),
+        ids=np.concatenate((old.ids[:sample], ids)),
+        strata=np.concatenate((old.strata[:sample], guest_strata)),
+        mined=np.concatenate((old.mined[:sample], np.ones(len(ids), np.bool_))),
+        guests=len(ids),
+    )
+    return scene, np.concatenate(edges)
 
 
 def _spaced(steps: NDArray[np.int64], apart: float) -> NDArray[np.int64]:

@@ -150,7 +150,7 @@ class Pictures:
             film.at(step), camera, box.width, box.height, self._theme, workspace=self._workspaces[place]
         )
         pixels[box.y : box.bottom, box.x : box.right] = picture.pixels
-        return film.projection(step)
+        return film.note(step)
 
 
 def _last_step(recording: Recording) -> int:

@@ -30,7 +30,7 @@ from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.picture import raster
 from app.picture.camera import Camera, fit
-from app.picture.scene import DetailLevel, Scene, stratified_rank, thinned
+from app.picture.scene import DetailLevel, Scene, context_rank, same_sample, thinned
 from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
 from hnm_core import kernels
@@ -129,7 +129,7 @@ class CloudView(QWidget):
         """Show `scene`; None for none. The first one sets the camera, unless `set_camera` did."""
         if scene is self._scene:
             return
-        if scene is None or self._scene is None or scene.ids is not self._scene.ids:
+        if scene is None or self._scene is None or not same_sample(scene, self._scene):
             self._rank = None
         self._scene = scene
         if self._camera is None and scene is not None and len(scene.ids):
@@ -309,7 +309,7 @@ class CloudView(QWidget):
         if self._detail.share >= 1:
             return self._scene
         if self._rank is None:
-            self._rank = stratified_rank(self._scene.ids, self._scene.strata)
+            self._rank = context_rank(self._scene)
         return thinned(self._scene, self._rank, self._detail.share)
 
     def _adapt_detail(self) -> None:
@@ -361,13 +361,13 @@ class CloudView(QWidget):
 
     def _paint_ring(self, painter: QPainter, point_id: int, rgb: Rgb) -> None:
         scene = self._scene
-        row = scene.row_of(point_id) if scene is not None and point_id >= 0 else -1
+        row = scene.place_of(point_id) if scene is not None and point_id >= 0 else -1
         if scene is None or row < 0:
             return
         x, y, depth = (float(value[0]) for value in self.camera.project(scene.positions[row : row + 1], *self._size()))
         if not (np.isfinite(x) and np.isfinite(y)):
             return
-        point_px = raster.default_point_px(len(scene.ids), self.camera, *self._size())
+        point_px = raster.default_point_px(scene.sample, self.camera, *self._size())
         radius = float(scene.radii[row]) * point_px * self.camera.distance / depth
         cloud_labels.draw_ring(painter, self._theme, x, y, min(radius, self.height() / 2) + 3.5, rgb)
 

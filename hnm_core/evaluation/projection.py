@@ -16,22 +16,38 @@ class AlignedPca:
 
     def __init__(self) -> None:
         self._axes: Tensor | None = None
+        self._middle: Tensor | None = None
 
     def __call__(self, embeddings: Tensor) -> tuple[Tensor, str]:
         """(N, 3) float32 positions of (N, D) embeddings, and how they were made in words (empty for D <= 3)."""
-        n, dim = embeddings.shape
+        dim = embeddings.shape[1]
         if dim <= 3:
-            positions = embeddings.new_zeros((n, 3), dtype=torch.float32)
-            positions[:, :dim] = embeddings
-            return positions, "" if dim == 3 else f"{dim}-D output"
+            return _padded(embeddings), "" if dim == 3 else f"{dim}-D output"
         wide = embeddings.double()
-        centered = wide - wide.mean(0)
+        self._middle = wide.mean(0)
+        centered = wide - self._middle
         variance, vectors = torch.linalg.eigh(centered.T @ centered)
         axes = _fixed_signs(vectors[:, -3:].flip(1)) if self._axes is None else _aligned(vectors[:, -3:], self._axes)
         self._axes = axes
         total = float(variance.clamp(min=0).sum())
         explained = float(variance[-3:].clamp(min=0).sum()) / total if total > 0 else 1.0
         return (centered @ axes).float(), f"PCA of {dim}-D, {explained:.0%}"
+
+    def further(self, embeddings: Tensor) -> Tensor:
+        """(G, 3) float32 positions of more (G, D) embeddings, seen as those of the last call were; nothing changes."""
+        if embeddings.shape[1] <= 3:
+            return _padded(embeddings)
+        if self._axes is None or self._middle is None:
+            raise ValueError("further embeddings are seen as those of a call before, and there was none")
+        return ((embeddings.double() - self._middle) @ self._axes).float()
+
+
+def _padded(embeddings: Tensor) -> Tensor:
+    """(N, 3) positions of embeddings of at most three dimensions."""
+    n, dim = embeddings.shape
+    positions = embeddings.new_zeros((n, 3), dtype=torch.float32)
+    positions[:, :dim] = embeddings
+    return positions
 
 
 def _fixed_signs(axes: Tensor) -> Tensor:

@@ -24,7 +24,9 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
 
     Steps have a column for each field of a step record (`loss`, `search_ms`, `hard`, `map_at_r`, ...), empty or NaN
     where it was not measured, -1 for a count that was not given. Positions are those of the last recorded frame: id,
-    label, held_out, x, y, z and the point columns. Where lanes were changed or forked while they trained,
+    label, held_out, x, y, z and the point columns. Of a set too large to show they are those of its fixed stratified
+    part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
+    its own, `LANE.guests.KIND`, of the same columns. Where lanes were changed or forked while they trained,
     `changes.KIND` tells how. Files of an earlier export are replaced.
 
     Raises:
@@ -43,6 +45,8 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
             tables = {"steps": steps_table(recording, lane)}
             if len(recording.frame_steps(lane)):
                 tables["positions"] = positions_table(recording, lane)
+                if (guests := guests_table(recording, lane)) is not None:
+                    tables["guests"] = guests
             for name, table in tables.items():
                 path = out / f"{lane}.{name}.{kind}"
                 EXPORT_KINDS[kind](path, table)
@@ -82,6 +86,21 @@ def positions_table(recording: Recording, lane: str) -> Table:
         **({"group": started.groups} if started.groups is not None else {}),
         **{axis: frame.positions[:, place] for place, axis in enumerate("xyz")},
         **frame.columns,
+    }
+
+
+def guests_table(recording: Recording, lane: str) -> Table | None:
+    """The mined items of the last frame of a lane that are not among its points; None where there are none."""
+    guests = recording.frame(lane, -1).guests
+    if guests is None:
+        return None
+    return {
+        "id": guests.ids,
+        "label": guests.labels,
+        "held_out": np.zeros(len(guests.ids), np.bool_),
+        **({"group": guests.groups} if guests.groups is not None else {}),
+        **{axis: guests.positions[:, place] for place, axis in enumerate("xyz")},
+        **guests.columns,
     }
 
 

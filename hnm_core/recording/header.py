@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,10 @@ class RunFile(BaseModel):
     frame_dtype: Layout
     index_dtype: Layout
     edge_dtype: Literal["<i4"]
+    guest_dtype: Layout | None = None
+    """None before schema 3."""
+    chance: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    """None where it was not told, as before schema 3."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Dtypes:
     step: np.dtype[Any]
     frame: np.dtype[Any]
     index: np.dtype[Any]
+    guest: np.dtype[Any] | None
+    """None where frames have no guests, as before schema 3"""
 
 
 def new_run_file(started: RunStarted) -> RunFile:
@@ -86,6 +92,8 @@ def new_run_file(started: RunStarted) -> RunFile:
         frame_dtype=layout.frame_layout(len(started.ids)),
         index_dtype=layout.index_layout(),
         edge_dtype="<i4",
+        guest_dtype=layout.guest_layout(started.groups is not None, started.true_labels is not None),
+        chance=None if started.chance is None else dict(started.chance),
     )
 
 
@@ -140,13 +148,13 @@ def read_run_file(folder: Path) -> RunFile:
     return content
 
 
-def checked_dtypes(folder: Path, content: RunFile, points: int) -> Dtypes:
+def checked_dtypes(folder: Path, content: RunFile, started: RunStarted) -> Dtypes:
     """The layouts of `run.json`, if they hold what this version reads. Raises `InputError`."""
-    where = str(folder / RUN_FILE)
+    where, points = str(folder / RUN_FILE), len(started.ids)
     step = layout.to_dtype(content.step_dtype, where)
     frame = layout.to_dtype(content.frame_dtype, where)
     index = layout.to_dtype(content.index_dtype, where)
-    own_index = layout.to_dtype(layout.index_layout(), where)
+    own_index = layout.to_dtype(layout.index_layout(content.schema_number), where)
     wanted: list[tuple[np.dtype[Any], dict[str, Any]]] = [
         (step, {"event": "<i8", "step": "<i8", "loss": "<f8", "flags": "<u4", "measured": "<u4"}),
         (step, {f"{phase}_ms": "<f4" for phase in content.phases}),
@@ -162,7 +170,22 @@ def checked_dtypes(folder: Path, content: RunFile, points: int) -> Dtypes:
     expected = set(content.point_columns) | {"positions"}
     if set(frame.names or ()) != expected:
         raise InputError(f"'{where}' is damaged: a frame has other fields than {', '.join(sorted(expected))}.")
-    return Dtypes(step, frame, index)
+    return Dtypes(step, frame, index, _checked_guest(content, started, where))
+
+
+def _checked_guest(content: RunFile, started: RunStarted, where: str) -> np.dtype[Any] | None:
+    if content.schema_number < layout.FIRST_WITH_GUESTS:
+        return None
+    given = layout.to_dtype(content.guest_dtype or {}, where)
+    known = layout.guest_layout(groups=True, true_labels=True)
+    kinds = dict(zip(known["names"], known["formats"], strict=True)) | dict.fromkeys(content.point_columns, "<f4")
+    needed = {"id", "label", "position", *content.point_columns}
+    needed |= {"group"} if started.groups is not None else set()
+    needed |= {"true_label"} if started.true_labels is not None else set()
+    names = set(given.names or ())
+    if not needed <= names <= kinds.keys() or any(given[name] != np.dtype(kinds[name]) for name in names):
+        raise InputError(f"'{where}' is damaged: a guest has other fields or layouts than this version reads.")
+    return given
 
 
 def write_arrays(folder: Path, started: RunStarted) -> None:
@@ -200,6 +223,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         versions=content.versions,
         started=content.started,
         true_labels=true_labels,
+        chance=content.chance,
     )
 
 

@@ -8,6 +8,8 @@
         frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
         frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame
         edges.bin   (total, 3) int32: the triplets of all frames, end to end
+        guests.bin  np.fromfile(path, guest_dtype): the guests of all frames, end to end: mined items that are not in
+                    ids.npy, where that holds a part of a large set only
         layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};
                     missing where no layer was measured
         weights.npz the network at the end: arrays by name, `@step`, `@in_features`; missing if the run was broken off
@@ -32,10 +34,13 @@ from hnm_core.run.timing import Phase
 KIND = "hnm-lab recording"
 SCHEMA = 3
 """Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
-told the end of a warm-up as a change of the miner, and of an alarm only whether it was fatal."""
+told the end of a warm-up as a change of the miner, of an alarm only whether it was fatal, and knew no guests: of a set
+too large to show, triplets then named items of which nothing else is known."""
+FIRST_WITH_GUESTS = 3
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
+GUESTS_FILE = "guests.bin"
 LAYERS_FILE = "layers.jsonl"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
@@ -75,14 +80,30 @@ def frame_layout(points: int) -> Layout:
     return {"names": list(fields), "formats": list(fields.values())}
 
 
-def index_layout() -> Layout:
-    """One entry of `frames.idx`. `offset` and `edges_offset` are bytes; `columns` has a bit for each column given."""
+def guest_layout(groups: bool, true_labels: bool) -> Layout:
+    """One guest of a frame; groups and true labels where the data set has them. Unlike those of `frame_layout`, its
+    position stands there as it is."""
+    fields = {
+        "id": "<i4",
+        "label": "<i4",
+        **({"group": "<i8"} if groups else {}),
+        **({"true_label": "<i4"} if true_labels else {}),
+        "position": "(3,)<f4",
+        **dict.fromkeys(POINT_COLUMNS, "<f4"),
+    }
+    return {"names": list(fields), "formats": list(fields.values())}
+
+
+def index_layout(schema: int = SCHEMA) -> Layout:
+    """One entry of `frames.idx`. `offset`, `edges_offset` and `guests_offset` are bytes; `columns` has a bit for each
+    column given."""
     fields = {
         "event": "<i8",
         "step": "<i8",
         "offset": "<i8",
         "edges_offset": "<i8",
         "edges": "<i8",
+        **({"guests_offset": "<i8", "guests": "<i8"} if schema >= FIRST_WITH_GUESTS else {}),
         "mined_total": "<i8",
         "box": "(2,3)<f4",
         "columns": "<u4",

@@ -20,6 +20,7 @@ from hnm_core.recording import header, layout
 from hnm_core.recording.layout import (
     FLAG_FIRST_CALL,
     FLAG_MINING,
+    GUESTS_FILE,
     LAYERS_FILE,
     RUN_FILE,
     WEIGHTS_FILE,
@@ -36,6 +37,7 @@ from hnm_core.run.events import (
     Alarm,
     Event,
     Frame,
+    Guests,
     LaneForked,
     OptionChanged,
     RunFailed,
@@ -49,6 +51,7 @@ from hnm_core.run.events import (
     layer_metric,
 )
 from hnm_core.run.history import PHASES, RunHistory, StepColumns
+from hnm_core.run.shown import places_of
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
@@ -114,7 +117,7 @@ class Recording:
         self._run_file = header.read_run_file(folder)
         self._run_file_stamp = _stamp(folder / RUN_FILE)
         self.started: RunStarted = header.read_started(folder, self._run_file)
-        self._dtypes = header.checked_dtypes(folder, self._run_file, len(self.started.ids))
+        self._dtypes = header.checked_dtypes(folder, self._run_file, self.started)
         self._lanes: dict[str, _Lane] = {}
         self._events: list[tuple[int, Event]] = []
         self._events_read = 0
@@ -218,13 +221,14 @@ class Recording:
         edges = _read(
             state.folder / "edges.bin", np.dtype("<i4"), int(entry["edges_offset"]) // 4, int(entry["edges"]) * 3
         ).reshape(-1, 3)
-        self._check_edges(edges, state.folder, int(entry["step"]))
+        given = int(entry["columns"])
+        guests = self._guests(state.folder, entry, given)
+        if not self._known_ends(edges, guests).all():
+            where = state.folder / "edges.bin"
+            raise InputError(f"'{where}' is damaged: the frame of step {int(entry['step']):,} names unknown ids.")
         place = int(entry["offset"]) // self._dtypes.frame.itemsize
         stored = _read(state.folder / "frames.bin", self._dtypes.frame, place, 1)[0]
-        given = int(entry["columns"])
-        columns = {
-            name: frozen(stored[name]) for place, name in enumerate(self._run_file.point_columns) if given >> place & 1
-        }
+        columns = self._columns(stored, given)
         return Frame(
             lane=lane,
             step=int(entry["step"]),
@@ -233,6 +237,42 @@ class Recording:
             mined_total=int(entry["mined_total"]),
             columns=columns,
             projection=bytes(entry["projection"]).decode(errors="replace"),
+            guests=guests,
+        )
+
+    def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
+        """The point columns of a record or of several, by the bits of the index."""
+        return {
+            name: frozen(stored[name]) for place, name in enumerate(self._run_file.point_columns) if given >> place & 1
+        }
+
+    def _guests(self, folder: Path, entry: NDArray[Any], given: int) -> Guests | None:
+        """The guests of the frame of an index entry. Raises `InputError` when they are damaged."""
+        dtype = self._dtypes.guest
+        if dtype is None or not entry["guests"]:
+            return None
+        path = folder / GUESTS_FILE
+        stored = _read(path, dtype, int(entry["guests_offset"]) // dtype.itemsize, int(entry["guests"]))
+        ids, classes = stored["id"].astype(np.int64), len(self.started.class_names)
+        wrong = ids < 0
+        wrong[1:] |= np.diff(ids) <= 0
+        wrong |= places_of(self.started.ids, ids) >= 0
+        for name in {"label", "true_label"} & set(dtype.names or ()):
+            wrong |= (stored[name] < 0) | (stored[name] >= classes)
+        if wrong.any():
+            step = int(entry["step"])
+            raise InputError(f"'{path}' is damaged: the frame of step {step:,} has guests that cannot be.")
+
+        def whole(name: str, of_sample: object) -> NDArray[np.int64] | None:
+            return None if of_sample is None else frozen(stored[name].astype(np.int64))
+
+        return Guests(
+            ids=frozen(ids),
+            labels=frozen(stored["label"].astype(np.int64)),
+            positions=frozen(stored["position"]),
+            columns=self._columns(stored, given),
+            groups=whole("group", self.started.groups),
+            true_labels=whole("true_label", self.started.true_labels),
         )
 
     def weights(self, lane: str) -> Weights | None:
@@ -419,10 +459,15 @@ class Recording:
         steps_bytes, frames_bytes, edges_bytes = (
             _size(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin")
         )
-        ends = self._checked_edges_ends(folder, index)
-        whole = min(frames_bytes // self._dtypes.frame.itemsize, int(np.searchsorted(ends, edges_bytes, side="right")))
-        whole = min(whole, len(index))
-        used_edges = int(ends[whole - 1]) if whole else 0
+        whole = min(len(index), frames_bytes // self._dtypes.frame.itemsize)
+        edges_ends = self._checked_ends(folder, index, "edges", _EDGE_BYTES)
+        whole = min(whole, int(np.searchsorted(edges_ends, edges_bytes, side="right")))
+        guests_bytes, guests_ends = 0, np.zeros(len(index), np.int64)
+        if self._dtypes.guest is not None:
+            guests_bytes = _size(folder / GUESTS_FILE)
+            guests_ends = self._checked_ends(folder, index, "guests", self._dtypes.guest.itemsize)
+            whole = min(whole, int(np.searchsorted(guests_ends, guests_bytes, side="right")))
+        used = int(edges_ends[whole - 1] + guests_ends[whole - 1]) if whole else 0
         torn = (
             steps_bytes % self._dtypes.step.itemsize
             + index_bytes
@@ -430,7 +475,8 @@ class Recording:
             + frames_bytes
             - whole * self._dtypes.frame.itemsize
             + edges_bytes
-            - used_edges
+            + guests_bytes
+            - used
         )
         lane = _Lane(folder, steps_bytes // self._dtypes.step.itemsize, index[:whole], torn)
         if before is not None:
@@ -439,23 +485,30 @@ class Recording:
             lane.torn_bytes += _read_layers(lane)
         return lane
 
-    def _checked_edges_ends(self, folder: Path, index: NDArray[Any]) -> NDArray[np.int64]:
-        """Where the edges of each frame end in `edges.bin`, after checking that the index is of one piece."""
-        counts = index["edges"]
+    def _checked_ends(self, folder: Path, index: NDArray[Any], what: str, size: int) -> NDArray[np.int64]:
+        """Where the edges or guests of each frame end in their file, in bytes, after checking that the index is of one
+        piece; `size` is that of one of them."""
+        counts = index[what]
         broken = (counts < 0) | (counts > 1 << 31)
-        ends = np.cumsum(np.where(broken, 0, counts) * _EDGE_BYTES)
+        ends: NDArray[np.int64] = np.cumsum(np.where(broken, 0, counts) * size)
         broken |= index["offset"] != np.arange(len(index)) * self._dtypes.frame.itemsize
-        broken |= index["edges_offset"] != np.concatenate([[0], ends[:-1]])[: len(index)]
+        broken |= index[f"{what}_offset"] != np.concatenate([[0], ends[:-1]])[: len(index)]
         if broken.any():
             place = int(np.argmax(broken))
             raise InputError(f"'{folder / 'frames.idx'}' is damaged: entry {place:,} points outside its data.")
         return ends
 
-    def _check_edges(self, edges: NDArray[np.int32], folder: Path, step: int) -> None:
-        ids = self.started.ids
-        nearest = ids[np.minimum(np.searchsorted(ids, edges), len(ids) - 1)]
-        if not ((nearest == edges) | (edges == -1)).all():
-            raise InputError(f"'{folder / 'edges.bin'}' is damaged: the frame of step {step:,} names unknown ids.")
+    def _known_ends(self, edges: NDArray[np.int32], guests: Guests | None) -> NDArray[np.bool_]:
+        """(M, 3) whether an end of a triplet can be: one that is absent, shown or a guest. Older recordings have no
+        guests; of a set that they show a part of, an end may be any item."""
+        ids, total = self.started.ids, self.started.items_total
+        known: NDArray[np.bool_] = (places_of(ids, edges) >= 0) | (edges == -1)
+        if guests is not None:
+            known |= places_of(guests.ids, edges) >= 0
+        elif self._dtypes.guest is None and total > len(ids):
+            counts_items = int(ids[-1]) < total  # else ids are the user's own, or places in a still larger set
+            known |= (edges >= 0) & (edges < (total if counts_items else 1 << 31))
+        return known
 
     def _read_events(self) -> None:
         path = header.events_path(self.folder)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import header, layout
@@ -23,6 +24,7 @@ from hnm_core.recording.layout import (
     ABSENT_COUNT,
     FLAG_FIRST_CALL,
     FLAG_MINING,
+    GUESTS_FILE,
     LAYERS_FILE,
     WEIGHTS_FILE,
     WEIGHTS_IMAGE,
@@ -137,7 +139,7 @@ class _Writer:
         self._run_file: header.RunFile | None = None
         self._events: FileIO | None = None
         self._lanes: dict[str, _LaneWriter] = {}
-        self._points = 0
+        self._started: RunStarted | None = None
         self._broken = False
         self._ended = False
 
@@ -182,7 +184,7 @@ class _Writer:
                 self._write_line(event, number)
 
     def _start(self, started: RunStarted, number: int) -> None:
-        self._points = len(started.ids)
+        self._started = started
         header.write_arrays(self._folder, started)
         self._run_file = header.new_run_file(started)
         for lane in self._run_file.lanes:
@@ -209,8 +211,10 @@ class _Writer:
     def _open_lane(self, lane: header.LaneEntry) -> None:
         folder = self._folder / lane.folder
         folder.mkdir()
-        files = {name: self._open(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin", "frames.idx")}
-        self._lanes[lane.name] = _LaneWriter(folder, files, self._points, self._open)
+        assert self._started is not None
+        names = ("steps.bin", "frames.bin", "edges.bin", GUESTS_FILE, "frames.idx")
+        files = {name: self._open(folder / name) for name in names}
+        self._lanes[lane.name] = _LaneWriter(folder, files, self._started, self._open)
 
     def _open(self, path: Path) -> FileIO:
         return self._files.enter_context(FileIO(path, "w"))
@@ -233,18 +237,21 @@ class _LaneWriter:
     """The files of one lane."""
 
     def __init__(
-        self, folder: Path, files: dict[str, FileIO], points: int, open_file: Callable[[Path], FileIO]
+        self, folder: Path, files: dict[str, FileIO], started: RunStarted, open_file: Callable[[Path], FileIO]
     ) -> None:
         self._folder = folder
         self._files = files
         self._open = open_file
-        self._points = points
+        self._points = points = len(started.ids)
         self._step = np.zeros((), layout.to_dtype(layout.step_layout()))
         self._frame = np.zeros((), layout.to_dtype(layout.frame_layout(points)))
+        guest = layout.guest_layout(started.groups is not None, started.true_labels is not None)
+        self._guest_dtype = layout.to_dtype(guest)
         self._index = np.zeros((), layout.to_dtype(layout.index_layout()))
         self._frames_seen = 0
         self._frames_kept = 0
         self._edges_bytes = 0
+        self._guests_bytes = 0
         self._held: tuple[Frame, int] | None = None
 
     def write_step(self, record: StepRecord, number: int) -> None:
@@ -312,14 +319,32 @@ class _LaneWriter:
         index["event"], index["step"], index["mined_total"] = number, frame.step, frame.mined_total
         index["offset"], index["edges_offset"] = self._frames_kept * row.nbytes, self._edges_bytes
         index["edges"] = len(edges)
+        guests = self._guests(frame)
+        index["guests"], index["guests_offset"] = len(guests), self._guests_bytes
         index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
         index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
         _append(self._files["frames.bin"], row.tobytes())
         _append(self._files["edges.bin"], edges.tobytes())
+        _append(self._files[GUESTS_FILE], guests.tobytes())
         _append(self._files["frames.idx"], index.tobytes())  # last: an entry vouches for its frame
         self._frames_kept += 1
         self._edges_bytes += edges.nbytes
+        self._guests_bytes += guests.nbytes
         self._held = None
+
+    def _guests(self, frame: Frame) -> NDArray[Any]:
+        """The (G,) records of a frame's guests."""
+        guests = frame.guests
+        if guests is None:
+            return np.zeros(0, self._guest_dtype)
+        records = np.zeros(len(guests.ids), self._guest_dtype)
+        records["id"], records["label"], records["position"] = guests.ids, guests.labels, guests.positions
+        for name, values in (("group", guests.groups), ("true_label", guests.true_labels)):
+            if name in (self._guest_dtype.names or ()):
+                records[name] = values
+        for name in POINT_COLUMNS:
+            records[name] = guests.columns.get(name, np.nan)
+        return records
 
 
 def _known(given: Iterable[str], names: tuple[str, ...], kind: str) -> None:

@@ -19,6 +19,9 @@ from hnm_core.spec.config import ExperimentConfig
 MAX_DRAWN_TRIPLETS = 2000
 """At most so many mined triplets travel in a `Frame`; `mined_total` says how many there were."""
 
+MAX_GUESTS = 3000
+"""At most so many mined items travel in a `Frame` beside those that all frames of the run show."""
+
 POINT_COLUMNS = ("loss_share", "times_mined", "hardness")
 """Names of the per-point columns of a `Frame`. loss_share: the item's share of the loss as an anchor in the steps since
 the last frame (sums to 1); times_mined: how often the item was a mined negative so far; hardness: distance to the
@@ -134,6 +137,8 @@ class RunStarted:
     """ISO 8601 time, UTC."""
     true_labels: NDArray[np.int64] | None = None
     """(N,) true class of every shown item, where it is known to differ from the labels."""
+    chance: Mapping[str, float] | None = None
+    """What a random ranking of the evaluated items would score, by metric; None where nobody has worked it out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +161,24 @@ class StepRecord:
 
 
 @dataclass(frozen=True, eq=False)
+class Guests:
+    """Mined items of one frame that are not among the N of `RunStarted.ids`; no other frame need have them."""
+
+    ids: NDArray[np.int64]
+    """(G,) dataset ids, ascending; 0 < G <= MAX_GUESTS. None of them is held out."""
+    labels: NDArray[np.int64]
+    """(G,) classes"""
+    positions: NDArray[np.float32]
+    """(G, 3), projected as those of the frame are"""
+    columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """(G,) by name, those of the frame"""
+    groups: NDArray[np.int64] | None = None
+    """(G,) coarser classes, where the data set has them"""
+    true_labels: NDArray[np.int64] | None = None
+    """(G,) true classes, where they are known to differ from the labels"""
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """What the cloud of one lane looks like after a step."""
 
@@ -164,12 +187,15 @@ class Frame:
     positions: NDArray[np.float32]
     """(N, 3) of every shown item, in the order of `RunStarted.ids`."""
     triplets: NDArray[np.int32]
-    """(M, 3) dataset ids: anchor, positive, negative; M <= MAX_DRAWN_TRIPLETS; -1 where a pair has no such end."""
+    """(M, 3) dataset ids: anchor, positive, negative; M <= MAX_DRAWN_TRIPLETS; -1 where a pair has no such end. Every
+    end is a shown item or a guest."""
     mined_total: int
     columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """(N,) by name, see `POINT_COLUMNS`."""
     projection: str = ""
     """Empty when the positions are the network's own 3-D output, else how they were made, e.g. "PCA of 16-D, 93 %"."""
+    guests: Guests | None = None
+    """The mined items that are not among the N; None where there are none, as in every run that shows all items."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from hnm_core.recording.runs import find_run
 from hnm_core.spec.data_files import data_format
 from hnm_core.studies.embedding import embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
-from hnm_core.training.setup import prepare
+from hnm_core.training.setup import Shared, prepare
 from hnm_core.words import number
 
 Figures = dict[str, float]
@@ -112,18 +112,17 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
     """
     recording = open_recording(find_run(run))
     shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
-    rows = shared.evaluated_row.numpy()
-    labels = shared.dataset.y[rows]
+    evaluated, labels = _evaluated(shared)
     table, configs = {}, recording.lane_configs
     for name in recording.lanes:
         lane = configs[name].lanes[0]
         network, _ = trained_network(recording, name)
-        embedded = embed_rows(network, shared.dataset.x[rows])
+        embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
         table[name] = figures(embedded, labels, distance, k, codes or lane.loss == "dtsh")
     table[CHANCE] = _chance(labels)
-    kind = "held-out items" if shared.held_out.any() else "items, the ones trained on"
-    return table, _what(labels, int(shared.held_out.sum()) or len(rows), kind)
+    kind = "held-out items" if shared.held_out else "items, the ones trained on"
+    return table, _what(labels, shared.held_out or shared.trained, kind)
 
 
 def check_map(path: Path) -> None:
@@ -150,10 +149,15 @@ def snapshot(what: str, lane: str | None, path: Path) -> None:
         title = lane if lane is not None else recording.lanes[0]
         network, _ = trained_network(recording, title)
         shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
-        rows = shared.evaluated_row.numpy()
-        embedded, labels = embed_rows(network, shared.dataset.x[rows]), shared.dataset.y[rows]
+        evaluated, labels = _evaluated(shared)
+        embedded = embed_rows(network, evaluated)
     points = tsne_snapshot(torch.from_numpy(np.array(embedded))).numpy()
     plot_map(points, labels, f"{title}, t-SNE", path)
+
+
+def _evaluated(shared: Shared) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features and labels of the items that a run is measured on."""
+    return shared.x[shared.evaluated_row].numpy(), shared.y[shared.evaluated_row].numpy()
 
 
 def _chance(labels: NDArray[np.int64]) -> Figures:

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 import hnm_core
 from hnm_core import devices
 from hnm_core.data.base import LoadCancelled, Progress
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.evaluation.chance import chance_levels
 from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
@@ -203,19 +206,21 @@ def _watched(control: Control, progress: Progress | None) -> Progress:
 
 
 def _started(shared: Shared) -> RunStarted:
-    shown = shared.shown_row.cpu().numpy()
-    dataset = shared.dataset
+    def shown(of_all: Tensor) -> NDArray[np.int64]:
+        return frozen(of_all[shared.shown_row].cpu().numpy())
+
     return RunStarted(
         config=shared.config,
-        labels=frozen(dataset.y[shown]),
-        ids=frozen(dataset.ids[shown]),
-        held_out=frozen(shared.held_out[shown]),
-        class_names=dataset.class_names,
-        groups=None if dataset.groups is None else frozen(dataset.groups[shown]),
-        items_total=len(dataset.ids),
+        labels=shown(shared.y),
+        ids=shown(shared.ids),
+        held_out=frozen((shared.shown_row >= shared.trained).cpu().numpy()),
+        class_names=shared.class_names,
+        groups=None if shared.groups is None else shown(shared.groups),
+        items_total=len(shared.ids),
         versions=versions(shared.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        true_labels=None if dataset.y_true is None else frozen(dataset.y_true[shown]),
+        true_labels=None if shared.y_true is None else shown(shared.y_true),
+        chance=chance_levels(shared.y[shared.evaluated_row].cpu().numpy()),
     )
 
 

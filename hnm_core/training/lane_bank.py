@@ -52,8 +52,8 @@ class LaneBank:
         """`twin` makes a second miner like the lane's own, for builds in the background."""
         self.bank: Bank | None = None
         self._distance, self._model, self._embed, self._clock = distance, model, embed, clock
-        self._x, self._y = shared.x[shared.train_row], shared.y[shared.train_row]
-        probe_row = torch.randperm(len(self._x), generator=generator(shared.config.seed, "probe"))
+        self._shared = shared
+        probe_row = torch.randperm(shared.trained, generator=generator(shared.config.seed, "probe"))
         self._probe_row = probe_row[:PROBE].to(shared.device)
         self._seed = shared.config.seed
         self._last_step = shared.config.steps
@@ -110,11 +110,11 @@ class LaneBank:
         Infinite where the network gives no finite numbers, 0 where there is no bank."""
         if self.bank is None:
             return 0.0
-        now = self._embed(self._model, self._x[self._probe_row])
+        now = self._embed(self._model, self._shared.x[self._probe_row])
         if not bool(torch.isfinite(now).all()):
             return math.inf
         then = self.bank.embeddings[self._probe_row]
-        return drift(then, now, self._y[self._probe_row], self._distance).of_limit
+        return drift(then, now, self._shared.y[self._probe_row], self._distance).of_limit
 
     def metrics(self, step: int) -> dict[str, float]:
         """`bank_age` in steps and `drift`; empty where there is no bank."""
@@ -123,9 +123,9 @@ class LaneBank:
     def _make_now(self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext) -> None:
         self._newest = Snapshot(context.step, context.epoch)
         with self._clock(Phase.EMBED):
-            embeddings = self._embed(self._model, self._x)
+            embeddings = self._embed(self._model, self._shared.train_x)
         with self._clock(Phase.BUILD):
-            self.bank = Bank(embeddings, self._y, step=context.step)
+            self.bank = self._bank_of(embeddings, context.step)
             for miner in _all(own, others):
                 miner.refresh(self.bank, context)
 
@@ -135,12 +135,15 @@ class LaneBank:
             model = copy.deepcopy(self._model)
 
         def make() -> Bank:
-            start_thread_on(self._x.device)
-            return Bank(self._embed(model, self._x), self._y, step=context.step)
+            start_thread_on(self._shared.device)
+            return self._bank_of(self._embed(model, self._shared.train_x), context.step)
 
         source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile
         aside = replace(context, generator=source, clock=None)
         self._coming = _Build(make, None if own is None else self._spare, aside, context.step + self._lag)
+
+    def _bank_of(self, embeddings: Tensor, step: int) -> Bank:
+        return Bank(embeddings, self._shared.train_y, step=step)
 
     def _take(
         self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext

@@ -83,9 +83,7 @@ def fork(trainer: Trainer, name: str) -> Trainer:
     lane = trainer.lane.model_copy(update={"name": name})
     config = trainer.config.model_copy(update={"lanes": (lane,)})
     from_dict(config.to_dict(), "New lane")  # refuses a name that is none
-    shared = trainer.shared
-    kept = {id(one): one for one in (shared, trainer.x, trainer.y)}
-    new = copy.deepcopy(trainer, kept | {id(trainer.clock): phase_clock(shared.device)})
+    new = copy.deepcopy(trainer, {id(trainer.clock): phase_clock(trainer.shared.device)})
     new.config, new.notes = config, []
     new.rename(lane)
     return new

@@ -183,4 +183,4 @@ class LaneMining:
         search = self.searching.search if self.searching is not None else None
         if not isinstance(search, Bucketing) or not search.hashes or not self.mining:
             return None
-        return search.occupancy(0).largest / max(1, len(self._shared.train_row))
+        return search.occupancy(0).largest / max(1, self._shared.trained)

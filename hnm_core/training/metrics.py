@@ -26,24 +26,23 @@ class LaneMetrics:
     """Measures one lane every `eval_every` steps and after its last."""
 
     def __init__(self, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
-        self._config, self._distance, self._embed = shared.config, distance, embed
-        self._x, self._y = shared.x[shared.evaluated_row], shared.y[shared.evaluated_row]
-        self._probe_row = torch.randperm(len(shared.train_row), generator=generator(shared.config.seed, "probe"))
+        self._shared, self._distance, self._embed = shared, distance, embed
+        self._probe_row = torch.randperm(shared.trained, generator=generator(shared.config.seed, "probe"))
         self._probe_row = self._probe_row[:PROBE].to(shared.device)
-        self._train_x, self._train_y = shared.x[shared.train_row], shared.y[shared.train_row]
-        self.first_spread = _mean_distance(embed(self._x))
+        self.first_spread = _mean_distance(self._evaluated())
         """Root mean square distance of two evaluated items before the first step."""
 
     def due(self, step: int) -> bool:
         """Whether `step` is measured."""
-        return step % self._config.eval_every == 0 or step == self._config.steps
+        config = self._shared.config
+        return step % config.eval_every == 0 or step == config.steps
 
     def measure(self, search: NeighborSearch | None, k: int) -> dict[str, float]:
         """The metrics now, by name; `search` is the lane's approximate search, None where it has none."""
-        embeddings = self._embed(self._x)
+        embeddings = self._evaluated()
         if not bool(torch.isfinite(embeddings).all()):
             return {}
-        found = retrieval(embeddings, self._y, self._distance)
+        found = retrieval(embeddings, self._shared.y[self._shared.evaluated_row], self._distance)
         measured = {
             "precision_at_1": found.precision_at_1,
             "map_at_r": found.map_at_r,
@@ -54,10 +53,13 @@ class LaneMetrics:
             measured |= self._mining_quality(search, k)
         return measured
 
+    def _evaluated(self) -> Tensor:
+        return self._embed(self._shared.x[self._shared.evaluated_row])
+
     def _mining_quality(self, search: NeighborSearch, k: int) -> dict[str, float]:
         """The nearest negatives against the exact ones on the fixed probe. A copy of the search is asked, so that
         measuring never changes what the lane mines next."""
-        bank = Bank(self._embed(self._train_x), self._train_y)
+        bank = Bank(self._embed(self._shared.train_x), self._shared.train_y)
         exact, mine = neighbors.create("exact", distance=self._distance), copy.deepcopy(search)
         exact.build(bank)
         mine.build(bank)

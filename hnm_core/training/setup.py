@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,33 +28,57 @@ MAX_EVALUATED = 2_000
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Tensors live on `device`; rows count the items of `dataset` in id order."""
+    """Tensors live on `device`. Their rows are the items that are trained on and then the held-out ones, each in id
+    order: so the training features are a part of all features and no copy, and a row of the training set is a row of
+    everything."""
 
     config: ExperimentConfig
-    dataset: Dataset
+    class_names: tuple[str, ...]
+    """of the classes in `y` and `y_true`"""
+    image_shape: tuple[int, int, int] | None
+    """(C, H, W) where a row of `x` is the pixels of a picture"""
     device: torch.device
+    trained: int
+    """T: rows 0 .. T-1 are trained on, the others are held out"""
     x: Tensor
     """(N, D) float32 features of all items"""
     y: Tensor
     """(N,) int64 labels"""
     y_true: Tensor | None
     """(N,) int64 true classes where the labels are known to be noisy"""
+    groups: Tensor | None
+    """(N,) int64 coarser classes to colour by, where the data set has them"""
     ids: Tensor
-    """(N,) int64 ids, ascending"""
-    train_row: Tensor
-    """(T,) rows that are trained on"""
+    """(N,) int64 ids, ascending among the first T and among the others"""
     evaluated_row: Tensor
-    """(H,) rows that metrics are measured on: held-out ones, or training ones where nothing is held out"""
+    """(H,) rows that metrics are measured on, in id order: held-out ones, or training ones where nothing is held out"""
     shown_row: Tensor
-    """(S,) rows that frames show, ascending"""
-    held_out: NDArray[np.bool_]
-    """(N,) True where an item is kept out of training"""
+    """(S,) rows that frames show, in id order"""
     findings: tuple[Finding, ...]
     """what the user should know of the configuration before it trains"""
     problem: Problem
     """classes and size of the embedding, for losses with weights of their own"""
     model: nn.Module
     """the network with its initial weights; every lane trains a copy"""
+
+    @property
+    def train_x(self) -> Tensor:
+        """(T, D) features that are trained on, a view."""
+        return self.x[: self.trained]
+
+    @property
+    def train_y(self) -> Tensor:
+        """(T,) their labels, a view."""
+        return self.y[: self.trained]
+
+    @property
+    def held_out(self) -> int:
+        """How many items are kept out of training."""
+        return len(self.y) - self.trained
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
+        """Itself: nobody changes it, and a lane that is copied must not take the data with it."""
+        return self
 
 
 def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Shared:
@@ -89,6 +114,10 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
         findings.append(Finding("C36", "", "warn", sentence))
     shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
+    order = np.concatenate((train_row, np.flatnonzero(held_out)))
+    in_order = bool((order == np.arange(len(order))).all())
+    row_of = np.empty_like(order)
+    row_of[order] = np.arange(len(order))
     network = models.build(
         config.model.part,
         in_features=dataset.x.shape[1],
@@ -103,18 +132,22 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
 
+    def in_rows(array: NDArray[np.generic]) -> Tensor:
+        return put(array) if in_order else torch.from_numpy(array[order]).to(device)
+
     return Shared(
         config=config,
-        dataset=dataset,
+        class_names=dataset.class_names,
+        image_shape=dataset.image_shape,
         device=device,
-        x=put(dataset.x),
-        y=put(dataset.y),
-        y_true=None if dataset.y_true is None else put(dataset.y_true),
-        ids=put(dataset.ids),
-        train_row=put(train_row),
-        evaluated_row=put(evaluated),
-        shown_row=put(shown),
-        held_out=held_out,
+        trained=len(train_row),
+        x=in_rows(dataset.x),
+        y=in_rows(dataset.y),
+        y_true=None if dataset.y_true is None else in_rows(dataset.y_true),
+        groups=None if dataset.groups is None else in_rows(dataset.groups),
+        ids=in_rows(dataset.ids),
+        evaluated_row=put(row_of[evaluated]),
+        shown_row=put(row_of[shown]),
         findings=tuple(finding for finding in findings if finding.level == "warn"),
         problem=Problem(len(dataset.class_names), width),
         model=network.to(device),

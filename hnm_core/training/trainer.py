@@ -66,13 +66,10 @@ class Trainer:
         self.metrics = LaneMetrics(shared, self.distance, self.embed)
         self.watch = Watch(lane.name, self.metrics.first_spread)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
-        self.x, self.y = shared.x[shared.train_row], shared.y[shared.train_row]
         self.notes: list[str] = []
         """What should be said of the lane before it starts."""
         self.margin = self.margin_of(self.lane, self.loss)
         """Parts semi-hard from easy triplets."""
-        self.ids = shared.ids[shared.train_row]
-        self.y_true = None if shared.y_true is None else shared.y_true[shared.train_row]
         self.sampler = self.create_sampler(self.config)
         self.batches: list[NDArray[np.int64]] = []
         """What is left of the epoch, the next step's first."""
@@ -86,6 +83,16 @@ class Trainer:
         self.alpha: float | None = None
         """margin of a hashing loss, which may go through stages"""
         self.good_weights: Weights | None = None
+
+    @property
+    def x(self) -> Tensor:
+        """(T, D) features of the training set."""
+        return self.shared.train_x
+
+    @property
+    def y(self) -> Tensor:
+        """(T,) labels of the training set."""
+        return self.shared.train_y
 
     def steps(self) -> Iterator[tuple[Event, ...]]:
         """Train. Each item holds the events of one step (the first, those before any). Ends after the last step, or
@@ -106,7 +113,7 @@ class Trainer:
         if self.frames is None:
             return ()
         # A lane that goes on from another's state has made frames before: the next one must not know of this one.
-        frames = copy.deepcopy(self.frames) if self.step else self.frames
+        frames = copy.deepcopy(self.frames, {id(self): self}) if self.step else self.frames
         return (frames.make(self.step),)
 
     def create_loss(self, lane: LaneConfig) -> Loss:
@@ -120,7 +127,7 @@ class Trainer:
 
     def create_sampler(self, config: ExperimentConfig) -> Sampler:
         """The sampler of the lane that `config` holds alone."""
-        labels = self.shared.y[self.shared.train_row].cpu().numpy()
+        labels = self.y.cpu().numpy()
         chosen = config.sampler
         return sampling.build(chosen.part, labels=labels, batch=chosen.batch, seed=self.shared.config.seed)
 
@@ -214,7 +221,7 @@ class Trainer:
         if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
             return self.good_weights
         arrays = {name: frozen(array) for name, array in state.items()}
-        return Weights(self.lane.name, self.trained, arrays, self.x.shape[1], self.shared.dataset.image_shape)
+        return Weights(self.lane.name, self.trained, arrays, self.x.shape[1], self.shared.image_shape)
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
@@ -229,7 +236,7 @@ class Trainer:
         """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
         memory = self.mining.memory
         assert memory is not None
-        ids = self.ids[rows]
+        ids = self.shared.ids[rows]
         loss = embeddings.new_zeros(())
         if memory.ready(self.step):
             past = memory.reference(self.step, without=ids)
@@ -287,8 +294,8 @@ class Trainer:
             anchor, negative = (tuples[2], tuples[3]) if len(tuples) == 4 else (tuples[0], tuples[2])
             used = torch.zeros(len(self.y), dtype=torch.bool, device=anchor.device).index_fill_(0, anchor, True)
             counts = {"mined": len(anchor), "missing": max(0, anchors - int(used.count_nonzero()))}
-            if self.y_true is not None:
-                counts["false_negative"] = int((self.y_true[negative] == self.y_true[anchor]).sum())
+            if (truth := self.shared.y_true) is not None:
+                counts["false_negative"] = int((truth[negative] == truth[anchor]).sum())
         if separation is not None:
             hard = int((separation <= 0).sum())
             inside = int((separation <= self.margin).sum())

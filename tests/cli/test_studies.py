@@ -141,10 +141,10 @@ def test_that_a_validation_part_is_neither_trained_on_nor_held_out(tiny: Path) -
     from hnm_core.training.setup import prepare
 
     plain, checked = prepare(load(tiny)), prepare(tuning.validated(load(tiny)))
-    tested = set(plain.evaluated_row.tolist())
-    measured, trained = set(checked.evaluated_row.tolist()), set(checked.train_row.tolist())
+    tested = set(plain.ids[plain.evaluated_row].tolist())
+    measured, trained = set(checked.ids[checked.evaluated_row].tolist()), set(checked.train_ids.tolist())
     assert measured
-    assert trained | measured == set(plain.train_row.tolist())
+    assert trained | measured == set(plain.train_ids.tolist())
     assert not (measured & trained or measured & tested)
 
 

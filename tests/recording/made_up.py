@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from hnm_core.run.events import (
     Alarm,
     Event,
     Frame,
+    Guests,
     OptionChanged,
     RunFinished,
     RunStarted,
@@ -42,6 +46,7 @@ def started(points: int = 60, lanes: tuple[str, ...] = LANES, title: str = "Made
         versions={"hnm-lab": "0.1.0", "device": "a CPU"},
         started="2026-01-02T03:04:05Z",
         true_labels=(labels + (np.arange(points) % 10 == 0)) % 5,
+        chance={"map_at_r": 0.125, "knn_accuracy": 0.2},
     )
 
 
@@ -74,6 +79,54 @@ def frame(rng: np.random.Generator, lane: str, number: int, points: int = 60) ->
     return Frame(
         lane, number, frozen(positions), frozen(triplets.astype(np.int32)), 1000 + number, columns, f"PCA, {number} %"
     )
+
+
+def with_guests(rng: np.random.Generator, frame: Frame, count: int = 7) -> Frame:
+    """The frame with guests, ids 1, 4, 7, ... in classes and groups like those of `started`, and edges to them."""
+    ids = np.sort(rng.choice(100, count, replace=False)) * 3 + 1
+    labels = ids % 5
+    guests = Guests(
+        ids=ids,
+        labels=labels,
+        positions=frozen(rng.normal(size=(count, 3)).astype(np.float32)),
+        columns={name: frozen(rng.random(count, np.float32)) for name in frame.columns},
+        groups=labels // 3,
+        true_labels=(labels + 1) % 5,
+    )
+    triplets = np.concatenate((frame.triplets, ids[: count // 3 * 3].reshape(-1, 3))).astype(np.int32)
+    return replace(frame, triplets=frozen(triplets), guests=guests)
+
+
+def run_of_a_large_set(steps: int = 6, lanes: tuple[str, ...] = ("knn", "random")) -> Iterator[Event]:
+    """A whole run of which every second frame has guests."""
+    rng = np.random.default_rng(4)
+    yield started(lanes=lanes)
+    for number in range(1, steps + 1):
+        for lane in lanes:
+            yield step(rng, lane, number)
+            plain = frame(rng, lane, number)
+            yield with_guests(rng, plain, 3 + number) if number % 2 else plain
+    yield RunFinished(dict.fromkeys(lanes, steps), 1.0)
+
+
+def as_schema_2(folder: Path) -> None:
+    """Turn a recording into what was written before there were guests: triplets name items that are nowhere else."""
+    path = folder / "run.json"
+    content = json.loads(path.read_text())
+    index = np.dtype(content["index_dtype"])
+    names = [name for name in index.names if not name.startswith("guests")]
+    layout = content["index_dtype"]
+    formats = [layout["formats"][layout["names"].index(name)] for name in names]
+    content |= {"schema": 2, "index_dtype": {"names": names, "formats": formats}}
+    del content["guest_dtype"], content["chance"]
+    path.write_text(json.dumps(content))
+    for lane in content["lanes"]:
+        (folder / lane["folder"] / "guests.bin").unlink()
+        entries = np.fromfile(folder / lane["folder"] / "frames.idx", index)
+        old = np.zeros(len(entries), np.dtype(content["index_dtype"]))
+        for name in names:
+            old[name] = entries[name]
+        old.tofile(folder / lane["folder"] / "frames.idx")
 
 
 def run(steps: int = 10, points: int = 60, lanes: tuple[str, ...] = LANES, frame_every: int = 2) -> Iterator[Event]:
@@ -110,11 +163,18 @@ def assert_same_event(replayed: Event, original: Event) -> None:
             assert replayed.columns.keys() == original.columns.keys()
             for name, column in original.columns.items():
                 np.testing.assert_array_equal(replayed.columns[name], column)
+            assert (replayed.guests is None) == (original.guests is None)
+            if replayed.guests is not None and original.guests is not None:
+                for name in ("ids", "labels", "positions", "groups", "true_labels"):
+                    np.testing.assert_array_equal(getattr(replayed.guests, name), getattr(original.guests, name))
+                assert replayed.guests.columns.keys() == original.guests.columns.keys()
+                for name, column in original.guests.columns.items():
+                    np.testing.assert_array_equal(replayed.guests.columns[name], column)
             same = ("lane", "step", "mined_total", "projection")
         case RunStarted():
             for name in ("labels", "ids", "held_out", "groups", "true_labels"):
                 np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
-            same = ("config", "class_names", "items_total", "versions", "started")
+            same = ("config", "class_names", "items_total", "versions", "started", "chance")
         case StepRecord():
             assert replayed.metrics.keys() == original.metrics.keys()
             assert {name for name in original.metrics if not layer_metric(name)} <= set(METRICS)

@@ -15,7 +15,6 @@ from app.picture.scene import (
     class_colors,
     column_colors,
     interpolate,
-    rows_of,
     sampled_triplets,
     stratified_rank,
     thinned,
@@ -49,12 +48,6 @@ def edges_by_kind(scene: Scene, theme=DARK) -> dict[str, set[tuple[int, int]]]:
     for (start, end), color in zip(scene.edges.tolist(), scene.edge_colors.tolist(), strict=True):
         found[kinds[tuple(color[:3])]].add((start, end))
     return found
-
-
-def test_that_rows_are_found_for_sparse_ids_and_minus_one_for_absent_ones():
-    wanted = np.array([[100, 3, -1], [9, 41, 1000]])
-    assert rows_of(IDS, wanted).tolist() == [[5, 0, -1], [-1, 4, -1]]
-    assert rows_of(np.empty(0, np.int64), wanted).tolist() == [[-1] * 3] * 2
 
 
 def test_that_triplets_become_edges_between_rows_not_ids():
@@ -243,7 +236,7 @@ def test_that_a_run_without_points_makes_an_empty_scene():
     nothing = np.empty(0, np.int64)
     run = RunStarted(ExperimentConfig(), nothing, nothing, np.empty(0, np.bool_), ())
     scene = build_scene(run, frame([(1, 2, 3)], 0), DARK, selected_id=4)
-    assert scene.colors.shape == (0, 3) and scene.edges.shape == (0, 2) and scene.row_of(4) == -1
+    assert scene.colors.shape == (0, 3) and scene.edges.shape == (0, 2) and scene.place_of(4) == -1
 
 
 def test_that_edges_to_false_negatives_are_amber_on_top_and_counted():

@@ -1,0 +1,111 @@
+"""Which items a frame draws, and where each of them stands.
+
+Three integers name an item, told apart by the endings of names: `*_row` is a row of the training features and of the
+bank, `*_id` the number that the data set gave it, `*_place` a place among the items that are drawn. Rows never leave
+training; between ids and places it is this module that maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.run.events import Frame, RunStarted
+
+
+def places_of(ids: NDArray[np.integer], wanted_id: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Places of dataset ids in ascending `ids`; -1 for every id that is not there (an absent end is -1 already)."""
+    if len(ids) == 0:
+        return np.full(wanted_id.shape, -1, np.int64)
+    place = np.minimum(np.searchsorted(ids, wanted_id), len(ids) - 1)
+    return np.where(ids[place] == wanted_id, place, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The P items that a frame draws: the `sample` that every frame of the run shows, then the frame's guests."""
+
+    sample: int
+    ids: NDArray[np.int64]
+    """(P,) ascending among the sample, and among the guests"""
+    labels: NDArray[np.int64]
+    """(P,)"""
+    held_out: NDArray[np.bool_]
+    """(P,)"""
+    positions: NDArray[np.float32]
+    """(P, 3)"""
+    columns: Mapping[str, NDArray[np.float32]]
+    """(P,) by name"""
+    groups: NDArray[np.int64] | None
+    """(P,)"""
+    true_labels: NDArray[np.int64] | None
+    """(P,)"""
+
+    def places_of(self, wanted_id: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Places of dataset ids, -1 where an id is not drawn; of the shape of `wanted_id`."""
+        return drawn_places(self.ids, self.sample, wanted_id)
+
+
+def drawn_places(ids: NDArray[np.int64], sample: int, wanted_id: NDArray[np.integer]) -> NDArray[np.int64]:
+    """As `places_of`, where the first `sample` ids ascend, and so do the others."""
+    place = places_of(ids[:sample], wanted_id)
+    if sample == len(ids):
+        return place
+    guest_place = places_of(ids[sample:], wanted_id)
+    return np.where((place < 0) & (guest_place >= 0), sample + guest_place, place)
+
+
+def drawn_items(started: RunStarted, frame: Frame) -> Drawn:
+    """What a frame of a run draws. Without guests the arrays are those of the run and of the frame, not copies."""
+    guests, sample = frame.guests, len(started.ids)
+    if guests is None:
+        of_run = (started.labels, started.held_out, frame.positions, frame.columns, started.groups, started.true_labels)
+        return Drawn(sample, started.ids, *of_run)
+    return Drawn(
+        sample,
+        ids=np.concatenate((started.ids, guests.ids)),
+        labels=np.concatenate((started.labels, guests.labels)),
+        held_out=np.concatenate((started.held_out, np.zeros(len(guests.ids), np.bool_))),
+        positions=np.concatenate((frame.positions, guests.positions)),
+        columns={
+            name: np.concatenate((column, guests.columns[name]))
+            for name, column in frame.columns.items()
+            if name in guests.columns
+        },
+        groups=_joined(started.groups, guests.groups),
+        true_labels=_joined(started.true_labels, guests.true_labels),
+    )
+
+
+class Item(NamedTuple):
+    """What is known of one item."""
+
+    label: int
+    held_out: bool
+
+
+def item_of(started: RunStarted, frames: Iterable[Frame], item_id: int) -> Item | None:
+    """An item by its id: one of the run's shown ones or a guest of one of `frames`; None where it is neither."""
+    wanted = np.array([item_id])
+    place = int(places_of(started.ids, wanted)[0])
+    if place >= 0:
+        return Item(int(started.labels[place]), bool(started.held_out[place]))
+    for guests in (frame.guests for frame in frames if frame.guests is not None):
+        place = int(places_of(guests.ids, wanted)[0])
+        if place >= 0:
+            return Item(int(guests.labels[place]), False)
+    return None
+
+
+def shown_text(started: RunStarted) -> str:
+    """For example "20,000 of 60,000 items shown"; empty where all are."""
+    shown = len(started.ids)
+    return f"{shown:,} of {started.items_total:,} items shown" if started.items_total > shown else ""
+
+
+def _joined(of_sample: NDArray[np.int64] | None, of_guests: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    return None if of_sample is None or of_guests is None else np.concatenate((of_sample, of_guests))
