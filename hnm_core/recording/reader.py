@@ -333,7 +333,7 @@ class Recording:
         layers = self.layer_metrics(lane)
         for start in range(0, state.steps, _CHUNK):
             steps = self.steps(lane, start, start + _CHUNK)
-            step, flags, measured = (np.ascontiguousarray(steps[name]) for name in ("step", "flags", "measured"))
+            flags = steps["flags"]
             phase_ms = np.zeros((len(steps), len(PHASES)), np.float32)
             for place, name in phases:
                 phase_ms[:, place] = steps[name]
@@ -343,26 +343,15 @@ class Recording:
                 tuples[:, place] = steps[name]
             given = tuples.max(axis=0) >= 0
             np.maximum(tuples, 0, out=tuples)
-            metrics = {}
-            somewhere = np.flatnonzero(measured)
-            for place, name in enumerate(run_file.metrics):
-                row = somewhere[(measured[somewhere] >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
-                if len(row):
-                    metrics[name] = row, steps[name][row]
-            for name, (known, values) in layers.items():
-                place_of = np.minimum(np.searchsorted(known, step), len(known) - 1)
-                row = np.flatnonzero(known[place_of] == step)
-                if len(row):
-                    metrics[name] = row, values[place_of[row]]
             yield StepColumns(
-                step=step,
+                step=steps["step"],
                 loss=steps["loss"],
                 phase_ms=phase_ms,
                 tuples=tuples,
                 counted=frozenset(name for place, name in counts if given[place]),
                 mining=(flags & FLAG_MINING).astype(np.bool_),
                 first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
-                metrics=metrics,
+                metrics=_measured(steps, run_file.metrics) | _measured_of_layers(steps, layers),
             )
 
     def history(self, progress: Callable[[int, int], object] = lambda done, total: None) -> RunHistory:
@@ -556,6 +545,34 @@ def _read_layers(lane: _Lane) -> int:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"'{path}' is damaged: a line of it tells nothing of layers ({error}).") from error
     return torn
+
+
+_Measured = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""By metric: the rows that measured it, or their steps, and the values."""
+
+
+def _measured(steps: NDArray[Any], names: Sequence[str]) -> _Measured:
+    """The metrics of step records, by their bits: names in the order of these."""
+    measured = np.ascontiguousarray(steps["measured"])
+    somewhere = np.flatnonzero(measured)
+    bits = measured[somewhere]
+    found = {}
+    for place, name in enumerate(names):
+        row = somewhere[(bits >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
+        if len(row):
+            found[name] = row, steps[name][row]
+    return found
+
+
+def _measured_of_layers(steps: NDArray[Any], layers: _Measured) -> _Measured:
+    """Those of single layers, from what is known of them by step."""
+    found = {}
+    for name, (known, values) in layers.items():
+        place = np.minimum(np.searchsorted(known, steps["step"]), len(known) - 1)
+        row = np.flatnonzero(known[place] == steps["step"])
+        if len(row):
+            found[name] = row, values[place[row]]
+    return found
 
 
 def _finite(value: float) -> float | None:
