@@ -8,6 +8,7 @@ it in `Relevance`: the type checker then names each place that takes for granted
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -68,17 +69,18 @@ class SameClass:
 
         For searches that keep whole classes together because that is faster.
         """
-        classes: Tensor = self.bank.class_of_row[row]
+        classes: Tensor = self.bank.class_of_row.index_select(0, row)
         return classes
 
     def ranges(self, row: Tensor) -> Ranges:
         """What is relevant to each row (Q,), itself included."""
         classes = self.classes(row)
-        return Ranges(self.bank.offsets[classes], self.bank.offsets[classes + 1])
+        low = self.bank.offsets.index_select(0, classes)
+        return Ranges(low, low + self.bank.sizes.index_select(0, classes))
 
     def count(self, row: Tensor) -> Tensor:
         """(Q,) int64, how many rows are relevant to each row (Q,), itself included."""
-        count: Tensor = self.bank.sizes[self.classes(row)]
+        count: Tensor = self.bank.sizes.index_select(0, self.classes(row))
         return count
 
 
@@ -115,14 +117,14 @@ class Query:
     @property
     def place(self) -> Tensor:
         """(Q,) int64, the anchors' sorted places."""
-        return self.bank.place[self.row]
+        return self.bank.place.index_select(0, self.row)
 
     @property
     def classes(self) -> Tensor:
         """(Q,) int64, see `SameClass.classes`."""
         return self.relevance.classes(self.row)
 
-    @property
+    @cached_property
     def ranges(self) -> Ranges:
         """What is relevant to each anchor, itself included."""
         return self.relevance.ranges(self.row)
@@ -144,7 +146,7 @@ class Query:
     def by_place(self) -> tuple[Placed, Tensor]:
         """The anchors by ascending place, and (Q,) int64 at which position of this query each of them stands."""
         place, slots = self.place.sort()
-        return Placed(place, *self.relevance.ranges(self.row[slots])), slots
+        return Placed(place, *self.relevance.ranges(self.row.index_select(0, slots))), slots
 
 
 def checked_rows(bank: Bank, anchors: Tensor) -> Tensor:
