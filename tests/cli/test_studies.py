@@ -142,9 +142,9 @@ def test_that_a_validation_part_is_neither_trained_on_nor_held_out(tiny: Path) -
 
     plain, checked = prepare(load(tiny)), prepare(tuning.validated(load(tiny)))
     tested = set(plain.ids[plain.evaluated_row].tolist())
-    measured, trained = set(checked.ids[checked.evaluated_row].tolist()), set(checked.train_ids.tolist())
+    measured, trained = set(checked.ids[checked.evaluated_row].tolist()), set(checked.ids[: checked.trained].tolist())
     assert measured
-    assert trained | measured == set(plain.train_ids.tolist())
+    assert trained | measured == set(plain.ids[: plain.trained].tolist())
     assert not (measured & trained or measured & tested)
 
 

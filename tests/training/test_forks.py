@@ -68,7 +68,7 @@ def test_that_lanes_of_every_kind_train_and_fork_where_kernels_are_not_compiled_
 ) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device, and torch finds none")
-    for module in ("lsh_buckets", "lsh_scan", "routed"):
+    for module in ("code_index", "lsh_buckets", "routed"):
         monkeypatch.setattr(f"hnm_core.neighbors.{module}.compiled", lambda: False)
     lane = {"loss_options": {} if "loss" in LANES[kind] else {"margin": 0.5}, **LANES[kind], "name": "old"}
     events = run(config(lane, device=device), {7: fork("old", "new")}, frames=True)

@@ -230,4 +230,5 @@ def _of_hashing(lane: LaneConfig, family: Family, items: int | None) -> Iterator
             "miner_options.family=affine",
         )
     if items is not None and items <= 100_000:
-        yield Remark("C27", f"Exact search ('knn') is about as fast for {items} items in 3-D.", level="info")
+        as_fast = f"Exact search ('knn') is about as fast for {items} items in 3-D."
+        yield Remark("C27", as_fast, level="info", alarm_level="hint")
