@@ -168,10 +168,10 @@ def test_that_the_miner_that_is_asked_is_never_the_one_that_is_built(monkeypatch
 def test_that_what_goes_wrong_in_the_background_stops_the_lane_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     bank = lane_bank.Bank
 
-    def broken(embeddings: torch.Tensor, *rest: object) -> Bank:
+    def broken(embeddings: torch.Tensor, labels: torch.Tensor, *, step: int) -> Bank:
         if threading.current_thread().name == "hnm-refresh":
             embeddings = embeddings * math.nan
-        return bank(embeddings, *rest)
+        return bank(embeddings, labels, step=step)
 
     monkeypatch.setattr(lane_bank, "Bank", broken)
     events = run(BACKGROUND, {"name": "b"})
