@@ -12,7 +12,6 @@ from app.history.history import RunHistory
 from app.picture.theme import DARK, LIGHT
 from app.views.curves_view import CurvesView
 from app.views.layer_key import layer_colour
-from app.views.legend import lane_colour
 from hnm_core.run.events import RunStarted, StepRecord
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from tests.app.fake_runs import run_history
@@ -80,7 +79,7 @@ def test_that_layers_of_a_lane_are_shades_that_end_in_its_own_colour(view):
         view.show_history(entangled_run())
         for place, name in enumerate(("one", "two")):
             shades = [lines(view)[f"{name}/{layer}"].colour for layer in LAYERS]
-            assert shades[-1] == lane_colour(theme, place)
+            assert shades[-1] == theme.lane(place)
             apart = [sum(abs(a - b) for a, b in zip(shade, theme.panel, strict=True)) for shade in shades]
             assert apart == sorted(apart), "from pale to strong"
             assert apart[0] > 40, "the palest can still be seen"
