@@ -160,11 +160,6 @@ class CurvesView(QWidget):
             label.setStyleSheet(f"color: rgb{theme.muted};")
         self._redraw()
 
-    def set_hidden_lanes(self, names: frozenset[str]) -> None:
-        """Lanes whose curves are not drawn."""
-        self._hidden = names
-        self._redraw()
-
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """Draw a run; a cursor stands at `upto_step`, none while live."""
         self._history, self._upto = history, upto_step
