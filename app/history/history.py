@@ -68,8 +68,9 @@ def option_in_words(option: str) -> str:
 
 def in_words(change: OptionChanged | LaneForked) -> str:
     """What happened to the lane, with options called as in the form."""
-    asked = isinstance(change, OptionChanged) and change.asked
-    return change_text(replace(change, option=option_in_words(change.option)) if asked else change)
+    if isinstance(change, OptionChanged) and change.asked:
+        return change_text(replace(change, option=option_in_words(change.option)))
+    return change_text(change)
 
 
 def changes_in_words(changes: Sequence[OptionChanged]) -> str:

@@ -237,8 +237,8 @@ def _point_colors(started: RunStarted, frame: Frame, theme: Theme, color_by: str
     else:
         if color_by not in ("class", "group", "label"):
             note = f"no {color_by.replace('_', ' ')} in this frame"
-        grouped = started.groups is not None and color_by != "label"
-        colors = class_colors(started.groups if grouped else started.labels, theme)
+        groups = started.groups if color_by != "label" else None
+        colors = class_colors(groups if groups is not None else started.labels, theme)
     ground = (np.array(theme.cloud_top, np.float32) + np.array(theme.cloud_bottom, np.float32)) / 2
     dim = colors[started.held_out]
     colors[started.held_out] = dim + (ground - dim) * HELD_OUT_FADE
@@ -257,7 +257,9 @@ def _edges(
     """Edges (M, 2), their colours (M, 4), and how many the step had in all."""
     ends = {POSITIVE: triplets[:, 1], NEGATIVE: triplets[:, 2]}
     drawable = {kind: (triplets[:, 0] >= 0) & (ends[kind] >= 0) for kind in kinds}
-    per_triplet = sum(drawable.values(), np.zeros(len(triplets), np.int64))
+    per_triplet = np.zeros(len(triplets), np.int64)
+    for drawn in drawable.values():
+        per_triplet += drawn
     available = int(per_triplet.sum())
     if not available:
         return np.empty((0, 2), np.int32), np.empty((0, 4), np.uint8), 0

@@ -70,7 +70,7 @@ TOOLBAR = (
 """Groups of the toolbar; run controls with widgets of their own stand before them."""
 
 
-def build(window: QMainWindow, handlers: Mapping[str, Callable[..., None]], colour: Rgb) -> dict[str, QAction]:
+def build(window: QMainWindow, handlers: Mapping[str, Callable[..., object]], colour: Rgb) -> dict[str, QAction]:
     """One `QAction` for each row of the table, with its handler, put into `window`.
 
     Raises:
