@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hnm_core.cli import bench_commands
@@ -53,7 +54,7 @@ def cases(settings: Settings) -> list[Case]:
     from hnm_core.bench.table import Case
 
     pictures = PICTURES[:2] if settings.quick else PICTURES
-    return [Case("raster", _size(picture), lambda picture=picture: measure(picture, settings)) for picture in pictures]
+    return [Case("raster", _size(picture), partial(measure, picture, settings)) for picture in pictures]
 
 
 def measure(picture: Picture, settings: Settings) -> Row:
@@ -87,7 +88,7 @@ def measure(picture: Picture, settings: Settings) -> Row:
     ours = Result("hnm raster", float(median), ticks, check=check, peak_mb=peak.megabytes)
     drawn = picture.panes * width * height * picture.supersample**2 * _FILL
     read = picture.panes * picture.points * 16
-    share = (drawn + read) / limits(settings.threads, quick=settings.quick).copied / ours.seconds
+    share = (drawn + read) / limits(settings.threads, quick=settings.quick).copied / float(median)
     return Row(
         "render",
         "raster",

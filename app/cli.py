@@ -13,6 +13,7 @@ import typer
 
 from app.bench import command as bench
 from hnm_core.cli import commands as engine
+from hnm_core.cli import options
 from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
 from hnm_core.errors import InputError
 from hnm_core.spec.config import ExperimentConfig
@@ -39,12 +40,12 @@ def gui(
             metavar="[CONFIG]", help="A TOML file, or the folder of a recording to play.", show_default=False
         ),
     ] = None,
-    preset: engine.PresetOption = None,
-    data: engine.DataOption = None,
-    miner: engine.MinerOption = None,
-    settings: engine.SetOption = None,
-    seed: engine.SeedOption = None,
-    device: engine.DeviceOption = None,
+    preset: options.PresetOption = None,
+    data: options.DataOption = None,
+    miner: options.MinerOption = None,
+    settings: options.SetOption = None,
+    seed: options.SeedOption = None,
+    device: options.DeviceOption = None,
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of the window.")] = None,
     autoplay: Annotated[bool, typer.Option("--autoplay", help="Start training and a slow orbit at once.")] = False,
     quit_after: Annotated[
@@ -95,7 +96,7 @@ def _recorded_config(folder: Path, others: list[object]) -> ExperimentConfig:
 
 
 def render(
-    run: engine.RunArgument,
+    run: options.RunArgument,
     out: OutArgument,
     template: TemplateOption = "orbit",
     seconds: SecondsOption = 12.0,
@@ -113,8 +114,8 @@ def render(
 def demo(
     out: OutArgument,
     preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="A preset that ships.")] = FIRST_PRESET,
-    steps: engine.StepsOption = None,
-    seed: engine.SeedOption = None,
+    steps: options.StepsOption = None,
+    seed: options.SeedOption = None,
     template: TemplateOption = "orbit",
     seconds: SecondsOption = 12.0,
     size: VideoSizeOption = "1920x1080",

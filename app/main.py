@@ -9,12 +9,18 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.limits import check_lanes
 from app.training.process import TrainingProcess
 from hnm_core.errors import InputError
 from hnm_core.run.events import RunFailed
 from hnm_core.spec.config import ExperimentConfig
+
+if TYPE_CHECKING:
+    from PyQt6.QtWidgets import QApplication
+
+    from app.window.errors import BugReporter
 
 __all__ = ["GuiRequest", "check_lanes", "run_gui"]
 
@@ -96,43 +102,41 @@ def run_gui(request: GuiRequest) -> int:
         bugs.uninstall()
 
 
-def _open(app: object, bugs: object, training: TrainingProcess, request: GuiRequest) -> int:
+def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, request: GuiRequest) -> int:
     from PyQt6.QtCore import QTimer
     from PyQt6.QtGui import QIcon
-    from PyQt6.QtWidgets import QApplication
 
     from app.stage import stats
     from app.window.bridge import RunBridge
-    from app.window.errors import BugReporter
     from app.window.jobs import Jobs
     from app.window.main_window import MainWindow
     from app.window.preparation import Preparation
     from app.window.settings import Settings
     from hnm_core.spec.resources import resource_dir
 
-    assert isinstance(app, QApplication) and isinstance(bugs, BugReporter)
     app.setWindowIcon(QIcon(str(resource_dir() / "icons" / "hnm-lab.svg")))
     jobs = Jobs(app, bugs)
     bridge = RunBridge(training)
+    settings = Settings.of_the_user()
     window = MainWindow(
         request.config,
         bridge=bridge,
         jobs=jobs,
         bugs=bugs,
-        settings=Settings.of_the_user(),
+        settings=settings,
         preparation=Preparation(bugs),
         preset=request.preset or "",
         new_folder=_new_folder,
     )
     window.resize(*(request.size or DEFAULT_SIZE))
-    window.restore(keep_size=request.size is not None)
+    window.docks.restore(settings, keep_size=request.size is not None)
     window.show()
     if request.recording is not None:
         folder = request.recording
-        QTimer.singleShot(0, lambda: window.attempt(lambda: window.files.play(folder)))
+        QTimer.singleShot(0, lambda: window.messages.attempt(lambda: window.files.play(folder)))
     elif request.autoplay:
         window.actions_by_key["orbit"].setChecked(True)
-        QTimer.singleShot(0, lambda: window.attempt(window.start))
+        QTimer.singleShot(0, lambda: window.messages.attempt(window.run.start))
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
     before = {kind: signal.signal(kind, lambda *_: window.close()) for kind in (signal.SIGINT, signal.SIGTERM)}

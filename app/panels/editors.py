@@ -1,4 +1,4 @@
-"""Editors of single values, and which one a field of a pydantic model gets.
+"""Editors of single values.
 
 An editor takes and gives plain Python values. What cannot be read as the wanted type is given as the text that was
 typed, so that validation can say what is wrong with it.
@@ -6,20 +6,12 @@ typed, so that validation can say what is wrong with it.
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
-import types
-import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import tomli_w
-from pydantic.fields import FieldInfo
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QValidator, QWheelEvent
 from PyQt6.QtWidgets import (
@@ -33,6 +25,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.panels.combo_box import ComboBox
+from app.panels.field_text import read_float, read_whole
 from app.panels.line_edit import LineEdit
 from hnm_core.spec.data_files import DATA_PATTERNS
 
@@ -288,115 +281,3 @@ class PathEditor(TextEditor):
             self.line.setText(path)
             self.typed.emit()
             self._finished()
-
-
-def editor_for(name: str, field: FieldInfo) -> Editor:
-    """The editor that fits a field's type and bounds."""
-    kinds = [_plain(kind) for kind in _members(field.annotation)]
-    bounds = bounds_of(field)
-    numbers = [kind for kind in kinds if kind in (int, float)]
-    literals = [choice for kind in kinds if typing.get_origin(kind) is Literal for choice in typing.get_args(kind)]
-    if len(kinds) == 2 and len(numbers) == 1:
-        number = NumberEditor(whole=numbers[0] is int, bounds=bounds)
-        first = bounds.low if bounds.low is not None and not bounds.low_open else 1
-        if type(None) in kinds:
-            return SwitchedEditor("", None, False, number, first)
-        if len(literals) == 1:
-            return SwitchedEditor(str(literals[0]), literals[0], True, number, first)
-    if len(kinds) == 1 and literals:
-        return ChoiceEditor(literals)
-    if kinds == [bool]:
-        return FlagEditor()
-    if kinds in ([int], [float]):
-        return NumberEditor(whole=kinds == [int], bounds=bounds)
-    if kinds == [str]:
-        if name == "path" or name.endswith("_path"):
-            return PathEditor(folder=(field.description or "").startswith("folder"))
-        return TextEditor(str, str)
-    if len(kinds) == 1 and typing.get_origin(kinds[0]) in (tuple, list):
-        read_one = {int: read_whole, float: read_float}.get(_plain(typing.get_args(kinds[0])[0]))
-        if read_one is not None:
-            return TextEditor(partial(read_list, read_one=read_one), lambda value: ", ".join(map(str, value)))
-    if len(kinds) == 1 and typing.get_origin(kinds[0]) is dict:
-        return TextEditor(read_table, write_table)
-    return TextEditor(read_toml, lambda value: "" if value is None else write_toml(value))
-
-
-def bounds_of(field: FieldInfo) -> Bounds:
-    """The range that a field's `ge`, `gt`, `le`, `lt` leave, or those of a member of its union."""
-    found: dict[str, float] = {}
-    inner = [piece for kind in _members(field.annotation) for piece in getattr(kind, "__metadata__", ())]
-    for piece in [*field.metadata, *inner, *(m for p in inner for m in getattr(p, "metadata", ()))]:
-        for key in ("ge", "gt", "le", "lt"):
-            if getattr(piece, key, None) is not None:
-                found[key] = getattr(piece, key)
-    return Bounds(found.get("ge", found.get("gt")), found.get("le", found.get("lt")), "gt" in found, "lt" in found)
-
-
-def read_whole(text: str) -> Any:
-    """An int; the text where it is none."""
-    plain = text.strip().replace(",", "").replace("_", "")
-    if re.fullmatch(r"[+-]?\d+", plain):
-        return int(plain)
-    number = read_float(plain)
-    return int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 2**53 else text
-
-
-def read_float(text: str) -> Any:
-    """A float; the text where it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def read_list(text: str, read_one: Callable[[str], Any] = read_whole) -> Any:
-    """`100, 50, 25` or `100 50 25` as numbers; a piece that is none stays text."""
-    return [read_one(piece) for piece in re.split(r"[,;\s]+", text.strip(" ,;[]()")) if piece]
-
-
-def read_table(text: str) -> Any:
-    """`name = value, name = value` as a dictionary; the text where it is none."""
-    try:
-        return tomllib.loads(f"value = {{{text}}}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def write_table(value: Any) -> str:
-    """What `read_table` reads."""
-    return ", ".join(f"{_key(key)} = {write_toml(item)}" for key, item in value.items())
-
-
-def read_toml(text: str) -> Any:
-    """Any TOML value; None for nothing; the text where it is none."""
-    if not text.strip():
-        return None
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def write_toml(value: Any) -> str:
-    """What `read_toml` reads, in one line."""
-    if isinstance(value, Mapping):
-        return f"{{ {write_table(value)} }}" if value else "{}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(write_toml, value))}]"
-    return tomli_w.dumps({"value": value}).removeprefix("value = ").strip()
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
-
-
-def _plain(annotation: Any) -> Any:
-    """Without the `Annotated` around it."""
-    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation

@@ -8,34 +8,29 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import ValidationError
 from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from app.history.pending import Pending
 from app.limits import MAX_PANES
+from app.panels.expander import Expander
 from app.panels.findings import FindingsList, fixed
+from app.panels.form_style import style_sheet
 from app.panels.lanes_panel import LanesPanel
 from app.panels.live_note import LiveNote
-from app.panels.option_form import (
-    LANE_NAME_RULE,
-    Expander,
-    NamedForm,
-    OptionForm,
-    Path,
-    ProblemLabel,
-    in_reading_order,
-    sentence,
-)
+from app.panels.named_form import NamedForm
+from app.panels.option_form import OptionForm
+from app.panels.problem_label import ProblemLabel
+from app.panels.problems import find_problems, inside
 from app.panels.sampler_form import SamplerForm
+from app.panels.tab_order import in_reading_order
 from app.picture.theme import DARK, LIGHT, Theme
-from app.style import css, mix
 from hnm_core.errors import InputError
 from hnm_core.spec import compatibility
 from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
-from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Registry
+from hnm_core.spec.registry import DATASETS, MODELS
 
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
 MAX_UNDO = 200
@@ -58,7 +53,6 @@ class ExperimentForm(QWidget):
         self._future: list[ExperimentConfig] = []
         self._filling = False
         self._theme = DARK
-        self._told = False
 
         self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, ["held_out", "validation"])
         self.model = NamedForm("Model", MODELS)
@@ -123,12 +117,12 @@ class ExperimentForm(QWidget):
         column.addWidget(heading)
         column.addWidget(self.lanes)
         column.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setWidget(content)
+        self.scroll_area = QScrollArea()
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroll_area.setWidget(content)
         head = QHBoxLayout()
         head.setContentsMargins(8, 2, 8, 0)
         head.addStretch(1)
@@ -138,7 +132,7 @@ class ExperimentForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(head)
-        layout.addWidget(self.scroll, 1)
+        layout.addWidget(self.scroll_area, 1)
         layout.addWidget(self.running_note)  # below: as it grows, no field moves from under the pointer
 
     def set_config(self, config: ExperimentConfig, *, undoable: bool = False) -> None:
@@ -203,10 +197,6 @@ class ExperimentForm(QWidget):
         """What differs from the run that is on."""
         self.running_note.show_pending(pending)
 
-    def set_lane_chips(self, chips: Mapping[str, str]) -> None:
-        """How each lane does, by name, in a line or two; none where a name is missing."""
-        self.lanes.set_chips(chips)
-
     def undo(self) -> None:
         """Back to the configuration before the last change. Typing that is not valid goes first."""
         if self._values() != self._shown_values:
@@ -221,35 +211,10 @@ class ExperimentForm(QWidget):
             self._past.append(self._config)
             self._restore(self._future.pop())
 
-    def set_theme(self, theme: Theme) -> None:
-        """Recolour. Until it is told, the form follows the palette."""
-        self._told = True
-        self._recolour(theme)
-
     def _recolour(self, theme: Theme) -> None:
         self._theme = theme
         self.lanes.set_theme(theme)
-        field = mix(theme.panel, theme.text, 0.07) if theme is DARK else theme.panel
-        self.setStyleSheet(
-            f"#problem {{ color: {css(theme.error)}; }}"
-            f"#summary {{ color: {css(theme.muted)}; }}"
-            f"#doubt {{ color: {css(theme.warning)}; }}"
-            "#heading { font-weight: 600; }"
-            "#expander, #expander:checked { background: transparent; border: 0; padding: 2px; }"
-            f"#expander:focus {{ color: {css(theme.accent)}; }}"
-            f"#lane QToolButton[autoRaise=true]:focus {{ border: 1px solid {css(theme.accent)}; border-radius: 4px; }}"
-            f"QLineEdit, QAbstractSpinBox {{ background: {css(field)}; }}"
-            "QComboBox QLineEdit { background: transparent; border: 0; }"
-            f"QCheckBox::indicator:unchecked {{ width: 12px; height: 12px; border: 1px solid {css(theme.muted)};"
-            " border-radius: 2px; background: transparent; }"
-            f"#lane {{ background: {css(theme.panel)}; border: 1px solid {css(theme.grid)}; border-radius: 6px; }}"
-            f"#note {{ background: {css(mix(theme.panel, theme.accent, 0.18))}; border-radius: 4px; padding: 4px; }}"
-            "#note QLabel { padding: 0; background: transparent; }"
-            f"#apply:enabled {{ background: {css(theme.accent)}; border: 1px solid {css(theme.accent)};"
-            " border-radius: 4px; padding: 4px;"
-            f" color: {css(theme.cloud_bottom if theme is DARK else (255, 255, 255))}; font-weight: 600; }}"
-            f"#apply:focus {{ border: 1px solid {css(theme.text)}; }}"
-        )
+        self.setStyleSheet(style_sheet(theme))
 
     def changeEvent(self, event: QEvent | None) -> None:
         """The palette tells light from dark."""
@@ -271,7 +236,7 @@ class ExperimentForm(QWidget):
 
     def _follow_palette(self) -> None:
         theme = DARK if self.palette().color(QPalette.ColorRole.Window).lightness() < 128 else LIGHT
-        if not self._told and (theme is not self._theme or not self.styleSheet()):
+        if theme is not self._theme or not self.styleSheet():
             self._recolour(theme)
 
     # Between the form and the configuration
@@ -349,12 +314,12 @@ class ExperimentForm(QWidget):
             return
         values = self._values()
         problems = find_problems(values)
-        self.data.show_problems(problems.get(("data", "name"), ""), _inside(problems, "data", "options"))
-        self.data_own.show_problems(_inside(problems, "data"))
-        self.model.show_problems(problems.get(("model", "name"), ""), _inside(problems, "model", "options"))
-        self.optimizer.show_problems(_inside(problems, "optimizer"))
+        self.data.show_problems(problems.get(("data", "name"), ""), inside(problems, "data", "options"))
+        self.data_own.show_problems(inside(problems, "data"))
+        self.model.show_problems(problems.get(("model", "name"), ""), inside(problems, "model", "options"))
+        self.optimizer.show_problems(inside(problems, "optimizer"))
         self.sampler.show_problems({path[1:]: text for path, text in problems.items() if path[0] == "sampler"})
-        self.run.show_problems(_inside(problems))
+        self.run.show_problems(inside(problems))
         self.lanes.show_problems({path[1:]: text for path, text in problems.items() if path[0] == "lanes"})
         if any(path[0] == "data" and path[1:2] != ("name",) for path in problems):
             self.data_details.open()
@@ -394,7 +359,7 @@ class ExperimentForm(QWidget):
 
     def _order_tabs(self) -> None:
         """The Tab key goes down the form, also through rows and cards that were made later than those below them."""
-        content = self.scroll.widget()
+        content = self.scroll_area.widget()
         if content is not None:
             for before, after in pairwise([self.redo_button, *in_reading_order(content)]):
                 QWidget.setTabOrder(before, after)
@@ -409,76 +374,6 @@ class ExperimentForm(QWidget):
             f"{optimizer['name']} {optimizer['lr']}, {self._sampler_text()}, {values['steps']} steps, "
             f"seed {values['seed']}, {values['device']}"
         )
-
-
-def find_problems(values: Mapping[str, Any]) -> dict[Path, str]:
-    """What is wrong with a configuration, by path of the field; `("",)` for what concerns no field in particular."""
-    problems: dict[Path, str] = {}
-    for path, registry, name, options in _named_options(values):
-        try:
-            registry.entry(name).options.model_validate(options)
-        except ValidationError as error:
-            for problem in error.errors(include_url=False):
-                problems.setdefault((*path, *problem["loc"][:1]), sentence(problem))
-    try:
-        ExperimentConfig.model_validate(values)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            path = _editable(problem["loc"])
-            if path[-1] == "name" and problem["type"] == "string_pattern_mismatch":
-                problems[path] = LANE_NAME_RULE
-            elif path != ("",) or not problems:  # options were looked at above, and by field
-                problems.setdefault(path, sentence(problem))
-    return _duplicates(values) | problems
-
-
-def _named_options(values: Mapping[str, Any]) -> list[tuple[Path, Registry, str, Any]]:
-    found: list[tuple[Path, Registry, str, Any]] = [
-        (("data", "options"), DATASETS, values["data"]["name"], values["data"]["options"]),
-        (("model", "options"), MODELS, values["model"]["name"], values["model"]["options"]),
-        (("sampler", "options"), SAMPLERS, values["sampler"]["name"], values["sampler"]["options"]),
-    ]
-    for place, lane in enumerate(values["lanes"]):
-        found.append((("lanes", place, "miner_options"), MINERS, lane["miner"], lane["miner_options"]))
-        found.append((("lanes", place, "loss_options"), LOSSES, lane["loss"], lane["loss_options"]))
-        if (own := lane["sampler"]) is not None:
-            found.append((("lanes", place, "sampler", "options"), SAMPLERS, own["name"], own["options"]))
-    return found
-
-
-def _duplicates(values: Mapping[str, Any]) -> dict[Path, str]:
-    names = [lane["name"] for lane in values["lanes"]]
-    return {
-        ("lanes", place, "name"): f"Another lane is called '{name}'; lane names must differ."
-        for place, name in enumerate(names)
-        if name in names[:place]
-    }
-
-
-def _editable(location: Path) -> Path:
-    """The field that a pydantic error belongs to: a section's own check stands with the section's options."""
-    if location == ("optimizer",):
-        return ("optimizer", "options")
-    if not location:
-        return ("",)
-    own_sampler = location[0] == "lanes" and location[2:3] == ("sampler",)
-    depth = (
-        4
-        if own_sampler
-        else 3
-        if location[0] == "lanes"
-        else 2
-        if location[0] in ("data", "model", "optimizer", "sampler")
-        else 1
-    )
-    return location[:depth]
-
-
-def _inside(problems: Mapping[Path, str], *prefix: str) -> dict[str, str]:
-    depth = len(prefix)
-    return {
-        str(path[depth]): text for path, text in problems.items() if path[:depth] == prefix and len(path) == depth + 1
-    }
 
 
 def _listed(options: Mapping[str, Any], more: list[str]) -> str:

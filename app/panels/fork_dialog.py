@@ -12,7 +12,9 @@ from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, Q
 
 from app.panels.lanes_panel import free_name
 from app.panels.line_edit import LineEdit
-from app.panels.option_form import LANE_NAME_RULE, ProblemLabel, registry_choice
+from app.panels.named_form import registry_choice
+from app.panels.problem_label import ProblemLabel
+from app.panels.problems import LANE_NAME_RULE
 from hnm_core.errors import InputError
 from hnm_core.run import changeable
 from hnm_core.spec import compatibility

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from typing import Any
 
 from hnm_core.spec.registry import Entry, Registry
 
@@ -25,7 +26,7 @@ def library_installed() -> bool:
     return importlib.util.find_spec(LIBRARY) is not None
 
 
-def grouped(registry: Registry, *, library: bool | None = None) -> list[Group]:
+def grouped(registry: Registry[Any], *, library: bool | None = None) -> list[Group]:
     """All names of a registry, each group in order of registration.
 
     Those of pytorch-metric-learning are left out where it is not installed; `library` says whether it is, None looks.
@@ -40,7 +41,7 @@ def grouped(registry: Registry, *, library: bool | None = None) -> list[Group]:
     return [Group(title, tuple(names)) for title, names in found.items() if names]
 
 
-def _title(entry: Entry) -> str:
+def _title(entry: Entry[Any]) -> str:
     if hasattr(entry.options, "library_name"):
         return LIBRARY_TITLE
     ours = entry.target.startswith("hnm_core.")

@@ -8,7 +8,9 @@ from typing import Any
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.panels.option_form import NamedForm, OptionForm, Path
+from app.panels.named_form import NamedForm
+from app.panels.option_form import OptionForm
+from app.panels.problems import Path
 from hnm_core.errors import InputError
 from hnm_core.spec.config import SamplerConfig
 from hnm_core.spec.registry import SAMPLERS

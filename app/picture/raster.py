@@ -22,6 +22,12 @@ from app.picture.camera import Camera, Point
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 
+Pixels = NDArray[np.uint32]
+"""0xffRRGGBB"""
+Rows = NDArray[np.int32]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
 RASTER_KERNELS = "app.picture.raster"
 """Name of this module for `hnm_core.kernels.ready` and `compile_now`."""
 
@@ -42,7 +48,7 @@ class Picture:
 
     pixels: NDArray[np.uint8]
     """(H, W, 4) blue, green, red, 255: Qt's RGB32 and ffmpeg's bgra. Overwritten by the next use of the workspace."""
-    rows: NDArray[np.int32]
+    rows: Rows
     """(H, W) row of the point seen in each pixel, -1 where there is none. Overwritten as well."""
     points_in_view: int
     """Points of which at least a part may be inside the picture."""
@@ -52,15 +58,15 @@ class Picture:
 class Workspace:
     """Arrays that are used again from picture to picture. One per view and thread."""
 
-    pixels: NDArray[np.uint32] = field(default_factory=lambda: np.empty((0, 0), np.uint32))
-    smooth: NDArray[np.uint32] = field(default_factory=lambda: np.empty((0, 0), np.uint32))
-    depth: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    rows: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
-    small_pixels: NDArray[np.uint32] = field(default_factory=lambda: np.empty((0, 0), np.uint32))
-    small_rows: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
-    points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32))
-    floor_lines: NDArray[np.float64] = field(default_factory=lambda: np.empty((2 * FLOOR_LINES * FLOOR_PIECES, 6)))
-    floor_colors: NDArray[np.float64] = field(default_factory=lambda: np.empty((2 * FLOOR_LINES * FLOOR_PIECES, 5)))
+    pixels: Pixels = field(default_factory=lambda: np.empty((0, 0), np.uint32))
+    smooth: Pixels = field(default_factory=lambda: np.empty((0, 0), np.uint32))
+    depth: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    rows: Rows = field(default_factory=lambda: np.empty((0, 0), np.int32))
+    small_pixels: Pixels = field(default_factory=lambda: np.empty((0, 0), np.uint32))
+    small_rows: Rows = field(default_factory=lambda: np.empty((0, 0), np.int32))
+    points: Floats = field(default_factory=lambda: np.empty((0, 4), np.float32))
+    floor_lines: Doubles = field(default_factory=lambda: np.empty((2 * FLOOR_LINES * FLOOR_PIECES, 6)))
+    floor_colors: Doubles = field(default_factory=lambda: np.empty((2 * FLOOR_LINES * FLOOR_PIECES, 5)))
 
     def sized(self, height: int, width: int, supersample: int, count: int) -> None:
         """Make the arrays fit a picture and a number of points; does nothing when they do already."""
@@ -69,7 +75,8 @@ class Workspace:
             self.pixels, self.smooth = np.empty(full, np.uint32), np.empty(full, np.uint32)
             self.depth, self.rows = np.empty(full, np.float32), np.empty(full, np.int32)
         if supersample > 1 and self.small_pixels.shape != (height, width):
-            self.small_pixels, self.small_rows = (np.empty((height, width), d) for d in (np.uint32, np.int32))
+            self.small_pixels = np.empty((height, width), np.uint32)
+            self.small_rows = np.empty((height, width), np.int32)
         if len(self.points) != count:
             self.points = np.empty((count, 4), np.float32)
 
@@ -81,7 +88,8 @@ def default_point_px(count: int, camera: Camera, width: float, height: float) ->
     """
     unit = min(width, height) / REFERENCE_PX
     magnification = min(max(3.5 * camera.radius / camera.distance, 0.1), 30.0)
-    return unit * min(max(4.4 * (1800 / max(count, 1)) ** 0.36, 1.0), 9.0) * math.sqrt(magnification)
+    radius: float = unit * min(max(4.4 * (1800 / max(count, 1)) ** 0.36, 1.0), 9.0) * math.sqrt(magnification)
+    return radius
 
 
 def render(
@@ -133,8 +141,10 @@ def render(
     if len(scene.edges):
         ends = np.array(scene.edges)
         lines = np.concatenate((positions[ends[:, 0]], positions[ends[:, 1]]), axis=1).astype(np.float64)
-        colors = np.concatenate((scene.edge_colors, scene.edge_colors[:, 3:]), axis=1).astype(np.float64)
-        _draw_lines(work.smooth, work.depth, lines, colors, view, lens, max(EDGE_PX * unit, least) / 2, near, far, True)
+        line_colors = np.concatenate((scene.edge_colors, scene.edge_colors[:, 3:]), axis=1).astype(np.float64)
+        _draw_lines(
+            work.smooth, work.depth, lines, line_colors, view, lens, max(EDGE_PX * unit, least) / 2, near, far, True
+        )
     pixels, rows = work.smooth, work.rows
     if supersample > 1:
         _reduce(work.smooth, work.rows, supersample, work.small_pixels, work.small_rows)
@@ -157,9 +167,7 @@ def warm_up() -> None:
     render(scene, Camera(), 8, 8, DARK, supersample=2)
 
 
-def _floor_lines(
-    center: Point, radius: float, color: Rgb, work: Workspace
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _floor_lines(center: Point, radius: float, color: Rgb, work: Workspace) -> tuple[Doubles, Doubles]:
     """A grid under the ball that the camera was fitted to, fading outwards: (L, 6) ends, (L, 5) r, g, b, alpha at each.
 
     The lines are 2 ** k apart. Every second one fades as the ball grows, until the next k takes over unnoticed.
@@ -198,9 +206,9 @@ def _lay_floor(
     radius: float,
     step: float,
     odd_alpha: float,
-    color: NDArray[np.float64],
-    lines: NDArray[np.float64],
-    colors: NDArray[np.float64],
+    color: Doubles,
+    lines: Doubles,
+    colors: Doubles,
 ) -> int:
     """Write the pieces of the floor's grid that are not quite faded out; how many there are."""
     reach, count = 2.1 * radius, 0
@@ -230,12 +238,12 @@ def _lay_floor(
 
 
 @kernel
-def _pack(red, green, blue):
+def _pack(red: np.uint32, green: np.uint32, blue: np.uint32) -> np.uint32:
     return np.uint32(0xFF000000) | (np.uint32(red) << 16) | (np.uint32(green) << 8) | np.uint32(blue)
 
 
 @kernel
-def _mix(pixel, color, share):
+def _mix(pixel: np.uint32, color: np.uint32, share: float | np.float32) -> np.uint32:
     """`pixel` covered by `color` to a share (0..1); both 0xffRRGGBB. Two channels at a time, in 1/256."""
     weight = np.uint32(share * 256 + 0.5)
     rest = np.uint32(256) - weight
@@ -246,7 +254,7 @@ def _mix(pixel, color, share):
 
 
 @kernel
-def _fill_ground(pixels, depth, rows, ground):
+def _fill_ground(pixels: Pixels, depth: Floats, rows: Rows, ground: Doubles) -> None:
     """A vertical gradient, dithered so that it shows no bands; depth and rows emptied."""
     height, width = pixels.shape
     for y in range(height):
@@ -267,7 +275,14 @@ def _fill_ground(pixels, depth, rows, ground):
 
 
 @kernel
-def _project(positions, radii, view, lens, point_px, points):
+def _project(
+    positions: Floats,
+    radii: Floats,
+    view: Doubles,
+    lens: Doubles,
+    point_px: float,
+    points: Floats,
+) -> int:
     """Fill `points`; returns how many reach into the picture."""
     width, height, focal, distance = 2 * lens[0], 2 * lens[1], lens[2], lens[3]
     largest = 0.5 * height
@@ -293,7 +308,7 @@ def _project(positions, radii, view, lens, point_px, points):
 
 
 @kernel
-def _depth_range(points):
+def _depth_range(points: Floats) -> tuple[float, float]:
     """Depths between which the picture fades: mean -+ 2 standard deviations of the points in view."""
     count, total, squares = 0, 0.0, 0.0
     for i in range(len(points)):
@@ -310,7 +325,7 @@ def _depth_range(points):
 
 
 @kernel
-def _fade(depth, near, far):
+def _fade(depth: float, near: float, far: float) -> float:
     """How much of the ground's colour something at `depth` takes on."""
     # A flat cloud, seen from far, does not fade: what differs by less than a hundredth of the depth looks equal.
     span = max(far - near, 0.01 * far)
@@ -318,13 +333,13 @@ def _fade(depth, near, far):
 
 
 @kernel
-def _span(middle, reach, size):
+def _span(middle: float, reach: float, size: int) -> tuple[int, int]:
     """Pixels from `first` up to but not including `stop` whose centres lie within `reach` of `middle`."""
     return max(math.ceil(middle - reach - 0.5), 0), min(math.floor(middle + reach - 0.5) + 1, size)
 
 
 @kernel
-def _cover(depth, rows, points, focal):
+def _cover(depth: Floats, rows: Rows, points: Floats, focal: np.float32) -> None:
     """Depth and row of the nearest sphere in every pixel whose centre it covers."""
     height, width = depth.shape
     for i in range(len(points)):
@@ -347,7 +362,14 @@ def _cover(depth, rows, points, focal):
 
 
 @kernel
-def _faded_colors(points, colors, ground, height, near, far):
+def _faded_colors(
+    points: Floats,
+    colors: NDArray[np.uint8],
+    ground: Doubles,
+    height: int,
+    near: float,
+    far: float,
+) -> Floats:
     """(N, 4) red, green, blue with the ground's colour mixed in by depth, and how much the point shines."""
     faded = np.empty((len(points), 4), np.float32)
     for i in range(len(points)):
@@ -363,7 +385,7 @@ def _faded_colors(points, colors, ground, height, near, far):
 
 
 @kernel
-def _shade(pixels, rows, points, faded):
+def _shade(pixels: Pixels, rows: Rows, points: Floats, faded: Floats) -> None:
     """Colour every covered pixel by its sphere, lit from the upper left."""
     height, width = pixels.shape
     for y in range(height):
@@ -393,7 +415,7 @@ def _shade(pixels, rows, points, faded):
 
 
 @kernel
-def _shade_by_depth(pixels, depth, reach):
+def _shade_by_depth(pixels: Pixels, depth: Floats, reach: int) -> None:
     """Eye-dome lighting: a pixel is darkened by how far its neighbours, `reach` pixels away, stand out before it."""
     height, width = pixels.shape
     for y in range(reach, height - reach):
@@ -412,14 +434,21 @@ def _shade_by_depth(pixels, depth, reach):
 
 
 @kernel
-def _covered_share(points, i, x, y):
+def _covered_share(points: Floats, i: int, x: int, y: int) -> float:
     """How much of a pixel sphere `i` covers, from the distance of the pixel's centre to the rim."""
     dx, dy, radius = np.float32(x + 0.5) - points[i, 0], np.float32(y + 0.5) - points[i, 1], points[i, 3]
-    return min(max((radius * radius - dx * dx - dy * dy) * HALF / radius + HALF, ZERO), ONE)
+    share: float = min(max((radius * radius - dx * dx - dy * dy) * HALF / radius + HALF, ZERO), ONE)
+    return share
 
 
 @kernel
-def _smooth_rims(pixels, depth, rows, points, smooth):
+def _smooth_rims(
+    pixels: Pixels,
+    depth: Floats,
+    rows: Rows,
+    points: Floats,
+    smooth: Pixels,
+) -> None:
     """Copy the picture to `smooth`, with the jagged rims of spheres mixed by the share of the pixel they cover."""
     height, width = pixels.shape
     smooth[:] = pixels
@@ -457,7 +486,18 @@ def _smooth_rims(pixels, depth, rows, points, smooth):
 
 
 @kernel
-def _draw_lines(pixels, depth, lines, colors, view, lens, half_px, near, far, hidden):
+def _draw_lines(
+    pixels: Pixels,
+    depth: Floats,
+    lines: Doubles,
+    colors: Doubles,
+    view: Doubles,
+    lens: Doubles,
+    half_px: float,
+    near: float,
+    far: float,
+    hidden: bool,
+) -> None:
     """Antialiased lines (L, 6) in colours (L, 5): r, g, b, alpha at each end (0..255).
 
     With `hidden` they are covered by what is nearer, and fade with their depth.
@@ -491,7 +531,7 @@ def _draw_lines(pixels, depth, lines, colors, view, lens, half_px, near, far, hi
 
 
 @kernel
-def _draw_line(pixels, depth, ends, color, half_px):
+def _draw_line(pixels: Pixels, depth: Floats, ends: Doubles, color: np.uint32, half_px: float) -> None:
     """One line on the screen, pixel by pixel along its longer axis, a few pixels across."""
     height, width = pixels.shape
     dx, dy = ends[1, 0] - ends[0, 0], ends[1, 1] - ends[0, 1]
@@ -532,7 +572,13 @@ def _draw_line(pixels, depth, ends, color, half_px):
 
 
 @kernel
-def _reduce(pixels, rows, factor, small_pixels, small_rows):
+def _reduce(
+    pixels: Pixels,
+    rows: Rows,
+    factor: int,
+    small_pixels: Pixels,
+    small_rows: Rows,
+) -> None:
     """Means of factor x factor pixels; the row is the one seen in the middle."""
     height, width = small_pixels.shape
     area = factor * factor

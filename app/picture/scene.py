@@ -263,8 +263,8 @@ def _point_colors(drawn: Drawn, theme: Theme, color_by: str) -> tuple[NDArray[np
     else:
         if color_by not in ("class", "group", "label"):
             note = f"no {color_by.replace('_', ' ')} in this frame"
-        grouped = drawn.groups is not None and color_by != "label"
-        colors = class_colors(drawn.groups if grouped else drawn.labels, theme)
+        groups = drawn.groups if color_by != "label" else None
+        colors = class_colors(groups if groups is not None else drawn.labels, theme)
     ground = (np.array(theme.cloud_top, np.float32) + np.array(theme.cloud_bottom, np.float32)) / 2
     dim = colors[drawn.held_out]
     colors[drawn.held_out] = dim + (ground - dim) * HELD_OUT_FADE
@@ -302,7 +302,9 @@ def _edges(
     """The edges to draw of (M, 3) triplets of places: positives first, for negatives are the story and lie on top, and
     on top of them the false ones."""
     drawable = {kind: (triplets[:, 0] >= 0) & (triplets[:, _END[kind]] >= 0) for kind in kinds}
-    per_triplet = sum(drawable.values(), np.zeros(len(triplets), np.int64))
+    per_triplet = np.zeros(len(triplets), np.int64)
+    for has_end in drawable.values():
+        per_triplet += has_end
     chosen = sampled_triplets(triplets, drawn.labels, per_triplet, max_edges)
     if selected >= 0:
         chosen = np.union1d(chosen, np.flatnonzero((triplets == selected).any(1) & (per_triplet > 0)))

@@ -92,7 +92,8 @@ class PaneGrid(QWidget):
         self._ready = True
         self._hint = ""
         self._turns: list[Callable[[], None]] = []
-        self._turn_timer = QTimer(self, singleShot=True)
+        self._turn_timer = QTimer(self)
+        self._turn_timer.setSingleShot(True)
         self._turn_timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._turn_timer.timeout.connect(self._take_turns)
         whole, self._layout = QVBoxLayout(self), QVBoxLayout()

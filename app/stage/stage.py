@@ -69,7 +69,8 @@ class Stage(QObject):
         self._training = False
         self._figures_at = 0.0
         self._rates = (time.perf_counter(), 0, 0)
-        self._curves_timer = QTimer(self, interval=CURVES_MS)
+        self._curves_timer = QTimer(self)
+        self._curves_timer.setInterval(CURVES_MS)
         self._curves_timer.timeout.connect(self._show_curves)
         self._curves_timer.start()
         self.timeline.scrubbed.connect(self._scrub)

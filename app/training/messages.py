@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from hnm_core.run.channel import Drained
 from hnm_core.spec.config import ExperimentConfig
@@ -40,13 +40,13 @@ class Report(NamedTuple):
     """Whether the run is over and its recording complete."""
 
 
-def send(stream: BinaryIO, message: Start | Ask | Report) -> None:
+def send(stream: IO[bytes], message: Start | Ask | Report) -> None:
     """Write a message; read-only arrays arrive as read-only arrays. Raises `OSError` when nobody is left to read."""
     stream.write(pickle.dumps(message, protocol=5))
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> Start | Ask | Report | None:
+def receive(stream: IO[bytes]) -> Start | Ask | Report | None:
     """The next message; None when the other process is gone, be it in the middle of a message."""
     try:
         message: Start | Ask | Report = pickle.load(stream)

@@ -256,7 +256,9 @@ def _palette(lossless: Path, video: VideoFormat) -> av.VideoFrame | None:
         if not seen:
             return None
         source.push(None)
-        return sink.pull()
+        palette = sink.pull()
+        assert isinstance(palette, av.VideoFrame)
+        return palette
 
 
 def _write_with_palette(part: Path, video: VideoFormat, lossless: Path, palette: av.VideoFrame) -> None:
@@ -264,7 +266,7 @@ def _write_with_palette(part: Path, video: VideoFormat, lossless: Path, palette:
     with av.open(str(lossless)) as pictures, av.open(str(part), "w", format="gif") as container:
         source = graph.add_buffer(template=pictures.streams.video[0])
         colors = graph.add_buffer(
-            width=palette.width, height=palette.height, format=palette.format.name, time_base=1 / video.fps
+            width=palette.width, height=palette.height, format=palette.format, time_base=1 / video.fps
         )
         use = graph.add("paletteuse", "dither=bayer:bayer_scale=4:diff_mode=rectangle")
         sink = graph.add("buffersink")

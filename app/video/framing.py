@@ -57,4 +57,5 @@ class Framing:
 
 def _largest_near(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
     padded = np.pad(values, reach, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    largest: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    return largest

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +86,10 @@ class Overlay:
 
     def end_card(self, pixels: NDArray[np.uint8], results: Sequence[LaneResult], note: str, opacity: float) -> None:
         """Lay the table of results, and a line on how they were measured, over a finished picture."""
-        rows = [("", "MAP@R", "precision@1", "loss", "mining ms, median")]
+        rows: list[tuple[str, ...]] = [("", "MAP@R", "precision@1", "loss", "mining ms, median")]
         for result in results:
             numbers = (result.map_at_r, result.precision_at_1, result.loss, result.mining_ms_median)
-            rows.append((result.lane, *(_number(number) for number in numbers)))
+            rows.append((result.lane, *map(_number, numbers)))
         height, width = pixels.shape[:2]
         unit, theme = self._layout.unit, self._theme
         row_height = min(62 * unit, 0.8 * height / (len(rows) + 1))
@@ -198,7 +199,8 @@ def _painting(pixels: NDArray[np.uint8]) -> Iterator[QPainter]:
     """A painter on a (H, W, 4) array of blue, green, red, 255."""
     height, width = pixels.shape[:2]
     # A void pointer is memory that may be written to; into a buffer object Qt would not paint, but into a copy.
-    image = QImage(sip.voidptr(pixels.ctypes.data), width, height, 4 * width, QImage.Format.Format_RGB32)
+    memory: Any = sip.voidptr(pixels.ctypes.data)  # the stubs know bytes alone
+    image = QImage(memory, width, height, 4 * width, QImage.Format.Format_RGB32)
     painter = QPainter(image)
     painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing)
     try:

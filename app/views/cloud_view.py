@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,9 +112,13 @@ class CloudView(QWidget):
         self._pressed_at: QPointF | None = None
         self._dragged_from: QPointF | None = None
 
-        self._still_timer = QTimer(self, singleShot=True, interval=STILL_MS)
+        self._still_timer = QTimer(self)
+        self._still_timer.setSingleShot(True)
+        self._still_timer.setInterval(STILL_MS)
         self._still_timer.timeout.connect(self._refine)
-        self._poll_timer = QTimer(self, singleShot=True, interval=POLL_MS)
+        self._poll_timer = QTimer(self)
+        self._poll_timer.setSingleShot(True)
+        self._poll_timer.setInterval(POLL_MS)
         self._poll_timer.timeout.connect(self.update)
 
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -208,11 +213,6 @@ class CloudView(QWidget):
         if point_id != self._hovered_id:
             self._hovered_id = point_id
             self.update()
-
-    def renderer_is_ready(self) -> None:
-        """Draw from now on, even if kernels must be compiled in this process."""
-        self._kernels_ready = True
-        self.update()
 
     @property
     def share_drawn(self) -> float:
@@ -339,7 +339,8 @@ class CloudView(QWidget):
             painter.fillRect(self.rect(), QColor(*theme.cloud_bottom))
         else:
             rows, columns = picture.rows.shape
-            image = QImage(picture.pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
+            buffer: Any = picture.pixels.data  # Qt takes any buffer, its stubs know bytes alone
+            image = QImage(buffer, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
             if (columns, rows) == (width, height) and self.devicePixelRatioF() == 1:
                 painter.drawImage(0, 0, image)
             else:
@@ -447,7 +448,7 @@ class CloudView(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None
         key, step = event.key(), DEGREES_PER_KEY
-        turns = {
+        turns: dict[int, tuple[float, float]] = {
             Qt.Key.Key_Left: (step, 0.0),
             Qt.Key.Key_Right: (-step, 0.0),
             Qt.Key.Key_Up: (0.0, -step),

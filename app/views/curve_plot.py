@@ -188,7 +188,8 @@ class CurvePlot(pg.PlotWidget):
 
     def _pen(self, colour: Rgb, faded: float, *, dotted: bool = False) -> QPen:
         style = Qt.PenStyle.DotLine if dotted else Qt.PenStyle.SolidLine
-        return pg.mkPen(mix(colour, self._theme.panel, faded), style=style)
+        pen: QPen = pg.mkPen(mix(colour, self._theme.panel, faded), style=style)
+        return pen
 
     def _scaled(self, y: Floats) -> Floats:
         if not self._log:
@@ -317,7 +318,7 @@ class CurvePlot(pg.PlotWidget):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if event is not None and event.type() == QEvent.Type.Leave:
             self.hovered.emit(float("nan"))
-        return super().eventFilter(watched, event)
+        return bool(super().eventFilter(watched, event))
 
 
 def _range_of(curve: Curve) -> tuple[float, float] | None:

@@ -104,7 +104,7 @@ class CurvesView(QWidget):
         layout.addLayout(self._controls)
         layout.addWidget(self._sides, 1)
         self.setMinimumSize(220, 120)
-        for widget in (self._sides.widget(0), self._sides.widget(1), self.readout, self.smoothing):
+        for widget in (*self._side_widgets(), self.readout, self.smoothing):
             widget.setMinimumWidth(24)
         self._arrange()
         self.set_theme(DARK)
@@ -151,6 +151,9 @@ class CurvesView(QWidget):
         self._controls.addWidget(self.menu_button)
         self._smoothing_text()
 
+    def _side_widgets(self) -> list[QWidget]:
+        return [side for place in range(self._sides.count()) if (side := self._sides.widget(place)) is not None]
+
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
         self._theme = theme
@@ -161,11 +164,6 @@ class CurvesView(QWidget):
         self.layer_key.set_theme(theme)
         for label in (self.readout, self.smoothing_label):
             label.setStyleSheet(f"color: rgb{theme.muted};")
-        self._redraw()
-
-    def set_hidden_lanes(self, names: frozenset[str]) -> None:
-        """Lanes whose curves are not drawn."""
-        self._hidden = names
         self._redraw()
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
@@ -379,8 +377,8 @@ class CurvesView(QWidget):
         """Both plots where there is room, else the one of the chosen tab."""
         narrow = self.width() < NARROW_PX
         self.tabs.setVisible(narrow)
-        for place in range(2):
-            self._sides.widget(place).setVisible(not narrow or self.tabs.currentIndex() == place)
+        for place, side in enumerate(self._side_widgets()):
+            side.setVisible(not narrow or self.tabs.currentIndex() == place)
         for widget in (self.smoothing_label, self.smoothing, self.readout):
             widget.setVisible(not narrow)
 

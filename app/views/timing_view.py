@@ -74,8 +74,8 @@ class Bars(QWidget):
         self.segments = []
         if self.message:
             painter.setPen(QColor(*self.theme.muted))
-            room = self.rect().adjusted(MARGIN, 0, -MARGIN, 0)
-            painter.drawText(room, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.message)
+            inside = self.rect().adjusted(MARGIN, 0, -MARGIN, 0)
+            painter.drawText(inside, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.message)
             return
         legend_px = self._paint_legend(painter)
         room = self.height() - legend_px - 4

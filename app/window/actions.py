@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QKeySequence
-from PyQt6.QtWidgets import QMainWindow
+from PyQt6.QtWidgets import QMainWindow, QMenu
 
 from app.picture.theme import Rgb
 from app.style import icon
@@ -70,7 +70,7 @@ TOOLBAR = (
 """Groups of the toolbar; run controls with widgets of their own stand before them."""
 
 
-def build(window: QMainWindow, handlers: Mapping[str, Callable[..., None]], colour: Rgb) -> dict[str, QAction]:
+def build(window: QMainWindow, handlers: Mapping[str, Callable[..., object]], colour: Rgb) -> dict[str, QAction]:
     """One `QAction` for each row of the table, with its handler, put into `window`.
 
     Raises:
@@ -112,10 +112,11 @@ def paint_icons(actions: Mapping[str, QAction], colour: Rgb) -> None:
             actions[spec.key].setIcon(icon(spec.icon, colour))
 
 
-def fill_menus(window: QMainWindow, actions: Mapping[str, QAction]) -> None:
-    """The menu bar, in the order of the table."""
+def fill_menus(window: QMainWindow, actions: Mapping[str, QAction]) -> dict[str, QMenu]:
+    """The menu bar, in the order of the table; its menus by name."""
     bar = window.menuBar()
     assert bar is not None
+    menus = {}
     for name in MENUS:
         menu = bar.addMenu(f"&{name}")
         assert menu is not None
@@ -124,3 +125,5 @@ def fill_menus(window: QMainWindow, actions: Mapping[str, QAction]) -> None:
                 if spec.key == "quit":
                     menu.addSeparator()
                 menu.addAction(actions[spec.key])
+        menus[name] = menu
+    return menus

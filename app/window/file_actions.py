@@ -5,29 +5,45 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QDir
+from PyQt6.QtCore import QDir, QMimeData
 from PyQt6.QtGui import QPixmap
-from PyQt6.QtWidgets import QFileDialog
+from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from app.history import playback
+from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
+from app.stage.stage import Stage
+from app.window.jobs import Jobs
+from app.window.look import Look
+from app.window.messages import Messages
+from app.window.session import Session
 from hnm_core import recording
 from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.data_files import DATA_PATTERNS, DATA_SUFFIXES, data_format
 
-if TYPE_CHECKING:
-    from app.window.main_window import MainWindow
-
 
 class FileActions:
-    """One method for each row of the table's File menu. Faults of a file become a message in the window."""
+    """One method for each row of the table's File menu. Faults of a file become a message in the window.
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
+    `window` is what dialogs belong to and what a screenshot shows.
+    """
+
+    def __init__(
+        self,
+        window: QWidget,
+        *,
+        session: Session,
+        form: ExperimentForm,
+        stage: Stage,
+        jobs: Jobs,
+        look: Look,
+        messages: Messages,
+    ) -> None:
+        self._window, self._session, self._form, self._stage = window, session, form, stage
+        self._jobs, self._look, self._messages = jobs, look, messages
 
     def open_recording(self) -> None:
         """Ask for a recording's folder and play it."""
@@ -35,11 +51,10 @@ class FileActions:
 
     def play(self, folder: Path) -> None:
         """Read a recording on a thread of its own, then show it."""
-        window = self._window
-        window.jobs.run(
+        self._jobs.run(
             f"Open {folder.name}",
             lambda progress: playback.load(folder, progress),
-            lambda loaded: window.show_past(*loaded),
+            lambda loaded: self._session.show_past(*loaded),
         )
 
     def open_data(self) -> None:
@@ -55,9 +70,9 @@ class FileActions:
         if path.is_dir():
             self.play(path)
         elif path.suffix.lower() == ".toml":
-            self._window.set_experiment(configuration.load(path))
+            self._session.set_experiment(configuration.load(path))
         elif data_format(path) is not None:
-            self._window.set_experiment(with_data(self._window.config, path))
+            self._session.set_experiment(with_data(self._session.config, path))
         else:
             raise InputError(
                 f"'{path.name}' is of no use here: drop data ({', '.join(DATA_SUFFIXES)}), a configuration (.toml) or "
@@ -66,13 +81,13 @@ class FileActions:
 
     def save_config(self) -> None:
         """Write the experiment in the form to a TOML file."""
-        if refusal := self._window.form.refusal():
+        if refusal := self._form.refusal():
             raise InputError(refusal)
-        text = configuration.dump(self._window.form.config())
+        text = configuration.dump(self._form.config())
 
         def write(path: Path) -> None:
             path.write_text(text, encoding="utf-8")
-            self._window.say(f"Saved {path}")
+            self._messages.say(f"Saved {path}")
 
         self._ask("Save the configuration", write, save=f"{self._file_name()}.toml", filters="Configurations (*.toml)")
 
@@ -92,7 +107,7 @@ class FileActions:
     def render_video(self) -> None:
         """Render the run to a video on a thread of its own."""
         source = self._recorded()
-        theme = self._window.theme.name
+        theme = self._look.theme.name
 
         def start(path: Path) -> None:
             def work(progress: Progress) -> None:
@@ -112,24 +127,23 @@ class FileActions:
             path = path if path.suffix else path.with_suffix(".png")
             if not picture.save(str(path)):
                 raise InputError(f"'{path}' cannot be written as a picture; give a name that ends in .png or .jpg.")
-            self._window.say(f"Saved {path}")
+            self._messages.say(f"Saved {path}")
 
         self._ask(
             "Save a picture of the window", write, save=f"{self._file_name()}.png", filters="Pictures (*.png *.jpg)"
         )
 
     def _recorded(self) -> Path:
-        folder = self._window.stage.folder
+        folder = self._stage.folder
         if folder is None:
             raise InputError("There is no run yet. Press Space to train, or open a recording.")
         return folder
 
     def _start(self, title: str, work: Callable[[Progress], object], after: str) -> None:
-        self._window.jobs.run(title, work, lambda _result: self._window.say(after))
+        self._jobs.run(title, work, lambda _result: self._messages.say(after))
 
     def _file_name(self) -> str:
-        config = self._window.config
-        return re.sub(r"[^a-z0-9]+", "-", (config.title or config.data.name).lower()).strip("-") or "hnm-lab"
+        return re.sub(r"[^a-z0-9]+", "-", self._session.title.lower()).strip("-") or "hnm-lab"
 
     def _ask(
         self,
@@ -149,9 +163,14 @@ class FileActions:
             dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
             dialog.selectFile(save)
             dialog.setDefaultSuffix(Path(save).suffix.removeprefix("."))
-        dialog.fileSelected.connect(lambda name: self._window.attempt(lambda: then(Path(name))))
+        dialog.fileSelected.connect(lambda name: self._messages.attempt(lambda: then(Path(name))))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+
+def dropped_files(data: QMimeData | None) -> list[Path]:
+    """The files and folders that are dragged over the window."""
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data is not None else []
 
 
 def with_data(config: ExperimentConfig, path: Path) -> ExperimentConfig:

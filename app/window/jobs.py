@@ -68,18 +68,18 @@ class Jobs(QObject):
         self,
         title: str,
         work: Callable[[Progress], Any],
-        done: Callable[[Any], None] | None,
+        after: Callable[[Any], None] | None,
         cancelled: threading.Event,
     ) -> None:
         result: asyncio.Future[Any] = self._loop.create_future()
         last = 0.0
 
-        def progress(count: int, total: int) -> bool:
+        def progress(done: int, total: int) -> bool:
             nonlocal last
             now = time.monotonic()
-            if now - last >= PROGRESS_S or count >= total:
+            if now - last >= PROGRESS_S or done >= total:
                 last = now
-                self._loop.call_soon_threadsafe(self.progressed.emit, title, count, total)
+                self._loop.call_soon_threadsafe(self.progressed.emit, title, done, total)
             return not cancelled.is_set()
 
         def run() -> None:
@@ -97,8 +97,8 @@ class Jobs(QObject):
             value = await result
             if cancelled.is_set():
                 outcome = "cancelled"
-            elif done is not None:
-                done(value)
+            elif after is not None:
+                after(value)
         except (InputError, OSError) as error:
             outcome = "cancelled" if cancelled.is_set() else str(error)
         except Exception as error:  # noqa: BLE001  a bug in the job must not take the window with it

@@ -8,6 +8,8 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QFont, QFontMetrics
 from PyQt6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
 
+from app.picture.theme import Theme
+from app.style import icon
 from app.window.actions import TOOLBAR
 from hnm_core.run.events import POINT_COLUMNS, RunState
 
@@ -39,7 +41,7 @@ class RunControls(QToolBar):
         self.setMovable(False)
         self.setIconSize(QSize(18, 18))
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        self._run = actions["toggle_run"]
+        self._run, self._step, self._reset = actions["toggle_run"], actions["step"], actions["reset"]
 
         self.preset = _combo(
             "Preset: an experiment that shows something", [(OWN, ""), *((name, name) for name in presets)]
@@ -70,6 +72,16 @@ class RunControls(QToolBar):
     def set_preset(self, name: str) -> None:
         """Show which preset the experiment came from; empty for settings of the user's own."""
         self.preset.setCurrentIndex(max(self.preset.findData(name), 0))
+
+    def show_state(self, state: RunState, theme: Theme, *, replaying: bool, playing: bool, closing: bool) -> None:
+        """What the button that starts and pauses says, and what can be pressed."""
+        text, icon_name = run_text(state, replaying=replaying, playing=playing)
+        self._run.setText(text)
+        self._run.setIconText(text)  # by itself it would lose the dots of "Starting ..."
+        self._run.setIcon(icon(icon_name, theme.cloud_bottom if theme.name == "dark" else (255, 255, 255)))
+        self._run.setEnabled(not closing and state not in (RunState.STARTING, RunState.STOPPING))
+        self._step.setEnabled(self._run.isEnabled())
+        self._reset.setEnabled(not closing and state is not RunState.STOPPING)
 
     def _on_preset(self, place: int) -> None:
         name = self.preset.itemData(place)

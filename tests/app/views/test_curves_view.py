@@ -222,10 +222,10 @@ def test_that_a_click_in_the_legend_hides_a_lane_in_both_plots(view, history, qt
     assert set(view.loss_plot._lines) == {"random", "knn", "lsh"}
 
 
-def test_that_lanes_keep_their_colours_when_another_is_hidden(view, history):
+def test_that_lanes_keep_their_colours_when_another_is_hidden(view, history, qtbot):
     view.set_theme(LIGHT)
     view.show_history(history)
-    view.set_hidden_lanes(frozenset({"random"}))
+    qtbot.mouseClick(view.loss_legend.chips["random"], LEFT)
     assert [curve.colour for curve in view.loss_plot._curves] == list(LIGHT.lanes[1:3])
 
 

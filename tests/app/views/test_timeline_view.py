@@ -8,7 +8,8 @@ from PyQt6.QtTest import QSignalSpy
 
 from app.history.markers import Marker
 from app.picture.theme import DARK, LIGHT
-from app.views.timeline_view import HEIGHT, TimelineView, ticks
+from app.views.timeline_track import ticks
+from app.views.timeline_view import HEIGHT, TimelineView
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -100,8 +101,8 @@ def test_that_an_empty_run_can_be_neither_dragged_nor_played(timeline, qtbot):
     assert not timeline.playing
 
 
-def test_that_playing_starts_over_from_the_end_and_stops_there(timeline, qtbot):
-    timeline.set_speed(10_000)
+def test_that_playing_starts_over_from_the_end_and_stops_there(timeline, qtbot, monkeypatch):
+    monkeypatch.setattr("app.views.timeline_view.WHOLE_RUN_S", 0.1)
     spy = QSignalSpy(timeline.play_toggled)
     qtbot.mouseClick(timeline.play_button, LEFT)
     assert timeline.playing
@@ -112,8 +113,8 @@ def test_that_playing_starts_over_from_the_end_and_stops_there(timeline, qtbot):
     assert [spy[place][0] for place in range(len(spy))] == [True, False]
 
 
-def test_that_a_loop_goes_on_at_the_start(timeline, qtbot):
-    timeline.set_speed(20_000)
+def test_that_a_loop_goes_on_at_the_start(timeline, qtbot, monkeypatch):
+    monkeypatch.setattr("app.views.timeline_view.WHOLE_RUN_S", 0.05)
     qtbot.mouseClick(timeline.loop_button, LEFT)
     qtbot.mouseClick(timeline.play_button, LEFT)
     qtbot.waitUntil(lambda: timeline.heard.count(0) >= 3, timeout=5000)
@@ -125,11 +126,11 @@ def test_that_a_loop_goes_on_at_the_start(timeline, qtbot):
 def test_that_twice_the_rate_goes_twice_as_far(timeline, qtbot, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("app.views.timeline_view.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("app.views.timeline_view.WHOLE_RUN_S", 10.0)  # 100 of its 1,000 steps a second
     reached = []
     for rate in ("x1", "x2", "x8"):
         timeline.set_live(False)
         timeline.set_step(0)
-        timeline.set_speed(100)
         timeline.rate_box.setCurrentText(rate)
         timeline.set_playing(True)
         clock[0] += 0.2
@@ -142,9 +143,9 @@ def test_that_twice_the_rate_goes_twice_as_far(timeline, qtbot, monkeypatch):
 def test_that_playing_goes_on_from_where_it_was_dragged_to(timeline, qtbot, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("app.views.timeline_view.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("app.views.timeline_view.WHOLE_RUN_S", 10.0)  # 100 of its 1,000 steps a second
     timeline.set_live(False)
     timeline.set_step(0)
-    timeline.set_speed(100)
     timeline.set_playing(True)
     timeline.track.setFocus()
     qtbot.keyClick(timeline.track, Qt.Key.Key_PageUp)

@@ -48,7 +48,7 @@ def back_to(qtbot, window: QWidget) -> None:
 
 
 def fork(qtbot, window: MainWindow, lane: str, new_lane: str) -> None:
-    window.fork_lane(lane)
+    window.forks.ask(lane)
     dialog = dialog_of(window)
     dialog.name.setText(new_lane)
     dialog.name.textEdited.emit(new_lane)
@@ -72,7 +72,7 @@ def test_that_the_key_asks_and_a_new_lane_with_another_miner_goes_on(training, q
     pane = window.stage.panes._pane("lsh")
     qtbot.waitUntil(lambda: pane.fitted is not None, timeout=5000)
     assert pane.frame.step == at and pane.camera.azimuth == window.stage.panes._pane("knn").camera.azimuth
-    assert pane.view._title_rgb == window.theme.lane(2)
+    assert pane.view._title_rgb == window.look.theme.lane(2)
     assert [card.name.text() for card in window.form.lanes.cards] == ["random", "knn", "lsh"]
     assert window.form.config().lanes[2].miner_options == {"pool": 5}, "the options that both miners have"
     assert not window.form.running_note.button.isVisible(), "the form and the run are of one mind"
@@ -120,7 +120,7 @@ def test_that_a_right_click_offers_to_go_on_and_a_right_drag_still_pans(training
 
 def test_that_the_dialog_says_what_is_wrong_before_anything_happens(training, qtbot):
     window = training
-    window.fork_lane("knn")
+    window.forks.ask("knn")
     dialog = dialog_of(window)
     back_to(qtbot, dialog)
     assert dialog.name.text() == "knn-2" and dialog.changes() == {}
@@ -143,21 +143,21 @@ def test_that_the_run_stands_still_while_the_dialog_is_open_and_goes_on_after_it
     window.bridge.resume()
     before = steps(window, "knn")
     qtbot.waitUntil(lambda: steps(window, "knn") > before, timeout=5000)
-    window.fork_lane("knn")
+    window.forks.ask("knn")
     assert window.bridge.state is RunState.PAUSED
     dialog_of(window).reject()
     assert window.bridge.state is RunState.RUNNING
     fork(qtbot, window, "knn", "twin")
     assert window.bridge.state is RunState.RUNNING
     window.bridge.pause()
-    window.fork_lane("knn")
+    window.forks.ask("knn")
     dialog_of(window).reject()
     assert window.bridge.state is RunState.PAUSED, "as it was found"
 
 
 def test_that_a_run_that_ended_under_the_dialog_is_told(training, qtbot):
     window = training
-    window.fork_lane("knn")
+    window.forks.ask("knn")
     dialog = dialog_of(window)
     window.bridge.stop()
     wait_for(qtbot, window, RunState.FINISHED)

@@ -72,7 +72,7 @@ def test_that_news_of_the_run_does_not_take_over_what_is_being_typed(training, q
     window = training
     window.form.training.open()
     type_into(qtbot, window.form.optimizer.line("lr"), "0.01", enter=False)
-    window._show_pending()
+    window.run.show_pending()
     assert window.form.committed.optimizer.lr == 2e-3
     assert not window.form.running_note.button.isVisible()
     press(qtbot, window, Qt.Key.Key_Return, CONTROL)

@@ -15,7 +15,8 @@ from app.panels.command_palette import CommandPalette
 from app.picture.camera import Camera
 from app.picture.theme import DARK, LIGHT
 from app.window.actions import ACTIONS, TOOLBAR
-from app.window.main_window import HINT, MainWindow
+from app.window.main_window import MainWindow
+from app.window.session import HINT
 from app.window.settings import Settings
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record
@@ -225,12 +226,12 @@ def test_that_wrong_input_shows_its_sentence_and_no_report(open_window, qtbot):
 
 def test_that_a_file_of_no_use_changes_nothing_and_says_what_is_allowed(open_window, qtbot, tmp_path):
     window = open_window()
-    before = window.config
+    before = window.session.config
     (tmp_path / "notes.txt").write_text("hello")
     drop(window, tmp_path / "notes.txt")
     assert "notes.txt" in window.banner.text
     assert ".npz" in window.banner.text
-    assert window.config == before
+    assert window.session.config == before
 
 
 def test_that_data_dropped_on_the_window_becomes_the_data_of_the_experiment(open_window, qtbot, tmp_path):
@@ -260,7 +261,7 @@ def test_that_choosing_a_preset_stops_the_run_and_shows_the_preset(open_window, 
     window.controls.preset_chosen.emit("digits")
     wait_for(qtbot, window, RunState.IDLE)
     expected = configuration.load(Path("resources/presets/digits.toml"))
-    assert window.config == expected
+    assert window.session.config == expected
     assert window.stage.panes.lanes == [lane.name for lane in expected.lanes]
     assert window.controls.preset.currentText() == "digits"
 
@@ -288,9 +289,9 @@ def test_that_light_and_dark_change_with_the_key_and_are_remembered(open_window,
     settings = Settings(tmp_path / "window.ini")
     settings.keep("theme", "dark")
     window = open_window(settings=settings)
-    assert window.theme == DARK
+    assert window.look.theme == DARK
     press(qtbot, window, Qt.Key.Key_T)
-    assert window.theme == LIGHT
+    assert window.look.theme == LIGHT
     assert window.palette().window().color().getRgb()[:3] == LIGHT.window
     assert Settings(tmp_path / "window.ini").text("theme") == "light"
 
@@ -411,9 +412,9 @@ def test_that_the_command_palette_finds_and_runs_a_command_by_a_part_of_its_name
     palette = window.findChild(CommandPalette)
     qtbot.keyClicks(palette.line, "light dark")
     assert palette.list.item(0).text().startswith("Light or dark")
-    before = window.theme.name
+    before = window.look.theme.name
     qtbot.keyClick(palette.line, Qt.Key.Key_Return)
-    assert window.theme.name != before
+    assert window.look.theme.name != before
 
 
 def test_that_letters_typed_into_a_field_do_not_command_the_window(open_window, qtbot):
@@ -488,7 +489,7 @@ def alarming(code: str, *, fatal: bool):
 @pytest.mark.parametrize("look", [DARK, LIGHT])
 def test_that_the_end_of_a_lane_is_told_in_red_until_it_is_dismissed_and_others_go_on(open_window, qtbot, look):
     window = open_window(source=alarming("non-finite", fatal=True))
-    window.set_theme(look)
+    window.look.set(look)
     press(qtbot, window, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: window.banner.text != "", timeout=5000)
     assert window.banner.text == "Lane 'one' stopped at step 10: The loss became nan."
@@ -574,12 +575,12 @@ def test_that_a_lane_removed_by_mistake_comes_back_with_ctrl_z_wherever_the_focu
 
 def test_that_a_preset_chosen_by_mistake_is_undone(open_window, qtbot):
     window = open_window()
-    before = window.config
+    before = window.session.config
     window.controls.preset_chosen.emit("digits")
-    qtbot.waitUntil(lambda: window.config != before, timeout=3000)
+    qtbot.waitUntil(lambda: window.session.config != before, timeout=3000)
     assert "Ctrl+Z" in window.statusBar().currentMessage()
     press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert window.config == window.form.config() == before
+    assert window.session.config == window.form.config() == before
     assert window.stage.panes.lanes == ["one", "two"]
     assert window.windowTitle() == "Hand-made - HNM Lab"
     press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -591,12 +592,12 @@ def test_that_the_toolbar_stands_still_whatever_its_button_says(open_window, qtb
     button = window.controls.widgetForAction(window.actions_by_key["toggle_run"])
     places = set()
     for state in RunState:
-        window._show_state(state)
+        window.controls.show_state(state, window.look.theme, replaying=False, playing=False, closing=False)
         QApplication.processEvents()
         places.add((button.width(), window.controls.speed.x()))
         assert button.sizeHint().width() <= button.width(), state
     assert len(places) == 1
-    window._show_state(RunState.IDLE)
+    window.show_state()
 
 
 def test_that_a_low_window_leaves_the_height_to_the_clouds_and_a_tall_one_says_what_to_look_for(open_window, qtbot):
@@ -615,7 +616,7 @@ def test_that_a_low_window_leaves_the_height_to_the_clouds_and_a_tall_one_says_w
 def test_that_every_shortcut_of_the_table_reaches_its_action(open_window, qtbot, monkeypatch):
     heard: list[str] = []
     handlers = {spec.key: (lambda *_, key=spec.key: heard.append(key)) for spec in ACTIONS}
-    monkeypatch.setattr(MainWindow, "_handlers", lambda _window: handlers)
+    monkeypatch.setattr(MainWindow, "handlers", lambda _window: handlers)
     window = open_window()
     pressed = [spec for spec in ACTIONS if spec.shortcut]
     for spec in pressed:

@@ -127,7 +127,7 @@ def test_that_closing_while_kernels_compile_and_are_loaded_ends_both(open_window
     process = Process()
     monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: process)
     window = open_window(preparation=Preparation(BugReporter(), load=lambda: time.sleep(0.5)))
-    qtbot.waitUntil(lambda: window._preparation.busy, timeout=2000)
+    qtbot.waitUntil(lambda: window.preparation.busy, timeout=2000)
     assert close(qtbot, window) < 3
     assert process.code == -15
     assert "hnm-renderer-loader" not in {thread.name for thread in threading.enumerate()}

@@ -1,0 +1,77 @@
+"""New lanes that go on from where a lane of the run stands: asked for, made, and shown in the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtWidgets import QMenu, QWidget
+
+from app.limits import MAX_PANES
+from app.panels.experiment_form import ExperimentForm
+from app.panels.fork_dialog import ForkDialog
+from app.stage.stage import Stage
+from app.window.bridge import RunBridge
+from app.window.messages import Messages
+from hnm_core.errors import InputError
+from hnm_core.run.events import LaneForked, RunState
+
+
+class Forks:
+    """`parent` is the window that the dialog and the menu belong to."""
+
+    def __init__(
+        self, parent: QWidget, *, bridge: RunBridge, form: ExperimentForm, stage: Stage, messages: Messages
+    ) -> None:
+        self._parent, self._bridge, self._form, self._stage, self._messages = parent, bridge, form, stage, messages
+
+    def ask(self, lane: str = "") -> None:
+        """Ask how a new lane shall go on from where a lane of the run stands. Raises `InputError` if none can.
+
+        The run stands still meanwhile, so that it does not end, or go far, while its user reads.
+        """
+        history = self._stage.history
+        if self._bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
+            if history.lanes:
+                raise InputError(
+                    "The run is over. A new lane goes on from one that trains: train again, and ask earlier."
+                )
+            raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
+        if len(history.lanes) >= MAX_PANES:
+            raise InputError(f"The window shows at most {MAX_PANES} lanes, and there are as many.")
+        if lane and lane not in history.running:
+            raise InputError(f"Lane '{lane}' has ended, so nothing can go on from it.")
+        configs = history.lane_configs()
+        lanes = {name: configs[name] for name in history.running}
+        dialog = ForkDialog(lanes, list(history.lanes), lane or history.running[0], self._parent)
+        dialog.chosen.connect(lambda *wish: self._messages.attempt(lambda: self._fork(*wish)))
+        if self._bridge.state is RunState.RUNNING:
+            self._bridge.pause()
+            dialog.finished.connect(self._go_on)
+        dialog.open()
+
+    def open_menu(self, lane: str, at: QPoint) -> None:
+        """What can be done with one lane, at a place of the screen."""
+        menu = QMenu(self._parent)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(
+            f"Continue from '{lane}' as a new lane ...", lambda: self._messages.attempt(lambda: self.ask(lane))
+        )
+        menu.popup(at)
+
+    def show(self, fork: LaneForked) -> None:
+        """The new lane has a card in the form, like any other."""
+        self._form.add_lane(self._stage.history.lane_configs()[fork.lane])
+        self._messages.say(
+            f"'{fork.lane}' goes on from '{fork.parent}' at step {fork.step:,}. Undo takes its card out again."
+        )
+
+    def _fork(self, lane: str, new_lane: str, changes: Mapping[str, Any]) -> None:
+        if not self._bridge.active:
+            raise InputError(f"The run has ended, so nothing can go on from '{lane}'.")
+        self._bridge.fork(lane, new_lane, changes)
+
+    def _go_on(self) -> None:
+        if self._bridge.state is RunState.PAUSED:
+            self._bridge.resume()

@@ -1,0 +1,51 @@
+"""What the window tells its user: a line at the bottom for some seconds, or a banner until it is dismissed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PyQt6.QtWidgets import QStatusBar
+
+from app.panels.notices import Banner
+from hnm_core.errors import InputError
+
+SHOWN_MS = 8000
+
+
+class Messages:
+    """Says things in `bar` and in `banner`."""
+
+    def __init__(self, bar: QStatusBar, banner: Banner) -> None:
+        self._bar, self.banner = bar, banner
+
+    def say(self, text: str) -> None:
+        """A message at the bottom for some seconds; the empty one takes the last away."""
+        self._bar.showMessage(text, SHOWN_MS)
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Do something the user may have got wrong; then say so and change nothing."""
+        try:
+            work()
+        except InputError as error:
+            self.banner.show_notice(str(error))
+        except OSError as error:
+            self.banner.show_notice(f"{error.filename or 'The file'} cannot be used: {error.strerror or error}.")
+
+    def bug(self, title: str, report: str) -> None:
+        """A fault of the program; `report` is the path of a file with the details."""
+        self.banner.show_error(f"{title}. This is a fault of the program; you can go on working.", report)
+
+    def job_started(self, title: str) -> None:
+        """Long work has begun."""
+        self.say(f"{title} ...")
+
+    def job_progressed(self, title: str, done: int, total: int) -> None:
+        """How far it is; `total` is 0 while unknown."""
+        self.say(f"{title}: {100 * done // total} %" if total else f"{title} ...")
+
+    def job_ended(self, title: str, outcome: str) -> None:
+        """`outcome` is empty for success, "cancelled", or a sentence that says what went wrong."""
+        if outcome == "cancelled":
+            self.say(f"{title}: called off")
+        elif outcome:
+            self.banner.show_notice(f"{title}: {outcome}")

@@ -1,0 +1,141 @@
+"""The experiment or recording in the window. Another takes its place once what runs has stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.history.playback import Past
+from app.limits import check_lanes
+from app.panels.experiment_form import ExperimentForm
+from app.panels.notices import About
+from app.stage.stage import Stage
+from app.window.bridge import RunBridge
+from app.window.messages import Messages
+from hnm_core.errors import InputError
+from hnm_core.run.events import RunState
+from hnm_core.run.history import RunHistory
+from hnm_core.spec import config as configuration
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.resources import preset_path
+
+HINT = "Press Space to train"
+
+
+class Session(QObject):
+    """`config` is the experiment that is shown, or that was before a recording was opened.
+
+    `changed()` when there is something else to look at. `preset_changed(name)`: it came from that preset; empty for
+    settings of the user's own.
+    """
+
+    changed = pyqtSignal()
+    preset_changed = pyqtSignal(str)
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        bridge: RunBridge,
+        form: ExperimentForm,
+        stage: Stage,
+        about: About,
+        messages: Messages,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.config = config
+        self._bridge, self._form, self._stage, self._about, self._messages = bridge, form, stage, about, messages
+        self._filled = False  # whether the form holds an experiment yet
+        self._after_stop: Callable[[], None] | None = None
+
+    @property
+    def title(self) -> str:
+        """What the experiment is called."""
+        return self.config.title or self.config.data.name
+
+    def choose_preset(self, name: str) -> None:
+        """Stop what runs and show a preset."""
+        chosen = configuration.load(preset_path(name))
+        self.reset(lambda: self.set_experiment(chosen, name))
+
+    def set_experiment(self, config: ExperimentConfig, preset: str = "") -> None:
+        """Show another experiment, ready to be trained. Raises `InputError`: too many lanes, or a run is on."""
+        check_lanes(config)
+        if self._bridge.active:
+            raise InputError("A run is on. Press R to reset it, then open the file again.")
+        replaces = self._filled and config != self._form.config()
+        self.config, self._filled = config, True
+        self._form.set_config(config, undoable=replaces)
+        if replaces:
+            self._messages.say("Undo (Ctrl+Z) brings back the experiment from before.")
+        self.preset_changed.emit(preset)
+        self.clear()
+
+    def follow_form(self, config: ExperimentConfig) -> None:
+        """The form says something else while nothing runs."""
+        self._messages.attempt(lambda: check_lanes(config))
+        before, self.config = self.config, config
+        self.preset_changed.emit("")
+        lanes = [lane.name for lane in config.lanes]
+        about = (config.title, config.about) != (before.title, before.about)
+        if (about or self._stage.panes.lanes != lanes) and self._bridge.state is RunState.IDLE:
+            self.clear()
+
+    def show_past(self, past: Past, history: RunHistory) -> None:
+        """Show a recording instead of a run. Raises `InputError`: too many lanes."""
+        check_lanes(past.recording.started.config)
+        self.reset(lambda: self._enter_past(past, history))
+
+    def reset(self, then: Callable[[], None] | None = None) -> None:
+        """Stop the run and go back to the start; `then` comes after it has ended."""
+        self._after_stop = then or self._back_to_form
+        if self._bridge.active:
+            self._bridge.stop()
+        else:
+            self.finish_stop()
+
+    def finish_stop(self) -> None:
+        """Do what was to come after the run, if that has ended."""
+        if self._bridge.active or self._after_stop is None:
+            return
+        then, self._after_stop = self._after_stop, None
+        self._messages.say("")  # no longer "Stopping ..."
+        self._bridge.forget()
+        self._messages.attempt(then)
+
+    def stay(self) -> None:
+        """Nothing comes after the run that is on."""
+        self._after_stop = None
+
+    def clear(self) -> None:
+        """Empty panes that say what to do."""
+        self._stage.clear(self.config, HINT)
+        self._about.say(self.config.title, self.config.about)
+        self.changed.emit()
+
+    def undo(self) -> None:
+        """Take back the last change of the experiment."""
+        if self._form.can_undo:
+            self._form.undo()
+        else:
+            self._messages.say("There is nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        if self._form.can_redo:
+            self._form.redo()
+        else:
+            self._messages.say("There is nothing to redo.")
+
+    def _back_to_form(self) -> None:
+        self.config = self._form.config()
+        self.clear()
+
+    def _enter_past(self, past: Past, history: RunHistory) -> None:
+        self.clear()
+        config = past.recording.started.config
+        self._about.say(config.title, config.about)
+        self._stage.play(past, history)
+        self.changed.emit()
