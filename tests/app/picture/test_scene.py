@@ -14,13 +14,15 @@ from app.picture.scene import (
     build_scene,
     class_colors,
     column_colors,
+    context_rank,
     interpolate,
+    same_sample,
     sampled_triplets,
     stratified_rank,
     thinned,
 )
 from app.picture.theme import DARK, LIGHT
-from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.events import Frame, Guests, RunStarted
 from hnm_core.spec.config import ExperimentConfig
 
 IDS = np.array([3, 7, 8, 20, 41, 100], np.int64)
@@ -249,3 +251,56 @@ def test_that_edges_to_false_negatives_are_amber_on_top_and_counted():
     assert scene.edges_false == 2
     assert scene.edge_text == "6 edges, 2 false (amber)"
     assert build_scene(started(), frame([(3, 7, 8)]), DARK).edges_false == 0
+
+
+def with_guests(triplets, ids=(5, 50), labels=(1, 2), **extra) -> Frame:
+    """Guests that lie at ten times their id."""
+    ids, labels = np.array(ids, np.int64), np.array(labels, np.int64)
+    positions = np.repeat(ids[:, None] * 10, 3, 1).astype(np.float32)
+    return replace(frame(triplets), guests=Guests(ids, labels, positions, **extra))
+
+
+def test_that_guests_are_drawn_in_their_colours_and_edges_lead_to_them():
+    run = replace(started(), items_total=5000)
+    scene = build_scene(run, with_guests([(3, 50, 5), (50, 8, 7)]), DARK)
+    assert edges_by_kind(scene) == {POSITIVE: {(0, 7), (7, 2)}, NEGATIVE: {(0, 6), (7, 1)}}
+    assert (scene.sample, scene.guests, scene.edge_text) == (6, 2, "4 edges")
+    assert scene.items_text == "6 of 5,000 items shown"
+    assert scene.positions[6:].tolist() == [[50] * 3, [500] * 3] and scene.mined[6:].all()
+    assert scene.colors[6:].tolist() == np.array(DARK.classes)[[1, 2]].tolist()
+    assert [scene.place_of(item) for item in (3, 100, 5, 50, 6)] == [0, 5, 6, 7, -1]
+    assert len({len(array) for array in (scene.positions, scene.colors, scene.radii, scene.strata, scene.mined)}) == 1
+
+
+def test_that_a_guest_can_be_selected():
+    scene = build_scene(started(), with_guests([(3, 7, 5), (8, 20, 41)]), DARK, selected_id=5)
+    assert scene.radii[6] == scene.radii.max() > 1
+    assert scene.edge_colors[(scene.edges == 6).any(1), 3].tolist() == [SELECTED_EDGE_ALPHA]
+
+
+def test_that_an_edge_to_a_guest_that_is_a_false_negative_is_amber():
+    known = replace(started(), true_labels=LABELS)
+    scene = build_scene(known, with_guests([(3, 7, 5)], true_labels=np.array([0, 2])), DARK)
+    assert scene.edges_false == 1 and scene.edges[-1].tolist() == [0, 6]
+    assert tuple(scene.edge_colors[-1, :3]) == DARK.warning
+
+
+def test_that_negatives_are_told_by_their_kind_and_not_by_their_colour():
+    same = replace(DARK, positive_edge=DARK.negative_edge)
+    scene = build_scene(replace(started(), true_labels=LABELS), frame([(3, 7, 8)]), same)
+    assert scene.edges_false == 0
+
+
+def test_that_guests_are_never_thinned_and_do_not_change_which_points_are():
+    run, plain = started(), frame([])
+    scene, alone = build_scene(run, with_guests([(5, 50, -1)]), DARK), build_scene(run, plain, DARK)
+    rank = context_rank(scene)
+    assert np.array_equal(rank, context_rank(alone)) and same_sample(scene, alone)
+    few = thinned(scene, rank, 0.3).radii > 0
+    assert few[6:].all() and np.array_equal(few[:6], thinned(alone, rank, 0.3).radii > 0)
+    assert not same_sample(scene, build_scene(started(ids=IDS + 1), plain, DARK))
+
+
+def test_that_edges_whose_ends_nobody_knows_are_counted_and_not_drawn():
+    scene = build_scene(started(), frame([(3, 7, 5), (8, 20, 6), (5, 6, 9)], mined_total=30), DARK)
+    assert scene.edge_text == "2 of 60 edges"
