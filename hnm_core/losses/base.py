@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -76,9 +76,9 @@ class Terms(NamedTuple):
     """scalars without gradient worth plotting, by name"""
     extra: Tensor | None = None
     """scalar with gradient that is added after the reduction"""
-    coinciding: tuple[Part, ...] = ()
-    """what the parts would be if all points lay at one spot, without gradient: the plateau to watch for; empty where
-    the loss does not say"""
+    coinciding: Callable[[], tuple[Part, ...]] | None = None
+    """gives what the parts would be if all points lay at one spot, without gradient: the plateau to watch for. Called
+    at few steps; None where the loss does not say"""
 
 
 class Loss(Protocol):

@@ -43,11 +43,15 @@ class ContrastiveLoss(MetricLoss[ContrastiveOptions]):
         d_p, d_n = lines.distances(self.distance, *batch.prepared(self.distance))
         pull, push = self._costs(d_p, d_n)
         pulled, pushed = _sums(pull, lines.positive), _sums(push, lines.negative)
-        coinciding: tuple[Part, ...] = ()
-        if self.distance.metric != "inner-product":  # by which a row's distance to itself is not 0
-            pull, push = self._costs(*d_p.new_zeros(2, 1))
-            coinciding = self._parts(lines.anchor, pulled.at(pull), pushed.at(push))
-        return Terms(self._parts(lines.anchor, pulled, pushed), coinciding=coinciding)
+        terms = Terms(self._parts(lines.anchor, pulled, pushed))
+        if self.distance.metric == "inner-product":  # by which a row's distance to itself is not 0
+            return terms
+
+        def coinciding() -> tuple[Part, ...]:
+            pull, push = self._costs(*pulled.value.detach().new_zeros(2, 1))
+            return self._parts(lines.anchor, pulled.at(pull), pushed.at(push))
+
+        return terms._replace(coinciding=coinciding)
 
     def _costs(self, d_p: Tensor, d_n: Tensor) -> tuple[Tensor, Tensor]:
         """Of positive and of negative pairs at these distances."""

@@ -55,7 +55,11 @@ class TripletHashingLoss(MetricLoss[TripletHashingOptions]):
         figures = {"alpha": off.new_tensor(self.margin)}
         if len(off):
             figures["quantization"] = off.detach().mean()
-        coinciding = (*triplets.coinciding, weighted._replace(value=weighted.value.detach()))  # wherever the spot is
+
+        def coinciding() -> tuple[Part, ...]:
+            still = weighted._replace(value=weighted.value.detach())  # wherever the spot is
+            return (*triplets.coinciding(), still) if triplets.coinciding is not None else ()
+
         return Terms((*triplets.parts, weighted), triplets.separation, figures, coinciding=coinciding)
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:

@@ -99,8 +99,11 @@ class NTXentLoss(_SoftmaxLoss[NTXentOptions]):
             sums, counts = (weight * logits.negative).sum(1)[pairs.line], weight.sum(1)[pairs.line]
             mean = (pairs.value + sums) / (1 + counts)
             value = value + self.options.label_smoothing * (pairs.value - mean)
-        at_one_spot = logits.part(functional.softplus(lines.negative.level(0.0))[pairs.line])
-        return Terms((logits.part(value),), figures=logits.figures, coinciding=(at_one_spot,))
+
+        def coinciding() -> tuple[Part, ...]:
+            return (logits.part(functional.softplus(lines.negative.level(0.0))[pairs.line]),)
+
+        return Terms((logits.part(value),), figures=logits.figures, coinciding=coinciding)
 
 
 class SupConLoss(_SoftmaxLoss[SupConOptions]):
@@ -121,8 +124,11 @@ class SupConLoss(_SoftmaxLoss[SupConOptions]):
         weight = lines.positive.weights(logits.positive)[usable]
         positive = (weight * logits.positive[usable]).sum(1) / weight.sum(1)
         anchor = lines.anchor[usable]
-        at_one_spot = Part(torch.logaddexp(lines.positive.level(0.0), lines.negative.level(0.0))[usable], anchor)
-        return Terms((Part(all_pairs - positive, anchor),), figures=logits.figures, coinciding=(at_one_spot,))
+
+        def coinciding() -> tuple[Part, ...]:
+            return (Part(torch.logaddexp(lines.positive.level(0.0), lines.negative.level(0.0))[usable], anchor),)
+
+        return Terms((Part(all_pairs - positive, anchor),), figures=logits.figures, coinciding=coinciding)
 
 
 class SoftInfoNCELoss(_SoftmaxLoss[SoftInfoNCEOptions]):

@@ -52,8 +52,11 @@ class MultiSimilarityLoss(MetricLoss[MultiSimilarityOptions]):
         terms = Terms((part(pull, push),))
         if self.distance.metric == "inner-product":  # by which a row's distance to itself is not 0
             return terms
-        at_one_spot = part(lines.positive.level(-alpha * threshold), lines.negative.level(beta * threshold))
-        return terms._replace(coinciding=(at_one_spot,))
+
+        def coinciding() -> tuple[Part, ...]:
+            return (part(lines.positive.level(-alpha * threshold), lines.negative.level(beta * threshold)),)
+
+        return terms._replace(coinciding=coinciding)
 
 
 class CircleLoss(MetricLoss[CircleOptions]):
@@ -84,9 +87,12 @@ class CircleLoss(MetricLoss[CircleOptions]):
         usable = lines.positive.any() & lines.negative.any()
         anchor = lines.anchor[usable]
         value = functional.softplus((lines.positive.lse(pull) + lines.negative.lse(push))[usable])
-        level = lines.positive.level(-gamma * m**2) + lines.negative.level(gamma * (1 - m**2))
-        at_one_spot = Part(functional.softplus(level[usable]), anchor)
-        return Terms((Part(value, anchor),), coinciding=(at_one_spot,))
+
+        def coinciding() -> tuple[Part, ...]:
+            level = lines.positive.level(-gamma * m**2) + lines.negative.level(gamma * (1 - m**2))
+            return (Part(functional.softplus(level[usable]), anchor),)
+
+        return Terms((Part(value, anchor),), coinciding=coinciding)
 
 
 class _LiftedLoss(MetricLoss[LiftedOptionsT]):
@@ -146,9 +152,12 @@ class GeneralizedLiftedStructureLoss(_LiftedLoss[GeneralizedLiftedStructureOptio
         usable = lines.positive.any() & lines.negative.any()
         anchor = lines.anchor[usable]
         pull, push = lines.positive.lse(d_p - self.pos_margin), lines.negative.lse(self.neg_margin - d_n)
-        terms = Terms((Part((pull + push)[usable].relu(), anchor),))
-        level = lines.positive.level(-self.pos_margin) + lines.negative.level(self.neg_margin)  # the spot cancels out
-        return terms._replace(coinciding=(Part(level[usable].relu(), anchor),))
+
+        def coinciding() -> tuple[Part, ...]:
+            level = lines.positive.level(-self.pos_margin) + lines.negative.level(self.neg_margin)  # what d is cancels
+            return (Part(level[usable].relu(), anchor),)
+
+        return Terms((Part((pull + push)[usable].relu(), anchor),), coinciding=coinciding)
 
 
 class TupletMarginLoss(MetricLoss[TupletMarginOptions]):
@@ -178,8 +187,12 @@ class TupletMarginLoss(MetricLoss[TupletMarginOptions]):
         cosine, sine = 1 - pairs.value, safe_sqrt((pairs.value * (2 - pairs.value)).clamp_min(0))
         positive = scale * (cosine * math.cos(margin) + sine * math.sin(margin))  # scale cos(angle - margin)
         value = functional.softplus(lines.negative.lse(scale * (1 - d_n))[pairs.line] - positive)
-        level = functional.softplus(lines.negative.level(scale * (1 - math.cos(margin))))[pairs.line]
-        return Terms((pair_part(value, pairs, lines),), coinciding=(pair_part(level, pairs, lines),))
+
+        def coinciding() -> tuple[Part, ...]:
+            level = functional.softplus(lines.negative.level(scale * (1 - math.cos(margin))))
+            return (pair_part(level[pairs.line], pairs, lines),)
+
+        return Terms((pair_part(value, pairs, lines),), coinciding=coinciding)
 
 
 class NPairsLoss(MetricLoss[NPairsOptions]):

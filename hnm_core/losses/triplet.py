@@ -141,7 +141,7 @@ class MarginLoss(MetricLoss[MarginOptions]):
                 extra = self.options.nu * (beta * count).sum() / divisor.sum().clamp_min(1)
             else:
                 extra = self.options.nu * self.beta[0]
-        return Terms((part,), separation, extra=extra, coinciding=(self._at_one_spot(batch, part),))
+        return Terms((part,), separation, extra=extra, coinciding=lambda: (self._at_one_spot(batch, part),))
 
 
 def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: bool = False) -> Terms:
@@ -154,7 +154,7 @@ def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: 
             d_an = torch.minimum(d_an, *pair_distances(distance, ref, ref, (positive, negative)))
         violation = d_ap - d_an
         part = Part(term.value(violation), anchor)
-        return Terms((part,), -violation.detach(), coinciding=(_at_one_spot(part, term),))
+        return Terms((part,), -violation.detach(), coinciding=lambda: (_at_one_spot(part, term),))
     lines = pair_lines(batch)
     d_p, d_n = lines.distances(distance, x, ref)
     positives, d_p = compact(lines.positive, d_p)
@@ -162,7 +162,7 @@ def triplet_terms(batch: Batch, distance: Distance, term: TripletTerm, *, swap: 
     other = Swap(distance.prepared_pairwise(ref, ref, mend=True), positives.row, negatives.row) if swap else None
     sums = triplet_sums(d_p, d_n, positives.mask, negatives.mask, term, other)
     part = Part(sums.value, lines.anchor, sums.counts, sums.nonzeros)
-    return Terms((part,), coinciding=(_at_one_spot(part, term),))
+    return Terms((part,), coinciding=lambda: (_at_one_spot(part, term),))
 
 
 def _at_one_spot(part: Part, term: TripletTerm) -> Part:

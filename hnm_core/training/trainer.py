@@ -312,8 +312,8 @@ class Trainer:
         empty_reason: str,
     ) -> Seen:
         plateau = None
-        if terms.coinciding:
-            plateau = self.loss.reduce(terms._replace(parts=terms.coinciding), embeddings).item()
+        if terms.coinciding is not None:
+            plateau = self.loss.reduce(terms._replace(parts=terms.coinciding()), embeddings).item()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         return Seen(
             self.step,
