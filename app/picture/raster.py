@@ -15,18 +15,30 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from app.picture.camera import Camera, Point
+from app.picture.raster_kernels import (
+    FLOOR_LINES,
+    FLOOR_PIECES,
+    Doubles,
+    Floats,
+    Pixels,
+    Rows,
+    cover,
+    depth_range,
+    draw_lines,
+    faded_colors,
+    fill_ground,
+    lay_floor,
+    project,
+    reduce,
+    shade,
+    shade_by_depth,
+    smooth_rims,
+)
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
-
-Pixels = NDArray[np.uint32]
-"""0xffRRGGBB"""
-Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 RASTER_KERNELS = "app.picture.raster"
 """Name of this module for `hnm_core.kernels.ready` and `compile_now`."""
@@ -36,10 +48,6 @@ REFERENCE_PX = 450.0
 
 EDGE_PX = 1.1
 FLOOR_PX = 1.0
-FLOOR_LINES, FLOOR_PIECES = 24, 12
-"""At most so many lines in each direction, each in so many pieces."""
-FADE = 0.55
-"""Share of the ground's colour in the farthest points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,28 +134,28 @@ def render(
     # Fresh arrays, as kernels are compiled for writable ones only and frames are read-only.
     positions, radii = np.array(scene.positions, np.float32), np.array(scene.radii, np.float32)
 
-    _fill_ground(work.pixels, work.depth, work.rows, ground)
+    fill_ground(work.pixels, work.depth, work.rows, ground)
     lines, line_colors = _floor_lines(camera.center, camera.radius, theme.grid, work)
-    _draw_lines(
+    draw_lines(
         work.pixels, work.depth, lines, line_colors, view, lens, max(FLOOR_PX * unit, least) / 2, 0.0, 0.0, False
     )
-    in_view = _project(positions, radii, view, lens, point_px * supersample, work.points)
-    near, far = _depth_range(work.points)
-    colors = _faded_colors(work.points, np.array(scene.colors, np.uint8), ground, full_height, near, far)
-    _cover(work.depth, work.rows, work.points, np.float32(lens[2]))
-    _shade(work.pixels, work.rows, work.points, colors)
-    _shade_by_depth(work.pixels, work.depth, max(1, round(unit)))
-    _smooth_rims(work.pixels, work.depth, work.rows, work.points, work.smooth)
+    in_view = project(positions, radii, view, lens, point_px * supersample, work.points)
+    near, far = depth_range(work.points)
+    colors = faded_colors(work.points, np.array(scene.colors, np.uint8), ground, full_height, near, far)
+    cover(work.depth, work.rows, work.points, np.float32(lens[2]))
+    shade(work.pixels, work.rows, work.points, colors)
+    shade_by_depth(work.pixels, work.depth, max(1, round(unit)))
+    smooth_rims(work.pixels, work.depth, work.rows, work.points, work.smooth)
     if len(scene.edges):
         ends = np.array(scene.edges)
         lines = np.concatenate((positions[ends[:, 0]], positions[ends[:, 1]]), axis=1).astype(np.float64)
         line_colors = np.concatenate((scene.edge_colors, scene.edge_colors[:, 3:]), axis=1).astype(np.float64)
-        _draw_lines(
+        draw_lines(
             work.smooth, work.depth, lines, line_colors, view, lens, max(EDGE_PX * unit, least) / 2, near, far, True
         )
     pixels, rows = work.smooth, work.rows
     if supersample > 1:
-        _reduce(work.smooth, work.rows, supersample, work.small_pixels, work.small_rows)
+        reduce(work.smooth, work.rows, supersample, work.small_pixels, work.small_rows)
         pixels, rows = work.small_pixels, work.small_rows
     return Picture(pixels.view(np.uint8).reshape(height, width, 4), rows, int(in_view))
 
@@ -176,419 +184,5 @@ def _floor_lines(center: Point, radius: float, color: Rgb, work: Workspace) -> t
     step = 2.0 ** math.floor(scale)
     odd_alpha = 1 - (scale - math.floor(scale))
     grey = np.array(color, np.float64)
-    count = _lay_floor(*center, radius, step, odd_alpha, grey, work.floor_lines, work.floor_colors)
+    count = lay_floor(*center, radius, step, odd_alpha, grey, work.floor_lines, work.floor_colors)
     return work.floor_lines[:count], work.floor_colors[:count]
-
-
-# ---------------------------------------------------------------------------------------------------------- kernels
-# view: right, up, forward, target (12 numbers). lens: x and y of the middle, focal length in pixels, distance.
-# points: (N, 4) x, y, 1 / depth, radius in pixels; 1 / depth is 0 for a point that is not drawn.
-
-kernel = njit(cache=True, nogil=True, error_model="numpy")
-"""Compiled once per machine; releases the GIL; a division by zero gives an infinity instead of raising."""
-
-_NEAR = 0.02
-"""Nothing nearer to the eye than this share of the camera's distance is drawn."""
-
-# Single precision throughout the inner loops: half the time of double, and 24 bits are plenty for a pixel.
-ZERO, HALF, TWO_THIRDS, ONE, WHITE = (np.float32(value) for value in (0, 0.5, 2 / 3, 1, 255))
-AMBIENT, DIFFUSE, RIM, FLAT, SHINE, DOME = (np.float32(value) for value in (0.54, 0.52, 0.86, 0.92, 130.0, 6.0))
-LIGHT_X, LIGHT_Y, LIGHT_Z = (np.float32(value) for value in (-0.41, 0.58, 0.704))
-HALF_X, HALF_Y, HALF_Z = (np.float32(value) for value in (-0.2221, 0.3142, 0.9230))
-"""Half way between the light and the eye: where a sphere shines."""
-
-
-@kernel
-def _lay_floor(
-    x: float,
-    y: float,
-    z: float,
-    radius: float,
-    step: float,
-    odd_alpha: float,
-    color: Doubles,
-    lines: Doubles,
-    colors: Doubles,
-) -> int:
-    """Write the pieces of the floor's grid that are not quite faded out; how many there are."""
-    reach, count = 2.1 * radius, 0
-    for axis in range(2):
-        here, there = (x, y) if axis == 0 else (y, x)
-        first = math.ceil((here - reach) / step)
-        numbers = min(int(math.floor((here + reach) / step) - first) + 1, FLOOR_LINES)
-        for place in range(numbers):
-            number = first + place
-            across = number * step
-            strength = 1.0 if number % 2 == 0 else odd_alpha
-            side = (across - here) / reach
-            for piece in range(FLOOR_PIECES):
-                begin, end = 2.0 * piece / FLOOR_PIECES - 1.0, 2.0 * (piece + 1) / FLOOR_PIECES - 1.0
-                begin_alpha = strength * max(1.0 - side * side - begin * begin, 0.0)
-                end_alpha = strength * max(1.0 - side * side - end * end, 0.0)
-                if begin_alpha <= 0.0 and end_alpha <= 0.0:
-                    continue
-                begin_along, end_along = there + reach * begin, there + reach * end
-                lines[count, axis], lines[count, 1 - axis] = across, begin_along
-                lines[count, 3 + axis], lines[count, 4 - axis] = across, end_along
-                lines[count, 2] = lines[count, 5] = z - radius
-                colors[count, :3] = color
-                colors[count, 3], colors[count, 4] = 190.0 * begin_alpha, 190.0 * end_alpha
-                count += 1
-    return count
-
-
-@kernel
-def _pack(red: np.uint32, green: np.uint32, blue: np.uint32) -> np.uint32:
-    return np.uint32(0xFF000000) | (np.uint32(red) << 16) | (np.uint32(green) << 8) | np.uint32(blue)
-
-
-@kernel
-def _mix(pixel: np.uint32, color: np.uint32, share: float | np.float32) -> np.uint32:
-    """`pixel` covered by `color` to a share (0..1); both 0xffRRGGBB. Two channels at a time, in 1/256."""
-    weight = np.uint32(share * 256 + 0.5)
-    rest = np.uint32(256) - weight
-    red_blue = (pixel & np.uint32(0xFF00FF)) * rest + (color & np.uint32(0xFF00FF)) * weight
-    green = (pixel & np.uint32(0x00FF00)) * rest + (color & np.uint32(0x00FF00)) * weight
-    red_blue, green = (red_blue + np.uint32(0x800080)) >> 8, (green + np.uint32(0x008000)) >> 8
-    return np.uint32(0xFF000000) | (red_blue & np.uint32(0xFF00FF)) | (green & np.uint32(0x00FF00))
-
-
-@kernel
-def _fill_ground(pixels: Pixels, depth: Floats, rows: Rows, ground: Doubles) -> None:
-    """A vertical gradient, dithered so that it shows no bands; depth and rows emptied."""
-    height, width = pixels.shape
-    for y in range(height):
-        share = (y + 0.5) / height
-        red = ground[0, 0] + (ground[1, 0] - ground[0, 0]) * share
-        green = ground[0, 1] + (ground[1, 1] - ground[0, 1]) * share
-        blue = ground[0, 2] + (ground[1, 2] - ground[0, 2]) * share
-        for phase in range(4):
-            # One row of Bayer's 4 x 4 matrix, as thresholds in (0, 1).
-            bits = ((phase ^ y) & 1) * 8 + (y & 1) * 4 + (((phase >> 1) ^ (y >> 1)) & 1) * 2 + ((y >> 1) & 1)
-            threshold = (bits + 0.5) / 16
-            color = _pack(np.uint32(red + threshold), np.uint32(green + threshold), np.uint32(blue + threshold))
-            for x in range(phase, width, 4):
-                pixels[y, x] = color
-        for x in range(width):
-            depth[y, x] = 0.0
-            rows[y, x] = -1
-
-
-@kernel
-def _project(
-    positions: Floats,
-    radii: Floats,
-    view: Doubles,
-    lens: Doubles,
-    point_px: float,
-    points: Floats,
-) -> int:
-    """Fill `points`; returns how many reach into the picture."""
-    width, height, focal, distance = 2 * lens[0], 2 * lens[1], lens[2], lens[3]
-    largest = 0.5 * height
-    seen = 0
-    for i in range(len(positions)):
-        x, y, z = positions[i, 0] - view[9], positions[i, 1] - view[10], positions[i, 2] - view[11]
-        depth = x * view[6] + y * view[7] + z * view[8] + distance
-        points[i, 2] = 0.0
-        # Not (depth > near) also holds for NaN; an infinite end fails one of the two.
-        if not depth > _NEAR * distance or not depth < 1e30 or not radii[i] > 0:
-            continue
-        scale = focal / depth
-        px = lens[0] + (x * view[0] + y * view[1] + z * view[2]) * scale
-        py = lens[1] - (x * view[3] + y * view[4] + z * view[5]) * scale
-        radius = min(radii[i] * point_px * distance / depth, largest)
-        radius = max(radius, 0.75)  # so that it covers the centre of a pixel, wherever it lies
-        reach = radius + 1
-        if not (px > -reach and px < width + reach and py > -reach and py < height + reach):
-            continue
-        points[i, 0], points[i, 1], points[i, 2], points[i, 3] = px, py, 1 / depth, radius
-        seen += 1
-    return seen
-
-
-@kernel
-def _depth_range(points: Floats) -> tuple[float, float]:
-    """Depths between which the picture fades: mean -+ 2 standard deviations of the points in view."""
-    count, total, squares = 0, 0.0, 0.0
-    for i in range(len(points)):
-        if points[i, 2] > 0:
-            depth = 1.0 / points[i, 2]
-            count += 1
-            total += depth
-            squares += depth * depth
-    if count == 0:
-        return 1.0, 2.0
-    mean = total / count
-    spread = math.sqrt(max(squares / count - mean * mean, 0.0))
-    return mean - 2 * spread, mean + 2 * spread
-
-
-@kernel
-def _fade(depth: float, near: float, far: float) -> float:
-    """How much of the ground's colour something at `depth` takes on."""
-    # A flat cloud, seen from far, does not fade: what differs by less than a hundredth of the depth looks equal.
-    span = max(far - near, 0.01 * far)
-    return FADE * min(max((depth - near) / span, 0.0), 1.0)
-
-
-@kernel
-def _span(middle: float, reach: float, size: int) -> tuple[int, int]:
-    """Pixels from `first` up to but not including `stop` whose centres lie within `reach` of `middle`."""
-    return max(math.ceil(middle - reach - 0.5), 0), min(math.floor(middle + reach - 0.5) + 1, size)
-
-
-@kernel
-def _cover(depth: Floats, rows: Rows, points: Floats, focal: np.float32) -> None:
-    """Depth and row of the nearest sphere in every pixel whose centre it covers."""
-    height, width = depth.shape
-    for i in range(len(points)):
-        cx, cy, inverse, radius = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
-        if inverse <= ZERO:
-            continue
-        bulge, square, per_square = inverse * radius / focal, radius * radius, ONE / (radius * radius)
-        first_y, stop_y = _span(cy, radius, height)
-        for y in range(first_y, stop_y):
-            dy = np.float32(y + 0.5) - cy
-            first_x, stop_x = _span(cx, math.sqrt(max(square - dy * dy, ZERO)), width)
-            for x in range(first_x, stop_x):
-                behind = depth[y, x]
-                if inverse + bulge > behind:
-                    dx = np.float32(x + 0.5) - cx
-                    here = inverse + bulge * math.sqrt(max(ONE - (dx * dx + dy * dy) * per_square, ZERO))
-                    if here > behind:
-                        depth[y, x] = here
-                        rows[y, x] = i
-
-
-@kernel
-def _faded_colors(
-    points: Floats,
-    colors: NDArray[np.uint8],
-    ground: Doubles,
-    height: int,
-    near: float,
-    far: float,
-) -> Floats:
-    """(N, 4) red, green, blue with the ground's colour mixed in by depth, and how much the point shines."""
-    faded = np.empty((len(points), 4), np.float32)
-    for i in range(len(points)):
-        if points[i, 2] <= 0:
-            continue
-        fade = _fade(1.0 / points[i, 2], near, far)
-        share = min(max(points[i, 1] / height, 0.0), 1.0)
-        for c in range(3):
-            faded[i, c] = colors[i, c] + (ground[0, c] + (ground[1, c] - ground[0, c]) * share - colors[i, c]) * fade
-        # A point of one pixel has no room for light and shade.
-        faded[i, 3] = (1 - fade) * min(max((points[i, 3] - 1.0) / 1.5, 0.0), 1.0)
-    return faded
-
-
-@kernel
-def _shade(pixels: Pixels, rows: Rows, points: Floats, faded: Floats) -> None:
-    """Colour every covered pixel by its sphere, lit from the upper left."""
-    height, width = pixels.shape
-    for y in range(height):
-        for x in range(width):
-            i = rows[y, x]
-            if i < 0:
-                continue
-            per_radius = ONE / points[i, 3]
-            nx = (np.float32(x + 0.5) - points[i, 0]) * per_radius
-            ny = (points[i, 1] - np.float32(y + 0.5)) * per_radius
-            nz = math.sqrt(max(ONE - nx * nx - ny * ny, ZERO))
-            diffuse = max(nx * LIGHT_X + ny * LIGHT_Y + nz * LIGHT_Z, ZERO)
-            # A point of one pixel has no room for light and shade.
-            roundness = min(max((points[i, 3] - ONE) * TWO_THIRDS, ZERO), ONE)
-            shade = FLAT + ((AMBIENT + DIFFUSE * diffuse) * (RIM + (ONE - RIM) * nz) - FLAT) * roundness
-            gloss = max(nx * HALF_X + ny * HALF_Y + nz * HALF_Z, ZERO)
-            gloss *= gloss
-            gloss *= gloss
-            gloss *= gloss
-            gloss *= gloss
-            gloss *= gloss * SHINE * faded[i, 3] * roundness
-            pixels[y, x] = _pack(
-                np.uint32(min(faded[i, 0] * shade + gloss, WHITE)),
-                np.uint32(min(faded[i, 1] * shade + gloss, WHITE)),
-                np.uint32(min(faded[i, 2] * shade + gloss, WHITE)),
-            )
-
-
-@kernel
-def _shade_by_depth(pixels: Pixels, depth: Floats, reach: int) -> None:
-    """Eye-dome lighting: a pixel is darkened by how far its neighbours, `reach` pixels away, stand out before it."""
-    height, width = pixels.shape
-    for y in range(reach, height - reach):
-        above, below = y - reach, y + reach
-        for x in range(reach, width - reach):
-            here = depth[y, x]
-            if here <= ZERO:
-                continue
-            left, right = x - reach, x + reach
-            over = max(depth[above, x] - here, ZERO) + max(depth[below, x] - here, ZERO)
-            over += max(depth[y, left] - here, ZERO) + max(depth[y, right] - here, ZERO)
-            over += max(depth[above, left] - here, ZERO) + max(depth[above, right] - here, ZERO)
-            over += max(depth[below, left] - here, ZERO) + max(depth[below, right] - here, ZERO)
-            if over > ZERO:
-                pixels[y, x] = _mix(np.uint32(0xFF000000), pixels[y, x], ONE / (ONE + min(DOME * over / here, ONE)))
-
-
-@kernel
-def _covered_share(points: Floats, i: int, x: int, y: int) -> float:
-    """How much of a pixel sphere `i` covers, from the distance of the pixel's centre to the rim."""
-    dx, dy, radius = np.float32(x + 0.5) - points[i, 0], np.float32(y + 0.5) - points[i, 1], points[i, 3]
-    share: float = min(max((radius * radius - dx * dx - dy * dy) * HALF / radius + HALF, ZERO), ONE)
-    return share
-
-
-@kernel
-def _smooth_rims(
-    pixels: Pixels,
-    depth: Floats,
-    rows: Rows,
-    points: Floats,
-    smooth: Pixels,
-) -> None:
-    """Copy the picture to `smooth`, with the jagged rims of spheres mixed by the share of the pixel they cover."""
-    height, width = pixels.shape
-    smooth[:] = pixels
-    for y in range(1, height - 1):
-        above, below = y - 1, y + 1
-        for x in range(1, width - 1):
-            left, right = x - 1, x + 1
-            i = rows[y, x]
-            if rows[above, x] == i and rows[below, x] == i and rows[y, left] == i and rows[y, right] == i:
-                continue
-            pixel = pixels[y, x]
-            if i >= 0:
-                # A rim pixel of this sphere: a share of it shows what lies just outside.
-                share = _covered_share(points, i, x, y)
-                if share < ONE:
-                    dx, dy = np.float32(x + 0.5) - points[i, 0], np.float32(y + 0.5) - points[i, 1]
-                    steep, level = abs(dy) > np.float32(0.4142) * abs(dx), abs(dx) > np.float32(0.4142) * abs(dy)
-                    out_x = (right if dx > 0 else left) if level else x
-                    out_y = (below if dy > 0 else above) if steep else y
-                    if depth[out_y, out_x] < depth[y, x]:
-                        pixel = _mix(pixels[out_y, out_x], pixel, share)
-            # Just outside of a nearer sphere: that sphere covers a share of the pixel.
-            at_x, at_y, nearest = x, y, depth[y, x]
-            if rows[above, x] != i and depth[above, x] > nearest:
-                at_y, nearest = above, depth[above, x]
-            if rows[below, x] != i and depth[below, x] > nearest:
-                at_y, nearest = below, depth[below, x]
-            if rows[y, left] != i and depth[y, left] > nearest:
-                at_x, at_y, nearest = left, y, depth[y, left]
-            if rows[y, right] != i and depth[y, right] > nearest:
-                at_x, at_y, nearest = right, y, depth[y, right]
-            if nearest > depth[y, x]:
-                pixel = _mix(pixel, pixels[at_y, at_x], _covered_share(points, rows[at_y, at_x], x, y))
-            smooth[y, x] = pixel
-
-
-@kernel
-def _draw_lines(
-    pixels: Pixels,
-    depth: Floats,
-    lines: Doubles,
-    colors: Doubles,
-    view: Doubles,
-    lens: Doubles,
-    half_px: float,
-    near: float,
-    far: float,
-    hidden: bool,
-) -> None:
-    """Antialiased lines (L, 6) in colours (L, 5): r, g, b, alpha at each end (0..255).
-
-    With `hidden` they are covered by what is nearer, and fade with their depth.
-    """
-    clip = _NEAR * lens[3]
-    ends = np.empty((2, 4))  # x, y, 1 / depth, alpha
-    camera = np.empty((2, 4))  # right, up, depth, alpha
-    for i in range(len(lines)):
-        fine = True
-        for e in range(2):
-            x, y, z = lines[i, 3 * e] - view[9], lines[i, 3 * e + 1] - view[10], lines[i, 3 * e + 2] - view[11]
-            camera[e, 0] = x * view[0] + y * view[1] + z * view[2]
-            camera[e, 1] = x * view[3] + y * view[4] + z * view[5]
-            camera[e, 2] = x * view[6] + y * view[7] + z * view[8] + lens[3]
-            camera[e, 3] = colors[i, 3 + e] / 255
-            fine = fine and abs(camera[e, 0]) + abs(camera[e, 1]) + abs(camera[e, 2]) < 1e30
-        if not fine or (camera[0, 2] <= clip and camera[1, 2] <= clip):
-            continue
-        for e in range(2):
-            if camera[e, 2] < clip:
-                t = (clip - camera[e, 2]) / (camera[1 - e, 2] - camera[e, 2])
-                for c in range(4):
-                    camera[e, c] += (camera[1 - e, c] - camera[e, c]) * t
-        for e in range(2):
-            ends[e, 0] = lens[0] + lens[2] * camera[e, 0] / camera[e, 2]
-            ends[e, 1] = lens[1] - lens[2] * camera[e, 1] / camera[e, 2]
-            ends[e, 2] = 1 / camera[e, 2] if hidden else 1e30
-            ends[e, 3] = camera[e, 3] * (1 - _fade(camera[e, 2], near, far) if hidden else 1.0)
-        color = _pack(np.uint32(colors[i, 0]), np.uint32(colors[i, 1]), np.uint32(colors[i, 2]))
-        _draw_line(pixels, depth, ends, color, half_px)
-
-
-@kernel
-def _draw_line(pixels: Pixels, depth: Floats, ends: Doubles, color: np.uint32, half_px: float) -> None:
-    """One line on the screen, pixel by pixel along its longer axis, a few pixels across."""
-    height, width = pixels.shape
-    dx, dy = ends[1, 0] - ends[0, 0], ends[1, 1] - ends[0, 1]
-    flat = abs(dx) >= abs(dy)
-    length = math.sqrt(dx * dx + dy * dy)
-    if length < 1e-9:
-        return
-    major, minor = (0, 1) if flat else (1, 0)
-    first, last = (0, 1) if ends[0, major] <= ends[1, major] else (1, 0)
-    m0, m1 = ends[first, major], ends[last, major]
-    long_side, short_side = (width, height) if flat else (height, width)
-    if m0 >= long_side or m1 <= 0:
-        return
-    # Across, a line is solid and ends in ramps of one pixel. A thin one is two ramps, its width told by its alpha.
-    across = 2 * half_px * length / (m1 - m0)
-    strength, spread = (across, 1.0) if across < 1.6 else (1.0, across / 2 + 0.5)
-    slope = (ends[last, minor] - ends[first, minor]) / (m1 - m0)
-    inverse_slope = (ends[last, 2] - ends[first, 2]) / (m1 - m0)
-    alpha_slope = (ends[last, 3] - ends[first, 3]) / (m1 - m0)
-    long_step, short_step = (1, width) if flat else (width, 1)
-    line_pixels, line_depth = pixels.ravel(), depth.ravel()
-    for m in range(math.ceil(max(m0, 0.0) - 0.5), math.ceil(min(m1, float(long_side)) - 0.5)):
-        along = m + 0.5 - m0
-        middle = ends[first, minor] + slope * along
-        if not (middle > -spread and middle < short_side + spread):
-            continue
-        inverse = np.float32(ends[first, 2] + inverse_slope * along)
-        alpha = np.float32(min((ends[first, 3] + alpha_slope * along) * strength, 1.0))
-        start, stop = _span(middle, spread, short_side)
-        index = m * long_step + start * short_step
-        off = np.float32(start + 0.5 - middle)
-        for _ in range(start, stop):
-            if inverse > line_depth[index]:
-                cover = max(min(np.float32(spread) - abs(off), ONE), ZERO)
-                line_pixels[index] = _mix(line_pixels[index], color, alpha * cover)
-            off += ONE
-            index += short_step
-
-
-@kernel
-def _reduce(
-    pixels: Pixels,
-    rows: Rows,
-    factor: int,
-    small_pixels: Pixels,
-    small_rows: Rows,
-) -> None:
-    """Means of factor x factor pixels; the row is the one seen in the middle."""
-    height, width = small_pixels.shape
-    area = factor * factor
-    for y in range(height):
-        for x in range(width):
-            red, green, blue = np.uint32(area // 2), np.uint32(area // 2), np.uint32(area // 2)
-            for j in range(y * factor, (y + 1) * factor):
-                for i in range(x * factor, (x + 1) * factor):
-                    red += (pixels[j, i] >> 16) & 0xFF
-                    green += (pixels[j, i] >> 8) & 0xFF
-                    blue += pixels[j, i] & 0xFF
-            small_pixels[y, x] = _pack(red // area, green // area, blue // area)
-            small_rows[y, x] = rows[y * factor + factor // 2, x * factor + factor // 2]

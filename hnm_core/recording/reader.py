@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import heapq
 import json
-import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,10 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import header, layout
+from hnm_core.recording.files import new_lines, read_records, stamp
+from hnm_core.recording.lane_files import LaneFiles, read_lane
 from hnm_core.recording.layout import (
-    FLAG_FIRST_CALL,
-    FLAG_MINING,
     GUESTS_FILE,
-    LAYERS_FILE,
     RUN_FILE,
     WEIGHTS_FILE,
     WEIGHTS_IMAGE,
@@ -29,35 +26,27 @@ from hnm_core.recording.layout import (
     WEIGHTS_STEP,
 )
 from hnm_core.recording.lock import is_being_written
+from hnm_core.recording.steps import as_columns, as_records
+from hnm_core.recording.summary import summarised
 from hnm_core.run import changeable
 from hnm_core.run.event_json import Told, from_json
-from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import (
-    TUPLE_COUNTS,
-    Alarm,
     Event,
     Frame,
     Guests,
     LaneForked,
-    OptionChanged,
     RunFailed,
     RunFinished,
     RunStarted,
-    StepRecord,
-    WarmupEnded,
     Weights,
-    change_text,
     frozen,
-    layer_metric,
 )
-from hnm_core.run.history import PHASES, RunHistory, StepColumns
+from hnm_core.run.history import RunHistory, StepColumns
 from hnm_core.run.shown import places_of
-from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
 _CHUNK = 4096
 """Steps read at a time: their columns stay in a processor's cache."""
-_EDGE_BYTES = 12
 
 
 def open_recording(folder: str | Path) -> Recording:
@@ -96,29 +85,16 @@ def _replay(recording: Recording) -> Iterator[Event]:
         yield recording.finished
 
 
-@dataclass
-class _Lane:
-    folder: Path
-    steps: int
-    index: NDArray[Any]
-    """The frames that are wholly there."""
-    torn_bytes: int
-    layers: dict[int, dict[str, float]] = field(default_factory=dict)
-    """Metrics of single layers, by step."""
-    layers_read: int = 0
-    """Bytes of layers.jsonl that are in `layers`."""
-
-
 class Recording:
     """Random access to a recording. `refresh` takes in what has been written since."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._run_file = header.read_run_file(folder)
-        self._run_file_stamp = _stamp(folder / RUN_FILE)
+        self._run_file_stamp = stamp(folder / RUN_FILE)
         self.started: RunStarted = header.read_started(folder, self._run_file)
         self._dtypes = header.checked_dtypes(folder, self._run_file, self.started)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, LaneFiles] = {}
         self._events: list[tuple[int, Event]] = []
         self._events_read = 0
         self._events_torn = 0
@@ -173,11 +149,13 @@ class Recording:
     def refresh(self) -> None:
         """Look again at the files of a run that is still being recorded. Raises `InputError` when they are damaged."""
         try:
-            stamp = _stamp(self.folder / RUN_FILE)
-            if stamp != self._run_file_stamp:  # a lane was forked off
-                self._run_file, self._run_file_stamp = header.read_run_file(self.folder), stamp
+            now = stamp(self.folder / RUN_FILE)
+            if now != self._run_file_stamp:  # a lane was forked off
+                self._run_file, self._run_file_stamp = header.read_run_file(self.folder), now
             for entry in self._run_file.lanes:
-                self._lanes[entry.name] = self._read_lane(self.folder / entry.folder, self._lanes.get(entry.name))
+                self._lanes[entry.name] = read_lane(
+                    self.folder / entry.folder, self._dtypes, self._lanes.get(entry.name)
+                )
             self._read_events()
         except OSError as error:
             raise InputError(f"The recording '{self.folder}' cannot be read: {error}.") from error
@@ -190,7 +168,7 @@ class Recording:
         """The step records of a lane, a structured array of fields `step`, `loss`, `search_ms`, `map_at_r`, ..."""
         state = self._lane(lane)
         start, stop, _ = slice(start, stop).indices(state.steps)
-        return _read(state.folder / "steps.bin", self._dtypes.step, start, max(0, stop - start))
+        return read_records(state.folder / "steps.bin", self._dtypes.step, start, max(0, stop - start))
 
     def layer_metrics(self, lane: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Steps and values of every metric of a single layer, by name, see `hnm_core.run.events.LAYER_METRICS`."""
@@ -205,6 +183,11 @@ class Recording:
             for name, points in found.items()
         }
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that steps have a field for."""
+        return tuple(self._run_file.metrics)
+
     def frame_steps(self, lane: str) -> NDArray[np.int64]:
         """The step of every recorded frame of a lane."""
         return self._lane(lane).index["step"].astype(np.int64)
@@ -218,7 +201,7 @@ class Recording:
         """
         state = self._lane(lane)
         entry = state.index[index]
-        edges = _read(
+        edges = read_records(
             state.folder / "edges.bin", np.dtype("<i4"), int(entry["edges_offset"]) // 4, int(entry["edges"]) * 3
         ).reshape(-1, 3)
         given = int(entry["columns"])
@@ -227,7 +210,7 @@ class Recording:
             where = state.folder / "edges.bin"
             raise InputError(f"'{where}' is damaged: the frame of step {int(entry['step']):,} names unknown ids.")
         place = int(entry["offset"]) // self._dtypes.frame.itemsize
-        stored = _read(state.folder / "frames.bin", self._dtypes.frame, place, 1)[0]
+        stored = read_records(state.folder / "frames.bin", self._dtypes.frame, place, 1)[0]
         columns = self._columns(stored, given)
         return Frame(
             lane=lane,
@@ -252,7 +235,7 @@ class Recording:
         if dtype is None or not entry["guests"]:
             return None
         path = folder / GUESTS_FILE
-        stored = _read(path, dtype, int(entry["guests_offset"]) // dtype.itemsize, int(entry["guests"]))
+        stored = read_records(path, dtype, int(entry["guests_offset"]) // dtype.itemsize, int(entry["guests"]))
         ids, classes = stored["id"].astype(np.int64), len(self.started.class_names)
         wrong = ids < 0
         wrong[1:] |= np.diff(ids) <= 0
@@ -300,59 +283,15 @@ class Recording:
 
     def numbered_steps(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every step record of a lane with its place in the run, read piece by piece."""
-        state, run_file = self._lane(lane), self._run_file
-        known = {str(phase): phase for phase in Phase}
-        phases = [(known[name], f"{name}_ms") for name in run_file.phases if name in known]
+        state = self._lane(lane)
         for start in range(0, state.steps, _CHUNK):
-            for row in self.steps(lane, start, start + _CHUNK):
-                measured, flags = int(row["measured"]), int(row["flags"])
-                yield (
-                    int(row["event"]),
-                    StepRecord(
-                        lane=lane,
-                        step=int(row["step"]),
-                        loss=float(row["loss"]),
-                        phase_ms={phase: float(row[name]) for phase, name in phases if not np.isnan(row[name])},
-                        tuples={name: int(row[name]) for name in run_file.tuple_counts if row[name] >= 0},
-                        metrics={
-                            name: float(row[name])
-                            for place, name in enumerate(run_file.metrics)
-                            if measured >> place & 1
-                        }
-                        | state.layers.get(int(row["step"]), {}),
-                        mining=bool(flags & FLAG_MINING),
-                        first_call=bool(flags & FLAG_FIRST_CALL),
-                    ),
-                )
+            yield from as_records(self.steps(lane, start, start + _CHUNK), lane, self._run_file, state.layers)
 
     def step_columns(self, lane: str) -> Iterator[StepColumns]:
         """All steps of a lane as columns, piece by piece, in what is known of phases and counts today."""
-        state, run_file = self._lane(lane), self._run_file
-        phases = [(PHASES.index(Phase(name)), f"{name}_ms") for name in run_file.phases if name in PHASES]
-        counts = [(TUPLE_COUNTS.index(name), name) for name in run_file.tuple_counts if name in TUPLE_COUNTS]
         layers = self.layer_metrics(lane)
-        for start in range(0, state.steps, _CHUNK):
-            steps = self.steps(lane, start, start + _CHUNK)
-            flags = steps["flags"]
-            phase_ms = np.zeros((len(steps), len(PHASES)), np.float32)
-            for place, name in phases:
-                phase_ms[:, place] = steps[name]
-            np.copyto(phase_ms, 0, where=np.isnan(phase_ms))
-            tuples = np.full((len(steps), len(TUPLE_COUNTS)), layout.ABSENT_COUNT, np.int64)
-            for place, name in counts:
-                tuples[:, place] = steps[name]
-            given = tuples.max(axis=0) >= 0
-            np.maximum(tuples, 0, out=tuples)
-            yield StepColumns(
-                step=steps["step"],
-                loss=steps["loss"],
-                phase_ms=phase_ms,
-                tuples=tuples,
-                counted=frozenset(name for place, name in counts if given[place]),
-                mining=(flags & FLAG_MINING).astype(np.bool_),
-                first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
-                metrics=_measured(steps, run_file.metrics) | _measured_of_layers(steps, layers),
-            )
+        for start in range(0, self.step_count(lane), _CHUNK):
+            yield as_columns(self.steps(lane, start, start + _CHUNK), self._run_file, layers)
 
     def history(self, progress: Callable[[int, int], object] = lambda done, total: None) -> RunHistory:
         """What the run has told, as it stands now. `progress` is called with steps read, and of how many.
@@ -384,108 +323,12 @@ class Recording:
 
     def summary(self, history: RunHistory | None = None) -> dict[str, Any]:
         """What the recording holds, as plain values for a table or JSON. `history`: its own, where it is known."""
-        started, finished = self.started, self.finished
-        history = self.history() if history is None else history
-        lanes = []
-        for name in self.lanes:
-            lane = history.lane(name)
-            metrics = dict.fromkeys((*self._run_file.metrics, *lane.metrics))  # those of layers come last
-            lanes.append(
-                {
-                    "lane": name,
-                    "steps": int(lane.steps[-1]) if len(lane) else 0,
-                    "frames": len(self.frame_steps(name)),
-                    "loss": _finite(lane.mean_loss()),
-                    **{metric: _finite(lane.latest(metric)) for metric in metrics},
-                }
-            )
-        return {
-            "folder": str(self.folder),
-            "title": started.config.title,
-            "started": started.started,
-            "versions": dict(started.versions),
-            "data": started.config.data.name,
-            "model": started.config.model.name,
-            "items_shown": len(started.ids),
-            "items_total": started.items_total,
-            "held_out": int(started.held_out.sum()),
-            "classes": len(np.unique(started.labels)),
-            "state": self._state(),
-            "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
-            "lanes": lanes,
-            "option_changes": sum(isinstance(event, OptionChanged | WarmupEnded) for event in self.events),
-            "changes": [
-                {"lane": event.lane, "step": event.step, "text": change_text(event)}
-                for event in self.events
-                if isinstance(event, LaneForked) or (isinstance(event, OptionChanged) and event.asked)
-            ],
-            "alarms": sum(isinstance(event, Alarm) for event in self.events),
-            "bytes": sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
-            "torn_bytes": self.torn_bytes,
-        }
+        return summarised(self, self.history() if history is None else history)
 
-    def _state(self) -> str:
-        match self.finished:
-            case RunFinished(stopped=True):
-                return "stopped"
-            case RunFinished():
-                return "finished"
-            case RunFailed(message=message):
-                return f"failed: {message}"
-        return "being recorded" if self.is_being_written else "broken off"
-
-    def _lane(self, name: str) -> _Lane:
+    def _lane(self, name: str) -> LaneFiles:
         if name not in self._lanes:
             raise InputError(f"The recording '{self.folder}' has no lane '{name}', only {', '.join(self._lanes)}.")
         return self._lanes[name]
-
-    def _read_lane(self, folder: Path, before: _Lane | None) -> _Lane:
-        # The index first: by the time the other sizes are read, everything it vouches for is there.
-        known = before.index if before is not None else np.zeros(0, self._dtypes.index)
-        index_bytes = _size(folder / "frames.idx")
-        new = index_bytes // self._dtypes.index.itemsize - len(known)
-        index = np.concatenate([known, _read(folder / "frames.idx", self._dtypes.index, len(known), max(0, new))])
-        steps_bytes, frames_bytes, edges_bytes = (
-            _size(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin")
-        )
-        whole = min(len(index), frames_bytes // self._dtypes.frame.itemsize)
-        edges_ends = self._checked_ends(folder, index, "edges", _EDGE_BYTES)
-        whole = min(whole, int(np.searchsorted(edges_ends, edges_bytes, side="right")))
-        guests_bytes, guests_ends = 0, np.zeros(len(index), np.int64)
-        if self._dtypes.guest is not None:
-            guests_bytes = _size(folder / GUESTS_FILE)
-            guests_ends = self._checked_ends(folder, index, "guests", self._dtypes.guest.itemsize)
-            whole = min(whole, int(np.searchsorted(guests_ends, guests_bytes, side="right")))
-        used = int(edges_ends[whole - 1] + guests_ends[whole - 1]) if whole else 0
-        torn = (
-            steps_bytes % self._dtypes.step.itemsize
-            + index_bytes
-            - whole * self._dtypes.index.itemsize
-            + frames_bytes
-            - whole * self._dtypes.frame.itemsize
-            + edges_bytes
-            + guests_bytes
-            - used
-        )
-        lane = _Lane(folder, steps_bytes // self._dtypes.step.itemsize, index[:whole], torn)
-        if before is not None:
-            lane.layers, lane.layers_read = before.layers, before.layers_read
-        if (folder / LAYERS_FILE).exists():
-            lane.torn_bytes += _read_layers(lane)
-        return lane
-
-    def _checked_ends(self, folder: Path, index: NDArray[Any], what: str, size: int) -> NDArray[np.int64]:
-        """Where the edges or guests of each frame end in their file, in bytes, after checking that the index is of one
-        piece; `size` is that of one of them."""
-        counts = index[what]
-        broken = (counts < 0) | (counts > 1 << 31)
-        ends: NDArray[np.int64] = np.cumsum(np.where(broken, 0, counts) * size)
-        broken |= index["offset"] != np.arange(len(index)) * self._dtypes.frame.itemsize
-        broken |= index[f"{what}_offset"] != np.concatenate([[0], ends[:-1]])[: len(index)]
-        if broken.any():
-            place = int(np.argmax(broken))
-            raise InputError(f"'{folder / 'frames.idx'}' is damaged: entry {place:,} points outside its data.")
-        return ends
 
     def _known_ends(self, edges: NDArray[np.int32], guests: Guests | None) -> NDArray[np.bool_]:
         """(M, 3) whether an end of a triplet can be: one that is absent, shown or a guest. Older recordings have no
@@ -501,7 +344,7 @@ class Recording:
 
     def _read_events(self) -> None:
         path = header.events_path(self.folder)
-        lines, self._events_read, self._events_torn = _new_lines(path, self._events_read)
+        lines, self._events_read, self._events_torn = new_lines(path, self._events_read)
         for line in lines:
             number, event = _event(line, path)
             if isinstance(event, RunFinished | RunFailed):
@@ -519,85 +362,3 @@ def _event(line: bytes, path: Path) -> tuple[int, Told | None]:
         return number, from_json(values)
     except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: a line of it is no event ({error}).") from error
-
-
-def _new_lines(path: Path, start: int) -> tuple[list[bytes], int, int]:
-    """The whole lines from byte `start` on, the byte after them, and how many bytes follow that are no line yet."""
-    size = _size(path)
-    with path.open("rb") as file:
-        file.seek(start)
-        text = file.read(max(0, size - start))
-    whole, newline, torn = text.rpartition(b"\n")
-    return whole.split(b"\n") if newline else [], start + len(whole) + len(newline), len(torn)
-
-
-def _read_layers(lane: _Lane) -> int:
-    """Take in what layers.jsonl has more than is known. Returns the bytes of a line that is torn."""
-    path = lane.folder / LAYERS_FILE
-    lines, lane.layers_read, torn = _new_lines(path, lane.layers_read)
-    for line in lines:
-        try:
-            values = json.loads(line)
-            step = values.pop("step")
-            if type(step) is not int or step < 1 or not all(map(layer_metric, values)):
-                raise ValueError("it needs a step and metrics of layers")
-            lane.layers[step] = {name: measure(value) for name, value in values.items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"'{path}' is damaged: a line of it tells nothing of layers ({error}).") from error
-    return torn
-
-
-_Measured = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
-"""By metric: the rows that measured it, or their steps, and the values."""
-
-
-def _measured(steps: NDArray[Any], names: Sequence[str]) -> _Measured:
-    """The metrics of step records, by their bits: names in the order of these."""
-    measured = np.ascontiguousarray(steps["measured"])
-    somewhere = np.flatnonzero(measured)
-    bits = measured[somewhere]
-    found = {}
-    for place, name in enumerate(names):
-        row = somewhere[(bits >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
-        if len(row):
-            found[name] = row, steps[name][row]
-    return found
-
-
-def _measured_of_layers(steps: NDArray[Any], layers: _Measured) -> _Measured:
-    """Those of single layers, from what is known of them by step."""
-    found = {}
-    for name, (known, values) in layers.items():
-        place = np.minimum(np.searchsorted(known, steps["step"]), len(known) - 1)
-        row = np.flatnonzero(known[place] == steps["step"])
-        if len(row):
-            found[name] = row, values[place[row]]
-    return found
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def _size(path: Path) -> int:
-    if not path.is_file():
-        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
-    return path.stat().st_size
-
-
-def _read(path: Path, dtype: np.dtype[Any], start: int, count: int) -> NDArray[Any]:
-    """`count` records from record `start` on. Raises `InputError` if the file has become shorter."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start * dtype.itemsize)
-            data = file.read(count * dtype.itemsize)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error}.") from error
-    if len(data) < count * dtype.itemsize:
-        raise InputError(f"'{path}' is damaged: it has become shorter while it was read.")
-    return np.frombuffer(data, dtype, count)

@@ -12,6 +12,7 @@ from app.history import playback
 from app.history.chips import chip
 from app.history.markers import markers
 from hnm_core.recording import open_recording, reader, record, replay
+from hnm_core.recording import steps as step_rows
 from hnm_core.recording.results import recorded_results
 from hnm_core.run.events import Event, LaneForked, RunFinished, StepRecord
 from hnm_core.run.history import LaneHistory, RunHistory
@@ -81,7 +82,7 @@ def test_that_opening_and_the_table_of_a_recording_make_no_object_for_a_step(
     def refuse(*_args: object, **_named: object) -> StepRecord:
         raise AssertionError("a record of a step was made")
 
-    monkeypatch.setattr(reader, "StepRecord", refuse)
+    monkeypatch.setattr(step_rows, "StepRecord", refuse)
     with pytest.raises(AssertionError, match="was made"):
         list(replay(tmp_path))
     recording = open_recording(tmp_path)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.picture import raster
+from app.picture import raster, raster_kernels
 from app.picture.camera import Camera, fit
 from app.picture.raster import Workspace, render
 from app.picture.scene import Scene
@@ -124,7 +124,7 @@ def test_that_a_point_without_room_for_shading_covers_a_share_of_pixels_equal_to
         for up in np.arange(0, 1, 0.125):
             camera = replace(FRONT, target=(0.0, right * PX, up * PX))
             light = picture(drawn, camera, point_px=1.0, theme=FLAT).pixels[:, :, 2].astype(float)
-            areas.append(light.sum() / (255 * raster.FLAT))
+            areas.append(light.sum() / (255 * raster_kernels.FLAT))
     assert np.mean(areas) == pytest.approx(np.pi, rel=0.05)
 
 

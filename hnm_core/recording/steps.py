@@ -1,0 +1,92 @@
+"""The rows of `steps.bin` as step records, or many at once as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.recording.header import RunFile
+from hnm_core.recording.layout import ABSENT_COUNT, FLAG_FIRST_CALL, FLAG_MINING
+from hnm_core.run.events import TUPLE_COUNTS, StepRecord
+from hnm_core.run.history import PHASES, StepColumns
+from hnm_core.run.timing import Phase
+
+Measured = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""By metric: the rows that measured it, or their steps, and the values."""
+
+
+def as_records(
+    rows: NDArray[Any], lane: str, run_file: RunFile, layers: Mapping[int, Mapping[str, float]]
+) -> Iterator[tuple[int, StepRecord]]:
+    """Each row of a lane as a record, with its place in the run. `layers`: metrics of single layers, by step."""
+    known = {str(phase): phase for phase in Phase}
+    phases = [(known[name], f"{name}_ms") for name in run_file.phases if name in known]
+    for row in rows:
+        measured, flags = int(row["measured"]), int(row["flags"])
+        metrics = {name: float(row[name]) for place, name in enumerate(run_file.metrics) if measured >> place & 1}
+        yield (
+            int(row["event"]),
+            StepRecord(
+                lane=lane,
+                step=int(row["step"]),
+                loss=float(row["loss"]),
+                phase_ms={phase: float(row[name]) for phase, name in phases if not np.isnan(row[name])},
+                tuples={name: int(row[name]) for name in run_file.tuple_counts if row[name] >= 0},
+                metrics=metrics | dict(layers.get(int(row["step"]), {})),
+                mining=bool(flags & FLAG_MINING),
+                first_call=bool(flags & FLAG_FIRST_CALL),
+            ),
+        )
+
+
+def as_columns(rows: NDArray[Any], run_file: RunFile, layers: Measured) -> StepColumns:
+    """Rows of a lane as columns, in what is known of phases and counts today. `layers`: metrics of single layers."""
+    phases = [(PHASES.index(Phase(name)), f"{name}_ms") for name in run_file.phases if name in PHASES]
+    counts = [(TUPLE_COUNTS.index(name), name) for name in run_file.tuple_counts if name in TUPLE_COUNTS]
+    flags = rows["flags"]
+    phase_ms = np.zeros((len(rows), len(PHASES)), np.float32)
+    for place, name in phases:
+        phase_ms[:, place] = rows[name]
+    np.copyto(phase_ms, 0, where=np.isnan(phase_ms))
+    tuples = np.full((len(rows), len(TUPLE_COUNTS)), ABSENT_COUNT, np.int64)
+    for place, name in counts:
+        tuples[:, place] = rows[name]
+    given = tuples.max(axis=0) >= 0
+    np.maximum(tuples, 0, out=tuples)
+    return StepColumns(
+        step=rows["step"],
+        loss=rows["loss"],
+        phase_ms=phase_ms,
+        tuples=tuples,
+        counted=frozenset(name for place, name in counts if given[place]),
+        mining=(flags & FLAG_MINING).astype(np.bool_),
+        first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
+        metrics=_measured(rows, run_file.metrics) | _measured_of_layers(rows, layers),
+    )
+
+
+def _measured(steps: NDArray[Any], names: Sequence[str]) -> Measured:
+    """The metrics of step records, by their bits: names in the order of these."""
+    measured = np.ascontiguousarray(steps["measured"])
+    somewhere = np.flatnonzero(measured)
+    bits = measured[somewhere]
+    found = {}
+    for place, name in enumerate(names):
+        row = somewhere[(bits >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
+        if len(row):
+            found[name] = row, steps[name][row]
+    return found
+
+
+def _measured_of_layers(steps: NDArray[Any], layers: Measured) -> Measured:
+    """Those of single layers, from what is known of them by step."""
+    found = {}
+    for name, (known, values) in layers.items():
+        place = np.minimum(np.searchsorted(known, steps["step"]), len(known) - 1)
+        row = np.flatnonzero(known[place] == steps["step"])
+        if len(row):
+            found[name] = row, values[place[row]]
+    return found

@@ -1,0 +1,79 @@
+"""What a recording holds, as plain values for a table or JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hnm_core.run.events import (
+    Alarm,
+    LaneForked,
+    OptionChanged,
+    RunFailed,
+    RunFinished,
+    WarmupEnded,
+    change_text,
+)
+from hnm_core.run.history import RunHistory
+
+if TYPE_CHECKING:
+    from hnm_core.recording.reader import Recording
+
+
+def summarised(recording: Recording, history: RunHistory) -> dict[str, Any]:
+    """What the recording holds, as plain values for a table or JSON; `history` is its own."""
+    started, finished = recording.started, recording.finished
+    lanes = []
+    for name in recording.lanes:
+        lane = history.lane(name)
+        metrics = dict.fromkeys((*recording.metrics, *lane.metrics))  # those of layers come last
+        lanes.append(
+            {
+                "lane": name,
+                "steps": int(lane.steps[-1]) if len(lane) else 0,
+                "frames": len(recording.frame_steps(name)),
+                "loss": _finite(lane.mean_loss()),
+                **{metric: _finite(lane.latest(metric)) for metric in metrics},
+            }
+        )
+    return {
+        "folder": str(recording.folder),
+        "title": started.config.title,
+        "started": started.started,
+        "versions": dict(started.versions),
+        "data": started.config.data.name,
+        "model": started.config.model.name,
+        "items_shown": len(started.ids),
+        "items_total": started.items_total,
+        "held_out": int(started.held_out.sum()),
+        "classes": len(np.unique(started.labels)),
+        "state": _state(recording),
+        "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
+        "lanes": lanes,
+        "option_changes": sum(isinstance(event, OptionChanged | WarmupEnded) for event in recording.events),
+        "changes": [
+            {"lane": event.lane, "step": event.step, "text": change_text(event)}
+            for event in recording.events
+            if isinstance(event, LaneForked) or (isinstance(event, OptionChanged) and event.asked)
+        ],
+        "alarms": sum(isinstance(event, Alarm) for event in recording.events),
+        "bytes": sum(path.stat().st_size for path in recording.folder.rglob("*") if path.is_file()),
+        "torn_bytes": recording.torn_bytes,
+    }
+
+
+def _state(recording: Recording) -> str:
+    match recording.finished:
+        case RunFinished(stopped=True):
+            return "stopped"
+        case RunFinished():
+            return "finished"
+        case RunFailed(message=message):
+            return f"failed: {message}"
+    return "being recorded" if recording.is_being_written else "broken off"
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
