@@ -1,8 +1,9 @@
 """Which rows of a bank are relevant to an anchor: those may not come back as its negatives, and are its positives.
 
-So far that is the anchor's own class. Whoever needs to know asks here, and nobody compares labels; so another kind of
-relevance (judged pairs of queries and documents, several labels an item) is another class beside `SameClass`, joined to
-it in `Relevance`: the type checker then names each place that takes for granted what `SameClass` alone can tell.
+So far that is the anchor's own class. Searches and miners over the whole set ask here and compare no labels; so another
+kind of relevance (judged pairs of queries and documents, several labels an item) is another class beside `SameClass`,
+joined to it in `Relevance`: the type checker then names each place that takes for granted what `SameClass` alone can
+tell. Inside a batch, and in retrieval metrics, classes are still compared where they are used.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QMainWindow, QMenu
 
 from app.picture.theme import Rgb
 from app.style import icon
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ActionSpec:
 
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
-    ActionSpec("open_data", "File", "Open data ...", "Train on your own .npz or .csv file", "Ctrl+D", "data"),
+    ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
     ActionSpec("save_config", "File", "Save configuration ...", "Write the experiment to a TOML file", "Ctrl+S"),
     ActionSpec(

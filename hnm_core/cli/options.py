@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX
+
 ConfigArgument = Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="A TOML file.", show_default=False)]
 PresetOption = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A preset that ships.")]
 DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="NAME|FILE", help="Another data set, or your .npz or .csv.")
+    str | None, typer.Option("--data", metavar="NAME|FILE", help=f"Another data set, or your {ANY_DATA_SUFFIX}.")
 ]
 MinerOption = Annotated[
     list[str] | None,

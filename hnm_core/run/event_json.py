@@ -1,7 +1,7 @@
 """Events as JSON values and back: what `run --json` prints and what a recording keeps of all but steps and frames.
 
-Both ways go by the types of the events' own fields, so a new field of a known type needs nothing here, and one of an
-unknown type is told on import.
+Both ways go by the types of the events' own fields, so a new field of a known type needs nothing here, a new event a
+place in `Told`; a field of an unknown type, or an event without a place, is told on import.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hnm_core.run.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    StepRecord,
     WarmupEnded,
     Weights,
 )
@@ -164,6 +165,12 @@ _FIELDS: Mapping[str, tuple[type[Told], Mapping[str, Callable[[object], Any]]]] 
     kind.__name__: (kind, {name: _READERS[hint] for name, hint in get_type_hints(kind).items()})
     for kind in get_args(Told)
 }
+
+
+_OF_FILES = {RunStarted, StepRecord, Frame, Weights}
+"""Events whose arrays and numbers a recording keeps in files of their own."""
+if unread := {*get_args(Event)} - {*get_args(Told)} - _OF_FILES:
+    raise TypeError(f"events that a recording could not read back: {unread}; add them to Told")
 
 
 # What earlier versions wrote

@@ -91,8 +91,8 @@ def is_file(what: str) -> bool:
 
 
 def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
-    """Figures of the embeddings `x` with labels `y` in an .npz, .csv or .parquet file, in a column of the file's name,
-    with those of chance beside them; and what was scored, in words.
+    """Figures of the embeddings `x` with labels `y` in a file of data, in a column of the file's name, with those of
+    chance beside them; and what was scored, in words.
 
     Raises:
         InputError: no such file, or not what it must be.

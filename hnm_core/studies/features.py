@@ -45,7 +45,7 @@ class FeatureRequest:
     """What goes through which network, and how pictures are prepared."""
 
     source: str
-    """Name of a data set, a folder of pictures by class, or a .npz, .csv or .parquet."""
+    """Name of a data set, a folder of pictures by class, or a file of data."""
     out: Path
     backbone: str
     """Name of a model, or `module:callable` that returns an `nn.Module`."""

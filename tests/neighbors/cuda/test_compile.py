@@ -17,7 +17,10 @@ KERNELS = {
     "select": {"select_float", "select_int"},
 }
 
-pytestmark = pytest.mark.skipif(bool(nvrtc.why_absent()), reason=nvrtc.why_absent())
+pytestmark = [
+    pytest.mark.skipif(bool(nvrtc.why_absent()), reason=nvrtc.why_absent()),
+    pytest.mark.xdist_group("nvrtc"),  # everything is compiled once, by one process
+]
 
 Outcome = Callable[[str, int], nvrtc.Compiled]
 
