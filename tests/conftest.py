@@ -57,17 +57,20 @@ def no_qt_left(qapp: object) -> Iterator[None]:
     from PyQt6.QtCore import QCoreApplication, QEvent, QTimer
     from PyQt6.QtWidgets import QApplication
 
-    windows, timers = set(map(id, QApplication.topLevelWidgets())), set(map(id, _running_timers(QTimer)))
+    windows = set(map(id, QApplication.topLevelWidgets()))
+    gc.freeze()  # what is there already, a million objects of torch's among it, is not looked through below
     yield
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     gc.collect()
+    running = _running_timers(QTimer)
+    gc.unfreeze()
     shown = [widget for widget in QApplication.topLevelWidgets() if id(widget) not in windows and widget.isVisible()]
     assert not shown, f"windows left open: {shown}"
-    running = [timer for timer in _running_timers(QTimer) if id(timer) not in timers]
     assert not running, f"timers left running: {[(timer, timer.parent(), timer.interval()) for timer in running]}"
 
 
 def _running_timers(kind: type) -> list:
+    """Those that were made since the last `gc.freeze`."""
     from PyQt6 import sip
 
     # By type(), because isinstance() asks each object for its class, and some of torch's answer with a warning.
