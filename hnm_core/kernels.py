@@ -34,6 +34,9 @@ SEARCH_KERNELS = "hnm_core.neighbors.cpu"
 _COMPILERS = {"numba", "llvmlite"}
 """A module that imports neither of them holds nothing that ends up in machine code."""
 
+_PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
+"""How numba marks the files that it keeps for this interpreter; those of another stay."""
+
 if sys.platform == "linux":
     # Unlike numba's plain threads, OpenMP lets two threads launch kernels at once; read when numba is first imported.
     # A bare system has no libgomp, and torch's own is found only once torch is loaded: there the plain threads do.
@@ -99,8 +102,10 @@ def compile_now(module: str) -> None:
     """Compile the kernels of `module` in this process, all of them anew, and remember that it was done."""
     parts = _parts(module)
     sources = [*_sources(parts)]
+    # Before anything is compiled: what is saved meanwhile must not count as compiled.
+    versions = {str(_file(source)): _version(_file(source)) for source in sources}
     # numba looks for changes in a kernel's own file only: what it kept may hold old code of what the kernel calls.
-    for cached in _cached(sources, "*.nb[ic]"):
+    for cached in _cached(sources, f"*.{_PYTHON}*.nb[ic]"):
         cached.unlink(missing_ok=True)
     for part in parts:
         if hasattr(part, "warm_up"):
@@ -108,8 +113,7 @@ def compile_now(module: str) -> None:
     stamp = _stamp_path(module)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     unfinished = stamp.with_suffix(f".{os.getpid()}.part")
-    files = sorted(str(index) for index in _cached(sources, "*.nbi"))
-    versions = {str(_file(source)): _version(_file(source)) for source in sources}
+    files = sorted(str(index) for index in _cached(sources, f"*.{_PYTHON}*.nbi"))
     unfinished.write_text(json.dumps({"module": module, "files": files, "sources": versions}))
     unfinished.replace(stamp)
 
@@ -123,7 +127,8 @@ def _parts(module: str) -> list[ModuleType]:
 
 def _sources(parts: Iterable[ModuleType]) -> Iterator[ModuleType]:
     """Those of `parts` that numba compiles something of, and what they import of the kind from their program or us."""
-    waiting, seen = list(parts), set[str]()
+    asked = list(parts)
+    waiting, seen = asked.copy(), set[str]()
     while waiting:
         module = waiting.pop()
         if module.__name__ in seen or not module.__file__:
@@ -131,8 +136,10 @@ def _sources(parts: Iterable[ModuleType]) -> Iterator[ModuleType]:
         seen.add(module.__name__)
         imported = _imported(module)
         roots = {name.partition(".")[0] for name in imported}
-        if roots & _COMPILERS:
+        compiles = bool(roots & _COMPILERS)
+        if compiles:
             yield module
+        if compiles or module in asked:
             programs = {module.__name__.partition(".")[0], "hnm_core"}
             mine = (name for name in imported if name.partition(".")[0] in programs)
             waiting += [sys.modules[name] for name in mine if name in sys.modules]

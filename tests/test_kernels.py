@@ -164,6 +164,38 @@ def test_that_a_new_file_of_a_package_is_compiled_too(package: str, tmp_path: Pa
     assert python(tmp_path, "-c", code) == "1"
 
 
+def test_that_what_is_saved_while_kernels_are_compiled_does_not_count_as_compiled(package: str, tmp_path: Path) -> None:
+    inlined = tmp_path / package / "inlined.py"
+    with (tmp_path / package / "kernel.py").open("a") as kernel:
+        kernel.write(
+            f"    import pathlib; pathlib.Path({str(inlined)!r}).write_text({INLINED.replace('10', '2000')!r})\n"
+        )
+    python(tmp_path, "-m", "hnm_core.kernels", package)
+    assert python(tmp_path, "-c", f"from hnm_core import kernels; print(kernels.ready({package!r}))") == "False"
+
+
+def test_that_what_another_python_keeps_of_the_same_kernels_stays(module: str, tmp_path: Path) -> None:
+    python(tmp_path, "-m", "hnm_core.kernels", module)
+    (own,) = tmp_path.rglob(f"{module}.*.nbi")
+    other = own.with_name(own.name.replace(f"py3{sys.version_info.minor}", "py37"))
+    other.write_bytes(b"of another")
+    (tmp_path / f"{module}.py").write_text(SOURCE + "\n")
+    python(tmp_path, "-m", "hnm_core.kernels", module)
+    assert other.read_bytes() == b"of another"
+
+
+def test_that_kernels_beside_the_module_that_warms_them_up_are_followed(package: str, tmp_path: Path) -> None:
+    """As the raster's: the module that was asked for calls kernels and holds none."""
+    front = f"{package}.front"
+    (tmp_path / package / "front.py").write_text(f"from {package}.kernel import added\ndef warm_up():\n    added(1)\n")
+    added = ("-c", f"from {package}.front import added; print(added(1), *added.stats.cache_hits.values())")
+    python(tmp_path, "-m", "hnm_core.kernels", front)
+    assert python(tmp_path, *added) == "11 1"
+    (tmp_path / package / "inlined.py").write_text(INLINED.replace("10", "2000"))
+    python(tmp_path, "-m", "hnm_core.kernels", front)
+    assert python(tmp_path, *added) == "2001 1"
+
+
 def test_that_caches_of_kernels_that_are_gone_are_cleared_away(module: str, tmp_path: Path) -> None:
     python(tmp_path, "-m", "hnm_core.kernels", module)
     (tmp_path / f"{module}.py").write_text("\n\n" + SOURCE)  # two lines further down, so with files of other names

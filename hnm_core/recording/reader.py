@@ -271,6 +271,7 @@ class Recording:
             return Weights(lane, step, arrays, width, (shape[0], shape[1], shape[2]) if shape else None)
         except (
             OSError,
+            RuntimeError,  # of zip files: encrypted, or packed in a way that nobody knows
             ValueError,
             KeyError,
             TypeError,

@@ -92,8 +92,9 @@ class Registry(Generic[KindT]):
             known = self._entries.get(name)
             if known is not None and known.target != target:
                 raise ValueError(f"{self.kind} '{name}' is already registered by {known.target}")
-            self._entries[name] = Entry(name, self._of_kind(options), target, scope)
-            return options
+            made = self._of_kind(options)
+            self._entries[name] = Entry(name, made, target, scope)
+            return cast(OptionsClass, made)  # the name in its module stands for what is registered, as pickles need
 
         return decorate
 

@@ -17,6 +17,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record, replay
+from hnm_core.run.events import Weights
 from tests.recording import made_up
 
 POINTS = 12
@@ -113,6 +114,18 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
 def test_that_each_kind_of_damage_gets_its_sentence(folder: Path, damage: Callable[[Path], Any], words: str) -> None:
     damage(folder)
     assert words in sentence_of(folder)
+
+
+@pytest.mark.parametrize(("at", "value"), [(8, 1), (10, 77)], ids=["encrypted", "packed in an unknown way"])
+def test_that_weights_in_a_zip_file_that_cannot_be_unpacked_are_damaged(folder: Path, at: int, value: int) -> None:
+    path = folder / LANE / "weights.npz"
+    np.savez(path, **{"@step": np.int64(3), "@in_features": np.int64(2), "@image_shape": np.zeros(0, np.int64)})
+    assert any(isinstance(event, Weights) for event in replay(folder))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + at] = value  # of the first entry of the zip file's directory
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"weights\.npz' is damaged"):
+        list(replay(folder))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -180,8 +181,21 @@ def test_that_a_loss_of_a_plug_in_that_trains_weights_waits_for_the_next_start()
 
 def test_that_what_a_registry_takes_has_the_traits_of_its_kind() -> None:
     registry = Registry[MinerOptions]("thing", "hnm_core.errors", options=MinerOptions)
-    assert registry.register("a", target=NOWHERE)(PlainMiner) is PlainMiner
+    assert registry.register("a", target=NOWHERE)(PlainMiner) is registry.entry("a").options
     assert registry.register("b", target=NOWHERE)(PickyMiner) is PickyMiner
     assert issubclass(registry.entry("a").options, MinerOptions) and issubclass(registry.entry("a").options, PlainMiner)
     assert registry.entry("b").options is PickyMiner
     assert list(registry.entry("a").options.model_fields) == ["lock"]
+
+
+class Bare(Options):
+    """In a registry for itself, so that its module's name can stand for what is registered."""
+
+    pool: int = 3
+
+
+def test_that_options_that_declare_no_traits_can_be_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry[MinerOptions]("thing", "hnm_core.errors", options=MinerOptions)
+    monkeypatch.setitem(globals(), "Bare", registry.register("bare", target=NOWHERE)(Bare))  # as the decorator does
+    made = registry.validate("bare", {"pool": 5})
+    assert isinstance(made, MinerOptions) and pickle.loads(pickle.dumps(made)) == made
