@@ -56,6 +56,8 @@ class RunFile(BaseModel):
     edge_dtype: Literal["<i4"]
     guest_dtype: Layout | None = None
     """None before schema 3."""
+    hardness_dtype: Layout | None = None
+    """None before schema 4."""
     chance: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     """None where it was not told, as before schema 3."""
 
@@ -69,6 +71,8 @@ class Dtypes:
     index: np.dtype[Any]
     guest: np.dtype[Any] | None
     """None where frames have no guests, as before schema 3"""
+    hardness: np.dtype[Any] | None
+    """None where it is not told how hard triplets are, as before schema 4"""
 
 
 def new_run_file(started: RunStarted) -> RunFile:
@@ -93,6 +97,7 @@ def new_run_file(started: RunStarted) -> RunFile:
         index_dtype=layout.index_layout(),
         edge_dtype="<i4",
         guest_dtype=layout.guest_layout(started.groups is not None, started.true_labels is not None),
+        hardness_dtype=layout.hardness_layout(),
         chance=None if started.chance is None else dict(started.chance),
     )
 
@@ -170,7 +175,12 @@ def checked_dtypes(folder: Path, content: RunFile, started: RunStarted) -> Dtype
     expected = set(content.point_columns) | {"positions"}
     if set(frame.names or ()) != expected:
         raise InputError(f"'{where}' is damaged: a frame has other fields than {', '.join(sorted(expected))}.")
-    return Dtypes(step, frame, index, _checked_guest(content, started, where))
+    hardness = None
+    if content.schema_number >= layout.FIRST_WITH_HARDNESS:
+        if content.hardness_dtype != layout.hardness_layout():
+            raise InputError(f"'{where}' is damaged: hardness_dtype is another than this version reads.")
+        hardness = layout.to_dtype(content.hardness_dtype, where)
+    return Dtypes(step, frame, index, _checked_guest(content, started, where), hardness)
 
 
 def _checked_guest(content: RunFile, started: RunStarted, where: str) -> np.dtype[Any] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError
 from hnm_core.recording.files import new_lines, read_records, size_of
 from hnm_core.recording.header import Dtypes
-from hnm_core.recording.layout import GUESTS_FILE, LAYERS_FILE
+from hnm_core.recording.layout import GUESTS_FILE, HARDNESS_FILE, LAYERS_FILE
 from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import layer_metric
 
@@ -48,12 +48,19 @@ def read_lane(folder: Path, dtypes: Dtypes, before: LaneFiles | None) -> LaneFil
     whole = min(len(index), frames_bytes // dtypes.frame.itemsize)
     edges_ends = _checked_ends(folder, index, dtypes, "edges", _EDGE_BYTES)
     whole = min(whole, int(np.searchsorted(edges_ends, edges_bytes, side="right")))
+    hardness_bytes, hardness_ends = 0, np.zeros(len(index), np.int64)
+    if dtypes.hardness is not None:
+        hardness_bytes, hardness_ends = (
+            size_of(folder / HARDNESS_FILE),
+            edges_ends // _EDGE_BYTES * dtypes.hardness.itemsize,
+        )
+        whole = min(whole, int(np.searchsorted(hardness_ends, hardness_bytes, side="right")))
     guests_bytes, guests_ends = 0, np.zeros(len(index), np.int64)
     if dtypes.guest is not None:
         guests_bytes = size_of(folder / GUESTS_FILE)
         guests_ends = _checked_ends(folder, index, dtypes, "guests", dtypes.guest.itemsize)
         whole = min(whole, int(np.searchsorted(guests_ends, guests_bytes, side="right")))
-    used = int(edges_ends[whole - 1] + guests_ends[whole - 1]) if whole else 0
+    used = int(edges_ends[whole - 1] + hardness_ends[whole - 1] + guests_ends[whole - 1]) if whole else 0
     torn = (
         steps_bytes % dtypes.step.itemsize
         + index_bytes
@@ -61,6 +68,7 @@ def read_lane(folder: Path, dtypes: Dtypes, before: LaneFiles | None) -> LaneFil
         + frames_bytes
         - whole * dtypes.frame.itemsize
         + edges_bytes
+        + hardness_bytes
         + guests_bytes
         - used
     )

@@ -8,6 +8,8 @@
         frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
         frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame
         edges.bin   (total, 3) int32: the triplets of all frames, end to end
+        hardness.bin  np.fromfile(path, hardness_dtype): of each of these triplets how hard it was, and how many steps
+                    before its frame it was mined
         guests.bin  np.fromfile(path, guest_dtype): the guests of all frames, end to end: mined items that are not in
                     ids.npy, where that holds a part of a large set only
         layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};
@@ -29,18 +31,21 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS
+from hnm_core.run.hardness import BANDS, BINS
 from hnm_core.run.timing import Phase
 
 KIND = "hnm-lab recording"
-SCHEMA = 3
+SCHEMA = 4
 """Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
 told the end of a warm-up as a change of the miner, of an alarm only whether it was fatal, and knew no guests: of a set
-too large to show, triplets then named items of which nothing else is known."""
+too large to show, triplets then named items of which nothing else is known; 3 did not tell how hard triplets were."""
 FIRST_WITH_GUESTS = 3
+FIRST_WITH_HARDNESS = 4
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
 GUESTS_FILE = "guests.bin"
+HARDNESS_FILE = "hardness.bin"
 LAYERS_FILE = "layers.jsonl"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
@@ -54,6 +59,14 @@ ABSENT_COUNT = -1
 
 FLAG_MINING = 1
 FLAG_FIRST_CALL = 2
+
+_HARDNESS = {
+    "margin": "<f8",
+    **dict.fromkeys(BANDS, "<i8"),
+    "bin_width": "<f8",
+    "first_bin": "<i8",
+    "bins": f"({BINS},)<i8",
+}
 
 Layout = dict[str, list[str]]
 """What `np.dtype` takes: `names` and `formats` of the fields."""
@@ -94,9 +107,14 @@ def guest_layout(groups: bool, true_labels: bool) -> Layout:
     return {"names": list(fields), "formats": list(fields.values())}
 
 
+def hardness_layout() -> Layout:
+    """How hard one triplet of a frame was; NaN where that is not known, and age -1."""
+    return {"names": ["separation", "age"], "formats": ["<f4", "<i4"]}
+
+
 def index_layout(schema: int = SCHEMA) -> Layout:
     """One entry of `frames.idx`. `offset`, `edges_offset` and `guests_offset` are bytes; `columns` has a bit for each
-    column given."""
+    column given; what follows `margin` is a `hnm_core.run.hardness.Hardness`, of width 0 where there is none."""
     fields = {
         "event": "<i8",
         "step": "<i8",
@@ -108,6 +126,7 @@ def index_layout(schema: int = SCHEMA) -> Layout:
         "box": "(2,3)<f4",
         "columns": "<u4",
         "projection": "|S64",
+        **(_HARDNESS if schema >= FIRST_WITH_HARDNESS else {}),
     }
     return {"names": list(fields), "formats": list(fields.values())}
 

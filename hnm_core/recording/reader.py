@@ -19,6 +19,7 @@ from hnm_core.recording.files import new_lines, read_records, stamp
 from hnm_core.recording.lane_files import LaneFiles, read_lane
 from hnm_core.recording.layout import (
     GUESTS_FILE,
+    HARDNESS_FILE,
     RUN_FILE,
     WEIGHTS_FILE,
     WEIGHTS_IMAGE,
@@ -41,6 +42,7 @@ from hnm_core.run.events import (
     Weights,
     frozen,
 )
+from hnm_core.run.hardness import BANDS, Hardness
 from hnm_core.run.history import RunHistory, StepColumns
 from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
@@ -201,9 +203,11 @@ class Recording:
         """
         state = self._lane(lane)
         entry = state.index[index]
-        edges = read_records(
-            state.folder / "edges.bin", np.dtype("<i4"), int(entry["edges_offset"]) // 4, int(entry["edges"]) * 3
-        ).reshape(-1, 3)
+        first_edge, count = int(entry["edges_offset"]) // 12, int(entry["edges"])
+        edges = read_records(state.folder / "edges.bin", np.dtype("<i4"), first_edge * 3, count * 3).reshape(-1, 3)
+        told = None
+        if self._dtypes.hardness is not None:
+            told = read_records(state.folder / HARDNESS_FILE, self._dtypes.hardness, first_edge, count)
         given = int(entry["columns"])
         guests = self._guests(state.folder, entry, given)
         if not self._known_ends(edges, guests).all():
@@ -221,6 +225,9 @@ class Recording:
             columns=columns,
             projection=bytes(entry["projection"]).decode(errors="replace"),
             guests=guests,
+            separation=None if told is None else frozen(told["separation"]),
+            age=None if told is None else frozen(told["age"]),
+            hardness=None if told is None else _hardness(entry),
         )
 
     def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
@@ -363,3 +370,19 @@ def _event(line: bytes, path: Path) -> tuple[int, Told | None]:
         return number, from_json(values)
     except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: a line of it is no event ({error}).") from error
+
+
+def _hardness(entry: NDArray[Any]) -> Hardness | None:
+    """What an index entry tells of how hard the triplets were; None where nothing, or nothing that can be."""
+    width, margin, bins = float(entry["bin_width"]), float(entry["margin"]), frozen(entry["bins"])
+    hard, semi_hard, easy = (int(entry[name]) for name in BANDS)
+    first, sane = int(entry["first_bin"]), 1 << 53
+    if not (
+        0 < width < np.inf
+        and np.isfinite(margin)
+        and abs(first) < sane
+        and min(hard, semi_hard, easy) >= 0
+        and bins.min() >= 0
+    ):
+        return None
+    return Hardness(margin, hard, semi_hard, easy, width, first, bins)

@@ -25,6 +25,7 @@ from hnm_core.recording.layout import (
     FLAG_FIRST_CALL,
     FLAG_MINING,
     GUESTS_FILE,
+    HARDNESS_FILE,
     LAYERS_FILE,
     WEIGHTS_FILE,
     WEIGHTS_IMAGE,
@@ -48,6 +49,7 @@ from hnm_core.run.events import (
     Weights,
     layer_metric,
 )
+from hnm_core.run.hardness import BANDS, Hardness
 from hnm_core.run.timing import Phase
 
 FRAMES_AT_FULL_RATE = 10_000
@@ -212,7 +214,7 @@ class _Writer:
         folder = self._folder / lane.folder
         folder.mkdir()
         assert self._started is not None
-        names = ("steps.bin", "frames.bin", "edges.bin", GUESTS_FILE, "frames.idx")
+        names = ("steps.bin", "frames.bin", "edges.bin", HARDNESS_FILE, GUESTS_FILE, "frames.idx")
         files = {name: self._open(folder / name) for name in names}
         self._lanes[lane.name] = _LaneWriter(folder, files, self._started, self._open)
 
@@ -248,6 +250,7 @@ class _LaneWriter:
         guest = layout.guest_layout(started.groups is not None, started.true_labels is not None)
         self._guest_dtype = layout.to_dtype(guest)
         self._index = np.zeros((), layout.to_dtype(layout.index_layout()))
+        self._hardness_dtype = layout.to_dtype(layout.hardness_layout())
         self._frames_seen = 0
         self._frames_kept = 0
         self._edges_bytes = 0
@@ -319,18 +322,38 @@ class _LaneWriter:
         index["event"], index["step"], index["mined_total"] = number, frame.step, frame.mined_total
         index["offset"], index["edges_offset"] = self._frames_kept * row.nbytes, self._edges_bytes
         index["edges"] = len(edges)
+        self._index_hardness(frame.hardness)
         guests = self._guests(frame)
         index["guests"], index["guests_offset"] = len(guests), self._guests_bytes
         index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
         index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
         _append(self._files["frames.bin"], row.tobytes())
         _append(self._files["edges.bin"], edges.tobytes())
+        _append(self._files[HARDNESS_FILE], self._hardness(frame).tobytes())
         _append(self._files[GUESTS_FILE], guests.tobytes())
         _append(self._files["frames.idx"], index.tobytes())  # last: an entry vouches for its frame
         self._frames_kept += 1
         self._edges_bytes += edges.nbytes
         self._guests_bytes += guests.nbytes
         self._held = None
+
+    def _hardness(self, frame: Frame) -> NDArray[Any]:
+        """The (M,) records of how hard a frame's triplets are."""
+        records = np.zeros(len(frame.triplets), self._hardness_dtype)
+        records["separation"] = np.nan if frame.separation is None else frame.separation
+        records["age"] = -1 if frame.age is None else frame.age
+        return records
+
+    def _index_hardness(self, hardness: Hardness | None) -> None:
+        index = self._index
+        if hardness is None:
+            for name in ("margin", *BANDS, "bin_width", "first_bin", "bins"):
+                index[name] = 0
+            return
+        index["margin"], index["bin_width"] = hardness.margin, hardness.width
+        index["first_bin"], index["bins"] = hardness.first, hardness.bins
+        for name in BANDS:
+            index[name] = getattr(hardness, name)
 
     def _guests(self, frame: Frame) -> NDArray[Any]:
         """The (G,) records of a frame's guests."""

@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 Turn = Literal["step", "obey", "stop"]
 
+UNHURRIED_RATE = 20.0
+"""Rounds a second up to which an eye follows single steps."""
+
 
 @dataclass(frozen=True)
 class ChangeRequest:
@@ -118,6 +121,11 @@ class Control:
     def paused(self) -> bool:
         """Whether the run stands still or will before the next round."""
         return self._paused and self._rounds_left == 0
+
+    @property
+    def unhurried(self) -> bool:
+        """Whether steps come one by one, or so slowly that each of them is looked at."""
+        return self._paused or (self._rate is not None and self._rate <= UNHURRIED_RATE)
 
     def next_turn(self) -> Turn:
         """Wait while paused or ahead of the rate, then say what to do: a round of steps; before it, also while paused,

@@ -13,11 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.run.hardness import Hardness
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
 MAX_DRAWN_TRIPLETS = 2000
 """At most so many mined triplets travel in a `Frame`; `mined_total` says how many there were."""
+
+TRAIL_STEPS = 8
+"""A `Frame` tells of what was mined in so many steps at least, also where there is one for each step."""
 
 MAX_GUESTS = 3000
 """At most so many mined items travel in a `Frame` beside those that all frames of the run show."""
@@ -187,15 +191,23 @@ class Frame:
     positions: NDArray[np.float32]
     """(N, 3) of every shown item, in the order of `RunStarted.ids`."""
     triplets: NDArray[np.int32]
-    """(M, 3) dataset ids: anchor, positive, negative; M <= MAX_DRAWN_TRIPLETS; -1 where a pair has no such end. Every
-    end is a shown item or a guest."""
+    """(M, 3) dataset ids: anchor, positive, negative; M <= MAX_DRAWN_TRIPLETS, the hard ones first where there were
+    more; -1 where a pair has no such end. Every end is a shown item or a guest."""
     mined_total: int
+    """Tuples mined in the steps that the frame tells of: those since the last one, and at least `TRAIL_STEPS`."""
     columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """(N,) by name, see `POINT_COLUMNS`."""
     projection: str = ""
     """Empty when the positions are the network's own 3-D output, else how they were made, e.g. "PCA of 16-D, 93 %"."""
     guests: Guests | None = None
     """The mined items that are not among the N; None where there are none, as in every run that shows all items."""
+    separation: NDArray[np.float32] | None = None
+    """(M,) d(a,n) - d(a,p) of each triplet in the lane's distance when it was mined; NaN where it is no triplet. None
+    where nobody has told it, as in recordings before schema 4."""
+    age: NDArray[np.int32] | None = None
+    """(M,) how many steps ago each triplet was mined, 0 for the last step; None as above."""
+    hardness: Hardness | None = None
+    """How hard all tuples of these steps were, not only the M; None where there were none, or as above."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,6 +106,7 @@ class Experiment:
                     yield from lanes.obey(request)
             else:
                 for name in list(lanes.running):
+                    lanes.trainers[name].frame_each_step = control.unhurried
                     yield from lanes.step(name)
             turn = control.next_turn() if lanes.running else "stop"
         for request in control.requests():

@@ -16,7 +16,8 @@ from torch import Tensor
 from hnm_core.distances import Distance
 from hnm_core.evaluation.projection import AlignedPca
 from hnm_core.losses.base import Part, Terms
-from hnm_core.run.events import MAX_DRAWN_TRIPLETS, MAX_GUESTS, Frame, Guests, frozen
+from hnm_core.run.events import MAX_DRAWN_TRIPLETS, MAX_GUESTS, TRAIL_STEPS, Frame, Guests, frozen
+from hnm_core.run.hardness import Hardness, histogram
 from hnm_core.spec.config import LaneConfig
 from hnm_core.training.setup import Shared
 
@@ -24,16 +25,33 @@ GATHER_STEPS = 64
 """Steps that wait to be counted together: counting costs about the same for one as for many."""
 
 GATHER_ENTRIES = 500_000
-"""So many tuples and terms do not wait any longer: a batch may hold that many."""
+"""So many tuples and terms do not wait any longer: a batch may hold that many. Of so many the histogram is made."""
 
 
 class _Step(NamedTuple):
     """What one step leaves behind; rows of the training set."""
 
+    step: int
     tuples: Sequence[Tensor]
     parts: Sequence[Part]
     embedded_row: Tensor
     separation: Tensor | None
+    margin: float
+
+
+class _Mined(NamedTuple):
+    """What one step mined, as far as a frame may tell of it."""
+
+    step: int
+    rows: Tensor
+    """(M, 3) rows of the training set, at most `MAX_DRAWN_TRIPLETS`"""
+    separation: Tensor
+    """(M,) of these, NaN where unknown"""
+    every: Tensor
+    """(T,) separations of all tuples; none where they are unknown, or where later steps had so many"""
+    total: int
+    bands: tuple[int, int, int]
+    """How many of all were hard, semi-hard and easy"""
 
 
 class FrameMaker:
@@ -54,30 +72,45 @@ class FrameMaker:
         self._hidden_row = self._hidden.nonzero()[:, 0]
         self._waiting: list[_Step] = []
         self._entries = 0
-        self._recent: deque[Tensor] = deque(maxlen=GATHER_STEPS)
-        self._mined_total = 0
+        self._recent: deque[_Mined] = deque(maxlen=GATHER_STEPS)
+        self._margin = 0.0
+        self._told = 0  # the step of the last frame
 
-    def add(self, tuples: Sequence[Tensor], terms: Terms, embedded_row: Tensor, separation: Tensor | None) -> None:
+    def add(
+        self,
+        step: int,
+        tuples: Sequence[Tensor],
+        terms: Terms,
+        embedded_row: Tensor,
+        separation: Tensor | None,
+        margin: float,
+    ) -> None:
         """Remember one step.
 
         Args:
+            step: which one.
             tuples: mined rows of the training set, three vectors or four.
             terms: of the loss.
             embedded_row: (U,) row of the training set of each embedding that the terms' anchors point into.
             separation: (T,) d_an - d_ap of each triplet, if known.
+            margin: up to which separation a triplet is semi-hard.
         """
         parts = [Part(part.value.detach(), part.anchor) for part in terms.parts]
-        self._waiting.append(_Step(tuples, parts, embedded_row, separation))
+        separation = None if separation is None else separation.detach()
+        self._waiting.append(_Step(step, tuples, parts, embedded_row, separation, margin))
         self._entries += sum(len(vector) for vector in tuples) + sum(len(part.value) for part in parts)
         if len(self._waiting) == GATHER_STEPS or self._entries > GATHER_ENTRIES:
             self._gather()
 
     def make(self, step: int) -> Frame:
-        """The frame now, with what was mined since the last one, at most `GATHER_STEPS` steps back; then start over."""
+        """The frame now, with what was mined since the last one, at least in the last `TRAIL_STEPS` steps and at most
+        in the last `GATHER_STEPS`; then start over."""
         self._gather()
         shared = self._shared
         positions, projection = self._project(self._prepared(shared.shown_row))
-        mined, guest_row = self._drawn()
+        since = min(self._told, step - TRAIL_STEPS)
+        recent = [mined for mined in self._recent if mined.step > since]
+        mined, separation, age, guest_row = self._drawn(recent, step)
         shown_loss, hidden_loss = self._loss[self._shown_row], self._loss[self._hidden_row].sum()
         total = float(torch.cat((shown_loss, hidden_loss[None])).sum())
         frame = Frame(
@@ -85,25 +118,40 @@ class FrameMaker:
             step,
             positions=_array(positions),
             triplets=_array(torch.where(mined < 0, -1, shared.ids[mined]).to(torch.int32)),
-            mined_total=self._mined_total,
+            mined_total=sum(mined.total for mined in recent),
             columns=self._columns(self._shown_row, total),
             projection=projection,
             guests=self._guests(guest_row, total) if len(guest_row) else None,
+            separation=_array(separation),
+            age=_array(age),
+            hardness=self._hardness_of(recent),
         )
-        self._recent.clear()
-        self._mined_total = 0
+        self._told = step
         self._loss.zero_()
         return frame
 
-    def _drawn(self) -> tuple[Tensor, Tensor]:
-        """(M, 3) rows of mined triplets to draw, a fair part of all, and the (G,) rows in them that are not shown."""
-        mined = torch.cat(tuple(self._recent)) if self._recent else self._shown_row.new_zeros((0, 3))
-        mined = _thinned(mined, MAX_DRAWN_TRIPLETS)
-        guest_row = self._guest_row(mined)
+    def _drawn(self, recent: Sequence[_Mined], step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(M, 3) rows of mined triplets to draw, hard ones first, their separations and ages; and the (G,) rows in
+        them that are not shown."""
+        if not recent:
+            none = self._shown_row.new_zeros((0, 3))
+            return none, self._hardness.new_zeros(0), none[:, 0].int(), self._guest_row(none)
+        rows = torch.cat([mined.rows for mined in recent])
+        separation = torch.cat([mined.separation for mined in recent])
+        age = torch.cat([torch.full_like(mined.rows[:, 0], step - mined.step) for mined in recent]).int()
+        chosen = hardest_first(separation, self._margin, MAX_DRAWN_TRIPLETS)
+        guest_row = self._guest_row(rows[chosen])
         if len(guest_row) > MAX_GUESTS:
-            mined = _thinned(mined, MAX_GUESTS // 3)  # a triplet brings three guests at most
-            guest_row = self._guest_row(mined)
-        return mined, guest_row
+            chosen = hardest_first(separation, self._margin, MAX_GUESTS // 3)  # a triplet brings three guests at most
+            guest_row = self._guest_row(rows[chosen])
+        return rows[chosen], separation[chosen], age[chosen], guest_row
+
+    def _hardness_of(self, recent: Sequence[_Mined]) -> Hardness | None:
+        hard, semi_hard, easy = (sum(mined.bands[band] for mined in recent) for band in range(3))
+        if not hard + semi_hard + easy:
+            return None
+        width, first, bins = histogram(_array(torch.cat([mined.every for mined in recent])))
+        return Hardness(self._margin, hard, semi_hard, easy, width, first, frozen(bins))
 
     def _guest_row(self, mined: Tensor) -> Tensor:
         if not len(self._hidden_row):
@@ -143,15 +191,45 @@ class FrameMaker:
         anchor_row = torch.cat([step.embedded_row[part.anchor] for step in steps for part in step.parts])
         value = torch.cat([part.value for step in steps for part in step.parts])
         self._loss.index_add_(0, anchor_row, value.to(self._loss.dtype))
-        steps = [step for step in steps if step.tuples]
         for step in steps:
-            negative_row = step.tuples[-1]
-            self._mined.index_add_(0, negative_row, torch.ones_like(negative_row, dtype=self._mined.dtype))
-            if step.separation is not None:
-                self._hardness[step.tuples[0]] = -step.separation.to(self._hardness.dtype)
-            rows = _as_rows(step.tuples)
-            self._mined_total += len(rows)
-            self._recent.append(_thinned(rows, MAX_DRAWN_TRIPLETS))
+            if step.tuples:
+                negative_row = step.tuples[-1]
+                self._mined.index_add_(0, negative_row, torch.ones_like(negative_row, dtype=self._mined.dtype))
+                if step.separation is not None:
+                    self._hardness[step.tuples[0]] = -step.separation.to(self._hardness.dtype)
+                self._recent.append(self._mined_in(step))
+            self._margin = step.margin
+        entries = 0
+        for place in reversed(range(len(self._recent))):
+            mined = self._recent[place]
+            entries += len(mined.every)
+            if entries > max(GATHER_ENTRIES, len(self._recent[-1].every)):
+                self._recent[place] = mined._replace(every=mined.every[:0])
+
+    def _mined_in(self, step: _Step) -> _Mined:
+        rows = _as_rows(step.tuples)
+        every = self._hardness.new_zeros(0) if step.separation is None else step.separation.to(self._hardness.dtype)
+        known = every if len(every) == len(rows) else torch.full_like(rows[:, 0], torch.nan, dtype=every.dtype)
+        hard, inside = int((every <= 0).sum()), int((every <= max(step.margin, 0.0)).sum())
+        chosen = hardest_first(known, step.margin, MAX_DRAWN_TRIPLETS)
+        bands = hard, inside - hard, len(every) - inside
+        return _Mined(step.step, rows[chosen], known[chosen], every, len(rows), bands)
+
+
+def hardest_first(separation: Tensor, margin: float, most: int) -> Tensor:
+    """Ascending places of at most `most` of (M,) separations: hard ones before semi-hard ones before the rest, and of
+    the band for which there is not enough room a fair part."""
+    if len(separation) <= most:
+        return torch.arange(len(separation), device=separation.device)
+    hard, inside = separation <= 0, separation <= max(margin, 0.0)
+    chosen: list[Tensor] = []
+    for band in (hard, inside & ~hard, ~inside):
+        place = band.nonzero()[:, 0]
+        room = most - sum(map(len, chosen))
+        if len(place) > room:
+            place = place[torch.arange(room, device=place.device) * len(place) // max(1, room)]
+        chosen.append(place)
+    return torch.cat(chosen).sort().values
 
 
 def _as_rows(tuples: Sequence[Tensor]) -> Tensor:
@@ -162,11 +240,6 @@ def _as_rows(tuples: Sequence[Tensor]) -> Tensor:
     pulled = torch.stack((anchor1, positive, torch.full_like(anchor1, -1)), dim=1)
     pushed = torch.stack((anchor2, torch.full_like(anchor2, -1), negative), dim=1)
     return torch.cat((pulled, pushed))
-
-
-def _thinned(rows: Tensor, most: int) -> Tensor:
-    """Every n-th row, for the smallest n that leaves at most `most`."""
-    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def _array(values: Tensor) -> NDArray[Any]:

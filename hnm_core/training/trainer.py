@@ -66,6 +66,8 @@ class Trainer:
         self.metrics = LaneMetrics(shared, self.distance, self.embed)
         self.watch = Watch(lane.name, self.metrics.first_spread)
         self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
+        self.frame_each_step = False
+        """Whether somebody looks so closely that every step has a frame, not only every `frame_every`-th."""
         self.notes: list[str] = []
         """What should be said of the lane before it starts."""
         self.margin = self.margin_of(self.lane, self.loss)
@@ -202,9 +204,9 @@ class Trainer:
         if measured or empty or self.step % LOOK_EVERY == 0:
             yield from self.watch.see(self._seen(value, counts, measured, terms, embeddings.detach(), empty))
         if self.frames is not None:
-            self.frames.add(tuples, terms, rows, separation)
+            self.frames.add(self.step, tuples, terms, rows, separation, self.margin)
             config = self.config
-            if self.step % config.frame_every == 0 or self.step in (1, config.steps):
+            if self.frame_each_step or self.step % config.frame_every == 0 or self.step in (1, config.steps):
                 yield self.frames.make(self.step)
 
     def rename(self, lane: LaneConfig) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from hnm_core.run.events import (
     frozen,
     layer_metric,
 )
+from hnm_core.run.hardness import BINS, Hardness
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 
@@ -76,9 +78,21 @@ def frame(rng: np.random.Generator, lane: str, number: int, points: int = 60) ->
     triplets = rng.integers(0, points, (int(rng.integers(0, 9)), 3)) * 3
     triplets[:1, 1] = -1
     columns = {} if number == 8 else {name: frozen(rng.random(points, np.float32)) for name in POINT_COLUMNS}
-    return Frame(
+    plain = Frame(
         lane, number, frozen(positions), frozen(triplets.astype(np.int32)), 1000 + number, columns, f"PCA, {number} %"
     )
+    return plain if number == 8 else with_hardness(rng, plain)
+
+
+def with_hardness(rng: np.random.Generator, frame: Frame) -> Frame:
+    """The frame with a separation, the first not known, and an age for each triplet, and a histogram of many more."""
+    separation = rng.normal(size=len(frame.triplets)).astype(np.float32)
+    separation[:1] = np.nan
+    age = rng.integers(0, 9, len(frame.triplets)).astype(np.int32)
+    hard, semi_hard, easy = (int(count) for count in rng.integers(0, 1 << 40, 3))
+    bins = frozen(rng.integers(0, 1 << 40, BINS))
+    hardness = Hardness(0.5, hard, semi_hard, easy, 0.02, -int(rng.integers(0, 50)), bins)
+    return replace(frame, separation=frozen(separation), age=frozen(age), hardness=hardness)
 
 
 def with_guests(rng: np.random.Generator, frame: Frame, count: int = 7) -> Frame:
@@ -94,7 +108,8 @@ def with_guests(rng: np.random.Generator, frame: Frame, count: int = 7) -> Frame
         true_labels=(labels + 1) % 5,
     )
     triplets = np.concatenate((frame.triplets, ids[: count // 3 * 3].reshape(-1, 3))).astype(np.int32)
-    return replace(frame, triplets=frozen(triplets), guests=guests)
+    widened = replace(frame, triplets=frozen(triplets), guests=guests)
+    return widened if frame.hardness is None else with_hardness(rng, widened)
 
 
 def run_of_a_large_set(steps: int = 6, lanes: tuple[str, ...] = ("knn", "random")) -> Iterator[Event]:
@@ -109,19 +124,37 @@ def run_of_a_large_set(steps: int = 6, lanes: tuple[str, ...] = ("knn", "random"
     yield RunFinished(dict.fromkeys(lanes, steps), 1.0)
 
 
+def without_hardness(event: Event) -> Event:
+    """The event as it was told before schema 4."""
+    return replace(event, separation=None, age=None, hardness=None) if isinstance(event, Frame) else event
+
+
+HARDNESS_FIELDS = ("margin", "hard", "semi_hard", "easy", "bin_width", "first_bin", "bins")
+
+
+def as_schema_3(folder: Path) -> None:
+    """Turn a recording into what was written before it told how hard triplets are."""
+    _without(folder, "hardness.bin", set(HARDNESS_FIELDS), {"schema": 3, "hardness_dtype": None})
+
+
 def as_schema_2(folder: Path) -> None:
     """Turn a recording into what was written before there were guests: triplets name items that are nowhere else."""
+    as_schema_3(folder)
+    _without(folder, "guests.bin", {"guests", "guests_offset"}, {"schema": 2, "guest_dtype": None, "chance": None})
+
+
+def _without(folder: Path, file: str, left_out: set[str], changes: dict[str, Any]) -> None:
+    """Leave out a file of each lane and some fields of frames.idx, and change run.json; what is None there goes."""
     path = folder / "run.json"
     content = json.loads(path.read_text())
-    index = np.dtype(content["index_dtype"])
-    names = [name for name in index.names if not name.startswith("guests")]
     layout = content["index_dtype"]
+    index = np.dtype(layout)
+    names = [name for name in layout["names"] if name not in left_out]
     formats = [layout["formats"][layout["names"].index(name)] for name in names]
-    content |= {"schema": 2, "index_dtype": {"names": names, "formats": formats}}
-    del content["guest_dtype"], content["chance"]
-    path.write_text(json.dumps(content))
+    content |= {"index_dtype": {"names": names, "formats": formats}, **changes}
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
     for lane in content["lanes"]:
-        (folder / lane["folder"] / "guests.bin").unlink()
+        (folder / lane["folder"] / file).unlink()
         entries = np.fromfile(folder / lane["folder"] / "frames.idx", index)
         old = np.zeros(len(entries), np.dtype(content["index_dtype"]))
         for name in names:
@@ -170,6 +203,15 @@ def assert_same_event(replayed: Event, original: Event) -> None:
                 assert replayed.guests.columns.keys() == original.guests.columns.keys()
                 for name, column in original.guests.columns.items():
                     np.testing.assert_array_equal(replayed.guests.columns[name], column)
+            assert (original.separation is None) <= (replayed.separation is None or np.isnan(replayed.separation).all())
+            if original.separation is not None:
+                np.testing.assert_array_equal(replayed.separation, original.separation)
+                np.testing.assert_array_equal(replayed.age, original.age)
+            assert (replayed.hardness is None) == (original.hardness is None)
+            if replayed.hardness is not None and original.hardness is not None:
+                np.testing.assert_array_equal(replayed.hardness.bins, original.hardness.bins)
+                for name in ("margin", "hard", "semi_hard", "easy", "width", "first"):
+                    assert getattr(replayed.hardness, name) == getattr(original.hardness, name), name
             same = ("lane", "step", "mined_total", "projection")
         case RunStarted():
             for name in ("labels", "ids", "held_out", "groups", "true_labels"):

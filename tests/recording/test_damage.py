@@ -80,7 +80,7 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
     [
         (lambda folder: (folder / "run.json").write_text("{"), "run.json"),
         (lambda folder: (folder / "run.json").write_text("[" * 100_000), "run.json"),
-        (lambda folder: edit(folder, schema=4), "newer version (schema 4)"),
+        (lambda folder: edit(folder, schema=5), "newer version (schema 5)"),
         (lambda folder: edit(folder, schema="1"), "schema = '1'"),
         (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "../../etc"}]), "lanes.0.folder"),
         (lambda folder: edit(folder, lanes=[{"name": "../knn", "folder": "00-knn"}]), "lanes.0.name"),
