@@ -100,10 +100,11 @@ def measure(picture: Picture, settings: Settings) -> Row:
 
 
 def clusters(points: int, edges: int, seed: int = 0) -> Scene:
-    """Ten classes as balls on a sphere; half of the edges within a class, half to any point (long ones)."""
+    """Ten classes as balls on a sphere; half of the edges hard, within a class, half easy and long."""
     import numpy as np
 
-    from app.picture.scene import EDGE_ALPHA, Scene, class_colors
+    from app.picture.edges import EASY, HARD, Edges, edge_colors, edge_shapes, halos
+    from app.picture.scene import Scene, class_colors
     from app.picture.theme import DARK
 
     source = np.random.default_rng(seed)
@@ -117,12 +118,18 @@ def clusters(points: int, edges: int, seed: int = 0) -> Scene:
     place[by_class] = np.arange(points)
     half = edges // 2
     ends[:half] = by_class[np.minimum(place[starts[:half]] + 1, points - 1)]
+    kinds = np.where(np.arange(edges) < half, HARD, EASY).astype(np.int8)
+    drawn = Edges(np.stack((starts, ends), 1).astype(np.int32), kinds, np.ones(edges, np.float32), edges)
+    ringed, ring_colors = halos(drawn, DARK)
     return Scene(
         positions=positions,
         colors=class_colors(labels, DARK),
         radii=np.ones(points, np.float32),
-        edges=np.stack((starts, ends), 1).astype(np.int32),
-        edge_colors=np.tile(np.array((*DARK.negative_edge, EDGE_ALPHA), np.uint8), (edges, 1)),
+        edges=drawn.places,
+        edge_colors=edge_colors(drawn, DARK, -1),
+        edge_shapes=edge_shapes(drawn, -1),
+        halos=ringed,
+        halo_colors=ring_colors,
         ids=np.arange(points),
         strata=labels,
         mined=np.zeros(points, np.bool_),

@@ -109,10 +109,40 @@ def lowered(camera: Camera, height: float, top: float, bottom: float) -> Camera:
     if down <= 0 or height / 2 - ball >= top:
         return camera
     away = camera.distance * max(1.0, ball / (height / 2 - down))
+    return moved_down(replace(camera, distance=away), height, down)
+
+
+def snug(positions: NDArray[np.floating], aspect: float, like: Camera, free: float = 1.0) -> Camera:
+    """As `fit`, as near as the cloud's outline allows while the camera turns round it at its elevation.
+
+    A flat or a long cloud fills a picture that its ball would leave empty. `free` is the share of the height that the
+    cloud may take.
+    """
+    camera = fit(positions, aspect, like)
+    finite = np.asarray(positions, np.float64).reshape(-1, 3)
+    finite = np.clip(finite[np.isfinite(finite).all(1)], -MAX_RADIUS, MAX_RADIUS) - np.array(camera.center)
+    if not len(finite):
+        return camera
+    around, along = np.hypot(finite[:, 0], finite[:, 1]), finite[:, 2]
+    half = math.tan(math.radians(like.fov) / 2)
+    ahead, up = math.sin(math.radians(like.elevation)), math.cos(math.radians(like.elevation))
+    # How far off the eye must be for each point to stay in the picture all the way round, sideways and up and down.
+    needed = around * math.hypot(1 / (half * max(aspect, 1e-2)), up)
+    for side in (-1.0, 1.0):
+        for near in (-around, around):
+            needed = np.maximum(needed, side * (along * up - near * ahead) / (half * free) + near * up + along * ahead)
+    bulk = float(np.quantile(needed, 0.98))
+    distance = MARGIN * min(float(needed.max()), 1.12 * bulk)
+    return replace(camera, distance=max(distance, 1.5 * MIN_RADIUS, 1e-3 * camera.radius))
+
+
+def moved_down(camera: Camera, height: float, down: float) -> Camera:
+    """What is looked at `down` pixels below the middle of a picture `height` pixels high, and stays there while the
+    camera turns."""
     ahead, up = math.sin(math.radians(camera.elevation)), math.cos(math.radians(camera.elevation))
-    rise = down * away / (focal * max(up, 0.3))
+    rise = down * camera.distance / (camera.focal_px(height) * max(up, 0.3))
     x, y, z = camera.target  # what is looked at rises along z, so that all stays in place while the camera turns
-    return replace(camera, target=(x, y, z + rise), distance=away - rise * ahead)
+    return replace(camera, target=(x, y, z + rise), distance=camera.distance - rise * ahead)
 
 
 def _ball(positions: NDArray[np.float64]) -> tuple[Point, float]:

@@ -1,9 +1,9 @@
 """The cloud renderer: shaded spheres and antialiased edges into an image, on the CPU, in compiled kernels. No Qt.
 
 One picture is made in passes, each a kernel below: ground, floor, which sphere covers which pixel (a depth buffer),
-light and shade, eye-dome lighting, smooth rims, edges (tested against that depth), and for a supersampled picture the
-reduction. Depth is kept as 1 / distance (0 = nothing there): it is linear along a line on the screen and needs no
-sentinel infinity.
+light and shade, eye-dome lighting, smooth rims, edges and rings (tested against that depth), and for a supersampled
+picture the reduction. Depth is kept as 1 / distance (0 = nothing there): it is linear along a line on the screen and
+needs no sentinel infinity.
 
 Kernels release the GIL, run on one thread and use only + - * / and square roots, so that a picture has the same bytes
 on every run and every processor.
@@ -27,6 +27,7 @@ from app.picture.raster_kernels import (
     Rows,
     cover,
     depth_range,
+    draw_halos,
     draw_lines,
     faded_colors,
     fill_ground,
@@ -48,6 +49,7 @@ REFERENCE_PX = 450.0
 
 EDGE_PX = 1.1
 FLOOR_PX = 1.0
+HALO_PX = 1.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +138,9 @@ def render(
 
     fill_ground(work.pixels, work.depth, work.rows, ground)
     lines, line_colors = _floor_lines(camera.center, camera.radius, theme.grid, work)
-    draw_lines(
-        work.pixels, work.depth, lines, line_colors, view, lens, max(FLOOR_PX * unit, least) / 2, 0.0, 0.0, False
-    )
+    # Nothing covers the floor, for nothing is drawn yet, and it fades by itself.
+    shapes = np.tile((max(FLOOR_PX * unit, least) / 2, 1.0), (len(lines), 1))
+    draw_lines(work.pixels, work.depth, lines, line_colors, shapes, view, lens, 1e30, 1e30)
     in_view = project(positions, radii, view, lens, point_px * supersample, work.points)
     near, far = depth_range(work.points)
     colors = faded_colors(work.points, np.array(scene.colors, np.uint8), ground, full_height, near, far)
@@ -150,8 +152,18 @@ def render(
         ends = np.array(scene.edges)
         lines = np.concatenate((positions[ends[:, 0]], positions[ends[:, 1]]), axis=1).astype(np.float64)
         line_colors = np.concatenate((scene.edge_colors, scene.edge_colors[:, 3:]), axis=1).astype(np.float64)
-        draw_lines(
-            work.smooth, work.depth, lines, line_colors, view, lens, max(EDGE_PX * unit, least) / 2, near, far, True
+        shapes = np.array(scene.edge_shapes, np.float64)
+        shapes[:, 0] *= max(EDGE_PX * unit, least) / 2
+        draw_lines(work.smooth, work.depth, lines, line_colors, shapes, view, lens, near, far)
+    if len(scene.halos):
+        draw_halos(
+            work.smooth,
+            work.depth,
+            work.points,
+            np.array(scene.halos),
+            np.array(scene.halo_colors, np.float64),
+            max(HALO_PX * unit, least),
+            np.float32(lens[2]),
         )
     pixels, rows = work.smooth, work.rows
     if supersample > 1:
@@ -168,9 +180,12 @@ def warm_up() -> None:
         radii=np.ones(2, np.float32),
         edges=np.array(((0, 1),), np.int32),
         edge_colors=np.full((1, 4), 128, np.uint8),
+        edge_shapes=np.ones((1, 2), np.float32),
         ids=np.arange(2),
         strata=np.zeros(2, np.int64),
         mined=np.ones(2, np.bool_),
+        halos=np.zeros(1, np.int32),
+        halo_colors=np.full((1, 4), 128, np.uint8),
     )
     render(scene, Camera(), 8, 8, DARK, supersample=2)
 

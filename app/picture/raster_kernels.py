@@ -330,16 +330,15 @@ def draw_lines(
     depth: Floats,
     lines: Doubles,
     colors: Doubles,
+    shapes: Doubles,
     view: Doubles,
     lens: Doubles,
-    half_px: float,
     near: float,
     far: float,
-    hidden: bool,
 ) -> None:
-    """Antialiased lines (L, 6) in colours (L, 5): r, g, b, alpha at each end (0..255).
+    """Antialiased lines (L, 6) in colours (L, 5): r, g, b, alpha at each end (0..255); they fade with their depth.
 
-    With `hidden` they are covered by what is nearer, and fade with their depth.
+    shapes: (L, 2) half their width in pixels, and what share is seen where something nearer covers them.
     """
     clip = _NEAR * lens[3]
     ends = np.empty((2, 4))  # x, y, 1 / depth, alpha
@@ -363,14 +362,16 @@ def draw_lines(
         for e in range(2):
             ends[e, 0] = lens[0] + lens[2] * camera[e, 0] / camera[e, 2]
             ends[e, 1] = lens[1] - lens[2] * camera[e, 1] / camera[e, 2]
-            ends[e, 2] = 1 / camera[e, 2] if hidden else 1e30
-            ends[e, 3] = camera[e, 3] * (1 - _fade(camera[e, 2], near, far) if hidden else 1.0)
+            ends[e, 2] = 1 / camera[e, 2]
+            ends[e, 3] = camera[e, 3] * (1 - _fade(camera[e, 2], near, far))
         color = _pack(np.uint32(colors[i, 0]), np.uint32(colors[i, 1]), np.uint32(colors[i, 2]))
-        _draw_line(pixels, depth, ends, color, half_px)
+        _draw_line(pixels, depth, ends, color, shapes[i, 0], np.float32(shapes[i, 1]))
 
 
 @kernel
-def _draw_line(pixels: Pixels, depth: Floats, ends: Doubles, color: np.uint32, half_px: float) -> None:
+def _draw_line(
+    pixels: Pixels, depth: Floats, ends: Doubles, color: np.uint32, half_px: float, through: np.float32
+) -> None:
     """One line on the screen, pixel by pixel along its longer axis, a few pixels across."""
     height, width = pixels.shape
     dx, dy = ends[1, 0] - ends[0, 0], ends[1, 1] - ends[0, 1]
@@ -403,11 +404,46 @@ def _draw_line(pixels: Pixels, depth: Floats, ends: Doubles, color: np.uint32, h
         index = m * long_step + start * short_step
         off = np.float32(start + 0.5 - middle)
         for _ in range(start, stop):
-            if inverse > line_depth[index]:
+            seen = ONE if inverse > line_depth[index] else through
+            if seen > ZERO:
                 cover = max(min(np.float32(spread) - abs(off), ONE), ZERO)
-                line_pixels[index] = _mix(line_pixels[index], color, alpha * cover)
+                line_pixels[index] = _mix(line_pixels[index], color, alpha * cover * seen)
             off += ONE
             index += short_step
+
+
+@kernel
+def draw_halos(
+    pixels: Pixels,
+    depth: Floats,
+    points: Floats,
+    places: Rows,
+    colors: Doubles,
+    thick_px: float,
+    focal: np.float32,
+) -> None:
+    """Rings `thick_px` wide just outside of spheres, in colours (H, 4): r, g, b, alpha (0..255). What lies before a
+    sphere covers its ring."""
+    height, width = pixels.shape
+    for h in range(len(places)):
+        i = places[h]
+        cx, cy, inverse, radius = points[i, 0], points[i, 1], points[i, 2], points[i, 3]
+        if inverse <= ZERO:
+            continue
+        nearest = inverse * (ONE + radius / focal)
+        middle, half = radius + 0.9 * thick_px, 0.5 * thick_px
+        reach = middle + half + 0.5
+        color = _pack(np.uint32(colors[h, 0]), np.uint32(colors[h, 1]), np.uint32(colors[h, 2]))
+        alpha = colors[h, 3] / 255
+        first_y, stop_y = _span(cy, reach, height)
+        first_x, stop_x = _span(cx, reach, width)
+        for y in range(first_y, stop_y):
+            dy = y + 0.5 - cy
+            for x in range(first_x, stop_x):
+                dx = x + 0.5 - cx
+                cover = min(half + 0.5 - abs(math.sqrt(dx * dx + dy * dy) - middle), 1.0)
+                if cover > 0.0 and depth[y, x] <= nearest:
+                    pixels[y, x] = _mix(pixels[y, x], color, alpha * cover)
 
 
 @kernel

@@ -20,10 +20,18 @@ class Theme:
     muted: Rgb
     grid: Rgb
     accent: Rgb
+    hard_edge: Rgb
+    """anchor to a negative that is no farther than the positive"""
+    semi_hard_edge: Rgb
+    """to one within the margin beyond it"""
+    easy_edge: Rgb
+    """to one farther off"""
     negative_edge: Rgb
-    """anchor to mined negative"""
+    """to one of which it is not known how hard it is"""
     positive_edge: Rgb
     """anchor to positive"""
+    false_edge: Rgb
+    """to a negative that truly is of the anchor's class, and the ring round that"""
     warning: Rgb
     error: Rgb
     lanes: tuple[Rgb, ...]
@@ -63,8 +71,12 @@ DARK = Theme(
     muted=(150, 157, 170),
     grid=(62, 67, 78),
     accent=(88, 166, 255),
-    negative_edge=(255, 92, 92),
+    hard_edge=(255, 236, 184),
+    semi_hard_edge=(255, 120, 66),
+    easy_edge=(158, 74, 84),
+    negative_edge=(255, 120, 66),
     positive_edge=(92, 170, 255),
+    false_edge=(255, 64, 224),
     warning=(240, 180, 60),
     error=(240, 90, 90),
     lanes=((86, 180, 233), (230, 159, 0), (60, 200, 150), (224, 140, 190), (240, 228, 66), (235, 110, 40)),
@@ -81,8 +93,12 @@ LIGHT = Theme(
     muted=(88, 96, 110),
     grid=(214, 218, 226),
     accent=(20, 100, 210),
-    negative_edge=(205, 40, 40),
+    hard_edge=(96, 0, 20),
+    semi_hard_edge=(214, 66, 22),
+    easy_edge=(222, 150, 128),
+    negative_edge=(214, 66, 22),
     positive_edge=(30, 100, 200),
+    false_edge=(190, 0, 160),
     warning=(140, 86, 0),
     error=(196, 30, 30),
     lanes=((0, 100, 170), (196, 120, 0), (0, 130, 92), (176, 84, 136), (120, 110, 0), (190, 70, 0)),

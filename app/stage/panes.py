@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
@@ -11,21 +11,19 @@ from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from app.limits import MAX_PANES
-from app.picture.camera import Camera, fit, followed, lowered
-from app.picture.scene import EDGE_KINDS, build_scene
+from app.picture.camera import Camera, followed
+from app.picture.edges import EDGE_KINDS
 from app.picture.theme import Theme
+from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
 
-MAX_EDGES = 1000
 ROW = 3
 """Most panes side by side."""
 PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
-EDGE_KEY = "red: negatives, blue: positives"
-"""Both themes draw mined pairs in these colours."""
 CHIP_MARGIN_PX = 30
 CHIP_SHARE = 0.35
 """Of a pane's height, for its title and its status lines."""
@@ -35,39 +33,9 @@ TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
 
 
-@dataclass
-class _Pane:
-    """One lane on screen."""
-
-    lane: str
-    view: CloudView
-    frame: Frame | None = None
-    camera: Camera = field(default_factory=Camera)
-    """Where the view's camera was put last, by us or by the user."""
-    fitted: Camera | None = None
-    """What would frame the newest cloud; None before the first."""
-    aspect: float = 1.0
-    """Width of the view by its height, for which that holds."""
-    hint: str = ""
-    """What it says while it has no cloud, in place of what all such panes say."""
-    stale: bool = False
-    """The scene must be built again before the next picture."""
-
-    title: str = ""
-    """What the view is called; the lane's name if empty."""
-    chip: str | None = None
-    """New status lines, shown with the pane's next turn."""
-
-    def aim(self, camera: Camera) -> None:
-        """Move the view's camera; a view that stands still is not painted again."""
-        if camera != self.camera:
-            self.camera = camera
-            self.view.set_camera(camera)
-
-
 class PaneGrid(QWidget):
-    """Shows one frame per lane. Cameras turn together and keep one scale unless unlinked; they follow the clouds until
-    the user zooms or pans.
+    """Shows one frame per lane. Cameras turn together unless unlinked, each as near as its cloud allows or all at one
+    scale; they follow the clouds until the user zooms or pans.
 
     `point_hovered(id)` (-1 for none) and `point_clicked(id)` (-1 for the ground) speak in dataset ids.
     `menu_requested(lane, QPoint)`: a menu is asked for in the pane of a lane.
@@ -82,12 +50,13 @@ class PaneGrid(QWidget):
         super().__init__(parent)
         self._theme = theme
         self.key = ClassKey(self)
-        self._panes: list[_Pane] = []
+        self._panes: list[Pane] = []
         self._started: RunStarted | None = None
         self._edges = True
-        self._color_by = "class"
-        self._selected_id: int | None = None
+        self._wish = Wish(theme, frozenset(EDGE_KINDS))
         self._linked = True
+        self._same_scale = False
+        self._smooth = True
         self._following = True
         self._ready = True
         self._hint = ""
@@ -124,14 +93,12 @@ class PaneGrid(QWidget):
 
     def show_lanes(self, lanes: tuple[str, ...], hint: str) -> None:
         """Empty panes for `lanes`, saying what to do."""
-        self._started, self._selected_id = None, None
+        self._started, self._wish = None, replace(self._wish, selected_id=None)
         self._make(lanes[:MAX_PANES])
         for pane in self._panes:
-            pane.frame, pane.fitted, pane.stale = None, None, False
-            pane.chip, pane.hint = None, ""
-            pane.view.set_scene(None)
+            pane.clear()
+            pane.chip = None
             pane.view.set_chip("")
-            pane.view.set_caption("")
             pane.view.set_selected(None)
         self._following = True
         self._show_key()
@@ -148,23 +115,21 @@ class PaneGrid(QWidget):
         `MAX_PANES`."""
         if lane in self.lanes or len(self._panes) >= MAX_PANES:
             return
-        pane = _Pane(lane, self._new_view())
+        pane = Pane(lane, self._new_view())
         self._panes.append(pane)
         if like in self.lanes:
             pane.aim(self._pane(like).camera)
         self._turns = []
         self._arrange()
         pane.view.set_title(lane, self._theme.lane(len(self._panes) - 1))
-        pane.view.set_selected(self._selected_id)
+        pane.view.set_selected(self._wish.selected_id)
         self._overlay(pane)
 
     def empty(self, lane: str, hint: str) -> None:
         """No cloud in the pane of a lane; it says why."""
         pane = self._pane(lane)
         if pane.frame is not None or pane.hint != hint:
-            pane.frame, pane.fitted, pane.stale, pane.hint = None, None, False, hint
-            pane.view.set_scene(None)
-            pane.view.set_caption("")
+            pane.clear(hint)
             self._overlay(pane)
 
     def set_hint(self, hint: str) -> None:
@@ -184,7 +149,7 @@ class PaneGrid(QWidget):
         """Show a frame in its lane's pane. A frame of a lane without a pane is ignored."""
         for pane in self._panes:
             if pane.lane == frame.lane and pane.frame is not frame:
-                pane.frame, pane.stale = frame, True
+                pane.take(frame)
 
     def set_chip(self, lane: str, text: str, details: str = "") -> None:
         """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
@@ -206,7 +171,7 @@ class PaneGrid(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
-        self._theme = theme
+        self._theme, self._wish = theme, replace(self._wish, theme=theme)
         self.key.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
@@ -218,25 +183,43 @@ class PaneGrid(QWidget):
         self._edges = shown
         self._restage()
 
+    def set_edge_kinds(self, kinds: Collection[str]) -> None:
+        """Which kinds of mined pairs are drawn, see `app.picture.edges.EDGE_KINDS`."""
+        self._wish = replace(self._wish, edge_kinds=frozenset(kinds))
+        self._restage()
+
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
-        self._color_by = name
+        self._wish = replace(self._wish, color_by=name)
         self._show_key()
         self._restage()
 
     def select(self, point_id: int | None) -> None:
         """Mark a point in every pane."""
-        self._selected_id = point_id
+        self._wish = replace(self._wish, selected_id=point_id)
         for pane in self._panes:
             pane.view.set_selected(point_id)
         self._restage()
 
     def set_linked(self, linked: bool) -> None:
-        """Turn all cameras together, at one scale, or each by itself."""
+        """Turn all cameras together, or each by itself."""
         self._linked = linked
         if linked and self._panes:
             for pane in self._panes[1:]:
                 pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+
+    def set_same_scale(self, same: bool) -> None:
+        """Look at all clouds from the same distance, so that their sizes can be compared; or at each from near by."""
+        self._same_scale = same
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Let clouds glide from frame to frame, or jump."""
+        self._smooth = smooth
+
+    @property
+    def arrived(self) -> bool:
+        """Whether every cloud stands where its frame says."""
+        return all(pane.arrived for pane in self._panes)
 
     def follow(self) -> None:
         """Bring the clouds back into view and keep them there."""
@@ -263,63 +246,37 @@ class PaneGrid(QWidget):
         if self._turns:
             self._turn_timer.start(TURNS_MS // len(self._panes))
 
-    def _move(self, pane: _Pane, wanted: Camera | None, seconds: float, turn: float) -> None:
+    def _move(self, pane: Pane, wanted: Camera | None, seconds: float, turn: float) -> None:
         if pane.chip is not None:
             pane.view.set_chip(pane.chip)
             pane.chip = None
         if pane.stale and self._ready and self._started is not None and pane.frame is not None:
             self._stage(pane, self._started, pane.frame)
-        elif pane.fitted is not None and pane.frame is not None and pane.aspect != _aspect(pane.view):
-            self._fit(pane, pane.frame)  # there is more room now, or less
+        pane.glide()
         camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
         if wanted is not None and self._following:
             camera = followed(camera, _turned_like(wanted, camera), seconds)
         pane.aim(camera)
 
-    def _stage(self, pane: _Pane, started: RunStarted, frame: Frame) -> None:
-        scene = build_scene(
-            started,
-            frame,
-            self._theme,
-            show_edges=EDGE_KINDS if self._edges else (),
-            color_by=self._color_by,
-            max_edges=MAX_EDGES,
-            selected_id=self._selected_id,
-        )
-        pane.stale = False
-        pane.view.set_scene(scene)
-        notes = (
-            scene.items_text,
-            scene.edge_text,
-            scene.color_note,
-            frame.projection,
-            EDGE_KEY if scene.edges_total else "",
-        )
+    def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
+        wish = self._wish if self._edges else replace(self._wish, edge_kinds=frozenset())
+        notes = pane.stage(started, frame, wish, smoothly=self._smooth)
         pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
-        fitted = self._fit(pane, frame)
+        fitted = pane.refit(frame)
         if first:
-            pane.aim(lowered(fitted, max(pane.view.height(), 1), *pane.view.covered))
+            pane.aim(pane.between_labels(fitted))
             self._overlay(pane)
 
-    def _fit(self, pane: _Pane, frame: Frame) -> Camera:
-        pane.aspect = _aspect(pane.view)
-        pane.fitted = fit(frame.positions, pane.aspect, pane.camera)
-        return pane.fitted
-
     def _wanted(self) -> list[Camera | None]:
-        """Where every camera should be: round its own cloud; at the distance of the largest cloud where linked."""
-        fitted = [pane.fitted for pane in self._panes]
+        """Where every camera should be: round its own cloud, as near as it can be; at the distance that the largest
+        cloud needs where all have one scale."""
+        fitted = [pane.fit() for pane in self._panes]
         known = [camera for camera in fitted if camera is not None]
-        covered = [pane.view.covered for pane in self._panes]
-        if self._linked and known:
+        if self._same_scale and known:
             distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
             fitted = [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
-            covered = [max(covered)] * len(covered)  # for one scale in all panes
-        return [
-            camera and lowered(camera, max(pane.view.height(), 1), *labels)
-            for camera, pane, labels in zip(fitted, self._panes, covered, strict=True)
-        ]
+        return [camera and pane.between_labels(camera) for camera, pane in zip(fitted, self._panes, strict=True)]
 
     def _on_camera(self, source: CloudView, camera: Camera) -> None:
         """The user moved the camera of one view. The others go along; nobody answers, so there is no echo."""
@@ -333,22 +290,23 @@ class PaneGrid(QWidget):
         nearer = camera.distance / before.distance
         for pane in self._panes:
             if pane is not moved_pane:
-                x, y, z = (at + by for at, by in zip(pane.camera.target, moved, strict=True))
+                scale = pane.camera.distance / before.distance  # so that all move by the same part of their picture
+                x, y, z = (at + scale * by for at, by in zip(pane.camera.target, moved, strict=True))
                 turned = _turned_like(pane.camera, camera)
                 pane.aim(replace(turned, target=(x, y, z), distance=pane.camera.distance * nearer))
 
     def _show_key(self) -> None:
         """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
         started = self._started
-        grouped = started is not None and started.groups is not None and self._color_by != "label"
-        shown = started is not None and not grouped and self._color_by in ("class", "group", "label")
+        grouped = started is not None and started.groups is not None and self._wish.color_by != "label"
+        shown = started is not None and not grouped and self._wish.color_by in ("class", "group", "label")
         self.key.show_classes(started.class_names if started is not None and shown else ())
 
     def _restage(self) -> None:
         for pane in self._panes:
             pane.stale = pane.frame is not None
 
-    def _overlay(self, pane: _Pane) -> None:
+    def _overlay(self, pane: Pane) -> None:
         if not self._ready:
             pane.view.set_overlay("Preparing the renderer, once per machine ...")
         else:
@@ -357,14 +315,14 @@ class PaneGrid(QWidget):
     def _lane_of(self, view: CloudView) -> str:
         return next(pane.lane for pane in self._panes if pane.view is view)
 
-    def _pane(self, lane: str) -> _Pane:
+    def _pane(self, lane: str) -> Pane:
         return next(pane for pane in self._panes if pane.lane == lane)
 
     def _make(self, lanes: tuple[str, ...]) -> None:
         """Panes for `lanes`; the widgets stay when their number does."""
         self._turns = []
         if len(lanes) != len(self._panes):
-            self._panes = [_Pane(lane, self._new_view()) for lane in lanes]
+            self._panes = [Pane(lane, self._new_view()) for lane in lanes]
             self._arrange()
         for number, (pane, lane) in enumerate(zip(self._panes, lanes, strict=True)):
             pane.lane, pane.title = lane, ""
@@ -418,10 +376,6 @@ def _caption(text: str, view: CloudView) -> str:
 
 def _turned_like(camera: Camera, other: Camera) -> Camera:
     return replace(camera, azimuth=other.azimuth, elevation=other.elevation)
-
-
-def _aspect(view: CloudView) -> float:
-    return view.width() / max(view.height(), 1)
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:

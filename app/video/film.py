@@ -41,14 +41,22 @@ class Film:
         positions = interpolate(self._frame(before), self._frame(after), share)
         older, newer, share = _between(self.steps[self._edge_places], step)
         old, new = self._scene(int(self._edge_places[older])), self._scene(int(self._edge_places[newer]))
-        colors = np.concatenate((_faded(old.edge_colors, 1 - share), _faded(new.edge_colors, share)))
-        lit = colors[:, 3] > 0
-        edges = np.concatenate((old.edges, new.edges))
         if old.guests or new.guests:
-            scene, edges = _with_guests(old, new, share, positions)
+            scene, moved = _with_guests(old, new, share, positions)
         else:
-            scene = replace(old, positions=positions)
-        return replace(scene, edges=edges[lit], edge_colors=colors[lit])
+            scene = replace(old, positions=positions, colors=_mixed(old.colors, new.colors, share))
+            moved = (np.arange(len(old.ids)), np.arange(len(new.ids)))
+        colors = np.concatenate((_faded(old.edge_colors, 1 - share), _faded(new.edge_colors, share)))
+        rings = np.concatenate((_faded(old.halo_colors, 1 - share), _faded(new.halo_colors, share)))
+        lit, ringed = colors[:, 3] > 0, rings[:, 3] > 0
+        return replace(
+            scene,
+            edges=np.concatenate((moved[0][old.edges], moved[1][new.edges])).astype(np.int32)[lit],
+            edge_colors=colors[lit],
+            edge_shapes=np.concatenate((old.edge_shapes, new.edge_shapes))[lit],
+            halos=np.concatenate((moved[0][old.halos], moved[1][new.halos])).astype(np.int32)[ringed],
+            halo_colors=rings[ringed],
+        )
 
     def note(self, step: float) -> str:
         """What is to be said of the cloud: how many items of how many, and how it came to three dimensions."""
@@ -61,8 +69,8 @@ class Film:
 
 def _with_guests(
     old: Scene, new: Scene, share: float, positions: NDArray[np.float32]
-) -> tuple[Scene, NDArray[np.int32]]:
-    """The sample at (S, 3) positions and the guests of two scenes, and the edges of both among these.
+) -> tuple[Scene, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The sample at (S, 3) positions and the guests of two scenes, and where the points of each are among these.
 
     Guests fade with the edges that they came for, by shrinking: points are not transparent. One that both scenes have
     stays as large as it is and moves on a straight line.
@@ -71,28 +79,27 @@ def _with_guests(
     ids = np.union1d(old.ids[sample:], new.ids[sample:])
     guest_positions, weight = np.zeros((len(ids), 3), np.float32), np.zeros(len(ids), np.float32)
     guest_radii, guest_colors = np.zeros(len(ids), np.float32), np.zeros((len(ids), 3), np.uint8)
-    guest_strata, edges = np.zeros(len(ids), np.int64), []
+    guest_strata, moved = np.zeros(len(ids), np.int64), []
     for scene, its_share in ((old, np.float32(1 - share)), (new, np.float32(share))):
         place = np.searchsorted(ids, scene.ids[sample:])
         weight[place] += its_share
         guest_positions[place] += its_share * scene.positions[sample:]
         guest_radii[place] += its_share * scene.radii[sample:]
         guest_colors[place], guest_strata[place] = scene.colors[sample:], scene.strata[sample:]
-        moved = np.concatenate((np.arange(sample), sample + place))
-        edges.append(moved[scene.edges].astype(np.int32))
+        moved.append(np.concatenate((np.arange(sample), sample + place)))
     seen = weight > 0
     guest_positions[seen] /= weight[seen, None]
     scene = replace(
         old,
         positions=np.concatenate((positions, guest_positions)),
-        colors=np.concatenate((old.colors[:sample], guest_colors)),
+        colors=np.concatenate((_mixed(old.colors[:sample], new.colors[:sample], share), guest_colors)),
         radii=np.concatenate((old.radii[:sample], guest_radii)),
         ids=np.concatenate((old.ids[:sample], ids)),
         strata=np.concatenate((old.strata[:sample], guest_strata)),
         mined=np.concatenate((old.mined[:sample], np.ones(len(ids), np.bool_))),
         guests=len(ids),
     )
-    return scene, np.concatenate(edges)
+    return scene, (moved[0], moved[1])
 
 
 def _spaced(steps: NDArray[np.int64], apart: float) -> NDArray[np.int64]:
@@ -113,6 +120,11 @@ def _between(steps: NDArray[np.int64], step: float) -> tuple[int, int, float]:
         return after - 1, after - 1, 0.0
     start, end = int(steps[after - 1]), int(steps[after])
     return after - 1, after, (step - start) / (end - start)
+
+
+def _mixed(old: NDArray[np.uint8], new: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    mixed: NDArray[np.uint8] = np.round(old * np.float32(1 - share) + new * np.float32(share)).astype(np.uint8)
+    return mixed
 
 
 def _faded(colors: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:

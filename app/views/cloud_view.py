@@ -1,19 +1,17 @@
 """One pane: a cloud that can be turned, zoomed and asked what lies under the pointer.
 
-The picture comes from `app.picture.raster`; this widget decides when it is rendered (only when something changed),
-paints it with its labels, and turns mouse and keys into a new camera. Nothing here fails silently: what cannot be shown
-becomes a message in the pane.
+`cloud_picture` says when the picture is made, `cloud_pointer` what mouse and keys do to the camera; this widget joins
+them and paints the picture with its labels. Nothing here fails silently: what cannot be shown becomes a message in the
+pane.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -31,38 +29,22 @@ from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.picture import raster
 from app.picture.camera import Camera, fit
-from app.picture.scene import DetailLevel, Scene, context_rank, same_sample, thinned
+from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
-from hnm_core import kernels
+from app.views.cloud_picture import CloudPicture
+from app.views.cloud_pointer import Drag, moved_by_key, moved_by_wheel
 
 CAPTION_FROM_PX = 130
 """Lower panes have no room for the line under the cloud."""
-FEWEST_POINTS = 1500
-SMALLEST_SHARE = 1 / 256
-"""A cloud is not thinned below these, however slow painting is: by then it is something else that takes the time."""
-DEGREES_PER_PX = 0.4
-DEGREES_PER_KEY = 6.0
-ZOOM_PER_KEY = 1.2
-ZOOM_PER_WHEEL_DEGREE = 1.012
-CLICK_PX = 4.0
-"""A pointer that moved less between press and release has clicked, not dragged."""
-PICK_PX = 5
-"""How near to a point the pointer must be."""
 STILL_MS = 250
-"""On a screen with more than one device pixel per pixel, a picture that stood still so long is rendered finely."""
-DEAREST_MS = 150.0
-"""Unless that would take longer than this."""
+"""A picture that stood still so long is rendered finely."""
 POLL_MS = 250
-LONGEST_WAIT_S = 90.0
-"""So long the pane waits for compiled kernels; then it compiles them itself, late but not never."""
 
 PREPARING = "Preparing the renderer ..."
 NOTHING_YET = "Nothing to show yet. Press Space to train."
 NOT_FINITE = "No point has finite coordinates: training has diverged. Lower the learning rate and reset."
 OUT_OF_VIEW = "No point is in view. Press 0 or double-click to bring the cloud back."
-
-log = logging.getLogger(__name__)
 
 
 class CloudView(QWidget):
@@ -85,32 +67,18 @@ class CloudView(QWidget):
         """Paint events that showed a rendered cloud"""
         self.last_paint_ms = 0.0
         """Duration of the last of them, rendering included"""
-        self.draw_failures = 0
-        """Pictures that could not be rendered because of an exception"""
         self.paint_budget_ms = 25.0
         """Above this, context points are thinned; share it among the panes of a window"""
 
         self._theme = theme
-        self._scene: Scene | None = None
+        self._made = CloudPicture()
+        self._drag = Drag()
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
         self._details = ""
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
-        self._failure: str | None = None
         self._selected_id = self._hovered_id = -1
-
-        self._workspace = raster.Workspace()
-        self._picture: raster.Picture | None = None
-        self._stale = True
-        self._fine = False
-        self._kernels_ready = False
-        self._waiting_since: float | None = None
-        self._detail = DetailLevel()
-        self._rank: NDArray[np.float64] | None = None
-
-        self._pressed_at: QPointF | None = None
-        self._dragged_from: QPointF | None = None
 
         self._still_timer = QTimer(self)
         self._still_timer.setSingleShot(True)
@@ -132,11 +100,9 @@ class CloudView(QWidget):
 
     def set_scene(self, scene: Scene | None) -> None:
         """Show `scene`; None for none. The first one sets the camera, unless `set_camera` did."""
-        if scene is self._scene:
+        if scene is self.scene:
             return
-        if scene is None or self._scene is None or not same_sample(scene, self._scene):
-            self._rank = None
-        self._scene = scene
+        self._made.set_scene(scene)
         if self._camera is None and scene is not None and len(scene.ids):
             self._camera = self._fitted(scene)
         self._invalidate()
@@ -144,7 +110,12 @@ class CloudView(QWidget):
     @property
     def scene(self) -> Scene | None:
         """What is shown."""
-        return self._scene
+        return self._made.scene
+
+    @property
+    def draw_failures(self) -> int:
+        """Pictures that could not be rendered because of an exception."""
+        return self._made.failures
 
     def set_camera(self, camera: Camera) -> None:
         """Look through `camera`; emits nothing, so linked panes do not echo."""
@@ -217,7 +188,7 @@ class CloudView(QWidget):
     @property
     def share_drawn(self) -> float:
         """Share of the context points that is drawn; below 1 where painting took too long."""
-        return self._detail.share
+        return self._made.share_drawn
 
     @property
     def covered(self) -> tuple[float, float]:
@@ -227,22 +198,23 @@ class CloudView(QWidget):
     @property
     def message(self) -> str:
         """The message over the cloud, empty when there is none."""
-        if self._overlay or self._failure:
-            return self._overlay or self._failure or ""
-        if self._scene is None or len(self._scene.ids) == 0:
+        scene, made = self.scene, self._made
+        if self._overlay or made.failure:
+            return self._overlay or made.failure or ""
+        if scene is None or len(scene.ids) == 0:
             return NOTHING_YET
-        if not self._kernels_ready:
+        if not made.kernels_ready:
             return PREPARING
-        if self._picture is not None and self._picture.points_in_view == 0:
-            return OUT_OF_VIEW if np.isfinite(self._scene.positions).all(1).any() else NOT_FINITE
+        if made.picture is not None and made.picture.points_in_view == 0:
+            return OUT_OF_VIEW if np.isfinite(scene.positions).all(1).any() else NOT_FINITE
         return ""
 
     @property
     def caption(self) -> str:
         """The small lines at the bottom as they are painted."""
-        if self._detail.share >= 1:
+        if self.share_drawn >= 1 or self.scene is None:
             return self._caption
-        return f"{self._caption}\n{self._detail.share:.1%} of the unmined points drawn, to keep up".strip()
+        return f"{self._caption}\n{self.share_drawn:.1%} of the unmined points drawn, to keep up".strip()
 
     # --------------------------------------------------------------------------------------------------- rendering
 
@@ -253,7 +225,11 @@ class CloudView(QWidget):
 
     def picture(self) -> raster.Picture | None:
         """The picture on screen without labels; None before the first. Valid until the next one is rendered."""
-        return self._picture
+        return self._made.picture
+
+    def pick(self, x: float, y: float) -> int:
+        """Dataset id of the point nearest to a place in the widget, within a few pixels; -1 where there is none."""
+        return self._made.pick(x, y, self.width())
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         start = time.perf_counter()
@@ -261,80 +237,33 @@ class CloudView(QWidget):
         painter = QPainter(self)
         self._paint(painter)
         painter.end()
-        if self._picture is not None:
+        if self._made.picture is not None:
             self.paint_count += 1
             self.last_paint_ms = (time.perf_counter() - start) * 1e3
-        if rendered and not self._fine:
-            self._adapt_detail()
-
-    def _render(self) -> bool:
-        """Make the picture if it is stale and can be made; whether that was done."""
-        if not self._stale or not self._can_render():
-            return False
-        self._stale, self._failure = False, None
-        scale = self.devicePixelRatioF() if self._fine else 1.0
-        if not self._fine and self.devicePixelRatioF() > 1:
-            self._still_timer.start()
-        try:
-            self._picture = raster.render(
-                self._drawn_scene(),
-                self.camera,
-                max(round(self.width() * scale), 1),
-                max(round(self.height() * scale), 1),
-                self._theme,
-                workspace=self._workspace,
-            )
-        except Exception as error:  # a pane that cannot draw says so and lets the rest of the window live
-            self.draw_failures += 1
-            self._picture = None
-            self._failure = f"The picture could not be drawn: {type(error).__name__}: {error}"
-            log.exception("rendering failed")
-        return True
-
-    def _can_render(self) -> bool:
-        if self._scene is None or len(self._scene.ids) == 0:
-            self._picture = None
-            return False
-        if not self._kernels_ready:
-            now = time.monotonic()
-            self._waiting_since = self._waiting_since or now
-            waited = now - self._waiting_since > LONGEST_WAIT_S
-            self._kernels_ready = waited or kernels.ready(raster.RASTER_KERNELS)
-            if not self._kernels_ready:
-                self._poll_timer.start()
-        return self._kernels_ready
-
-    def _drawn_scene(self) -> Scene:
-        assert self._scene is not None
-        if self._detail.share >= 1:
-            return self._scene
-        if self._rank is None:
-            self._rank = context_rank(self._scene)
-        return thinned(self._scene, self._rank, self._detail.share)
-
-    def _adapt_detail(self) -> None:
-        share = self._detail.share
-        points = len(self._scene.positions) if self._scene is not None else 0
-        least = min(1.0, max(FEWEST_POINTS / max(points, 1), SMALLEST_SHARE))
-        self._detail = self._detail.after(self.last_paint_ms, self.paint_budget_ms, least)
-        if self._detail.share != share:
-            self._stale = True
+        if rendered and self._made.adapt(self.last_paint_ms, self.paint_budget_ms):
             self.update()
 
+    def _render(self) -> bool:
+        """Make the picture if it is due and can be made; whether that was done."""
+        made = self._made.make(self.camera, self._theme, self.width(), self.height(), self.devicePixelRatioF())
+        if made and self._made.would_gain(self.devicePixelRatioF()):
+            self._still_timer.start()
+        if self.scene is not None and not self._made.kernels_ready:
+            self._poll_timer.start()
+        return made
+
     def _refine(self) -> None:
-        if self.last_paint_ms * self.devicePixelRatioF() ** 2 > DEAREST_MS:
-            return
-        self._fine = self._stale = True
-        self.update()
+        if self._made.refine(self.last_paint_ms, self.devicePixelRatioF()):
+            self.update()
 
     def _invalidate(self) -> None:
-        self._stale, self._fine = True, False
+        self._made.invalidate()
         self._still_timer.stop()
         self.update()
 
     def _paint(self, painter: QPainter) -> None:
         width, height, theme = self.width(), self.height(), self._theme
-        picture = self._picture
+        picture = self._made.picture
         if picture is None:
             painter.fillRect(self.rect(), QColor(*theme.cloud_bottom))
         else:
@@ -353,7 +282,7 @@ class CloudView(QWidget):
         if height >= CAPTION_FROM_PX:
             self._caption_plate.caption(painter, theme, self.caption, width, height)
         if self.message:
-            error = self._failure is not None or self.message == NOT_FINITE
+            error = self._made.failure is not None or self.message == NOT_FINITE
             cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -361,7 +290,7 @@ class CloudView(QWidget):
             painter.drawRect(QRectF(0.5, 0.5, width - 1, height - 1))
 
     def _paint_ring(self, painter: QPainter, point_id: int, rgb: Rgb) -> None:
-        scene = self._scene
+        scene = self.scene
         row = scene.place_of(point_id) if scene is not None and point_id >= 0 else -1
         if scene is None or row < 0:
             return
@@ -374,56 +303,25 @@ class CloudView(QWidget):
 
     # ----------------------------------------------------------------------------------------------- mouse and keys
 
-    def pick(self, x: float, y: float) -> int:
-        """Dataset id of the point nearest to a place in the widget, within `PICK_PX`; -1 where there is none."""
-        if self._picture is None or self._scene is None:
-            return -1
-        rows = self._picture.rows
-        scale = rows.shape[1] / max(self.width(), 1)
-        column, line, reach = int(x * scale), int(y * scale), round(PICK_PX * scale)
-        left, top = max(column - reach, 0), max(line - reach, 0)
-        window = rows[top : max(line + reach + 1, 0), left : max(column + reach + 1, 0)]
-        ys, xs = np.nonzero(window >= 0)
-        if len(ys) == 0:
-            return -1
-        away = (ys + top - line) ** 2 + (xs + left - column) ** 2
-        best = int(np.argmin(away))
-        row = int(window[ys[best], xs[best]])
-        if away[best] > reach * reach or row >= len(self._scene.ids):
-            return -1
-        return int(self._scene.ids[row])
-
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
-        self._dragged_from = event.position()
-        clicks = event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
-        self._pressed_at = event.position() if clicks else None
+        self._drag.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
-        here = event.position()
-        if self._dragged_from is None or event.buttons() == Qt.MouseButton.NoButton:
-            self._hover(self.pick(here.x(), here.y()))
-            return
-        if self._pressed_at is not None:
-            if (here - self._pressed_at).manhattanLength() < CLICK_PX:
-                return  # still a click
-            self._pressed_at = None
-        moved = here - self._dragged_from
-        self._dragged_from = here
-        left = bool(event.buttons() & Qt.MouseButton.LeftButton)
-        if left and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self._move(self.camera.orbited(-DEGREES_PER_PX * moved.x(), DEGREES_PER_PX * moved.y()))
+        if not self._drag.active or event.buttons() == Qt.MouseButton.NoButton:
+            self._hover(self.pick(event.position().x(), event.position().y()))
         else:
-            self._move(self.camera.panned(moved.x(), moved.y(), self.height()))
+            self._move(self._drag.move(event, self.camera, self.height()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
-        if self._pressed_at is not None and event.button() == Qt.MouseButton.LeftButton:
+        if not self._drag.release():
+            return
+        if event.button() == Qt.MouseButton.LeftButton:
             self.point_clicked.emit(self.pick(event.position().x(), event.position().y()))
-        elif self._pressed_at is not None and event.button() == Qt.MouseButton.RightButton:
+        elif event.button() == Qt.MouseButton.RightButton:
             self.menu_requested.emit(event.globalPosition().toPoint())
-        self._pressed_at = self._dragged_from = None
 
     def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
         """The key for menus; the mouse asks for one with a click of its right button, for a drag with it pans."""
@@ -437,8 +335,7 @@ class CloudView(QWidget):
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         assert event is not None
-        degrees = event.angleDelta().y() / 8
-        self._move(self.camera.zoomed(ZOOM_PER_WHEEL_DEGREE**degrees))
+        self._move(moved_by_wheel(self.camera, event.angleDelta().y()))
         event.accept()
 
     def leaveEvent(self, event: QEvent | None) -> None:
@@ -447,20 +344,10 @@ class CloudView(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None
-        key, step = event.key(), DEGREES_PER_KEY
-        turns: dict[int, tuple[float, float]] = {
-            Qt.Key.Key_Left: (step, 0.0),
-            Qt.Key.Key_Right: (-step, 0.0),
-            Qt.Key.Key_Up: (0.0, -step),
-            Qt.Key.Key_Down: (0.0, step),
-        }
-        if key in turns:
-            self._move(self.camera.orbited(*turns[key]))
-        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
-            self._move(self.camera.zoomed(ZOOM_PER_KEY))
-        elif key == Qt.Key.Key_Minus:
-            self._move(self.camera.zoomed(1 / ZOOM_PER_KEY))
-        elif key == Qt.Key.Key_0:
+        moved = moved_by_key(self.camera, event.key())
+        if moved is not None:
+            self._move(moved)
+        elif event.key() == Qt.Key.Key_0:
             self._fit()
         else:
             super().keyPressEvent(event)
@@ -483,8 +370,8 @@ class CloudView(QWidget):
             self.camera_changed.emit(camera)
 
     def _fit(self) -> None:
-        if self._scene is not None and len(self._scene.ids):
-            self._move(self._fitted(self._scene))
+        if self.scene is not None and len(self.scene.ids):
+            self._move(self._fitted(self.scene))
             self.fit_requested.emit()
 
     def _fitted(self, scene: Scene) -> Camera:

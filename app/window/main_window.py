@@ -176,6 +176,7 @@ class MainWindow(QMainWindow):
             "orbit": lambda _on: None,
             "edges": self.stage.panes.set_edges,
             "link": self.stage.panes.set_linked,
+            "same_scale": self.stage.panes.set_same_scale,
             "fit": self.stage.panes.follow,
             "live": self.stage.go_live,
             "theme": self.look.toggle,

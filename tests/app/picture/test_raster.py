@@ -23,15 +23,36 @@ FLAT = replace(DARK, cloud_top=(0, 0, 0), cloud_bottom=(0, 0, 0), grid=(0, 0, 0)
 pytestmark = pytest.mark.usefixtures("raster_kernels")
 
 
-def scene(positions, colors=None, edges=(), alpha: int = 255, edge_rgb=(255, 0, 0)) -> Scene:
+def scene(
+    positions,
+    colors=None,
+    edges=(),
+    alpha: int = 255,
+    edge_rgb=(255, 0, 0),
+    shape=(1.0, 0.0),
+    ringed=(),
+    ring_rgb=(0, 0, 255),
+) -> Scene:
     positions = np.array(positions, np.float32).reshape(-1, 3)
     count = len(positions)
     colors = np.full((count, 3), 200, np.uint8) if colors is None else np.array(colors, np.uint8)
     pairs = np.array(edges, np.int32).reshape(-1, 2)
     edge_colors = np.tile(np.array((*edge_rgb, alpha), np.uint8), (len(pairs), 1))
     ids, strata = np.arange(count), np.zeros(count, np.int64)
+    shapes = np.tile(np.array(shape, np.float32), (len(pairs), 1))
+    rings = np.tile(np.array((*ring_rgb, 255), np.uint8), (len(ringed), 1))
     return Scene(
-        positions, colors, np.ones(count, np.float32), pairs, edge_colors, ids, strata, np.zeros(count, np.bool_)
+        positions,
+        colors,
+        np.ones(count, np.float32),
+        pairs,
+        edge_colors,
+        shapes,
+        np.array(ringed, np.int32),
+        rings,
+        ids,
+        strata,
+        np.zeros(count, np.bool_),
     )
 
 

@@ -5,25 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.picture.scene import (
-    NEGATIVE,
-    POSITIVE,
-    SELECTED_EDGE_ALPHA,
-    DetailLevel,
-    Scene,
-    build_scene,
-    class_colors,
-    column_colors,
-    context_rank,
-    interpolate,
-    same_sample,
-    sampled_triplets,
-    stratified_rank,
-    thinned,
-)
+from app.picture.edges import sampled_triplets
+from app.picture.ranking import stratified_rank
+from app.picture.scene import Scene, build_scene, class_colors, column_colors, interpolate
 from app.picture.theme import DARK, LIGHT
+from app.picture.thinning import DetailLevel, context_rank, same_sample, thinned
 from hnm_core.run.events import Frame, Guests, RunStarted
 from hnm_core.spec.config import ExperimentConfig
+
+NEGATIVE, POSITIVE, SELECTED_EDGE_ALPHA = "negative", "positive", 255
 
 IDS = np.array([3, 7, 8, 20, 41, 100], np.int64)
 LABELS = np.array([0, 0, 1, 1, 2, 2], np.int64)
@@ -241,16 +231,18 @@ def test_that_a_run_without_points_makes_an_empty_scene():
     assert scene.colors.shape == (0, 3) and scene.edges.shape == (0, 2) and scene.place_of(4) == -1
 
 
-def test_that_edges_to_false_negatives_are_amber_on_top_and_counted():
+def test_that_edges_to_false_negatives_lie_on_top_are_counted_and_their_ends_have_a_ring():
     truth = np.array([0, 0, 0, 1, 2, 2], np.int64)  # id 8 is labelled 1 but is a 0
     known = replace(started(), true_labels=truth)
     scene = build_scene(known, frame([(3, 7, 8), (3, 7, 20), (8, 20, 7)]), DARK)
-    amber = (scene.edge_colors[:, :3] == DARK.warning).all(1)
-    assert {tuple(edge) for edge in scene.edges[amber].tolist()} == {(0, 2), (2, 1)}
-    assert amber.tolist() == sorted(amber.tolist())
-    assert scene.edges_false == 2
-    assert scene.edge_text == "6 edges, 2 false (amber)"
-    assert build_scene(started(), frame([(3, 7, 8)]), DARK).edges_false == 0
+    false = (scene.edge_colors[:, :3] == DARK.false_edge).all(1)
+    assert {tuple(edge) for edge in scene.edges[false].tolist()} == {(0, 2), (2, 1)}
+    assert false.tolist() == sorted(false.tolist())
+    assert scene.edges_false == 2 and scene.halos.tolist() == [1, 2]
+    assert scene.halo_colors.tolist() == [[*DARK.false_edge, 255]] * 2
+    assert scene.edge_text == "6 edges, 2 false (ringed)"
+    nobody_knows = build_scene(started(), frame([(3, 7, 8)]), DARK)
+    assert nobody_knows.edges_false == 0 and not len(nobody_knows.halos)
 
 
 def with_guests(triplets, ids=(5, 50), labels=(1, 2), **extra) -> Frame:
@@ -278,11 +270,11 @@ def test_that_a_guest_can_be_selected():
     assert scene.edge_colors[(scene.edges == 6).any(1), 3].tolist() == [SELECTED_EDGE_ALPHA]
 
 
-def test_that_an_edge_to_a_guest_that_is_a_false_negative_is_amber():
+def test_that_an_edge_to_a_guest_that_is_a_false_negative_is_told():
     known = replace(started(), true_labels=LABELS)
     scene = build_scene(known, with_guests([(3, 7, 5)], true_labels=np.array([0, 2])), DARK)
     assert scene.edges_false == 1 and scene.edges[-1].tolist() == [0, 6]
-    assert tuple(scene.edge_colors[-1, :3]) == DARK.warning
+    assert tuple(scene.edge_colors[-1, :3]) == DARK.false_edge and scene.halos.tolist() == [6]
 
 
 def test_that_negatives_are_told_by_their_kind_and_not_by_their_colour():

@@ -11,9 +11,9 @@ from PyQt6.QtWidgets import QApplication
 
 from app.picture import raster
 from app.picture.camera import Camera, fit
-from app.picture.scene import DetailLevel, Scene
+from app.picture.scene import Scene
 from app.picture.theme import DARK, LIGHT
-from app.views import cloud_view
+from app.views import cloud_picture
 from app.views.cloud_view import NOT_FINITE, NOTHING_YET, OUT_OF_VIEW, PREPARING, CloudView
 from hnm_core import kernels
 
@@ -34,6 +34,9 @@ def scene(count: int = 40, positions=None, ids=None) -> Scene:
         np.full((count, 3), 180, np.uint8),
         np.ones(count, np.float32),
         np.empty((0, 2), np.int32),
+        np.empty((0, 4), np.uint8),
+        np.empty((0, 2), np.float32),
+        np.empty(0, np.int32),
         np.empty((0, 4), np.uint8),
         np.arange(count) if ids is None else np.array(ids),
         np.zeros(count, np.int64),
@@ -141,7 +144,7 @@ def test_that_it_waits_for_compiled_kernels_and_then_draws(qtbot, monkeypatch: p
 
 def test_that_it_draws_late_but_not_never_when_kernels_never_get_ready(qtbot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kernels, "ready", lambda module: False)
-    monkeypatch.setattr(cloud_view, "LONGEST_WAIT_S", 0.3)
+    monkeypatch.setattr(cloud_picture, "LONGEST_WAIT_S", 0.3)
     view = CloudView()
     qtbot.addWidget(view)
     view.set_scene(scene())
@@ -409,13 +412,30 @@ def test_that_few_points_are_never_thinned_and_many_down_to_a_cloud_that_can_be_
 
 
 def test_that_thinning_ends_when_painting_is_fast(view: CloudView):
-    view.set_scene(scene(count=100))
-    view._detail = DetailLevel(share=0.5)
-    view.paint_budget_ms = 1e6
-    for step in range(61):
-        view.set_camera(FRONT.orbited(step / 10, 0))
+    view.set_scene(scene(count=4000))
+    for budget, turns in ((0.0, 11), (1e6, 61)):
+        view.paint_budget_ms = budget
+        for step in range(turns):
+            view.set_camera(FRONT.orbited(step / 10 + budget, 0))
+            view.render_now()
+        assert view.share_drawn == (0.5 if budget == 0 else 1.0)
+    assert view.caption == ""
+
+
+def test_that_a_thinned_cloud_that_stands_still_is_drawn_in_full_until_it_moves_again(qtbot, view: CloudView):
+    view.set_scene(scene(count=4000))
+    view.paint_budget_ms = 0.0
+    for step in range(11):
+        view.set_camera(FRONT.orbited(step, 0))
         view.render_now()
-    assert view.share_drawn == 1.0 and view.caption == ""
+    assert view.share_drawn == 0.5
+    qtbot.waitUntil(lambda: view.share_drawn == 1.0, timeout=3000)
+    view.render_now()
+    assert view.picture().points_in_view > 3500 and view.caption == ""
+    view.set_camera(FRONT.orbited(50, 0))
+    assert view.share_drawn == 0.5
+    view.set_scene(None)
+    assert view.caption == ""
 
 
 def test_that_a_fine_screen_gets_a_fine_picture_once_it_stands_still(qtbot, monkeypatch: pytest.MonkeyPatch):

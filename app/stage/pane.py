@@ -1,0 +1,134 @@
+"""One lane on screen: its newest frame as a scene that glides to where it should be, and a camera that follows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from app.picture.camera import Camera, moved_down, snug
+from app.picture.motion import Motion, motion
+from app.picture.scene import build_scene
+from app.picture.theme import Theme
+from app.views.cloud_view import CloudView
+from hnm_core.run.events import Frame, RunStarted
+
+MAX_EDGES = 1000
+LEAST_FREE = 0.5
+"""Share of a pane's height that a cloud may take, however much its labels cover."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be seen of the clouds, in all panes."""
+
+    theme: Theme
+    edge_kinds: frozenset[str]
+    color_by: str = "class"
+    selected_id: int | None = None
+
+
+@dataclass
+class Pane:
+    """One lane on screen."""
+
+    lane: str
+    view: CloudView
+    frame: Frame | None = None
+    camera: Camera = field(default_factory=Camera)
+    """Where the view's camera was put last, by us or by the user."""
+    fitted: Camera | None = None
+    """What would frame the newest cloud, but for its labels; None before the first."""
+    fitted_for: tuple[float, float, float] = (1.0, 1.0, 0.0)
+    """Width of the view by its height, share of the height without labels, and elevation, for which that holds."""
+    hint: str = ""
+    """What it says while it has no cloud, in place of what all such panes say."""
+    stale: bool = False
+    """The scene must be built again before the next picture."""
+    title: str = ""
+    """What the view is called; the lane's name if empty."""
+    chip: str | None = None
+    """New status lines, shown with the pane's next turn."""
+
+    _motion: Motion | None = None
+    _moving_since: float = 0.0
+    _frame_at: float = 0.0
+    _frame_seconds: float = 0.0
+    """When the newest frame came, and how long after the one before"""
+
+    def clear(self, hint: str = "") -> None:
+        """No cloud any more."""
+        self.frame, self.fitted, self.stale, self.hint, self._motion = None, None, False, hint, None
+        self.view.set_scene(None)
+        self.view.set_caption("")
+
+    def take(self, frame: Frame) -> None:
+        """The next frame, shown with the pane's next turn."""
+        now = time.perf_counter()
+        self._frame_seconds, self._frame_at = now - self._frame_at, now
+        self.frame, self.stale = frame, True
+
+    def stage(self, started: RunStarted, frame: Frame, wish: Wish, *, smoothly: bool) -> tuple[str, ...]:
+        """Make the scene of the frame. Returns what is to be noted under it."""
+        goal = build_scene(
+            started,
+            frame,
+            wish.theme,
+            show_edges=wish.edge_kinds,
+            color_by=wish.color_by,
+            max_edges=MAX_EDGES,
+            selected_id=wish.selected_id,
+        )
+        self.stale = False
+        self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
+        self._moving_since = time.perf_counter()
+        if self._motion is None:
+            self.view.set_scene(goal)
+        return goal.items_text, goal.edge_text, goal.color_note, frame.projection
+
+    def glide(self) -> None:
+        """Bring the cloud to where it should be by now."""
+        if self._motion is not None:
+            scene = self._motion.at(time.perf_counter() - self._moving_since)
+            self.view.set_scene(scene)
+            if scene is self._motion.goal:
+                self._motion = None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the cloud stands where its frame says."""
+        return self._motion is None and not self.stale
+
+    @property
+    def covered(self) -> tuple[float, float]:
+        """Pixels at the top and at the bottom that labels take."""
+        return self.view.covered
+
+    def fit(self) -> Camera | None:
+        """What frames the cloud as it is seen now; made anew only where something has changed."""
+        wanted = self._wanted_fit()
+        if self.frame is not None and self.fitted is not None and wanted != self.fitted_for:
+            self.refit(self.frame)
+        return self.fitted
+
+    def refit(self, frame: Frame) -> Camera:
+        """What frames the cloud of `frame`."""
+        self.fitted_for = aspect, free, _ = self._wanted_fit()
+        self.fitted = snug(frame.positions, aspect, self.camera, free)
+        return self.fitted
+
+    def between_labels(self, camera: Camera) -> Camera:
+        """A fitted camera, with the cloud in the middle of what the labels leave."""
+        top, bottom = self.covered
+        height = max(self.view.height(), 1)
+        return moved_down(camera, height, min(max((top - bottom) / 2, -height / 4), height / 4))
+
+    def aim(self, camera: Camera) -> None:
+        """Move the view's camera; a view that stands still is not painted again."""
+        if camera != self.camera:
+            self.camera = camera
+            self.view.set_camera(camera)
+
+    def _wanted_fit(self) -> tuple[float, float, float]:
+        height = max(self.view.height(), 1)
+        free = max(LEAST_FREE, 1 - sum(self.covered) / height)
+        return self.view.width() / height, free, self.camera.elevation
