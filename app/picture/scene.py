@@ -19,7 +19,7 @@ HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
 HELD_OUT_FADE = 0.4
 """Share of the background's colour in a held-out point."""
-STEPPED_BACK_FADE = 0.5
+STEPPED_BACK_FADE = 0.42
 """And in a point that has no part in what was mined, while edges that tell something are drawn."""
 
 SHADES = (0.0, 0.42, -0.38)

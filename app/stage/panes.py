@@ -8,7 +8,7 @@ from functools import partial
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
-from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
@@ -17,6 +17,7 @@ from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
+from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
 
 ROW = 3
@@ -49,7 +50,9 @@ class PaneGrid(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self.key = ClassKey(self)
+        self.key, self.edge_key = ClassKey(self), EdgeKey(self)
+        self.edge_key.chosen.connect(self.set_edge_kinds)
+        self._seen_kinds: set[str] = set()
         self._panes: list[Pane] = []
         self._started: RunStarted | None = None
         self._edges = True
@@ -69,7 +72,12 @@ class PaneGrid(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addLayout(self._layout, 1)
-        whole.addWidget(self.key)
+        keys = QHBoxLayout()
+        keys.setContentsMargins(0, 0, 0, 0)
+        keys.setSpacing(0)
+        keys.addWidget(self.edge_key)
+        keys.addWidget(self.key, 1)
+        whole.addLayout(keys)
         self.setMinimumSize(200, 120)
 
     @property
@@ -93,6 +101,8 @@ class PaneGrid(QWidget):
 
     def show_lanes(self, lanes: tuple[str, ...], hint: str) -> None:
         """Empty panes for `lanes`, saying what to do."""
+        self._seen_kinds = set()
+        self.edge_key.show_kinds(())
         self._started, self._wish = None, replace(self._wish, selected_id=None)
         self._make(lanes[:MAX_PANES])
         for pane in self._panes:
@@ -173,6 +183,7 @@ class PaneGrid(QWidget):
         """Change colours."""
         self._theme, self._wish = theme, replace(self._wish, theme=theme)
         self.key.set_theme(theme)
+        self.edge_key.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.view.set_title(pane.title or pane.lane, self._theme.lane(number))
@@ -260,6 +271,7 @@ class PaneGrid(QWidget):
 
     def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
         wish = self._wish if self._edges else replace(self._wish, edge_kinds=frozenset())
+        self._show_edge_key(frame, noisy=started.true_labels is not None)
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
         pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
@@ -301,6 +313,20 @@ class PaneGrid(QWidget):
         grouped = started is not None and started.groups is not None and self._wish.color_by != "label"
         shown = started is not None and not grouped and self._wish.color_by in ("class", "group", "label")
         self.key.show_classes(started.class_names if started is not None and shown else ())
+
+    def _show_edge_key(self, frame: Frame, *, noisy: bool) -> None:
+        """The kinds of edges that the run has had so far: the key does not come and go from frame to frame."""
+        if not self._edges:
+            self.edge_key.show_kinds(())
+            return
+        kinds = set() if not len(frame.triplets) else {"positive", "false"} if noisy else {"positive"}
+        if frame.hardness is not None:
+            kinds |= {"hard", "semi_hard", "easy"}
+        elif kinds:
+            kinds |= {"negative"}
+        if not kinds <= self._seen_kinds or self.edge_key.isHidden():
+            self._seen_kinds |= kinds
+            self.edge_key.show_kinds(self._seen_kinds)
 
     def _restage(self) -> None:
         for pane in self._panes:

@@ -129,5 +129,5 @@ def _mixed(old: NDArray[np.uint8], new: NDArray[np.uint8], share: float) -> NDAr
 
 def _faded(colors: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
     faded = colors.copy()
-    faded[:, 3] = np.round(np.minimum(colors[:, 3] * (weight * EDGE_STRENGTH), 255))
+    faded[:, 3] = np.round(np.minimum(colors[:, 3] * EDGE_STRENGTH, 255) * weight)
     return faded

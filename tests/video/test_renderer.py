@@ -192,7 +192,8 @@ def test_that_edges_fade_into_each_other_and_never_flicker(folder: Path) -> None
     assert max(light) < 1.03 * min(light)
     at_frame, half_way = film.at(15), film.at(20)
     assert len(at_frame.edges) == 16 and len(half_way.edges) == 32
-    assert set(at_frame.edge_colors[:, 3]) == {2 * alpha for alpha in set(half_way.edge_colors[:, 3])}
+    whole, half = (np.unique(scene.edge_colors[:, 3]).astype(int) for scene in (at_frame, half_way))
+    assert len(whole) == len(half) == 2 and (abs(whole - 2 * half) <= 1).all()  # for opacities are whole numbers
 
 
 def test_that_the_camera_never_jumps_even_when_the_cloud_does(tmp_path: Path) -> None:
