@@ -197,8 +197,6 @@ def test_that_edges_fade_into_each_other_and_never_flicker(folder: Path) -> None
     np.testing.assert_allclose([light(step) for step in steps], straight, rtol=0.015)
     at_frame, half_way = film.at(15), film.at(20)
     assert len(at_frame.edges) == 16 and len(half_way.edges) == 32
-    whole, half = (np.unique(scene.edge_colors[:, 3]).astype(int) for scene in (at_frame, half_way))
-    assert len(whole) == len(half) == 2 and (abs(whole - 2 * half) <= 1).all()  # for opacities are whole numbers
 
 
 def test_that_the_camera_never_jumps_even_when_the_cloud_does(tmp_path: Path) -> None:
