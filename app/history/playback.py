@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
 from hnm_core.run.events import Frame
 from hnm_core.run.history import RunHistory
+
+NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Past:
@@ -30,21 +34,23 @@ class Past:
         steps = [self.recording.frame_steps(lane) for lane in self.recording.lanes]
         return max((int(known[-1]) for known in steps if len(known)), default=0)
 
-    def frames_at(self, step: int) -> list[Frame]:
+    def frames_at(self, step: int, step_of: Mapping[str, int] = NOBODY) -> list[Frame]:
         """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, and those
-        that were forked off later."""
-        frames, later = [], self.later_lanes(step)
+        that were forked off later. `step_of`: lanes that are looked at at another step."""
+        frames, later = [], self.later_lanes(step, step_of)
         for lane in self.recording.lanes:
             if lane in later:
                 continue
             steps = self.recording.frame_steps(lane)
             if len(steps):
-                frames.append(self.recording.frame(lane, max(int(np.searchsorted(steps, step, side="right")) - 1, 0)))
+                place = int(np.searchsorted(steps, step_of.get(lane, step), side="right")) - 1
+                frames.append(self.recording.frame(lane, max(place, 0)))
         return frames
 
-    def later_lanes(self, step: int) -> dict[str, int]:
-        """Lanes that were forked off after `step`, and at which step that was."""
-        return {lane: begins for lane, begins in self.recording.begins.items() if begins > step}
+    def later_lanes(self, step: int, step_of: Mapping[str, int] = NOBODY) -> dict[str, int]:
+        """Lanes that were forked off after `step`, and at which step that was; `step_of` as above."""
+        begins = self.recording.begins
+        return {lane: begins[lane] for lane in begins if begins[lane] > step_of.get(lane, step)}
 
     def next_step(self, step: int) -> int | None:
         """The step of the first frame after `step` in any lane; None at the end."""

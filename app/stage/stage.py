@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QStackedWidget
 
 from app.history.chips import chip, chip_details, chip_text
 from app.history.markers import markers
 from app.history.playback import Past
+from app.history.race import steps_at_equal_time
 from app.history.words import title
 from app.panels.figures import Figures
 from app.picture.theme import Theme
@@ -64,6 +66,9 @@ class Stage(QObject):
         self._past: Past | None = None
         self._step: int | None = None  # what is shown of the past; None is live
         self._shown_step: int | None = None
+        self._equal_time = False
+        self._step_of: dict[str, int] = {}  # at equal time: the step at which each lane is shown
+        self._shown_step_of: dict[str, int] = {}
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
@@ -123,6 +128,14 @@ class Stage(QObject):
         for frame in self._latest.values():
             self.panes.show_frame(frame)
 
+    def set_equal_time(self, equal: bool) -> None:
+        """Show every lane at the same time spent, so that a slow one falls behind, or at the same step."""
+        self._equal_time, self._step_of, self._shown_step_of = equal, {}, {}
+        self._shown_step = None
+        self.curves.set_axis("seconds" if equal else "step")
+        if not equal and self._step is None:
+            self.go_live()
+
     def take(self, drained: Drained, *, training: bool, training_mb: float) -> None:
         """What came in since the last tick, and the memory that training takes."""
         self._training_mb, self.peak_training_mb = training_mb, max(self.peak_training_mb, training_mb)
@@ -138,13 +151,15 @@ class Stage(QObject):
         self.stats.tick(self.panes.views, training=training)
         for frame in drained.frames:
             self._latest[frame.lane] = frame
-            if self._step is None:
+            if self._step is None and frame.lane not in self._step_of:
                 self.panes.show_frame(frame)
 
     def advance(self, seconds: float, *, orbiting: bool) -> None:
         """Bring the panes to where they should be, `seconds` after the last time."""
-        self._show_past()
         now = time.perf_counter()
+        if self._equal_time and (self._step is not None or now - self._figures_at >= FIGURES_S):
+            self._step_of = self._steps_at_equal_time()
+        self._show_past()
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
@@ -180,9 +195,12 @@ class Stage(QObject):
             self._scrub(step)
 
     def _show_past(self) -> None:
-        if self._step is None or self._step == self._shown_step:
+        if self._step is None and not self._step_of:
             return
-        self._shown_step = self._step
+        if self._step == self._shown_step and self._step_of == self._shown_step_of:
+            return
+        step = self.history.last_step if self._step is None else self._step
+        self._shown_step, self._shown_step_of = self._step, dict(self._step_of)
         try:
             if self._past is None and self.folder is not None:
                 self._past = Past.of(self.folder)
@@ -190,13 +208,24 @@ class Stage(QObject):
                 return
             if not self.replaying:
                 self._past.recording.refresh()
-            for lane, begins in self._past.later_lanes(self._step).items():
+            for lane, begins in self._past.later_lanes(step, self._step_of).items():
                 if lane in self.panes.lanes:
                     self.panes.empty(lane, f"Begins at step {begins:,}")
-            for frame in self._past.frames_at(self._step):
-                self.panes.show_frame(frame)
+            for frame in self._past.frames_at(step, self._step_of):
+                if self._step is not None or frame.lane in self._step_of:
+                    self.panes.show_frame(frame)
         except InputError as error:
             self.problem.emit(str(error))
+
+    def _steps_at_equal_time(self) -> dict[str, int]:
+        """While live, of the lanes that are behind alone: the others show their newest frames as they come."""
+        steps, lanes = steps_at_equal_time(self.history, self._step), self.history.lanes
+        live = self._step is None
+        return {name: step for name, step in steps.items() if not live or step < int(lanes[name].steps[-1])}
+
+    def _step_shown(self, lane: str) -> int | None:
+        """The step at which a lane is shown; None for its newest."""
+        return self._step_of.get(lane, self._step) if self._equal_time else self._step
 
     def _choose_chart(self, config: ExperimentConfig) -> None:
         """Curves, or the table of an audit where nothing is trained."""
@@ -210,17 +239,23 @@ class Stage(QObject):
         scrubbing = self._drawn is None or wanted[1] != self._drawn[1]
         if wanted != self._drawn and (scrubbing or not self._training or now - self._drawn_at >= CURVES_TRAINING_S):
             self._drawn, self._drawn_at = wanted, now
-            chart = self.audit if self.charts.currentWidget() is self.audit else self.curves
-            chart.show_history(self.history, self._step)
+            if self.charts.currentWidget() is self.audit:
+                self.audit.show_history(self.history, self._step)
+            else:
+                self.curves.show_history(self.history, self._step, self._step_of)
             self.timeline.set_range(self.history.last_step)
 
     def _show_figures(self, now: float) -> None:
         self.timing.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
         for name, lane in self.history.lanes.items():
-            now_is = chip(lane, self._step)
-            self.panes.set_title(name, title(self.history, name, self._step))
-            self.panes.set_chip(name, chip_text(now_is, audit=self.history.audits), chip_details(now_is))
+            step = self._step_shown(name)
+            now_is = chip(lane, step)
+            self.panes.set_title(name, title(self.history, name, step))
+            text = chip_text(now_is, audit=self.history.audits)
+            if self._equal_time and step is not None:
+                text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
+            self.panes.set_chip(name, text, chip_details(now_is))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)

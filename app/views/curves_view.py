@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,7 @@ class CurvesView(QWidget):
         self._history = RunHistory()
         self._chance: dict[str, float] = {}
         self._upto: int | None = None
+        self._upto_of: Mapping[str, int] = {}
         self._hidden: frozenset[str] = frozenset()
         self._hover = float("nan")
         self.loss_plot, self.metric_plot = CurvePlot(self), CurvePlot(self)
@@ -166,8 +167,15 @@ class CurvesView(QWidget):
             label.setStyleSheet(f"color: rgb{theme.muted};")
         self._redraw()
 
-    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
-        """Draw a run; a cursor stands at `upto_step`, none while live."""
+    def set_axis(self, axis: str) -> None:
+        """What curves run over, see `AXES`."""
+        self.axis_box.setCurrentIndex(self.axis_box.findData(axis))
+
+    def show_history(
+        self, history: RunHistory, upto_step: int | None = None, upto_of: Mapping[str, int] | None = None
+    ) -> None:
+        """Draw a run; a cursor stands at `upto_step`, none while live. `upto_of`: lanes whose cursor is elsewhere."""
+        self._upto_of = upto_of or {}
         if history.started is not self._history.started:
             self._chance = chance_of(history.started)
         self._history, self._upto = history, upto_step
@@ -262,9 +270,10 @@ class CurvesView(QWidget):
         return lane.seconds if len(steps) == len(lane) else lane.seconds_at(steps)
 
     def _cursor_of(self, lane: LaneHistory) -> float | None:
-        if self._upto is None:
+        upto = self._upto_of.get(lane.name, self._upto)
+        if upto is None:
             return None
-        return float(self._clock(lane, np.array([self._upto]))[0]) if len(lane) else 0.0
+        return float(self._clock(lane, np.array([upto]))[0]) if len(lane) else 0.0
 
     def _verticals(self) -> list[VerticalLine]:
         """What happened, and the cursor: one for all lanes over steps, one a lane over their own clocks."""
@@ -281,7 +290,7 @@ class CurvesView(QWidget):
             marks.append(VerticalLine(x, colour, True, f"{marker.lane}, step {marker.step:,}: {marker.text}"))
         if self._upto is not None and by_step:
             marks.append(VerticalLine(float(self._upto), theme.text, False))
-        elif self._upto is not None:
+        elif self._upto is not None or self._upto_of:
             for place, (name, lane) in enumerate(lanes.items()):
                 if name not in self._hidden and len(lane):
                     marks.append(VerticalLine(self._cursor_of(lane) or 0.0, theme.lane(place), False))

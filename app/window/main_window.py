@@ -177,6 +177,7 @@ class MainWindow(QMainWindow):
             "edges": self.stage.panes.set_edges,
             "link": self.stage.panes.set_linked,
             "same_scale": self.stage.panes.set_same_scale,
+            "race": self.stage.set_equal_time,
             "fit": self.stage.panes.follow,
             "live": self.stage.go_live,
             "theme": self.look.toggle,
