@@ -25,6 +25,8 @@ class Wish:
     edge_kinds: frozenset[str]
     color_by: str = "class"
     selected_id: int | None = None
+    spread: tuple[float, float] | None = None
+    """What the colours of a column go over"""
 
 
 @dataclass
@@ -77,13 +79,15 @@ class Pane:
             color_by=wish.color_by,
             max_edges=MAX_EDGES,
             selected_id=wish.selected_id,
+            spread=wish.spread,
         )
         self.stale = False
         self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
         if self._motion is None:
             self.view.set_scene(goal)
-        return goal.items_text, goal.edge_text, goal.color_note, frame.projection
+        note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
+        return goal.items_text, goal.edge_text, note, frame.projection
 
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""

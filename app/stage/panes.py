@@ -13,13 +13,17 @@ from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
 from app.picture.edges import EDGE_KINDS
+from app.picture.scene import column_range
 from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
+from app.views.color_scale import ColorScale
 from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
 
+SPREAD_SLACK = 0.1
+"""By so much of its width the range of a column's colours may be off before it is made anew."""
 ROW = 3
 """Most panes side by side."""
 PAINT_BUDGET_MS = 40.0
@@ -51,6 +55,7 @@ class PaneGrid(QWidget):
         super().__init__(parent)
         self._theme = theme
         self.key, self.edge_key = ClassKey(self), EdgeKey(self)
+        self.scale = ColorScale(self)
         self.edge_key.chosen.connect(self.set_edge_kinds)
         self._seen_kinds: set[str] = set()
         self._panes: list[Pane] = []
@@ -77,6 +82,7 @@ class PaneGrid(QWidget):
         keys.setSpacing(0)
         keys.addWidget(self.edge_key)
         keys.addWidget(self.key, 1)
+        keys.addWidget(self.scale)
         whole.addLayout(keys)
         self.setMinimumSize(200, 120)
 
@@ -184,6 +190,7 @@ class PaneGrid(QWidget):
         self._theme, self._wish = theme, replace(self._wish, theme=theme)
         self.key.set_theme(theme)
         self.edge_key.set_theme(theme)
+        self.scale.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.view.set_title(pane.title or pane.lane, self._theme.lane(number))
@@ -201,7 +208,7 @@ class PaneGrid(QWidget):
 
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
-        self._wish = replace(self._wish, color_by=name)
+        self._wish = replace(self._wish, color_by=name, spread=None)
         self._show_key()
         self._restage()
 
@@ -270,6 +277,7 @@ class PaneGrid(QWidget):
         pane.aim(camera)
 
     def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
+        self._spread_colors()
         wish = self._wish if self._edges else replace(self._wish, edge_kinds=frozenset())
         self._show_edge_key(frame, noisy=started.true_labels is not None)
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
@@ -311,8 +319,25 @@ class PaneGrid(QWidget):
         """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
         started = self._started
         grouped = started is not None and started.groups is not None and self._wish.color_by != "label"
-        shown = started is not None and not grouped and self._wish.color_by in ("class", "group", "label")
+        if by_class := self._wish.color_by in ("class", "group", "label"):
+            self.scale.hide()
+        shown = started is not None and by_class and not grouped
         self.key.show_classes(started.class_names if started is not None and shown else ())
+
+    def _spread_colors(self) -> None:
+        """One range for the colours of a column in all panes, so that equal colours mean equal values; made anew when
+        the values have left it or fill it no more."""
+        name = self._wish.color_by
+        ranges = [column_range(frame.columns[name]) for frame in self.frames if name in frame.columns]
+        known = [spread for spread in ranges if spread is not None]
+        if not known:
+            return
+        low, high = min(low for low, _ in known), max(high for _, high in known)
+        old = self._wish.spread
+        if old is None or max(abs(low - old[0]), abs(high - old[1])) > SPREAD_SLACK * (old[1] - old[0]):
+            self._wish = replace(self._wish, spread=(low, high))
+            self.scale.show_range(name.replace("_", " "), low, high)
+            self._restage()
 
     def _show_edge_key(self, frame: Frame, *, noisy: bool) -> None:
         """The kinds of edges that the run has had so far: the key does not come and go from frame to frame."""
