@@ -134,6 +134,7 @@ def clusters(points: int, edges: int, seed: int = 0) -> Scene:
         edges=drawn.places,
         edge_colors=edge_colors(drawn, DARK, -1),
         edge_shapes=edge_shapes(drawn, -1),
+        edge_kinds=drawn.kinds,
         halos=ringed,
         halo_colors=ring_colors,
         ids=np.arange(points),

@@ -56,6 +56,8 @@ class Scene:
     """(M, 4) red, green, blue, alpha"""
     edge_shapes: NDArray[np.float32]
     """(M, 2) width as a factor of the usual one, and the share that is seen where points lie before it, 0..1"""
+    edge_kinds: NDArray[np.int8]
+    """(M,) see `app.picture.edges.EDGE_KINDS`"""
     halos: NDArray[np.int32]
     """(H,) places with a ring round them"""
     halo_colors: NDArray[np.uint8]
@@ -140,6 +142,7 @@ def build_scene(
         edges.places,
         edge_colors(edges, theme, selected),
         edge_shapes(edges, selected),
+        edges.kinds,
         *halos(edges, theme),
         drawn.ids,
         drawn.labels,

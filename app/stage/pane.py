@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from app.picture.camera import Camera, moved_down, snug
 from app.picture.motion import Motion, motion
 from app.picture.scene import build_scene
+from app.picture.slow_motion import Act, SlowMotion, last_step_of, slow_motion
 from app.picture.theme import Theme
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
@@ -51,7 +52,9 @@ class Pane:
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
-    _motion: Motion | None = None
+    slow_motion: bool = False
+    """Whether the way from frame to frame is shown phase by phase."""
+    _motion: Motion | SlowMotion | None = None
     _moving_since: float = 0.0
     _frame_at: float = 0.0
     _frame_seconds: float = 0.0
@@ -60,6 +63,7 @@ class Pane:
     def clear(self, hint: str = "") -> None:
         """No cloud any more."""
         self.frame, self.fitted, self.stale, self.hint, self._motion = None, None, False, hint, None
+        self.view.set_notice("")
         self.view.set_scene(None)
         self.view.set_caption("")
 
@@ -71,9 +75,10 @@ class Pane:
 
     def stage(self, started: RunStarted, frame: Frame, wish: Wish, *, smoothly: bool) -> tuple[str, ...]:
         """Make the scene of the frame. Returns what is to be noted under it."""
+        slowly = self.slow_motion and smoothly
         goal = build_scene(
             started,
-            frame,
+            last_step_of(frame) if slowly else frame,
             wish.theme,
             show_edges=wish.edge_kinds,
             color_by=wish.color_by,
@@ -82,7 +87,10 @@ class Pane:
             spread=wish.spread,
         )
         self.stale = False
-        self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
+        if slowly:
+            self._motion = slow_motion(self.view.scene, goal, wish.theme.accent)
+        else:
+            self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
         if self._motion is None:
             self.view.set_scene(goal)
@@ -96,6 +104,14 @@ class Pane:
             self.view.set_scene(scene)
             if scene is self._motion.goal:
                 self._motion = None
+            self.view.set_notice(self.act.words if self.act is not None else "")
+
+    @property
+    def act(self) -> Act | None:
+        """The part of a step that is shown by itself; None where none is."""
+        if not isinstance(self._motion, SlowMotion):
+            return None
+        return self._motion.act_at(time.perf_counter() - self._moving_since)[0]
 
     @property
     def arrived(self) -> bool:

@@ -21,6 +21,7 @@ from app.views.cloud_view import CloudView
 from app.views.color_scale import ColorScale
 from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.timing import Phase
 
 SPREAD_SLACK = 0.1
 """By so much of its width the range of a column's colours may be off before it is made anew."""
@@ -65,6 +66,7 @@ class PaneGrid(QWidget):
         self._linked = True
         self._same_scale = False
         self._smooth = True
+        self._slow_motion = False
         self._following = True
         self._ready = True
         self._hint = ""
@@ -131,7 +133,7 @@ class PaneGrid(QWidget):
         `MAX_PANES`."""
         if lane in self.lanes or len(self._panes) >= MAX_PANES:
             return
-        pane = Pane(lane, self._new_view())
+        pane = Pane(lane, self._new_view(), slow_motion=self._slow_motion)
         self._panes.append(pane)
         if like in self.lanes:
             pane.aim(self._pane(like).camera)
@@ -233,6 +235,18 @@ class PaneGrid(QWidget):
     def set_smooth(self, smooth: bool) -> None:
         """Let clouds glide from frame to frame, or jump."""
         self._smooth = smooth
+
+    def set_slow_motion(self, slow: bool) -> None:
+        """Show the way from frame to frame phase by phase."""
+        for pane in self._panes:
+            pane.slow_motion = slow
+        self._slow_motion = slow
+
+    @property
+    def phases(self) -> frozenset[Phase]:
+        """The phases of a step that are shown by themselves now; none where the clouds are not in slow motion."""
+        acts = [pane.act for pane in self._panes]
+        return next((act.phases for act in acts if act is not None), frozenset())
 
     @property
     def arrived(self) -> bool:
@@ -373,7 +387,7 @@ class PaneGrid(QWidget):
         """Panes for `lanes`; the widgets stay when their number does."""
         self._turns = []
         if len(lanes) != len(self._panes):
-            self._panes = [Pane(lane, self._new_view()) for lane in lanes]
+            self._panes = [Pane(lane, self._new_view(), slow_motion=self._slow_motion) for lane in lanes]
             self._arrange()
         for number, (pane, lane) in enumerate(zip(self._panes, lanes, strict=True)):
             pane.lane, pane.title = lane, ""

@@ -164,6 +164,7 @@ class Stage(QObject):
             self._figures_at = now
             self._show_figures(now)
         self.panes.advance(min(seconds, LONGEST_TICK_S), orbiting=orbiting)
+        self.timing.light(self.panes.phases)
 
     @property
     def points(self) -> int:

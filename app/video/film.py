@@ -54,6 +54,7 @@ class Film:
             edges=np.concatenate((moved[0][old.edges], moved[1][new.edges])).astype(np.int32)[lit],
             edge_colors=colors[lit],
             edge_shapes=np.concatenate((old.edge_shapes, new.edge_shapes))[lit],
+            edge_kinds=np.concatenate((old.edge_kinds, new.edge_kinds))[lit],
             halos=np.concatenate((moved[0][old.halos], moved[1][new.halos])).astype(np.int32)[ringed],
             halo_colors=rings[ringed],
         )

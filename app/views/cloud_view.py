@@ -75,7 +75,7 @@ class CloudView(QWidget):
         self._drag = Drag()
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
-        self._details = ""
+        self._details = self._notice = ""
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
@@ -164,6 +164,17 @@ class CloudView(QWidget):
         if text != self._caption:
             self._caption = text
             self.update()
+
+    def set_notice(self, text: str) -> None:
+        """A line in the middle of the lower edge, such as what happens just now in slow motion."""
+        if text != self._notice:
+            self._notice = text
+            self.update()
+
+    @property
+    def notice(self) -> str:
+        """What `set_notice` says."""
+        return self._notice
 
     def set_overlay(self, text: str | None) -> None:
         """A message over the cloud; None takes it away."""
@@ -281,6 +292,8 @@ class CloudView(QWidget):
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
         if height >= CAPTION_FROM_PX:
             self._caption_plate.caption(painter, theme, self.caption, width, height)
+        if self._notice:
+            cloud_labels.draw_notice(painter, theme, self._notice, width, height - self.covered[1])
         if self.message:
             error = self._made.failure is not None or self.message == NOT_FINITE
             cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)

@@ -11,6 +11,7 @@ from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPai
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLayout, QWidget
 
 from app.picture.theme import DARK, Rgb, Theme, contrast
+from app.style import mix
 from hnm_core.run.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
 from hnm_core.run.timing import MINING_PHASES, Phase
 from hnm_core.words import significant
@@ -62,6 +63,8 @@ class Bars(QWidget):
         self.bars: list[Bar] = []
         self.share = False
         self.message = ""
+        self.lit: frozenset[Phase] = frozenset()
+        """The phases that stand out, all others step back; none: all look alike"""
         self.segments: list[Segment] = []
 
     def sizeHint(self) -> QSize:
@@ -110,6 +113,7 @@ class Bars(QWidget):
                 continue
             piece = QRectF(left, box.top(), ms * per_ms, box.height())
             colour = PHASE_COLOURS[phase]
+            colour = colour if not self.lit or phase in self.lit else mix(colour, self.theme.panel, 0.75)
             painter.fillRect(piece.adjusted(0, 0, -0.7 if piece.width() > 3 else 0, 0), QColor(*colour))
             self._label(painter, piece, phase, 100 * ms / total if self.share else ms, colour)
             self.segments.append(Segment(piece, bar, phase))
@@ -255,6 +259,12 @@ class TimingView(QWidget):
         self.title.setStyleSheet(f"color: rgb{theme.muted};")
         self.bars.bars = [Bar(bar.lane, theme.lane(place), bar.times) for place, bar in enumerate(self.bars.bars)]
         self.bars.update()
+
+    def light(self, phases: frozenset[Phase]) -> None:
+        """Let these phases stand out; none: all look alike."""
+        if phases != self.bars.lit:
+            self.bars.lit = phases
+            self.bars.update()
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """The times of the steps before `upto_step`, or of the newest."""

@@ -142,6 +142,7 @@ class MainWindow(QMainWindow):
         self.closing.ended.connect(self._end)
         self.controls.preset_chosen.connect(lambda name: messages.attempt(lambda: session.choose_preset(name)))
         self.controls.rate_chosen.connect(self.bridge.set_rate)
+        self.controls.slow_motion_chosen.connect(panes.set_slow_motion)
         self.controls.colour_chosen.connect(panes.set_color_by)
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)

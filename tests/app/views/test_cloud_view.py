@@ -36,6 +36,7 @@ def scene(count: int = 40, positions=None, ids=None) -> Scene:
         np.empty((0, 2), np.int32),
         np.empty((0, 4), np.uint8),
         np.empty((0, 2), np.float32),
+        np.empty(0, np.int8),
         np.empty(0, np.int32),
         np.empty((0, 4), np.uint8),
         np.arange(count) if ids is None else np.array(ids),
