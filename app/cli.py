@@ -70,8 +70,7 @@ def gui(
     from app.main import GuiRequest, check_lanes, run_gui
 
     check_lanes(experiment)
-    shown = preset if preset is not None else FIRST_PRESET if config is None else None
-    raise typer.Exit(run_gui(GuiRequest(experiment, shown, window, autoplay, quit_after, stats, recording)))
+    raise typer.Exit(run_gui(GuiRequest(experiment, window, autoplay, quit_after, stats, recording)))
 
 
 def _check_inputs(experiment: ExperimentConfig) -> None:

@@ -41,7 +41,6 @@ class GuiRequest:
     """What the window is asked to open with."""
 
     config: ExperimentConfig
-    preset: str | None = None
     size: tuple[int, int] | None = None
     """Width and height in logical pixels; None takes the last one."""
     autoplay: bool = False
@@ -125,7 +124,6 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         bugs=bugs,
         settings=settings,
         preparation=Preparation(bugs),
-        preset=request.preset or "",
         new_folder=_new_folder,
     )
     window.resize(*(request.size or DEFAULT_SIZE))

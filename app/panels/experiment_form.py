@@ -27,6 +27,7 @@ from app.panels.sampler_form import SamplerForm
 from app.panels.tab_order import in_reading_order
 from app.picture.theme import DARK, LIGHT, Theme
 from hnm_core.errors import InputError
+from hnm_core.run import changeable
 from hnm_core.spec import compatibility
 from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
@@ -182,15 +183,12 @@ class ExperimentForm(QWidget):
     def add_lane(self, config: ExperimentConfig) -> None:
         """A card for a lane of the run that was forked off, from its configuration alone; undo takes it out again.
         None is added where there is one of that name, or no room."""
-        lane = config.lanes[0]
         self._commit()
-        lanes = self._config.lanes
-        if len(lanes) >= MAX_PANES or lane.name in [other.name for other in lanes]:
+        lanes, added = self._config.lanes, changeable.among(self._config, config)
+        if len(lanes) >= MAX_PANES or added.name in [other.name for other in lanes]:
             return
-        own = None if config.sampler == self._config.sampler else config.sampler
         self._past = [*self._past, self._config][-MAX_UNDO:]
         self._future = []
-        added = lane.model_copy(update={"sampler": own})
         self._restore(self._config.model_copy(update={"lanes": (*lanes, added)}))
 
     def show_pending(self, pending: Pending) -> None:

@@ -45,7 +45,6 @@ class MainWindow(QMainWindow):
 
     Args:
         config: the experiment to show first.
-        preset: name of the preset it came from, if any.
         bridge: runs it.
         jobs, bugs, preparation, settings: see their modules; without `preparation` everything counts as ready.
         new_folder: a folder to record the run titled so into; None records nothing.
@@ -62,7 +61,6 @@ class MainWindow(QMainWindow):
         bugs: BugReporter,
         settings: Settings,
         preparation: Preparation | None = None,
-        preset: str = "",
         new_folder: Callable[[str], Path] | None = None,
     ) -> None:
         super().__init__()
@@ -105,7 +103,7 @@ class MainWindow(QMainWindow):
         self._lay_out(bar)
         self._connect(bugs)
         self.look.set(self.look.theme)
-        session.set_experiment(config, preset)
+        session.set_experiment(config)
         self.show_state()
 
     def _lay_out(self, bar: QStatusBar) -> None:

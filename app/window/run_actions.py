@@ -100,6 +100,7 @@ class RunActions:
 
     def follow_form(self, config: ExperimentConfig) -> None:
         """The form says something else: to a run as a wish, otherwise at once."""
+        self._session.name_preset(config)
         if self._bridge.active or self._stage.replaying:
             self.show_pending()
         else:

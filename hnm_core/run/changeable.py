@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from hnm_core.errors import InputError
 from hnm_core.run.events import Event, LaneForked, OptionChanged
 from hnm_core.spec import compatibility
-from hnm_core.spec.config import ExperimentConfig, assign_values, from_dict
+from hnm_core.spec.config import ExperimentConfig, LaneConfig, assign_values, from_dict
 from hnm_core.spec.registry import LOSSES, MINERS, SAMPLERS, Registry
 
 CHANGEABLE = (
@@ -51,6 +51,12 @@ def alone(config: ExperimentConfig, lane: str) -> ExperimentConfig:
     return config.model_copy(
         update={"sampler": own.sampler or config.sampler, "lanes": (own.model_copy(update={"sampler": None}),)}
     )
+
+
+def among(config: ExperimentConfig, lane: ExperimentConfig) -> LaneConfig:
+    """The lane of `lane`, a configuration of one alone, as one more of the lanes of `config`; see `alone`."""
+    own = None if lane.sampler == config.sampler else lane.sampler
+    return lane.lanes[0].model_copy(update={"sampler": own})
 
 
 def changed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
 from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
 from hnm_core.spec.registry import DATASETS, MINERS
-from hnm_core.spec.resources import FIRST_PRESET, preset_path
+from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ def _base(request: Request, default_preset: str | None) -> ExperimentConfig:
     if preset is None:
         raise InputError("Give a configuration file or --preset NAME; `hnm-lab list presets` lists the presets.")
     return configuration.load(preset_path(preset))
+
+
+def preset_of(config: ExperimentConfig) -> str:
+    """The name of the preset that `config` is equal to; empty where it is equal to none."""
+    return next((name for name, preset in _presets().items() if preset == config), "")
+
+
+@cache
+def _presets() -> Mapping[str, ExperimentConfig]:
+    return {name: configuration.load(preset_path(name)) for name in preset_names()}
 
 
 def data_config(wanted: str) -> DataConfig:

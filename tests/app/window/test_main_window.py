@@ -326,7 +326,7 @@ def test_that_a_recording_plays_and_can_be_scrubbed_without_training(open_window
     window.stage.timeline.live_button.click()
     qtbot.waitUntil(lambda: {pane.frame.step for pane in window.stage.panes._panes} == {50}, timeout=3000)
     press(qtbot, window, Qt.Key.Key_R)
-    assert window.stage.panes.lanes == ["one", "two"]
+    assert window.stage.panes.lanes == ["alpha", "beta", "gamma"]
 
 
 def test_that_a_folder_that_is_no_recording_is_named(open_window, qtbot, tmp_path):
