@@ -64,10 +64,14 @@ class Session(QObject):
     def set_experiment(self, config: ExperimentConfig) -> None:
         """Show another experiment, ready to be trained. Raises `InputError`: too many lanes, or a run is on."""
         check_lanes(config)
-        if self._bridge.active:
-            raise InputError("A run is on. Press R to reset it, then open the file again.")
+        self.refuse_during_run()
         self._fill(config)
         self.clear()
+
+    def refuse_during_run(self) -> None:
+        """Raises `InputError` while a run is on: nothing else can be opened then."""
+        if self._bridge.active:
+            raise InputError("A run is on. Press R to reset it, then open the file again.")
 
     def name_preset(self, config: ExperimentConfig) -> None:
         """Say which preset the form, which holds `config`, is equal to."""

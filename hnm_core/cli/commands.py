@@ -41,7 +41,7 @@ from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError
 from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.spec.config import split_setting
-from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.request import Request, narrow_network, resolve
 from hnm_core.words import number
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def run(
         show_audit(outcome.results.lanes(), to_stderr=json_lines)
     else:
         show_results(outcome.results.lanes(), to_stderr=json_lines)
+    if narrow := narrow_network(request, experiment):
+        say(narrow)
     if record is not None and outcome.started:
         say(f"Recorded in {record}")
     raise typer.Exit(outcome.status)

@@ -15,6 +15,9 @@ from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
 from hnm_core.spec.registry import DATASETS, MINERS
 from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
 
+FEW_DIMENSIONS = 16
+"""An embedding of fewer loses most of what embeddings of the user's hold."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,6 +55,19 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
     return configuration.from_dict(values, "--set" if request.settings else "command line")
+
+
+def narrow_network(request: Request, experiment: ExperimentConfig) -> str:
+    """What there is to know of a preset's network that a file of the user's goes into, as embeddings would lose most
+    in it; empty where it is wide enough, or was asked for."""
+    asked = request.config is not None or any(setting.startswith("model") for setting in request.settings)
+    dimensions = getattr(experiment.model.part.options, "embedding", None)
+    if experiment.data.name != "file" or asked or not isinstance(dimensions, int) or dimensions >= FEW_DIMENSIONS:
+        return ""
+    return (
+        f"Your data went into the preset's network: '{experiment.model.name}' to {dimensions} dimensions. Embeddings "
+        "keep more with --set model.name=head --set model.options.embedding=64; --preset audit looks at them as they are."
+    )
 
 
 def _base(request: Request, default_preset: str | None) -> ExperimentConfig:

@@ -239,7 +239,7 @@ def test_that_data_dropped_on_the_window_becomes_the_data_of_the_experiment(open
     path = tmp_path / "mine.npz"
     np.savez(path, x=np.zeros((8, 3), np.float32), y=np.arange(8) % 2)
     drop(window, path)
-    assert window.form.config().data.name == "file"
+    qtbot.waitUntil(lambda: window.form.config().data.name == "file", timeout=5000)
     assert window.form.config().data.options["path"] == str(path)
     assert window.stage.panes.lanes == ["one", "two"]
 
