@@ -55,6 +55,7 @@ def gui(
     stats: Annotated[
         Path | None, typer.Option("--stats", metavar="FILE", help="Write how smoothly it ran, as JSON.")
     ] = None,
+    plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
     recording = config if config is not None and config.is_dir() else None
@@ -72,7 +73,8 @@ def gui(
     from app.main import GuiRequest, check_lanes, run_gui
 
     check_lanes(experiment)
-    raise typer.Exit(run_gui(GuiRequest(experiment, window, autoplay, quit_after, stats, recording)))
+    plug_ins = tuple(plugin or ())
+    raise typer.Exit(run_gui(GuiRequest(experiment, window, autoplay, quit_after, stats, recording, plug_ins)))
 
 
 def _check_inputs(experiment: ExperimentConfig, *, own_network: bool) -> ExperimentConfig:

@@ -50,6 +50,8 @@ class GuiRequest:
     """File for the figures, written on quitting."""
     recording: Path | None = None
     """Folder of a recording to play instead of training."""
+    plug_ins: tuple[Path, ...] = ()
+    """Files that were loaded here and that the training process has to load too."""
 
 
 def check_display() -> None:
@@ -75,7 +77,7 @@ def run_gui(request: GuiRequest) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.stack_size(STACK_BYTES)
     log.debug("switch interval %g s, thread stacks %d bytes", SWITCH_INTERVAL_S, STACK_BYTES)
-    training = TrainingProcess()
+    training = TrainingProcess(request.plug_ins)
     if request.recording is None:
         training.warm_up()  # first of all: the engine loads while the window is built
 

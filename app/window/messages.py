@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QStatusBar
 
 from app.panels.notices import Banner
 from hnm_core.errors import InputError
+from hnm_core.spec.plug_ins import PROGRAM
 
 SHOWN_MS = 8000
 
@@ -31,9 +32,9 @@ class Messages:
         except OSError as error:
             self.banner.show_notice(f"{error.filename or 'The file'} cannot be used: {error.strerror or error}.")
 
-    def bug(self, title: str, report: str) -> None:
-        """A fault of the program; `report` is the path of a file with the details."""
-        self.banner.show_error(f"{title}. This is a fault of the program; you can go on working.", report)
+    def bug(self, title: str, report: str, whose: str = PROGRAM) -> None:
+        """A fault of the program, or of a plug-in; `report` is the path of a file with the details."""
+        self.banner.show_error(f"{title}. This is a fault of {whose}; you can go on working.", report)
 
     def job_started(self, title: str) -> None:
         """Long work has begun."""

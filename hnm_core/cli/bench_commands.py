@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hnm_core.cli.console import say, show_table
+from hnm_core.cli.options import PluginOption
 from hnm_core.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def command(subjects: Mapping[str, Subject] = SUBJECTS) -> Callable[..., None]:
             Path | None,
             typer.Option("--growth", metavar="OUT.png", help="With mining: time as N grows instead, and a plot of it."),
         ] = None,
+        plugin: PluginOption = None,
     ) -> None:
         """Time, memory and agreement, side by side with the peers that are installed. Nothing else should run."""
         if subject not in subjects:

@@ -66,7 +66,8 @@ def narrow_network(request: Request, experiment: ExperimentConfig) -> str:
         return ""
     return (
         f"Your data went into the preset's network: '{experiment.model.name}' to {dimensions} dimensions. Embeddings "
-        "keep more with --set model.name=head --set model.options.embedding=64; --preset audit looks at them as they are."
+        "keep more with --set model.name=head --set model.options.embedding=64; "
+        "--preset audit looks at them as they are."
     )
 
 
