@@ -144,7 +144,7 @@ class MainWindow(QMainWindow):
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
-        self.stage.problem.connect(self.banner.show_notice)
+        self.stage.problem.connect(messages.notice)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
@@ -178,6 +178,8 @@ class MainWindow(QMainWindow):
             "live": self.stage.go_live,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
+            "reset_layout": lambda: self.docks.reset(),
+            "dismiss": self.banner.dismiss,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
             "report_folder": help_actions.open_reports,
             "about": lambda: help_actions.show_about(self),

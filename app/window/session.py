@@ -144,6 +144,7 @@ class Session(QObject):
 
     def _fill(self, config: ExperimentConfig) -> None:
         """Put an experiment into the form; what was in it can be brought back."""
+        self._messages.banner.dismiss()  # what it says is of what was there before
         replaces = self._filled and config != self._form.config()
         self.config, self._filled = config, True
         self._form.set_config(config, undoable=replaces)
