@@ -50,7 +50,8 @@ CLICK_PX = 4.0
 PICK_PX = 5
 """How near to a point the pointer must be."""
 STILL_MS = 250
-"""On a screen with more than one device pixel per pixel, a picture that stood still so long is rendered finely."""
+"""On a screen with more than one device pixel per pixel, a picture that stood still so long is rendered finely.
+On any screen all its points are drawn then."""
 DEAREST_MS = 150.0
 """Unless that would take longer than this."""
 POLL_MS = 250
@@ -103,7 +104,7 @@ class CloudView(QWidget):
         self._workspace = raster.Workspace()
         self._picture: raster.Picture | None = None
         self._stale = True
-        self._fine = False
+        self._fine = self._full = False
         self._kernels_ready = False
         self._waiting_since: float | None = None
         self._detail = DetailLevel()
@@ -136,6 +137,8 @@ class CloudView(QWidget):
             return
         if scene is None or self._scene is None or not same_sample(scene, self._scene):
             self._rank = None
+        if scene is None:
+            self._detail = DetailLevel()
         self._scene = scene
         if self._camera is None and scene is not None and len(scene.ids):
             self._camera = self._fitted(scene)
@@ -240,7 +243,7 @@ class CloudView(QWidget):
     @property
     def caption(self) -> str:
         """The small lines at the bottom as they are painted."""
-        if self._detail.share >= 1:
+        if self._detail.share >= 1 or self._full or self._scene is None:
             return self._caption
         return f"{self._caption}\n{self._detail.share:.1%} of the unmined points drawn, to keep up".strip()
 
@@ -264,7 +267,7 @@ class CloudView(QWidget):
         if self._picture is not None:
             self.paint_count += 1
             self.last_paint_ms = (time.perf_counter() - start) * 1e3
-        if rendered and not self._fine:
+        if rendered and not self._fine and not self._full:
             self._adapt_detail()
 
     def _render(self) -> bool:
@@ -273,7 +276,7 @@ class CloudView(QWidget):
             return False
         self._stale, self._failure = False, None
         scale = self.devicePixelRatioF() if self._fine else 1.0
-        if not self._fine and self.devicePixelRatioF() > 1:
+        if not self._fine and not self._full and (self.devicePixelRatioF() > 1 or self._detail.share < 1):
             self._still_timer.start()
         try:
             self._picture = raster.render(
@@ -306,7 +309,7 @@ class CloudView(QWidget):
 
     def _drawn_scene(self) -> Scene:
         assert self._scene is not None
-        if self._detail.share >= 1:
+        if self._detail.share >= 1 or self._full:
             return self._scene
         if self._rank is None:
             self._rank = context_rank(self._scene)
@@ -322,13 +325,16 @@ class CloudView(QWidget):
             self.update()
 
     def _refine(self) -> None:
-        if self.last_paint_ms * self.devicePixelRatioF() ** 2 > DEAREST_MS:
-            return
-        self._fine = self._stale = True
-        self.update()
+        """Of a picture that stands still all points are drawn, and finely where that does not take too long."""
+        whole_ms = self.last_paint_ms / self._detail.share
+        self._full = self._detail.share < 1
+        self._fine = self.devicePixelRatioF() > 1 and whole_ms * self.devicePixelRatioF() ** 2 <= DEAREST_MS
+        if self._full or self._fine:
+            self._stale = True
+            self.update()
 
     def _invalidate(self) -> None:
-        self._stale, self._fine = True, False
+        self._stale, self._fine, self._full = True, False, False
         self._still_timer.stop()
         self.update()
 

@@ -435,3 +435,31 @@ def test_that_a_fine_screen_gets_a_fine_picture_once_it_stands_still(qtbot, monk
     view.render_now()
     assert view.picture().rows.shape == (200, 300)
     qtbot.waitUntil(lambda: view.picture().rows.shape == (400, 600), timeout=3000)
+
+
+def test_that_a_thinned_cloud_is_drawn_in_full_once_nothing_moves_and_thinned_again_when_it_does(
+    qtbot, view: CloudView
+):
+    cloud = scene(count=4000)
+    view.set_scene(cloud)
+    view._detail = DetailLevel(share=0.5)
+    view.set_camera(FRONT)
+    view.render_now()
+    thinned = view.picture().points_in_view
+    assert thinned < 3000 and "50.0% of the unmined points drawn" in view.caption
+    qtbot.waitUntil(lambda: view.picture().points_in_view > 3900, timeout=3000)
+    assert view.caption == "" and view.share_drawn == 0.5
+    paints = view.paint_count
+    qtbot.wait(600)
+    assert view.paint_count == paints, "a still picture is not painted again"
+    view.set_camera(FRONT.orbited(0.01, 0))
+    view.render_now()
+    assert abs(view.picture().points_in_view - thinned) < 20 and "50.0%" in view.caption
+
+
+def test_that_an_empty_pane_says_nothing_of_points_that_it_does_not_draw(view: CloudView):
+    view.set_scene(scene(count=4000))
+    view._detail = DetailLevel(share=0.5)
+    view.set_scene(None)
+    view.render_now()
+    assert view.caption == "" and view.share_drawn == 1.0
