@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -54,3 +55,11 @@ def test_that_the_page_s_miners_are_listed_and_train(file: Path, lab: Lab) -> No
 def test_that_each_command_that_uses_parts_takes_plug_ins_and_refuses_a_bad_one(lab: Lab, command: str) -> None:
     ended = lab(command, "--plugin", "nowhere.py")
     assert (ended.status, ended.out) == (2, "") and "There is no plug-in file" in ended.err
+
+
+def test_that_a_miner_over_the_whole_set_is_measured_beside_ours(file: Path, lab: Lab) -> None:
+    ended = lab("bench", "mining", "--plugin", file, "--quick", "--repeat", "1", "--only", "far-third", "--json")
+    assert ended.status == 0, ended.err
+    (row,) = map(json.loads, ended.out.splitlines())
+    assert (row["name"], row["ours"]["name"], row["peers"][0]["name"]) == ("far-third", "hnm knn", "plug-in far-third")
+    assert row["peers"][0]["check"] == row["ours"]["check"] == "256 tuples" and row["peers"][0]["seconds"] > 0

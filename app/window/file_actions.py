@@ -98,7 +98,7 @@ class FileActions:
             try:
                 return own_data.read(config, own, lambda done, total, _what: progress(done, total))
             except InputError as error:
-                raise InputError(_neither(path, error) if path.is_dir() else str(error)) from None
+                raise InputError(_neither(error) if path.is_dir() else str(error)) from None
 
         def show(read: own_data.OwnData) -> None:
             self._session.set_experiment(read.config)
@@ -205,6 +205,6 @@ def dropped_files(data: QMimeData | None) -> list[Path]:
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data is not None else []
 
 
-def _neither(folder: Path, error: InputError) -> str:
+def _neither(error: InputError) -> str:
     """A folder that is of no use: what it was tried as, and why it is not that."""
-    return f"'{folder}' is no recording, for it has no {RUN_FILE}, and no pictures by class: {error}"
+    return f"It is no recording, for it has no {RUN_FILE}, and no pictures by class: {error}"

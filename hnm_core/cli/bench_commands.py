@@ -30,9 +30,10 @@ NEEDS_APP = "'render' is a subject of hnm-lab's bench: what draws belongs to the
 
 
 def _mining(settings: Settings) -> list[Case]:
-    from hnm_core.bench import approximate, exact, hamming
+    from hnm_core.bench import approximate, exact, hamming, plug_ins
 
-    return [*exact.cases(settings), *hamming.cases(settings), *approximate.cases(settings)]
+    ours = [*exact.cases(settings), *hamming.cases(settings), *approximate.cases(settings)]
+    return [*ours, *plug_ins.cases(settings)]
 
 
 def _batch(settings: Settings) -> list[Case]:

@@ -59,8 +59,8 @@ def fit(config: ExperimentConfig, own: DataConfig, dataset: Dataset) -> Experime
     path = Path(str(own.options["path"]))
     words = in_words(dataset)
     on_these = config.model_copy(update={"data": own, "title": path.name[:120], "about": words})
-    dimensions = getattr(config.model.part.options, "embedding", None)
-    if not isinstance(dimensions, int):
+    dimensions = config.model.part.options.dimension
+    if dimensions is None:
         return on_these
     width = dataset.x.shape[1]
     if dimensions < FEW_DIMENSIONS and width >= MANY_FEATURES and dataset.image_shape is None:

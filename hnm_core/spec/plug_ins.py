@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hnm_core.errors import InputError
-from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Registry
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Entry, Registry
 
 REGISTRIES: tuple[Registry[Any], ...] = (MINERS, LOSSES, DATASETS, MODELS, SAMPLERS, NEIGHBORS)
 PAGE = "docs/your-own-miner.md"
@@ -90,6 +90,11 @@ def _file_of(module: ModuleType) -> Path | None:
 # Whose fault it is
 
 
+def is_plug_in(entry: Entry[Any]) -> bool:
+    """Whether something comes from elsewhere than this program."""
+    return not entry.target.startswith("hnm_core.")
+
+
 def at_fault(report: str) -> str:
     """Whose code a fault came from, in words: `PROGRAM`, or "the plug-in 'my_miner.py', line 12".
 
@@ -110,7 +115,7 @@ def _places() -> Iterator[Path]:
     """The files, and the folders of the packages, that plug-ins are in."""
     for registry in REGISTRIES:
         for entry in map(registry.entry, registry.names()):
-            if entry.target.startswith("hnm_core."):
+            if not is_plug_in(entry):
                 continue
             for name in {entry.options.__module__.partition(".")[0], entry.target.partition(":")[0].partition(".")[0]}:
                 module = sys.modules.get(name)

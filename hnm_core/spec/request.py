@@ -61,8 +61,8 @@ def narrow_network(request: Request, experiment: ExperimentConfig) -> str:
     """What there is to know of a preset's network that a file of the user's goes into, as embeddings would lose most
     in it; empty where it is wide enough, or was asked for."""
     asked = request.config is not None or any(setting.startswith("model") for setting in request.settings)
-    dimensions = getattr(experiment.model.part.options, "embedding", None)
-    if experiment.data.name != "file" or asked or not isinstance(dimensions, int) or dimensions >= FEW_DIMENSIONS:
+    dimensions = experiment.model.part.options.dimension
+    if experiment.data.name != "file" or asked or dimensions is None or dimensions >= FEW_DIMENSIONS:
         return ""
     return (
         f"Your data went into the preset's network: '{experiment.model.name}' to {dimensions} dimensions. Embeddings "
