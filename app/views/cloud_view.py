@@ -243,9 +243,13 @@ class CloudView(QWidget):
     @property
     def caption(self) -> str:
         """The small lines at the bottom as they are painted."""
-        if self._detail.share >= 1 or self._full or self._scene is None:
+        if self._detail.share >= 1 or self._scene is None:
             return self._caption
-        return f"{self._caption}\n{self._detail.share:.1%} of the unmined points drawn, to keep up".strip()
+        # Of as many lines in both cases: the camera keeps the cloud clear of them, so another would move it.
+        drawn = "all points drawn while nothing moves"
+        if not self._full:
+            drawn = f"{self._detail.share:.1%} of the unmined points drawn, to keep up"
+        return f"{self._caption}\n{drawn}".strip()
 
     # --------------------------------------------------------------------------------------------------- rendering
 

@@ -73,7 +73,9 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks._curves)
     press(qtbot, window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     palette = window.findChild(CommandPalette)
-    qtbot.keyClicks(palette.line, "reset lay")
+    qtbot.keyClicks(palette.line, "reset")  # also a part of "preset", which the tip of Undo speaks of
+    assert [palette.list.item(row).text().split("    ")[0] for row in range(2)] == ["Reset", "Reset layout"]
+    qtbot.keyClicks(palette.line, " lay")
     qtbot.keyClick(palette.line, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: docks._form.isVisible() and near(docks._form.width(), 320), timeout=3000)
     qtbot.waitUntil(lambda: [near(height, SHARE * 900) for height in bottom(window)] == [True, True], timeout=3000)
