@@ -41,7 +41,6 @@ class GuiRequest:
     """What the window is asked to open with."""
 
     config: ExperimentConfig
-    preset: str | None = None
     size: tuple[int, int] | None = None
     """Width and height in logical pixels; None takes the last one."""
     autoplay: bool = False
@@ -51,6 +50,8 @@ class GuiRequest:
     """File for the figures, written on quitting."""
     recording: Path | None = None
     """Folder of a recording to play instead of training."""
+    plug_ins: tuple[Path, ...] = ()
+    """Files that were loaded here and that the training process has to load too."""
 
 
 def check_display() -> None:
@@ -76,7 +77,7 @@ def run_gui(request: GuiRequest) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.stack_size(STACK_BYTES)
     log.debug("switch interval %g s, thread stacks %d bytes", SWITCH_INTERVAL_S, STACK_BYTES)
-    training = TrainingProcess()
+    training = TrainingProcess(request.plug_ins)
     if request.recording is None:
         training.warm_up()  # first of all: the engine loads while the window is built
 
@@ -125,7 +126,6 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         bugs=bugs,
         settings=settings,
         preparation=Preparation(bugs),
-        preset=request.preset or "",
         new_folder=_new_folder,
     )
     window.resize(*(request.size or DEFAULT_SIZE))

@@ -11,8 +11,10 @@ import numpy as np
 from app.progress import Progress
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
-from hnm_core.run.events import Frame
+from hnm_core.run import changeable
+from hnm_core.run.events import Frame, LaneForked
 from hnm_core.run.history import RunHistory
+from hnm_core.spec.config import ExperimentConfig
 
 NOBODY: Mapping[str, int] = MappingProxyType({})
 
@@ -56,6 +58,19 @@ class Past:
         """The step of the first frame after `step` in any lane; None at the end."""
         later = [known[known > step] for lane in self.recording.lanes if len(known := self.recording.frame_steps(lane))]
         return min((int(steps[0]) for steps in later if len(steps)), default=None)
+
+
+def with_forks(history: RunHistory) -> ExperimentConfig:
+    """What a recording was made with, as one experiment: the lanes it began with, and those that were forked off, as
+    they were then. `history` is that of a recording, so its run has started."""
+    assert history.started is not None, "a recording begins with it"
+    config = history.started.config
+    lanes = list(config.lanes)
+    for change in history.changes:
+        if isinstance(change, LaneForked):
+            first = change.step + 1  # what it was given counts from its own first step on
+            lanes.append(changeable.among(config, history.lane_configs(first)[change.lane]))
+    return config.model_copy(update={"lanes": tuple(lanes)})
 
 
 def load(folder: Path, progress: Progress) -> tuple[Past, RunHistory]:

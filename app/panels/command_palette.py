@@ -44,18 +44,24 @@ class CommandPalette(QDialog):
         return False
 
     def _fill(self, text: str) -> None:
+        """The commands with all the words, those with the words in their names first."""
         words = text.lower().split()
         self.list.clear()
-        for action in self._actions:
-            name = action.text().replace("&", "")
-            searched = f"{name} {action.statusTip()}".lower()
-            if action.isEnabled() and all(word in searched for word in words):
-                keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-                item = QListWidgetItem(f"{name}    {keys}" if keys else name)
-                item.setToolTip(action.statusTip())
-                item.setData(Qt.ItemDataRole.UserRole, action)
-                self.list.addItem(item)
+        for in_name in (True, False):
+            for action in self._actions:
+                name = action.text().replace("&", "")
+                named = all(word in name.lower() for word in words)
+                found = named or all(word in f"{name} {action.statusTip()}".lower() for word in words)
+                if action.isEnabled() and found and named == in_name:
+                    self._add(action, name)
         self.list.setCurrentRow(0)
+
+    def _add(self, action: QAction, name: str) -> None:
+        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        item = QListWidgetItem(f"{name}    {keys}" if keys else name)
+        item.setToolTip(action.statusTip())
+        item.setData(Qt.ItemDataRole.UserRole, action)
+        self.list.addItem(item)
 
     def _run(self) -> None:
         item = self.list.currentItem()

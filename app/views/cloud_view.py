@@ -223,9 +223,13 @@ class CloudView(QWidget):
     @property
     def caption(self) -> str:
         """The small lines at the bottom as they are painted."""
-        if self.share_drawn >= 1 or self.scene is None:
+        if self._made.moving_share >= 1 or self.scene is None:
             return self._caption
-        return f"{self._caption}\n{self.share_drawn:.1%} of the unmined points drawn, to keep up".strip()
+        # Of as many lines in both cases: the camera keeps the cloud clear of them, so another would move it.
+        drawn = "all points drawn while nothing moves"
+        if self.share_drawn < 1:
+            drawn = f"{self.share_drawn:.1%} of the unmined points drawn, to keep up"
+        return f"{self._caption}\n{drawn}".strip()
 
     # --------------------------------------------------------------------------------------------------- rendering
 

@@ -65,6 +65,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
+    ActionSpec("reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes"),
+    ActionSpec("dismiss", "View", "Dismiss the message", "Take away what is said above the clouds", "Esc"),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
     ActionSpec("report_folder", "Help", "Open the reports folder", "Where reports of faults are kept"),
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QMenu, QWidget
 
 from app.panels.experiment_form import ExperimentForm
 from app.stage.stage import Stage
+from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
@@ -28,6 +31,8 @@ class Docks:
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
         window.splitDockWidget(self._curves, self._timing, Qt.Orientation.Horizontal)
         form.setMinimumWidth(FORM_WIDTH)
+        self._bottom = BottomHeight(window, [self._curves, self._timing])
+        self._built = window.saveState()
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
         """Put the window and its docks where they were the last time; the window itself stays with `keep_size`."""
@@ -37,23 +42,31 @@ class Docks:
         if state is not None:
             self._window.restoreState(state)
         self._placed = state is not None
+        share = settings.text("bottom_share")
+        self._bottom.share = float(share) if re.fullmatch(r"0\.\d+", share) else SHARE
 
     def keep(self, settings: Settings) -> None:
         """Remember where the window and its docks are."""
         settings.keep("geometry", self._window.saveGeometry())
         settings.keep("docks", self._window.saveState())
+        settings.keep("bottom_share", f"{min(self._bottom.share, 0.9):.4f}")
 
     def place(self) -> None:
-        """When the window is shown for the first time and nothing was restored: share the room among the docks."""
-        if not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, self._share_room)
+        """When the window is shown for the first time: share the room among the docks, or what was restored of it."""
+        QTimer.singleShot(0, self._bottom.regain if self._placed else self._share_room)
+        self._placed = True
+
+    def reset(self) -> None:
+        """Everything as on the first start: all docks shown, in their places, with their shares of the room."""
+        self._window.restoreState(self._built)
+        self._bottom.share = SHARE
+        QTimer.singleShot(0, self._share_room)
 
     def _share_room(self) -> None:
         """The form as wide as it needs, the curves a quarter of the height and wider than the times beside them."""
         window, charts = self._window, [self._curves, self._timing]
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
-        window.resizeDocks(charts, [window.height() // 4] * 2, Qt.Orientation.Vertical)
+        window.resizeDocks(charts, [round(SHARE * window.height())] * 2, Qt.Orientation.Vertical)
         window.resizeDocks(charts, [600, 400], Qt.Orientation.Horizontal)
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:

@@ -45,7 +45,6 @@ class MainWindow(QMainWindow):
 
     Args:
         config: the experiment to show first.
-        preset: name of the preset it came from, if any.
         bridge: runs it.
         jobs, bugs, preparation, settings: see their modules; without `preparation` everything counts as ready.
         new_folder: a folder to record the run titled so into; None records nothing.
@@ -62,7 +61,6 @@ class MainWindow(QMainWindow):
         bugs: BugReporter,
         settings: Settings,
         preparation: Preparation | None = None,
-        preset: str = "",
         new_folder: Callable[[str], Path] | None = None,
     ) -> None:
         super().__init__()
@@ -105,7 +103,7 @@ class MainWindow(QMainWindow):
         self._lay_out(bar)
         self._connect(bugs)
         self.look.set(self.look.theme)
-        session.set_experiment(config, preset)
+        session.set_experiment(config)
         self.show_state()
 
     def _lay_out(self, bar: QStatusBar) -> None:
@@ -147,7 +145,7 @@ class MainWindow(QMainWindow):
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
-        self.stage.problem.connect(self.banner.show_notice)
+        self.stage.problem.connect(messages.notice)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
@@ -183,6 +181,8 @@ class MainWindow(QMainWindow):
             "live": self.stage.go_live,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
+            "reset_layout": lambda: self.docks.reset(),
+            "dismiss": self.banner.dismiss,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
             "report_folder": help_actions.open_reports,
             "about": lambda: help_actions.show_about(self),

@@ -239,7 +239,7 @@ def test_that_data_dropped_on_the_window_becomes_the_data_of_the_experiment(open
     path = tmp_path / "mine.npz"
     np.savez(path, x=np.zeros((8, 3), np.float32), y=np.arange(8) % 2)
     drop(window, path)
-    assert window.form.config().data.name == "file"
+    qtbot.waitUntil(lambda: window.form.config().data.name == "file", timeout=5000)
     assert window.form.config().data.options["path"] == str(path)
     assert window.stage.panes.lanes == ["one", "two"]
 
@@ -326,7 +326,7 @@ def test_that_a_recording_plays_and_can_be_scrubbed_without_training(open_window
     window.stage.timeline.live_button.click()
     qtbot.waitUntil(lambda: {pane.frame.step for pane in window.stage.panes._panes} == {50}, timeout=3000)
     press(qtbot, window, Qt.Key.Key_R)
-    assert window.stage.panes.lanes == ["one", "two"]
+    assert window.stage.panes.lanes == ["alpha", "beta", "gamma"]
 
 
 def test_that_a_folder_that_is_no_recording_is_named(open_window, qtbot, tmp_path):
