@@ -52,6 +52,11 @@ class GuiRequest:
     recording: Path | None = None
     """Folder of a recording to play instead of training."""
 
+    @property
+    def automated(self) -> bool:
+        """Whether nobody need be there: it starts, ends or measures by itself. Then nothing greets."""
+        return self.autoplay or self.quit_after is not None or self.stats is not None
+
 
 def check_display() -> None:
     """Raises `InputError` where no window can be shown; Qt itself would abort the process."""
@@ -127,6 +132,7 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         preparation=Preparation(bugs),
         preset=request.preset or "",
         new_folder=_new_folder,
+        previews=not request.automated,
     )
     window.resize(*(request.size or DEFAULT_SIZE))
     window.docks.restore(settings, keep_size=request.size is not None)

@@ -33,6 +33,8 @@ CURVES_TRAINING_S = 0.2
 FIGURES_S = 0.33
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
+ARRIVED_S = 60.0
+"""After so long a camera is where it was to go."""
 
 
 class Stage(QObject):
@@ -56,6 +58,8 @@ class Stage(QObject):
         self.folder: Path | None = None
         """Where the run is recorded."""
         self.replaying = False
+        self.still = False
+        """Whether cameras neither turn by themselves nor glide."""
         self.peak_training_mb = 0.0
         self._training_mb = 0.0
         self._figures = figures
@@ -148,7 +152,8 @@ class Stage(QObject):
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
-        self.panes.advance(min(seconds, LONGEST_TICK_S), orbiting=orbiting)
+        seconds = ARRIVED_S if self.still else min(seconds, LONGEST_TICK_S)
+        self.panes.advance(seconds, orbiting=orbiting and not self.still)
 
     @property
     def points(self) -> int:

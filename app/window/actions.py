@@ -29,6 +29,7 @@ class ActionSpec:
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec("gallery", "File", "Gallery of presets ...", "Choose an experiment by its picture", "Ctrl+G", "gallery"),
     ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
@@ -53,6 +54,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together, at one scale", "L", "link", True, True),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
+    ActionSpec("reduced_motion", "View", "Reduced motion", "Nothing turns, glides or plays by itself", checkable=True),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),

@@ -15,7 +15,7 @@ from app.panels.figures import Figures
 from app.panels.notices import About, Banner
 from app.picture.theme import Theme
 from app.stage.stage import Stage
-from app.window import actions, help_actions
+from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
 from app.window.closing import Closing
 from app.window.docks import Docks
@@ -26,7 +26,9 @@ from app.window.incoming import Incoming
 from app.window.jobs import Jobs
 from app.window.look import Look
 from app.window.messages import Messages
+from app.window.motion import Motion
 from app.window.preparation import Preparation
+from app.window.preview_player import PreviewPlayer
 from app.window.run_actions import RunActions
 from app.window.run_controls import RunControls
 from app.window.session import Session
@@ -49,6 +51,7 @@ class MainWindow(QMainWindow):
         bridge: runs it.
         jobs, bugs, preparation, settings: see their modules; without `preparation` everything counts as ready.
         new_folder: a folder to record the run titled so into; None records nothing.
+        previews: whether a preset that is shown for the first time plays a short recording of itself.
     """
 
     closed = pyqtSignal()
@@ -64,11 +67,12 @@ class MainWindow(QMainWindow):
         preparation: Preparation | None = None,
         preset: str = "",
         new_folder: Callable[[str], Path] | None = None,
+        previews: bool = False,
     ) -> None:
         super().__init__()
         self.bridge, self.jobs, self.preparation = bridge, jobs, preparation
         self._settings = settings
-        self.look = Look(settings, self)
+        self.look, self.motion = Look(settings, self), Motion(settings, self)
         bar = QStatusBar()
         self.banner, self.about = Banner(), About()
         self.form, self.stage = ExperimentForm(), Stage(self.look.theme, Figures(bar), self)
@@ -76,6 +80,14 @@ class MainWindow(QMainWindow):
         messages = self.messages = Messages(bar, self.banner)
         session = self.session = Session(
             config, bridge=bridge, form=form, stage=stage, about=self.about, messages=messages, parent=self
+        )
+        self.preview = PreviewPlayer(
+            session=session,
+            bridge=bridge,
+            stage=stage,
+            wanted=previews,
+            still=lambda: self.motion.reduced,
+            parent=self,
         )
         closing = self.closing = Closing(
             bridge=bridge, stage=stage, jobs=jobs, preparation=preparation, messages=messages, parent=self
@@ -100,11 +112,12 @@ class MainWindow(QMainWindow):
             run=self.run,
             forks=self.forks,
             messages=messages,
-            orbiting=self.actions_by_key["orbit"].isChecked,
+            orbiting=lambda: self.actions_by_key["orbit"].isChecked() or self.preview.moving,
         )
         self._lay_out(bar)
         self._connect(bugs)
         self.look.set(self.look.theme)
+        self._on_motion(self.motion.reduced)
         session.set_experiment(config, preset)
         self.show_state()
 
@@ -137,6 +150,7 @@ class MainWindow(QMainWindow):
         self.jobs.progressed.connect(messages.job_progressed)
         self.jobs.ended.connect(messages.job_ended)
         self.look.changed.connect(self._on_look)
+        self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
         session.preset_changed.connect(self.controls.set_preset)
         self.closing.ended.connect(self._end)
@@ -169,6 +183,7 @@ class MainWindow(QMainWindow):
         }
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},
+            "gallery": self._open_gallery,
             "quit": self.close,
             "reset": self.session.reset,
             "undo": self.session.undo,
@@ -178,12 +193,17 @@ class MainWindow(QMainWindow):
             "link": self.stage.panes.set_linked,
             "fit": self.stage.panes.follow,
             "live": self.stage.go_live,
+            "reduced_motion": self.motion.reduce,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
             "report_folder": help_actions.open_reports,
             "about": lambda: help_actions.show_about(self),
         }
+
+    def _open_gallery(self) -> None:
+        controls = self.controls
+        first_steps.open_gallery(self, controls.preset.currentData(), self.look.theme, controls.preset_chosen.emit)
 
     # What is shown
 
@@ -216,6 +236,15 @@ class MainWindow(QMainWindow):
         actions.paint_icons(self.actions_by_key, theme.text)
         self.show_state()
         self.stage.set_theme(theme)
+        self.preview.set_theme(theme)
+
+    def _on_motion(self, reduced: bool) -> None:
+        orbit = self.actions_by_key["orbit"]
+        self.actions_by_key["reduced_motion"].setChecked(reduced)
+        orbit.setChecked(orbit.isChecked() and not reduced)
+        orbit.setEnabled(not reduced)
+        self.stage.still = reduced
+        self.preview.follow_stillness()
 
     def _on_tick(self, drained: Drained) -> None:
         self.incoming.take(drained)
@@ -250,6 +279,7 @@ class MainWindow(QMainWindow):
         event.ignore()
         if not self.closing.begun:
             self.session.stay()
+            self.preview.stop()
             self.docks.keep(self._settings)
             self.closing.begin()
             self.show_state()  # the ticks go on, and one of them closes for good

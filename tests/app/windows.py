@@ -29,8 +29,10 @@ def make_window(
     settings: Settings | None = None,
     preparation: Preparation | None = None,
     training: Training | None = None,
+    preset: str = "",
+    previews: bool = False,
 ) -> MainWindow:
-    """A window on `config`, recording into `folder`/1, 2, ..."""
+    """A window on `config`, which came from `preset` if that is given, recording into `folder`/1, 2, ..."""
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     bugs = BugReporter()
@@ -47,7 +49,9 @@ def make_window(
         bugs=bugs,
         settings=settings or Settings(None),
         preparation=preparation,
+        preset=preset,
         new_folder=new_folder,
+        previews=previews,
     )
     window.resize(1200, 800)
     return window

@@ -403,7 +403,7 @@ def test_that_each_action_has_one_handler_one_menu_and_a_shortcut_of_its_own(ope
     taken = [QKeySequence(spec.shortcut).toString() for spec in ACTIONS if spec.shortcut]
     assert len(taken) == len(set(taken))
     assert {key for group in TOOLBAR for key in group} <= set(window.actions_by_key)
-    assert all(action.menu() or not action.icon().isNull() for action in window.controls.actions()[2:4])
+    assert all(action.menu() or not action.icon().isNull() for action in window.controls.actions()[3:5])
 
 
 def test_that_the_command_palette_finds_and_runs_a_command_by_a_part_of_its_name(open_window, qtbot):
