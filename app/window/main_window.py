@@ -197,6 +197,7 @@ class MainWindow(QMainWindow):
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
+            "shortcuts": lambda: first_steps.open_shortcuts(self, self.actions_by_key, self.look.theme),
             "report_folder": help_actions.open_reports,
             "about": lambda: help_actions.show_about(self),
         }
