@@ -32,6 +32,8 @@ STACK_BYTES = 16 << 20
 """macOS gives threads small stacks, and a video's encoder needs more."""
 
 DEFAULT_SIZE = (1500, 900)
+GREET_MS = 1200
+"""After the window has been seen for so long, a newcomer is shown round."""
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +145,8 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
     elif request.autoplay:
         window.actions_by_key["orbit"].setChecked(True)
         QTimer.singleShot(0, lambda: window.messages.attempt(window.run.start))
+    elif request.preset is not None and not request.automated:
+        QTimer.singleShot(GREET_MS, window.greet)
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
     before = {kind: signal.signal(kind, lambda *_: window.close()) for kind in (signal.SIGINT, signal.SIGTERM)}

@@ -8,9 +8,9 @@ from PyQt6.QtCore import QPoint, QSize, Qt
 from PyQt6.QtGui import QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import QDialog, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from app.panels.keys import KeyGroup
 from app.picture.theme import Theme
 from app.style import css, mix
-from app.views.keys import KeyGroup
 
 COLUMNS = 3
 BETWEEN_PX = 8

@@ -58,6 +58,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
+    ActionSpec("tour", "Help", "Tour", "The six things to know first, on the real controls"),
     ActionSpec("shortcuts", "Help", "Keys ...", "What every key does, on one sheet", "?"),
     ActionSpec("report_folder", "Help", "Open the reports folder", "Where reports of faults are kept"),
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),

@@ -1,4 +1,4 @@
-"""What leads a newcomer in: the gallery of presets, and all keys on one sheet."""
+"""What leads a newcomer in: the gallery of presets, the stops of the tour, and all keys on one sheet."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QWidget
 
+from app.panels.experiment_form import ExperimentForm
 from app.panels.gallery import Gallery
+from app.panels.keys import CLOUD_KEYS, TIMELINE_KEYS, KeyGroup
 from app.panels.shortcut_sheet import ShortcutSheet
+from app.panels.tour import Stop
 from app.picture.theme import Theme
 from app.presets import cards
-from app.views.keys import CLOUD_KEYS, TIMELINE_KEYS, KeyGroup
+from app.stage.stage import Stage
 from app.window.actions import ACTIONS, MENUS
+from app.window.run_controls import RunControls
 
 
 def open_gallery(window: QWidget, current: str, theme: Theme, choose: Callable[[str], object]) -> None:
@@ -42,3 +46,57 @@ def key_groups(actions: Mapping[str, QAction]) -> list[KeyGroup]:
         if named:
             groups.append(KeyGroup(menu, tuple(named)))
     return [*groups, CLOUD_KEYS, TIMELINE_KEYS]
+
+
+def tour_stops(
+    form: ExperimentForm, stage: Stage, controls: RunControls, actions: Mapping[str, QAction]
+) -> tuple[Stop, ...]:
+    """The six things to know first, on the real controls."""
+
+    def button(key: str) -> list[QWidget]:
+        found = controls.widgetForAction(actions[key])
+        return [found] if found is not None else []
+
+    def lanes() -> list[QWidget]:
+        form.scroll_area.ensureWidgetVisible(form.lanes)
+        return [form.lanes]
+
+    return (
+        Stop(
+            "Train",
+            "Space starts the training, pauses it and goes on. The box on the left has more experiments; the button "
+            "beside it shows them as pictures.",
+            lambda: button("toggle_run"),
+        ),
+        Stop(
+            "Lanes are methods side by side",
+            "Each lane is a miner and a loss. All of them share the data, the batches and the first weights, so what "
+            "differs between them is the method. Change one, add one, or give it another miner while it trains.",
+            lanes,
+        ),
+        Stop(
+            "The clouds",
+            "Every point is an item, coloured by its class. Red lines join anchors to the negatives that were mined "
+            "for them, blue ones to positives. Drag turns all clouds, the wheel brings them nearer, a click marks a "
+            "point in each.",
+            lambda: [stage.panes],
+        ),
+        Stop(
+            "Time can be turned back",
+            "Drag the handle to any step, while the run goes on. Marks show when something changed or went wrong; "
+            "LIVE comes back to now.",
+            lambda: [stage.timeline],
+        ),
+        Stop(
+            "What it brings, and what it costs",
+            "Loss and retrieval on held-out items on the left; on the right where the time of a step goes, mining "
+            "apart from training.",
+            lambda: [stage.charts, stage.timing],
+        ),
+        Stop(
+            "Find anything",
+            "Ctrl+K finds any command by name, ? shows all keys, and Help brings this tour again. Data, "
+            "configurations and recordings can be dropped anywhere on the window.",
+            lambda: button("palette"),
+        ),
+    )

@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QMainWindow, QStatusBar, QVBoxLayout, QWidget
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
 from app.panels.notices import About, Banner
+from app.panels.tour import Tour
 from app.picture.theme import Theme
 from app.stage.stage import Stage
 from app.window import actions, first_steps, help_actions
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.bridge, self.jobs, self.preparation = bridge, jobs, preparation
         self._settings = settings
+        self._tour: Tour | None = None
         self.look, self.motion = Look(settings, self), Motion(settings, self)
         bar = QStatusBar()
         self.banner, self.about = Banner(), About()
@@ -197,6 +199,7 @@ class MainWindow(QMainWindow):
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
+            "tour": self.start_tour,
             "shortcuts": lambda: first_steps.open_shortcuts(self, self.actions_by_key, self.look.theme),
             "report_folder": help_actions.open_reports,
             "about": lambda: help_actions.show_about(self),
@@ -205,6 +208,24 @@ class MainWindow(QMainWindow):
     def _open_gallery(self) -> None:
         controls = self.controls
         first_steps.open_gallery(self, controls.preset.currentData(), self.look.theme, controls.preset_chosen.emit)
+
+    def greet(self) -> None:
+        """Show a newcomer round, once."""
+        if not self._settings.text("tour") and not self.closing.begun:
+            self.start_tour()
+
+    def start_tour(self) -> None:
+        """Show the user round; nothing happens while that goes on."""
+        if self._tour is None:
+            self._settings.keep("tour", "seen")
+            stops = first_steps.tour_stops(self.form, self.stage, self.controls, self.actions_by_key)
+            self._tour = Tour(stops, self.look.theme, still=self.motion.reduced, window=self)
+            self._tour.ended.connect(self._end_tour)
+
+    def _end_tour(self) -> None:
+        self._tour = None
+        if (centre := self.centralWidget()) is not None:
+            centre.setFocus()
 
     # What is shown
 
@@ -238,6 +259,8 @@ class MainWindow(QMainWindow):
         self.show_state()
         self.stage.set_theme(theme)
         self.preview.set_theme(theme)
+        if self._tour is not None:
+            self._tour.set_theme(theme)
 
     def _on_motion(self, reduced: bool) -> None:
         orbit = self.actions_by_key["orbit"]

@@ -5,8 +5,8 @@ from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QLabel
 
+from app.panels.keys import CLOUD_KEYS, TIMELINE_KEYS, KeyGroup
 from app.panels.shortcut_sheet import ShortcutSheet, in_columns
-from app.views.keys import CLOUD_KEYS, TIMELINE_KEYS, KeyGroup
 from app.window.actions import ACTIONS
 from hnm_core.run.events import RunState
 
