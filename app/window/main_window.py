@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QMainWindow, QStatusBar, QVBoxLayout, QWidget
 
 from app.panels.experiment_form import ExperimentForm
@@ -20,8 +20,9 @@ from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
 from app.window.closing import Closing
 from app.window.docks import Docks
+from app.window.drops import Drops
 from app.window.errors import BugReporter
-from app.window.file_actions import FileActions, dropped_files
+from app.window.file_actions import FileActions
 from app.window.forks import Forks
 from app.window.incoming import Incoming
 from app.window.jobs import Jobs
@@ -140,6 +141,12 @@ class MainWindow(QMainWindow):
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
         self.docks = Docks(self, menus["View"], self.form, self.stage)
+        self.drops = Drops(
+            self,
+            take=lambda path: self.messages.attempt(lambda: self.files.take(path)),
+            refuse=self.banner.show_notice,
+            running=lambda: self.bridge.active,
+        )
         for shortcut in self.form.shortcuts:
             shortcut.setEnabled(False)  # undo and redo are actions here, with the same keys for the whole window
 
@@ -259,6 +266,7 @@ class MainWindow(QMainWindow):
         self.show_state()
         self.stage.set_theme(theme)
         self.preview.set_theme(theme)
+        self.drops.set_theme(theme)
         if self._tour is not None:
             self._tour.set_theme(theme)
 
@@ -285,17 +293,6 @@ class MainWindow(QMainWindow):
 
     # What Qt says
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Files are welcome."""
-        if event is not None and dropped_files(event.mimeData()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Take the first file."""
-        if event is not None and (paths := dropped_files(event.mimeData())):
-            event.acceptProposedAction()
-            self.messages.attempt(lambda: self.files.take(paths[0]))
-
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Not yet: first everything behind the window ends."""
         if event is None or self.closing.over:
@@ -321,5 +318,6 @@ class MainWindow(QMainWindow):
         """Start preparing as soon as there is something to look at."""
         super().showEvent(event)
         self.docks.place()
+        self.drops.watch()
         if self.preparation is not None and not self.preparation.begun:
             QTimer.singleShot(50, self.preparation.start)

@@ -50,7 +50,7 @@ def drop(window: MainWindow, path: Path) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path))])
     copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    window.dropEvent(QDropEvent(QPointF(300, 300), copy, data, left, none))
+    QApplication.sendEvent(window.windowHandle(), QDropEvent(QPointF(300, 300), copy, data, left, none))
 
 
 def test_that_an_empty_window_says_what_to_do_and_what_to_look_for(open_window, qtbot):
