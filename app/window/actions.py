@@ -54,6 +54,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together, at one scale", "L", "link", True, True),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
+    ActionSpec(
+        "speaker", "View", "Speaker's mode", "Clouds alone on the full screen, in larger letters", "F11", checkable=True
+    ),
     ActionSpec("reduced_motion", "View", "Reduced motion", "Nothing turns, glides or plays by itself", checkable=True),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),

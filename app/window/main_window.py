@@ -8,7 +8,7 @@ from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QMainWindow, QStatusBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QMainWindow, QMenuBar, QStatusBar, QVBoxLayout, QWidget
 
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
@@ -35,6 +35,7 @@ from app.window.run_actions import RunActions
 from app.window.run_controls import RunControls
 from app.window.session import Session
 from app.window.settings import Settings
+from app.window.speaker import SpeakerMode
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -147,6 +148,13 @@ class MainWindow(QMainWindow):
             refuse=self.banner.show_notice,
             running=lambda: self.bridge.active,
         )
+        self.speaker = SpeakerMode(
+            self,
+            hidden=[bar, self.about, self.controls, *self.findChildren(QMenuBar)],
+            enlarged=[self.stage.panes, self.stage.timeline],
+            centre=centre,
+        )
+        self.speaker.left.connect(lambda: self.actions_by_key["speaker"].setChecked(False))
         for shortcut in self.form.shortcuts:
             shortcut.setEnabled(False)  # undo and redo are actions here, with the same keys for the whole window
 
@@ -202,6 +210,7 @@ class MainWindow(QMainWindow):
             "link": self.stage.panes.set_linked,
             "fit": self.stage.panes.follow,
             "live": self.stage.go_live,
+            "speaker": lambda on: self.speaker.set(on),
             "reduced_motion": self.motion.reduce,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
@@ -301,6 +310,7 @@ class MainWindow(QMainWindow):
         if not self.closing.begun:
             self.session.stay()
             self.preview.stop()
+            self.speaker.set(False)  # what is remembered is how the window was before
             self.docks.keep(self._settings)
             self.closing.begin()
             self.show_state()  # the ticks go on, and one of them closes for good
