@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PyQt6.QtCore import QEvent, QModelIndex, QObject, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap, QTextLayout
 from PyQt6.QtWidgets import (
     QDialog,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListView,
     QListWidget,
     QListWidgetItem,
+    QPushButton,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -28,23 +31,33 @@ PICTURE = QSize(PICTURE_SIZE[0] // 2, PICTURE_SIZE[1] // 2)
 INSIDE_PX, BETWEEN_PX, CORNER_PX = 8, 10, 7
 SEE_LINES = 3
 SIZE = QSize(4 * (PICTURE.width() + 2 * INSIDE_PX + BETWEEN_PX) + 52, 810)
+RECENT = 4
 AROUND_PX = 40
 """A gallery leaves so much of its window in sight."""
 CARD = Qt.ItemDataRole.UserRole
 
 
 class Gallery(QDialog):
-    """`chosen(name)`: the user wants that preset; the gallery has closed. Arrow keys move among the cards, Enter
-    chooses, and what is typed is searched for.
+    """`chosen(name)`: the user wants that preset; `opened(path)`: that file. The gallery has closed then. Arrow keys
+    move among the cards, Enter chooses, and what is typed is searched for.
 
     Args:
         cards: what is there to choose from.
         current: the preset that is shown now, if any.
+        recent: files that were opened before; the newest of them stand below the cards.
     """
 
     chosen = pyqtSignal(str)
+    opened = pyqtSignal(object)
 
-    def __init__(self, cards: Sequence[Card], theme: Theme, current: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        cards: Sequence[Card],
+        theme: Theme,
+        current: str = "",
+        recent: Sequence[Path] = (),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Gallery of presets")
         self.line = QLineEdit()
@@ -85,6 +98,8 @@ class Gallery(QDialog):
         layout.addWidget(self.line)
         layout.addWidget(self.list, 1)
         layout.addWidget(self.nothing, 1)
+        if recent:
+            layout.addLayout(self._recent_row(recent[:RECENT]))
         room = parent.size() - QSize(AROUND_PX, AROUND_PX) if parent is not None else SIZE
         self.resize(SIZE.boundedTo(room))
         self.list.setFocus()
@@ -103,6 +118,23 @@ class Gallery(QDialog):
                 self.line.insert(event.text())
                 return True
         return False
+
+    def _recent_row(self, recent: Sequence[Path]) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Opened before"))
+        for path in recent:
+            button = QPushButton(path.name.replace("&", "&&"))
+            button.setToolTip(str(path))
+            button.setAutoDefault(False)  # Enter is for the cards
+            button.setAccessibleName(f"Open {path.name}")
+            button.clicked.connect(lambda _checked=False, path=path: self._open(path))
+            row.addWidget(button)
+        row.addStretch(1)
+        return row
+
+    def _open(self, path: Path) -> None:
+        self.accept()
+        self.opened.emit(path)
 
     @property
     def shown(self) -> list[str]:

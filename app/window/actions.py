@@ -33,6 +33,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
+    ActionSpec("clear_recent", "Open recent", "Clear the list of recent files", "Forget which files were opened"),
     ActionSpec("save_config", "File", "Save configuration ...", "Write the experiment to a TOML file", "Ctrl+S"),
     ActionSpec(
         "save_recording", "File", "Save recording ...", "Copy the folder of this run to a place of yours", "S", "save"

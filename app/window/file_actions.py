@@ -11,15 +11,18 @@ from PyQt6.QtGui import QPixmap
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from app.history import playback
+from app.history.playback import Past
 from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
 from app.stage.stage import Stage
 from app.window.jobs import Jobs
 from app.window.look import Look
 from app.window.messages import Messages
+from app.window.recent import Recent
 from app.window.session import Session
 from hnm_core import recording
 from hnm_core.errors import InputError
+from hnm_core.run.history import RunHistory
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.data_files import DATA_PATTERNS, DATA_SUFFIXES, data_format
@@ -41,7 +44,9 @@ class FileActions:
         jobs: Jobs,
         look: Look,
         messages: Messages,
+        recent: Recent,
     ) -> None:
+        self._recent = recent
         self._window, self._session, self._form, self._stage = window, session, form, stage
         self._jobs, self._look, self._messages = jobs, look, messages
 
@@ -51,10 +56,15 @@ class FileActions:
 
     def play(self, folder: Path) -> None:
         """Read a recording on a thread of its own, then show it."""
+
+        def show(loaded: tuple[Past, RunHistory]) -> None:
+            self._session.show_past(*loaded)
+            self._recent.note(folder)
+
         self._jobs.run(
             f"Open {folder.name}",
             lambda progress: playback.load(folder, progress),
-            lambda loaded: self._session.show_past(*loaded),
+            show,
         )
 
     def open_data(self) -> None:
@@ -71,8 +81,10 @@ class FileActions:
             self.play(path)
         elif path.suffix.lower() == ".toml":
             self._session.set_experiment(configuration.load(path))
+            self._recent.note(path)
         elif data_format(path) is not None:
             self._session.set_experiment(with_data(self._session.config, path))
+            self._recent.note(path)
         else:
             raise InputError(
                 f"'{path.name}' is of no use here: drop data ({', '.join(DATA_SUFFIXES)}), a configuration (.toml) or "

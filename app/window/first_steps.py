@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QKeySequence
@@ -20,12 +21,13 @@ from app.window.actions import ACTIONS, MENUS
 from app.window.run_controls import RunControls
 
 
-def open_gallery(window: QWidget, current: str, theme: Theme, choose: Callable[[str], object]) -> None:
-    """Show the presets as pictures over `window`; `choose` gets the name of the one that is taken."""
-    gallery = Gallery(cards(), theme, current, window)
+def open_gallery(window: QWidget, current: str, theme: Theme, recent: Sequence[Path]) -> Gallery:
+    """Show the presets as pictures over `window`, with `current` marked, and the recent files that are still there."""
+    there = [path for path in recent if path.exists()]
+    gallery = Gallery(cards(), theme, current, there, window)
     gallery.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    gallery.chosen.connect(choose)
     gallery.open()
+    return gallery
 
 
 def open_shortcuts(window: QWidget, actions: Mapping[str, QAction], theme: Theme) -> None:

@@ -31,6 +31,7 @@ from app.window.messages import Messages
 from app.window.motion import Motion
 from app.window.preparation import Preparation
 from app.window.preview_player import PreviewPlayer
+from app.window.recent import Recent, RecentMenu
 from app.window.run_actions import RunActions
 from app.window.run_controls import RunControls
 from app.window.session import Session
@@ -76,7 +77,7 @@ class MainWindow(QMainWindow):
         self.bridge, self.jobs, self.preparation = bridge, jobs, preparation
         self._settings = settings
         self._tour: Tour | None = None
-        self.look, self.motion = Look(settings, self), Motion(settings, self)
+        self.look, self.motion, self.recent = Look(settings, self), Motion(settings, self), Recent(settings, self)
         bar = QStatusBar()
         self.banner, self.about = Banner(), About()
         self.form, self.stage = ExperimentForm(), Stage(self.look.theme, Figures(bar), self)
@@ -97,7 +98,14 @@ class MainWindow(QMainWindow):
             bridge=bridge, stage=stage, jobs=jobs, preparation=preparation, messages=messages, parent=self
         )
         self.files = FileActions(
-            self, session=session, form=form, stage=stage, jobs=jobs, look=self.look, messages=messages
+            self,
+            session=session,
+            form=form,
+            stage=stage,
+            jobs=jobs,
+            look=self.look,
+            messages=messages,
+            recent=self.recent,
         )
         self.run = RunActions(
             session=session,
@@ -129,6 +137,8 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("HNM Lab")
         self.setAcceptDrops(True)
         menus = actions.fill_menus(self, self.actions_by_key)
+        self.recent_menu = RecentMenu(self.recent, self._take, self.actions_by_key, menus["File"])
+        menus["File"].insertMenu(self.actions_by_key["save_config"], self.recent_menu)
         self.controls = RunControls(self.actions_by_key, preset_names(), self)
         self.addToolBar(self.controls)
         self.setStatusBar(bar)
@@ -144,7 +154,7 @@ class MainWindow(QMainWindow):
         self.docks = Docks(self, menus["View"], self.form, self.stage)
         self.drops = Drops(
             self,
-            take=lambda path: self.messages.attempt(lambda: self.files.take(path)),
+            take=self._take,
             refuse=self.banner.show_notice,
             running=lambda: self.bridge.active,
         )
@@ -201,6 +211,7 @@ class MainWindow(QMainWindow):
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},
             "gallery": self._open_gallery,
+            "clear_recent": self.recent.clear,
             "quit": self.close,
             "reset": self.session.reset,
             "undo": self.session.undo,
@@ -223,7 +234,12 @@ class MainWindow(QMainWindow):
 
     def _open_gallery(self) -> None:
         controls = self.controls
-        first_steps.open_gallery(self, controls.preset.currentData(), self.look.theme, controls.preset_chosen.emit)
+        gallery = first_steps.open_gallery(self, controls.preset.currentData(), self.look.theme, self.recent.paths)
+        gallery.chosen.connect(controls.preset_chosen)
+        gallery.opened.connect(self._take)
+
+    def _take(self, path: Path) -> None:
+        self.messages.attempt(lambda: self.files.take(path))
 
     def greet(self) -> None:
         """Show a newcomer round, once."""
