@@ -32,7 +32,7 @@ MOMENTS, POINTS = 10, 640
 FIRST_MOMENTS, FIRST_POINTS = 24, 1500
 """The preset that is shown first has more of both."""
 EDGES = 90
-FILLED = 0.8
+FILLED = 0.74
 """So much of a picture the cloud takes that reaches farthest, without the last 2 % of its points."""
 GAP_PX = 4
 """Between two clouds on one picture."""

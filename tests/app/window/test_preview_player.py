@@ -10,6 +10,7 @@ from app.main import GuiRequest
 from app.panels.gallery import Gallery
 from app.views.preview_note import PLAYED, STILL
 from app.window import preview_player
+from app.window.motion import Motion
 from app.window.session import HINT
 from app.window.settings import Settings
 from hnm_core.run.events import RunState
@@ -74,26 +75,22 @@ def test_that_space_ends_it_and_trains(open_window, qtbot):
     assert window.stage.panes._hint == HINT
 
 
-def test_that_an_edited_form_ends_it(open_window, qtbot):
-    window = open_preset(open_window, qtbot)
-    qtbot.mouseClick(window.form.lanes.cards[0].buttons["remove"], Qt.MouseButton.LeftButton)
-    assert not window.preview.shown
-    assert window.stage.panes.lanes == ["knn", "lsh"]
-    assert window.stage.panes.frames == []
-    assert window.stage.panes._hint == HINT
-
-
-def test_that_another_preset_plays_its_own_recording(open_window, qtbot):
+def test_that_another_preset_plays_its_own_and_an_edited_form_ends_it(open_window, qtbot):
     window = open_preset(open_window, qtbot)
     window.controls.preset_chosen.emit("types-of-triplets")
     qtbot.waitUntil(lambda: window.stage.panes.lanes == ["all", "hard", "semihard", "easy"], timeout=3000)
     qtbot.waitUntil(lambda: len(window.stage.panes.frames) == 4 and window.preview.shown, timeout=5000)
+    qtbot.mouseClick(window.form.lanes.cards[0].buttons["remove"], Qt.MouseButton.LeftButton)
+    assert not window.preview.shown
+    assert window.stage.panes.lanes == ["hard", "semihard", "easy"]
+    assert window.stage.panes.frames == []
+    assert window.stage.panes._hint == HINT
 
 
 @pytest.mark.parametrize("options", [{"config": preset("near-classes", "seed=5")}, {"previews": False}])
 def test_that_a_changed_preset_or_an_automated_window_has_none(open_window, qtbot, options):
     window = open_window(**{"config": preset(), "preset": "near-classes", "previews": True, **options})
-    qtbot.wait(300)
+    qtbot.wait(100)
     assert not window.preview.shown
     assert window.stage.panes.frames == []
     assert window.stage.panes._hint == HINT
@@ -118,27 +115,15 @@ def test_that_with_reduced_motion_the_end_is_shown_and_nothing_moves(open_window
     assert not window.preview.moving
     assert first_steps(window) == [1000] * 3
     assert not window.actions_by_key["orbit"].isEnabled()
-    qtbot.wait(150)
+    window.actions_by_key["orbit"].setChecked(True)  # as --autoplay does
+    qtbot.wait(100)
     before = [view.camera for view in window.stage.panes.views]
-    qtbot.wait(300)
+    qtbot.wait(150)
     assert [view.camera for view in window.stage.panes.views] == before
-    assert settings.text("motion") == "reduced"
+    assert Motion(settings).reduced, "the next start knows it"
     window.actions_by_key["reduced_motion"].trigger()
     qtbot.waitUntil(lambda: window.preview.moving, timeout=3000)
-    assert settings.text("motion") == ""
-
-
-def test_that_reduced_motion_is_remembered_and_takes_the_orbit_back(open_window, qtbot, tmp_path):
-    settings = Settings(tmp_path / "window.ini")
-    settings.keep("motion", "reduced")
-    window = open_window(settings=settings)
-    assert window.actions_by_key["reduced_motion"].isChecked()
-    window.actions_by_key["orbit"].setChecked(True)  # as --autoplay does
-    qtbot.keyClick(window, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: len(window.stage.panes.frames) == 2, timeout=5000)
-    azimuth = window.stage.panes.views[0].camera.azimuth
-    qtbot.wait(300)
-    assert window.stage.panes.views[0].camera.azimuth == azimuth
+    assert not Motion(settings).reduced
 
 
 def test_that_the_gallery_opens_beside_the_preset_box_and_shows_what_is_chosen(open_window, qtbot):

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QLabel
 
 from app.panels.keys import CLOUD_KEYS, TIMELINE_KEYS, KeyGroup
 from app.panels.shortcut_sheet import ShortcutSheet, in_columns
+from app.picture.scene import build_scene
+from app.picture.theme import DARK
+from app.views.cloud_view import CloudView
+from app.views.timeline_track import Track
 from app.window.actions import ACTIONS
-from hnm_core.run.events import RunState
+from tests.app import runs
 
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -26,15 +29,11 @@ def test_that_the_question_mark_shows_every_key_of_the_table_and_escape_closes(o
         assert group.title in said
         assert all(text in said for row in group.rows for text in row)
     assert sheet.width() <= window.width()
-    qtbot.keyClick(sheet, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: window.findChild(ShortcutSheet) is None, timeout=2000)
-
-
-def test_that_the_key_that_opened_the_sheet_closes_it(open_window, qtbot):
-    window = open_window()
-    window.actions_by_key["shortcuts"].trigger()
-    qtbot.keyClick(window.findChild(ShortcutSheet), Qt.Key.Key_Question)
-    qtbot.waitUntil(lambda: window.findChild(ShortcutSheet) is None, timeout=2000)
+    for key in (Qt.Key.Key_Escape, Qt.Key.Key_Question):
+        qtbot.keyClick(window.findChild(ShortcutSheet), key)
+        qtbot.waitUntil(lambda: window.findChild(ShortcutSheet) is None, timeout=2000)
+        window.actions_by_key["shortcuts"].trigger()
+    window.findChild(ShortcutSheet).close()
 
 
 def test_that_groups_keep_their_order_and_columns_are_about_as_long():
@@ -45,24 +44,14 @@ def test_that_groups_keep_their_order_and_columns_are_about_as_long():
     assert in_columns([], 3) == [[]]
 
 
-@pytest.fixture
-def paused(open_window, qtbot):
-    """A window with clouds that stand still."""
-    window = open_window()
-    window.stage.still = True
-    qtbot.keyClick(window, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: all(view.scene is not None for view in window.stage.panes.views), timeout=5000)
-    qtbot.waitUntil(lambda: window.stage.history.last_step > 110, timeout=5000)
-    qtbot.keyClick(window, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: window.bridge.state is RunState.PAUSED, timeout=5000)
-    panes = window.stage.panes
-    qtbot.waitUntil(lambda: [pane.camera for pane in panes._panes] == panes._wanted(), timeout=10_000)
-    return window
-
-
-def test_that_the_keys_of_a_cloud_do_what_the_sheet_says(paused, qtbot):
-    view = paused.stage.panes.views[0]
-    view.setFocus()
+def test_that_the_keys_of_a_cloud_do_what_the_sheet_says(qtbot, raster_kernels):
+    view = CloudView()
+    qtbot.addWidget(view)
+    view.resize(400, 400)
+    with qtbot.waitExposed(view):
+        view.show()
+    config = runs.config()
+    view.set_scene(build_scene(runs.started(config), runs.frame("one", 10), DARK))
     start = view.camera
     qtbot.keyClick(view, Qt.Key.Key_Left)
     assert view.camera.azimuth != start.azimuth
@@ -92,9 +81,11 @@ def drag(view, to: QPoint, modifier: Qt.KeyboardModifier) -> None:
     view.mouseMoveEvent(QMouseEvent(QEvent.Type.MouseMove, QPointF(to), Qt.MouseButton.NoButton, left, modifier))
 
 
-def test_that_the_keys_of_the_timeline_do_what_the_sheet_says(paused, qtbot):
-    track = paused.stage.timeline.track
-    track.setFocus()
+def test_that_the_keys_of_the_timeline_do_what_the_sheet_says(qtbot):
+    track = Track()
+    qtbot.addWidget(track)
+    track.moved.connect(lambda step: setattr(track, "step", step))
+    track.last_step = track.step = 700
     last, stride = track.last_step, max(1, track.last_step // 100)
     for key, modifier, goal in (
         (Qt.Key.Key_Left, NONE, last - stride),

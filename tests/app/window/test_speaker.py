@@ -20,59 +20,45 @@ def sizes(window) -> list[int]:
     return [dock.width() * 10_000 + dock.height() for dock in window.findChildren(QDockWidget)]
 
 
-@pytest.mark.parametrize("back", [Qt.Key.Key_F11, Qt.Key.Key_Escape])
-def test_that_the_clouds_fill_the_screen_and_everything_comes_back_as_it_was(open_window, qtbot, back):
+def test_that_the_clouds_fill_the_screen_and_everything_comes_back_as_it_was(open_window, qtbot):
     window = open_window()
     window.findChild(QDockWidget, "timing").hide()
     qtbot.wait(50)
     before, places, size = around(window), sizes(window), window.size()
     font = window.stage.panes.views[0].font().pointSizeF()
-    qtbot.keyClick(window, Qt.Key.Key_F11)
-    qtbot.waitUntil(window.isFullScreen, timeout=3000)
-    assert not any(around(window).values())
-    assert window.stage.panes.isVisible()
-    assert window.stage.timeline.isVisible()
-    assert all(view.font().pointSizeF() > 1.3 * font for view in window.stage.panes.views)
-    assert window.stage.timeline.label.font().pointSizeF() > 1.3 * font
-    assert window.centralWidget().cursor().shape() == Qt.CursorShape.BitmapCursor
-    qtbot.keyClick(window, back)
-    qtbot.waitUntil(lambda: not window.isFullScreen(), timeout=3000)
-    qtbot.waitUntil(lambda: window.size() == size and sizes(window) == places, timeout=3000)
-    assert around(window) == before
-    assert not window.actions_by_key["speaker"].isChecked()
-    assert window.stage.panes.views[0].font().pointSizeF() == font
-    assert window.centralWidget().cursor().shape() == Qt.CursorShape.ArrowCursor
-    assert not any(line.selectedText() for line in window.form.findChildren(QLineEdit))
+    for back in (Qt.Key.Key_F11, Qt.Key.Key_Escape):
+        assert not window.speaker._escape.isEnabled(), "outside of it Escape is free for others"
+        qtbot.keyClick(window, Qt.Key.Key_F11)
+        qtbot.waitUntil(window.isFullScreen, timeout=3000)
+        assert not any(around(window).values())
+        assert window.stage.panes.isVisible()
+        assert window.stage.timeline.isVisible()
+        assert all(view.font().pointSizeF() > 1.3 * font for view in window.stage.panes.views)
+        assert window.stage.timeline.label.font().pointSizeF() > 1.3 * font
+        assert window.centralWidget().cursor().shape() == Qt.CursorShape.BitmapCursor
+        qtbot.keyClick(window, back)
+        qtbot.waitUntil(lambda: not window.isFullScreen(), timeout=3000)
+        qtbot.waitUntil(lambda: window.size() == size and sizes(window) == places, timeout=3000)
+        assert around(window) == before
+        assert not window.actions_by_key["speaker"].isChecked()
+        assert window.stage.panes.views[0].font().pointSizeF() == font
+        assert window.centralWidget().cursor().shape() == Qt.CursorShape.ArrowCursor
+        assert not any(line.selectedText() for line in window.form.findChildren(QLineEdit))
 
 
-def test_that_what_is_opened_meanwhile_keeps_to_the_clouds_and_large_letters(open_window, qtbot):
+def test_that_what_is_opened_meanwhile_keeps_to_the_clouds_until_the_full_screen_ends(open_window, qtbot):
     window = open_window()
     window.actions_by_key["speaker"].trigger()
+    qtbot.waitUntil(window.isFullScreen, timeout=3000)
     large = window.stage.panes.views[0].font().pointSizeF()
     window.controls.preset_chosen.emit("types-of-triplets")
     qtbot.waitUntil(lambda: len(window.stage.panes.views) == 4, timeout=3000)
     qtbot.waitUntil(lambda: all(view.font().pointSizeF() == large for view in window.stage.panes.views), timeout=3000)
     qtbot.waitUntil(lambda: not window.about.isVisible(), timeout=3000)
-    window.actions_by_key["speaker"].trigger()
-    assert window.about.isVisible(), "it was there before"
-
-
-def test_that_escape_is_free_for_others_outside_of_it(open_window, qtbot):
-    window = open_window()
-    assert not window.speaker._escape.isEnabled()
-    window.actions_by_key["speaker"].trigger()
-    assert window.speaker._escape.isEnabled()
-    window.actions_by_key["speaker"].trigger()
-    assert not window.speaker._escape.isEnabled()
-
-
-def test_that_it_ends_when_the_desktop_ends_the_full_screen(open_window, qtbot):
-    window = open_window()
-    window.actions_by_key["speaker"].trigger()
-    qtbot.waitUntil(window.isFullScreen, timeout=3000)
-    window.showNormal()
+    window.showNormal()  # as the desktop does
     qtbot.waitUntil(lambda: not window.speaker.on, timeout=3000)
     assert window.controls.isVisible()
+    assert window.about.isVisible(), "it was there before"
 
 
 def test_that_a_window_closed_in_it_is_remembered_as_it_was_before(open_window, qtbot, tmp_path):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 from PyQt6.QtCore import QPoint, QPointF, QRect, QSize, Qt
-from PyQt6.QtWidgets import QApplication, QDockWidget
+from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtWidgets import QApplication, QLabel, QMainWindow, QVBoxLayout, QWidget
 
 from app.panels.tour import Stop, Tour, nearest, placed
 from app.picture.theme import DARK, LIGHT
@@ -13,123 +14,134 @@ ROOM = QRect(0, 0, 1000, 700)
 CARD = QSize(300, 150)
 
 
-def tour_of(window, qtbot) -> Tour:
-    window.motion.reduce(True)
-    window.actions_by_key["tour"].trigger()
-    found = window.findChild(Tour)
-    qtbot.waitUntil(found.next.hasFocus, timeout=2000)
-    return found
-
-
 def at(window, widget) -> QRect:
     return QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
 
 
-def test_that_six_cards_point_at_the_real_controls(open_window, qtbot):
-    window = open_window()
-    tour = tour_of(window, qtbot)
-    stage = window.stage
+@pytest.fixture
+def stand(qtbot) -> QMainWindow:
+    """A small window with two things to point at, and a key of its own."""
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    centre = QWidget()
+    window.setCentralWidget(centre)
+    column = QVBoxLayout(centre)
+    window.high, window.low = QLabel("high"), QLabel("low")
+    for label in (window.high, window.low):
+        label.setFixedHeight(60)
+    column.addWidget(window.high)
+    column.addStretch(1)
+    column.addWidget(window.low)
+    window.heard = []
+    for key in ("E", "Space", "Ctrl+B"):
+        QShortcut(QKeySequence(key), window).activated.connect(lambda key=key: window.heard.append(key))
+    window.resize(900, 600)
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    return window
+
+
+def tour_of(window, qtbot, *, still: bool = True) -> Tour:
+    stops = [
+        Stop("One", "Up there.", lambda: [window.high]),
+        Stop("Two", "Down there.", lambda: [window.low]),
+        Stop("Three", "Nowhere.", list),
+    ]
+    tour = Tour(stops, DARK, still=still, window=window)
+    qtbot.waitUntil(tour.next.hasFocus, timeout=2000)
+    return tour
+
+
+def test_that_six_cards_point_at_the_real_controls_once_for_a_newcomer(open_window, qtbot, tmp_path):
+    settings = Settings(tmp_path / "window.ini")
+    window = open_window(settings=settings)
+    window.motion.reduce(True)
+    assert window._tour is None
+    window.greet()
+    tour, stage = window._tour, window.stage
     train = window.controls.widgetForAction(window.actions_by_key["toggle_run"])
     palette = window.controls.widgetForAction(window.actions_by_key["palette"])
-    pointed = (train, window.form.lanes, stage.panes, stage.timeline, stage.timing, palette)
     titles = set()
-    for place, widget in enumerate(pointed):
+    for place, widget in enumerate((train, window.form.lanes, stage.panes, stage.timeline, stage.timing, palette)):
         assert tour.spot.intersected(at(window, widget)).width() > 0.9 * widget.width()
         assert window.rect().contains(tour.card.geometry())
         assert tour._count.text() == f"{place + 1} of 6"
         titles.add(tour.title.text())
         qtbot.mouseClick(tour.next, Qt.MouseButton.LeftButton)
     assert len(titles) == 6
-    assert window.findChild(Tour) is None or not tour.isVisible()
-    qtbot.waitUntil(lambda: window._tour is None, timeout=2000)
-
-
-def test_that_arrow_keys_go_on_and_back_and_escape_leaves(open_window, qtbot):
-    window = open_window()
-    tour = tour_of(window, qtbot)
-    first = tour.title.text()
-    qtbot.keyClick(tour.next, Qt.Key.Key_Left)
-    assert tour.title.text() == first, "there is nothing before the first"
-    assert not tour.back.isEnabled()
-    qtbot.keyClick(tour.next, Qt.Key.Key_Right)
-    second = tour.title.text()
-    qtbot.keyClick(tour.next, Qt.Key.Key_Return)
-    assert tour.title.text() not in (first, second)
-    qtbot.keyClick(tour.next, Qt.Key.Key_Left)
-    assert tour.title.text() == second
-    assert second in tour.card.accessibleName()
-    qtbot.keyClick(tour.next, Qt.Key.Key_Escape)
     assert window._tour is None
     assert window.centralWidget().hasFocus()
-
-
-def test_that_keys_of_the_window_wait_until_the_tour_is_over(open_window, qtbot):
-    window = open_window()
-    tour = tour_of(window, qtbot)
-    edges = window.actions_by_key["edges"].isChecked()
-    for key in (Qt.Key.Key_E, Qt.Key.Key_Space, Qt.Key.Key_Period):
-        qtbot.keyClick(QApplication.focusWidget(), key)
-    assert window.actions_by_key["edges"].isChecked() == edges
+    assert settings.text("tour") == "seen"
+    window.greet()
+    assert window._tour is None, "not a second time by itself"
+    window.actions_by_key["tour"].trigger()
+    assert window._tour is not None
+    qtbot.keyClick(window._tour.next, Qt.Key.Key_Space)
+    assert window._tour._count.text() == "2 of 6", "Space presses the button and does not train"
     assert window.bridge.state is RunState.IDLE
-    assert tour._count.text() == "2 of 6", "Space presses the button"
+
+
+def test_that_arrow_keys_go_on_and_back_and_escape_leaves(stand, qtbot):
+    tour = tour_of(stand, qtbot)
+    qtbot.keyClick(tour.next, Qt.Key.Key_Left)
+    assert tour.title.text() == "One", "there is nothing before the first"
+    assert not tour.back.isEnabled()
+    qtbot.keyClick(tour.next, Qt.Key.Key_Right)
+    assert tour.title.text() == "Two"
+    qtbot.keyClick(tour.next, Qt.Key.Key_Return)
+    assert tour.title.text() == "Three"
+    qtbot.keyClick(tour.next, Qt.Key.Key_Left)
+    assert tour.title.text() == "Two"
+    assert tour.card.accessibleName() == "Two. Down there."
+    with qtbot.waitSignal(tour.ended):
+        qtbot.keyClick(tour.next, Qt.Key.Key_Escape)
+
+
+def test_that_keys_of_the_window_wait_until_the_tour_is_over_but_for_those_with_ctrl(stand, qtbot):
+    tour = tour_of(stand, qtbot)
+    for key in (Qt.Key.Key_E, Qt.Key.Key_Space):
+        qtbot.keyClick(QApplication.focusWidget(), key)
+    assert stand.heard == []
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    assert stand.heard == ["Ctrl+B"]
     qtbot.keyClick(tour.next, Qt.Key.Key_Tab)
     assert tour.skip.hasFocus(), "Tab stays in the card"
     qtbot.keyClick(tour.skip, Qt.Key.Key_Return)
-    qtbot.keyClick(window, Qt.Key.Key_E)
-    assert window.actions_by_key["edges"].isChecked() != edges
+    qtbot.keyClick(stand, Qt.Key.Key_E)
+    assert stand.heard == ["Ctrl+B", "E"]
 
 
-def test_that_the_light_follows_when_the_window_is_resized(open_window, qtbot):
-    window = open_window()
-    tour = tour_of(window, qtbot)
-    for _ in range(3):
-        qtbot.keyClick(tour.next, Qt.Key.Key_Right)
-    window.resize(1000, 660)
-    qtbot.waitUntil(lambda: tour.geometry() == window.rect(), timeout=3000)
-    qtbot.waitUntil(lambda: tour.spot.contains(at(window, window.stage.timeline).center()), timeout=3000)
-    assert window.rect().contains(tour.card.geometry())
-
-
-def test_that_a_card_whose_control_is_hidden_stands_in_the_middle(open_window, qtbot):
-    window = open_window()
-    window.findChild(QDockWidget, "experiment").hide()
-    tour = tour_of(window, qtbot)
+def test_that_the_light_follows_when_the_window_is_resized_or_the_control_goes(stand, qtbot):
+    tour = tour_of(stand, qtbot)
     qtbot.keyClick(tour.next, Qt.Key.Key_Right)
-    assert tour.spot.isEmpty()
-    assert (tour.card.geometry().center() - window.rect().center()).manhattanLength() <= 2
+    assert tour.spot.contains(at(stand, stand.low))
+    stand.resize(700, 450)
+    qtbot.waitUntil(lambda: tour.geometry() == stand.rect(), timeout=3000)
+    qtbot.waitUntil(lambda: tour.spot.contains(at(stand, stand.low).center()), timeout=3000)
+    assert stand.rect().contains(tour.card.geometry())
+    stand.low.hide()
+    qtbot.waitUntil(lambda: tour.spot.isEmpty(), timeout=3000)
+    assert (tour.card.geometry().center() - stand.rect().center()).manhattanLength() <= 2
 
 
-def test_that_the_light_glides_unless_motion_is_reduced(open_window, qtbot):
-    window = open_window()
-    window.actions_by_key["tour"].trigger()
-    tour = window._tour
+def test_that_the_light_glides_unless_motion_is_reduced(stand, qtbot):
+    tour = tour_of(stand, qtbot, still=False)
     before = QRect(tour.spot)
     qtbot.keyClick(tour.next, Qt.Key.Key_Right)
     assert tour.spot == before
-    qtbot.waitUntil(lambda: tour.spot.contains(at(window, window.form.lanes).center()), timeout=3000)
-
-
-def test_that_a_newcomer_is_shown_round_once(open_window, qtbot, tmp_path):
-    settings = Settings(tmp_path / "window.ini")
-    window = open_window(settings=settings)
-    assert window._tour is None
-    window.greet()
-    assert window._tour is not None
-    window._tour.end()
-    assert settings.text("tour") == "seen"
-    window.greet()
-    assert window._tour is None
+    qtbot.waitUntil(lambda: tour.spot.contains(at(stand, stand.low)), timeout=3000)
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT])
-def test_that_what_a_card_points_at_is_lighter_than_the_rest(open_window, qtbot, theme):
-    window = open_window()
-    window.look.set(theme)
-    window.motion.reduce(True)
-    before = window.grab().toImage()
-    tour = tour_of(window, qtbot)
-    after = window.grab().toImage()
-    inside, outside = tour.spot.center(), QPoint(window.width() - 30, window.height() - 60)
+def test_that_what_a_card_points_at_is_lighter_than_the_rest(stand, qtbot, theme):
+    tour = tour_of(stand, qtbot)
+    tour.hide()
+    before = stand.grab().toImage()
+    tour.show()
+    tour.set_theme(theme)
+    after = stand.grab().toImage()
+    inside, outside = tour.spot.center(), at(stand, stand.low).center()
     assert after.pixelColor(inside) == before.pixelColor(inside)
     assert after.pixelColor(outside).lightness() < before.pixelColor(outside).lightness()
 
@@ -160,11 +172,3 @@ def test_that_the_line_joins_the_two_boxes_on_the_shortest_way():
     assert nearest(left, corner) == (QPointF(99, 99), QPointF(300, 300))
     one, other = nearest(left, QRect(50, 50, 10, 10))
     assert one == other
-
-
-def test_that_a_tour_of_nothing_in_sight_has_cards_all_the_same(qtbot, open_window):
-    window = open_window()
-    tour = Tour([Stop("One", "Nothing to see.", list)], DARK, still=True, window=window)
-    assert tour.spot.isEmpty()
-    assert tour.next.text() == "Done"
-    tour.end()
