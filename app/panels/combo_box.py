@@ -171,7 +171,7 @@ class ComboBox(QComboBox):
 
     def hidePopup(self) -> None:
         super().hidePopup()
-        if self.search is not None:
+        if self.search is not None and self.isVisible():  # a form that is hidden closes its lists as well
             self.search.selectAll()  # so that typing after a look at the list searches
 
     def focusInEvent(self, event: QFocusEvent | None) -> None:

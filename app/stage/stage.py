@@ -35,6 +35,8 @@ CURVES_TRAINING_S = 0.2
 FIGURES_S = 0.33
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
+ARRIVED_S = 60.0
+"""After so long a camera is where it was to go."""
 
 
 class Stage(QObject):
@@ -58,6 +60,7 @@ class Stage(QObject):
         self.folder: Path | None = None
         """Where the run is recorded."""
         self.replaying = False
+        self._still = False
         self.peak_training_mb = 0.0
         self._training_mb = 0.0
         self._figures = figures
@@ -128,6 +131,11 @@ class Stage(QObject):
         for frame in self._latest.values():
             self.panes.show_frame(frame)
 
+    def set_still(self, still: bool) -> None:
+        """Let nothing move by itself: cameras neither turn nor glide, and clouds jump from frame to frame."""
+        self._still = still
+        self.panes.set_smooth(not still)
+
     def set_equal_time(self, equal: bool) -> None:
         """Show every lane at the same time spent, so that a slow one falls behind, or at the same step."""
         self._equal_time, self._step_of, self._shown_step_of = equal, {}, {}
@@ -163,7 +171,8 @@ class Stage(QObject):
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
-        self.panes.advance(min(seconds, LONGEST_TICK_S), orbiting=orbiting)
+        seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
+        self.panes.advance(seconds, orbiting=orbiting and not self._still)
         self.timing.light(self.panes.phases)
 
     @property

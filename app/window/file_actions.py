@@ -12,17 +12,20 @@ from PyQt6.QtGui import QPixmap
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from app.history import playback
+from app.history.playback import Past
 from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
 from app.stage.stage import Stage
 from app.window.jobs import Jobs
 from app.window.look import Look
 from app.window.messages import Messages
+from app.window.recent import Recent
 from app.window.session import Session
 from hnm_core import recording
 from hnm_core.data import own as own_data
 from hnm_core.errors import InputError
 from hnm_core.recording.layout import RUN_FILE
+from hnm_core.run.history import RunHistory
 from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig
@@ -47,7 +50,9 @@ class FileActions:
         jobs: Jobs,
         look: Look,
         messages: Messages,
+        recent: Recent,
     ) -> None:
+        self._recent = recent
         self._window, self._session, self._form, self._stage = window, session, form, stage
         self._jobs, self._look, self._messages = jobs, look, messages
         self._opening = object()  # what was asked for last; of two that are read at once it alone is shown
@@ -58,9 +63,12 @@ class FileActions:
 
     def play(self, folder: Path) -> None:
         """Read a recording on a thread of its own, then show it."""
-        self._read(
-            folder, lambda progress: playback.load(folder, progress), lambda loaded: self._session.show_past(*loaded)
-        )
+
+        def show(loaded: tuple[Past, RunHistory]) -> None:
+            self._session.show_past(*loaded)
+            self._recent.note(folder)
+
+        self._read(folder, lambda progress: playback.load(folder, progress), show)
 
     def open_data(self) -> None:
         """Ask for a file of data to train on."""
@@ -81,6 +89,7 @@ class FileActions:
             self._take_data(path, DataConfig(name="images", options={"path": str(path)}))
         elif path.suffix.lower() == ".toml":
             self._session.set_experiment(configuration.load(path))
+            self._recent.note(path)
         elif data_format(path) is not None:
             self._take_data(path, DataConfig(name="file", options={"path": str(path)}))
         else:
@@ -102,6 +111,7 @@ class FileActions:
 
         def show(read: own_data.OwnData) -> None:
             self._session.set_experiment(read.config)
+            self._recent.note(path)
             compatibility.refuse(list(read.findings))  # the lanes can be mended, so the data stay
 
         self._read(path, work, show)

@@ -56,7 +56,7 @@ class RunControls(QToolBar):
         )
         self.preset.activated.connect(self._on_preset)
         self.addWidget(self.preset)
-        self.addSeparator()
+        self.addAction(actions["gallery"])
         for group in TOOLBAR:
             for key in group:
                 self.addAction(actions[key])
