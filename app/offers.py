@@ -64,7 +64,8 @@ def kind_of(path: Path) -> Kind:
         if path.is_dir():
             if not any(child.is_dir() for child in path.iterdir()):
                 raise InputError(
-                    f"'{path.name}' cannot be opened: it is no recording, and has no folder of pictures for each class."
+                    f"'{path.name}' cannot be opened: it is no recording (it has no {RUN_FILE}), nor has it folders of "
+                    "pictures, one for each class."
                 )
             return "data"
         if path.suffix.lower() == ".toml":

@@ -44,16 +44,20 @@ class CommandPalette(QDialog):
         return False
 
     def _fill(self, text: str) -> None:
-        """The commands with all the words, those with the words in their names first."""
+        """The commands with all the words: first those whose names have words that begin so, then those with them
+        anywhere in their names, then those that speak of them."""
         words = text.lower().split()
         self.list.clear()
-        for in_name in (True, False):
-            for action in self._actions:
-                name = action.text().replace("&", "")
-                named = all(word in name.lower() for word in words)
-                found = named or all(word in f"{name} {action.statusTip()}".lower() for word in words)
-                if action.isEnabled() and found and named == in_name:
-                    self._add(action, name)
+        found = []
+        for action in self._actions:
+            name = action.text().replace("&", "")
+            for rank, where in enumerate((f" {name}", name, f"{name} {action.statusTip()}")):
+                sought = [f" {word}" for word in words] if rank == 0 else words
+                if action.isEnabled() and all(word in where.lower() for word in sought):
+                    found.append((rank, action, name))
+                    break
+        for _, action, name in sorted(found, key=lambda match: match[0]):
+            self._add(action, name)
         self.list.setCurrentRow(0)
 
     def _add(self, action: QAction, name: str) -> None:

@@ -21,6 +21,7 @@ from app.picture.scene import interpolate
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording
 from hnm_core.run.events import Frame, RunStarted, frozen
+from hnm_core.run.hardness import BANDS, BINS, Hardness
 from hnm_core.run.shown import places_of
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
@@ -103,8 +104,16 @@ def _thinned(frame: Frame, ids: NDArray[np.int64], kept: NDArray[np.int64]) -> F
     ends = frame.triplets.astype(np.int64)
     whole = np.flatnonzero(((places_of(ids[kept], ends) >= 0) | (ends == -1)).all(axis=1))
     drawn = whole[np.linspace(0, len(whole) - 1, min(len(whole), MOST_TRIPLETS)).astype(np.int64)]
+    if frame.separation is not None:  # the hardest, for these are what is to be seen
+        drawn = np.sort(whole[np.argsort(frame.separation[whole], kind="stable")][:MOST_TRIPLETS])
     return replace(
-        frame, positions=frozen(frame.positions[kept]), triplets=frozen(frame.triplets[drawn]), columns={}, guests=None
+        frame,
+        positions=frozen(frame.positions[kept]),
+        triplets=frozen(frame.triplets[drawn]),
+        columns={},
+        guests=None,
+        separation=None if frame.separation is None else frozen(frame.separation[drawn]),
+        age=None,
     )
 
 
@@ -122,6 +131,7 @@ def save(preview: Preview, path: Path) -> None:
                 "triplets": [len(frame.triplets) for frame in frames],
                 "mined": [frame.mined_total for frame in frames],
                 "projection": [frame.projection for frame in frames],
+                "hardness": [None if (told := frame.hardness) is None else _head_of(told) for frame in frames],
             }
             for lane, frames in preview.lanes.items()
         ],
@@ -134,6 +144,10 @@ def save(preview: Preview, path: Path) -> None:
         arrays[f"box{place}"] = np.array([_box(frame.positions) for frame in frames], np.float32)
         arrays[f"low{place}"], arrays[f"high{place}"] = _packed(np.array([_levels(frame) for frame in frames]))
         arrays[f"triplets{place}"] = np.concatenate([frame.triplets for frame in frames]).astype(np.int32)
+        known = [np.full(len(f.triplets), np.nan) if f.separation is None else f.separation for f in frames]
+        arrays[f"separation{place}"] = np.concatenate(known).astype(np.float16)
+        bins = [np.zeros(BINS) if frame.hardness is None else frame.hardness.bins for frame in frames]
+        arrays[f"bins{place}"] = np.array(bins).astype(np.int32)
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -172,11 +186,21 @@ def _frames(lane: dict[str, Any], stored: dict[str, NDArray[Any]], place: int) -
             triplets=frozen(stored[f"triplets{place}"][ends[number] : ends[number + 1]]),
             mined_total=lane["mined"][number],
             projection=lane["projection"][number],
+            separation=frozen(stored[f"separation{place}"][ends[number] : ends[number + 1]].astype(np.float32)),
+            hardness=_hardness(lane["hardness"][number], stored[f"bins{place}"][number]),
         )
         for number, (step, shares, (low, high)) in enumerate(
             zip(lane["steps"], levels, stored[f"box{place}"].astype(np.float64), strict=True)
         )
     )
+
+
+def _head_of(told: Hardness) -> dict[str, float]:
+    return {name: getattr(told, name) for name in ("margin", *BANDS, "width", "first")}
+
+
+def _hardness(head: dict[str, Any] | None, bins: NDArray[np.int32]) -> Hardness | None:
+    return None if head is None else Hardness(**head, bins=frozen(bins.astype(np.int64)))
 
 
 def _box(positions: NDArray[np.float32]) -> NDArray[np.float32]:

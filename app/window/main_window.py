@@ -153,7 +153,7 @@ class MainWindow(QMainWindow):
         self.drops = Drops(
             self,
             take=self._take,
-            refuse=self.banner.show_notice,
+            refuse=self.messages.notice,
             running=lambda: self.bridge.active,
         )
         self.speaker = SpeakerMode(
@@ -227,7 +227,7 @@ class MainWindow(QMainWindow):
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
             "reset_layout": lambda: self.docks.reset(),
-            "dismiss": self.banner.dismiss,
+            "dismiss": self._escape,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
             "tour": self.start_tour,
             "shortcuts": lambda: first_steps.open_shortcuts(self, self.actions_by_key, self.look.theme),
@@ -297,6 +297,13 @@ class MainWindow(QMainWindow):
         self.drops.set_theme(theme)
         if self._tour is not None:
             self._tour.set_theme(theme)
+
+    def _escape(self) -> None:
+        """Out of what covers the rest, one thing after the other."""
+        if self.speaker.on:
+            self.actions_by_key["speaker"].setChecked(False)
+        else:
+            self.banner.dismiss()
 
     def _on_motion(self, reduced: bool) -> None:
         orbit = self.actions_by_key["orbit"]

@@ -18,7 +18,7 @@ OWN = "own settings"
 BUTTON_PADDING_PX = 44
 """Beside the icon and the text of the button that starts: what the style sheet and the style add."""
 
-PHASE_BY_PHASE = "phase by phase"
+PHASE_BY_PHASE = "slow motion"
 PAUSE_S = 0.6
 """Between two steps that are shown phase by phase."""
 

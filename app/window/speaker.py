@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import QByteArray, QEvent, QObject, QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QCursor, QFont, QKeySequence, QPainter, QPen, QPixmap, QPolygonF, QShortcut
+from PyQt6.QtGui import QColor, QCursor, QFont, QPainter, QPen, QPixmap, QPolygonF
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from app.picture.theme import Rgb
@@ -17,7 +17,7 @@ HALO: Rgb = (255, 208, 0)
 
 
 class SpeakerMode(QObject):
-    """`left()` when it ends by itself: by Esc, or because the window is no longer full-screen.
+    """`left()` when it ends by itself, because the window is no longer full-screen.
 
     Args:
         hidden: what goes away beside the docks.
@@ -34,9 +34,6 @@ class SpeakerMode(QObject):
         self._window, self._hidden, self._enlarged, self._centre = window, hidden, enlarged, centre
         self._before: tuple[Qt.WindowState, QByteArray] | None = None
         self._taken: list[QWidget] = []
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window)
-        self._escape.setEnabled(False)
-        self._escape.activated.connect(self.left)
         for widget in (window, centre, *enlarged):
             widget.installEventFilter(self)
 
@@ -71,13 +68,11 @@ class SpeakerMode(QObject):
                 dock.hide()
         self._clear_away()
         self._centre.setCursor(halo(window.devicePixelRatioF()))
-        self._escape.setEnabled(True)
         window.setWindowState(window.windowState() | Qt.WindowState.WindowFullScreen)
 
     def _leave(self) -> None:
         assert self._before is not None
         (state, places), self._before = self._before, None
-        self._escape.setEnabled(False)
         self._centre.unsetCursor()
         for widget in self._written():
             widget.setFont(QFont())

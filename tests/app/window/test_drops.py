@@ -64,7 +64,7 @@ def test_that_a_file_over_the_window_is_told_what_it_will_do_and_does_it_when_le
     assert window.session.title == "Hand-made", "nothing has happened yet"
     assert send(window, QDropEvent(AT.toPointF(), COPY, data, LEFT, NONE))
     assert overlay.isHidden()
-    assert window.session.title == "mine.npz"
+    qtbot.waitUntil(lambda: window.session.title == "mine.npz", timeout=5000)
 
 
 def test_that_what_cannot_be_opened_is_refused_with_the_reason(stand, tmp_path):

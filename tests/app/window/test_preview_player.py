@@ -25,7 +25,7 @@ def preset(name: str = "near-classes", *settings: str) -> configuration.Experime
 
 
 def open_preset(open_window, qtbot, **options):
-    window = open_window(**{"config": preset(), "preset": "near-classes", "previews": True, **options})
+    window = open_window(**{"config": preset(), "previews": True, **options})
     qtbot.waitUntil(lambda: window.preview.note.text() != "", timeout=10_000)
     return window
 
@@ -89,7 +89,7 @@ def test_that_another_preset_plays_its_own_and_an_edited_form_ends_it(open_windo
 
 @pytest.mark.parametrize("options", [{"config": preset("near-classes", "seed=5")}, {"previews": False}])
 def test_that_a_changed_preset_or_an_automated_window_has_none(open_window, qtbot, options):
-    window = open_window(**{"config": preset(), "preset": "near-classes", "previews": True, **options})
+    window = open_window(**{"config": preset(), "previews": True, **options})
     qtbot.wait(100)
     assert not window.preview.shown
     assert window.stage.panes.frames == []

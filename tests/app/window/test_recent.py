@@ -39,13 +39,14 @@ def rows(window) -> list[tuple[str, bool]]:
 def test_that_what_was_opened_is_in_the_menu_the_newest_first_and_opens_again(open_window, qtbot, settings, opened):
     window = open_window(settings=settings)
     assert not window.recent_menu.isEnabled()
-    for path in opened.values():
+    for count, path in enumerate(opened.values(), 1):
         window.files.take(path)
-    qtbot.waitUntil(lambda: window.stage.replaying and len(window.recent.paths) == 3, timeout=5000)
+        qtbot.waitUntil(lambda count=count: len(window.recent.paths) == count, timeout=5000)
+    assert window.stage.replaying
     clear = ("Clear the list of recent files", True)
     assert rows(window) == [("run", True), ("mine.toml", True), ("mine.npz", True), clear]
     window.recent_menu.actions()[2].trigger()
-    assert window.session.title == "mine.npz"
+    qtbot.waitUntil(lambda: window.session.title == "mine.npz", timeout=5000)
     assert [text for text, _ in rows(window)][:3] == ["mine.npz", "run", "mine.toml"]
     assert Recent(settings).paths == window.recent.paths, "the next start knows them"
     opened["mine.toml"].unlink()
@@ -72,7 +73,7 @@ def test_that_the_gallery_has_those_that_are_there_below_its_cards(open_window, 
     buttons = [button for button in window.findChild(Gallery).findChildren(QPushButton) if button.text()]
     assert [button.text() for button in buttons] == ["mine.npz"]
     qtbot.mouseClick(buttons[0], Qt.MouseButton.LeftButton)
-    assert window.session.title == "mine.npz"
+    qtbot.waitUntil(lambda: window.session.title == "mine.npz", timeout=5000)
 
 
 def test_that_the_list_is_short_without_repetitions_and_absolute(settings, monkeypatch, tmp_path):
