@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QGuiApplication, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QMainWindow, QMenuBar, QStatusBar, QVBoxLayout, QWidget
 
+from app.history.verdict import verdict
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
 from app.panels.notices import About, Banner
+from app.panels.outcome import Outcome
 from app.panels.tour import Tour
 from app.picture.theme import Theme
 from app.stage.stage import Stage
@@ -38,8 +40,9 @@ from app.window.session import Session
 from app.window.settings import Settings
 from app.window.speaker import SpeakerMode
 from hnm_core.run.channel import Drained
-from hnm_core.run.events import RunState
+from hnm_core.run.events import RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import preset_of
 from hnm_core.spec.resources import preset_names
 
 LOW_PX = 700
@@ -77,7 +80,7 @@ class MainWindow(QMainWindow):
         self._tour: Tour | None = None
         self.look, self.motion, self.recent = Look(settings, self), Motion(settings, self), Recent(settings, self)
         bar = QStatusBar()
-        self.banner, self.about = Banner(), About()
+        self.banner, self.about, self.outcome = Banner(), About(), Outcome()
         self.form, self.stage = ExperimentForm(), Stage(self.look.theme, Figures(bar), self)
         form, stage = self.form, self.stage
         messages = self.messages = Messages(bar, self.banner)
@@ -144,8 +147,8 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget, stretch in ((self.banner, 0), (self.about, 0), (self.stage.panes, 1), (self.stage.timeline, 0)):
-            layout.addWidget(widget, stretch)
+        for widget in (self.banner, self.about, self.outcome, self.stage.panes, self.stage.timeline):
+            layout.addWidget(widget, 1 if widget is self.stage.panes else 0)
         self.setCentralWidget(centre)
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
@@ -158,7 +161,7 @@ class MainWindow(QMainWindow):
         )
         self.speaker = SpeakerMode(
             self,
-            hidden=[bar, self.about, self.controls, *self.findChildren(QMenuBar)],
+            hidden=[bar, self.about, self.outcome, self.controls, *self.findChildren(QMenuBar)],
             enlarged=[self.stage.panes, self.stage.timeline],
             centre=centre,
         )
@@ -186,6 +189,9 @@ class MainWindow(QMainWindow):
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
+        self.outcome.equal_time_asked.connect(lambda: self.actions_by_key["race"].setChecked(True))
+        self.outcome.seeds_asked.connect(self._copy_comparison)
+        session.changed.connect(lambda: self.outcome.say(None))
         self.stage.problem.connect(messages.notice)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
@@ -298,6 +304,17 @@ class MainWindow(QMainWindow):
         if self._tour is not None:
             self._tour.set_theme(theme)
 
+    def _copy_comparison(self) -> None:
+        """The command that repeats the run with other seeds, for a terminal."""
+        started = self.stage.history.started
+        preset = "" if started is None else preset_of(started.config)
+        command = f"hnm-lab compare {f'--preset {preset}' if preset else 'experiment.toml'} --seeds 5"
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(command)
+        first = "" if preset else "Save the configuration (Ctrl+S), then run it: "
+        self.messages.say(f"{first}'{command}' is on the clipboard, for a terminal.")
+
     def _escape(self) -> None:
         """Out of what covers the rest, one thing after the other."""
         if self.speaker.on:
@@ -315,6 +332,8 @@ class MainWindow(QMainWindow):
 
     def _on_tick(self, drained: Drained) -> None:
         self.incoming.take(drained)
+        if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
+            self.outcome.say(verdict(self.stage.history))
         self.closing.go_on()
 
     def figures_of_run(self) -> dict[str, Any]:
