@@ -224,7 +224,7 @@ def halos(edges: Edges, theme: Theme) -> tuple[NDArray[np.int32], NDArray[np.uin
 
 
 def count_text(frame: Frame, shown: int, total: int, false: int) -> str:
-    """For example "214 hard, 609 semi-hard of 5,024 mined · 1,000 edges drawn, 12 false"; empty where nothing was."""
+    """For example "214 hard, 609 semi-hard of 5,024 · 1,000 edges, 12 false (ringed)"; empty where nothing was."""
     if not total:
         return ""
     ringed = f", {false:,} false (ringed)" if false else ""
@@ -232,5 +232,5 @@ def count_text(frame: Frame, shown: int, total: int, false: int) -> str:
     if hardness is None:
         part = f"{shown:,} of " if shown < total else ""
         return f"{part}{total:,} edge{'s' if total != 1 else ''}{ringed}"
-    kinds = f"{hardness.hard:,} hard, {hardness.semi_hard:,} semi-hard of {hardness.total:,} mined"
-    return f"{kinds} · {shown:,} edge{'s' if shown != 1 else ''} drawn{ringed}"
+    kinds = f"{hardness.hard:,} hard, {hardness.semi_hard:,} semi-hard of {hardness.total:,}"
+    return f"{kinds} · {shown:,} edge{'s' if shown != 1 else ''}{ringed}"

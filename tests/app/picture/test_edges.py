@@ -88,7 +88,7 @@ def test_that_the_text_counts_all_that_was_mined_by_kind():
     told = frame()
     scene = build_scene(started(), told, DARK, max_edges=100)
     hard, semi_hard = told.hardness.hard, told.hardness.semi_hard
-    assert scene.edge_text == f"{hard:,} hard, {semi_hard:,} semi-hard of 6,000 mined · 100 edges drawn"
+    assert scene.edge_text == f"{hard:,} hard, {semi_hard:,} semi-hard of 6,000 · 100 edges"
     assert build_scene(started(), told, DARK, show_edges=()).edge_text == ""
 
 
