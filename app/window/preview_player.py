@@ -138,7 +138,11 @@ class PreviewPlayer(QObject):
         if not self.note.text():
             self.note.say(STILL if still else PLAYED)
         self._seconds += seconds
+        before = self._seconds - seconds
         rounds, within = divmod(self._seconds, RUN_S + REST_S)
+        if rounds > before // (RUN_S + REST_S) and rounds < ROUNDS:
+            # The cloud is small again, and somewhere else: cameras that glided there would lose it on the way.
+            self._stage.panes.begin(self._preview.started, HINT)
         if still or rounds >= ROUNDS:
             self._timer.stop()
             within = RUN_S
