@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError
-from hnm_core.relevance import Query, SameClass
+from hnm_core.relevance import Query, SameClass, of_rows
 
 SearchProgress = Callable[[int, int], bool | None]
 """Called as progress(done, total); returning False cancels the search."""
@@ -120,16 +120,36 @@ class QuerySearch(NeighborSearch):
         """`farthest` for rows of the bank and their classes, see `NeighborSearch`."""
         return self.farthest(self._of_classes(anchors), k, progress)
 
+    def nearest_to(
+        self, vectors: Tensor, k: int, labels: Tensor | None = None, progress: SearchProgress | None = None
+    ) -> Neighbors:
+        """The k rows nearest to vectors that need be no rows of the bank, nearest first.
+
+        Args:
+            vectors: (Q, D) of any float, embeddings as the bank holds them; what the distance normalises is normalised.
+            k: at least 1; where fewer exist the rest is -1 / inf.
+            labels: (Q,) integers, for each vector the class whose rows may not come back. A label that the bank does
+                not have leaves nothing out; None leaves out nothing for any vector.
+            progress: see `SearchProgress`.
+
+        Raises:
+            InputError: no bank was built; the vectors are no finite embeddings of its width, or lie so far from it that
+                squared distances do not fit float32; the labels are no integers for them; or k is no whole number of at
+                least 1.
+            SearchCancelled: the progress callback returned False.
+        """
+        return self.nearest(SameClass(built(self._bank)).of_vectors(vectors, labels), k, progress)
+
     def _of_classes(self, anchors: Tensor) -> Query:
         return SameClass(built(self._bank)).query(anchors)
 
 
 def nearest(search: NeighborSearch, query: Query, k: int) -> Neighbors:
     """Ask any search for the k nearest rows that are not relevant, also one that knows rows and classes only, or that
-    answers them in a way of its own."""
+    answers them in a way of its own. Raises `InputError` where it cannot be asked about vectors."""
     if isinstance(search, QuerySearch) and type(search).nearest_negatives is QuerySearch.nearest_negatives:
         return search.nearest(query, k)
-    return search.nearest_negatives(query.row, k)
+    return search.nearest_negatives(of_rows(query).row, k)
 
 
 def built(bank: Bank | None) -> Bank:
