@@ -59,8 +59,8 @@ class Asked:
     keys: NDArray[np.int32]
     """(L, A)."""
     chance: Tensor
-    """(A,) int64, what decides which rows a bucket over the cap gives: of a row its place, so that neighbours do not all
-    get the same, of a vector its keys."""
+    """(A,) int64, what decides which rows a bucket over the cap gives: of a row its place, so that neighbours do not
+    all get the same, of a vector its keys."""
 
 
 class BucketIndex:

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, none_found, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.options import DenseOptions
@@ -70,12 +70,10 @@ class Dense(QuerySearch):
             self._filtered = self._filter(bank)
         self._bank = bank
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, True, progress)
 
     def _filter(self, bank: Bank) -> FilteredProducts:
@@ -102,7 +100,7 @@ class Dense(QuerySearch):
         return self._made
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         anchors, slots = query.by_place()
         form, vectors = self._form, None
         if isinstance(query, VectorQuery):

@@ -14,7 +14,7 @@ from torch import Tensor
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Hash, family_for
@@ -97,9 +97,9 @@ class Faiss(QuerySearch):
         self._codes: NDArray[np.uint8] | None = None
         self._index = self._indexed(bank)
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`; -1 also where the index gives no more although there would be negatives."""
-        bank = check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """-1 also where the index gives no more although there would be negatives."""
+        bank = query.bank
         k = int(k)  # FAISS takes no integer of numpy
         report(progress, 0, len(query))
         distance = torch.full((len(query), k), torch.inf)
@@ -116,9 +116,9 @@ class Faiss(QuerySearch):
             report(progress, part.stop, len(query))
         return Neighbors(distance.to(bank.device), row.to(bank.device))
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact, by our own search: FAISS finds no farthest rows."""
-        bank = check_query(self._bank, query, k)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact, by our own search: FAISS finds no farthest rows."""
+        bank = query.bank
         if self._exact is None:
             self._exact = Exact(distance=self._distance)
             self._exact.build(bank)

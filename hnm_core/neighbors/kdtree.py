@@ -13,7 +13,7 @@ from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
 from hnm_core.neighbors.options import KdTreeOptions
 from hnm_core.relevance import Query, VectorQuery
@@ -56,18 +56,17 @@ class KdTree(QuerySearch):
         self._indexes: dict[bool, _Index] = {}
         self._bank = bank
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Searches a tree of its own, cut by class before by place."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Searches a tree of its own, cut by class before by place."""
         return self._search(query, k, True, progress)
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
         from hnm_core.neighbors.cpu.tree_kernels import search_tree
 
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         index = self._indexes.get(farthest)
         if index is None:
             index = self._indexes[farthest] = _Index(self._points, self._classes, self._order, by_class=farthest)

@@ -13,7 +13,7 @@ from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors import theory
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.bucket_index import BucketIndex, Occupancy
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
@@ -145,9 +145,9 @@ class LshBuckets(QuerySearch):
         hashed.fit(points, center=self._options.center)
         self._index = BucketIndex(bank, points, hashed, self._distance, self._options)
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`; -1 also where the buckets of an anchor hold fewer than k rows that are not relevant."""
-        bank = check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """-1 also where the buckets of an anchor hold fewer than k rows that are not relevant."""
+        bank = query.bank
         if self._index is None:
             return self._exact_search(bank).nearest(query, k, progress)
         found, counts = self._look_up(self._index, query, k, progress)
@@ -157,10 +157,9 @@ class LshBuckets(QuerySearch):
             self.capped = float((counts[:, 1] > 0).mean())
         return found
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact: inside a class there is little to search."""
-        bank = check_query(self._bank, query, k)
-        return self._exact_search(bank).farthest(query, k, progress)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact: inside a class there is little to search."""
+        return self._exact_search(query.bank).farthest(query, k, progress)
 
     def bucket_of_row(self, table: int) -> Tensor:
         """(N,) number of the bucket of each row of the bank, in the caller's order; buckets are numbered by key.

@@ -92,18 +92,16 @@ class LshScan(QuerySearch):
         for kept in self._kept.values():
             kept.built()
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. The first call chooses the number of candidates, see the class."""
-        check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """The first call chooses the number of candidates, see the class."""
         report(progress, 0, len(query))
         if len(query):
             self._choose_candidates(query, k)
         return self._scan(query, k, self.candidates or k, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact: inside a class there is little to search."""
-        bank = check_query(self._bank, query, k)
-        return self._exact_search(bank).farthest(query, k, progress)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact: inside a class there is little to search."""
+        return self._exact_search(query.bank).farthest(query, k, progress)
 
     def predicted_recall(self, k: int, candidates: int | None = None) -> float:
         """Share of the k true nearest negatives of classes that the theory of hashing expects among the candidates.

@@ -7,7 +7,7 @@ import torch
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
@@ -105,9 +105,9 @@ class Routed(QuerySearch):
         for kept in self._kept.values():
             kept.built()
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. The first call chooses the number of cells to visit, see the class."""
-        bank = check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """The first call chooses the number of cells to visit, see the class."""
+        bank = query.bank
         if self._index is None:
             return self._exact_search(bank).nearest(query, k, progress)
         report(progress, 0, len(query))
@@ -118,10 +118,9 @@ class Routed(QuerySearch):
             return self._exact_search(bank).nearest(query, k, progress)
         return self._search(self._index, query, k, visited, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact: inside a class there is little to search."""
-        bank = check_query(self._bank, query, k)
-        return self._exact_search(bank).farthest(query, k, progress)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact: inside a class there is little to search."""
+        return self._exact_search(query.bank).farthest(query, k, progress)
 
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:

@@ -7,7 +7,7 @@ import torch
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
 from hnm_core.relevance import Query, VectorQuery
@@ -42,16 +42,14 @@ class CudaLowDim(QuerySearch):
         self._order = bank.order.to(torch.int32)
         self._bank = bank
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, True, progress)
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         found = none_found(bank, len(query), k)
         kept = min(k, len(bank))
         anchors, slots = query.by_place()
