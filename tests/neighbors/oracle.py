@@ -12,6 +12,10 @@ from hnm_core.neighbors.base import Neighbors
 KINDS = ("random", "clustered", "duplicated", "collapsed", "near-ties", "offset", "imbalanced", "many", "single", "one")
 
 
+UNKNOWN = 4
+"""No label of a bank of `bank_of`."""
+
+
 def bank_of(kind: str, dim: int, n: int = 300, seed: int = 0) -> Bank:
     """A bank of one kind; labels are neither dense nor positive, and rows are not sorted by class."""
     source = torch.Generator().manual_seed(seed)
@@ -40,6 +44,19 @@ def bank_of(kind: str, dim: int, n: int = 300, seed: int = 0) -> Bank:
         case "one":
             labels = torch.zeros_like(labels)
     return Bank(points, labels * 1_000_003 - 5)
+
+
+def queries_for(bank: Bank) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """Vectors among the rows, far outside, equal to a row, twice the same; and labels to ask with."""
+    source = torch.Generator().manual_seed(7)
+    rows = torch.randint(len(bank), (40,), generator=source)
+    vectors = bank.embeddings[rows] + 0.1 * torch.randn(40, bank.dim, generator=source)
+    vectors[:10] = bank.embeddings[rows[:10]]
+    vectors[10:15] += 30
+    vectors[15] = vectors[16]
+    labels = bank.labels[rows]
+    mixed = labels.where(torch.arange(40) % 3 > 0, UNKNOWN)
+    return vectors, {"none": None, "of rows": labels, "mixed": mixed, "unknown": torch.full((40,), UNKNOWN)}
 
 
 def distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:

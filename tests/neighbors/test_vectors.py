@@ -20,11 +20,9 @@ from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.probing import recall
 from hnm_core.relevance import SameClass
 
-from .oracle import assert_exact_for_vectors, bank_of, distances_to
+from .oracle import UNKNOWN, assert_exact_for_vectors, bank_of, distances_to, queries_for
 
 METRICS = ("euclidean", "squared-euclidean", "cosine", "inner-product")
-UNKNOWN = 4
-"""No label of a bank of `bank_of`."""
 HAS_FAISS = importlib.util.find_spec("faiss") is not None
 SEARCHES = [
     ("exact", {}),
@@ -52,19 +50,6 @@ def built(name: str, bank: Bank, distance: Distance | None = None, **options: ob
     return search
 
 
-def queries_for(bank: Bank) -> tuple[Tensor, dict[str, Tensor | None]]:
-    """Vectors among the rows, far outside, equal to a row, twice the same; and labels to ask with."""
-    source = torch.Generator().manual_seed(7)
-    rows = torch.randint(len(bank), (40,), generator=source)
-    vectors = bank.embeddings[rows] + 0.1 * torch.randn(40, bank.dim, generator=source)
-    vectors[:10] = bank.embeddings[rows[:10]]
-    vectors[10:15] += 30
-    vectors[15] = vectors[16]
-    labels = bank.labels[rows]
-    mixed = labels.where(torch.arange(40) % 3 > 0, UNKNOWN)
-    return vectors, {"none": None, "of rows": labels, "mixed": mixed, "unknown": torch.full((40,), UNKNOWN)}
-
-
 def check(search: QuerySearch, bank: Bank, distance: Distance, ks: tuple[int, ...]) -> None:
     vectors, every = queries_for(bank)
     search.build(bank)
@@ -85,6 +70,15 @@ def exact_searches(dim: int, metric: str) -> list[str]:
 def test_that_exact_answers_for_vectors_are_those_of_brute_force(dim: int, kind: str) -> None:
     for name in exact_searches(dim, "euclidean"):
         check(neighbors.create(name), bank_of(kind, dim), Distance(), (1, 10, 350))
+
+
+@pytest.mark.parametrize("dim", [2, 3, 16, 128])
+def test_that_a_large_bank_is_searched_exactly_for_vectors(dim: int) -> None:
+    bank = bank_of("clustered", dim, n=5_000)
+    vectors, every = queries_for(bank)
+    for name in exact_searches(dim, "euclidean"):
+        found = built(name, bank).nearest_to(vectors, 10, every["mixed"])
+        assert_exact_for_vectors(found, bank, vectors, every["mixed"], 10, Distance(), False)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -125,16 +119,14 @@ def test_that_products_are_about_the_mean_also_where_vectors_are_not() -> None:
 
 
 @every_search
-@pytest.mark.parametrize("dim", [3, 16])
-def test_that_vectors_equal_to_rows_get_what_these_rows_get(name: str, options: dict, dim: int) -> None:
-    if name == "kdtree" and dim > 8:
-        pytest.skip("a tree searches few dimensions")
-    bank, rows = bank_of("clustered", dim, n=700), torch.randint(700, (90,), generator=torch.Generator().manual_seed(1))
-    for metric in ("euclidean", "cosine") if name == "kdtree" else METRICS:
-        search = built(name, bank, Distance(metric), **options)
-        for k in (1, 9):
-            by_row = search.nearest_negatives(rows, k)
-            found = search.nearest_to(bank.embeddings[rows], k, bank.labels[rows])
+def test_that_vectors_equal_to_rows_get_what_these_rows_get(name: str, options: dict) -> None:
+    rows = torch.randint(700, (90,), generator=torch.Generator().manual_seed(1))
+    for dim in (3,) if name == "kdtree" else (3, 16):
+        bank = bank_of("clustered", dim, n=700)
+        for metric in ("euclidean", "cosine") if name == "kdtree" else METRICS:
+            search = built(name, bank, Distance(metric), **options)
+            by_row = search.nearest_negatives(rows, 9)
+            found = search.nearest_to(bank.embeddings[rows], 9, bank.labels[rows])
             assert torch.equal(found.row, by_row.row)
             assert torch.equal(found.distance, by_row.distance)
 
