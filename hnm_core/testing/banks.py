@@ -64,12 +64,12 @@ def of_same_class(bank: Bank, anchors: Tensor) -> Tensor:
 
 def vectors_for(bank: Bank, seed: int = 0) -> tuple[Tensor, Tensor]:
     """(20, D) vectors beside rows of the bank, the first five of them equal to one, and (20,) labels: of these rows, or
-    4, which no bank of `bank_of` has."""
+    -1, which no bank of `bank_of` has."""
     source = torch.Generator().manual_seed(seed)
     rows = torch.randint(len(bank), (20,), generator=source)
     vectors = bank.embeddings[rows] + 0.1 * torch.randn(20, bank.dim, generator=source)
     vectors[:5] = bank.embeddings[rows[:5]]
-    return vectors, bank.labels[rows].where(torch.arange(20) % 3 > 0, 4)
+    return vectors, bank.labels[rows].where(torch.arange(20) % 3 > 0, -1)
 
 
 def true_distances(bank: Bank, vectors: Tensor, distance: Distance) -> Tensor:
