@@ -279,6 +279,6 @@ def classes_of(bank: Bank, labels: Tensor | None, count: int) -> Tensor:
         return torch.full((count,), NO_CLASS, device=bank.device)
     if not isinstance(labels, Tensor) or labels.shape != (count,) or labels.dtype not in INTEGERS:
         raise InputError(f"Labels must be a tensor of {count} integers, one for each vector, not {described(labels)}.")
-    labels = labels.detach().to(bank.device, torch.int64)
+    labels = labels.detach().to(bank.device, torch.int64).contiguous()
     found = torch.searchsorted(bank.classes, labels).clamp_max_(len(bank.classes) - 1)
     return found.masked_fill_(bank.classes[found] != labels, NO_CLASS)

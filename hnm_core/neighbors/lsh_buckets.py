@@ -70,7 +70,8 @@ class _Pairs:
 class LshBuckets(QuerySearch):
     """L tables of r-bit keys (Indyk and Motwani 1998; Charikar 2002), multi-probe (Lv et al. 2007), exact re-scoring.
 
-    The answer is the k nearest of all candidates; an anchor without candidates gets -1.
+    The answer is the k nearest of all candidates; an anchor without candidates gets -1. Bits are chosen for the nearest
+    negatives of rows. Vectors to which no class is relevant have nearer rows, which share more of their buckets.
 
     On other devices than the CPU and until the kernels are compiled, `exact` answers.
 

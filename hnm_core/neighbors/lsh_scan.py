@@ -14,7 +14,7 @@ from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshScanOptions
-from hnm_core.neighbors.probing import Kept, Probe, probe_of, probe_places, recall
+from hnm_core.neighbors.probing import Kept, Probe, apart, mixed, probe_of, probe_places, recall
 from hnm_core.relevance import Placed, Query, Relevance, RowQuery, SameClass, VectorQuery
 
 TARGET_RECALL = 0.95
@@ -94,6 +94,8 @@ class LshScan(QuerySearch):
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """The first call chooses the number of candidates, see the class."""
+        if self._options.rescore == "auto" and mixed(query):
+            return apart(self._nearest, query, k, progress)
         report(progress, 0, len(query))
         if len(query):
             self._choose_candidates(query, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.neighbors.base import Neighbors
-from hnm_core.relevance import Query, Relevance
+from hnm_core.neighbors.base import Neighbors, SearchProgress, none_found
+from hnm_core.relevance import Query, Relevance, VectorQuery
 
 PROBE = 512
 """Anchors of a probe."""
@@ -63,6 +64,28 @@ def probe_of(relevance: Relevance, row: Tensor, k: int, *, unrestricted: bool) -
     if unrestricted:
         return Probe(relevance.of_vectors(relevance.bank.embeddings[row]), k + 1, row)
     return Probe(relevance.query(row), k, row)
+
+
+def mixed(query: Query) -> bool:
+    """Whether all rows may come back for some of the anchors, and not for others: what was chosen on one probe does not
+    suit them all."""
+    return isinstance(query, VectorQuery) and 0 < int((query.classes < 0).sum()) < len(query)
+
+
+def apart(
+    ask: Callable[[Query, int, SearchProgress], Neighbors], query: Query, k: int, progress: SearchProgress | None
+) -> Neighbors:
+    """The answer to a mixed query by those to its parts: what an anchor gets depends on no other."""
+    found, free, done = none_found(query.bank, len(query), k), query.classes < 0, 0
+    for chosen in (free, ~free):
+        which = chosen.nonzero()[:, 0]
+
+        def told(there: int, _total: int, before: int = done) -> bool | None:
+            return progress(before + there, len(query)) if progress is not None else None
+
+        found.distance[which], found.row[which] = ask(query.at(which), k, told)
+        done += len(which)
+    return found
 
 
 Choice = TypeVar("Choice")

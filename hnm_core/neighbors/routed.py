@@ -12,7 +12,7 @@ from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
-from hnm_core.neighbors.probing import Kept, compiled, probe_of, probe_places, recall
+from hnm_core.neighbors.probing import Kept, apart, compiled, mixed, probe_of, probe_places, recall
 from hnm_core.relevance import Query, Relevance, VectorQuery
 
 _FIRST_TRY = 8
@@ -110,6 +110,8 @@ class Routed(QuerySearch):
         bank = query.bank
         if self._index is None:
             return self._exact_search(bank).nearest(query, k, progress)
+        if self._options.classes == "auto" and mixed(query):
+            return apart(self._nearest, query, k, progress)
         report(progress, 0, len(query))
         if not len(query):
             return none_found(bank, 0, k)

@@ -195,14 +195,16 @@ def test_that_neither_threads_nor_company_change_what_a_vector_gets(name: str, o
 
 @every_search
 def test_that_a_search_for_vectors_can_be_watched_and_cancelled(name: str, options: dict) -> None:
-    bank, seen = bank_of("random", 6), []
+    bank = bank_of("random", 6)
     search = built(name, bank, **options)
-    vectors = bank.embeddings[:200] + 1
-    search.nearest_to(vectors, 3, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (200, 200)
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    with pytest.raises(SearchCancelled):
-        search.nearest_to(vectors, 3, progress=lambda _done, _total: False)
+    vectors, mixed = bank.embeddings[:200] + 1, bank.labels[:200].where(torch.arange(200) < 50, UNKNOWN)
+    for labels in (None, mixed):
+        seen: list[tuple[int, int]] = []
+        search.nearest_to(vectors, 3, labels, lambda done, total, seen=seen: seen.append((done, total)))
+        assert seen[-1] == (200, 200)
+        assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+        with pytest.raises(SearchCancelled):
+            search.nearest_to(vectors, 3, labels, lambda _done, _total: False)
 
 
 def clusters(rows: int, dim: int, classes: int, spread: float = 0.4) -> tuple[Bank, Tensor]:
@@ -254,6 +256,10 @@ def test_that_rows_and_vectors_have_choices_of_their_own() -> None:
     assert search.candidates != first
     assert torch.equal(search.nearest_negatives(rows, 5).row, by_row.row)
     assert search.candidates == first
+    mixed = labels[rows].where(torch.arange(100) % 2 > 0, UNKNOWN * 100)
+    both = search.nearest_to(vectors, 5, mixed)
+    assert torch.equal(both.row[::2], found.row[::2]), "nobody's answer depends on who else is asked about"
+    assert torch.equal(both.row[1::2], search.nearest_to(vectors[1::2], 5, mixed[1::2]).row)
 
 
 @pytest.mark.skipif(not HAS_FAISS, reason="faiss is not installed")
