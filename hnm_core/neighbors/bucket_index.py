@@ -24,7 +24,7 @@ from hnm_core.relevance import Placed
 _PROJECTIONS = 1 << 22
 """Margins held at once."""
 _MIXED = 0x9E3779B97F4A7C15 - 2**64
-"""An odd number with which keys are told from each other in any order."""
+"""The golden ratio in 64 bits, and odd: joins the keys of all tables to one number that few others have."""
 
 
 @dataclass(frozen=True)

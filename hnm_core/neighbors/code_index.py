@@ -161,12 +161,12 @@ class CodeIndex:
         if self._packed:
             from hnm_core.neighbors.cpu import hamming_kernels
 
-            index, low, high = _in_32_bits(anchors)
+            line, low, high = _in_32_bits(anchors)
             before = np.empty(targets.shape, np.int64)
             with kernels.launch_lock:
                 use_torch_threads()
                 rows, bits, target = len(self.points), self._hash.bits, targets.numpy().astype(np.int32)
-                hamming_kernels.ranks(self._codes, rows, bits, asked.codes, index, low, high, target, before)
+                hamming_kernels.ranks(self._codes, rows, bits, asked.codes, line, low, high, target, before)
             return torch.from_numpy(before)
         parts, column = [], torch.arange(self.rows, device=self._device)
         step = max(1, _FAR_AT_ONCE // self.rows)
@@ -188,22 +188,22 @@ class CodeIndex:
         found = self._scan_packed(asked, anchors, candidates)
         scores = np.empty((len(found), min(k, candidates)), np.float32)
         rows = np.empty(scores.shape, np.int64)
-        index, order, product = anchors.line.numpy(), self.arranged.rows.numpy(), self.form is None
+        line, order, product = anchors.line.numpy(), self.arranged.rows.numpy(), self.form is None
         with kernels.launch_lock:
             use_torch_threads()
-            rescore(self._padded_points, asked.padded, index, found, product, order, scores, rows)
+            rescore(self._padded_points, asked.padded, line, found, product, order, scores, rows)
         return torch.from_numpy(scores), torch.from_numpy(rows)
 
     def _scan_packed(self, asked: Asked, anchors: Placed, candidates: int) -> NDArray[np.int32]:
         """(R, candidates) sorted places with the fewest differing bits, -1 where there are fewer."""
         from hnm_core.neighbors.cpu import hamming_kernels
 
-        index, low, high = _in_32_bits(anchors)
-        found = np.empty((len(index), candidates), np.int32)
+        line, low, high = _in_32_bits(anchors)
+        found = np.empty((len(line), candidates), np.int32)
         rows, bits = len(self.points), self._hash.bits
         with kernels.launch_lock:
             use_torch_threads()
-            hamming_kernels.nearest_codes(self._codes, rows, bits, asked.codes, index, low, high, candidates, found)
+            hamming_kernels.nearest_codes(self._codes, rows, bits, asked.codes, line, low, high, candidates, found)
         return found
 
     def _scan(self, asked: Asked, anchors: Placed, candidates: int) -> tuple[Tensor, Tensor]:
@@ -283,5 +283,5 @@ class CodeIndex:
 
 def _in_32_bits(anchors: Placed) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Lines of the anchors and their ranges as kernels take them."""
-    index, low, high = (values.numpy().astype(np.int32) for values in (anchors.line, anchors.low, anchors.high))
-    return index, low, high
+    line, low, high = (values.numpy().astype(np.int32) for values in (anchors.line, anchors.low, anchors.high))
+    return line, low, high
