@@ -232,7 +232,7 @@ Query: TypeAlias = RowQuery | VectorQuery
 def of_rows(query: Query) -> RowQuery:
     """The query, for what needs its anchors to be rows of the bank. Raises `InputError` where they are vectors."""
     if isinstance(query, VectorQuery):
-        raise InputError("Anchors must be rows of the bank here, not vectors: only searches take those.")
+        raise InputError("Here anchors must be rows of the bank; vectors that are none cannot be asked about.")
     return query
 
 

@@ -143,5 +143,5 @@ def test_that_what_needs_rows_refuses_vectors() -> None:
     relevance = SameClass(bank_of("random", 2))
     query = relevance.query(torch.arange(3))
     assert of_rows(query) is query
-    with pytest.raises(InputError, match="Anchors must be rows of the bank here, not vectors"):
+    with pytest.raises(InputError, match="Here anchors must be rows of the bank; vectors that are none"):
         of_rows(relevance.of_vectors(torch.zeros(3, 2)))

@@ -359,7 +359,7 @@ def test_that_what_needs_rows_says_so() -> None:
     search: NeighborSearch = RowsOnly()
     search.build(bank)
     assert torch.equal(nearest(search, SameClass(bank).query(torch.arange(5)), 2).row[:, 0] >= 0, torch.ones(5) > 0)
-    with pytest.raises(InputError, match="Anchors must be rows of the bank here, not vectors"):
+    with pytest.raises(InputError, match="Here anchors must be rows of the bank; vectors that are none"):
         nearest(search, SameClass(bank).of_vectors(bank.embeddings[:5]), 2)
     context = MiningContext(0, 0, torch.Generator().manual_seed(0), Distance())
     for name in ("knn", "random"):
