@@ -10,6 +10,8 @@ from app.stage.stage import Stage
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
+THREE_CHARTS_PX = 1500
+"""Windows of this width have room for three charts side by side."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
@@ -26,7 +28,9 @@ class Docks:
         self._curves = self._dock(CURVES_TITLE, "curves", stage.charts, bottom)
         stage.charts.currentChanged.connect(self._name_chart)
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
-        window.splitDockWidget(self._curves, self._timing, Qt.Orientation.Horizontal)
+        self._hardness = self._dock("Hardness of what is mined", "hardness", stage.hardness, bottom)
+        window.splitDockWidget(self._curves, self._hardness, Qt.Orientation.Horizontal)
+        window.splitDockWidget(self._hardness, self._timing, Qt.Orientation.Horizontal)
         form.setMinimumWidth(FORM_WIDTH)
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
@@ -50,11 +54,17 @@ class Docks:
             QTimer.singleShot(0, self._share_room)
 
     def _share_room(self) -> None:
-        """The form as wide as it needs, the curves a quarter of the height and wider than the times beside them."""
-        window, charts = self._window, [self._curves, self._timing]
+        """The form as wide as it needs, the curves a quarter of the height and wider than what is beside them: the
+        histograms and the times, as tabs where there is no room for both."""
+        window, charts = self._window, [self._curves, self._hardness, self._timing]
+        widths = [600, 520, 420]
+        if window.width() < THREE_CHARTS_PX:
+            window.tabifyDockWidget(self._hardness, self._timing)
+            self._hardness.raise_()
+            charts, widths = charts[:2], [600, 400]
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
-        window.resizeDocks(charts, [window.height() // 4] * 2, Qt.Orientation.Vertical)
-        window.resizeDocks(charts, [600, 400], Qt.Orientation.Horizontal)
+        window.resizeDocks(charts, [window.height() // 4] * len(charts), Qt.Orientation.Vertical)
+        window.resizeDocks(charts, widths, Qt.Orientation.Horizontal)
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self._window)

@@ -25,6 +25,7 @@ from app.window.forks import Forks
 from app.window.incoming import Incoming
 from app.window.jobs import Jobs
 from app.window.look import Look
+from app.window.margins import Margins
 from app.window.messages import Messages
 from app.window.preparation import Preparation
 from app.window.run_actions import RunActions
@@ -92,6 +93,7 @@ class MainWindow(QMainWindow):
             messages=messages,
             new_folder=new_folder,
         )
+        self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
@@ -146,6 +148,8 @@ class MainWindow(QMainWindow):
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
+        ask_margin = self.margins.ask
+        self.stage.hardness.margin_asked.connect(lambda *moved: messages.attempt(lambda: ask_margin(*moved)))
         self.stage.problem.connect(self.banner.show_notice)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
