@@ -58,6 +58,11 @@ def band_texts(bands: Bands, *, about: bool = False) -> list[list[str]]:
     ]
 
 
+def brief_text(bands: Bands) -> str:
+    """The shares of the three bands alone, for example "26·24·50 %"."""
+    return "·".join(f"{100 * count / max(1, bands.total):.0f}" for count in bands) + " %"
+
+
 def bin_text(lane: str, hardness: Hardness, separation: float, margin: float) -> str:
     """What one bin holds, in words; empty outside all of them."""
     found = histogram.bin_at(hardness, separation)

@@ -15,12 +15,12 @@ from hnm_core.run.series import Floats
 HARD, SEMI_HARD, EASY = range(3)
 """Places in `hnm_core.run.hardness.BANDS`."""
 
-STRAY = 0.002
-"""So much of the tuples may lie beyond either end of what is seen, so that a few far ones do not press all flat."""
-LOOSE = 0.55
-"""A stretch that fills less than this of what is seen is looked at from nearer."""
-ROOM = 0.03
-"""Free at either end, as a share of the stretch."""
+LOOSE = 0.6
+"""A stretch that fills less than this of an axis is looked at from nearer."""
+ROOM, GROWN = 0.02, 0.08
+"""Free at either end of an axis, as a share of it; and how much more where it has just become too short."""
+BEND_FITS = 3.0
+"""An axis keeps its bend while the margin is neither so many times larger nor smaller."""
 
 
 class Bands(NamedTuple):
@@ -43,8 +43,8 @@ class Bars:
     left: Floats
     """(B,) d(a,n) - d(a,p)"""
     right: Floats
-    density: Floats
-    """(B,) share of the tuples by unit of distance; times width, summed, it is 1"""
+    share: Floats
+    """(B,) of the tuples; over the width of the bar, whatever the axis, it is how high the bar is"""
     band: NDArray[np.int8]
     """(B,) `HARD`, `SEMI_HARD` or `EASY`"""
 
@@ -63,16 +63,16 @@ def bars(hardness: Hardness, margin: float) -> Bars:
     """The bins that are not empty, banded as if `margin` were that of the loss."""
     full = np.flatnonzero(hardness.bins)
     left, right = hardness.edges[full], hardness.edges[full + 1]
-    density = hardness.bins[full] / max(1, int(hardness.bins.sum())) / hardness.width
+    share = hardness.bins[full] / max(1, int(hardness.bins.sum()))
     margin = max(margin, 0.0)
-    split = (left < margin) & (margin < right)
-    lefts = np.concatenate((left, np.full(int(split.sum()), margin)))
-    rights = np.concatenate((np.where(split, margin, right), right[split]))
-    order = np.argsort(lefts, kind="stable")
-    lefts, rights = lefts[order], rights[order]
-    middle = (lefts + rights) / 2
+    for place in np.flatnonzero((left < margin) & (margin < right)):  # at most one; its tuples count as spread evenly
+        part = share[place] * (margin - left[place]) / (right[place] - left[place])
+        share = np.insert(share, place, part)
+        share[place + 1] -= part
+        left, right = np.insert(left, place + 1, margin), np.insert(right, place, margin)
+    middle = (left + right) / 2
     band = (middle > 0).astype(np.int8) + (middle > margin)
-    return Bars(lefts, rights, np.concatenate((density, density[split]))[order], band.astype(np.int8))
+    return Bars(left, right, share, band.astype(np.int8))
 
 
 def bands_at(hardness: Hardness, margin: float) -> Bands:
@@ -108,35 +108,64 @@ def bin_at(hardness: Hardness, separation: float) -> Bin | None:
 
 
 def stretch(hardness: Hardness, margin: float) -> tuple[float, float]:
-    """From where to where tuples lie, but for `STRAY` of them at either end; 0 and the margin are inside."""
-    edges, total = hardness.edges, int(hardness.bins.sum())
-    if not total:
+    """From where to where tuples lie; 0 and the margin are inside."""
+    full = np.flatnonzero(hardness.bins)
+    if not len(full):
         return min(0.0, margin), max(hardness.width, margin)
-    upto = np.cumsum(hardness.bins) / total
-    first = int(np.searchsorted(upto, STRAY, side="right"))
-    last = int(np.searchsorted(upto, 1 - STRAY))
-    return min(0.0, margin, float(edges[first])), max(0.0, margin, float(edges[last + 1]))
+    edges = hardness.edges
+    return min(0.0, margin, float(edges[full[0]])), max(0.0, margin, float(edges[full[-1] + 1]))
 
 
-def seen(stretches: Sequence[tuple[float, float]], before: tuple[float, float] | None) -> tuple[float, float]:
-    """The range of an axis over some stretches: what it was `before` while they fit well, so that it does not tremble
+@dataclass(frozen=True)
+class Axis:
+    """Which separations are seen, and where: straight around 0, where the bands meet, and ever closer together farther
+    off (as arsinh), so that a margin and tuples many margins away are seen together."""
+
+    low: float
+    high: float
+    bend: float
+    """How far from 0 it is about straight, in units of distance"""
+
+    def share(self, separation: float | Floats) -> Floats:
+        """How far along the axis a separation is: 0 at the low end, 1 at the high one."""
+        low, high = np.arcsinh(self.low / self.bend), np.arcsinh(self.high / self.bend)
+        place: Floats = (np.arcsinh(np.asarray(separation, np.float64) / self.bend) - low) / (high - low)
+        return place
+
+    def separation(self, share: float) -> float:
+        """What is so far along the axis."""
+        low, high = np.arcsinh(self.low / self.bend), np.arcsinh(self.high / self.bend)
+        return float(np.sinh(low + share * (high - low)) * self.bend)
+
+    def ticks(self, apart: float) -> list[float]:
+        """Round separations from left to right, no two closer than `apart` (a share of the axis); 0 is one."""
+        top = int(np.floor(np.log10(max(-self.low, self.high))))
+        kept = [0.0]
+        for digit in (1, 3, 2, 5):
+            for power in range(top, top - 4, -1):
+                for value in (float(f"{digit}e{power}"), float(f"-{digit}e{power}")):
+                    near = np.abs(self.share(np.array(kept)) - self.share(value)).min()
+                    if self.low <= value <= self.high and near >= apart:
+                        kept.append(value)
+        return sorted(kept)
+
+
+def axis_over(stretches: Sequence[tuple[float, float]], margins: Sequence[float], before: Axis | None) -> Axis:
+    """One axis for some stretches with margins: what it was `before` while that fits well, so that it does not tremble
     from frame to frame."""
-    low = min((low for low, _ in stretches), default=0.0)
-    high = max((high for _, high in stretches), default=1.0)
+    low, high = min((low for low, _ in stretches), default=0.0), max((high for _, high in stretches), default=1.0)
     if high <= low:
         high = low + 1.0
-    if before is not None and before[0] <= low and high <= before[1] and high - low >= LOOSE * (before[1] - before[0]):
-        return before
-    room = ROOM * (high - low)
-    grown = 0.15 * (high - low) if before is not None else 0.0  # what moved once will move again
-    return low - room - (grown if low < 0 else 0.0), high + room + grown
-
-
-def round_ticks(low: float, high: float, most: int) -> Floats:
-    """At most `most` (at least one) multiples of 1, 2 or 5 times a power of ten within a range."""
-    stride = round_above((high - low) / max(1, most))
-    ticks: Floats = np.arange(np.ceil(low / stride), np.floor(high / stride) + 1) * stride + 0.0
-    return ticks
+    wanted = float(np.median([margin for margin in margins if margin > 0] or [max(-low, high) / 4]))
+    bend = wanted
+    if before is not None and 1 / BEND_FITS <= wanted / before.bend <= BEND_FITS:
+        bend = before.bend
+        left, right = before.share(low), before.share(high)
+        if left >= 0 and right <= 1 and right - left >= LOOSE:
+            return before
+    tight = Axis(low, high, bend)
+    room = ROOM if before is None or before.bend != bend else ROOM + GROWN
+    return Axis(tight.separation(-room), tight.separation(1 + room), bend)
 
 
 def round_above(value: float) -> float:

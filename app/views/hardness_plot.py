@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QToolTip, QWidget
@@ -16,19 +17,19 @@ from app.history.hardness_words import (
     band_texts,
     bands_shown,
     bin_text,
+    brief_text,
     cell_text,
     counted_text,
     margin_text,
     mined_text,
 )
-from app.history.histogram import Bands
-from app.picture.edges import EASY, HARD, SEMI_HARD, kind_colors
+from app.history.histogram import Axis, Bands
+from app.picture.edges import kind_colors
 from app.picture.theme import DARK, Rgb, Theme
+from app.views.band_key import BAND_KINDS
 from app.views.margin_handle import HANDLE_PX, MarginHandle
 from hnm_core.run.hardness import Hardness
 
-BAND_KINDS = (HARD, SEMI_HARD, EASY)
-"""Which kinds of edges the bands are: they have the same colours."""
 PAD, GAP = 8.0, 14.0
 """Pixels round all cells, and between them."""
 DOT = 8.0
@@ -38,7 +39,7 @@ LEAST_CELL = 48.0
 """Lower cells are read with pains."""
 LEAST_PLOT = 26.0
 """Below this height of a plot its words give way."""
-TICK_PX = 44.0
+TICK_PX = 30.0
 """Numbers on the axis are at least so far apart."""
 
 
@@ -54,18 +55,17 @@ class Cell:
     """Of words over the plot, 1 to 3"""
     axis: bool
     """Whether numbers stand below it"""
-    low: float
-    high: float
-    """What of the distances is seen"""
+    line: Axis
+    """What of the separations is seen, and where"""
     handle: MarginHandle
 
     def x_of(self, separation: float) -> float:
         """Pixel of a separation."""
-        return self.plot.left() + (separation - self.low) / (self.high - self.low) * self.plot.width()
+        return self.plot.left() + float(self.line.share(separation)) * self.plot.width()
 
     def separation_at(self, x: float) -> float:
         """Separation of a pixel."""
-        return self.low + (x - self.plot.left()) / self.plot.width() * (self.high - self.low)
+        return self.line.separation((x - self.plot.left()) / self.plot.width())
 
 
 class HardnessPlot(QWidget):
@@ -84,7 +84,7 @@ class HardnessPlot(QWidget):
         self._shown: tuple[LaneHardness, ...] = ()
         self._handles: dict[str, MarginHandle] = {}
         self._asked: dict[str, float] = {}
-        self._ranges: dict[str, tuple[float, float]] = {}
+        self._lines: dict[str, Axis] = {}
         self._small = QFont(self.font())
         self._small.setPointSizeF(max(6.5, self.font().pointSizeF() * 0.85))
 
@@ -101,7 +101,7 @@ class HardnessPlot(QWidget):
     def set_shared_axis(self, shared: bool) -> None:
         """One axis for all lanes, so that they can be compared, or for each its own."""
         self.shared_axis = shared
-        self._ranges = {}
+        self._lines = {}
         self._arrange()
 
     def show_lanes(self, lanes: Sequence[LaneHardness], message: str = "") -> None:
@@ -134,7 +134,7 @@ class HardnessPlot(QWidget):
             handle = self._handles.pop(lane)
             handle.hide()
             handle.deleteLater()
-        self._asked, self._ranges = {}, {}
+        self._asked, self._lines = {}, {}
         before: QWidget | None = None
         for lane in names:
             if lane not in self._handles:
@@ -158,7 +158,7 @@ class HardnessPlot(QWidget):
 
     def _arrange(self) -> None:
         """Cells in a grid, and the handles in their places."""
-        self._range_all()
+        self._choose_axes()
         count = len(self._shown)
         self.cells = []
         if count:
@@ -181,9 +181,9 @@ class HardnessPlot(QWidget):
         room = box.height() - axis - 6
         lines = int(min(3, max(1, (room - LEAST_PLOT) // line)))
         plot = QRectF(box.left(), box.top() + lines * line + 4, box.width(), max(6.0, room - lines * line))
-        low, high = self._ranges.get(shown.lane, (0.0, 1.0))
+        seen = self._lines.get(shown.lane, Axis(0.0, 1.0, 1.0))
         handle = self._handles[shown.lane]
-        return Cell(shown, self.theme.lane(place), box, plot, lines, axis > 3, low, high, handle)
+        return Cell(shown, self.theme.lane(place), box, plot, lines, axis > 3, seen, handle)
 
     def _put_handle(self, cell: Cell) -> None:
         handle, plot = cell.handle, cell.plot
@@ -192,27 +192,26 @@ class HardnessPlot(QWidget):
         seen = told and plot.left() - 1 <= x <= plot.right() + 1
         if seen:
             handle.setGeometry(round(x - HANDLE_PX / 2), int(plot.top()) - 2, HANDLE_PX, int(plot.height()) + 3)
-        handle.set_scale(cell.low, cell.high, (cell.high - cell.low) / plot.width())
+        handle.set_axis(cell.line, plot.left(), plot.width())
         handle.setVisible(seen)
         handle.update()
 
-    def _range_all(self) -> None:
-        """The stretch each lane is seen over. It stays while the mouse holds a line, which else would run away."""
+    def _choose_axes(self) -> None:
+        """What each lane is seen over. It stays while the mouse holds a line, which else would run away."""
         if any(handle.dragging for handle in self._handles.values()):
             return
-        known = [shown for shown in self._shown if shown.hardness is not None]
-        stretches = {
-            shown.lane: histogram.stretch(shown.hardness, self._handles[shown.lane].value)
-            for shown in known
-            if shown.hardness is not None
-        }
-        if self.shared_axis and known:
-            common = histogram.seen(list(stretches.values()), self._ranges.get(known[0].lane))
-            self._ranges = dict.fromkeys(stretches, common)
-        else:
-            self._ranges = {
-                lane: histogram.seen([stretch], self._ranges.get(lane)) for lane, stretch in stretches.items()
-            }
+        stretches, margins = {}, {}
+        for shown in self._shown:
+            if shown.hardness is not None:
+                lane = shown.lane
+                stretches[lane] = histogram.stretch(shown.hardness, self._handles[lane].value)
+                margins[lane] = shown.margin
+        groups = [list(stretches)] if self.shared_axis else [[lane] for lane in stretches]
+        lines: dict[str, Axis] = {}
+        for lanes in filter(None, groups):
+            of_lanes = [stretches[lane] for lane in lanes], [margins[lane] for lane in lanes]
+            lines |= dict.fromkeys(lanes, histogram.axis_over(*of_lanes, self._lines.get(lanes[0])))
+        self._lines = lines
 
     # What is painted
 
@@ -230,28 +229,30 @@ class HardnessPlot(QWidget):
                 self._paint_head(painter, cell, "")
                 painter.setPen(QColor(*self.theme.muted))
                 flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
-                painter.drawText(cell.plot.adjusted(0, -2, 0, 4), flags, cell.shown.message)
+                room = cell.plot.adjusted(
+                    0, 4 - cell.plot.top() + cell.box.top() + painter.fontMetrics().height(), 0, 4
+                )
+                whole, message = painter.boundingRect(room, flags, cell.shown.message), cell.shown.message
+                # Where there is no room for all of it, its beginning; the tip has the rest.
+                painter.drawText(room, flags, message if room.contains(whole) else message.split(":")[0])
             else:
                 self._paint_cell(painter, cell, cell.shown.hardness)
 
     def _paint_cell(self, painter: QPainter, cell: Cell, hardness: Hardness) -> None:
         theme, plot, margin = self.theme, cell.plot, cell.handle.value
         bars = histogram.bars(hardness, margin)
-        tallest = float(bars.density.max()) if len(bars.density) else 1.0
+        left, right = cell.line.share(bars.left), cell.line.share(bars.right)
+        height = bars.share / (right - left)  # so that areas are shares of the tuples
+        height *= (plot.height() - 2) / max(float(height.max(initial=0.0)), 1e-12)
+        # On whole pixels, so that bars that are equally wide look it.
+        x0, x1 = (np.rint(plot.left() + share * plot.width()).astype(int).tolist() for share in (left, right))
         colours = [QColor(*kind_colors(theme)[kind]) for kind in BAND_KINDS]
-        edges = zip(bars.left.tolist(), bars.right.tolist(), bars.density.tolist(), bars.band.tolist(), strict=True)
-        for left, right, density, band in edges:
-            x0 = round(max(cell.x_of(left), plot.left()))  # on whole pixels, so that bars of a width look it
-            x1 = round(min(cell.x_of(right), plot.right()))
-            if x1 >= x0 and cell.x_of(right) > plot.left() and cell.x_of(left) < plot.right():
-                height = max(1.0, density / tallest * (plot.height() - 2))
-                width = max(1, x1 - x0 - (1 if x1 - x0 > 4 else 0))
-                painter.fillRect(QRectF(x0, plot.bottom() - height, width, height), colours[band])
+        for start, end, high, band in zip(x0, x1, height.tolist(), bars.band.tolist(), strict=True):
+            high, width = max(1.0, high), max(1, end - start - (1 if end - start > 4 else 0))
+            painter.fillRect(QRectF(start, plot.bottom() - high, width, high), colours[band])
         painter.setPen(QPen(QColor(*theme.grid), 1))
         painter.drawLine(QPointF(plot.left(), plot.bottom()), QPointF(plot.right(), plot.bottom()))
-        zero = round(cell.x_of(0.0)) + 0.5
-        painter.setPen(QPen(QColor(*theme.panel), 3))
-        painter.drawLine(QPointF(zero, plot.top()), QPointF(zero, plot.bottom()))
+        zero = round(cell.x_of(0.0)) - 0.5
         painter.setPen(QPen(QColor(*theme.muted), 1))
         painter.drawLine(QPointF(zero, plot.top()), QPointF(zero, plot.bottom() + 3))
         if cell.axis:
@@ -261,9 +262,8 @@ class HardnessPlot(QWidget):
     def _paint_axis(self, painter: QPainter, cell: Cell) -> None:
         plot = cell.plot
         painter.setPen(QColor(*self.theme.muted))
-        most = max(1, int(plot.width() / TICK_PX))
-        for tick in histogram.round_ticks(cell.low, cell.high, most).tolist():
-            text = f"{tick + 0.0:.4g}".replace("-", "−")
+        for tick in cell.line.ticks(TICK_PX / plot.width()):
+            text = f"{tick:.4g}".replace("-", "−")
             half = painter.fontMetrics().horizontalAdvance(text) / 2
             x = min(max(cell.x_of(tick), plot.left() + half), plot.right() - half)
             painter.drawText(QPointF(x - half, plot.bottom() + painter.fontMetrics().ascent() + 2), text)
@@ -281,8 +281,10 @@ class HardnessPlot(QWidget):
         self._paint_bands(painter, bands, line.translated(0, line.height()), about=about)
         if cell.lines > 2:
             painter.setPen(QColor(*self.theme.muted))
-            text = counted_text(shown) if handle.moving else f"{counted_text(shown)} · {margin}"
-            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(line.width()))
+            counted = counted_text(shown)
+            texts = (counted,) if handle.moving else (f"{counted} · {margin}", counted, margin)
+            fits = (text for text in texts if painter.fontMetrics().horizontalAdvance(text) <= line.width())
+            text = next(fits, "")
             painter.drawText(line.translated(0, 2 * line.height()), int(Qt.AlignmentFlag.AlignVCenter), text)
 
     def _paint_head(
@@ -319,7 +321,15 @@ class HardnessPlot(QWidget):
             if width <= line.width():
                 break
         else:
-            return 0.0
+            text = brief_text(bands)
+            width = metrics.horizontalAdvance(text)
+            if width > line.width():
+                return 0.0
+            painter.setPen(QColor(*self.theme.text))
+            painter.drawText(
+                QPointF(line.right() - width if right else line.left(), line.top() + metrics.ascent()), text
+            )
+            return width
         x = line.right() - width if right else line.left()
         for text, kind in zip(texts, BAND_KINDS, strict=True):
             box = QRectF(x, line.center().y() - swatch / 2, swatch, swatch)

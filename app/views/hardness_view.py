@@ -9,12 +9,13 @@ from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.history.hardness import Moment, lane_hardness
 from app.picture.theme import DARK, Theme
+from app.views.band_key import BandKey
 from app.views.hardness_plot import HardnessPlot
 from hnm_core.run.events import Frame
 from hnm_core.run.history import RunHistory
 from hnm_core.spec.config import ExperimentConfig
 
-TITLE = "d(a,n) − d(a,p) of the mined tuples"
+TITLE = "d(a,n) − d(a,p)"
 EMPTY = "How hard the mined tuples of each lane are appears here."
 
 
@@ -29,10 +30,11 @@ class HardnessView(QWidget):
         self.plot.margin_asked.connect(self.margin_asked)
         self.title = QLabel(TITLE)
         self.title.setMinimumWidth(20)
+        self.key = BandKey(self)
         self.title.setToolTip(
             "How much farther the negative is than the positive. Hard: it is not farther at all; semi-hard: by no more "
-            "than the margin; easy: by more. The height of a bar is the share of tuples by unit of distance, as "
-            "high as there is room in each lane. A few of the farthest (0.2 % at either end) may be out of sight."
+            "than the margin; easy: by more. The area of a bar is its share of the tuples, and the axis is straight "
+            "round 0 and ever closer together farther off, so that the bands are seen beside tuples many margins away."
         )
         self.axis_box = QCheckBox("own axes")
         self.axis_box.setToolTip("Each lane over an axis of its own; else all over one, so that they can be compared")
@@ -40,7 +42,8 @@ class HardnessView(QWidget):
         self.axis_box.toggled.connect(lambda own: self.plot.set_shared_axis(not own))
         head = QHBoxLayout()
         head.setContentsMargins(2, 0, 2, 0)
-        head.addWidget(self.title, 1)
+        head.addWidget(self.title)
+        head.addWidget(self.key, 1)
         head.addWidget(self.axis_box)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 2)
@@ -56,6 +59,7 @@ class HardnessView(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
         self.title.setStyleSheet(f"color: rgb{theme.muted};")
+        self.key.set_theme(theme)
         self.plot.set_theme(theme)
 
     def show_run(

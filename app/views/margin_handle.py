@@ -7,7 +7,7 @@ from PyQt6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, Q
 from PyQt6.QtWidgets import QWidget
 
 from app.history.hardness_words import margin_text
-from app.history.histogram import next_on_grid, on_grid, round_above
+from app.history.histogram import Axis, next_on_grid, on_grid, round_above
 from app.picture.theme import DARK, Theme
 
 HANDLE_PX = 15
@@ -38,9 +38,8 @@ class MarginHandle(QWidget):
         self.dragging = False
         """Whether the mouse holds it."""
         self._at_rest = 0.0
-        self._grabbed_px = self._grabbed_at = 0.0
-        self._per_px = 0.01
-        self._bounds = (0.0, 1.0)
+        self._off = 0.0  # where the pointer holds it, in pixels from its middle
+        self._axis, self._left, self._px = Axis(0.0, 1.0, 1.0), 0.0, 100.0
         self._theme = DARK
         self._fixed = "?"
         self.set_fixed("")
@@ -67,9 +66,14 @@ class MarginHandle(QWidget):
         """Whether it cannot be moved."""
         return bool(self._fixed)
 
-    def set_scale(self, low: float, high: float, per_px: float) -> None:
-        """How far the mouse may take it, and the distance of a pixel."""
-        self._bounds, self._per_px = (max(0.0, low), high), per_px
+    def set_axis(self, axis: Axis, left: float, px: float) -> None:
+        """Which separations are seen in so many pixels from `left` on."""
+        self._axis, self._left, self._px = axis, left, px
+
+    def _per_px(self, value: float) -> float:
+        """How much a pixel is at a value."""
+        share = float(self._axis.share(value))
+        return self._axis.separation(share + 1 / self._px) - value
 
     def rest_at(self, value: float) -> None:
         """Where it stands while nobody moves it."""
@@ -107,15 +111,16 @@ class MarginHandle(QWidget):
         if event is None or self._fixed or event.button() != Qt.MouseButton.LeftButton:
             return super().mousePressEvent(event)
         self.dragging = True
-        self._grabbed_px, self._grabbed_at = self.mapToParent(event.position()).x(), self.value
+        at_rest = self._left + float(self._axis.share(self.value)) * self._px
+        self._off = self.mapToParent(event.position()).x() - at_rest
         return None
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None or not self.dragging:
             return
-        low, high = self._bounds
-        wanted = self._grabbed_at + (self.mapToParent(event.position()).x() - self._grabbed_px) * self._per_px
-        value = on_grid(min(max(wanted, low), high), round_above(self._per_px))
+        x = self.mapToParent(event.position()).x() - self._off - self._left
+        wanted = max(0.0, self._axis.separation(min(max(x / self._px, 0.0), 1.0)))
+        value = on_grid(wanted, round_above(self._per_px(wanted)))
         if value != self.value:
             self._move(value)
 
@@ -137,7 +142,7 @@ class MarginHandle(QWidget):
             return super().keyPressEvent(event)
         key = event.key()
         if key in WAYS and not self.dragging:
-            stride = round_above(8 * self._per_px)
+            stride = round_above(8 * self._per_px(self.value))
             if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
                 stride /= 10
             self._move(max(0.0, next_on_grid(self.value, stride, WAYS[Qt.Key(key)])))
@@ -166,8 +171,6 @@ class MarginHandle(QWidget):
         colour = QColor(*(theme.accent if self.moving or self.hasFocus() else theme.text))
         x, bottom = self.width() / 2, float(self.height())
         style = Qt.PenStyle.DashLine if self._fixed else Qt.PenStyle.SolidLine
-        painter.setPen(QPen(QColor(*theme.panel), 4.0))
-        painter.drawLine(QPointF(x, 0), QPointF(x, bottom))
         painter.setPen(QPen(colour, 1.4, style))
         painter.drawLine(QPointF(x, 0), QPointF(x, bottom))
         if not self._fixed:

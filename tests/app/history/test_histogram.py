@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.history import histogram
-from app.history.histogram import EASY, HARD, SEMI_HARD, Bands, bands_at, bars, bin_at, seen, stretch
+from app.history.histogram import EASY, HARD, SEMI_HARD, Axis, Bands, axis_over, bands_at, bars, bin_at, stretch
 from hnm_core.run.hardness import Hardness, bands_of
 from hnm_core.run.hardness import histogram as binned
 
@@ -24,15 +24,13 @@ def separation() -> np.ndarray:
     return np.random.default_rng(3).normal(0.3, 0.5, 4000)
 
 
-def test_that_areas_are_shares_of_the_tuples_whatever_the_width_of_a_bin(separation):
+def test_that_bars_are_shares_of_the_tuples_whatever_the_width_of_a_bin(separation):
     for scale in (1.0, 3.7, 0.01):
-        drawn = bars(hardness_of(separation * scale), MARGIN)
-        area = drawn.density * (drawn.right - drawn.left)
-        assert area.sum() == pytest.approx(1)
+        assert bars(hardness_of(separation * scale), MARGIN).share.sum() == pytest.approx(1)
     hardness = hardness_of(separation)
-    drawn = bars(hardness, 0.0)
-    expected, _ = np.histogram(separation, bins=hardness.edges, density=True)
-    assert np.allclose(drawn.density, expected[expected > 0], rtol=0.02)
+    counted, _ = np.histogram(-separation, bins=-hardness.edges[::-1])  # whose bins are closed to the right
+    counted = counted[::-1]
+    assert np.allclose(bars(hardness, 0.0).share, counted[counted > 0] / len(separation))
 
 
 def test_that_the_bin_that_the_margin_goes_through_is_two_bars_and_no_bar_has_two_bands(separation):
@@ -45,7 +43,8 @@ def test_that_the_bin_that_the_margin_goes_through_is_two_bars_and_no_bar_has_tw
     assert drawn.left[inside].min() == 0
     assert drawn.right[inside].max() == MARGIN == drawn.left[drawn.band == EASY].min()
     cut = np.flatnonzero(drawn.right == MARGIN)[0]
-    assert drawn.density[cut] == drawn.density[cut + 1]
+    assert drawn.share[cut] / 0.03 == pytest.approx(drawn.share[cut + 1] / 0.07)
+    assert drawn.share[drawn.band == HARD].sum() == pytest.approx(hardness.hard / hardness.total)
     assert (np.diff(drawn.left) > 0).all()
 
 
@@ -88,32 +87,45 @@ def test_that_a_separation_is_in_the_bin_above_whose_left_edge_it_is():
     assert bin_at(hardness, -0.5) is None
 
 
-def test_that_a_few_far_tuples_do_not_stretch_the_axis_and_zero_and_the_margin_are_on_it():
-    near = np.concatenate((np.full(998, 0.9), [40.0, 60.0]))
-    low, high = stretch(hardness_of(near), 0.2)
-    assert low == 0
-    assert high == 1.0
-    assert stretch(hardness_of(near), 5.0)[1] == 5.0
-    assert stretch(hardness_of(np.full(1000, -2.0)), 0.2) == (pytest.approx(-2.0, abs=0.11), 0.2)
+def test_that_tuples_zero_and_the_margin_are_on_the_axis():
+    low, high = stretch(hardness_of(np.linspace(0.5, 0.9, 50)), 0.2)
+    assert (low, high) == (0.0, pytest.approx(0.9))
+    assert stretch(hardness_of(np.linspace(0.5, 0.9, 50)), 5.0) == (0.0, 5.0)
+    assert stretch(hardness_of(np.full(9, -2.0)), 0.2) == (pytest.approx(-2.0, abs=0.11), 0.2)
+    assert stretch(Hardness(0.0, 0, 0, 0, 1.0, 0, np.zeros(4, int)), 0.0) == (0.0, 1.0)
 
 
-def test_that_a_range_stays_while_its_stretches_fit_well():
-    first = seen([(-1.0, 2.0), (0.0, 3.0)], None)
-    assert first[0] < -1 and 3 < first[1] < 3.5
-    assert seen([(-1.0, 2.9)], first) == first
-    wider = seen([(-1.0, 5.0)], first)
-    assert wider[1] > 5
-    nearer = seen([(-0.1, 0.4)], first)
-    assert nearer[1] - nearer[0] < 1
-    assert seen([], None) == (pytest.approx(-0.03), pytest.approx(1.03))
+def test_that_an_axis_is_straight_round_zero_and_its_places_are_those_of_arsinh():
+    axis = Axis(-2.0, 40.0, 0.5)
+    low, high = np.arcsinh(-4.0), np.arcsinh(80.0)
+    assert float(axis.share(3.0)) == pytest.approx((np.arcsinh(6.0) - low) / (high - low))
+    assert axis.share(np.array([-2.0, 40.0])) == pytest.approx([0, 1])
+    for separation in (-1.9, 0.0, 0.01, 7.0):
+        assert axis.separation(float(axis.share(separation))) == pytest.approx(separation, abs=1e-12)
+    near = np.diff(axis.share(np.array([-0.05, 0.0, 0.05])))
+    assert near[0] == pytest.approx(near[1])
+    assert near[0] > 20 * np.diff(axis.share(np.array([30.0, 30.05])))[0]
 
 
-def test_that_ticks_are_round_few_and_inside():
-    assert histogram.round_ticks(-1.0, 2.0, 6).tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]
-    for low, high, most in ((-0.13, 0.47, 4), (0.0, 61.0, 3), (-3e-4, 9e-4, 5)):
-        ticks = histogram.round_ticks(low, high, most)
-        assert 1 <= len(ticks) <= most + 1
-        assert (ticks >= low).all() and (ticks <= high).all()
+def test_that_an_axis_stays_while_its_stretches_and_margins_fit_well():
+    first = axis_over([(-1.0, 2.0), (0.0, 3.0)], [0.5, 0.5], None)
+    assert first.low < -1 and 3 < first.high < 3.5 and first.bend == 0.5
+    assert axis_over([(-1.0, 2.9)], [0.6], first) is first
+    assert axis_over([(-1.0, 5.0)], [0.5], first).high > 5
+    nearer = axis_over([(-0.1, 0.4)], [0.5], first)
+    assert nearer.high - nearer.low < 1
+    assert axis_over([(-1.0, 2.9)], [0.1], first).bend == 0.1
+    none = axis_over([], [], None)
+    assert none.low < 0 and none.high > 1
+
+
+def test_that_ticks_are_round_apart_and_one_is_zero():
+    for axis in (Axis(-2.0, 40.0, 0.5), Axis(-0.13, 0.47, 0.05), Axis(-3e-4, 9e-4, 1e-3), Axis(0.0, 7.0, 7.0)):
+        ticks = axis.ticks(0.15)
+        assert 0.0 in ticks and len(ticks) > 2
+        assert axis.low <= min(ticks) and max(ticks) <= axis.high
+        assert np.diff(axis.share(np.array(ticks))).min() >= 0.15
+        assert all(float(f"{tick:.0e}") == tick for tick in ticks)
 
 
 def test_that_moves_end_on_round_numbers():
