@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -126,28 +128,39 @@ class Axis:
     bend: float
     """How far from 0 it is about straight, in units of distance"""
 
-    def share(self, separation: float | Floats) -> Floats:
-        """How far along the axis a separation is: 0 at the low end, 1 at the high one."""
-        low, high = np.arcsinh(self.low / self.bend), np.arcsinh(self.high / self.bend)
-        place: Floats = (np.arcsinh(np.asarray(separation, np.float64) / self.bend) - low) / (high - low)
+    def share(self, separations: Floats) -> Floats:
+        """(n,) how far along the axis separations are: 0 at the low end, 1 at the high one."""
+        low, high = self._ends
+        place: Floats = (np.arcsinh(separations / self.bend) - low) / (high - low)
         return place
 
-    def separation(self, share: float) -> float:
-        """What is so far along the axis."""
-        low, high = np.arcsinh(self.low / self.bend), np.arcsinh(self.high / self.bend)
-        return float(np.sinh(low + share * (high - low)) * self.bend)
+    def place(self, separation: float) -> float:
+        """As `share`, of one."""
+        low, high = self._ends
+        return (math.asinh(separation / self.bend) - low) / (high - low)
 
-    def ticks(self, apart: float) -> list[float]:
-        """Round separations from left to right, no two closer than `apart` (a share of the axis); 0 is one."""
-        top = int(np.floor(np.log10(max(-self.low, self.high))))
-        kept = [0.0]
-        for digit in (1, 3, 2, 5):
-            for power in range(top, top - 4, -1):
-                for value in (float(f"{digit}e{power}"), float(f"-{digit}e{power}")):
-                    near = np.abs(self.share(np.array(kept)) - self.share(value)).min()
-                    if self.low <= value <= self.high and near >= apart:
-                        kept.append(value)
-        return sorted(kept)
+    def separation(self, place: float) -> float:
+        """What is so far along the axis."""
+        low, high = self._ends
+        return math.sinh(low + place * (high - low)) * self.bend
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        return math.asinh(self.low / self.bend), math.asinh(self.high / self.bend)
+
+
+@lru_cache(maxsize=64)
+def ticks(axis: Axis, apart: float) -> tuple[float, ...]:
+    """Round separations from left to right, no two closer than `apart` (a share of the axis); 0 is one."""
+    top = int(np.floor(np.log10(max(-axis.low, axis.high))))
+    kept = [0.0]
+    for digit in (1, 3, 2, 5):
+        for power in range(top, top - 4, -1):
+            for value in (float(f"{digit}e{power}"), float(f"-{digit}e{power}")):
+                near = min(abs(axis.place(other) - axis.place(value)) for other in kept)
+                if axis.low <= value <= axis.high and near >= apart:
+                    kept.append(value)
+    return tuple(sorted(kept))
 
 
 def axis_over(stretches: Sequence[tuple[float, float]], margins: Sequence[float], before: Axis | None) -> Axis:
@@ -160,7 +173,7 @@ def axis_over(stretches: Sequence[tuple[float, float]], margins: Sequence[float]
     bend = wanted
     if before is not None and 1 / BEND_FITS <= wanted / before.bend <= BEND_FITS:
         bend = before.bend
-        left, right = before.share(low), before.share(high)
+        left, right = before.place(low), before.place(high)
         if left >= 0 and right <= 1 and right - left >= LOOSE:
             return before
     tight = Axis(low, high, bend)

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PyQt6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QFontMetricsF,
+    QHelpEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PyQt6.QtWidgets import QToolTip, QWidget
 
 from app.history import histogram
@@ -35,6 +45,8 @@ PAD, GAP = 8.0, 14.0
 DOT = 8.0
 SHAPE = 1.9
 """Width by height of a cell that is best to read."""
+MOST_WIDTHS = 2000
+LEAST_LETTER_PX = 3.5
 LEAST_CELL = 48.0
 """Lower cells are read with pains."""
 LEAST_PLOT = 26.0
@@ -61,7 +73,7 @@ class Cell:
 
     def x_of(self, separation: float) -> float:
         """Pixel of a separation."""
-        return self.plot.left() + float(self.line.share(separation)) * self.plot.width()
+        return self.plot.left() + self.line.place(separation) * self.plot.width()
 
     def separation_at(self, x: float) -> float:
         """Separation of a pixel."""
@@ -85,6 +97,8 @@ class HardnessPlot(QWidget):
         self._handles: dict[str, MarginHandle] = {}
         self._asked: dict[str, float] = {}
         self._lines: dict[str, Axis] = {}
+        self._band_colours = _band_colours(DARK)
+        self._widths: dict[str, int] = {}
         self._small = QFont(self.font())
         self._small.setPointSizeF(max(6.5, self.font().pointSizeF() * 0.85))
 
@@ -94,6 +108,7 @@ class HardnessPlot(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
         self.theme = theme
+        self._band_colours = _band_colours(theme)
         for handle in self._handles.values():
             handle.set_theme(theme)
         self._arrange()
@@ -246,10 +261,16 @@ class HardnessPlot(QWidget):
         height *= (plot.height() - 2) / max(float(height.max(initial=0.0)), 1e-12)
         # On whole pixels, so that bars that are equally wide look it.
         x0, x1 = (np.rint(plot.left() + share * plot.width()).astype(int).tolist() for share in (left, right))
-        colours = [QColor(*kind_colors(theme)[kind]) for kind in BAND_KINDS]
-        for start, end, high, band in zip(x0, x1, height.tolist(), bars.band.tolist(), strict=True):
-            high, width = max(1.0, high), max(1, end - start - (1 if end - start > 4 else 0))
-            painter.fillRect(QRectF(start, plot.bottom() - high, width, high), colours[band])
+        tall, bottom = np.maximum(np.rint(height), 1).astype(int).tolist(), int(plot.bottom())
+        boxes: tuple[list[QRect], ...] = ([], [], [])
+        for start, end, high, band in zip(x0, x1, tall, bars.band.tolist(), strict=True):
+            width = max(1, end - start - (1 if end - start > 4 else 0))
+            boxes[band].append(QRect(start, bottom - high, width, high))
+        painter.setPen(Qt.PenStyle.NoPen)
+        for colour, own in zip(self._band_colours, boxes, strict=True):
+            painter.setBrush(colour)
+            if own:
+                painter.drawRects(*own)
         painter.setPen(QPen(QColor(*theme.grid), 1))
         painter.drawLine(QPointF(plot.left(), plot.bottom()), QPointF(plot.right(), plot.bottom()))
         zero = round(cell.x_of(0.0)) - 0.5
@@ -259,12 +280,20 @@ class HardnessPlot(QWidget):
             self._paint_axis(painter, cell)
         self._paint_words(painter, cell, hardness)
 
+    def _px(self, text: str) -> int:
+        """Width of a text; most come again and again, and measuring is what costs most beside drawing."""
+        if text not in self._widths:
+            if len(self._widths) >= MOST_WIDTHS:
+                self._widths.clear()
+            self._widths[text] = QFontMetrics(self._small).horizontalAdvance(text)
+        return self._widths[text]
+
     def _paint_axis(self, painter: QPainter, cell: Cell) -> None:
         plot = cell.plot
         painter.setPen(QColor(*self.theme.muted))
-        for tick in cell.line.ticks(TICK_PX / plot.width()):
+        for tick in histogram.ticks(cell.line, TICK_PX / plot.width()):
             text = f"{tick:.4g}".replace("-", "−")
-            half = painter.fontMetrics().horizontalAdvance(text) / 2
+            half = self._px(text) / 2
             x = min(max(cell.x_of(tick), plot.left() + half), plot.right() - half)
             painter.drawText(QPointF(x - half, plot.bottom() + painter.fontMetrics().ascent() + 2), text)
 
@@ -283,7 +312,7 @@ class HardnessPlot(QWidget):
             painter.setPen(QColor(*self.theme.muted))
             counted = counted_text(shown)
             texts = (counted,) if handle.moving else (f"{counted} · {margin}", counted, margin)
-            fits = (text for text in texts if painter.fontMetrics().horizontalAdvance(text) <= line.width())
+            fits = (text for text in texts if self._px(text) <= line.width())
             text = next(fits, "")
             painter.drawText(line.translated(0, 2 * line.height()), int(Qt.AlignmentFlag.AlignVCenter), text)
 
@@ -299,15 +328,15 @@ class HardnessPlot(QWidget):
         painter.drawEllipse(QPointF(line.left() + DOT / 2, line.center().y()), DOT / 2, DOT / 2)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         room = line.width() - DOT - 5
-        least = min(metrics.horizontalAdvance(cell.shown.lane), int(0.45 * room))
+        least = min(self._px(cell.shown.lane), int(0.45 * room))
         taken = 0.0
         if bands is not None:
             rest = line.adjusted(DOT + 13 + least, 0, 0, 0)
             taken = self._paint_bands(painter, bands, rest, about=about, right=True)
-        elif text and metrics.horizontalAdvance(text) + 8 + least <= room:
+        elif text and self._px(text) + 8 + least <= room:
             painter.setPen(QColor(*(self.theme.accent if cell.handle.moving else self.theme.muted)))
             painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
-            taken = metrics.horizontalAdvance(text)
+            taken = self._px(text)
         name = metrics.elidedText(cell.shown.lane, Qt.TextElideMode.ElideRight, int(room - taken - (8 if taken else 0)))
         painter.setPen(QColor(*self.theme.text))
         painter.drawText(line.adjusted(DOT + 5, 0, 0, 0), int(Qt.AlignmentFlag.AlignVCenter), name)
@@ -317,12 +346,14 @@ class HardnessPlot(QWidget):
         metrics = painter.fontMetrics()
         swatch, gap = 7.0, 9.0
         for texts in band_texts(bands, about=about):
-            width = sum(metrics.horizontalAdvance(text) + swatch + 4 for text in texts) + gap * (len(texts) - 1)
+            if len("".join(texts)) * LEAST_LETTER_PX > line.width():
+                continue  # not worth measuring
+            width = sum(self._px(text) + swatch + 4 for text in texts) + gap * (len(texts) - 1)
             if width <= line.width():
                 break
         else:
             text = brief_text(bands)
-            width = metrics.horizontalAdvance(text)
+            width = self._px(text)
             if width > line.width():
                 return 0.0
             painter.setPen(QColor(*self.theme.text))
@@ -331,12 +362,12 @@ class HardnessPlot(QWidget):
             )
             return width
         x = line.right() - width if right else line.left()
-        for text, kind in zip(texts, BAND_KINDS, strict=True):
+        for text, colour in zip(texts, self._band_colours, strict=True):
             box = QRectF(x, line.center().y() - swatch / 2, swatch, swatch)
-            painter.fillRect(box, QColor(*kind_colors(self.theme)[kind]))
+            painter.fillRect(box, colour)
             painter.setPen(QColor(*self.theme.text))
             painter.drawText(QPointF(x + swatch + 4, line.top() + metrics.ascent()), text)
-            x += swatch + 4 + metrics.horizontalAdvance(text) + gap
+            x += swatch + 4 + self._px(text) + gap
         return width
 
     # What is under the pointer
@@ -364,6 +395,10 @@ class HardnessPlot(QWidget):
             if cell.plot.left() <= point.x() <= cell.plot.right() and point.y() <= cell.plot.bottom() + 3:
                 return bin_text(cell.shown.lane, hardness, cell.separation_at(point.x()), cell.handle.value)
         return ""
+
+
+def _band_colours(theme: Theme) -> list[QColor]:
+    return [QColor(*kind_colors(theme)[kind]) for kind in BAND_KINDS]
 
 
 def _columns(count: int, width: float, height: float) -> int:

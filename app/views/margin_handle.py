@@ -72,7 +72,7 @@ class MarginHandle(QWidget):
 
     def _per_px(self, value: float) -> float:
         """How much a pixel is at a value."""
-        share = float(self._axis.share(value))
+        share = self._axis.place(value)
         return self._axis.separation(share + 1 / self._px) - value
 
     def rest_at(self, value: float) -> None:
@@ -111,7 +111,7 @@ class MarginHandle(QWidget):
         if event is None or self._fixed or event.button() != Qt.MouseButton.LeftButton:
             return super().mousePressEvent(event)
         self.dragging = True
-        at_rest = self._left + float(self._axis.share(self.value)) * self._px
+        at_rest = self._left + self._axis.place(self.value) * self._px
         self._off = self.mapToParent(event.position()).x() - at_rest
         return None
 

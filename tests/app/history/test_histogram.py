@@ -98,10 +98,10 @@ def test_that_tuples_zero_and_the_margin_are_on_the_axis():
 def test_that_an_axis_is_straight_round_zero_and_its_places_are_those_of_arsinh():
     axis = Axis(-2.0, 40.0, 0.5)
     low, high = np.arcsinh(-4.0), np.arcsinh(80.0)
-    assert float(axis.share(3.0)) == pytest.approx((np.arcsinh(6.0) - low) / (high - low))
-    assert axis.share(np.array([-2.0, 40.0])) == pytest.approx([0, 1])
+    assert axis.place(3.0) == pytest.approx((np.arcsinh(6.0) - low) / (high - low))
+    assert axis.share(np.array([-2.0, 3.0, 40.0])) == pytest.approx([0, axis.place(3.0), 1])
     for separation in (-1.9, 0.0, 0.01, 7.0):
-        assert axis.separation(float(axis.share(separation))) == pytest.approx(separation, abs=1e-12)
+        assert axis.separation(axis.place(separation)) == pytest.approx(separation, abs=1e-12)
     near = np.diff(axis.share(np.array([-0.05, 0.0, 0.05])))
     assert near[0] == pytest.approx(near[1])
     assert near[0] > 20 * np.diff(axis.share(np.array([30.0, 30.05])))[0]
@@ -121,7 +121,7 @@ def test_that_an_axis_stays_while_its_stretches_and_margins_fit_well():
 
 def test_that_ticks_are_round_apart_and_one_is_zero():
     for axis in (Axis(-2.0, 40.0, 0.5), Axis(-0.13, 0.47, 0.05), Axis(-3e-4, 9e-4, 1e-3), Axis(0.0, 7.0, 7.0)):
-        ticks = axis.ticks(0.15)
+        ticks = histogram.ticks(axis, 0.15)
         assert 0.0 in ticks and len(ticks) > 2
         assert axis.low <= min(ticks) and max(ticks) <= axis.high
         assert np.diff(axis.share(np.array(ticks))).min() >= 0.15
