@@ -31,8 +31,12 @@ PIECE_PX = 4
 """Width of a piece of the band"""
 LABEL_PX = 90
 """Names at the ends of lines are cut beyond this."""
-LABELS_FROM_PX = 260
-"""Narrower plots have no room for them."""
+MOST_LABELS = 0.2
+"""Share of the width that they may take."""
+LABELS_FROM_PX, LABEL_GAP = 260, 12
+"""Narrower plots have no room for them; pixels beside them."""
+LINE_SHARE = 0.95
+"""Of the height of a line, how far names stay apart."""
 MAX_MARKERS = 40
 RANGE_PIECES = 100
 """Pieces of the band that its part of the y-range is taken from."""
@@ -299,10 +303,11 @@ class CurvePlot(pg.PlotWidget):
     def _label_room(self) -> int:
         """Pixels right of the curves for their names."""
         names = [curve.label for curve in self._curves if curve.label]
-        if not names or self.getPlotItem().vb.width() < LABELS_FROM_PX:
+        vb, metrics = self.getPlotItem().vb, QFontMetrics(self._small)
+        if not names or vb.width() < LABELS_FROM_PX or vb.height() < len(names) * LINE_SHARE * metrics.height():
             return 0
-        metrics = QFontMetrics(self._small)
-        return min(LABEL_PX, max(metrics.horizontalAdvance(name) for name in names)) + 12
+        widest = max(metrics.horizontalAdvance(name) for name in names)
+        return int(min(LABEL_PX, widest, MOST_LABELS * vb.width())) + LABEL_GAP
 
     def _put_labels(self, *_: object) -> None:
         """The name of each lane beside the end of its line, apart from each other."""
@@ -315,17 +320,17 @@ class CurvePlot(pg.PlotWidget):
             if curve.label and room and len(curve.x):
                 y = float(self._scaled(curve.y[-1:])[0])
                 x = float(curve.x[-1]) + 8 * per_px
-                if np.isfinite(y) and low <= y <= high and left <= x <= right - (room - 12) * per_px * 0.9:
+                if np.isfinite(y) and low <= y <= high and left <= x <= right - (room - LABEL_GAP) * per_px * 0.9:
                     ends[curve.name] = (x, y)
         half = metrics.height() / 2 * per_py
-        places = kept_apart([y for _, y in ends.values()], 0.95 * 2 * half, low + half, high - half)
+        places = kept_apart([y for _, y in ends.values()], LINE_SHARE * 2 * half, low + half, high - half)
         placed = dict(zip(ends, places or (), strict=False))
         for curve in self._curves:
             label = self._lines[curve.name].label
             label.setVisible(curve.name in placed)
             if curve.name in placed:
                 colour = mix(curve.colour, self._theme.panel, BACK if self._back(curve) else 0.0)
-                label.setText(metrics.elidedText(curve.label, Qt.TextElideMode.ElideRight, LABEL_PX), colour)
+                label.setText(metrics.elidedText(curve.label, Qt.TextElideMode.ElideRight, room - LABEL_GAP), colour)
                 label.setPos(ends[curve.name][0], placed[curve.name])
 
     def _log_ticks(self, *_: object) -> None:

@@ -328,7 +328,7 @@ class HardnessPlot(QWidget):
         painter.drawEllipse(QPointF(line.left() + DOT / 2, line.center().y()), DOT / 2, DOT / 2)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         room = line.width() - DOT - 5
-        least = min(self._px(cell.shown.lane), int(0.45 * room))
+        least = min(self._px(cell.shown.lane), int(0.38 * room))
         taken = 0.0
         if bands is not None:
             rest = line.adjusted(DOT + 13 + least, 0, 0, 0)
