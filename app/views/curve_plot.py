@@ -27,6 +27,9 @@ FUTURE, BACK = 0.5, 0.8
 GHOST_ALPHA = 40
 """Of 255, of the band of raw values."""
 LINE_PX, SEAM_PX = 2.0, 4.5
+MOST_LENGTH = 4
+"""A line that is more than so many times as long as the plot is wide goes up and down so often that it would be a wall
+if it were wide, and takes long to draw: it is thin."""
 PIECE_PX = 4
 """Width of a piece of the band"""
 LABEL_PX = 90
@@ -276,19 +279,25 @@ class CurvePlot(pg.PlotWidget):
                 self._draw_ghost(items.ghost, curve.colour, *spread(x, curve.raw[inside], pixels // PIECE_PX))
             x, y = decimate(x, curve.y[inside], pixels)
             y = self._scaled(y)
-            faded, width = BACK if back else 0.0, 1.0 if curve.dotted or back else LINE_PX
+            thin = curve.dotted or back or self._px_long(x, y) > MOST_LENGTH * pixels
+            faded, width = BACK if back else 0.0, 1.0 if thin else LINE_PX
             items.line.setPen(self._pen(curve.colour, faded, width=width, dotted=curve.dotted))
-            items.line.opts["segmentedLineMode"] = "off" if curve.dotted else "on"
+            items.line.opts["segmentedLineMode"] = "off" if thin else "on"
             cut = len(x) if curve.cursor is None else int(np.searchsorted(x, curve.cursor, side="right"))
             items.line.setData(x[:cut], y[:cut])
-            items.seam.setVisible(width > 1)
-            if width > 1:
+            items.seam.setVisible(not thin)
+            if not thin:
                 items.seam.setPen(self._pen(self._theme.panel, 0.0, width=SEAM_PX))
                 items.seam.setData(x[:cut], y[:cut])
             items.future.setVisible(cut < len(x))
             if cut < len(x):
                 items.future.setPen(self._pen(curve.colour, BACK if back else FUTURE))
                 items.future.setData(x[max(0, cut - 1) :], y[max(0, cut - 1) :])
+
+    def _px_long(self, x: Floats, y: Floats) -> float:
+        """Pixels along a line, but for gaps."""
+        per_px, per_py = self.getPlotItem().vb.viewPixelSize()
+        return float(np.nansum(np.hypot(np.diff(x) / per_px, np.diff(y) / per_py)))
 
     def _draw_ghost(self, ghost: pg.PlotCurveItem, colour: Rgb, x: Floats, lower: Floats, upper: Floats) -> None:
         """The band between two lines."""
