@@ -339,7 +339,8 @@ class CurvePlot(pg.PlotWidget):
             label.setVisible(curve.name in placed)
             if curve.name in placed:
                 colour = mix(curve.colour, self._theme.panel, BACK if self._back(curve) else 0.0)
-                label.setText(metrics.elidedText(curve.label, Qt.TextElideMode.ElideRight, room - LABEL_GAP), colour)
+                px = int((right - ends[curve.name][0]) / per_px) - 2
+                label.setText(metrics.elidedText(curve.label, Qt.TextElideMode.ElideRight, px), colour)
                 label.setPos(ends[curve.name][0], placed[curve.name])
 
     def _log_ticks(self, *_: object) -> None:
