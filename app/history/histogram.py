@@ -17,6 +17,8 @@ from hnm_core.run.series import Floats
 HARD, SEMI_HARD, EASY = range(3)
 """Places in `hnm_core.run.hardness.BANDS`."""
 
+TOUCH = 1e-6
+"""A margin so near to the edge of a bin (in widths of a bin) is that edge: as a float, an edge may be a little off."""
 LOOSE = 0.6
 """A stretch that fills less than this of an axis is looked at from nearer."""
 ROOM, GROWN = 0.02, 0.08
@@ -67,7 +69,8 @@ def bars(hardness: Hardness, margin: float) -> Bars:
     left, right = hardness.edges[full], hardness.edges[full + 1]
     share = hardness.bins[full] / max(1, int(hardness.bins.sum()))
     margin = max(margin, 0.0)
-    for place in np.flatnonzero((left < margin) & (margin < right)):  # at most one; its tuples count as spread evenly
+    inside = (left + TOUCH * hardness.width < margin) & (margin < right - TOUCH * hardness.width)
+    for place in np.flatnonzero(inside):  # at most one; its tuples count as spread evenly
         part = share[place] * (margin - left[place]) / (right[place] - left[place])
         share = np.insert(share, place, part)
         share[place + 1] -= part
@@ -206,4 +209,5 @@ def next_on_grid(value: float, stride: float, way: int) -> float:
 def bands_within(left: float, right: float, margin: float) -> list[int]:
     """The bands that reach into a bin above `left` up to `right`."""
     lows, highs = (-np.inf, 0.0, max(margin, 0.0)), (0.0, max(margin, 0.0), np.inf)
-    return [band for band in (HARD, SEMI_HARD, EASY) if left < highs[band] and right > lows[band]]
+    touch = TOUCH * (right - left)
+    return [band for band in (HARD, SEMI_HARD, EASY) if left < highs[band] - touch and right > lows[band] + touch]

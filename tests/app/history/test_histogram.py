@@ -48,6 +48,17 @@ def test_that_the_bin_that_the_margin_goes_through_is_two_bars_and_no_bar_has_tw
     assert (np.diff(drawn.left) > 0).all()
 
 
+def test_that_a_margin_on_an_edge_splits_no_bin_though_floats_put_it_a_little_beside(separation):
+    hardness = hardness_of(separation)
+    assert 0.6 in np.round(hardness.edges, 9) and 0.6 not in hardness.edges
+    drawn = bars(hardness, 0.6)
+    assert len(drawn.left) == np.count_nonzero(hardness.bins)
+    assert (drawn.right - drawn.left).min() > 0.09
+    place = int(np.argmin(np.abs(hardness.edges - 0.6)))
+    assert histogram.bands_within(*hardness.edges[place - 1 : place + 1], 0.6) == [SEMI_HARD]
+    assert histogram.bands_within(*hardness.edges[place : place + 2], 0.6) == [EASY]
+
+
 def test_that_without_a_margin_nothing_is_semi_hard(separation):
     for margin in (0.0, -1.0):
         assert SEMI_HARD not in bars(hardness_of(separation), margin).band
