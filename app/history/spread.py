@@ -21,7 +21,7 @@ def spread(x: Floats, y: Floats, pieces: int) -> tuple[Floats, Floats, Floats]:
     Args:
         x: (n,) ascending.
         y: (n,); what is not finite is passed over.
-        pieces: at most so many, of equally many values each but for the last.
+        pieces: at most so many, of equally many values each; the last may have a few more or fewer.
 
     Returns:
         x of the middle of each piece (of the first and the last its end), lower and upper quartile; pieces without a
@@ -29,13 +29,17 @@ def spread(x: Floats, y: Floats, pieces: int) -> tuple[Floats, Floats, Floats]:
     """
     size = max(LEAST, -(-len(x) // max(1, pieces)))
     count = -(-len(x) // size)
+    if len(x) - (count - 1) * size < LEAST:
+        count -= 1  # too few are left at the end for a piece of their own
     if count < 2:
         return np.empty(0), np.empty(0), np.empty(0)
     start = np.arange(count) * size
-    own = np.minimum(size, len(x) - start)
-    looked = min(SAMPLE, size)
-    values = y[start[:, None] + own[:, None] * np.arange(looked) // looked]
-    values = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)
+    own = np.append(np.full(count - 1, size), len(x) - start[-1])
+    looked = min(SAMPLE, int(own.max()))
+    step = np.arange(looked)
+    spaced = np.where(own[:, None] > looked, own[:, None] * step // looked, np.minimum(step, own[:, None] - 1))
+    values = y[start[:, None] + spaced]
+    values = np.sort(np.where(np.isfinite(values) & (step < own[:, None]), values, np.nan), axis=1)
     known = np.isfinite(values).sum(1)
     middle = (x[start] + x[start + own - 1]) / 2
     middle[0], middle[-1] = x[0], x[-1]

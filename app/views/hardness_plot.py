@@ -43,7 +43,7 @@ from hnm_core.run.hardness import Hardness
 PAD, GAP = 8.0, 14.0
 """Pixels round all cells, and between them."""
 DOT = 8.0
-SHAPE = 1.9
+SHAPE = 1.5
 """Width by height of a cell that is best to read."""
 MOST_WIDTHS = 2000
 LEAST_LETTER_PX = 3.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QMenu, QWidget
 
@@ -30,7 +32,8 @@ class Docks:
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
         self._hardness = self._dock("Hardness of what is mined", "hardness", stage.hardness, bottom)
         window.splitDockWidget(self._curves, self._hardness, Qt.Orientation.Horizontal)
-        window.splitDockWidget(self._hardness, self._timing, Qt.Orientation.Horizontal)
+        window.tabifyDockWidget(self._hardness, self._timing)
+        self._hardness.raise_()
         form.setMinimumWidth(FORM_WIDTH)
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
@@ -56,12 +59,14 @@ class Docks:
     def _share_room(self) -> None:
         """The form as wide as it needs, the curves a quarter of the height and wider than what is beside them: the
         histograms and the times, as tabs where there is no room for both."""
-        window, charts = self._window, [self._curves, self._hardness, self._timing]
-        widths = [600, 520, 420]
-        if window.width() < THREE_CHARTS_PX:
-            window.tabifyDockWidget(self._hardness, self._timing)
-            self._hardness.raise_()
-            charts, widths = charts[:2], [600, 400]
+        window, charts, widths = self._window, [self._curves, self._hardness], [600, 400]
+        if window.width() >= THREE_CHARTS_PX:
+            charts, widths = [*charts, self._timing], [600, 520, 420]
+            for dock in charts[1:]:
+                window.removeDockWidget(dock)  # tabs are split off each other by nothing less
+            for before, dock in pairwise(charts):
+                window.splitDockWidget(before, dock, Qt.Orientation.Horizontal)
+                dock.show()
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
         window.resizeDocks(charts, [window.height() // 4] * len(charts), Qt.Orientation.Vertical)
         window.resizeDocks(charts, widths, Qt.Orientation.Horizontal)

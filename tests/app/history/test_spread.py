@@ -12,13 +12,13 @@ from app.history.spread import LEAST, kept_apart, spread
 RNG = np.random.default_rng(11)
 
 
-@pytest.mark.parametrize("count", [640, 1000, 3200])
+@pytest.mark.parametrize("count", [640, 1000, 3200, 6000])
 def test_that_each_piece_has_the_quartiles_of_its_values(count):
     x, y = np.arange(count, dtype=float), RNG.lognormal(size=count)
     middle, lower, upper = spread(x, y, 100)
     size = max(LEAST, -(-count // 100))
     whole = count // size
-    assert len(middle) == -(-count // size)
+    assert len(middle) == whole
     expected = np.quantile(y[: whole * size].reshape(whole, size), (0.25, 0.75), axis=1)
     assert np.allclose(lower[:whole], expected[0])
     assert np.allclose(upper[:whole], expected[1])
@@ -33,6 +33,15 @@ def test_that_of_a_long_series_a_sample_is_enough_and_costs_no_more():
     assert time.thread_time() - began < 0.05
     assert lower.mean() == pytest.approx(-0.674, abs=0.05)
     assert upper.mean() == pytest.approx(0.674, abs=0.05)
+
+
+def test_that_a_few_values_at_the_end_join_the_last_piece():
+    y = np.concatenate((RNG.normal(size=32), [50.0]))
+    x, lower, upper = spread(np.arange(33, dtype=float), y, 4)
+    assert len(x) == 3
+    assert x.tolist() == [0, 13, 32]
+    assert upper[-1] == np.quantile(y[18:], 0.75)
+    assert lower[0] == np.quantile(y[:9], 0.25)
 
 
 def test_that_what_is_not_finite_is_passed_over():

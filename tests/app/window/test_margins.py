@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 
 from app.history.markers import markers
+from app.history.playback import load
 from app.window.main_window import MainWindow
 from hnm_core.recording import open_recording
 from hnm_core.run.events import RunState
+from hnm_core.run.hardness import Hardness
 from tests.app import engine
 from tests.app.engine import config
 from tests.app.panels.test_experiment_form import type_into
 from tests.app.window.test_live_changes import changes
 from tests.app.window.test_main_window import press, steps, wait_for
+from tests.app.windows import make_window
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -152,6 +156,67 @@ def test_that_histograms_follow_the_timeline_and_lines_are_fixed_in_the_past_and
     press(qtbot, window, Qt.Key.Key_R)
     wait_for(qtbot, window, RunState.IDLE)
     qtbot.waitUntil(lambda: "appears here" in plot.message, timeout=5000)
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1000, False), (1280, False), (1700, True)])
+def test_that_the_charts_stand_side_by_side_where_there_is_room_and_histograms_are_the_front_tab_elsewhere(
+    qtbot, tmp_path, raster_kernels, width, beside
+):
+    window = make_window(tmp_path)
+    window.resize(width, 700)
+    qtbot.addWidget(window)
+    with qtbot.waitExposed(window):
+        window.show()
+    qtbot.wait(50)
+    stage = window.stage
+    assert window.width() == width
+    assert stage.hardness.isVisible()
+    assert not stage.hardness.visibleRegion().isEmpty()
+    assert stage.timing.visibleRegion().isEmpty() is not beside
+    if beside:
+        places = [view.mapTo(window, QPoint()).x() for view in (stage.charts, stage.hardness, stage.timing)]
+        assert places == sorted(set(places))
+    with qtbot.waitSignal(window.closed, timeout=10_000):
+        window.close()
+    window.jobs.close()
+
+
+def test_that_a_recording_shows_the_histograms_of_each_moment_and_its_margins_stay(training, qtbot):
+    window = training
+    drag(qtbot, window, 40)
+    qtbot.waitUntil(lambda: len(changes(window)) == 1, timeout=5000)
+    press(qtbot, window, Qt.Key.Key_Period)
+    qtbot.waitUntil(lambda: steps(window, "knn") == 5, timeout=5000)
+    folder = window.stage.folder
+    press(qtbot, window, Qt.Key.Key_R)
+    wait_for(qtbot, window, RunState.IDLE)
+    past, history = load(folder, lambda *_: True)
+    window.session.show_past(past, history)
+    window.stage.timeline.set_playing(False)
+    plot, track = window.stage.hardness.plot, window.stage.timeline.track
+    recorded = {step: past.frames_at(step)[1].hardness for step in (1, 5)}
+    assert recorded[1].margin == 0.05 < recorded[5].margin
+    for key, step in ((Qt.Key.Key_End, 5), (Qt.Key.Key_Home, 0)):
+        track.setFocus()
+        qtbot.keyClick(track, key)
+        if not step:
+            qtbot.keyClick(track, Qt.Key.Key_Right)
+            step = 1
+
+        def told(step: int = step) -> bool:
+            cell = plot.cells[1] if len(plot.cells) == 2 else None
+            hardness = cell.shown.hardness if cell is not None and cell.handle.fixed else None
+            return hardness is not None and same(hardness, recorded[step])
+
+        qtbot.waitUntil(told, timeout=5000)
+        assert plot.handle("knn").value == recorded[step].margin
+        assert "recording" in plot.handle("knn").toolTip()
+
+
+def same(one: Hardness, other: Hardness) -> bool:
+    return (one.margin, one.total, one.width) == (other.margin, other.total, other.width) and np.array_equal(
+        one.bins, other.bins
+    )
 
 
 def test_that_lanes_without_triplets_or_a_margin_say_so_beside_those_that_have_both(open_window, qtbot):
