@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QApplication
 
 from app.picture.edges import kind_colors
 from app.picture.theme import DARK, LIGHT
-from app.views.hardness_plot import BAND_KINDS
+from app.views.band_key import BAND_KINDS
 from app.views.hardness_view import HardnessView
 from hnm_core.run.events import Frame, StepRecord, frozen
 from hnm_core.run.hardness import Hardness, bands_of, histogram
