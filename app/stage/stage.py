@@ -20,11 +20,12 @@ from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
 from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
+from app.views.hardness_view import HardnessView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
-from hnm_core.run.events import Frame, LaneForked, RunStarted, StepRecord
+from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.shown import item_of
 from hnm_core.spec.config import ExperimentConfig
@@ -33,6 +34,7 @@ CURVES_MS = 100
 CURVES_TRAINING_S = 0.2
 """While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
+HARDNESS_S = 0.2
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
 ARRIVED_S = 60.0
@@ -52,6 +54,7 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
+        self.hardness = HardnessView()
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -75,7 +78,7 @@ class Stage(QObject):
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
-        self._figures_at = 0.0
+        self._figures_at = self._hardness_at = 0.0
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -88,7 +91,7 @@ class Stage(QObject):
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.audit, self.timing, self.timeline):
+        for view in (self.panes, self.curves, self.audit, self.timing, self.hardness, self.timeline):
             view.set_theme(theme)
         self._drawn = None
 
@@ -153,6 +156,8 @@ class Stage(QObject):
             self.history.add(event)
             if isinstance(event, LaneForked):
                 self.panes.add_lane(event.lane, event.parent)
+            if isinstance(event, Alarm) and event.code == "refused":
+                self.hardness.plot.forget_asked(event.lane)
             if isinstance(event, StepRecord):
                 self.stats.count_step(event.lane)
         self._training = training
@@ -171,6 +176,9 @@ class Stage(QObject):
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
+        if now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():
+            self._hardness_at = now
+            self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
         seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
         self.panes.advance(seconds, orbiting=orbiting and not self._still)
         self.timing.light(self.panes.phases)

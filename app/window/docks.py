@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QMenu, QWidget
@@ -13,6 +14,8 @@ from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
+THREE_CHARTS_PX = 1500
+"""Windows of this width have room for three charts side by side."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
@@ -29,9 +32,12 @@ class Docks:
         self._curves = self._dock(CURVES_TITLE, "curves", stage.charts, bottom)
         stage.charts.currentChanged.connect(self._name_chart)
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
-        window.splitDockWidget(self._curves, self._timing, Qt.Orientation.Horizontal)
+        self._hardness = self._dock("Hardness of what is mined", "hardness", stage.hardness, bottom)
+        window.splitDockWidget(self._curves, self._hardness, Qt.Orientation.Horizontal)
+        window.tabifyDockWidget(self._hardness, self._timing)
+        self._hardness.raise_()
         form.setMinimumWidth(FORM_WIDTH)
-        self._bottom = BottomHeight(window, [self._curves, self._timing])
+        self._bottom = BottomHeight(window, [self._curves, self._hardness, self._timing])
         self._built = window.saveState()
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
@@ -63,11 +69,19 @@ class Docks:
         QTimer.singleShot(0, self._share_room)
 
     def _share_room(self) -> None:
-        """The form as wide as it needs, the curves a quarter of the height and wider than the times beside them."""
-        window, charts = self._window, [self._curves, self._timing]
+        """The form as wide as it needs, the curves a quarter of the height and wider than what is beside them: the
+        histograms and the times, as tabs where there is no room for both."""
+        window, charts, widths = self._window, [self._curves, self._hardness], [600, 400]
+        if window.width() >= THREE_CHARTS_PX:
+            charts, widths = [*charts, self._timing], [600, 520, 420]
+            for dock in charts[1:]:
+                window.removeDockWidget(dock)  # tabs are split off each other by nothing less
+            for before, dock in pairwise(charts):
+                window.splitDockWidget(before, dock, Qt.Orientation.Horizontal)
+                dock.show()
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
-        window.resizeDocks(charts, [round(SHARE * window.height())] * 2, Qt.Orientation.Vertical)
-        window.resizeDocks(charts, [600, 400], Qt.Orientation.Horizontal)
+        window.resizeDocks(charts, [round(SHARE * window.height())] * len(charts), Qt.Orientation.Vertical)
+        window.resizeDocks(charts, widths, Qt.Orientation.Horizontal)
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self._window)

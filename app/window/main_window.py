@@ -29,6 +29,7 @@ from app.window.forks import Forks
 from app.window.incoming import Incoming
 from app.window.jobs import Jobs
 from app.window.look import Look
+from app.window.margins import Margins
 from app.window.messages import Messages
 from app.window.motion import Motion
 from app.window.preparation import Preparation
@@ -117,6 +118,7 @@ class MainWindow(QMainWindow):
             messages=messages,
             new_folder=new_folder,
         )
+        self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
@@ -193,6 +195,8 @@ class MainWindow(QMainWindow):
         self.outcome.seeds_asked.connect(self._copy_comparison)
         session.changed.connect(lambda: self.outcome.say(None))
         self.stage.problem.connect(messages.notice)
+        ask_margin = self.margins.ask
+        self.stage.hardness.margin_asked.connect(lambda *moved: messages.attempt(lambda: ask_margin(*moved)))
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
