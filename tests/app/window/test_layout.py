@@ -81,7 +81,7 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     qtbot.waitUntil(lambda: [near(height, SHARE * 900) for height in bottom(window)] == [True, True], timeout=3000)
     curves, times = docks._curves.geometry(), docks._timing.geometry()
     assert curves.top() == times.top() > docks._form.geometry().top() and curves.right() < times.left()
-    assert near(curves.width() * 2 / 3, times.width())
+    assert near(curves.width() * 420 / 600, times.width()), "in a row of three, for there is room"
 
 
 def test_that_a_height_the_user_dragged_is_the_one_that_comes_back(open_window, qtbot, settings):

@@ -231,7 +231,7 @@ def test_that_lanes_without_triplets_or_a_margin_say_so_beside_those_that_have_b
         qtbot.waitUntil(lambda done=done: steps(window, "pairs") == done, timeout=30_000)
     plot = window.stage.hardness.plot
     qtbot.waitUntil(lambda: len(plot.cells) == 3 and plot.cells[0].shown.hardness is not None, timeout=5000)
-    assert "pairs, not triplets" in plot.cells[2].shown.message
+    qtbot.waitUntil(lambda: "pairs, not triplets" in plot.cells[2].shown.message, timeout=5000)
     assert not plot.handle("pairs").isVisible()
     assert "'contrastive' has no margin over triplets" in plot.cells[1].shown.fixed
     assert not plot.handle("no margin").isVisible()
