@@ -14,6 +14,8 @@ from app.history.playback import Past
 from app.history.words import title
 from app.panels.figures import Figures
 from app.picture.theme import Theme
+from app.stage.choice import Choice
+from app.stage.inspecting import Inspecting
 from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
 from app.views.audit_view import AuditView
@@ -48,6 +50,8 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
+        self.choice = Choice(self.panes, self)
+        self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -76,11 +80,11 @@ class Stage(QObject):
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
         self.panes.point_hovered.connect(self._name_point)
-        self.panes.point_clicked.connect(lambda point: self.panes.select(point if point >= 0 else None))
+        self.panes.point_clicked.connect(self.choice.pick)
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.audit, self.timing, self.timeline):
+        for view in (self.panes, self.curves, self.audit, self.timing, self.timeline, self.inspecting):
             view.set_theme(theme)
         self._drawn = None
 
@@ -91,6 +95,7 @@ class Stage(QObject):
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
+        self.inspecting.begin(None)
         self._choose_chart(config)
         self.timeline.set_range(0)
         self.timeline.set_live(True)
@@ -148,6 +153,7 @@ class Stage(QObject):
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
+        self.inspecting.advance()
         self.panes.advance(min(seconds, LONGEST_TICK_S), orbiting=orbiting)
 
     @property
@@ -164,6 +170,7 @@ class Stage(QObject):
     def _begin(self, started: RunStarted, hint: str) -> None:
         self._started, self._latest = started, {}
         self.panes.begin(started, hint)
+        self.inspecting.begin(started)
         self._choose_chart(started.config)
         self._figures.set_device(started.versions.get("device", ""), started.config.threads)
 

@@ -53,6 +53,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
+    ActionSpec("find", "View", "Find a point ...", "Look a point or a class up in the inspector", "/", "search"),
+    ActionSpec("clear", "View", "Clear the selection", "Look at no point", "Esc"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),

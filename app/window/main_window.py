@@ -179,6 +179,8 @@ class MainWindow(QMainWindow):
             "same_scale": self.stage.panes.set_same_scale,
             "fit": self.stage.panes.follow,
             "live": self.stage.go_live,
+            "find": lambda: self.docks.search(),
+            "clear": self.stage.choice.clear,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),

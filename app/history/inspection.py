@@ -1,0 +1,212 @@
+"""What is known of one item in one lane at a moment: what it was mined with, how hard, how often, and what lies near
+it. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.history.tracks import Mentions
+from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.hardness import BANDS, bands_of
+from hnm_core.run.shown import Drawn, drawn_items, item_of, places_of
+
+ANCHOR, POSITIVE, NEGATIVE = range(3)
+"""Columns of a triplet."""
+NEAREST = 6
+"""So many neighbours are told."""
+FALSE_BAND = "false"
+"""The band of a negative that truly is of the anchor's class."""
+
+
+class Partner(NamedTuple):
+    """An item that was mined together with another."""
+
+    item_id: int
+    class_name: str
+    """Empty where it is not known."""
+    times: int
+    separation: float
+    """The least d(a,n) - d(a,p) of these times; NaN where it is not known."""
+    band: str
+    """One of `hnm_core.run.hardness.BANDS`, `FALSE_BAND`, or empty where it is not known how hard it was."""
+
+
+class Neighbour(NamedTuple):
+    """An item that lies near another."""
+
+    item_id: int
+    class_name: str
+    distance: float
+    same_class: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What does not depend on the lane."""
+
+    item_id: int
+    class_name: str
+    true_class: str
+    """Empty where the truth is not known to differ from the labels of the set."""
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One item in one lane, at the step of the frame that is shown."""
+
+    lane: str
+    step: int
+    drawn: bool
+    """Whether the frame shows it; of an item that is neither shown nor mined now nothing but its past is known."""
+    columns: dict[str, float]
+    """Its values of the frame's point columns, see `hnm_core.run.events.POINT_COLUMNS`"""
+    negatives: tuple[Partner, ...] = ()
+    """Mined for it as an anchor, as the frame tells; the hardest first"""
+    positives: tuple[Partner, ...] = ()
+    anchors: tuple[Partner, ...] = ()
+    """For which it was mined as a negative"""
+    negatives_so_far: tuple[Partner, ...] = ()
+    """Likewise of all frames up to this one; the most frequent first"""
+    positives_so_far: tuple[Partner, ...] = ()
+    anchors_so_far: tuple[Partner, ...] = ()
+    tuples_so_far: int = 0
+    """In how many of the tuples that these frames tell of it was the anchor"""
+    frames: int = 0
+    """How many frames these are"""
+    neighbours: tuple[Neighbour, ...] = ()
+    """Nearest first, by the shown positions"""
+    projection: str = ""
+    """How these were made of more dimensions; empty where they are the embedding itself"""
+
+
+def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | None:
+    """An item of the run, shown or a guest of one of `frames`; None where it is neither."""
+    item = item_of(started, frames, item_id)
+    if item is None:
+        return None
+    true_label = _true_label(started, frames, item_id)
+    return Facts(
+        item_id,
+        class_name(started, item.label),
+        "" if true_label is None else class_name(started, true_label),
+        item.held_out,
+    )
+
+
+def class_name(started: RunStarted, label: int) -> str:
+    """The name of a class, its number where it has none."""
+    return started.class_names[label] if 0 <= label < len(started.class_names) else str(label)
+
+
+def inspect(started: RunStarted, frame: Frame, past: Mentions, item_id: int) -> Inspection:
+    """An item in the lane and at the step of a frame; `past`: what the lane's frames up to this one told of it."""
+    drawn = drawn_items(started, frame)
+    place = int(drawn.places_of(np.array([item_id]))[0])
+    margin = frame.hardness.margin if frame.hardness is not None else 0.0
+    triplets = frame.triplets.reshape(-1, 3)
+    separation = np.full(len(triplets), np.nan, np.float32) if frame.separation is None else frame.separation
+    names = _Names(started, drawn)
+    now = {role: _partners(names, triplets, separation, margin, item_id, role) for role in range(3)}
+    before = {role: _partners(names, past.triplets, past.separation, margin, item_id, role) for role in range(3)}
+    return Inspection(
+        frame.lane,
+        frame.step,
+        place >= 0,
+        {name: float(column[place]) for name, column in drawn.columns.items()} if place >= 0 else {},
+        negatives=_hardest(now[NEGATIVE]),
+        positives=_most(now[POSITIVE]),
+        anchors=_hardest(now[ANCHOR]),
+        negatives_so_far=_most(before[NEGATIVE]),
+        positives_so_far=_most(before[POSITIVE]),
+        anchors_so_far=_most(before[ANCHOR]),
+        tuples_so_far=int((past.triplets[:, ANCHOR] == item_id).sum()),
+        frames=past.frames,
+        neighbours=_nearest(names, drawn, place) if place >= 0 else (),
+        projection=frame.projection,
+    )
+
+
+class _Names:
+    """Classes of items by their ids, as far as a frame knows them."""
+
+    def __init__(self, started: RunStarted, drawn: Drawn) -> None:
+        self._started, self._drawn = started, drawn
+
+    def of(self, item_id: int) -> str:
+        place = int(self._drawn.places_of(np.array([item_id]))[0])
+        return class_name(self._started, int(self._drawn.labels[place])) if place >= 0 else ""
+
+    def truly_alike(self, one: int, other: int) -> bool:
+        """Whether both are of one class in truth, where that is known to differ from the labels."""
+        truth = self._drawn.true_labels
+        places = self._drawn.places_of(np.array([one, other]))
+        return truth is not None and bool((places >= 0).all()) and bool(truth[places[0]] == truth[places[1]])
+
+
+def _partners(
+    names: _Names,
+    triplets: NDArray[np.int32],
+    separation: NDArray[np.float32],
+    margin: float,
+    item_id: int,
+    role: int,
+) -> list[Partner]:
+    """The items that play a role beside the item in (M, 3) triplets: as its negatives, as its positives, or as the
+    anchors that it was a negative of."""
+    own = NEGATIVE if role == ANCHOR else ANCHOR
+    rows = np.flatnonzero((triplets[:, own] == item_id) & (triplets[:, role] >= 0))
+    found = []
+    for partner_id in np.unique(triplets[rows, role]).tolist():
+        its = rows[triplets[rows, role] == partner_id]
+        known = separation[its][~np.isnan(separation[its])]
+        least = np.float32(known.min()) if len(known) else np.float32(np.nan)
+        if role != POSITIVE and names.truly_alike(item_id, partner_id):
+            band = FALSE_BAND
+        else:
+            band = (*BANDS, "")[int(bands_of(np.array([least]), margin)[0])]
+        found.append(Partner(partner_id, names.of(partner_id), len(its), float(least), band))
+    return found
+
+
+def _hardest(partners: list[Partner]) -> tuple[Partner, ...]:
+    return tuple(sorted(partners, key=lambda one: (np.isnan(one.separation), one.separation, one.item_id)))
+
+
+def _most(partners: list[Partner]) -> tuple[Partner, ...]:
+    return tuple(sorted(partners, key=lambda one: (-one.times, one.item_id)))
+
+
+def _nearest(names: _Names, drawn: Drawn, place: int) -> tuple[Neighbour, ...]:
+    """The nearest by the shown positions; those that are not finite lie nowhere."""
+    away = np.linalg.norm(drawn.positions.astype(np.float64) - drawn.positions[place].astype(np.float64), axis=1)
+    away[place] = np.inf
+    away[~np.isfinite(away)] = np.inf
+    count = min(NEAREST, len(away) - 1)
+    near = np.argpartition(away, max(count - 1, 0))[:count] if count else np.empty(0, np.int64)
+    near = near[np.lexsort((near, away[near]))]
+    return tuple(
+        Neighbour(
+            int(drawn.ids[other]),
+            names.of(int(drawn.ids[other])),
+            float(away[other]),
+            bool(drawn.labels[other] == drawn.labels[place]),
+        )
+        for other in near.tolist()
+        if np.isfinite(away[other])
+    )
+
+
+def _true_label(started: RunStarted, frames: list[Frame], item_id: int) -> int | None:
+    """The true class of an item, where it is known to differ from the labels of the set."""
+    guests = [frame.guests for frame in frames if frame.guests is not None]
+    known = [(started.ids, started.true_labels), *((guest.ids, guest.true_labels) for guest in guests)]
+    for ids, truth in known:
+        place = int(places_of(ids, np.array([item_id]))[0])
+        if place >= 0:
+            return None if truth is None else int(truth[place])
+    return None

@@ -1,0 +1,135 @@
+"""Keeps the inspector at what the panes show: gathers what the frames so far told of the chosen point, and hands on
+what each lane shows of it now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PyQt6.QtCore import QObject
+
+from app.history.finding import Match, matches
+from app.history.inspection import facts, inspect
+from app.history.playback import Past
+from app.history.tracks import Tracks
+from app.picture.scene import class_colors
+from app.picture.theme import Rgb, Theme
+from app.stage.choice import Choice
+from app.stage.panes import PaneGrid
+from app.views.inspector_view import NOTHING, InspectorView
+from hnm_core.errors import InputError
+from hnm_core.run.events import Frame, RunStarted
+
+SHOWN_S = 0.25
+"""While a run trains the inspector says something new so often."""
+REFRESH_S = 0.5
+"""And so often one looks what has been recorded since."""
+
+
+class Inspecting(QObject):
+    """`folder` says where the run that is shown is recorded; None where it is not, and then what is counted is counted
+    from the moment on at which the point was chosen."""
+
+    def __init__(
+        self,
+        panes: PaneGrid,
+        choice: Choice,
+        theme: Theme,
+        folder: Callable[[], Path | None],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._panes, self._choice, self._theme, self._folder = panes, choice, theme, folder
+        self.view = InspectorView(self._find)
+        self.view.set_theme(theme)
+        self._started: RunStarted | None = None
+        self._past: Past | None = None
+        self._tracks: Tracks | None = None
+        self._moment: tuple[tuple[str, int], ...] = ()
+        self._new = self._stale = False
+        """Whether another point was chosen, and whether there is something new to show of it."""
+        self._shown_at = self._refreshed_at = 0.0
+        self.view.point_chosen.connect(choice.pick)
+        self.view.back_asked.connect(choice.back)
+        choice.changed.connect(self._begin_tracks)
+
+    def begin(self, started: RunStarted | None) -> None:
+        """Another run is shown, or none."""
+        self._started, self._past, self._tracks = started, None, None
+        self._choice.forget()
+        self.view.line.clear()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self._theme = theme
+        self.view.set_theme(theme)
+        self._new = self._stale = True
+
+    def advance(self) -> None:
+        """One tick: read on in the recording, and show what is new."""
+        now = time.perf_counter()
+        if self._started is None or self._tracks is None:
+            return
+        moment = tuple((frame.lane, frame.step) for frame in self._panes.frames)
+        if self._read_on(self._tracks, now) or moment != self._moment:
+            self._moment, self._stale = moment, True
+        due = self._new or now - self._shown_at >= SHOWN_S
+        if self._stale and due and self.view.isVisible():
+            self._new, self._stale, self._shown_at = False, False, now
+            self._show(self._started, self._tracks, self._panes.frames)
+
+    @property
+    def tracks(self) -> Tracks | None:
+        """What is known of the chosen point; None where none is chosen."""
+        return self._tracks
+
+    def _begin_tracks(self) -> None:
+        self._new = self._stale = True
+        if self._started is None or self._choice.item_id < 0:
+            self._tracks = None
+            self.view.show_nothing()
+            return
+        self._tracks = Tracks(self._started, self._choice.item_id, np.empty(0, np.int64))
+        self._refreshed_at = 0.0
+
+    def _read_on(self, tracks: Tracks, now: float) -> bool:
+        """Take in frames that are recorded, or seen where none are; whether there were any."""
+        folder = self._folder()
+        if folder is None:
+            for frame in self._panes.frames:
+                tracks.take(frame)
+            return False
+        try:
+            if self._past is None:
+                self._past = Past.of(folder)
+            more = tracks.read_on(self._past.recording)
+            if not more and now - self._refreshed_at >= REFRESH_S:
+                self._refreshed_at = now
+                self._past.recording.refresh()
+                more = tracks.read_on(self._past.recording)
+        except InputError:
+            return False  # a recording that has only just begun; one that is damaged is told where it is shown
+        return more
+
+    def _show(self, started: RunStarted, tracks: Tracks, frames: list[Frame]) -> None:
+        known = facts(started, frames, self._choice.item_id)
+        if known is None:
+            words = f"Point {self._choice.item_id} is not among the points that are shown at this moment."
+            self.view.show_nothing(words if frames else NOTHING)
+            return
+        lanes = [inspect(started, frame, tracks.mentions(frame.lane, frame.step), known.item_id) for frame in frames]
+        self.view.show_point(known, lanes, self._class_colours(started))
+
+    def _class_colours(self, started: RunStarted) -> dict[str, Rgb]:
+        """Of each class by name; none where colours are those of groups."""
+        if started.groups is not None:
+            return {}
+        colours = class_colors(np.arange(len(started.class_names)), self._theme).tolist()
+        return {
+            name: (colour[0], colour[1], colour[2]) for name, colour in zip(started.class_names, colours, strict=True)
+        }
+
+    def _find(self, text: str) -> list[Match]:
+        return matches(self._started, self._panes.frames, text) if self._started is not None else []
