@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QObject
 
 from app.history.finding import Match, matches
@@ -16,6 +17,7 @@ from app.history.playback import Past
 from app.history.tracks import Tracks
 from app.picture.scene import class_colors
 from app.picture.theme import Rgb, Theme
+from app.picture.trails import MOST_TRAILS
 from app.stage.choice import Choice
 from app.stage.panes import PaneGrid
 from app.views.inspector_view import NOTHING, InspectorView
@@ -24,6 +26,8 @@ from hnm_core.run.events import Frame, RunStarted
 
 SHOWN_S = 0.25
 """While a run trains the inspector says something new so often."""
+MOST_CLASSES = 5
+WHAT_TO_DO = "I isolates them, H hides them, Z zooms to them, Shift+I selects the others, Esc none."
 REFRESH_S = 0.5
 """And so often one looks what has been recorded since."""
 
@@ -48,17 +52,20 @@ class Inspecting(QObject):
         self._past: Past | None = None
         self._tracks: Tracks | None = None
         self._moment: tuple[tuple[str, int], ...] = ()
+        self._trails = True
+        self._trails_shown = False
         self._new = self._stale = False
         """Whether another point was chosen, and whether there is something new to show of it."""
         self._shown_at = self._refreshed_at = 0.0
         self.view.point_chosen.connect(choice.pick)
+        self.view.class_chosen.connect(choice.isolate_class)
         self.view.back_asked.connect(choice.back)
         choice.changed.connect(self._begin_tracks)
 
     def begin(self, started: RunStarted | None) -> None:
         """Another run is shown, or none."""
         self._started, self._past, self._tracks = started, None, None
-        self._choice.forget()
+        self._choice.begin(started)
         self.view.line.clear()
 
     def set_theme(self, theme: Theme) -> None:
@@ -73,10 +80,13 @@ class Inspecting(QObject):
         if self._started is None or self._tracks is None:
             return
         moment = tuple((frame.lane, frame.step) for frame in self._panes.frames)
-        if self._read_on(self._tracks, now) or moment != self._moment:
+        more = self._read_on(self._tracks, now)
+        if more or moment != self._moment:
             self._moment, self._stale = moment, True
+        if more:
+            self._show_trails()
         due = self._new or now - self._shown_at >= SHOWN_S
-        if self._stale and due and self.view.isVisible():
+        if self._stale and due and self._choice.item_id >= 0 and self.view.isVisible():
             self._new, self._stale, self._shown_at = False, False, now
             self._show(self._started, self._tracks, self._panes.frames)
 
@@ -85,14 +95,30 @@ class Inspecting(QObject):
         """What is known of the chosen point; None where none is chosen."""
         return self._tracks
 
+    def set_trails(self, shown: bool) -> None:
+        """Draw the ways that selected points went, or not."""
+        self._trails = shown
+        self._show_trails()
+
     def _begin_tracks(self) -> None:
         self._new = self._stale = True
-        if self._started is None or self._choice.item_id < 0:
-            self._tracks = None
-            self.view.show_nothing()
-            return
-        self._tracks = Tracks(self._started, self._choice.item_id, np.empty(0, np.int64))
-        self._refreshed_at = 0.0
+        started, item_id, ids = self._started, self._choice.item_id, self._choice.ids[:MOST_TRAILS]
+        self._tracks, self._refreshed_at = None, 0.0
+        if started is not None and len(ids):
+            self._tracks = Tracks(started, item_id, np.union1d(ids, [item_id]) if item_id >= 0 else ids)
+        if item_id < 0:
+            self.view.show_nothing(self._selected_text() or NOTHING)
+        self._show_trails()
+
+    def _show_trails(self) -> None:
+        wanted = self._ways if self._trails and self._tracks is not None else None
+        if wanted is not None or self._trails_shown:
+            self._panes.set_ways(wanted)
+        self._trails_shown = wanted is not None
+
+    def _ways(self, frame: Frame) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+        tracks = self._tracks
+        return None if tracks is None else (tracks.path_ids, tracks.paths(frame.lane, frame.step))
 
     def _read_on(self, tracks: Tracks, now: float) -> bool:
         """Take in frames that are recorded, or seen where none are; whether there were any."""
@@ -121,6 +147,19 @@ class Inspecting(QObject):
             return
         lanes = [inspect(started, frame, tracks.mentions(frame.lane, frame.step), known.item_id) for frame in frames]
         self.view.show_point(known, lanes, self._class_colours(started))
+
+    def _selected_text(self) -> str:
+        """How many points are selected, and of which classes; empty where none are."""
+        ids, started = self._choice.selection.ids, self._started
+        if started is None or not len(ids):
+            return ""
+        labels = started.labels[np.isin(started.ids, ids)]
+        counts = np.bincount(labels, minlength=len(started.class_names))
+        most = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+        named = [f"{counts[label]:,} of class {started.class_names[label]}" for label in most if counts[label]]
+        more = int((counts > 0).sum()) - len(named)
+        listed = ", ".join(named) + (f" and {more} more classes" if more else "")
+        return f"{len(ids):,} point{'s' if len(ids) != 1 else ''} selected: {listed}.\n{WHAT_TO_DO}"
 
     def _class_colours(self, started: RunStarted) -> dict[str, Rgb]:
         """Of each class by name; none where colours are those of groups."""

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from app.picture.camera import Camera, moved_down, snug
+import numpy as np
+from numpy.typing import NDArray
+
+from app.picture.camera import Camera, fit, moved_down, snug
 from app.picture.motion import Motion, motion
-from app.picture.scene import build_scene
+from app.picture.scene import EVERYTHING, build_scene
+from app.picture.selection import Selection
 from app.picture.theme import Theme
+from app.picture.trails import with_trails
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.shown import drawn_places
 
 MAX_EDGES = 1000
+NEAREST_ZOOM = 0.3
+"""A few points are looked at from no nearer than this share of the cloud's radius."""
 LEAST_FREE = 0.5
 """Share of a pane's height that a cloud may take, however much its labels cover."""
 
@@ -25,6 +34,11 @@ class Wish:
     edge_kinds: frozenset[str]
     color_by: str = "class"
     selected_id: int | None = None
+    selection: Selection = EVERYTHING
+    ways: Callable[[Frame], tuple[NDArray[np.int64], NDArray[np.float32]] | None] | None = None
+    """Of the points with trails their (K,) ids and where they stood up to a frame, (F, K, 3); None where none has"""
+    class_names: tuple[str, ...] | None = None
+    """Names to write at the clusters; None for none"""
 
 
 @dataclass
@@ -77,13 +91,18 @@ class Pane:
             color_by=wish.color_by,
             max_edges=MAX_EDGES,
             selected_id=wish.selected_id,
+            selection=wish.selection,
         )
+        ways = wish.ways(frame) if wish.ways is not None else None
+        if ways is not None:
+            goal = with_trails(goal, *ways)
+        self.view.set_class_names(wish.class_names)
         self.stale = False
         self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
         if self._motion is None:
             self.view.set_scene(goal)
-        return goal.items_text, goal.edge_text, goal.color_note, frame.projection
+        return goal.filter_text, goal.items_text, goal.edge_text, goal.color_note, frame.projection
 
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""
@@ -121,6 +140,18 @@ class Pane:
         top, bottom = self.covered
         height = max(self.view.height(), 1)
         return moved_down(camera, height, min(max((top - bottom) / 2, -height / 4), height / 4))
+
+    def zoomed_to(self, ids: NDArray[np.int64]) -> Camera | None:
+        """What shows those of the points with these ids that there are, from where the camera looks now; None where
+        there are none."""
+        scene = self.view.scene
+        places = drawn_places(scene.ids, scene.sample, ids) if scene is not None else np.empty(0, np.int64)
+        places = places[places >= 0]
+        if scene is None or not len(places):
+            return None
+        near = fit(scene.positions[places], self.view.width() / max(self.view.height(), 1), self.camera)
+        distance = max(near.distance, NEAREST_ZOOM * self.camera.radius)
+        return self.between_labels(replace(self.camera, target=near.target, distance=distance))
 
     def aim(self, camera: Camera) -> None:
         """Move the view's camera; a view that stands still is not painted again."""

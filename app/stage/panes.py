@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
@@ -13,6 +15,7 @@ from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
 from app.picture.edges import EDGE_KINDS
+from app.picture.selection import Selection
 from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
@@ -38,6 +41,7 @@ class PaneGrid(QWidget):
     scale; they follow the clouds until the user zooms or pans.
 
     `point_hovered(id)` (-1 for none) and `point_clicked(id)` (-1 for the ground) speak in dataset ids.
+    `points_outlined(ids, add)`: points were selected with a box or a lasso.
     `menu_requested(lane, QPoint)`: a menu is asked for in the pane of a lane.
     """
 
@@ -45,6 +49,7 @@ class PaneGrid(QWidget):
 
     point_hovered = pyqtSignal(int)
     point_clicked = pyqtSignal(int)
+    points_outlined = pyqtSignal(object, bool)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +62,7 @@ class PaneGrid(QWidget):
         self._linked = True
         self._same_scale = False
         self._smooth = True
+        self._lasso = self._names = False
         self._following = True
         self._ready = True
         self._hint = ""
@@ -108,6 +114,7 @@ class PaneGrid(QWidget):
         """Empty panes for the lanes of a run; frames of it may follow."""
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
+        self._wish_names()
         self._show_key()
 
     def add_lane(self, lane: str, like: str) -> None:
@@ -200,6 +207,41 @@ class PaneGrid(QWidget):
         for pane in self._panes:
             pane.view.set_selected(point_id)
         self._restage()
+
+    def set_selection(self, selection: Selection) -> None:
+        """What is ringed and what is left out, in every pane."""
+        self._wish = replace(self._wish, selection=selection)
+        self.key.set_isolated(selection.classes)
+        self._restage()
+
+    def set_ways(self, ways: Callable[[Frame], tuple[NDArray[np.int64], NDArray[np.float32]] | None] | None) -> None:
+        """Where points with trails stood so far, see `Wish.ways`; call again when more is known."""
+        self._wish = replace(self._wish, ways=ways)
+        self._restage()
+
+    def set_class_names(self, shown: bool) -> None:
+        """Write the names of the classes at their clusters, or not."""
+        self._names = shown
+        self._wish_names()
+        self._restage()
+
+    def _wish_names(self) -> None:
+        names = self._started.class_names if self._names and self._started is not None else None
+        self._wish = replace(self._wish, class_names=names)
+
+    def set_lasso(self, on: bool) -> None:
+        """Whether a drag draws a lasso round points, in place of turning the clouds."""
+        self._lasso = on
+        for view in self.views:
+            view.set_lasso(on)
+
+    def zoom_to(self, ids: NDArray[np.int64]) -> None:
+        """Look at these points in every pane that shows any of them."""
+        self._following = False
+        for pane in self._panes:
+            camera = pane.zoomed_to(ids)
+            if camera is not None:
+                pane.aim(camera)
 
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""
@@ -344,6 +386,8 @@ class PaneGrid(QWidget):
         view.setMinimumSize(120, 100)
         view.point_hovered.connect(self.point_hovered)
         view.point_clicked.connect(self.point_clicked)
+        view.points_outlined.connect(self.points_outlined)
+        view.set_lasso(self._lasso)
         view.camera_changed.connect(lambda camera, view=view: self._on_camera(view, camera))
         view.fit_requested.connect(self.follow)
         view.menu_requested.connect(lambda at, view=view: self.menu_requested.emit(self._lane_of(view), at))

@@ -80,7 +80,6 @@ class Stage(QObject):
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
         self.panes.point_hovered.connect(self._name_point)
-        self.panes.point_clicked.connect(self.choice.pick)
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""

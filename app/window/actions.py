@@ -53,8 +53,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
+    ActionSpec("trails", "View", "Trails", "Draw the way that selected points went", "J", "", True, True),
+    ActionSpec("class_names", "View", "Class names", "Write the names of classes at their points", "K", "", True),
     ActionSpec("find", "View", "Find a point ...", "Look a point or a class up in the inspector", "/", "search"),
-    ActionSpec("clear", "View", "Clear the selection", "Look at no point", "Esc"),
+    ActionSpec("lasso", "Select", "Lasso", "Drag round points to select them, as with Ctrl", "Q", "", True),
+    ActionSpec("isolate", "Select", "Isolate", "Draw the selected points alone", "I"),
+    ActionSpec("hide", "Select", "Hide", "Draw the selected points no longer", "H"),
+    ActionSpec("invert", "Select", "Invert", "Select the other points", "Shift+I"),
+    ActionSpec("zoom", "Select", "Zoom to selection", "Look at the selected points from near by", "Z"),
+    ActionSpec("clear", "Select", "Clear", "Select no point; once more: show all points", "Esc"),
+    ActionSpec("show_all", "Select", "Show all points", "Draw every point again", "Shift+H"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
@@ -63,7 +71,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),
 )
 
-MENUS = ("File", "Edit", "Run", "View", "Help")
+MENUS = ("File", "Edit", "Run", "View", "Select", "Help")
 
 TOOLBAR = (
     ("toggle_run", "step", "reset"),

@@ -11,7 +11,7 @@ from app.views.inspector_view import InspectorView
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
-INSPECTOR_WIDTH = 300
+INSPECTOR_WIDTH = 330
 CLOSED = "inspector_closed"
 """Setting: the user closed the inspector, so a click in a cloud no longer opens it."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
