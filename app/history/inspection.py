@@ -3,6 +3,7 @@ it. No Qt."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,6 +45,17 @@ class Neighbour(NamedTuple):
     same_class: bool
 
 
+class Ranked(NamedTuple):
+    """How near an item is to another in a lane, that is near it in the data."""
+
+    item_id: int
+    class_name: str
+    rank: int
+    """1 for the nearest in the lane"""
+    distance: float
+    same_class: bool
+
+
 @dataclass(frozen=True)
 class Facts:
     """What does not depend on the lane."""
@@ -80,6 +92,8 @@ class Inspection:
     """How many frames these are"""
     neighbours: tuple[Neighbour, ...] = ()
     """Nearest first, by the shown positions"""
+    input_neighbours: tuple[Ranked, ...] = ()
+    """The nearest in the data, in their order, with where they are here"""
     projection: str = ""
     """How these were made of more dimensions; empty where they are the embedding itself"""
 
@@ -103,8 +117,11 @@ def class_name(started: RunStarted, label: int) -> str:
     return started.class_names[label] if 0 <= label < len(started.class_names) else str(label)
 
 
-def inspect(started: RunStarted, frame: Frame, past: Mentions, item_id: int) -> Inspection:
-    """An item in the lane and at the step of a frame; `past`: what the lane's frames up to this one told of it."""
+def inspect(
+    started: RunStarted, frame: Frame, past: Mentions, item_id: int, input_ids: Sequence[int] = ()
+) -> Inspection:
+    """An item in the lane and at the step of a frame; `past`: what the lane's frames up to this one told of it;
+    `input_ids`: what lies nearest to it in the data."""
     drawn = drawn_items(started, frame)
     place = int(drawn.places_of(np.array([item_id]))[0])
     margin = frame.hardness.margin if frame.hardness is not None else 0.0
@@ -127,6 +144,7 @@ def inspect(started: RunStarted, frame: Frame, past: Mentions, item_id: int) -> 
         tuples_so_far=int((past.triplets[:, ANCHOR] == item_id).sum()),
         frames=past.frames,
         neighbours=_nearest(names, drawn, place) if place >= 0 else (),
+        input_neighbours=_ranked(names, drawn, place, input_ids) if place >= 0 else (),
         projection=frame.projection,
     )
 
@@ -181,14 +199,19 @@ def _most(partners: list[Partner]) -> tuple[Partner, ...]:
     return tuple(sorted(partners, key=lambda one: (-one.times, one.item_id)))
 
 
-def _nearest(names: _Names, drawn: Drawn, place: int) -> tuple[Neighbour, ...]:
-    """The nearest by the shown positions; those that are not finite lie nowhere."""
-    away = np.linalg.norm(drawn.positions.astype(np.float64) - drawn.positions[place].astype(np.float64), axis=1)
+def _distances(drawn: Drawn, place: int) -> NDArray[np.float64]:
+    """(P,) how far off every drawn item is by the shown positions; itself and what is not finite for ever."""
+    away: NDArray[np.float64] = np.linalg.norm(
+        drawn.positions.astype(np.float64) - drawn.positions[place].astype(np.float64), axis=1
+    )
     away[place] = np.inf
     away[~np.isfinite(away)] = np.inf
-    count = min(NEAREST, len(away) - 1)
-    near = np.argpartition(away, max(count - 1, 0))[:count] if count else np.empty(0, np.int64)
-    near = near[np.lexsort((near, away[near]))]
+    return away
+
+
+def _nearest(names: _Names, drawn: Drawn, place: int) -> tuple[Neighbour, ...]:
+    away = _distances(drawn, place)
+    near = np.argsort(away, kind="stable")[:NEAREST]
     return tuple(
         Neighbour(
             int(drawn.ids[other]),
@@ -198,6 +221,23 @@ def _nearest(names: _Names, drawn: Drawn, place: int) -> tuple[Neighbour, ...]:
         )
         for other in near.tolist()
         if np.isfinite(away[other])
+    )
+
+
+def _ranked(names: _Names, drawn: Drawn, place: int, input_ids: Sequence[int]) -> tuple[Ranked, ...]:
+    """Where the lane has items; those that it does not draw are left out."""
+    away = _distances(drawn, place)
+    others = drawn.places_of(np.array(input_ids, np.int64))
+    return tuple(
+        Ranked(
+            int(drawn.ids[other]),
+            names.of(int(drawn.ids[other])),
+            1 + int((away < away[other]).sum()),
+            float(away[other]),
+            bool(drawn.labels[other] == drawn.labels[place]),
+        )
+        for other in others.tolist()
+        if other >= 0 and np.isfinite(away[other])
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.history.inspection import FALSE_BAND, Inspection, Neighbour, Partner
+from app.history.inspection import FALSE_BAND, Inspection, Neighbour, Partner, Ranked
 
 MOST = 6
 """So many items are listed of a kind; how many more there are is told."""
@@ -55,6 +55,7 @@ def sections(lanes: Sequence[Inspection]) -> list[Section]:
         ("Positives now", lambda lane: [_partner(one) for one in lane.positives]),
         ("Now a negative of", lambda lane: [_partner(one) for one in lane.anchors]),
         (near, lambda lane: [_neighbour(one) for one in lane.neighbours]),
+        ("Nearest in the data, and here", lambda lane: [_ranked(one) for one in lane.input_neighbours]),
         ("Negatives so far", lambda lane: [*_count(lane), *(_so_far(one) for one in lane.negatives_so_far)]),
         ("Positives so far", lambda lane: [_so_far(one) for one in lane.positives_so_far]),
         ("So far a negative of", lambda lane: [_so_far(one) for one in lane.anchors_so_far]),
@@ -137,6 +138,12 @@ def _neighbour(one: Neighbour) -> Cell:
         one.class_name,
         tip=tip,
     )
+
+
+def _ranked(one: Ranked) -> Cell:
+    other = "" if one.same_class else ", another class"
+    tip = f"{one.item_id}, class {one.class_name}{other}: number {one.rank:,} by distance here, {one.distance:.4g}"
+    return Cell(f"{one.item_id} · {one.class_name}", f"number {one.rank:,}", one.item_id, one.class_name, tip=tip)
 
 
 def _named(one: Partner) -> str:

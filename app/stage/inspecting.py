@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject
+from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.history.finding import Match, matches
 from app.history.inspection import facts, inspect
@@ -20,12 +20,15 @@ from app.picture.theme import Rgb, Theme
 from app.picture.trails import MOST_TRAILS
 from app.stage.choice import Choice
 from app.stage.panes import PaneGrid
+from app.training.looking import Looked
 from app.views.inspector_view import NOTHING, InspectorView
 from hnm_core.errors import InputError
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.shown import places_of
 
 SHOWN_S = 0.25
 """While a run trains the inspector says something new so often."""
+CHANGED = "The data are not those that this run was trained on."
 MOST_CLASSES = 5
 WHAT_TO_DO = "I isolates them, H hides them, Z zooms to them, Shift+I selects the others, Esc none."
 REFRESH_S = 0.5
@@ -34,7 +37,11 @@ REFRESH_S = 0.5
 
 class Inspecting(QObject):
     """`folder` says where the run that is shown is recorded; None where it is not, and then what is counted is counted
-    from the moment on at which the point was chosen."""
+    from the moment on at which the point was chosen. `look_asked(config, id)`: what the data tell of a point is wanted;
+    `take` shall get the answer.
+    """
+
+    look_asked = pyqtSignal(object, int)
 
     def __init__(
         self,
@@ -52,6 +59,8 @@ class Inspecting(QObject):
         self._past: Past | None = None
         self._tracks: Tracks | None = None
         self._moment: tuple[tuple[str, int], ...] = ()
+        self._looked: Looked | None = None
+        self._asked = -1
         self._trails = True
         self._trails_shown = False
         self._new = self._stale = False
@@ -86,6 +95,9 @@ class Inspecting(QObject):
         if more:
             self._show_trails()
         due = self._new or now - self._shown_at >= SHOWN_S
+        if self._asked != self._choice.item_id and self._choice.item_id >= 0 and self.view.isVisible():
+            self._asked = self._choice.item_id
+            self.look_asked.emit(self._started.config, self._asked)
         if self._stale and due and self._choice.item_id >= 0 and self.view.isVisible():
             self._new, self._stale, self._shown_at = False, False, now
             self._show(self._started, self._tracks, self._panes.frames)
@@ -94,6 +106,14 @@ class Inspecting(QObject):
     def tracks(self) -> Tracks | None:
         """What is known of the chosen point; None where none is chosen."""
         return self._tracks
+
+    def take(self, looked: Looked | None) -> None:
+        """What the data tell of an item, if it is that which is looked at."""
+        if looked is None or looked is self._looked or looked.item_id != self._asked or self._started is None:
+            return
+        self._looked = looked if _fits(looked, self._started) else Looked(looked.item_id, problem=CHANGED)
+        self.view.show_data(self._looked)
+        self._new = self._stale = True
 
     def set_trails(self, shown: bool) -> None:
         """Draw the ways that selected points went, or not."""
@@ -104,6 +124,11 @@ class Inspecting(QObject):
         self._new = self._stale = True
         started, item_id, ids = self._started, self._choice.item_id, self._choice.ids[:MOST_TRAILS]
         self._tracks, self._refreshed_at = None, 0.0
+        if self._looked is not None and self._looked.item_id != item_id:
+            self._looked = None
+            self.view.show_data(None)
+        if item_id < 0:
+            self._asked = -1
         if started is not None and len(ids):
             self._tracks = Tracks(started, item_id, np.union1d(ids, [item_id]) if item_id >= 0 else ids)
         if item_id < 0:
@@ -145,7 +170,11 @@ class Inspecting(QObject):
             words = f"Point {self._choice.item_id} is not among the points that are shown at this moment."
             self.view.show_nothing(words if frames else NOTHING)
             return
-        lanes = [inspect(started, frame, tracks.mentions(frame.lane, frame.step), known.item_id) for frame in frames]
+        looked = self._looked
+        near = () if looked is None else tuple(one.item_id for one in looked.neighbours)
+        lanes = [
+            inspect(started, frame, tracks.mentions(frame.lane, frame.step), known.item_id, near) for frame in frames
+        ]
         self.view.show_point(known, lanes, self._class_colours(started))
 
     def _selected_text(self) -> str:
@@ -172,3 +201,13 @@ class Inspecting(QObject):
 
     def _find(self, text: str) -> list[Match]:
         return matches(self._started, self._panes.frames, text) if self._started is not None else []
+
+
+def _fits(looked: Looked, started: RunStarted) -> bool:
+    """Whether the data have the classes that the run had, as far as both tell of the same items."""
+    told = {looked.item_id: looked.label, **{one.item_id: one.label for one in looked.neighbours}}
+    ids = np.array(list(told), np.int64)
+    places = places_of(started.ids, ids)
+    known = places >= 0
+    labels = np.array(list(told.values()), np.int64)
+    return bool(looked.problem) or bool((started.labels[places[known]] == labels[known]).all())

@@ -60,6 +60,8 @@ class Pane:
     """The scene must be built again before the next picture."""
     title: str = ""
     """What the view is called; the lane's name if empty."""
+    linked: bool = True
+    """Whether its camera turns with those of the others"""
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 

@@ -246,9 +246,26 @@ class PaneGrid(QWidget):
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""
         self._linked = linked
-        if linked and self._panes:
-            for pane in self._panes[1:]:
-                pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+        for pane in self._panes if linked else []:
+            pane.linked = True
+            pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+
+    def is_linked(self, lane: str) -> bool:
+        """Whether the camera of a lane turns with others."""
+        return self._linked and self._pane(lane).linked
+
+    def link(self, lane: str, linked: bool) -> None:
+        """Turn one cloud by itself, or with the others again."""
+        pane = self._pane(lane)
+        pane.linked = linked
+        other = next((one for one in self._panes if one.linked and one is not pane), None)
+        if linked and other is not None:
+            pane.aim(_turned_like(pane.camera, other.camera))
+
+    @property
+    def focused_lane(self) -> str:
+        """The lane whose cloud has the keyboard; empty where none has."""
+        return next((pane.lane for pane in self._panes if pane.view.hasFocus()), "")
 
     def set_same_scale(self, same: bool) -> None:
         """Look at all clouds from the same distance, so that their sizes can be compared; or at each from near by."""
@@ -326,12 +343,12 @@ class PaneGrid(QWidget):
         before, moved_pane.camera = moved_pane.camera, camera
         if camera.distance != before.distance or camera.target != before.target:
             self._following = False
-        if not self._linked:
+        if not self._linked or not moved_pane.linked:
             return
         moved = [now - was for now, was in zip(camera.target, before.target, strict=True)]
         nearer = camera.distance / before.distance
         for pane in self._panes:
-            if pane is not moved_pane:
+            if pane is not moved_pane and pane.linked:
                 scale = pane.camera.distance / before.distance  # so that all move by the same part of their picture
                 x, y, z = (at + scale * by for at, by in zip(pane.camera.target, moved, strict=True))
                 turned = _turned_like(pane.camera, camera)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PyQt6.QtCore import QModelIndex, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
+from PyQt6.QtGui import QColor, QFontMetrics, QIcon, QKeyEvent, QPainter, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -190,7 +190,9 @@ class InspectorLists(QTableWidget):
     def _paint_header(self, column: int) -> None:
         item = self.horizontalHeaderItem(column)
         if item is not None:
-            item.setForeground(QColor(*self._theme.lane(column)))
+            dot = QPixmap(DOT_PX, DOT_PX)
+            dot.fill(QColor(*self._theme.lane(column)))
+            item.setIcon(QIcon(dot))
             item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 

@@ -25,6 +25,8 @@ from app.history.inspection import Facts, Inspection
 from app.history.inspection_words import SUMMARY_TITLES, sections, summary
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import css
+from app.training.looking import Looked
+from app.views.inspector_data import ItemData
 from app.views.inspector_lists import InspectorLists
 
 NOTHING = "Click a point in a cloud, or press / and type its id or the name of its class."
@@ -61,6 +63,7 @@ class InspectorView(QWidget):
             label.setWordWrap(True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.data = ItemData()
         self.summary = _summary_table()
         self.lists = InspectorLists()
         self.lists.point_chosen.connect(self.point_chosen)
@@ -68,7 +71,7 @@ class InspectorView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 4)
         layout.setSpacing(5)
-        for widget in (self.line, self.matches, self.title, self.about, self.summary):
+        for widget in (self.line, self.matches, self.title, self.about, self.data, self.summary):
             layout.addWidget(widget)
         layout.addWidget(self.lists, 1)
         layout.addStretch(0)
@@ -87,6 +90,7 @@ class InspectorView(QWidget):
             f" border-bottom: 1px solid {css(theme.grid)}; padding: 2px; }}"
         )
         self.lists.set_theme(theme)
+        self.data.set_theme(theme)
 
     def focus_search(self) -> None:
         """Ready to be typed into."""
@@ -102,6 +106,10 @@ class InspectorView(QWidget):
         self.summary.hide()
         self.lists.hide()
         self.lists.show_lists((), (), {}, anew=True)
+
+    def show_data(self, looked: Looked | None) -> None:
+        """What the data tell of the point; None while that is not known."""
+        self.data.show_item(looked)
 
     def show_point(self, facts: Facts, lanes: Sequence[Inspection], class_rgb: Mapping[str, Rgb]) -> None:
         """A point in every lane. `class_rgb`: the colours of classes by name, where it is they that have colours."""

@@ -51,6 +51,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
+    ActionSpec("link_one", "View", "Link this cloud", "Turn the clicked cloud alone, or with the others", "Ctrl+L"),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
     ActionSpec("trails", "View", "Trails", "Draw the way that selected points went", "J", "", True, True),

@@ -146,6 +146,7 @@ class MainWindow(QMainWindow):
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
+        self.stage.inspecting.look_asked.connect(self.bridge.look)
         self.stage.problem.connect(self.banner.show_notice)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
@@ -166,6 +167,7 @@ class MainWindow(QMainWindow):
             "step": self.run.step,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
+            "link_one": self.forks.toggle_link,
         }
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QApplication
@@ -198,3 +199,31 @@ def test_that_an_inspector_that_was_closed_stays_closed_until_it_is_asked_for(op
     assert not again.docks._inspector.isVisible()
     qtbot.keyClick(again, Qt.Key.Key_Slash)
     assert again.docks._inspector.isVisible() and QApplication.focusWidget() is again.stage.inspecting.view.line
+
+
+def test_that_the_nearest_in_the_data_stand_beside_those_in_each_lane(training, qtbot):
+    window, view = training, training.stage.inspecting.view
+    window.actions_by_key["find"].trigger()
+    qtbot.keyClicks(view.line, "17")
+    qtbot.keyClick(view.line, Qt.Key.Key_Return)
+    title = "Nearest in the data, and here"
+    qtbot.waitUntil(lambda: title in view.lists._sections, timeout=10_000)
+    looked = window.bridge.looked
+    assert looked is not None and looked.item_id == 17
+    assert view.data.isVisible() and "features, of length" in view.data.words.text()
+    for lane, frame in enumerate(window.stage.panes.frames):
+        away = np.linalg.norm(frame.positions.astype(float) - frame.positions[17], axis=1)
+        away[17] = np.inf
+        for text, near in zip(cells(window, title, lane), looked.neighbours, strict=True):
+            assert text.startswith(f"{near.item_id} · ")
+            assert text.endswith(f"number {1 + int((away < away[near.item_id]).sum())}")
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not view.data.isVisible()
+
+
+def test_that_data_that_are_not_those_of_the_run_are_told(window, qtbot):
+    view = window.stage.inspecting.view
+    click(qtbot, window, seen(window)[-1])
+    qtbot.waitUntil(lambda: view.data.isVisible(), timeout=10_000)
+    assert view.data.words.text().startswith("The data hold no item 1")
+    assert "Nearest in the data, and here" not in view.lists._sections

@@ -205,3 +205,32 @@ def test_that_the_names_of_classes_are_written_at_their_points_when_asked_for(wi
     assert view.grab().toImage() != before
     qtbot.keyClick(window, Qt.Key.Key_K)
     qtbot.waitUntil(lambda: view.class_labels == [], timeout=5000)
+
+
+def test_that_one_cloud_can_turn_by_itself_and_join_the_others_again(window, qtbot):
+    views = window.stage.panes.views
+    qtbot.keyClick(window, Qt.Key.Key_L, CTRL)
+    assert window.banner.text == "Click the cloud that is to turn by itself first."
+    window.banner.dismiss()
+    qtbot.keyClicks(views[1], "1")
+    views[1].setFocus()
+    qtbot.keyClick(window, Qt.Key.Key_L, CTRL)
+    qtbot.keyClicks(views[1], "2")
+    assert [view.camera.azimuth for view in views] == [0.0, 90.0]
+    qtbot.keyClicks(views[0], "3")
+    assert [view.camera.elevation for view in views] == [89.0, 0.0]
+    qtbot.keyClick(window, Qt.Key.Key_L, CTRL)
+    assert views[1].camera.elevation == 89.0
+    qtbot.keyClicks(views[0], "1")
+    assert [view.camera.elevation for view in views] == [0.0, 0.0]
+
+
+def test_that_the_menu_of_a_cloud_unlinks_it(window, qtbot):
+    panes = window.stage.panes
+    window.forks.open_menu("two", QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    action = next(action for action in menu.actions() if action.text() == "Turn with the other clouds")
+    assert action.isChecked()
+    action.trigger()
+    menu.close()
+    assert not panes.is_linked("two") and panes.is_linked("one")
