@@ -127,9 +127,9 @@ def inspect(
     margin = frame.hardness.margin if frame.hardness is not None else 0.0
     triplets = frame.triplets.reshape(-1, 3)
     separation = np.full(len(triplets), np.nan, np.float32) if frame.separation is None else frame.separation
-    names = _Names(started, drawn)
-    now = {role: _partners(names, triplets, separation, margin, item_id, role) for role in range(3)}
-    before = {role: _partners(names, past.triplets, past.separation, margin, item_id, role) for role in range(3)}
+    known = _Known(started, drawn, margin)
+    now = {role: _partners(known, triplets, separation, item_id, role) for role in range(3)}
+    before = {role: _partners(known, past.triplets, past.separation, item_id, role) for role in range(3)}
     return Inspection(
         frame.lane,
         frame.step,
@@ -143,52 +143,53 @@ def inspect(
         anchors_so_far=_most(before[ANCHOR]),
         tuples_so_far=int((past.triplets[:, ANCHOR] == item_id).sum()),
         frames=past.frames,
-        neighbours=_nearest(names, drawn, place) if place >= 0 else (),
-        input_neighbours=_ranked(names, drawn, place, input_ids) if place >= 0 else (),
+        neighbours=_nearest(known, place) if place >= 0 else (),
+        input_neighbours=_ranked(known, place, input_ids) if place >= 0 else (),
         projection=frame.projection,
     )
 
 
-class _Names:
-    """Classes of items by their ids, as far as a frame knows them."""
-
-    def __init__(self, started: RunStarted, drawn: Drawn) -> None:
-        self._started, self._drawn = started, drawn
-
-    def of(self, item_id: int) -> str:
-        place = int(self._drawn.places_of(np.array([item_id]))[0])
-        return class_name(self._started, int(self._drawn.labels[place])) if place >= 0 else ""
-
-    def truly_alike(self, one: int, other: int) -> bool:
-        """Whether both are of one class in truth, where that is known to differ from the labels."""
-        truth = self._drawn.true_labels
-        places = self._drawn.places_of(np.array([one, other]))
-        return truth is not None and bool((places >= 0).all()) and bool(truth[places[0]] == truth[places[1]])
-
-
 def _partners(
-    names: _Names,
-    triplets: NDArray[np.int32],
-    separation: NDArray[np.float32],
-    margin: float,
-    item_id: int,
-    role: int,
+    known: _Known, triplets: NDArray[np.int32], separation: NDArray[np.float32], item_id: int, role: int
 ) -> list[Partner]:
     """The items that play a role beside the item in (M, 3) triplets: as its negatives, as its positives, or as the
     anchors that it was a negative of."""
     own = NEGATIVE if role == ANCHOR else ANCHOR
     rows = np.flatnonzero((triplets[:, own] == item_id) & (triplets[:, role] >= 0))
-    found = []
-    for partner_id in np.unique(triplets[rows, role]).tolist():
-        its = rows[triplets[rows, role] == partner_id]
-        known = separation[its][~np.isnan(separation[its])]
-        least = np.float32(known.min()) if len(known) else np.float32(np.nan)
-        if role != POSITIVE and names.truly_alike(item_id, partner_id):
-            band = FALSE_BAND
-        else:
-            band = (*BANDS, "")[int(bands_of(np.array([least]), margin)[0])]
-        found.append(Partner(partner_id, names.of(partner_id), len(its), float(least), band))
-    return found
+    ids, which, times = np.unique(triplets[rows, role], return_inverse=True, return_counts=True)
+    least = np.full(len(ids), np.nan, np.float32)
+    np.fmin.at(least, which, separation[rows])
+    bands = bands_of(least, known.margin)
+    false = known.truly_alike(item_id, ids) & (role != POSITIVE)
+    told = (ids, times, least, bands, false)
+    found = zip(known.names(ids), *(values.tolist() for values in told), strict=True)
+    return [
+        Partner(partner_id, name, count, separated, FALSE_BAND if is_false else (*BANDS, "")[band])
+        for name, partner_id, count, separated, band, is_false in found
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What a frame knows of other items."""
+
+    started: RunStarted
+    drawn: Drawn
+    margin: float
+
+    def names(self, ids: NDArray[np.integer]) -> list[str]:
+        """The class of each item, empty where it is not known."""
+        places = self.drawn.places_of(ids)
+        labels = np.append(self.drawn.labels, -1)[places]
+        return [class_name(self.started, label) if label >= 0 else "" for label in labels.tolist()]
+
+    def truly_alike(self, item_id: int, ids: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which of the items are of the item's class in truth, where that is known to differ from the labels."""
+        truth, place = self.drawn.true_labels, int(self.drawn.places_of(np.array([item_id]))[0])
+        if truth is None or place < 0:
+            return np.zeros(len(ids), np.bool_)
+        alike: NDArray[np.bool_] = np.append(truth, -1)[self.drawn.places_of(ids)] == truth[place]
+        return alike
 
 
 def _hardest(partners: list[Partner]) -> tuple[Partner, ...]:
@@ -209,36 +210,24 @@ def _distances(drawn: Drawn, place: int) -> NDArray[np.float64]:
     return away
 
 
-def _nearest(names: _Names, drawn: Drawn, place: int) -> tuple[Neighbour, ...]:
-    away = _distances(drawn, place)
+def _nearest(known: _Known, place: int) -> tuple[Neighbour, ...]:
+    drawn, away = known.drawn, _distances(known.drawn, place)
     near = np.argsort(away, kind="stable")[:NEAREST]
-    return tuple(
-        Neighbour(
-            int(drawn.ids[other]),
-            names.of(int(drawn.ids[other])),
-            float(away[other]),
-            bool(drawn.labels[other] == drawn.labels[place]),
-        )
-        for other in near.tolist()
-        if np.isfinite(away[other])
-    )
+    near = near[np.isfinite(away[near])]
+    alike = drawn.labels[near] == drawn.labels[place]
+    ids = drawn.ids[near]
+    return tuple(map(Neighbour, ids.tolist(), known.names(ids), away[near].tolist(), alike.tolist()))
 
 
-def _ranked(names: _Names, drawn: Drawn, place: int, input_ids: Sequence[int]) -> tuple[Ranked, ...]:
+def _ranked(known: _Known, place: int, input_ids: Sequence[int]) -> tuple[Ranked, ...]:
     """Where the lane has items; those that it does not draw are left out."""
-    away = _distances(drawn, place)
+    drawn, away = known.drawn, _distances(known.drawn, place)
     others = drawn.places_of(np.array(input_ids, np.int64))
-    return tuple(
-        Ranked(
-            int(drawn.ids[other]),
-            names.of(int(drawn.ids[other])),
-            1 + int((away < away[other]).sum()),
-            float(away[other]),
-            bool(drawn.labels[other] == drawn.labels[place]),
-        )
-        for other in others.tolist()
-        if other >= 0 and np.isfinite(away[other])
-    )
+    others = others[np.append(np.isfinite(away), False)[others]]
+    ranks = 1 + np.searchsorted(np.sort(away), away[others])
+    alike = drawn.labels[others] == drawn.labels[place]
+    ids = drawn.ids[others]
+    return tuple(map(Ranked, ids.tolist(), known.names(ids), ranks.tolist(), away[others].tolist(), alike.tolist()))
 
 
 def _true_label(started: RunStarted, frames: list[Frame], item_id: int) -> int | None:

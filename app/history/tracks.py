@@ -12,8 +12,8 @@ from hnm_core.recording import Recording
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import places_of
 
-FRAMES_AT_ONCE = 48
-"""So many frames of each lane are read in one go."""
+FRAMES_AT_ONCE, POINTS_AT_ONCE = 48, 200_000
+"""So many frames of each lane are read in one go, and no more than hold so many points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,7 @@ class Tracks:
         self.item_id = item_id
         places = places_of(started.ids, path_ids)
         self.path_ids, self._places = path_ids[places >= 0], places[places >= 0]
+        self._at_once = max(2, min(FRAMES_AT_ONCE, POINTS_AT_ONCE // max(1, len(started.ids))))
         self._lanes: dict[str, _Lane] = {}
 
     def read_on(self, recording: Recording) -> bool:
@@ -83,7 +84,7 @@ class Tracks:
     def _read_lane(self, recording: Recording, name: str) -> bool:
         lane = self._lanes.setdefault(name, _Lane())
         start = len(lane.steps)
-        stop = min(start + FRAMES_AT_ONCE, len(recording.frame_steps(name)))
+        stop = min(start + self._at_once, len(recording.frame_steps(name)))
         if stop <= start:
             return False
         lane.positions.extend(recording.paths(name, self._places, start, stop))
