@@ -48,24 +48,22 @@ class Choice(QObject):
     def pick(self, item_id: int) -> None:
         """Look at a point, -1 for none; others are no longer selected."""
         if item_id != self.item_id or len(self.selection.ids):
-            if self.item_id >= 0 and item_id != self.item_id:
-                self._before = [*self._before, self.item_id][-LONGEST_HISTORY:]
-            self._show(item_id, self.selection.select(NONE))
+            self._leave(item_id, self.selection.select(NONE))
 
     def back(self) -> None:
         """Look at the point before; where there was none, nothing happens."""
         if self._before:
-            self._show(self._before.pop(), self.selection)
+            self._show(self._before.pop(), self.selection.select(NONE))
 
     def select(self, ids: NDArray[np.int64], add: bool) -> None:
-        """These points are selected, with `add` beside those that are already."""
-        self._show(self.item_id, self.selection.select(np.union1d(self.ids, ids) if add else ids))
+        """These points are selected, with `add` beside those that are already; none of them is looked at alone."""
+        self._leave(-1, self.selection.select(np.union1d(self.ids, ids) if add else ids))
 
     def invert(self) -> None:
         """Those that are drawn and not selected are selected."""
         if self._started is not None:
             chosen = self.selection.select(self.ids).invert(self._started.ids, self._started.labels)
-            self._show(self.item_id, chosen)
+            self._leave(-1, chosen)
 
     def isolate(self) -> None:
         """Draw what is selected alone."""
@@ -85,7 +83,7 @@ class Choice(QObject):
     def hide(self) -> None:
         """Draw what is selected no longer."""
         if len(self.ids):
-            self._show(-1, self.selection.hide(self.ids))
+            self._leave(-1, self.selection.hide(self.ids))
 
     def show_all(self) -> None:
         """Draw every point."""
@@ -105,6 +103,12 @@ class Choice(QObject):
             self.pick(-1)
         else:
             self.show_all()
+
+    def _leave(self, item_id: int, selection: Selection) -> None:
+        """Show something else, and remember what is looked at now."""
+        if self.item_id >= 0 and item_id != self.item_id:
+            self._before = [*self._before, self.item_id][-LONGEST_HISTORY:]
+        self._show(item_id, selection)
 
     def _show(self, item_id: int, selection: Selection) -> None:
         self.item_id, self.selection = item_id, selection

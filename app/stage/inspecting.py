@@ -191,13 +191,12 @@ class Inspecting(QObject):
         return f"{len(ids):,} point{'s' if len(ids) != 1 else ''} selected: {listed}.\n{WHAT_TO_DO}"
 
     def _class_colours(self, started: RunStarted) -> dict[str, Rgb]:
-        """Of each class by name; none where colours are those of groups."""
+        """Of each class by name, as the clouds have it: that of its group where there are groups."""
+        shown = np.arange(len(started.class_names))
         if started.groups is not None:
-            return {}
-        colours = class_colors(np.arange(len(started.class_names)), self._theme).tolist()
-        return {
-            name: (colour[0], colour[1], colour[2]) for name, colour in zip(started.class_names, colours, strict=True)
-        }
+            shown[started.labels] = started.groups
+        colours = class_colors(shown, self._theme).tolist()
+        return {name: (r, g, b) for name, (r, g, b) in zip(started.class_names, colours, strict=True)}
 
     def _find(self, text: str) -> list[Match]:
         return matches(self._started, self._panes.frames, text) if self._started is not None else []

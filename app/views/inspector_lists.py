@@ -250,7 +250,7 @@ class _CellPainter(QStyledItemDelegate):
         note_width = metrics.horizontalAdvance(cell.note) + DOT_PX + PAD_PX if one_line else 0
         painter.setPen(QColor(*theme.text))
         words = QRectF(left, top.top(), max(inner.right() - left - note_width, 10), top.height())
-        text = metrics.elidedText(cell.text, Qt.TextElideMode.ElideRight, int(words.width()))
+        text = metrics.elidedText(cell.text, Qt.TextElideMode.ElideMiddle, int(words.width()))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter), text)
         if not cell.note:
             return

@@ -112,7 +112,7 @@ class InspectorView(QWidget):
         self.data.show_item(looked)
 
     def show_point(self, facts: Facts, lanes: Sequence[Inspection], class_rgb: Mapping[str, Rgb]) -> None:
-        """A point in every lane. `class_rgb`: the colours of classes by name, where it is they that have colours."""
+        """A point in every lane. `class_rgb`: the colours of classes by name."""
         anew, self._item_id = facts.item_id != self._item_id, facts.item_id
         self.title.setText(f"Point {facts.item_id} · class {facts.class_name}")
         self.title.show()
@@ -134,8 +134,8 @@ class InspectorView(QWidget):
             super().keyPressEvent(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Arrow keys move in the list of matches while the line keeps the focus; without a text, into the lists. Esc
-        takes the text away first."""
+        """Arrow keys move in the list of matches while the line keeps the focus; without a text, into the lists, and
+        Backspace goes back. Esc takes the text away first."""
         if (
             watched is self.line
             and isinstance(event, QKeyEvent)

@@ -234,3 +234,15 @@ def test_that_the_menu_of_a_cloud_unlinks_it(window, qtbot):
     action.trigger()
     menu.close()
     assert not panes.is_linked("two") and panes.is_linked("one")
+
+
+def test_that_the_inspector_counts_what_is_selected_and_goes_back_to_the_point_before(window, qtbot):
+    view, choice = window.stage.inspecting.view, window.stage.choice
+    qtbot.keyClick(window, Qt.Key.Key_Slash)
+    qtbot.keyClicks(view.line, "100")
+    qtbot.keyClick(view.line, Qt.Key.Key_Return)
+    choice.select(np.array([100, 103, 101]), False)
+    assert view.about.text().startswith("3 points selected: 2 of class red, 1 of class green.\n")
+    assert view.lists.isHidden() and choice.item_id == -1
+    qtbot.keyClick(view.line, Qt.Key.Key_Backspace)
+    assert choice.item_id == 100 and not len(choice.selection.ids)
