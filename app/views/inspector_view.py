@@ -136,26 +136,28 @@ class InspectorView(QWidget):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Arrow keys move in the list of matches while the line keeps the focus; without a text, into the lists, and
         Backspace goes back. Esc takes the text away first."""
-        if (
-            watched is self.line
-            and isinstance(event, QKeyEvent)
-            and event.key() == Qt.Key.Key_Escape
-            and self.line.text()
-        ):
+        if watched is not self.line or not isinstance(event, QKeyEvent):
+            return False
+        if event.key() == Qt.Key.Key_Escape and self.line.text():
             if event.type() == QEvent.Type.KeyPress:
                 self.line.clear()
             event.accept()  # so that it is no shortcut of the window's
             return True
-        if watched is self.line and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
-            moves = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
-            if event.key() in moves and self.matches.count():
-                row = self.matches.currentRow() + moves[Qt.Key(event.key())]
-                self.matches.setCurrentRow(min(max(row, 0), self.matches.count() - 1))
-                return True
-            if event.key() == Qt.Key.Key_Down and not self.lists.isHidden():
-                self.lists.setFocus(Qt.FocusReason.TabFocusReason)
-                return True
-        return False
+        return event.type() == QEvent.Type.KeyPress and self._moved_by(event.key())
+
+    def _moved_by(self, key: int) -> bool:
+        """What a key does in the line beside writing; whether it does anything."""
+        moves: dict[int, int] = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}
+        if key in moves and self.matches.count():
+            row = self.matches.currentRow() + moves[key]
+            self.matches.setCurrentRow(min(max(row, 0), self.matches.count() - 1))
+        elif key == Qt.Key.Key_Down and not self.lists.isHidden():
+            self.lists.setFocus(Qt.FocusReason.TabFocusReason)
+        elif key == Qt.Key.Key_Backspace and not self.line.text():
+            self.back_asked.emit()
+        else:
+            return False
+        return True
 
     def _fill(self, text: str) -> None:
         found = self._find(text) if text.strip() else []
