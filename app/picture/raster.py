@@ -50,6 +50,8 @@ REFERENCE_PX = 450.0
 EDGE_PX = 1.1
 FLOOR_PX = 1.0
 HALO_PX = 1.6
+TRAIL_PX, TRAIL_THROUGH = 1.7, 0.5
+"""Width of the way that a point went, and how much of it is seen where points lie before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +150,10 @@ def render(
     shade(work.pixels, work.rows, work.points, colors)
     shade_by_depth(work.pixels, work.depth, max(1, round(unit)))
     smooth_rims(work.pixels, work.depth, work.rows, work.points, work.smooth)
+    if len(scene.trails):
+        shapes = np.tile((max(TRAIL_PX * unit, least) / 2, TRAIL_THROUGH), (len(scene.trails), 1))
+        lines, line_colors = np.array(scene.trails), np.array(scene.trail_colors)
+        draw_lines(work.smooth, work.depth, lines, line_colors, shapes, view, lens, near, far)
     if len(scene.edges):
         ends = np.array(scene.edges)
         lines = np.concatenate((positions[ends[:, 0]], positions[ends[:, 1]]), axis=1).astype(np.float64)

@@ -5,12 +5,13 @@ A place is that of a point among those drawn, see `hnm_core.run.shown`."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.edges import EDGE_KINDS, FALSE, count_text, drawn_edges, edge_colors, edge_shapes, halos
+from app.picture.edges import EDGE_KINDS, FALSE, Edges, count_text, drawn_edges, edge_colors, edge_shapes, halos
+from app.picture.selection import Selection
 from app.picture.theme import Rgb, Theme
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import Drawn, drawn_items, drawn_places, shown_text
@@ -19,6 +20,9 @@ HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
 HELD_OUT_FADE = 0.4
 """Share of the background's colour in a held-out point."""
+EVERYTHING = Selection()
+FEW_SELECTED, MANY_ALPHA = 60, 110
+"""Rings round more selected points are faint, or one would see nothing else."""
 STEPPED_BACK_FADE = 0.42
 """And in a point that has no part in what was mined, while edges that tell something are drawn."""
 
@@ -80,6 +84,14 @@ class Scene:
     """How many items are shown of how many; empty where all are."""
     guests: int = 0
     """How many of the points, the last ones, are drawn in this scene only, for they were mined."""
+    filter_text: str = ""
+    """How many points are drawn where the user has isolated or hidden some."""
+    groups: NDArray[np.int64] | None = None
+    """(N,) groups of classes, where it is they that have colours"""
+    trails: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 6)))
+    """(L, 6) both ends of lines along the ways that points went"""
+    trail_colors: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 5)))
+    """(L, 5) red, green, blue, and alpha at each end, 0..255"""
 
     @property
     def edges_shown(self) -> int:
@@ -106,6 +118,7 @@ def build_scene(
     max_edges: int = 1000,
     selected_id: int | None = None,
     spread: tuple[float, float] | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Scene:
     """The scene of one frame.
 
@@ -114,12 +127,15 @@ def build_scene(
     without that column is coloured by class and says so in `color_note`. Edges are of the kinds in `show_edges`, at
     most `max_edges`, the hardest first; those of `selected_id` come on top of that and stand out, as does its point.
     While edges that tell something are drawn, what has no part in them steps back, unless the colours are those of a
-    column, which must be read as they are.
+    column, which must be read as they are. What the `selection`
+    leaves out is not drawn, nor are edges to it; what it holds is ringed.
     """
     drawn = drawn_items(started, frame)
     triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
     selected = -1 if selected_id is None else int(drawn.places_of(np.array([selected_id]))[0])
-    edges = drawn_edges(drawn, frame, triplets, show_edges, max_edges, selected)
+    kept = selection.drawn(drawn.ids, drawn.labels)
+    ends = np.where(np.append(kept, False)[triplets], triplets, -1)
+    edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected)
     mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
@@ -134,6 +150,7 @@ def build_scene(
     if selected >= 0:
         mined[selected] = True
         radii[selected] = SELECTED_RADIUS
+    radii[~kept] = 0.0
     false = int((edges.kinds == FALSE).sum())
     return Scene(
         drawn.positions,
@@ -143,7 +160,7 @@ def build_scene(
         edge_colors(edges, theme, selected),
         edge_shapes(edges, selected),
         edges.kinds,
-        *halos(edges, theme),
+        *_rings(drawn, edges, theme, selection.ids, kept),
         drawn.ids,
         drawn.labels,
         mined,
@@ -153,7 +170,21 @@ def build_scene(
         false,
         shown_text(started),
         guests=len(drawn.ids) - drawn.sample,
+        filter_text=selection.text(int(kept.sum()), len(kept)),
+        groups=drawn.groups if color_by in ("class", "group") else None,
     )
+
+
+def _rings(
+    drawn: Drawn, edges: Edges, theme: Theme, selected_id: NDArray[np.int64], kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Rings round hard and false negatives, and over them those round selected points."""
+    places, colors = halos(edges, theme)
+    selected = drawn.places_of(selected_id)
+    selected = selected[np.append(kept, False)[selected]].astype(np.int32)
+    alpha = 255 if len(selected) <= FEW_SELECTED else MANY_ALPHA
+    own = np.tile(np.array((*theme.accent, alpha), np.uint8), (len(selected), 1))
+    return np.concatenate((places, selected)).astype(np.int32), np.concatenate((colors, own))
 
 
 def interpolate(frame_a: Frame, frame_b: Frame, t: float) -> NDArray[np.float32]:

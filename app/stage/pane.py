@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from app.picture.camera import Camera, moved_down, snug
+import numpy as np
+from numpy.typing import NDArray
+
+from app.picture.camera import Camera, fit, moved_down, snug
 from app.picture.motion import Motion, motion
-from app.picture.scene import build_scene
+from app.picture.scene import EVERYTHING, build_scene
+from app.picture.selection import Selection
 from app.picture.slow_motion import Act, SlowMotion, last_step_of, slow_motion
 from app.picture.theme import Theme
+from app.picture.trails import with_trails
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.shown import drawn_places
 
 MAX_EDGES = 1000
+NEAREST_ZOOM = 0.3
+"""A few points are looked at from no nearer than this share of the cloud's radius."""
 LEAST_FREE = 0.5
 """Share of a pane's height that a cloud may take, however much its labels cover."""
 
@@ -28,6 +37,11 @@ class Wish:
     selected_id: int | None = None
     spread: tuple[float, float] | None = None
     """What the colours of a column go over"""
+    selection: Selection = EVERYTHING
+    ways: Callable[[Frame], tuple[NDArray[np.int64], NDArray[np.float32]] | None] | None = None
+    """Of the points with trails their (K,) ids and where they stood up to a frame, (F, K, 3); None where none has"""
+    class_names: tuple[str, ...] | None = None
+    """Names to write at the clusters; None for none"""
 
 
 @dataclass
@@ -49,6 +63,8 @@ class Pane:
     """The scene must be built again before the next picture."""
     title: str = ""
     """What the view is called; the lane's name if empty."""
+    linked: bool = True
+    """Whether its camera turns with those of the others"""
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
@@ -85,7 +101,12 @@ class Pane:
             max_edges=MAX_EDGES,
             selected_id=wish.selected_id,
             spread=wish.spread,
+            selection=wish.selection,
         )
+        ways = wish.ways(frame) if wish.ways is not None else None
+        if ways is not None:
+            goal = with_trails(goal, *ways)
+        self.view.set_class_names(wish.class_names)
         self.stale = False
         if slowly:
             self._motion = slow_motion(self.view.scene, goal, wish.theme.accent)
@@ -95,7 +116,7 @@ class Pane:
         if self._motion is None:
             self.view.set_scene(goal)
         note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
-        return goal.items_text, goal.edge_text, note, frame.projection
+        return goal.filter_text, goal.items_text, goal.edge_text, note, frame.projection
 
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""
@@ -141,6 +162,18 @@ class Pane:
         top, bottom = self.covered
         height = max(self.view.height(), 1)
         return moved_down(camera, height, min(max((top - bottom) / 2, -height / 4), height / 4))
+
+    def zoomed_to(self, ids: NDArray[np.int64]) -> Camera | None:
+        """What shows those of the points with these ids that there are, from where the camera looks now; None where
+        there are none."""
+        scene = self.view.scene
+        places = drawn_places(scene.ids, scene.sample, ids) if scene is not None else np.empty(0, np.int64)
+        places = places[places >= 0]
+        if scene is None or not len(places):
+            return None
+        near = fit(scene.positions[places], self.view.width() / max(self.view.height(), 1), self.camera)
+        distance = max(near.distance, NEAREST_ZOOM * self.camera.radius)
+        return self.between_labels(replace(self.camera, target=near.target, distance=distance))
 
     def aim(self, camera: Camera) -> None:
         """Move the view's camera; a view that stands still is not painted again."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
@@ -14,6 +16,7 @@ from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
 from app.picture.edges import EDGE_KINDS
 from app.picture.scene import column_range
+from app.picture.selection import Selection
 from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
@@ -44,6 +47,7 @@ class PaneGrid(QWidget):
     scale; they follow the clouds until the user zooms or pans.
 
     `point_hovered(id)` (-1 for none) and `point_clicked(id)` (-1 for the ground) speak in dataset ids.
+    `points_outlined(ids, add)`: points were selected with a box or a lasso.
     `menu_requested(lane, QPoint)`: a menu is asked for in the pane of a lane.
     """
 
@@ -51,6 +55,7 @@ class PaneGrid(QWidget):
 
     point_hovered = pyqtSignal(int)
     point_clicked = pyqtSignal(int)
+    points_outlined = pyqtSignal(object, bool)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +72,7 @@ class PaneGrid(QWidget):
         self._same_scale = False
         self._smooth = True
         self._slow_motion = False
+        self._lasso = self._names = False
         self._following = True
         self._ready = True
         self._hint = ""
@@ -126,6 +132,7 @@ class PaneGrid(QWidget):
         """Empty panes for the lanes of a run; frames of it may follow."""
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
+        self._wish_names()
         self._show_key()
 
     def add_lane(self, lane: str, like: str) -> None:
@@ -221,12 +228,64 @@ class PaneGrid(QWidget):
             pane.view.set_selected(point_id)
         self._restage()
 
+    def set_selection(self, selection: Selection) -> None:
+        """What is ringed and what is left out, in every pane."""
+        self._wish = replace(self._wish, selection=selection)
+        self.key.set_isolated(selection.classes)
+        self._restage()
+
+    def set_ways(self, ways: Callable[[Frame], tuple[NDArray[np.int64], NDArray[np.float32]] | None] | None) -> None:
+        """Where points with trails stood so far, see `Wish.ways`; call again when more is known."""
+        self._wish = replace(self._wish, ways=ways)
+        self._restage()
+
+    def set_class_names(self, shown: bool) -> None:
+        """Write the names of the classes at their clusters, or not."""
+        self._names = shown
+        self._wish_names()
+        self._restage()
+
+    def _wish_names(self) -> None:
+        names = self._started.class_names if self._names and self._started is not None else None
+        self._wish = replace(self._wish, class_names=names)
+
+    def set_lasso(self, on: bool) -> None:
+        """Whether a drag draws a lasso round points, in place of turning the clouds."""
+        self._lasso = on
+        for view in self.views:
+            view.set_lasso(on)
+
+    def zoom_to(self, ids: NDArray[np.int64]) -> None:
+        """Look at these points in every pane that shows any of them."""
+        self._following = False
+        for pane in self._panes:
+            camera = pane.zoomed_to(ids)
+            if camera is not None:
+                pane.aim(camera)
+
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""
         self._linked = linked
-        if linked and self._panes:
-            for pane in self._panes[1:]:
-                pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+        for pane in self._panes if linked else []:
+            pane.linked = True
+            pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+
+    def is_linked(self, lane: str) -> bool:
+        """Whether the camera of a lane turns with others."""
+        return self._linked and self._pane(lane).linked
+
+    def link(self, lane: str, linked: bool) -> None:
+        """Turn one cloud by itself, or with the others again."""
+        pane = self._pane(lane)
+        pane.linked = linked
+        other = next((one for one in self._panes if one.linked and one is not pane), None)
+        if linked and other is not None:
+            pane.aim(_turned_like(pane.camera, other.camera))
+
+    @property
+    def focused_lane(self) -> str:
+        """The lane whose cloud has the keyboard; empty where none has."""
+        return next((pane.lane for pane in self._panes if pane.view.hasFocus()), "")
 
     def set_same_scale(self, same: bool) -> None:
         """Look at all clouds from the same distance, so that their sizes can be compared; or at each from near by."""
@@ -318,12 +377,12 @@ class PaneGrid(QWidget):
         before, moved_pane.camera = moved_pane.camera, camera
         if camera.distance != before.distance or camera.target != before.target:
             self._following = False
-        if not self._linked:
+        if not self._linked or not moved_pane.linked:
             return
         moved = [now - was for now, was in zip(camera.target, before.target, strict=True)]
         nearer = camera.distance / before.distance
         for pane in self._panes:
-            if pane is not moved_pane:
+            if pane is not moved_pane and pane.linked:
                 scale = pane.camera.distance / before.distance  # so that all move by the same part of their picture
                 x, y, z = (at + scale * by for at, by in zip(pane.camera.target, moved, strict=True))
                 turned = _turned_like(pane.camera, camera)
@@ -409,6 +468,8 @@ class PaneGrid(QWidget):
         view.setMinimumSize(120, 100)
         view.point_hovered.connect(self.point_hovered)
         view.point_clicked.connect(self.point_clicked)
+        view.points_outlined.connect(self.points_outlined)
+        view.set_lasso(self._lasso)
         view.camera_changed.connect(lambda camera, view=view: self._on_camera(view, camera))
         view.fit_requested.connect(self.follow)
         view.menu_requested.connect(lambda at, view=view: self.menu_requested.emit(self._lane_of(view), at))

@@ -16,6 +16,8 @@ from app.history.race import steps_at_equal_time
 from app.history.words import title
 from app.panels.figures import Figures
 from app.picture.theme import Theme
+from app.stage.choice import Choice
+from app.stage.inspecting import Inspecting
 from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
 from app.views.audit_view import AuditView
@@ -55,6 +57,8 @@ class Stage(QObject):
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
         self.hardness = HardnessView()
+        self.choice = Choice(self.panes, self)
+        self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -87,11 +91,10 @@ class Stage(QObject):
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
         self.panes.point_hovered.connect(self._name_point)
-        self.panes.point_clicked.connect(lambda point: self.panes.select(point if point >= 0 else None))
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.audit, self.timing, self.hardness, self.timeline):
+        for view in (self.panes, self.curves, self.audit, self.timing, self.hardness, self.timeline, self.inspecting):
             view.set_theme(theme)
         self._drawn = None
 
@@ -102,6 +105,7 @@ class Stage(QObject):
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
+        self.inspecting.begin(None)
         self._choose_chart(config)
         self.timeline.set_range(0)
         self.timeline.set_live(True)
@@ -179,6 +183,7 @@ class Stage(QObject):
         if now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():
             self._hardness_at = now
             self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
+        self.inspecting.advance()
         seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
         self.panes.advance(seconds, orbiting=orbiting and not self._still)
         self.timing.light(self.panes.phases)
@@ -197,6 +202,7 @@ class Stage(QObject):
     def _begin(self, started: RunStarted, hint: str) -> None:
         self._started, self._latest = started, {}
         self.panes.begin(started, hint)
+        self.inspecting.begin(started)
         self._choose_chart(started.config)
         self._figures.set_device(started.versions.get("device", ""), started.config.threads)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import queue
 import signal
 import sys
 import threading
@@ -19,7 +20,8 @@ from types import FrameType
 from typing import BinaryIO
 
 from app.memory import resident_mb
-from app.training.messages import Ask, Report, Start, receive, send
+from app.training.looking import Looker
+from app.training.messages import Ask, Look, Report, Start, receive, send
 from app.training.run import train
 from hnm_core.run.channel import Channel
 from hnm_core.run.control import Control
@@ -63,6 +65,7 @@ def main() -> None:
 def serve(commands: BinaryIO, reports: BinaryIO) -> None:
     """Obey `commands` until they end; then stop the run that is on."""
     run: Run | None = None
+    looks = Looks(reports)
     try:
         while (command := receive(commands)) is not None:
             if isinstance(command, Start):
@@ -71,7 +74,10 @@ def serve(commands: BinaryIO, reports: BinaryIO) -> None:
                 run = Run(command, reports)
             elif isinstance(command, Ask) and run is not None:
                 run.ask(command)
+            elif isinstance(command, Look):
+                looks.ask(command)
     finally:
+        looks.close()
         if run is not None:
             run.ask(Ask("stop"))
             if not run.join(STOP_LIMIT_S):
@@ -95,6 +101,35 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
     commands, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return commands, reports
+
+
+class Looks:
+    """Answers what the window asks of single items, on a thread of its own that begins with the first question."""
+
+    def __init__(self, reports: BinaryIO) -> None:
+        self._reports = reports  # whose writes are whole, whichever thread they come from
+        self._asked: queue.SimpleQueue[Look | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def ask(self, look: Look) -> None:
+        """Answer it when those before are answered."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._answer, name="hnm-looker", daemon=False)
+            self._thread.start()
+        self._asked.put(look)
+
+    def close(self) -> None:
+        """End the thread when it has answered what it is at."""
+        self._asked.put(None)
+
+    def _answer(self) -> None:
+        looker = Looker()
+        while (look := self._asked.get()) is not None:
+            if self._asked.empty():  # else the user is at another point by now
+                try:
+                    send(self._reports, looker.look(look.config, look.item_id))
+                except OSError:
+                    return  # the window is gone
 
 
 class Run:

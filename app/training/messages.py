@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from app.training.looking import Looked
 from hnm_core.run.channel import Drained
 from hnm_core.spec.config import ExperimentConfig
 
@@ -28,6 +29,14 @@ class Ask(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
+class Look(NamedTuple):
+    """To the training process: say what the data of a run tell of an item. Answered by a `Looked`; of several that
+    wait only the last is."""
+
+    config: ExperimentConfig
+    item_id: int
+
+
 class Report(NamedTuple):
     """To the window: what came in since the last one. The first of all is empty and says that the engine is loaded."""
 
@@ -40,16 +49,19 @@ class Report(NamedTuple):
     """Whether the run is over and its recording complete."""
 
 
-def send(stream: IO[bytes], message: Start | Ask | Report) -> None:
+Message = Start | Ask | Look | Report | Looked
+
+
+def send(stream: IO[bytes], message: Message) -> None:
     """Write a message; read-only arrays arrive as read-only arrays. Raises `OSError` when nobody is left to read."""
     stream.write(pickle.dumps(message, protocol=5))
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> Start | Ask | Report | None:
+def receive(stream: IO[bytes]) -> Message | None:
     """The next message; None when the other process is gone, be it in the middle of a message."""
     try:
-        message: Start | Ask | Report = pickle.load(stream)
+        message: Message = pickle.load(stream)
     except (EOFError, OSError, pickle.UnpicklingError):
         return None
     return message

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from app.training.messages import Ask, Report, Start, receive, send
+from app.training.looking import Looked
+from app.training.messages import Ask, Look, Report, Start, receive, send
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.events import RunFailed, RunFinished
 from hnm_core.spec.config import ExperimentConfig
@@ -86,6 +87,17 @@ class TrainingProcess:
         else:
             self._child.tell(Ask(method, values))
 
+    def look(self, config: ExperimentConfig, item_id: int) -> None:
+        """Ask what the data of a run tell of an item; some time later `looked` is the answer."""
+        self.warm_up()
+        if self._child is not None:
+            self._child.tell(Look(config, item_id))
+
+    @property
+    def looked(self) -> Looked | None:
+        """The last answer; None before the first."""
+        return self._child.looked if self._child is not None else None
+
     def drain(self) -> Drained:
         """What came in since the last time."""
         return self._child.channel.drain() if self._child is not None else Drained()
@@ -103,6 +115,7 @@ class _Child:
         self.channel = Channel()
         self.running = self.ready = False
         self.loading = ""
+        self.looked: Looked | None = None
         self.resident_mb: float | None = None
         self._turn = threading.Lock()
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
@@ -136,7 +149,7 @@ class _Child:
         self.tell(message)
         return True
 
-    def tell(self, message: Start | Ask) -> None:
+    def tell(self, message: Start | Ask | Look) -> None:
         with suppress(OSError, ValueError):  # it has just died; the reader says so
             send(_pipe(self._process.stdin), message)
 
@@ -157,7 +170,10 @@ class _Child:
     def _read(self) -> None:
         """The reader thread: ends when the process does."""
         reports = _pipe(self._process.stdout)
-        while isinstance(report := receive(reports), Report):
+        while isinstance(report := receive(reports), Report | Looked):
+            if isinstance(report, Looked):
+                self.looked = report
+                continue
             self.channel.put_all(report.drained)
             self.loading, self.resident_mb, self.ready = report.loading, report.resident_mb, True
             if report.ended:

@@ -11,6 +11,7 @@ from app.picture.theme import Rgb, Theme
 
 MARGIN = 10.0
 PADDING = 7.0
+NAME_PADDING = 4.0
 
 
 class Plate:
@@ -149,6 +150,26 @@ def draw_ring(painter: QPainter, theme: Theme, x: float, y: float, radius: float
     for color, pen_width in ((theme.cloud_bottom, 4.0), (rgb, 2.0)):
         painter.setPen(QPen(QColor(*color), pen_width))
         painter.drawEllipse(QPointF(x, y), radius, radius)
+
+
+def name_font(font: QFont) -> QFont:
+    """In which classes are named at their clusters."""
+    return _scaled(font, 0.95, bold=True)
+
+
+def draw_name(painter: QPainter, theme: Theme, text: str, x: float, y: float, alpha: float) -> None:
+    """The name of a class round a place, on a plate of its own; fainter with a lower `alpha` (0..1)."""
+    before = painter.font()
+    painter.setFont(name_font(before))
+    metrics = QFontMetricsF(painter.font())
+    box = QRectF(0, 0, metrics.horizontalAdvance(text) + 2 * NAME_PADDING, metrics.height())
+    box.moveCenter(QPointF(x, y))
+    painter.setOpacity(alpha)
+    _draw_plate(painter, theme, box, 190)
+    painter.setPen(QColor(*theme.text))
+    painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), text)
+    painter.setOpacity(1.0)
+    painter.setFont(before)
 
 
 def _scaled(font: QFont, factor: float, *, bold: bool = False) -> QFont:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QMouseEvent
 
-from app.picture.camera import Camera
+from app.picture.camera import MAX_ELEVATION, Camera
 
 DEGREES_PER_PX = 0.4
 DEGREES_PER_KEY = 6.0
@@ -25,12 +27,21 @@ _ZOOMS: dict[int, float] = {
     Qt.Key.Key_Equal: ZOOM_PER_KEY,
     Qt.Key.Key_Minus: 1 / ZOOM_PER_KEY,
 }
+_AXES: dict[int, tuple[float, float]] = {
+    Qt.Key.Key_1: (0.0, 0.0),
+    Qt.Key.Key_2: (90.0, 0.0),
+    Qt.Key.Key_3: (0.0, MAX_ELEVATION),
+}
+"""Azimuth and elevation of an eye on the axis x, y or z."""
 
 
 def moved_by_key(camera: Camera, key: int) -> Camera | None:
     """The camera after a key; None where the key does not move it."""
     if key in _TURNS:
         return camera.orbited(*_TURNS[key])
+    if key in _AXES:
+        azimuth, elevation = _AXES[key]
+        return replace(camera, azimuth=azimuth, elevation=elevation)
     return camera.zoomed(_ZOOMS[key]) if key in _ZOOMS else None
 
 

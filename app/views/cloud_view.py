@@ -15,6 +15,7 @@ from PyQt6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QContextMenuEvent,
+    QFontMetricsF,
     QHelpEvent,
     QImage,
     QKeyEvent,
@@ -29,9 +30,11 @@ from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.picture import raster
 from app.picture.camera import Camera, fit
+from app.picture.class_labels import Cluster, Name, clusters, placed
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
+from app.views.cloud_outline import Outline, outlined_ids
 from app.views.cloud_picture import CloudPicture
 from app.views.cloud_pointer import Drag, moved_by_key, moved_by_wheel
 
@@ -44,6 +47,7 @@ POLL_MS = 250
 PREPARING = "Preparing the renderer ..."
 NOTHING_YET = "Nothing to show yet. Press Space to train."
 NOT_FINITE = "No point has finite coordinates: training has diverged. Lower the learning rate and reset."
+NONE_LEFT = "No point is left to be drawn. Press Shift+H to show all."
 OUT_OF_VIEW = "No point is in view. Press 0 or double-click to bring the cloud back."
 
 
@@ -60,6 +64,9 @@ class CloudView(QWidget):
     """The user asked for a menu: the global `QPoint` where it is to open."""
     point_clicked = pyqtSignal(int)
     """Dataset id of the clicked point, -1 for a click on nothing."""
+    points_outlined = pyqtSignal(object, bool)
+    """Ascending dataset ids of the points in a box (Alt) or a lasso (Ctrl), or of one clicked with Ctrl; and whether
+    they are to be added to what is selected."""
 
     def __init__(self, theme: Theme = DARK, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,6 +80,9 @@ class CloudView(QWidget):
         self._theme = theme
         self._made = CloudPicture()
         self._drag = Drag()
+        self._outline = Outline()
+        self._class_names: tuple[str, ...] | None = None
+        self._clusters: tuple[Scene | None, list[Cluster]] = (None, [])
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
         self._details = self._notice = ""
@@ -182,6 +192,32 @@ class CloudView(QWidget):
             self._overlay = text
             self.update()
 
+    def set_class_names(self, names: tuple[str, ...] | None) -> None:
+        """Write these names of classes at their clusters; None for none."""
+        if names != self._class_names:
+            self._class_names, self._clusters = names, (None, [])
+            self.update()
+
+    @property
+    def class_labels(self) -> list[Name]:
+        """The names over the cloud, where they stand now."""
+        scene, names = self.scene, self._class_names
+        if scene is None or names is None:
+            return []
+        if self._clusters[0] is not scene:
+            self._clusters = scene, clusters(scene, names)
+        metrics = QFontMetricsF(cloud_labels.name_font(self.font()))
+        return placed(
+            self._clusters[1],
+            self.camera,
+            *self._size(),
+            lambda text: (metrics.horizontalAdvance(text) + 2 * cloud_labels.NAME_PADDING, metrics.height()),
+        )
+
+    def set_lasso(self, on: bool) -> None:
+        """Whether a drag with the left button draws a lasso, without Ctrl."""
+        self._outline.lasso_at_once = on
+
     def set_selected(self, point_id: int | None) -> None:
         """Ring the point with this dataset id; None or -1 for none."""
         point_id = -1 if point_id is None else point_id
@@ -216,6 +252,8 @@ class CloudView(QWidget):
             return NOTHING_YET
         if not made.kernels_ready:
             return PREPARING
+        if not scene.radii.any():
+            return NONE_LEFT
         if made.picture is not None and made.picture.points_in_view == 0:
             return OUT_OF_VIEW if np.isfinite(scene.positions).all(1).any() else NOT_FINITE
         return ""
@@ -291,8 +329,11 @@ class CloudView(QWidget):
                 painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
                 painter.drawImage(QRectF(0, 0, width, height), image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for name in self.class_labels:
+            cloud_labels.draw_name(painter, theme, name.text, name.x, name.y, name.alpha)
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
             self._paint_ring(painter, point_id, rgb)
+        self._outline.paint(painter, theme)
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
         if height >= CAPTION_FROM_PX:
             self._caption_plate.caption(painter, theme, self.caption, width, height)
@@ -309,7 +350,7 @@ class CloudView(QWidget):
     def _paint_ring(self, painter: QPainter, point_id: int, rgb: Rgb) -> None:
         scene = self.scene
         row = scene.place_of(point_id) if scene is not None and point_id >= 0 else -1
-        if scene is None or row < 0:
+        if scene is None or row < 0 or scene.radii[row] <= 0:
             return
         x, y, depth = (float(value[0]) for value in self.camera.project(scene.positions[row : row + 1], *self._size()))
         if not (np.isfinite(x) and np.isfinite(y)):
@@ -322,23 +363,43 @@ class CloudView(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
-        self._drag.press(event)
+        if not self._outline.press(event):
+            self._drag.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
-        if not self._drag.active or event.buttons() == Qt.MouseButton.NoButton:
+        if self._outline.active:
+            self._outline.move(event)
+            self.update()
+        elif not self._drag.active or event.buttons() == Qt.MouseButton.NoButton:
             self._hover(self.pick(event.position().x(), event.position().y()))
         else:
             self._move(self._drag.move(event, self.camera, self.height()))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
+        if self._outline.active:
+            self._end_outline(event)
+            return
         if not self._drag.release():
             return
         if event.button() == Qt.MouseButton.LeftButton:
             self.point_clicked.emit(self.pick(event.position().x(), event.position().y()))
         elif event.button() == Qt.MouseButton.RightButton:
             self.menu_requested.emit(event.globalPosition().toPoint())
+
+    def _end_outline(self, event: QMouseEvent) -> None:
+        corners, modifiers = self._outline.release(), event.modifiers()
+        self.update()
+        if corners is not None and self.scene is not None:
+            ids = outlined_ids(self.scene, self.camera, *self._size(), corners)
+            self.points_outlined.emit(ids, bool(modifiers & Qt.KeyboardModifier.ShiftModifier))
+            return
+        point = self.pick(event.position().x(), event.position().y())
+        if modifiers & Qt.KeyboardModifier.ControlModifier and point >= 0:
+            self.points_outlined.emit(np.array([point]), True)
+        else:
+            self.point_clicked.emit(point)
 
     def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
         """The key for menus; the mouse asks for one with a click of its right button, for a drag with it pans."""

@@ -53,6 +53,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
+    ActionSpec("link_one", "View", "Link this cloud", "Turn the clicked cloud alone, or with the others", "Ctrl+L"),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
     ActionSpec(
         "race",
@@ -64,6 +65,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         True,
     ),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
+    ActionSpec("trails", "View", "Trails", "Draw the way that selected points went", "J", "", True, True),
+    ActionSpec("class_names", "View", "Class names", "Write the names of classes at their points", "K", "", True),
+    ActionSpec("find", "View", "Find a point ...", "Look a point or a class up in the inspector", "/", "search"),
+    ActionSpec("lasso", "Select", "Lasso", "Drag round points to select them, as with Ctrl", "Q", "", True),
+    ActionSpec("isolate", "Select", "Isolate", "Draw the selected points alone", "I"),
+    ActionSpec("hide", "Select", "Hide", "Draw the selected points no longer", "H"),
+    ActionSpec("invert", "Select", "Invert", "Select the other points", "Shift+I"),
+    ActionSpec("zoom", "Select", "Zoom to selection", "Look at the selected points from near by", "Z"),
+    ActionSpec("clear", "Select", "Clear", "Select no point; once more: show all points (Esc)"),
+    ActionSpec("show_all", "Select", "Show all points", "Draw every point again", "Shift+H"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
     ActionSpec(
         "speaker", "View", "Speaker's mode", "Clouds alone on the full screen, in larger letters", "F11", checkable=True
@@ -72,7 +83,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
     ActionSpec("reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes"),
-    ActionSpec("dismiss", "View", "Dismiss the message", "Take away what is said above the clouds", "Esc"),
+    ActionSpec(
+        "dismiss", "View", "Dismiss", "End the full screen, a message, or the selection", "Esc"
+    ),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
     ActionSpec("tour", "Help", "Tour", "The six things to know first, on the real controls"),
     ActionSpec("shortcuts", "Help", "Keys ...", "What every key does, on one sheet", "?"),
@@ -80,7 +93,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),
 )
 
-MENUS = ("File", "Edit", "Run", "View", "Help")
+MENUS = ("File", "Edit", "Run", "View", "Select", "Help")
 
 TOOLBAR = (
     ("toggle_run", "step", "reset"),

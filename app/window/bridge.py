@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
+from app.training.looking import Looked
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFailed, RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -39,6 +40,13 @@ class Training(Protocol):
 
     def ask(self, method: str, *values: object) -> None:
         """Call a method of the run's `hnm_core.run.control.Control`."""
+
+    def look(self, config: ExperimentConfig, item_id: int) -> None:
+        """Ask what the data of a run tell of an item."""
+
+    @property
+    def looked(self) -> Looked | None:
+        """The last answer."""
 
     def drain(self) -> Drained:
         """What came in since the last time."""
@@ -127,6 +135,15 @@ class RunBridge(QObject):
     def fork(self, lane: str, new_lane: str, changes: Mapping[str, Any]) -> None:
         """Have a new lane go on from where `lane` stands before its next step, with other values of some options."""
         self._training.ask("fork", lane, new_lane, changes)
+
+    def look(self, config: ExperimentConfig, item_id: int) -> None:
+        """Ask what the data of a run tell of an item, also of one that is over; some time later `looked` is that."""
+        self._training.look(config, item_id)
+
+    @property
+    def looked(self) -> Looked | None:
+        """The last answer; None before the first."""
+        return self._training.looked
 
     def stop(self) -> None:
         """Ask the run to end; it does so before its next step."""

@@ -10,12 +10,16 @@ from PyQt6.QtWidgets import QDockWidget, QMainWindow, QMenu, QWidget
 
 from app.panels.experiment_form import ExperimentForm
 from app.stage.stage import Stage
+from app.views.inspector_view import InspectorView
 from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
 THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
+INSPECTOR_WIDTH = 330
+CLOSED = "inspector_closed"
+"""Setting: the user closed the inspector, so a click in a cloud no longer opens it."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
@@ -37,8 +41,23 @@ class Docks:
         window.tabifyDockWidget(self._hardness, self._timing)
         self._hardness.raise_()
         form.setMinimumWidth(FORM_WIDTH)
+        window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._inspector = self._dock(
+            "Inspector", "inspector", stage.inspecting.view, Qt.DockWidgetArea.RightDockWidgetArea
+        )
+        self._inspector.hide()
+        self._inspect_clicks = True
+        self._inspector.visibilityChanged.connect(self._on_inspector)
+        stage.choice.changed.connect(lambda: self._show_choice(stage.choice.item_id))
         self._bottom = BottomHeight(window, [self._curves, self._hardness, self._timing])
         self._built = window.saveState()
+
+    def search(self) -> None:
+        """Open the inspector, ready to be searched."""
+        self._open_inspector()
+        view = self._inspector.widget()
+        assert isinstance(view, InspectorView)
+        view.focus_search()
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
         """Put the window and its docks where they were the last time; the window itself stays with `keep_size`."""
@@ -50,12 +69,14 @@ class Docks:
         self._placed = state is not None
         share = settings.text("bottom_share")
         self._bottom.share = float(share) if re.fullmatch(r"0\.\d+", share) else SHARE
+        self._inspect_clicks = not settings.text(CLOSED)
 
     def keep(self, settings: Settings) -> None:
         """Remember where the window and its docks are."""
         settings.keep("geometry", self._window.saveGeometry())
         settings.keep("docks", self._window.saveState())
         settings.keep("bottom_share", f"{min(self._bottom.share, 0.9):.4f}")
+        settings.keep(CLOSED, "" if self._inspect_clicks else "yes")
 
     def place(self) -> None:
         """When the window is shown for the first time: share the room among the docks, or what was restored of it."""
@@ -82,6 +103,22 @@ class Docks:
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
         window.resizeDocks(charts, [round(SHARE * window.height())] * len(charts), Qt.Orientation.Vertical)
         window.resizeDocks(charts, widths, Qt.Orientation.Horizontal)
+
+    def _show_choice(self, item_id: int) -> None:
+        """The first point that is chosen opens the inspector, unless the user has closed it."""
+        if item_id >= 0 and self._inspect_clicks and self._inspector.isHidden():
+            self._open_inspector()
+
+    def _open_inspector(self) -> None:
+        hidden = self._inspector.isHidden()
+        self._inspector.show()
+        self._inspector.raise_()
+        if hidden and self._inspector.width() < INSPECTOR_WIDTH:
+            self._window.resizeDocks([self._inspector], [INSPECTOR_WIDTH], Qt.Orientation.Horizontal)
+
+    def _on_inspector(self, _seen: bool) -> None:
+        if self._window.isVisible():  # else it is the window that goes
+            self._inspect_clicks = not self._inspector.isHidden()
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self._window)

@@ -58,7 +58,21 @@ class Forks:
         menu.addAction(
             f"Continue from '{lane}' as a new lane ...", lambda: self._messages.attempt(lambda: self.ask(lane))
         )
+        panes = self._stage.panes
+        turns = menu.addAction("Turn with the other clouds")
+        if turns is not None:
+            turns.setCheckable(True)
+            turns.setChecked(panes.is_linked(lane))
+            turns.toggled.connect(lambda linked: panes.link(lane, linked))
         menu.popup(at)
+
+    def toggle_link(self) -> None:
+        """Turn the cloud that has the keyboard by itself, or with the others again. Raises `InputError` if none has."""
+        panes = self._stage.panes
+        lane = panes.focused_lane
+        if not lane:
+            raise InputError("Click the cloud that is to turn by itself first.")
+        panes.link(lane, not panes.is_linked(lane))
 
     def show(self, fork: LaneForked) -> None:
         """The new lane has a card in the form, like any other."""

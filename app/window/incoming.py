@@ -59,6 +59,7 @@ class Incoming:
             self._messages.say(changes_in_words(new.taken_up))
         if bridge.state is RunState.STARTING and bridge.loading:
             self._stage.panes.set_hint(f"Starting: {bridge.loading} ...")
+        self._stage.inspecting.take(bridge.looked)
         self._stage.advance(seconds, orbiting=self._orbiting())
         if drained.dropped_records:
             self._messages.say(

@@ -197,6 +197,7 @@ class MainWindow(QMainWindow):
         self.stage.problem.connect(messages.notice)
         ask_margin = self.margins.ask
         self.stage.hardness.margin_asked.connect(lambda *moved: messages.attempt(lambda: ask_margin(*moved)))
+        self.stage.inspecting.look_asked.connect(self.bridge.look)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
@@ -216,6 +217,7 @@ class MainWindow(QMainWindow):
             "step": self.run.step,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
+            "link_one": self.forks.toggle_link,
         }
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},
@@ -234,6 +236,16 @@ class MainWindow(QMainWindow):
             "live": self.stage.go_live,
             "speaker": lambda on: self.speaker.set(on),
             "reduced_motion": self.motion.reduce,
+            "trails": self.stage.inspecting.set_trails,
+            "class_names": self.stage.panes.set_class_names,
+            "find": lambda: self.docks.search(),
+            "lasso": self.stage.panes.set_lasso,
+            "isolate": self.stage.choice.isolate,
+            "hide": self.stage.choice.hide,
+            "invert": self.stage.choice.invert,
+            "zoom": self.stage.choice.zoom,
+            "clear": self.stage.choice.clear,
+            "show_all": self.stage.choice.show_all,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
             "reset_layout": lambda: self.docks.reset(),
@@ -323,8 +335,10 @@ class MainWindow(QMainWindow):
         """Out of what covers the rest, one thing after the other."""
         if self.speaker.on:
             self.actions_by_key["speaker"].setChecked(False)
-        else:
+        elif self.banner.text:
             self.banner.dismiss()
+        else:
+            self.stage.choice.clear()
 
     def _on_motion(self, reduced: bool) -> None:
         orbit = self.actions_by_key["orbit"]

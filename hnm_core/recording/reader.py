@@ -230,6 +230,34 @@ class Recording:
             hardness=None if told is None else _hardness(entry),
         )
 
+    def mined(self, lane: str, start: int, stop: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[Any] | None]]:
+        """What was mined, of the frames from `start` up to, not with, `stop`: of each its step, its (M, 3) triplets of
+        ids, and the separation and age of each, None in recordings that do not tell them. Reads nothing else."""
+        state = self._lane(lane)
+        index = state.index[start:stop]
+        if not len(index):
+            return
+        counts = index["edges"].astype(np.int64)
+        first, total = int(index["edges_offset"][0]) // 12, int(counts.sum())
+        edges = read_records(state.folder / "edges.bin", np.dtype("<i4"), first * 3, total * 3).reshape(-1, 3)
+        told = None
+        if self._dtypes.hardness is not None:
+            told = read_records(state.folder / HARDNESS_FILE, self._dtypes.hardness, first, total)
+        ends = np.cumsum(counts)
+        for step, begin, end in zip(index["step"].tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
+            yield step, edges[begin:end], None if told is None else told[begin:end]
+
+    def paths(self, lane: str, places: NDArray[np.int64], start: int, stop: int) -> NDArray[np.float32]:
+        """(F, K, 3) where K of the shown items stood in the frames from `start` up to, not with, `stop`; `places` are
+        those among `started.ids`."""
+        state = self._lane(lane)
+        index, dtype = state.index[start:stop], self._dtypes.frame
+        found = np.empty((len(index), len(places), 3), np.float32)
+        for number, entry in enumerate(index):
+            stored = read_records(state.folder / "frames.bin", dtype, int(entry["offset"]) // dtype.itemsize, 1)[0]
+            found[number] = layout.dequantise(stored["positions"][places], entry["box"])
+        return found
+
     def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
         """The point columns of a record or of several, by the bits of the index."""
         return {

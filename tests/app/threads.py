@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from app.training.looking import Looked, Looker
 from app.training.run import Source, train
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.control import Control
@@ -15,6 +16,7 @@ class TrainingThread:
     """Runs `source` instead of an experiment."""
 
     resident_mb = None
+    looked: Looked | None = None
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -39,6 +41,9 @@ class TrainingThread:
 
     def ask(self, method: str, *values: float | None) -> None:
         getattr(self._control, method)(*values)
+
+    def look(self, config: ExperimentConfig, item_id: int) -> None:
+        self.looked = Looker().look(config, item_id)
 
     def drain(self) -> Drained:
         return self._channel.drain()

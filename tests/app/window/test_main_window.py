@@ -471,6 +471,7 @@ def test_that_docks_float_and_come_back(open_window, qtbot):
     window = open_window()
     train(qtbot, window)
     for dock in window.findChildren(QDockWidget):
+        dock.show()
         dock.setFloating(True)
         qtbot.waitUntil(dock.isVisible, timeout=2000)
         dock.setFloating(False)

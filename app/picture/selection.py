@@ -1,0 +1,76 @@
+"""Which points are selected, and which of all points are drawn: by id and by class, so that it holds in every pane at
+every moment. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+NONE: NDArray[np.int64] = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """A value: what a user does to it gives the next one."""
+
+    ids: NDArray[np.int64] = field(default_factory=lambda: NONE)
+    """Selected dataset ids, ascending"""
+    isolated: NDArray[np.int64] | None = None
+    """Ids that alone are drawn; None for all"""
+    classes: frozenset[int] = frozenset()
+    """Classes that alone are drawn; none for all"""
+    hidden: NDArray[np.int64] = field(default_factory=lambda: NONE)
+    """Ids that are not drawn"""
+
+    @property
+    def filters(self) -> bool:
+        """Whether points may be left out."""
+        return self.isolated is not None or bool(self.classes) or bool(len(self.hidden))
+
+    def drawn(self, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(P,) which points of these ids and classes are drawn."""
+        kept = np.ones(len(ids), np.bool_)
+        if self.isolated is not None:
+            kept &= np.isin(ids, self.isolated)
+        if self.classes:
+            kept &= np.isin(labels, list(self.classes))
+        if len(self.hidden):
+            kept &= ~np.isin(ids, self.hidden)
+        return kept
+
+    def select(self, ids: NDArray[np.int64], *, add: bool = False) -> Selection:
+        """These ids are selected, beside those that are already with `add`."""
+        return replace(self, ids=np.union1d(self.ids, ids) if add else np.unique(ids))
+
+    def isolate(self, ids: NDArray[np.int64]) -> Selection:
+        """Only these ids are drawn."""
+        return Selection(isolated=np.unique(ids))
+
+    def isolate_class(self, label: int, *, add: bool = False) -> Selection:
+        """Only this class is drawn; where it is that already, all are. With `add` it joins those that are drawn, or
+        leaves them."""
+        if add:
+            return Selection(self.ids, classes=self.classes ^ {label})
+        return Selection(self.ids, classes=frozenset() if self.classes == {label} else frozenset({label}))
+
+    def hide(self, ids: NDArray[np.int64]) -> Selection:
+        """These ids are not drawn either."""
+        return replace(self, ids=NONE, hidden=np.union1d(self.hidden, ids))
+
+    def invert(self, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> Selection:
+        """Of the points of these ids and classes those that are drawn and were not selected."""
+        return replace(self, ids=np.setdiff1d(ids[self.drawn(ids, labels)], self.ids))
+
+    def show_all(self) -> Selection:
+        """Every point is drawn."""
+        return Selection(self.ids)
+
+    def text(self, drawn: int, total: int) -> str:
+        """For example "312 of 2,000 points isolated"; empty where all are drawn."""
+        if not self.filters:
+            return ""
+        if self.isolated is not None or self.classes:
+            return f"{drawn:,} of {total:,} points isolated"
+        return f"{total - drawn:,} of {total:,} points hidden"

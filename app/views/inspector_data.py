@@ -1,0 +1,73 @@
+"""A point as the data have it: its picture, or its numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QImage, QPixmap
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+
+from app.picture.theme import Theme
+from app.style import css
+from app.training.looking import Looked
+
+SIDE_PX = 64
+NUMBERS = 6
+"""So many features of an item are told."""
+
+
+class ItemData(QWidget):
+    """Takes no room while nothing is known."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.picture, self.words = QLabel(), QLabel()
+        self.picture.setFixedSize(SIDE_PX, SIDE_PX)
+        self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.words.setWordWrap(True)
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.picture, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(self.words, 1)
+        self.hide()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self.words.setStyleSheet(f"color: {css(theme.muted)};")
+        self.picture.setStyleSheet(f"border: 1px solid {css(theme.grid)};")
+
+    def show_item(self, looked: Looked | None) -> None:
+        """An item, or why nothing is known of it; None hides both."""
+        self.setVisible(looked is not None)
+        if looked is None:
+            return
+        self.picture.setVisible(looked.picture is not None)
+        if looked.picture is not None:
+            self.picture.setPixmap(pixmap(looked.picture, SIDE_PX - 4))
+            self.picture.setAccessibleName(f"Picture of point {looked.item_id}")
+        self.words.setText(looked.problem or ("" if looked.row is None else row_text(looked.row)))
+
+
+def row_text(row: NDArray[np.float32]) -> str:
+    """For example "32 features, of length 1.24: 0.1, −0.4, ..."."""
+    first = ", ".join(f"{value:.3g}" for value in row[:NUMBERS].tolist())
+    more = ", ..." if len(row) > NUMBERS else ""
+    length = float(np.linalg.norm(row.astype(np.float64)))
+    told = f"{len(row):,} feature{'s' if len(row) != 1 else ''}, of length {length:.3g}: {first}{more}"
+    return told.replace("-", "\N{MINUS SIGN}")
+
+
+def pixmap(picture: NDArray[np.uint8], side_px: int) -> QPixmap:
+    """(H, W) grey or (H, W, 3) coloured pixels, enlarged to fit a square without smoothing."""
+    pixels = np.ascontiguousarray(picture)
+    kind = QImage.Format.Format_Grayscale8 if pixels.ndim == 2 else QImage.Format.Format_RGB888
+    height, width = pixels.shape[:2]
+    buffer: Any = pixels.data
+    image = QImage(buffer, width, height, pixels.strides[0], kind)
+    shape, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.FastTransformation
+    return QPixmap.fromImage(image).scaled(side_px, side_px, shape, how)
