@@ -93,7 +93,7 @@ def tour_stops(
             "What it brings, and what it costs",
             "Loss and retrieval on held-out items on the left; on the right where the time of a step goes, mining "
             "apart from training.",
-            lambda: [stage.charts, stage.timing],
+            lambda: [chart for chart in (stage.charts, stage.hardness, stage.timing) if not _behind(chart)],
         ),
         Stop(
             "Find anything",
@@ -102,3 +102,8 @@ def tour_stops(
             lambda: button("palette"),
         ),
     )
+
+
+def _behind(chart: QWidget) -> bool:
+    """Whether a chart is a tab behind another one; Qt calls it visible all the same."""
+    return chart.visibleRegion().isEmpty()

@@ -54,7 +54,7 @@ def test_that_the_docks_below_are_high_again_when_a_low_window_grows_and_after_a
     sized(qtbot, window, 760, 480)
     assert max(bottom(window)) < before[0] - 20
     sized(qtbot, window, 1500, 900)
-    assert bottom(window) == before
+    qtbot.waitUntil(lambda: bottom(window) == before, timeout=3000)
     sized(qtbot, window, 760, 480)
     window.docks.keep(settings)  # as a window that is closed while it is low
     again = open_window(settings=settings)

@@ -63,7 +63,7 @@ def test_that_six_cards_point_at_the_real_controls_once_for_a_newcomer(open_wind
     train = window.controls.widgetForAction(window.actions_by_key["toggle_run"])
     palette = window.controls.widgetForAction(window.actions_by_key["palette"])
     titles = set()
-    for place, widget in enumerate((train, window.form.lanes, stage.panes, stage.timeline, stage.timing, palette)):
+    for place, widget in enumerate((train, window.form.lanes, stage.panes, stage.timeline, stage.hardness, palette)):
         assert tour.spot.intersected(at(window, widget)).width() > 0.9 * widget.width()
         assert window.rect().contains(tour.card.geometry())
         assert tour._count.text() == f"{place + 1} of 6"
