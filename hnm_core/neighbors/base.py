@@ -13,6 +13,7 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError
 from hnm_core.relevance import Query, SameClass
+from hnm_core.run.misses import Reason
 
 SearchProgress = Callable[[int, int], bool | None]
 """Called as progress(done, total); returning False cancels the search."""
@@ -83,6 +84,22 @@ class Bucketing(Protocol):
 
     def occupancy(self, table: int) -> Filling:
         """How full the buckets of a table are."""
+
+
+@runtime_checkable
+class ExplainsMisses(Protocol):
+    """A search that can tell what kept it from a true neighbour."""
+
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> Reason | None:
+        """Why `nearest_negatives`, as it searched last, did not return for each anchor the one row of another class.
+
+        Args:
+            anchors: (M,) int64 rows of the bank.
+            negatives: (M,) int64 rows of the bank, of other classes.
+
+        Returns:
+            One row for each anchor; None where it searches exactly, so that there is nothing to tell.
+        """
 
 
 class QuerySearch(NeighborSearch):

@@ -125,6 +125,12 @@ class CodeIndex:
         column = torch.arange(self.rows, device=self._device)[None]
         return far.masked_fill_(Ranges(anchors.low, anchors.high).hold(column), self._hash.bits + 1)
 
+    def parting_bits(self, rows: Tensor, others: Tensor) -> NDArray[np.bool_]:
+        """(M, bits) whether each bit of rows (M,) of the bank differs from that of other rows (M,)."""
+        bits = (self._hash.bits_of(self.points[self.arranged.places[side]]) for side in (rows, others))
+        parting: NDArray[np.bool_] = torch.bitwise_xor(*bits).cpu().numpy()
+        return parting
+
     def ranks(self, anchors: Placed, targets: Tensor) -> Tensor:
         """(R, k) how many negatives of the anchors differ in fewer bits than the targets (R, k), -1 for none, do."""
         if self._packed:

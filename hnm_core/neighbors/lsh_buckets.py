@@ -20,6 +20,8 @@ from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshBucketsOptions
 from hnm_core.neighbors.probing import Due, compiled, probe_places, recall
 from hnm_core.relevance import Query, SameClass
+from hnm_core.run.events import frozen
+from hnm_core.run.misses import TablesPart, packed
 
 _PAIRS = 2_048
 _NEAREST = 10
@@ -161,6 +163,21 @@ class LshBuckets(QuerySearch):
         """See `QuerySearch`. Exact: inside a class there is little to search."""
         bank = check_query(self._bank, query, k)
         return self._exact_search(bank).farthest(query, k, progress)
+
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> TablesPart | None:
+        """See `ExplainsMisses`."""
+        if self._bank is None or self._index is None:
+            return None
+        searched, differing = self._index.meetings(self._bank.place[anchors], self._bank.place[negatives])
+        return TablesPart(
+            tables=self._options.tables,
+            probes=self._options.probes,
+            bits=self._index.bits,
+            cap=self._options.cap,
+            shared=frozen(packed(differing == 0)),
+            probed=frozen(packed(searched)),
+            differing=frozen(differing.min(1, initial=self._index.bits)),
+        )
 
     def bucket_of_row(self, table: int) -> Tensor:
         """(N,) number of the bucket of each row of the bank, in the caller's order; buckets are numbered by key.

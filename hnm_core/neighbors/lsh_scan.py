@@ -16,6 +16,8 @@ from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.neighbors.probing import Due, probe_places, recall
 from hnm_core.relevance import Placed, Query, Relevance, SameClass
+from hnm_core.run.events import frozen
+from hnm_core.run.misses import CodesDiffer, packed
 
 TARGET_RECALL = 0.95
 """Share of the true nearest negatives that `rescore="auto"` is to find."""
@@ -102,6 +104,23 @@ class LshScan(QuerySearch):
         """See `QuerySearch`. Exact: inside a class there is little to search."""
         bank = check_query(self._bank, query, k)
         return self._exact_search(bank).farthest(query, k, progress)
+
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
+        """See `ExplainsMisses`."""
+        bank, index = built(self._bank), self._index
+        assert index is not None
+        query = SameClass(bank).query(anchors)
+        placed, slots = index.arranged.by_place(query)
+        before = index.ranks(placed, index.arranged.places[negatives][slots, None])[slots.argsort(), 0]
+        parting = index.parting_bits(query.row, negatives)
+        return CodesDiffer(
+            bits=self._options.bits,
+            candidates=min(self.candidates or 0, len(bank)),
+            differing=frozen(parting.sum(1)),
+            rank=frozen((before + 1).cpu().numpy()),
+            negatives=frozen(query.negatives.cpu().numpy()),
+            mask=frozen(packed(parting)),
+        )
 
     def predicted_recall(self, k: int, candidates: int | None = None) -> float:
         """Share of the k true nearest negatives of classes that the theory of hashing expects among the candidates.

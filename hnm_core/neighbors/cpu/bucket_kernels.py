@@ -254,6 +254,7 @@ def warm_up() -> None:
     scores, found = np.empty((1, 2), np.float32), np.empty((1, 2), np.int64)
     margin = np.ones((1, 2), np.float32)
     collect(tables, margin, anchors, anchors, anchors + 1, 1, 3, 0, points, points, False, 1, scores, found, counts)
+    probe_masks(margin[0, 0:2], np.zeros(2, np.int64))
 
 
 __all__ = ["Tables", "bucket_keys", "collect", "numba", "probe_masks", "warm_up"]

@@ -1,0 +1,76 @@
+"""Why an approximate search did not return a true nearest negative, as plain numbers: one class for each way to search.
+
+M is how many misses are told of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class CodesDiffer:
+    """Codes of bits were compared, and the true nearest negative's was not among the most similar."""
+
+    bits: int
+    """Of a code."""
+    candidates: int
+    """So many of the most similar codes were measured exactly."""
+    differing: NDArray[np.int64]
+    """(M,) bits in which the two codes differ"""
+    rank: NDArray[np.int64]
+    """(M,) place of the true nearest among the anchor's negatives by the bits that differ, from 1"""
+    negatives: NDArray[np.int64]
+    """(M,) how many negatives the anchor has"""
+    mask: NDArray[np.uint8]
+    """(M, ceil(bits / 8)) which bits differ, eight to a number, the lowest first"""
+
+
+@dataclass(frozen=True, eq=False)
+class TablesPart:
+    """Rows were hashed into the buckets of several tables, and only those of an anchor's buckets compared."""
+
+    tables: int
+    probes: int
+    """Further buckets that were searched in each table, beside the anchor's own."""
+    bits: int
+    """Of the key of a bucket."""
+    cap: int
+    """Most rows that were looked at in a bucket."""
+    shared: NDArray[np.uint8]
+    """(M, ceil(tables / 8)) in which tables the two share a bucket, eight to a number, the lowest first"""
+    probed: NDArray[np.uint8]
+    """likewise in which the true nearest negative's bucket was searched, its own or a further one. Where there is one,
+    the bucket held more than `cap` rows, and this was not among them."""
+    differing: NDArray[np.int64]
+    """(M,) fewest bits in which their keys differ in any table"""
+
+
+@dataclass(frozen=True, eq=False)
+class CellUnvisited:
+    """Only the nearest of many cells were searched; a cell is a class, a part of a wide one, or several small ones."""
+
+    cells: int
+    visited: int
+    """So many of the nearest cells an anchor searched."""
+    label: NDArray[np.int64]
+    """(M,) class of the true nearest negative"""
+    rank: NDArray[np.int64]
+    """(M,) place of its cell among the anchor's, nearest first, from 1"""
+
+
+Reason = CodesDiffer | TablesPart | CellUnvisited
+"""Every way to miss that a search can tell of."""
+
+
+def packed(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(M, ceil(n / 8)) of (M, n) flags, as the masks above."""
+    return np.packbits(flags, axis=1, bitorder="little")
+
+
+def unpacked(mask: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
+    """(M, count) flags of a mask."""
+    return np.unpackbits(mask, axis=1, bitorder="little", count=count).astype(np.bool_)
