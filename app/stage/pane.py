@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass, field
 
 from app.picture.camera import Camera, moved_down, snug
+from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
 from app.picture.motion import Motion, motion
 from app.picture.scene import build_scene
 from app.picture.theme import Theme
+from app.views.cloud_marks import Mark
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
 
@@ -49,6 +51,11 @@ class Pane:
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
+    pair: MissedPair | None = None
+    """A missed negative that stands out"""
+    flies: bool = False
+    """Whether the camera goes to `pair` and stays with it"""
+
     _motion: Motion | None = None
     _moving_since: float = 0.0
     _frame_at: float = 0.0
@@ -58,6 +65,8 @@ class Pane:
     def clear(self, hint: str = "") -> None:
         """No cloud any more."""
         self.frame, self.fitted, self.stale, self.hint, self._motion = None, None, False, hint, None
+        self.pair, self.flies = None, False
+        self.view.set_marks(())
         self.view.set_scene(None)
         self.view.set_caption("")
 
@@ -78,6 +87,8 @@ class Pane:
             max_edges=MAX_EDGES,
             selected_id=wish.selected_id,
         )
+        if self.pair is not None:
+            goal = with_pair(goal, wish.theme, self.pair)
         self.stale = False
         self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
@@ -121,6 +132,21 @@ class Pane:
         top, bottom = self.covered
         height = max(self.view.height(), 1)
         return moved_down(camera, height, min(max((top - bottom) / 2, -height / 4), height / 4))
+
+    def show_pair(self, pair: MissedPair | None, theme: Theme) -> None:
+        """Let a missed negative stand out and fly there, or no longer; with the pane's next turn."""
+        if pair is None or self.pair is None or pair.anchor != self.pair.anchor:
+            self.flies = pair is not None
+        self.pair, self.stale = pair, self.frame is not None
+        marks = () if pair is None else zip(pair.ends, end_colors(theme), strict=False)
+        self.view.set_marks(tuple(Mark(item, words, color) for (item, words), color in marks))
+
+    def flight(self) -> Camera | None:
+        """Where the camera should be to see `pair`; None where it does not fly, or there is nothing to see."""
+        scene = self.view.scene
+        if self.pair is None or not self.flies or scene is None or self.fitted is None:
+            return None
+        return flown_to(scene, self.pair, self.view.width() / max(self.view.height(), 1), self.fitted)
 
     def aim(self, camera: Camera) -> None:
         """Move the view's camera; a view that stands still is not painted again."""

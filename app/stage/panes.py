@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
 from app.picture.edges import EDGE_KINDS
+from app.picture.missed_edges import MissedPair
 from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
@@ -175,6 +176,7 @@ class PaneGrid(QWidget):
         self.key.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
+            pane.show_pair(pane.pair, theme)
             pane.view.set_title(pane.title or pane.lane, self._theme.lane(number))
             pane.stale = pane.frame is not None
 
@@ -201,6 +203,13 @@ class PaneGrid(QWidget):
             pane.view.set_selected(point_id)
         self._restage()
 
+    def show_pair(self, lane: str, pair: MissedPair | None) -> None:
+        """Let a missed negative stand out in the pane of a lane, which flies there, and none in the others."""
+        for pane in self._panes:
+            wanted = pair if pane.lane == lane else None
+            if pane.pair != wanted:
+                pane.show_pair(wanted, self._theme)
+
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""
         self._linked = linked
@@ -224,6 +233,8 @@ class PaneGrid(QWidget):
     def follow(self) -> None:
         """Bring the clouds back into view and keep them there."""
         self._following = True
+        for pane in self._panes:
+            pane.flies = False
 
     def advance(self, seconds: float, *, orbiting: bool) -> None:
         """One tick: build scenes that changed, move cameras. What stands still is not painted again.
@@ -254,7 +265,10 @@ class PaneGrid(QWidget):
             self._stage(pane, self._started, pane.frame)
         pane.glide()
         camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
-        if wanted is not None and self._following:
+        flight = pane.flight()
+        if flight is not None:
+            camera = followed(camera, _turned_like(flight, camera), seconds)
+        elif wanted is not None and self._following:
             camera = followed(camera, _turned_like(wanted, camera), seconds)
         pane.aim(camera)
 
@@ -284,6 +298,8 @@ class PaneGrid(QWidget):
         before, moved_pane.camera = moved_pane.camera, camera
         if camera.distance != before.distance or camera.target != before.target:
             self._following = False
+            for pane in self._panes:
+                pane.flies = False
         if not self._linked:
             return
         moved = [now - was for now, was in zip(camera.target, before.target, strict=True)]

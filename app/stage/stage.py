@@ -13,11 +13,13 @@ from app.history.markers import markers
 from app.history.playback import Past
 from app.history.words import title
 from app.panels.figures import Figures
+from app.picture.missed_edges import MissedPair
 from app.picture.theme import Theme
 from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
 from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
+from app.views.misses_view import MissesView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
@@ -48,6 +50,7 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
+        self.misses = MissesView()
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -75,12 +78,13 @@ class Stage(QObject):
         self._curves_timer.start()
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
+        self.misses.chosen.connect(self._show_missed)
         self.panes.point_hovered.connect(self._name_point)
         self.panes.point_clicked.connect(lambda point: self.panes.select(point if point >= 0 else None))
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.audit, self.timing, self.timeline):
+        for view in (self.panes, self.curves, self.audit, self.timing, self.misses, self.timeline):
             view.set_theme(theme)
         self._drawn = None
 
@@ -90,6 +94,7 @@ class Stage(QObject):
         self.replaying = False
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
+        self.misses.forget()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
         self._choose_chart(config)
         self.timeline.set_range(0)
@@ -216,6 +221,7 @@ class Stage(QObject):
 
     def _show_figures(self, now: float) -> None:
         self.timing.show_history(self.history, self._step)
+        self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
         for name, lane in self.history.lanes.items():
             now_is = chip(lane, self._step)
@@ -228,6 +234,12 @@ class Stage(QObject):
             fps, rate = (paints - paints_then) / (now - then), (steps - steps_then) / (now - then)
             self._figures.set_rates(fps if fps > 0 else None, rate if rate > 0 else None, self._training_mb)
             self._rates = (now, paints, steps)
+
+    def _show_missed(self, lane: str, pair: MissedPair | None) -> None:
+        """What was chosen among the misses: its anchor in every pane, the rest where it was missed."""
+        self.panes.show_pair(lane, pair)
+        if pair is not None:
+            self.panes.select(pair.anchor)
 
     def _name_point(self, point: int) -> None:
         """Say in the status bar what lies under the pointer."""

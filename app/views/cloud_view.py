@@ -32,6 +32,7 @@ from app.picture.camera import Camera, fit
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
+from app.views.cloud_marks import Mark, draw_marks
 from app.views.cloud_picture import CloudPicture
 from app.views.cloud_pointer import Drag, moved_by_key, moved_by_wheel
 
@@ -79,6 +80,7 @@ class CloudView(QWidget):
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
+        self._marks: tuple[Mark, ...] = ()
 
         self._still_timer = QTimer(self)
         self._still_timer.setSingleShot(True)
@@ -176,6 +178,12 @@ class CloudView(QWidget):
         point_id = -1 if point_id is None else point_id
         if point_id != self._selected_id:
             self._selected_id = point_id
+            self.update()
+
+    def set_marks(self, marks: tuple[Mark, ...]) -> None:
+        """Say something of some points, beside them."""
+        if marks != self._marks:
+            self._marks = marks
             self.update()
 
     def set_hovered(self, point_id: int | None) -> None:
@@ -278,6 +286,7 @@ class CloudView(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
             self._paint_ring(painter, point_id, rgb)
+        self._paint_marks(painter)
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
         if height >= CAPTION_FROM_PX:
             self._caption_plate.caption(painter, theme, self.caption, width, height)
@@ -300,6 +309,15 @@ class CloudView(QWidget):
         point_px = raster.default_point_px(scene.sample, self.camera, *self._size())
         radius = float(scene.radii[row]) * point_px * self.camera.distance / depth
         cloud_labels.draw_ring(painter, self._theme, x, y, min(radius, self.height() / 2) + 3.5, rgb)
+
+    def _paint_marks(self, painter: QPainter) -> None:
+        scene = self.scene
+        drawn = [
+            (mark, row) for mark in self._marks if scene is not None and (row := scene.place_of(mark.item_id)) >= 0
+        ]
+        if scene is not None and drawn:
+            x, y, _ = self.camera.project(scene.positions[[row for _, row in drawn]], *self._size())
+            draw_marks(painter, self._theme, [mark for mark, _ in drawn], np.stack((x, y), 1), *self._size())
 
     # ----------------------------------------------------------------------------------------------- mouse and keys
 

@@ -27,6 +27,9 @@ class Docks:
         stage.charts.currentChanged.connect(self._name_chart)
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
         window.splitDockWidget(self._curves, self._timing, Qt.Orientation.Horizontal)
+        self._misses = self._dock("Missed", "misses", stage.misses, bottom)
+        window.tabifyDockWidget(self._timing, self._misses)
+        self._timing.raise_()
         form.setMinimumWidth(FORM_WIDTH)
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:

@@ -22,11 +22,16 @@ class CodesDiffer:
     differing: NDArray[np.int64]
     """(M,) bits in which the two codes differ"""
     rank: NDArray[np.int64]
-    """(M,) place of the true nearest among the anchor's negatives by the bits that differ, from 1"""
+    """(M,) place of the true nearest among the anchor's negatives by the bits that differ, from 1;
+    of equally similar ones by their place in the bank"""
     negatives: NDArray[np.int64]
     """(M,) how many negatives the anchor has"""
     mask: NDArray[np.uint8]
     """(M, ceil(bits / 8)) which bits differ, eight to a number, the lowest first"""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where a mask is not as wide as a code."""
+        _check_width(self.mask, self.bits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,11 @@ class TablesPart:
     the bucket held more than `cap` rows, and this was not among them."""
     differing: NDArray[np.int64]
     """(M,) fewest bits in which their keys differ in any table"""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where a mask has not a place for each table."""
+        for mask in (self.shared, self.probed):
+            _check_width(mask, self.tables)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,3 +84,8 @@ def packed(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
 def unpacked(mask: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
     """(M, count) flags of a mask."""
     return np.unpackbits(mask, axis=1, bitorder="little", count=count).astype(np.bool_)
+
+
+def _check_width(mask: NDArray[np.uint8], count: int) -> None:
+    if mask.ndim != 2 or mask.shape[1] != -(-count // 8):
+        raise ValueError(f"a mask of {count} has the shape {mask.shape}")

@@ -42,7 +42,7 @@ def missed(search: NeighborSearch, bank: Bank, distance: Distance, k: int = 3) -
     nearest = true_nearest(bank, distance)
     found = search.nearest_negatives(anchors, k)
     lost = (found.row != nearest[:, None]).all(1).nonzero()[:, 0]
-    assert len(lost) > 20
+    assert len(lost) >= 8
     return lost, nearest[lost]
 
 
@@ -73,7 +73,9 @@ def test_that_a_scan_tells_the_bits_that_differ_and_the_rank_of_the_true_one_amo
         assert reason.negatives[place] == others.sum()
         own = (code[anchor] != code[negative]).sum()
         assert (differing < own).sum() < reason.rank[place] <= (differing <= own).sum()
-        assert reason.rank[place] > 8, "it would have been measured exactly"
+        # Without kernels it is left open which of equally similar codes are measured.
+        last = reason.rank[place] if kernels_ready else (differing <= own).sum()
+        assert last > 8, "it would have been measured exactly"
 
 
 @pytest.mark.parametrize("metric", METRICS)
