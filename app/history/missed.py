@@ -55,6 +55,8 @@ class LaneMissed:
     """In lane order."""
     note: str
     """Why nothing is listed; empty where something is, or could be."""
+    tag: str = ""
+    """That in a word."""
     step: int = 0
     """When it was measured."""
     probed: int = 0
@@ -66,12 +68,25 @@ class LaneMissed:
     regret: NDArray[np.float64] | None = None
 
     @property
+    def short(self) -> str:
+        """For a tab: how many are missed, or why none are."""
+        return self.tag if self.note else f"{self.total:,}"
+
+    @property
     def summary(self) -> str:
-        """For example "missed 36 of 512 at step 500"."""
-        if self.note:
-            return self.note
-        told = f", the worst {len(self.rows)} listed" if len(self.rows) < self.total else ""
-        return f"missed {self.total:,} of {self.probed:,} at step {self.step:,}{told}"
+        """For example "missed 240 of 512 at step 500, the worst 64 listed"."""
+        return self.note or f"{self.count} {self.when}"
+
+    @property
+    def count(self) -> str:
+        """How many of how many."""
+        return f"missed {self.total:,} of {self.probed:,}"
+
+    @property
+    def when(self) -> str:
+        """When that was measured, and how much of it is listed."""
+        listed = f", the worst {len(self.rows)} listed" if len(self.rows) < self.total else ""
+        return f"at step {self.step:,}{listed}"
 
 
 def missed(history: RunHistory, upto_step: int | None = None) -> list[LaneMissed]:
@@ -91,43 +106,44 @@ def _of_lane(
 ) -> LaneMissed:
     without = without_misses(config)
     if without:
-        return LaneMissed(lane.name, place, without)
+        return LaneMissed(lane.name, place, *without)
     misses = lane.misses_at(upto_step)
     turn = max((step for step in lane.turns if upto_step is None or step <= upto_step), default=0)
     if misses is None or misses.step < turn:
         done = lane.rows(upto_step)
-        return LaneMissed(lane.name, place, _when(int(lane.steps[done - 1]) if done else 0, config))
+        return LaneMissed(lane.name, place, _when(int(lane.steps[done - 1]) if done else 0, config), "...")
     return LaneMissed(
         lane.name,
         place,
-        "",
-        misses.step,
-        misses.probed,
-        misses.total,
-        rows_of(misses, started),
+        note="",
+        step=misses.step,
+        probed=misses.probed,
+        total=misses.total,
+        rows=rows_of(misses, started),
         recall=lane.metric("mining_recall", upto_step)[1],
         regret=lane.metric("hardness_regret", upto_step)[1],
     )
 
 
-def without_misses(config: ExperimentConfig) -> str:
-    """Why the one lane of a configuration misses nothing, whatever is measured; empty where it may."""
+def without_misses(config: ExperimentConfig) -> tuple[str, str] | None:
+    """Why the one lane of a configuration misses nothing, whatever is measured, in words and in one; None where it
+    may."""
     lane = config.lanes[0]
     options = lane.miner_part.options
     if not lane.mines:
-        return "draws at random, without a search"
+        return "draws at random, without a search", "random"
     if lane.in_batch:
-        return "mines inside the batch, without a search"
+        return "mines inside the batch, without a search", "in batch"
     if isinstance(options, SearchingOptions) and not NEIGHBORS.entry(options.search).options.approximate:
-        return "searches exactly, so it misses nothing"
-    return ""
+        return "searches exactly, so it misses nothing", "exact"
+    return None
 
 
 def _when(step: int, config: ExperimentConfig) -> str:
-    next_step = min((step // config.eval_every + 1) * config.eval_every, config.steps)
     if step >= config.steps:
         return "was not measured"
-    return f"measured first at step {next_step:,}"
+    next_step = min((step // config.eval_every + 1) * config.eval_every, config.steps)
+    return f"is measured at step {next_step:,}; what it missed is listed then"
 
 
 def rows_of(misses: Misses, started: RunStarted) -> tuple[Missed, ...]:
@@ -184,13 +200,15 @@ def _tables(reason: TablesPart, row: int) -> tuple[str, str]:
     if len(searched):
         where = f"in {len(searched)} of {tables}"
         return f"in a searched bucket {where}, cut down to {reason.cap:,} rows", keys
-    return f"shares no bucket in {tables}; keys differ in {int(reason.differing[row])} bits or more", keys
+    bits = int(reason.differing[row])
+    return f"shares no bucket in {tables}; keys differ in {bits} bit{'s' if bits != 1 else ''} or more", keys
 
 
 def _cell(reason: CellUnvisited, row: int, class_names: tuple[str, ...]) -> tuple[str, str]:
     label, rank = int(reason.label[row]), int(reason.rank[row])
     name = class_names[label] if 0 <= label < len(class_names) else str(label)
-    words = f"class {name} was not visited ({ordinal(rank)} nearest, {reason.visited:,} visited)"
+    what = f"class {name}" if name.isdigit() else name
+    words = f"{what} was not visited ({ordinal(rank)} nearest, {reason.visited:,} visited)"
     return words, f"{reason.cells:,} cells in all: classes, parts of wide ones, or several small ones."
 
 

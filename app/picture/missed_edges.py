@@ -12,7 +12,7 @@ from app.picture.scene import Scene
 from app.picture.theme import Rgb, Theme
 
 TRUE_WORDS, RETURNED_WORDS = "true nearest", "returned"
-WIDTH = 2.4
+WIDTH = 3.0
 """Of both edges, as a factor of the usual one; they are seen through all points."""
 OTHERS = 0.3
 """What is left of the opacity of the other edges."""
@@ -70,7 +70,7 @@ def with_pair(scene: Scene, theme: Theme, pair: MissedPair) -> Scene:
     )
 
 
-def flown_to(scene: Scene, pair: MissedPair, aspect: float, whole: Camera) -> Camera | None:
+def flown_to(scene: Scene, pair: MissedPair, aspect: float, free: float, whole: Camera) -> Camera | None:
     """A camera that looks at the anchor and both ends from the side of `whole`, which frames the cloud; None where the
     anchor or the true nearest is not drawn, or has no finite place.
 
@@ -78,6 +78,7 @@ def flown_to(scene: Scene, pair: MissedPair, aspect: float, whole: Camera) -> Ca
         scene: the cloud.
         pair: what to look at.
         aspect: width of the picture by its height.
+        free: share of the height that the three may take.
         whole: says from where to look, and how near is near.
     """
     places = [scene.place_of(item) for item in (pair.anchor, *(item for item, _ in pair.ends))]
@@ -86,6 +87,6 @@ def flown_to(scene: Scene, pair: MissedPair, aspect: float, whole: Camera) -> Ca
     points: NDArray[np.float32] = scene.positions[[place for place in places if place >= 0]]
     if not np.isfinite(points).all():
         return None
-    close = fit(points, aspect, whole)
-    distance = max(ROOM * close.distance, NEAREST * whole.distance)
+    close = fit(points, aspect / free, whole)
+    distance = max(ROOM * close.distance / free, NEAREST * whole.distance)
     return replace(whole, target=close.target, distance=distance)

@@ -146,7 +146,9 @@ class Pane:
         scene = self.view.scene
         if self.pair is None or not self.flies or scene is None or self.fitted is None:
             return None
-        return flown_to(scene, self.pair, self.view.width() / max(self.view.height(), 1), self.fitted)
+        aspect, free, _ = self._wanted_fit()
+        flight = flown_to(scene, self.pair, aspect, free, self.fitted)
+        return None if flight is None else self.between_labels(flight)
 
     def aim(self, camera: Camera) -> None:
         """Move the view's camera; a view that stands still is not painted again."""

@@ -1,17 +1,15 @@
-"""What approximate searches missed: for each lane how many, and the worst one by one with the reason."""
+"""What approximate searches missed: of each lane how much, and the worst one by one with the reason."""
 
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import QModelIndex, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFont, QPainter
+from PyQt6.QtCore import QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QLabel,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
+    QTabBar,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -19,7 +17,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.history.missed import LaneMissed, Missed, missed
-from app.picture.missed_edges import RETURNED_WORDS, TRUE_WORDS, MissedPair, end_colors
+from app.picture.missed_edges import MissedPair, end_colors
 from app.picture.theme import DARK, Theme
 from app.style import css, mix
 from app.views.sparkline import draw_sparkline
@@ -28,95 +26,120 @@ from hnm_core.run.history import RunHistory
 from hnm_core.words import significant
 
 COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
-WIDTHS = (76, 132, 132, 108)
+FARTHER = COLUMNS.index("Farther by")
+WIDTHS = (54, 92, 76, 92)
+WIDE_WIDTHS = (54, 132, 132, 112)
+WIDE_PX, NARROW_PX, LOW_PX = 600, 460, 190
+"""From this width on distances stand beside the items; below this one by how much farther what was returned is stands
+in the tooltip alone, and below this height the reason of the current row does."""
 EMPTY = "What an approximate search misses is listed here: train a lane that has one, such as 'lsh' or 'routed'."
 TIP = (
     "With each measurement the miner's search is asked about a fixed probe, and an exact one beside it. Listed are "
-    "anchors whose true nearest negative was not returned, the worst first."
+    "anchors whose true nearest negative was not returned, the worst first. Click one, or choose it with the arrow "
+    "keys and Enter, to see it in the lane's cloud."
 )
-MISSED_ROLE, LANE_ROLE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
+ROW = Qt.ItemDataRole.UserRole
 SPARK_PX = 56
-LANE_ROW_PX = 24
+LINE_PX = 20
 GAP = 10
 
 
 class MissesView(QWidget):
-    """`chosen(lane, MissedPair)` when a row is clicked or entered; `chosen("", None)` when what was chosen is gone."""
+    """A tab a lane. `chosen(lane, MissedPair)` when a row is clicked or entered; `chosen("", None)` when what was
+    chosen is gone."""
 
     chosen = pyqtSignal(str, object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._shown: object = None
+        self._told: object = None  # what the lanes were made of
+        self._lanes: list[LaneMissed] = []
+        self._started: RunStarted | None = None
         self._chosen: tuple[str, int] | None = None  # lane and anchor
-        self.note = QLabel()
-        self.note.setToolTip(TIP)
-        self.note.setMinimumWidth(20)
-        self.tree = QTreeWidget()
-        self.tree.setColumnCount(len(COLUMNS))
-        self.tree.setHeaderLabels(list(COLUMNS))
-        self.tree.setAccessibleName("Missed negatives")
-        self.tree.setAccessibleDescription("Enter shows the chosen one in its lane's cloud")
-        self.tree.setUniformRowHeights(False)
-        self.tree.setIndentation(14)
-        self.tree.setAllColumnsShowFocus(True)
-        self.tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.tree.setItemDelegateForColumn(0, _LaneRows(self.tree))
-        self.tree.itemClicked.connect(lambda item, _column: self._choose(item))
-        self.tree.itemActivated.connect(lambda item, _column: self._choose(item))
-        header = self.tree.header()
-        if header is not None:
-            header.setMinimumSectionSize(40)
-            header.setStretchLastSection(True)
-            for column, width in enumerate(WIDTHS):
-                header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-                header.resizeSection(column, width)
-        self.empty = QLabel(EMPTY)
-        self.empty.setWordWrap(True)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.tabs, self.line, self.tree = QTabBar(), LaneLine(), QTreeWidget()
+        self.tabs.setAccessibleName("Lane")
+        self.tabs.setExpanding(False)
+        self.tabs.setDrawBase(False)
+        self.tabs.setUsesScrollButtons(True)
+        self.tabs.currentChanged.connect(lambda _place: self._fill())
+        self._build_tree()
+        self.note, self.detail = QLabel(EMPTY), QLabel()
+        self.note.setWordWrap(True)
+        self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.detail.setMinimumWidth(20)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 6, 2)
+        layout.setContentsMargins(6, 2, 6, 2)
         layout.setSpacing(2)
-        for widget, stretch in ((self.note, 0), (self.tree, 1), (self.empty, 1)):
+        for widget, stretch in ((self.tabs, 0), (self.line, 0), (self.tree, 1), (self.detail, 0), (self.note, 1)):
             layout.addWidget(widget, stretch)
         self.set_theme(DARK)
         self.show_history(RunHistory())
 
+    def _build_tree(self) -> None:
+        tree = self.tree
+        tree.setColumnCount(len(COLUMNS))
+        tree.setHeaderLabels(list(COLUMNS))
+        tree.setAccessibleName("Missed negatives")
+        tree.setAccessibleDescription("Enter shows the chosen one in its lane's cloud")
+        tree.setRootIsDecorated(False)
+        tree.setUniformRowHeights(True)
+        tree.setAllColumnsShowFocus(True)
+        tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        tree.setMinimumHeight(40)
+        tree.itemClicked.connect(lambda item, _column: self._choose(item))
+        tree.itemActivated.connect(lambda item, _column: self._choose(item))
+        tree.currentItemChanged.connect(lambda item, _before: self._tell(item))
+        header = tree.header()
+        if header is not None:
+            header.setMinimumSectionSize(40)
+            header.setStretchLastSection(True)
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+            header.setToolTip(TIP)
+
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
-        self._theme = theme
-        for label in (self.note, self.empty):
+        self._theme = self.line.theme = theme
+        for label in (self.note, self.detail):
             label.setStyleSheet(f"color: {css(theme.muted)};")
-        true, returned = (
-            f"<span style='color:{css(colour)}'>━━</span> {words}"
-            for colour, words in zip(end_colors(theme), (TRUE_WORDS, RETURNED_WORDS), strict=True)
+        self.tabs.setStyleSheet(
+            f"QTabBar::tab {{ padding: 2px 8px; border: 0; border-bottom: 2px solid transparent;"
+            f" color: {css(theme.muted)}; background: transparent; }}"
+            f"QTabBar::tab:selected {{ color: {css(theme.text)}; border-bottom-color: {css(theme.accent)}; }}"
+            f"QTabBar::tab:focus {{ background: {css(mix(theme.panel, theme.accent, 0.25))}; }}"
         )
-        self.note.setText(f"not returned, the worst first &nbsp;&nbsp; {true} &nbsp; {returned}")
         self.tree.setStyleSheet(
             f"QTreeWidget {{ background: {css(theme.panel)}; border: 0; }}"
             f"QHeaderView::section {{ background: {css(theme.panel)}; color: {css(theme.muted)}; border: 0;"
             f" border-bottom: 1px solid {css(theme.grid)}; padding: 2px 3px; }}"
         )
-        self._shown = None
+        header = self.tree.headerItem()
+        for column, colour in zip((1, 2), end_colors(theme), strict=True):
+            line = QPixmap(12, 3)
+            line.fill(QColor(*colour))
+            if header is not None:
+                header.setIcon(column, QIcon(line))  # the colour of the edge in the cloud
+        self._show_tabs()
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """What was missed when it was measured last, up to a step; None is now. Costs nothing while that stays."""
         newest = [
-            (name, (last := lane.misses_at(upto_step)) and last.step, len(lane) > 0, tuple(lane.turns))
+            (name, (last := lane.misses_at(upto_step)) and last.step, lane.rows(upto_step) > 0)
             for name, lane in history.lanes.items()
         ]
-        wanted = (id(history.started), newest, upto_step is None or len(history.told), self._theme.name)
-        if wanted == self._shown:
+        told = (id(history.started), newest, [change.step for change in history.changes], upto_step)
+        if told == self._told:
             return
-        self._shown = wanted
-        lanes = missed(history, upto_step)
-        self.empty.setVisible(not lanes)
-        for widget in (self.tree, self.note):
-            widget.setVisible(bool(lanes))
-        self._fill(lanes, history.started)
-        self._follow(lanes)
+        self._told = told
+        before = [lane.lane for lane in self._lanes]
+        self._lanes, self._started = missed(history, upto_step), history.started
+        if before != [lane.lane for lane in self._lanes]:
+            with QSignalBlocker(self.tabs):
+                first = next((lane.place for lane in self._lanes if lane.tag in ("", "...")), 0)
+                self._make_tabs(first)
+        self._show_tabs()
+        self._follow()
 
     def forget(self) -> None:
         """Nothing is chosen any more."""
@@ -125,122 +148,162 @@ class MissesView(QWidget):
             self.tree.setCurrentItem(None)
             self.chosen.emit("", None)
 
-    def _fill(self, lanes: list[LaneMissed], started: RunStarted | None) -> None:
-        """All rows anew; what was folded stays so, and the current row, where it is still there."""
-        folded = {item.text(0) for item in self._lane_items() if item.childCount() and not item.isExpanded()}
-        current = self._key(self.tree.currentItem())
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """As much in the rows as there is room for."""
+        super().resizeEvent(event)
+        if event is not None and _room(event.size()) != _room(event.oldSize()):
+            self._fill()
+
+    def _make_tabs(self, current: int) -> None:
+        for place in reversed(range(self.tabs.count())):
+            self.tabs.removeTab(place)
+        for lane in self._lanes:
+            self.tabs.addTab(lane.lane)
+        self.tabs.setCurrentIndex(current)
+
+    def _show_tabs(self) -> None:
+        for place, lane in enumerate(self._lanes):
+            dot = QPixmap(9, 9)
+            dot.fill(QColor(*self._theme.lane(lane.place)))
+            self.tabs.setTabIcon(place, QIcon(dot))
+            self.tabs.setTabText(place, f"{lane.lane}  {lane.short}")
+            self.tabs.setTabToolTip(place, f"{lane.lane}: {lane.summary}")
+        self._fill()
+
+    def _fill(self) -> None:
+        """The lane of the current tab. The current row stays, where it is still there."""
+        place = self.tabs.currentIndex()
+        lane = self._lanes[place] if 0 <= place < len(self._lanes) else None
+        self.tabs.setVisible(lane is not None)
+        listed = lane is not None and not lane.note and bool(lane.rows)
+        self.tree.setVisible(listed)
+        self.detail.setVisible(listed and self.height() >= LOW_PX)
+        self.line.setVisible(lane is not None and not lane.note)
+        self.note.setVisible(not listed)
+        self.line.show_lane(lane)
+        if lane is None:
+            self.note.setText(EMPTY)
+        elif not listed:
+            self.note.setText(f"{lane.lane} {lane.note or 'missed none of the nearest negatives ' + lane.when}.")
+        row = self._row(self.tree.currentItem())
         bar = self.tree.verticalScrollBar()
         scrolled = bar.value() if bar is not None else 0
+        wide = self.width() >= WIDE_PX
         self.tree.clear()
-        for lane in lanes:
-            top = QTreeWidgetItem(self.tree)
-            top.setFirstColumnSpanned(True)
-            top.setText(0, lane.lane)
-            top.setData(0, LANE_ROLE, (lane, self._theme))
-            top.setData(0, Qt.ItemDataRole.AccessibleTextRole, f"{lane.lane}: {lane.summary}")
-            top.setToolTip(0, f"{lane.lane}: {lane.summary}")
-            for row in lane.rows:
-                self._add(top, row, started)
-            top.setExpanded(lane.lane not in folded)
-        for item in self._items():
-            if current is not None and self._key(item) == current:
+        for column, width in enumerate(WIDE_WIDTHS if wide else WIDTHS):
+            self.tree.setColumnWidth(column, width)
+        self.tree.setColumnHidden(FARTHER, self.width() < NARROW_PX)
+        for each in lane.rows if lane is not None else ():
+            item = self._item(each, wide)
+            if row is not None and each.anchor == row.anchor:
                 self.tree.setCurrentItem(item)
         if bar is not None:
             bar.setValue(scrolled)
+        self._tell(self.tree.currentItem())
 
-    def _add(self, top: QTreeWidgetItem, row: Missed, started: RunStarted | None) -> None:
+    def _item(self, row: Missed, wide: bool) -> QTreeWidgetItem:
+        near, far = (f" at {significant(d)}" if wide else "" for d in (row.nearest_distance, row.found_distance))
         texts = (
             str(row.anchor),
-            f"{row.nearest} at {significant(row.nearest_distance)}",
-            f"{row.found} at {significant(row.found_distance)}" if row.found >= 0 else "nothing",
+            f"{row.nearest}{near}",
+            f"{row.found}{far}" if row.found >= 0 else "nothing",
             row.farther if row.found >= 0 else "",
             row.why,
         )
-        item = QTreeWidgetItem(top, list(texts))
-        item.setData(0, MISSED_ROLE, row)
+        item = QTreeWidgetItem(self.tree, list(texts))
+        item.setData(0, ROW, row)
         for column, colour in zip((1, 2), end_colors(self._theme), strict=True):
             item.setForeground(column, QColor(*colour))
-        named = [f"{what} {number}" + _class_of(started, number) for what, number in _items_of(row)]
-        tip = "\n".join(filter(None, (", ".join(named), row.why, row.details)))
+        returned = f"returned {self._named(row.found)} at {significant(row.found_distance)}"
+        tip = (
+            f"anchor {self._named(row.anchor)}",
+            f"true nearest {self._named(row.nearest)} at {significant(row.nearest_distance)}",
+            f"{returned}, {row.farther} farther" if row.found >= 0 else "nothing returned",
+            row.why,
+            row.details,
+        )
         for column in range(len(COLUMNS)):
-            item.setToolTip(column, tip)
+            item.setToolTip(column, "\n".join(filter(None, tip)))
+        return item
 
-    def _follow(self, lanes: list[LaneMissed]) -> None:
+    def _named(self, item: int) -> str:
+        """For example "123 (class 7)"; the id alone where it is not among the shown ones."""
+        started = self._started
+        place = int(np.searchsorted(started.ids, item)) if started is not None else 0
+        if started is None or place >= len(started.ids) or started.ids[place] != item:
+            return str(item)
+        return f"{item} (class {started.class_names[int(started.labels[place])]})"
+
+    def _tell(self, item: QTreeWidgetItem | None) -> None:
+        """The reason of the current row in full, for its column may be narrow."""
+        row = self._row(item)
+        words = "Enter or a click shows one in the cloud." if row is None else row.why or row.farther
+        self.detail.setText(words)
+        self.detail.setToolTip("" if item is None else item.toolTip(0))
+
+    def _follow(self) -> None:
         """Show what is chosen as it is now; where the anchor is no longer among the misses, nothing."""
         if self._chosen is None:
             return
-        lane, anchor = self._chosen
-        rows = [row for each in lanes if each.lane == lane for row in each.rows if row.anchor == anchor]
+        name, anchor = self._chosen
+        rows = [row for lane in self._lanes if lane.lane == name for row in lane.rows if row.anchor == anchor]
         if rows:
-            self.chosen.emit(lane, _pair(rows[0]))
+            self.chosen.emit(name, _pair(rows[0]))
         else:
             self.forget()
 
     def _choose(self, item: QTreeWidgetItem) -> None:
-        row, top = item.data(0, MISSED_ROLE), item.parent()
-        if row is not None and top is not None:
-            self._chosen = top.text(0), row.anchor
-            self.chosen.emit(top.text(0), _pair(row))
-
-    def _lane_items(self) -> list[QTreeWidgetItem]:
-        items = (self.tree.topLevelItem(place) for place in range(self.tree.topLevelItemCount()))
-        return [item for item in items if item is not None]
-
-    def _items(self) -> list[QTreeWidgetItem]:
-        below = [top.child(place) for top in self._lane_items() for place in range(top.childCount())]
-        return self._lane_items() + [item for item in below if item is not None]
+        row, place = self._row(item), self.tabs.currentIndex()
+        if row is not None:
+            self._chosen = self._lanes[place].lane, row.anchor
+            self.chosen.emit(self._lanes[place].lane, _pair(row))
 
     @staticmethod
-    def _key(item: QTreeWidgetItem | None) -> tuple[str, int] | None:
-        """What a row is about: a lane, and an anchor or -1."""
-        if item is None:
-            return None
-        row, top = item.data(0, MISSED_ROLE), item.parent()
-        return (item.text(0), -1) if row is None or top is None else (top.text(0), row.anchor)
+    def _row(item: QTreeWidgetItem | None) -> Missed | None:
+        row: Missed | None = None if item is None else item.data(0, ROW)
+        return row
 
 
-class _LaneRows(QStyledItemDelegate):
-    """Paints the row of a lane: its colour and name, how much was missed, recall and regret over time."""
+class LaneLine(QWidget):
+    """How much a lane missed, its recall and its regret over time, in one line."""
 
-    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        told = index.data(LANE_ROLE)
-        if painter is None or told is None:
-            super().paint(painter, option, index)
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme = DARK
+        self._lane: LaneMissed | None = None
+        self.setFixedHeight(LINE_PX)
+        self.setToolTip(
+            "hardness regret: how much farther the nearest returned negative is than the nearest, on average"
+        )
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, LINE_PX)
+
+    def show_lane(self, lane: LaneMissed | None) -> None:
+        """Another lane, or the same at another step."""
+        self._lane = lane
+        self.setAccessibleName("" if lane is None else f"{lane.lane}: {lane.summary}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        lane, theme, box = self._lane, self.theme, QRectF(self.rect())
+        if lane is None or lane.note:
             return
-        lane, theme = told
-        painter.save()
-        box = QRectF(option.rect)
-        if option.state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_HasFocus):
-            painter.fillRect(box, QColor(*mix(theme.panel, theme.accent, 0.25)))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(*theme.lane(lane.place)))
-        painter.drawEllipse(QRectF(box.left() + 2, box.center().y() - 4.5, 9, 9))
-        left = box.left() + 16
-        bold = QFont(option.font)
-        bold.setWeight(QFont.Weight.DemiBold)
-        painter.setFont(bold)
-        name_px = min(painter.fontMetrics().horizontalAdvance(lane.lane), 0.4 * box.width())
-        left = _text(painter, box, left, lane.lane, name_px, theme.text)
-        painter.setFont(option.font)
-        curves = [] if lane.note else [("recall", lane.recall), ("regret", lane.regret)]
-        for words, values in curves:
+        painter = QPainter(self)
+        left = _text(painter, box, 2, lane.count, box.width() - 6, theme.text)
+        for words, values in (("recall", lane.recall), ("regret", lane.regret)):
             if values is None or not len(values):
                 continue
             text = f"{words} {significant(float(values[-1]))}"
             width = painter.fontMetrics().horizontalAdvance(text)
             if left + width + SPARK_PX + GAP > box.right():
                 break
-            left = _text(painter, box, left, text, width, theme.text) - GAP + 5
-            spark = QRectF(left, box.top() + 5, SPARK_PX, box.height() - 10)
-            draw_sparkline(painter, spark, np.asarray(values), theme.lane(lane.place))
+            left = _text(painter, box, left, text, width, theme.text) - GAP / 2
+            spark = QRectF(left, box.top() + 4, SPARK_PX, box.height() - 8)
+            draw_sparkline(painter, spark, values, theme.lane(lane.place))
             left += SPARK_PX + GAP
-        _text(painter, box, left, lane.summary, box.right() - left - 4, theme.muted)
-        painter.restore()
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        size = super().sizeHint(option, index)
-        return QSize(size.width(), LANE_ROW_PX) if index.data(LANE_ROLE) is not None else size
+        _text(painter, box, left, lane.when, box.right() - left - 4, theme.muted)
+        painter.end()
 
 
 def _text(painter: QPainter, box: QRectF, left: float, text: str, width: float, colour: tuple[int, int, int]) -> float:
@@ -254,20 +317,9 @@ def _text(painter: QPainter, box: QRectF, left: float, text: str, width: float, 
     return left + metrics.horizontalAdvance(shown) + GAP
 
 
+def _room(size: QSize) -> tuple[bool, bool, bool]:
+    return size.width() >= WIDE_PX, size.width() >= NARROW_PX, size.height() >= LOW_PX
+
+
 def _pair(row: Missed) -> MissedPair:
     return MissedPair(row.anchor, row.nearest, row.found)
-
-
-def _items_of(row: Missed) -> list[tuple[str, int]]:
-    found = [("returned", row.found)] if row.found >= 0 else []
-    return [("anchor", row.anchor), ("true nearest", row.nearest), *found]
-
-
-def _class_of(started: RunStarted | None, item: int) -> str:
-    """For example " (class 7)"; empty where the item is not among the shown ones."""
-    if started is None:
-        return ""
-    place = int(np.searchsorted(started.ids, item))
-    if place >= len(started.ids) or started.ids[place] != item:
-        return ""
-    return f" (class {started.class_names[int(started.labels[place])]})"

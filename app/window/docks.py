@@ -10,6 +10,8 @@ from app.stage.stage import Stage
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
+VERSION = 1
+"""Of the set of docks: a layout that was kept with another set is not restored, for it has no place for all of them."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
@@ -37,14 +39,12 @@ class Docks:
         geometry, state = settings.blob("geometry"), settings.blob("docks")
         if geometry is not None and not keep_size:
             self._window.restoreGeometry(geometry)
-        if state is not None:
-            self._window.restoreState(state)
-        self._placed = state is not None
+        self._placed = state is not None and self._window.restoreState(state, VERSION)
 
     def keep(self, settings: Settings) -> None:
         """Remember where the window and its docks are."""
         settings.keep("geometry", self._window.saveGeometry())
-        settings.keep("docks", self._window.saveState())
+        settings.keep("docks", self._window.saveState(VERSION))
 
     def place(self) -> None:
         """When the window is shown for the first time and nothing was restored: share the room among the docks."""
