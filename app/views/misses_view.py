@@ -27,11 +27,11 @@ from hnm_core.words import significant
 
 COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
 FARTHER = COLUMNS.index("Farther by")
-WIDTHS = (54, 92, 76, 92)
+WIDTHS = (50, 102, 84, 92)
 WIDE_WIDTHS = (54, 132, 132, 112)
 WIDE_PX, NARROW_PX, LOW_PX = 600, 460, 190
 """From this width on distances stand beside the items; below this one by how much farther what was returned is stands
-in the tooltip alone, and below this height the reason of the current row does."""
+in the tooltip alone; below this height there is no hint while no row is the current one."""
 EMPTY = "What an approximate search misses is listed here: train a lane that has one, such as 'lsh' or 'routed'."
 TIP = (
     "With each measurement the miner's search is asked about a fixed probe, and an exact one beside it. Listed are "
@@ -177,7 +177,6 @@ class MissesView(QWidget):
         self.tabs.setVisible(lane is not None)
         listed = lane is not None and not lane.note and bool(lane.rows)
         self.tree.setVisible(listed)
-        self.detail.setVisible(listed and self.height() >= LOW_PX)
         self.line.setVisible(lane is not None and not lane.note)
         self.note.setVisible(not listed)
         self.line.show_lane(lane)
@@ -238,6 +237,7 @@ class MissesView(QWidget):
         """The reason of the current row in full, for its column may be narrow."""
         row = self._row(item)
         words = "Enter or a click shows one in the cloud." if row is None else row.why or row.farther
+        self.detail.setVisible(self.tree.isVisibleTo(self) and (row is not None or self.height() >= LOW_PX))
         self.detail.setText(words)
         self.detail.setToolTip("" if item is None else item.toolTip(0))
 

@@ -128,6 +128,7 @@ def test_that_arrow_keys_and_enter_choose_and_a_lane_is_reached_by_keys(window, 
     steps(window, qtbot, 2)
     view, panes = window.stage.misses, window.stage.panes
     qtbot.waitUntil(lambda: view.tree.topLevelItemCount() > 3, timeout=5000)
+    qtbot.waitUntil(lambda: view._lanes[1].total > 3, timeout=5000)
     view.tabs.setFocus()
     qtbot.keyClick(view.tabs, Qt.Key.Key_Right)
     assert view.tabs.currentIndex() == 1
