@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.run.events import Misses, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
-from hnm_core.run.misses import CellUnvisited, CodesDiffer, Reason, TablesPart, unpacked
+from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, unpacked
 from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import NEIGHBORS
@@ -66,6 +66,7 @@ class LaneMissed:
     recall: NDArray[np.float64] | None = None
     """(n,) of each measurement so far"""
     regret: NDArray[np.float64] | None = None
+    buckets: Buckets | None = None
 
     @property
     def short(self) -> str:
@@ -122,6 +123,7 @@ def _of_lane(
         rows=rows_of(misses, started),
         recall=lane.metric("mining_recall", upto_step)[1],
         regret=lane.metric("hardness_regret", upto_step)[1],
+        buckets=misses.buckets,
     )
 
 
@@ -210,6 +212,20 @@ def _cell(reason: CellUnvisited, row: int, class_names: tuple[str, ...]) -> tupl
     what = f"class {name}" if name.isdigit() else name
     words = f"{what} was not visited ({ordinal(rank)} nearest, {reason.visited:,} visited)"
     return words, f"{reason.cells:,} cells in all: classes, parts of wide ones, or several small ones."
+
+
+def filling_words(buckets: Buckets) -> tuple[str, str]:
+    """How buckets are filled and what is compared, in a line; and the histogram."""
+    mean, p95 = (f"{value:,.0f}" for value in (buckets.compared_mean, buckets.compared_p95))
+    line = f"{buckets.used:,} buckets, up to {buckets.largest:,} rows; {mean} compared (p95 {p95})"
+    sizes = [f"{_range(place)}: {count:,}" for place, count in enumerate(buckets.histogram.tolist()) if count]
+    return line, f"buckets by how many rows they hold: {', '.join(sizes)}"
+
+
+def _range(place: int) -> str:
+    """Which sizes a bar of the histogram counts: 1, 2, 3-4, 5-8, ..."""
+    low, high = (1 << place - 1) + 1 if place else 1, 1 << place
+    return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
 def ordinal(number: int) -> str:

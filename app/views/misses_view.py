@@ -20,6 +20,7 @@ from app.history.missed import LaneMissed, Missed, missed
 from app.picture.missed_edges import MissedPair, end_colors
 from app.picture.theme import DARK, Theme
 from app.style import css, mix
+from app.views.bucket_line import BucketLine
 from app.views.sparkline import draw_sparkline
 from hnm_core.run.events import RunStarted
 from hnm_core.run.history import RunHistory
@@ -57,7 +58,7 @@ class MissesView(QWidget):
         self._lanes: list[LaneMissed] = []
         self._started: RunStarted | None = None
         self._chosen: tuple[str, int] | None = None  # lane and anchor
-        self.tabs, self.line, self.tree = QTabBar(), LaneLine(), QTreeWidget()
+        self.tabs, self.line, self.filling, self.tree = QTabBar(), LaneLine(), BucketLine(), QTreeWidget()
         self.tabs.setAccessibleName("Lane")
         self.tabs.setExpanding(False)
         self.tabs.setDrawBase(False)
@@ -71,8 +72,8 @@ class MissesView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 2)
         layout.setSpacing(2)
-        for widget, stretch in ((self.tabs, 0), (self.line, 0), (self.tree, 1), (self.detail, 0), (self.note, 1)):
-            layout.addWidget(widget, stretch)
+        for widget in (self.tabs, self.line, self.filling, self.tree, self.detail, self.note):
+            layout.addWidget(widget, 1 if widget in (self.tree, self.note) else 0)
         self.set_theme(DARK)
         self.show_history(RunHistory())
 
@@ -100,7 +101,7 @@ class MissesView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
-        self._theme = self.line.theme = theme
+        self._theme = self.line.theme = self.filling.theme = theme
         for label in (self.note, self.detail):
             label.setStyleSheet(f"color: {css(theme.muted)};")
         self.tabs.setStyleSheet(
@@ -180,6 +181,8 @@ class MissesView(QWidget):
         self.line.setVisible(lane is not None and not lane.note)
         self.note.setVisible(not listed)
         self.line.show_lane(lane)
+        self.filling.show_lane(lane)
+        self.filling.setVisible(lane is not None and lane.buckets is not None)
         if lane is None:
             self.note.setText(EMPTY)
         elif not listed:

@@ -87,6 +87,23 @@ class Bucketing(Protocol):
 
 
 @runtime_checkable
+class Hashing(Protocol):
+    """A search that can tell where its hash has put each row."""
+
+    @property
+    def hashes(self) -> bool:
+        """Whether the bank is hashed now."""
+
+    def bucket_of_row(self, table: int) -> Tensor:
+        """(N,) int64 number of the bucket of each row of the bank in a table, in the caller's order; where whole codes
+        are compared, of what their first bits say. Raises `InputError` where there is no such table."""
+
+    @property
+    def compared(self) -> Tensor | None:
+        """(Q,) how many rows each anchor of the last search was compared with exactly; None before one."""
+
+
+@runtime_checkable
 class ExplainsMisses(Protocol):
     """A search that can tell what kept it from a true neighbour."""
 

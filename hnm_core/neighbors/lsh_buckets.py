@@ -77,6 +77,7 @@ class LshBuckets(QuerySearch):
     On other devices than the CPU and until the kernels are compiled, `exact` answers.
 
     Attributes, None before a search:
+        compared: (Q,) rows that each anchor was compared with.
         candidate_rate: mean share of the bank an anchor was compared with.
         without_candidate: share of anchors that shared no bucket with another class.
         capped: share of anchors for which a bucket was cut down to `cap` rows.
@@ -92,6 +93,7 @@ class LshBuckets(QuerySearch):
         self._choice: _Choice | None = None
         self._due = Due()
         self.bits: int | None = None
+        self.compared: Tensor | None = None
         self.candidate_rate: float | None = None
         self.without_candidate: float | None = None
         self.capped: float | None = None
@@ -131,7 +133,7 @@ class LshBuckets(QuerySearch):
         """Hash the bank and sort its rows into the tables."""
         check_bank(bank)
         self._bank, self._exact, self._index = bank, None, None
-        self.candidate_rate = self.without_candidate = self.capped = None
+        self.compared = self.candidate_rate = self.without_candidate = self.capped = None
         if bank.device.type != "cpu" or not compiled():
             self._exact_search(bank)
             return
@@ -154,6 +156,7 @@ class LshBuckets(QuerySearch):
             return self._exact_search(bank).nearest(query, k, progress)
         found, counts = self._nearest(self._index, query, k, progress)
         if len(query):
+            self.compared = torch.from_numpy(counts[:, 0])
             self.candidate_rate = float(counts[:, 0].mean() / len(bank))
             self.without_candidate = float((counts[:, 0] == 0).mean())
             self.capped = float((counts[:, 1] > 0).mean())

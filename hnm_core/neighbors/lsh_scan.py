@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
+from hnm_core.errors import InputError
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
 from hnm_core.neighbors.code_index import CodeIndex
@@ -21,6 +22,8 @@ from hnm_core.run.misses import CodesDiffer, packed
 
 TARGET_RECALL = 0.95
 """Share of the true nearest negatives that `rescore="auto"` is to find."""
+PREFIX_BITS = 8
+"""Codes that agree in so many first bits count as one bucket for the eye; nothing is searched by them."""
 _SURE = 3.0
 """Standard errors of a probe's recall above the target: with three the whole set almost surely reaches it."""
 _PREDICTED = 1 << 22
@@ -58,6 +61,8 @@ class LshScan(QuerySearch):
         self._dim = 0
         self._exact: Exact | None = None
         self._due = Due()
+        self._prefix: Tensor | None = None
+        self._asked = 0
         self.candidates: int | None = None
         self.probe_recall: float | None = None
 
@@ -89,13 +94,14 @@ class LshScan(QuerySearch):
         self._hash.fit(points, center=self._options.center)
         self._index = CodeIndex(bank, points, self._hash, self._distance, self._given_kernels)
         self._bank = bank
-        self._exact = None
+        self._exact, self._prefix, self._asked = None, None, 0
         self._due.built()
 
     def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """See `QuerySearch`. The first call chooses the number of candidates, see the class."""
         check_query(self._bank, query, k)
         report(progress, 0, len(query))
+        self._asked = len(query)
         if len(query):
             self._choose_candidates(query.relevance, k)
         return self._nearest(query, k, self.candidates or k, progress)
@@ -104,6 +110,31 @@ class LshScan(QuerySearch):
         """See `QuerySearch`. Exact: inside a class there is little to search."""
         bank = check_query(self._bank, query, k)
         return self._exact_search(bank).farthest(query, k, progress)
+
+    @property
+    def hashes(self) -> bool:
+        """Whether a bank was built."""
+        return self._index is not None
+
+    def bucket_of_row(self, table: int) -> Tensor:
+        """See `Hashing`: one table, of the first `PREFIX_BITS` bits."""
+        built(self._bank)
+        index = self._index
+        if table:
+            raise InputError(
+                f"There is no table {table}; a scan of codes has table 0 alone, the first bits of the codes."
+            )
+        assert index is not None
+        if self._prefix is None:
+            self._prefix = index.prefixes(PREFIX_BITS)
+        return self._prefix
+
+    @property
+    def compared(self) -> Tensor | None:
+        """See `Hashing`: the candidates that are re-scored; their codes are compared with all."""
+        if self._bank is None or self.candidates is None:
+            return None
+        return torch.full((self._asked,), min(self.candidates, len(self._bank)))
 
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
         """See `ExplainsMisses`."""

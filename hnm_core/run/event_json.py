@@ -31,7 +31,7 @@ from hnm_core.run.events import (
     Weights,
     frozen,
 )
-from hnm_core.run.misses import Reason
+from hnm_core.run.misses import Buckets, Reason
 
 Told = Misses | OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
 """The events that can be read back: those without arrays and numbers of their own files."""
@@ -201,18 +201,22 @@ def _masks(value: object) -> NDArray[np.uint8]:
     return frozen(np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), len(rows[0]) if rows else 0))
 
 
-def _reason(value: object) -> Reason | None:
-    if value is None:
-        return None
-    kinds = {kind.__name__: kind for kind in get_args(Reason)}
-    if not isinstance(value, dict) or value.get("type") not in kinds:
-        raise ValueError(f"{value!r:.60} is no reason of a miss")
-    kind = kinds[value["type"]]
-    readers = {name: _READERS[hint] for name, hint in get_type_hints(kind).items()}
-    if readers.keys() != value.keys() - {"type"}:
-        raise ValueError(f"a {kind.__name__} has {', '.join(readers)}")
-    reason: Reason = kind(**{name: reader(value[name]) for name, reader in readers.items()})
-    return reason
+def _one_of(*kinds: type) -> Callable[[object], Any]:
+    """What reads one of some classes, or None, by the types of its fields."""
+    named = {kind.__name__: kind for kind in kinds}
+
+    def read(value: object) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, dict) or value.get("type") not in named:
+            raise ValueError(f"{value!r:.60} is none of {', '.join(named)}")
+        kind = named[value["type"]]
+        readers = {name: _READERS[hint] for name, hint in get_type_hints(kind).items()}
+        if readers.keys() != value.keys() - {"type"}:
+            raise ValueError(f"a {kind.__name__} has {', '.join(readers)}")
+        return kind(**{name: reader(value[name]) for name, reader in readers.items()})
+
+    return read
 
 
 _READERS: Mapping[Any, Callable[[object], Any]] = {
@@ -226,7 +230,8 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     NDArray[np.int64]: _whole_numbers,
     NDArray[np.float64]: _numbers,
     NDArray[np.uint8]: _masks,
-    Reason | None: _reason,
+    Reason | None: _one_of(*get_args(Reason)),
+    Buckets | None: _one_of(Buckets),
 }
 """From a field's type to what reads its JSON value, each strict: raises `ValueError` for a value of another type."""
 

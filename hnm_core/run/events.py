@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.run.hardness import Hardness
-from hnm_core.run.misses import Reason
+from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
@@ -30,10 +30,12 @@ MAX_GUESTS = 3000
 MAX_MISSES = 64
 """At most so many missed negatives travel in a `Misses`; `total` says how many there were."""
 
-POINT_COLUMNS = ("loss_share", "times_mined", "hardness")
+POINT_COLUMNS = ("loss_share", "times_mined", "hardness", "bucket")
 """Names of the per-point columns of a `Frame`. loss_share: the item's share of the loss as an anchor in the steps since
 the last frame (sums to 1); times_mined: how often the item was a mined negative so far; hardness: distance to the
-positive minus distance to the negative when the item was last an anchor (NaN when it never was)."""
+positive minus distance to the negative when the item was last an anchor (NaN when it never was); bucket: number of the
+bucket that the lane's search has hashed the item into, or of the first bits of its code (NaN where it is held out);
+lanes whose search does not hash have no such column."""
 
 METRICS = (
     "precision_at_1",
@@ -237,6 +239,8 @@ class Misses:
     """(M,) its distance, NaN for nothing"""
     reason: Reason | None = None
     """Why, row by row; None where the search cannot tell."""
+    buckets: Buckets | None = None
+    """Of a search that hashes."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` where the arrays are not of one length."""

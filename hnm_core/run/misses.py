@@ -72,6 +72,26 @@ class CellUnvisited:
     """(M,) place of its cell among the anchor's, nearest first, from 1"""
 
 
+@dataclass(frozen=True, eq=False)
+class Buckets:
+    """How a search that hashes has filled its buckets, and how many rows it then compares."""
+
+    used: int
+    """Buckets of the first table that hold a row; of a search that compares whole codes, beginnings of codes."""
+    largest: int
+    """Rows in the fullest."""
+    histogram: NDArray[np.int64]
+    """Number of buckets with 1, 2, 3-4, 5-8, 9-16, ... rows."""
+    compared_mean: float
+    """Rows that an anchor of the probe was compared with exactly, on average."""
+    compared_p95: float
+
+
+def occupied(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The histogram of `Buckets` of the sizes of buckets, each at least 1."""
+    return np.bincount(np.ceil(np.log2(sizes)).astype(np.int64))
+
+
 Reason = CodesDiffer | TablesPart | CellUnvisited
 """Every way to miss that a search can tell of."""
 

@@ -16,8 +16,9 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.evaluation.mining_quality import compare, worst_misses
 from hnm_core.evaluation.retrieval import retrieval
-from hnm_core.neighbors.base import ExplainsMisses, Neighbors, NeighborSearch
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
 from hnm_core.run.events import MAX_MISSES, Misses, frozen
+from hnm_core.run.misses import Buckets, occupied
 from hnm_core.seeding import generator
 from hnm_core.training.setup import Shared
 
@@ -106,7 +107,23 @@ class LaneMetrics:
             found=_array(ids[instead.clamp_min(0)].masked_fill(~there, -1)),
             found_distance=_array(found.distance[told, 0].double().masked_fill(~there, torch.nan)),
             reason=reason,
+            buckets=_buckets(search),
         )
+
+
+def _buckets(search: NeighborSearch) -> Buckets | None:
+    """How the last search's buckets are filled; None where it does not hash."""
+    if not isinstance(search, Hashing) or not search.hashes or search.compared is None or not len(search.compared):
+        return None
+    sizes = search.bucket_of_row(0).bincount().cpu().numpy()
+    sizes, compared = sizes[sizes > 0], search.compared.double()
+    return Buckets(
+        used=len(sizes),
+        largest=int(sizes.max()),
+        histogram=frozen(occupied(sizes)),
+        compared_mean=float(compared.mean()),
+        compared_p95=float(compared.quantile(0.95)),
+    )
 
 
 def _array(values: Tensor) -> NDArray[Any]:

@@ -65,7 +65,7 @@ class Trainer:
         self.mining = LaneMining(lane, shared, self.distance, self.model, embed_with, self.clock)
         self.metrics = LaneMetrics(shared, self.distance, self.embed)
         self.watch = Watch(lane.name, self.metrics.first_spread)
-        self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
+        self.frames = FrameMaker(lane, shared, self.distance, self.embed, self._buckets) if frames else None
         self.frame_each_step = False
         """Whether somebody looks so closely that every step has a frame, not only every `frame_every`-th."""
         self.notes: list[str] = []
@@ -230,6 +230,9 @@ class Trainer:
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
         return embed_with(self.model, features)
+
+    def _buckets(self) -> Tensor | None:
+        return self.mining.buckets()
 
     def _forward(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         if self.loss.uses_hidden:

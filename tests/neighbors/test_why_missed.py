@@ -11,10 +11,12 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.errors import InputError
 from hnm_core.evaluation.mining_quality import compare, worst_misses
-from hnm_core.neighbors.base import ExplainsMisses, Neighbors, NeighborSearch
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
 from hnm_core.neighbors.hashing import Hash
 from hnm_core.neighbors.lsh_buckets import _DRAWN
+from hnm_core.neighbors.lsh_scan import PREFIX_BITS
 from hnm_core.run.misses import CellUnvisited, CodesDiffer, TablesPart, unpacked
 
 from .oracle import distances
@@ -161,3 +163,33 @@ def test_that_the_worst_misses_come_first_and_ties_are_none() -> None:
     )
     assert worst_misses(found, exact).tolist() == [2, 3, 6, 1]
     assert compare(found, exact).anchors == 6
+
+
+@pytest.mark.parametrize("rows", [900, 9_000])
+@pytest.mark.parametrize("bits", [8, 40])
+def test_that_a_scan_puts_rows_in_buckets_by_the_first_bits_of_their_codes(rows: int, bits: int) -> None:
+    bank = loose(rows=rows)
+    search = neighbors.create("lsh-scan", bits=bits, rescore=8, seed=3)
+    assert isinstance(search, Hashing) and not search.hashes and search.compared is None
+    search.build(bank)
+    search.nearest_negatives(torch.arange(30), 3)
+    hashed = Hash(search.family, bits, bank.dim, 3)
+    hashed.fit(bank.sorted_embeddings, center=True)
+    code = (hashed.project(bank.embeddings) > hashed.thresholds).long()[:, :PREFIX_BITS]
+    assert search.hashes and torch.equal(search.bucket_of_row(0), (code * 2 ** torch.arange(PREFIX_BITS)).sum(1))
+    assert search.compared.tolist() == [8] * 30
+    with pytest.raises(InputError, match="no table 1"):
+        search.bucket_of_row(1)
+
+
+def test_that_tables_tell_how_many_rows_each_anchor_is_compared_with() -> None:
+    bank = loose()
+    search = neighbors.create("lsh-buckets", tables=3, bits=5, probes=0)
+    assert isinstance(search, Hashing) and not search.hashes
+    search.build(bank)
+    anchors = torch.arange(0, 900, 7)
+    search.nearest_negatives(anchors, 4)
+    bucket = torch.stack([search.bucket_of_row(table) for table in range(3)])
+    shared = (bucket[:, anchors, None] == bucket[:, None, :]).any(0) & (bank.labels[anchors, None] != bank.labels)
+    assert search.compared.tolist() == shared.sum(1).tolist()
+    assert not isinstance(neighbors.create("routed"), Hashing)

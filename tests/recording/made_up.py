@@ -227,9 +227,11 @@ def assert_same_event(replayed: Event, original: Event) -> None:
             for name in ("anchors", "nearest", "nearest_distance", "found", "found_distance"):
                 assert getattr(replayed, name).dtype == getattr(original, name).dtype
                 np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
-            assert type(replayed.reason) is type(original.reason)
-            for name, value in vars(original.reason).items() if original.reason is not None else ():
-                np.testing.assert_array_equal(getattr(replayed.reason, name), value)
+            for part in ("reason", "buckets"):
+                again, before = getattr(replayed, part), getattr(original, part)
+                assert type(again) is type(before)
+                for name, value in vars(before).items() if before is not None else ():
+                    np.testing.assert_array_equal(getattr(again, name), value)
             same = ("lane", "step", "probed", "total")
         case _:
             same = tuple(original.__dataclass_fields__)

@@ -18,6 +18,7 @@ from hnm_core.run.misses import CellUnvisited, CodesDiffer, TablesPart
 from hnm_core.spec.config import ExperimentConfig, from_dict
 from hnm_core.training import metrics
 from hnm_core.training.experiment import Experiment
+from hnm_core.training.trainer import Trainer
 from tests.recording.made_up import assert_same_event
 
 LANES = (
@@ -178,6 +179,7 @@ def test_that_lines_of_json_hold_counts_alone_and_a_recording_everything(events:
         {**whole, "anchors": [10**30, *whole["anchors"][1:]]},
         {**whole, "found_distance": "far"},
         {**whole, "reason": {"type": "Fate"}},
+        {**whole, "buckets": {"type": "CodesDiffer"}},
         {**whole, "reason": {**whole["reason"], "mood": 1}},
         {**whole, "reason": {**whole["reason"], "rank": whole["reason"]["rank"][1:]}},
         {**whole, "reason": {**whole["reason"], "mask": ["zz"] * len(told)}},
@@ -187,3 +189,80 @@ def test_that_lines_of_json_hold_counts_alone_and_a_recording_everything(events:
     for values in damaged:
         with pytest.raises(ValueError, match=r"\w"):
             from_json(values)
+
+
+def test_that_frames_of_lanes_that_hash_tell_the_bucket_of_each_item_and_others_have_no_such_column(
+    events: list,
+) -> None:
+    started = events[0]
+    for event in events:
+        if isinstance(event, Frame) and event.step:
+            bucket = event.columns.get("bucket")
+            assert (bucket is not None) == (event.lane in ("lsh", "buckets"))
+            if bucket is not None:
+                np.testing.assert_array_equal(np.isnan(bucket), started.held_out)
+                assert 1 < len(np.unique(bucket[~started.held_out])) <= 256
+        if isinstance(event, Misses):
+            filling = event.buckets
+            assert (filling is None) == (event.lane == "routed")
+            if filling is not None:
+                assert filling.histogram.sum() == filling.used and filling.used <= 1 << 8
+                assert 2 ** (len(filling.histogram) - 2) < filling.largest <= 2 ** (len(filling.histogram) - 1)
+                assert filling.compared_mean > 0 and filling.compared_mean <= 900
+    scan = misses_of(events, "lsh")[0].buckets
+    assert (scan.compared_mean, scan.compared_p95) == (3, 3)
+
+
+def test_that_the_buckets_of_a_frame_are_those_of_the_bank_that_is_mined() -> None:
+    of = config(LANES[1:2], steps=4)
+    experiment = Experiment(of)
+    experiment.prepare()
+    trainer = Trainer(of.lanes[0], experiment._shared, frames=True)
+    last = [event for step in trainer.steps() for event in step if isinstance(event, Frame)][-1]
+    wanted = trainer.mining.searching.search.bucket_of_row(0).numpy()
+    row = experiment._shared.shown_row.numpy()
+    trained = row < experiment._shared.trained
+    np.testing.assert_array_equal(last.columns["bucket"][trained], wanted[row[trained]])
+
+
+def test_that_recordings_with_fewer_and_with_more_point_columns_are_read(events: list, tmp_path: Path) -> None:
+    for change in ("fewer", "more"):
+        folder = tmp_path / change
+        for _ in record(iter(events), folder):
+            pass
+        path = folder / "run.json"
+        content = json.loads(path.read_text())
+        names = content["point_columns"]
+        old = np.dtype(content["frame_dtype"])
+        kept = names[:-1] if change == "fewer" else [*names, "mood"]
+        points = len(events[0].ids)
+        new = np.dtype([("positions", "<u2", (points, 3)), *((name, "<f4", (points,)) for name in kept)])
+        content["point_columns"] = kept
+        content["frame_dtype"] = {
+            "names": ["positions", *kept],
+            "formats": [f"({points},3)<u2", *[f"({points},)<f4"] * len(kept)],
+        }
+        guests = content["guest_dtype"]
+        places = [at for at, name in enumerate(guests["names"]) if name not in names or name in kept]
+        added = [name for name in kept if name not in names]
+        content["guest_dtype"] = {
+            "names": [*(guests["names"][at] for at in places), *added],
+            "formats": [*(guests["formats"][at] for at in places), *["<f4"] * len(added)],
+        }
+        for lane in content["lanes"]:
+            frames, index = folder / lane["folder"] / "frames.bin", folder / lane["folder"] / "frames.idx"
+            before = np.fromfile(frames, old)
+            after = np.zeros(len(before), new)
+            for name in ("positions", *set(names) & set(kept)):
+                after[name] = before[name]
+            after.tofile(frames)
+            entries = np.fromfile(index, np.dtype(content["index_dtype"]))
+            entries["offset"] = np.arange(len(entries)) * new.itemsize
+            entries["columns"] &= (1 << len(set(names) & set(kept))) - 1
+            entries["columns"] |= (1 << names.index("hardness")) + (1 << len(names) if change == "more" else 0)
+            entries.tofile(index)
+        path.write_text(json.dumps(content))
+        frame = open_recording(folder).frame("lsh", -1)
+        original = [event for event in events if isinstance(event, Frame) and event.lane == "lsh"][-1]
+        np.testing.assert_array_equal(frame.columns["hardness"], original.columns["hardness"])
+        assert ("bucket" in frame.columns) == (change == "more") == ("mood" in frame.columns)

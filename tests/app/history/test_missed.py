@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.history.missed import missed, ordinal
+from app.history.missed import filling_words, missed, ordinal
 from hnm_core.run.events import Misses, OptionChanged, StepRecord
 from hnm_core.run.history import RunHistory
-from hnm_core.run.misses import CellUnvisited, CodesDiffer, Reason, TablesPart, packed
+from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, occupied, packed
 from hnm_core.spec.config import from_dict
 from tests.app import runs
 
@@ -120,3 +120,12 @@ def test_ordinals() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 112, 1002)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th", "1,002nd",
     ]  # fmt: skip
+
+
+def test_that_the_filling_of_buckets_is_told_by_sizes_that_double() -> None:
+    sizes = np.array([1, 1, 2, 3, 4, 5, 8, 9, 300])
+    histogram = occupied(sizes)
+    assert histogram.tolist() == [2, 1, 2, 2, 1, 0, 0, 0, 0, 1]
+    line, details = filling_words(Buckets(1_200, 300, histogram, 87.6, 240.2))
+    assert line == "1,200 buckets, up to 300 rows; 88 compared (p95 240)"
+    assert details == "buckets by how many rows they hold: 1: 2, 2: 1, 3-4: 2, 5-8: 2, 9-16: 1, 257-512: 1"
