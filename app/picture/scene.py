@@ -183,13 +183,13 @@ def column_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[np
 
 
 def category_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[np.uint8], str]:
-    """(N, 3) colours of (N,) kinds, muted where not finite; and how many there are."""
+    """(N, 3) colours of (N,) kinds, muted where not finite; and how many there are, for example "121 different"."""
     finite = np.isfinite(values)
     colors = np.empty((len(values), 3), np.uint8)
     colors[:] = theme.muted
     kinds = values[finite].astype(np.int64)
     colors[finite] = class_colors(kinds, theme)
-    return colors, f"{len(np.unique(kinds)):,} in use"
+    return colors, f"{len(np.unique(kinds)):,} different"
 
 
 def _point_colors(drawn: Drawn, theme: Theme, color_by: str) -> tuple[NDArray[np.uint8], str]:

@@ -205,3 +205,29 @@ def test_that_edges_of_a_pair_lie_on_top_of_paler_ones() -> None:
     assert nothing.edges[-1].tolist() == [0, 10] and len(nothing.edges) == len(scene.edges) + 1
     assert with_pair(scene, LIGHT, MissedPair(7, 110, 120)) is scene, "an anchor that is not shown"
     np.testing.assert_array_equal(scene.positions, shown.positions)
+
+
+def test_that_clouds_can_be_coloured_by_bucket_and_the_panel_tells_how_full_buckets_are(window, qtbot) -> None:
+    steps(window, qtbot, 2)
+    view, panes = window.stage.misses, window.stage.panes
+    qtbot.waitUntil(lambda: view._lanes[0].buckets is not None, timeout=5000)
+    window.controls.colour.setFocus()
+    for _ in range(window.controls.colour.count() - 1):
+        qtbot.keyClick(window.controls.colour, Qt.Key.Key_Down)
+    assert window.controls.colour.currentText() == "bucket"
+    for lane in ("lsh", "buckets"):
+        kinds = len(np.unique(frame_of(window, lane).columns["bucket"][~window.stage._started.held_out]))
+        qtbot.waitUntil(
+            lambda lane=lane, kinds=kinds: panes.view(lane).scene.color_note == f"bucket {kinds} different",
+            timeout=5000,
+        )
+    assert panes.view("knn").scene.color_note == "no bucket in this frame"
+    told = window.stage.history.lane("lsh").misses_at().buckets
+    assert view.filling.isVisible() and f"{told.used} buckets, up to {told.largest} rows" in view.filling.text
+    assert "buckets by how many rows they hold" in view.filling.toolTip()
+    click_lane(window, qtbot, 2)
+    assert not view.filling.isVisible()
+
+
+def frame_of(window, lane: str):
+    return next(frame for frame in window.stage.panes.frames if frame.lane == lane)
