@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.picture.camera import Camera, moved_down, snug
 from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
 from app.picture.motion import Motion, motion
+from app.picture.planes import outlines
 from app.picture.scene import build_scene
 from app.picture.theme import Theme
 from app.views.cloud_marks import Mark
@@ -27,6 +31,8 @@ class Wish:
     edge_kinds: frozenset[str]
     color_by: str = "class"
     selected_id: int | None = None
+    planes: bool = False
+    """Whether planes of a hash are drawn"""
 
 
 @dataclass
@@ -53,6 +59,8 @@ class Pane:
 
     pair: MissedPair | None = None
     """A missed negative that stands out"""
+    planes: NDArray[np.float64] | None = None
+    """By which its lane's hash cuts the cloud, see `hnm_core.run.misses.Buckets`"""
     flies: bool = False
     """Whether the camera goes to `pair` and stays with it"""
 
@@ -65,8 +73,9 @@ class Pane:
     def clear(self, hint: str = "") -> None:
         """No cloud any more."""
         self.frame, self.fitted, self.stale, self.hint, self._motion = None, None, False, hint, None
-        self.pair, self.flies = None, False
+        self.pair, self.flies, self.planes = None, False, None
         self.view.set_marks(())
+        self.view.set_outlines([])
         self.view.set_scene(None)
         self.view.set_caption("")
 
@@ -94,7 +103,15 @@ class Pane:
         self._moving_since = time.perf_counter()
         if self._motion is None:
             self.view.set_scene(goal)
-        return goal.items_text, goal.edge_text, goal.color_note, frame.projection
+        return goal.items_text, goal.edge_text, goal.color_note, self._cut(frame, wish), frame.projection
+
+    def _cut(self, frame: Frame, wish: Wish) -> str:
+        """Draw the planes of the hash where they are wished for; what is to be noted of them."""
+        known = self.planes is not None and len(self.planes) > 0 and not frame.projection
+        cuts = outlines(self.planes, frame.positions) if wish.planes and known and self.planes is not None else []
+        self.view.set_outlines(cuts)
+        count = f"{len(cuts)} hash plane{'s' if len(cuts) != 1 else ''}"
+        return "" if not wish.planes else count if known else "no hash planes in this space"
 
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
 from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
@@ -209,6 +211,17 @@ class PaneGrid(QWidget):
             wanted = pair if pane.lane == lane else None
             if pane.pair != wanted:
                 pane.show_pair(wanted, self._theme)
+
+    def set_planes(self, shown: bool) -> None:
+        """Draw the planes by which a hash cuts a 3-D cloud, or not."""
+        self._wish = replace(self._wish, planes=shown)
+        self._restage()
+
+    def show_planes(self, lane: str, planes: NDArray[np.float64] | None) -> None:
+        """By which planes the hash of a lane cuts its cloud; None where it has none."""
+        for pane in self._panes:
+            if pane.lane == lane and pane.planes is not planes:
+                pane.planes, pane.stale = planes, pane.frame is not None
 
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""

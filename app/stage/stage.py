@@ -224,7 +224,8 @@ class Stage(QObject):
         self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
         for name, lane in self.history.lanes.items():
-            now_is = chip(lane, self._step)
+            now_is, misses = chip(lane, self._step), lane.misses_at(self._step)
+            self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
             self.panes.set_title(name, title(self.history, name, self._step))
             self.panes.set_chip(name, chip_text(now_is, audit=self.history.audits), chip_details(now_is))
         then, paints_then, steps_then = self._rates

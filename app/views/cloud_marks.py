@@ -1,4 +1,4 @@
-"""Words beside points of a cloud, each with a mark in its colour."""
+"""What is painted over a cloud on demand: words beside points, and outlines of planes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QFontMetricsF, QPainter
+from PyQt6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from app.picture.theme import Rgb, Theme
 
@@ -21,6 +21,14 @@ class Mark(NamedTuple):
     item_id: int
     text: str
     color: Rgb
+
+
+def draw_outline(painter: QPainter, theme: Theme, xy: NDArray[np.float64]) -> None:
+    """A thin closed line through (K, 2) places in the widget's pixels; none where one of them lies behind the eye."""
+    if np.isfinite(xy).all():
+        painter.setBrush(QColor(*theme.accent, 14))
+        painter.setPen(QPen(QColor(*theme.accent, 130), 1))
+        painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in xy]))
 
 
 def draw_marks(

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
@@ -32,7 +33,7 @@ from app.picture.camera import Camera, fit
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
-from app.views.cloud_marks import Mark, draw_marks
+from app.views.cloud_marks import Mark, draw_marks, draw_outline
 from app.views.cloud_picture import CloudPicture
 from app.views.cloud_pointer import Drag, moved_by_key, moved_by_wheel
 
@@ -81,6 +82,7 @@ class CloudView(QWidget):
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
         self._marks: tuple[Mark, ...] = ()
+        self._outlines: list[NDArray[np.float64]] = []
 
         self._still_timer = QTimer(self)
         self._still_timer.setSingleShot(True)
@@ -186,6 +188,11 @@ class CloudView(QWidget):
             self._marks = marks
             self.update()
 
+    def set_outlines(self, outlines: list[NDArray[np.float64]]) -> None:
+        """Draw closed lines through (K, 3) places in the space of the cloud."""
+        self._outlines = outlines
+        self.update()
+
     def set_hovered(self, point_id: int | None) -> None:
         """Ring a point that is hovered in another pane; emits nothing."""
         point_id = -1 if point_id is None else point_id
@@ -284,9 +291,9 @@ class CloudView(QWidget):
                 painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
                 painter.drawImage(QRectF(0, 0, width, height), image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_marks(painter)
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
             self._paint_ring(painter, point_id, rgb)
-        self._paint_marks(painter)
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
         if height >= CAPTION_FROM_PX:
             self._caption_plate.caption(painter, theme, self.caption, width, height)
@@ -312,6 +319,8 @@ class CloudView(QWidget):
 
     def _paint_marks(self, painter: QPainter) -> None:
         scene = self.scene
+        for outline in self._outlines if scene is not None else ():
+            draw_outline(painter, self._theme, np.stack(self.camera.project(outline, *self._size())[:2], 1))
         drawn = [
             (mark, row) for mark in self._marks if scene is not None and (row := scene.place_of(mark.item_id)) >= 0
         ]

@@ -50,6 +50,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
+    ActionSpec("planes", "View", "Hash planes", "Draw the first planes of a hash in 3-D clouds", "H", "", True),
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),

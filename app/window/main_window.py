@@ -175,6 +175,7 @@ class MainWindow(QMainWindow):
             "redo": self.session.redo,
             "orbit": lambda _on: None,
             "edges": self.stage.panes.set_edges,
+            "planes": self.stage.panes.set_planes,
             "link": self.stage.panes.set_linked,
             "same_scale": self.stage.panes.set_same_scale,
             "fit": self.stage.panes.follow,

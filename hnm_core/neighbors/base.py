@@ -98,6 +98,10 @@ class Hashing(Protocol):
         """(N,) int64 number of the bucket of each row of the bank in a table, in the caller's order; where whole codes
         are compared, of what their first bits say. Raises `InputError` where there is no such table."""
 
+    def cuts(self, most: int) -> Tensor:
+        """(P, D + 1) float64 hyperplanes by which the first bits of table 0, P <= `most`, cut the prepared embeddings:
+        a unit normal and an offset each; a point x of one has normal @ x = offset."""
+
     @property
     def compared(self) -> Tensor | None:
         """(Q,) how many rows each anchor of the last search was compared with exactly; None before one."""

@@ -191,6 +191,11 @@ class LshBuckets(QuerySearch):
         bank, index = self._checked(table)
         return index.bucket_of_place(table)[bank.place]
 
+    def cuts(self, most: int) -> Tensor:
+        """See `Hashing`."""
+        _, index = self._checked(0)
+        return index.hashed.cuts(min(most, index.bits))
+
     def occupancy(self, table: int) -> Occupancy:
         """How full the buckets of a table are. Raises `InputError` as `bucket_of_row` does."""
         return self._checked(table)[1].occupancy(table)

@@ -129,6 +129,12 @@ class LshScan(QuerySearch):
             self._prefix = index.prefixes(PREFIX_BITS)
         return self._prefix
 
+    def cuts(self, most: int) -> Tensor:
+        """See `Hashing`."""
+        built(self._bank)
+        assert self._hash is not None
+        return self._hash.cuts(most)
+
     @property
     def compared(self) -> Tensor | None:
         """See `Hashing`: the candidates that are re-scored; their codes are compared with all."""

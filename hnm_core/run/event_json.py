@@ -212,9 +212,9 @@ def _one_of(*kinds: type) -> Callable[[object], Any]:
             raise ValueError(f"{value!r:.60} is none of {', '.join(named)}")
         kind = named[value["type"]]
         readers = {name: _READERS[hint] for name, hint in get_type_hints(kind).items()}
-        if readers.keys() != value.keys() - {"type"}:
-            raise ValueError(f"a {kind.__name__} has {', '.join(readers)}")
-        return kind(**{name: reader(value[name]) for name, reader in readers.items()})
+        if unknown := value.keys() - readers.keys() - {"type"}:
+            raise ValueError(f"{kind.__name__} has no {min(unknown)!r:.60}")
+        return kind(**{name: reader(value[name]) for name, reader in readers.items() if name in value})
 
     return read
 

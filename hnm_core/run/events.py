@@ -27,6 +27,9 @@ TRAIL_STEPS = 8
 MAX_GUESTS = 3000
 """At most so many mined items travel in a `Frame` beside those that all frames of the run show."""
 
+MAX_PLANES = 8
+"""At most so many planes of a hash travel in a `Misses`."""
+
 MAX_MISSES = 64
 """At most so many missed negatives travel in a `Misses`; `total` says how many there were."""
 

@@ -5,7 +5,7 @@ M is how many misses are told of.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,16 @@ class Buckets:
     compared_mean: float
     """Rows that an anchor of the probe was compared with exactly, on average."""
     compared_p95: float
+    planes: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """(4 P,) by which planes the first bits cut a 3-D embedding, end to end: normal x, y, z and offset. A point x of one
+    has normal @ x = offset. Empty in other dimensions."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where the arrays are of another shape, or hold what cannot be."""
+        if not len(self.histogram) or self.histogram.min() < 0 or self.histogram.max() == 0:
+            raise ValueError("a histogram of buckets counts at least one")
+        if len(self.planes) % 4 or not np.isfinite(self.planes).all():
+            raise ValueError("planes come in fours of finite numbers")
 
 
 def occupied(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

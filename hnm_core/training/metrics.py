@@ -17,7 +17,7 @@ from hnm_core.distances import Distance
 from hnm_core.evaluation.mining_quality import compare, worst_misses
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
-from hnm_core.run.events import MAX_MISSES, Misses, frozen
+from hnm_core.run.events import MAX_MISSES, MAX_PLANES, Misses, frozen
 from hnm_core.run.misses import Buckets, occupied
 from hnm_core.seeding import generator
 from hnm_core.training.setup import Shared
@@ -117,12 +117,14 @@ def _buckets(search: NeighborSearch) -> Buckets | None:
         return None
     sizes = search.bucket_of_row(0).bincount().cpu().numpy()
     sizes, compared = sizes[sizes > 0], search.compared.double()
+    cuts = search.cuts(MAX_PLANES)
     return Buckets(
         used=len(sizes),
         largest=int(sizes.max()),
         histogram=frozen(occupied(sizes)),
         compared_mean=float(compared.mean()),
         compared_p95=float(compared.quantile(0.95)),
+        planes=_array(cuts.flatten() if cuts.shape[1] == 4 else cuts.new_zeros(0)),
     )
 
 

@@ -179,7 +179,12 @@ def test_that_lines_of_json_hold_counts_alone_and_a_recording_everything(events:
         {**whole, "anchors": [10**30, *whole["anchors"][1:]]},
         {**whole, "found_distance": "far"},
         {**whole, "reason": {"type": "Fate"}},
+        {**whole, "reason": {"type": "CodesDiffer", "bits": 16}},
         {**whole, "buckets": {"type": "CodesDiffer"}},
+        {**whole, "buckets": {**whole["buckets"], "histogram": []}},
+        {**whole, "buckets": {**whole["buckets"], "histogram": [-1, 2]}},
+        {**whole, "buckets": {**whole["buckets"], "planes": [1.0, 0.0, 0.0]}},
+        {**whole, "buckets": {**whole["buckets"], "planes": [1.0, 0.0, 0.0, None]}},
         {**whole, "reason": {**whole["reason"], "mood": 1}},
         {**whole, "reason": {**whole["reason"], "rank": whole["reason"]["rank"][1:]}},
         {**whole, "reason": {**whole["reason"], "mask": ["zz"] * len(told)}},
@@ -266,3 +271,27 @@ def test_that_recordings_with_fewer_and_with_more_point_columns_are_read(events:
         original = [event for event in events if isinstance(event, Frame) and event.lane == "lsh"][-1]
         np.testing.assert_array_equal(frame.columns["hardness"], original.columns["hardness"])
         assert ("bucket" in frame.columns) == (change == "more") == ("mood" in frame.columns)
+
+
+@pytest.mark.parametrize(("lane", "distance"), [("lsh", "euclidean"), ("lsh", "cosine"), ("buckets", "euclidean")])
+def test_that_the_planes_of_a_3d_lane_part_its_cloud_as_the_first_bits_do(lane: str, distance: str) -> None:
+    own = next(each for each in LANES if each["name"] == lane)
+    model = {"options": {"widths": [16], "embedding": 3}}
+    of = config(({**own, "distance": distance, "refresh_every": 1},), model=model, steps=4, optimizer={"lr": 1e-9})
+    events = list(Experiment(of).run())
+    frame = [event for event in events if isinstance(event, Frame)][-1]
+    told = misses_of(events, lane)[-1].buckets
+    planes = told.planes.reshape(-1, 4)
+    assert len(planes) == (8 if lane == "lsh" else 5) and not frame.projection
+    np.testing.assert_allclose(np.linalg.norm(planes[:, :3], axis=1), 1)
+    above = frame.positions.astype(float) @ planes[:, :3].T > planes[:, 3]
+    keys = (above * 2 ** np.arange(len(planes))).sum(1)
+    trained = ~events[0].held_out
+    assert len(np.unique(keys[trained])) == pytest.approx(told.used, abs=3), "points on a plane lie on either side"
+    bucket = frame.columns["bucket"]
+    together = [len(np.unique(keys[trained & (bucket == each)])) for each in np.unique(bucket[trained])]
+    assert np.mean(np.array(together) == 1) > 0.8
+
+
+def test_that_other_dimensions_have_no_planes(events: list) -> None:
+    assert all(not len(event.buckets.planes) for event in events if isinstance(event, Misses) and event.buckets)
