@@ -26,8 +26,8 @@ class Mark(NamedTuple):
 def draw_outline(painter: QPainter, theme: Theme, xy: NDArray[np.float64]) -> None:
     """A thin closed line through (K, 2) places in the widget's pixels; none where one of them lies behind the eye."""
     if np.isfinite(xy).all():
-        painter.setBrush(QColor(*theme.accent, 14))
-        painter.setPen(QPen(QColor(*theme.accent, 130), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(*theme.accent, 150), 1))
         painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in xy]))
 
 
