@@ -86,8 +86,8 @@ class Buckets:
     """Rows that an anchor of the probe was compared with exactly, on average."""
     compared_p95: float
     planes: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    """(4 P,) by which planes the first bits cut a 3-D embedding, end to end: normal x, y, z and offset. For a point x of
-    one normal @ x = offset. Empty in other dimensions."""
+    """(4 P,) by which planes the first bits cut a 3-D embedding, end to end: normal x, y, z and offset, where points x
+    of a plane have normal @ x = offset. Empty in other dimensions."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` where the arrays are of another shape, or hold what cannot be."""
