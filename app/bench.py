@@ -119,7 +119,13 @@ def clusters(points: int, edges: int, seed: int = 0) -> Scene:
     half = edges // 2
     ends[:half] = by_class[np.minimum(place[starts[:half]] + 1, points - 1)]
     kinds = np.where(np.arange(edges) < half, HARD, EASY).astype(np.int8)
-    drawn = Edges(np.stack((starts, ends), 1).astype(np.int32), kinds, np.ones(edges, np.float32), edges)
+    drawn = Edges(
+        np.stack((starts, ends), 1).astype(np.int32),
+        kinds,
+        np.ones(edges, np.float32),
+        np.ones(edges, np.float32),
+        edges,
+    )
     ringed, ring_colors = halos(drawn, DARK)
     return Scene(
         positions=positions,
@@ -128,6 +134,7 @@ def clusters(points: int, edges: int, seed: int = 0) -> Scene:
         edges=drawn.places,
         edge_colors=edge_colors(drawn, DARK, -1),
         edge_shapes=edge_shapes(drawn, -1),
+        edge_kinds=drawn.kinds,
         halos=ringed,
         halo_colors=ring_colors,
         ids=np.arange(points),

@@ -16,6 +16,7 @@ from hnm_core.cli import commands as engine
 from hnm_core.cli import options
 from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
 from hnm_core.errors import InputError
+from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
 from hnm_core.spec.resources import FIRST_PRESET
@@ -54,6 +55,7 @@ def gui(
     stats: Annotated[
         Path | None, typer.Option("--stats", metavar="FILE", help="Write how smoothly it ran, as JSON.")
     ] = None,
+    plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
     recording = config if config is not None and config.is_dir() else None
@@ -61,7 +63,8 @@ def gui(
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
     else:
         experiment = resolve(Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device))
-        _check_inputs(experiment)
+        own_network = config is not None or any(setting.startswith("model") for setting in settings or ())
+        experiment = _check_inputs(experiment, own_network=own_network)
     window = parse_size(size) if size is not None else None
     if quit_after is not None and not 0 < quit_after < float("inf"):
         raise InputError(f"--quit-after {quit_after:g} is not allowed: give seconds above 0.")
@@ -70,20 +73,26 @@ def gui(
     from app.main import GuiRequest, check_lanes, run_gui
 
     check_lanes(experiment)
-    shown = preset if preset is not None else FIRST_PRESET if config is None else None
-    raise typer.Exit(run_gui(GuiRequest(experiment, shown, window, autoplay, quit_after, stats, recording)))
+    plug_ins = tuple(plugin or ())
+    raise typer.Exit(run_gui(GuiRequest(experiment, window, autoplay, quit_after, stats, recording, plug_ins)))
 
 
-def _check_inputs(experiment: ExperimentConfig) -> None:
-    """Refuse at once what would otherwise show in the window only when training starts: a file, a device."""
+def _check_inputs(experiment: ExperimentConfig, *, own_network: bool) -> ExperimentConfig:
+    """Refuse at once what would otherwise show in the window only when training starts: a file, a device.
+
+    Of a file of the user's, words and network are those that the window gives it, unless the network was asked for.
+    """
     if experiment.data.name == "file":
-        from hnm_core import data
+        from hnm_core.data import own
 
-        data.build(experiment.data.part, seed=experiment.seed)
+        read = own.read(experiment, experiment.data)
+        compatibility.refuse(list(read.findings))
+        experiment = experiment if own_network else read.config
     if experiment.device == "cuda":
         from hnm_core import devices  # loads torch, but only where a GPU is asked for
 
         devices.resolve("cuda")
+    return experiment
 
 
 def _recorded_config(folder: Path, others: list[object]) -> ExperimentConfig:

@@ -16,6 +16,7 @@ from app.training.process import TrainingProcess
 from hnm_core.errors import InputError
 from hnm_core.run.events import RunFailed
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import preset_of
 
 if TYPE_CHECKING:
     from PyQt6.QtWidgets import QApplication
@@ -32,6 +33,8 @@ STACK_BYTES = 16 << 20
 """macOS gives threads small stacks, and a video's encoder needs more."""
 
 DEFAULT_SIZE = (1500, 900)
+GREET_MS = 1200
+"""After the window has been seen for so long, a newcomer is shown round."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,6 @@ class GuiRequest:
     """What the window is asked to open with."""
 
     config: ExperimentConfig
-    preset: str | None = None
     size: tuple[int, int] | None = None
     """Width and height in logical pixels; None takes the last one."""
     autoplay: bool = False
@@ -51,6 +53,13 @@ class GuiRequest:
     """File for the figures, written on quitting."""
     recording: Path | None = None
     """Folder of a recording to play instead of training."""
+    plug_ins: tuple[Path, ...] = ()
+    """Files that were loaded here and that the training process has to load too."""
+
+    @property
+    def automated(self) -> bool:
+        """Whether nobody need be there: it starts, ends or measures by itself. Then nothing greets."""
+        return self.autoplay or self.quit_after is not None or self.stats is not None
 
 
 def check_display() -> None:
@@ -76,7 +85,7 @@ def run_gui(request: GuiRequest) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.stack_size(STACK_BYTES)
     log.debug("switch interval %g s, thread stacks %d bytes", SWITCH_INTERVAL_S, STACK_BYTES)
-    training = TrainingProcess()
+    training = TrainingProcess(request.plug_ins)
     if request.recording is None:
         training.warm_up()  # first of all: the engine loads while the window is built
 
@@ -125,8 +134,8 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         bugs=bugs,
         settings=settings,
         preparation=Preparation(bugs),
-        preset=request.preset or "",
         new_folder=_new_folder,
+        previews=not request.automated,
     )
     window.resize(*(request.size or DEFAULT_SIZE))
     window.docks.restore(settings, keep_size=request.size is not None)
@@ -137,6 +146,8 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
     elif request.autoplay:
         window.actions_by_key["orbit"].setChecked(True)
         QTimer.singleShot(0, lambda: window.messages.attempt(window.run.start))
+    elif preset_of(request.config) and not request.automated:
+        QTimer.singleShot(GREET_MS, window.greet)
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
     before = {kind: signal.signal(kind, lambda *_: window.close()) for kind in (signal.SIGINT, signal.SIGTERM)}

@@ -88,7 +88,7 @@ def palette(theme: Theme) -> QPalette:
 def sheet(theme: Theme) -> str:
     """What a palette cannot say."""
     return f"""
-    QToolBar {{ border: 0; border-bottom: 1px solid {css(theme.grid)}; spacing: 2px; padding: 3px 6px; }}
+    QToolBar {{ border: 0; border-bottom: 1px solid {css(theme.grid)}; spacing: 1px; padding: 3px 6px; }}
     QToolBar QToolButton {{ padding: 4px 5px; border-radius: 5px; border: 1px solid transparent; }}
     QToolBar QToolButton:hover {{ background: {css(mix(theme.panel, theme.text, 0.08))}; }}
     QToolBar QToolButton:focus {{ border-color: {css(theme.accent)}; }}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hnm_core.errors import InputError, described
 
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class Bank:
@@ -76,7 +76,7 @@ def _checked(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if not isinstance(labels, Tensor) or labels.shape != embeddings.shape[:1]:
         got = f"{tuple(labels.shape)}" if isinstance(labels, Tensor) else described(labels)
         raise InputError(f"Labels must be a tensor of shape ({len(embeddings)},), one for each embedding, not {got}.")
-    if labels.dtype not in _INTEGERS:
+    if labels.dtype not in INTEGERS:
         raise InputError(f"Labels must be integers, not {labels.dtype}; labels.long() makes integers of whole numbers.")
     embeddings = embeddings.detach().to(torch.float32).contiguous()
     if not torch.isfinite(embeddings.sum(dtype=torch.float64)):  # finite float32 cannot add up to more than float64 has

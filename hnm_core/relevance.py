@@ -1,9 +1,11 @@
-"""Which rows of a bank are relevant to an anchor: those may not come back as its negatives, and are its positives.
+"""What a search is asked: anchors, and which rows of a bank are relevant to each.
 
-So far that is the anchor's own class. Searches and miners over the whole set ask here and compare no labels; so another
-kind of relevance (judged pairs of queries and documents, several labels an item) is another class beside `SameClass`,
-joined to it in `Relevance`: the type checker then names each place that takes for granted what `SameClass` alone can
-tell. Inside a batch, and in retrieval metrics, classes are still compared where they are used.
+Relevant rows may not come back as an anchor's negatives, and are its positives. So far they are a class: that of an
+anchor that is a row of the bank itself, or the one whose label comes with a vector that is no row of it. Searches and
+miners over the whole set ask here and compare no labels; so another kind of relevance (judged pairs of queries and
+documents, several labels an item) is another class beside `SameClass`, joined to it in `Relevance`: the type checker
+then names each place that takes for granted what `SameClass` alone can tell. Inside a batch, and in retrieval metrics,
+classes are still compared where they are used.
 """
 
 from __future__ import annotations
@@ -15,8 +17,11 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from hnm_core.bank import Bank
+from hnm_core.bank import INTEGERS, Bank
 from hnm_core.errors import InputError, described
+
+NO_CLASS = -2
+"""Where a class would stand, if anything were relevant. Indexes have a use of their own for -1."""
 
 
 class Ranges(NamedTuple):
@@ -34,55 +39,66 @@ class Ranges(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """Anchors as searches take them: by their sorted places, each with the range of places that is relevant to it.
+    """Anchors as searches take them: where to find what they know of each, and the places that are relevant to it.
 
-    They ascend, where nothing else is said, and their ranges with them: classes follow each other as places do.
+    The ranges ascend, where nothing else is said, since classes follow each other as places do; empty ones begin at 0.
     """
 
     place: Tensor
-    """(Q,) int64."""
+    """(Q,) int64, the sorted place that the anchor has in the bank, which is relevant to it; -1 for a vector."""
     low: Tensor
-    """(Q,) int64, the first place that is relevant; the anchor's own place is among them."""
+    """(Q,) int64, the first place that is relevant."""
     high: Tensor
     """(Q,) int64, the place behind the last."""
+    line: Tensor
+    """(Q,) int64, the anchor's line in whatever a search makes of all anchors: of the rows of its bank by place, or of
+    the vectors of a query."""
 
     def at(self, which: slice | Tensor) -> Placed:
         """Some of the anchors."""
-        return Placed(self.place[which], self.low[which], self.high[which])
+        return Placed(*(values[which] for values in self))
 
 
 @dataclass(frozen=True)
 class SameClass:
-    """To a row of the bank all rows of its class are relevant: whole classes, each one range of sorted places."""
+    """Whole classes are relevant, each one range of sorted places: to a row of the bank all rows of its class, to a
+    vector those of the label that came with it."""
 
     bank: Bank
 
-    def query(self, anchors: Tensor) -> Query:
+    def query(self, anchors: Tensor) -> RowQuery:
         """What to ask a search with about anchors, (Q,) integer rows of the bank on any device.
 
         Raises:
             InputError: the anchors are no rows of the bank.
         """
-        return Query(self, checked_rows(self.bank, anchors))
+        return RowQuery(self, checked_rows(self.bank, anchors))
+
+    def of_vectors(self, vectors: Tensor, labels: Tensor | None = None) -> VectorQuery:
+        """What to ask a search with about anchors that are no rows of the bank.
+
+        Args:
+            vectors: (Q, D) of any float, embeddings like those of the bank: the search prepares both alike.
+            labels: (Q,) integers, which class of the bank is relevant to each; a label that no row of the bank has,
+                and None for them all, say that nothing is.
+
+        Raises:
+            InputError: the vectors are no finite embeddings of the bank's width, or the labels no integers for them.
+        """
+        vectors = checked_vectors(self.bank, vectors)
+        return VectorQuery(self, vectors, classes_of(self.bank, labels, len(vectors)))
 
     def classes(self, row: Tensor) -> Tensor:
-        """(Q,) int64, the class, 0 .. C-1, all of whose rows and no others are relevant to each row (Q,).
-
-        For searches that keep whole classes together because that is faster.
-        """
+        """(Q,) int64, the class, 0 .. C-1, all of whose rows and no others are relevant to each row (Q,)."""
         classes: Tensor = self.bank.class_of_row.index_select(0, row)
         return classes
 
-    def ranges(self, row: Tensor) -> Ranges:
-        """What is relevant to each row (Q,), itself included."""
-        classes = self.classes(row)
-        low = self.bank.offsets.index_select(0, classes)
-        return Ranges(low, low + self.bank.sizes.index_select(0, classes))
-
-    def count(self, row: Tensor) -> Tensor:
-        """(Q,) int64, how many rows are relevant to each row (Q,), itself included."""
-        count: Tensor = self.bank.sizes.index_select(0, self.classes(row))
-        return count
+    def ranges(self, classes: Tensor) -> Ranges:
+        """Where the rows of classes (Q,) stand; an empty range from 0 on for `NO_CLASS`."""
+        there, none = classes.clamp_min(0), classes < 0
+        low = self.bank.offsets.index_select(0, there)
+        high = low + self.bank.sizes.index_select(0, there)
+        return Ranges(low.masked_fill_(none, 0), high.masked_fill_(none, 0))
 
 
 Relevance: TypeAlias = SameClass
@@ -90,25 +106,29 @@ Relevance: TypeAlias = SameClass
 
 
 @dataclass(frozen=True)
-class Query:
-    """What a search is asked with: anchors, and by their relevance what may come back for each.
-
-    Anchors are rows of the bank, so far: a search makes vectors, norms and codes of its bank's rows and finds an
-    anchor's among them, by the `row` or the place that it gets from here. It asks for these once in each search; that
-    is where an anchor that is no row has to bring a vector to make them of.
-    """
+class _Asked:
+    """What queries of either kind have in common."""
 
     relevance: Relevance
+
+    @property
+    def bank(self) -> Bank:
+        """The bank that holds the candidates."""
+        return self.relevance.bank
+
+
+@dataclass(frozen=True)
+class RowQuery(_Asked):
+    """Anchors that are rows of the bank: candidates for each other, and never for themselves.
+
+    A search makes norms and codes of its bank's rows and finds an anchor's among them.
+    """
+
     row: Tensor
     """(Q,) int64, the anchors, on the bank's device. `SameClass.query` checks them."""
 
     def __len__(self) -> int:
         return len(self.row)
-
-    @property
-    def bank(self) -> Bank:
-        """The bank that holds the candidates, and here the anchors as well."""
-        return self.relevance.bank
 
     @property
     def vectors(self) -> Tensor:
@@ -122,32 +142,98 @@ class Query:
 
     @property
     def classes(self) -> Tensor:
-        """(Q,) int64, see `SameClass.classes`."""
+        """(Q,) int64, see `SameClass.classes`.
+
+        For searches that keep whole classes together because that is faster.
+        """
         return self.relevance.classes(self.row)
 
     @cached_property
     def ranges(self) -> Ranges:
         """What is relevant to each anchor, itself included."""
-        return self.relevance.ranges(self.row)
+        return self.relevance.ranges(self.classes)
 
     @property
     def positives(self) -> Tensor:
         """(Q,) int64, how many positives each anchor has: what is relevant to it, without itself."""
-        return self.relevance.count(self.row) - 1
+        return self.ranges.high - self.ranges.low - 1
 
     @property
     def negatives(self) -> Tensor:
         """(Q,) int64, how many rows are not relevant to each anchor."""
-        return len(self.bank) - self.relevance.count(self.row)
+        return len(self.bank) - (self.ranges.high - self.ranges.low)
 
-    def at(self, which: slice | Tensor) -> Query:
+    @property
+    def unrestricted(self) -> bool:
+        """Whether all rows may come back for some of the anchors: never, as each is relevant to itself."""
+        return False
+
+    def at(self, which: slice | Tensor) -> RowQuery:
         """Some of the anchors, in any order."""
-        return Query(self.relevance, self.row[which])
+        return RowQuery(self.relevance, self.row[which])
 
     def by_place(self) -> tuple[Placed, Tensor]:
         """The anchors by ascending place, and (Q,) int64 at which position of this query each of them stands."""
         place, slots = self.place.sort()
-        return Placed(place, *self.relevance.ranges(self.row.index_select(0, slots))), slots
+        ranges = self.relevance.ranges(self.relevance.classes(self.row.index_select(0, slots)))
+        return Placed(place, *ranges, place), slots
+
+
+@dataclass(frozen=True)
+class VectorQuery(_Asked):
+    """Anchors that are vectors: any row that is not relevant may come back, also one that equals the vector.
+
+    A search makes of them what it makes of its bank's rows, for each question anew.
+    """
+
+    vectors: Tensor
+    """(Q, D) float32, finite, contiguous, on the bank's device. `SameClass.of_vectors` checks them."""
+    classes: Tensor
+    """(Q,) int64, the class, 0 .. C-1, that is relevant to each; `NO_CLASS` where nothing is."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        """What is relevant to each anchor."""
+        return self.relevance.ranges(self.classes)
+
+    @property
+    def positives(self) -> Tensor:
+        """(Q,) int64, how many rows are relevant to each anchor."""
+        return self.ranges.high - self.ranges.low
+
+    @property
+    def negatives(self) -> Tensor:
+        """(Q,) int64, how many rows are not."""
+        return len(self.bank) - self.positives
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether all rows may come back for some of the anchors."""
+        return bool((self.classes < 0).any())
+
+    def at(self, which: slice | Tensor) -> VectorQuery:
+        """Some of the anchors, in any order."""
+        return VectorQuery(self.relevance, self.vectors[which].contiguous(), self.classes[which])
+
+    def by_place(self) -> tuple[Placed, Tensor]:
+        """The anchors by ascending ranges, and (Q,) int64 at which position of this query each of them stands."""
+        low, high = self.ranges
+        slots = high.argsort(stable=True)  # by the end, as an empty range begins where the first class does
+        return Placed(torch.full_like(slots, -1), low[slots], high[slots], slots), slots
+
+
+Query: TypeAlias = RowQuery | VectorQuery
+"""What a search is asked with: Q anchors, each with a vector, and by their relevance what may come back for each."""
+
+
+def of_rows(query: Query) -> RowQuery:
+    """The query, for what needs its anchors to be rows of the bank. Raises `InputError` where they are vectors."""
+    if isinstance(query, VectorQuery):
+        raise InputError("Here anchors must be rows of the bank; vectors that are none cannot be asked about.")
+    return query
 
 
 def checked_rows(bank: Bank, anchors: Tensor) -> Tensor:
@@ -163,3 +249,36 @@ def checked_rows(bank: Bank, anchors: Tensor) -> Tensor:
             wrong = low if low < 0 else high
             raise InputError(f"Anchor {wrong} is no row of the bank; its rows are 0 to {len(bank) - 1}.")
     return anchors
+
+
+def checked_vectors(bank: Bank, vectors: Tensor) -> Tensor:
+    """The vectors as (Q, D) contiguous float32 on the bank's device, without gradient.
+
+    Raises:
+        InputError: they are no table of floats as wide as the bank's embeddings, or hold NaN or infinity.
+    """
+    if not isinstance(vectors, Tensor) or vectors.ndim != 2 or not vectors.is_floating_point():
+        raise InputError(f"Vectors must be a floating-point tensor of shape (Q, D), not {described(vectors)}.")
+    if vectors.shape[1] != bank.dim:
+        raise InputError(f"Vectors must be as wide as the bank's embeddings, {bank.dim}, not {vectors.shape[1]}.")
+    vectors = vectors.detach().to(bank.device, torch.float32).contiguous()
+    finite = torch.isfinite(vectors).all(1)
+    if not bool(finite.all()):
+        bad = int((~finite).sum())
+        raise InputError(f"{bad} of {len(vectors)} vectors hold NaN or infinity; a search needs finite numbers.")
+    return vectors
+
+
+def classes_of(bank: Bank, labels: Tensor | None, count: int) -> Tensor:
+    """(count,) int64 classes of the bank with these labels; `NO_CLASS` where it has none such.
+
+    Raises:
+        InputError: the labels are no tensor of so many integers.
+    """
+    if labels is None:
+        return torch.full((count,), NO_CLASS, device=bank.device)
+    if not isinstance(labels, Tensor) or labels.shape != (count,) or labels.dtype not in INTEGERS:
+        raise InputError(f"Labels must be a tensor of {count} integers, one for each vector, not {described(labels)}.")
+    labels = labels.detach().to(bank.device, torch.int64).contiguous()
+    found = torch.searchsorted(bank.classes, labels).clamp_max_(len(bank.classes) - 1)
+    return found.masked_fill_(bank.classes[found] != labels, NO_CLASS)

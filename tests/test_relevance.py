@@ -7,8 +7,8 @@ import torch
 
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError
-from hnm_core.relevance import Ranges, SameClass
-from hnm_core.testing.banks import KINDS, bank_of, of_same_class
+from hnm_core.relevance import NO_CLASS, Ranges, SameClass, of_rows
+from hnm_core.testing.banks import KINDS, bank_of, of_same_class, vectors_for
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -83,3 +83,65 @@ def test_that_rows_of_any_integer_type_are_anchors() -> None:
 def test_that_a_copy_of_a_query_is_about_the_same_bank() -> None:
     query = SameClass(bank_of("random", 2)).query(torch.arange(5))
     assert copy.deepcopy(query).bank is query.bank
+
+
+@every_kind
+def test_that_relevant_to_a_vector_are_the_rows_with_the_label_that_came_with_it(kind: str) -> None:
+    bank = bank_of(kind, 2)
+    vectors, labels = vectors_for(bank)
+    query, same = SameClass(bank).of_vectors(vectors, labels), labels[:, None] == bank.labels
+    assert torch.equal(query.ranges.hold(bank.place[None]), same)
+    assert torch.equal(query.positives, same.sum(1))
+    assert torch.equal(query.negatives, (~same).sum(1))
+    assert torch.equal(query.classes == NO_CLASS, ~same.any(1))
+    assert query.unrestricted
+    assert not query.at(same.any(1)).unrestricted
+    part = query.at(torch.tensor([3, 0, 3]))
+    assert torch.equal(part.vectors, vectors[[3, 0, 3]])
+    assert torch.equal(part.positives, same.sum(1)[[3, 0, 3]])
+
+
+def test_that_nothing_is_relevant_to_vectors_without_labels_or_with_one_that_no_row_has() -> None:
+    bank = Bank(torch.zeros(3, 2), torch.tensor([-1, 7, 7]))
+    relevance, vectors = SameClass(bank), torch.zeros(4, 2)
+    assert torch.equal(relevance.of_vectors(vectors).positives, torch.zeros(4, dtype=torch.int64))
+    query = relevance.of_vectors(vectors, torch.tensor([7, -1, 8, -(2**63)]))
+    assert query.positives.tolist() == [2, 1, 0, 0], "-1 is a label like others where a row has it"
+    assert relevance.of_vectors(vectors, torch.tensor([7, 7, 7, 9], dtype=torch.uint8)).negatives.tolist() == [
+        1,
+        1,
+        1,
+        3,
+    ]
+
+
+@every_kind
+def test_that_vectors_come_by_ascending_ranges_and_know_where_they_stood(kind: str) -> None:
+    bank = bank_of(kind, 2)
+    vectors, labels = vectors_for(bank)
+    placed, slots = SameClass(bank).of_vectors(vectors, labels).by_place()
+    assert bool((placed.low.diff() >= 0).all())
+    assert bool((placed.high.diff() >= 0).all())
+    assert torch.equal(placed.line, slots)
+    assert bool((placed.place == -1).all())
+    relevant = Ranges(placed.low, placed.high).hold(bank.place[None])
+    assert torch.equal(relevant, labels[slots, None] == bank.labels)
+
+
+def test_that_vectors_are_kept_where_they_are_as_a_bank_would_have_them() -> None:
+    relevance, vectors = SameClass(bank_of("random", 2)), torch.ones(3, 2)
+    assert relevance.of_vectors(vectors).vectors.data_ptr() == vectors.data_ptr()
+    for same in (vectors.half(), vectors.double(), vectors.clone().requires_grad_(), torch.ones(2, 3).T):
+        made = relevance.of_vectors(same).vectors
+        assert torch.equal(made, vectors)
+        assert made.dtype == torch.float32
+        assert made.is_contiguous()
+        assert not made.requires_grad
+
+
+def test_that_what_needs_rows_refuses_vectors() -> None:
+    relevance = SameClass(bank_of("random", 2))
+    query = relevance.query(torch.arange(3))
+    assert of_rows(query) is query
+    with pytest.raises(InputError, match="Here anchors must be rows of the bank; vectors that are none"):
+        of_rows(relevance.of_vectors(torch.zeros(3, 2)))

@@ -36,8 +36,11 @@ class Chip:
     semi_hard: float
     easy: float
     mining_ms: float
-    """What mining costs a step, see `PhaseSummary.per_step`."""
+    """What mining costs a step where what comes now and then, as a new bank, is spread over all steps; see
+    `PhaseSummary.per_step`."""
     mining_ms_p95: float
+    """So long or less 95 of 100 single steps mined, see `PhaseSummary.mining_p95`: the steps with a new bank may be
+    among the other five, so it can be less than `mining_ms`."""
     map_at_r: float
     precision_at_1: float
     mining_recall: float
@@ -98,7 +101,7 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
     if chip.warming_up:
         second.append("warming up")
     elif not audit and np.isfinite(chip.mining_ms):
-        second.append(f"mining {chip.mining_ms:.2f} ms (p95 {chip.mining_ms_p95:.2f})")
+        second.append(f"mining {chip.mining_ms:.2f} ms a step (95% below {chip.mining_ms_p95:.2f})")
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
@@ -109,6 +112,9 @@ def chip_details(chip: Chip | None) -> str:
     if chip is None:
         return ""
     lines = []
+    if not chip.warming_up and chip.mining_ms > 0:
+        lines.append(f"mining: {chip.mining_ms:.2f} ms a step, what comes now and then spread over all steps")
+        lines.append(f"95 of 100 steps mined for {chip.mining_ms_p95:.2f} ms or less")
     counts = {"missing": "anchors without a negative", "filled": "random in place of mined", "filtered": "filtered out"}
     for name, words in counts.items():
         value = getattr(chip, name)

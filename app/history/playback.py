@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from app.progress import Progress
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
-from hnm_core.run.events import Frame
+from hnm_core.run import changeable
+from hnm_core.run.events import Frame, LaneForked
 from hnm_core.run.history import RunHistory
+from hnm_core.spec.config import ExperimentConfig
+
+NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Past:
@@ -30,26 +36,41 @@ class Past:
         steps = [self.recording.frame_steps(lane) for lane in self.recording.lanes]
         return max((int(known[-1]) for known in steps if len(known)), default=0)
 
-    def frames_at(self, step: int) -> list[Frame]:
+    def frames_at(self, step: int, step_of: Mapping[str, int] = NOBODY) -> list[Frame]:
         """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, and those
-        that were forked off later."""
-        frames, later = [], self.later_lanes(step)
+        that were forked off later. `step_of`: lanes that are looked at at another step."""
+        frames, later = [], self.later_lanes(step, step_of)
         for lane in self.recording.lanes:
             if lane in later:
                 continue
             steps = self.recording.frame_steps(lane)
             if len(steps):
-                frames.append(self.recording.frame(lane, max(int(np.searchsorted(steps, step, side="right")) - 1, 0)))
+                place = int(np.searchsorted(steps, step_of.get(lane, step), side="right")) - 1
+                frames.append(self.recording.frame(lane, max(place, 0)))
         return frames
 
-    def later_lanes(self, step: int) -> dict[str, int]:
-        """Lanes that were forked off after `step`, and at which step that was."""
-        return {lane: begins for lane, begins in self.recording.begins.items() if begins > step}
+    def later_lanes(self, step: int, step_of: Mapping[str, int] = NOBODY) -> dict[str, int]:
+        """Lanes that were forked off after `step`, and at which step that was; `step_of` as above."""
+        begins = self.recording.begins
+        return {lane: begins[lane] for lane in begins if begins[lane] > step_of.get(lane, step)}
 
     def next_step(self, step: int) -> int | None:
         """The step of the first frame after `step` in any lane; None at the end."""
         later = [known[known > step] for lane in self.recording.lanes if len(known := self.recording.frame_steps(lane))]
         return min((int(steps[0]) for steps in later if len(steps)), default=None)
+
+
+def with_forks(history: RunHistory) -> ExperimentConfig:
+    """What a recording was made with, as one experiment: the lanes it began with, and those that were forked off, as
+    they were then. `history` is that of a recording, so its run has started."""
+    assert history.started is not None, "a recording begins with it"
+    config = history.started.config
+    lanes = list(config.lanes)
+    for change in history.changes:
+        if isinstance(change, LaneForked):
+            first = change.step + 1  # what it was given counts from its own first step on
+            lanes.append(changeable.among(config, history.lane_configs(first)[change.lane]))
+    return config.model_copy(update={"lanes": tuple(lanes)})
 
 
 def load(folder: Path, progress: Progress) -> tuple[Past, RunHistory]:

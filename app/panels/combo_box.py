@@ -136,6 +136,19 @@ class ComboBox(QComboBox):
                 return True
         return super().eventFilter(watched, event)
 
+    @property
+    def _searching(self) -> bool:
+        """Whether something is typed that is not yet chosen."""
+        return self.search is not None and self.search.pending
+
+    def event(self, event: QEvent | None) -> bool:
+        """Escape takes back what is typed, whatever the window does with it elsewhere."""
+        override = event is not None and event.type() == QEvent.Type.ShortcutOverride
+        if override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self._searching:
+            event.accept()
+            return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() == Qt.Key.Key_Escape and self.search is not None and self.search.pending:
             self._hide_list()
@@ -158,7 +171,7 @@ class ComboBox(QComboBox):
 
     def hidePopup(self) -> None:
         super().hidePopup()
-        if self.search is not None:
+        if self.search is not None and self.isVisible():  # a form that is hidden closes its lists as well
             self.search.selectAll()  # so that typing after a look at the list searches
 
     def focusInEvent(self, event: QFocusEvent | None) -> None:

@@ -44,18 +44,28 @@ class CommandPalette(QDialog):
         return False
 
     def _fill(self, text: str) -> None:
+        """The commands with all the words: first those whose names have words that begin so, then those with them
+        anywhere in their names, then those that speak of them."""
         words = text.lower().split()
         self.list.clear()
+        found = []
         for action in self._actions:
             name = action.text().replace("&", "")
-            searched = f"{name} {action.statusTip()}".lower()
-            if action.isEnabled() and all(word in searched for word in words):
-                keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-                item = QListWidgetItem(f"{name}    {keys}" if keys else name)
-                item.setToolTip(action.statusTip())
-                item.setData(Qt.ItemDataRole.UserRole, action)
-                self.list.addItem(item)
+            for rank, where in enumerate((f" {name}", name, f"{name} {action.statusTip()}")):
+                sought = [f" {word}" for word in words] if rank == 0 else words
+                if action.isEnabled() and all(word in where.lower() for word in sought):
+                    found.append((rank, action, name))
+                    break
+        for _, action, name in sorted(found, key=lambda match: match[0]):
+            self._add(action, name)
         self.list.setCurrentRow(0)
+
+    def _add(self, action: QAction, name: str) -> None:
+        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        item = QListWidgetItem(f"{name}    {keys}" if keys else name)
+        item.setToolTip(action.statusTip())
+        item.setData(Qt.ItemDataRole.UserRole, action)
+        self.list.addItem(item)
 
     def _run(self) -> None:
         item = self.list.currentItem()

@@ -25,15 +25,16 @@ from app.panels.problem_label import ProblemLabel
 from app.panels.problems import find_problems, inside
 from app.panels.sampler_form import SamplerForm
 from app.panels.tab_order import in_reading_order
+from app.panels.undo_list import UndoList
 from app.picture.theme import DARK, LIGHT, Theme
 from hnm_core.errors import InputError
+from hnm_core.run import changeable
 from hnm_core.spec import compatibility
 from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
 from hnm_core.spec.registry import DATASETS, MODELS
 
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every")
-MAX_UNDO = 200
 
 
 class ExperimentForm(QWidget):
@@ -49,8 +50,7 @@ class ExperimentForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._config = ExperimentConfig()
-        self._past: list[ExperimentConfig] = []
-        self._future: list[ExperimentConfig] = []
+        self._changes = UndoList[ExperimentConfig]()
         self._filling = False
         self._theme = DARK
 
@@ -137,8 +137,10 @@ class ExperimentForm(QWidget):
 
     def set_config(self, config: ExperimentConfig, *, undoable: bool = False) -> None:
         """Show another experiment; no signal. What was before can be brought back if it is `undoable`."""
-        self._past = [*self._past, self._config][-MAX_UNDO:] if undoable else []
-        self._future = []
+        if undoable:
+            self._changes.keep(self._config)
+        else:
+            self._changes.forget()
         self._fill(config)
 
     def config(self) -> ExperimentConfig:
@@ -167,12 +169,12 @@ class ExperimentForm(QWidget):
     @property
     def can_undo(self) -> bool:
         """Whether there is a change to take back."""
-        return bool(self._past) or self._values() != self._shown_values
+        return self._changes.can_undo or self._values() != self._shown_values
 
     @property
     def can_redo(self) -> bool:
         """Whether an undo can be taken back."""
-        return bool(self._future)
+        return self._changes.can_redo
 
     def set_running(self, running: bool) -> None:
         """Say that a run is on. Its lanes keep their names."""
@@ -182,15 +184,11 @@ class ExperimentForm(QWidget):
     def add_lane(self, config: ExperimentConfig) -> None:
         """A card for a lane of the run that was forked off, from its configuration alone; undo takes it out again.
         None is added where there is one of that name, or no room."""
-        lane = config.lanes[0]
         self._commit()
-        lanes = self._config.lanes
-        if len(lanes) >= MAX_PANES or lane.name in [other.name for other in lanes]:
+        lanes, added = self._config.lanes, changeable.among(self._config, config)
+        if len(lanes) >= MAX_PANES or added.name in [other.name for other in lanes]:
             return
-        own = None if config.sampler == self._config.sampler else config.sampler
-        self._past = [*self._past, self._config][-MAX_UNDO:]
-        self._future = []
-        added = lane.model_copy(update={"sampler": own})
+        self._changes.keep(self._config)
         self._restore(self._config.model_copy(update={"lanes": (*lanes, added)}))
 
     def show_pending(self, pending: Pending) -> None:
@@ -201,15 +199,13 @@ class ExperimentForm(QWidget):
         """Back to the configuration before the last change. Typing that is not valid goes first."""
         if self._values() != self._shown_values:
             self._fill(self._config)
-        elif self._past:
-            self._future.append(self._config)
-            self._restore(self._past.pop())
+        elif self._changes.can_undo:
+            self._restore(self._changes.undo(self._config))
 
     def redo(self) -> None:
         """Take the last undo back."""
-        if self._future:
-            self._past.append(self._config)
-            self._restore(self._future.pop())
+        if self._changes.can_redo:
+            self._restore(self._changes.redo(self._config))
 
     def _recolour(self, theme: Theme) -> None:
         self._theme = theme
@@ -287,8 +283,7 @@ class ExperimentForm(QWidget):
         except InputError as error:
             self.problem.say(str(error))
             return
-        self._past = [*self._past, self._config][-MAX_UNDO:]
-        self._future = []
+        self._changes.keep(self._config)
         self._restore(config)
 
     def _restore(self, config: ExperimentConfig) -> None:
@@ -345,8 +340,7 @@ class ExperimentForm(QWidget):
         self._shown_values = values
         if config == self._config:
             return
-        self._past = [*self._past, self._config][-MAX_UNDO:]
-        self._future = []
+        self._changes.keep(self._config)
         self._config = config
         self._show_findings()
         self._show_history()
@@ -354,8 +348,8 @@ class ExperimentForm(QWidget):
         self.config_changed.emit(config)
 
     def _show_history(self) -> None:
-        self.undo_button.setEnabled(bool(self._past))
-        self.redo_button.setEnabled(bool(self._future))
+        self.undo_button.setEnabled(self._changes.can_undo)
+        self.redo_button.setEnabled(self._changes.can_redo)
 
     def _order_tabs(self) -> None:
         """The Tab key goes down the form, also through rows and cards that were made later than those below them."""

@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
+from hnm_core.spec.plug_ins import is_plug_in
 from hnm_core.spec.registry import Entry, Registry
 
 LIBRARY = "pytorch_metric_learning"
@@ -44,5 +45,4 @@ def grouped(registry: Registry[Any], *, library: bool | None = None) -> list[Gro
 def _title(entry: Entry[Any]) -> str:
     if hasattr(entry.options, "library_name"):
         return LIBRARY_TITLE
-    ours = entry.target.startswith("hnm_core.")
-    return SCOPES.get(entry.scope, SCOPES[""]) if ours else "Plug-ins"
+    return "Plug-ins" if is_plug_in(entry) else SCOPES.get(entry.scope, SCOPES[""])

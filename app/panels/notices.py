@@ -10,7 +10,8 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolic
 
 
 class Banner(QFrame):
-    """One message across the window until it is dismissed. An error is never covered by a notice."""
+    """One message across the window until it is dismissed, or what it is about is over. An error is never covered by
+    a notice."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,6 +23,7 @@ class Banner(QFrame):
         self._open = QPushButton("Open report")
         self._open.clicked.connect(self._open_report)
         dismiss = QPushButton("Dismiss")
+        dismiss.setToolTip("Take the message away (Esc)")
         dismiss.clicked.connect(self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 8, 6)
@@ -41,10 +43,12 @@ class Banner(QFrame):
         """Something failed. `report` is the path of a file with the details."""
         self._say(f"{text}\nReport: {report}" if report else text, "error", report)
 
-    def show_notice(self, text: str) -> None:
-        """Something the user can mend."""
-        if self.isHidden() or self.property("kind") == "notice":
+    def show_notice(self, text: str) -> bool:
+        """Something the user can mend; False where an error keeps the place."""
+        free = self.isHidden() or self.property("kind") == "notice"
+        if free:
             self._say(text, "notice", "")
+        return free
 
     def dismiss_notice(self) -> None:
         """Take away what the user has mended by now; an error stays."""

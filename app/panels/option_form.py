@@ -115,14 +115,16 @@ class OptionForm(QWidget):
         return editor.line
 
     def set_values(self, values: Mapping[str, Any]) -> None:
-        """Show values; defaults for what is missing. Other keys are left alone."""
+        """Show values; defaults for what is missing. Other keys are left alone, and kept where any are allowed."""
+        any_key = self.model.model_config.get("extra") == "allow"
+        self._others = {name: value for name, value in values.items() if any_key and name not in self.rows}
         for name, row in self.rows.items():
             row.give(values.get(name, MISSING))
 
     def values(self) -> dict[str, Any]:
         """What was given and what was changed; no defaults that nobody touched. None where a field is switched off."""
         values = {name: row.value() for name, row in self.rows.items()}
-        return {name: value for name, value in values.items() if value is not MISSING}
+        return self._others | {name: value for name, value in values.items() if value is not MISSING}
 
     def show_problems(self, problems: Mapping[str, str]) -> None:
         """Sentences beside the fields they are about; all others are cleared."""

@@ -52,14 +52,20 @@ LOOKS = (
     Look(0.42, 0.8, 0.0),
     Look(0.55, 1.0, 0.35),
     Look(0.75, 1.5, 0.55),
-    Look(1.0, 2.1, 0.9, halo=0.8),
-    Look(1.0, 2.4, 1.0, halo=1.0),
+    Look(1.0, 1.8, 0.9, halo=0.8),
+    Look(1.0, 2.0, 1.0, halo=1.0),
 )
 TELLING = (NEGATIVE, SEMI_HARD, HARD, FALSE)
 """Where such edges are drawn, points that have no part in them step back."""
 
 OLDEST = 0.4
 """How much is left of an edge that was mined as long ago as a frame tells of."""
+
+REACH = 0.3
+"""Edges longer than this, as a share of how wide the cloud is, fade by as much as they are longer: else those that are
+long, which are the ones that mining avoids, would cover the rest."""
+LEAST_INK = 0.3
+"""How much of an edge is left by that, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +78,8 @@ class Edges:
     """(M,) see `EDGE_KINDS`"""
     fresh: NDArray[np.float32]
     """(M,) 1 for what was mined in the last step, less for what is older"""
+    ink: NDArray[np.float32]
+    """(M,) less than 1 for what is long"""
     total: int
     """How many there would be if all were drawn"""
 
@@ -120,6 +128,7 @@ def drawn_edges(
         places[order].astype(np.int32),
         kind[order].astype(np.int8),
         _freshness(frame)[row[order]],
+        _ink(drawn.positions, places[order]),
         _total(frame, wanted),
     )
 
@@ -153,6 +162,16 @@ def _freshness(frame: Frame) -> NDArray[np.float32]:
     return 1 - (1 - OLDEST) * age / max(1.0, float(age.max()))
 
 
+def _ink(positions: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(M,) what is left of edges because of their length."""
+    start, end = positions[places[:, 0]], positions[places[:, 1]]
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        length = np.linalg.norm(start - end, axis=1)
+        wide = float(np.nanmedian(np.abs(positions - np.nanmedian(positions, axis=0)))) * 4 if len(places) else 0.0
+        ink = np.clip(REACH * wide / length, LEAST_INK, 1)
+    return np.where(np.isfinite(ink), ink, 1).astype(np.float32)
+
+
 def sampled_triplets(
     triplets: NDArray[np.int64],
     labels: NDArray[np.int64],
@@ -178,7 +197,7 @@ def sampled_triplets(
 def edge_colors(edges: Edges, theme: Theme, selected: int) -> NDArray[np.uint8]:
     """(M, 4) colours of edges; those of the selected place are not transparent at all."""
     rgb = np.array(kind_colors(theme), np.uint8)[edges.kinds]
-    alpha = np.array([look.alpha for look in LOOKS])[edges.kinds] * edges.fresh
+    alpha = np.array([look.alpha for look in LOOKS])[edges.kinds] * edges.fresh * edges.ink
     if selected >= 0:
         alpha[(edges.places == selected).any(1)] = 1.0
     return np.concatenate((rgb, np.round(255 * alpha).astype(np.uint8)[:, None]), 1)
@@ -205,7 +224,7 @@ def halos(edges: Edges, theme: Theme) -> tuple[NDArray[np.int32], NDArray[np.uin
 
 
 def count_text(frame: Frame, shown: int, total: int, false: int) -> str:
-    """For example "214 hard, 609 semi-hard of 5,024 mined · 1,000 edges drawn, 12 false"; empty where nothing was."""
+    """For example "214 hard, 609 semi-hard of 5,024 · 1,000 edges, 12 false (ringed)"; empty where nothing was."""
     if not total:
         return ""
     ringed = f", {false:,} false (ringed)" if false else ""
@@ -213,5 +232,5 @@ def count_text(frame: Frame, shown: int, total: int, false: int) -> str:
     if hardness is None:
         part = f"{shown:,} of " if shown < total else ""
         return f"{part}{total:,} edge{'s' if total != 1 else ''}{ringed}"
-    kinds = f"{hardness.hard:,} hard, {hardness.semi_hard:,} semi-hard of {hardness.total:,} mined"
-    return f"{kinds} · {shown:,} edge{'s' if shown != 1 else ''} drawn{ringed}"
+    kinds = f"{hardness.hard:,} hard, {hardness.semi_hard:,} semi-hard of {hardness.total:,}"
+    return f"{kinds} · {shown:,} edge{'s' if shown != 1 else ''}{ringed}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.picture.camera import Camera, fit
+from app.picture.edges import NEGATIVE
 from app.picture.scene import Scene
 from app.picture.theme import Rgb, Theme
 
@@ -63,6 +64,7 @@ def with_pair(scene: Scene, theme: Theme, pair: MissedPair) -> Scene:
         scene,
         edges=np.concatenate((scene.edges, places)),
         edge_colors=np.concatenate((pale, colors)),
+        edge_kinds=np.concatenate((scene.edge_kinds, np.full(len(places), NEGATIVE, np.int8))),
         edge_shapes=np.concatenate((scene.edge_shapes, np.full((len(places), 2), (WIDTH, 1.0), np.float32))),
         halos=np.concatenate((scene.halos, places[:, 1])),
         halo_colors=np.concatenate((scene.halo_colors, colors)),

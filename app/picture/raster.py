@@ -181,6 +181,7 @@ def warm_up() -> None:
         edges=np.array(((0, 1),), np.int32),
         edge_colors=np.full((1, 4), 128, np.uint8),
         edge_shapes=np.ones((1, 2), np.float32),
+        edge_kinds=np.zeros(1, np.int8),
         ids=np.arange(2),
         strata=np.zeros(2, np.int64),
         mined=np.ones(2, np.bool_),

@@ -19,7 +19,7 @@ HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
 HELD_OUT_FADE = 0.4
 """Share of the background's colour in a held-out point."""
-STEPPED_BACK_FADE = 0.5
+STEPPED_BACK_FADE = 0.42
 """And in a point that has no part in what was mined, while edges that tell something are drawn."""
 
 SHADES = (0.0, 0.42, -0.38)
@@ -28,7 +28,7 @@ SHADES = (0.0, 0.42, -0.38)
 CATEGORIES = ("bucket",)
 """Columns that count kinds, not amounts: a colour for each, as for classes."""
 
-_SCALE: tuple[Rgb, ...] = (
+SCALE: tuple[Rgb, ...] = (
     (68, 1, 84),
     (72, 40, 120),
     (62, 74, 137),
@@ -59,6 +59,8 @@ class Scene:
     """(M, 4) red, green, blue, alpha"""
     edge_shapes: NDArray[np.float32]
     """(M, 2) width as a factor of the usual one, and the share that is seen where points lie before it, 0..1"""
+    edge_kinds: NDArray[np.int8]
+    """(M,) see `app.picture.edges.EDGE_KINDS`"""
     halos: NDArray[np.int32]
     """(H,) places with a ring round them"""
     halo_colors: NDArray[np.uint8]
@@ -106,14 +108,16 @@ def build_scene(
     color_by: str = "class",
     max_edges: int = 1000,
     selected_id: int | None = None,
+    spread: tuple[float, float] | None = None,
 ) -> Scene:
     """The scene of one frame.
 
     `color_by` is "class" (groups where the data set has them, else labels), "group" (the same), "label" (labels
-    always), or the name of a column of the frame. A frame without that column is coloured by class and says so in
-    `color_note`. Edges are of the kinds in `show_edges`, at most `max_edges`, the hardest first; those of
-    `selected_id` come on top of that and stand out, as does its point. While edges that tell something are drawn, what
-    has no part in them steps back, unless the colours are those of a column, which must be read as they are.
+    always), or the name of a column of the frame, whose colours go over `spread`, by default its own range. A frame
+    without that column is coloured by class and says so in `color_note`. Edges are of the kinds in `show_edges`, at
+    most `max_edges`, the hardest first; those of `selected_id` come on top of that and stand out, as does its point.
+    While edges that tell something are drawn, what has no part in them steps back, unless the colours are those of a
+    column, which must be read as they are.
     """
     drawn = drawn_items(started, frame)
     triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
@@ -122,7 +126,7 @@ def build_scene(
     mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
-    colors, note = _point_colors(drawn, theme, color_by)
+    colors, note = _point_colors(drawn, theme, color_by, spread)
     telling = edges.places[edges.telling]
     if len(telling) and color_by not in drawn.columns:
         back = np.ones(len(drawn.ids), np.bool_)
@@ -141,6 +145,7 @@ def build_scene(
         edges.places,
         edge_colors(edges, theme, selected),
         edge_shapes(edges, selected),
+        edges.kinds,
         *halos(edges, theme),
         drawn.ids,
         drawn.labels,
@@ -168,16 +173,29 @@ def class_colors(classes: NDArray[np.int64], theme: Theme) -> NDArray[np.uint8]:
     return table[classes % len(table)]
 
 
-def column_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[np.uint8], str]:
-    """(N, 3) colours of (N,) values from the 2nd to the 98th percentile, muted where not finite; and that range."""
+def column_range(values: NDArray[np.float32]) -> tuple[float, float] | None:
+    """The 2nd and the 98th percentile of (N,) values, None where none is finite: what colours are spread over."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not len(finite):
+        return None
+    low, high = np.quantile(finite, (0.02, 0.98))
+    return float(low), float(high)
+
+
+def column_colors(
+    values: NDArray[np.float32], theme: Theme, spread: tuple[float, float] | None = None
+) -> tuple[NDArray[np.uint8], str]:
+    """(N, 3) colours of (N,) values, muted where not finite, and in words what they are spread over: `spread`, or the
+    values' own range."""
     finite = np.isfinite(values)
     colors = np.empty((len(values), 3), np.uint8)
     colors[:] = theme.muted
-    if not finite.any():
+    spread = spread or column_range(values)
+    if spread is None or not finite.any():
         return colors, "no values yet"
-    low, high = (float(edge) for edge in np.quantile(values[finite].astype(np.float64), (0.02, 0.98)))
-    share = np.clip((values[finite] - low) / ((high - low) or 1.0), 0, 1) * (len(_SCALE) - 1)
-    scale = np.array(_SCALE, np.float32)
+    low, high = spread
+    share = np.clip((values[finite] - low) / ((high - low) or 1.0), 0, 1) * (len(SCALE) - 1)
+    scale = np.array(SCALE, np.float32)
     colors[finite] = np.stack([np.interp(share, range(len(scale)), channel) for channel in scale.T], 1).round()
     return colors, f"{low:.3g} to {high:.3g}"
 
@@ -192,11 +210,14 @@ def category_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[
     return colors, f"{len(np.unique(kinds)):,} different"
 
 
-def _point_colors(drawn: Drawn, theme: Theme, color_by: str) -> tuple[NDArray[np.uint8], str]:
+def _point_colors(
+    drawn: Drawn, theme: Theme, color_by: str, spread: tuple[float, float] | None
+) -> tuple[NDArray[np.uint8], str]:
     note = ""
     if color_by in drawn.columns:
-        colored = category_colors if color_by in CATEGORIES else column_colors
-        colors, scale = colored(drawn.columns[color_by], theme)
+        values = drawn.columns[color_by]
+        by_kind = color_by in CATEGORIES
+        colors, scale = category_colors(values, theme) if by_kind else column_colors(values, theme, spread)
         note = f"{color_by.replace('_', ' ')} {scale}"
     else:
         if color_by not in ("class", "group", "label"):

@@ -12,7 +12,8 @@ from app.picture.camera import Camera, moved_down, snug
 from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
 from app.picture.motion import Motion, motion
 from app.picture.planes import outlines
-from app.picture.scene import build_scene
+from app.picture.scene import Scene, build_scene
+from app.picture.slow_motion import Act, SlowMotion, last_step_of, slow_motion
 from app.picture.theme import Theme
 from app.views.cloud_marks import Mark
 from app.views.cloud_view import CloudView
@@ -31,6 +32,8 @@ class Wish:
     edge_kinds: frozenset[str]
     color_by: str = "class"
     selected_id: int | None = None
+    spread: tuple[float, float] | None = None
+    """What the colours of a column go over"""
     planes: bool = False
     """Whether planes of a hash are drawn"""
 
@@ -64,7 +67,10 @@ class Pane:
     flies: bool = False
     """Whether the camera goes to `pair` and stays with it"""
 
-    _motion: Motion | None = None
+    slow_motion: bool = False
+    """Whether the way from frame to frame is shown phase by phase."""
+    _theme: Theme | None = None
+    _motion: Motion | SlowMotion | None = None
     _moving_since: float = 0.0
     _frame_at: float = 0.0
     _frame_seconds: float = 0.0
@@ -76,6 +82,7 @@ class Pane:
         self.pair, self.flies, self.planes = None, False, None
         self.view.set_marks(())
         self.view.set_outlines([])
+        self.view.set_notice("")
         self.view.set_scene(None)
         self.view.set_caption("")
 
@@ -87,23 +94,27 @@ class Pane:
 
     def stage(self, started: RunStarted, frame: Frame, wish: Wish, *, smoothly: bool) -> tuple[str, ...]:
         """Make the scene of the frame. Returns what is to be noted under it."""
+        slowly = self.slow_motion and smoothly
         goal = build_scene(
             started,
-            frame,
+            last_step_of(frame) if slowly else frame,
             wish.theme,
             show_edges=wish.edge_kinds,
             color_by=wish.color_by,
             max_edges=MAX_EDGES,
             selected_id=wish.selected_id,
+            spread=wish.spread,
         )
-        if self.pair is not None:
-            goal = with_pair(goal, wish.theme, self.pair)
-        self.stale = False
-        self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
+        self._theme, self.stale = wish.theme, False
+        if slowly:
+            self._motion = slow_motion(self.view.scene, goal, wish.theme.accent)
+        else:
+            self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
         if self._motion is None:
-            self.view.set_scene(goal)
-        return goal.items_text, goal.edge_text, goal.color_note, self._cut(frame, wish), frame.projection
+            self._show(goal)
+        note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
+        return goal.items_text, goal.edge_text, note, self._cut(frame, wish), frame.projection
 
     def _cut(self, frame: Frame, wish: Wish) -> str:
         """Draw the planes of the hash where they are wished for; what is to be noted of them."""
@@ -117,9 +128,23 @@ class Pane:
         """Bring the cloud to where it should be by now."""
         if self._motion is not None:
             scene = self._motion.at(time.perf_counter() - self._moving_since)
-            self.view.set_scene(scene)
+            self._show(scene)
             if scene is self._motion.goal:
                 self._motion = None
+            self.view.set_notice(self.act.words if self.act is not None else "")
+
+    def _show(self, scene: Scene) -> None:
+        """The scene, with the missed negative that is to stand out at each moment of its way."""
+        if self.pair is not None and self._theme is not None:
+            scene = with_pair(scene, self._theme, self.pair)
+        self.view.set_scene(scene)
+
+    @property
+    def act(self) -> Act | None:
+        """The part of a step that is shown by itself; None where none is."""
+        if not isinstance(self._motion, SlowMotion):
+            return None
+        return self._motion.act_at(time.perf_counter() - self._moving_since)[0]
 
     @property
     def arrived(self) -> bool:

@@ -10,18 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
-from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
 from app.picture.edges import EDGE_KINDS
 from app.picture.missed_edges import MissedPair
+from app.picture.scene import CATEGORIES, column_range
 from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
 from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
+from app.views.color_scale import ColorScale
+from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.timing import Phase
 
+SPREAD_SLACK = 0.1
+"""By so much of its width the range of a column's colours may be off before it is made anew."""
 ROW = 3
 """Most panes side by side."""
 PAINT_BUDGET_MS = 40.0
@@ -52,7 +58,10 @@ class PaneGrid(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self.key = ClassKey(self)
+        self.key, self.edge_key = ClassKey(self), EdgeKey(self)
+        self.scale = ColorScale(self)
+        self.edge_key.chosen.connect(self.set_edge_kinds)
+        self._seen_kinds: set[str] = set()
         self._panes: list[Pane] = []
         self._started: RunStarted | None = None
         self._edges = True
@@ -60,6 +69,7 @@ class PaneGrid(QWidget):
         self._linked = True
         self._same_scale = False
         self._smooth = True
+        self._slow_motion = False
         self._following = True
         self._ready = True
         self._hint = ""
@@ -72,7 +82,13 @@ class PaneGrid(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addLayout(self._layout, 1)
-        whole.addWidget(self.key)
+        keys = QHBoxLayout()
+        keys.setContentsMargins(0, 0, 0, 0)
+        keys.setSpacing(0)
+        keys.addWidget(self.edge_key)
+        keys.addWidget(self.key, 1)
+        keys.addWidget(self.scale)
+        whole.addLayout(keys)
         self.setMinimumSize(200, 120)
 
     @property
@@ -96,6 +112,8 @@ class PaneGrid(QWidget):
 
     def show_lanes(self, lanes: tuple[str, ...], hint: str) -> None:
         """Empty panes for `lanes`, saying what to do."""
+        self._seen_kinds = set()
+        self.edge_key.show_kinds(())
         self._started, self._wish = None, replace(self._wish, selected_id=None)
         self._make(lanes[:MAX_PANES])
         for pane in self._panes:
@@ -118,7 +136,7 @@ class PaneGrid(QWidget):
         `MAX_PANES`."""
         if lane in self.lanes or len(self._panes) >= MAX_PANES:
             return
-        pane = Pane(lane, self._new_view())
+        pane = Pane(lane, self._new_view(), slow_motion=self._slow_motion)
         self._panes.append(pane)
         if like in self.lanes:
             pane.aim(self._pane(like).camera)
@@ -176,6 +194,8 @@ class PaneGrid(QWidget):
         """Change colours."""
         self._theme, self._wish = theme, replace(self._wish, theme=theme)
         self.key.set_theme(theme)
+        self.edge_key.set_theme(theme)
+        self.scale.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.show_pair(pane.pair, theme)
@@ -194,7 +214,7 @@ class PaneGrid(QWidget):
 
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
-        self._wish = replace(self._wish, color_by=name)
+        self._wish = replace(self._wish, color_by=name, spread=None)
         self._show_key()
         self._restage()
 
@@ -237,6 +257,18 @@ class PaneGrid(QWidget):
     def set_smooth(self, smooth: bool) -> None:
         """Let clouds glide from frame to frame, or jump."""
         self._smooth = smooth
+
+    def set_slow_motion(self, slow: bool) -> None:
+        """Show the way from frame to frame phase by phase."""
+        for pane in self._panes:
+            pane.slow_motion = slow
+        self._slow_motion = slow
+
+    @property
+    def phases(self) -> frozenset[Phase]:
+        """The phases of a step that are shown by themselves now; none where the clouds are not in slow motion."""
+        acts = [pane.act for pane in self._panes]
+        return next((act.phases for act in acts if act is not None), frozenset())
 
     @property
     def arrived(self) -> bool:
@@ -286,7 +318,9 @@ class PaneGrid(QWidget):
         pane.aim(camera)
 
     def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
+        self._spread_colors()
         wish = self._wish if self._edges else replace(self._wish, edge_kinds=frozenset())
+        self._show_edge_key(frame, noisy=started.true_labels is not None)
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
         pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
@@ -328,8 +362,42 @@ class PaneGrid(QWidget):
         """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
         started = self._started
         grouped = started is not None and started.groups is not None and self._wish.color_by != "label"
-        shown = started is not None and not grouped and self._wish.color_by in ("class", "group", "label")
+        by_class = self._wish.color_by in ("class", "group", "label")
+        if by_class or self._wish.color_by in CATEGORIES:
+            self.scale.hide()
+        shown = started is not None and by_class and not grouped
         self.key.show_classes(started.class_names if started is not None and shown else ())
+
+    def _spread_colors(self) -> None:
+        """One range for the colours of a column in all panes, so that equal colours mean equal values; made anew when
+        the values have left it or fill it no more."""
+        name = self._wish.color_by
+        if name in CATEGORIES:
+            return
+        ranges = [column_range(frame.columns[name]) for frame in self.frames if name in frame.columns]
+        known = [spread for spread in ranges if spread is not None]
+        if not known:
+            return
+        low, high = min(low for low, _ in known), max(high for _, high in known)
+        old = self._wish.spread
+        if old is None or max(abs(low - old[0]), abs(high - old[1])) > SPREAD_SLACK * (old[1] - old[0]):
+            self._wish = replace(self._wish, spread=(low, high))
+            self.scale.show_range(name.replace("_", " "), low, high)
+            self._restage()
+
+    def _show_edge_key(self, frame: Frame, *, noisy: bool) -> None:
+        """The kinds of edges that the run has had so far: the key does not come and go from frame to frame."""
+        if not self._edges:
+            self.edge_key.show_kinds(())
+            return
+        kinds = set() if not len(frame.triplets) else {"positive", "false"} if noisy else {"positive"}
+        if frame.hardness is not None:
+            kinds |= {"hard", "semi_hard", "easy"}
+        elif kinds:
+            kinds |= {"negative"}
+        if not kinds <= self._seen_kinds or self.edge_key.isHidden():
+            self._seen_kinds |= kinds
+            self.edge_key.show_kinds(self._seen_kinds)
 
     def _restage(self) -> None:
         for pane in self._panes:
@@ -351,7 +419,7 @@ class PaneGrid(QWidget):
         """Panes for `lanes`; the widgets stay when their number does."""
         self._turns = []
         if len(lanes) != len(self._panes):
-            self._panes = [Pane(lane, self._new_view()) for lane in lanes]
+            self._panes = [Pane(lane, self._new_view(), slow_motion=self._slow_motion) for lane in lanes]
             self._arrange()
         for number, (pane, lane) in enumerate(zip(self._panes, lanes, strict=True)):
             pane.lane, pane.title = lane, ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QStackedWidget
 
 from app.history.chips import chip, chip_details, chip_text
 from app.history.markers import markers
 from app.history.playback import Past
+from app.history.race import steps_at_equal_time
 from app.history.words import title
 from app.panels.figures import Figures
 from app.picture.missed_edges import MissedPair
@@ -19,12 +21,13 @@ from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
 from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
+from app.views.hardness_view import HardnessView
 from app.views.misses_view import MissesView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
-from hnm_core.run.events import Frame, LaneForked, RunStarted, StepRecord
+from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.shown import item_of
 from hnm_core.spec.config import ExperimentConfig
@@ -33,8 +36,11 @@ CURVES_MS = 100
 CURVES_TRAINING_S = 0.2
 """While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
+HARDNESS_S = 0.2
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
+ARRIVED_S = 60.0
+"""After so long a camera is where it was to go."""
 
 
 class Stage(QObject):
@@ -50,7 +56,7 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
-        self.misses = MissesView()
+        self.hardness, self.misses = HardnessView(), MissesView()
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -59,6 +65,7 @@ class Stage(QObject):
         self.folder: Path | None = None
         """Where the run is recorded."""
         self.replaying = False
+        self._still = False
         self.peak_training_mb = 0.0
         self._training_mb = 0.0
         self._figures = figures
@@ -67,10 +74,13 @@ class Stage(QObject):
         self._past: Past | None = None
         self._step: int | None = None  # what is shown of the past; None is live
         self._shown_step: int | None = None
+        self._equal_time = False
+        self._step_of: dict[str, int] = {}  # at equal time: the step at which each lane is shown
+        self._shown_step_of: dict[str, int] = {}
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
-        self._figures_at = 0.0
+        self._figures_at = self._hardness_at = 0.0
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -84,7 +94,8 @@ class Stage(QObject):
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.audit, self.timing, self.misses, self.timeline):
+        charts = self.curves, self.audit, self.timing, self.hardness, self.misses
+        for view in (self.panes, *charts, self.timeline):
             view.set_theme(theme)
         self._drawn = None
 
@@ -128,6 +139,19 @@ class Stage(QObject):
         for frame in self._latest.values():
             self.panes.show_frame(frame)
 
+    def set_still(self, still: bool) -> None:
+        """Let nothing move by itself: cameras neither turn nor glide, and clouds jump from frame to frame."""
+        self._still = still
+        self.panes.set_smooth(not still)
+
+    def set_equal_time(self, equal: bool) -> None:
+        """Show every lane at the same time spent, so that a slow one falls behind, or at the same step."""
+        self._equal_time, self._step_of, self._shown_step_of = equal, {}, {}
+        self._shown_step = None
+        self.curves.set_axis("seconds" if equal else "step")
+        if not equal and self._step is None:
+            self.go_live()
+
     def take(self, drained: Drained, *, training: bool, training_mb: float) -> None:
         """What came in since the last tick, and the memory that training takes."""
         self._training_mb, self.peak_training_mb = training_mb, max(self.peak_training_mb, training_mb)
@@ -137,23 +161,32 @@ class Stage(QObject):
             self.history.add(event)
             if isinstance(event, LaneForked):
                 self.panes.add_lane(event.lane, event.parent)
+            if isinstance(event, Alarm) and event.code == "refused":
+                self.hardness.plot.forget_asked(event.lane)
             if isinstance(event, StepRecord):
                 self.stats.count_step(event.lane)
         self._training = training
         self.stats.tick(self.panes.views, training=training)
         for frame in drained.frames:
             self._latest[frame.lane] = frame
-            if self._step is None:
+            if self._step is None and frame.lane not in self._step_of:
                 self.panes.show_frame(frame)
 
     def advance(self, seconds: float, *, orbiting: bool) -> None:
         """Bring the panes to where they should be, `seconds` after the last time."""
-        self._show_past()
         now = time.perf_counter()
+        if self._equal_time and (self._step is not None or now - self._figures_at >= FIGURES_S):
+            self._step_of = self._steps_at_equal_time()
+        self._show_past()
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
-        self.panes.advance(min(seconds, LONGEST_TICK_S), orbiting=orbiting)
+        if now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():
+            self._hardness_at = now
+            self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
+        seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
+        self.panes.advance(seconds, orbiting=orbiting and not self._still)
+        self.timing.light(self.panes.phases)
 
     @property
     def points(self) -> int:
@@ -185,9 +218,12 @@ class Stage(QObject):
             self._scrub(step)
 
     def _show_past(self) -> None:
-        if self._step is None or self._step == self._shown_step:
+        if self._step is None and not self._step_of:
             return
-        self._shown_step = self._step
+        if self._step == self._shown_step and self._step_of == self._shown_step_of:
+            return
+        step = self.history.last_step if self._step is None else self._step
+        self._shown_step, self._shown_step_of = self._step, dict(self._step_of)
         try:
             if self._past is None and self.folder is not None:
                 self._past = Past.of(self.folder)
@@ -195,13 +231,24 @@ class Stage(QObject):
                 return
             if not self.replaying:
                 self._past.recording.refresh()
-            for lane, begins in self._past.later_lanes(self._step).items():
+            for lane, begins in self._past.later_lanes(step, self._step_of).items():
                 if lane in self.panes.lanes:
                     self.panes.empty(lane, f"Begins at step {begins:,}")
-            for frame in self._past.frames_at(self._step):
-                self.panes.show_frame(frame)
+            for frame in self._past.frames_at(step, self._step_of):
+                if self._step is not None or frame.lane in self._step_of:
+                    self.panes.show_frame(frame)
         except InputError as error:
             self.problem.emit(str(error))
+
+    def _steps_at_equal_time(self) -> dict[str, int]:
+        """While live, of the lanes that are behind alone: the others show their newest frames as they come."""
+        steps, lanes = steps_at_equal_time(self.history, self._step), self.history.lanes
+        live = self._step is None
+        return {name: step for name, step in steps.items() if not live or step < int(lanes[name].steps[-1])}
+
+    def _step_shown(self, lane: str) -> int | None:
+        """The step at which a lane is shown; None for its newest."""
+        return self._step_of.get(lane, self._step) if self._equal_time else self._step
 
     def _choose_chart(self, config: ExperimentConfig) -> None:
         """Curves, or the table of an audit where nothing is trained."""
@@ -215,8 +262,10 @@ class Stage(QObject):
         scrubbing = self._drawn is None or wanted[1] != self._drawn[1]
         if wanted != self._drawn and (scrubbing or not self._training or now - self._drawn_at >= CURVES_TRAINING_S):
             self._drawn, self._drawn_at = wanted, now
-            chart = self.audit if self.charts.currentWidget() is self.audit else self.curves
-            chart.show_history(self.history, self._step)
+            if self.charts.currentWidget() is self.audit:
+                self.audit.show_history(self.history, self._step)
+            else:
+                self.curves.show_history(self.history, self._step, self._step_of)
             self.timeline.set_range(self.history.last_step)
 
     def _show_figures(self, now: float) -> None:
@@ -224,10 +273,14 @@ class Stage(QObject):
         self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
         for name, lane in self.history.lanes.items():
-            now_is, misses = chip(lane, self._step), lane.misses_at(self._step)
+            step = self._step_shown(name)
+            now_is, misses = chip(lane, step), lane.misses_at(step)
             self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
-            self.panes.set_title(name, title(self.history, name, self._step))
-            self.panes.set_chip(name, chip_text(now_is, audit=self.history.audits), chip_details(now_is))
+            self.panes.set_title(name, title(self.history, name, step))
+            text = chip_text(now_is, audit=self.history.audits)
+            if self._equal_time and step is not None:
+                text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
+            self.panes.set_chip(name, text, chip_details(now_is))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)

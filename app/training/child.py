@@ -10,9 +10,11 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
@@ -22,6 +24,7 @@ from app.training.run import train
 from hnm_core.run.channel import Channel
 from hnm_core.run.control import Control
 from hnm_core.run.events import Event
+from hnm_core.spec import plug_ins
 from hnm_core.spec.config import ExperimentConfig, from_dict
 
 WARM_UP = {
@@ -47,6 +50,8 @@ def main() -> None:
     faulthandler.enable()  # a crash leaves its stacks on the standard error, which the window reads
     threading.stack_size(STACK_BYTES)
     commands, reports = _pipes()
+    for file in sys.argv[1:]:
+        plug_ins.load_file(Path(file))  # before anything is read that may name what it registers
     _warm_up()
     try:
         send(reports, Report(resident_mb=resident_mb()))

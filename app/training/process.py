@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -32,7 +33,9 @@ class TrainingProcess:
     All methods are for one thread, the window's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plug_ins: Sequence[Path] = ()) -> None:
+        """`plug_ins` are files that the process loads before anything else."""
+        self._plug_ins = tuple(plug_ins)
         self._child: _Child | None = None
 
     @property
@@ -63,7 +66,7 @@ class TrainingProcess:
     def warm_up(self) -> None:
         """Have a process load the engine, so that a start takes no time."""
         if self._child is None or not self._child.alive:
-            self._child = _Child()
+            self._child = _Child(self._plug_ins)
 
     def start(
         self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, rate: float | None = None
@@ -71,7 +74,7 @@ class TrainingProcess:
         """Start a run, recorded into `folder` if there is one; the run before must have ended."""
         message = Start(config, folder, paused, rate)
         if self._child is None or not self._child.start(message):
-            self._child = _Child()
+            self._child = _Child(self._plug_ins)
             self._child.start(message)
 
     def ask(self, method: str, *values: object) -> None:
@@ -96,7 +99,7 @@ class TrainingProcess:
 class _Child:
     """One process, and the thread that reads what it reports and learns of its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, plug_ins: Sequence[Path]) -> None:
         self.channel = Channel()
         self.running = self.ready = False
         self.loading = ""
@@ -105,8 +108,9 @@ class _Child:
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
         self._over = self._closed = self._cancelled = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
+        python = [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions)]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions), "-m", "app.training.child"],
+            [*python, "-m", "app.training.child", *map(str, plug_ins)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

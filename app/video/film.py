@@ -54,6 +54,7 @@ class Film:
             edges=np.concatenate((moved[0][old.edges], moved[1][new.edges])).astype(np.int32)[lit],
             edge_colors=colors[lit],
             edge_shapes=np.concatenate((old.edge_shapes, new.edge_shapes))[lit],
+            edge_kinds=np.concatenate((old.edge_kinds, new.edge_kinds))[lit],
             halos=np.concatenate((moved[0][old.halos], moved[1][new.halos])).astype(np.int32)[ringed],
             halo_colors=rings[ringed],
         )
@@ -129,5 +130,5 @@ def _mixed(old: NDArray[np.uint8], new: NDArray[np.uint8], share: float) -> NDAr
 
 def _faded(colors: NDArray[np.uint8], weight: float) -> NDArray[np.uint8]:
     faded = colors.copy()
-    faded[:, 3] = np.round(np.minimum(colors[:, 3] * (weight * EDGE_STRENGTH), 255))
+    faded[:, 3] = np.round(np.minimum(colors[:, 3] * EDGE_STRENGTH, 255) * weight)
     return faded

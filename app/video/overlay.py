@@ -15,6 +15,7 @@ from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QGuiApplication, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QApplication
 
+from app.picture.edges import FALSE, HARD, NEGATIVE, POSITIVE, SEMI_HARD, kind_colors
 from app.picture.theme import Rgb, Theme
 from app.video.figures import Figures
 from app.video.templates import Box, Layout
@@ -25,6 +26,14 @@ FONTS = ("Inter", "Noto Sans", "DejaVu Sans", "Liberation Sans", "Segoe UI", "He
 """The first of these that is installed is used, else Qt's own choice."""
 
 NO_FONTS = "No font was found, so a video would have no text. Install one; on Debian: apt install fonts-dejavu-core."
+
+_LEGEND = {
+    HARD: "hard negative",
+    SEMI_HARD: "semi-hard negative",
+    NEGATIVE: "anchor to mined negative",
+    FALSE: "false negative",
+    POSITIVE: "anchor to positive",
+}
 
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -50,9 +59,17 @@ class Overlay:
     """Paints round the clouds and over them. What never changes is painted once and copied."""
 
     def __init__(
-        self, layout: Layout, size: tuple[int, int], theme: Theme, lanes: Sequence[str], title: str, about: str
+        self,
+        layout: Layout,
+        size: tuple[int, int],
+        theme: Theme,
+        lanes: Sequence[str],
+        title: str,
+        about: str,
+        kinds: Sequence[int],
     ) -> None:
-        self._layout, self._theme, self._lanes = layout, theme, lanes
+        """`kinds` of edges, see `app.picture.edges`, are explained in the corner."""
+        self._layout, self._theme, self._lanes, self._kinds = layout, theme, lanes, kinds
         families = QFontDatabase.families()
         self._family = next((name for name in FONTS if name in families), QFont().family())
         width, height = size
@@ -148,12 +165,11 @@ class Overlay:
 
     def _legend(self, painter: QPainter) -> None:
         theme, box, unit = self._theme, self._layout.caption, self._layout.unit
-        line = box.height / 2
-        kinds = ((theme.negative_edge, "anchor to mined negative"), (theme.positive_edge, "anchor to positive"))
-        for place, (color, text) in enumerate(kinds):
+        line = box.height / max(2, len(self._kinds))
+        for place, kind in enumerate(self._kinds):
             row = QRectF(box.x + 0.8 * box.width, box.y + place * line, 0.2 * box.width, line)
-            width = self._text(painter, row, text, theme.muted, 18, RIGHT)
-            painter.setPen(QPen(QColor(*color), max(3 * unit, 1.5)))
+            width = self._text(painter, row, _LEGEND[kind], theme.muted, min(18, 0.8 * line / unit), RIGHT)
+            painter.setPen(QPen(QColor(*kind_colors(theme)[kind]), max(3 * unit, 1.5)))
             right = row.right() - width - 12 * unit
             painter.drawLine(int(right - 34 * unit), int(row.center().y()), int(right), int(row.center().y()))
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.picture import raster
+from app.picture.edges import FALSE, HARD, NEGATIVE, POSITIVE, SEMI_HARD
 from app.picture.theme import theme as theme_named
 from app.video import templates
 from app.video.encoder import Encoder, VideoFormat, VideoInfo, video_format
@@ -111,6 +112,7 @@ class Pictures:
             recording.lanes,
             recording.config.title or "Hard negative mining",
             recording.config.about,
+            _edge_kinds(recording),
         )
         self._recording = recording
         self._workspaces = [raster.Workspace() for _ in self._films]
@@ -157,6 +159,15 @@ def _last_step(recording: Recording) -> int:
     """The step at which the longest lane ends."""
     steps = [recording.frame_steps(lane) for lane in recording.lanes]
     return max((int(lane[-1]) for lane in steps if len(lane)), default=0)
+
+
+def _edge_kinds(recording: Recording) -> tuple[int, ...]:
+    """The kinds of edges that a viewer should know apart."""
+    told = any(
+        recording.frame(lane, -1).hardness is not None for lane in recording.lanes if len(recording.frame_steps(lane))
+    )
+    false = (FALSE,) if recording.started.true_labels is not None else ()
+    return (HARD, SEMI_HARD, *false, POSITIVE) if told else (NEGATIVE, *false, POSITIVE)
 
 
 def _measured(recording: Recording) -> str:

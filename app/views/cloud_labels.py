@@ -130,6 +130,19 @@ def draw_overlay(painter: QPainter, theme: Theme, text: str, width: float, heigh
     painter.drawText(box, int(flags), text)
 
 
+def draw_notice(painter: QPainter, theme: Theme, text: str, width: float, bottom: float) -> None:
+    """A line on a plate in the middle, with its lower edge just above `bottom`; wrapped where it is too long."""
+    painter.setFont(_scaled(painter.font(), 1.1, bold=True))
+    flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+    room = QRectF(0, 0, max(width - 6 * MARGIN, 60.0), max(bottom, 30.0))
+    box = painter.boundingRect(room, int(flags), text)
+    box.moveCenter(QPointF(width / 2, 0))
+    box.moveBottom(bottom - MARGIN - PADDING)
+    _draw_plate(painter, theme, box.adjusted(-PADDING, -0.5 * PADDING, PADDING, 0.5 * PADDING), 235)
+    painter.setPen(QColor(*theme.text))
+    painter.drawText(box, int(flags), text)
+
+
 def draw_ring(painter: QPainter, theme: Theme, x: float, y: float, radius: float, rgb: Rgb) -> None:
     """A ring round a point, with a dark or light seam that keeps it visible on every colour."""
     painter.setBrush(Qt.BrushStyle.NoBrush)

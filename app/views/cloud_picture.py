@@ -67,6 +67,11 @@ class CloudPicture:
         """Share of the context points that is drawn; below 1 where painting took too long."""
         return 1.0 if self.fine else self._detail.share
 
+    @property
+    def moving_share(self) -> float:
+        """The same for a cloud that moves."""
+        return self._detail.share
+
     def can_be_made(self) -> bool:
         """Whether there is something to show and the kernels are there; asks for these where they are not."""
         if self.scene is None or len(self.scene.ids) == 0:

@@ -77,7 +77,7 @@ class CloudView(QWidget):
         self._drag = Drag()
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
-        self._details = ""
+        self._details = self._notice = ""
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
@@ -169,6 +169,17 @@ class CloudView(QWidget):
             self._caption = text
             self.update()
 
+    def set_notice(self, text: str) -> None:
+        """A line in the middle of the lower edge, such as what happens just now in slow motion."""
+        if text != self._notice:
+            self._notice = text
+            self.update()
+
+    @property
+    def notice(self) -> str:
+        """What `set_notice` says."""
+        return self._notice
+
     def set_overlay(self, text: str | None) -> None:
         """A message over the cloud; None takes it away."""
         if text != self._overlay:
@@ -227,9 +238,13 @@ class CloudView(QWidget):
     @property
     def caption(self) -> str:
         """The small lines at the bottom as they are painted."""
-        if self.share_drawn >= 1 or self.scene is None:
+        if self._made.moving_share >= 1 or self.scene is None:
             return self._caption
-        return f"{self._caption}\n{self.share_drawn:.1%} of the unmined points drawn, to keep up".strip()
+        # Of as many lines in both cases: the camera keeps the cloud clear of them, so another would move it.
+        drawn = "all points drawn while nothing moves"
+        if self.share_drawn < 1:
+            drawn = f"{self.share_drawn:.1%} of the unmined points drawn, to keep up"
+        return f"{self._caption}\n{drawn}".strip()
 
     # --------------------------------------------------------------------------------------------------- rendering
 
@@ -297,6 +312,8 @@ class CloudView(QWidget):
         self._title_plate.title(painter, theme, self._title, self._title_rgb, self._chip, width)
         if height >= CAPTION_FROM_PX:
             self._caption_plate.caption(painter, theme, self.caption, width, height)
+        if self._notice:
+            cloud_labels.draw_notice(painter, theme, self._notice, width, height - self.covered[1])
         if self.message:
             error = self._made.failure is not None or self.message == NOT_FINITE
             cloud_labels.draw_overlay(painter, theme, self.message, width, height, error=error)

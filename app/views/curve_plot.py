@@ -1,7 +1,9 @@
-"""One plot of curves over a shared x-axis: lane curves, their raw ghosts, a chance line, markers and cursors.
+"""One plot of curves over a shared x-axis: lane curves, how far their raw values scatter, a chance line, markers and
+cursors, and names at the ends of lines.
 
-It is told what to draw in data coordinates and knows nothing of runs. Pens are one pixel wide, which Qt's raster
-engine draws many times faster than wider ones; emphasis is by colour and brightness.
+It is told what to draw in data coordinates and knows nothing of runs. Lines of lanes are two pixels wide and have a
+seam in the colour of the ground, so that they are told apart where they cross; both are drawn segment by segment, which
+Qt's raster engine does many times faster than wide paths.
 """
 
 from __future__ import annotations
@@ -12,24 +14,41 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QFont, QMouseEvent, QPen, QResizeEvent
+from PyQt6.QtGui import QFont, QFontMetrics, QMouseEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QGraphicsItem, QLabel, QWidget
 
+from app.history.spread import kept_apart, spread
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
 from hnm_core.run.series import Floats, decimate
 
-GHOST, FUTURE = 0.76, 0.5
-"""How far the raw curve, and what lies after the cursor, are mixed with the ground. Opaque pens draw faster."""
+FUTURE, BACK = 0.5, 0.8
+"""How far what lies after the cursor, and lanes that step back, are mixed with the ground. Opaque pens draw faster."""
+GHOST_ALPHA = 40
+"""Of 255, of the band of raw values."""
+LINE_PX, SEAM_PX = 2.0, 4.5
+MOST_LENGTH = 4
+"""A line that is more than so many times as long as the plot is wide goes up and down so often that it would be a wall
+if it were wide, and takes long to draw: it is thin."""
+PIECE_PX = 4
+"""Width of a piece of the band"""
+LABEL_PX = 90
+"""Names at the ends of lines are cut beyond this."""
+MOST_LABELS = 0.2
+"""Share of the width that they may take."""
+LABELS_FROM_PX, LABEL_GAP = 260, 12
+"""Narrower plots have no room for them; pixels beside them."""
+LINE_SHARE = 0.95
+"""Of the height of a line, how far names stay apart."""
 MAX_MARKERS = 40
-DRAWN_RANGE = 1000
-"""Points of the raw curve that its part of the y-range is taken from."""
+RANGE_PIECES = 100
+"""Pieces of the band that its part of the y-range is taken from."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One lane's line. `raw`, if any, lies faint behind `y`; what lies right of `cursor` is drawn paler; a dotted one
-    is a level to compare with and has no dot at its end."""
+    """One lane's line. How far `raw`, if any, scatters lies faint behind `y`; what lies right of `cursor` is drawn
+    paler; a dotted one is a level to compare with and has no dot at its end."""
 
     name: str
     colour: Rgb
@@ -38,6 +57,26 @@ class Curve:
     raw: Floats | None = None
     cursor: float | None = None
     dotted: bool = False
+    lane: str = ""
+    """Whose it is, where others shall step back behind it"""
+    label: str = ""
+    """What it is called at its end, where there is room"""
+
+
+@dataclass(frozen=True)
+class Items:
+    """What a curve is drawn by."""
+
+    ghost: pg.PlotCurveItem
+    seam: pg.PlotCurveItem
+    line: pg.PlotCurveItem
+    future: pg.PlotCurveItem
+    label: pg.TextItem
+
+    @property
+    def all(self) -> tuple[QGraphicsItem, ...]:
+        """In the order in which they lie on each other."""
+        return self.ghost, self.seam, self.line, self.future, self.label
 
 
 @dataclass(frozen=True)
@@ -70,11 +109,15 @@ class CurvePlot(pg.PlotWidget):
         item.disableAutoRange()
         item.showGrid(x=True, y=True, alpha=0.35)
         item.setContentsMargins(0, 4, 6, 0)
+        self._small = QFont(self.font())
+        self._small.setPointSizeF(max(7.0, self._small.pointSizeF() * 0.85))
         self._log = False
         self._auto = True
         self._curves: tuple[Curve, ...] = ()
-        self._lines: dict[str, tuple[pg.PlotCurveItem, pg.PlotCurveItem, pg.PlotCurveItem]] = {}
+        self._lines: dict[str, Items] = {}
+        self._front = ""
         self._ends = pg.ScatterPlotItem(size=6, pxMode=True)
+        self._ends.setZValue(900)
         self.addItem(self._ends)
         self._verticals: list[pg.InfiniteLine] = []
         self._drawn_verticals: tuple[VerticalLine, ...] = ()
@@ -98,6 +141,8 @@ class CurvePlot(pg.PlotWidget):
         item.vb.sigRangeChangedManually.connect(self._zoomed)
         item.vb.sigXRangeChanged.connect(self._thin)
         item.vb.sigYRangeChanged.connect(self._log_ticks)
+        item.vb.sigRangeChanged.connect(self._put_labels)
+        item.vb.sigResized.connect(self._resized)
         self.viewport().installEventFilter(self)
         self.set_theme(DARK)
 
@@ -105,8 +150,7 @@ class CurvePlot(pg.PlotWidget):
         """Recolour all but the curves, which carry their colours."""
         self._theme = theme
         self.setBackground(theme.panel)
-        small = QFont(self.font())
-        small.setPointSizeF(max(7.0, small.pointSizeF() * 0.85))
+        small = self._small
         for side in ("left", "bottom"):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(theme.grid)
@@ -155,15 +199,11 @@ class CurvePlot(pg.PlotWidget):
         self._curves = tuple(curves)
         self.chance = chance
         for name in set(self._lines) - {curve.name for curve in curves}:
-            for line in self._lines.pop(name):
-                self.removeItem(line)
+            for item in self._lines.pop(name).all:
+                self.removeItem(item)
         for curve in curves:
             if curve.name not in self._lines:
-                made = tuple(pg.PlotCurveItem(antialias=True, connect="finite") for _ in range(3))
-                for line in made:
-                    self.addItem(line, ignoreBounds=True)
-                made[0].setZValue(-1)
-                self._lines[curve.name] = made
+                self._lines[curve.name] = self._made()
         self._chance.setVisible(chance is not None)
         if chance is not None:
             self._chance.setValue(self._scaled(np.array([chance]))[0])
@@ -173,6 +213,32 @@ class CurvePlot(pg.PlotWidget):
         if self.getPlotItem().vb.viewRange()[0] == before[0]:
             self._thin()  # else the change of range has done it
         self._draw_ends()
+        self._put_labels()
+
+    def _made(self) -> Items:
+        def line(**options: object) -> pg.PlotCurveItem:
+            return pg.PlotCurveItem(antialias=True, connect="finite", **options)
+
+        wide = {"segmentedLineMode": "on"}
+        items = Items(line(fillLevel="enclosed", pen=None), line(**wide), line(**wide), line(), pg.TextItem())
+        items.label.setAnchor((0, 0.5))
+        items.label.textItem.setFont(self._small)
+        items.label.textItem.document().setDocumentMargin(0)
+        for item in items.all:
+            self.addItem(item, ignoreBounds=True)
+        return items
+
+    def bring_forward(self, lane: str) -> None:
+        """Let the other lanes step back; none for the empty name."""
+        if lane != self._front:
+            self._front = lane
+            self._thin()
+            self._draw_ends()
+            self._put_labels()
+
+    def _back(self, curve: Curve) -> bool:
+        """Whether it steps back behind another."""
+        return bool(self._front) and curve.lane != self._front
 
     def show_crosshair(self, x: float) -> None:
         """A vertical line at x; none for NaN."""
@@ -186,9 +252,9 @@ class CurvePlot(pg.PlotWidget):
         near = [line for line in self._drawn_verticals if line.text and abs(line.x - x) <= reach]
         return min(near, key=lambda line: abs(line.x - x), default=None)
 
-    def _pen(self, colour: Rgb, faded: float, *, dotted: bool = False) -> QPen:
+    def _pen(self, colour: Rgb, faded: float, *, width: float = 1.0, dotted: bool = False) -> QPen:
         style = Qt.PenStyle.DotLine if dotted else Qt.PenStyle.SolidLine
-        pen: QPen = pg.mkPen(mix(colour, self._theme.panel, faded), style=style)
+        pen: QPen = pg.mkPen(mix(colour, self._theme.panel, faded), width=width, style=style)
         return pen
 
     def _scaled(self, y: Floats) -> Floats:
@@ -200,26 +266,82 @@ class CurvePlot(pg.PlotWidget):
         """Hand each line at most two points for every pixel of what is in view."""
         low, high = self.getPlotItem().vb.viewRange()[0]
         pixels = max(50, int(self.getPlotItem().vb.width()))
-        for curve in self._curves:
-            ghost, line, future = self._lines[curve.name]
+        for place, curve in enumerate(self._curves):
+            items, back = self._lines[curve.name], self._back(curve)
+            for item, level in zip(items.all, (-1.0, 0.0, 0.4, 0.4, 901.0), strict=True):
+                item.setZValue(level + (place + (0 if back else 100) if 0 <= level < 900 else 0))
             inside = slice(
                 max(0, int(np.searchsorted(curve.x, low)) - 1), int(np.searchsorted(curve.x, high, side="right")) + 1
             )
             x = curve.x[inside]
-            if curve.raw is not None:
-                raw_x, raw_y = decimate(x, curve.raw[inside], pixels)
-                ghost.setPen(self._pen(curve.colour, GHOST))
-                ghost.setData(raw_x, self._scaled(raw_y))
-            ghost.setVisible(curve.raw is not None)
+            items.ghost.setVisible(curve.raw is not None and not back)
+            if curve.raw is not None and not back:
+                self._draw_ghost(items.ghost, curve.colour, *spread(x, curve.raw[inside], pixels // PIECE_PX))
             x, y = decimate(x, curve.y[inside], pixels)
             y = self._scaled(y)
-            line.setPen(self._pen(curve.colour, 0.0, dotted=curve.dotted))
+            thin = curve.dotted or back or self._px_long(x, y) > MOST_LENGTH * pixels
+            faded, width = BACK if back else 0.0, 1.0 if thin else LINE_PX
+            items.line.setPen(self._pen(curve.colour, faded, width=width, dotted=curve.dotted))
+            items.line.opts["segmentedLineMode"] = "off" if thin else "on"
             cut = len(x) if curve.cursor is None else int(np.searchsorted(x, curve.cursor, side="right"))
-            line.setData(x[:cut], y[:cut])
-            future.setVisible(cut < len(x))
+            items.line.setData(x[:cut], y[:cut])
+            items.seam.setVisible(not thin)
+            if not thin:
+                items.seam.setPen(self._pen(self._theme.panel, 0.0, width=SEAM_PX))
+                items.seam.setData(x[:cut], y[:cut])
+            items.future.setVisible(cut < len(x))
             if cut < len(x):
-                future.setPen(self._pen(curve.colour, FUTURE))
-                future.setData(x[max(0, cut - 1) :], y[max(0, cut - 1) :])
+                items.future.setPen(self._pen(curve.colour, BACK if back else FUTURE))
+                items.future.setData(x[max(0, cut - 1) :], y[max(0, cut - 1) :])
+
+    def _px_long(self, x: Floats, y: Floats) -> float:
+        """Pixels along a line, but for gaps."""
+        per_px, per_py = self.getPlotItem().vb.viewPixelSize()
+        return float(np.nansum(np.hypot(np.diff(x) / per_px, np.diff(y) / per_py)))
+
+    def _draw_ghost(self, ghost: pg.PlotCurveItem, colour: Rgb, x: Floats, lower: Floats, upper: Floats) -> None:
+        """The band between two lines."""
+        lower, upper = self._scaled(lower), self._scaled(upper)
+        known = np.isfinite(lower) & np.isfinite(upper)
+        x, lower, upper = x[known], lower[known], upper[known]
+        ghost.setPen(None)
+        ghost.setBrush(pg.mkBrush(*colour, GHOST_ALPHA))
+        ghost.setData(np.concatenate((x, x[::-1])), np.concatenate((upper, lower[::-1])))
+
+    @property
+    def _label_room(self) -> int:
+        """Pixels right of the curves for their names."""
+        names = [curve.label for curve in self._curves if curve.label]
+        vb, metrics = self.getPlotItem().vb, QFontMetrics(self._small)
+        if not names or vb.width() < LABELS_FROM_PX or vb.height() < len(names) * LINE_SHARE * metrics.height():
+            return 0
+        widest = max(metrics.horizontalAdvance(name) for name in names)
+        return int(min(LABEL_PX, widest, MOST_LABELS * vb.width())) + LABEL_GAP
+
+    def _put_labels(self, *_: object) -> None:
+        """The name of each lane beside the end of its line, apart from each other."""
+        vb, room = self.getPlotItem().vb, self._label_room
+        (left, right), (low, high) = vb.viewRange()
+        per_px, per_py = vb.viewPixelSize()
+        metrics = QFontMetrics(self._small)
+        ends: dict[str, tuple[float, float]] = {}
+        for curve in self._curves:
+            if curve.label and room and len(curve.x):
+                y = float(self._scaled(curve.y[-1:])[0])
+                x = float(curve.x[-1]) + 8 * per_px
+                if np.isfinite(y) and low <= y <= high and left <= x <= right - (room - LABEL_GAP) * per_px * 0.9:
+                    ends[curve.name] = (x, y)
+        half = metrics.height() / 2 * per_py
+        places = kept_apart([y for _, y in ends.values()], LINE_SHARE * 2 * half, low + half, high - half)
+        placed = dict(zip(ends, places or (), strict=False))
+        for curve in self._curves:
+            label = self._lines[curve.name].label
+            label.setVisible(curve.name in placed)
+            if curve.name in placed:
+                colour = mix(curve.colour, self._theme.panel, BACK if self._back(curve) else 0.0)
+                px = int((right - ends[curve.name][0]) / per_px) - 2
+                label.setText(metrics.elidedText(curve.label, Qt.TextElideMode.ElideRight, px), colour)
+                label.setPos(ends[curve.name][0], placed[curve.name])
 
     def _log_ticks(self, *_: object) -> None:
         """1, 2 and 5 of every decade in view, as far apart as there is room; the stock ticks lie over each other."""
@@ -248,7 +370,7 @@ class CurvePlot(pg.PlotWidget):
             if row >= 0 and np.isfinite(value := self._scaled(curve.y[row : row + 1])[0]):
                 x.append(curve.x[row])
                 y.append(value)
-                brushes.append(pg.mkBrush(curve.colour))
+                brushes.append(pg.mkBrush(mix(curve.colour, self._theme.panel, BACK if self._back(curve) else 0.0)))
         self._ends.setData(x=x, y=y, brush=brushes, pen=pg.mkPen(self._theme.panel))
 
     def _draw_verticals(self, verticals: tuple[VerticalLine, ...]) -> None:
@@ -290,13 +412,20 @@ class CurvePlot(pg.PlotWidget):
         vb = self.getPlotItem().vb
         (left, shown_right), (shown_low, shown_high) = vb.viewRange()
         # Axes are what costs most to draw, so ranges stay while they fit and grow in steps when they do not.
-        x_fits = left == 0 and right <= shown_right <= 1.25 * right
+        px = max(vb.width(), 1.0)
+        right *= 1 + self._label_room / max(px - self._label_room, 1.0)
+        x_fits = left == 0 and right <= shown_right * (1 + 1e-9) and shown_right <= 1.25 * right
         y_fits = shown_low <= low and high <= shown_high and shown_high - shown_low <= 1.6 * (high - low + 2 * room)
         if not x_fits:
             grows = 0 < shown_right < right < 1.3 * shown_right
             vb.setXRange(0.0, right * (1.12 if grows else 1.01), padding=0)
         if not y_fits:
             vb.setYRange(low - room, high + room, padding=0)
+
+    def _resized(self, *_: object) -> None:
+        """There is more or less room for names."""
+        self._fit()
+        self._put_labels()
 
     def _mouse_moved(self, position: object) -> None:
         vb = self.getPlotItem().vb
@@ -322,15 +451,13 @@ class CurvePlot(pg.PlotWidget):
 
 
 def _range_of(curve: Curve) -> tuple[float, float] | None:
-    """Lowest and highest of the line, and of all but the outermost percents of its ghost."""
+    """Lowest and highest of the line and of the band behind it."""
     y = curve.y[np.isfinite(curve.y)]
     if not len(y):
         return None
     low, high = float(y.min()), float(y.max())
     if curve.raw is not None:
-        raw = curve.raw[:: max(1, len(curve.raw) // DRAWN_RANGE)]
-        raw = raw[np.isfinite(raw)]
-        if len(raw):
-            first, last = np.percentile(raw, (1, 99))
-            low, high = min(low, float(first)), max(high, float(last))
+        _, lower, upper = spread(curve.x, curve.raw, RANGE_PIECES)
+        if len(lower):
+            low, high = min(low, float(lower.min())), max(high, float(upper.max()))
     return low, high

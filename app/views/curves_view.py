@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,8 @@ CHANCE = " at chance"
 """After a lane's name: the dotted line of what its loss is when every neighbour looks alike."""
 SMOOTHING = 57
 """Place of the smoothing slider at first."""
+METRIC_LETTERS = 8
+"""Of the chosen metric's name there is room for so many at least; the legend beside it needs the rest."""
 NARROW_PX = 520
 """Below this width one plot is shown at a time."""
 
@@ -81,6 +83,7 @@ class CurvesView(QWidget):
         self._history = RunHistory()
         self._chance: dict[str, float] = {}
         self._upto: int | None = None
+        self._upto_of: Mapping[str, int] = {}
         self._hidden: frozenset[str] = frozenset()
         self._hover = float("nan")
         self.loss_plot, self.metric_plot = CurvePlot(self), CurvePlot(self)
@@ -96,6 +99,7 @@ class CurvesView(QWidget):
         ):
             self._sides.addWidget(_side(title, legend, plot, self.layer_key if plot is self.metric_plot else None))
             legend.toggled.connect(self._toggle)
+            legend.pointed.connect(self._point_at)
             plot.hovered.connect(self._hovered)
             plot.zoomed.connect(self._zoom_changed)
         layout = QVBoxLayout(self)
@@ -113,6 +117,8 @@ class CurvesView(QWidget):
         self.axis_box = _compact_box(AXES, "What runs from left to right")
         self.axis_box.currentIndexChanged.connect(self._axis_changed)
         self.metric_box = _compact_box(METRIC_NAMES, "Measured on held-out items every few steps")
+        self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.metric_box.setMinimumContentsLength(METRIC_LETTERS)
         self.metric_box.currentIndexChanged.connect(self._metric_changed)
         self.log_box = QCheckBox("log")
         self.log_box.setToolTip("Logarithmic loss axis")
@@ -123,7 +129,8 @@ class CurvesView(QWidget):
         self.smoothing.setMinimumWidth(40)
         self.smoothing.setMaximumWidth(110)
         self.smoothing.setToolTip(
-            "Smoothing: debiased moving average over every step; the raw loss lies faint behind. 0 is none."
+            "Smoothing: debiased moving average over every step; the middle half of the raw losses lies faint behind. "
+            "0 is none: the raw loss itself."
         )
         self.smoothing.setAccessibleName("Smoothing")
         self.smoothing.valueChanged.connect(self._smoothing_changed)
@@ -166,8 +173,15 @@ class CurvesView(QWidget):
             label.setStyleSheet(f"color: rgb{theme.muted};")
         self._redraw()
 
-    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
-        """Draw a run; a cursor stands at `upto_step`, none while live."""
+    def set_axis(self, axis: str) -> None:
+        """What curves run over, see `AXES`."""
+        self.axis_box.setCurrentIndex(self.axis_box.findData(axis))
+
+    def show_history(
+        self, history: RunHistory, upto_step: int | None = None, upto_of: Mapping[str, int] | None = None
+    ) -> None:
+        """Draw a run; a cursor stands at `upto_step`, none while live. `upto_of`: lanes whose cursor is elsewhere."""
+        self._upto_of = upto_of or {}
         if history.started is not self._history.started:
             self._chance = chance_of(history.started)
         self._history, self._upto = history, upto_step
@@ -212,13 +226,16 @@ class CurvesView(QWidget):
             colour, cursor = self._theme.lane(place), self._cursor_of(lane)
             x = self._clock(lane, lane.steps)
             if self._factor > 0:
-                losses.append(Curve(name, colour, x, lane.smoothed_loss(self._factor), lane.loss, cursor))
+                losses.append(
+                    Curve(name, colour, x, lane.smoothed_loss(self._factor), lane.loss, cursor, lane=name, label=name)
+                )
             else:
-                losses.append(Curve(name, colour, x, lane.loss, None, cursor))
+                losses.append(Curve(name, colour, x, lane.loss, None, cursor, lane=name, label=name))
             levels_at, levels = lane.metric("chance")
             if len(levels):
                 x = self._clock(lane, levels_at)
-                losses.append(Curve(f"{name}{CHANCE}", mix(colour, self._theme.muted, 0.5), x, levels, dotted=True))
+                paler = mix(colour, self._theme.muted, 0.5)
+                losses.append(Curve(f"{name}{CHANCE}", paler, x, levels, dotted=True, lane=name))
             measures += self._measures(lane, metric, colour, cursor)
         shown = [lane for name, lane in history.lanes.items() if name not in self._hidden]
         chances = self._chances(shown, metric)
@@ -240,10 +257,12 @@ class CurvesView(QWidget):
         for place, layer in enumerate(layers):
             steps, values = lane.metric(f"{metric}/{layer}")
             own = layer_colour(colour, place, len(layers), self._theme)
-            lines.append(Curve(f"{lane.name}/{layer}", own, self._clock(lane, steps), values, None, cursor))
+            x = self._clock(lane, steps)
+            lines.append(Curve(f"{lane.name}/{layer}", own, x, values, None, cursor, lane=lane.name))
         if not layers:
             steps, values = lane.metric(metric)
-            lines.append(Curve(lane.name, colour, self._clock(lane, steps), values, None, cursor))
+            name, x = lane.name, self._clock(lane, steps)
+            lines.append(Curve(name, colour, x, values, None, cursor, lane=name, label=name))
         return lines
 
     def _chances(self, lanes: list[LaneHistory], metric: str) -> list[Curve]:
@@ -262,9 +281,10 @@ class CurvesView(QWidget):
         return lane.seconds if len(steps) == len(lane) else lane.seconds_at(steps)
 
     def _cursor_of(self, lane: LaneHistory) -> float | None:
-        if self._upto is None:
+        upto = self._upto_of.get(lane.name, self._upto)
+        if upto is None:
             return None
-        return float(self._clock(lane, np.array([self._upto]))[0]) if len(lane) else 0.0
+        return float(self._clock(lane, np.array([upto]))[0]) if len(lane) else 0.0
 
     def _verticals(self) -> list[VerticalLine]:
         """What happened, and the cursor: one for all lanes over steps, one a lane over their own clocks."""
@@ -281,7 +301,7 @@ class CurvesView(QWidget):
             marks.append(VerticalLine(x, colour, True, f"{marker.lane}, step {marker.step:,}: {marker.text}"))
         if self._upto is not None and by_step:
             marks.append(VerticalLine(float(self._upto), theme.text, False))
-        elif self._upto is not None:
+        elif self._upto is not None or self._upto_of:
             for place, (name, lane) in enumerate(lanes.items()):
                 if name not in self._hidden and len(lane):
                     marks.append(VerticalLine(self._cursor_of(lane) or 0.0, theme.lane(place), False))
@@ -339,6 +359,11 @@ class CurvesView(QWidget):
         for plot in (self.loss_plot, self.metric_plot):
             plot.show_crosshair(x)
         self._write_values()
+
+    def _point_at(self, lane: str) -> None:
+        """Bring a lane forward in both plots; none for the empty name."""
+        for plot in (self.loss_plot, self.metric_plot):
+            plot.bring_forward("" if lane in self._hidden else lane)
 
     def _toggle(self, name: str, shown: bool) -> None:
         self._hidden = self._hidden - {name} if shown else self._hidden | {name}

@@ -33,9 +33,11 @@ Mark = tuple[int, str, str]
 
 
 class Track(QWidget):
-    """The painted slider. `moved(step)` when the user takes the handle to another step."""
+    """The painted slider. `moved(step)` when the user takes the handle to another step; `live_asked()` when the user
+    wants to see the newest."""
 
     moved = pyqtSignal(int)
+    live_asked = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -175,10 +177,11 @@ class Track(QWidget):
             Qt.Key.Key_PageDown: self.step - 10 * self._stride(),
             Qt.Key.Key_PageUp: self.step + 10 * self._stride(),
             Qt.Key.Key_Home: 0,
-            Qt.Key.Key_End: self.last_step,
         }
         goal = goals.get(Qt.Key(event.key()))
-        if goal is None:
+        if event.key() == Qt.Key.Key_End:
+            self.live_asked.emit()
+        elif goal is None:
             super().keyPressEvent(event)
         else:
             self._take(goal)

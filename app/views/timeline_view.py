@@ -46,6 +46,7 @@ class TimelineView(QWidget):
         self._then = 0.0
         self.track = Track(self)
         self.track.moved.connect(self._dragged)
+        self.track.live_asked.connect(self._ask_live)
         self.play_button = QToolButton()
         self.play_button.setCheckable(True)
         self.play_button.setAutoRaise(True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QToolTip, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QToolButton, QToolTip, QVBoxLayout, QWidget
 
 from app.picture.theme import DARK, Rgb, Theme, contrast
+from app.style import mix
+from app.views.phase_key import PhaseKey
 from hnm_core.run.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
-from hnm_core.run.timing import MINING_PHASES, Phase
+from hnm_core.run.timing import Phase
 from hnm_core.words import significant
 
 PHASE_COLOURS: dict[Phase, Rgb] = {
@@ -29,7 +30,7 @@ PHASE_COLOURS: dict[Phase, Rgb] = {
 INKS: tuple[Rgb, ...] = ((15, 17, 22), (255, 255, 255))
 MAX_WINDOW = 4000
 MARGIN = 8
-LEGEND_BOX = 9
+DOT = 9
 WHISKER_ROOM = 1.4
 """The scale makes room for a p95 up to so many times the longest bar; a longer whisker ends in an arrow."""
 
@@ -62,6 +63,8 @@ class Bars(QWidget):
         self.bars: list[Bar] = []
         self.share = False
         self.message = ""
+        self.lit: frozenset[Phase] = frozenset()
+        """The phases that stand out, all others step back; none: all look alike"""
         self.segments: list[Segment] = []
 
     def sizeHint(self) -> QSize:
@@ -77,9 +80,7 @@ class Bars(QWidget):
             inside = self.rect().adjusted(MARGIN, 0, -MARGIN, 0)
             painter.drawText(inside, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.message)
             return
-        legend_px = self._paint_legend(painter)
-        room = self.height() - legend_px - 4
-        row = min(54.0, room / len(self.bars))
+        row = min(54.0, (self.height() - 4) / len(self.bars))
         scale = self._scale()
         for place, bar in enumerate(self.bars):
             self._paint_row(painter, bar, 4 + place * row, row, scale)
@@ -96,10 +97,10 @@ class Bars(QWidget):
         words = metrics.height() if height > 1.6 * metrics.height() else 0.0
         if words:
             self._paint_words(painter, bar, QRectF(MARGIN, top, width, words))
-        indent = 0.0 if words else LEGEND_BOX + 5.0
+        indent = 0.0 if words else DOT + 5.0
         box = QRectF(MARGIN + indent, top + words + 1, width - indent, max(5.0, min(24.0, height - words - 6)))
         if not words:  # no room for the name: its colour says whose bar it is
-            self._paint_dot(painter, bar, QPointF(MARGIN + LEGEND_BOX / 2, box.center().y()))
+            self._paint_dot(painter, bar, QPointF(MARGIN + DOT / 2, box.center().y()))
         total = bar.times.total
         if total <= 0:
             return
@@ -110,6 +111,7 @@ class Bars(QWidget):
                 continue
             piece = QRectF(left, box.top(), ms * per_ms, box.height())
             colour = PHASE_COLOURS[phase]
+            colour = colour if not self.lit or phase in self.lit else mix(colour, self.theme.panel, 0.75)
             painter.fillRect(piece.adjusted(0, 0, -0.7 if piece.width() > 3 else 0, 0), QColor(*colour))
             self._label(painter, piece, phase, 100 * ms / total if self.share else ms, colour)
             self.segments.append(Segment(piece, bar, phase))
@@ -125,13 +127,13 @@ class Bars(QWidget):
         short = f"{total}, mining {100 * mining / times.total if times.total else 0:.0f} %"
         tail = f", p95 {significant(times.total_p95)}"
         metrics = painter.fontMetrics()
-        room = line.width() - LEGEND_BOX - 6
+        room = line.width() - DOT - 6
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
         texts = (long + tail, short + tail, short, total) if times.steps else ("not timed yet",)
         text = next((text for text in texts if metrics.horizontalAdvance(text) + 12 + name_px <= room), texts[-1])
-        self._paint_dot(painter, bar, QPointF(line.left() + LEGEND_BOX / 2, line.center().y()))
+        self._paint_dot(painter, bar, QPointF(line.left() + DOT / 2, line.center().y()))
         painter.setPen(QColor(*self.theme.text))
-        left = line.adjusted(LEGEND_BOX + 6, 0, 0, 0)
+        left = line.adjusted(DOT + 6, 0, 0, 0)
         name_room = int(room - metrics.horizontalAdvance(text) - 12)
         name = metrics.elidedText(bar.lane, Qt.TextElideMode.ElideRight, name_room)
         painter.drawText(left, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), name)
@@ -141,7 +143,7 @@ class Bars(QWidget):
     def _paint_dot(self, painter: QPainter, bar: Bar, centre: QPointF) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(*bar.colour))
-        painter.drawEllipse(centre, LEGEND_BOX / 2, LEGEND_BOX / 2)
+        painter.drawEllipse(centre, DOT / 2, DOT / 2)
 
     def _label(self, painter: QPainter, piece: QRectF, phase: Phase, value: float, colour: Rgb) -> None:
         """The phase and its number, or the number, or nothing: what fits."""
@@ -169,35 +171,6 @@ class Bars(QWidget):
         else:
             for side in (-reach, reach):
                 painter.drawLine(QPointF(stop, middle), QPointF(stop - reach, middle + side))
-
-    def _paint_legend(self, painter: QPainter) -> float:
-        """Along the bottom, in as many lines as it takes; returns its height, 0 where the bars need the room."""
-        painter.save()
-        painter.setFont(_smaller(self.font()))
-        metrics = painter.fontMetrics()
-        used = [phase for place, phase in enumerate(PHASES) if any(bar.times.per_step[place] > 0 for bar in self.bars)]
-        entries: list[tuple[str, Rgb | None]] = []
-        for title, members in (("mining", MINING_PHASES), ("training", [p for p in PHASES if p not in MINING_PHASES])):
-            inside = [phase for phase in used if phase in members]
-            if inside:
-                entries += [(f"{title}:", None), *((str(phase), PHASE_COLOURS[phase]) for phase in inside)]
-        lines = list(_flow(entries, metrics.horizontalAdvance, self.width() - 2 * MARGIN))
-        height = len(lines) * metrics.height() + 6
-        if self.height() - height < 30 * len(self.bars):
-            painter.restore()
-            return 0.0
-        y = self.height() - height + 3.0
-        for line in lines:
-            for x, text, colour in line:
-                if colour is not None:
-                    square = QRectF(MARGIN + x, y + (metrics.height() - LEGEND_BOX) / 2, LEGEND_BOX, LEGEND_BOX)
-                    painter.fillRect(square, QColor(*colour))
-                    x += LEGEND_BOX + 4
-                painter.setPen(QColor(*(self.theme.text if colour is not None else self.theme.muted)))
-                painter.drawText(QPointF(MARGIN + x, y + metrics.ascent()), text)
-            y += metrics.height()
-        painter.restore()
-        return float(height)
 
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
@@ -230,8 +203,11 @@ class TimingView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.bars = Bars(self)
-        self.title = QLabel()
-        self.title.setMinimumWidth(20)
+        self.key = PhaseKey(PHASE_COLOURS, self)
+        self.key.setToolTip(
+            "A phase that does not run in every step counts with its median times the share of steps in which it ran. "
+            "Steps that compiled something are left out. The whisker ends at the p95 of whole steps."
+        )
         self.share_button = QToolButton()
         self.share_button.setText("%")
         self.share_button.setCheckable(True)
@@ -239,8 +215,8 @@ class TimingView(QWidget):
         self.share_button.setAccessibleName("Show shares")
         self.share_button.toggled.connect(self._set_share)
         head = QHBoxLayout()
-        head.addWidget(self.title, 1)
-        head.addWidget(self.share_button)
+        head.addWidget(self.key, 1)
+        head.addWidget(self.share_button, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 2)
         layout.setSpacing(2)
@@ -252,9 +228,15 @@ class TimingView(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
         self.bars.theme = theme
-        self.title.setStyleSheet(f"color: rgb{theme.muted};")
+        self.key.set_theme(theme)
         self.bars.bars = [Bar(bar.lane, theme.lane(place), bar.times) for place, bar in enumerate(self.bars.bars)]
         self.bars.update()
+
+    def light(self, phases: frozenset[Phase]) -> None:
+        """Let these phases stand out; none: all look alike."""
+        if phases != self.bars.lit:
+            self.bars.lit = phases
+            self.bars.update()
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
         """The times of the steps before `upto_step`, or of the newest."""
@@ -267,11 +249,10 @@ class TimingView(QWidget):
         self.bars.message = "" if measured else "The time of each phase of a step appears here."
         looked = max((bar.times.steps for bar in self.bars.bars), default=0)
         steps = "step" if looked == 1 else f"{looked:,} steps"
-        self.title.setText(f"median of the last {steps}" if measured else "")
-        self.title.setToolTip(
-            "A phase that does not run in every step counts with its median times the share of steps in which it ran. "
-            "Steps that compiled something are left out. The whisker ends at the p95 of whole steps."
-        )
+        used = [
+            phase for place, phase in enumerate(PHASES) if any(bar.times.per_step[place] > 0 for bar in self.bars.bars)
+        ]
+        self.key.show_phases(f"median of the last {steps}" if measured else "", used)
         self.bars.update()
 
     def _set_share(self, share: bool) -> None:
@@ -291,20 +272,3 @@ def _smaller(font: QFont) -> QFont:
     small = QFont(font)
     small.setPointSizeF(max(6.5, font.pointSizeF() * 0.85))
     return small
-
-
-def _flow(
-    entries: Iterable[tuple[str, Rgb | None]], width_of: Callable[[str], int], room: float
-) -> Iterable[list[tuple[float, str, Rgb | None]]]:
-    """Break entries into lines: lists of (x, text, colour)."""
-    line: list[tuple[float, str, Rgb | None]] = []
-    x = 0.0
-    for text, colour in entries:
-        needed = width_of(text) + (LEGEND_BOX + 4 if colour is not None else 0)
-        if line and (x + needed > room or colour is None):  # a title begins a line
-            yield line
-            line, x = [], 0.0
-        line.append((x, text, colour))
-        x += needed + 10
-    if line:
-        yield line

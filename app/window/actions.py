@@ -29,9 +29,11 @@ class ActionSpec:
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec("gallery", "File", "Gallery of presets ...", "Choose an experiment by its picture", "Ctrl+G", "gallery"),
     ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
+    ActionSpec("clear_recent", "Open recent", "Clear the list of recent files", "Forget which files were opened"),
     ActionSpec("save_config", "File", "Save configuration ...", "Write the experiment to a TOML file", "Ctrl+S"),
     ActionSpec(
         "save_recording", "File", "Save recording ...", "Copy the folder of this run to a place of yours", "S", "save"
@@ -50,14 +52,31 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
-    ActionSpec("planes", "View", "Hash planes", "Draw the first planes of a hash in 3-D clouds", "H", "", True),
+    ActionSpec("planes", "View", "Hash planes", "Draw the first planes of a hash in 3-D clouds", "Shift+P", "", True),
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
+    ActionSpec(
+        "race",
+        "View",
+        "Equal time",
+        "Every lane at the same time spent: a slow one falls behind",
+        "X",
+        "",
+        True,
+    ),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
+    ActionSpec(
+        "speaker", "View", "Speaker's mode", "Clouds alone on the full screen, in larger letters", "F11", checkable=True
+    ),
+    ActionSpec("reduced_motion", "View", "Reduced motion", "Nothing turns, glides or plays by itself", checkable=True),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
+    ActionSpec("reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes"),
+    ActionSpec("dismiss", "View", "Dismiss the message", "Take away what is said above the clouds", "Esc"),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
+    ActionSpec("tour", "Help", "Tour", "The six things to know first, on the real controls"),
+    ActionSpec("shortcuts", "Help", "Keys ...", "What every key does, on one sheet", "?"),
     ActionSpec("report_folder", "Help", "Open the reports folder", "Where reports of faults are kept"),
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),
 )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QDockWidget, QMainWindow, QMenu, QWidget
 
 from app.panels.experiment_form import ExperimentForm
 from app.stage.stage import Stage
+from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
 VERSION = 1
 """Of the set of docks: a layout that was kept with another set is not restored, for it has no place for all of them."""
+THREE_CHARTS_PX = 1500
+"""Windows of this width have room for three charts side by side."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
@@ -28,11 +34,15 @@ class Docks:
         self._curves = self._dock(CURVES_TITLE, "curves", stage.charts, bottom)
         stage.charts.currentChanged.connect(self._name_chart)
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
-        window.splitDockWidget(self._curves, self._timing, Qt.Orientation.Horizontal)
+        self._hardness = self._dock("Hardness of what is mined", "hardness", stage.hardness, bottom)
         self._misses = self._dock("Missed", "misses", stage.misses, bottom)
+        window.splitDockWidget(self._curves, self._hardness, Qt.Orientation.Horizontal)
+        window.tabifyDockWidget(self._hardness, self._timing)
         window.tabifyDockWidget(self._timing, self._misses)
-        self._timing.raise_()
+        self._hardness.raise_()
         form.setMinimumWidth(FORM_WIDTH)
+        self._bottom = BottomHeight(window, [self._curves, self._hardness, self._timing, self._misses])
+        self._built = window.saveState()
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
         """Put the window and its docks where they were the last time; the window itself stays with `keep_size`."""
@@ -40,24 +50,43 @@ class Docks:
         if geometry is not None and not keep_size:
             self._window.restoreGeometry(geometry)
         self._placed = state is not None and self._window.restoreState(state, VERSION)
+        share = settings.text("bottom_share")
+        self._bottom.share = float(share) if re.fullmatch(r"0\.\d+", share) else SHARE
 
     def keep(self, settings: Settings) -> None:
         """Remember where the window and its docks are."""
         settings.keep("geometry", self._window.saveGeometry())
         settings.keep("docks", self._window.saveState(VERSION))
+        settings.keep("bottom_share", f"{min(self._bottom.share, 0.9):.4f}")
 
     def place(self) -> None:
-        """When the window is shown for the first time and nothing was restored: share the room among the docks."""
-        if not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, self._share_room)
+        """When the window is shown for the first time: share the room among the docks, or what was restored of it."""
+        QTimer.singleShot(0, self._bottom.regain if self._placed else self._share_room)
+        self._placed = True
+
+    def reset(self) -> None:
+        """Everything as on the first start: all docks shown, in their places, with their shares of the room."""
+        self._window.restoreState(self._built)
+        self._bottom.share = SHARE
+        QTimer.singleShot(0, self._share_room)
 
     def _share_room(self) -> None:
-        """The form as wide as it needs, the curves a quarter of the height and wider than the times beside them."""
-        window, charts = self._window, [self._curves, self._timing]
+        """The form as wide as it needs, the curves a quarter of the height and wider than what is beside them: the
+        histograms and the times, as tabs where there is no room for both."""
+        window, charts, widths = self._window, [self._curves, self._hardness], [600, 400]
+        if window.width() >= THREE_CHARTS_PX:
+            charts, widths = [*charts, self._timing], [600, 520, 420]
+            for dock in (*charts[1:], self._misses):
+                window.removeDockWidget(dock)  # tabs are split off each other by nothing less
+            for before, dock in pairwise(charts):
+                window.splitDockWidget(before, dock, Qt.Orientation.Horizontal)
+                dock.show()
+            window.tabifyDockWidget(self._timing, self._misses)
+            self._misses.show()
+            self._timing.raise_()
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
-        window.resizeDocks(charts, [window.height() // 4] * 2, Qt.Orientation.Vertical)
-        window.resizeDocks(charts, [600, 400], Qt.Orientation.Horizontal)
+        window.resizeDocks(charts, [round(SHARE * window.height())] * len(charts), Qt.Orientation.Vertical)
+        window.resizeDocks(charts, widths, Qt.Orientation.Horizontal)
 
     def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self._window)

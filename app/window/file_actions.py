@@ -5,24 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from PyQt6.QtCore import QDir, QMimeData
 from PyQt6.QtGui import QPixmap
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from app.history import playback
+from app.history.playback import Past
 from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
 from app.stage.stage import Stage
 from app.window.jobs import Jobs
 from app.window.look import Look
 from app.window.messages import Messages
+from app.window.recent import Recent
 from app.window.session import Session
 from hnm_core import recording
+from hnm_core.data import own as own_data
 from hnm_core.errors import InputError
+from hnm_core.recording.layout import RUN_FILE
+from hnm_core.run.history import RunHistory
+from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
-from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.config import DataConfig
 from hnm_core.spec.data_files import DATA_PATTERNS, DATA_SUFFIXES, data_format
+
+Result = TypeVar("Result")
 
 
 class FileActions:
@@ -41,9 +50,12 @@ class FileActions:
         jobs: Jobs,
         look: Look,
         messages: Messages,
+        recent: Recent,
     ) -> None:
+        self._recent = recent
         self._window, self._session, self._form, self._stage = window, session, form, stage
         self._jobs, self._look, self._messages = jobs, look, messages
+        self._opening = object()  # what was asked for last; of two that are read at once it alone is shown
 
     def open_recording(self) -> None:
         """Ask for a recording's folder and play it."""
@@ -51,11 +63,12 @@ class FileActions:
 
     def play(self, folder: Path) -> None:
         """Read a recording on a thread of its own, then show it."""
-        self._jobs.run(
-            f"Open {folder.name}",
-            lambda progress: playback.load(folder, progress),
-            lambda loaded: self._session.show_past(*loaded),
-        )
+
+        def show(loaded: tuple[Past, RunHistory]) -> None:
+            self._session.show_past(*loaded)
+            self._recent.note(folder)
+
+        self._read(folder, lambda progress: playback.load(folder, progress), show)
 
     def open_data(self) -> None:
         """Ask for a file of data to train on."""
@@ -66,18 +79,47 @@ class FileActions:
         self._ask("Open a configuration", self.take, filters="Configurations (*.toml)")
 
     def take(self, path: Path) -> None:
-        """Use a file for what it is: a configuration, a recording, or data. Raises `InputError` for anything else."""
-        if path.is_dir():
+        """Use a file for what it is: a configuration, a recording, or data. Raises `InputError` for anything else.
+
+        Data are read at once, on a thread of their own, and refused with what training would have said.
+        """
+        if (path / RUN_FILE).is_file():
             self.play(path)
+        elif path.is_dir():
+            self._take_data(path, DataConfig(name="images", options={"path": str(path)}))
         elif path.suffix.lower() == ".toml":
             self._session.set_experiment(configuration.load(path))
+            self._recent.note(path)
         elif data_format(path) is not None:
-            self._session.set_experiment(with_data(self._session.config, path))
+            self._take_data(path, DataConfig(name="file", options={"path": str(path)}))
         else:
             raise InputError(
-                f"'{path.name}' is of no use here: drop data ({', '.join(DATA_SUFFIXES)}), a configuration (.toml) or "
-                "the folder of a recording."
+                f"'{path.name}' is of no use here: drop data ({', '.join(DATA_SUFFIXES)}, or a folder with one "
+                "folder of pictures for each class), a configuration (.toml) or the folder of a recording."
             )
+
+    def _take_data(self, path: Path, own: DataConfig) -> None:
+        self._session.refuse_during_run()
+        config = self._session.config
+        own = own.model_copy(update={"held_out": config.data.held_out})
+
+        def work(progress: Progress) -> own_data.OwnData:
+            try:
+                return own_data.read(config, own, lambda done, total, _what: progress(done, total))
+            except InputError as error:
+                raise InputError(_neither(error) if path.is_dir() else str(error)) from None
+
+        def show(read: own_data.OwnData) -> None:
+            self._session.set_experiment(read.config)
+            self._recent.note(path)
+            compatibility.refuse(list(read.findings))  # the lanes can be mended, so the data stay
+
+        self._read(path, work, show)
+
+    def _read(self, path: Path, work: Callable[[Progress], Result], show: Callable[[Result], None]) -> None:
+        """Read something on a thread of its own and show it, unless something else was asked for meanwhile."""
+        opening = self._opening = object()
+        self._jobs.run(f"Open {path.name}", work, lambda read: show(read) if self._opening is opening else None)
 
     def save_config(self) -> None:
         """Write the experiment in the form to a TOML file."""
@@ -173,9 +215,6 @@ def dropped_files(data: QMimeData | None) -> list[Path]:
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data is not None else []
 
 
-def with_data(config: ExperimentConfig, path: Path) -> ExperimentConfig:
-    """The experiment on another file's data. Raises `InputError`."""
-    values = config.to_dict()
-    values["data"] = {"name": "file", "options": {"path": str(path)}, "held_out": config.data.held_out}
-    values["title"], values["about"] = path.name, ""
-    return configuration.from_dict(values, str(path))
+def _neither(error: InputError) -> str:
+    """A folder that is of no use: what it was tried as, and why it is not that."""
+    return f"It is no recording, for it has no {RUN_FILE}, and no pictures by class: {error}"

@@ -15,6 +15,7 @@ from app.window.messages import Messages
 from app.window.run_actions import RunActions
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, LaneForked, RunFailed, RunState
+from hnm_core.spec.plug_ins import at_fault
 
 MAX_BANNER_LINES = 3
 
@@ -83,7 +84,10 @@ class Incoming:
     def _on_failure(self, failure: RunFailed) -> None:
         self._stage.panes.set_hint("The run could not go on: see above")
         if failure.traceback:  # a report for each, also where one run fails like the one before
-            title = f"Training stopped: {failure.message}".rstrip(".")
-            self._messages.bug(title, str(write_report(title, failure.traceback) or ""))
+            lanes = self._stage.history.lanes
+            what = f"Lane '{next(iter(lanes))}'" if len(lanes) == 1 else "Training"
+            title = f"{what} stopped: {failure.message}".rstrip(".")
+            report = write_report(title, failure.traceback) or ""
+            self._messages.bug(title, str(report), whose=at_fault(failure.traceback))
         else:
             self._messages.banner.show_error(failure.message)

@@ -7,33 +7,43 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QMainWindow, QStatusBar, QVBoxLayout, QWidget
+from PyQt6.QtGui import QCloseEvent, QGuiApplication, QResizeEvent, QShowEvent
+from PyQt6.QtWidgets import QMainWindow, QMenuBar, QStatusBar, QVBoxLayout, QWidget
 
+from app.history.verdict import verdict
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
 from app.panels.notices import About, Banner
+from app.panels.outcome import Outcome
+from app.panels.tour import Tour
 from app.picture.theme import Theme
 from app.stage.stage import Stage
-from app.window import actions, help_actions
+from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
 from app.window.closing import Closing
 from app.window.docks import Docks
+from app.window.drops import Drops
 from app.window.errors import BugReporter
-from app.window.file_actions import FileActions, dropped_files
+from app.window.file_actions import FileActions
 from app.window.forks import Forks
 from app.window.incoming import Incoming
 from app.window.jobs import Jobs
 from app.window.look import Look
+from app.window.margins import Margins
 from app.window.messages import Messages
+from app.window.motion import Motion
 from app.window.preparation import Preparation
+from app.window.preview_player import PreviewPlayer
+from app.window.recent import Recent, RecentMenu
 from app.window.run_actions import RunActions
 from app.window.run_controls import RunControls
 from app.window.session import Session
 from app.window.settings import Settings
+from app.window.speaker import SpeakerMode
 from hnm_core.run.channel import Drained
-from hnm_core.run.events import RunState
+from hnm_core.run.events import RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import preset_of
 from hnm_core.spec.resources import preset_names
 
 LOW_PX = 700
@@ -45,10 +55,10 @@ class MainWindow(QMainWindow):
 
     Args:
         config: the experiment to show first.
-        preset: name of the preset it came from, if any.
         bridge: runs it.
         jobs, bugs, preparation, settings: see their modules; without `preparation` everything counts as ready.
         new_folder: a folder to record the run titled so into; None records nothing.
+        previews: whether a preset that is shown for the first time plays a short recording of itself.
     """
 
     closed = pyqtSignal()
@@ -62,26 +72,42 @@ class MainWindow(QMainWindow):
         bugs: BugReporter,
         settings: Settings,
         preparation: Preparation | None = None,
-        preset: str = "",
         new_folder: Callable[[str], Path] | None = None,
+        previews: bool = False,
     ) -> None:
         super().__init__()
         self.bridge, self.jobs, self.preparation = bridge, jobs, preparation
         self._settings = settings
-        self.look = Look(settings, self)
+        self._tour: Tour | None = None
+        self.look, self.motion, self.recent = Look(settings, self), Motion(settings, self), Recent(settings, self)
         bar = QStatusBar()
-        self.banner, self.about = Banner(), About()
+        self.banner, self.about, self.outcome = Banner(), About(), Outcome()
         self.form, self.stage = ExperimentForm(), Stage(self.look.theme, Figures(bar), self)
         form, stage = self.form, self.stage
         messages = self.messages = Messages(bar, self.banner)
         session = self.session = Session(
             config, bridge=bridge, form=form, stage=stage, about=self.about, messages=messages, parent=self
         )
+        self.preview = PreviewPlayer(
+            session=session,
+            bridge=bridge,
+            stage=stage,
+            wanted=previews,
+            still=lambda: self.motion.reduced,
+            parent=self,
+        )
         closing = self.closing = Closing(
             bridge=bridge, stage=stage, jobs=jobs, preparation=preparation, messages=messages, parent=self
         )
         self.files = FileActions(
-            self, session=session, form=form, stage=stage, jobs=jobs, look=self.look, messages=messages
+            self,
+            session=session,
+            form=form,
+            stage=stage,
+            jobs=jobs,
+            look=self.look,
+            messages=messages,
+            recent=self.recent,
         )
         self.run = RunActions(
             session=session,
@@ -92,6 +118,7 @@ class MainWindow(QMainWindow):
             messages=messages,
             new_folder=new_folder,
         )
+        self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
@@ -100,18 +127,21 @@ class MainWindow(QMainWindow):
             run=self.run,
             forks=self.forks,
             messages=messages,
-            orbiting=self.actions_by_key["orbit"].isChecked,
+            orbiting=lambda: self.actions_by_key["orbit"].isChecked() or self.preview.moving,
         )
         self._lay_out(bar)
         self._connect(bugs)
         self.look.set(self.look.theme)
-        session.set_experiment(config, preset)
+        self._on_motion(self.motion.reduced)
+        session.set_experiment(config)
         self.show_state()
 
     def _lay_out(self, bar: QStatusBar) -> None:
         self.setWindowTitle("HNM Lab")
         self.setAcceptDrops(True)
         menus = actions.fill_menus(self, self.actions_by_key)
+        self.recent_menu = RecentMenu(self.recent, self._take, self.actions_by_key, menus["File"])
+        menus["File"].insertMenu(self.actions_by_key["save_config"], self.recent_menu)
         self.controls = RunControls(self.actions_by_key, preset_names(), self)
         self.addToolBar(self.controls)
         self.setStatusBar(bar)
@@ -119,12 +149,25 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget, stretch in ((self.banner, 0), (self.about, 0), (self.stage.panes, 1), (self.stage.timeline, 0)):
-            layout.addWidget(widget, stretch)
+        for widget in (self.banner, self.about, self.outcome, self.stage.panes, self.stage.timeline):
+            layout.addWidget(widget, 1 if widget is self.stage.panes else 0)
         self.setCentralWidget(centre)
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
         self.docks = Docks(self, menus["View"], self.form, self.stage)
+        self.drops = Drops(
+            self,
+            take=self._take,
+            refuse=self.messages.notice,
+            running=lambda: self.bridge.active,
+        )
+        self.speaker = SpeakerMode(
+            self,
+            hidden=[bar, self.about, self.outcome, self.controls, *self.findChildren(QMenuBar)],
+            enlarged=[self.stage.panes, self.stage.timeline],
+            centre=centre,
+        )
+        self.speaker.left.connect(lambda: self.actions_by_key["speaker"].setChecked(False))
         for shortcut in self.form.shortcuts:
             shortcut.setEnabled(False)  # undo and redo are actions here, with the same keys for the whole window
 
@@ -137,16 +180,23 @@ class MainWindow(QMainWindow):
         self.jobs.progressed.connect(messages.job_progressed)
         self.jobs.ended.connect(messages.job_ended)
         self.look.changed.connect(self._on_look)
+        self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
         session.preset_changed.connect(self.controls.set_preset)
         self.closing.ended.connect(self._end)
         self.controls.preset_chosen.connect(lambda name: messages.attempt(lambda: session.choose_preset(name)))
         self.controls.rate_chosen.connect(self.bridge.set_rate)
+        self.controls.slow_motion_chosen.connect(panes.set_slow_motion)
         self.controls.colour_chosen.connect(panes.set_color_by)
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
-        self.stage.problem.connect(self.banner.show_notice)
+        self.outcome.equal_time_asked.connect(lambda: self.actions_by_key["race"].setChecked(True))
+        self.outcome.seeds_asked.connect(self._copy_comparison)
+        session.changed.connect(lambda: self.outcome.say(None))
+        self.stage.problem.connect(messages.notice)
+        ask_margin = self.margins.ask
+        self.stage.hardness.margin_asked.connect(lambda *moved: messages.attempt(lambda: ask_margin(*moved)))
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
@@ -169,6 +219,8 @@ class MainWindow(QMainWindow):
         }
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},
+            "gallery": self._open_gallery,
+            "clear_recent": self.recent.clear,
             "quit": self.close,
             "reset": self.session.reset,
             "undo": self.session.undo,
@@ -178,14 +230,48 @@ class MainWindow(QMainWindow):
             "planes": self.stage.panes.set_planes,
             "link": self.stage.panes.set_linked,
             "same_scale": self.stage.panes.set_same_scale,
+            "race": self.stage.set_equal_time,
             "fit": self.stage.panes.follow,
             "live": self.stage.go_live,
+            "speaker": lambda on: self.speaker.set(on),
+            "reduced_motion": self.motion.reduce,
             "theme": self.look.toggle,
             "follow_system": self.look.follow_system,
+            "reset_layout": lambda: self.docks.reset(),
+            "dismiss": self._escape,
             "palette": lambda: help_actions.open_palette(self, self.actions_by_key.values()),
+            "tour": self.start_tour,
+            "shortcuts": lambda: first_steps.open_shortcuts(self, self.actions_by_key, self.look.theme),
             "report_folder": help_actions.open_reports,
             "about": lambda: help_actions.show_about(self),
         }
+
+    def _open_gallery(self) -> None:
+        controls = self.controls
+        gallery = first_steps.open_gallery(self, controls.preset.currentData(), self.look.theme, self.recent.paths)
+        gallery.chosen.connect(controls.preset_chosen)
+        gallery.opened.connect(self._take)
+
+    def _take(self, path: Path) -> None:
+        self.messages.attempt(lambda: self.files.take(path))
+
+    def greet(self) -> None:
+        """Show a newcomer round, once."""
+        if not self._settings.text("tour") and not self.closing.begun:
+            self.start_tour()
+
+    def start_tour(self) -> None:
+        """Show the user round; nothing happens while that goes on."""
+        if self._tour is None:
+            self._settings.keep("tour", "seen")
+            stops = first_steps.tour_stops(self.form, self.stage, self.controls, self.actions_by_key)
+            self._tour = Tour(stops, self.look.theme, still=self.motion.reduced, window=self)
+            self._tour.ended.connect(self._end_tour)
+
+    def _end_tour(self) -> None:
+        self._tour = None
+        if (centre := self.centralWidget()) is not None:
+            centre.setFocus()
 
     # What is shown
 
@@ -218,9 +304,41 @@ class MainWindow(QMainWindow):
         actions.paint_icons(self.actions_by_key, theme.text)
         self.show_state()
         self.stage.set_theme(theme)
+        self.preview.set_theme(theme)
+        self.drops.set_theme(theme)
+        if self._tour is not None:
+            self._tour.set_theme(theme)
+
+    def _copy_comparison(self) -> None:
+        """The command that repeats the run with other seeds, for a terminal."""
+        started = self.stage.history.started
+        preset = "" if started is None else preset_of(started.config)
+        command = f"hnm-lab compare {f'--preset {preset}' if preset else 'experiment.toml'} --seeds 5"
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(command)
+        first = "" if preset else "Save the configuration (Ctrl+S), then run it: "
+        self.messages.say(f"{first}'{command}' is on the clipboard, for a terminal.")
+
+    def _escape(self) -> None:
+        """Out of what covers the rest, one thing after the other."""
+        if self.speaker.on:
+            self.actions_by_key["speaker"].setChecked(False)
+        else:
+            self.banner.dismiss()
+
+    def _on_motion(self, reduced: bool) -> None:
+        orbit = self.actions_by_key["orbit"]
+        self.actions_by_key["reduced_motion"].setChecked(reduced)
+        orbit.setChecked(orbit.isChecked() and not reduced)
+        orbit.setEnabled(not reduced)
+        self.stage.set_still(reduced)
+        self.preview.follow_stillness()
 
     def _on_tick(self, drained: Drained) -> None:
         self.incoming.take(drained)
+        if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
+            self.outcome.say(verdict(self.stage.history))
         self.closing.go_on()
 
     def figures_of_run(self) -> dict[str, Any]:
@@ -234,17 +352,6 @@ class MainWindow(QMainWindow):
 
     # What Qt says
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Files are welcome."""
-        if event is not None and dropped_files(event.mimeData()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Take the first file."""
-        if event is not None and (paths := dropped_files(event.mimeData())):
-            event.acceptProposedAction()
-            self.messages.attempt(lambda: self.files.take(paths[0]))
-
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Not yet: first everything behind the window ends."""
         if event is None or self.closing.over:
@@ -252,6 +359,8 @@ class MainWindow(QMainWindow):
         event.ignore()
         if not self.closing.begun:
             self.session.stay()
+            self.preview.stop()
+            self.speaker.set(False)  # what is remembered is how the window was before
             self.docks.keep(self._settings)
             self.closing.begin()
             self.show_state()  # the ticks go on, and one of them closes for good
@@ -269,5 +378,6 @@ class MainWindow(QMainWindow):
         """Start preparing as soon as there is something to look at."""
         super().showEvent(event)
         self.docks.place()
+        self.drops.watch()
         if self.preparation is not None and not self.preparation.begun:
             QTimer.singleShot(50, self.preparation.start)

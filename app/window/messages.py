@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QStatusBar
 
 from app.panels.notices import Banner
 from hnm_core.errors import InputError
+from hnm_core.spec.plug_ins import PROGRAM
 
 SHOWN_MS = 8000
 
@@ -27,13 +28,18 @@ class Messages:
         try:
             work()
         except InputError as error:
-            self.banner.show_notice(str(error))
+            self.notice(str(error))
         except OSError as error:
-            self.banner.show_notice(f"{error.filename or 'The file'} cannot be used: {error.strerror or error}.")
+            self.notice(f"{error.filename or 'The file'} cannot be used: {error.strerror or error}.")
 
-    def bug(self, title: str, report: str) -> None:
-        """A fault of the program; `report` is the path of a file with the details."""
-        self.banner.show_error(f"{title}. This is a fault of the program; you can go on working.", report)
+    def notice(self, text: str) -> None:
+        """Something the user can mend: in the banner, and at the bottom where an error keeps that."""
+        if not self.banner.show_notice(text):
+            self.say(text)
+
+    def bug(self, title: str, report: str, whose: str = PROGRAM) -> None:
+        """A fault of the program, or of a plug-in; `report` is the path of a file with the details."""
+        self.banner.show_error(f"{title}. This is a fault of {whose}; you can go on working.", report)
 
     def job_started(self, title: str) -> None:
         """Long work has begun."""
@@ -45,7 +51,9 @@ class Messages:
 
     def job_ended(self, title: str, outcome: str) -> None:
         """`outcome` is empty for success, "cancelled", or a sentence that says what went wrong."""
-        if outcome == "cancelled":
-            self.say(f"{title}: called off")
-        elif outcome:
-            self.banner.show_notice(f"{title}: {outcome}")
+        if outcome:
+            self.say(f"{title}: {'called off' if outcome == 'cancelled' else 'failed'}")
+        elif self._bar.currentMessage().startswith(title):
+            self.say("")  # nobody had anything to say of how it ended
+        if outcome not in ("", "cancelled"):
+            self.notice(f"{title}: {outcome}")

@@ -75,6 +75,7 @@ class RunActions:
         check_lanes(config)
         compatibility.refuse(compatibility.check(config))
         folder = self._new_folder(self._session.title) if self._new_folder else None
+        self._messages.banner.dismiss()  # what went wrong before is over
         self._session.clear()
         self._stage.folder = folder
         self._bridge.start(config, folder, paused=paused)
@@ -100,6 +101,7 @@ class RunActions:
 
     def follow_form(self, config: ExperimentConfig) -> None:
         """The form says something else: to a run as a wish, otherwise at once."""
+        self._session.name_preset(config)
         if self._bridge.active or self._stage.replaying:
             self.show_pending()
         else:

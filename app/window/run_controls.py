@@ -8,6 +8,7 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QFont, QFontMetrics
 from PyQt6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
 
+from app.picture.slow_motion import SECONDS
 from app.picture.theme import Theme
 from app.style import icon
 from app.window.actions import TOOLBAR
@@ -17,22 +18,29 @@ OWN = "own settings"
 BUTTON_PADDING_PX = 44
 """Beside the icon and the text of the button that starts: what the style sheet and the style add."""
 
+PHASE_BY_PHASE = "slow motion"
+PAUSE_S = 0.6
+"""Between two steps that are shown phase by phase."""
+
 SPEEDS: tuple[tuple[str, float | None], ...] = (
     ("full speed", None),
     ("100 steps/s", 100.0),
     ("20 steps/s", 20.0),
     ("5 steps/s", 5.0),
     ("1 step/s", 1.0),
+    (PHASE_BY_PHASE, 1 / (SECONDS + PAUSE_S)),
 )
 
 COLOURS = (("class", "class"), ("label", "label"), *((name.replace("_", " "), name) for name in POINT_COLUMNS))
 
 
 class RunControls(QToolBar):
-    """`preset_chosen(name)`, `rate_chosen(float | None)` in rounds a second, `colour_chosen(name)`."""
+    """`preset_chosen(name)`, `rate_chosen(float | None)` in rounds a second, `slow_motion_chosen(bool)`: whether a step
+    is to be shown phase by phase, `colour_chosen(name)`."""
 
     preset_chosen = pyqtSignal(str)
     rate_chosen = pyqtSignal(object)
+    slow_motion_chosen = pyqtSignal(bool)
     colour_chosen = pyqtSignal(str)
 
     def __init__(self, actions: Mapping[str, QAction], presets: list[str], parent: QWidget | None = None) -> None:
@@ -48,13 +56,13 @@ class RunControls(QToolBar):
         )
         self.preset.activated.connect(self._on_preset)
         self.addWidget(self.preset)
-        self.addSeparator()
+        self.addAction(actions["gallery"])
         for group in TOOLBAR:
             for key in group:
                 self.addAction(actions[key])
             if group[0] == "toggle_run":
                 self.speed = _combo("Speed of training; slow enough to watch single steps", SPEEDS)
-                self.speed.activated.connect(lambda place: self.rate_chosen.emit(SPEEDS[place][1]))
+                self.speed.activated.connect(self._on_speed)
                 self.addWidget(self.speed)
             if group[0] == "edges":
                 self.addWidget(QLabel("  Colour "))
@@ -82,6 +90,11 @@ class RunControls(QToolBar):
         self._run.setEnabled(not closing and state not in (RunState.STARTING, RunState.STOPPING))
         self._step.setEnabled(self._run.isEnabled())
         self._reset.setEnabled(not closing and state is not RunState.STOPPING)
+
+    def _on_speed(self, place: int) -> None:
+        name, rate = SPEEDS[place]
+        self.slow_motion_chosen.emit(name == PHASE_BY_PHASE)
+        self.rate_chosen.emit(rate)
 
     def _on_preset(self, place: int) -> None:
         name = self.preset.itemData(place)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.history.playback import Past
+from app.history.playback import Past, with_forks
 from app.limits import check_lanes
 from app.panels.experiment_form import ExperimentForm
 from app.panels.notices import About
@@ -18,15 +18,16 @@ from hnm_core.run.events import RunState
 from hnm_core.run.history import RunHistory
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import preset_of
 from hnm_core.spec.resources import preset_path
 
 HINT = "Press Space to train"
 
 
 class Session(QObject):
-    """`config` is the experiment that is shown, or that was before a recording was opened.
+    """`config` is the experiment that is shown, of a recording what it was made with.
 
-    `changed()` when there is something else to look at. `preset_changed(name)`: it came from that preset; empty for
+    `changed()` when there is something else to look at. `preset_changed(name)`: the form equals that preset; empty for
     settings of the user's own.
     """
 
@@ -58,34 +59,36 @@ class Session(QObject):
     def choose_preset(self, name: str) -> None:
         """Stop what runs and show a preset."""
         chosen = configuration.load(preset_path(name))
-        self.reset(lambda: self.set_experiment(chosen, name))
+        self.reset(lambda: self.set_experiment(chosen))
 
-    def set_experiment(self, config: ExperimentConfig, preset: str = "") -> None:
+    def set_experiment(self, config: ExperimentConfig) -> None:
         """Show another experiment, ready to be trained. Raises `InputError`: too many lanes, or a run is on."""
         check_lanes(config)
+        self.refuse_during_run()
+        self._fill(config)
+        self.clear()
+
+    def refuse_during_run(self) -> None:
+        """Raises `InputError` while a run is on: nothing else can be opened then."""
         if self._bridge.active:
             raise InputError("A run is on. Press R to reset it, then open the file again.")
-        replaces = self._filled and config != self._form.config()
-        self.config, self._filled = config, True
-        self._form.set_config(config, undoable=replaces)
-        if replaces:
-            self._messages.say("Undo (Ctrl+Z) brings back the experiment from before.")
-        self.preset_changed.emit(preset)
-        self.clear()
+
+    def name_preset(self, config: ExperimentConfig) -> None:
+        """Say which preset the form, which holds `config`, is equal to."""
+        self.preset_changed.emit(preset_of(config))
 
     def follow_form(self, config: ExperimentConfig) -> None:
         """The form says something else while nothing runs."""
         self._messages.attempt(lambda: check_lanes(config))
         before, self.config = self.config, config
-        self.preset_changed.emit("")
         lanes = [lane.name for lane in config.lanes]
         about = (config.title, config.about) != (before.title, before.about)
         if (about or self._stage.panes.lanes != lanes) and self._bridge.state is RunState.IDLE:
             self.clear()
 
     def show_past(self, past: Past, history: RunHistory) -> None:
-        """Show a recording instead of a run. Raises `InputError`: too many lanes."""
-        check_lanes(past.recording.started.config)
+        """Show a recording instead of a run, in the form too. Raises `InputError`: too many lanes."""
+        check_lanes(with_forks(history))
         self.reset(lambda: self._enter_past(past, history))
 
     def reset(self, then: Callable[[], None] | None = None) -> None:
@@ -134,8 +137,17 @@ class Session(QObject):
         self.clear()
 
     def _enter_past(self, past: Past, history: RunHistory) -> None:
+        self._fill(with_forks(history))
         self.clear()
-        config = past.recording.started.config
-        self._about.say(config.title, config.about)
         self._stage.play(past, history)
         self.changed.emit()
+
+    def _fill(self, config: ExperimentConfig) -> None:
+        """Put an experiment into the form; what was in it can be brought back."""
+        self._messages.banner.dismiss()  # what it says is of what was there before
+        replaces = self._filled and config != self._form.config()
+        self.config, self._filled = config, True
+        self._form.set_config(config, undoable=replaces)
+        if replaces:
+            self._messages.say("Undo (Ctrl+Z) brings back the experiment from before.")
+        self.name_preset(config)

@@ -101,7 +101,7 @@ def _float32(problem: Problem) -> Callable[[], Distances]:
         search = FilteredProducts(form.points, form.queries, bank, inner=False, coarse=False)
         anchors, _ = SameClass(bank).query(bank.order).by_place()
         squared, _ = search.search(anchors, problem.k, False, None)
-        return form.distance(squared, anchors.place)[bank.place].numpy()
+        return form.distance(squared, anchors.line)[bank.place].numpy()
 
     return run
 

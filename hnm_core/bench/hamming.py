@@ -37,7 +37,7 @@ def _case(rows: int, queries: int, bits: int, settings: Settings) -> Case:
             found = np.empty((queries, WANTED), np.int32)
             with kernels.launch_lock:
                 use_torch_threads()
-                nearest_codes(codes, rows, bits, anchors, nothing, nothing, WANTED, found)
+                nearest_codes(codes, rows, bits, codes, anchors, nothing, nothing, WANTED, found)
             return found
 
         built: list[Any] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hnm_core.cli.console import say, show_table
+from hnm_core.cli.options import PluginOption
 from hnm_core.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ NEEDS_APP = "'render' is a subject of hnm-lab's bench: what draws belongs to the
 
 
 def _mining(settings: Settings) -> list[Case]:
-    from hnm_core.bench import approximate, exact, hamming
+    from hnm_core.bench import approximate, exact, hamming, plug_ins
 
-    return [*exact.cases(settings), *hamming.cases(settings), *approximate.cases(settings)]
+    ours = [*exact.cases(settings), *hamming.cases(settings), *approximate.cases(settings)]
+    return [*ours, *plug_ins.cases(settings)]
 
 
 def _batch(settings: Settings) -> list[Case]:
@@ -74,6 +76,7 @@ def command(subjects: Mapping[str, Subject] = SUBJECTS) -> Callable[..., None]:
             Path | None,
             typer.Option("--growth", metavar="OUT.png", help="With mining: time as N grows instead, and a plot of it."),
         ] = None,
+        plugin: PluginOption = None,
     ) -> None:
         """Time, memory and agreement, side by side with the peers that are installed. Nothing else should run."""
         if subject not in subjects:

@@ -31,6 +31,7 @@ from hnm_core.cli.options import (
     DataOption,
     DeviceOption,
     MinerOption,
+    PluginOption,
     PresetOption,
     RunArgument,
     SeedOption,
@@ -41,7 +42,7 @@ from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError
 from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.spec.config import split_setting
-from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.request import Request, narrow_network, resolve
 from hnm_core.words import number
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def run(
     device: DeviceOption = None,
     record: Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Record into this new folder.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on standard output.")] = False,
+    plugin: PluginOption = None,
 ) -> None:
     """Train without a window; a progress bar, then a table of results."""
     request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
@@ -108,12 +110,17 @@ def run(
         show_audit(outcome.results.lanes(), to_stderr=json_lines)
     else:
         show_results(outcome.results.lanes(), to_stderr=json_lines)
+    if narrow := narrow_network(request, experiment):
+        say(narrow)
     if record is not None and outcome.started:
         say(f"Recorded in {record}")
     raise typer.Exit(outcome.status)
 
 
-def list_items(what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(KINDS)}.")]) -> None:
+def list_items(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(KINDS)}.")],
+    plugin: PluginOption = None,
+) -> None:
     """What there is: one item a line, its name, one line of help, where it is defined."""
     show_items(rows(what))
 
@@ -194,6 +201,7 @@ def features(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of a data set, and of random weights.")] = 0,
     device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where it computes.")] = "auto",
+    plugin: PluginOption = None,
 ) -> None:
     """Items through a network, once: a .npz of features. Ctrl+C keeps what is done; the same command goes on."""
     from hnm_core.studies.features import FeatureRequest, extract

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from hnm_core.cli.reports import save_report
 from hnm_core.errors import InputError
+from hnm_core.spec.plug_ins import PROGRAM, at_fault
 
 EXIT_FAILED = 1
 """A lane failed, or a bug of ours."""
@@ -38,13 +39,15 @@ def say(text: str) -> None:
 
 
 def report_bug(traceback_text: str, where: str = "") -> None:
-    """Save the traceback of a fault of ours and say where it is; where it cannot be saved, show it."""
+    """Save the traceback of a fault of ours or of a plug-in and say where it is; where it cannot be saved, show it."""
     last = traceback_text.strip().rsplit("\n", 1)[-1]
+    whose = at_fault(traceback_text)
+    kind, whose = ("Internal error", "hnm-lab") if whose == PROGRAM else ("Error", whose)
     try:
         path = save_report(traceback_text)
-        say(f"Internal error{where}: {last}\nThis is a bug of hnm-lab. The full report is in {path}")
+        say(f"{kind}{where}: {last}\nThis is a bug of {whose}. The full report is in {path}")
     except OSError:
-        say(f"{traceback_text}\nThis is a bug of hnm-lab; the report above could not be saved.")
+        say(f"{traceback_text}\nThis is a bug of {whose}; the report above could not be saved.")
 
 
 class Guarded(TyperGroup):

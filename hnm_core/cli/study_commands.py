@@ -16,6 +16,7 @@ from hnm_core.cli.options import (
     DataOption,
     DeviceOption,
     MinerOption,
+    PluginOption,
     PresetOption,
     RunArgument,
     SeedOption,
@@ -48,6 +49,7 @@ def compare(
     seed: SeedOption = None,
     device: DeviceOption = None,
     out: OutOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Every lane over several seeds: means with 95 % intervals, paired differences, plots."""
     request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
@@ -92,6 +94,7 @@ def tune(
     seed: SeedOption = None,
     device: DeviceOption = None,
     out: OutOption = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Choose options on a validation part of the training data; the held-out items are looked at once, at the end."""
     from hnm_core.studies import tuning
@@ -162,6 +165,7 @@ def evaluate(
         Path | None, typer.Option("--tsne", metavar="OUT.png", help="Draw a t-SNE map, of one lane of a recording.")
     ] = None,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane of the map.")] = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Retrieval, voting and clustering figures of embeddings, with the level of chance beside them."""
     if distance is not None and distance not in DISTANCES:
@@ -193,6 +197,7 @@ def embed(
     data: Annotated[str, typer.Argument(metavar="DATA", help=f"A data set, or your {ANY_DATA_SUFFIX}.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.npz", help="File to write: x, y, ids.")],
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The first unless given.")] = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Data through the weights that a recorded lane ended with."""
     from hnm_core.studies.embedding import embed_data

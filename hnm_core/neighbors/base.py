@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError
-from hnm_core.relevance import Query, SameClass
+from hnm_core.relevance import Query, SameClass, of_rows
 from hnm_core.run.misses import Reason
 
 SearchProgress = Callable[[int, int], bool | None]
@@ -124,15 +124,15 @@ class ExplainsMisses(Protocol):
 
 
 class QuerySearch(NeighborSearch):
-    """Base of the searches here: a search is `build`, `nearest` and `farthest`; rows of classes are one way to ask.
+    """Base of the searches here: rows of classes are one way to ask.
 
-    `build` keeps the bank in `_bank`.
+    A search is `build`, which keeps the bank in `_bank`, and `_nearest` and `_farthest`, which need not check what
+    they are asked. Both make of an anchor that is a vector what `build` makes of rows.
     """
 
     approximate: bool
     _bank: Bank | None = None
 
-    @abstractmethod
     def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k nearest rows that are not relevant to each anchor, nearest first.
 
@@ -142,13 +142,25 @@ class QuerySearch(NeighborSearch):
             progress: see `SearchProgress`.
 
         Raises:
-            InputError: no bank was built, or another than the query's; or k is no whole number of at least 1.
+            InputError: no bank was built, or another than the query's; k is no whole number of at least 1; or vectors
+                lie so far from the bank that squared distances do not fit float32.
             SearchCancelled: the progress callback returned False.
         """
+        check_query(self._bank, query, k)
+        return self._nearest(query, k, progress)
 
-    @abstractmethod
     def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k farthest rows that are relevant to each anchor, without itself, farthest first. Arguments as above."""
+        check_query(self._bank, query, k)
+        return self._farthest(query, k, progress)
+
+    @abstractmethod
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """`nearest` of a query about the bank that was built."""
+
+    @abstractmethod
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """`farthest` of a query about the bank that was built."""
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """`nearest` for rows of the bank and their classes, see `NeighborSearch`."""
@@ -158,16 +170,36 @@ class QuerySearch(NeighborSearch):
         """`farthest` for rows of the bank and their classes, see `NeighborSearch`."""
         return self.farthest(self._of_classes(anchors), k, progress)
 
+    def nearest_to(
+        self, vectors: Tensor, k: int, labels: Tensor | None = None, progress: SearchProgress | None = None
+    ) -> Neighbors:
+        """The k rows nearest to vectors that need be no rows of the bank, nearest first.
+
+        Args:
+            vectors: (Q, D) of any float, embeddings as the bank holds them; what the distance normalises is normalised.
+            k: at least 1; where fewer exist the rest is -1 / inf.
+            labels: (Q,) integers, for each vector the class whose rows may not come back. A label that the bank does
+                not have leaves nothing out; None leaves out nothing for any vector.
+            progress: see `SearchProgress`.
+
+        Raises:
+            InputError: no bank was built; the vectors are no finite embeddings of its width, or lie so far from it that
+                squared distances do not fit float32; the labels are no integers for them; or k is no whole number of at
+                least 1.
+            SearchCancelled: the progress callback returned False.
+        """
+        return self.nearest(SameClass(built(self._bank)).of_vectors(vectors, labels), k, progress)
+
     def _of_classes(self, anchors: Tensor) -> Query:
         return SameClass(built(self._bank)).query(anchors)
 
 
 def nearest(search: NeighborSearch, query: Query, k: int) -> Neighbors:
     """Ask any search for the k nearest rows that are not relevant, also one that knows rows and classes only, or that
-    answers them in a way of its own."""
+    answers them in a way of its own. Raises `InputError` where it cannot be asked about vectors."""
     if isinstance(search, QuerySearch) and type(search).nearest_negatives is QuerySearch.nearest_negatives:
         return search.nearest(query, k)
-    return search.nearest_negatives(query.row, k)
+    return search.nearest_negatives(of_rows(query).row, k)
 
 
 def built(bank: Bank | None) -> Bank:
@@ -177,18 +209,12 @@ def built(bank: Bank | None) -> Bank:
     return bank
 
 
-def check_query(bank: Bank | None, query: Query, k: int) -> Bank:
-    """The bank that a search was built on.
-
-    Raises:
-        InputError: there is none, it is not the query's, or k < 1.
-    """
-    bank = built(bank)
-    if query.bank is not bank:
+def check_query(bank: Bank | None, query: Query, k: int) -> None:
+    """Raises `InputError` where the search was built on no bank or on another than the query's, or k < 1."""
+    if query.bank is not built(bank):
         raise InputError("The query is about another bank than the one the search was built on; build it on that one.")
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InputError(f"k = {k} neighbours cannot be searched for; k must be a whole number of at least 1.")
-    return bank
 
 
 def none_found(bank: Bank, count: int, k: int) -> Neighbors:

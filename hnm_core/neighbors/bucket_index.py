@@ -13,7 +13,7 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.hashing import Hash
 from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.neighbors.options import LshBucketsOptions
@@ -23,6 +23,8 @@ from hnm_core.relevance import Placed
 
 _PROJECTIONS = 1 << 22
 """Margins held at once."""
+_MIXED = 0x9E3779B97F4A7C15 - 2**64
+"""The golden ratio in 64 bits, and odd: joins the keys of all tables to one number that few others have."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,23 @@ class Occupancy:
         return 1 - self.used / self.buckets
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the tables have to know of their anchors: all rows, by place, or all vectors of a query."""
+
+    points: Tensor
+    """(A, D) float32, prepared for the distance."""
+    form: EuclideanForm | None
+    """None for the inner product."""
+    queries: NDArray[np.float32]
+    """(A, D') float32, what is measured, filled up."""
+    keys: NDArray[np.int32]
+    """(L, A)."""
+    chance: Tensor
+    """(A,) int64, what decides which rows a bucket over the cap gives: of a row its place, so that neighbours do not
+    all get the same, of a vector its keys."""
+
+
 class BucketIndex:
     """Rows stand in the tables by key and inside a bucket by place, so an anchor steps over what is relevant to it.
 
@@ -51,6 +70,7 @@ class BucketIndex:
         bits: of a key.
         points: (N, D) float32 by sorted place, prepared for the distance.
         hashed: what gives the keys, table after table.
+        own: the rows as anchors.
     """
 
     def __init__(
@@ -65,21 +85,32 @@ class BucketIndex:
             distance: what orders candidates.
             options: tables, probes, cap and seed.
         """
-        self._options, self._order = options, bank.order
+        self._options, self._order, self._distance = options, bank.order, distance
         self.points, self.hashed, self.bits = points, hashed, hashed.bits // options.tables
         self._form: EuclideanForm | None = None
         if distance.metric != "inner-product":
             self._form = euclidean_form(distance, bank.sorted_embeddings)
         form = self._form
         self._points = padded(form.points if form else points)
-        self._queries = self._points if form is None or form.queries is form.points else padded(form.queries)
-        self._tables = self._sorted(self._keys())
+        queries = self._points if form is None or form.queries is form.points else padded(form.queries)
+        self._tables = self._sorted(self._keys(points))
+        self.own = Asked(points, form, queries, self._tables.key, torch.arange(len(bank)))
+
+    def asked(self, vectors: Tensor) -> Asked:
+        """What has to be known of vectors (A, D) float32. Raises `InputError` as `EuclideanForm.with_vectors` does."""
+        points = self._distance.prepare(vectors)
+        form, queries = with_vectors(self._form, self._distance, vectors)
+        keys = self._keys(points)
+        chance = torch.zeros(len(vectors), dtype=torch.int64)
+        for key in torch.from_numpy(keys):
+            chance = chance * _MIXED + key
+        return Asked(points, form, padded(queries), keys, chance)
 
     def at_once(self, k: int) -> int:
         """How many anchors to ask together for k rows each."""
         return max(64, min(_PROJECTIONS // self.hashed.bits, (1 << 22) // k))
 
-    def nearest(self, anchors: Placed, k: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
+    def nearest(self, asked: Asked, anchors: Placed, k: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
         """The k nearest of what the buckets of R anchors hold.
 
         Returns:
@@ -88,8 +119,8 @@ class BucketIndex:
         """
         from hnm_core.neighbors.cpu.bucket_kernels import collect
 
-        here, low, high = anchors
-        margin = self._margin(here)
+        here = anchors.line
+        margin = self._margin(asked.points[here])
         scores, found = np.empty((len(here), k), np.float32), np.empty((len(here), k), np.int64)
         counts = np.zeros((len(here), 2), np.int64)
         with kernels.launch_lock:
@@ -97,14 +128,16 @@ class BucketIndex:
             collect(
                 self._tables,
                 margin,
+                asked.keys,
                 here.numpy(),
-                low.numpy(),
-                high.numpy(),
+                asked.chance[here].numpy(),
+                anchors.low.numpy(),
+                anchors.high.numpy(),
                 self._options.probes,
                 min(self._options.cap, len(self._order)),
                 self._options.seed,
                 self._points,
-                self._queries,
+                asked.queries,
                 self._form is None,
                 torch.get_num_threads(),
                 scores,
@@ -113,7 +146,7 @@ class BucketIndex:
             )
         which = torch.from_numpy(found)
         best, rows = by_score_then_row(torch.from_numpy(scores), self._order[which.clamp_min(0)].where(which >= 0, -1))
-        return (best / 2 if self._form is None else self._form.distance(best, here)), rows, counts
+        return (best / 2 if asked.form is None else asked.form.distance(best, here)), rows, counts
 
     def meetings(self, places: Tensor, others: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Whether an anchor looks into the bucket of another row, table by table.
@@ -127,7 +160,7 @@ class BucketIndex:
         """
         from hnm_core.neighbors.cpu.bucket_kernels import probe_masks
 
-        margin = self._margin(places)
+        margin = self._margin(self.points[places])
         apart = (self._tables.key[:, places.numpy()] ^ self._tables.key[:, others.numpy()]).T.astype(np.int64)
         masks = np.zeros(self._options.probes + 1, np.int64)
         searched = np.zeros(apart.shape, np.bool_)
@@ -136,11 +169,9 @@ class BucketIndex:
             searched[row, table] = (masks[:used] == apart[row, table]).any()
         return searched, (apart[..., None] >> np.arange(self.bits) & 1).sum(-1)
 
-    def _margin(self, places: Tensor) -> NDArray[np.float32]:
-        """(M, bits of all tables) how far each projection of sorted places is from its threshold."""
-        margin: NDArray[np.float32] = (
-            (self.hashed.project(self.points[places]) - self.hashed.thresholds).abs().float().numpy()
-        )
+    def _margin(self, points: Tensor) -> NDArray[np.float32]:
+        """(M, bits of all tables) how far each projection of points (M, D) is from its threshold."""
+        margin: NDArray[np.float32] = (self.hashed.project(points) - self.hashed.thresholds).abs().float().numpy()
         return margin
 
     def bucket_of_place(self, table: int) -> Tensor:
@@ -157,13 +188,14 @@ class BucketIndex:
         histogram = np.bincount(np.log2(sizes).astype(np.int64))
         return Occupancy(1 << tables.bits, len(sizes), int(sizes.max()), histogram)
 
-    def _keys(self) -> NDArray[np.int32]:
+    def _keys(self, points: Tensor) -> NDArray[np.int32]:
+        """(L, A) keys of points (A, D)."""
         from hnm_core.neighbors.cpu.bucket_kernels import bucket_keys
 
-        key = np.empty((self._options.tables, len(self.points)), np.int32)
+        key = np.empty((self._options.tables, len(points)), np.int32)
         step, thresholds = self.hashed.chunk(), self.hashed.thresholds.numpy()
-        for start in range(0, len(self.points), step):
-            projected = self.hashed.project(self.points[start : start + step]).numpy()
+        for start in range(0, len(points), step):
+            projected = self.hashed.project(points[start : start + step]).numpy()
             with kernels.launch_lock:
                 use_torch_threads()
                 bucket_keys(projected, thresholds, self.bits, start, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,30 @@ Done = Callable[[int], None]
 """Told how many anchors were searched; may raise."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What cells have to know of their anchors: all rows, by slot, or all vectors of a query."""
+
+    queries: NDArray[np.float32]
+    """(A, D') float32, filled up."""
+    near: Tensor
+    """(A, D'') what is multiplied, about the mean."""
+    norm: Tensor
+    """(A,) float64, lengths about the mean."""
+    slack: NDArray[np.float32]
+    """(A,) float32."""
+    error: NDArray[np.float32]
+    """(A,) float32."""
+
+
 class CellIndex:
     """Rows stand in slots, cell after cell.
 
     Scores are squared distances, or -2 q x with `product`. The answer over the cells that are searched is exact, and
     does not depend on the number of threads or on which anchors are asked for together.
+
+    Attributes:
+        own: the rows as anchors.
     """
 
     def __init__(
@@ -83,29 +103,37 @@ class CellIndex:
         self._far, center_weight, center_size, other = self._columns(
             center.float(), torch.arange(len(center)), self._middle[None], self._offset.new_zeros(1, len(middle)), None
         )
-        share = max(worst, other) + (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
+        self._share = max(worst, other) + (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
         wide, label = _wide(points, order), classes[cells.order].astype(np.int32)
-        self._query = wide if queries is points else _wide(queries, order)
         self._columns_near = Columns(wide, weight, size, row[cells.order], label)
         self._columns_far = Columns(
             _wide(center.float(), None), center_weight, center_size, np.arange(len(center)), cells.owner
         )
-        self._anchors = torch.zeros((self.rows, self._padded), dtype=self._kind)
-        slack, norm = torch.empty(self.rows, dtype=torch.float64), torch.empty(self.rows, dtype=torch.float64)
-        for first in range(0, self.rows, _CHUNK):
-            part = slice(first, min(first + _CHUNK, self.rows))
-            exact = queries[order[part], :dim].double() - self._middle[:dim]
-            self._anchors[part, :dim] = exact.to(self._kind)
-            lost = (exact - self._anchors[part, :dim]).norm(dim=1)
-            norm[part] = exact.norm(dim=1)
-            slack[part] = 2.02 * (lost + (norm[part] + lost) * share)
-        self._slack = slack.float().numpy()
-        self._norm = norm
-        reach = float(self._offset.norm(dim=1).max()) + float(size.max())
-        rounding = (points.shape[1] / _LANES + _LANES) * 2.0**-23
-        self._error = (rounding * (norm + reach).square()).float().numpy()
+        self._reach = float(self._offset.norm(dim=1).max()) + float(size.max())
+        self.own = self._asked(queries, order, wide if queries is points else _wide(queries, order))
         self._tile = torch.empty(_TILE, dtype=self._kind)
         self._asking = torch.zeros((_ROWS, self._padded), dtype=self._kind)
+
+    def asked(self, queries: Tensor) -> Asked:
+        """What has to be known of vectors (A, D) float32, prepared as the rows were."""
+        return self._asked(queries, None, _wide(queries, None))
+
+    def _asked(self, queries: Tensor, order: Tensor | None, wide: NDArray[np.float32]) -> Asked:
+        """Of queries in an order, None for as they stand; `wide` are they, filled up."""
+        count = len(queries)
+        near = torch.zeros((count, self._padded), dtype=self._kind)
+        slack, norm = torch.empty(count, dtype=torch.float64), torch.empty(count, dtype=torch.float64)
+        for first in range(0, count, _CHUNK):
+            part = slice(first, min(first + _CHUNK, count))
+            here = queries[part] if order is None else queries[order[part]]
+            exact = here[:, : self._dim].double() - self._middle[: self._dim]
+            near[part, : self._dim] = exact.to(self._kind)
+            lost = (exact - near[part, : self._dim]).norm(dim=1)
+            norm[part] = exact.norm(dim=1)
+            slack[part] = 2.02 * (lost + (norm[part] + lost) * self._share)
+        rounding = (queries.shape[1] / _LANES + _LANES) * 2.0**-23
+        error = (rounding * (norm + self._reach).square()).float().numpy()
+        return Asked(wide, near, norm, slack.float().numpy(), error)
 
     def _columns(
         self, points: Tensor, order: Tensor, center: Tensor, offset: Tensor, which: Tensor | None
@@ -129,13 +157,14 @@ class CellIndex:
         return rounded, weight.numpy(), size.numpy(), worst
 
     def search(
-        self, slots: Tensor, own: Tensor, k: int, visited: int, done: Done | None = None
+        self, asked: Asked, which: Tensor, own: Tensor, k: int, visited: int, done: Done | None = None
     ) -> tuple[Tensor, Tensor]:
         """The k best rows of other classes in the `visited` nearest cells of each anchor.
 
         Args:
-            slots: (Q,) ascending slots of the anchors.
-            own: (Q,) int64, the classes they leave out.
+            asked: rows or vectors.
+            which: (Q,) int64, lines of them, the anchors; rows are read fastest by ascending slots.
+            own: (Q,) int64, the classes they leave out; below -1 for none.
             k: how many.
             visited: cells to search for an anchor; all of them where that is at least as many as there are.
             done: told of the progress.
@@ -145,18 +174,18 @@ class CellIndex:
         """
         from hnm_core.neighbors.cpu.routing_kernels import settle
 
-        scores = np.empty((len(slots), k), np.float32)
-        found = np.empty((len(slots), k), np.int64)
+        scores = np.empty((len(which), k), np.float32)
+        found = np.empty((len(which), k), np.int64)
         visited = min(visited, len(self.cells))
         step = int(max(512, min(_ANCHORS, _PAIRS // visited, (1 << 24) // k)))
-        for first in range(0, len(slots), step):
-            part = slice(first, min(first + step, len(slots)))
-            anchors = self._waiting(slots[part], own[part], k, cells=False)
-            near = self._anchors[slots[part]]
+        for first in range(0, len(which), step):
+            part = slice(first, min(first + step, len(which)))
+            anchors = self._waiting(asked, which[part], own[part], k, cells=False)
+            near = asked.near[which[part]]
             if visited == len(self.cells):
-                route, base = self._everywhere(slots[part], own[part])
+                route, base = self._everywhere(asked, which[part], own[part])
             else:
-                route, base = self._route(near, slots[part], own[part], visited)
+                route, base = self._route(asked, near, which[part], own[part], visited)
             told = (lambda share, at=part: done(at.start + int(share * (at.stop - at.start)))) if done else None
             self._visit(near, route, base, k, anchors, told)
             with kernels.launch_lock:
@@ -166,47 +195,48 @@ class CellIndex:
                 done(part.stop)
         return torch.from_numpy(scores), torch.from_numpy(found)
 
-    def cell_rank(self, slots: Tensor, own: Tensor) -> NDArray[np.int64]:
+    def cell_rank(self, asked: Asked, which: Tensor, own: Tensor) -> NDArray[np.int64]:
         """(Q, K) at which place of its route an anchor finds each cell; cells of its own class come last."""
-        route, base = self._everywhere(slots, own)
+        route, base = self._everywhere(asked, which, own)
         base[route < 0] = np.inf
         order = np.argsort(base, axis=1, kind="stable")
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
         return rank
 
-    def _waiting(self, slots: Tensor, own: Tensor, k: int, *, cells: bool) -> Any:
+    def _waiting(self, asked: Asked, which: Tensor, own: Tensor, k: int, *, cells: bool) -> Any:
         from hnm_core.neighbors.cpu.routing_kernels import waiting_anchors
 
-        which, label = slots.numpy(), own.numpy()
-        low, high = self.cells.own_low[label], self.cells.own_high[label]
+        at, label = which.numpy(), own.numpy()
+        low, high = self.cells.own_low[label.clip(0)], self.cells.own_high[label.clip(0)]
         if not cells:
             low, high = self.cells.start[low], self.cells.start[high]
-        return waiting_anchors(self._query[which], self._slack[which], self._error[which], label, low, high, k)
+        low, high = np.where(label < 0, 0, low), np.where(label < 0, 0, high)
+        return waiting_anchors(asked.queries[at], asked.slack[at], asked.error[at], label, low, high, k)
 
     def _route(
-        self, near: Tensor, slots: Tensor, own: Tensor, visited: int
+        self, asked: Asked, near: Tensor, which: Tensor, own: Tensor, visited: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(R, visited) nearest cells of each anchor, -1 where there are fewer, and the scores of their centres."""
         from hnm_core.neighbors.cpu.routing_kernels import settle
 
-        anchors = self._waiting(slots, own, visited, cells=True)
-        square = np.zeros(len(slots), np.float32)
+        anchors = self._waiting(asked, which, own, visited, cells=True)
+        square = np.zeros(len(which), np.float32)
         if not self._product:
-            square = self._norm[slots].square().float().numpy()
-        who = np.arange(len(slots), dtype=np.int32)
+            square = asked.norm[which].square().float().numpy()
+        who = np.arange(len(which), dtype=np.int32)
         for first in range(0, len(self.cells), _COLUMNS):
             self._show(near, who, square, self._far, first, min(first + _COLUMNS, len(self.cells)), visited, anchors)
-        base = np.empty((len(slots), visited), np.float32)
-        route = np.empty((len(slots), visited), np.int64)
+        base = np.empty((len(which), visited), np.float32)
+        route = np.empty((len(which), visited), np.int64)
         with kernels.launch_lock:
             use_torch_threads()
             settle(visited, self._product, self._columns_far, anchors, base, route)
         return route, base
 
-    def _everywhere(self, slots: Tensor, own: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _everywhere(self, asked: Asked, which: Tensor, own: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The same with every cell, in no order; -1 for those of the anchor's class."""
-        query = torch.from_numpy(self._query[slots.numpy(), : self._offset.shape[1]]).double() - self._middle
+        query = torch.from_numpy(asked.queries[which.numpy(), : self._offset.shape[1]]).double() - self._middle
         base = query @ self._offset.T
         if self._product:
             base *= -2

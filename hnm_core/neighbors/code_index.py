@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +16,7 @@ from hnm_core.distances import Distance
 from hnm_core.neighbors.cuda import best, launches
 from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.cuda.codes import CudaCodes
-from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.hashing import Hash
 from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.neighbors.likeness import alike_together, as_sorted
@@ -34,6 +37,22 @@ _COORDINATES = 32
 """Numbers that tell which rows are alike."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a scan has to know of its anchors: all rows, by places of the arrangement, or all vectors of a query."""
+
+    points: Tensor
+    """(A, D) float32, prepared for the distance."""
+    form: EuclideanForm | None
+    """None for the inner product."""
+    queries: Tensor
+    """(A, D') float32, what is measured: those of the form, or the points."""
+    codes: NDArray[np.uint64] | Tensor
+    """Packed as kernels of the CPU have them, (W, A) int64 as those of a device do, or (A, bits) int8."""
+    padded: NDArray[np.float32] | None
+    """The queries for kernels of the CPU."""
+
+
 class CodeIndex:
     """Codes stand in places of an arrangement, and beside them the rows that they are of.
 
@@ -46,6 +65,7 @@ class CodeIndex:
         arranged: where the rows stand.
         points: (N, D) float32 by place, prepared for the distance.
         form: for the distance of scores; None for the inner product.
+        own: the rows as anchors.
     """
 
     def __init__(
@@ -65,7 +85,7 @@ class CodeIndex:
             distance: what orders candidates.
             device_kernels: those of the bank's device unless given.
         """
-        self.rows, self._device, self._hash = len(bank), bank.device, hashed
+        self.rows, self._device, self._hash, self._distance = len(bank), bank.device, hashed, distance
         if device_kernels is None and bank.device.type == "cuda" and not cuda_kernels.why_absent(bank.device):
             device_kernels = cuda_kernels.of(bank.device)
         self._device_kernels = device_kernels
@@ -79,15 +99,26 @@ class CodeIndex:
         self.form: EuclideanForm | None = None
         if distance.metric != "inner-product":
             self.form = euclidean_form(distance, embeddings)
-        self._device_codes = None if device_kernels is None else self._pack_on_device(device_kernels)
-        if self._device_codes is not None:
+        self._device_codes: CudaCodes | None = None
+        if device_kernels is not None:
+            self._device_codes = CudaCodes(self._bits(points), self.rows, device_kernels=device_kernels)
             self._row_of_place = self.arranged.rows.to(torch.int32)
+            self._codes: NDArray[np.uint64] | Tensor = self._device_codes.codes
         else:
-            self._codes: Tensor | NDArray[np.uint64] = self._pack() if self._packed else self._signs()
+            self._codes = self._coded(points)
+        queries = self.form.queries if self.form else points
+        wide = None
         if self._packed:
             self._padded_points = padded(self.form.points if self.form else points)
             same = self.form is None or self.form.queries is self.form.points
-            self._padded_queries = self._padded_points if same else padded(self.form.queries if self.form else points)
+            wide = self._padded_points if same else padded(queries)
+        self.own = Asked(points, self.form, queries, self._codes, wide)
+
+    def asked(self, vectors: Tensor) -> Asked:
+        """What has to be known of vectors (A, D) float32. Raises `InputError` as `EuclideanForm.with_vectors` does."""
+        points = self._distance.prepare(vectors)
+        form, queries = with_vectors(self.form, self._distance, vectors)
+        return Asked(points, form, queries, self._coded(points), padded(queries) if self._packed else None)
 
     def at_once(self, candidates: int) -> int:
         """About how many anchors to ask together for so many candidates each."""
@@ -104,19 +135,19 @@ class CodeIndex:
         why = "until its kernels are compiled" if self._device.type == "cpu" else f"on {self._device.type}"
         return f"by products of codes {why}"
 
-    def best(self, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:
+    def best(self, asked: Asked, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:
         """(R, <= k) exact scores and rows of the k best of so many candidates, by score, then row; inf and -1 where
         there are fewer. Scores are squared distances, or negative products."""
         if self._packed:
-            return self._best_packed(anchors, candidates, k)
-        scores, found = self._scan(anchors, candidates)
+            return self._best_packed(asked, anchors, candidates, k)
+        scores, found = self._scan(asked, anchors, candidates)
         scores, which = smallest(scores, k)
         found = found.gather(1, which)
         return by_score_then_row(scores, self.arranged.rows[found.clamp_min(0)].where(found >= 0, -1))
 
-    def differing(self, anchors: Placed) -> Tensor:
+    def differing(self, asked: Asked, anchors: Placed) -> Tensor:
         """(R, N) int16 bits that differ between anchors and all rows; one more than there are for what is relevant."""
-        own = self._hash.bits_of(self.points[anchors.place]).float() * 2 - 1
+        own = self._hash.bits_of(asked.points[anchors.line]).float() * 2 - 1
         far = torch.empty((len(own), self.rows), dtype=torch.int16, device=self._device)
         step = self._hash.chunk()
         for start in range(0, self.rows, step):
@@ -142,23 +173,23 @@ class CodeIndex:
         first_bits = torch.cat([self._hash.bits_of(part)[:, :bits] for part in parts]).long()
         return (first_bits << torch.arange(bits, device=self._device)).sum(1)[self.arranged.places]
 
-    def ranks(self, anchors: Placed, targets: Tensor) -> Tensor:
+    def ranks(self, asked: Asked, anchors: Placed, targets: Tensor) -> Tensor:
         """(R, k) how many negatives of the anchors differ in fewer bits than the targets (R, k), -1 for none, do."""
         if self._packed:
             from hnm_core.neighbors.cpu import hamming_kernels
 
-            place, low, high = _in_32_bits(anchors)
+            line, low, high = _in_32_bits(anchors)
             before = np.empty(targets.shape, np.int64)
             with kernels.launch_lock:
                 use_torch_threads()
                 rows, bits, target = len(self.points), self._hash.bits, targets.numpy().astype(np.int32)
-                hamming_kernels.ranks(self._codes, rows, bits, place, low, high, target, before)
+                hamming_kernels.ranks(self._codes, rows, bits, asked.codes, line, low, high, target, before)
             return torch.from_numpy(before)
         parts, column = [], torch.arange(self.rows, device=self._device)
         step = max(1, _FAR_AT_ONCE // self.rows)
         for start in range(0, len(targets), step):
             wanted = targets[start : start + step]
-            far = self.differing(anchors.at(slice(start, start + step)))
+            far = self.differing(asked, anchors.at(slice(start, start + step)))
             at = far.gather(1, wanted.clamp_min(0))
             each = [
                 ((far < at[:, [j]]) | ((far == at[:, [j]]) & (column < wanted[:, [j]]))).sum(1)
@@ -167,39 +198,40 @@ class CodeIndex:
             parts.append(torch.stack(each, 1))
         return torch.cat(parts)
 
-    def _best_packed(self, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:
+    def _best_packed(self, asked: Asked, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:
         """(R, k) exact scores and rows, by score, then row; inf and -1 where there are fewer."""
         from hnm_core.neighbors.cpu.rescore_kernels import rescore
 
-        found = self._scan_packed(anchors, candidates)
+        found = self._scan_packed(asked, anchors, candidates)
         scores = np.empty((len(found), min(k, candidates)), np.float32)
         rows = np.empty(scores.shape, np.int64)
-        place, order, product = anchors.place.numpy(), self.arranged.rows.numpy(), self.form is None
+        line, order, product = anchors.line.numpy(), self.arranged.rows.numpy(), self.form is None
         with kernels.launch_lock:
             use_torch_threads()
-            rescore(self._padded_points, self._padded_queries, place, found, product, order, scores, rows)
+            rescore(self._padded_points, asked.padded, line, found, product, order, scores, rows)
         return torch.from_numpy(scores), torch.from_numpy(rows)
 
-    def _scan_packed(self, anchors: Placed, candidates: int) -> NDArray[np.int32]:
+    def _scan_packed(self, asked: Asked, anchors: Placed, candidates: int) -> NDArray[np.int32]:
         """(R, candidates) sorted places with the fewest differing bits, -1 where there are fewer."""
         from hnm_core.neighbors.cpu import hamming_kernels
 
-        place, low, high = _in_32_bits(anchors)
-        found = np.empty((len(place), candidates), np.int32)
+        line, low, high = _in_32_bits(anchors)
+        found = np.empty((len(line), candidates), np.int32)
         rows, bits = len(self.points), self._hash.bits
         with kernels.launch_lock:
             use_torch_threads()
-            hamming_kernels.nearest_codes(self._codes, rows, bits, place, low, high, candidates, found)
+            hamming_kernels.nearest_codes(self._codes, rows, bits, asked.codes, line, low, high, candidates, found)
         return found
 
-    def _scan(self, anchors: Placed, candidates: int) -> tuple[Tensor, Tensor]:
+    def _scan(self, asked: Asked, anchors: Placed, candidates: int) -> tuple[Tensor, Tensor]:
         """The same on any device: by our kernels where they are, else by products of +-1 codes, which differ in
         (b - s s') / 2 bits."""
-        if self._device_codes is not None:
-            found = self._device_codes.nearest(anchors, candidates)
-            return self._rescore(anchors, found), found
         assert isinstance(self._codes, Tensor)
-        own, relevant = self._codes[anchors.place].float(), Ranges(anchors.low, anchors.high)
+        assert isinstance(asked.codes, Tensor)
+        if self._device_codes is not None:
+            found = self._device_codes.nearest(anchors, candidates, asked.codes)
+            return self._rescore(asked, anchors, found), found
+        own, relevant = asked.codes[anchors.line].float(), Ranges(anchors.low, anchors.high)
         scores = own.new_empty((len(own), 0))
         found = anchors.place.new_empty((len(own), 0))
         for start in range(0, len(self._codes), _COLUMNS):
@@ -211,11 +243,10 @@ class CodeIndex:
             scores, which = smallest(scores, candidates)
             found = found.gather(1, which)
         found = found.masked_fill(scores.isinf(), -1)
-        return self._rescore(anchors, found), found
+        return self._rescore(asked, anchors, found), found
 
-    def _rescore(self, anchors: Placed, found: Tensor) -> Tensor:
-        points = self.form.points if self.form else self.points
-        queries = self.form.queries if self.form else self.points
+    def _rescore(self, asked: Asked, anchors: Placed, found: Tensor) -> Tensor:
+        points, queries = self.form.points if self.form else self.points, asked.queries
         if self._device_kernels is not None:
             keys = launches.measure(
                 self._device_kernels,
@@ -232,39 +263,42 @@ class CodeIndex:
         step = max(1, (1 << 24) // (found.shape[1] * points.shape[1]))
         for start in range(0, len(found), step):
             part = slice(start, start + step)
-            chosen, own = points[found[part].clamp_min(0)], queries[anchors.place[part], None]
+            chosen, own = points[found[part].clamp_min(0)], queries[anchors.line[part], None]
             if self.form is None:
                 scores[part] = -(chosen * own).sum(-1)
             else:
                 scores[part] = (chosen - own).square_().sum(-1)
         return scores.masked_fill_(found < 0, torch.inf)
 
-    def _pack(self) -> NDArray[np.uint64]:
+    def _bits(self, points: Tensor) -> Iterator[Tensor]:
+        """(n, bits) bool, one piece of the points (A, D) after the other; at least one, be it empty."""
+        step = self._hash.chunk()
+        for start in range(0, max(1, len(points)), step):
+            yield self._hash.bits_of(points[start : start + step])
+
+    def _coded(self, points: Tensor) -> NDArray[np.uint64] | Tensor:
+        """The codes of points (A, D), see `Asked`."""
+        if self._packed:
+            return self._pack(points)
+        if self._device_codes is not None:
+            return self._device_codes.coded(self._bits(points))
+        return torch.cat([bits.to(torch.int8).mul_(2).sub_(1) for bits in self._bits(points)])
+
+    def _pack(self, points: Tensor) -> NDArray[np.uint64]:
         from hnm_core.neighbors.cpu import hamming_kernels
 
         thresholds = self._hash.thresholds.numpy()
         step = max(hamming_kernels.BLOCK, self._hash.chunk() // hamming_kernels.BLOCK * hamming_kernels.BLOCK)
         parts = []
-        for start in range(0, self.rows, step):
-            projected = self._hash.project(self.points[start : start + step]).numpy()
+        for start in range(0, max(1, len(points)), step):
+            projected = self._hash.project(points[start : start + step]).numpy()
             with kernels.launch_lock:
                 use_torch_threads()
                 parts.append(hamming_kernels.pack_bits(projected, thresholds))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def _pack_on_device(self, device_kernels: cuda_kernels.Kernels) -> CudaCodes:
-        step = self._hash.chunk()
-        pieces = (self._hash.bits_of(self.points[start : start + step]) for start in range(0, self.rows, step))
-        return CudaCodes(pieces, self.rows, device_kernels=device_kernels)
-
-    def _signs(self) -> Tensor:
-        """(N, bits) int8, +1 and -1."""
-        step = self._hash.chunk()
-        parts = [self._hash.bits_of(self.points[start : start + step]) for start in range(0, self.rows, step)]
-        return torch.cat(parts).to(torch.int8).mul_(2).sub_(1)
-
 
 def _in_32_bits(anchors: Placed) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Places and ranges as kernels take them."""
-    place, low, high = (values.numpy().astype(np.int32) for values in anchors)
-    return place, low, high
+    """Lines of the anchors and their ranges as kernels take them."""
+    line, low, high = (values.numpy().astype(np.int32) for values in (anchors.line, anchors.low, anchors.high))
+    return line, low, high

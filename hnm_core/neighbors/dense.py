@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,12 +13,12 @@ from torch.nn.functional import pad
 from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
-from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, none_found, report
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.options import DenseOptions
 from hnm_core.neighbors.selection import by_score_then_row, smallest
-from hnm_core.relevance import Placed, Query, Ranges
+from hnm_core.relevance import Placed, Query, Ranges, VectorQuery
 
 _ROWS = 256
 _ROWS_ON_DEVICE = 4_096
@@ -69,12 +70,10 @@ class Dense(QuerySearch):
             self._filtered = self._filter(bank)
         self._bank = bank
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, True, progress)
 
     def _filter(self, bank: Bank) -> FilteredProducts:
@@ -101,55 +100,54 @@ class Dense(QuerySearch):
         return self._made
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         anchors, slots = query.by_place()
+        form, vectors = self._form, None
+        if isinstance(query, VectorQuery):
+            form, vectors = with_vectors(form, self._distance, query.vectors)
         if self._filtered is not None and k <= _FILTERED_K:
-            values, rows = self._filtered.search(anchors, k, farthest, progress)
+            values, rows = self._filtered.search(anchors, k, farthest, progress, vectors)
             back = slots.argsort()
-            return Neighbors(self._from_values(values, anchors.place, farthest)[back], rows[back])
+            return Neighbors(_from_values(values, anchors.line, form, farthest)[back], rows[back])
         found = none_found(bank, len(query), k)
         report(progress, 0, len(query))
+        scorer = self._scorer if vectors is None else self._scorer.asked(vectors, form)
         most, gathered = (_ROWS, _GATHERED) if bank.device.type == "cpu" else (_ROWS_ON_DEVICE, 4 * _GATHERED)
         step = max(1, min(most, gathered // ((k + _SPARE) * bank.dim)))
         for start in range(0, len(query), step):
             part = slice(start, start + step)
             here, where = anchors.at(part), slots[part]
-            scores, columns = self._tile(here, min(k, len(bank)), farthest)
+            scores, columns = self._tile(scorer, here, min(k, len(bank)), farthest)
             scores, rows = by_score_then_row(scores, bank.order[columns.clamp_min(0)].where(columns >= 0, -1))
-            found.distance[where, : scores.shape[1]] = self._scorer.distance(scores, here.place, farthest)
+            found.distance[where, : scores.shape[1]] = scorer.distance(scores, here.line, farthest)
             found.row[where, : scores.shape[1]] = rows
             report(progress, min(start + step, len(query)), len(query))
         return found
 
-    def _from_values(self, values: Tensor, places: Tensor, farthest: bool) -> Tensor:
-        """Distances from what `FilteredProducts` minimises; infinity stays."""
-        if self._form is not None:
-            return self._form.distance(values.abs_(), places)
-        return (values / (-2 if farthest else 2)).masked_fill_(values.isposinf(), torch.inf)
-
-    def _tile(self, anchors: Placed, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
+    def _tile(self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
         """(R, <= k) best scores, unsorted, and sorted places of a tile of anchors; inf and -1 where there are none."""
-        scorer = self._scorer
         if isinstance(scorer, _Differences):
-            return self._best(anchors, k, farthest, torch.float32)
+            return self._best(scorer, anchors, k, farthest, torch.float32)
         kept = k + _SPARE
-        rough, columns = self._best(anchors, kept, farthest, torch.float32)
-        scores = scorer.exact(anchors.place, columns, farthest)
+        rough, columns = self._best(scorer, anchors, kept, farthest, torch.float32)
+        scores = scorer.exact(anchors.line, columns, farthest)
         scores, columns = _keep(scores, columns, k)
-        unsure = scorer.may_have_missed(anchors.place, rough, scores, kept, farthest)
+        unsure = scorer.may_have_missed(anchors.line, rough, scores, kept, farthest)
         if unsure.any():
             open_anchors = anchors.at(unsure)
-            again, found = self._best(open_anchors, kept, farthest, torch.float64)
-            again = scorer.exact(open_anchors.place, found, farthest)
+            again, found = self._best(scorer, open_anchors, kept, farthest, torch.float64)
+            again = scorer.exact(open_anchors.line, found, farthest)
             scores[unsure], columns[unsure] = _keep(again, found, k)
         return scores, columns
 
-    def _best(self, anchors: Placed, k: int, farthest: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _best(
+        self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         places, relevant = anchors.place, Ranges(anchors.low, anchors.high)
         scores = places.new_full((len(places), 0), 0, dtype=dtype)
         columns = places.new_full((len(places), 0), 0)
         for start, end, mixed in self._spans(anchors, farthest):
-            tile = self._scorer.scores(places, start, end, farthest, dtype)
+            tile = scorer.scores(anchors.line, start, end, farthest, dtype)
             if mixed:
                 here = relevant.hold(torch.arange(start, end, device=places.device)[None])
                 tile.masked_fill_(~here if farthest else here, torch.inf)
@@ -175,6 +173,13 @@ class Dense(QuerySearch):
                 yield chunk, min(chunk + _COLUMNS, end), mixed
 
 
+def _from_values(values: Tensor, anchors: Tensor, form: EuclideanForm | None, farthest: bool) -> Tensor:
+    """Distances from what `FilteredProducts` minimises; infinity stays."""
+    if form is not None:
+        return form.distance(values.abs_(), anchors)
+    return (values / (-2 if farthest else 2)).masked_fill_(values.isposinf(), torch.inf)
+
+
 class _Differences:
     """Scores from coordinate differences: squared distances, negated for the farthest. Nothing is rounded away."""
 
@@ -182,8 +187,14 @@ class _Differences:
         self._form = form
         self._columns = form.points.T.contiguous()
 
-    def scores(self, places: Tensor, start: int, end: int, farthest: bool, _dtype: torch.dtype) -> Tensor:
-        anchors = self._form.queries[places]
+    def asked(self, _queries: Tensor, form: EuclideanForm | None) -> _Differences:
+        """The same columns for the anchors of another form."""
+        twin = copy.copy(self)
+        twin._form = form or self._form
+        return twin
+
+    def scores(self, which: Tensor, start: int, end: int, farthest: bool, _dtype: torch.dtype) -> Tensor:
+        anchors = self._form.queries[which]
         total = (anchors[:, 0, None] - self._columns[None, 0, start:end]).square_()
         gap = torch.empty_like(total)
         for axis in range(1, anchors.shape[1]):
@@ -191,11 +202,11 @@ class _Differences:
             total.add_(gap.square_())
         return total.neg_() if farthest else total
 
-    def distance(self, scores: Tensor, places: Tensor, farthest: bool) -> Tensor:
-        return self._form.distance(scores.abs(), places)
+    def distance(self, scores: Tensor, which: Tensor, farthest: bool) -> Tensor:
+        return self._form.distance(scores.abs(), which)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Centered:
     """What products need in one precision."""
 
@@ -220,6 +231,15 @@ class _Products:
         self._point_norm = float(self._single.points.norm(dim=1).max())
         self._largest_term = float(self._single.column_term.abs().max())
 
+    def asked(self, queries: Tensor, form: EuclideanForm | None) -> _Products:
+        """The same columns for other anchors, of a form where there is one."""
+        twin = copy.copy(self)
+        twin._queries, twin._exact_queries, twin._form = queries, _aligned(queries), form
+        twin._single = replace(self._single, queries=(queries.double() - self._center).float())
+        twin._double = None
+        twin._query_norm = twin._single.queries.norm(dim=1)
+        return twin
+
     def _centered(self, dtype: torch.dtype) -> _Centered:
         points = (self._points.double() - self._center).to(dtype)
         queries = points if self._queries is self._points else (self._queries.double() - self._center).to(dtype)
@@ -227,39 +247,37 @@ class _Products:
         term = -(exact @ self._center) if self._form is None else exact.square().sum(1)
         return _Centered(points, queries, term.to(dtype))
 
-    def scores(self, places: Tensor, start: int, end: int, farthest: bool, dtype: torch.dtype) -> Tensor:
+    def scores(self, which: Tensor, start: int, end: int, farthest: bool, dtype: torch.dtype) -> Tensor:
         if dtype == torch.float64 and self._double is None:
             self._double = self._centered(dtype)
         data = self._double if dtype == torch.float64 and self._double is not None else self._single
         sign = -1.0 if farthest else 1.0
         term = data.column_term[start:end] * sign
-        return torch.addmm(term, data.queries[places], data.points[start:end].T, alpha=self._factor * sign)
+        return torch.addmm(term, data.queries[which], data.points[start:end].T, alpha=self._factor * sign)
 
-    def exact(self, places: Tensor, columns: Tensor, farthest: bool) -> Tensor:
+    def exact(self, which: Tensor, columns: Tensor, farthest: bool) -> Tensor:
         """(R, M) scores from differences (for the inner product, float64 products), inf where columns are -1."""
-        points, anchors = self._exact_points[columns.clamp_min(0)], self._exact_queries[places, None]
+        points, anchors = self._exact_points[columns.clamp_min(0)], self._exact_queries[which, None]
         if self._form is None:
             scores = -(points.double() * anchors.double()).sum(-1).float()
         else:
             scores = (points - anchors).square_().sum(-1)
         return (-scores if farthest else scores).masked_fill(columns < 0, torch.inf)
 
-    def may_have_missed(self, places: Tensor, rough: Tensor, scores: Tensor, kept: int, farthest: bool) -> Tensor:
+    def may_have_missed(self, which: Tensor, rough: Tensor, scores: Tensor, kept: int, farthest: bool) -> Tensor:
         """(R,) whether a row that was not kept could beat the k-th that was, by more than a tie.
 
         `rough` (R, kept) are float32 scores of what was kept; none that was left out has a lower one. A float32 product
         over D terms is off by at most D 2^-24 |q| |x|.
         """
         if rough.shape[1] < kept:
-            return torch.zeros(len(places), dtype=torch.bool, device=places.device)  # everything was kept
-        anchors = self._single.queries[places].double()
+            return torch.zeros(len(which), dtype=torch.bool, device=which.device)  # everything was kept
+        anchors = self._single.queries[which].double()
         sign = -1.0 if farthest else 1.0
         constant = -(anchors + self._center) @ self._center if self._form is None else anchors.square().sum(1)
         rounding = 2.0**-24
         terms = self._points.shape[1] + 2
-        error = rounding * (
-            -self._factor * terms * self._query_norm[places] * self._point_norm + 2 * self._largest_term
-        )
+        error = rounding * (-self._factor * terms * self._query_norm[which] * self._point_norm + 2 * self._largest_term)
         least: Tensor = rough.amax(1).double() + sign * constant - error
         if self._form is not None and not farthest:
             least.clamp_min_(0)  # no distance is below 0, so a k-th of 0 cannot be beaten
@@ -267,10 +285,10 @@ class _Products:
         missed: Tensor = least < worst - _TIE * worst.abs()
         return missed & worst.isfinite()
 
-    def distance(self, scores: Tensor, places: Tensor, farthest: bool) -> Tensor:
+    def distance(self, scores: Tensor, which: Tensor, farthest: bool) -> Tensor:
         if self._form is None:
             return (-scores if farthest else scores).masked_fill(scores == torch.inf, torch.inf)
-        return self._form.distance(scores.abs(), places)
+        return self._form.distance(scores.abs(), which)
 
 
 def _aligned(rows: Tensor) -> Tensor:

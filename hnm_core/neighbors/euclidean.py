@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from hnm_core.distances import Distance, Metric
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
 
 MAX_TREE_DIM = 8
 """Above it a tree of boxes prunes too little to beat the tiled products."""
@@ -26,21 +27,41 @@ class EuclideanForm:
     d^2 = |q|^2 + 1 - 2 s holds for every length.
     """
 
-    metric: Metric
+    of: Distance
     points: Tensor
     """(N, D) or, for cosine, (N, D + 1) float32."""
     queries: Tensor
-    """The same rows as anchors; `points` itself unless the metric is cosine."""
+    """(A, D) or (A, D + 1), the anchors: the same rows, and `points` itself unless the metric is cosine; or vectors."""
     scale: float
     """Power of two that the coordinates were multiplied with."""
     offset: Tensor | None
-    """(N,) float32, for cosine: (1 - |q|^2) / 2."""
+    """(A,) float32, for cosine: (1 - |q|^2) / 2."""
+
+    def with_vectors(self, vectors: Tensor) -> EuclideanForm:
+        """The same points with vectors (A, D) for anchors.
+
+        Raises:
+            InputError: their squares do not fit float32 beside those of the points.
+        """
+        prepared = self.of.prepare(vectors)
+        if self.of.metric == "cosine":
+            _, queries, offset = _on_sphere(prepared)
+            return replace(self, queries=queries, offset=offset)
+        queries = prepared if self.scale == 1 else prepared * self.scale
+        largest = float(queries.abs().max()) if queries.numel() else 0.0
+        if largest > _SAFE:
+            raise InputError(
+                f"Vectors with coordinates up to {largest / self.scale:.3g} lie too far from this bank: the squares of "
+                "their distances do not fit float32."
+            )
+        return replace(self, queries=queries)
 
     def distance(self, squared: Tensor, anchors: Tensor) -> Tensor:
-        """Distances from (Q, k) squared distances of anchors (Q,); overwrites `squared`. Infinity stays."""
+        """Distances from (Q, k) squared distances of anchors (Q,), lines of `queries`; overwrites `squared`. Infinity
+        stays."""
         if self.offset is not None:
             return squared.mul_(0.5).add_(self.offset[anchors, None])
-        if self.metric == "euclidean":
+        if self.of.metric == "euclidean":
             return squared.sqrt_().div_(self.scale) if self.scale != 1 else squared.sqrt_()
         return squared.div_(self.scale).div_(self.scale) if self.scale != 1 else squared
 
@@ -49,13 +70,33 @@ def euclidean_form(distance: Distance, embeddings: Tensor) -> EuclideanForm:
     """The form of embeddings (N, D) float32 under any metric but the inner product."""
     prepared = distance.prepare(embeddings)
     if distance.metric == "cosine":
-        missing = (1 - prepared.double().square().sum(1, keepdim=True)).clamp_min_(0)
-        points = torch.cat([prepared, missing.sqrt().float()], 1)
-        queries = torch.cat([prepared, torch.zeros_like(points[:, :1])], 1)
-        return EuclideanForm(distance.metric, points, queries, 1.0, (missing[:, 0] / 2).float())
+        points, queries, offset = _on_sphere(prepared)
+        return EuclideanForm(distance, points, queries, 1.0, offset)
     scale = _scale(prepared)
     points = prepared if scale == 1 else prepared * scale
-    return EuclideanForm(distance.metric, points, points, scale, None)
+    return EuclideanForm(distance, points, points, scale, None)
+
+
+def with_vectors(
+    form: EuclideanForm | None, distance: Distance, vectors: Tensor
+) -> tuple[EuclideanForm | None, Tensor]:
+    """A form with vectors (A, D) for anchors, None for the inner product as before, and the anchors as either has them.
+
+    Raises:
+        InputError: see `EuclideanForm.with_vectors`.
+    """
+    if form is None:
+        return None, distance.prepare(vectors)
+    form = form.with_vectors(vectors)
+    return form, form.queries
+
+
+def _on_sphere(prepared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For cosine: rows as points and as anchors, (N, D + 1), and the anchors' offsets (N,)."""
+    missing = (1 - prepared.double().square().sum(1, keepdim=True)).clamp_min_(0)
+    points = torch.cat([prepared, missing.sqrt().float()], 1)
+    queries = torch.cat([prepared, torch.zeros_like(points[:, :1])], 1)
+    return points, queries, (missing[:, 0] / 2).float()
 
 
 def _scale(points: Tensor) -> float:

@@ -53,12 +53,10 @@ class Exact(QuerySearch):
             self._why_tree = f": {bank.dim} dimensions are few, and the bank is on the CPU"
         self._search.build(bank)
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search.nearest(query, k, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search.farthest(query, k, progress)
 
     def _why_no_tree(self, bank: Bank) -> str:

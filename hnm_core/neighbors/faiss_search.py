@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, report
-from hnm_core.neighbors.euclidean import euclidean_form
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Hash, family_for
 from hnm_core.neighbors.options import FaissOptions
 from hnm_core.neighbors.selection import by_score_then_row
-from hnm_core.relevance import Query
+from hnm_core.relevance import Query, VectorQuery
 
 _CHUNK = 4_096
 _ENTRIES = 1 << 22
@@ -30,6 +32,23 @@ _TRAINED = 64
 _BITS = 256
 _RESCORED = 8
 """Negatives to a neighbour that a search of codes fetches at least."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is known of anchors: all rows, or all vectors of a query."""
+
+    form: EuclideanForm | None
+    queries: NDArray[np.float32]
+    """(A, D'), what is measured."""
+    codes: NDArray[np.uint8] | None
+    """(A, bytes) for the binary index."""
+    line: Tensor
+    """(Q,) int64, the lines of the anchors of a query, on the CPU."""
+
+    def at(self, part: slice) -> _Asked:
+        """Some of the query's anchors."""
+        return replace(self, line=self.line[part])
 
 
 class Faiss(QuerySearch):
@@ -74,29 +93,32 @@ class Faiss(QuerySearch):
         self._points = np.ascontiguousarray(prepared.cpu().numpy())
         same = self._form is None or self._form.queries is self._form.points
         self._queries = self._points if same or self._form is None else np.ascontiguousarray(self._form.queries.cpu())
+        self._hash: Hash | None = None
+        self._codes: NDArray[np.uint8] | None = None
         self._index = self._indexed(bank)
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`; -1 also where the index gives no more although there would be negatives."""
-        bank = check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """-1 also where the index gives no more although there would be negatives."""
+        bank = query.bank
         k = int(k)  # FAISS takes no integer of numpy
         report(progress, 0, len(query))
         distance = torch.full((len(query), k), torch.inf)
         row = torch.full((len(query), k), -1, dtype=torch.int64)
         self.fetched = 0
+        asked = self._asked(query)
         for start in range(0, len(query), _CHUNK):
             part = slice(start, min(start + _CHUNK, len(query)))
-            anchors = query.at(part)
-            scores, found = self._fetch(anchors, k)
+            anchors = asked.at(part)
+            scores, found = self._fetch(query.at(part), anchors, k)
             here, rows = by_score_then_row(torch.from_numpy(scores), torch.from_numpy(found))
-            distance[part] = here if self._form is None else self._form.distance(here, anchors.row.cpu())
+            distance[part] = here if asked.form is None else asked.form.distance(here, anchors.line)
             row[part] = rows
             report(progress, part.stop, len(query))
         return Neighbors(distance.to(bank.device), row.to(bank.device))
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact, by our own search: FAISS finds no farthest rows."""
-        bank = check_query(self._bank, query, k)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact, by our own search: FAISS finds no farthest rows."""
+        bank = query.bank
         if self._exact is None:
             self._exact = Exact(distance=self._distance)
             self._exact.build(bank)
@@ -108,9 +130,17 @@ class Faiss(QuerySearch):
         vars(twin).update(vars(self))
         return twin
 
-    def _fetch(self, query: Query, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _asked(self, query: Query) -> _Asked:
+        if not isinstance(query, VectorQuery):
+            return _Asked(self._form, self._queries, self._codes, query.row.cpu())
+        vectors = query.vectors.cpu()
+        form, queries = with_vectors(self._form, self._distance, vectors)
+        codes = None if self._hash is None else _coded(self._hash, self._distance.prepare(vectors))
+        return _Asked(form, np.ascontiguousarray(queries.numpy()), codes, torch.arange(len(query)))
+
+    def _fetch(self, query: Query, asked: _Asked, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(Q, k) exact scores and rows that are not relevant, inf and -1 where none came."""
-        anchors, others, bank = query.row.cpu().numpy(), query.negatives.cpu().numpy(), query.bank
+        anchors, others, bank = asked.line.numpy(), query.negatives.cpu().numpy(), query.bank
         scores = np.full((len(anchors), k), np.inf, np.float32)
         found = np.full((len(anchors), k), -1, np.int64)
         enough = k * (_RESCORED if self._options.index == "binary" else 1)
@@ -122,11 +152,11 @@ class Faiss(QuerySearch):
             still = []
             for start in range(0, len(open_rows), step):
                 at = open_rows[start : start + step]
-                rows = self._search(anchors[at], wanted)
+                rows = self._search(asked, anchors[at], wanted)
                 place = bank.place[torch.from_numpy(rows).clamp_min(0).to(bank.device)]
                 relevant = query.at(torch.from_numpy(at).to(bank.device)).ranges.hold(place)
                 good = (rows >= 0) & ~relevant.cpu().numpy()
-                self._keep(anchors[at], rows, good, at, scores, found)
+                self._keep(asked.queries[anchors[at]], rows, good, at, scores, found)
                 exhausted = (rows < 0).any(1) | (wanted == total)
                 still.append(at[(good.sum(1) < np.minimum(enough, others[at])) & ~exhausted])
             open_rows, wanted = np.concatenate(still), wanted * _GROWTH
@@ -134,7 +164,7 @@ class Faiss(QuerySearch):
 
     def _keep(
         self,
-        anchors: NDArray[np.int64],
+        queries: NDArray[np.float32],
         rows: NDArray[np.int64],
         good: NDArray[np.bool_],
         at: NDArray[np.int64],
@@ -148,18 +178,18 @@ class Faiss(QuerySearch):
         rows, good = np.take_along_axis(rows, first, 1), np.take_along_axis(good, first, 1)
         for line in range(len(rows)):
             candidates = rows[line][good[line]]
-            chosen, own = self._points[candidates], self._queries[anchors[line]]
+            chosen, own = self._points[candidates], queries[line]
             value = -(chosen @ own) if self._product else np.square(chosen - own).sum(1)
             best = np.argsort(value, kind="stable")[:k]
             scores[at[line], : len(best)], found[at[line], : len(best)] = value[best], candidates[best]
 
-    def _search(self, anchors: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+    def _search(self, asked: _Asked, anchors: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
         import faiss
 
         faiss.omp_set_num_threads(torch.get_num_threads())
         if self._options.index == "hnsw":
             self._index.hnsw.efSearch = max(self._options.effort, wanted)
-        queries = self._codes[anchors] if self._options.index == "binary" else self._queries[anchors]
+        queries = asked.queries[anchors] if asked.codes is None else asked.codes[anchors]
         rows: NDArray[np.int64] = self._index.search(queries, wanted)[1]
         return rows
 
@@ -186,11 +216,9 @@ class Faiss(QuerySearch):
                 index.nprobe = self._options.probes
             case "binary":
                 prepared = self._distance.prepare(bank.embeddings)
-                hashed = Hash(family_for("auto", self._distance), _BITS, bank.dim, self._options.seed)
-                hashed.fit(prepared, center=True)
-                step = hashed.chunk()
-                bits = [hashed.bits_of(prepared[i : i + step]).cpu().numpy() for i in range(0, len(bank), step)]
-                self._codes = np.packbits(np.concatenate(bits), axis=1, bitorder="little")
+                self._hash = Hash(family_for("auto", self._distance), _BITS, bank.dim, self._options.seed)
+                self._hash.fit(prepared, center=True)
+                self._codes = _coded(self._hash, prepared)
                 index = faiss.IndexBinaryFlat(_BITS)
                 index.add(self._codes)
                 return index
@@ -201,3 +229,10 @@ class Faiss(QuerySearch):
         """Lists of the inverted file: 4 sqrt(N), as FAISS advises, but 39 rows to a list."""
         lists: int = max(1, min(round(4 * rows**0.5), rows // 39))
         return lists
+
+
+def _coded(hashed: Hash, points: Tensor) -> NDArray[np.uint8]:
+    """(A, bytes) codes of points (A, D)."""
+    step = hashed.chunk()
+    bits = [hashed.bits_of(points[i : i + step]).cpu().numpy() for i in range(0, max(1, len(points)), step)]
+    return np.packbits(np.concatenate(bits), axis=1, bitorder="little")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,22 +71,33 @@ class FilteredProducts:
         self.coarse = coarse
         self._inner = inner
         self._given = points
+        self._kind = torch.bfloat16 if coarse else torch.float32
         self._dim = bank.dim
         self._count = len(bank) + -len(bank) % _BLOCK
         self._points = _wide(points)
-        self._queries = self._points if queries is points else _wide(queries)
         self._row, self._place = _array(bank.order), _array(bank.place)
         self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
-        self._measure()
+        self._own = self._measure(self._points if queries is points else _wide(queries))
         self._sides: dict[bool, _Side] = {}
 
-    def search(self, anchors: Placed, k: int, farthest: bool, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
+    def search(
+        self,
+        anchors: Placed,
+        k: int,
+        farthest: bool,
+        progress: SearchProgress | None,
+        vectors: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """The nearest negatives or farthest positives of Q anchors.
+
+        The anchors are rows, or lines of `vectors` (A, D') float32, which are prepared as the `queries` were.
 
         Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
         the farthest; and rows of the caller. inf and -1 where there is none.
         """
         side = self._side(farthest)
+        if vectors is not None:
+            side = side.asking(self._asked(vectors))
         rank = self._rank(k, side)
         count = len(anchors.place)
         report(progress, 0, count)
@@ -173,28 +184,27 @@ class FilteredProducts:
         rank = math.ceil(there + 3 * math.sqrt(there) + 3)
         return rank if _shares(rank) * 4 * _BLOCK <= len(side.sample.bias) else 0
 
-    def _parts(self) -> Iterator[slice]:
-        """Slices of the rows that are prepared at once; whole blocks, but for the last."""
-        count = len(self._given)
+    def _parts(self, count: int) -> Iterator[slice]:
+        """Slices of so many rows that are prepared at once; whole blocks, but for the last."""
         step = max(_BLOCK, _CONVERTED // self._dim // _BLOCK * _BLOCK)
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
-    def _centered(self, chosen: slice | NDArray[np.int64]) -> Tensor:
+    def _centered(self, rows: Tensor) -> Tensor:
         """(R, D) float64."""
-        return self._given[chosen, : self._dim].double() - self._center
+        return rows[:, : self._dim].double() - self._center
 
-    def _measure(self) -> None:
-        """Take the norms and what rounding costs, and pack the points for the kernels."""
+    def _measure(self, queries: NDArray[np.float32]) -> _Asked:
+        """Take the norms and what rounding costs, and pack the points for the kernels. Returns what is known of the
+        rows as anchors; `queries` are these, filled up."""
         from hnm_core.neighbors.cpu import blocks
 
         count, dim = len(self._given), self._dim
-        kind = torch.bfloat16 if self.coarse else torch.float32
         norm, lost, term = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
         parts = []
-        for part in self._parts():
-            centered = self._centered(part)
-            rounded = centered.to(kind)
+        for part in self._parts(count):
+            centered = self._centered(self._given[part])
+            rounded = centered.to(self._kind)
             norm[part] = centered.norm(dim=1)
             lost[part] = (centered - rounded).norm(dim=1)
             if self._inner:
@@ -205,14 +215,32 @@ class FilteredProducts:
             parts.append(torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse)))
         # By torch, which puts arrays on the lines of the cache: kernels read lines.
         self._packed = torch.cat(parts).numpy()
-        self._norm, self._term = norm, term
+        self._term = term
         # Rounding of one product: of either factor, and of adding up in float32.
-        share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
+        self._share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
         self._rounding = (dim + 24) * 2.0**-24
-        slack = 1.01 * (lost + (norm + lost) * (share + self._rounding))
-        self._slack = _array(slack.clamp_min(_FEW).where(norm > 0, 0.0).float())
-        size = torch.maximum(norm, lost / share).clamp_min(_FEW).where(norm > 0, 0.0)
+        size = torch.maximum(norm, lost / self._share).clamp_min(_FEW).where(norm > 0, 0.0)
         self._size = _array(pad(size, (0, self._count - count)).float())
+        return _Asked(self._given, queries, self._base(norm, term), self._slack(norm, lost))
+
+    def _asked(self, vectors: Tensor) -> _Asked:
+        """What has to be known of vectors (A, D') as anchors."""
+        norm, lost, term = (torch.zeros(len(vectors), dtype=torch.float64) for _ in range(3))
+        for part in self._parts(len(vectors)):
+            centered = self._centered(vectors[part])
+            norm[part] = centered.norm(dim=1)
+            lost[part] = (centered - centered.to(self._kind)).norm(dim=1)
+            term[part] = centered @ self._center
+        return _Asked(vectors, _wide(vectors), self._base(norm, term), self._slack(norm, lost))
+
+    def _base(self, norm: Tensor, term: Tensor) -> Tensor:
+        """(A,) float64, `base` of the kernels for the nearest; `term` counts for the inner product alone."""
+        return (term + self._center.square().sum()) * -2 if self._inner else norm.square()
+
+    def _slack(self, norm: Tensor, lost: Tensor) -> NDArray[np.float32]:
+        """(A,) `slack` of the kernels."""
+        slack = 1.01 * (lost + (norm + lost) * (self._share + self._rounding))
+        return _array(slack.clamp_min(_FEW).where(norm > 0, 0.0).float())
 
     def _side(self, farthest: bool) -> _Side:
         """What a search in one direction needs, made once."""
@@ -225,7 +253,7 @@ class FilteredProducts:
             bias = (bias + self._rounding * bias.abs()).float()
             rows = Rows(
                 self._points,
-                self._queries,
+                self._own.wide,
                 _array(pad(bias, (0, self._count - count), value=-math.inf)),
                 self._size,
                 self._size.reshape(-1, _BLOCK).max(1),
@@ -236,7 +264,7 @@ class FilteredProducts:
                 np.float32(sign),
             )
             sample = None if farthest else self._sample(rows.bias)
-            self._sides[farthest] = _Side(farthest, sign, rows, sample)
+            self._sides[farthest] = _Side(farthest, sign, rows, sample, self._own)
         return self._sides[farthest]
 
     def _sample(self, bias: NDArray[np.float32]) -> Sample | None:
@@ -248,7 +276,7 @@ class FilteredProducts:
         if every < _LEAST_EVERY:
             return None
         chosen = slice(None, None, every)
-        centered = self._centered(chosen)
+        centered = self._centered(self._given[chosen])
         bias = np.pad(bias[: len(self._given)][chosen], (0, -len(centered) % _BLOCK), constant_values=-np.inf)
         return Sample(blocks.pack_points(centered, coarse=self.coarse), bias, every)
 
@@ -256,19 +284,17 @@ class FilteredProducts:
         """An empty list for the anchors, filled up to whole blocks."""
         from hnm_core.neighbors.cpu.filter_kernels import waiting_list
 
-        place, low, high = (values.numpy() for values in anchors)
-        if self._inner:
-            base = (self._term[place] + self._center.square().sum()) * (-2 * side.sign)
-        else:
-            base = self._norm[place].square() * side.sign
+        place, low, high, index = (values.numpy() for values in anchors)
+        base = side.asked.base[anchors.line] * side.sign
         base -= base.abs() * 2.0**-20
         more = (0, -len(place) % _BLOCK)
         return waiting_list(
             np.pad(place, more, constant_values=-1),
             np.pad(low, more),
             np.pad(high, more),
+            np.pad(index, more, constant_values=-1),
             np.pad(_array(base.float()), more),
-            np.pad(self._slack[place], more),
+            np.pad(side.asked.slack[index], more),
             k,
             self._count,
             own=side.farthest,
@@ -279,8 +305,9 @@ class FilteredProducts:
         from hnm_core.neighbors.cpu.filter_kernels import filter_products
         from hnm_core.neighbors.cpu.guess_kernels import guess_limits
 
-        packed = blocks.pack_anchors(self._centered(waiting.place) * side.sign, coarse=self.coarse)
-        groups = len(waiting.place) // _BLOCK
+        anchors = self._centered(side.asked.rows[torch.from_numpy(waiting.anchor)])
+        packed = blocks.pack_anchors(anchors * side.sign, coarse=self.coarse)
+        groups = len(waiting.anchor) // _BLOCK
         batch = max(1, min(_BATCH, -(-groups // torch.get_num_threads())))
         order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
         steps = blocks.steps(self._dim, coarse=self.coarse)
@@ -292,6 +319,20 @@ class FilteredProducts:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What is known of anchors: all rows, by place, or all vectors of a search."""
+
+    rows: Tensor
+    """(A, D') float32."""
+    wide: NDArray[np.float32]
+    """(A, D'') float32, D'' a multiple of 16, the anchors for exact values; may differ from `rows` behind D."""
+    base: Tensor
+    """(A,) float64, for the nearest."""
+    slack: NDArray[np.float32]
+    """(A,) float32."""
+
+
+@dataclass(frozen=True)
 class _Side:
     """One direction of search: the nearest negatives or the farthest positives."""
 
@@ -300,6 +341,12 @@ class _Side:
     rows: Rows
     sample: Sample | None
     """To guess first limits from."""
+    asked: _Asked
+    """The anchors."""
+
+    def asking(self, asked: _Asked) -> _Side:
+        """The same side for other anchors."""
+        return replace(self, rows=self.rows._replace(queries=asked.wide), asked=asked)
 
 
 def _shares(rank: int) -> int:

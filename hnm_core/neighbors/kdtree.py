@@ -13,10 +13,10 @@ from hnm_core import kernels
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
 from hnm_core.neighbors.options import KdTreeOptions
-from hnm_core.relevance import Query
+from hnm_core.relevance import Query, VectorQuery
 
 _CHUNK = 65_536
 """Anchors searched between two reports of progress."""
@@ -56,36 +56,45 @@ class KdTree(QuerySearch):
         self._indexes: dict[bool, _Index] = {}
         self._bank = bank
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Searches a tree of its own, cut by class before by place."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Searches a tree of its own, cut by class before by place."""
         return self._search(query, k, True, progress)
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
         from hnm_core.neighbors.cpu.tree_kernels import search_tree
 
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         index = self._indexes.get(farthest)
         if index is None:
             index = self._indexes[farthest] = _Index(self._points, self._classes, self._order, by_class=farthest)
-        wanted = _array(query.row)
-        slots = np.argsort(index.places[wanted])  # neighbours in the tree share most of their search
-        near = wanted[slots].astype(np.int32)
-        own = _array(query.classes)[slots].astype(np.int32)  # nodes know the classes below them, and nothing finer
-        scores = np.empty((len(wanted), k), np.float32)
-        rows = np.empty((len(wanted), k), np.int64)
-        report(progress, 0, len(wanted))
-        for start in range(0, len(wanted), _CHUNK):
-            end = min(start + _CHUNK, len(wanted))
+        own = _array(query.classes).astype(np.int32)  # nodes know the classes below them, and nothing finer
+        # Neighbours in the tree share most of their search, so anchors that are near each other stand side by side.
+        if isinstance(query, VectorQuery):
+            form = self._form.with_vectors(query.vectors)
+            queries, lines = _array(form.queries), torch.arange(len(query))
+            slots = _near_together(queries, own, by_class=farthest)
+            near, itself = slots.astype(np.int32), np.full(len(query), -1, np.int32)
+        else:
+            form, queries, lines = self._form, self._queries, query.row
+            wanted = _array(query.row)
+            slots = np.argsort(index.places[wanted])
+            near = itself = wanted[slots].astype(np.int32)
+        own = own[slots]
+        scores = np.empty((len(query), k), np.float32)
+        rows = np.empty((len(query), k), np.int64)
+        report(progress, 0, len(query))
+        for start in range(0, len(query), _CHUNK):
+            end = min(start + _CHUNK, len(query))
             with kernels.launch_lock:
                 use_torch_threads()
                 search_tree(
                     index.tree,
-                    self._queries,
+                    queries,
                     near[start:end],
+                    itself[start:end],
                     own[start:end],
                     slots[start:end],
                     k,
@@ -93,8 +102,8 @@ class KdTree(QuerySearch):
                     scores,
                     rows,
                 )
-            report(progress, end, len(wanted))
-        distance = self._form.distance(torch.from_numpy(scores).to(bank.device), query.row)
+            report(progress, end, len(query))
+        distance = form.distance(torch.from_numpy(scores).to(bank.device), lines.to(bank.device))
         return Neighbors(distance, torch.from_numpy(rows).to(bank.device))
 
 
@@ -111,6 +120,18 @@ class _Index:
             self.tree = build_tree(points, classes, order, by_class)
         self.places = np.empty(len(points), np.int32)
         self.places[self.tree.rows] = np.arange(len(points), dtype=np.int32)
+
+
+def _near_together(points: NDArray[np.float32], classes: NDArray[np.int32], *, by_class: bool) -> NDArray[np.int64]:
+    """(Q,) an order of points (Q, D) in which those that are near each other, and of a class if `by_class`, follow each
+    other."""
+    from hnm_core.neighbors.cpu.tree_kernels import arrange
+
+    order = np.argsort(classes, kind="stable").astype(np.int32)
+    with kernels.launch_lock:
+        use_torch_threads()
+        near: NDArray[np.int32] = arrange(points, classes, order, by_class)
+    return near.astype(np.int64)
 
 
 def use_torch_threads() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.neighbors.kdtree import use_torch_threads
-from hnm_core.relevance import Placed, Query
+from hnm_core.relevance import Placed, Query, VectorQuery
 
 _CELL = 1_024
 """Classes that are chained at once: the time of a chain grows as its square."""
@@ -32,13 +32,18 @@ class Arrangement(NamedTuple):
 
     def placed(self, query: Query) -> Placed:
         """The anchors by their places here, where whole classes stand together, in the order of the query."""
-        classes = query.classes
-        return Placed(self.places[query.row], self.low[classes], self.high[classes])
+        there, none = query.classes.clamp_min(0), query.classes < 0
+        low, high = self.low[there].masked_fill_(none, 0), self.high[there].masked_fill_(none, 0)
+        if isinstance(query, VectorQuery):
+            index = torch.arange(len(query), device=low.device)
+            return Placed(torch.full_like(index, -1), low, high, index)
+        place = self.places[query.row]
+        return Placed(place, low, high, place)
 
     def by_place(self, query: Query) -> tuple[Placed, Tensor]:
-        """As `Query.by_place`, but by the places here."""
+        """As the query's own `by_place`, but by the places here."""
         anchors = self.placed(query)
-        slots = anchors.place.argsort()
+        slots = anchors.high.argsort(stable=True) if isinstance(query, VectorQuery) else anchors.place.argsort()
         return anchors.at(slots), slots
 
 

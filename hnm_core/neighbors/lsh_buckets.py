@@ -13,13 +13,13 @@ from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors import theory
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.bucket_index import BucketIndex, Occupancy
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshBucketsOptions
-from hnm_core.neighbors.probing import Due, compiled, probe_places, recall
-from hnm_core.relevance import Query, SameClass
+from hnm_core.neighbors.probing import Kept, Probe, compiled, probe_of, probe_places, recall
+from hnm_core.relevance import Query, RowQuery, SameClass, VectorQuery
 from hnm_core.run.events import frozen
 from hnm_core.run.misses import TablesPart, packed
 
@@ -72,7 +72,8 @@ class _Pairs:
 class LshBuckets(QuerySearch):
     """L tables of r-bit keys (Indyk and Motwani 1998; Charikar 2002), multi-probe (Lv et al. 2007), exact re-scoring.
 
-    The answer is the k nearest of all candidates; an anchor without candidates gets -1.
+    The answer is the k nearest of all candidates; an anchor without candidates gets -1. Bits are chosen for the nearest
+    negatives of rows. Vectors to which no class is relevant have nearer rows, which share more of their buckets.
 
     On other devices than the CPU and until the kernels are compiled, `exact` answers.
 
@@ -91,7 +92,7 @@ class LshBuckets(QuerySearch):
         self._exact: Exact | None = None
         self._index: BucketIndex | None = None
         self._choice: _Choice | None = None
-        self._due = Due()
+        self._kept: Kept[_Choice] = Kept()
         self.bits: int | None = None
         self.compared: Tensor | None = None
         self.candidate_rate: float | None = None
@@ -138,23 +139,23 @@ class LshBuckets(QuerySearch):
             self._exact_search(bank)
             return
         points = self._distance.prepare(bank.sorted_embeddings)
-        self._due.built()
+        self._kept.built()
         if self._options.bits != "auto":
             self.bits = self._options.bits
-        elif self._due.now(len(bank), bank.dim) or self._choice is None:
-            self._choice = self._chosen(bank, points)
+        else:
+            shape = len(bank), bank.dim
+            self._choice = self._kept.get(*shape) or self._kept.keep(self._chosen(bank, points), *shape)
             self.bits = self._choice.bits
-        assert self.bits is not None
         hashed = Hash(self.family, self._options.tables * self.bits, bank.dim, self._options.seed, drawn=_DRAWN)
         hashed.fit(points, center=self._options.center)
         self._index = BucketIndex(bank, points, hashed, self._distance, self._options)
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`; -1 also where the buckets of an anchor hold fewer than k rows that are not relevant."""
-        bank = check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """-1 also where the buckets of an anchor hold fewer than k rows that are not relevant."""
+        bank = query.bank
         if self._index is None:
             return self._exact_search(bank).nearest(query, k, progress)
-        found, counts = self._nearest(self._index, query, k, progress)
+        found, counts = self._look_up(self._index, query, k, progress)
         if len(query):
             self.compared = torch.from_numpy(counts[:, 0])
             self.candidate_rate = float(counts[:, 0].mean() / len(bank))
@@ -162,16 +163,16 @@ class LshBuckets(QuerySearch):
             self.capped = float((counts[:, 1] > 0).mean())
         return found
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact: inside a class there is little to search."""
-        bank = check_query(self._bank, query, k)
-        return self._exact_search(bank).farthest(query, k, progress)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact: inside a class there is little to search."""
+        return self._exact_search(query.bank).farthest(query, k, progress)
 
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> TablesPart | None:
         """See `ExplainsMisses`."""
         if self._bank is None or self._index is None:
             return None
-        searched, differing = self._index.meetings(self._bank.place[anchors], self._bank.place[negatives])
+        query = SameClass(self._bank).query(anchors)
+        searched, differing = self._index.meetings(query.place, self._bank.place[negatives])
         return TablesPart(
             tables=self._options.tables,
             probes=self._options.probes,
@@ -210,27 +211,28 @@ class LshBuckets(QuerySearch):
             InputError: k < 1, or no tables were built.
         """
         bank, index = self._checked(0)
-        probe = _probe(bank)
-        pairs = self._pairs(probe, k)
+        probe = _probe(bank, k)
+        pairs = self._pairs(probe)
         near, far = (
             theory.bucket_hit(differs, index.bits, self._options.tables, self._options.probes)
             for differs in self._differs(index.hashed, index.points, pairs)
         )
-        found, counts = self._nearest(index, probe, k, None)
+        found, counts = self._look_up(index, probe.query, probe.k, None)
         rate = float((far * pairs.other).mean())
         measured = float(counts[:, 0].mean() / len(bank))
         return Prediction(
             float(near.mean()) if len(near) else 1.0, recall(found.distance, pairs.exact.distance), rate, measured
         )
 
-    def _pairs(self, probe: Query, k: int) -> _Pairs:
-        bank = probe.bank
-        exact = self._exact_search(bank).nearest(probe, k)
+    def _pairs(self, probe: Probe) -> _Pairs:
+        query, bank = probe.query, probe.query.bank
+        exact = probe.others(self._exact_search(bank).nearest(query, probe.k))
         anchor, rank = (exact.row >= 0).nonzero().unbind(1)
         generator = torch.Generator().manual_seed(0)
         left, right = (torch.randint(len(bank), (_PAIRS,), generator=generator) for _ in range(2))
-        other = ~probe.relevance.ranges(bank.order[left]).hold(right)
-        return _Pairs(exact, probe.place[anchor], bank.place[exact.row[anchor, rank]], left, right, other)
+        left_anchors = RowQuery(query.relevance, bank.order[left])
+        other = ~left_anchors.ranges.hold(right) | query.unrestricted
+        return _Pairs(exact, bank.place[probe.row[anchor]], bank.place[exact.row[anchor, rank]], left, right, other)
 
     @staticmethod
     def _differs(hashed: Hash, points: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
@@ -240,7 +242,7 @@ class LshBuckets(QuerySearch):
 
     def _chosen(self, bank: Bank, points: Tensor) -> _Choice:
         """The most bits that reach the recall by theory; where those compare too much, the fewest that do not."""
-        pairs = self._pairs(_probe(bank), _NEAREST)
+        pairs = self._pairs(_probe(bank, _NEAREST))
         trial = Hash(self.family, _TRIAL_BITS, bank.dim, self._options.seed, drawn=_DRAWN)
         trial.fit(points, center=self._options.center)
         found, compared = {}, {}
@@ -267,21 +269,24 @@ class LshBuckets(QuerySearch):
             self._exact.build(bank)
         return self._exact
 
-    def _nearest(
+    def _look_up(
         self, index: BucketIndex, query: Query, k: int, progress: SearchProgress | None
     ) -> tuple[Neighbors, NDArray[np.int64]]:
         found, counts = none_found(query.bank, len(query), k), np.zeros((len(query), 2), np.int64)
+        asked = index.asked(query.vectors) if isinstance(query, VectorQuery) else index.own
         anchors, slots = query.by_place()
         step = index.at_once(k)
         report(progress, 0, len(query))
         for start in range(0, len(query), step):
             part = slice(start, start + step)
             where = slots[part]
-            found.distance[where], found.row[where], counts[where.numpy()] = index.nearest(anchors.at(part), k)
+            found.distance[where], found.row[where], counts[where.numpy()] = index.nearest(asked, anchors.at(part), k)
             report(progress, min(start + step, len(query)), len(query))
         return found, counts
 
 
-def _probe(bank: Bank) -> Query:
-    """Rows of a bank of classes, evenly spread over its places."""
-    return Query(SameClass(bank), bank.order[probe_places(len(bank))])
+def _probe(bank: Bank, k: int) -> Probe:
+    """Rows of a bank of classes, evenly spread over its places. Where there is but one class, nobody can be asked for
+    anything but the nearest of all rows."""
+    rows = bank.order[probe_places(len(bank))]
+    return probe_of(SameClass(bank), rows, k, unrestricted=len(bank.classes) == 1)

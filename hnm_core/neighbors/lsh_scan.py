@@ -10,13 +10,13 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
-from hnm_core.neighbors.code_index import CodeIndex
+from hnm_core.neighbors.code_index import Asked, CodeIndex
 from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshScanOptions
-from hnm_core.neighbors.probing import Due, probe_places, recall
-from hnm_core.relevance import Placed, Query, Relevance, SameClass
+from hnm_core.neighbors.probing import Kept, Probe, apart, mixed, probe_of, probe_places, recall
+from hnm_core.relevance import Placed, Query, Relevance, RowQuery, SameClass, VectorQuery
 from hnm_core.run.events import frozen
 from hnm_core.run.misses import CodesDiffer, packed
 
@@ -35,12 +35,14 @@ class LshScan(QuerySearch):
 
     With `rescore="auto"` the number of candidates is the smallest that a probe of up to 512 anchors is sure enough
     about: recall 0.95 after three standard errors of the probe (up to twice as many where rows are equally far). It is
-    chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20 builds; the
-    choice depends on the sequence of builds and searches only, not on time.
+    chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20 builds, apart
+    for vectors to which no class is relevant; the choice depends on the sequence of builds and searches only, not on
+    time.
 
     Attributes:
         candidates: how many rows are re-scored for an anchor; None before it was chosen.
         probe_recall: recall on the probe when it was chosen; None where `rescore` is a number.
+        compared: (Q,) candidates of each anchor of the last search; None before one. Codes are compared with all.
     """
 
     approximate = True
@@ -60,9 +62,9 @@ class LshScan(QuerySearch):
         self._index: CodeIndex | None = None
         self._dim = 0
         self._exact: Exact | None = None
-        self._due = Due()
+        self._kept: dict[bool, Kept[tuple[int, float]]] = {free: Kept() for free in (False, True)}
         self._prefix: Tensor | None = None
-        self._asked = 0
+        self.compared: Tensor | None = None
         self.candidates: int | None = None
         self.probe_recall: float | None = None
 
@@ -94,22 +96,31 @@ class LshScan(QuerySearch):
         self._hash.fit(points, center=self._options.center)
         self._index = CodeIndex(bank, points, self._hash, self._distance, self._given_kernels)
         self._bank = bank
-        self._exact, self._prefix, self._asked = None, None, 0
-        self._due.built()
+        self._exact = self._prefix = self.compared = None
+        for kept in self._kept.values():
+            kept.built()
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. The first call chooses the number of candidates, see the class."""
-        check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """The first call chooses the number of candidates, see the class."""
+        if self._options.rescore == "auto" and mixed(query):
+            compared, free = query.classes.new_empty(len(query)), query.classes < 0
+
+            def ask(part: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+                found = self._nearest(part, k, progress)
+                compared[free == part.unrestricted] = min(self.candidates or k, len(part.bank))
+                return found
+
+            found, self.compared = apart(ask, query, k, progress), compared
+            return found
         report(progress, 0, len(query))
-        self._asked = len(query)
         if len(query):
-            self._choose_candidates(query.relevance, k)
-        return self._nearest(query, k, self.candidates or k, progress)
+            self._choose_candidates(query, k)
+        self.compared = torch.full((len(query),), min(self.candidates or k, len(query.bank)))
+        return self._scan(query, k, self.candidates or k, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact: inside a class there is little to search."""
-        bank = check_query(self._bank, query, k)
-        return self._exact_search(bank).farthest(query, k, progress)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact: inside a class there is little to search."""
+        return self._exact_search(query.bank).farthest(query, k, progress)
 
     @property
     def hashes(self) -> bool:
@@ -135,20 +146,13 @@ class LshScan(QuerySearch):
         assert self._hash is not None
         return self._hash.cuts(most)
 
-    @property
-    def compared(self) -> Tensor | None:
-        """See `Hashing`: the candidates that are re-scored; their codes are compared with all."""
-        if self._bank is None or self.candidates is None:
-            return None
-        return torch.full((self._asked,), min(self.candidates, len(self._bank)))
-
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
         """See `ExplainsMisses`."""
         bank, index = built(self._bank), self._index
         assert index is not None
         query = SameClass(bank).query(anchors)
         placed, slots = index.arranged.by_place(query)
-        before = index.ranks(placed, index.arranged.places[negatives][slots, None])[slots.argsort(), 0]
+        before = index.ranks(index.own, placed, index.arranged.places[negatives][slots, None])[slots.argsort(), 0]
         parting = index.parting_bits(query.row, negatives)
         return CodesDiffer(
             bits=self._options.bits,
@@ -174,7 +178,7 @@ class LshScan(QuerySearch):
             InputError: no bank was built, or k < 1.
         """
         bank = built(self._bank)
-        query = Query(SameClass(bank), probe_places(len(bank), bank.device))
+        query = RowQuery(SameClass(bank), probe_places(len(bank), bank.device))
         check_query(bank, query, k)
         assert self._hash is not None and self._index is not None
         arranged, points = self._index.arranged, self._index.points
@@ -204,7 +208,7 @@ class LshScan(QuerySearch):
 
     def _last_candidate(self, index: CodeIndex, anchors: Placed, candidates: int) -> Tensor:
         """(R,) Hamming distance of the last of so many candidates of each anchor."""
-        far = index.differing(anchors)
+        far = index.differing(index.own, anchors)
         negatives = (far <= self._options.bits).sum(1).clamp(max=candidates)
         return far.sort(1).values.gather(1, (negatives - 1).clamp_min(0)[:, None])[:, 0]
 
@@ -214,23 +218,30 @@ class LshScan(QuerySearch):
             self._exact.build(bank)
         return self._exact
 
-    def _choose_candidates(self, relevance: Relevance, k: int) -> None:
-        bank = relevance.bank
+    def _choose_candidates(self, query: Query, k: int) -> None:
+        bank = query.bank
         if self._options.rescore != "auto":
             self.candidates = max(k, self._options.rescore)
             return
-        if not self._due.now(len(bank), bank.dim, k):
-            return
-        probe = Query(relevance, probe_places(len(bank), bank.device))
-        exact = self._exact_search(bank).nearest(probe, k)
+        free, shape = query.unrestricted, (len(bank), bank.dim, k)
+        choice = self._kept[free].get(*shape)
+        if choice is None:
+            choice = self._kept[free].keep(self._fewest(query.relevance, k, unrestricted=free), *shape)
+        self.candidates, self.probe_recall = choice
+
+    def _fewest(self, relevance: Relevance, k: int, *, unrestricted: bool) -> tuple[int, float]:
+        """The fewest candidates that reach the target on the probe, and the recall there."""
+        bank = relevance.bank
+        probe = probe_of(relevance, probe_places(len(bank), bank.device), k, unrestricted=unrestricted)
+        exact = probe.others(self._exact_search(bank).nearest(probe.query, probe.k))
 
         def reached(candidates: int) -> float:
-            return recall(self._nearest(probe, k, candidates, None).distance, exact.distance)
+            return recall(self._scan(probe.query, probe.k, candidates, None).distance, exact.distance)
 
         candidates = self._needed(probe, exact)
         best = reached(candidates)
-        while candidates > k:  # fewer do where other rows are as near as the exact ones
-            half = max(k, candidates // 2)
+        while candidates > probe.k:  # fewer do where other rows are as near as the exact ones
+            half = max(probe.k, candidates // 2)
             there = reached(half)
             if there < best:
                 break
@@ -238,21 +249,22 @@ class LshScan(QuerySearch):
         while best < TARGET_RECALL and candidates < len(bank):  # where codes as near stand in no certain order
             candidates = min(candidates + (candidates + 1) // 2, len(bank))
             best = reached(candidates)
-        self.candidates, self.probe_recall = candidates, best
+        return candidates, best
 
-    def _needed(self, probe: Query, exact: Neighbors) -> int:
+    def _needed(self, probe: Probe, exact: Neighbors) -> int:
         """The fewest candidates that hold the target's share of the exact neighbours, so far as the probe can tell."""
         assert self._index is not None
-        bank, arranged = probe.bank, self._index.arranged
-        exists, k = exact.row >= 0, min(exact.row.shape[1], len(bank))
+        index, rows = self._index, len(probe.query.bank)
+        exists, k = exact.row >= 0, min(probe.k, rows)
         if not exists.any():
             return k
-        targets = arranged.places[exact.row.clamp_min(0)].masked_fill(~exists, -1).sort(1).values
-        anchors, slots = arranged.by_place(probe)
-        before = self._index.ranks(anchors, targets[slots])[slots.argsort()].masked_fill_(targets < 0, len(bank))
+        targets = index.arranged.places[exact.row.clamp_min(0)].masked_fill(~exists, -1).sort(1).values
+        anchors, slots = index.arranged.by_place(probe.query)
+        ranks = index.ranks(self._asked(probe.query), anchors, targets[slots])
+        before = ranks[slots.argsort()].masked_fill_(targets < 0, rows)
         before, exist = before[exists.any(1)], (targets >= 0).sum(1)[exists.any(1)]
-        unseen = (1 - len(probe) / len(bank)) / len(before)
-        too_few, enough = k - 1, len(bank)
+        unseen = (1 - len(probe.query) / rows) / len(before)
+        too_few, enough = k - 1, rows
         while enough - too_few > 1:
             between = (too_few + enough) // 2
             found = (before < between).sum(1).double() / exist
@@ -263,8 +275,12 @@ class LshScan(QuerySearch):
                 too_few = between
         return enough
 
-    def _nearest(self, query: Query, k: int, candidates: int, progress: SearchProgress | None) -> Neighbors:
-        index, found = self._index, none_found(query.bank, len(query), k)
+    def _asked(self, query: Query) -> Asked:
+        assert self._index is not None
+        return self._index.asked(query.vectors) if isinstance(query, VectorQuery) else self._index.own
+
+    def _scan(self, query: Query, k: int, candidates: int, progress: SearchProgress | None) -> Neighbors:
+        index, found, asked = self._index, none_found(query.bank, len(query), k), self._asked(query)
         assert index is not None
         candidates = min(candidates, index.rows)
         anchors, slots = index.arranged.by_place(query)
@@ -272,8 +288,8 @@ class LshScan(QuerySearch):
         for start in range(0, len(query), step):
             part = slice(start, start + step)
             here = anchors.at(part)
-            scores, rows = index.best(here, candidates, k)
-            distance = scores if index.form is None else index.form.distance(scores, here.place)
+            scores, rows = index.best(asked, here, candidates, k)
+            distance = scores if asked.form is None else asked.form.distance(scores, here.line)
             found.distance[slots[part], : rows.shape[1]] = distance
             found.row[slots[part], : rows.shape[1]] = rows
             report(progress, min(start + step, len(query)), len(query))

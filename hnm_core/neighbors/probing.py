@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
+from hnm_core.neighbors.base import Neighbors, SearchProgress, none_found
+from hnm_core.relevance import Query, Relevance, VectorQuery
 
 PROBE = 512
 """Anchors of a probe."""
@@ -38,23 +43,74 @@ def recall(found: Tensor, exact: Tensor) -> float:
     return int(((found <= limit) & exists).sum()) / int(exists.sum())
 
 
-class Due:
-    """Whether a choice that was made on a probe has to be made again: after 20 builds, or for another shape or k."""
+class Probe(NamedTuple):
+    """Rows of a bank as anchors on which an approximate search is held against an exact one."""
+
+    query: Query
+    k: int
+    """Neighbours to ask for: one more than wanted where all rows may come back, as each anchor then finds itself."""
+    row: Tensor
+    """(P,) the rows that the anchors are, or equal."""
+
+    def others(self, exact: Neighbors) -> Neighbors:
+        """The neighbours without the row that the anchor is: inf and -1 in its place."""
+        itself = exact.row == self.row[:, None]
+        return Neighbors(exact.distance.masked_fill(itself, torch.inf), exact.row.masked_fill(itself, -1))
+
+
+def probe_of(relevance: Relevance, row: Tensor, k: int, *, unrestricted: bool) -> Probe:
+    """The probe for k neighbours that rows (P,) of the bank make: with their classes, or as vectors to which nothing is
+    relevant, since among all rows neighbours are nearer than among those of other classes."""
+    if unrestricted:
+        return Probe(relevance.of_vectors(relevance.bank.embeddings[row]), k + 1, row)
+    return Probe(relevance.query(row), k, row)
+
+
+def mixed(query: Query) -> bool:
+    """Whether all rows may come back for some of the anchors, and not for others: what was chosen on one probe does not
+    suit them all."""
+    return isinstance(query, VectorQuery) and 0 < int((query.classes < 0).sum()) < len(query)
+
+
+def apart(
+    ask: Callable[[Query, int, SearchProgress], Neighbors], query: Query, k: int, progress: SearchProgress | None
+) -> Neighbors:
+    """The answer to a mixed query by those to its parts: what an anchor gets depends on no other."""
+    found, free, done = none_found(query.bank, len(query), k), query.classes < 0, 0
+    for chosen in (free, ~free):
+        which = chosen.nonzero()[:, 0]
+
+        def told(there: int, _total: int, before: int = done) -> bool | None:
+            return progress(before + there, len(query)) if progress is not None else None
+
+        found.distance[which], found.row[which] = ask(query.at(which), k, told)
+        done += len(which)
+    return found
+
+
+Choice = TypeVar("Choice")
+
+
+class Kept(Generic[Choice]):
+    """What was chosen on a probe, until it has to be chosen again: after 20 builds, or for another shape or k."""
 
     def __init__(self) -> None:
-        self._chosen_for: tuple[int, ...] | None = None
+        self._choice: Choice | None = None
+        self._shape: tuple[int, ...] = ()
         self._builds = 0
 
     def built(self) -> None:
         """Count a build."""
         self._builds += 1
 
-    def now(self, *shape: int) -> bool:
-        """Whether to choose now for `shape`; a yes counts as chosen."""
-        if self._chosen_for == shape and self._builds < PROBE_EVERY:
-            return False
-        self._chosen_for, self._builds = shape, 0
-        return True
+    def get(self, *shape: int) -> Choice | None:
+        """The choice for `shape`; None where it is due."""
+        return self._choice if self._shape == shape and self._builds < PROBE_EVERY else None
+
+    def keep(self, choice: Choice, *shape: int) -> Choice:
+        """Put a choice in the place of the last."""
+        self._choice, self._shape, self._builds = choice, shape, 0
+        return choice
 
 
 def compiled() -> bool:

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cell_index import CellIndex
-from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
-from hnm_core.neighbors.probing import Due, compiled, probe_places, recall
-from hnm_core.relevance import Query, Relevance
+from hnm_core.neighbors.probing import Kept, apart, compiled, mixed, probe_of, probe_places, recall
+from hnm_core.relevance import Query, Relevance, SameClass, VectorQuery
 from hnm_core.run.events import frozen
 from hnm_core.run.misses import CellUnvisited
 
@@ -31,8 +31,9 @@ class Routed(QuerySearch):
     Wide classes are split into several cells, and where there are very many classes small ones share a cell. How many
     cells an anchor visits is chosen on a probe of up to 512 anchors, so that recall reaches the target by two standard
     errors; it is chosen at the first search, kept while k and the bank's shape stay the same, and chosen again every 20
-    builds. An anchor for which too few rows were found is searched everywhere. Where that many visits would
-    cost more than comparing everything, in small sets and where rows do not lie in cells, `exact` searches.
+    builds; for vectors to which no class is relevant it is chosen apart. An anchor for which too few rows were found is
+    searched everywhere. Where that many visits would cost more than comparing everything, in small sets and where rows
+    do not lie in cells, `exact` searches.
 
     In up to 8 dimensions, on other devices than the CPU and until the kernels are compiled it hands over to `exact`.
 
@@ -49,7 +50,7 @@ class Routed(QuerySearch):
         self._distance = distance or Distance()
         self._exact: Exact | None = None
         self._index: CellIndex | None = None
-        self._due = Due()
+        self._kept: dict[bool, Kept[tuple[int, float]]] = {free: Kept() for free in (False, True)}
         self.visited: int | None = None
         self.probe_recall: float | None = None
         self.candidate_rate: float | None = None
@@ -105,32 +106,35 @@ class Routed(QuerySearch):
         )
         self._slot_of_place = torch.empty(len(bank), dtype=torch.int64)
         self._slot_of_place[torch.from_numpy(cells.order)] = torch.arange(len(bank))
-        self._due.built()
+        for kept in self._kept.values():
+            kept.built()
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. The first call chooses the number of cells to visit, see the class."""
-        bank = check_query(self._bank, query, k)
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """The first call chooses the number of cells to visit, see the class."""
+        bank = query.bank
         if self._index is None:
             return self._exact_search(bank).nearest(query, k, progress)
+        if self._options.classes == "auto" and mixed(query):
+            return apart(self._nearest, query, k, progress)
         report(progress, 0, len(query))
         if not len(query):
             return none_found(bank, 0, k)
-        visited = self._choose_visited(self._index, query.relevance, k)
+        visited = self._choose_visited(self._index, query, k)
         if self._options.classes == "auto" and visited == len(self._index.cells):
             return self._exact_search(bank).nearest(query, k, progress)
-        return self._nearest(self._index, query, k, visited, progress)
+        return self._search(self._index, query, k, visited, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`. Exact: inside a class there is little to search."""
-        bank = check_query(self._bank, query, k)
-        return self._exact_search(bank).farthest(query, k, progress)
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+        """Exact: inside a class there is little to search."""
+        return self._exact_search(query.bank).farthest(query, k, progress)
 
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CellUnvisited | None:
         """See `ExplainsMisses`."""
         bank, index = self._bank, self._index
         if bank is None or index is None or self.visited is None or self.visited >= len(index.cells):
             return None
-        rank = index.cell_rank(self._slot_of_place[bank.place[anchors]], bank.class_of_row[anchors])
+        query = SameClass(bank).query(anchors)
+        rank = index.cell_rank(index.own, self._slot_of_place[query.place], query.classes)
         cell = self._cell_of(index, negatives)
         return CellUnvisited(
             cells=len(index.cells),
@@ -152,48 +156,59 @@ class Routed(QuerySearch):
             self._exact.build(bank)
         return self._exact
 
-    def _nearest(
+    def _search(
         self, index: CellIndex, query: Query, k: int, visited: int, progress: SearchProgress | None
     ) -> Neighbors:
-        slots, where = self._slot_of_place[query.place].sort()
+        form, asked = self._form, index.own
+        if isinstance(query, VectorQuery):
+            form, queries = with_vectors(form, self._distance, query.vectors)
+            asked, lines = index.asked(queries), torch.arange(len(query))
+            which, where = lines, lines
+        else:
+            lines = query.place
+            which, where = self._slot_of_place[lines].sort()
         query, total = query.at(where), len(query)
         own = query.classes  # cells hold whole classes, so that an anchor leaves out whole cells
-        scores, row = index.search(slots, own, k, visited, lambda done: report(progress, done, total))
+        scores, row = index.search(asked, which, own, k, visited, lambda done: report(progress, done, total))
         if visited < len(index.cells):
             # Cells of few rows may not hold k of other classes; whoever found too few looks everywhere.
             short = ((row >= 0).sum(1) < query.negatives.clamp_max(k)).nonzero().flatten()
             if len(short):
-                again, found = index.search(slots[short], own[short], k, len(index.cells))
+                again, found = index.search(asked, which[short], own[short], k, len(index.cells))
                 scores[short], row[short] = again, found
-        distance = scores.mul_(0.5) if self._form is None else self._form.distance(scores, query.place)
+        distance = scores.mul_(0.5) if form is None else form.distance(scores, lines[where])
         back = where.argsort()
         return Neighbors(distance[back], row[back])
 
-    def _choose_visited(self, index: CellIndex, relevance: Relevance, k: int) -> int:
-        cells, bank = len(index.cells), relevance.bank
+    def _choose_visited(self, index: CellIndex, query: Query, k: int) -> int:
+        cells, bank = len(index.cells), query.bank
         if self._options.classes != "auto":
             self.visited = min(self._options.classes, cells)
-        elif self._due.now(len(bank), bank.dim, k) or self.visited is None:
-            self.visited, self.probe_recall = self._fewest(index, relevance, k)
+        else:
+            free, shape = query.unrestricted, (len(bank), bank.dim, k)
+            choice = self._kept[free].get(*shape)
+            if choice is None:
+                choice = self._kept[free].keep(self._fewest(index, query.relevance, k, unrestricted=free), *shape)
+            self.visited, self.probe_recall = choice
         self.candidate_rate = self.visited / cells
         return self.visited
 
-    def _fewest(self, index: CellIndex, relevance: Relevance, k: int) -> tuple[int, float]:
+    def _fewest(self, index: CellIndex, relevance: Relevance, k: int, *, unrestricted: bool) -> tuple[int, float]:
         """The fewest cells that reach the target on the probe, and the recall there."""
         cells, bank = len(index.cells), relevance.bank
         places = probe_places(len(bank))
         slots, where = self._slot_of_place[places].sort()
-        probe = Query(relevance, bank.order[places[where]])
-        exact = self._nearest(index, probe, k, cells, None)
+        probe = probe_of(relevance, bank.order[places[where]], k, unrestricted=unrestricted)
+        exact = probe.others(self._search(index, probe.query, probe.k, cells, None))
         if cells > 4 * _FIRST_TRY:
-            found = self._nearest(index, probe, k, _FIRST_TRY, None)
+            found = self._search(index, probe.query, probe.k, _FIRST_TRY, None)
             first = recall(found.distance, exact.distance)
         exists = (exact.row >= 0).numpy()
         if not exists.any():
             return 1, 1.0
         # An exact neighbour is found from the rank of its cell on, so the ranks tell recall for every number of cells.
         cell = self._cell_of(index, exact.row.clamp_min(0))
-        rank = np.take_along_axis(index.cell_rank(slots, probe.classes), cell, axis=1)
+        rank = np.take_along_axis(index.cell_rank(index.own, slots, probe.query.classes), cell, axis=1)
         visited, reached = _reach(rank, exists, cells, self._options.recall)
         if cells > 4 * _FIRST_TRY and first >= self._options.recall and visited > _FIRST_TRY:
             return _FIRST_TRY, first

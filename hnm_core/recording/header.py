@@ -17,6 +17,7 @@ from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, 
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
 from hnm_core.run.timing import Phase
 from hnm_core.spec import config as configuration
+from hnm_core.spec import plug_ins
 from hnm_core.spec.config import LANE_NAME
 from hnm_core.spec.explaining import explain
 
@@ -222,6 +223,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
     if labels.min() < 0 or labels.max() >= len(content.class_names):
         raise InputError(f"'{folder / 'labels.npy'}' is damaged: labels must lie in 0..{len(content.class_names) - 1}.")
+    plug_ins.allow_absent(content.config)
     return RunStarted(
         config=configuration.from_dict(content.config, f"'{folder / RUN_FILE}'"),
         labels=labels,

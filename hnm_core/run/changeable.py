@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from hnm_core.errors import InputError
 from hnm_core.run.events import Event, LaneForked, OptionChanged
 from hnm_core.spec import compatibility
-from hnm_core.spec.config import ExperimentConfig, assign_values, from_dict
+from hnm_core.spec.config import ExperimentConfig, LaneConfig, assign_values, from_dict
 from hnm_core.spec.registry import LOSSES, MINERS, SAMPLERS, Registry
 
 CHANGEABLE = (
@@ -32,6 +32,9 @@ OPTIMIZER_DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "adamw": {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0},
 }
 """Options of an optimiser where the configuration has none, as `hnm_core.training.optimizers` takes them."""
+
+NAMED: Mapping[str, Registry[Any]] = {"miner": MINERS, "loss": LOSSES, "sampler.name": SAMPLERS}
+"""Options that name a part."""
 
 SHORT_NAMES = {"lr": "optimizer.lr", "batch": "sampler.batch"}
 
@@ -51,6 +54,12 @@ def alone(config: ExperimentConfig, lane: str) -> ExperimentConfig:
     return config.model_copy(
         update={"sampler": own.sampler or config.sampler, "lanes": (own.model_copy(update={"sampler": None}),)}
     )
+
+
+def among(config: ExperimentConfig, lane: ExperimentConfig) -> LaneConfig:
+    """The lane of `lane`, a configuration of one alone, as one more of the lanes of `config`; see `alone`."""
+    own = None if lane.sampler == config.sampler else lane.sampler
+    return lane.lanes[0].model_copy(update={"sampler": own})
 
 
 def changed(
@@ -109,9 +118,7 @@ def differences(before: ExperimentConfig, after: ExperimentConfig) -> list[Chang
     """
     old, new = settings(before), settings(after)
     defaults: dict[str, Any] = {}
-    registries: tuple[tuple[str, Registry[Any]], ...]
-    registries = (("miner", MINERS), ("loss", LOSSES), ("sampler.name", SAMPLERS))
-    for place, registry in registries:
+    for place, registry in NAMED.items():
         if old[place] != new[place]:
             prefix = _options_of(place)
             defaults |= _inside(prefix, registry.part(new[place], {}).options.model_dump(mode="json"))
@@ -161,6 +168,9 @@ def at_the_end(config: ExperimentConfig, events: Iterable[Event]) -> dict[str, E
             now[lane] = parent.model_copy(update={"lanes": (parent.lanes[0].model_copy(update={"name": lane}),)})
             continue
         changes = [event for event in together if isinstance(event, OptionChanged) and event.asked]
+        for event in changes:
+            if event.option in NAMED:  # a recording outlives the plug-ins it was made with
+                NAMED[event.option].allow_absent(as_value(event.value))
         now[lane] = _with(now[lane], {event.option: as_value(event.value) for event in changes}, "Recorded changes")
     return now
 

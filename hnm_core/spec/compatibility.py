@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from hnm_core.errors import InputError
 from hnm_core.spec.config import DISTANCES, ExperimentConfig, LaneConfig
-from hnm_core.spec.registry import LOSSES, MINERS
+from hnm_core.spec.registry import LOSSES, MINERS, AbsentEntry
 from hnm_core.spec.traits import Level, Lock, LossOptions, MinerOptions, Remark
 
 Kind = Literal["miner", "loss", "distance"]
@@ -74,11 +74,20 @@ def check(
         smallest_class: items of its smallest class.
         items: of the data set.
     """
-    found = list(_data_rules(config, classes, smallest_class, items))
+    found = [*_absent_parts(config), *_data_rules(config, classes, smallest_class, items)]
     for lane in config.lanes:
         found += _lane_rules(config, lane, classes, items)
     order = ("refuse", "warn", "info")
     return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def _absent_parts(config: ExperimentConfig) -> Iterator[Finding]:
+    """What a recording was made with and is not here to be used again."""
+    shared = ("", (config.data.part, config.model.part, config.sampler.part))
+    for name, parts in (shared, *((lane.name, (lane.miner_part, lane.loss_part)) for lane in config.lanes)):
+        for part in parts:
+            if isinstance(part.entry, AbsentEntry):
+                yield Finding("absent", name, "refuse", part.entry.refusal)
 
 
 def refuse(findings: list[Finding]) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import ValidationError, create_model
+from pydantic import ConfigDict, ValidationError, create_model
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.explaining import explain
@@ -60,6 +60,31 @@ class Entry(Generic[KindT]):
         return factory
 
 
+class AnyOptions(Options):
+    """Comes from a plug-in that is not here; it can be shown but not used."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True)
+class AbsentEntry(Entry[KindT]):
+    """Stands for a part of a plug-in that is not here."""
+
+    kind: str
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be used, and what to do."""
+        return (
+            f"The {self.kind} '{self.name}' comes from a plug-in that is not here. Give its file with "
+            f"--plugin FILE.py, install its package, or choose another {self.kind}."
+        )
+
+    def load(self) -> Callable[..., Any]:
+        """Raises `InputError`."""
+        raise InputError(self.refusal)
+
+
 @dataclass(frozen=True)
 class Part(Generic[KindT]):
     """A registered name with its checked options: what a factory makes a miner, a loss, ... of."""
@@ -80,6 +105,7 @@ class Registry(Generic[KindT]):
         self._builtins = builtins
         self._base = options
         self._entries: dict[str, Entry[KindT]] = {}
+        self._absent: dict[str, Entry[KindT]] = {}
         self._loaded = False
 
     def register(self, name: str, *, target: str, scope: str = "") -> Callable[[OptionsClass], OptionsClass]:
@@ -125,9 +151,18 @@ class Registry(Generic[KindT]):
     def entry(self, name: str) -> Entry[KindT]:
         """The entry called `name`. Raises `InputError` with the nearest names when there is none."""
         self._load()
-        if not isinstance(name, str) or name not in self._entries:
+        known = self._entries.get(name) or self._absent.get(name) if isinstance(name, str) else None
+        if known is None:
             raise unknown_name(self.kind, name, self._entries)
-        return self._entries[name]
+        return known
+
+    def allow_absent(self, name: str) -> None:
+        """Have `entry` know a name that nothing is registered under: with any options, and a factory that is refused
+        as soon as it is loaded. Lists do not show it, and a plug-in that registers the name takes its place."""
+        self._load()
+        if name not in self._entries and name not in self._absent:
+            options = create_model("AbsentOptions", __base__=(self._base, AnyOptions), __doc__=AnyOptions.__doc__)
+            self._absent[name] = AbsentEntry(name, cast(type[KindT], options), "", "", self.kind)
 
     def part(self, name: str, options: Mapping[str, Any]) -> Part[KindT]:
         """`name` with checked options. Raises `InputError` as `validate`."""

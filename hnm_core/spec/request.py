@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
 from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
 from hnm_core.spec.registry import DATASETS, MINERS
-from hnm_core.spec.resources import FIRST_PRESET, preset_path
+from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
+
+FEW_DIMENSIONS = 16
+"""An embedding of fewer loses most of what embeddings of the user's hold."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,20 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
     return configuration.from_dict(values, "--set" if request.settings else "command line")
 
 
+def narrow_network(request: Request, experiment: ExperimentConfig) -> str:
+    """What there is to know of a preset's network that a file of the user's goes into, as embeddings would lose most
+    in it; empty where it is wide enough, or was asked for."""
+    asked = request.config is not None or any(setting.startswith("model") for setting in request.settings)
+    dimensions = experiment.model.part.options.dimension
+    if experiment.data.name != "file" or asked or dimensions is None or dimensions >= FEW_DIMENSIONS:
+        return ""
+    return (
+        f"Your data went into the preset's network: '{experiment.model.name}' to {dimensions} dimensions. Embeddings "
+        "keep more with --set model.name=head --set model.options.embedding=64; "
+        "--preset audit looks at them as they are."
+    )
+
+
 def _base(request: Request, default_preset: str | None) -> ExperimentConfig:
     if request.config is not None and request.preset is not None:
         raise InputError("Give a configuration file or --preset, not both.")
@@ -61,6 +80,16 @@ def _base(request: Request, default_preset: str | None) -> ExperimentConfig:
     if preset is None:
         raise InputError("Give a configuration file or --preset NAME; `hnm-lab list presets` lists the presets.")
     return configuration.load(preset_path(preset))
+
+
+def preset_of(config: ExperimentConfig) -> str:
+    """The name of the preset that `config` is equal to; empty where it is equal to none."""
+    return next((name for name, preset in _presets().items() if preset == config), "")
+
+
+@cache
+def _presets() -> Mapping[str, ExperimentConfig]:
+    return {name: configuration.load(preset_path(name)) for name in preset_names()}
 
 
 def data_config(wanted: str) -> DataConfig:

@@ -62,12 +62,21 @@ def of_same_class(bank: Bank, anchors: Tensor) -> Tensor:
     return bank.labels[anchors, None] == bank.labels[None]
 
 
-def true_distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
-    """(Q, N) float64 distances from anchor rows to all rows."""
-    points = bank.embeddings.double()
+def vectors_for(bank: Bank, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """(20, D) vectors beside rows of the bank, the first five of them equal to one, and (20,) labels: of these rows, or
+    -1, which no bank of `bank_of` has."""
+    source = torch.Generator().manual_seed(seed)
+    rows = torch.randint(len(bank), (20,), generator=source)
+    vectors = bank.embeddings[rows] + 0.1 * torch.randn(20, bank.dim, generator=source)
+    vectors[:5] = bank.embeddings[rows[:5]]
+    return vectors, bank.labels[rows].where(torch.arange(20) % 3 > 0, -1)
+
+
+def true_distances(bank: Bank, vectors: Tensor, distance: Distance) -> Tensor:
+    """(Q, N) float64 distances from vectors (Q, D) to all rows."""
+    left, points = vectors.double(), bank.embeddings.double()
     if distance.normalized or distance.metric == "cosine":
-        points = points / points.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS)
-    left = points[anchors]
+        left, points = (side / side.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS) for side in (left, points))
     match distance.metric:
         case "euclidean":
             return torch.cdist(left, points, compute_mode="donot_use_mm_for_euclid_dist")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, NeighborSearch, QuerySearch, SearchCancelled, SearchProgress
 from hnm_core.relevance import SameClass
-from hnm_core.testing.banks import KINDS, bank_of, of_same_class, true_distances
+from hnm_core.testing.banks import KINDS, bank_of, of_same_class, true_distances, vectors_for
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
 
 DISTANCES = (
@@ -72,24 +73,40 @@ def _check_answers(search: NeighborSearch, kind: str, dim: int, distance: Distan
     embeddings = bank_of(kind, dim).embeddings.clone().requires_grad_()
     bank = Bank(embeddings, bank_of(kind, dim).labels)
     anchors = torch.arange(len(bank)).flip(0)[::2]
-    truth = true_distances(bank, anchors, distance)
+    rows = _Asked(bank.embeddings[anchors], of_same_class(bank, anchors), anchors)
+    vectors, labels = vectors_for(bank)
+    strangers = _Asked(vectors, labels[:, None] == bank.labels[None], torch.full_like(labels, -1))
     answers = []
     with unchanged(bank, f"'{kind}' bank"):
         search.build(bank)
         for k in (1, 5, len(bank) + 3):
-            answers += [(name, k, ask(anchors, k)) for name, ask in _asks(search)]
+            answers += [(name, k, rows, ask(anchors, k)) for name, ask in _asks(search)]
+        if isinstance(search, QuerySearch):
+            query = SameClass(bank).of_vectors(vectors, labels)
+            answers.append(("nearest to vectors", 5, strangers, search.nearest(query, 5)))
+            answers.append(("farthest of vectors", 5, strangers, search.farthest(query, 5)))
     expect(bool(search.description), "description must say in words how it searches")
-    for name, k, found in answers:
-        farthest = name == "farthest_positives"
+    for name, k, asked, found in answers:
         where = f"{name}, k = {k}, {distance}, '{kind}' bank of {len(bank)} points in {dim}-D"
-        _check_answer(found, bank, anchors, truth, k, farthest, distance, approximate, where)
+        _check_answer(found, bank, asked, k, name.startswith("farthest"), distance, approximate, where)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Anchors as brute force sees them."""
+
+    vectors: Tensor
+    """(Q, D)."""
+    relevant: Tensor
+    """(Q, N) bool, itself included."""
+    row: Tensor
+    """(Q,) the row that each of them is, or -1."""
 
 
 def _check_answer(
     found: Neighbors,
     bank: Bank,
-    anchors: Tensor,
-    truth: Tensor,
+    asked: _Asked,
     k: int,
     farthest: bool,
     distance: Distance,
@@ -97,7 +114,8 @@ def _check_answer(
     where: str,
 ) -> None:
     d, row = found
-    expect(d.shape == row.shape == (len(anchors), k), f"{where}: shapes must be ({len(anchors)}, {k}), not {d.shape}")
+    count, truth = len(asked.row), true_distances(bank, asked.vectors, distance)
+    expect(d.shape == row.shape == (count, k), f"{where}: shapes must be ({count}, {k}), not {d.shape}")
     expect(d.dtype == torch.float32 and row.dtype == torch.int64, f"{where}: must be float32 and int64")
     expect(not d.requires_grad, f"{where}: distances must carry no gradient")
     there = row >= 0
@@ -105,11 +123,10 @@ def _check_answer(
     expect(bool((there[:, 1:] <= there[:, :-1]).all()), f"{where}: missing neighbours must stand last")
     expect(bool((row < len(bank)).all()), f"{where}: there is no such row")
     safe = row.clamp(min=0)
-    relevant = of_same_class(bank, anchors)
-    same = relevant.gather(1, safe)
+    same = asked.relevant.gather(1, safe)
     if farthest:
         expect(bool(same[there].all()), f"{where}: a row of another class was found")
-        expect(bool((row != anchors[:, None])[there].all()), f"{where}: an anchor was found as its own positive")
+        expect(bool((row != asked.row[:, None])[there].all()), f"{where}: an anchor was found as its own positive")
     else:
         expect(not bool(same[there].any()), f"{where}: a row of the anchor's own class was found")
     ordered = row.masked_fill(~there, len(bank)).sort(1).values
@@ -120,7 +137,7 @@ def _check_answer(
     slack: Tensor | float = ABSOLUTE_ON_SPHERE if on_sphere else ABSOLUTE
     if distance.metric == "inner-product":  # a sum whose terms may cancel is as exact as its terms
         norm = bank.embeddings.double().norm(dim=1)
-        slack = slack + 1e-6 * norm[anchors, None] * norm.max()
+        slack = slack + 1e-6 * asked.vectors.double().norm(dim=1)[:, None] * norm.max()
     own = truth.gather(1, safe)
     off = (d.double() - own).abs() - RELATIVE * own.abs() - slack
     expect(not bool((off[there] > 0).any()), f"{where}: a distance is not the distance of its row")
@@ -128,9 +145,10 @@ def _check_answer(
     step = sign * (d[:, 1:] - d[:, :-1])
     expect(not bool((step[there[:, 1:]] < 0).any()), f"{where}: neighbours must stand in order")
 
-    allowed = relevant.scatter(1, anchors[:, None], False) if farthest else ~relevant
     if approximate:
         return
+    itself = asked.row[:, None] == torch.arange(len(bank))
+    allowed = asked.relevant & ~itself if farthest else ~asked.relevant
     best = (sign * truth).masked_fill(~allowed, torch.inf).sort(1).values
     best = pad(best, (0, max(0, k - best.shape[1])), value=torch.inf)[:, :k]
     expect(torch.equal(there, best.isfinite()), f"{where}: a neighbour is missing although there is one")
@@ -176,6 +194,14 @@ def _check_queries(search: NeighborSearch, dim: int) -> None:
         same = torch.equal(rows.row, found.row) and torch.equal(rows.distance, found.distance)
         expect(same, f"{name}: a query for the rows' classes must give the same answer")
         expect_refused(lambda answer=answer: answer(other, 3), f"{name}: a query about another bank")  # type: ignore[misc]
+    vectors, labels = bank.embeddings[anchors], bank.labels[anchors]
+    by_row, by_vector = search.nearest_negatives(anchors, 3), search.nearest_to(vectors, 3, labels)
+    same = torch.equal(by_row.distance, by_vector.distance)
+    expect(same, "nearest_to: vectors that equal rows must get what these rows get, with their labels")
+    none = search.nearest_to(vectors[:0], 3)
+    expect(none.row.shape == none.distance.shape == (0, 3), "nearest_to: no vectors must give shape (0, k)")
+    nothing = search.farthest(SameClass(bank).of_vectors(vectors), 3)
+    expect(bool((nothing.row == -1).all()), "farthest: of vectors to which nothing is relevant nothing may be found")
 
 
 def _check_repeatable(factory: SearchFactory, distance: Distance, dim: int) -> None:

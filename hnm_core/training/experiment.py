@@ -21,6 +21,7 @@ from hnm_core.evaluation.chance import chance_levels
 from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
+from hnm_core.spec.plug_ins import at_fault
 from hnm_core.training.lane_changes import change, fork
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.training.trainer import Trainer
@@ -193,7 +194,7 @@ def _bug(lane: str, step: int, error: Exception) -> Alarm:
     """What ends one of several lanes when a fault of ours shows in it; the others go on."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
-    return Alarm(lane, step, "bug", f"A fault of the program, {reason}", "fatal", text)
+    return Alarm(lane, step, "bug", f"A fault of {at_fault(text)}, {reason}", "fatal", text)
 
 
 def _watched(control: Control, progress: Progress | None) -> Progress:

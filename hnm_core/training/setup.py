@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hnm_core import data, devices, models
-from hnm_core.data.base import Dataset, Progress
-from hnm_core.data.split import held_out_mask, stratified_sample
-from hnm_core.errors import InputError
+from hnm_core.data.base import Progress
+from hnm_core.data.parts import split
+from hnm_core.data.split import stratified_sample
 from hnm_core.losses.base import Problem
 from hnm_core.seeding import generator
 from hnm_core.spec.compatibility import Finding, check, refuse
@@ -90,25 +90,11 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     refuse(check(config))  # what names and options alone tell is said before anything is loaded, the rest below
     device = devices.resolve(config.device)
     dataset = data.build(config.data.part, seed=config.seed, progress=progress)
-    if len(dataset.class_names) < 2:
-        raise InputError(f"Data set '{dataset.name}' has one class only: there is nothing to separate.")
-    held_out = dataset.held_out
-    if held_out is None:
-        held_out = held_out_mask(dataset.y, config.data.held_out, config.seed)
-    train_row = np.flatnonzero(~held_out)
-    rows = np.flatnonzero(held_out)
-    if config.data.validation > 0:
-        kept = held_out_mask(dataset.y[train_row], config.data.validation, config.seed)
-        train_row, rows = train_row[~kept], train_row[kept]
-        held_out = held_out.copy()
-        held_out[rows] = True
-    _check_training_part(dataset, train_row)
-    sizes = np.bincount(dataset.y[train_row])
-    findings = check(
-        config, classes=int((sizes > 0).sum()), smallest_class=int(sizes[sizes > 0].min()), items=len(train_row)
-    )
+    parts = split(dataset, config.data, config.seed)
+    train_row, held_out = parts.trained, parts.held_out
+    findings = check(config, classes=parts.classes, smallest_class=parts.smallest_class, items=len(train_row))
     refuse(findings)
-    rows = rows if len(rows) else train_row
+    rows = parts.measured if len(parts.measured) else train_row
     evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
     if (dataset.y[evaluated] == dataset.y[evaluated[0]]).all():
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
@@ -152,13 +138,3 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         problem=Problem(len(dataset.class_names), width),
         model=network.to(device),
     )
-
-
-def _check_training_part(dataset: Dataset, train_row: NDArray[np.int64]) -> None:
-    counts = np.bincount(dataset.y[train_row], minlength=len(dataset.class_names))
-    if (counts > 0).sum() < 2:
-        raise InputError(f"Data set '{dataset.name}': fewer than two classes are left to train on.")
-    if counts.max() < 2:
-        raise InputError(
-            f"Data set '{dataset.name}': without two items of one class left to train on there is no positive pair."
-        )

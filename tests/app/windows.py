@@ -29,6 +29,7 @@ def make_window(
     settings: Settings | None = None,
     preparation: Preparation | None = None,
     training: Training | None = None,
+    previews: bool = False,
 ) -> MainWindow:
     """A window on `config`, recording into `folder`/1, 2, ..."""
     app = QApplication.instance()
@@ -48,6 +49,7 @@ def make_window(
         settings=settings or Settings(None),
         preparation=preparation,
         new_folder=new_folder,
+        previews=previews,
     )
     window.resize(1200, 800)
     return window

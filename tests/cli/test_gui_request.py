@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from app import main
 from app.main import GuiRequest
 from hnm_core.spec import config
+from hnm_core.spec.request import preset_of
 from hnm_core.spec.resources import preset_path
 from tests.cli.conftest import Lab
 
@@ -30,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[GuiRequest]:
 @pytest.mark.parametrize("arguments", [[], ["gui"]])
 def test_that_the_window_opens_on_the_first_preset(lab: Lab, asked: list[GuiRequest], arguments: list[str]) -> None:
     assert lab(*arguments).status == 0
-    assert asked == [GuiRequest(config.load(preset_path("near-classes")), preset="near-classes")]
+    assert asked == [GuiRequest(config.load(preset_path("near-classes")))]
 
 
 def test_that_every_option_reaches_the_window(lab: Lab, asked: list[GuiRequest], tiny: Path, tmp_path: Path) -> None:
@@ -40,16 +42,29 @@ def test_that_every_option_reaches_the_window(lab: Lab, asked: list[GuiRequest],
     )  # fmt: skip
     assert ended.status == 0
     (request,) = asked
-    assert (request.preset, request.size, request.autoplay, request.quit_after, request.stats, request.recording) == (
-        None, (1280, 720), True, 2.5, tmp_path / "s.json", None,
+    assert (request.size, request.autoplay, request.quit_after, request.stats, request.recording) == (
+        (1280, 720), True, 2.5, tmp_path / "s.json", None,
     )  # fmt: skip
     assert (request.config.data.name, request.config.seed, request.config.device) == ("digits", 4, "cpu")
     assert [(lane.name, lane.miner, lane.warmup) for lane in request.config.lanes] == [("lsh", "lsh", 5)]
 
 
-def test_that_a_preset_is_named_to_the_window(lab: Lab, asked: list[GuiRequest]) -> None:
+def test_that_a_preset_reaches_the_window(lab: Lab, asked: list[GuiRequest]) -> None:
     assert lab("gui", "--preset", "digits").status == 0
-    assert asked[0].preset == "digits"
+    assert preset_of(asked[0].config) == "digits"
+
+
+def test_that_embeddings_get_a_network_that_keeps_their_dimensions_unless_one_is_asked_for(
+    lab: Lab, asked: list[GuiRequest], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(40, 48)), y=np.arange(40) % 4)
+    for more in ([], ["--preset", "audit"], ["--set", "model.options.embedding=5"]):
+        assert lab("gui", "--data", path, *more).status == 0
+    models = [(request.config.model.name, request.config.model.options.get("embedding")) for request in asked]
+    assert models == [("head", 48), ("identity", None), ("mlp", 5)]
+    assert asked[0].config.about.startswith("40 x 48, 4 classes. They look like embeddings")
+    assert (asked[0].config.title, asked[1].config.about) == ("mine.npz", "40 x 48, 4 classes.")
 
 
 def test_that_a_recording_is_played(lab: Lab, asked: list[GuiRequest], tiny: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hnm_core.recording import open_recording, replay
@@ -228,3 +229,14 @@ def test_that_a_reader_that_goes_away_ends_the_run_quietly(tiny: Path, tmp_path:
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
     assert isinstance(open_recording(tmp_path / "run").finished, RunFinished)
+
+
+def test_that_own_data_in_a_presets_narrow_network_are_told_of_once(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(40, 48)), y=np.arange(40) % 4)
+    run = ["run", "--preset", "digits", "--data", path, "--steps", "1"]
+    ended = lab(*run)
+    assert ended.status == 0 and ended.err.count("'mlp' to 3 dimensions") == 1
+    for more in (["--set", "model.name=head", "--set", "model.options.embedding=64"], ["--set", "model.name=identity"]):
+        ended = lab(*run, *more)
+        assert ended.status == 0 and "dimensions" not in ended.err

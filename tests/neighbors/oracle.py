@@ -12,6 +12,10 @@ from hnm_core.neighbors.base import Neighbors
 KINDS = ("random", "clustered", "duplicated", "collapsed", "near-ties", "offset", "imbalanced", "many", "single", "one")
 
 
+UNKNOWN = 4
+"""No label of a bank of `bank_of`."""
+
+
 def bank_of(kind: str, dim: int, n: int = 300, seed: int = 0) -> Bank:
     """A bank of one kind; labels are neither dense nor positive, and rows are not sorted by class."""
     source = torch.Generator().manual_seed(seed)
@@ -42,12 +46,29 @@ def bank_of(kind: str, dim: int, n: int = 300, seed: int = 0) -> Bank:
     return Bank(points, labels * 1_000_003 - 5)
 
 
+def queries_for(bank: Bank) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """Vectors among the rows, far outside, equal to a row, twice the same; and labels to ask with."""
+    source = torch.Generator().manual_seed(7)
+    rows = torch.randint(len(bank), (40,), generator=source)
+    vectors = bank.embeddings[rows] + 0.1 * torch.randn(40, bank.dim, generator=source)
+    vectors[:10] = bank.embeddings[rows[:10]]
+    vectors[10:15] += 30
+    vectors[15] = vectors[16]
+    labels = bank.labels[rows]
+    mixed = labels.where(torch.arange(40) % 3 > 0, UNKNOWN)
+    return vectors, {"none": None, "of rows": labels, "mixed": mixed, "unknown": torch.full((40,), UNKNOWN)}
+
+
 def distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
-    """(Q, N) float64 distances, from the definition."""
-    points = bank.embeddings.double()
+    """(Q, N) float64 distances of rows, from the definition."""
+    return distances_to(bank, bank.embeddings[anchors], distance)
+
+
+def distances_to(bank: Bank, vectors: Tensor, distance: Distance) -> Tensor:
+    """(Q, N) float64 distances of vectors, from the definition."""
+    left, right = vectors.double(), bank.embeddings.double()
     if distance.normalized or distance.metric == "cosine":
-        points = points / points.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS)
-    left, right = points[anchors], points
+        left, right = (side / side.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS) for side in (left, right))
     match distance.metric:
         case "euclidean":
             return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")
@@ -61,17 +82,40 @@ def distances(bank: Bank, anchors: Tensor, distance: Distance) -> Tensor:
 
 def assert_exact(found: Neighbors, bank: Bank, anchors: Tensor, k: int, distance: Distance, farthest: bool) -> None:
     """`found` holds the k nearest negatives or farthest positives, up to ties, as the protocol says."""
-    truth = distances(bank, anchors, distance)
     same = bank.labels[anchors, None] == bank.labels[None]
-    allowed = same if farthest else ~same
-    if farthest:
-        allowed = allowed.scatter(1, anchors[:, None], False)
+    allowed = same.scatter(1, anchors[:, None], False) if farthest else ~same
+    _assert_best(found, distances(bank, anchors, distance), allowed, k, distance, farthest)
+
+
+def assert_exact_for_vectors(
+    found: Neighbors, bank: Bank, vectors: Tensor, labels: Tensor | None, k: int, distance: Distance, farthest: bool
+) -> None:
+    """The same for vectors with the labels of what may not come back, or for the farthest may."""
+    same = torch.zeros(len(vectors), len(bank), dtype=torch.bool)
+    if labels is not None:
+        same = labels[:, None] == bank.labels[None]
+    size = vectors.double().norm(dim=1)[:, None] * bank.embeddings.double().norm(dim=1).max()
+    slack = 1e-6 * size if distance.metric == "inner-product" else 0.0
+    _assert_best(
+        found, distances_to(bank, vectors, distance), same if farthest else ~same, k, distance, farthest, slack
+    )
+
+
+def _assert_best(
+    found: Neighbors,
+    truth: Tensor,
+    allowed: Tensor,
+    k: int,
+    distance: Distance,
+    farthest: bool,
+    more_slack: Tensor | float = 0.0,
+) -> None:
     sign = -1 if farthest else 1
     best = (sign * truth).masked_fill(~allowed, torch.inf).sort(1).values
     best = torch.nn.functional.pad(best, (0, max(0, k - best.shape[1])), value=torch.inf)[:, :k]
     there = best.isfinite()
 
-    assert found.distance.shape == found.row.shape == (len(anchors), k)
+    assert found.distance.shape == found.row.shape == (len(truth), k)
     assert (found.distance.dtype, found.row.dtype) == (torch.float32, torch.int64)
     assert torch.equal(found.row >= 0, there)
     assert (found.row[~there] == -1).all()
@@ -81,12 +125,12 @@ def assert_exact(found: Neighbors, bank: Bank, anchors: Tensor, k: int, distance
     assert all(len(set(line)) == len(line) for line in lines)
 
     # On the sphere float32 coordinates alone move 1 - s by 1e-7.
-    slack = 1e-6 if distance.normalized or distance.metric == "cosine" else 1e-12
+    slack = more_slack + (1e-6 if distance.normalized or distance.metric == "cosine" else 1e-12)
     own = truth.gather(1, found.row.clamp_min(0))
-    off = (found.distance - own).abs()[there]
-    assert (off <= 2e-5 * own.abs()[there] + slack).all()
-    worse = (sign * own - best)[there]
-    assert (worse <= 2e-5 * best.abs()[there] + slack).all()
+    off = (found.distance - own).abs()
+    assert (off <= 2e-5 * own.abs() + slack)[there].all()
+    worse = sign * own - best
+    assert (worse <= 2e-5 * best.abs() + slack)[there].all()
 
     scores, own = sign * found.distance, sign * own
     assert (scores[:, 1:] >= scores[:, :-1])[there[:, 1:]].all()

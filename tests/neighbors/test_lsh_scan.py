@@ -157,7 +157,7 @@ def test_that_the_fewest_differing_bits_of_a_large_bank_are_found_whatever_is_gu
     low = (anchors // size * size).astype(np.int32)
     high = np.minimum(low + size, rows).astype(np.int32)
     found = np.empty((len(anchors), wanted), np.int32)
-    nearest_codes(codes, rows, bits, anchors, low, high, wanted, found)
+    nearest_codes(codes, rows, bits, codes, anchors, low, high, wanted, found)
     for anchor, start, end, answer in zip(anchors, low, high, found, strict=True):
         differing = (sides[anchor] ^ sides).sum(1)
         differing[start:end] = bits + 1
@@ -291,7 +291,8 @@ def test_that_compiled_scan_and_products_of_codes_find_the_same_distances(
     hamming[bank.labels[:, None] == bank.labels[None]] = bits + 1
     placed, slots = SameClass(bank).query(anchors).by_place()
     hamming = hamming[slots]
-    packed, products = compiled._index._scan_packed(placed, 60), plain._index._scan(placed, 60)[1]
+    packed = compiled._index._scan_packed(compiled._index.own, placed, 60)
+    products = plain._index._scan(plain._index.own, placed, 60)[1]
     for found in (torch.from_numpy(packed).long(), products):
         rows = bank.order[found]
         assert torch.equal(hamming.gather(1, rows).sort(1).values, hamming.sort(1).values[:, :60])
@@ -347,13 +348,13 @@ def test_that_a_collapsed_cloud_needs_few_candidates() -> None:
 
 def test_that_the_candidates_are_chosen_again_only_when_due(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
-    original = LshScan._nearest
+    original = LshScan._scan
 
     def counted(self: LshScan, query: Query, *rest: object) -> object:
         chosen.append(len(query))
         return original(self, query, *rest)
 
-    monkeypatch.setattr(LshScan, "_nearest", counted)
+    monkeypatch.setattr(LshScan, "_scan", counted)
     bank, other = loose(3, 400), loose(3, 500)
     search = scan()
     for build in range(2 * PROBE_EVERY + 1):

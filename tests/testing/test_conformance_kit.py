@@ -16,6 +16,7 @@ from hnm_core.distances import Distance
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.neighbors.base import Neighbors
 from hnm_core.neighbors.dense import Dense
+from hnm_core.relevance import VectorQuery
 from hnm_core.spec.registry import NEIGHBORS
 from hnm_core.testing import check_batch_miner, check_dataset_miner, check_neighbors
 from hnm_core.testing.neighbors import DISTANCES
@@ -97,6 +98,13 @@ class Wrong(Dense):
                 torch.set_num_threads(3)
         return found
 
+    def _nearest(self, query, k, progress):
+        if isinstance(query, VectorQuery) and self.fault == "vectors without labels":
+            return super()._nearest(VectorQuery(query.relevance, query.vectors, query.classes * 0 - 2), k, progress)
+        if isinstance(query, VectorQuery) and self.fault == "moved vectors" and len(query):
+            return super()._nearest(VectorQuery(query.relevance, query.vectors + 1e-3, query.classes), k, progress)
+        return super()._nearest(query, k, progress)
+
     def farthest_positives(self, anchors, k, progress=None):
         found = super().farthest_positives(anchors, k, progress)
         if self.fault == "itself" and len(anchors):
@@ -139,6 +147,8 @@ class Wrong(Dense):
         ("first bank for ever", "must replace the first bank|rows of the old one"),
         ("writes", r"bank\.embeddings was changed"),
         ("shared copy", "a deep copy must not follow"),
+        ("vectors without labels", "nearest to vectors, .*: a row of the anchor's own class was found"),
+        ("moved vectors", "nearest to vectors, .*: a distance is not the distance of its row"),
     ],
 )
 def test_that_a_broken_search_is_found_out(fault: str, words: str) -> None:

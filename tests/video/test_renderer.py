@@ -188,11 +188,15 @@ def test_that_a_film_meets_every_recorded_frame_and_goes_straight_between(folder
 
 def test_that_edges_fade_into_each_other_and_never_flicker(folder: Path) -> None:
     film = Film(open_recording(folder), "knn", DARK, edge_steps=10)
-    light = [film.at(step).edge_colors[:, 3].sum() for step in np.linspace(5, STEPS - 5, 200)]
-    assert max(light) < 1.03 * min(light)
+
+    def light(step: float) -> float:
+        return float(film.at(step).edge_colors[:, 3].sum())
+
+    keys, steps = np.arange(5, STEPS - 4, 10), np.linspace(5, STEPS - 5, 200)
+    straight = np.interp(steps, keys, [light(key) for key in keys])
+    np.testing.assert_allclose([light(step) for step in steps], straight, rtol=0.015)
     at_frame, half_way = film.at(15), film.at(20)
     assert len(at_frame.edges) == 16 and len(half_way.edges) == 32
-    assert set(at_frame.edge_colors[:, 3]) == {2 * alpha for alpha in set(half_way.edge_colors[:, 3])}
 
 
 def test_that_the_camera_never_jumps_even_when_the_cloud_does(tmp_path: Path) -> None:

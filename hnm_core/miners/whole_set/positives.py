@@ -9,13 +9,13 @@ from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.miners.whole_set.options import Positives
-from hnm_core.relevance import Query
+from hnm_core.relevance import RowQuery
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
 
 
-def draw_positives(query: Query, generator: Generator) -> Tensor:
+def draw_positives(query: RowQuery, generator: Generator) -> Tensor:
     """(Q,) rows, each uniform among what is relevant to its anchor, without itself; -1 where there is no other."""
     bank, ranges = query.bank, query.ranges
     others = ranges.high - ranges.low - 1
@@ -24,7 +24,7 @@ def draw_positives(query: Query, generator: Generator) -> Tensor:
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
-def draw_negatives(query: Query, generator: Generator) -> Tensor:
+def draw_negatives(query: RowQuery, generator: Generator) -> Tensor:
     """(Q,) rows, each uniform among what is not relevant to its anchor; -1 where there is none."""
     bank, ranges = query.bank, query.ranges
     size = ranges.high - ranges.low
@@ -34,14 +34,14 @@ def draw_negatives(query: Query, generator: Generator) -> Tensor:
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
-def choose_positives(query: Query, which: Positives, distance: Distance, generator: Generator) -> Tensor:
+def choose_positives(query: RowQuery, which: Positives, distance: Distance, generator: Generator) -> Tensor:
     """(Q,) rows of positives by the option `positives`; -1 where there is none."""
     if which == "random":
         return draw_positives(query, generator)
     return ranked_positives(query, which, distance)
 
 
-def ranked_positives(query: Query, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
+def ranked_positives(query: RowQuery, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
     """(Q,) rows: the farthest or nearest of what is relevant to an anchor, without itself; -1 where there is no other.
 
     Ties go to the smallest row. Costs one pass over what is relevant only.

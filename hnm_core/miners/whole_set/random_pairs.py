@@ -12,7 +12,7 @@ from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.whole_set import positives
 from hnm_core.miners.whole_set.explain import Reason, without_partner
 from hnm_core.miners.whole_set.options import Positives, RandomOptions
-from hnm_core.relevance import Query, SameClass
+from hnm_core.relevance import RowQuery, SameClass
 
 
 class RandomMiner(WholeSetMiner):
@@ -23,7 +23,7 @@ class RandomMiner(WholeSetMiner):
     ) -> None:
         self.options = options
         self._bank: Bank | None = None
-        self._last: Query | None = None
+        self._last: RowQuery | None = None
         self._mined = 0
 
     @property

@@ -20,7 +20,7 @@ from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.miners.whole_set.positives import choose_positives, draw_negatives, ranked_positives
 from hnm_core.neighbors.base import NeighborSearch, nearest
-from hnm_core.relevance import Query, SameClass
+from hnm_core.relevance import RowQuery, SameClass
 from hnm_core.run.timing import Phase
 
 
@@ -38,7 +38,7 @@ def build(
 class _Outcome:
     """What the last call of `mine` did; tensors, so that counting waits for no device until somebody asks."""
 
-    query: Query
+    query: RowQuery
     considered: Tensor
     removed: dict[str, Tensor]
     passed: Tensor
@@ -174,7 +174,7 @@ class SearchingMiner(WholeSetMiner):
                 shape = (len(found), 0)
         return torch.rand(shape, generator=context.generator, dtype=torch.float64).to(found.device)
 
-    def _choose(self, query: Query, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
+    def _choose(self, query: RowQuery, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
         """(Q, m) columns of `found`; -1 where there is no more."""
         options, filters = self.options, self._filters
         there = (found >= 0) & (positive >= 0)[:, None]
@@ -212,7 +212,7 @@ class SearchingMiner(WholeSetMiner):
             case "pool":
                 return selectors.uniform(allowed, fraction, max(options.pool, options.negatives))
 
-    def _assemble(self, query: Query, positive: Tensor, negative: Tensor, context: MiningContext) -> Triplets:
+    def _assemble(self, query: RowQuery, positive: Tensor, negative: Tensor, context: MiningContext) -> Triplets:
         """Triplets from (Q,) anchors and positives and (Q, m) negatives, missing ones filled up if that is wanted."""
         assert self._last is not None
         usable = positive >= 0

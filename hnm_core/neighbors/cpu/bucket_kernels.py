@@ -56,7 +56,9 @@ def bucket_keys(projected: Any, thresholds: Any, bits: Any, first: Any, key: Any
 def collect(
     tables: Any,
     margin: Any,
+    keys: Any,
     anchors: Any,
+    chance: Any,
     low: Any,
     high: Any,
     probes: Any,
@@ -74,7 +76,10 @@ def collect(
 
     Args:
         margin: (Q, L r) float32, how far each projection is from its threshold.
-        anchors, low, high: (Q,) rows, and the range of rows of their class.
+        keys: (L, A) int32, the keys of all rows, or of vectors, in each table.
+        anchors: (Q,) int64, lines of `keys` and `queries`.
+        chance: (Q,) int64, what decides which rows a capped bucket gives.
+        low, high: (Q,) int64, the range of rows of their class.
         probes, cap, seed: further buckets to a table, rows to a bucket, what a capped bucket is drawn with.
         points, queries, product: what `measure` takes.
         workers: parts of the anchors that may run at once.
@@ -85,7 +90,9 @@ def collect(
         _collect_part(
             tables,
             margin,
+            keys,
             anchors,
+            chance,
             low,
             high,
             probes,
@@ -106,7 +113,9 @@ def collect(
 def _collect_part(
     tables: Any,
     margin: Any,
+    keys: Any,
     anchors: Any,
+    chance: Any,
     low: Any,
     high: Any,
     probes: Any,
@@ -131,7 +140,7 @@ def _collect_part(
         for table in range(count):
             used = probe_masks(margin[i, table * bits : (table + 1) * bits], masks)
             for probe in range(used):
-                key = np.int64(tables.key[table, anchor]) ^ masks[probe]
+                key = np.int64(keys[table, anchor]) ^ masks[probe]
                 start, end = _bucket(tables, table, key)
                 # A bucket is sorted by row and rows by class, so the anchor's class is a range to step over.
                 own = start + np.searchsorted(tables.rows[table, start:end], low[i])
@@ -140,7 +149,7 @@ def _collect_part(
                 wanted, offset = others, 0
                 if others > cap:
                     wanted, capped = cap, capped + 1
-                    offset = _mixed(seed, anchor, table, probe) % others
+                    offset = _mixed(seed, chance[i], table, probe) % others
                 for j in range(wanted):
                     place = start + (offset + j * others // wanted) % others
                     row = tables.rows[table, place if place < own else place + after - own]
@@ -253,7 +262,10 @@ def warm_up() -> None:
     anchors, counts = np.zeros(1, np.int64), np.zeros((1, 2), np.int64)
     scores, found = np.empty((1, 2), np.float32), np.empty((1, 2), np.int64)
     margin = np.ones((1, 2), np.float32)
-    collect(tables, margin, anchors, anchors, anchors + 1, 1, 3, 0, points, points, False, 1, scores, found, counts)
+    collect(
+        tables, margin, key, anchors, anchors, anchors, anchors + 1, 1, 3, 0, points, points, False, 1, scores, found,
+        counts,
+    )  # fmt: skip
     probe_masks(margin[0, 0:2], np.zeros(2, np.int64))
 
 

@@ -46,7 +46,7 @@ class Rows(NamedTuple):
     points: Any
     """(N, D) float32."""
     queries: Any
-    """(N, D) float32, the rows as anchors."""
+    """(A, D) float32, the anchors: all rows, or vectors that are no rows."""
     bias: Any
     """(N,) float32, as the products have it, rounded up; -infinity in rows that fill up."""
     size: Any
@@ -66,14 +66,16 @@ class Rows(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What is known of each anchor of a tile; places of -1 fill up."""
+    """What is known of each anchor of a tile; anchors of -1 fill up."""
 
     place: Any
-    """(R,) int64, the anchors."""
+    """(R,) int64, where the anchors stand among the rows, -1 for those that are no rows."""
     low: Any
     """(R,) int64, first place of the anchor's class."""
     high: Any
     """(R,) int64, place after its last."""
+    anchor: Any
+    """(R,) int64, their lines in `Rows.queries`."""
     base: Any
     """(R,) float32, rounded down."""
     slack: Any
@@ -101,7 +103,7 @@ def filter_products(
     Each thread takes `batch` times 32 anchors, and chunks of `chunk` blocks of columns in the order given, so that
     both stay in its cache.
     """
-    groups = len(waiting.place) // BLOCK
+    groups = len(waiting.anchor) // BLOCK
     for task in prange((groups + batch - 1) // batch):
         _filter_batch(
             task * batch, min(task * batch + batch, groups), anchors, points, steps, order, chunk, k, rows, waiting
@@ -166,7 +168,7 @@ def span(group: Any, waiting: Any) -> Any:
     start = group * BLOCK
     low, high = waiting.low[start], waiting.high[start]
     for i in range(start + 1, start + BLOCK):
-        if waiting.place[i] >= 0:
+        if waiting.anchor[i] >= 0:
             if waiting.own:
                 low, high = min(low, waiting.low[i]), max(high, waiting.high[i])
             else:
@@ -272,7 +274,7 @@ def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: An
 def _measured(i: Any, rows: Any, waiting: Any) -> Any:
     """The sorted keys of exact value and row of all that waits."""
     dim = rows.points.shape[1]
-    anchor = waiting.place[i] * dim
+    anchor = waiting.anchor[i] * dim
     keys = np.empty(waiting.count[i], np.int64)
     for j in range(-_AHEAD, len(keys)):
         if j + _AHEAD < len(keys):  # rows lie anywhere in memory: ask for one while others are measured
@@ -312,21 +314,24 @@ def warm_up() -> None:
     points = np.zeros((n, 16), np.float32)
     zeros, index = np.zeros(n, np.float32), np.arange(n)
     rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
-    waiting = waiting_list(index, index, index + 1, zeros, zeros, k, n, own=False)
+    waiting = waiting_list(index, index, index + 1, index, zeros, zeros, k, n, own=False)
     for packed in blocks.examples():
         filter_products(packed, packed, 1, index[:1], 1, 1, k, rows, waiting)
     settle(k, rows, waiting, np.empty((2, k), np.float32), np.empty((2, k), np.int64), np.empty(2, np.bool_))
 
 
-def waiting_list(place: Any, low: Any, high: Any, base: Any, slack: Any, k: int, total: int, *, own: bool) -> Waiting:
-    """Empty lists for anchors at `place` (R,) of a bank of `total` rows."""
-    count = len(place)
+def waiting_list(
+    place: Any, low: Any, high: Any, anchor: Any, base: Any, slack: Any, k: int, total: int, *, own: bool
+) -> Waiting:
+    """Empty lists for anchors (R,) over a bank of `total` rows; see `Waiting`."""
+    count = len(anchor)
     room = min(max(_ROOM, 3 * k), total) + BLOCK
     candidate, value = np.empty((count, room), np.int32), np.empty((count, room), np.float32)
     limit = np.full(count, np.inf, np.float32)
     # Nothing passes a least of infinity, so what fills up waits for nothing.
-    least = np.where(place >= 0, -limit, limit)
-    return Waiting(place, low, high, base, slack, least, limit, candidate, value, np.zeros(count, np.int64), own)
+    least = np.where(anchor >= 0, -limit, limit)
+    waiting = np.zeros(count, np.int64)
+    return Waiting(place, low, high, anchor, base, slack, least, limit, candidate, value, waiting, own)
 
 
 __all__ = ["Rows", "Waiting", "filter_products", "numba", "settle", "span", "thin", "waiting_list", "warm_up"]

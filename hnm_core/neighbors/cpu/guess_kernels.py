@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 @njit(cache=True, nogil=True, parallel=True)
 def guess_limits(anchors: Any, steps: Any, rank: Any, shares: Any, sample: Any, rounding: Any, waiting: Any) -> None:
     """Set `limit` and `least` of packed anchors by the sample's `rank`-th best row of other classes."""
-    for group in prange(len(waiting.place) // BLOCK):
+    for group in prange(len(waiting.anchor) // BLOCK):
         _guess_group(group, anchors, steps, rank, shares, sample, rounding, waiting)
 
 
@@ -76,7 +76,7 @@ def _own_blocks(group: Any, every: Any, waiting: Any) -> Any:
     start = group * BLOCK
     low, high = waiting.low[start], waiting.high[start]
     for i in range(start + 1, start + BLOCK):
-        if waiting.place[i] >= 0:
+        if waiting.anchor[i] >= 0:
             low, high = min(low, waiting.low[i]), max(high, waiting.high[i])
     first, last = (low + every - 1) // every, (high + every - 1) // every
     return first // BLOCK, (last + BLOCK - 1) // BLOCK
@@ -85,7 +85,7 @@ def _own_blocks(group: Any, every: Any, waiting: Any) -> Any:
 @njit(cache=True, nogil=True)
 def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, rounding: Any, waiting: Any) -> None:
     """Guess for anchor i: the `rank`-th largest of `width` numbers; no guess where one of them is missing."""
-    if waiting.place[i] < 0:
+    if waiting.anchor[i] < 0:
         return
     numbers = np.empty(width + ELEMENTS, np.float32)
     for j in range(width):
@@ -102,6 +102,6 @@ def warm_up() -> None:
     """Compile."""
     index = np.arange(BLOCK)
     zeros = np.zeros(BLOCK, np.float32)
-    waiting = waiting_list(index, index, index + 1, zeros, zeros, 2, BLOCK, own=False)
+    waiting = waiting_list(index, index, index + 1, index, zeros, zeros, 2, BLOCK, own=False)
     for packed in blocks.examples():
         guess_limits(packed, 1, 2, 1, Sample(packed, zeros, 1), zeros[0], waiting)

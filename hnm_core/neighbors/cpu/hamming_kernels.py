@@ -44,11 +44,14 @@ def pack_bits(projected: Any, thresholds: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def nearest_codes(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high: Any, wanted: int, found: Any) -> None:
+def nearest_codes(
+    codes: Any, rows: int, bits: int, asked: Any, anchors: Any, low: Any, high: Any, wanted: int, found: Any
+) -> None:  # fmt: skip
     """The `wanted` rows with the fewest differing bits for each anchor, into found (Q, wanted) int32, -1 where fewer.
 
-    Rows are sorted by class: anchor i (a row) leaves out rows low[i] .. high[i] - 1, its class. Ties at the last place
-    go to the first rows; the order of what was found is by row.
+    Anchor i has the code anchors[i] of `asked`, packed as `codes` are, or these themselves. Rows are sorted by class:
+    it leaves out rows low[i] .. high[i] - 1, its class. Ties at the last place go to the first rows; the order of what
+    was found is by row.
     """
     every = int(np.sqrt(rows)) // _SAMPLE
     sample = _every(codes, rows, every)
@@ -57,7 +60,7 @@ def nearest_codes(codes: Any, rows: int, bits: int, anchors: Any, low: Any, high
     for packet in prange((len(anchors) + _PACKET - 1) // _PACKET):
         start, end = packet * _PACKET, min((packet + 1) * _PACKET, len(anchors))
         _scan_packet(
-            codes, centers, radius, tight, sample, every, rows, bits, anchors[start:end], low[start:end],
+            codes, centers, radius, tight, sample, every, rows, bits, asked, anchors[start:end], low[start:end],
             high[start:end], wanted, found[start:end],
         )  # fmt: skip
 
@@ -101,8 +104,8 @@ def _guess(
 
 @njit(cache=True, nogil=True)
 def _scan_packet(
-    codes: Any, centers: Any, radius: Any, tight: bool, sample: Any, every: int, rows: int, bits: int, anchors: Any,
-    low: Any, high: Any, wanted: int, found: Any,
+    codes: Any, centers: Any, radius: Any, tight: bool, sample: Any, every: int, rows: int, bits: int, asked: Any,
+    anchors: Any, low: Any, high: Any, wanted: int, found: Any,
 ) -> None:  # fmt: skip
     blocks, words = codes.shape[0], codes.shape[1]
     count = len(anchors)
@@ -119,7 +122,7 @@ def _scan_packet(
     code = np.empty((count, words), np.uint64)
     for i in range(count):
         for word in range(words):
-            code[i, word] = codes[anchors[i] // BLOCK, word, anchors[i] % BLOCK]
+            code[i, word] = asked[anchors[i] // BLOCK, word, anchors[i] % BLOCK]
         if tight:
             limit[i] = limit_by_centers(
                 codes, centers, away, rows, bits, code[i], low[i], high[i], wanted, histogram, differing
@@ -212,23 +215,27 @@ def _compact(rows: Any, bits: Any, count: int, wanted: int, histogram: Any) -> i
 
 @njit(cache=True, nogil=True, parallel=True)
 def ranks(
-    codes: Any, rows: int, bits: int, anchors: Any, low: Any, high: Any, targets: Any, before: Any
+    codes: Any, rows: int, bits: int, asked: Any, anchors: Any, low: Any, high: Any, targets: Any, before: Any
 ) -> None:  # fmt: skip
     """How many rows come before each target in the order of `nearest_codes`, into before (Q, k) int64.
 
     targets (Q, k) int32 are ascending rows of other classes than their anchor's; -1 is none, and comes after none.
     """
     for i in prange(len(anchors)):
-        _rank(codes, rows, bits, np.int64(anchors[i]), np.int64(low[i]), np.int64(high[i]), targets[i], before[i])
+        _rank(
+            codes, rows, bits, asked, np.int64(anchors[i]), np.int64(low[i]), np.int64(high[i]), targets[i], before[i]
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def _rank(codes: Any, rows: int, bits: int, anchor: Any, low: Any, high: Any, targets: Any, before: Any) -> None:
+def _rank(
+    codes: Any, rows: int, bits: int, asked: Any, anchor: Any, low: Any, high: Any, targets: Any, before: Any
+) -> None:  # fmt: skip
     blocks, words = codes.shape[0], codes.shape[1]
     histogram, differing = np.zeros(bits + 1, np.int64), np.empty(BLOCK, np.int64)
     code, bits_of = np.empty(words, np.uint64), np.zeros(len(targets), np.int64)
     for word in range(words):
-        code[word] = codes[anchor // BLOCK, word, anchor % BLOCK]
+        code[word] = asked[anchor // BLOCK, word, anchor % BLOCK]
     at = 0
     while at < len(targets) and targets[at] < 0:
         before[at] = 0
@@ -255,8 +262,8 @@ def warm_up() -> None:
     codes = pack_bits(np.arange(320, dtype=np.float64).reshape(40, 8), np.zeros(8))
     anchors = np.arange(2, dtype=np.int32)
     found = np.empty((2, 3), np.int32)
-    nearest_codes(codes, 40, 8, anchors, anchors * 0, anchors * 0 + 4, 3, found)
-    ranks(codes, 40, 8, anchors, anchors * 0, anchors * 0 + 4, found, np.empty((2, 3), np.int64))
+    nearest_codes(codes, 40, 8, codes, anchors, anchors * 0, anchors * 0 + 4, 3, found)
+    ranks(codes, 40, 8, codes, anchors, anchors * 0, anchors * 0 + 4, found, np.empty((2, 3), np.int64))
 
 
 __all__ = ["BLOCK", "nearest_codes", "numba", "pack_bits", "ranks", "warm_up"]

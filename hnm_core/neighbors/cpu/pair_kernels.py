@@ -149,5 +149,5 @@ def warm_up() -> None:
     points = np.zeros((n, 16), np.float32)
     zeros, index = np.zeros(n, np.float32), np.arange(n)
     rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
-    waiting = waiting_list(index, index, index + 1, zeros, zeros, k, n, own=False)
+    waiting = waiting_list(index, index, index + 1, index, zeros, zeros, k, n, own=False)
     filter_pairs(np.zeros((1, 2), np.int64), 1, np.zeros(n, np.float32), 1, k, rows, waiting)

@@ -24,8 +24,9 @@ def rescore(
 ) -> None:  # fmt: skip
     """The k best of the places found (Q, c), -1 behind the last, by squared distance, or by -q x with `product`.
 
-    points and queries are (N, D) float32 with D a multiple of 16, filled up with zeros. scores (Q, k) float32 and rows
-    (Q, k) int64 become ascending by score, then row; inf and -1 where there are fewer.
+    points (N, D) and queries (A, D) are float32 with D a multiple of 16, filled up with zeros; anchors (Q,) are lines
+    of queries. scores (Q, k) float32 and rows (Q, k) int64 become ascending by score, then row; inf and -1 where there
+    are fewer.
     """
     for i in prange(len(anchors)):
         # A function of its own: writes into arrays that are given in turn would be taken for dead code.

@@ -55,7 +55,7 @@ class Anchors(NamedTuple):
     error: Any
     """(R,) float32, what else may be rounded away."""
     label: Any
-    """(R,) int32, its class, which it leaves out."""
+    """(R,) int32, its class, which it leaves out; below -1 where it leaves out none."""
     low: Any
     """(R,) int32, first of a range of columns that all are of this class."""
     high: Any

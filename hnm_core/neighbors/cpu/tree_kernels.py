@@ -166,25 +166,28 @@ def _split(points: Any, rows: Any, keys: Any, low: int, high: int, cut: int) -> 
 
 @njit(cache=True, nogil=True, parallel=True)
 def search_tree(
-    tree: Any, queries: Any, anchors: Any, own: Any, slots: Any, k: int, farthest: bool, scores: Any, rows: Any
-) -> None:
+    tree: Any, queries: Any, anchors: Any, itself: Any, own: Any, slots: Any, k: int, farthest: bool, scores: Any,
+    rows: Any,
+) -> None:  # fmt: skip
     """The k best rows for each anchor, written to scores (Q, k) float32 and rows (Q, k) int64 at its slot.
 
-    queries (N, D) are the points as anchors (they differ from the points of the tree for cosine); anchors (Q,) int32
-    are rows of the caller, near ones side by side; own (Q,) int32 are their classes; slots (Q,) int64 are their places
-    in the result.
+    queries (A, D) are the points as anchors (they differ from the points of the tree for cosine), or vectors; anchors
+    (Q,) int32 are lines of them, near ones side by side; itself (Q,) int32 are the rows of the caller that they are, -1
+    where they are none; own (Q,) int32 are their classes, which nobody has where it is below -1; slots (Q,) int64 are
+    their places in the result.
     """
     for packet in prange((len(anchors) + BLOCK - 1) // BLOCK):
         start = packet * BLOCK
         end = min(start + BLOCK, len(anchors))
         part = slice(start, end)
-        _search_packet(tree, queries, anchors[part], own[part], slots[part], k, farthest, scores, rows)
+        _search_packet(tree, queries, anchors[part], itself[part], own[part], slots[part], k, farthest, scores, rows)
 
 
 @njit(cache=True, nogil=True)
 def _search_packet(
-    tree: Any, queries: Any, anchors: Any, own: Any, slots: Any, k: int, farthest: bool, scores: Any, rows: Any
-) -> None:
+    tree: Any, queries: Any, anchors: Any, itself: Any, own: Any, slots: Any, k: int, farthest: bool, scores: Any,
+    rows: Any,
+) -> None:  # fmt: skip
     dim = queries.shape[1]
     everyone = np.uint32(simd.ALL)
     position = np.zeros((dim, BLOCK), np.float32)
@@ -251,7 +254,7 @@ def _search_packet(
                 slot = simd.lowest(fits)
                 fits &= fits - np.uint32(1)
                 row = tree.rows[block * BLOCK + slot]
-                if block_scores[slot] < worst[lane] and not (farthest and row == anchors[lane]):
+                if block_scores[slot] < worst[lane] and not (farthest and row == itself[lane]):
                     insert(keys, base, k, key_of(score_bits[slot], row))
                     score_bits[slot] = key_bits(keys[base + k - 1])
                     worst[lane] = block_scores[slot]
@@ -310,7 +313,7 @@ def warm_up() -> None:
     order = np.arange(40, dtype=np.int32)
     tree = build_tree(points, classes, order, False)
     scores, rows = np.empty((40, 2), np.float32), np.empty((40, 2), np.int64)
-    search_tree(tree, points, order, classes, order.astype(np.int64), 2, False, scores, rows)
+    search_tree(tree, points, order, order, classes, order.astype(np.int64), 2, False, scores, rows)
 
 
 __all__ = ["BLOCK", "Tree", "arrange", "build_tree", "numba", "search_tree", "warm_up"]

@@ -26,7 +26,11 @@ _MOST_WORDS = 64
 
 
 class CudaCodes:
-    """Packed codes on a device, and the rows of other classes whose codes differ least from an anchor's."""
+    """Packed codes on a device, and the rows of other classes whose codes differ least from an anchor's.
+
+    Attributes:
+        codes: of the rows, see `coded`.
+    """
 
     def __init__(
         self,
@@ -50,49 +54,54 @@ class CudaCodes:
         """
         self._kernels = device_kernels
         self._count = rows
-        self._signs: Tensor | None = None
         pieces = iter(bits)
         first = next(pieces)
-        bits = chain([first], pieces)
         if product is None:
             product = first.device.type == "cuda" and _products_pay(rows, first.shape[1])
+        self._product = product
+        self.codes = self.coded(chain([first], pieces))
         if product:
-            # The library's sizes are multiples of 8; zeros add nothing to a product.
-            signs = torch.cat([_padded(piece.to(torch.int8).mul_(2).sub_(1)) for piece in bits])
-            self._signs = torch.nn.functional.pad(signs, (0, 0, 0, -len(signs) % WIDE))
-        else:
-            self._codes = torch.cat([pack(piece) for piece in bits], 1)
-            if len(self._codes) > _MOST_WORDS:
-                raise InputError(f"Codes of {64 * len(self._codes)} bits are too long; the kernel takes up to 4,096.")
+            self.codes = torch.nn.functional.pad(self.codes, (0, 0, 0, -rows % WIDE))
+        elif len(self.codes) > _MOST_WORDS:
+            raise InputError(f"Codes of {64 * len(self.codes)} bits are too long; the kernel takes up to 4,096.")
 
-    def nearest(self, anchors: Placed, candidates: int) -> Tensor:
+    def coded(self, bits: Iterable[Tensor]) -> Tensor:
+        """The codes of pieces (n, B) bool as they are compared: (W, A) int64 words, or (A, B') int8 signs."""
+        if self._product:
+            # The library's sizes are multiples of 8; zeros add nothing to a product.
+            return torch.cat([_padded(piece.to(torch.int8).mul_(2).sub_(1)) for piece in bits])
+        return torch.cat([pack(piece) for piece in bits], 1)
+
+    def nearest(self, anchors: Placed, candidates: int, asked: Tensor | None = None) -> Tensor:
         """(Q, candidates) int64 places of the rows with the fewest differing bits that are not relevant.
 
-        Fewest first; ties go to the first places; -1 where there are fewer.
+        Fewest first; ties go to the first places; -1 where there are fewer. `asked` are the codes of the anchors, see
+        `coded`; None where they are rows.
         """
+        own = self.codes if asked is None else asked
         kept = min(candidates, self._count)
         count = len(anchors.place)
         found = anchors.place.new_full((count, candidates), -1)
         step = launches.at_once(kept)
-        if self._signs is not None:
+        if self._product:
             step = min(step, _ROWS)
         for start in range(0, count, step):
             here = launches.anchors(anchors.at(slice(start, start + step)))
-            if self._signs is None:
-                keys = launches.codes_best(self._kernels, self._codes, here, kept)
+            if self._product:
+                keys = self._products_best(own, here, kept)
             else:
-                keys = self._products_best(self._signs, here, kept)
+                keys = launches.codes_best(self._kernels, self.codes, own, here, kept)
             found[start : start + step, :kept] = best.rows(keys)
         return found
 
-    def _products_best(self, signs: Tensor, anchors: Anchors, kept: int) -> Tensor:
+    def _products_best(self, asked: Tensor, anchors: Anchors, kept: int) -> Tensor:
         count = len(anchors.place)
-        own = signs[anchors.place.long()]
+        own = asked[anchors.line.long()]
         own = torch.nn.functional.pad(own, (0, 0, 0, max(0, 32 - count)))  # the library takes no fewer than 17 rows
         select = launches.TileSelect(self._kernels, anchors, kept, _COLUMNS, farthest=False)
         for start in range(0, self._count, _COLUMNS):
             width = min(_COLUMNS, self._count - start)
-            tile = torch._int_mm(own, signs[start : start + width + -width % WIDE].T)
+            tile = torch._int_mm(own, self.codes[start : start + width + -width % WIDE].T)
             ends = start + _COLUMNS >= self._count
             select.add(tile, width, None, -1, start, begins=start == 0, ends=ends)
         return select.best()

@@ -15,12 +15,14 @@ struct alignas(32) Words {
 };
 
 // codes   (words, rows): sorted by class.
-// anchors (count): places, ascending. low, high (count): where the class of each starts and ends; left out.
+// asked   (words, lines): the same of the anchors, or of all rows.
+// anchors (count): lines of asked. low, high (count): where the class of each starts and ends, ascending; left out.
 // tile    columns in shared memory at a time, a multiple of 32.
 // keys    (count, gridDim.y, capacity): the first k of each line are the k best places of that share of columns.
 // Shared memory: words * (WARPS * ANCHORS + tile) * 8 bytes.
 extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)
-    nearest_codes(const unsigned long long* __restrict__ codes, int words, int rows, const int* __restrict__ anchors,
+    nearest_codes(const unsigned long long* __restrict__ codes, int words, int rows,
+                  const unsigned long long* __restrict__ asked, int lines, const int* __restrict__ anchors,
                   const int* __restrict__ low, const int* __restrict__ high, int count, int tile, int k, int capacity,
                   Key* keys) {
     Words* queries = reinterpret_cast<Words*>(shared_memory);               // [words][WARPS]
@@ -34,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)
 #pragma unroll 1
     for (int i = threadIdx.x; i < words * WARPS * ANCHORS; i += WARPS * LANES) {
         const int slot = min(block_first + i % (WARPS * ANCHORS), count - 1);
-        shared_memory[i] = codes[static_cast<size_t>(i / (WARPS * ANCHORS)) * rows + anchors[slot]];
+        shared_memory[i] = asked[static_cast<size_t>(i / (WARPS * ANCHORS)) * lines + anchors[slot]];
     }
     int limit[ANCHORS];
 #pragma unroll

@@ -32,14 +32,19 @@ _LIST_BYTES = 256 << 20
 
 
 class Anchors(NamedTuple):
-    """Anchors by their places in the class-sorted bank, ascending, and the range of places relevant to each."""
+    """Anchors with the ranges of places in the class-sorted bank that are relevant to them, which ascend.
+
+    See `Placed`, which this is in 32 bits.
+    """
 
     place: Tensor
-    """(Q,) int32."""
+    """(Q,) int32, -1 for an anchor that is no row."""
     low: Tensor
     """(Q,) int32."""
     high: Tensor
     """(Q,) int32."""
+    line: Tensor
+    """(Q,) int32, the anchor's line in what is known of anchors."""
 
 
 def anchors(placed: Placed) -> Anchors:
@@ -61,7 +66,7 @@ def low_dim_best(
 
     Args:
         points: (D, N) float32, up to 9 coordinates by axis, sorted by class.
-        queries: (N, D) float32, the same rows as anchors.
+        queries: (A, D) float32, the same rows as anchors, or vectors.
         order: (N,) int32, place to row.
     """
     dim, count = points.shape
@@ -78,11 +83,12 @@ def low_dim_best(
     return smallest(keys, k)
 
 
-def codes_best(kernels: Kernels, codes: Tensor, anchors: Anchors, k: int) -> Tensor:
+def codes_best(kernels: Kernels, codes: Tensor, asked: Tensor, anchors: Anchors, k: int) -> Tensor:
     """(Q, k) keys of the rows of other classes with the fewest differing bits; a key's row is a place.
 
     Args:
         codes: (W, N) int64, up to 64 words of packed bits, sorted by class.
+        asked: (W, A) int64, the same of the anchors.
     """
     words, count = codes.shape
     room = _SHARED // 8 // words - _ANCHORS
@@ -95,7 +101,21 @@ def codes_best(kernels: Kernels, codes: Tensor, anchors: Anchors, k: int) -> Ten
         (-(-len(anchors.place) // _ANCHORS), shares),
         _THREADS,
         words * (_ANCHORS + tile) * 8,
-        [codes, words, count, *anchors, len(anchors.place), tile, k, keys.shape[2], keys],
+        [
+            codes,
+            words,
+            count,
+            asked,
+            asked.shape[1],
+            anchors.line,
+            anchors.low,
+            anchors.high,
+            len(anchors.place),
+            tile,
+            k,
+            keys.shape[2],
+            keys,
+        ],
     )
     return smallest(keys, k)
 
@@ -117,7 +137,7 @@ def measure(
 
     Args:
         points: (N, D) float32, sorted by class.
-        queries: (N, D) float32, the same rows as anchors.
+        queries: (A, D) float32, the same rows as anchors, or vectors.
         order: (N,) int32, place to row.
         chosen: (Q, M) int64, keys or places, -1 or `NO_KEY` where there is none.
     """
@@ -132,7 +152,7 @@ def measure(
         (blocks, shares),
         _THREADS,
         0,
-        [points, queries, points.shape[1], order, anchors.place, chosen, int(farthest), count, width, keys],
+        [points, queries, points.shape[1], order, anchors.line, chosen, int(farthest), count, width, keys],
     )
     return keys
 
@@ -177,7 +197,9 @@ class TileSelect:
                 factor if whole else float(factor),
                 first,
                 columns,
-                *self._anchors,
+                self._anchors.place,
+                self._anchors.low,
+                self._anchors.high,
                 int(self._farthest),
                 len(self._anchors.place),
                 self._k,

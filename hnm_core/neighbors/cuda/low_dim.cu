@@ -56,15 +56,16 @@ __device__ inline float kth_of_lanes(float value, int k) {
 }
 
 // points  (D, rows): coordinates by axis, sorted by class.
-// queries (rows, D): the same rows as anchors.
+// queries (lines, D): the same rows as anchors, or vectors.
 // order   (rows): place -> row; ties go to the smallest row.
-// anchors (count): places, ascending. low, high (count): where the class of each starts and ends.
+// places  (count): of the anchors, -1 where they are no rows. low, high (count): where the class of each starts and
+//         ends, ascending. anchors (count): lines of queries.
 // keys    (count, gridDim.y, capacity): the first k of each line are the k best among that block's share of columns.
 template <int D, bool FARTHEST>
 __device__ inline void search(const float* __restrict__ points, const float* __restrict__ queries, int rows,
-                              const int* __restrict__ order, const int* __restrict__ anchors,
-                              const int* __restrict__ low, const int* __restrict__ high, int count, int k, int capacity,
-                              Key* keys) {
+                              const int* __restrict__ order, const int* __restrict__ places,
+                              const int* __restrict__ low, const int* __restrict__ high,
+                              const int* __restrict__ anchors, int count, int k, int capacity, Key* keys) {
     float* tile = reinterpret_cast<float*>(shared_memory);  // [D][TILE]
     const int lane = lane_of_warp();
     const int block_first = blockIdx.x * WARPS * ANCHORS;
@@ -81,7 +82,7 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
     }
     Best best = {first + lane < count ? ALL_PASS : NOTHING_PASSES, 0};  // of anchor `lane`
 
-    // Anchors ascend, so the classes of the first and the last bound those of all.
+    // Classes ascend, so those of the first and the last bound those of all.
     const Share share = share_of_block(FARTHEST ? low[block_first] : 0, FARTHEST ? high[block_last] : rows, TILE);
     // Columns that stand in the class of every anchor of the block.
     const int common_from = low[block_last], common_to = high[block_first];
@@ -141,7 +142,7 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
                 if (!__any_sync(ALL_LANES, below)) continue;
                 const int slot = first + a;
                 const bool positive = column >= low[slot] && column < high[slot];
-                const bool allowed = below && positive == FARTHEST && column != anchors[slot];
+                const bool allowed = below && positive == FARTHEST && column != places[slot];
                 Best own = of_lane(best, a);
                 offer(own, keys + (static_cast<size_t>(slot) * gridDim.y + blockIdx.y) * capacity,
                       allowed ? make_key(own_score, row) : NO_KEY, k, capacity);
@@ -162,14 +163,14 @@ __device__ inline void search(const float* __restrict__ points, const float* __r
 
 #define KERNELS(D)                                                                                                     \
     extern "C" __global__ void __launch_bounds__(WARPS* LANES, blocks(D)) nearest_##D(                                 \
-        const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
-        const int* high, int count, int k, int capacity, Key* keys) {                                                  \
-        search<D, false>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                  \
+        const float* points, const float* queries, int rows, const int* order, const int* places, const int* low,      \
+        const int* high, const int* anchors, int count, int k, int capacity, Key* keys) {                              \
+        search<D, false>(points, queries, rows, order, places, low, high, anchors, count, k, capacity, keys);          \
     }                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(WARPS* LANES, 2) farthest_##D(                                        \
-        const float* points, const float* queries, int rows, const int* order, const int* anchors, const int* low,     \
-        const int* high, int count, int k, int capacity, Key* keys) {                                                  \
-        search<D, true>(points, queries, rows, order, anchors, low, high, count, k, capacity, keys);                   \
+        const float* points, const float* queries, int rows, const int* order, const int* places, const int* low,      \
+        const int* high, const int* anchors, int count, int k, int capacity, Key* keys) {                              \
+        search<D, true>(points, queries, rows, order, places, low, high, anchors, count, k, capacity, keys);           \
     }
 
 KERNELS(1)

@@ -7,10 +7,10 @@ import torch
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
-from hnm_core.relevance import Query
+from hnm_core.relevance import Query, VectorQuery
 
 
 class CudaLowDim(QuerySearch):
@@ -39,23 +39,21 @@ class CudaLowDim(QuerySearch):
         self._kernels = self._given or kernels.of(bank.device)
         self._form = euclidean_form(self._distance, bank.sorted_embeddings)
         self._points = self._form.points.T.contiguous()
-        self._queries = self._form.queries.contiguous()
         self._order = bank.order.to(torch.int32)
         self._bank = bank
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, True, progress)
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         found = none_found(bank, len(query), k)
         kept = min(k, len(bank))
         anchors, slots = query.by_place()
+        form = self._form.with_vectors(query.vectors) if isinstance(query, VectorQuery) else self._form
         step = launches.at_once(kept)
         report(progress, 0, len(query))
         for start in range(0, len(query), step):
@@ -64,13 +62,13 @@ class CudaLowDim(QuerySearch):
             keys = launches.low_dim_best(
                 self._kernels,
                 self._points,
-                self._queries,
+                form.queries,
                 self._order,
                 launches.anchors(here),
                 kept,
                 farthest=farthest,
             )
-            found.distance[where, :kept] = self._form.distance(best.float_scores(keys).abs_(), here.place)
+            found.distance[where, :kept] = form.distance(best.float_scores(keys).abs_(), here.line)
             found.row[where, :kept] = best.rows(keys)
             report(progress, min(start + step, len(query)), len(query))
         return found

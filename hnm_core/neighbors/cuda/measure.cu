@@ -31,9 +31,9 @@ __device__ inline Sum over_lanes(Sum sum) {
     return sum;
 }
 
-// points  (rows, dim): sorted by class. queries: the same rows as anchors.
+// points  (rows, dim): sorted by class. queries (lines, dim): the same rows as anchors, or vectors.
 // order   (rows): place -> row; ties go to the smallest row.
-// anchors (count): places.
+// anchors (count): lines of queries.
 // chosen  (count, width): places of columns in the lower 32 bits, negative where there is none.
 // farthest negates the scores.
 // keys    (count, width): score and row of each, NO_KEY where there is none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,10 +19,10 @@ _MATMUL_ROUNDING = {"highest": 0.0, "high": 2.0**-10, "medium": 2.0**-8}
 
 @dataclass(frozen=True)
 class Operands:
-    """The two sides of the products q x of all rows."""
+    """The two sides of the products q x of all anchors and rows."""
 
     queries: Tensor
-    """(N, K), K a multiple of 8."""
+    """(A, K), K a multiple of 8."""
     points: Tensor
     """(N', K): N' is N made a multiple of 8 by rows of zeros."""
     dim: int
@@ -43,6 +43,10 @@ class Operands:
             return _PARTS_ROUNDING + (3 * self.dim + 8) * 2.0**-22
         return (self.dim + 8) * 2.0**-24 + _MATMUL_ROUNDING[torch.get_float32_matmul_precision()]
 
+    def asked(self, queries: Tensor) -> Operands:
+        """The same points with other anchors (A, D) float32."""
+        return replace(self, queries=_left(pad(queries, (0, -self.dim % WIDE)), in_parts=self.in_parts))
+
     def multiply(self, queries: Tensor, start: int, end: int, memory: Tensor) -> Tensor:
         """(R, end - start) float32 products of chosen `queries` (R, K) with so many points, in the given memory."""
         tile = memory[: len(queries) * (end - start)].view(len(queries), end - start)
@@ -57,7 +61,7 @@ class Operands:
 
 
 def operands(queries: Tensor, points: Tensor, *, in_parts: bool) -> Operands:
-    """Of float32 `queries` and `points` (N, D).
+    """Of float32 `queries` (A, D) and `points` (N, D).
 
     In parts x = h + l, and one product of three parts in a row, [h h l] with [h l h], makes up all but l l. It takes a
     third of what float32 takes from units that multiply bfloat16 ten times as fast.
@@ -67,11 +71,8 @@ def operands(queries: Tensor, points: Tensor, *, in_parts: bool) -> Operands:
     left = right[: len(points)] if queries is points else pad(queries, (0, -dim % WIDE))
     if not in_parts:
         return Operands(left, right, dim)
-    left_high, left_low = _parts(left)
-    right_high, right_low = _parts(right)
-    return Operands(
-        torch.cat([left_high, left_high, left_low], 1), torch.cat([right_high, right_low, right_high], 1), dim
-    )
+    high, low = _parts(right)
+    return Operands(_left(left, in_parts=True), torch.cat([high, low, high], 1), dim)
 
 
 def multiplies_parts(device: torch.device) -> bool:
@@ -81,6 +82,13 @@ def multiplies_parts(device: torch.device) -> bool:
         and torch.cuda.get_device_capability(device) >= (8, 0)
         and "dtype_out" in torch.ops.aten.mm.overloads()
     )
+
+
+def _left(queries: Tensor, *, in_parts: bool) -> Tensor:
+    if not in_parts:
+        return queries
+    high, low = _parts(queries)
+    return torch.cat([high, high, low], 1)
 
 
 def _parts(numbers: Tensor) -> tuple[Tensor, Tensor]:

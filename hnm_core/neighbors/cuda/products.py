@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, check_query, none_found, report
+from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cuda import best, kernels, launches, operands
+from hnm_core.neighbors.cuda.operands import Operands
 from hnm_core.neighbors.dense import Dense
-from hnm_core.neighbors.euclidean import euclidean_form
-from hnm_core.relevance import Placed, Query
+from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
+from hnm_core.relevance import Placed, Query, VectorQuery
 
 _ROWS = 16_384
 """Anchors at once: what is done once for all of them takes the host longer than the device."""
@@ -60,44 +62,43 @@ class CudaProducts(QuerySearch):
         else:
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
             self._points, self._queries = self._form.points, self._form.queries
-            center = self._points.mean(0, dtype=torch.float64)
-            centered = (self._points.double() - center).float()
+            self._center = self._points.mean(0, dtype=torch.float64)
+            centered = (self._points.double() - self._center).float()
             same = self._queries is self._points
-            centered_queries = centered if same else (self._queries.double() - center).float()
+            centered_queries = centered if same else (self._queries.double() - self._center).float()
             term = centered.double().square().sum(1).float()
             self._term = torch.nn.functional.pad(term, (0, -len(bank) % launches.WIDE))
         in_parts = operands.multiplies_parts(bank.device) if self._in_parts is None else self._in_parts
         self._operands = operands.operands(centered_queries, centered, in_parts=in_parts)
-        self._query_norm = centered_queries.double().norm(dim=1)
+        self._own = _Asked(self._form, self._queries, self._operands, centered_queries.double().norm(dim=1))
         self._point_norm = centered.double().norm(dim=1).max()
         self._order = bank.order.to(torch.int32)
         self._bank = bank
         self._dense: Dense | None = None
 
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, False, progress)
 
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """See `QuerySearch`."""
+    def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, True, progress)
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
-        bank = check_query(self._bank, query, k)
+        bank = query.bank
         found = none_found(bank, len(query), k)
         kept = min(k, len(bank))
         anchors, slots = query.by_place()
+        asked = self._asked(query.vectors) if isinstance(query, VectorQuery) else self._own
         unsure = torch.zeros(len(query), dtype=torch.bool, device=bank.device)
         step = max(1, min(_ROWS, launches.at_once(kept + _SPARE)))
         report(progress, 0, len(query))
         for start, spans in zip(range(0, len(query), step), self._spans(anchors, step, farthest), strict=True):
             part = slice(start, start + step)
             here, where = anchors.at(part), slots[part]
-            rough = self._candidates(here, kept + _SPARE, spans, farthest)
-            keys = self._measured(here, rough, farthest)
+            rough = self._candidates(asked, here, kept + _SPARE, spans, farthest)
+            keys = self._measured(asked, here, rough, farthest)
             scores, last = best.float_scores(keys), best.float_scores(rough[:, -1])
-            unsure[where] = self._may_have_missed(here.place, last, scores[:, kept - 1], farthest)
-            found.distance[where, :kept] = self._as_distance(scores[:, :kept], here.place, farthest)
+            unsure[where] = self._may_have_missed(asked.norm[here.line], last, scores[:, kept - 1], farthest)
+            found.distance[where, :kept] = _as_distance(asked.form, scores[:, :kept], here.line, farthest)
             found.row[where, :kept] = best.rows(keys[:, :kept])
             report(progress, min(start + step, len(query)), len(query))
         if bool(unsure.any()):
@@ -108,6 +109,12 @@ class CudaProducts(QuerySearch):
             ask = self._dense.farthest if farthest else self._dense.nearest
             found.distance[again], found.row[again] = ask(query.at(again), k)
         return found
+
+    def _asked(self, vectors: Tensor) -> _Asked:
+        """What has to be known of vectors (A, D)."""
+        form, queries = with_vectors(self._form, self._distance, vectors)
+        centered = queries if form is None else (queries.double() - self._center).float()
+        return _Asked(form, queries, self._operands.asked(centered), centered.double().norm(dim=1))
 
     def _spans(self, anchors: Placed, step: int, farthest: bool) -> Iterator[list[tuple[int, int]]]:
         """For each chunk of anchors the spans of columns to multiply with, which begin at multiples of 8. One look at
@@ -123,7 +130,9 @@ class CudaProducts(QuerySearch):
             else:
                 yield [(0, len(self._points))]
 
-    def _candidates(self, anchors: Placed, kept: int, spans: list[tuple[int, int]], farthest: bool) -> Tensor:
+    def _candidates(
+        self, asked: _Asked, anchors: Placed, kept: int, spans: list[tuple[int, int]], farthest: bool
+    ) -> Tensor:
         """(R, kept) keys of rounded scores and places, ascending."""
         places = anchors.place
         width = max(launches.WIDE, _down(_TILE // len(places)))
@@ -131,14 +140,14 @@ class CudaProducts(QuerySearch):
         if not tiles:
             return torch.full((len(places), kept), best.NO_KEY, device=places.device)
         sign = -1 if farthest else 1
-        queries = self._operands.queries[places]
+        queries = asked.operands.queries[anchors.line]
         terms = None if self._term is None else self._term * sign
         widest = max(_up(end) - start for start, end in tiles)
         select = launches.TileSelect(self._kernels, launches.anchors(anchors), kept, widest, farthest=farthest)
         memory = torch.empty(len(places) * widest, device=places.device)
         for number, (start, end) in enumerate(tiles):
             select.add(
-                self._operands.multiply(queries, start, _up(end), memory),
+                asked.operands.multiply(queries, start, _up(end), memory),
                 end - start,
                 None if terms is None else terms[start:],
                 sign * (-1 if terms is None else -2),
@@ -148,12 +157,12 @@ class CudaProducts(QuerySearch):
             )
         return select.best()
 
-    def _measured(self, anchors: Placed, rough: Tensor, farthest: bool) -> Tensor:
+    def _measured(self, asked: _Asked, anchors: Placed, rough: Tensor, farthest: bool) -> Tensor:
         """(R, M) keys of exact scores and the caller's rows, ascending; see `launches.measure`."""
         keys = launches.measure(
             self._kernels,
             self._points,
-            self._queries,
+            asked.queries,
             self._order,
             launches.anchors(anchors),
             rough,
@@ -162,14 +171,15 @@ class CudaProducts(QuerySearch):
         )
         return keys.sort(1).values
 
-    def _may_have_missed(self, places: Tensor, last: Tensor, worst: Tensor, farthest: bool) -> Tensor:
+    def _may_have_missed(self, query: Tensor, last: Tensor, worst: Tensor, farthest: bool) -> Tensor:
         """(R,) whether a row that was not kept could beat the k-th that was, by more than a tie.
 
         Args:
+            query: (R,) float64 lengths of the anchors, about the mean.
             last: (R,) the last rounded score that was kept; no row that was not has one below it.
             worst: (R,) the k-th exact score.
         """
-        query, point = self._query_norm[places], self._point_norm
+        point = self._point_norm
         error = (1 if self._term is None else 2) * self._operands.rounding * query * point
         least = last.double()
         if self._term is not None:
@@ -182,10 +192,24 @@ class CudaProducts(QuerySearch):
         missed: Tensor = least < worst.double() - _TIE * worst.double().abs()
         return missed & last.isfinite()
 
-    def _as_distance(self, scores: Tensor, places: Tensor, farthest: bool) -> Tensor:
-        if self._form is not None:
-            return self._form.distance(scores.abs(), places)
-        return torch.where(scores == torch.inf, scores, -scores if farthest else scores)
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is known of anchors: all rows, by place, or all vectors of a query."""
+
+    form: EuclideanForm | None
+    queries: Tensor
+    """(A, D') float32, what is measured."""
+    operands: Operands
+    """With these anchors, about the mean."""
+    norm: Tensor
+    """(A,) float64, their lengths about the mean."""
+
+
+def _as_distance(form: EuclideanForm | None, scores: Tensor, anchors: Tensor, farthest: bool) -> Tensor:
+    if form is not None:
+        return form.distance(scores.abs(), anchors)
+    return torch.where(scores == torch.inf, scores, -scores if farthest else scores)
 
 
 def _down(place: int) -> int:

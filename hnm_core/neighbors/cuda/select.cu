@@ -20,21 +20,22 @@ struct alignas(WIDE * sizeof(Score)) Four {
 //          columns. What lies between `columns` and `stride` is read, and counts for nothing.
 // terms    (stride): score = terms + factor * tile, in the type of the tile. Null counts as zeros.
 // first    place of the tile's first column.
-// anchors  (count): places. low, high (count): where the class of each starts and ends.
+// places   (count): of the anchors, -1 where they are no rows. low, high (count): where the class of each starts and
+//          ends.
 // farthest whether the anchor's class is all there is to choose from (the anchor itself left out), or is left out.
 // begins, ends: whether this is the first tile, the last tile.
 // limits, counts (count, gridDim.y): what is known between tiles.
 // keys     (count, gridDim.y, capacity): after the last tile, the first k of each line are the k best places.
 template <typename Score>
 __device__ inline void select(const Score* __restrict__ tile, int stride, const Score* __restrict__ terms,
-                              Score factor, int first, int columns, const int* __restrict__ anchors,
+                              Score factor, int first, int columns, const int* __restrict__ places,
                               const int* __restrict__ low, const int* __restrict__ high, int farthest, int count, int k,
                               int capacity, int begins, int ends, Key* limits, int* counts, Key* keys) {
     const int lane = lane_of_warp();
     const int slot = blockIdx.x * WARPS + static_cast<int>(threadIdx.x) / LANES;
     if (slot >= count) return;  // the whole warp
     const Score* line = tile + static_cast<size_t>(slot) * stride;
-    const int own = anchors[slot], begin = low[slot], end = high[slot];
+    const int own = places[slot], begin = low[slot], end = high[slot];
     const size_t list = static_cast<size_t>(slot) * gridDim.y + blockIdx.y;
     Best best = {begins ? ALL_PASS : limits[list], begins ? 0 : counts[list]};
     Score limit;
@@ -86,9 +87,9 @@ __device__ inline void select(const Score* __restrict__ tile, int stride, const 
 #define KERNEL(NAME, SCORE)                                                                                            \
     extern "C" __global__ void __launch_bounds__(WARPS* LANES, 3)                                                      \
         NAME(const SCORE* tile, int stride, const SCORE* terms, SCORE factor, int first, int columns,                  \
-             const int* anchors, const int* low, const int* high, int farthest, int count, int k, int capacity,        \
+             const int* places, const int* low, const int* high, int farthest, int count, int k, int capacity,         \
              int begins, int ends, Key* limits, int* counts, Key* keys) {                                              \
-        select<SCORE>(tile, stride, terms, factor, first, columns, anchors, low, high, farthest, count, k, capacity,   \
+        select<SCORE>(tile, stride, terms, factor, first, columns, places, low, high, farthest, count, k, capacity,    \
                       begins, ends, limits, counts, keys);                                                             \
     }
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from app.picture.camera import MIN_RADIUS, Camera, blend, fit, followed, lowered
+from app.picture.camera import MIN_RADIUS, Camera, blend, fit, followed, lowered, moved_down, snug
 
 WIDTH, HEIGHT = 640.0, 480.0
 
@@ -164,3 +164,50 @@ def test_that_a_ball_that_lies_clear_of_the_labels_or_below_none_is_left_alone()
     near = fit(np.eye(3))
     assert lowered(near, 400, 0, 0) == near and lowered(near, 400, 20, 60) == near
     assert lowered(near, 400, 60, 20) != near
+
+
+CLOUDS = {
+    "ball": (1.0, 1.0, 1.0),
+    "disc": (1.0, 1.0, 0.02),
+    "needle": (0.03, 0.03, 1.0),
+    "plank": (2.0, 0.3, 0.1),
+}
+
+
+@pytest.mark.parametrize("shape", CLOUDS.values(), ids=CLOUDS)
+@pytest.mark.parametrize("aspect", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("elevation", [-40.0, 0.0, 22.0, 80.0])
+@pytest.mark.parametrize("free", [1.0, 0.6])
+def test_that_a_snug_camera_shows_all_of_a_cloud_from_every_side_and_no_more(shape, aspect, elevation, free):
+    source = np.random.default_rng(5)
+    positions = source.normal(size=(3000, 3))
+    positions /= np.linalg.norm(positions, axis=1, keepdims=True)
+    positions = positions * shape + (3, -4, 5)
+    camera = snug(positions, aspect, Camera(elevation=elevation), free)
+    height = 400.0
+    widest = highest = 0.0
+    for turn in range(0, 360, 10):
+        x, y, depth = camera.orbited(turn, 0).project(positions, aspect * height, height)
+        assert (depth > 0).all()
+        widest = max(widest, 2 * np.abs(x / (aspect * height) - 0.5).max())
+        highest = max(highest, 2 * np.abs(y / height - 0.5).max() / free)
+    assert max(widest, highest) <= 1.0
+    assert max(widest, highest) > 0.85, "it is nearly as near as it can be"
+    assert snug(positions, aspect, camera, 1.0).distance <= fit(positions, aspect, camera).distance * 1.001
+
+
+def test_that_a_snug_camera_does_not_blow_up_a_speck_and_survives_what_is_not_finite():
+    speck = np.full((100, 3), 2.0) + np.random.default_rng(4).normal(size=(100, 3)) * 1e-7
+    assert snug(speck, 1.5, Camera()).distance >= MIN_RADIUS
+    lost = np.full((10, 3), np.nan)
+    assert np.isfinite(snug(lost, 1.5, Camera()).distance)
+    cloud = np.random.default_rng(3).normal(size=(200, 3))
+    assert snug(np.concatenate((cloud, lost)), 1.5, Camera()) == snug(cloud, 1.5, Camera())
+
+
+@pytest.mark.parametrize("down", [-30.0, 0.0, 40.0])
+def test_that_what_is_moved_down_stays_there_while_the_camera_turns(down: float):
+    camera = moved_down(Camera(distance=4.0, center=(1, 2, 3), target=(1, 2, 3)), 300.0, down)
+    for turn in (0, 90, 200):
+        _, y, _ = camera.orbited(turn, 0).project(np.array([camera.center]), 400, 300.0)
+        assert y[0] == pytest.approx(150 + down, abs=0.5)

@@ -48,6 +48,7 @@ def scene(
         pairs,
         edge_colors,
         shapes,
+        np.zeros(len(pairs), np.int8),
         np.array(ringed, np.int32),
         rings,
         ids,

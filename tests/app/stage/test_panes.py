@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PyQt6.QtTest import QTest
 
+from app.picture.scene import column_colors
 from app.picture.theme import DARK, LIGHT
 from app.stage.panes import PaneGrid, wrapped
 from app.views.class_key import DOT, MARGIN, ClassKey
-from hnm_core.run.events import RunStarted
-from hnm_core.spec.config import ExperimentConfig
+from hnm_core.run.events import Frame, RunStarted
+from hnm_core.spec.config import ExperimentConfig, from_dict
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,28 @@ def test_that_the_key_paints_each_class_in_its_colour_however_narrow_it_is(qtbot
     painted = {picture.pixelColor(x, 10).getRgb()[:3] for x in range(MARGIN, width)}
     assert set(theme.classes[:3]) <= painted
     assert picture.pixelColor(MARGIN + DOT // 2, 10).getRgb()[:3] == theme.classes[0]
+
+
+def test_that_equal_colours_mean_equal_values_in_all_panes_and_a_scale_says_which(qtbot):
+    grid = PaneGrid(DARK)
+    qtbot.addWidget(grid)
+    grid.set_smooth(False)
+    lanes = from_dict({"lanes": [{"name": "a"}, {"name": "b"}]})
+    run = RunStarted(lanes, np.arange(50) % 3, np.arange(50), np.zeros(50, bool), tuple("xyz"))
+    grid.begin(run)
+    grid.set_color_by("loss_share")
+    values = {"a": np.linspace(0, 1, 50, dtype=np.float32), "b": np.linspace(0.5, 4, 50, dtype=np.float32)}
+    for lane, column in values.items():
+        positions = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+        grid.show_frame(Frame(lane, 1, positions, np.empty((0, 3), np.int32), 0, {"loss_share": column}))
+    for _ in range(6):
+        grid.advance(0.1, orbiting=False)
+        QTest.qWait(40)
+    low, high = np.quantile(values["a"], 0.02), np.quantile(values["b"], 0.98)
+    for lane, column in values.items():
+        expected, _ = column_colors(column, DARK, (float(low), float(high)))
+        assert (grid.view(lane).scene.colors == expected).all()
+        assert "loss share" not in grid.view(lane).caption
+    assert not grid.scale.isHidden() and grid.scale.texts == ("loss share", f"{low:.3g}", f"{high:.3g}")
+    grid.set_color_by("class")
+    assert grid.scale.isHidden()

@@ -36,6 +36,7 @@ def scene(count: int = 40, positions=None, ids=None) -> Scene:
         np.empty((0, 2), np.int32),
         np.empty((0, 4), np.uint8),
         np.empty((0, 2), np.float32),
+        np.empty(0, np.int8),
         np.empty(0, np.int32),
         np.empty((0, 4), np.uint8),
         np.arange(count) if ids is None else np.array(ids),
@@ -431,7 +432,10 @@ def test_that_a_thinned_cloud_that_stands_still_is_drawn_in_full_until_it_moves_
     assert view.share_drawn == 0.5
     qtbot.waitUntil(lambda: view.share_drawn == 1.0, timeout=3000)
     view.render_now()
-    assert view.picture().points_in_view > 3500 and view.caption == ""
+    assert view.picture().points_in_view > 3500 and view.caption == "all points drawn while nothing moves"
+    paints = view.paint_count
+    qtbot.wait(600)
+    assert view.paint_count == paints, "a still picture is not painted again"
     view.set_camera(FRONT.orbited(50, 0))
     assert view.share_drawn == 0.5
     view.set_scene(None)

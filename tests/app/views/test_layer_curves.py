@@ -68,7 +68,7 @@ def test_that_each_layer_of_each_lane_that_has_some_is_a_line_and_chance_is_one_
     assert solid == {f"{lane}/{layer}" for lane in ("one", "two") for layer in LAYERS}
     for lane, name in enumerate(("one", "two")):
         for place, layer in enumerate(LAYERS):
-            x, y = view.metric_plot._lines[f"{name}/{layer}"][1].getData()
+            x, y = view.metric_plot._lines[f"{name}/{layer}"].line.getData()
             assert x.tolist() == [10, 20, 30, 40, 50, 60]
             assert np.allclose(y, [value_of(lane, place, step) for step in x])
 
@@ -109,7 +109,7 @@ def test_that_the_legend_tells_all_layers_where_there_is_room_and_the_last_where
     assert view.metric_legend.chips["plain"].value == ""
     view.show_history(entangled_run(), 25)
     assert view.metric_legend.chips["two"].value == "1.98, 1.88, 1.78"
-    view.metric_legend.resize(260, 20)
+    view.metric_legend.resize(190, 20)
     assert view.metric_legend.chips["two"].value == "1.78"
 
 

@@ -7,8 +7,10 @@ from itertools import pairwise
 import pytest
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QPainter
+from PyQt6.QtWidgets import QApplication
 
 from app.picture.theme import DARK, LIGHT
+from app.views.phase_key import flow
 from app.views.timing_view import PHASE_COLOURS, TimingView
 from hnm_core.run.events import StepRecord
 from hnm_core.run.history import PHASES, RunHistory
@@ -108,7 +110,7 @@ def test_that_a_lane_without_a_timed_step_has_no_bar_and_no_figures(view, monkey
     run.add(StepRecord("one", 1, 1.0, phase_ms={Phase.STEP: 2.0}))
     run.add(StepRecord("two", 1, 1.0, phase_ms={Phase.STEP: 900.0}, first_call=True))
     view.show_history(run)
-    assert view.title.text() == "median of the last step"
+    assert view.key.title == "median of the last step"
     written = []
     pen = type("Pen", (QPainter,), {"drawText": lambda _pen, *given: written.append(given[-1])})
     monkeypatch.setattr("app.views.timing_view.QPainter", pen)
@@ -134,3 +136,28 @@ def test_that_it_paints_at_any_size_in_both_themes(view, size):
         assert len({segment.bar.lane for segment in view.bars.segments}) == 3
         assert all(segment.box.bottom() <= view.bars.height() for segment in view.bars.segments)
         assert image.pixelColor(2, 2).getRgb()[:3] == theme.panel
+
+
+@pytest.mark.parametrize("size", [(420, 180), (300, 130), (600, 150)])
+@pytest.mark.parametrize("lanes", [2, 6])
+def test_that_every_phase_is_named_by_its_colour_however_many_lanes_there_are(view, lanes, size):
+    view.resize(*size)
+    view.show_history(history(**{f"lane{place}": dict.fromkeys(PHASES, 1.0) for place in range(lanes)}))
+    QApplication.processEvents()
+    assert view.key.phases == PHASES
+    lines = view.key._lines
+    written = [(text, colour) for line in lines for _, text, colour in line]
+    assert [entry for entry in written if entry[1]] == [(str(phase), PHASE_COLOURS[phase]) for phase in PHASES]
+    image = view.key.grab().toImage()
+    seen = {image.pixelColor(x, y).getRgb()[:3] for x in range(image.width()) for y in range(image.height())}
+    assert set(PHASE_COLOURS.values()) <= seen
+    assert all(x + 20 < view.key.width() for line in lines for x, *_ in line)
+    assert view.key.geometry().bottom() <= view.bars.geometry().top()
+    assert len(widths(view, "lane0")) == len(PHASES)
+
+
+def test_that_a_heading_is_not_left_at_the_end_of_a_line():
+    entries = [("title", None), ("a:", None), ("one", (1, 1, 1)), ("b:", None), ("two", (2, 2, 2))]
+    broken = list(flow(entries, lambda text: 10.0 * len(text), 150.0))
+    assert [[text for _, text, _ in line] for line in broken] == [["title", "a:", "one"], ["b:", "two"]]
+    assert [[x for x, *_ in line] for line in broken] == [[0, 60, 90], [0, 30]]

@@ -234,13 +234,13 @@ def test_that_a_key_draws_the_planes_of_a_hash_and_takes_them_away(window, qtbot
     panes = window.stage.panes
     qtbot.waitUntil(lambda: panes._pane("lsh").planes is not None, timeout=5000)
     assert not panes.view("lsh")._outlines
-    qtbot.keyClick(window, Qt.Key.Key_H)
+    qtbot.keyClick(window, Qt.Key.Key_P, Qt.KeyboardModifier.ShiftModifier)
     assert window.actions_by_key["planes"].isChecked()
     qtbot.waitUntil(lambda: "hash planes" in panes.view("lsh").caption, timeout=5000)
     assert 1 <= len(panes.view("lsh")._outlines) <= 8 and 1 <= len(panes.view("buckets")._outlines) <= 5
     assert not panes.view("knn")._outlines
     assert "no hash planes in this space" in panes.view("knn").caption.replace("\n", " · ")
-    qtbot.keyClick(window, Qt.Key.Key_H)
+    qtbot.keyClick(window, Qt.Key.Key_P, Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: not panes.view("lsh")._outlines, timeout=5000)
 
 

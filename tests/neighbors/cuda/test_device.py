@@ -19,7 +19,7 @@ from hnm_core.neighbors.cuda.products import CudaProducts
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.kdtree import KdTree
 from hnm_core.relevance import SameClass
-from tests.neighbors.oracle import KINDS, assert_exact, bank_of
+from tests.neighbors.oracle import KINDS, assert_exact, assert_exact_for_vectors, bank_of, queries_for
 
 pytestmark = [
     pytest.mark.gpu,
@@ -79,6 +79,20 @@ def test_that_exact_takes_kernels_for_every_metric(device: torch.device, metric:
     search = neighbors.create("exact", distance=Distance(metric))
     check(search, bank_of("clustered", dim), Distance(metric), (10,))
     assert "CUDA kernels" in search.description
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "squared-euclidean", "cosine", "inner-product"])
+@pytest.mark.parametrize("dim", [3, 40])
+def test_that_vectors_on_either_side_are_searched_on_the_device(device: torch.device, metric: str, dim: int) -> None:
+    bank, distance = bank_of("clustered", dim), Distance(metric)
+    vectors, every = queries_for(bank)
+    for name, options in (("exact", {}), ("dense", {}), ("lsh-scan", {"rescore": 300})):
+        search = neighbors.create(name, distance=distance, **options)
+        search.build(there(bank))
+        for labels in every.values():
+            for given in (vectors, vectors.cuda()):
+                found = here(search.nearest_to(given, 7, labels))
+                assert_exact_for_vectors(found, bank, vectors, labels, 7, distance, False)
 
 
 @pytest.mark.parametrize("dim", [3, 40])

@@ -45,7 +45,7 @@ def test_that_the_best_of_all_tiles_are_kept(on_cpu: CpuKernels, k: int, kind: s
         product, term = (10 * product).int(), (10 * term).int()
     low, high = classes_of([1, 700, 1, 1_500, 798])
     places = torch.randperm(COLUMNS, generator=source)[:COUNT].sort().values
-    anchors = Anchors(places.int(), low[places].int(), high[places].int())
+    anchors = Anchors(places.int(), low[places].int(), high[places].int(), places.int())
 
     select = TileSelect(on_cpu, anchors, k, 1_200, farthest=farthest)
     starts = [0, 1_200, 1_201, 2_000, 2_990, COLUMNS]
@@ -81,7 +81,7 @@ def test_that_chosen_columns_are_measured_exactly_and_equal_rows_alike(
     queries = torch.randn(50, dim, generator=source)
     order = torch.randperm(50, generator=source).int()
     places = torch.tensor([0, 3, 4, 40, 49, 49, 2, 1, 0])
-    anchors = Anchors(places.int(), places.int(), places.int())
+    anchors = Anchors(places.int(), places.int(), places.int(), places.int())
     chosen = torch.stack([torch.randperm(50, generator=source)[:45] for _ in places])
     chosen[2, 5:], chosen[3, 0] = -1, best.NO_KEY
     there = chosen.where((chosen >= 0) & (chosen < 50), 0)
@@ -102,7 +102,7 @@ def test_that_chosen_columns_are_measured_exactly_and_equal_rows_alike(
 
 def test_that_minus_infinity_is_the_best_score_and_zeros_of_either_sign_tie(on_cpu: CpuKernels) -> None:
     tile = torch.tensor([[0.0, -0.0, 0.0, -torch.inf, 1.0, torch.nan, torch.inf, -0.0, 5.0] + [-9.0] * 7])
-    anchors = Anchors(*(torch.tensor([place], dtype=torch.int32) for place in (8, 8, 9)))
+    anchors = Anchors(*(torch.tensor([place], dtype=torch.int32) for place in (8, 8, 9, 8)))
     select = TileSelect(on_cpu, anchors, 9, 9, farthest=False)
     select.add(tile, 9, None, 1, 0, begins=True, ends=True)
     assert best.rows(select.best()).tolist() == [[3, 0, 1, 2, 7, 4, -1, -1, -1]]
@@ -133,7 +133,7 @@ def test_that_the_order_of_the_columns_does_not_matter(on_cpu: CpuKernels, colum
     points = position[None]
     queries = torch.full((2_000, 1), -1.0)
     farthest_place = int(position.argmax())
-    anchors = Anchors(*(torch.full((3,), place, dtype=torch.int32) for place in (farthest_place, 0, 0)))
+    anchors = Anchors(*(torch.full((3,), place, dtype=torch.int32) for place in (farthest_place, 0, 0, farthest_place)))
     keys = launches.low_dim_best(
         on_cpu, points, queries, torch.arange(2_000, dtype=torch.int32), anchors, 20, farthest=False
     )
@@ -228,11 +228,11 @@ def test_that_a_mistake_put_into_a_kernel_changes_its_answer_or_is_an_error(
     answers = []
     for version in (text, wrong):
         keys = torch.full((len(places), 1, best.capacity(40)), -7)
-        arguments = [points, points.T.contiguous(), 1_000, order, places.int(), low[places].int(), high[places].int()]
+        anchors = [places.int(), low[places].int(), high[places].int(), places.int()]
         try:
             cpu.launch(
                 cpu.build(version, compiled_folder), "nearest_2", (2, 1), 256, 2_048,
-                [*arguments, len(places), 40, keys.shape[2], keys],
+                [points, points.T.contiguous(), 1_000, order, *anchors, len(places), 40, keys.shape[2], keys],
             )  # fmt: skip
         except CudaError as error:
             answers.append(str(error))

@@ -20,7 +20,7 @@ from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.lsh_scan import LshScan
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.relevance import SameClass
-from tests.neighbors.oracle import KINDS, assert_exact, bank_of
+from tests.neighbors.oracle import KINDS, assert_exact, assert_exact_for_vectors, bank_of, queries_for
 
 from .cpu import CpuKernels
 
@@ -214,6 +214,62 @@ def test_that_rounding_of_products_hides_no_neighbour(on_cpu: CpuKernels, monkey
     assert sum(asked) > 0
 
 
+def check_vectors(search: CudaLowDim | CudaProducts, bank: Bank, distance: Distance, ks: tuple[int, ...]) -> None:
+    """Anchors that are no rows, with every kind of label; and rows as vectors get what rows get."""
+    search.build(bank)
+    vectors, every = queries_for(bank)
+    for labels in every.values():
+        query = SameClass(bank).of_vectors(vectors, labels)
+        for k in ks:
+            assert_exact_for_vectors(search.nearest(query, k), bank, vectors, labels, k, distance, False)
+            assert_exact_for_vectors(search.farthest(query, k), bank, vectors, labels, k, distance, True)
+    rows = torch.arange(0, len(bank), 17)
+    by_row = search.nearest_negatives(rows, 5)
+    found = search.nearest_to(bank.embeddings[rows], 5, bank.labels[rows])
+    assert torch.equal(found.row, by_row.row)
+    assert torch.equal(found.distance, by_row.distance)
+    assert search.nearest_to(vectors[:0], 3).row.shape == (0, 3)
+
+
+@pytest.mark.parametrize("kind", ["random", "duplicated", "many"])
+@pytest.mark.parametrize("dim", [2, 3, 8])
+def test_that_vectors_are_compared_with_every_row(on_cpu: CpuKernels, dim: int, kind: str) -> None:
+    check_vectors(CudaLowDim(device_kernels=on_cpu), bank_of(kind, dim, n=301), Distance(), (1, 10))
+
+
+@pytest.mark.parametrize("kind", ["random", "offset"])
+@pytest.mark.parametrize("dim", [3, 130])
+def test_that_products_of_vectors_give_the_answers_of_brute_force(on_cpu: CpuKernels, dim: int, kind: str) -> None:
+    for in_parts in (False, True):
+        search = CudaProducts(device_kernels=on_cpu, in_parts=in_parts)
+        check_vectors(search, bank_of(kind, dim, n=301), Distance(), (10,))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_that_every_metric_is_applied_to_vectors(on_cpu: CpuKernels, metric: str) -> None:
+    distance, bank = Distance(metric), bank_of("clustered", 5)
+    check_vectors(CudaProducts(distance, on_cpu), bank, distance, (10,))
+    if metric != "inner-product":
+        check_vectors(CudaLowDim(distance, on_cpu), bank, distance, (10,))
+
+
+@pytest.mark.parametrize(("blocks", "share"), [(1, 4_096), (22, 64)])
+def test_that_neither_first_limits_nor_shares_of_columns_hide_a_row_from_a_vector(
+    on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch, blocks: int, share: int
+) -> None:
+    """Limits come from a sample where columns are many; where shares are small each anchor has several lists."""
+    on_cpu.blocks = blocks
+    monkeypatch.setattr(launches, "_SHARE", share)
+    monkeypatch.setattr(launches, "_SELECT_SHARE", share)
+    bank = bank_of("duplicated", 2, n=9_003 if blocks == 1 else 1_203)
+    vectors, every = queries_for(bank)
+    for search in (CudaLowDim(device_kernels=on_cpu), CudaProducts(device_kernels=on_cpu)):
+        search.build(bank)
+        for labels in every.values():
+            found = search.nearest_to(vectors, 10, labels)
+            assert_exact_for_vectors(found, bank, vectors, labels, 10, Distance(), False)
+
+
 def signs(bank: Bank, bits: int, kind: str) -> torch.Tensor:
     source = torch.Generator().manual_seed(bits)
     match kind:
@@ -242,6 +298,9 @@ def test_that_the_rows_with_the_fewest_differing_bits_are_found(on_cpu: CpuKerne
             expected = order.indices.masked_fill(order.values > bits, -1)
             expected = torch.nn.functional.pad(expected, (0, max(0, candidates - 300)), value=-1)[:, :candidates]
             assert torch.equal(found, expected)
+            own = codes.coded([code[places]])
+            as_vectors = anchors._replace(place=torch.full_like(places, -1), line=torch.arange(len(places)))
+            assert torch.equal(codes.nearest(as_vectors, candidates, own), expected)
     assert on_cpu.launched[0] == ("select_int" if product else "nearest_codes")
 
 
@@ -303,6 +362,9 @@ def test_that_the_scan_on_device_kernels_takes_the_candidates_that_the_processor
     assert set(on_cpu.launched) == {"nearest_codes", "measure_distances"}
     # Every negative is a candidate, so both are exact whichever rows tie at the last place.
     assert torch.allclose(found.distance, expected.distance, rtol=1e-5)
+    by_vector = device.nearest_to(bank.embeddings[anchors], 10, bank.labels[anchors])
+    assert torch.equal(by_vector.row, found.row)
+    assert torch.equal(by_vector.distance, found.distance)
     few = LshScanOptions(bits=64, family=family, rescore=20)
     device, host = LshScan(few, device_kernels=on_cpu), LshScan(few)
     for search in (device, host):

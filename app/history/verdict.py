@@ -1,0 +1,93 @@
+"""What a run came to, in words: at equal steps, at equal time, and how long each lane took to a goal. No Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.history.race import steps_at_equal_time
+from hnm_core.run.events import RunFailed
+from hnm_core.run.history import LaneHistory, RunHistory
+
+JUDGED_BY = {"map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN accuracy"}
+"""The first of these that was measured decides."""
+MOST_EVALUATED = 2000
+"""So many items are evaluated at most, see `hnm_core.training.setup`."""
+GOAL = 0.95
+"""Of what the best lane ends with."""
+WIDTH = 1.96
+"""Standard errors to either side within which nothing is told apart."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run ended."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+def verdict(history: RunHistory) -> Verdict | None:
+    """What can be said of a run that has ended; None while it has not, or where nothing was trained or it failed."""
+    ended, started = history.ended, history.started
+    if ended is None or isinstance(ended, RunFailed) or started is None or history.audits or not history.last_step:
+        return None
+    title = f"The run was stopped at step {history.last_step:,}" if ended.stopped else "The run is over"
+    metric = next((name for name in JUDGED_BY if any(_measured(lane, name) for lane in history.lanes.values())), None)
+    if metric is None:
+        return Verdict(title, ("Nothing was measured on held-out items, so nothing can be said of who was better.",))
+    lanes = {name: lane for name, lane in history.lanes.items() if _measured(lane, metric)}
+    evaluated = min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
+    common = min(int(lane.metric(metric)[0][-1]) for lane in lanes.values())
+    at_steps = {name: lane.latest(metric, common) for name, lane in lanes.items()}
+    lines = [f"{JUDGED_BY[metric]} at equal steps ({common:,}): {ranking(at_steps, evaluated)}"]
+    if len(lanes) > 1:
+        reached = steps_at_equal_time(history)
+        at_time = {name: lane.latest(metric, reached.get(name, 0)) for name, lane in lanes.items()}
+        seconds = min(float(lane.seconds[-1]) for lane in lanes.values())
+        lines.append(f"At equal time ({seconds:.3g} s of training): {ranking(at_time, evaluated)}")
+    goal = GOAL * max(value for value in at_steps.values() if math.isfinite(value))
+    times = {name: seconds_to(lane, metric, goal) for name, lane in lanes.items()}
+    told = ", ".join(
+        f"{name} {'never' if math.isinf(took) else f'{took:.3g} s'}"
+        for name, took in sorted(times.items(), key=lambda item: item[1])
+    )
+    lines.append(f"To {goal:.3f}, {100 * GOAL:.0f} % of the best: {told}")
+    return Verdict(title, tuple(lines))
+
+
+def ranking(values: dict[str, float], evaluated: int) -> str:
+    """The lanes from the best to the worst; those that so many evaluated items cannot tell from the best are said to
+    be no different from it."""
+    known = {name: value for name, value in values.items() if math.isfinite(value)}
+    if not known:
+        return "nothing measured yet"
+    order = sorted(known, key=lambda name: -known[name])
+    best, equal = order[0], [name for name in order[1:] if not apart(known[order[0]], known[name], evaluated)]
+    behind = [name for name in order[1:] if name not in equal]
+    text = f"{best} {known[best]:.3f}"
+    if equal:
+        text += f"; no difference to {', '.join(f'{name} {known[name]:.3f}' for name in equal)}"
+    if behind:
+        text += f"; behind: {', '.join(f'{name} {known[name]:.3f}' for name in behind)}"
+    return text
+
+
+def apart(one: float, other: float, evaluated: int) -> bool:
+    """Whether two shares measured on so many items differ by more than chance among these items makes likely. It bounds
+    the spread of an item's score by that of a score of 0 or 1, and says nothing of other seeds."""
+    spread = sum(value * (1 - value) for value in (one, other)) / max(evaluated, 1)
+    return abs(one - other) > WIDTH * math.sqrt(max(spread, 0.0))
+
+
+def seconds_to(lane: LaneHistory, metric: str, goal: float) -> float:
+    """The training clock when a lane was first measured at `goal` or above; infinity where it never was."""
+    steps, values = lane.metric(metric)
+    there = np.flatnonzero(values >= goal)
+    return float(lane.seconds_at(steps[there[:1]])[0]) if len(there) else math.inf
+
+
+def _measured(lane: LaneHistory, metric: str) -> bool:
+    return bool(np.isfinite(lane.metric(metric)[1]).any())

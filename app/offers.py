@@ -1,0 +1,136 @@
+"""What would become of files that somebody holds over the window, told before they are let go. Reads no large file."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from hnm_core.errors import InputError
+from hnm_core.recording import header
+from hnm_core.recording.layout import RUN_FILE
+from hnm_core.spec import config as configuration
+from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
+
+Kind = Literal["recording", "data", "configuration"]
+LARGEST_CONFIG = 1 << 20
+"""Bytes; nobody writes a configuration so long."""
+FIRST_LINE = 1 << 16
+"""Bytes of a table that are looked at."""
+VERBS: dict[Kind, str] = {
+    "recording": "open the recording",
+    "data": "train on",
+    "configuration": "open the configuration",
+}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one of the files is good for."""
+
+    text: str
+    """What will happen, or why nothing can."""
+    path: Path | None = None
+    kind: Kind | None = None
+    """None where it cannot be opened."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it may be let go."""
+        return self.kind is not None
+
+
+def offer(paths: Sequence[Path], *, running: bool) -> Offer:
+    """The first of the files that can be opened, or what is wrong with the first of all. `running`: a run is on."""
+    if not paths:
+        return Offer("Only files and folders of this computer can be opened.")
+    offers = [_offer(path, running) for path in paths]
+    best = next((one for one in offers if one.accepted), offers[0])
+    if len(paths) > 1 and best.accepted and best.path is not None:
+        others = "the other is" if len(paths) == 2 else f"the other {len(paths) - 1} are"
+        return replace(best, text=f"{best.text}; {others} left alone")
+    return best
+
+
+def kind_of(path: Path) -> Kind:
+    """What a path is, by its ending and its beginning. Raises `InputError` when it cannot be opened."""
+    try:
+        if (path / RUN_FILE).is_file():
+            header.read_run_file(path)
+            return "recording"
+        if path.is_dir():
+            if not any(child.is_dir() for child in path.iterdir()):
+                raise InputError(
+                    f"'{path.name}' cannot be opened: it is no recording (it has no {RUN_FILE}), nor has it folders of "
+                    "pictures, one for each class."
+                )
+            return "data"
+        if path.suffix.lower() == ".toml":
+            _check_config(path)
+            return "configuration"
+        known = data_format(path)
+        if known is None:
+            raise InputError(
+                f"'{path.name}' cannot be opened: it must be data ({', '.join(DATA_SUFFIXES)}), a configuration "
+                "(.toml) or the folder of a recording."
+            )
+        if path.stat().st_size == 0:
+            raise InputError(f"'{path.name}' cannot be opened: it is empty.")
+        _LOOKS.get(known.suffix, _no_look)(path)
+    except OSError as error:
+        raise InputError(f"'{path.name}' cannot be opened: {error.strerror or error}.") from error
+    return "data"
+
+
+def _offer(path: Path, running: bool) -> Offer:
+    try:
+        kind = kind_of(path)
+    except InputError as error:
+        return Offer(str(error).replace(str(path), path.name), path)
+    if running and kind != "recording":
+        return Offer(f"A run is on. Press R to reset it, then drop '{path.name}' again.", path)
+    stops = "stop the run and " if running else ""
+    name = path.resolve().name or str(path)
+    return Offer(f"Drop to {stops}{VERBS[kind]} '{name}'", path, kind)
+
+
+def _check_config(path: Path) -> None:
+    if path.stat().st_size > LARGEST_CONFIG:
+        raise InputError(f"'{path.name}' cannot be opened: it is too long for a configuration.")
+    configuration.load(path)
+
+
+def _look_at_npz(path: Path) -> None:
+    """An archive says at its end what it holds."""
+    try:
+        with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise InputError(f"'{path.name}' cannot be opened: it is no .npz file, or it is damaged.") from None
+    missing = " and ".join(f"'{name}'" for name in ("x", "y") if name not in names)
+    if missing:
+        raise InputError(f"'{path.name}' cannot be opened: it has no array {missing}.")
+
+
+def _look_at_csv(path: Path) -> None:
+    with path.open("rb") as raw:
+        line = raw.readline(FIRST_LINE).decode("utf-8-sig", errors="replace")
+    columns = [name.strip() for name in next(csv.reader([line], skipinitialspace=True), [])]
+    if len(line) < FIRST_LINE and "label" not in columns:
+        raise InputError(f"'{path.name}' cannot be opened: its first line names no column 'label'.")
+
+
+def _look_at_parquet(path: Path) -> None:
+    with path.open("rb") as raw:
+        if raw.read(4) != b"PAR1":
+            raise InputError(f"'{path.name}' cannot be opened: it is no .parquet file, or it is damaged.")
+
+
+def _no_look(_path: Path) -> None:
+    """Of other kinds of data the ending is all that is known here."""
+
+
+_LOOKS = {".npz": _look_at_npz, ".csv": _look_at_csv, ".parquet": _look_at_parquet}

@@ -1,0 +1,88 @@
+"""The user's own data in an experiment: read, judged as training would judge it, and given a network that suits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hnm_core import data
+from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.parts import split
+from hnm_core.spec import compatibility
+from hnm_core.spec.compatibility import Finding
+from hnm_core.spec.config import DataConfig, ExperimentConfig, ModelConfig
+from hnm_core.spec.request import FEW_DIMENSIONS
+
+MANY_FEATURES = 32
+"""From so many on, rows that are no pixels are taken for embeddings, or features, of another network."""
+EMBEDDING = 64
+"""Dimensions that these are mapped to, or as many as there are."""
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """What came of it."""
+
+    config: ExperimentConfig
+    """The experiment on these data; its words say what was read and what was chosen."""
+    findings: tuple[Finding, ...]
+    """What does not go together with data of this kind, see `compatibility.check`."""
+
+
+def read(config: ExperimentConfig, own: DataConfig, progress: Progress | None = None) -> OwnData:
+    """Read a file or a folder of the user's and put it into an experiment.
+
+    Args:
+        config: the experiment so far.
+        own: the data set `file` or `images`, with its path.
+        progress: called while it is read.
+
+    Raises:
+        InputError: it cannot be read, or cannot be trained on; what training would have said.
+        LoadCancelled: the progress callback returned False.
+    """
+    dataset = data.build(own.part, seed=config.seed, progress=progress)
+    parts = split(dataset, own, config.seed)
+    fitted = fit(config, own, dataset)
+    found = compatibility.check(
+        fitted, classes=parts.classes, smallest_class=parts.smallest_class, items=len(parts.trained)
+    )
+    return OwnData(fitted, tuple(found))
+
+
+def fit(config: ExperimentConfig, own: DataConfig, dataset: Dataset) -> ExperimentConfig:
+    """The experiment on `dataset`, which is what `own` stands for.
+
+    Where rows look like embeddings and the network would squeeze them into a few dimensions, it becomes a linear layer
+    to `EMBEDDING` of them, if the lanes can do with that. Any other network stays, and so does the model `identity`.
+    """
+    path = Path(str(own.options["path"]))
+    words = in_words(dataset)
+    on_these = config.model_copy(update={"data": own, "title": path.name[:120], "about": words})
+    dimensions = config.model.part.options.dimension
+    if dimensions is None:
+        return on_these
+    width = dataset.x.shape[1]
+    if dimensions < FEW_DIMENSIONS and width >= MANY_FEATURES and dataset.image_shape is None:
+        kept = min(EMBEDDING, width)
+        fitted = on_these.model_copy(update={"model": ModelConfig(name="head", options={"embedding": kept})})
+        if not any(finding.level == "refuse" for finding in compatibility.check(fitted)):
+            words += (
+                f" They look like embeddings, so the model was set to 'head', one linear layer to {kept} dimensions, "
+                f"instead of '{config.model.name}' to {dimensions}. Another can be chosen in the form: 'identity' "
+                "trains nothing and shows what would be mined from them as they are."
+            )
+            return fitted.model_copy(update={"about": words})
+    kept = f" The model is still '{config.model.name}' to {dimensions} dimensions; the form has others."
+    return on_these.model_copy(update={"about": words + kept})
+
+
+def in_words(dataset: Dataset) -> str:
+    """How many items of how many numbers, and of how many classes: "20,000 x 128, 200 classes."""
+    items, width = dataset.x.shape
+    if dataset.image_shape is not None:
+        channels, height, wide = dataset.image_shape
+        size = f"{items:,} pictures of {wide} x {height}{' in colour' if channels == 3 else ''}"
+    else:
+        size = f"{items:,} x {width:,}"
+    return f"{size}, {len(dataset.class_names):,} classes."

@@ -1,0 +1,129 @@
+"""What the window shows after a recording was opened, and what the preset box says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QComboBox
+
+from app.window.main_window import MainWindow
+from hnm_core.recording import record
+from hnm_core.run.control import Control
+from hnm_core.run.events import RunState, StepRecord
+from hnm_core.spec import config as configuration
+from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import preset_of
+from hnm_core.spec.resources import preset_names, preset_path
+from hnm_core.training.experiment import Experiment
+from tests.app import engine, runs
+from tests.app.window.test_main_window import drop, press, steps, wait_for
+
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+def recorded(config: ExperimentConfig, folder: Path) -> Path:
+    for _ in record(runs.source(seconds_a_round=0)(config, Control()), folder):
+        pass
+    return folder
+
+
+def preset(name: str) -> ExperimentConfig:
+    return configuration.load(preset_path(name))
+
+
+def choose(qtbot, box: QComboBox, text: str) -> None:
+    """With keys, as a user does who came to the box with Tab."""
+    box.setFocus()
+    for _ in range(abs(box.findText(text) - box.currentIndex())):
+        qtbot.keyClick(box, Qt.Key.Key_Down if box.findText(text) > box.currentIndex() else Qt.Key.Key_Up)
+
+
+def cards(window: MainWindow) -> list[str]:
+    return [card.name.text() for card in window.form.lanes.cards]
+
+
+def test_that_a_dropped_recording_fills_form_and_preset_box_and_reset_goes_back_to_it(open_window, qtbot, tmp_path):
+    window = open_window()
+    before = window.form.config()
+    digits = preset("digits")
+    drop(window, recorded(digits, tmp_path / "old"))
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    assert window.form.config() == digits
+    assert window.controls.preset.currentText() == "digits"
+    assert window.windowTitle() == f"{digits.title} - HNM Lab"
+    press(qtbot, window, Qt.Key.Key_R)
+    assert not window.stage.replaying and window.stage.panes.lanes == [lane.name for lane in digits.lanes]
+    assert window.form.config() == window.session.config == digits
+    assert window.controls.preset.currentText() == "digits"
+    press(qtbot, window, Qt.Key.Key_Z, CTRL)
+    assert window.form.config() == before and window.stage.panes.lanes == ["one", "two"]
+    assert window.controls.preset.currentText() == "own settings"
+
+
+def test_that_undo_while_a_recording_plays_is_what_reset_then_shows(open_window, qtbot, tmp_path):
+    window = open_window()
+    before = window.form.config()
+    drop(window, recorded(runs.config("alpha", steps=20), tmp_path / "old"))
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    press(qtbot, window, Qt.Key.Key_Z, CTRL)
+    assert window.form.config() == before and window.stage.replaying
+    press(qtbot, window, Qt.Key.Key_R)
+    assert window.session.config == before and window.stage.panes.lanes == ["one", "two"]
+
+
+def test_that_a_lane_forked_off_in_a_recording_has_a_card_with_what_it_was_given(open_window, qtbot, tmp_path):
+    control = Control()
+    of = engine.config(steps=20, frame_every=10, eval_every=10)
+    for event in record(Experiment(of).run(control), tmp_path / "run"):
+        if isinstance(event, StepRecord) and (event.lane, event.step) == ("knn", 6):
+            control.fork("knn", "new", {"miner": "lsh", "sampler.batch": 16})
+    window = open_window()
+    drop(window, tmp_path / "run")
+    qtbot.waitUntil(lambda: window.stage.panes.lanes == ["random", "knn", "new"], timeout=10_000)
+    assert cards(window) == ["random", "knn", "new"]
+    new = window.form.config().lane("new")
+    assert (new.miner, new.sampler.batch) == ("lsh", 16)
+    assert window.form.config().lanes[:2] == of.lanes
+    press(qtbot, window, Qt.Key.Key_R)
+    assert window.stage.panes.lanes == ["random", "knn", "new"]
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: steps(window, "new") > 0, timeout=5000)  # and it can be trained
+
+
+def test_that_the_preset_box_names_a_preset_whenever_the_form_equals_it(open_window, qtbot):
+    window = open_window(config=preset("audit"))
+    box = window.controls.preset
+    assert box.currentText() == "audit"
+    choose(qtbot, box, "near-classes")
+    assert window.form.config() == preset("near-classes") and box.currentText() == "near-classes"
+    press(qtbot, window, Qt.Key.Key_Z, CTRL)
+    assert window.form.config() == preset("audit") and box.currentText() == "audit"
+    press(qtbot, window, Qt.Key.Key_Z, CTRL | SHIFT)
+    assert box.currentText() == "near-classes"
+    line = window.form.run.line("steps")
+    was = line.text()
+    for text, name in (("7", "own settings"), (was, "near-classes")):  # by hand too
+        window.form.training.open()
+        line.setFocus()
+        line.selectAll()
+        qtbot.keyClicks(line, text)
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+        assert box.currentText() == name
+
+
+def test_that_the_preset_box_follows_the_form_also_during_a_run(open_window, qtbot):
+    window = open_window(config=preset("digits"), source=runs.source())
+    press(qtbot, window, Qt.Key.Key_Space)
+    wait_for(qtbot, window, RunState.RUNNING)
+    qtbot.mouseClick(window.form.lanes.cards[0].buttons["remove"], Qt.MouseButton.LeftButton)
+    assert window.controls.preset.currentText() == "own settings"
+    press(qtbot, window, Qt.Key.Key_Z, CTRL)
+    assert window.controls.preset.currentText() == "digits"
+
+
+def test_that_each_preset_is_known_by_its_content_and_nothing_else_is():
+    for name in preset_names():
+        assert preset_of(preset(name)) == name
+    assert preset_of(preset("digits").model_copy(update={"seed": 99})) == ""
