@@ -29,6 +29,9 @@ STEPPED_BACK_FADE = 0.42
 SHADES = (0.0, 0.42, -0.38)
 """Round the palette once as it is, once lighter, once darker (share of white, or of black)."""
 
+CATEGORIES = ("bucket",)
+"""Columns that count kinds, not amounts: a colour for each, as for classes."""
+
 SCALE: tuple[Rgb, ...] = (
     (68, 1, 84),
     (72, 40, 120),
@@ -228,12 +231,24 @@ def column_colors(
     return colors, f"{low:.3g} to {high:.3g}"
 
 
+def category_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[np.uint8], str]:
+    """(N, 3) colours of (N,) kinds, muted where not finite; and how many there are, for example "121 different"."""
+    finite = np.isfinite(values)
+    colors = np.empty((len(values), 3), np.uint8)
+    colors[:] = theme.muted
+    kinds = values[finite].astype(np.int64)
+    colors[finite] = class_colors(kinds, theme)
+    return colors, f"{len(np.unique(kinds)):,} different"
+
+
 def _point_colors(
     drawn: Drawn, theme: Theme, color_by: str, spread: tuple[float, float] | None
 ) -> tuple[NDArray[np.uint8], str]:
     note = ""
     if color_by in drawn.columns:
-        colors, scale = column_colors(drawn.columns[color_by], theme, spread)
+        values = drawn.columns[color_by]
+        by_kind = color_by in CATEGORIES
+        colors, scale = category_colors(values, theme) if by_kind else column_colors(values, theme, spread)
         note = f"{color_by.replace('_', ' ')} {scale}"
     else:
         if color_by not in ("class", "group", "label"):

@@ -32,6 +32,10 @@ class Theme:
     """anchor to positive"""
     false_edge: Rgb
     """to a negative that truly is of the anchor's class, and the ring round that"""
+    true_edge: Rgb
+    """to the true nearest negative that an approximate search missed"""
+    returned_edge: Rgb
+    """and to what it returned instead"""
     warning: Rgb
     error: Rgb
     lanes: tuple[Rgb, ...]
@@ -77,6 +81,8 @@ DARK = Theme(
     negative_edge=(255, 120, 66),
     positive_edge=(92, 170, 255),
     false_edge=(255, 64, 224),
+    true_edge=(104, 222, 122),
+    returned_edge=(190, 160, 255),
     warning=(240, 180, 60),
     error=(240, 90, 90),
     lanes=((86, 180, 233), (230, 159, 0), (60, 200, 150), (224, 140, 190), (240, 228, 66), (235, 110, 40)),
@@ -99,6 +105,8 @@ LIGHT = Theme(
     negative_edge=(214, 66, 22),
     positive_edge=(30, 100, 200),
     false_edge=(190, 0, 160),
+    true_edge=(0, 122, 52),
+    returned_edge=(112, 66, 214),
     warning=(140, 86, 0),
     error=(196, 30, 30),
     lanes=((0, 100, 170), (196, 120, 0), (0, 130, 92), (176, 84, 136), (120, 110, 0), (190, 70, 0)),

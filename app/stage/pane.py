@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.picture.camera import Camera, fit, moved_down, snug
+from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
 from app.picture.motion import Motion, motion
-from app.picture.scene import EVERYTHING, build_scene
+from app.picture.planes import outlines
+from app.picture.scene import EVERYTHING, Scene, build_scene
 from app.picture.selection import Selection
 from app.picture.slow_motion import Act, SlowMotion, last_step_of, slow_motion
 from app.picture.theme import Theme
 from app.picture.trails import with_trails
+from app.views.cloud_marks import Mark
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import drawn_places
@@ -42,6 +45,8 @@ class Wish:
     """Of the points with trails their (K,) ids and where they stood up to a frame, (F, K, 3); None where none has"""
     class_names: tuple[str, ...] | None = None
     """Names to write at the clusters; None for none"""
+    planes: bool = False
+    """Whether planes of a hash are drawn"""
 
 
 @dataclass
@@ -68,8 +73,16 @@ class Pane:
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
+    pair: MissedPair | None = None
+    """A missed negative that stands out"""
+    planes: NDArray[np.float64] | None = None
+    """By which its lane's hash cuts the cloud, see `hnm_core.run.misses.Buckets`"""
+    flies: bool = False
+    """Whether the camera goes to `pair` and stays with it"""
+
     slow_motion: bool = False
     """Whether the way from frame to frame is shown phase by phase."""
+    _theme: Theme | None = None
     _motion: Motion | SlowMotion | None = None
     _moving_since: float = 0.0
     _frame_at: float = 0.0
@@ -79,6 +92,9 @@ class Pane:
     def clear(self, hint: str = "") -> None:
         """No cloud any more."""
         self.frame, self.fitted, self.stale, self.hint, self._motion = None, None, False, hint, None
+        self.pair, self.flies, self.planes = None, False, None
+        self.view.set_marks(())
+        self.view.set_outlines([])
         self.view.set_notice("")
         self.view.set_scene(None)
         self.view.set_caption("")
@@ -107,25 +123,39 @@ class Pane:
         if ways is not None:
             goal = with_trails(goal, *ways)
         self.view.set_class_names(wish.class_names)
-        self.stale = False
+        self._theme, self.stale = wish.theme, False
         if slowly:
             self._motion = slow_motion(self.view.scene, goal, wish.theme.accent)
         else:
             self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
         if self._motion is None:
-            self.view.set_scene(goal)
+            self._show(goal)
         note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
-        return goal.filter_text, goal.items_text, goal.edge_text, note, frame.projection
+        return goal.filter_text, goal.items_text, goal.edge_text, note, self._cut(frame, wish), frame.projection
+
+    def _cut(self, frame: Frame, wish: Wish) -> str:
+        """Draw the planes of the hash where they are wished for; what is to be noted of them."""
+        known = self.planes is not None and len(self.planes) > 0 and not frame.projection
+        cuts = outlines(self.planes, frame.positions) if wish.planes and known and self.planes is not None else []
+        self.view.set_outlines(cuts)
+        count = f"{len(cuts)} hash plane{'s' if len(cuts) != 1 else ''}"
+        return "" if not wish.planes else count if known else "no hash planes in this space"
 
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""
         if self._motion is not None:
             scene = self._motion.at(time.perf_counter() - self._moving_since)
-            self.view.set_scene(scene)
+            self._show(scene)
             if scene is self._motion.goal:
                 self._motion = None
             self.view.set_notice(self.act.words if self.act is not None else "")
+
+    def _show(self, scene: Scene) -> None:
+        """The scene, with the missed negative that is to stand out at each moment of its way."""
+        if self.pair is not None and self._theme is not None:
+            scene = with_pair(scene, self._theme, self.pair)
+        self.view.set_scene(scene)
 
     @property
     def act(self) -> Act | None:
@@ -174,6 +204,23 @@ class Pane:
         near = fit(scene.positions[places], self.view.width() / max(self.view.height(), 1), self.camera)
         distance = max(near.distance, NEAREST_ZOOM * self.camera.radius)
         return self.between_labels(replace(self.camera, target=near.target, distance=distance))
+
+    def show_pair(self, pair: MissedPair | None, theme: Theme) -> None:
+        """Let a missed negative stand out and fly there, or no longer; with the pane's next turn."""
+        if pair is None or self.pair is None or pair.anchor != self.pair.anchor:
+            self.flies = pair is not None
+        self.pair, self.stale = pair, self.frame is not None
+        marks = () if pair is None else zip(pair.ends, end_colors(theme), strict=False)
+        self.view.set_marks(tuple(Mark(item, words, color) for (item, words), color in marks))
+
+    def flight(self) -> Camera | None:
+        """Where the camera should be to see `pair`; None where it does not fly, or there is nothing to see."""
+        scene = self.view.scene
+        if self.pair is None or not self.flies or scene is None or self.fitted is None:
+            return None
+        aspect, free, _ = self._wanted_fit()
+        flight = flown_to(scene, self.pair, aspect, free, self.fitted)
+        return None if flight is None else self.between_labels(flight)
 
     def aim(self, camera: Camera) -> None:
         """Move the view's camera; a view that stands still is not painted again."""

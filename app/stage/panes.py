@@ -15,7 +15,8 @@ from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from app.limits import MAX_PANES
 from app.picture.camera import Camera, followed
 from app.picture.edges import EDGE_KINDS
-from app.picture.scene import column_range
+from app.picture.missed_edges import MissedPair
+from app.picture.scene import CATEGORIES, column_range
 from app.picture.selection import Selection
 from app.picture.theme import Theme
 from app.stage.pane import Pane, Wish
@@ -202,6 +203,7 @@ class PaneGrid(QWidget):
         self.scale.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
+            pane.show_pair(pane.pair, theme)
             pane.view.set_title(pane.title or pane.lane, self._theme.lane(number))
             pane.stale = pane.frame is not None
 
@@ -259,9 +261,28 @@ class PaneGrid(QWidget):
         """Look at these points in every pane that shows any of them."""
         self._following = False
         for pane in self._panes:
+            pane.flies = False
             camera = pane.zoomed_to(ids)
             if camera is not None:
                 pane.aim(camera)
+
+    def show_pair(self, lane: str, pair: MissedPair | None) -> None:
+        """Let a missed negative stand out in the pane of a lane, which flies there, and none in the others."""
+        for pane in self._panes:
+            wanted = pair if pane.lane == lane else None
+            if pane.pair != wanted:
+                pane.show_pair(wanted, self._theme)
+
+    def set_planes(self, shown: bool) -> None:
+        """Draw the planes by which a hash cuts a 3-D cloud, or not."""
+        self._wish = replace(self._wish, planes=shown)
+        self._restage()
+
+    def show_planes(self, lane: str, planes: NDArray[np.float64] | None) -> None:
+        """By which planes the hash of a lane cuts its cloud; None where it has none."""
+        for pane in self._panes:
+            if pane.lane == lane and pane.planes is not planes:
+                pane.planes, pane.stale = planes, pane.frame is not None
 
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""
@@ -315,6 +336,8 @@ class PaneGrid(QWidget):
     def follow(self) -> None:
         """Bring the clouds back into view and keep them there."""
         self._following = True
+        for pane in self._panes:
+            pane.flies = False
 
     def advance(self, seconds: float, *, orbiting: bool) -> None:
         """One tick: build scenes that changed, move cameras. What stands still is not painted again.
@@ -345,7 +368,10 @@ class PaneGrid(QWidget):
             self._stage(pane, self._started, pane.frame)
         pane.glide()
         camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
-        if wanted is not None and self._following:
+        flight = pane.flight()
+        if flight is not None:
+            camera = followed(camera, _turned_like(flight, camera), seconds)
+        elif wanted is not None and self._following:
             camera = followed(camera, _turned_like(wanted, camera), seconds)
         pane.aim(camera)
 
@@ -377,6 +403,8 @@ class PaneGrid(QWidget):
         before, moved_pane.camera = moved_pane.camera, camera
         if camera.distance != before.distance or camera.target != before.target:
             self._following = False
+            for pane in self._panes:
+                pane.flies = False
         if not self._linked or not moved_pane.linked:
             return
         moved = [now - was for now, was in zip(camera.target, before.target, strict=True)]
@@ -392,7 +420,8 @@ class PaneGrid(QWidget):
         """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
         started = self._started
         grouped = started is not None and started.groups is not None and self._wish.color_by != "label"
-        if by_class := self._wish.color_by in ("class", "group", "label"):
+        by_class = self._wish.color_by in ("class", "group", "label")
+        if by_class or self._wish.color_by in CATEGORIES:
             self.scale.hide()
         shown = started is not None and by_class and not grouped
         self.key.show_classes(started.class_names if started is not None and shown else ())
@@ -401,6 +430,8 @@ class PaneGrid(QWidget):
         """One range for the colours of a column in all panes, so that equal colours mean equal values; made anew when
         the values have left it or fill it no more."""
         name = self._wish.color_by
+        if name in CATEGORIES:
+            return
         ranges = [column_range(frame.columns[name]) for frame in self.frames if name in frame.columns]
         known = [spread for spread in ranges if spread is not None]
         if not known:

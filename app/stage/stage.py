@@ -15,6 +15,7 @@ from app.history.playback import Past
 from app.history.race import steps_at_equal_time
 from app.history.words import title
 from app.panels.figures import Figures
+from app.picture.missed_edges import MissedPair
 from app.picture.theme import Theme
 from app.stage.choice import Choice
 from app.stage.inspecting import Inspecting
@@ -23,6 +24,7 @@ from app.stage.stats import FrameStats
 from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
 from app.views.hardness_view import HardnessView
+from app.views.misses_view import MissesView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
@@ -56,7 +58,7 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
-        self.hardness = HardnessView()
+        self.hardness, self.misses = HardnessView(), MissesView()
         self.choice = Choice(self.panes, self)
         self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
         self.charts = QStackedWidget()
@@ -90,11 +92,13 @@ class Stage(QObject):
         self._curves_timer.start()
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
+        self.misses.chosen.connect(self._show_missed)
         self.panes.point_hovered.connect(self._name_point)
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        for view in (self.panes, self.curves, self.audit, self.timing, self.hardness, self.timeline, self.inspecting):
+        charts = self.curves, self.audit, self.timing, self.hardness, self.misses
+        for view in (self.panes, *charts, self.timeline, self.inspecting):
             view.set_theme(theme)
         self._drawn = None
 
@@ -104,6 +108,7 @@ class Stage(QObject):
         self.replaying = False
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
+        self.misses.forget()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
         self.inspecting.begin(None)
         self._choose_chart(config)
@@ -271,10 +276,12 @@ class Stage(QObject):
 
     def _show_figures(self, now: float) -> None:
         self.timing.show_history(self.history, self._step)
+        self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
         for name, lane in self.history.lanes.items():
             step = self._step_shown(name)
-            now_is = chip(lane, step)
+            now_is, misses = chip(lane, step), lane.misses_at(step)
+            self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
             self.panes.set_title(name, title(self.history, name, step))
             text = chip_text(now_is, audit=self.history.audits)
             if self._equal_time and step is not None:
@@ -287,6 +294,12 @@ class Stage(QObject):
             fps, rate = (paints - paints_then) / (now - then), (steps - steps_then) / (now - then)
             self._figures.set_rates(fps if fps > 0 else None, rate if rate > 0 else None, self._training_mb)
             self._rates = (now, paints, steps)
+
+    def _show_missed(self, lane: str, pair: MissedPair | None) -> None:
+        """What was chosen among the misses: its anchor in every pane, the rest where it was missed."""
+        self.panes.show_pair(lane, pair)
+        if pair is not None:
+            self.choice.pick(pair.anchor)
 
     def _name_point(self, point: int) -> None:
         """Say in the status bar what lies under the pointer."""

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
@@ -34,6 +35,7 @@ from app.picture.class_labels import Cluster, Name, clusters, placed
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 from app.views import cloud_labels
+from app.views.cloud_marks import Mark, draw_marks, draw_outline
 from app.views.cloud_outline import Outline, outlined_ids
 from app.views.cloud_picture import CloudPicture
 from app.views.cloud_pointer import Drag, moved_by_key, moved_by_wheel
@@ -89,6 +91,8 @@ class CloudView(QWidget):
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
+        self._marks: tuple[Mark, ...] = ()
+        self._outlines: list[NDArray[np.float64]] = []
 
         self._still_timer = QTimer(self)
         self._still_timer.setSingleShot(True)
@@ -225,6 +229,17 @@ class CloudView(QWidget):
             self._selected_id = point_id
             self.update()
 
+    def set_marks(self, marks: tuple[Mark, ...]) -> None:
+        """Say something of some points, beside them."""
+        if marks != self._marks:
+            self._marks = marks
+            self.update()
+
+    def set_outlines(self, outlines: list[NDArray[np.float64]]) -> None:
+        """Draw closed lines through (K, 3) places in the space of the cloud."""
+        self._outlines = outlines
+        self.update()
+
     def set_hovered(self, point_id: int | None) -> None:
         """Ring a point that is hovered in another pane; emits nothing."""
         point_id = -1 if point_id is None else point_id
@@ -329,6 +344,7 @@ class CloudView(QWidget):
                 painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
                 painter.drawImage(QRectF(0, 0, width, height), image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_marks(painter)
         for name in self.class_labels:
             cloud_labels.draw_name(painter, theme, name.text, name.x, name.y, name.alpha)
         for point_id, rgb in ((self._hovered_id, theme.text), (self._selected_id, theme.accent)):
@@ -358,6 +374,17 @@ class CloudView(QWidget):
         point_px = raster.default_point_px(scene.sample, self.camera, *self._size())
         radius = float(scene.radii[row]) * point_px * self.camera.distance / depth
         cloud_labels.draw_ring(painter, self._theme, x, y, min(radius, self.height() / 2) + 3.5, rgb)
+
+    def _paint_marks(self, painter: QPainter) -> None:
+        scene = self.scene
+        for outline in self._outlines if scene is not None else ():
+            draw_outline(painter, self._theme, np.stack(self.camera.project(outline, *self._size())[:2], 1))
+        drawn = [
+            (mark, row) for mark in self._marks if scene is not None and (row := scene.place_of(mark.item_id)) >= 0
+        ]
+        if scene is not None and drawn:
+            x, y, _ = self.camera.project(scene.positions[[row for _, row in drawn]], *self._size())
+            draw_marks(painter, self._theme, [mark for mark, _ in drawn], np.stack((x, y), 1), *self._size())
 
     # ----------------------------------------------------------------------------------------------- mouse and keys
 

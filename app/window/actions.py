@@ -52,6 +52,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
+    ActionSpec("planes", "View", "Hash planes", "Draw the first planes of a hash in 3-D clouds", "Shift+P", "", True),
     ActionSpec("link", "View", "Link cameras", "Turn all clouds together", "L", "link", True, True),
     ActionSpec("link_one", "View", "Link this cloud", "Turn the clicked cloud alone, or with the others", "Ctrl+L"),
     ActionSpec("same_scale", "View", "Same scale", "Look at all clouds from one distance", "Shift+L", "", True),
@@ -83,9 +84,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
     ActionSpec("reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes"),
-    ActionSpec(
-        "dismiss", "View", "Dismiss", "End the full screen, a message, or the selection", "Esc"
-    ),
+    ActionSpec("dismiss", "View", "Dismiss", "End the full screen, a message, or the selection", "Esc"),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
     ActionSpec("tour", "Help", "Tour", "The six things to know first, on the real controls"),
     ActionSpec("shortcuts", "Help", "Keys ...", "What every key does, on one sheet", "?"),

@@ -40,7 +40,8 @@ class BottomHeight(QObject):
                 if grown:
                     self.regain()
             elif isinstance(watched, QDockWidget) and height == self._height and self._dragged(watched):
-                self.share = watched.height() / height
+                # Docks with tabs below them are lower by these.
+                self.share = max(dock.height() for dock in self._docks if self._is_below(dock)) / height
         return super().eventFilter(watched, event)
 
     def _is_below(self, dock: QDockWidget) -> bool:

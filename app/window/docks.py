@@ -15,6 +15,8 @@ from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
+VERSION = 1
+"""Of the set of docks: a layout that was kept with another set is not restored, for it has no place for all of them."""
 THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
 INSPECTOR_WIDTH = 330
@@ -37,8 +39,10 @@ class Docks:
         stage.charts.currentChanged.connect(self._name_chart)
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
         self._hardness = self._dock("Hardness of what is mined", "hardness", stage.hardness, bottom)
+        self._misses = self._dock("Missed", "misses", stage.misses, bottom)
         window.splitDockWidget(self._curves, self._hardness, Qt.Orientation.Horizontal)
         window.tabifyDockWidget(self._hardness, self._timing)
+        window.tabifyDockWidget(self._timing, self._misses)
         self._hardness.raise_()
         form.setMinimumWidth(FORM_WIDTH)
         window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
@@ -49,7 +53,7 @@ class Docks:
         self._inspect_clicks = True
         self._inspector.visibilityChanged.connect(self._on_inspector)
         stage.choice.changed.connect(lambda: self._show_choice(stage.choice.item_id))
-        self._bottom = BottomHeight(window, [self._curves, self._hardness, self._timing])
+        self._bottom = BottomHeight(window, [self._curves, self._hardness, self._timing, self._misses])
         self._built = window.saveState()
 
     def search(self) -> None:
@@ -64,9 +68,7 @@ class Docks:
         geometry, state = settings.blob("geometry"), settings.blob("docks")
         if geometry is not None and not keep_size:
             self._window.restoreGeometry(geometry)
-        if state is not None:
-            self._window.restoreState(state)
-        self._placed = state is not None
+        self._placed = state is not None and self._window.restoreState(state, VERSION)
         share = settings.text("bottom_share")
         self._bottom.share = float(share) if re.fullmatch(r"0\.\d+", share) else SHARE
         self._inspect_clicks = not settings.text(CLOSED)
@@ -74,7 +76,7 @@ class Docks:
     def keep(self, settings: Settings) -> None:
         """Remember where the window and its docks are."""
         settings.keep("geometry", self._window.saveGeometry())
-        settings.keep("docks", self._window.saveState())
+        settings.keep("docks", self._window.saveState(VERSION))
         settings.keep("bottom_share", f"{min(self._bottom.share, 0.9):.4f}")
         settings.keep(CLOSED, "" if self._inspect_clicks else "yes")
 
@@ -95,11 +97,14 @@ class Docks:
         window, charts, widths = self._window, [self._curves, self._hardness], [600, 400]
         if window.width() >= THREE_CHARTS_PX:
             charts, widths = [*charts, self._timing], [600, 520, 420]
-            for dock in charts[1:]:
+            for dock in (*charts[1:], self._misses):
                 window.removeDockWidget(dock)  # tabs are split off each other by nothing less
             for before, dock in pairwise(charts):
                 window.splitDockWidget(before, dock, Qt.Orientation.Horizontal)
                 dock.show()
+            window.tabifyDockWidget(self._timing, self._misses)
+            self._misses.show()
+            self._timing.raise_()
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
         window.resizeDocks(charts, [round(SHARE * window.height())] * len(charts), Qt.Orientation.Vertical)
         window.resizeDocks(charts, widths, Qt.Orientation.Horizontal)

@@ -229,6 +229,7 @@ class MainWindow(QMainWindow):
             "redo": self.session.redo,
             "orbit": lambda _on: None,
             "edges": self.stage.panes.set_edges,
+            "planes": self.stage.panes.set_planes,
             "link": self.stage.panes.set_linked,
             "same_scale": self.stage.panes.set_same_scale,
             "race": self.stage.set_equal_time,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from hnm_core.spec.registry import NEIGHBORS, SAMPLERS, Options, Part, SamplerOptions
+from hnm_core.spec.registry import NEIGHBORS, SAMPLERS, Part, SamplerOptions, SearchOptions
 
 
 @SAMPLERS.register("random", target="hnm_core.data.sampling:RandomSampler")
@@ -63,6 +63,6 @@ class NeighbourSamplerOptions(SamplerOptions):
         return self
 
     @cached_property
-    def search_part(self) -> Part[Options]:
+    def search_part(self) -> Part[SearchOptions]:
         """The search with its typed options."""
         return NEIGHBORS.part(self.search, self.search_options)

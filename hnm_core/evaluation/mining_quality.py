@@ -52,3 +52,16 @@ def compare(found: Neighbors, exact: Neighbors) -> MiningQuality:
         without_candidate=float((~there.any(1)).double().mean()),
         anchors=len(d_exact),
     )
+
+
+def worst_misses(found: Neighbors, exact: Neighbors) -> Tensor:
+    """(M,) int64, of which of Q anchors the nearest negative was not found: neither itself nor another one as near.
+
+    Those for which nothing was found come first, then by how much farther the nearest found is, the farthest first.
+    """
+    d_found, d_exact = found.distance[:, 0].double(), exact.distance[:, 0].double()
+    near = d_found <= d_exact + TOLERANCE * d_exact.abs()
+    returned = (found.row == exact.row[:, :1]).any(1)
+    missed = ((exact.row[:, 0] >= 0) & ~near & ~returned).nonzero()[:, 0]
+    excess = (d_found - d_exact)[missed]
+    return missed[excess.sort(descending=True, stable=True).indices]

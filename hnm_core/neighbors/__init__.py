@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hnm_core.distances import Distance
     from hnm_core.neighbors.base import NeighborSearch
-    from hnm_core.spec.registry import Options, Part
+    from hnm_core.spec.registry import Part, SearchOptions
 
 
 def create(name: str, *, distance: Distance | None = None, **options: Any) -> NeighborSearch:
@@ -26,7 +26,7 @@ def create(name: str, *, distance: Distance | None = None, **options: Any) -> Ne
     return build(NEIGHBORS.part(name, options), distance=distance)
 
 
-def build(part: Part[Options], *, distance: Distance | None = None) -> NeighborSearch:
+def build(part: Part[SearchOptions], *, distance: Distance | None = None) -> NeighborSearch:
     """As `create`, with options that are checked already."""
     from hnm_core.distances import check_distance
 

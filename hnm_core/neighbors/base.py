@@ -13,6 +13,7 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError
 from hnm_core.relevance import Query, SameClass, of_rows
+from hnm_core.run.misses import Reason
 
 SearchProgress = Callable[[int, int], bool | None]
 """Called as progress(done, total); returning False cancels the search."""
@@ -83,6 +84,43 @@ class Bucketing(Protocol):
 
     def occupancy(self, table: int) -> Filling:
         """How full the buckets of a table are."""
+
+
+@runtime_checkable
+class Hashing(Protocol):
+    """A search that can tell where its hash has put each row."""
+
+    @property
+    def hashes(self) -> bool:
+        """Whether the bank is hashed now."""
+
+    def bucket_of_row(self, table: int) -> Tensor:
+        """(N,) int64 number of the bucket of each row of the bank in a table, in the caller's order; where whole codes
+        are compared, of what their first bits say. Raises `InputError` where there is no such table."""
+
+    def cuts(self, most: int) -> Tensor:
+        """(P, D + 1) float64 hyperplanes by which the first bits of table 0, P <= `most`, cut the prepared embeddings:
+        a unit normal and an offset each; a point x of one has normal @ x = offset."""
+
+    @property
+    def compared(self) -> Tensor | None:
+        """(Q,) how many rows each anchor of the last search was compared with exactly; None before one."""
+
+
+@runtime_checkable
+class ExplainsMisses(Protocol):
+    """A search that can tell what kept it from a true neighbour."""
+
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> Reason | None:
+        """Why `nearest_negatives`, as it searched last, did not return for each anchor the one row of another class.
+
+        Args:
+            anchors: (M,) int64 rows of the bank.
+            negatives: (M,) int64 rows of the bank, of other classes.
+
+        Returns:
+            One row for each anchor; None where it searches exactly, so that there is nothing to tell.
+        """
 
 
 class QuerySearch(NeighborSearch):

@@ -120,7 +120,7 @@ class BucketIndex:
         from hnm_core.neighbors.cpu.bucket_kernels import collect
 
         here = anchors.line
-        margin = (self.hashed.project(asked.points[here]) - self.hashed.thresholds).abs().float().numpy()
+        margin = self._margin(asked.points[here])
         scores, found = np.empty((len(here), k), np.float32), np.empty((len(here), k), np.int64)
         counts = np.zeros((len(here), 2), np.int64)
         with kernels.launch_lock:
@@ -147,6 +147,32 @@ class BucketIndex:
         which = torch.from_numpy(found)
         best, rows = by_score_then_row(torch.from_numpy(scores), self._order[which.clamp_min(0)].where(which >= 0, -1))
         return (best / 2 if asked.form is None else asked.form.distance(best, here)), rows, counts
+
+    def meetings(self, places: Tensor, others: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Whether an anchor looks into the bucket of another row, table by table.
+
+        Args:
+            places: (M,) sorted places of anchors.
+            others: (M,) sorted places of the other rows.
+
+        Returns:
+            (M, tables) whether the bucket is searched, and (M, tables) in how many bits the keys differ.
+        """
+        from hnm_core.neighbors.cpu.bucket_kernels import probe_masks
+
+        margin = self._margin(self.points[places])
+        apart = (self._tables.key[:, places.numpy()] ^ self._tables.key[:, others.numpy()]).T.astype(np.int64)
+        masks = np.zeros(self._options.probes + 1, np.int64)
+        searched = np.zeros(apart.shape, np.bool_)
+        for row, table in np.ndindex(apart.shape):
+            used = probe_masks(margin[row, table * self.bits : (table + 1) * self.bits], masks)
+            searched[row, table] = (masks[:used] == apart[row, table]).any()
+        return searched, (apart[..., None] >> np.arange(self.bits) & 1).sum(-1)
+
+    def _margin(self, points: Tensor) -> NDArray[np.float32]:
+        """(M, bits of all tables) how far each projection of points (M, D) is from its threshold."""
+        margin: NDArray[np.float32] = (self.hashed.project(points) - self.hashed.thresholds).abs().float().numpy()
+        return margin
 
     def bucket_of_place(self, table: int) -> Tensor:
         """(N,) number of the bucket of each sorted place; buckets are numbered by key."""

@@ -156,6 +156,23 @@ class CodeIndex:
         column = torch.arange(self.rows, device=self._device)[None]
         return far.masked_fill_(Ranges(anchors.low, anchors.high).hold(column), self._hash.bits + 1)
 
+    def parting_bits(self, rows: Tensor, others: Tensor) -> NDArray[np.bool_]:
+        """(M, bits) whether each bit of rows (M,) of the bank differs from that of other rows (M,)."""
+        bits = (self._hash.bits_of(self.points[self.arranged.places[side]]) for side in (rows, others))
+        parting: NDArray[np.bool_] = torch.bitwise_xor(*bits).cpu().numpy()
+        return parting
+
+    def prefixes(self, bits: int) -> Tensor:
+        """(N,) int64, the first so many bits, at most 32, of the code of each row of the bank, the first the lowest."""
+        bits = min(bits, self._hash.bits)
+        if self._packed:
+            assert not isinstance(self._codes, Tensor)
+            first = self._codes[:, 0].reshape(-1)[: self.rows] & np.uint64((1 << bits) - 1)
+            return torch.from_numpy(first.astype(np.int64))[self.arranged.places]
+        parts = self.points.split(self._hash.chunk())
+        first_bits = torch.cat([self._hash.bits_of(part)[:, :bits] for part in parts]).long()
+        return (first_bits << torch.arange(bits, device=self._device)).sum(1)[self.arranged.places]
+
     def ranks(self, asked: Asked, anchors: Placed, targets: Tensor) -> Tensor:
         """(R, k) how many negatives of the anchors differ in fewer bits than the targets (R, k), -1 for none, do."""
         if self._packed:

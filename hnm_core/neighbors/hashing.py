@@ -121,6 +121,11 @@ class Hash:
         """(N, bits) bool."""
         return self.project(points) > self.thresholds
 
+    def cuts(self, most: int) -> Tensor:
+        """(P, D + 1) the first P <= `most` hyperplanes: their unit normals and offsets, normal @ x = offset."""
+        normal = self._matrix.T[:most]
+        return torch.cat((normal, (self.thresholds[:most] + normal @ self._center)[:, None]), 1)
+
     def differs(self, left: Tensor, right: Tensor, points: Tensor) -> Tensor:
         """(M,) float64 probability that a bit of left and right (M, D) differs, by theory; `points` is what was hashed.
 

@@ -20,6 +20,8 @@ from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshBucketsOptions
 from hnm_core.neighbors.probing import Kept, Probe, compiled, probe_of, probe_places, recall
 from hnm_core.relevance import Query, RowQuery, SameClass, VectorQuery
+from hnm_core.run.events import frozen
+from hnm_core.run.misses import TablesPart, packed
 
 _PAIRS = 2_048
 _NEAREST = 10
@@ -76,6 +78,7 @@ class LshBuckets(QuerySearch):
     On other devices than the CPU and until the kernels are compiled, `exact` answers.
 
     Attributes, None before a search:
+        compared: (Q,) rows that each anchor was compared with.
         candidate_rate: mean share of the bank an anchor was compared with.
         without_candidate: share of anchors that shared no bucket with another class.
         capped: share of anchors for which a bucket was cut down to `cap` rows.
@@ -91,6 +94,7 @@ class LshBuckets(QuerySearch):
         self._choice: _Choice | None = None
         self._kept: Kept[_Choice] = Kept()
         self.bits: int | None = None
+        self.compared: Tensor | None = None
         self.candidate_rate: float | None = None
         self.without_candidate: float | None = None
         self.capped: float | None = None
@@ -130,7 +134,7 @@ class LshBuckets(QuerySearch):
         """Hash the bank and sort its rows into the tables."""
         check_bank(bank)
         self._bank, self._exact, self._index = bank, None, None
-        self.candidate_rate = self.without_candidate = self.capped = None
+        self.compared = self.candidate_rate = self.without_candidate = self.capped = None
         if bank.device.type != "cpu" or not compiled():
             self._exact_search(bank)
             return
@@ -153,6 +157,7 @@ class LshBuckets(QuerySearch):
             return self._exact_search(bank).nearest(query, k, progress)
         found, counts = self._look_up(self._index, query, k, progress)
         if len(query):
+            self.compared = torch.from_numpy(counts[:, 0])
             self.candidate_rate = float(counts[:, 0].mean() / len(bank))
             self.without_candidate = float((counts[:, 0] == 0).mean())
             self.capped = float((counts[:, 1] > 0).mean())
@@ -162,6 +167,22 @@ class LshBuckets(QuerySearch):
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
 
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> TablesPart | None:
+        """See `ExplainsMisses`."""
+        if self._bank is None or self._index is None:
+            return None
+        query = SameClass(self._bank).query(anchors)
+        searched, differing = self._index.meetings(query.place, self._bank.place[negatives])
+        return TablesPart(
+            tables=self._options.tables,
+            probes=self._options.probes,
+            bits=self._index.bits,
+            cap=self._options.cap,
+            shared=frozen(packed(differing == 0)),
+            probed=frozen(packed(searched)),
+            differing=frozen(differing.min(1, initial=self._index.bits)),
+        )
+
     def bucket_of_row(self, table: int) -> Tensor:
         """(N,) number of the bucket of each row of the bank, in the caller's order; buckets are numbered by key.
 
@@ -170,6 +191,11 @@ class LshBuckets(QuerySearch):
         """
         bank, index = self._checked(table)
         return index.bucket_of_place(table)[bank.place]
+
+    def cuts(self, most: int) -> Tensor:
+        """See `Hashing`."""
+        _, index = self._checked(0)
+        return index.hashed.cuts(min(most, index.bits))
 
     def occupancy(self, table: int) -> Occupancy:
         """How full the buckets of a table are. Raises `InputError` as `bucket_of_row` does."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
+from hnm_core.errors import InputError
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
 from hnm_core.neighbors.code_index import Asked, CodeIndex
@@ -16,9 +17,13 @@ from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.neighbors.probing import Kept, Probe, apart, mixed, probe_of, probe_places, recall
 from hnm_core.relevance import Placed, Query, Relevance, RowQuery, SameClass, VectorQuery
+from hnm_core.run.events import frozen
+from hnm_core.run.misses import CodesDiffer, packed
 
 TARGET_RECALL = 0.95
 """Share of the true nearest negatives that `rescore="auto"` is to find."""
+PREFIX_BITS = 8
+"""Codes that agree in so many first bits count as one bucket for the eye; nothing is searched by them."""
 _SURE = 3.0
 """Standard errors of a probe's recall above the target: with three the whole set almost surely reaches it."""
 _PREDICTED = 1 << 22
@@ -37,6 +42,7 @@ class LshScan(QuerySearch):
     Attributes:
         candidates: how many rows are re-scored for an anchor; None before it was chosen.
         probe_recall: recall on the probe when it was chosen; None where `rescore` is a number.
+        compared: (Q,) candidates of each anchor of the last search; None before one. Codes are compared with all.
     """
 
     approximate = True
@@ -57,6 +63,8 @@ class LshScan(QuerySearch):
         self._dim = 0
         self._exact: Exact | None = None
         self._kept: dict[bool, Kept[tuple[int, float]]] = {free: Kept() for free in (False, True)}
+        self._prefix: Tensor | None = None
+        self.compared: Tensor | None = None
         self.candidates: int | None = None
         self.probe_recall: float | None = None
 
@@ -88,22 +96,72 @@ class LshScan(QuerySearch):
         self._hash.fit(points, center=self._options.center)
         self._index = CodeIndex(bank, points, self._hash, self._distance, self._given_kernels)
         self._bank = bank
-        self._exact = None
+        self._exact = self._prefix = self.compared = None
         for kept in self._kept.values():
             kept.built()
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """The first call chooses the number of candidates, see the class."""
         if self._options.rescore == "auto" and mixed(query):
-            return apart(self._nearest, query, k, progress)
+            compared, free = query.classes.new_empty(len(query)), query.classes < 0
+
+            def ask(part: Query, k: int, progress: SearchProgress | None) -> Neighbors:
+                found = self._nearest(part, k, progress)
+                compared[free == part.unrestricted] = min(self.candidates or k, len(part.bank))
+                return found
+
+            found, self.compared = apart(ask, query, k, progress), compared
+            return found
         report(progress, 0, len(query))
         if len(query):
             self._choose_candidates(query, k)
+        self.compared = torch.full((len(query),), min(self.candidates or k, len(query.bank)))
         return self._scan(query, k, self.candidates or k, progress)
 
     def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
+
+    @property
+    def hashes(self) -> bool:
+        """Whether a bank was built."""
+        return self._index is not None
+
+    def bucket_of_row(self, table: int) -> Tensor:
+        """See `Hashing`: one table, of the first `PREFIX_BITS` bits."""
+        built(self._bank)
+        index = self._index
+        if table:
+            raise InputError(
+                f"There is no table {table}; a scan of codes has table 0 alone, the first bits of the codes."
+            )
+        assert index is not None
+        if self._prefix is None:
+            self._prefix = index.prefixes(PREFIX_BITS)
+        return self._prefix
+
+    def cuts(self, most: int) -> Tensor:
+        """See `Hashing`."""
+        built(self._bank)
+        assert self._hash is not None
+        return self._hash.cuts(most)
+
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
+        """See `ExplainsMisses`."""
+        bank, index = built(self._bank), self._index
+        assert index is not None
+        query = SameClass(bank).query(anchors)
+        placed, slots = index.arranged.by_place(query)
+        before = index.ranks(index.own, placed, index.arranged.places[negatives][slots, None])[slots.argsort(), 0]
+        parting = index.parting_bits(query.row, negatives)
+        return CodesDiffer(
+            bits=self._options.bits,
+            candidates=min(self.candidates or 0, len(bank)),
+            differing=frozen(parting.sum(1)),
+            rank=frozen((before + 1).cpu().numpy()),
+            negatives=frozen(query.negatives.cpu().numpy()),
+            mask=frozen(packed(parting)),
+        )
 
     def predicted_recall(self, k: int, candidates: int | None = None) -> float:
         """Share of the k true nearest negatives of classes that the theory of hashing expects among the candidates.

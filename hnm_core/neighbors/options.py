@@ -6,23 +6,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hnm_core.spec.registry import NEIGHBORS, Options
+from hnm_core.spec.registry import NEIGHBORS, Options, SearchOptions
 
 Family = Literal["auto", "sign", "affine"]
 
 
 @NEIGHBORS.register("exact", target="hnm_core.neighbors.exact:Exact")
-class ExactOptions(Options):
+class ExactOptions(SearchOptions):
     """Exact search; picks the KD-tree or the tiled products and says which and why."""
 
 
 @NEIGHBORS.register("kdtree", target="hnm_core.neighbors.kdtree:KdTree")
-class KdTreeOptions(Options):
+class KdTreeOptions(SearchOptions):
     """Exact search by a label-aware KD-tree, for up to 8 dimensions on the CPU."""
 
 
 @NEIGHBORS.register("dense", target="hnm_core.neighbors.dense:Dense")
-class DenseOptions(Options):
+class DenseOptions(SearchOptions):
     """Exact search by tiled distances on the class-sorted bank, any dimension, any device."""
 
 
@@ -44,8 +44,10 @@ class ScanOptions(Options):
 
 
 @NEIGHBORS.register("lsh-scan", target="hnm_core.neighbors.lsh_scan:LshScan")
-class LshScanOptions(ScanOptions):
+class LshScanOptions(ScanOptions, SearchOptions):
     """Approximate search: hash to bits, scan by Hamming distance, re-score the best candidates exactly."""
+
+    approximate = True
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
 
@@ -62,8 +64,10 @@ class RoutingOptions(Options):
 
 
 @NEIGHBORS.register("routed", target="hnm_core.neighbors.routed:Routed")
-class RoutedOptions(RoutingOptions):
+class RoutedOptions(RoutingOptions, SearchOptions):
     """Approximate search: only the classes with the nearest centres are searched; the fastest in many dimensions."""
+
+    approximate = True
 
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the split of wide classes")
 
@@ -88,16 +92,20 @@ class BucketOptions(Options):
 
 
 @NEIGHBORS.register("lsh-buckets", target="hnm_core.neighbors.lsh_buckets:LshBuckets")
-class LshBucketsOptions(BucketOptions):
+class LshBucketsOptions(BucketOptions, SearchOptions):
     """Approximate search: hash tables with multi-probe; compares rows that share a bucket, never all pairs."""
+
+    approximate = True
 
     cap: int = Field(1_000, ge=1, description="rows searched in one bucket at most, drawn with the seed")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the hash directions")
 
 
 @NEIGHBORS.register("faiss", target="hnm_core.neighbors.faiss_search:Faiss", scope="optional")
-class FaissOptions(Options):
+class FaissOptions(SearchOptions):
     """FAISS, for comparison: knows no labels, so it is asked for ever more; needs the package faiss."""
+
+    approximate = True
 
     index: Literal["flat", "ivf", "hnsw", "binary"] = Field(
         "ivf", description="flat: all rows; ivf: inverted lists; hnsw: a graph; binary: 256-bit codes, re-scored"

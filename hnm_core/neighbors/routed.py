@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
@@ -13,7 +15,9 @@ from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
 from hnm_core.neighbors.probing import Kept, apart, compiled, mixed, probe_of, probe_places, recall
-from hnm_core.relevance import Query, Relevance, VectorQuery
+from hnm_core.relevance import Query, Relevance, SameClass, VectorQuery
+from hnm_core.run.events import frozen
+from hnm_core.run.misses import CellUnvisited
 
 _FIRST_TRY = 8
 """Cells tried on the probe first: it tells a collapsed cloud, where the ranks of cells mean nothing."""
@@ -124,6 +128,28 @@ class Routed(QuerySearch):
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
 
+    def why_missed(self, anchors: Tensor, negatives: Tensor) -> CellUnvisited | None:
+        """See `ExplainsMisses`."""
+        bank, index = self._bank, self._index
+        if bank is None or index is None or self.visited is None or self.visited >= len(index.cells):
+            return None
+        query = SameClass(bank).query(anchors)
+        rank = index.cell_rank(index.own, self._slot_of_place[query.place], query.classes)
+        cell = self._cell_of(index, negatives)
+        return CellUnvisited(
+            cells=len(index.cells),
+            visited=self.visited,
+            label=frozen(bank.labels[negatives].numpy()),
+            rank=frozen(np.take_along_axis(rank, cell[:, None], axis=1)[:, 0] + 1),
+        )
+
+    def _cell_of(self, index: CellIndex, rows: Tensor) -> NDArray[np.int64]:
+        """The cell of each row of the bank."""
+        assert self._bank is not None
+        slot = self._slot_of_place[self._bank.place[rows]].numpy()
+        cell: NDArray[np.int64] = np.searchsorted(index.cells.start, slot, side="right") - 1
+        return cell
+
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:
             self._exact = Exact(distance=self._distance)
@@ -181,8 +207,7 @@ class Routed(QuerySearch):
         if not exists.any():
             return 1, 1.0
         # An exact neighbour is found from the rank of its cell on, so the ranks tell recall for every number of cells.
-        slot = self._slot_of_place[bank.place[exact.row.clamp_min(0)]].numpy()
-        cell = np.searchsorted(index.cells.start, slot, side="right") - 1
+        cell = self._cell_of(index, exact.row.clamp_min(0))
         rank = np.take_along_axis(index.cell_rank(index.own, slots, probe.query.classes), cell, axis=1)
         visited, reached = _reach(rank, exists, cells, self._options.recall)
         if cells > 4 * _FIRST_TRY and first >= self._options.recall and visited > _FIRST_TRY:

@@ -197,7 +197,7 @@ class _Writer:
 
     def _write_line(self, event: Event, number: int) -> None:
         if self._events is not None:  # a run may fail before it starts; then there is nothing to record
-            line = json.dumps({"event": number, **to_json(event)})
+            line = json.dumps({"event": number, **to_json(event, whole=True)})
             _append(self._events, line.encode() + b"\n")
 
     def _lane(self, name: str) -> _LaneWriter:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hnm_core.run.events import (
     Alarm,
@@ -18,6 +21,7 @@ from hnm_core.run.events import (
     Event,
     Frame,
     LaneForked,
+    Misses,
     OptionChanged,
     RunFailed,
     RunFinished,
@@ -25,17 +29,20 @@ from hnm_core.run.events import (
     StepRecord,
     WarmupEnded,
     Weights,
+    frozen,
 )
+from hnm_core.run.misses import Buckets, Reason
 
-Told = OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
+Told = Misses | OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
 """The events that can be read back: those without arrays and numbers of their own files."""
 
 GONE = frozenset(("PhaseDone",))
 """Types that recordings of earlier versions may hold and that say nothing any more."""
 
 
-def to_json(event: Event) -> dict[str, Any]:
-    """The event as JSON values: `type` first; arrays become their counts, a non-finite number becomes None."""
+def to_json(event: Event, *, whole: bool = False) -> dict[str, Any]:
+    """The event as JSON values: `type` first; arrays become their counts, a non-finite number becomes None. With
+    `whole` those of `Misses` stay, as a recording keeps them."""
     values: dict[str, Any]
     match event:
         case RunStarted():
@@ -59,6 +66,16 @@ def to_json(event: Event) -> dict[str, Any]:
         case Weights():
             numbers = sum(array.size for array in event.arrays.values())
             values = {"lane": event.lane, "step": event.step, "numbers": numbers}
+        case Misses() if not whole:
+            nothing = int((event.found < 0).sum())
+            values = {
+                "lane": event.lane,
+                "step": event.step,
+                "probed": event.probed,
+                "total": event.total,
+                "told": len(event),
+                "nothing_found": nothing,
+            }
         case _:
             values = {item.name: _plain(getattr(event, item.name)) for item in fields(event)}
             if isinstance(event, Alarm):
@@ -109,6 +126,15 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        if value.dtype == np.uint8:
+            return [row.tobytes().hex() for row in value]
+        return [_plain(item) for item in value.tolist()]
+    if is_dataclass(value):
+        return {
+            "type": type(value).__name__,
+            **{item.name: _plain(getattr(value, item.name)) for item in fields(value)},
+        }
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -150,6 +176,49 @@ def _level(value: object) -> AlarmLevel:
     return value  # type: ignore[return-value]  # one of the three
 
 
+def _items(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r:.60} is no list")
+    return value
+
+
+def _whole_numbers(value: object) -> NDArray[np.int64]:
+    numbers = [_whole(item) for item in _items(value)]
+    try:
+        return frozen(np.array(numbers, np.int64))
+    except OverflowError:
+        raise ValueError("a number has too many digits") from None
+
+
+def _numbers(value: object) -> NDArray[np.float64]:
+    return frozen(np.array([number(item) for item in _items(value)], np.float64))
+
+
+def _masks(value: object) -> NDArray[np.uint8]:
+    rows = [bytes.fromhex(_text(item)) for item in _items(value)]
+    if len(set(map(len, rows))) > 1:
+        raise ValueError("masks must be of one length")
+    return frozen(np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), len(rows[0]) if rows else 0))
+
+
+def _one_of(*kinds: type) -> Callable[[object], Any]:
+    """What reads one of some classes, or None, by the types of its fields."""
+    named = {kind.__name__: kind for kind in kinds}
+
+    def read(value: object) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, dict) or value.get("type") not in named:
+            raise ValueError(f"{value!r:.60} is none of {', '.join(named)}")
+        kind = named[value["type"]]
+        readers = {name: _READERS[hint] for name, hint in get_type_hints(kind).items()}
+        if unknown := value.keys() - readers.keys() - {"type"}:
+            raise ValueError(f"{kind.__name__} has no {min(unknown)!r:.60}")
+        return kind(**{name: reader(value[name]) for name, reader in readers.items() if name in value})
+
+    return read
+
+
 _READERS: Mapping[Any, Callable[[object], Any]] = {
     int: _whole,
     float: number,
@@ -158,6 +227,11 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     tuple[str, ...]: _texts,
     Mapping[str, int]: _counts,
     AlarmLevel: _level,
+    NDArray[np.int64]: _whole_numbers,
+    NDArray[np.float64]: _numbers,
+    NDArray[np.uint8]: _masks,
+    Reason | None: _one_of(*get_args(Reason)),
+    Buckets | None: _one_of(Buckets),
 }
 """From a field's type to what reads its JSON value, each strict: raises `ValueError` for a value of another type."""
 

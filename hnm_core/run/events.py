@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.run.hardness import Hardness
+from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
@@ -26,10 +27,18 @@ TRAIL_STEPS = 8
 MAX_GUESTS = 3000
 """At most so many mined items travel in a `Frame` beside those that all frames of the run show."""
 
-POINT_COLUMNS = ("loss_share", "times_mined", "hardness")
+MAX_PLANES = 8
+"""At most so many planes of a hash travel in a `Misses`."""
+
+MAX_MISSES = 64
+"""At most so many missed negatives travel in a `Misses`; `total` says how many there were."""
+
+POINT_COLUMNS = ("loss_share", "times_mined", "hardness", "bucket")
 """Names of the per-point columns of a `Frame`. loss_share: the item's share of the loss as an anchor in the steps since
 the last frame (sums to 1); times_mined: how often the item was a mined negative so far; hardness: distance to the
-positive minus distance to the negative when the item was last an anchor (NaN when it never was)."""
+positive minus distance to the negative when the item was last an anchor (NaN when it never was); bucket: number of the
+bucket that the lane's search has hashed the item into, or of the first bits of its code (NaN where it is held out);
+lanes whose search does not hash have no such column."""
 
 METRICS = (
     "precision_at_1",
@@ -211,6 +220,47 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
+class Misses:
+    """Which true nearest negatives an approximate search did not return, of the anchors of the probe on which its
+    recall is measured. M of them: the worst first, those for which it returned nothing before all others."""
+
+    lane: str
+    step: int
+    probed: int
+    """Anchors of the probe that have a negative."""
+    total: int
+    """How many of them miss their nearest one; M <= MAX_MISSES of these are told."""
+    anchors: NDArray[np.int64]
+    """(M,) dataset ids"""
+    nearest: NDArray[np.int64]
+    """(M,) dataset id of the true nearest negative"""
+    nearest_distance: NDArray[np.float64]
+    """(M,) in the lane's distance"""
+    found: NDArray[np.int64]
+    """(M,) dataset id of the nearest that was returned instead, -1 for nothing"""
+    found_distance: NDArray[np.float64]
+    """(M,) its distance, NaN for nothing"""
+    reason: Reason | None = None
+    """Why, row by row; None where the search cannot tell."""
+    buckets: Buckets | None = None
+    """Of a search that hashes."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where the arrays are not of one length."""
+        arrays = [*vars(self).values(), *([] if self.reason is None else vars(self.reason).values())]
+        if len({len(array) for array in arrays if isinstance(array, np.ndarray)}) != 1:
+            raise ValueError("the arrays of a Misses must be of one length")
+
+    def __len__(self) -> int:
+        return len(self.anchors)
+
+    @property
+    def farther(self) -> NDArray[np.float64]:
+        """(M,) by how much what was returned is farther than the true nearest; NaN where nothing was."""
+        return self.found_distance - self.nearest_distance
+
+
+@dataclass(frozen=True, eq=False)
 class OptionChanged:
     """From this step on, `option` of `lane` is `value` (as text)."""
 
@@ -303,6 +353,7 @@ Event = (
     RunStarted
     | StepRecord
     | Frame
+    | Misses
     | OptionChanged
     | WarmupEnded
     | LaneForked

@@ -21,6 +21,7 @@ from hnm_core.run.events import (
     Alarm,
     Event,
     LaneForked,
+    Misses,
     OptionChanged,
     RunFailed,
     RunFinished,
@@ -180,6 +181,8 @@ class LaneHistory:
         self._metrics: dict[str, tuple[Column, Column]] = {}
         self.counted: set[str] = set()
         """Names of the tuple counts that were ever told; the others are 0 in `tuples` because nobody counted."""
+        self.misses: dict[int, Misses] = {}
+        """What each measurement of an approximate search missed, by step."""
         self._seconds = Column(np.float64)
         """As many rows as were asked for so far."""
         self._smooth: tuple[float, Floats] = (0.0, np.empty(0))
@@ -309,6 +312,11 @@ class LaneHistory:
         _, values = self.metric(name, upto_step)
         return float(values[-1]) if len(values) else math.nan
 
+    def misses_at(self, upto_step: int | None = None) -> Misses | None:
+        """What the last measurement up to and with a step told of missed negatives; None where there is none."""
+        steps = self.misses if upto_step is None else [step for step in self.misses if step <= upto_step]
+        return self.misses[max(steps)] if steps else None
+
     def seconds_at(self, steps: NDArray[np.int64]) -> Floats:
         """The training clock at these steps; before the first, what a parent had spent by the fork, else 0."""
         row = np.searchsorted(self.steps, steps, side="right")
@@ -433,6 +441,8 @@ class RunHistory:
         match event:
             case StepRecord():
                 self.lane(event.lane).add(event)
+            case Misses():
+                self.lane(event.lane).misses[event.step] = event
             case OptionChanged():
                 self.told.append(event)
                 if begins_anew(event):

@@ -31,6 +31,7 @@ from hnm_core.spec.traits import MinerOptions as MinerOptions
 from hnm_core.spec.traits import ModelOptions as ModelOptions
 from hnm_core.spec.traits import Options as Options
 from hnm_core.spec.traits import SamplerOptions as SamplerOptions
+from hnm_core.spec.traits import SearchOptions as SearchOptions
 
 KindT = TypeVar("KindT", bound=Options)
 """Base of the options of one kind of part."""
@@ -208,5 +209,5 @@ MINERS = Registry[MinerOptions](
 LOSSES = Registry[LossOptions]("loss", "hnm_core.losses.options", "hnm_core.losses.pml_options", options=LossOptions)
 DATASETS = Registry[Options]("data set", "hnm_core.data.options")
 MODELS = Registry[ModelOptions]("model", "hnm_core.models.options", options=ModelOptions)
-NEIGHBORS = Registry[Options]("neighbour search", "hnm_core.neighbors.options")
+NEIGHBORS = Registry[SearchOptions]("neighbour search", "hnm_core.neighbors.options", options=SearchOptions)
 SAMPLERS = Registry[SamplerOptions]("sampler", "hnm_core.data.sampler_options", options=SamplerOptions)

@@ -180,6 +180,13 @@ class ModelOptions(Options):
         return value if isinstance(value, int) else None
 
 
+class SearchOptions(Options):
+    """Base of the neighbour searches' options."""
+
+    approximate: ClassVar[bool] = False
+    """Whether it may miss neighbours."""
+
+
 class SamplerOptions(Options):
     """Base of the samplers' options."""
 

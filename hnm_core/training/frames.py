@@ -57,7 +57,16 @@ class _Mined(NamedTuple):
 class FrameMaker:
     """Gathers, step by step, what the next frame shows. Frames speak in dataset ids; nothing in training changes."""
 
-    def __init__(self, lane: LaneConfig, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        lane: LaneConfig,
+        shared: Shared,
+        distance: Distance,
+        embed: Callable[[Tensor], Tensor],
+        buckets: Callable[[], Tensor | None] = lambda: None,
+    ) -> None:
+        """`buckets` tells the bucket of each row of the training set, where the lane's search hashes."""
+        self._buckets = buckets
         self.lane, self._shared, self._distance, self._embed = lane.name, shared, distance, embed
         self._project = AlignedPca()
         trained, device = shared.trained, shared.device
@@ -176,12 +185,17 @@ class FrameMaker:
 
     def _columns(self, row: Tensor, total: float) -> dict[str, NDArray[np.float32]]:
         """The point columns of rows of the counters, see `hnm_core.run.events.POINT_COLUMNS`."""
-        loss = self._loss[row]
-        return {
+        loss, bucket = self._loss[row], self._buckets()
+        columns = {
             "loss_share": _array(loss / total if total > 0 else loss),
             "times_mined": _array(self._mined[row]),
             "hardness": _array(self._hardness[row]),
         }
+        if bucket is not None:
+            known = torch.full_like(self._hardness, torch.nan)
+            known[:-1] = bucket
+            columns["bucket"] = _array(known[row])
+        return columns
 
     def _gather(self) -> None:
         """Count the steps that wait."""

@@ -23,7 +23,7 @@ from hnm_core.miners.base import (
 from hnm_core.miners.in_batch.memory_bank import MemoryBank, Reference
 from hnm_core.miners.whole_set.options import RandomOptions, WholeSetOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
-from hnm_core.neighbors.base import Bucketing
+from hnm_core.neighbors.base import Bucketing, Hashing
 from hnm_core.run.timing import Phase, PhaseClock
 from hnm_core.seeding import generator
 from hnm_core.spec.config import LaneConfig
@@ -177,6 +177,13 @@ class LaneMining:
     def metrics(self, step: int) -> dict[str, float]:
         """Age and drift of what is mined; empty where no bank is in use."""
         return self._bank.metrics(step) if self.mining and not self.in_batch else {}
+
+    def buckets(self) -> Tensor | None:
+        """(T,) int64, the bucket of each row of the training set in what is mined; None where nothing is hashed."""
+        search = self.searching.search if self.searching is not None else None
+        if not isinstance(search, Hashing) or not search.hashes or not self.mining:
+            return None
+        return search.bucket_of_row(0)
 
     def largest_bucket(self) -> float | None:
         """Share of the points in the fullest bucket of a search that hashes into buckets."""

@@ -5,21 +5,34 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.evaluation.mining_quality import probe
+from hnm_core.evaluation.mining_quality import compare, worst_misses
 from hnm_core.evaluation.retrieval import retrieval
-from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
+from hnm_core.run.events import MAX_MISSES, MAX_PLANES, Misses, frozen
+from hnm_core.run.misses import Buckets, occupied
 from hnm_core.seeding import generator
 from hnm_core.training.setup import Shared
 
 PROBE = 512
 """Anchors on which the mining recall is measured."""
+
+
+class Measured(NamedTuple):
+    """What was measured of a lane at a step."""
+
+    metrics: dict[str, float]
+    """By name, see `hnm_core.run.events.METRICS`; empty where the embeddings are not finite."""
+    misses: Misses | None = None
+    """What its approximate search missed, where it has one."""
 
 
 class LaneMetrics:
@@ -37,11 +50,11 @@ class LaneMetrics:
         config = self._shared.config
         return step % config.eval_every == 0 or step == config.steps
 
-    def measure(self, search: NeighborSearch | None, k: int) -> dict[str, float]:
-        """The metrics now, by name; `search` is the lane's approximate search, None where it has none."""
+    def measure(self, lane: str, step: int, search: NeighborSearch | None, k: int) -> Measured:
+        """The metrics of a lane now; `search` is its approximate search, None where it has none."""
         embeddings = self._evaluated()
         if not bool(torch.isfinite(embeddings).all()):
-            return {}
+            return Measured({})
         found = retrieval(embeddings, self._shared.y[self._shared.evaluated_row], self._distance)
         measured = {
             "precision_at_1": found.precision_at_1,
@@ -49,28 +62,74 @@ class LaneMetrics:
             "knn_accuracy": found.knn_accuracy,
             "mean_distance": _mean_distance(embeddings),
         }
-        if search is not None:
-            measured |= self._mining_quality(search, k)
-        return measured
+        if search is None:
+            return Measured(measured)
+        quality, misses = self._mining_quality(lane, step, search, k)
+        return Measured(measured | quality, misses)
 
     def _evaluated(self) -> Tensor:
         return self._embed(self._shared.x[self._shared.evaluated_row])
 
-    def _mining_quality(self, search: NeighborSearch, k: int) -> dict[str, float]:
+    def _mining_quality(self, lane: str, step: int, search: NeighborSearch, k: int) -> tuple[dict[str, float], Misses]:
         """The nearest negatives against the exact ones on the fixed probe. A copy of the search is asked, so that
         measuring never changes what the lane mines next."""
         bank = Bank(self._embed(self._shared.train_x), self._shared.train_y)
         exact, mine = neighbors.create("exact", distance=self._distance), copy.deepcopy(search)
         exact.build(bank)
         mine.build(bank)
-        found = probe(mine, exact, self._probe_row, k)
-        quality = {
-            "mining_recall": found.recall,
-            "distance_ratio": found.distance_ratio,
-            "hardness_regret": found.hardness_regret,
-            "no_candidate": found.without_candidate,
+        found, true = (asked.nearest_negatives(self._probe_row, k) for asked in (mine, exact))
+        quality = compare(found, true)
+        named = {
+            "mining_recall": quality.recall,
+            "distance_ratio": quality.distance_ratio,
+            "hardness_regret": quality.hardness_regret,
+            "no_candidate": quality.without_candidate,
         }
-        return {name: value for name, value in quality.items() if math.isfinite(value)}
+        misses = self._misses(lane, step, mine, found, true)
+        return {name: value for name, value in named.items() if math.isfinite(value)}, misses
+
+    def _misses(self, lane: str, step: int, search: NeighborSearch, found: Neighbors, true: Neighbors) -> Misses:
+        """What `search` missed of the true nearest negatives of the probe, and why if it can tell."""
+        missed = worst_misses(found, true)
+        told = missed[:MAX_MISSES]
+        anchor, nearest, instead = self._probe_row[told], true.row[told, 0], found.row[told, 0]
+        there = instead >= 0
+        reason = search.why_missed(anchor, nearest) if isinstance(search, ExplainsMisses) and len(told) else None
+        ids = self._shared.ids
+        return Misses(
+            lane,
+            step,
+            probed=int((true.row[:, 0] >= 0).sum()),
+            total=len(missed),
+            anchors=_array(ids[anchor]),
+            nearest=_array(ids[nearest]),
+            nearest_distance=_array(true.distance[told, 0].double()),
+            found=_array(ids[instead.clamp_min(0)].masked_fill(~there, -1)),
+            found_distance=_array(found.distance[told, 0].double().masked_fill(~there, torch.nan)),
+            reason=reason,
+            buckets=_buckets(search),
+        )
+
+
+def _buckets(search: NeighborSearch) -> Buckets | None:
+    """How the last search's buckets are filled; None where it does not hash."""
+    if not isinstance(search, Hashing) or not search.hashes or search.compared is None or not len(search.compared):
+        return None
+    sizes = search.bucket_of_row(0).bincount().cpu().numpy()
+    sizes, compared = sizes[sizes > 0], search.compared.double()
+    cuts = search.cuts(MAX_PLANES)
+    return Buckets(
+        used=len(sizes),
+        largest=int(sizes.max()),
+        histogram=frozen(occupied(sizes)),
+        compared_mean=float(compared.mean()),
+        compared_p95=float(compared.quantile(0.95)),
+        planes=_array(cuts.flatten() if cuts.shape[1] == 4 else cuts.new_zeros(0)),
+    )
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    return frozen(values.cpu().numpy())
 
 
 def _mean_distance(embeddings: Tensor) -> float:

@@ -34,7 +34,7 @@ from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.training.frames import FrameMaker
 from hnm_core.training.lane_mining import LaneMining
-from hnm_core.training.metrics import LaneMetrics
+from hnm_core.training.metrics import LaneMetrics, Measured
 from hnm_core.training.optimizers import optimizer
 from hnm_core.training.pathologies import LOOK_EVERY, Seen, Watch
 from hnm_core.training.setup import Shared
@@ -65,7 +65,7 @@ class Trainer:
         self.mining = LaneMining(lane, shared, self.distance, self.model, embed_with, self.clock)
         self.metrics = LaneMetrics(shared, self.distance, self.embed)
         self.watch = Watch(lane.name, self.metrics.first_spread)
-        self.frames = FrameMaker(lane, shared, self.distance, self.embed) if frames else None
+        self.frames = FrameMaker(lane, shared, self.distance, self.embed, self._buckets) if frames else None
         self.frame_each_step = False
         """Whether somebody looks so closely that every step has a frame, not only every `frame_every`-th."""
         self.notes: list[str] = []
@@ -189,7 +189,7 @@ class Trainer:
         if separation is None and local_tuples is not None and len(local_tuples) == 3:
             separation = self._separation(embeddings.detach(), local_tuples)
         counts = self._counts(tuples, separation, len(anchor_row))
-        measured = self._measure(terms) if self.metrics.due(self.step) else {}
+        measured, misses = self._measure(terms) if self.metrics.due(self.step) else Measured({})
         yield StepRecord(
             self.lane.name,
             self.step,
@@ -200,6 +200,8 @@ class Trainer:
             mining=not mining.warming_up,
             first_call=first_call,
         )
+        if misses is not None:
+            yield misses
         empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
         if measured or empty or self.step % LOOK_EVERY == 0:
             yield from self.watch.see(self._seen(value, counts, measured, terms, embeddings.detach(), empty))
@@ -229,6 +231,9 @@ class Trainer:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
         return embed_with(self.model, features)
 
+    def _buckets(self) -> Tensor | None:
+        return self.mining.buckets()
+
     def _forward(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         if self.loss.uses_hidden:
             return cast(Embedder, self.model).with_hidden(features)
@@ -249,16 +254,17 @@ class Trainer:
         memory.add(embeddings.detach(), labels, ids, self.step)
         return loss
 
-    def _measure(self, terms: Terms) -> dict[str, float]:
+    def _measure(self, terms: Terms) -> Measured:
         self.good_weights = self.weights()
         miner = self.mining.searching
-        if miner is not None and miner.search.approximate:  # else its recall is 1 by construction
-            measured = self.metrics.measure(miner.search, miner.pool)
-        else:
-            measured = self.metrics.measure(None, 1)
+        search = miner.search if miner is not None and miner.search.approximate else None  # else recall is 1 anyway
+        pool = miner.pool if miner is not None else 1
+        measured = self.metrics.measure(self.lane.name, self.step, search, pool)
         known = ("temperature", "chance", "entanglement_chance")
         figures = {name: float(figure) for name, figure in terms.figures.items() if name in known or layer_metric(name)}
-        return measured | figures | self.mining.metrics(self.step) if measured else measured
+        if not measured.metrics:
+            return measured
+        return measured._replace(metrics=measured.metrics | figures | self.mining.metrics(self.step))
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""

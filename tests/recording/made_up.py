@@ -17,6 +17,7 @@ from hnm_core.run.events import (
     Event,
     Frame,
     Guests,
+    Misses,
     OptionChanged,
     RunFinished,
     RunStarted,
@@ -222,6 +223,16 @@ def assert_same_event(replayed: Event, original: Event) -> None:
             assert {name for name in original.metrics if not layer_metric(name)} <= set(METRICS)
             np.testing.assert_equal(dict(replayed.metrics), dict(original.metrics))
             same = ("lane", "step", "loss", "phase_ms", "tuples", "mining", "first_call")
+        case Misses():
+            for name in ("anchors", "nearest", "nearest_distance", "found", "found_distance"):
+                assert getattr(replayed, name).dtype == getattr(original, name).dtype
+                np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
+            for part in ("reason", "buckets"):
+                again, before = getattr(replayed, part), getattr(original, part)
+                assert type(again) is type(before)
+                for name, value in vars(before).items() if before is not None else ():
+                    np.testing.assert_array_equal(getattr(again, name), value)
+            same = ("lane", "step", "probed", "total")
         case _:
             same = tuple(original.__dataclass_fields__)
     for name in same:

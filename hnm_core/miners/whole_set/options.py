@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from hnm_core.neighbors.options import BucketOptions, Family, RoutingOptions, ScanOptions
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
-from hnm_core.spec.registry import MINERS, NEIGHBORS, MinerOptions, Options, Part
+from hnm_core.spec.registry import MINERS, NEIGHBORS, MinerOptions, Part, SearchOptions
 from hnm_core.spec.traits import Remark
 
 SEARCHING = "hnm_core.miners.whole_set.searching:build"
@@ -136,7 +136,7 @@ class SearchingOptions(WholeSetOptions):
         """See `MinerOptions`."""
         return self.pool == 1
 
-    def search_part(self, seed: int | None) -> Part[Options]:
+    def search_part(self, seed: int | None) -> Part[SearchOptions]:
         """The search with its options; `seed` is for what it draws itself, and None where it draws nothing."""
         fields = NEIGHBORS.entry(self.search).options.model_fields
         values = {name: value for name, value in self if name in fields}

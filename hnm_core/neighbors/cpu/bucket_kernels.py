@@ -266,6 +266,7 @@ def warm_up() -> None:
         tables, margin, key, anchors, anchors, anchors, anchors + 1, 1, 3, 0, points, points, False, 1, scores, found,
         counts,
     )  # fmt: skip
+    probe_masks(margin[0, 0:2], np.zeros(2, np.int64))
 
 
 __all__ = ["Tables", "bucket_keys", "collect", "numba", "probe_masks", "warm_up"]

@@ -296,3 +296,13 @@ def test_that_guests_are_never_thinned_and_do_not_change_which_points_are():
 def test_that_edges_whose_ends_nobody_knows_are_counted_and_not_drawn():
     scene = build_scene(started(), frame([(3, 7, 5), (8, 20, 6), (5, 6, 9)], mined_total=30), DARK)
     assert scene.edge_text == "2 of 60 edges"
+
+
+def test_that_buckets_have_a_colour_each_as_classes_have() -> None:
+    from app.picture.scene import category_colors
+
+    values = np.array([0, 1, np.nan, 37, 1], np.float32)
+    colors, note = category_colors(values, DARK)
+    assert note == "3 different"
+    np.testing.assert_array_equal(colors[[0, 1, 3, 4]], class_colors(np.array([0, 1, 37, 1]), DARK))
+    assert colors[2].tolist() == list(DARK.muted)

@@ -70,6 +70,7 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     docks = window.docks
     docks._form.close()
     docks._timing.setFloating(True)
+    docks._misses.close()
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks._curves)
     press(qtbot, window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     palette = window.findChild(CommandPalette)
@@ -78,10 +79,14 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     qtbot.keyClicks(palette.line, " lay")
     qtbot.keyClick(palette.line, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: docks._form.isVisible() and near(docks._form.width(), 320), timeout=3000)
-    qtbot.waitUntil(lambda: [near(height, SHARE * 900) for height in bottom(window)] == [True, True], timeout=3000)
+    qtbot.waitUntil(
+        lambda: all(near(dock.height(), SHARE * 900) for dock in (docks._curves, docks._hardness)), timeout=3000
+    )
     curves, times = docks._curves.geometry(), docks._timing.geometry()
     assert curves.top() == times.top() > docks._form.geometry().top() and curves.right() < times.left()
     assert near(curves.width() * 420 / 600, times.width()), "in a row of three, for there is room"
+    assert window.tabifiedDockWidgets(docks._timing) == [docks._misses] and docks._misses.isVisible()
+    assert times.left() > docks._hardness.geometry().right() > 0, "the times lie on top of the misses"
 
 
 def test_that_a_height_the_user_dragged_is_the_one_that_comes_back(open_window, qtbot, settings):

@@ -1,0 +1,328 @@
+"""What approximate searches missed: of each lane how much, and the worst one by one with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+from PyQt6.QtCore import QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QTabBar,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.history.missed import LaneMissed, Missed, missed
+from app.picture.missed_edges import MissedPair, end_colors
+from app.picture.theme import DARK, Theme
+from app.style import css, mix
+from app.views.bucket_line import BucketLine
+from app.views.sparkline import draw_sparkline
+from hnm_core.run.events import RunStarted
+from hnm_core.run.history import RunHistory
+from hnm_core.words import significant
+
+COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
+FARTHER = COLUMNS.index("Farther by")
+WIDTHS = (50, 102, 84, 92)
+WIDE_WIDTHS = (54, 132, 132, 112)
+WIDE_PX, NARROW_PX, LOW_PX = 600, 460, 190
+"""From this width on distances stand beside the items; below this one by how much farther what was returned is stands
+in the tooltip alone; below this height there is no hint while no row is the current one."""
+EMPTY = "What an approximate search misses is listed here: train a lane that has one, such as 'lsh' or 'routed'."
+TIP = (
+    "With each measurement the miner's search is asked about a fixed probe, and an exact one beside it. Listed are "
+    "anchors whose true nearest negative was not returned, the worst first. Click one, or choose it with the arrow "
+    "keys and Enter, to see it in the lane's cloud."
+)
+ROW = Qt.ItemDataRole.UserRole
+SPARK_PX = 56
+LINE_PX = 20
+GAP = 10
+
+
+class MissesView(QWidget):
+    """A tab a lane. `chosen(lane, MissedPair)` when a row is clicked or entered; `chosen("", None)` when what was
+    chosen is gone."""
+
+    chosen = pyqtSignal(str, object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._told: object = None  # what the lanes were made of
+        self._lanes: list[LaneMissed] = []
+        self._started: RunStarted | None = None
+        self._chosen: tuple[str, int] | None = None  # lane and anchor
+        self.tabs, self.line, self.filling, self.tree = QTabBar(), LaneLine(), BucketLine(), QTreeWidget()
+        self.tabs.setAccessibleName("Lane")
+        self.tabs.setExpanding(False)
+        self.tabs.setDrawBase(False)
+        self.tabs.setUsesScrollButtons(True)
+        self.tabs.currentChanged.connect(lambda _place: self._fill())
+        self._build_tree()
+        self.note, self.detail = QLabel(EMPTY), QLabel()
+        self.note.setWordWrap(True)
+        self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.detail.setMinimumWidth(20)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 2, 6, 2)
+        layout.setSpacing(2)
+        for widget in (self.tabs, self.line, self.filling, self.tree, self.detail, self.note):
+            layout.addWidget(widget, 1 if widget in (self.tree, self.note) else 0)
+        self.set_theme(DARK)
+        self.show_history(RunHistory())
+
+    def _build_tree(self) -> None:
+        tree = self.tree
+        tree.setColumnCount(len(COLUMNS))
+        tree.setHeaderLabels(list(COLUMNS))
+        tree.setAccessibleName("Missed negatives")
+        tree.setAccessibleDescription("Enter shows the chosen one in its lane's cloud")
+        tree.setRootIsDecorated(False)
+        tree.setUniformRowHeights(True)
+        tree.setAllColumnsShowFocus(True)
+        tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        tree.setMinimumHeight(40)
+        tree.itemClicked.connect(lambda item, _column: self._choose(item))
+        tree.itemActivated.connect(lambda item, _column: self._choose(item))
+        tree.currentItemChanged.connect(lambda item, _before: self._tell(item))
+        header = tree.header()
+        if header is not None:
+            header.setMinimumSectionSize(40)
+            header.setStretchLastSection(True)
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+            header.setToolTip(TIP)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Recolour."""
+        self._theme = self.line.theme = self.filling.theme = theme
+        for label in (self.note, self.detail):
+            label.setStyleSheet(f"color: {css(theme.muted)};")
+        self.tabs.setStyleSheet(
+            f"QTabBar::tab {{ padding: 2px 8px; border: 0; border-bottom: 2px solid transparent;"
+            f" color: {css(theme.muted)}; background: transparent; }}"
+            f"QTabBar::tab:selected {{ color: {css(theme.text)}; border-bottom-color: {css(theme.accent)}; }}"
+            f"QTabBar::tab:focus {{ background: {css(mix(theme.panel, theme.accent, 0.25))}; }}"
+        )
+        self.tree.setStyleSheet(
+            f"QTreeWidget {{ background: {css(theme.panel)}; border: 0; }}"
+            f"QHeaderView::section {{ background: {css(theme.panel)}; color: {css(theme.muted)}; border: 0;"
+            f" border-bottom: 1px solid {css(theme.grid)}; padding: 2px 3px; }}"
+        )
+        header = self.tree.headerItem()
+        for column, colour in zip((1, 2), end_colors(theme), strict=True):
+            line = QPixmap(12, 3)
+            line.fill(QColor(*colour))
+            if header is not None:
+                header.setIcon(column, QIcon(line))  # the colour of the edge in the cloud
+        self._show_tabs()
+
+    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
+        """What was missed when it was measured last, up to a step; None is now. Costs nothing while that stays."""
+        newest = [
+            (name, (last := lane.misses_at(upto_step)) and last.step, lane.rows(upto_step) > 0)
+            for name, lane in history.lanes.items()
+        ]
+        told = (id(history.started), newest, [change.step for change in history.changes], upto_step)
+        if told == self._told:
+            return
+        self._told = told
+        before = [lane.lane for lane in self._lanes]
+        self._lanes, self._started = missed(history, upto_step), history.started
+        if before != [lane.lane for lane in self._lanes]:
+            with QSignalBlocker(self.tabs):
+                first = next((lane.place for lane in self._lanes if lane.tag in ("", "...")), 0)
+                self._make_tabs(first)
+        self._show_tabs()
+        self._follow()
+
+    def forget(self) -> None:
+        """Nothing is chosen any more."""
+        if self._chosen is not None:
+            self._chosen = None
+            self.tree.setCurrentItem(None)
+            self.chosen.emit("", None)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """As much in the rows as there is room for."""
+        super().resizeEvent(event)
+        if event is not None and _room(event.size()) != _room(event.oldSize()):
+            self._fill()
+
+    def _make_tabs(self, current: int) -> None:
+        for place in reversed(range(self.tabs.count())):
+            self.tabs.removeTab(place)
+        for lane in self._lanes:
+            self.tabs.addTab(lane.lane)
+        self.tabs.setCurrentIndex(current)
+
+    def _show_tabs(self) -> None:
+        for place, lane in enumerate(self._lanes):
+            dot = QPixmap(9, 9)
+            dot.fill(QColor(*self._theme.lane(lane.place)))
+            self.tabs.setTabIcon(place, QIcon(dot))
+            self.tabs.setTabText(place, f"{lane.lane}  {lane.short}")
+            self.tabs.setTabToolTip(place, f"{lane.lane}: {lane.summary}")
+        self._fill()
+
+    def _fill(self) -> None:
+        """The lane of the current tab. The current row stays, where it is still there."""
+        place = self.tabs.currentIndex()
+        lane = self._lanes[place] if 0 <= place < len(self._lanes) else None
+        self.tabs.setVisible(lane is not None)
+        listed = lane is not None and not lane.note and bool(lane.rows)
+        self.tree.setVisible(listed)
+        self.line.setVisible(lane is not None and not lane.note)
+        self.note.setVisible(not listed)
+        self.line.show_lane(lane)
+        self.filling.show_lane(lane)
+        self.filling.setVisible(lane is not None and lane.buckets is not None)
+        if lane is None:
+            self.note.setText(EMPTY)
+        elif not listed:
+            self.note.setText(f"{lane.lane} {lane.note or 'missed none of the nearest negatives ' + lane.when}.")
+        row = self._row(self.tree.currentItem())
+        bar = self.tree.verticalScrollBar()
+        scrolled = bar.value() if bar is not None else 0
+        wide = self.width() >= WIDE_PX
+        self.tree.clear()
+        for column, width in enumerate(WIDE_WIDTHS if wide else WIDTHS):
+            self.tree.setColumnWidth(column, width)
+        self.tree.setColumnHidden(FARTHER, self.width() < NARROW_PX)
+        for each in lane.rows if lane is not None else ():
+            item = self._item(each, wide)
+            if row is not None and each.anchor == row.anchor:
+                self.tree.setCurrentItem(item)
+        if bar is not None:
+            bar.setValue(scrolled)
+        self._tell(self.tree.currentItem())
+
+    def _item(self, row: Missed, wide: bool) -> QTreeWidgetItem:
+        near, far = (f" at {significant(d)}" if wide else "" for d in (row.nearest_distance, row.found_distance))
+        texts = (
+            str(row.anchor),
+            f"{row.nearest}{near}",
+            f"{row.found}{far}" if row.found >= 0 else "nothing",
+            row.farther if row.found >= 0 else "",
+            row.why,
+        )
+        item = QTreeWidgetItem(self.tree, list(texts))
+        item.setData(0, ROW, row)
+        for column, colour in zip((1, 2), end_colors(self._theme), strict=True):
+            item.setForeground(column, QColor(*colour))
+        returned = f"returned {self._named(row.found)} at {significant(row.found_distance)}"
+        tip = (
+            f"anchor {self._named(row.anchor)}",
+            f"true nearest {self._named(row.nearest)} at {significant(row.nearest_distance)}",
+            f"{returned}, {row.farther} farther" if row.found >= 0 else "nothing returned",
+            row.why,
+            row.details,
+        )
+        for column in range(len(COLUMNS)):
+            item.setToolTip(column, "\n".join(filter(None, tip)))
+        return item
+
+    def _named(self, item: int) -> str:
+        """For example "123 (class 7)"; the id alone where it is not among the shown ones."""
+        started = self._started
+        place = int(np.searchsorted(started.ids, item)) if started is not None else 0
+        if started is None or place >= len(started.ids) or started.ids[place] != item:
+            return str(item)
+        return f"{item} (class {started.class_names[int(started.labels[place])]})"
+
+    def _tell(self, item: QTreeWidgetItem | None) -> None:
+        """The reason of the current row in full, for its column may be narrow."""
+        row = self._row(item)
+        words = "Enter or a click shows one in the cloud." if row is None else row.why or row.farther
+        self.detail.setVisible(self.tree.isVisibleTo(self) and (row is not None or self.height() >= LOW_PX))
+        self.detail.setText(words)
+        self.detail.setToolTip("" if item is None else item.toolTip(0))
+
+    def _follow(self) -> None:
+        """Show what is chosen as it is now; where the anchor is no longer among the misses, nothing."""
+        if self._chosen is None:
+            return
+        name, anchor = self._chosen
+        rows = [row for lane in self._lanes if lane.lane == name for row in lane.rows if row.anchor == anchor]
+        if rows:
+            self.chosen.emit(name, _pair(rows[0]))
+        else:
+            self.forget()
+
+    def _choose(self, item: QTreeWidgetItem) -> None:
+        row, place = self._row(item), self.tabs.currentIndex()
+        if row is not None:
+            self._chosen = self._lanes[place].lane, row.anchor
+            self.chosen.emit(self._lanes[place].lane, _pair(row))
+
+    @staticmethod
+    def _row(item: QTreeWidgetItem | None) -> Missed | None:
+        row: Missed | None = None if item is None else item.data(0, ROW)
+        return row
+
+
+class LaneLine(QWidget):
+    """How much a lane missed, its recall and its regret over time, in one line."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme = DARK
+        self._lane: LaneMissed | None = None
+        self.setFixedHeight(LINE_PX)
+        self.setToolTip(
+            "hardness regret: how much farther the nearest returned negative is than the nearest, on average"
+        )
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, LINE_PX)
+
+    def show_lane(self, lane: LaneMissed | None) -> None:
+        """Another lane, or the same at another step."""
+        self._lane = lane
+        self.setAccessibleName("" if lane is None else f"{lane.lane}: {lane.summary}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        lane, theme, box = self._lane, self.theme, QRectF(self.rect())
+        if lane is None or lane.note:
+            return
+        painter = QPainter(self)
+        left = _text(painter, box, 2, lane.count, box.width() - 6, theme.text)
+        for words, values in (("recall", lane.recall), ("regret", lane.regret)):
+            if values is None or not len(values):
+                continue
+            text = f"{words} {significant(float(values[-1]))}"
+            width = painter.fontMetrics().horizontalAdvance(text)
+            if left + width + SPARK_PX + GAP > box.right():
+                break
+            left = _text(painter, box, left, text, width, theme.text) - GAP / 2
+            spark = QRectF(left, box.top() + 4, SPARK_PX, box.height() - 8)
+            draw_sparkline(painter, spark, values, theme.lane(lane.place))
+            left += SPARK_PX + GAP
+        _text(painter, box, left, lane.when, box.right() - left - 4, theme.muted)
+        painter.end()
+
+
+def _text(painter: QPainter, box: QRectF, left: float, text: str, width: float, colour: tuple[int, int, int]) -> float:
+    """Text from `left` on, cut where it is wider than `width`; returns where the next may begin."""
+    painter.setPen(QColor(*colour))
+    metrics = painter.fontMetrics()
+    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, int(width) + 1)
+    painter.drawText(
+        QRectF(left, box.top(), max(width + 2, 0), box.height()), int(Qt.AlignmentFlag.AlignVCenter), shown
+    )
+    return left + metrics.horizontalAdvance(shown) + GAP
+
+
+def _room(size: QSize) -> tuple[bool, bool, bool]:
+    return size.width() >= WIDE_PX, size.width() >= NARROW_PX, size.height() >= LOW_PX
+
+
+def _pair(row: Missed) -> MissedPair:
+    return MissedPair(row.anchor, row.nearest, row.found)
