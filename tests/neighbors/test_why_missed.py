@@ -182,6 +182,22 @@ def test_that_a_scan_puts_rows_in_buckets_by_the_first_bits_of_their_codes(rows:
         search.bucket_of_row(1)
 
 
+def test_that_a_scan_tells_the_candidates_of_each_vector_where_only_some_have_a_class() -> None:
+    bank = loose()
+    search = neighbors.create("lsh-scan", bits=24, seed=3)
+    assert isinstance(search, Hashing)
+    search.build(bank)
+    vectors, labels, counts = bank.embeddings[:8] + 0.01, bank.labels[:8].clone(), []
+    for shared in (bank.labels[:8], None):
+        search.nearest_to(vectors, 3, shared)
+        assert search.compared is not None
+        counts.append(search.compared)
+    labels[::2] = -1
+    search.nearest_to(vectors, 3, labels)
+    assert search.compared is not None and counts[0][0] != counts[1][0]
+    assert torch.equal(search.compared, torch.where(labels < 0, counts[1], counts[0]))
+
+
 def test_that_tables_tell_how_many_rows_each_anchor_is_compared_with() -> None:
     bank = loose()
     search = neighbors.create("lsh-buckets", tables=3, bits=5, probes=0)

@@ -46,8 +46,9 @@ def steps(window, qtbot, done: int) -> None:
 @pytest.fixture
 def window(open_window, qtbot):
     window = open_window(config=config(), source=engine.source)
-    bar = next(bar for bar in window.findChildren(QTabBar) if "Missed" in map(bar.tabText, range(bar.count())))
-    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(1).center())
+    bars = window.findChildren(QTabBar)
+    bar, place = next((bar, at) for bar in bars for at in range(bar.count()) if bar.tabText(at) == "Missed")
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(place).center())
     return window
 
 
@@ -222,6 +223,7 @@ def test_that_clouds_can_be_coloured_by_bucket_and_the_panel_tells_how_full_buck
             timeout=5000,
         )
     assert panes.view("knn").scene.color_note == "no bucket in this frame"
+    assert "different" in panes.view("lsh").caption and not panes.scale.isVisible(), "kinds have no scale"
     told = window.stage.history.lane("lsh").misses_at().buckets
     assert view.filling.isVisible() and f"{told.used} buckets, up to {told.largest} rows" in view.filling.text
     assert "buckets by how many rows they hold" in view.filling.toolTip()
@@ -236,7 +238,8 @@ def test_that_a_key_draws_the_planes_of_a_hash_and_takes_them_away(window, qtbot
     assert not panes.view("lsh")._outlines
     qtbot.keyClick(window, Qt.Key.Key_P, Qt.KeyboardModifier.ShiftModifier)
     assert window.actions_by_key["planes"].isChecked()
-    qtbot.waitUntil(lambda: "hash planes" in panes.view("lsh").caption, timeout=5000)
+    hashing = [panes.view(lane) for lane in ("lsh", "buckets")]  # one after the other tells its first planes
+    qtbot.waitUntil(lambda: all(view._outlines and "hash planes" in view.caption for view in hashing), timeout=5000)
     assert 1 <= len(panes.view("lsh")._outlines) <= 8 and 1 <= len(panes.view("buckets")._outlines) <= 5
     assert not panes.view("knn")._outlines
     assert "no hash planes in this space" in panes.view("knn").caption.replace("\n", " · ")
