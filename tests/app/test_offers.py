@@ -74,7 +74,7 @@ def bad(folder: Path) -> dict[str, tuple[Path, str]]:
         "wrong.toml": "steps",
         "torn.toml": "torn.toml",
         "long.toml": "too long",
-        "photos": "not a recording: it has no run.json",
+        "photos": "no recording (it has no run.json)",
         "newer": "newer version",
         "gone.npz": "No such file",
     }
