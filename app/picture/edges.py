@@ -64,6 +64,8 @@ OLDEST = 0.4
 REACH = 0.3
 """Edges longer than this, as a share of how wide the cloud is, fade by as much as they are longer: else those that are
 long, which are the ones that mining avoids, would cover the rest."""
+WIDTH_POINTS = 1000
+"""How wide a cloud is, is told by about so many of its points."""
 LEAST_INK = 0.3
 """How much of an edge is left by that, at least."""
 
@@ -167,7 +169,8 @@ def _ink(positions: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[n
     start, end = positions[places[:, 0]], positions[places[:, 1]]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         length = np.linalg.norm(start - end, axis=1)
-        wide = float(np.nanmedian(np.abs(positions - np.nanmedian(positions, axis=0)))) * 4 if len(places) else 0.0
+        some = positions[:: max(1, len(positions) // WIDTH_POINTS)]
+        wide = float(np.nanmedian(np.abs(some - np.nanmedian(some, axis=0)))) * 4 if len(places) else 0.0
         ink = np.clip(REACH * wide / length, LEAST_INK, 1)
     return np.where(np.isfinite(ink), ink, 1).astype(np.float32)
 

@@ -26,6 +26,8 @@ from hnm_core.run.shown import drawn_places
 MAX_EDGES = 1000
 NEAREST_ZOOM = 0.3
 """A few points are looked at from no nearer than this share of the cloud's radius."""
+FITTED_POINTS = 1500
+"""A cloud is framed by about so many of its points: it is done for every frame."""
 LEAST_FREE = 0.5
 """Share of a pane's height that a cloud may take, however much its labels cover."""
 
@@ -184,7 +186,8 @@ class Pane:
     def refit(self, frame: Frame) -> Camera:
         """What frames the cloud of `frame`."""
         self.fitted_for = aspect, free, _ = self._wanted_fit()
-        self.fitted = snug(frame.positions, aspect, self.camera, free)
+        some = frame.positions[:: max(1, len(frame.positions) // FITTED_POINTS)]
+        self.fitted = snug(some, aspect, self.camera, free)
         return self.fitted
 
     def between_labels(self, camera: Camera) -> Camera:

@@ -185,7 +185,7 @@ class Stage(QObject):
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
-        if now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():
+        elif now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():  # each tick does one of them at most
             self._hardness_at = now
             self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
         self.inspecting.advance()
