@@ -30,8 +30,8 @@ class Choice(QObject):
         self._before: list[int] = []
         panes.point_clicked.connect(self.pick)
         panes.points_outlined.connect(self.select)
-        panes.key.class_chosen.connect(self.isolate_class)
-        panes.key.class_zoomed.connect(self.zoom_to_class)
+        panes.keys.classes.class_chosen.connect(self.isolate_class)
+        panes.keys.classes.class_zoomed.connect(self.zoom_to_class)
 
     def begin(self, started: RunStarted | None) -> None:
         """Another run, or none: no point, and none before."""

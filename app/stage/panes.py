@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QFontMetricsF
-from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from app.limits import MAX_PANES
-from app.picture.camera import Camera, followed
+from app.picture.camera import Camera
 from app.picture.edges import EDGE_KINDS
 from app.picture.missed_edges import MissedPair
-from app.picture.scene import CATEGORIES, column_range
 from app.picture.selection import Selection
 from app.picture.theme import Theme
+from app.stage.cameras import Cameras
+from app.stage.keys import Keys
 from app.stage.pane import Pane, Wish
-from app.views.class_key import ClassKey
 from app.views.cloud_view import CloudView
-from app.views.color_scale import ColorScale
-from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.timing import Phase
 
@@ -61,20 +59,15 @@ class PaneGrid(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self.key, self.edge_key = ClassKey(self), EdgeKey(self)
-        self.scale = ColorScale(self)
-        self.edge_key.chosen.connect(self.set_edge_kinds)
-        self._seen_kinds: set[str] = set()
+        self.keys, self.cameras = Keys(self), Cameras()
+        self.keys.edges.chosen.connect(self.set_edge_kinds)
         self._panes: list[Pane] = []
         self._started: RunStarted | None = None
         self._edges = True
         self._wish = Wish(theme, frozenset(EDGE_KINDS))
-        self._linked = True
-        self._same_scale = False
         self._smooth = True
         self._slow_motion = False
         self._lasso = self._names = False
-        self._following = True
         self._ready = True
         self._hint = ""
         self._turns: list[Callable[[], None]] = []
@@ -86,13 +79,7 @@ class PaneGrid(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addLayout(self._layout, 1)
-        keys = QHBoxLayout()
-        keys.setContentsMargins(0, 0, 0, 0)
-        keys.setSpacing(0)
-        keys.addWidget(self.edge_key)
-        keys.addWidget(self.key, 1)
-        keys.addWidget(self.scale)
-        whole.addLayout(keys)
+        whole.addWidget(self.keys)
         self.setMinimumSize(200, 120)
 
     @property
@@ -116,8 +103,7 @@ class PaneGrid(QWidget):
 
     def show_lanes(self, lanes: tuple[str, ...], hint: str) -> None:
         """Empty panes for `lanes`, saying what to do."""
-        self._seen_kinds = set()
-        self.edge_key.show_kinds(())
+        self.keys.forget_edges()
         self._started, self._wish = None, replace(self._wish, selected_id=None)
         self._make(lanes[:MAX_PANES])
         for pane in self._panes:
@@ -125,8 +111,8 @@ class PaneGrid(QWidget):
             pane.chip = None
             pane.view.set_chip("")
             pane.view.set_selected(None)
-        self._following = True
-        self._show_key()
+        self.cameras.following = True
+        self.keys.show_colors(self._started, self._wish.color_by)
         self.set_hint(hint)
 
     def begin(self, started: RunStarted, hint: str = "") -> None:
@@ -134,7 +120,7 @@ class PaneGrid(QWidget):
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
         self._wish_names()
-        self._show_key()
+        self.keys.show_colors(self._started, self._wish.color_by)
 
     def add_lane(self, lane: str, like: str) -> None:
         """One more pane, last in order, that looks at its cloud as the pane of the lane `like` does. No more than
@@ -198,9 +184,7 @@ class PaneGrid(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
         self._theme, self._wish = theme, replace(self._wish, theme=theme)
-        self.key.set_theme(theme)
-        self.edge_key.set_theme(theme)
-        self.scale.set_theme(theme)
+        self.keys.set_theme(theme)
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.show_pair(pane.pair, theme)
@@ -220,7 +204,7 @@ class PaneGrid(QWidget):
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
         self._wish = replace(self._wish, color_by=name, spread=None)
-        self._show_key()
+        self.keys.show_colors(self._started, self._wish.color_by)
         self._restage()
 
     def select(self, point_id: int | None) -> None:
@@ -233,7 +217,7 @@ class PaneGrid(QWidget):
     def set_selection(self, selection: Selection) -> None:
         """What is ringed and what is left out, in every pane."""
         self._wish = replace(self._wish, selection=selection)
-        self.key.set_isolated(selection.classes)
+        self.keys.classes.set_isolated(selection.classes)
         self._restage()
 
     def set_ways(self, ways: Callable[[Frame], tuple[NDArray[np.int64], NDArray[np.float32]] | None] | None) -> None:
@@ -259,12 +243,7 @@ class PaneGrid(QWidget):
 
     def zoom_to(self, ids: NDArray[np.int64]) -> None:
         """Look at these points in every pane that shows any of them."""
-        self._following = False
-        for pane in self._panes:
-            pane.flies = False
-            camera = pane.zoomed_to(ids)
-            if camera is not None:
-                pane.aim(camera)
+        self.cameras.zoom_to(self._panes, ids)
 
     def show_pair(self, lane: str, pair: MissedPair | None) -> None:
         """Let a missed negative stand out in the pane of a lane, which flies there, and none in the others."""
@@ -286,22 +265,15 @@ class PaneGrid(QWidget):
 
     def set_linked(self, linked: bool) -> None:
         """Turn all cameras together, or each by itself."""
-        self._linked = linked
-        for pane in self._panes if linked else []:
-            pane.linked = True
-            pane.aim(_turned_like(pane.camera, self._panes[0].camera))
+        self.cameras.link_all(self._panes, linked)
 
     def is_linked(self, lane: str) -> bool:
         """Whether the camera of a lane turns with others."""
-        return self._linked and self._pane(lane).linked
+        return self.cameras.linked and self._pane(lane).linked
 
     def link(self, lane: str, linked: bool) -> None:
         """Turn one cloud by itself, or with the others again."""
-        pane = self._pane(lane)
-        pane.linked = linked
-        other = next((one for one in self._panes if one.linked and one is not pane), None)
-        if linked and other is not None:
-            pane.aim(_turned_like(pane.camera, other.camera))
+        self.cameras.link(self._panes, self._pane(lane), linked)
 
     @property
     def focused_lane(self) -> str:
@@ -310,7 +282,7 @@ class PaneGrid(QWidget):
 
     def set_same_scale(self, same: bool) -> None:
         """Look at all clouds from the same distance, so that their sizes can be compared; or at each from near by."""
-        self._same_scale = same
+        self.cameras.same_scale = same
 
     def set_smooth(self, smooth: bool) -> None:
         """Let clouds glide from frame to frame, or jump."""
@@ -333,9 +305,14 @@ class PaneGrid(QWidget):
         """Whether every cloud stands where its frame says."""
         return all(pane.arrived for pane in self._panes)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether, besides, every camera is where it should be."""
+        return self.arrived and [pane.camera for pane in self._panes] == self.cameras.wanted(self._panes)
+
     def follow(self) -> None:
         """Bring the clouds back into view and keep them there."""
-        self._following = True
+        self.cameras.following = True
         for pane in self._panes:
             pane.flies = False
 
@@ -349,7 +326,7 @@ class PaneGrid(QWidget):
         turn = ORBIT_DEGREES_PER_S * seconds if orbiting else 0.0
         self._turns = [
             partial(self._move, pane, wanted, seconds, turn)
-            for pane, wanted in zip(self._panes, self._wanted(), strict=True)
+            for pane, wanted in zip(self._panes, self.cameras.wanted(self._panes), strict=True)
         ]
         self._take_turns()
 
@@ -367,18 +344,18 @@ class PaneGrid(QWidget):
         if pane.stale and self._ready and self._started is not None and pane.frame is not None:
             self._stage(pane, self._started, pane.frame)
         pane.glide()
-        camera = pane.camera.orbited(turn, 0.0) if turn else pane.camera
-        flight = pane.flight()
-        if flight is not None:
-            camera = followed(camera, _turned_like(flight, camera), seconds)
-        elif wanted is not None and self._following:
-            camera = followed(camera, _turned_like(wanted, camera), seconds)
-        pane.aim(camera)
+        self.cameras.move(pane, wanted, seconds, turn)
 
     def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
-        self._spread_colors()
+        spread = self.keys.spread(self.frames, self._wish.color_by)
+        if spread != self._wish.spread:
+            self._wish = replace(self._wish, spread=spread)
+            self._restage()
         wish = self._wish if self._edges else replace(self._wish, edge_kinds=frozenset())
-        self._show_edge_key(frame, noisy=started.true_labels is not None)
+        if self._edges:
+            self.keys.show_edges(frame, noisy=started.true_labels is not None)
+        else:
+            self.keys.edges.show_kinds(())
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
         pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
         first = pane.fitted is None
@@ -387,75 +364,9 @@ class PaneGrid(QWidget):
             pane.aim(pane.between_labels(fitted))
             self._overlay(pane)
 
-    def _wanted(self) -> list[Camera | None]:
-        """Where every camera should be: round its own cloud, as near as it can be; at the distance that the largest
-        cloud needs where all have one scale."""
-        fitted = [pane.fit() for pane in self._panes]
-        known = [camera for camera in fitted if camera is not None]
-        if self._same_scale and known:
-            distance, radius = max(camera.distance for camera in known), max(camera.radius for camera in known)
-            fitted = [camera and replace(camera, distance=distance, radius=radius) for camera in fitted]
-        return [camera and pane.between_labels(camera) for camera, pane in zip(fitted, self._panes, strict=True)]
-
     def _on_camera(self, source: CloudView, camera: Camera) -> None:
-        """The user moved the camera of one view. The others go along; nobody answers, so there is no echo."""
-        moved_pane = next(pane for pane in self._panes if pane.view is source)
-        before, moved_pane.camera = moved_pane.camera, camera
-        if camera.distance != before.distance or camera.target != before.target:
-            self._following = False
-            for pane in self._panes:
-                pane.flies = False
-        if not self._linked or not moved_pane.linked:
-            return
-        moved = [now - was for now, was in zip(camera.target, before.target, strict=True)]
-        nearer = camera.distance / before.distance
-        for pane in self._panes:
-            if pane is not moved_pane and pane.linked:
-                scale = pane.camera.distance / before.distance  # so that all move by the same part of their picture
-                x, y, z = (at + scale * by for at, by in zip(pane.camera.target, moved, strict=True))
-                turned = _turned_like(pane.camera, camera)
-                pane.aim(replace(turned, target=(x, y, z), distance=pane.camera.distance * nearer))
-
-    def _show_key(self) -> None:
-        """The classes by colour, where it is they that points are coloured by; groups of classes have no names."""
-        started = self._started
-        grouped = started is not None and started.groups is not None and self._wish.color_by != "label"
-        by_class = self._wish.color_by in ("class", "group", "label")
-        if by_class or self._wish.color_by in CATEGORIES:
-            self.scale.hide()
-        shown = started is not None and by_class and not grouped
-        self.key.show_classes(started.class_names if started is not None and shown else ())
-
-    def _spread_colors(self) -> None:
-        """One range for the colours of a column in all panes, so that equal colours mean equal values; made anew when
-        the values have left it or fill it no more."""
-        name = self._wish.color_by
-        if name in CATEGORIES:
-            return
-        ranges = [column_range(frame.columns[name]) for frame in self.frames if name in frame.columns]
-        known = [spread for spread in ranges if spread is not None]
-        if not known:
-            return
-        low, high = min(low for low, _ in known), max(high for _, high in known)
-        old = self._wish.spread
-        if old is None or max(abs(low - old[0]), abs(high - old[1])) > SPREAD_SLACK * (old[1] - old[0]):
-            self._wish = replace(self._wish, spread=(low, high))
-            self.scale.show_range(name.replace("_", " "), low, high)
-            self._restage()
-
-    def _show_edge_key(self, frame: Frame, *, noisy: bool) -> None:
-        """The kinds of edges that the run has had so far: the key does not come and go from frame to frame."""
-        if not self._edges:
-            self.edge_key.show_kinds(())
-            return
-        kinds = set() if not len(frame.triplets) else {"positive", "false"} if noisy else {"positive"}
-        if frame.hardness is not None:
-            kinds |= {"hard", "semi_hard", "easy"}
-        elif kinds:
-            kinds |= {"negative"}
-        if not kinds <= self._seen_kinds or self.edge_key.isHidden():
-            self._seen_kinds |= kinds
-            self.edge_key.show_kinds(self._seen_kinds)
+        moved = next(pane for pane in self._panes if pane.view is source)
+        self.cameras.go_along(self._panes, moved, camera)
 
     def _restage(self) -> None:
         for pane in self._panes:
@@ -529,10 +440,6 @@ def _caption(text: str, view: CloudView) -> str:
     if view.height() < TWO_LINES_FROM_PX:
         return text
     return wrapped(text, view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
-
-
-def _turned_like(camera: Camera, other: Camera) -> Camera:
-    return replace(camera, azimuth=other.azimuth, elevation=other.elevation)
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:

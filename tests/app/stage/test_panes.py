@@ -34,19 +34,19 @@ def test_that_the_classes_are_named_beside_their_colours_where_points_are_colour
     grid = PaneGrid(DARK)
     qtbot.addWidget(grid)
     grid.begin(started(3))
-    assert grid.key.names == ("class 0", "class 1", "class 2") and not grid.key.isHidden()
+    assert grid.keys.classes.names == ("class 0", "class 1", "class 2") and not grid.keys.classes.isHidden()
     grid.set_color_by("loss")
-    assert grid.key.isHidden()
+    assert grid.keys.classes.isHidden()
     grid.set_color_by("class")
-    assert not grid.key.isHidden()
+    assert not grid.keys.classes.isHidden()
     grid.begin(started(40))
-    assert grid.key.isHidden(), "there are not so many colours that can be told apart"
+    assert grid.keys.classes.isHidden(), "there are not so many colours that can be told apart"
     grid.begin(started(4, groups=np.arange(12) % 2))
-    assert grid.key.isHidden(), "groups have colours but no names"
+    assert grid.keys.classes.isHidden(), "groups have colours but no names"
     grid.set_color_by("label")
-    assert grid.key.names == ("class 0", "class 1", "class 2", "class 3")
+    assert grid.keys.classes.names == ("class 0", "class 1", "class 2", "class 3")
     grid.show_lanes(("random",), "")
-    assert grid.key.isHidden()
+    assert grid.keys.classes.isHidden()
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT])
@@ -83,6 +83,6 @@ def test_that_equal_colours_mean_equal_values_in_all_panes_and_a_scale_says_whic
         expected, _ = column_colors(column, DARK, (float(low), float(high)))
         assert (grid.view(lane).scene.colors == expected).all()
         assert "loss share" not in grid.view(lane).caption
-    assert not grid.scale.isHidden() and grid.scale.texts == ("loss share", f"{low:.3g}", f"{high:.3g}")
+    assert not grid.keys.scale.isHidden() and grid.keys.scale.texts == ("loss share", f"{low:.3g}", f"{high:.3g}")
     grid.set_color_by("class")
-    assert grid.scale.isHidden()
+    assert grid.keys.scale.isHidden()

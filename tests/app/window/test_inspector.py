@@ -34,7 +34,7 @@ def stand_still(qtbot, window: MainWindow) -> MainWindow:
 def settle(qtbot, window: MainWindow) -> None:
     panes = window.stage.panes
     qtbot.waitUntil(lambda: panes.arrived and all(view.picture() is not None for view in panes.views), timeout=10_000)
-    qtbot.waitUntil(lambda: [pane.camera for pane in panes._panes] == panes._wanted(), timeout=20_000)
+    qtbot.waitUntil(lambda: panes.at_rest, timeout=20_000)
     qtbot.wait(100)
 
 

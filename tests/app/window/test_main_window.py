@@ -103,7 +103,7 @@ def test_that_a_still_picture_is_not_painted_again(open_window, qtbot):
     train(qtbot, window)
     press(qtbot, window, Qt.Key.Key_Space)
     panes = window.stage.panes
-    qtbot.waitUntil(lambda: [p.camera for p in panes._panes] == panes._wanted(), timeout=10_000)  # it has glided there
+    qtbot.waitUntil(lambda: panes.at_rest, timeout=10_000)  # it has glided there
     qtbot.wait(400)
     before = [view.paint_count for view in panes.views]
     qtbot.wait(600)
@@ -377,7 +377,7 @@ def test_that_mined_pairs_disappear_and_come_back_with_the_key(open_window, qtbo
     press(qtbot, window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: "4 edges" in first.caption, timeout=3000)
     assert first.scene.edges_shown == 4
-    key = window.stage.panes.edge_key
+    key = window.stage.panes.keys.edges
     assert not key.isHidden() and key.chips["positive"].isVisible()
 
 
@@ -386,7 +386,7 @@ def test_that_a_click_on_a_kind_of_edges_leaves_it_out_and_a_double_click_shows_
     train(qtbot, window)
     press(qtbot, window, Qt.Key.Key_Space)
     panes = window.stage.panes
-    first, chips = panes.views[0], panes.edge_key.chips
+    first, chips = panes.views[0], panes.keys.edges.chips
     qtbot.waitUntil(lambda: panes.arrived and first.scene.edges_shown == 4, timeout=3000)
     qtbot.mouseClick(chips["positive"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: panes.arrived and first.scene.edges_shown == 2, timeout=3000)

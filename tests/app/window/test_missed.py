@@ -223,7 +223,7 @@ def test_that_clouds_can_be_coloured_by_bucket_and_the_panel_tells_how_full_buck
             timeout=5000,
         )
     assert panes.view("knn").scene.color_note == "no bucket in this frame"
-    assert "different" in panes.view("lsh").caption and not panes.scale.isVisible(), "kinds have no scale"
+    assert "different" in panes.view("lsh").caption and not panes.keys.scale.isVisible(), "kinds have no scale"
     told = window.stage.history.lane("lsh").misses_at().buckets
     assert view.filling.isVisible() and f"{told.used} buckets, up to {told.largest} rows" in view.filling.text
     assert "buckets by how many rows they hold" in view.filling.toolTip()

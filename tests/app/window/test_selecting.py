@@ -135,7 +135,7 @@ def test_that_zoom_brings_all_cameras_to_the_selection_and_fit_back(window, qtbo
 
 
 def test_that_the_key_of_classes_isolates_by_mouse_and_by_keyboard(window, qtbot):
-    key = window.stage.panes.key
+    key = window.stage.panes.keys.classes
     everything = drawn(window)
 
     def of(*labels: int) -> list[int]:
