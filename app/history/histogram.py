@@ -184,17 +184,6 @@ def axis_over(stretches: Sequence[tuple[float, float]], margins: Sequence[float]
     return Axis(tight.separation(-room), tight.separation(1 + room), bend)
 
 
-def round_above(value: float) -> float:
-    """The smallest 1, 2 or 5 times a power of ten that is not below `value`, which is above 0."""
-    power = int(np.floor(np.log10(value)))
-    for exponent in (power, power + 1):
-        for digit in (1, 2, 5):
-            candidate = digit * 10.0**exponent if exponent >= 0 else digit / 10.0**-exponent
-            if candidate >= value * (1 - 1e-9):
-                return candidate
-    return 10.0 ** (power + 2)
-
-
 def on_grid(value: float, stride: float) -> float:
     """The multiple of `stride` nearest to a value."""
     return float(f"{round(value / stride) * stride:.12g}")

@@ -104,7 +104,7 @@ class Tracks:
         """Keep the tuples of a frame that name the item, but for those that the frame before has told already."""
         new = (triplets == self.item_id).any(1) if self.item_id >= 0 else np.zeros(len(triplets), np.bool_)
         if age is not None and lane.steps:
-            new &= (age < 0) | (step - age > lane.steps[-1])
+            new &= (age < 0) | (step - age.astype(np.int64) > lane.steps[-1])  # a damaged step may be of any size
         lane.steps.append(step)
         lane.triplets.append(triplets[new])
         unknown = np.full(int(new.sum()), np.nan, np.float32)

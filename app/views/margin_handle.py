@@ -7,8 +7,9 @@ from PyQt6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, Q
 from PyQt6.QtWidgets import QWidget
 
 from app.history.hardness_words import margin_text
-from app.history.histogram import Axis, next_on_grid, on_grid, round_above
+from app.history.histogram import Axis, next_on_grid, on_grid
 from app.picture.theme import DARK, Theme
+from hnm_core.run.hardness import round_above
 
 HANDLE_PX = 15
 """As wide as a pointer needs."""

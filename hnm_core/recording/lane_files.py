@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError
 from hnm_core.recording.files import new_lines, read_records, size_of
 from hnm_core.recording.header import Dtypes
-from hnm_core.recording.layout import GUESTS_FILE, HARDNESS_FILE, LAYERS_FILE
+from hnm_core.recording.layout import EDGE_BYTES, GUESTS_FILE, HARDNESS_FILE, LAYERS_FILE
 from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import layer_metric
-
-_EDGE_BYTES = 12
 
 
 @dataclass
@@ -46,13 +44,13 @@ def read_lane(folder: Path, dtypes: Dtypes, before: LaneFiles | None) -> LaneFil
         size_of(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin")
     )
     whole = min(len(index), frames_bytes // dtypes.frame.itemsize)
-    edges_ends = _checked_ends(folder, index, dtypes, "edges", _EDGE_BYTES)
+    edges_ends = _checked_ends(folder, index, dtypes, "edges", EDGE_BYTES)
     whole = min(whole, int(np.searchsorted(edges_ends, edges_bytes, side="right")))
     hardness_bytes, hardness_ends = 0, np.zeros(len(index), np.int64)
     if dtypes.hardness is not None:
         hardness_bytes, hardness_ends = (
             size_of(folder / HARDNESS_FILE),
-            edges_ends // _EDGE_BYTES * dtypes.hardness.itemsize,
+            edges_ends // EDGE_BYTES * dtypes.hardness.itemsize,
         )
         whole = min(whole, int(np.searchsorted(hardness_ends, hardness_bytes, side="right")))
     guests_bytes, guests_ends = 0, np.zeros(len(index), np.int64)

@@ -68,6 +68,9 @@ _HARDNESS = {
     "bins": f"({BINS},)<i8",
 }
 
+EDGE_BYTES = 12
+"""Of a triplet in `edges.bin`."""
+
 Layout = dict[str, list[str]]
 """What `np.dtype` takes: `names` and `formats` of the fields."""
 

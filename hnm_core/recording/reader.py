@@ -203,7 +203,7 @@ class Recording:
         """
         state = self._lane(lane)
         entry = state.index[index]
-        first_edge, count = int(entry["edges_offset"]) // 12, int(entry["edges"])
+        first_edge, count = int(entry["edges_offset"]) // layout.EDGE_BYTES, int(entry["edges"])
         edges = read_records(state.folder / "edges.bin", np.dtype("<i4"), first_edge * 3, count * 3).reshape(-1, 3)
         told = None
         if self._dtypes.hardness is not None:
@@ -238,7 +238,7 @@ class Recording:
         if not len(index):
             return
         counts = index["edges"].astype(np.int64)
-        first, total = int(index["edges_offset"][0]) // 12, int(counts.sum())
+        first, total = int(index["edges_offset"][0]) // layout.EDGE_BYTES, int(counts.sum())
         edges = read_records(state.folder / "edges.bin", np.dtype("<i4"), first * 3, total * 3).reshape(-1, 3)
         told = None
         if self._dtypes.hardness is not None:

@@ -76,10 +76,18 @@ def _width(low: float, high: float) -> float:
     """The smallest 1, 2 or 5 times a power of ten with which the bins from `low` to `high` are at most `BINS`."""
     if high == low:
         return 1.0
-    power = int(np.floor(np.log10((high - low) / BINS)))
+    width = round_above((high - low) / BINS)
+    while _bin(high, width) - _bin(low, width) >= BINS:  # they begin at multiples of the width, not at `low`
+        width = round_above(1.5 * width)
+    return width
+
+
+def round_above(value: float) -> float:
+    """The smallest 1, 2 or 5 times a power of ten that is not below `value`, which is above 0."""
+    power = int(np.floor(np.log10(value)))
     for exponent in (power, power + 1):
         for digit in (1, 2, 5):
-            width = digit * 10.0**exponent if exponent >= 0 else digit / 10.0**-exponent
-            if _bin(high, width) - _bin(low, width) < BINS:
-                return width
+            candidate = digit * 10.0**exponent if exponent >= 0 else digit / 10.0**-exponent
+            if candidate >= value * (1 - 1e-9):
+                return candidate
     return 10.0 ** (power + 2)

@@ -204,3 +204,9 @@ def test_that_the_line_of_a_lane_says_what_is_known_and_nothing_else():
     assert summary(known) == ("14 ×", "3.12 %", "−0.26")
     assert summary(Inspection("one", 3, False, {})) == ("", "", "")
     assert (signed(0.125), signed(float("nan"))) == ("+0.12", "")
+
+
+def test_that_a_frame_of_a_damaged_step_is_taken_like_any_other(started):
+    seen, huge = frames(2), 1 << 60  # a step of an index file, which may hold anything
+    tracks = followed(started, [seen[0], replace(seen[1], step=huge)], 105)
+    assert tracks.mentions("one", huge).frames == 2

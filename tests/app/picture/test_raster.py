@@ -187,6 +187,60 @@ def test_that_an_edge_behind_a_sphere_is_hidden_and_one_before_it_is_not():
         assert np.array_equal(with_edge.rows, without.rows)
 
 
+def behind_a_sphere(**options) -> tuple[raster.Picture, raster.Picture]:
+    """A picture with an edge that passes behind a sphere, and one without it."""
+    spread = 30 * PX * 13 / 10
+    points = [(0, 0, 0), (-3.0, -spread, 0), (-3.0, spread, 0)]
+    with_edge, bare = scene(points, edges=[(1, 2)], **options), scene(points)
+    for drawn in (with_edge, bare):
+        drawn.radii[1:] = 0.1
+    return picture(with_edge, theme=FLAT, point_px=8.0), picture(bare, theme=FLAT, point_px=8.0)
+
+
+def test_that_a_hard_edge_is_seen_through_what_covers_it_by_its_share():
+    redder = {}
+    for through in (0.0, 0.5, 1.0):
+        with_edge, bare = behind_a_sphere(shape=(3.0, through), edge_rgb=(255, 0, 0))
+        covered = bare.rows == 0
+        blue = bare.pixels[covered][:, 0].astype(int) - with_edge.pixels[covered][:, 0]
+        redder[through] = blue.sum()
+        assert (with_edge.pixels != bare.pixels)[~covered].any(), "beside the sphere it is seen anyway"
+    assert redder[0.0] == 0 < redder[0.5]
+    assert redder[0.5] == pytest.approx(redder[1.0] / 2, rel=0.05)
+
+
+def test_that_an_edge_is_as_wide_as_its_shape_says():
+    ends = [(0, -30 * PX, 0), (0, 30 * PX, 0)]
+    ink = {}
+    for wide in (1.0, 2.0, 4.0):
+        drawn = picture(scene(ends, edges=[(0, 1)], shape=(wide, 0.0)), theme=FLAT, point_px=1.0)
+        ink[wide] = drawn.pixels[:, 35:45, 2].astype(int).sum()
+    assert ink[2.0] == pytest.approx(2 * ink[1.0], rel=0.05) and ink[4.0] == pytest.approx(4 * ink[1.0], rel=0.05)
+
+
+def test_that_a_ring_lies_just_outside_of_its_sphere_all_round_and_round_no_other():
+    points = [(0, -15 * PX, 0), (0, 15 * PX, 0)]
+    ringed = picture(scene(points, ringed=[1]), theme=FLAT, point_px=6.0)
+    bare = picture(scene(points), theme=FLAT, point_px=6.0)
+    changed = (ringed.pixels != bare.pixels).any(2)
+    ys, xs = np.nonzero(changed)
+    away = np.hypot(xs + 0.5 - 55, ys + 0.5 - 30)
+    assert away.min() > 5.0 and away.max() < 10.0 and len(away) > 30
+    assert len(set(np.round(np.degrees(np.arctan2(ys + 0.5 - 30, xs + 0.5 - 55)) / 30).tolist())) >= 12
+    strongest = ringed.pixels[changed][:, 0].max()
+    assert strongest > 200, "in its own colour"
+
+
+def test_that_what_lies_before_a_sphere_covers_its_ring():
+    points = [(0, 0, 0), (4.0, 6 * PX * 0.6, 0)]
+    behind = picture(scene(points, ringed=[0]), theme=FLAT, point_px=6.0)
+    bare = picture(scene(points), theme=FLAT, point_px=6.0)
+    changed = (behind.pixels != bare.pixels).any(2)
+    assert changed.any() and not changed[bare.rows == 1].any()
+    seen = picture(scene(points, ringed=[1]), theme=FLAT, point_px=6.0)
+    assert (seen.pixels != bare.pixels).any(2)[bare.rows == 0].any(), "the nearer one's is before the other"
+
+
 @pytest.mark.parametrize("far", [1e6, 1e15, 1e25])
 def test_that_an_edge_to_a_point_far_outside_is_drawn_up_to_the_border(far: float):
     points = [(0, 0, 0), (0, far, 0), (0, far, far), (far / 2, -far, 0)]
