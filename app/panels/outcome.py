@@ -20,6 +20,8 @@ class Outcome(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("about")  # it looks like what is said of the experiment, below which it stands
+        self._verdict: Verdict | None = None
+        self._brief = False
         self.title, self.text = QLabel(), QLabel()
         self.title.setObjectName("title")
         self.text.setObjectName("text")
@@ -53,8 +55,22 @@ class Outcome(QFrame):
 
     def say(self, verdict: Verdict | None) -> None:
         """Show it; None hides it."""
+        self._verdict = verdict
         self.setVisible(verdict is not None)
-        if verdict is not None:
-            self.title.setText(verdict.title)
-            self.text.setText("\n".join((*verdict.lines, ONE_SEED)))
-            self.setAccessibleName(f"{verdict.title}: {' '.join(verdict.lines)}")
+        self._show_text()
+
+    def set_brief(self, brief: bool) -> None:
+        """Show the first line alone, with the others in a tooltip, where the clouds need the room."""
+        if brief != self._brief:
+            self._brief = brief
+            self._show_text()
+
+    def _show_text(self) -> None:
+        if self._verdict is None:
+            return
+        lines = (*self._verdict.lines, ONE_SEED)
+        self.title.setText(self._verdict.title)
+        self.title.setHidden(self._brief)
+        self.text.setText(lines[0] if self._brief else "\n".join(lines))
+        self.setToolTip("\n".join((self._verdict.title, *lines)) if self._brief else "")
+        self.setAccessibleName(f"{self._verdict.title}: {' '.join(lines)}")

@@ -48,6 +48,8 @@ from hnm_core.spec.resources import preset_names
 
 LOW_PX = 700
 """Below this height what to look for is one line."""
+MIDDLE_PX = 900
+"""And below this one what a run came to."""
 
 
 class MainWindow(QMainWindow):
@@ -387,6 +389,7 @@ class MainWindow(QMainWindow):
         """A low window keeps its height for the clouds."""
         super().resizeEvent(event)
         self.about.set_brief(self.height() < LOW_PX)
+        self.outcome.set_brief(self.height() < MIDDLE_PX)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Start preparing as soon as there is something to look at."""
