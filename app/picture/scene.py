@@ -142,13 +142,12 @@ def build_scene(
     mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
-    colors, note = _point_colors(drawn, theme, color_by, spread)
     telling = edges.places[edges.telling]
-    if len(telling) and color_by not in drawn.columns:
-        back = np.ones(len(drawn.ids), np.bool_)
-        back[telling] = False
-        back[max(selected, 0)] &= selected < 0
-        colors[back] = _towards_ground(colors[back], theme, STEPPED_BACK_FADE)
+    back = np.full(len(drawn.ids), len(telling) > 0)
+    back[telling] = False
+    if selected >= 0:
+        back[selected] = False
+    colors, note = _point_colors(drawn, theme, color_by, spread, back)
     radii = np.where(drawn.held_out, np.float32(HELD_OUT_RADIUS), np.float32(1.0))
     if selected >= 0:
         mined[selected] = True
@@ -198,10 +197,14 @@ def interpolate(frame_a: Frame, frame_b: Frame, t: float) -> NDArray[np.float32]
 
 def class_colors(classes: NDArray[np.int64], theme: Theme) -> NDArray[np.uint8]:
     """(N, 3) colour of each class: the theme's palette, the same hues lighter, then darker, then from the start."""
+    table = _class_table(theme)
+    return table[classes % len(table)]
+
+
+def _class_table(theme: Theme) -> NDArray[np.uint8]:
     palette = np.array(theme.classes, np.float32)
     rounds = [palette + (255 - palette) * shade if shade >= 0 else palette * (1 + shade) for shade in SHADES]
-    table = np.concatenate(rounds).round().astype(np.uint8)
-    return table[classes % len(table)]
+    return np.concatenate(rounds).round().astype(np.uint8)
 
 
 def column_range(values: NDArray[np.float32]) -> tuple[float, float] | None:
@@ -242,21 +245,24 @@ def category_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[
 
 
 def _point_colors(
-    drawn: Drawn, theme: Theme, color_by: str, spread: tuple[float, float] | None
+    drawn: Drawn, theme: Theme, color_by: str, spread: tuple[float, float] | None, back: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], str]:
-    note = ""
+    """(N, 3) colours, and what they mean where they are no classes. Those of classes step back where `back` says so."""
     if color_by in drawn.columns:
         values = drawn.columns[color_by]
         by_kind = color_by in CATEGORIES
         colors, scale = category_colors(values, theme) if by_kind else column_colors(values, theme, spread)
-        note = f"{color_by.replace('_', ' ')} {scale}"
-    else:
-        if color_by not in ("class", "group", "label"):
-            note = f"no {color_by.replace('_', ' ')} in this frame"
-        groups = drawn.groups if color_by != "label" else None
-        colors = class_colors(groups if groups is not None else drawn.labels, theme)
-    colors[drawn.held_out] = _towards_ground(colors[drawn.held_out], theme, HELD_OUT_FADE)
-    return colors, note
+        colors[drawn.held_out] = _towards_ground(colors[drawn.held_out], theme, HELD_OUT_FADE)
+        return colors, f"{color_by.replace('_', ' ')} {scale}"
+    groups = drawn.groups if color_by != "label" else None
+    classes = groups if groups is not None else drawn.labels
+    # Every colour there can be, and for each point which of them: a million points are coloured for every frame.
+    plain = _class_table(theme)
+    table = np.concatenate((plain, _towards_ground(plain, theme, HELD_OUT_FADE)))
+    table = np.concatenate((table, _towards_ground(table, theme, STEPPED_BACK_FADE)))
+    place = classes % len(plain) + len(plain) * (drawn.held_out + 2 * back)
+    known = color_by in ("class", "group", "label")
+    return np.take(table, place, axis=0), "" if known else f"no {color_by.replace('_', ' ')} in this frame"
 
 
 def _towards_ground(colors: NDArray[np.uint8], theme: Theme, share: float) -> NDArray[np.uint8]:

@@ -75,14 +75,12 @@ class Looker:
         )
 
     def _data(self, config: ExperimentConfig) -> Dataset:
-        of = repr((config.data, config.seed))
+        of = repr((config.data, config.seed, config.shown))
         if self._dataset is None or self._of != of:
-            from hnm_core.training.setup import MAX_SHOWN  # loads torch
-
             self._dataset = None  # not two data sets at once
             self._dataset = data.build(config.data.part, seed=config.seed, progress=_no_fetching)
             self._of = of
-            self._shown_row = stratified_sample(self._dataset.y, MAX_SHOWN, config.seed)
+            self._shown_row = stratified_sample(self._dataset.y, config.shown, config.seed)
         return self._dataset
 
 

@@ -216,6 +216,12 @@ class ExperimentConfig(Section):
     threads: int = Field(1, ge=1, le=1024, description="torch threads")
     frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
     eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
+    shown: int = Field(
+        20_000,
+        ge=10,
+        le=1_000_000,
+        description="items in a cloud and in its recording; of a larger set a fixed part, with what is mined besides",
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)

@@ -15,12 +15,13 @@ from hnm_core.data.base import Progress
 from hnm_core.data.parts import split
 from hnm_core.data.split import stratified_sample
 from hnm_core.losses.base import Problem
+from hnm_core.recording.size import expected_bytes
 from hnm_core.seeding import generator
 from hnm_core.spec.compatibility import Finding, check, refuse
 from hnm_core.spec.config import ExperimentConfig
 
-MAX_SHOWN = 20_000
-"""Larger sets show and record a fixed stratified part of this size."""
+LARGE_RECORDING = 5_000_000_000
+"""Bytes from which on it is said how large a recording is going to be."""
 
 MAX_EVALUATED = 2_000
 """Metrics are measured on at most so many items, a fixed stratified part."""
@@ -99,7 +100,13 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     if (dataset.y[evaluated] == dataset.y[evaluated[0]]).all():
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
         findings.append(Finding("C36", "", "warn", sentence))
-    shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
+    shown = stratified_sample(dataset.y, config.shown, config.seed)
+    if (size := expected_bytes(config, len(shown))) > LARGE_RECORDING:
+        sentence = (
+            f"Recorded, clouds of {len(shown):,} items every {config.frame_every:,} steps for {config.steps:,} steps "
+            f"take about {size / 1e9:,.0f} GB. A larger frame_every or a smaller shown makes that less."
+        )
+        findings.append(Finding("C37", "", "warn", sentence))
     order = np.concatenate((train_row, np.flatnonzero(held_out)))
     in_order = bool((order == np.arange(len(order))).all())
     row_of = np.empty_like(order)
