@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +88,7 @@ class Stage(QObject):
         self._drawn_at = 0.0
         self._training = False
         self._figures_at = self._hardness_at = 0.0
+        self._figures_due: deque[Callable[[], None]] = deque()
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -182,9 +186,11 @@ class Stage(QObject):
         if self._equal_time and (self._step is not None or now - self._figures_at >= FIGURES_S):
             self._step_of = self._steps_at_equal_time()
         self._show_past()
-        if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
+        if now - self._figures_at >= FIGURES_S:
             self._figures_at = now
-            self._show_figures(now)
+            self._figures_due.extend(self._parts_of_figures())
+        if self._figures_due:  # in a tick, so that chips cause no picture of their own; one part, so that none is late
+            self._figures_due.popleft()()
         elif now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():  # each tick does one of them at most
             self._hardness_at = now
             self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
@@ -274,19 +280,33 @@ class Stage(QObject):
                 self.curves.show_history(self.history, self._step, self._step_of)
             self.timeline.set_range(self.history.last_step)
 
-    def _show_figures(self, now: float) -> None:
+    def _parts_of_figures(self) -> list[Callable[[], None]]:
+        """What shows the figures of the run, each for a tick of its own."""
+        lanes = [partial(self._show_lane, name) for name in self.history.lanes]
+        return [self._show_times, self._show_misses, *lanes, self._show_rates]
+
+    def _show_times(self) -> None:
         self.timing.show_history(self.history, self._step)
-        self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
-        for name, lane in self.history.lanes.items():
-            step = self._step_shown(name)
-            now_is, misses = chip(lane, step), lane.misses_at(step)
-            self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
-            self.panes.set_title(name, title(self.history, name, step))
-            text = chip_text(now_is, audit=self.history.audits)
-            if self._equal_time and step is not None:
-                text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
-            self.panes.set_chip(name, text, chip_details(now_is))
+
+    def _show_misses(self) -> None:
+        self.misses.show_history(self.history, self._step, self._step_of if self._equal_time else {})
+
+    def _show_lane(self, name: str) -> None:
+        lane = self.history.lanes.get(name)
+        if lane is None or name not in self.panes.lanes:
+            return  # of a run that was cleared in between
+        step = self._step_shown(name)
+        now_is, misses = chip(lane, step), lane.misses_at(step)
+        self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
+        self.panes.set_title(name, title(self.history, name, step))
+        text = chip_text(now_is, audit=self.history.audits)
+        if self._equal_time and step is not None:
+            text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
+        self.panes.set_chip(name, text, chip_details(now_is))
+
+    def _show_rates(self) -> None:
+        now = time.perf_counter()
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)
