@@ -136,6 +136,7 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         preparation=Preparation(bugs),
         new_folder=_new_folder,
         previews=not request.automated,
+        plug_ins=request.plug_ins,
     )
     window.resize(*(request.size or DEFAULT_SIZE))
     window.docks.restore(settings, keep_size=request.size is not None)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from app.training import launch
 from app.training.looking import Looked
 from app.training.messages import Ask, Look, Report, Start, receive, send
 from hnm_core.run.channel import Channel, Drained
@@ -121,13 +122,12 @@ class _Child:
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
         self._over = self._closed = self._cancelled = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
-        python = [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions)]
         self._process = subprocess.Popen(
-            [*python, "-m", "app.training.child", *map(str, plug_ins)],
+            launch.command("app.training.child", *map(str, plug_ins)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
+            env=launch.environment(),
         )
         self._reader = threading.Thread(target=self._read, name="hnm-reader", daemon=False)
         self._reader.start()

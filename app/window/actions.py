@@ -49,6 +49,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "fork", "Run", "Continue as a new lane ...", "A new lane goes on from where one stands, with another miner", "N"
     ),
+    ActionSpec("seeds", "Run", "Repeat with five seeds", "Train it with five seeds and tell differences from chance"),
+    ActionSpec("call_off", "Run", "Call off", "Call off what works in the background", "Ctrl+."),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),

@@ -131,6 +131,15 @@ def run_seeds(config: ExperimentConfig, seeds: int, folder: Path, train: Train) 
     return trials
 
 
+def finished_trials(folder: Path) -> tuple[Trial, ...]:
+    """What a folder of `run_seeds` holds by now, by seed; nothing where there is no such folder.
+
+    Raises:
+        InputError: a result is damaged.
+    """
+    return tuple(sorted((_read(path) for path in folder.glob("seed-*.json")), key=lambda trial: trial.seed))
+
+
 def claim_folder(folder: Path, settings: str) -> None:
     """Make `folder` the home of what `settings` (text) describes, or find that it is already.
 
