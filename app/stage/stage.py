@@ -25,20 +25,22 @@ from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
 from app.views.hardness_view import HardnessView
 from app.views.misses_view import MissesView
+from app.views.pairs_view import PairsView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
-from hnm_core.run.shown import item_of
+from hnm_core.run.shown import class_name, item_of
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
 CURVES_TRAINING_S = 0.2
 """While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
-HARDNESS_S = 0.2
+MINED_S = 0.2
+"""What frames tell of mining, in the panels beside the curves: how hard it was, and of which classes."""
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
 ARRIVED_S = 60.0
@@ -58,7 +60,7 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
-        self.hardness, self.misses = HardnessView(), MissesView()
+        self.hardness, self.misses, self.pairs = HardnessView(), MissesView(), PairsView()
         self.choice = Choice(self.panes, self)
         self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
         self.charts = QStackedWidget()
@@ -84,7 +86,7 @@ class Stage(QObject):
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
-        self._figures_at = self._hardness_at = 0.0
+        self._figures_at = self._hardness_at = self._pairs_at = 0.0
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -93,11 +95,14 @@ class Stage(QObject):
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
         self.misses.chosen.connect(self._show_missed)
+        self.pairs.pair_chosen.connect(self.choice.select_pair)
+        self.pairs.cleared.connect(self.choice.clear)
+        self.choice.changed.connect(lambda: self.pairs.set_chosen(self.choice.selection.pair))
         self.panes.point_hovered.connect(self._name_point)
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        charts = self.curves, self.audit, self.timing, self.hardness, self.misses
+        charts = self.curves, self.audit, self.timing, self.hardness, self.misses, self.pairs
         for view in (self.panes, *charts, self.timeline, self.inspecting):
             view.set_theme(theme)
         self._drawn = None
@@ -185,9 +190,12 @@ class Stage(QObject):
         if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
             self._figures_at = now
             self._show_figures(now)
-        elif now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():  # each tick does one of them at most
+        elif now - self._hardness_at >= MINED_S and self.hardness.isVisible():  # each tick does one of them at most
             self._hardness_at = now
             self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
+        elif now - self._pairs_at >= MINED_S and self.pairs.isVisible():
+            self._pairs_at = now
+            self.pairs.show_run(self._started, self.panes.lanes, self.panes.frames)
         self.inspecting.advance()
         seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
         self.panes.advance(seconds, orbiting=orbiting and not self._still)
@@ -308,5 +316,5 @@ class Stage(QObject):
         if started is None or known is None:
             self._figures.set_point("")
             return
-        name = started.class_names[known.label] if known.label < len(started.class_names) else str(known.label)
+        name = class_name(started, known.label)
         self._figures.set_point(f"point {point} · class {name}{' · held out' if known.held_out else ''}")
