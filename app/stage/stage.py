@@ -40,7 +40,7 @@ CURVES_TRAINING_S = 0.2
 """While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
 MINED_S = 0.2
-"""What frames tell of mining, in the panels beside the curves: how hard it was, and of which classes."""
+"""Between two looks at what frames tell of mining, in the panels beside the curves."""
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
 ARRIVED_S = 60.0
@@ -86,7 +86,7 @@ class Stage(QObject):
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
-        self._figures_at = self._hardness_at = self._pairs_at = 0.0
+        self._figures_at = self._hardness_at = self._pairs_at = 0.0  # when each was shown last
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -187,19 +187,30 @@ class Stage(QObject):
         if self._equal_time and (self._step is not None or now - self._figures_at >= FIGURES_S):
             self._step_of = self._steps_at_equal_time()
         self._show_past()
-        if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
-            self._figures_at = now
-            self._show_figures(now)
-        elif now - self._hardness_at >= MINED_S and self.hardness.isVisible():  # each tick does one of them at most
-            self._hardness_at = now
-            self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
-        elif now - self._pairs_at >= MINED_S and self.pairs.isVisible():
-            self._pairs_at = now
-            self.pairs.show_run(self._started, self.panes.lanes, self.panes.frames)
+        self._show_one(now)
         self.inspecting.advance()
         seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
         self.panes.advance(seconds, orbiting=orbiting and not self._still)
         self.timing.light(self.panes.phases)
+
+    def _show_one(self, now: float) -> None:
+        """In a tick, so that chips cause no picture of their own; each does one thing at most, what is most overdue."""
+        waited = {
+            self._show_figures: (now - self._figures_at) / FIGURES_S,
+            self._show_hardness: (now - self._hardness_at) / MINED_S if self.hardness.isVisible() else 0.0,
+            self._show_pairs: (now - self._pairs_at) / MINED_S if self.pairs.isVisible() else 0.0,
+        }
+        show = max(waited, key=lambda each: waited[each])
+        if waited[show] >= 1:
+            show(now)
+
+    def _show_hardness(self, now: float) -> None:
+        self._hardness_at = now
+        self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
+
+    def _show_pairs(self, now: float) -> None:
+        self._pairs_at = now
+        self.pairs.show_run(self._started, self.panes.lanes, self.panes.frames)
 
     @property
     def points(self) -> int:
@@ -283,6 +294,7 @@ class Stage(QObject):
             self.timeline.set_range(self.history.last_step)
 
     def _show_figures(self, now: float) -> None:
+        self._figures_at = now
         self.timing.show_history(self.history, self._step)
         self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))

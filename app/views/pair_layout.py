@@ -12,6 +12,8 @@ MOST_NAME_PX = 76.0
 """A longer name is cut."""
 LEAST_NAMED_PX = 8.5
 """Lower rows have no room for a name."""
+LEAST_WHOLE = 0.85
+"""Cells are whole pixels of the device, all as large, unless more than the rest would be lost by it."""
 LEAST_WITH_NAMES = 0.62
 """Names that stand on end are left out where the matrices would shrink to less of what they could be."""
 
@@ -53,7 +55,7 @@ def pair_layout(
         names: widths of the names of the classes, in the order of the axis.
         line: height of a name.
         head: height of what stands over each matrix.
-        scale: device pixels in one of these; cells are whole ones of the device.
+        scale: device pixels in one of these.
     """
     classes = max(len(names), 1)
     longest = max(names, default=0.0)
@@ -69,7 +71,9 @@ def pair_layout(
             return min(wide, high)
 
         across = max(range(1, count + 1), key=side)
-        return max(math.floor(side(across) * scale / classes) / scale, 1 / scale), across
+        cell = max(side(across), 1.0) / classes
+        whole = math.floor(cell * scale) / scale
+        return whole if whole >= LEAST_WHOLE * cell else cell, across
 
     bare, _ = fitted(0.0, 0.0)
     rows = bare >= LEAST_NAMED_PX

@@ -49,7 +49,7 @@ class PairMatrix(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMinimumSize(100, 60)
+        self.setMinimumHeight(60)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Matrices of who is mined against whom")
@@ -109,8 +109,8 @@ class PairMatrix(QWidget):
         return QRectF(left + cell[2] * layout.cell, top + cell[1] * layout.cell, layout.cell, layout.cell)
 
     def room_taken(self, width: float) -> float:
-        """Up to where matrices would reach in a widget of this width."""
-        return self._laid_out(width).right if self._full else 0.0
+        """So much of a widget of this width would be enough for the matrices."""
+        return self._laid_out(width).right + 2 if self._full else 0.0
 
     @property
     def _full(self) -> bool:

@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -41,11 +42,17 @@ TIP = (
 )
 COLUMNS = ("Pair", "Share", "Hard")
 MOST_ROWS = 40
-LEAST_LIST_PX, MOST_LIST_PX = 168, 260
+LEAST_LIST_PX, MOST_LIST_PX = 160, 260
 """Width of the list. It takes what the matrices leave; where not all classes have a row, at least the lesser one."""
 MOST_SLACK = 0.6
 """The strongest colour stands for as large a share as there has been, until all are below this part of it."""
+WIDE_LIST_PX = 200
+"""A narrower list does not say how many were hard; its tips do."""
 LIST_GAP = 8
+LEAST_SIDE_PX = 96
+"""Words stand beside the matrices where these leave so much room and there is no list, else over them."""
+NARROW_PX = 420
+"""Below this width there is no scale of the colours; the tip of each cell has its share."""
 PAIR = Qt.ItemDataRole.UserRole
 
 
@@ -69,6 +76,10 @@ class PairsView(QWidget):
         self.title, self.bar = QLabel(EMPTY), AmountBar()
         self.title.setMinimumWidth(20)
         self.title.setToolTip(TIP)
+        self.side = QLabel(EMPTY)
+        self.side.setWordWrap(True)
+        self.side.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.side.setToolTip(TIP)
         self.order_box = QCheckBox("label order")
         self.order_box.setAccessibleName("Classes in the order of their labels")
         self.order_box.setToolTip(
@@ -89,15 +100,18 @@ class PairsView(QWidget):
         head.addWidget(self.title, 1)
         for widget in (self.clear_button, self.bar, self.order_box):
             head.addWidget(widget)
-        body = QHBoxLayout()
+        self._body = body = QHBoxLayout()
         body.setSpacing(LIST_GAP)
-        body.addWidget(self.matrix, 1)
-        body.addWidget(self.list)
+        for widget in (self.matrix, self.list, self.side):  # they ask for no room, so that the panel may be narrow
+            widget.setMinimumWidth(1)
+            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+            body.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 2)
         layout.setSpacing(2)
         layout.addLayout(head)
         layout.addLayout(body, 1)
+        self.setMinimumSize(160, 80)
         self.set_theme(DARK)
         self._show()
 
@@ -108,6 +122,7 @@ class PairsView(QWidget):
         tree.setAccessibleName("Pairs of classes that are mined most")
         tree.setAccessibleDescription("Return draws the edges of the chosen one alone")
         tree.setRootIsDecorated(False)
+        tree.setIndentation(0)
         tree.setUniformRowHeights(True)
         tree.setAllColumnsShowFocus(True)
         tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -122,7 +137,8 @@ class PairsView(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
         self._theme = theme
-        self.title.setStyleSheet(f"color: {css(theme.muted)};")
+        for label in (self.title, self.side):
+            label.setStyleSheet(f"color: {css(theme.muted)};")
         self.list.setStyleSheet(
             f"QTreeWidget {{ background: {css(theme.panel)}; border: 0; }}"
             f"QHeaderView::section {{ background: {css(theme.panel)}; color: {css(theme.muted)}; border: 0;"
@@ -170,7 +186,6 @@ class PairsView(QWidget):
             self.matrix.show_lanes((), np.empty(0, np.int64), 0, str, 1.0)
             self.list.clear()
             self._say(EMPTY if not lanes else "No lane has mined negatives at this moment.")
-            self.bar.hide()
             self._share_room()
             return
         labels = max(int(max(pairs.anchor.max(), pairs.negative.max())) for pairs in told)
@@ -187,7 +202,6 @@ class PairsView(QWidget):
         shown = [Shown(pairs, self._theme.lane(self._places.get(pairs.lane, 0))) for pairs in lanes]
         self.matrix.show_lanes(shown, self._axis, classes, name, self._most)
         self.bar.show_most(share_text(self._most))
-        self.bar.show()
         self._say(" · ".join(filter(None, (RUNS, caption(told, self._axis, classes)))))
         self._list(ranked(told, MOST_ROWS), {pairs.lane: pairs for pairs in told}, name)
         self._share_room()
@@ -198,9 +212,17 @@ class PairsView(QWidget):
         left_over = int(inside - self.matrix.room_taken(inside) - LIST_GAP)
         seen = bool(self.list.topLevelItemCount()) and (self._cut or left_over >= LEAST_LIST_PX)
         width = min(max(left_over, LEAST_LIST_PX), MOST_LIST_PX)
+        beside = not seen and bool(self._made) and LEAST_SIDE_PX <= left_over < inside
+        self.side.setVisible(beside)
+        taken = width if seen else left_over if beside else 0
+        for place, share in enumerate((inside - LIST_GAP - taken, taken, taken)):
+            self._body.setStretch(place, max(share, 1))
+        self.title.setText("" if beside else self.side.text())
+        self.bar.setVisible(bool(self.list.topLevelItemCount()) and inside >= NARROW_PX)
         self.list.setVisible(seen)
-        self.list.setFixedWidth(width)
-        self.list.setColumnWidth(0, width - 96)
+        narrow = width < WIDE_LIST_PX
+        self.list.setColumnHidden(2, narrow)
+        self.list.setColumnWidth(0, width - (68 if narrow else 114))
         self.list.setColumnWidth(1, 52)
 
     def _list(self, found: Sequence[Ranked], lanes: Mapping[str, ClassPairs], name: Name) -> None:
@@ -230,11 +252,12 @@ class PairsView(QWidget):
 
     def _say(self, text: str) -> None:
         self._caption = text
-        self.title.setText(text)
+        self._tell("")
 
     def _tell(self, text: str) -> None:
         """What is pointed at, in place of the caption."""
-        self.title.setText(text or self._caption)
+        self.side.setText(text or self._caption)
+        self.title.setText("" if self.side.isVisibleTo(self) else self.side.text())
 
 
 def _is(one: Frame, other: Frame) -> bool:
