@@ -21,6 +21,7 @@ from app.stage.choice import Choice
 from app.stage.inspecting import Inspecting
 from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
+from app.stage.thumbnails import Thumbnails
 from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
 from app.views.hardness_view import HardnessView
@@ -63,6 +64,7 @@ class Stage(QObject):
         self.hardness, self.misses, self.pairs = HardnessView(), MissesView(), PairsView()
         self.choice = Choice(self.panes, self)
         self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
+        self.thumbnails = Thumbnails(self.panes, self.choice, self)
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -116,6 +118,7 @@ class Stage(QObject):
         self.misses.forget()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
         self.inspecting.begin(None)
+        self.thumbnails.begin(None)
         self._choose_chart(config)
         self.timeline.set_range(0)
         self.timeline.set_live(True)
@@ -189,6 +192,7 @@ class Stage(QObject):
         self._show_past()
         self._show_one(now)
         self.inspecting.advance()
+        self.thumbnails.advance()
         seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
         self.panes.advance(seconds, orbiting=orbiting and not self._still)
         self.timing.light(self.panes.phases)
@@ -227,6 +231,7 @@ class Stage(QObject):
         self._started, self._latest = started, {}
         self.panes.begin(started, hint)
         self.inspecting.begin(started)
+        self.thumbnails.begin(started)
         self._choose_chart(started.config)
         self._figures.set_device(started.versions.get("device", ""), started.config.threads)
 
