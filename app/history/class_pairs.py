@@ -96,11 +96,13 @@ def class_pairs(started: RunStarted, frame: Frame) -> ClassPairs:
     truth = drawn.true_labels
     false = np.zeros(len(rows), np.bool_) if truth is None else truth[places[:, 0]] == truth[places[:, 1]]
     order = np.argsort(-mined, kind="stable")
+    anchor, negative = np.divmod(codes[order], base)
     hard_of, false_of = (np.bincount(which[told], minlength=len(codes))[order] for told in (hard, false))
     return ClassPairs(
         frame.lane,
         frame.step,
-        *np.divmod(codes[order], base),
+        anchor,
+        negative,
         mined[order],
         hard_of,
         false_of,

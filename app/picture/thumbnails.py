@@ -132,7 +132,7 @@ def placed(
     free = np.ones((int(height) // GRID_PX + 1, int(width) // GRID_PX + 1), np.bool_)
     for box in taken:
         free[_cells(box, 0)] = False
-    found = []
+    found: list[Thumbnail] = []
     for item_id, (x, y) in zip(ids, np.asarray(xy, np.float64).tolist(), strict=True):
         if len(found) == MOST or not (0 <= x < width and 0 <= y < height):
             continue

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from app.memory import resident_mb
-from app.training.looking import Looker
+from app.training.looking import Looked, Looker, Pictured
 from app.training.messages import Ask, Look, LookAtMany, Report, Start, receive, send
 from app.training.run import train
 from hnm_core.data.base import Dataset
@@ -133,12 +133,15 @@ class Looks:
         while (look := self._asked.get()) is not None:
             if isinstance(look, Look) and look is not self._last:
                 continue  # the user is at another point by now
-            many = isinstance(look, LookAtMany)
-            answer = self.looker.pictures(*look) if many else self.looker.look(look.config, look.item_id)
             try:
-                send(self._reports, answer)
+                send(self._reports, self._answered(look))
             except OSError:
                 return  # the window is gone
+
+    def _answered(self, look: Look | LookAtMany) -> Looked | Pictured:
+        if isinstance(look, LookAtMany):
+            return self.looker.pictures(look.config, look.item_ids, look.run)
+        return self.looker.look(look.config, look.item_id)
 
 
 class Run:

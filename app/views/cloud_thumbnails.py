@@ -60,17 +60,17 @@ class CloudThumbnails:
         xs, ys, _ = camera.project(scene.positions[places], *size)
         before = {thumbnail.item_id: thumbnail.side for thumbnail in self.shown}
         self.shown = tuple(placed(ids, np.stack((xs, ys), 1), *size, taken, before))
-        colors = dict(zip(ids, scene.colors[places].tolist(), strict=True))
+        colors = {item_id: QColor(*rgb) for item_id, rgb in zip(ids, scene.colors[places].tolist(), strict=True)}
         side = side_px(size[1])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for one in self.shown:
             middle = QPointF(one.left + side / 2, one.top + side / 2)
-            painter.setPen(QPen(QColor(*colors[one.item_id], 200), 1.2))
+            painter.setPen(QPen(colors[one.item_id], 1.2))
             painter.drawLine(QPointF(one.x, one.y), middle)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         for one in self.shown:
             box = QRectF(one.left, one.top, side, side)
-            painter.fillRect(box, QColor(*colors[one.item_id]))
+            painter.fillRect(box, colors[one.item_id])
             inner = box.adjusted(FRAME_PX, FRAME_PX, -FRAME_PX, -FRAME_PX)
             painter.fillRect(inner, QColor(*theme.cloud_bottom))
             picture = self._picture(painter, one.item_id, inner.width())

@@ -116,7 +116,7 @@ class PairPainter:
         for row, column in np.argwhere(image.mined > 0).tolist() if cell >= NUMBERS_FROM_PX else ():
             ground = image.image.pixelColor(column, row)
             rgb = (ground.red(), ground.green(), ground.blue())
-            painter.setPen(QColor(*max(INKS, key=lambda ink, rgb=rgb: contrast(ink, rgb))))
+            painter.setPen(QColor(*_ink(rgb)))
             room = QRectF(box.left() + column * cell, box.top() + row * cell, cell, cell)
             painter.drawText(room, int(Qt.AlignmentFlag.AlignCenter), f"{image.mined[row, column]}")
         painter.setPen(QPen(QColor(*self.theme.panel), 1))
@@ -158,6 +158,11 @@ class PairPainter:
                     painter.drawText(box, int(Qt.AlignmentFlag.AlignHCenter), name)
                 elif layout.columns == "upright":
                     _draw_upright(painter, name, left + along, top + side + 3, cell)
+
+
+def _ink(ground: Rgb) -> Rgb:
+    """What is read best on a ground."""
+    return max(INKS, key=lambda ink: contrast(ink, ground))
 
 
 def named_font(font: QFont, cell: float) -> QFont:

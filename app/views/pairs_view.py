@@ -98,8 +98,8 @@ class PairsView(QWidget):
         head = QHBoxLayout()
         head.setContentsMargins(2, 0, 2, 0)
         head.addWidget(self.title, 1)
-        for widget in (self.clear_button, self.bar, self.order_box):
-            head.addWidget(widget)
+        for control in (self.clear_button, self.bar, self.order_box):
+            head.addWidget(control)
         self._body = body = QHBoxLayout()
         body.setSpacing(LIST_GAP)
         for widget in (self.matrix, self.list, self.side):  # they ask for no room, so that the panel may be narrow
