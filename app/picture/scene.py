@@ -10,11 +10,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.edges import EDGE_KINDS, FALSE, Edges, count_text, drawn_edges, edge_colors, edge_shapes, halos
+from app.picture.edges import (
+    EDGE_KINDS,
+    FALSE,
+    Edges,
+    count_text,
+    drawn_edges,
+    edge_colors,
+    edge_shapes,
+    halos,
+    pair_count_text,
+)
 from app.picture.selection import Selection
 from app.picture.theme import Rgb, Theme
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import Drawn, drawn_items, drawn_places, shown_text
+from hnm_core.run.shown import Drawn, class_name, drawn_items, drawn_places, shown_text
 
 HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
@@ -131,14 +141,14 @@ def build_scene(
     most `max_edges`, the hardest first; those of `selected_id` come on top of that and stand out, as does its point.
     While edges that tell something are drawn, what has no part in them steps back, unless the colours are those of a
     column, which must be read as they are. What the `selection`
-    leaves out is not drawn, nor are edges to it; what it holds is ringed.
+    leaves out is not drawn, nor are edges to it, nor those of other pairs of classes; what it holds is ringed.
     """
     drawn = drawn_items(started, frame)
     triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
     selected = -1 if selected_id is None else int(drawn.places_of(np.array([selected_id]))[0])
     kept = selection.drawn(drawn.ids, drawn.labels)
     ends = np.where(np.append(kept, False)[triplets], triplets, -1)
-    edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected)
+    edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected, selection.pair)
     mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
@@ -167,7 +177,7 @@ def build_scene(
         drawn.labels,
         mined,
         edges.total,
-        count_text(frame, len(edges.places), edges.total, false),
+        _edge_text(started, frame, edges, selection, false),
         note,
         false,
         shown_text(started),
@@ -175,6 +185,12 @@ def build_scene(
         filter_text=selection.text(int(kept.sum()), len(kept)),
         groups=drawn.groups if color_by in ("class", "group") else None,
     )
+
+
+def _edge_text(started: RunStarted, frame: Frame, edges: Edges, selection: Selection, false: int) -> str:
+    if selection.pair is None:
+        return count_text(frame, len(edges.places), edges.total, false)
+    return pair_count_text([class_name(started, label) for label in selection.pair], len(edges.places), edges.total)
 
 
 def _rings(

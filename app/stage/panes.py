@@ -83,6 +83,11 @@ class PaneGrid(QWidget):
         self.setMinimumSize(200, 120)
 
     @property
+    def panes(self) -> list[Pane]:
+        """In lane order."""
+        return self._panes
+
+    @property
     def views(self) -> list[CloudView]:
         """The panes' views, in lane order."""
         return [pane.view for pane in self._panes]

@@ -14,15 +14,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from app.memory import resident_mb
-from app.training.looking import Looker
-from app.training.messages import Ask, Look, Report, Start, receive, send
+from app.training.looking import Looked, Looker, Pictured
+from app.training.messages import Ask, Look, LookAtMany, Report, Start, receive, send
 from app.training.run import train
+from hnm_core.data.base import Dataset
 from hnm_core.run.channel import Channel
 from hnm_core.run.control import Control
 from hnm_core.run.events import Event
@@ -39,6 +40,8 @@ REPORT_S = 0.025
 """What happens within so long is reported together."""
 STOP_LIMIT_S = 20.0
 """A run that has not stopped so long after the window went is given up."""
+Keep = Callable[[ExperimentConfig, Dataset], None]
+
 STACK_BYTES = 16 << 20
 """macOS gives threads small stacks, and torch needs more."""
 
@@ -71,10 +74,10 @@ def serve(commands: BinaryIO, reports: BinaryIO) -> None:
             if isinstance(command, Start):
                 if run is not None:
                     run.join()
-                run = Run(command, reports)
+                run = Run(command, reports, looks.looker.keep)
             elif isinstance(command, Ask) and run is not None:
                 run.ask(command)
-            elif isinstance(command, Look):
+            elif isinstance(command, Look | LookAtMany):
                 looks.ask(command)
     finally:
         looks.close()
@@ -108,11 +111,15 @@ class Looks:
 
     def __init__(self, reports: BinaryIO) -> None:
         self._reports = reports  # whose writes are whole, whichever thread they come from
-        self._asked: queue.SimpleQueue[Look | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Look | LookAtMany | None] = queue.SimpleQueue()
+        self._last: Look | None = None
+        self.looker = Looker()
         self._thread: threading.Thread | None = None
 
-    def ask(self, look: Look) -> None:
+    def ask(self, look: Look | LookAtMany) -> None:
         """Answer it when those before are answered."""
+        if isinstance(look, Look):
+            self._last = look
         if self._thread is None:
             self._thread = threading.Thread(target=self._answer, name="hnm-looker", daemon=False)
             self._thread.start()
@@ -123,20 +130,25 @@ class Looks:
         self._asked.put(None)
 
     def _answer(self) -> None:
-        looker = Looker()
         while (look := self._asked.get()) is not None:
-            if self._asked.empty():  # else the user is at another point by now
-                try:
-                    send(self._reports, looker.look(look.config, look.item_id))
-                except OSError:
-                    return  # the window is gone
+            if isinstance(look, Look) and look is not self._last:
+                continue  # the user is at another point by now
+            try:
+                send(self._reports, self._answered(look))
+            except OSError:
+                return  # the window is gone
+
+    def _answered(self, look: Look | LookAtMany) -> Looked | Pictured:
+        if isinstance(look, LookAtMany):
+            return self.looker.pictures(look.config, look.item_ids, look.run)
+        return self.looker.look(look.config, look.item_id)
 
 
 class Run:
-    """One run and its two threads."""
+    """One run and its two threads. `keep`, if any, gets the data of the run, on the one that trains."""
 
-    def __init__(self, start: Start, reports: BinaryIO) -> None:
-        self._start, self._reports = start, reports
+    def __init__(self, start: Start, reports: BinaryIO, keep: Keep | None = None) -> None:
+        self._start, self._reports, self._keep = start, reports, keep
         self._control = Control(paused=start.paused, rate=start.rate)
         self._channel = Channel()
         self._news = threading.Event()
@@ -167,7 +179,9 @@ class Run:
     def _events(self, config: ExperimentConfig, control: Control) -> Iterator[Event]:
         from hnm_core.training.experiment import Experiment
 
-        return Experiment(config).run(control, progress=self._on_progress)
+        keep = self._keep
+        on_data = None if keep is None else lambda dataset: keep(config, dataset)
+        return Experiment(config, on_data).run(control, progress=self._on_progress)
 
     def _put(self, event: Event) -> None:
         self._channel.put(event)

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from app.training.looking import Looked
+from app.training.looking import Looked, Pictured
 from hnm_core.run.channel import Drained
 from hnm_core.spec.config import ExperimentConfig
 
@@ -37,6 +37,15 @@ class Look(NamedTuple):
     item_id: int
 
 
+class LookAtMany(NamedTuple):
+    """To the training process: send the pictures of some items of the data of a run. Answered by a `Pictured`, which
+    says the same number `run`; each is answered."""
+
+    config: ExperimentConfig
+    item_ids: tuple[int, ...]
+    run: int
+
+
 class Report(NamedTuple):
     """To the window: what came in since the last one. The first of all is empty and says that the engine is loaded."""
 
@@ -49,7 +58,7 @@ class Report(NamedTuple):
     """Whether the run is over and its recording complete."""
 
 
-Message = Start | Ask | Look | Report | Looked
+Message = Start | Ask | Look | LookAtMany | Report | Looked | Pictured
 
 
 def send(stream: IO[bytes], message: Message) -> None:

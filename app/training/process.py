@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from app.training import launch
-from app.training.looking import Looked
-from app.training.messages import Ask, Look, Report, Start, receive, send
+from app.training.looking import Looked, Pictured
+from app.training.messages import Ask, Look, LookAtMany, Report, Start, receive, send
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.events import RunFailed, RunFinished
 from hnm_core.spec.config import ExperimentConfig
@@ -99,6 +100,16 @@ class TrainingProcess:
         """The last answer; None before the first."""
         return self._child.looked if self._child is not None else None
 
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        """Ask for the pictures of some items of the data of a run; `pictured` hands them out when they are there."""
+        self.warm_up()
+        if self._child is not None:
+            self._child.tell(LookAtMany(config, item_ids, run))
+
+    def pictured(self) -> list[Pictured]:
+        """The pictures that came in since the last time."""
+        return self._child.take_pictures() if self._child is not None else []
+
     def drain(self) -> Drained:
         """What came in since the last time."""
         return self._child.channel.drain() if self._child is not None else Drained()
@@ -117,6 +128,7 @@ class _Child:
         self.running = self.ready = False
         self.loading = ""
         self.looked: Looked | None = None
+        self._pictured: deque[Pictured] = deque()
         self.resident_mb: float | None = None
         self._turn = threading.Lock()
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
@@ -149,7 +161,10 @@ class _Child:
         self.tell(message)
         return True
 
-    def tell(self, message: Start | Ask | Look) -> None:
+    def take_pictures(self) -> list[Pictured]:
+        return [self._pictured.popleft() for _ in range(len(self._pictured))]
+
+    def tell(self, message: Start | Ask | Look | LookAtMany) -> None:
         with suppress(OSError, ValueError):  # it has just died; the reader says so
             send(_pipe(self._process.stdin), message)
 
@@ -170,9 +185,12 @@ class _Child:
     def _read(self) -> None:
         """The reader thread: ends when the process does."""
         reports = _pipe(self._process.stdout)
-        while isinstance(report := receive(reports), Report | Looked):
+        while isinstance(report := receive(reports), Report | Looked | Pictured):
             if isinstance(report, Looked):
                 self.looked = report
+                continue
+            if isinstance(report, Pictured):
+                self._pictured.append(report)
                 continue
             self.channel.put_all(report.drained)
             self.loading, self.resident_mb, self.ready = report.loading, report.resident_mb, True

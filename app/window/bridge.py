@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
-from app.training.looking import Looked
+from app.training.looking import Looked, Pictured
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFailed, RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -47,6 +47,12 @@ class Training(Protocol):
     @property
     def looked(self) -> Looked | None:
         """The last answer."""
+
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        """Ask for the pictures of some items of the data of a run."""
+
+    def pictured(self) -> list[Pictured]:
+        """Those that came in since the last time."""
 
     def drain(self) -> Drained:
         """What came in since the last time."""
@@ -144,6 +150,15 @@ class RunBridge(QObject):
     def looked(self) -> Looked | None:
         """The last answer; None before the first."""
         return self._training.looked
+
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        """Ask for the pictures of some items of the data of a run, also of one that is over; some time later `pictured`
+        hands them out, with the number `run`."""
+        self._training.look_at_many(config, item_ids, run)
+
+    def pictured(self) -> list[Pictured]:
+        """The pictures that came in since the last time."""
+        return self._training.pictured()
 
     def stop(self) -> None:
         """Ask the run to end; it does so before its next step."""

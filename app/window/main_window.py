@@ -215,6 +215,8 @@ class MainWindow(QMainWindow):
         ask_margin = self.margins.ask
         self.stage.hardness.margin_asked.connect(lambda *moved: messages.attempt(lambda: ask_margin(*moved)))
         self.stage.inspecting.look_asked.connect(self.bridge.look)
+        self.stage.thumbnails.asked.connect(self.bridge.look_at_many)
+        self.stage.thumbnails.told.connect(messages.say)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
@@ -258,6 +260,7 @@ class MainWindow(QMainWindow):
             "reduced_motion": self.motion.reduce,
             "trails": self.stage.inspecting.set_trails,
             "class_names": self.stage.panes.set_class_names,
+            "pictures": self.stage.thumbnails.set_shown,
             "find": lambda: self.docks.search(),
             "lasso": self.stage.panes.set_lasso,
             "isolate": self.stage.choice.isolate,

@@ -6,7 +6,7 @@ import datetime
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 import hnm_core
 from hnm_core import devices
-from hnm_core.data.base import LoadCancelled, Progress
+from hnm_core.data.base import Dataset, LoadCancelled, Progress
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.evaluation.chance import chance_levels
 from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
@@ -34,14 +34,15 @@ class Experiment:
         ...
     """
 
-    def __init__(self, config: ExperimentConfig) -> None:
-        self.config = config
+    def __init__(self, config: ExperimentConfig, on_data: Callable[[Dataset], None] | None = None) -> None:
+        """`on_data` is called once with the data, as soon as they are loaded; it must not write to them."""
+        self.config, self._on_data = config, on_data
         self._shared: Shared | None = None
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Load the data and build the network ahead of `run`. Raises `InputError` when that cannot be done."""
         if self._shared is None:
-            self._shared = prepare(self.config, progress)
+            self._shared = prepare(self.config, progress, self._on_data)
 
     def run(
         self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None

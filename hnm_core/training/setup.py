@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hnm_core import data, devices, models
-from hnm_core.data.base import Progress
+from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.parts import split
 from hnm_core.data.split import stratified_sample
 from hnm_core.losses.base import Problem
@@ -82,8 +83,10 @@ class Shared:
         return self
 
 
-def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Shared:
-    """Build what the lanes share. `progress` is called during downloads and long reads.
+def prepare(
+    config: ExperimentConfig, progress: Progress | None = None, on_data: Callable[[Dataset], None] | None = None
+) -> Shared:
+    """Build what the lanes share. `progress` is called during downloads and long reads, `on_data` with what came of it.
 
     Raises:
         InputError: no usable device, or data that cannot be trained on.
@@ -91,6 +94,8 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     refuse(check(config))  # what names and options alone tell is said before anything is loaded, the rest below
     device = devices.resolve(config.device)
     dataset = data.build(config.data.part, seed=config.seed, progress=progress)
+    if on_data is not None:
+        on_data(dataset)
     parts = split(dataset, config.data, config.seed)
     train_row, held_out = parts.trained, parts.held_out
     findings = check(config, classes=parts.classes, smallest_class=parts.smallest_class, items=len(train_row))

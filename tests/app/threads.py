@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from app.training.looking import Looked, Looker
+from app.training.looking import Looked, Looker, Pictured
 from app.training.run import Source, train
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.control import Control
@@ -22,6 +22,7 @@ class TrainingThread:
         self._source = source
         self._thread: threading.Thread | None = None
         self._channel, self._control = Channel(), Control()
+        self._looker, self._pictured = Looker(), []
 
     @property
     def running(self) -> bool:
@@ -44,6 +45,13 @@ class TrainingThread:
 
     def look(self, config: ExperimentConfig, item_id: int) -> None:
         self.looked = Looker().look(config, item_id)
+
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        self._pictured.append(self._looker.pictures(config, item_ids, run))
+
+    def pictured(self) -> list[Pictured]:
+        taken, self._pictured = self._pictured, []
+        return taken
 
     def drain(self) -> Drained:
         return self._channel.drain()
