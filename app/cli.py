@@ -141,7 +141,7 @@ def demo(
     prune()
     folder = new_run_dir(preset)
     outcome = train(experiment, folder)
-    engine.show_results(outcome.results.lanes())
+    engine.show_results(outcome.results)
     if outcome.started:
         say(f"Recorded in {folder}")
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:

@@ -29,10 +29,11 @@ from app.history.chance import chance_of
 from app.history.markers import markers
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
-from app.views.curve_plot import Curve, CurvePlot, VerticalLine
+from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend
 from hnm_core.run.history import PHASES, LaneHistory, RunHistory
+from hnm_core.run.raw import by_name
 from hnm_core.words import significant
 
 AXES = {"step": "step", "seconds": "training clock (s)"}
@@ -82,6 +83,7 @@ class CurvesView(QWidget):
         self._theme = DARK
         self._history = RunHistory()
         self._chance: dict[str, float] = {}
+        self._raw: dict[str, Mapping[str, float]] = {}
         self._upto: int | None = None
         self._upto_of: Mapping[str, int] = {}
         self._hidden: frozenset[str] = frozenset()
@@ -184,6 +186,7 @@ class CurvesView(QWidget):
         self._upto_of = upto_of or {}
         if history.started is not self._history.started:
             self._chance = chance_of(history.started)
+            self._raw = by_name(history.started.raw) if history.started is not None else {}
         self._history, self._upto = history, upto_step
         self._redraw()
 
@@ -244,8 +247,8 @@ class CurvesView(QWidget):
             max((lane.layers(metric) for lane in shown), key=len, default=()), chance=bool(chances)
         )
         measured = any(len(curve.x) for curve in measures)
-        self.loss_plot.draw(losses, verticals, None)
-        self.metric_plot.draw(measures, verticals, self._chance.get(metric) if measured else None)
+        self.loss_plot.draw(losses, verticals)
+        self.metric_plot.draw(measures, verticals, self._levels(metric) if measured else ())
         self.loss_plot.say("" if history.last_step else "The loss of every lane appears here.")
         self.metric_plot.say(self._metric_message(metric))
         self._write_values()
@@ -274,6 +277,12 @@ class CurvesView(QWidget):
             if len(values) and not any(_same_line(line, other) for other in found):
                 found.append(line)
         return found
+
+    def _levels(self, metric: str) -> tuple[Level, ...]:
+        """What a metric is compared with: chance, and what the features score as they are."""
+        raw = {name: scored[metric] for name, scored in self._raw.items() if metric in scored}
+        chance = {"chance": self._chance[metric]} if metric in self._chance else {}
+        return tuple(Level(f"{name} {value:.3f}", value, name in raw) for name, value in (chance | raw).items())
 
     def _clock(self, lane: LaneHistory, steps: np.ndarray) -> np.ndarray:
         if self.axis_box.currentData() == "step":
@@ -349,7 +358,8 @@ class CurvesView(QWidget):
             if mark is not None:
                 return mark.text
             by_step = self.axis_box.currentData() == "step"
-            return f"step {max(0, int(self._hover)):,}" if by_step else f"{max(0.0, self._hover):.3g} s"
+            here = f"step {max(0, int(self._hover)):,}" if by_step else f"{max(0.0, self._hover):.3g} s"
+            return " · ".join((here, *(level.text for level in self.metric_plot.levels if level.dashed)))
         if self._upto is not None:
             return f"step {self._upto:,}"
         return ""

@@ -47,15 +47,17 @@ from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
-    from hnm_core.run.results import LaneResult
+    from hnm_core.run.results import LaneResult, Results
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
 
 
-def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
+def show_results(results: Results, *, to_stderr: bool = False) -> None:
     """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean.
-    Below it, where there is any, the entanglement of each layer in the batch that was measured last."""
-    rows = [
+    Its last rows are what the features score as they are, where that was measured. Below it, where there is any, the
+    entanglement of each layer in the batch that was measured last."""
+    lanes = results.lanes()
+    rows: list[tuple[str, ...]] = [
         (
             lane.lane,
             f"{lane.steps:,}",
@@ -68,11 +70,14 @@ def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
             number(lane.mining_ms_p95, 2),
             number(lane.step_ms_mean, 2),
         )
-        for lane in results
+        for lane in lanes
     ]
+    for name, metrics in results.raw().items():
+        scored = (number(metrics.get(metric, math.nan)) for metric in ("map_at_r", "precision_at_1", "knn_accuracy"))
+        rows.append((name, "", "", *scored, "", "", "", ""))
     stream = sys.stderr if to_stderr else sys.stdout
     show_table(RESULT_COLUMNS, rows, stream)
-    looked_at = [lane for lane in results if lane.entanglement]
+    looked_at = [lane for lane in lanes if lane.entanglement]
     if looked_at:
         typer.echo(file=stream)
         deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
@@ -109,7 +114,7 @@ def run(
     if experiment.model.name == "identity":
         show_audit(outcome.results.lanes(), to_stderr=json_lines)
     else:
-        show_results(outcome.results.lanes(), to_stderr=json_lines)
+        show_results(outcome.results, to_stderr=json_lines)
     if narrow := narrow_network(request, experiment):
         say(narrow)
     if record is not None and outcome.started:
@@ -135,8 +140,11 @@ def inspect(run: RunArgument) -> None:
     history = recording.history()
     show_items(recording_facts(recording.summary(history)))
     typer.echo()
-    show = show_audit if history.audits else show_results
-    show(Results(history).lanes())
+    results = Results(history)
+    if history.audits:
+        show_audit(results.lanes())
+    else:
+        show_results(results)
 
 
 def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

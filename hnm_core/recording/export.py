@@ -26,8 +26,9 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     where it was not measured, -1 for a count that was not given. Positions are those of the last recorded frame: id,
     label, held_out, x, y, z and the point columns. Of a set too large to show they are those of its fixed stratified
     part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
-    its own, `LANE.guests.KIND`, of the same columns. Where lanes were changed or forked while they trained,
-    `changes.KIND` tells how. Files of an earlier export are replaced.
+    its own, `LANE.guests.KIND`, of the same columns. `raw.KIND` tells what the features score as they are, where that
+    was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells how. Files of an
+    earlier export are replaced.
 
     Raises:
         InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
@@ -51,10 +52,10 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
                 path = out / f"{lane}.{name}.{kind}"
                 EXPORT_KINDS[kind](path, table)
                 paths.append(path)
-        told = changes_table(recording)
-        if len(told["step"]):
-            paths.append(out / f"changes.{kind}")
-            EXPORT_KINDS[kind](paths[-1], told)
+        for name, table in (("raw", raw_table(recording)), ("changes", changes_table(recording))):
+            if len(next(iter(table.values()))):
+                paths.append(out / f"{name}.{kind}")
+                EXPORT_KINDS[kind](paths[-1], table)
     except OSError as error:
         raise InputError(f"Cannot export to '{out}': {error.strerror or error}.") from error
     return paths
@@ -102,6 +103,14 @@ def guests_table(recording: Recording, lane: str) -> Table | None:
         **{axis: guests.positions[:, place] for place, axis in enumerate("xyz")},
         **guests.columns,
     }
+
+
+def raw_table(recording: Recording) -> Table:
+    """What the features score as they are, a row for each distance of the lanes."""
+    scores = recording.started.raw
+    table: Table = {name: np.array([getattr(one, name) for one in scores], np.str_) for name in ("kind", "distance")}
+    measured = dict.fromkeys(metric for one in scores for metric in one.metrics)
+    return table | {metric: np.array([one.metrics.get(metric, np.nan) for one in scores]) for metric in measured}
 
 
 def changes_table(recording: Recording) -> Table:

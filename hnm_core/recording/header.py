@@ -15,6 +15,7 @@ from hnm_core.errors import InputError
 from hnm_core.recording import layout
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
+from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec import config as configuration
 from hnm_core.spec import plug_ins
@@ -31,6 +32,19 @@ class LaneEntry(BaseModel):
 
     name: str = Field(pattern=LANE_NAME)
     folder: str = Field(pattern=LANE_FOLDER)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class RawEntry(BaseModel):
+    """See `hnm_core.run.raw.RawScore`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    kind: str = Field(max_length=40)
+    distance: str = Field(max_length=80)
+    metrics: dict[str, Share] = Field(max_length=32)
 
 
 class RunFile(BaseModel):
@@ -59,8 +73,10 @@ class RunFile(BaseModel):
     """None before schema 3."""
     hardness_dtype: Layout | None = None
     """None before schema 4."""
-    chance: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    chance: dict[str, Share] | None = None
     """None where it was not told, as before schema 3."""
+    raw: list[RawEntry] = Field(default=[], max_length=32)
+    """Not told by earlier versions"""
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,7 @@ def new_run_file(started: RunStarted) -> RunFile:
         guest_dtype=layout.guest_layout(started.groups is not None, started.true_labels is not None),
         hardness_dtype=layout.hardness_layout(),
         chance=None if started.chance is None else dict(started.chance),
+        raw=[RawEntry(kind=one.kind, distance=one.distance, metrics=dict(one.metrics)) for one in started.raw],
     )
 
 
@@ -236,6 +253,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         started=content.started,
         true_labels=true_labels,
         chance=content.chance,
+        raw=tuple(RawScore(one.kind, one.distance, one.metrics) for one in content.raw),
     )
 
 

@@ -32,6 +32,7 @@ from hnm_core.run.events import (
     frozen,
 )
 from hnm_core.run.misses import Buckets, Reason
+from hnm_core.run.raw import by_name
 
 Told = Misses | OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
 """The events that can be read back: those without arrays and numbers of their own files."""
@@ -54,6 +55,7 @@ def to_json(event: Event, *, whole: bool = False) -> dict[str, Any]:
                 "classes": len(set(event.labels.tolist())),
                 "versions": dict(event.versions),
                 "started": event.started,
+                "raw": {name: _plain(metrics) for name, metrics in by_name(event.raw).items()},
             }
         case Frame():
             values = {

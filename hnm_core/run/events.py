@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hnm_core.run.hardness import Hardness
 from hnm_core.run.misses import Buckets, Reason
+from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
@@ -152,6 +153,9 @@ class RunStarted:
     """(N,) true class of every shown item, where it is known to differ from the labels."""
     chance: Mapping[str, float] | None = None
     """What a random ranking of the evaluated items would score, by metric; None where nobody has worked it out."""
+    raw: tuple[RawScore, ...] = ()
+    """What the features of these items score as they are, by each distance of the lanes; none where nothing is trained,
+    where measuring it would take long, and in recordings of earlier versions."""
 
 
 @dataclass(frozen=True, eq=False)

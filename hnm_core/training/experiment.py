@@ -20,9 +20,11 @@ from hnm_core.errors import InputError, unknown_name
 from hnm_core.evaluation.chance import chance_levels
 from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.run.raw import RawScore
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
 from hnm_core.training.lane_changes import change, fork
+from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.training.trainer import Trainer
 
@@ -75,7 +77,10 @@ class Experiment:
         self.prepare(_watched(control, progress))
         assert self._shared is not None
         shared, self._shared = self._shared, None
-        yield _started(shared)
+        raw = raw_scores(shared)
+        yield _started(shared, raw.scores)
+        if raw.skipped:
+            yield Alarm(self.config.lanes[0].name, 0, "raw-not-measured", raw.skipped, "hint")
         for finding in shared.findings:
             concerned = finding.lane or self.config.lanes[0].name
             yield Alarm(concerned, 0, finding.rule, finding.sentence, finding.alarm_level)
@@ -208,7 +213,7 @@ def _watched(control: Control, progress: Progress | None) -> Progress:
     return report
 
 
-def _started(shared: Shared) -> RunStarted:
+def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
     def shown(of_all: Tensor) -> NDArray[np.int64]:
         return frozen(of_all[shared.shown_row].cpu().numpy())
 
@@ -224,6 +229,7 @@ def _started(shared: Shared) -> RunStarted:
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         true_labels=None if shared.y_true is None else shown(shared.y_true),
         chance=chance_levels(shared.y[shared.evaluated_row].cpu().numpy()),
+        raw=raw,
     )
 
 
