@@ -19,6 +19,7 @@ from app.training.messages import Ask, Look, Report, Start, receive, send
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.events import RunFailed, RunFinished
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import processes
 
 ABORT_S = 2.0
 """A process that hangs has so long to write its stacks before it is killed."""
@@ -121,13 +122,13 @@ class _Child:
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
         self._over = self._closed = self._cancelled = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
-        python = [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions)]
+        warnings = [f"-W{option}" for option in sys.warnoptions]
         self._process = subprocess.Popen(
-            [*python, "-m", "app.training.child", *map(str, plug_ins)],
+            processes.command("app.training.child", map(str, plug_ins), warnings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
+            env=processes.environment(),
         )
         self._reader = threading.Thread(target=self._read, name="hnm-reader", daemon=False)
         self._reader.start()
