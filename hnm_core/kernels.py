@@ -151,16 +151,16 @@ def progress(module: str) -> Progress | None:
 def _told(module: str, sources: Iterable[ModuleType]) -> Iterator[None]:
     """Within, what numba compiles is told to whoever asks for the `progress`."""
     event: Any = importlib.import_module("numba.core.event")  # not by `import`: nothing here ends up in machine code
-    waiting = {kernel.py_func for source in sources for kernel in _kernels(source)}
-    total = len(waiting)
+    ours = {kernel.py_func for source in sources for kernel in _kernels(source)}
+    done = set[Any]()
 
     class Told(event.Listener):  # type: ignore[misc]  # numba carries no types
         def on_start(self, event: Any) -> None:
-            name = event.data["dispatcher"].py_func.__name__
-            _replace(_progress_path(module), [total - len(waiting), total, name])
+            if (kernel := event.data["dispatcher"].py_func) in ours:  # numba has some of its own
+                _replace(_progress_path(module), [len(done), len(ours), kernel.__name__])
 
         def on_end(self, event: Any) -> None:
-            waiting.discard(event.data["dispatcher"].py_func)
+            done.update({event.data["dispatcher"].py_func} & ours)
 
     try:
         with event.install_listener("numba:compile", Told()):

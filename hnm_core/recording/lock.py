@@ -18,28 +18,17 @@ from pathlib import Path
 from typing import IO
 
 from hnm_core.recording.layout import LOCK_FILE
+from hnm_core.system.locks import try_lock
 
 _IDS = "ids.npy"
 
 _TRIES, _TRY_AGAIN_S = 5, 0.01
 
-if sys.platform == "win32":
-    import msvcrt
 
-    def _try_lock(handle: int, *, shared: bool = False) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-
-    def _open_folder(folder: Path) -> int:
-        # A folder cannot be opened here; but one that holds an open file can be neither moved nor deleted.
+def _open_folder(folder: Path) -> int:
+    if sys.platform == "win32":  # a folder cannot be opened there; but one that holds an open file stays where it is
         return os.open(folder / _IDS, os.O_RDONLY)
-else:
-    import fcntl
-
-    def _try_lock(handle: int, *, shared: bool = False) -> None:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-
-    def _open_folder(folder: Path) -> int:
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def lock(folder: Path) -> IO[bytes]:
@@ -62,7 +51,7 @@ def is_being_written(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        _try_lock(handle, shared=True)  # shared: two that ask at once do not take each other for a writer
+        try_lock(handle, shared=True)  # shared: two that ask at once do not take each other for a writer
     except OSError:
         return True
     finally:
@@ -74,9 +63,9 @@ def _lock(handle: int, *, shared: bool = False) -> None:
     """Try some times: whoever only asks has the lock for a moment. Raises `OSError` if it stays somebody else's."""
     for _ in range(_TRIES):
         with suppress(OSError):
-            return _try_lock(handle, shared=shared)
+            return try_lock(handle, shared=shared)
         time.sleep(_TRY_AGAIN_S)
-    return _try_lock(handle, shared=shared)
+    return try_lock(handle, shared=shared)
 
 
 def _open_lock_file(folder: Path, how: int) -> int:
@@ -120,7 +109,7 @@ def nobody_at(folder: Path) -> Iterator[bool]:
         return
     try:
         try:
-            _try_lock(handle)
+            try_lock(handle)
             there = os.path.samestat(os.fstat(handle), folder.lstat())  # not moved away while we opened it
         except OSError:
             there = False
