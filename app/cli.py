@@ -13,13 +13,14 @@ import typer
 
 from app.bench import command as bench
 from hnm_core.cli import commands as engine
-from hnm_core.cli import options
-from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
+from hnm_core.cli import console, options
+from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say
 from hnm_core.errors import InputError
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
 from hnm_core.spec.resources import FIRST_PRESET
+from hnm_core.system import places
 
 RASTER_KERNELS = "app.picture.raster"
 
@@ -58,7 +59,7 @@ def gui(
     plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
-    recording = config if config is not None and config.is_dir() else None
+    recording = config if config is not None and places.is_folder(config) else None
     if recording is not None:
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
     else:
@@ -135,15 +136,17 @@ def demo(
     experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
     pixels = parse_size(size)
     _check_video(out, pixels, fps, template)  # whatever is wrong with it is said before the run and not after it
-    from hnm_core.cli.headless import train
-    from hnm_core.recording import new_run_dir, prune
+    from hnm_core.cli.headless import say_recorded, train
+    from hnm_core.recording import make_room, new_run_dir, room
 
-    prune()
+    if leaving := room.in_words(make_room()):
+        say(leaving)
     folder = new_run_dir(preset)
     outcome = train(experiment, folder)
-    engine.show_results(outcome.results)
-    if outcome.started:
-        say(f"Recorded in {folder}")
+    try:
+        engine.show_results(outcome.results)
+    finally:
+        say_recorded(folder, outcome)
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:
         raise typer.Exit(outcome.status)
     _render(folder, out, template, seconds, pixels, fps, theme)
@@ -169,7 +172,7 @@ def _render(
     open_recording(folder)  # what is wrong with it, or with the video, is said before anything is compiled
     _check_video(out, size, fps, template)
     wait_for_kernels(RASTER_KERNELS)
-    with terminable(), progress_bar() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("frames", total=None, note="")
 
         def show(done: int, total: int) -> None:
@@ -196,7 +199,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def check_writable(path: Path) -> None:
     """Refuse an output path whose folder is missing or closed, before the work and not after it."""
-    if path.is_dir():
+    if places.is_folder(path):
         raise InputError(f"'{path}' is a folder; give the name of a file.")
     try:
         with (path.parent / f".{path.name}.part").open("wb"):
@@ -232,4 +235,4 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of `hnm-lab`."""
-    make_app()(prog_name="hnm-lab")
+    console.main(make_app(), "hnm-lab")

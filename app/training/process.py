@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from app.training import launch
 from app.training.looking import Looked, Pictured
 from app.training.messages import Ask, Look, LookAtMany, Report, Start, receive, send
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.events import RunFailed, RunFinished
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import processes
 
 ABORT_S = 2.0
 """A process that hangs has so long to write its stacks before it is killed."""
@@ -134,12 +134,13 @@ class _Child:
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
         self._over = self._closed = self._cancelled = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
+        warnings = [f"-W{option}" for option in sys.warnoptions]
         self._process = subprocess.Popen(
-            launch.command("app.training.child", *map(str, plug_ins)),
+            processes.command("app.training.child", map(str, plug_ins), warnings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=launch.environment(),
+            env=processes.environment(),
         )
         self._reader = threading.Thread(target=self._read, name="hnm-reader", daemon=False)
         self._reader.start()

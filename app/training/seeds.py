@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.progress import Progress
-from app.training import launch
 from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import processes
 from hnm_core.words import number
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ def repeat(config: ExperimentConfig, folder: Path, plug_ins: Sequence[Path], pro
         own_code = [argument for path in plug_ins for argument in ("--plugin", str(path))]
         arguments = ("compare", str(file), "--seeds", str(SEEDS), "--out", str(folder), *own_code)
         process = subprocess.Popen(
-            launch.command("hnm_core", *arguments),
+            processes.command("hnm_core", arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
-            env=launch.environment(),
+            env=processes.environment(),
         )
         try:
             while process.poll() is None:

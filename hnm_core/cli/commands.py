@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hnm_core
+from hnm_core.cli import console
 from hnm_core.cli.bench_commands import command as bench_command
 from hnm_core.cli.console import (
     Guarded,
+    echo,
     progress_bar,
     progress_of,
     say,
     show_items,
     show_table,
-    terminable,
 )
 from hnm_core.cli.listing import KINDS, rows
 from hnm_core.cli.options import (
@@ -79,7 +80,7 @@ def show_results(results: Results, *, to_stderr: bool = False) -> None:
     show_table(RESULT_COLUMNS, rows, stream)
     looked_at = [lane for lane in lanes if lane.entanglement]
     if looked_at:
-        typer.echo(file=stream)
+        echo(stream=stream)
         deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
         layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
         shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
@@ -108,17 +109,20 @@ def run(
     """Train without a window; a progress bar, then a table of results."""
     request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
     experiment = resolve(request, default_preset=None)
-    from hnm_core.cli.headless import train
+    from hnm_core.cli.headless import say_recorded, train
 
     outcome = train(experiment, record, json_lines=json_lines)
-    if experiment.model.name == "identity":
-        show_audit(outcome.results.lanes(), to_stderr=json_lines)
-    else:
-        show_results(outcome.results, to_stderr=json_lines)
-    if narrow := narrow_network(request, experiment):
-        say(narrow)
-    if record is not None and outcome.started:
-        say(f"Recorded in {record}")
+    results = outcome.results
+    try:
+        if experiment.model.name == "identity":
+            show_audit(results.lanes(), to_stderr=json_lines)
+        else:
+            show_results(results, to_stderr=json_lines)
+    finally:  # also where the table cannot be shown
+        if narrow := narrow_network(request, experiment):
+            say(narrow)
+        if record is not None:
+            say_recorded(record, outcome)
     raise typer.Exit(outcome.status)
 
 
@@ -139,7 +143,7 @@ def inspect(run: RunArgument) -> None:
     recording = open_recording(find_run(run))
     history = recording.history()
     show_items(recording_facts(recording.summary(history)))
-    typer.echo()
+    echo()
     results = Results(history)
     if history.audits:
         show_audit(results.lanes())
@@ -177,7 +181,7 @@ def export(
     from hnm_core.recording.runs import find_run
 
     for path in recording.export(find_run(run), to, out):
-        typer.echo(str(path))
+        echo(str(path))
 
 
 def features(
@@ -220,13 +224,13 @@ def features(
     )  # fmt: skip
     try:
         # what the network's own code prints is no output of this command
-        with terminable(), progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):
+        with progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):
             items, width = extract(request, progress_of(bars), say)
     except KeyboardInterrupt:
         say("What is done is kept; the same command goes on from there.")
         raise
     say(f"{items:,} items, {width:,} features each")
-    typer.echo(str(out))
+    echo(str(out))
 
 
 def _three(option: str, text: str) -> tuple[float, float, float]:
@@ -269,7 +273,7 @@ def add_commands(
 def show_version(wanted: bool) -> None:
     """Callback of `--version`: prints it and ends."""
     if wanted:
-        typer.echo(f"hnm-lab {hnm_core.__version__}")
+        echo(f"hnm-lab {hnm_core.__version__}")
         raise typer.Exit
 
 
@@ -286,7 +290,7 @@ def make_app() -> typer.Typer:
     def start(context: typer.Context, version: VersionOption = False) -> None:
         """Hard negative mining made visible: the commands that need no window."""
         if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
+            echo(context.get_help())
 
     add_commands(app)
     return app
@@ -294,4 +298,4 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of `python -m hnm_core`."""
-    make_app()(prog_name="hnm_core")
+    console.main(make_app(), "hnm_core")

@@ -113,7 +113,7 @@ def kernels_ready(module: str) -> Finding:
     """Whether the compiled kernels of `module` are at hand."""
     if kernels.ready(module):
         return True, "compiled"
-    return False, f"not compiled yet: done at first use, or now by python -m hnm_core.kernels {module}"
+    return False, f"not compiled yet: done at first use, or now by python -P -m hnm_core.kernels {module}"
 
 
 def _recordings() -> Finding:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import platformdirs
-
 from hnm_core.data.base import Progress, report
 from hnm_core.data.checks import reason
 from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
+from hnm_core.system import user_folders
 
 COPY_BYTES = 1 << 20
 
@@ -44,7 +43,7 @@ class Source:
     @property
     def user_folder(self) -> Path:
         """Where the files are looked for first, and downloaded to."""
-        return Path(platformdirs.user_data_dir("hnm-lab", appauthor=False)) / "datasets" / self.folder
+        return user_folders.data_folder() / "datasets" / self.folder
 
 
 def find_files(

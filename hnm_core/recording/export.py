@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording.reader import Recording, open_recording
 from hnm_core.run.events import LaneForked, OptionChanged
+from hnm_core.system.whole_files import whole_file
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by name."""
@@ -28,7 +31,7 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
     its own, `LANE.guests.KIND`, of the same columns. `raw.KIND` tells what the features score as they are, where that
     was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells how. Files of an
-    earlier export are replaced.
+    earlier export are replaced when all new ones are written.
 
     Raises:
         InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
@@ -42,23 +45,27 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     paths = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for lane in recording.lanes:
-            tables = {"steps": steps_table(recording, lane)}
-            if len(recording.frame_steps(lane)):
-                tables["positions"] = positions_table(recording, lane)
-                if (guests := guests_table(recording, lane)) is not None:
-                    tables["guests"] = guests
-            for name, table in tables.items():
-                path = out / f"{lane}.{name}.{kind}"
-                EXPORT_KINDS[kind](path, table)
+        with ExitStack() as files:  # all take their places, or none does
+            for name, table in _tables(recording):
+                path = out / f"{name}.{kind}"
+                EXPORT_KINDS[kind](files.enter_context(whole_file(path)), table)
                 paths.append(path)
-        for name, table in (("raw", raw_table(recording)), ("changes", changes_table(recording))):
-            if len(next(iter(table.values()))):
-                paths.append(out / f"{name}.{kind}")
-                EXPORT_KINDS[kind](paths[-1], table)
     except OSError as error:
         raise InputError(f"Cannot export to '{out}': {error.strerror or error}.") from error
     return paths
+
+
+def _tables(recording: Recording) -> Iterator[tuple[str, Table]]:
+    """Every table with its name."""
+    for lane in recording.lanes:
+        yield f"{lane}.steps", steps_table(recording, lane)
+        if len(recording.frame_steps(lane)):
+            yield f"{lane}.positions", positions_table(recording, lane)
+            if (guests := guests_table(recording, lane)) is not None:
+                yield f"{lane}.guests", guests
+    for name, table in (("raw", raw_table(recording)), ("changes", changes_table(recording))):
+        if len(next(iter(table.values()))):
+            yield name, table
 
 
 def steps_table(recording: Recording, lane: str) -> Table:
@@ -68,7 +75,7 @@ def steps_table(recording: Recording, lane: str) -> Table:
     table["mining"] = (steps["flags"] & 1).astype(np.bool_)
     table["first_call"] = (steps["flags"] & 2).astype(np.bool_)
     for name in steps.dtype.names or ():
-        if name not in table and name not in _INTERNAL_FIELDS:
+        if name not in table and name not in _INTERNAL_FIELDS and not steps.dtype[name].shape:
             table[name] = steps[name]
     for name, (measured, values) in recording.layer_metrics(lane).items():
         table[name] = np.full(len(steps), np.nan)
@@ -146,7 +153,8 @@ def _text(value: np.generic) -> str:
 
 def _write_npz(path: Path, table: Table) -> None:
     columns: dict[str, Any] = dict(table)
-    np.savez_compressed(path, **columns)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **columns)
 
 
 def _write_parquet(path: Path, table: Table) -> None:

@@ -29,6 +29,7 @@ from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Part
 from hnm_core.spec.traits import LossOptions, MinerOptions, ModelOptions, Options, SamplerOptions
+from hnm_core.system.regular_files import read_regular
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
@@ -262,6 +263,10 @@ def from_dict(values: Mapping[str, Any], where: str = "configuration") -> Experi
         raise InputError(explain(error, where, ExperimentConfig, values)) from None
 
 
+MAX_TOML = 16 << 20
+"""Bytes of a configuration file."""
+
+
 def load(path: str | Path) -> ExperimentConfig:
     """Read a TOML file.
 
@@ -270,7 +275,7 @@ def load(path: str | Path) -> ExperimentConfig:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MAX_TOML).decode()
     except FileNotFoundError:
         raise InputError(f"There is no configuration file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
