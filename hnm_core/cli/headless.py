@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,13 +57,20 @@ class Outcome:
     """Exit status for the command line."""
 
 
-def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: bool = False) -> Outcome:
+def train(
+    config: ExperimentConfig,
+    folder: Path | None = None,
+    *,
+    json_lines: bool = False,
+    tell: Callable[[str], None] = say,
+) -> Outcome:
     """Run an experiment to its end, to its failure, or to the user's Ctrl+C.
 
     Args:
         config: what to run.
         folder: where to record it; None records nothing, and no frames are computed.
         json_lines: write each event as a line of JSON on standard output.
+        tell: is given what the data are, in words, once they are loaded.
 
     Raises:
         InputError: the experiment or the recording cannot start.
@@ -77,7 +84,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
     events = experiment.run(control, frames=folder is not None)
     if folder is not None:
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
-    _prepare(experiment, config)
+    _prepare(experiment, config, tell)
     outcome = Outcome()
     reader_is_there, recording_failed = True, False
     bugs: list[Alarm] = []
@@ -123,10 +130,12 @@ def wait_for_kernels(module: str) -> None:
             say(f"They could not be compiled, so searches are slower: python -m hnm_core.kernels {module} tells why.")
 
 
-def _prepare(experiment: Experiment, config: ExperimentConfig) -> None:
-    """Load the data, and have the search kernels ready, so that the first step uses the same search as the last."""
+def _prepare(experiment: Experiment, config: ExperimentConfig, tell: Callable[[str], None]) -> None:
+    """Load the data and tell of them; and have the search kernels ready, so that the first step uses the same search
+    as the last."""
     with progress_bar() as progress:
-        experiment.prepare(progress_of(progress))
+        words = experiment.prepare(progress_of(progress))
+    tell(words)
     if any(lane.miner not in ("random", "none") for lane in config.lanes):
         wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
 
