@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,13 +68,20 @@ class Outcome:
     """Exit status for the command line."""
 
 
-def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: bool = False) -> Outcome:
+def train(
+    config: ExperimentConfig,
+    folder: Path | None = None,
+    *,
+    json_lines: bool = False,
+    tell: Callable[[str], None] = say,
+) -> Outcome:
     """Run an experiment to its end, to its failure, or to the user's Ctrl+C.
 
     Args:
         config: what to run.
         folder: where to record it; None records nothing, and no frames are computed.
         json_lines: write each event as a line of JSON on standard output.
+        tell: is given what the data are, in words, once they are loaded.
 
     Raises:
         InputError: the experiment or the recording cannot start.
@@ -92,7 +99,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
     lost, recording_failed = 0, False
     bugs: list[Alarm] = []
     with _interruptible(control, outcome) as received, closing(cast(_Closable, events)):
-        _prepare(experiment, config)
+        _prepare(experiment, config, tell)
         with progress_bar() as progress:
             bars = _Bars(progress)
             for event in events:
@@ -156,10 +163,12 @@ def wait_for_kernels(module: str) -> None:
         )
 
 
-def _prepare(experiment: Experiment, config: ExperimentConfig) -> None:
-    """Load the data, and have the search kernels ready, so that the first step uses the same search as the last."""
+def _prepare(experiment: Experiment, config: ExperimentConfig, tell: Callable[[str], None]) -> None:
+    """Load the data and tell of them; and have the search kernels ready, so that the first step uses the same search
+    as the last."""
     with progress_bar() as progress:
-        experiment.prepare(progress_of(progress))
+        words = experiment.prepare(progress_of(progress))
+    tell(words)
     if any(lane.miner not in ("random", "none") for lane in config.lanes):
         wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,8 @@ def compare(
 
     folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
     failed: list[int] = []
-    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, failed))
+    tell = _once(say)
+    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell, failed))
     say("")
     _show_comparison(trials, [lane.name for lane in experiment.lanes])
     try:
@@ -111,8 +113,10 @@ def tune(
     name = tuning.lane_of(experiment, searched, lane)
     folder = out or Path(f"tune-{_slug(preset or (config.stem if config else experiment.title))}")
 
+    tell = _once(say)
+
     def score(setting: ExperimentConfig) -> float:
-        return float(getattr(_train(setting).lanes()[0], metric))
+        return float(getattr(_train(setting, tell).lanes()[0], metric))
 
     def finished(count: int, tried: tuning.Tried) -> None:
         values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
@@ -130,8 +134,8 @@ def tune(
     ]
     show_table(("rank", *keys, f"{metric}, validation"), rows)
     chosen = tuning.only_lane(tuning.with_values(experiment, best.values), name)
-    final = getattr(_train(chosen).lanes()[0], metric)
-    before = getattr(_train(tuning.only_lane(experiment, name)).lanes()[0], metric)
+    final = getattr(_train(chosen, tell).lanes()[0], metric)
+    before = getattr(_train(tuning.only_lane(experiment, name), tell).lanes()[0], metric)
     echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
     for key, value in best.values.items():
         echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
@@ -203,18 +207,33 @@ def embed(
     from hnm_core.studies.embedding import embed_data
 
     with progress_bar() as bars:
-        n_items, width = embed_data(run, lane, data, out, progress_of(bars))
+        n_items, width = embed_data(run, lane, data, out, progress_of(bars), say)
     say(f"{n_items:,} items in {width} dimensions.")
     echo(str(out))
 
 
-def _train(config: ExperimentConfig, failed: list[int] | None = None) -> Results:
-    """Train without recording; `failed` gathers the seeds with which a lane failed. Ctrl+C ends everything: what is
-    finished is kept."""
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, but each text the first time alone."""
+    said: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(text)
+
+    return tell
+
+
+def _train(config: ExperimentConfig, tell: Callable[[str], None], failed: list[int] | None = None) -> Results:
+    """Train without recording; `tell` is given what the data are, and `failed` gathers the seeds with which a lane
+    failed. Ctrl+C ends everything: what is finished is kept."""
     from hnm_core.cli.headless import train
 
-    say(f"Seed {config.seed}")
-    outcome = train(config)
+    def begin(words: str) -> None:
+        tell(words)
+        say(f"Seed {config.seed}")
+
+    outcome = train(config, tell=begin)
     if outcome.status == EXIT_INTERRUPTED:
         say("The same command again goes on from here.")
         raise KeyboardInterrupt

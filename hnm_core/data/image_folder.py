@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
+from hnm_core import paths
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.options import ImagesOptions
-from hnm_core.data.pictures import find_pictures, read_picture
+from hnm_core.data.pictures import broken, find_pictures, read_picture
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
 
@@ -30,7 +29,7 @@ def build(options: ImagesOptions, *, seed: int, progress: Progress | None = None
         InputError: no such folder, no classes in it, a file that is no picture, or more than fits into the memory.
         LoadCancelled: the progress callback returned False.
     """
-    found = find_pictures(Path(options.path))
+    found = find_pictures(paths.path_of(options.path))
     rows = stratified_sample(found.y, options.points, seed)
     channels = 3 if options.colour == "rgb" else 1
     shape = (options.size, options.size, 3) if channels == 3 else (options.size, options.size)
@@ -43,7 +42,11 @@ def build(options: ImagesOptions, *, seed: int, progress: Progress | None = None
     what = f"reading {found.folder.name}"
     for place, row in enumerate(rows):
         report(progress, place, len(rows), what)
-        images[place] = read_picture(found.files[row], options.size, options.colour)
+        try:
+            images[place] = read_picture(found.files[row], options.size, options.colour)
+        except InputError:
+            rest = [found.files[other] for other in rows[place:]]
+            raise broken(rest, lambda file: read_picture(file, options.size, options.colour)) from None
     report(progress, len(rows), len(rows), what)
     planes = images.transpose(0, 3, 1, 2) if channels == 3 else images
     return Dataset(
@@ -54,4 +57,6 @@ def build(options: ImagesOptions, *, seed: int, progress: Progress | None = None
         class_names=found.class_names,
         images=images,
         image_shape=(channels, options.size, options.size),
+        held_out=None if found.held_out is None else found.held_out[rows],
+        as_read=found.as_read,
     )

@@ -244,9 +244,13 @@ class ImagesOptions(Options):
 
 @DATASETS.register("file", target="hnm_core.data.files:build")
 class FileOptions(Options):
-    """Your own data: .npz with `x` and `y`, or .csv or .parquet with a column `label`."""
+    """Your own data: arrays or tensors `x` and `y`, a table with a column `label`, or vectors with a file of labels."""
 
     path: str = Field(min_length=1, description="the file")
+    labels: str = Field(
+        "",
+        description="file of the labels of vectors in .npy or .tsv; empty looks beside it for labels or metadata",
+    )
     standardize: bool = Field(False, description="give every feature mean 0 and deviation 1")
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnm_core import data
+from hnm_core import data, paths
+from hnm_core.data.own import in_words
 from hnm_core.data.split import stratified_sample
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
@@ -87,7 +88,7 @@ def figures(
 
 def is_file(what: str) -> bool:
     """Whether `what` names a file of embeddings, as opposed to a recording, which is a folder."""
-    return data_format(Path(what)) is not None or Path(what).is_file()
+    return data_format(Path(what)) is not None or paths.is_file(what)
 
 
 def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
@@ -101,7 +102,7 @@ def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[
     rows = stratified_sample(dataset.y, MAX_ITEMS, seed=0)
     labels = dataset.y[rows]
     table = {path.name: figures(dataset.x[rows], labels, distance, k, codes), CHANCE: _chance(labels)}
-    return table, _what(labels, len(dataset.y), "items")
+    return table, f"{in_words(dataset)} {_what(labels, len(dataset.y), 'items')}"
 
 
 def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
@@ -122,7 +123,7 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
         table[name] = figures(embedded, labels, distance, k, codes or lane.loss == "dtsh")
     table[CHANCE] = _chance(labels)
     kind = "held-out items" if shared.held_out else "items, the ones trained on"
-    return table, _what(labels, shared.held_out or shared.trained, kind)
+    return table, f"{shared.in_words} {_what(labels, shared.held_out or shared.trained, kind)}"
 
 
 def check_map(path: Path) -> None:
@@ -130,7 +131,7 @@ def check_map(path: Path) -> None:
     require_matplotlib()
     if path.suffix not in (".png", ".svg"):
         raise InputError(f"'{path}': a map is a .png or .svg file.")
-    if not path.parent.is_dir():
+    if not paths.is_folder(path.parent):
         raise InputError(f"'{path}': there is no folder '{path.parent}'.")
 
 

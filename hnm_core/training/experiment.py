@@ -41,10 +41,15 @@ class Experiment:
         self.config, self._on_data = config, on_data
         self._shared: Shared | None = None
 
-    def prepare(self, progress: Progress | None = None) -> None:
-        """Load the data and build the network ahead of `run`. Raises `InputError` when that cannot be done."""
+    def prepare(self, progress: Progress | None = None) -> str:
+        """Load the data and build the network ahead of `run`. Returns what the data are, in words.
+
+        Raises:
+            InputError: that cannot be done.
+        """
         if self._shared is None:
             self._shared = prepare(self.config, progress, self._on_data)
+        return self._shared.in_words
 
     def run(
         self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None

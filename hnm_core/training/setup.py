@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hnm_core import data, devices, models
 from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.own import in_words
 from hnm_core.data.parts import split
 from hnm_core.data.split import stratified_sample
 from hnm_core.losses.base import Problem
@@ -35,6 +36,8 @@ class Shared:
     everything."""
 
     config: ExperimentConfig
+    in_words: str
+    """what the data are, and of files of the user's what was taken for what"""
     class_names: tuple[str, ...]
     """of the classes in `y` and `y_true`"""
     image_shape: tuple[int, int, int] | None
@@ -135,6 +138,7 @@ def prepare(
 
     return Shared(
         config=config,
+        in_words=in_words(dataset),
         class_names=dataset.class_names,
         image_shape=dataset.image_shape,
         device=device,
