@@ -75,9 +75,11 @@ class Selection:
         return Selection(self.ids)
 
     def text(self, drawn: int, total: int) -> str:
-        """For example "312 of 2,000 points isolated"; empty where all are drawn."""
+        """For example "312 of 2,000 points isolated"; empty where all are drawn, and what to do where none is."""
         if not self.filters:
             return ""
+        if not drawn:  # mined items that are not of the sample come and go
+            return "none of the points to be drawn is in this frame; Shift+H draws all"
         if self.isolated is not None or self.classes:
             return f"{drawn:,} of {total:,} points isolated"
         return f"{total - drawn:,} of {total:,} points hidden"

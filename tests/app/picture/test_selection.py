@@ -43,6 +43,8 @@ def test_that_the_others_of_those_that_are_drawn_are_selected():
 def test_that_the_caption_counts_what_is_isolated_or_hidden():
     assert Selection().text(60, 60) == ""
     assert Selection().isolate_class(0).text(312, 2000) == "312 of 2,000 points isolated"
+    gone = "none of the points to be drawn is in this frame; Shift+H draws all"
+    assert Selection().isolate(np.array([7])).text(0, 2000) == gone and Selection().text(0, 0) == ""
     assert Selection().hide(np.array([1])).text(1999, 2000) == "1 of 2,000 points hidden"
 
 
