@@ -286,7 +286,7 @@ class Stage(QObject):
             text = chip_text(now_is, audit=self.history.audits)
             if self._equal_time and step is not None:
                 text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
-            self.panes.set_chip(name, text, chip_details(now_is))
+            self.panes.set_chip(name, text, chip_details(now_is, self.history.started))
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)

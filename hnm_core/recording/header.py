@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hnm_core.errors import InputError
 from hnm_core.recording import layout
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
 from hnm_core.run.timing import Phase
 from hnm_core.spec import config as configuration
@@ -31,6 +32,18 @@ class LaneEntry(BaseModel):
 
     name: str = Field(pattern=LANE_NAME)
     folder: str = Field(pattern=LANE_FOLDER)
+
+
+class EvaluatedEntry(BaseModel):
+    """See `hnm_core.run.evaluated.Evaluated`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    queries: int = Field(ge=0)
+    among: int = Field(ge=0)
+    items: int = Field(ge=0)
+    alone: int = Field(ge=0)
+    held_out: bool
 
 
 class RunFile(BaseModel):
@@ -61,6 +74,8 @@ class RunFile(BaseModel):
     """None before schema 4."""
     chance: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
     """None where it was not told, as before schema 3."""
+    evaluated: EvaluatedEntry | None = None
+    """None where it was not told."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,7 @@ def new_run_file(started: RunStarted) -> RunFile:
         guest_dtype=layout.guest_layout(started.groups is not None, started.true_labels is not None),
         hardness_dtype=layout.hardness_layout(),
         chance=None if started.chance is None else dict(started.chance),
+        evaluated=None if started.evaluated is None else EvaluatedEntry(**asdict(started.evaluated)),
     )
 
 
@@ -236,6 +252,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         started=content.started,
         true_labels=true_labels,
         chance=content.chance,
+        evaluated=None if content.evaluated is None else Evaluated(**content.evaluated.model_dump()),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.hardness import Hardness
 from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.timing import Phase
@@ -152,6 +153,8 @@ class RunStarted:
     """(N,) true class of every shown item, where it is known to differ from the labels."""
     chance: Mapping[str, float] | None = None
     """What a random ranking of the evaluated items would score, by metric; None where nobody has worked it out."""
+    evaluated: Evaluated | None = None
+    """Which items the retrieval metrics are measured on; None where nobody has told, as in older recordings."""
 
 
 @dataclass(frozen=True, eq=False)

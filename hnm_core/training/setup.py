@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hnm_core import data, devices, models
 from hnm_core.data.base import Progress
 from hnm_core.data.parts import split
-from hnm_core.data.split import stratified_sample
+from hnm_core.data.split import queries, stratified_sample, thinned
 from hnm_core.losses.base import Problem
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.seeding import generator
 from hnm_core.spec.compatibility import Finding, check, refuse
 from hnm_core.spec.config import ExperimentConfig
@@ -22,8 +24,15 @@ from hnm_core.spec.config import ExperimentConfig
 MAX_SHOWN = 20_000
 """Larger sets show and record a fixed stratified part of this size."""
 
-MAX_EVALUATED = 2_000
-"""Metrics are measured on at most so many items, a fixed stratified part."""
+MAX_QUERIES = 2_000
+"""At most so many items query when metrics are measured; fewer are all."""
+
+MAX_AMONG = 20_000
+"""Against at most so many each of them is ranked."""
+
+MAX_EMBEDDING = 100e9
+"""Operations that embedding these may take, about three seconds of one core; beyond it there are fewer, but never fewer
+than the queries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +61,10 @@ class Shared:
     """(N,) int64 ids, ascending among the first T and among the others"""
     evaluated_row: Tensor
     """(H,) rows that metrics are measured on, in id order: held-out ones, or training ones where nothing is held out"""
+    query_place: Tensor
+    """(Q,) places in `evaluated_row` of those that query; each is ranked against all of these"""
+    evaluated: Evaluated
+    """what is measured, in numbers"""
     shown_row: Tensor
     """(S,) rows that frames show, in id order"""
     findings: tuple[Finding, ...]
@@ -94,11 +107,6 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     train_row, held_out = parts.trained, parts.held_out
     findings = check(config, classes=parts.classes, smallest_class=parts.smallest_class, items=len(train_row))
     refuse(findings)
-    rows = parts.measured if len(parts.measured) else train_row
-    evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
-    if (dataset.y[evaluated] == dataset.y[evaluated[0]]).all():
-        sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
-        findings.append(Finding("C36", "", "warn", sentence))
     shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
     order = np.concatenate((train_row, np.flatnonzero(held_out)))
     in_order = bool((order == np.arange(len(order))).all())
@@ -111,9 +119,21 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         generator=generator(config.seed, "weights"),
     )
 
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as work:
         width = network.eval()(torch.from_numpy(np.array(dataset.x[:1]))).shape[1]
     network.train()
+    rows = parts.measured if len(parts.measured) else train_row
+    most = max(MAX_QUERIES, int(min(MAX_AMONG, MAX_EMBEDDING / max(1, work.get_total_flops()))))
+    evaluated_row = rows[thinned(dataset.y[rows], most, config.seed)]
+    labels = dataset.y[evaluated_row]
+    query_place = queries(labels, MAX_QUERIES, config.seed)
+    alone = int((np.bincount(labels)[labels[query_place]] == 1).sum())
+    evaluated = Evaluated(len(query_place), len(labels), len(rows), alone, held_out=len(parts.measured) > 0)
+    if alone == evaluated.queries:
+        findings.append(Finding("C37", "", "warn", evaluated.missing))
+    if (labels == labels[0]).all():
+        sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
+        findings.append(Finding("C36", "", "warn", sentence))
 
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
@@ -132,7 +152,9 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         y_true=None if dataset.y_true is None else in_rows(dataset.y_true),
         groups=None if dataset.groups is None else in_rows(dataset.groups),
         ids=in_rows(dataset.ids),
-        evaluated_row=put(row_of[evaluated]),
+        evaluated_row=put(row_of[evaluated_row]),
+        query_place=put(query_place),
+        evaluated=evaluated,
         shown_row=put(row_of[shown]),
         findings=tuple(finding for finding in findings if finding.level == "warn"),
         problem=Problem(len(dataset.class_names), width),
