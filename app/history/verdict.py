@@ -16,7 +16,7 @@ from hnm_core.run.raw import by_name
 JUDGED_BY = {"map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN accuracy"}
 """The first of these that was measured decides."""
 MOST_EVALUATED = 2000
-"""So many items are evaluated at most, see `hnm_core.training.setup`."""
+"""So many items were evaluated at most before a run said itself on what it is measured."""
 GOAL = 0.95
 """Of what the best lane ends with."""
 WIDTH = 1.96
@@ -39,9 +39,14 @@ def verdict(history: RunHistory) -> Verdict | None:
     title = f"The run was stopped at step {history.last_step:,}" if ended.stopped else "The run is over"
     metric = next((name for name in JUDGED_BY if any(_measured(lane, name) for lane in history.lanes.values())), None)
     if metric is None:
-        return Verdict(title, ("Nothing was measured on held-out items, so nothing can be said of who was better.",))
+        missing = started.evaluated.missing if started.evaluated is not None else ""
+        reason = missing or "Nothing was measured on held-out items"
+        return Verdict(title, (f"{reason.rstrip('.')}, so nothing can be said of who was better.",))
     lanes = {name: lane for name, lane in history.lanes.items() if _measured(lane, metric)}
-    evaluated = min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
+    if started.evaluated is not None:
+        evaluated = started.evaluated.queries - started.evaluated.alone
+    else:
+        evaluated = min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
     common = min(int(lane.metric(metric)[0][-1]) for lane in lanes.values())
     at_steps = {name: lane.latest(metric, common) for name, lane in lanes.items()}
     lines = [f"{JUDGED_BY[metric]} at equal steps ({common:,}): {ranking(at_steps, evaluated)}"]

@@ -322,7 +322,7 @@ class Stage(QObject):
         text = chip_text(now_is, audit=self.history.audits)
         if self._equal_time and step is not None:
             text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
-        self.panes.set_chip(name, text, chip_details(now_is))
+        self.panes.set_chip(name, text, chip_details(now_is, self.history.started))
 
     def _show_rates(self) -> None:
         now = time.perf_counter()

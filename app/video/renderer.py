@@ -173,11 +173,11 @@ def _edge_kinds(recording: Recording) -> tuple[int, ...]:
 
 def _measured(recording: Recording) -> str:
     """On what the figures were measured."""
-    started = recording.started
+    started, evaluated = recording.started, recording.started.evaluated
     parts = (
         started.versions.get("device", ""),
         f"{started.items_total:,} items",
         f"one run, seed {started.config.seed}",
-        "metrics on held-out items" if started.held_out.any() else "",
+        f"metrics on {evaluated.short if evaluated else 'held-out items'}" if started.held_out.any() else "",
     )
     return " · ".join(part for part in parts if part)

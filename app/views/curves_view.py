@@ -118,7 +118,7 @@ class CurvesView(QWidget):
     def _build_controls(self) -> None:
         self.axis_box = _compact_box(AXES, "What runs from left to right")
         self.axis_box.currentIndexChanged.connect(self._axis_changed)
-        self.metric_box = _compact_box(METRIC_NAMES, "Measured on held-out items every few steps")
+        self.metric_box = _compact_box(METRIC_NAMES, "Measured every few steps; retrieval on held-out items")
         self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.metric_box.setMinimumContentsLength(METRIC_LETTERS)
         self.metric_box.currentIndexChanged.connect(self._metric_changed)
@@ -187,6 +187,9 @@ class CurvesView(QWidget):
         if history.started is not self._history.started:
             self._chance = chance_of(history.started)
             self._raw = by_name(history.started.raw) if history.started is not None else {}
+            evaluated = history.started.evaluated if history.started is not None else None
+            measured_on = f"on {evaluated.text}" if evaluated is not None else "on held-out items"
+            self.metric_box.setToolTip(f"Measured every few steps; retrieval {measured_on}")
         self._history, self._upto = history, upto_step
         self._redraw()
 
@@ -324,7 +327,9 @@ class CurvesView(QWidget):
         ):
             return ""
         if any(len(values) for values in measured):
-            return "Not defined here: it takes held-out items of which some share a class."
+            evaluated = history.started.evaluated if history.started is not None else None
+            missing = evaluated.missing if evaluated is not None else ""
+            return missing or "Not defined here: it takes held-out items of which some share a class."
         if metric in OF_SOME and history.last_step:
             return OF_SOME[metric]
         if history.started is not None:

@@ -118,6 +118,9 @@ def run(
             show_audit(results.lanes(), to_stderr=json_lines)
         else:
             show_results(results, to_stderr=json_lines)
+        started = results.history.started
+        if started is not None and started.evaluated is not None:
+            say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
     finally:  # also where the table cannot be shown
         if narrow := narrow_network(request, experiment):
             say(narrow)
@@ -160,6 +163,8 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if summary["seconds"] is not None:
         yield "duration", f"{summary['seconds']:,.1f} s"
     yield "data", f"{summary['data']}: {summary['items_total']:,} items, {summary['items_shown']:,} of them recorded"
+    if summary["evaluated"] is not None:
+        yield "metrics on", summary["evaluated"]
     yield "model", summary["model"]
     yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
     yield "changes", f"{len(summary['changes']):,}"

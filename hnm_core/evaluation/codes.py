@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from hnm_core.errors import InputError
+from hnm_core.evaluation.expectation import expected, groups
+from hnm_core.evaluation.nearest import Ties, checked
 
 TILE_ENTRIES = 1_000_000
 """At most so many distances are held at once."""
@@ -32,23 +34,28 @@ class CodeRetrieval:
     queries: int
 
 
-def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2) -> CodeRetrieval:
-    """Every item queries all others by Hamming distance.
+def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2, queries: Tensor | None = None) -> CodeRetrieval:
+    """Every query is compared with all other items by Hamming distance.
 
     Args:
         codes: (N, b) bool, or numbers whose signs are the bits (0 counts as positive).
         labels: (N,) integers.
         radius: of the Hamming ball of `precision_in_radius`.
+        queries: (Q,) rows; None are all.
 
     Raises:
-        InputError: shapes do not match.
+        InputError: shapes or types do not match, or codes that hold NaN, which has no sign.
     """
     if codes.ndim != 2 or labels.shape != codes.shape[:1]:
         raise InputError(f"Need (N, b) codes and (N,) labels, not {tuple(codes.shape)}, {tuple(labels.shape)}.")
+    if bool(torch.isnan(codes).any()):
+        raise InputError("Codes hold NaN, which has no sign; every bit needs one.")
     n, bits = codes.shape
-    sign = (codes if codes.dtype == torch.bool else codes >= 0).float() * 2 - 1
-    _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    usable = torch.nonzero(counts[own] > 1)[:, 0] if n else torch.zeros(0, dtype=torch.int64)
+    positive = codes if codes.dtype == torch.bool else codes >= 0
+    query = checked(positive, labels, queries)
+    sign = positive.double() * 2 - 1  # autocast leaves float64 alone
+    _, own, counts = torch.unique(labels.to(sign.device), return_inverse=True, return_counts=True)
+    usable = query[counts[own[query]] > 1]
     if not len(usable):
         nan = torch.nan
         return CodeRetrieval(nan, nan, nan, nan, nan, nan, nan, radius, bits, 0)
@@ -70,20 +77,13 @@ def tie_scores(ordered: Tensor, hit: Tensor, radius: int) -> Tensor:
         ordered: (Q, n) int64 distances, ascending.
         hit: (Q, n) bool relevance, at least one a row; the order inside equal distances does not matter.
     """
-    n = ordered.shape[1]
     ordered = ordered.contiguous()
-    place = torch.arange(1, n + 1, device=ordered.device, dtype=torch.float64).expand(ordered.shape)
-    start = torch.searchsorted(ordered, ordered, side="left")
-    end = torch.searchsorted(ordered, ordered, side="right")
-    hits_so_far = torch.nn.functional.pad(hit.cumsum(1), (1, 0)).double()
-    before = hits_so_far.gather(1, start)  # R_0, hits before the group of each place
-    in_group = hits_so_far.gather(1, end) - before  # r_t
-    size = (end - start).double()  # n_t
-    inside = place - start  # i, from 1
+    place = torch.arange(1, ordered.shape[1] + 1, device=ordered.device, dtype=torch.float64).expand(ordered.shape)
+    ties = Ties(torch.searchsorted(ordered, ordered, side="left"), torch.searchsorted(ordered, ordered, side="right"))
+    share, earned = expected(hit, ties)
+    before, in_group, size = groups(hit, ties)
+    inside = place - ties.start  # i, from 1
     relevant = hit.sum(1).double()
-    share = in_group / size
-    others = (inside - 1) * (in_group - 1) / (size - 1).clamp(min=1)
-    expected = share * (before + 1 + others) / place
     lucky = (inside <= in_group) * (before + inside) / place
     late = inside - (size - in_group)
     unlucky = (late > 0) * (before + late) / place
@@ -92,10 +92,10 @@ def tie_scores(ordered: Tensor, hit: Tensor, radius: int) -> Tensor:
     near_count = near.sum(1).double()
     return torch.stack(
         (
-            expected.sum(1) / relevant,
+            earned.sum(1) / relevant,
             lucky.sum(1) / relevant,
             unlucky.sum(1) / relevant,
-            (expected * first_r).sum(1) / relevant,
+            (earned * first_r).sum(1) / relevant,
             share[:, 0],
             (share * first_r).sum(1) / relevant,
             (hit & near).sum(1) / near_count.clamp(min=1),

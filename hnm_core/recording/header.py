@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hnm_core.errors import InputError
 from hnm_core.recording import layout
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
 from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
@@ -47,6 +48,18 @@ class RawEntry(BaseModel):
     metrics: dict[str, Share] = Field(max_length=32)
 
 
+class EvaluatedEntry(BaseModel):
+    """See `hnm_core.run.evaluated.Evaluated`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    queries: int = Field(ge=0)
+    among: int = Field(ge=0)
+    items: int = Field(ge=0)
+    alone: int = Field(ge=0)
+    held_out: bool
+
+
 class RunFile(BaseModel):
     """The content of `run.json`."""
 
@@ -77,6 +90,8 @@ class RunFile(BaseModel):
     """None where it was not told, as before schema 3."""
     raw: list[RawEntry] = Field(default=[], max_length=32)
     """Not told by earlier versions"""
+    evaluated: EvaluatedEntry | None = None
+    """None where it was not told."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +132,7 @@ def new_run_file(started: RunStarted) -> RunFile:
         hardness_dtype=layout.hardness_layout(),
         chance=None if started.chance is None else dict(started.chance),
         raw=[RawEntry(kind=one.kind, distance=one.distance, metrics=dict(one.metrics)) for one in started.raw],
+        evaluated=None if started.evaluated is None else EvaluatedEntry(**asdict(started.evaluated)),
     )
 
 
@@ -254,6 +270,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         true_labels=true_labels,
         chance=content.chance,
         raw=tuple(RawScore(one.kind, one.distance, one.metrics) for one in content.raw),
+        evaluated=None if content.evaluated is None else Evaluated(**content.evaluated.model_dump()),
     )
 
 

@@ -49,6 +49,7 @@ def summarised(recording: Recording, history: RunHistory) -> dict[str, Any]:
         "items_shown": len(started.ids),
         "items_total": started.items_total,
         "held_out": int(started.held_out.sum()),
+        "evaluated": None if started.evaluated is None else started.evaluated.text,
         "classes": len(np.unique(started.labels)),
         "state": _state(recording),
         "seconds": finished.seconds if isinstance(finished, RunFinished) else None,

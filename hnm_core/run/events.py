@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.hardness import Hardness
 from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.raw import RawScore
@@ -156,6 +157,8 @@ class RunStarted:
     raw: tuple[RawScore, ...] = ()
     """What the features of these items score as they are, by each distance of the lanes; none where nothing is trained,
     where measuring it would take long, and in recordings of earlier versions."""
+    evaluated: Evaluated | None = None
+    """Which items the retrieval metrics are measured on; None where nobody has told, as in older recordings."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -219,6 +219,8 @@ def _watched(control: Control, progress: Progress | None) -> Progress:
 
 
 def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
+    measured = shared.y[shared.evaluated_row].cpu().numpy()
+
     def shown(of_all: Tensor) -> NDArray[np.int64]:
         return frozen(of_all[shared.shown_row].cpu().numpy())
 
@@ -233,7 +235,8 @@ def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
         versions=versions(shared.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         true_labels=None if shared.y_true is None else shown(shared.y_true),
-        chance=chance_levels(shared.y[shared.evaluated_row].cpu().numpy()),
+        chance=chance_levels(measured, shared.query_place.cpu().numpy()),
+        evaluated=shared.evaluated,
         raw=raw,
     )
 

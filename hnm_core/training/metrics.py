@@ -55,7 +55,9 @@ class LaneMetrics:
         embeddings = self._evaluated()
         if not bool(torch.isfinite(embeddings).all()):
             return Measured({})
-        found = retrieval(embeddings, self._shared.y[self._shared.evaluated_row], self._distance)
+        shared = self._shared
+        labels = shared.y[shared.evaluated_row]
+        found = retrieval(embeddings, labels, self._distance, queries=shared.query_place)
         measured = {
             "precision_at_1": found.precision_at_1,
             "map_at_r": found.map_at_r,

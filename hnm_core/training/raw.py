@@ -32,15 +32,16 @@ def raw_scores(shared: Shared) -> Raw:
     if not config.model.part.options.trains:
         return Raw()
     distances = {in_words(one): one for one in (Distance(lane.distance, lane.normalize) for lane in config.lanes)}
-    items, width, kind = len(shared.evaluated_row), shared.x.shape[1], kind_of(shared)
-    if len(distances) * items**2 * width > MOST_PRODUCTS:
+    queries, items = len(shared.query_place), len(shared.evaluated_row)
+    width, kind = shared.x.shape[1], kind_of(shared)
+    if len(distances) * queries * items * width > MOST_PRODUCTS:
         return Raw(
             skipped=f"What {kind} score by themselves is not measured: {items:,} items of {width:,} numbers take long."
         )
     features, labels = shared.x[shared.evaluated_row], shared.y[shared.evaluated_row]
     scores = []
     for words, distance in distances.items():
-        found = retrieval(features, labels, distance)
+        found = retrieval(features, labels, distance, queries=shared.query_place)
         metrics = {
             "precision_at_1": found.precision_at_1,
             "map_at_r": found.map_at_r,

@@ -35,8 +35,8 @@ def test_that_a_large_recording_is_told_before_it_begins_and_a_small_one_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of = config({"name": "random", "miner": "random"}, steps=4, frame_every=2)
-    told = [event for event in Experiment(of).run() if isinstance(event, Alarm) and event.code == "C37"]
+    told = [event for event in Experiment(of).run() if isinstance(event, Alarm) and event.code == "C38"]
     assert not told
     monkeypatch.setattr(setup, "LARGE_RECORDING", 1)
-    told = [event for event in Experiment(of).run() if isinstance(event, Alarm) and event.code == "C37"]
+    told = [event for event in Experiment(of).run() if isinstance(event, Alarm) and event.code == "C38"]
     assert len(told) == 1 and "frame_every" in told[0].message
