@@ -130,7 +130,8 @@ class _Measure:
         """(Q,) the most by which rounding moves a score: of a product over D terms, D 2^-53 |q| |x|."""
         terms = self._points.shape[1] + 8
         if self._metric == "inner-product":
-            return terms * 2.0**-52 * self._points[query].norm(dim=1) * self._largest
+            length: Tensor = self._points[query].norm(dim=1)
+            return length * self._largest * (terms * 2.0**-52)
         reach: Tensor = self._squares[query].sqrt() + self._largest
         return reach.square() * (terms * 2.0**-52)
 
