@@ -15,7 +15,7 @@ from hnm_core.data.base import Progress, report
 from hnm_core.data.checks import reason
 from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
-from hnm_core.system import user_folders
+from hnm_core.system import paths, user_folders
 
 COPY_BYTES = 1 << 20
 
@@ -63,8 +63,8 @@ def find_files(
         LoadCancelled: the progress callback returned False.
     """
     if path:
-        folder = Path(path).expanduser() if path.startswith("~/") else Path(path)
-        if not folder.is_dir():
+        folder = paths.path_of(path)
+        if not paths.is_folder(folder):
             raise InputError(f"There is no folder '{folder}'; path is the folder with the files of {source.title}.")
         folders: tuple[Path, ...] = (folder,)
     else:
@@ -104,7 +104,7 @@ def _files_in(folder: Path, source: Source, names: Sequence[str]) -> list[Path |
                 file
                 for place in (folder, inner)
                 for file in (place / name, place / name.removesuffix(".gz"))
-                if file.is_file()
+                if paths.is_file(file)
             ),
             None,
         )
