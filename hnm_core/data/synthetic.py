@@ -79,7 +79,8 @@ def noise(options: NoiseOptions, *, seed: int, progress: Progress | None = None)
 
 def _room(points: int, dim: int) -> None:
     """Raises `InputError` where the memory does not suffice for so many numbers, beside a part that is being drawn."""
-    memory.require(4 * points * dim + 8 * CHUNK_NUMBERS, f"{points:,} points with dim = {dim:,}", "make one smaller")
+    needed = 4 * points * dim + 8 * min(CHUNK_NUMBERS, points * dim)
+    memory.require(needed, f"{points:,} points with dim = {dim:,}", "make one smaller")
 
 
 def _around(

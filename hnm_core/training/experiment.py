@@ -24,6 +24,7 @@ from hnm_core.run.raw import RawScore
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
 from hnm_core.system import memory
+from hnm_core.training import room
 from hnm_core.training.lane_changes import change, fork
 from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
@@ -86,6 +87,7 @@ class Experiment:
         self.prepare(_watched(control, progress))
         assert self._shared is not None
         shared, self._shared = self._shared, None
+        room.require(shared, frames=frames)
         raw = raw_scores(shared)
         yield _started(shared, raw.scores)
         if raw.skipped:
