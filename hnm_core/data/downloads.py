@@ -74,7 +74,7 @@ def find_files(
         if None not in found:
             return [file for file in found if file is not None]
         archive = folder / source.downloads[0].name
-        if source.archive_folder and archive.is_file():
+        if source.archive_folder and paths.is_file(archive):
             _unpack(archive, source, progress)
             return _own_files(source, names)
     if path:
@@ -121,7 +121,7 @@ def _download(source: Source, progress: Progress | None) -> None:
         def tell(done: int, before: int = before, what: str = what) -> None:
             report(progress, before + done, total, what)
 
-        if not (source.user_folder / file.name).is_file():
+        if not paths.is_file(source.user_folder / file.name):
             _fetch(source, file, tell)
         before += file.size
 
