@@ -12,10 +12,11 @@ from typing import Annotated
 import typer
 
 from app.bench import command as bench
+from app.limits import VIDEO_SIDES, WINDOW_SIDES
 from hnm_core.cli import commands as engine
 from hnm_core.cli import console, options
 from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, shortened
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
@@ -23,9 +24,6 @@ from hnm_core.spec.resources import FIRST_PRESET
 from hnm_core.system import places
 
 RASTER_KERNELS = "app.picture.raster"
-
-SIZE_LIMITS = (16, 16_384)
-"""Smallest and largest width and height of a window or a video, in pixels."""
 
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT.mp4", help="The video: .mp4, .webm or .gif.")]
 TemplateOption = Annotated[str, typer.Option("--template", metavar="orbit|fixed", help="How the camera moves.")]
@@ -66,7 +64,7 @@ def gui(
         experiment = resolve(Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device))
         own_network = config is not None or any(setting.startswith("model") for setting in settings or ())
         experiment = _check_inputs(experiment, own_network=own_network)
-    window = parse_size(size) if size is not None else None
+    window = parse_size(size, WINDOW_SIDES) if size is not None else None
     if quit_after is not None and not 0 < quit_after < float("inf"):
         raise InputError(f"--quit-after {quit_after:g} is not allowed: give seconds above 0.")
     if stats is not None:
@@ -115,7 +113,7 @@ def render(
     theme: ThemeOption = "dark",
 ) -> None:
     """A frame-exact video from a recording; needs no display."""
-    pixels = parse_size(size)
+    pixels = parse_size(size, VIDEO_SIDES)
     from hnm_core.recording.runs import find_run
 
     _render(find_run(run), out, template, seconds, pixels, fps, theme)
@@ -134,8 +132,9 @@ def demo(
 ) -> None:
     """Run a preset and render it, in one go."""
     experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
-    pixels = parse_size(size)
-    _check_video(out, pixels, fps, template)  # whatever is wrong with it is said before the run and not after it
+    pixels = parse_size(size, VIDEO_SIDES)
+    # Whatever is wrong with it is said before the run and not after it.
+    _check_video(out, pixels, fps, template, len(experiment.lanes))
     from hnm_core.cli.headless import say_recorded, train
     from hnm_core.recording import make_room, new_run_dir, room
 
@@ -153,13 +152,13 @@ def demo(
     raise typer.Exit(outcome.status)
 
 
-def _check_video(out: Path, size: tuple[int, int], fps: int, template: str) -> None:
+def _check_video(out: Path, size: tuple[int, int], fps: int, template: str, lanes: int) -> None:
     """Raises `InputError` for a video that cannot be made."""
+    from app.video import templates
     from app.video.encoder import video_format
-    from app.video.templates import template as camera_path
 
-    video_format(out, size, fps)
-    camera_path(template)
+    templates.arrange(*video_format(out, size, fps).size, lanes)
+    templates.template(template)
 
 
 def _render(
@@ -169,8 +168,9 @@ def _render(
     from hnm_core.cli.headless import wait_for_kernels
     from hnm_core.recording import open_recording
 
-    open_recording(folder)  # what is wrong with it, or with the video, is said before anything is compiled
-    _check_video(out, size, fps, template)
+    # What is wrong with it, or with the video, is said before anything is compiled.
+    lanes = open_recording(folder).lanes
+    _check_video(out, size, fps, template, len(lanes))
     wait_for_kernels(RASTER_KERNELS)
     with progress_bar() as progress:
         bar = progress.add_task("frames", total=None, note="")
@@ -186,13 +186,14 @@ def _render(
     say(f"Wrote {out}: {video.frames:,} pictures of {width} x {height}, {video.file_bytes / 1e6:,.1f} MB")
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """`1920x1080` as (width, height). Raises `InputError`."""
+def parse_size(text: str, limits: tuple[int, int]) -> tuple[int, int]:
+    """`1920x1080` as (width, height), each within `limits`. Raises `InputError`."""
     match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip().lower())
-    low, high = SIZE_LIMITS
+    low, high = limits
     if match is None or not all(low <= int(part) <= high for part in match.groups()):
         raise InputError(
-            f"--size {text} is not allowed: give WIDTHxHEIGHT in pixels, {low} to {high} each, for instance 1280x720."
+            f"--size {shortened(text)} is not allowed: give WIDTHxHEIGHT in pixels, {low:,} to {high:,} each, for "
+            "instance 1280x720."
         )
     return int(match[1]), int(match[2])
 

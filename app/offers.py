@@ -11,7 +11,8 @@ from hnm_core.errors import InputError
 from hnm_core.recording import header
 from hnm_core.recording.layout import RUN_FILE
 from hnm_core.spec import config as configuration
-from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format
+from hnm_core.system.paths import is_file, is_folder
 
 Kind = Literal["recording", "data", "configuration"]
 LARGEST_CONFIG = 1 << 20
@@ -54,10 +55,10 @@ def offer(paths: Sequence[Path], *, running: bool) -> Offer:
 def kind_of(path: Path) -> Kind:
     """What a path is, by its ending and its beginning. Raises `InputError` when it cannot be opened."""
     try:
-        if (path / RUN_FILE).is_file():
+        if is_file(path / RUN_FILE):
             header.read_run_file(path)
             return "recording"
-        if path.is_dir():
+        if is_folder(path):
             if not any(child.is_dir() for child in path.iterdir()):
                 raise InputError(
                     f"'{path.name}' cannot be opened: it is no recording (it has no {RUN_FILE}), nor has it folders of "
@@ -70,7 +71,7 @@ def kind_of(path: Path) -> Kind:
         known = data_format(path)
         if known is None:
             raise InputError(
-                f"'{path.name}' cannot be opened: it must be data ({', '.join(DATA_SUFFIXES)}), a configuration "
+                f"'{path.name}' cannot be opened: it must be data ({ANY_DATA_SUFFIX}), a configuration "
                 "(.toml) or the folder of a recording."
             )
         if path.stat().st_size == 0:

@@ -18,11 +18,11 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from numpy.typing import NDArray
 
+from app.limits import VIDEO_SIDES
 from hnm_core.errors import InputError
-from hnm_core.system import places
+from hnm_core.system import paths
 from hnm_core.system.whole_files import check_writable, whole_file
 
-MIN_SIDE, MAX_SIDE = 64, 7680
 MAX_FPS = 240
 GIF_FPS = 15
 GIF_SIDE = 720
@@ -69,13 +69,14 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int) -> VideoForma
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"'{out}' has no known ending: give one of {', '.join(SUFFIXES)}.")
-    if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
-        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {MIN_SIDE} to {MAX_SIDE} each way.")
+    low, high = VIDEO_SIDES
+    if not all(low <= side <= high for side in size):
+        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {low} to {high:,} each way.")
     if not 1 <= fps <= MAX_FPS:
         raise InputError(f"fps = {fps} is not allowed: it must lie in 1..{MAX_FPS}.")
-    if places.is_folder(out):
+    if paths.is_folder(out):
         raise InputError(f"'{out}' is a folder; give the name of a file.")
-    if not places.exists(out.parent):
+    if not paths.is_folder(out.parent):
         raise InputError(f"'{out}' cannot be written: there is no folder '{out.parent}'.")
     try:
         check_writable(out)

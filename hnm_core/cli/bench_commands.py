@@ -16,6 +16,7 @@ import typer
 from hnm_core.cli.console import echo, say, show_table
 from hnm_core.cli.options import PluginOption
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.system import paths
 
 if TYPE_CHECKING:
     from hnm_core.bench.table import Case, Row, Settings
@@ -109,7 +110,7 @@ def _growth(subject: str, path: Path) -> Subject:
         raise InputError(f"--growth goes with the subject mining, not with {subject}.")
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f"--growth {path} is not allowed: give a file that ends in .png, .svg or .pdf.")
-    if not path.parent.is_dir():
+    if not paths.is_folder(path.parent):
         raise InputError(f"--growth {path} cannot be written: there is no folder '{path.parent}'.")
     require_matplotlib()
     return growth.cases

@@ -40,7 +40,7 @@ from hnm_core.cli.options import (
     StepsOption,
 )
 from hnm_core.cli.study_commands import compare, embed, evaluate, tune
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, shortened
 from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.spec.config import split_setting
 from hnm_core.spec.request import Request, narrow_network, resolve
@@ -242,7 +242,9 @@ def _three(option: str, text: str) -> tuple[float, float, float]:
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"{option} {text} is not allowed: give three numbers, for red, green and blue.") from None
+        raise InputError(
+            f"{option} {shortened(text)} is not allowed: give three numbers, for red, green and blue."
+        ) from None
     return red, green, blue
 
 

@@ -87,9 +87,8 @@ def dataset_of(
     if "held_out" in arrays:
         held_out = checks.whole_numbers(arrays["held_out"], len(x), where("held_out")) != 0
     ids = checks.ids(arrays["ids"], len(x), where("ids")) if "ids" in arrays else np.arange(len(x))
-    order = np.argsort(ids)
-    if (np.diff(order) == 1).all():
-        order = slice(None)  # no copy
+    by_id = np.argsort(ids)
+    order = slice(None) if (np.diff(by_id) == 1).all() else by_id  # no copy where they are in order
 
     def ordered(values: Any) -> Any:
         return None if values is None else values[order]
@@ -165,7 +164,7 @@ def _places_of_ones(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     if labels.dtype.kind in "fiub":
         wrong = np.flatnonzero(((labels != 0).sum(axis=1) != 1) | (labels.max(axis=1) != 1))
         if not len(wrong):
-            return labels.argmax(axis=1).astype(np.int64)
+            return np.asarray(labels.argmax(axis=1), np.int64)
         raise InputError(
             f"{where} has the shape {labels.shape}, but row {wrong[0]} (counted from 0) is not a single 1 among zeros; "
             f"labels are ({len(labels)},), or have a 1 at the place of the class."

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core import paths
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.options import FileOptions
 from hnm_core.errors import InputError
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_FORMATS, DataFormat, data_format
+from hnm_core.system import memory, paths
 
 BLOCK_ROWS = 65_536
 
@@ -30,6 +30,7 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
     if beside and not kind.labels_beside:
         raise InputError(f"'{path}' holds its labels itself; labels = '{options.labels}' is for vectors alone.")
     try:
+        memory.require(path.stat().st_size, f"'{path}'", "read a part of it")
         dataset: Dataset = kind.load()(path, progress, **beside)
     except MemoryError:
         raise InputError(f"'{path}' does not fit into the memory.") from None

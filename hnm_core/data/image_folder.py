@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hnm_core import paths
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.options import ImagesOptions
 from hnm_core.data.pictures import broken, find_pictures, read_picture
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
-
-MAX_BYTES = 1 << 33
-"""Features of all items together: 8 GB."""
+from hnm_core.system import memory, paths
 
 
 def build(options: ImagesOptions, *, seed: int, progress: Progress | None = None) -> Dataset:
@@ -33,11 +30,11 @@ def build(options: ImagesOptions, *, seed: int, progress: Progress | None = None
     rows = stratified_sample(found.y, options.points, seed)
     channels = 3 if options.colour == "rgb" else 1
     shape = (options.size, options.size, 3) if channels == 3 else (options.size, options.size)
-    if 4 * len(rows) * channels * options.size**2 > MAX_BYTES:
-        raise InputError(
-            f"{len(rows):,} pictures of {options.size} x {options.size} do not fit into the memory; make size or "
-            "points smaller, or take features of them with `hnm-lab features`."
-        )
+    memory.require(
+        len(rows) * channels * options.size**2 * (np.dtype(np.float32).itemsize + 1),
+        f"{len(rows):,} pictures of {options.size} x {options.size}",
+        "make size or points smaller, or take features of them with `hnm-lab features`",
+    )
     images = np.empty((len(rows), *shape), np.uint8)
     what = f"reading {found.folder.name}"
     for place, row in enumerate(rows):

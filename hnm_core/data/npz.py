@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hnm_core.data import arrays, checks
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
+from hnm_core.system import memory
 
 
 def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
@@ -72,7 +73,11 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
     try:
+        there = file.zip.getinfo(f"{name}.npy" if f"{name}.npy" in file.zip.namelist() else name)
+        memory.require(there.file_size, f"'{name}' of '{path}'", "read a part of it, or the file is damaged")
         value = file[name]
+    except InputError:
+        raise
     except MemoryError:
         raise InputError(f"'{name}' of '{path}' is larger than the memory, or the file is damaged.") from None
     except Exception as error:  # noqa: BLE001 - as above, and numpy's own errors

@@ -53,7 +53,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
             kinds = {field.name: texts.get(field.name) or _kind(field.type) for field in schema if field.name != LABEL}
             roles = columns.roles_of(kinds, str(path), _pandas_index(schema))
             wanted = (LABEL, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
-            read = {}
+            read: dict[str, Any] = {}
             together = -(-len(wanted) // MOST_READS)
             for done in range(0, len(wanted), together):
                 report(progress, done, len(wanted), f"reading {path.name}")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core import paths
 from hnm_core.data import arrays, checks
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import sort_of
@@ -17,6 +16,7 @@ from hnm_core.data.columns import LABEL
 from hnm_core.data.csv_table import FIRST_LINE, read_csv
 from hnm_core.data.npz import read_array
 from hnm_core.errors import InputError
+from hnm_core.system import paths
 
 ENDINGS = (".npy", ".txt", ".csv", ".tsv")
 """Of files of labels."""

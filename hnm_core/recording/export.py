@@ -75,13 +75,21 @@ def steps_table(recording: Recording, lane: str) -> Table:
     table["mining"] = (steps["flags"] & 1).astype(np.bool_)
     table["first_call"] = (steps["flags"] & 2).astype(np.bool_)
     for name in steps.dtype.names or ():
-        if name not in table and name not in _INTERNAL_FIELDS and not steps.dtype[name].shape:
-            table[name] = steps[name]
+        if name not in table and name not in _INTERNAL_FIELDS:
+            table |= _flat(name, steps[name])
     for name, (measured, values) in recording.layer_metrics(lane).items():
         table[name] = np.full(len(steps), np.nan)
         _, row, place = np.intersect1d(steps["step"], measured, return_indices=True)
         table[name][row] = values[place]
     return table
+
+
+def _flat(name: str, values: NDArray[Any]) -> Table:
+    """A field as columns of single numbers, as every format can hold: one of several numbers becomes NAME_0, ..."""
+    if values.ndim == 1:
+        return {name: values}
+    flat = values.reshape(len(values), -1)
+    return {f"{name}_{place}": flat[:, place] for place in range(flat.shape[1])}
 
 
 def positions_table(recording: Recording, lane: str) -> Table:

@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hnm_core import paths
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format
 from hnm_core.spec.registry import DATASETS, MINERS
 from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
+from hnm_core.system import paths
 
 FEW_DIMENSIONS = 16
 """An embedding of fewer loses most of what embeddings of the user's hold."""

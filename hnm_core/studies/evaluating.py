@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hnm_core import data, paths
+from hnm_core import data
 from hnm_core.data.own import in_words
 from hnm_core.data.split import queries, thinned
 from hnm_core.distances import Distance
@@ -26,6 +26,7 @@ from hnm_core.recording.runs import find_run
 from hnm_core.spec.data_files import data_format
 from hnm_core.studies.embedding import embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
+from hnm_core.system import paths
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.words import number
 

@@ -20,13 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hnm_core import data, devices, paths
+from hnm_core import data, devices
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.pictures import ImageFolder, broken, find_pictures, read_picture
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models import backbone
 from hnm_core.spec.data_files import data_format
 from hnm_core.spec.registry import DATASETS
+from hnm_core.system import paths
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

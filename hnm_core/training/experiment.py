@@ -23,6 +23,8 @@ from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished
 from hnm_core.run.raw import RawScore
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
+from hnm_core.system import memory
+from hnm_core.training import room
 from hnm_core.training.lane_changes import change, fork
 from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
@@ -72,7 +74,10 @@ class Experiment:
         except InputError as error:
             yield RunFailed(str(error), steps=dict(done))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever watches the run has to learn of it
-            yield RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc(), dict(done))
+            if memory.ran_out(error):
+                yield RunFailed(memory.RAN_OUT, steps=dict(done))
+            else:
+                yield RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc(), dict(done))
         finally:
             torch.set_num_threads(threads_before)
 
@@ -82,6 +87,7 @@ class Experiment:
         self.prepare(_watched(control, progress))
         assert self._shared is not None
         shared, self._shared = self._shared, None
+        room.require(shared, frames=frames)
         raw = raw_scores(shared)
         yield _started(shared, raw.scores)
         if raw.skipped:
@@ -203,6 +209,8 @@ class _Lanes:
 
 def _bug(lane: str, step: int, error: Exception) -> Alarm:
     """What ends one of several lanes when a fault of ours shows in it; the others go on."""
+    if memory.ran_out(error):
+        return Alarm(lane, step, "memory", memory.RAN_OUT, "fatal")
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
     return Alarm(lane, step, "bug", f"A fault of {at_fault(text)}, {reason}", "fatal", text)

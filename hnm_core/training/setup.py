@@ -23,6 +23,7 @@ from hnm_core.run.evaluated import Evaluated
 from hnm_core.seeding import generator
 from hnm_core.spec.compatibility import Finding, check, refuse
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import memory
 
 LARGE_RECORDING = 5_000_000_000
 """Bytes from which on it is said how large a recording is going to be."""
@@ -127,6 +128,9 @@ def prepare(
     in_order = bool((order == np.arange(len(order))).all())
     row_of = np.empty_like(order)
     row_of[order] = np.arange(len(order))
+    weights = config.model.part.options.count_weights(dataset.x.shape[1])
+    if weights is not None:
+        memory.require(4 * weights, f"The model '{config.model.name}'", "make its options widths or embedding smaller")
     network = models.build(
         config.model.part,
         in_features=dataset.x.shape[1],

@@ -200,9 +200,9 @@ def test_that_damaged_safetensors_are_refused_wherever_they_were_cut_or_changed(
 
 
 def test_that_names_with_bytes_that_are_no_text_are_found_again(tmp_path):
-    from hnm_core import paths
     from hnm_core.spec import config
     from hnm_core.spec.request import Request, resolve
+    from hnm_core.system import paths
 
     name = os.fsdecode(b"caf\xe9.npz")
     np.savez(tmp_path / name, x=X, y=[1, 0, 1, 0])

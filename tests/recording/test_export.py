@@ -132,3 +132,28 @@ def test_that_a_recording_without_frames_exports_its_steps(tmp_path: Path) -> No
     list(record(made_up.run(frame_every=100), tmp_path / "run"))
     names = [*(f"{lane}.steps.csv" for lane in made_up.LANES), "raw.csv"]
     assert [path.name for path in export(tmp_path / "run", "csv")] == names
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_that_a_field_of_several_numbers_of_another_version_becomes_columns(folder: Path, kind: str) -> None:
+    told = json.loads((folder / "run.json").read_text())
+    before = np.dtype(told["step_dtype"])
+    told["step_dtype"]["names"].append("odds")
+    told["step_dtype"]["formats"].append("(2,)<f4")
+    for steps in folder.glob("*/steps.bin"):
+        rows = np.fromfile(steps, before)
+        wider = np.zeros(len(rows), np.dtype(told["step_dtype"]))
+        for name in before.names:
+            wider[name] = rows[name]
+        wider["odds"] = np.arange(2 * len(rows)).reshape(-1, 2)
+        wider.tofile(steps)
+    (folder / "run.json").write_text(json.dumps(told))
+    path = next(path for path in export(folder, kind) if path.name == f"knn.steps.{kind}")
+    if kind == "csv":
+        columns = {name: np.array(column) for name, column in columns_of(path).items() if name.startswith("odds")}
+    elif kind == "parquet":
+        columns = pyarrow.parquet.read_table(path).to_pydict()
+    else:
+        columns = dict(np.load(path))
+    found = np.stack([np.array(columns[f"odds_{place}"], np.float64) for place in range(2)], axis=1)
+    assert np.array_equal(found, np.arange(found.size).reshape(-1, 2)) and "odds" not in columns

@@ -103,7 +103,7 @@ def test_that_a_video_that_is_called_off_leaves_no_file(folder: Path, tmp_path: 
         ({"seconds": float("nan")}, "seconds = nan"),
         ({"seconds": 1e9}, r"0.1\.\.3600"),
         ({"fps": 1000}, "fps = 1000"),
-        ({"size": (10, 10)}, "64 to 7680"),
+        ({"size": (10, 10)}, "64 to 7,680"),
     ],
 )
 def test_that_what_is_not_allowed_is_told_before_the_first_picture(

@@ -1,7 +1,8 @@
 """Questions about paths of the user's, and names that are no text.
 
 What `pathlib` raises where it is asked about a name that is too long, or about what lies in a closed folder, becomes
-one sentence; everything that takes a path of the user's asks here.
+one sentence; what takes a path that the user has just named asks here. Where nobody waits for an answer, as in a list
+of recent files, `places` is asked, to which such a path is one where nothing lies.
 """
 
 from __future__ import annotations
@@ -47,14 +48,6 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """Whether a folder is there. Raises `InputError` as `kind`."""
     return kind(path) == "folder"
-
-
-def is_to_be_had(path: str | Path) -> bool:
-    """Whether anything is there that can be seen; False as well where that cannot be found out."""
-    try:
-        return exists(path)
-    except InputError:
-        return False
 
 
 def why(error: Exception) -> str:
