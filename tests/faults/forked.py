@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLOSED = ""
 """Instead of a path: the descriptor is closed."""
 LOADED = (
+    "encodings.cp437",
     "torch._dynamo", "scipy.stats", "sklearn.cluster", "sklearn.manifold", "numba.typed", "faiss", "av", "optuna",
     "alembic.command", "pyarrow.parquet", "pytorch_metric_learning.losses", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "app.cli", "app.main", "app.doctor",
@@ -98,13 +99,17 @@ class Forks:
         err: str | Path | None = None,
         env: Mapping[str, str | None] | None = None,
         user: int = 0,
+        ignored: Sequence[int] = (),
     ) -> Process:
-        """`hnm-lab arguments` with standard output to the path `out`; None in `env` takes a variable away."""
+        """`hnm-lab arguments` with standard output to the path `out`; None in `env` takes a variable away. Signals that
+        are `ignored` are so from the start."""
         self._count += 1
         said = self._folder / f"{self._count}.err"
         said.touch()
+        said.chmod(0o666)
         asked = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "out": str(out)}
         asked |= {"err": str(said if err is None else err), "env": dict(env or {}), "user": user}
+        asked |= {"ignored": list(map(int, ignored))}
         return Process(self._ask(asked), said, time.monotonic(), self)
 
     def run(self, *arguments: str | Path, **options: Any) -> Ended:
@@ -161,6 +166,8 @@ def serve() -> dict[str, Any]:
 def become(asked: Mapping[str, Any]) -> None:
     """Make this process what was asked for, as a start of Python would have."""
     os.setsid()
+    for kind in asked["ignored"]:
+        signal.signal(kind, signal.SIG_IGN)
     for handle, path in enumerate((os.devnull, asked["out"], asked["err"])):
         os.close(handle)
         if path != CLOSED:

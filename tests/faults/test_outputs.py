@@ -5,15 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import shutil
 import struct
 import sys
+import tempfile
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
 from tests.faults.commands import COMMANDS, Command, Things
 from tests.faults.forked import CLOSED, Ended, Forks, forks
@@ -31,6 +34,13 @@ ODD_TITLE = "Müller → 97 ± 2 % · \u4e2d\u6587 \x1b[31m"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="module")
+def compiled(compile_kernels: Callable[[str], None]) -> None:
+    """Nobody waits for a compiler."""
+    for module in ("app.picture.raster", "hnm_core.miners.in_batch.kernels", SEARCH_KERNELS):
+        compile_kernels(module)
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +86,13 @@ commands = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: comm
 
 
 @commands
-@pytest.mark.usefixtures("raster_kernels")
+@pytest.mark.usefixtures("compiled")
 def test_that_a_full_standard_output_is_told_in_a_sentence(called, command: Command) -> None:
     assert_is_told(called(command, "/dev/full"), command, "No space left on device")
 
 
 @commands
-@pytest.mark.usefixtures("raster_kernels")
+@pytest.mark.usefixtures("compiled")
 def test_that_a_closed_standard_output_is_told_in_a_sentence(called, command: Command, tmp_path: Path) -> None:
     assert_is_told(called(command, CLOSED), command, "it is closed")
 
@@ -138,7 +148,7 @@ class Terminal:
 
 
 @commands
-@pytest.mark.usefixtures("raster_kernels")
+@pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_on_a_narrow_terminal_that_knows_ascii_alone(called, command: Command) -> None:
     terminal = Terminal(NARROW)
     try:
@@ -152,14 +162,49 @@ def test_that_every_command_works_on_a_narrow_terminal_that_knows_ascii_alone(ca
     assert b"\x1b[31m" not in terminal.text
 
 
-HOMELESS = {"HOME": None, "XDG_DATA_HOME": None, "XDG_CONFIG_HOME": None, "XDG_CACHE_HOME": None}
+HOMELESS = {"HOME": None, "XDG_DATA_HOME": None, "XDG_CONFIG_HOME": None}
+"""The cache stays: nobody waits for a compiler."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @commands
-@pytest.mark.usefixtures("raster_kernels")
+@pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_where_the_home_cannot_be_written(called, command: Command, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     (tmp_path / "tmp").mkdir()
-    ended = called(command, os.devnull, **HOMELESS | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")})
+    places = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(CACHE)}
+    ended = called(command, os.devnull, **HOMELESS | places)
     assert ended.status == 0, ended
     assert_is_no_bug(ended)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@commands
+@pytest.mark.usefixtures("compiled")
+def test_that_every_command_works_as_a_user_whom_the_system_does_not_know(
+    lab: Forks, things: Things, command: Command, strangers_folder: Path
+) -> None:
+    moved = Things(*(strangers_folder / place.name for place in (things.run, things.data, things.config)))
+    arguments = command.arguments(moved, strangers_folder / "new")
+    env = HOMELESS | {"TMPDIR": str(strangers_folder), "XDG_CACHE_HOME": str(strangers_folder / "cache")}
+    ended = lab.run(*arguments, cwd=strangers_folder, env=env, user=STRANGER)
+    assert ended.status == 0, ended
+    assert_is_no_bug(ended)
+
+
+STRANGER = 54_321
+
+
+@pytest.fixture
+def strangers_folder(things: Things) -> Iterator[Path]:
+    """A folder that somebody else owns, with copies of the things."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        shutil.copytree(things.run, folder / things.run.name)
+        for file in (things.data, things.config):
+            shutil.copy(file, folder)
+        kernels = Path("hnm-lab", "kernels")
+        if (CACHE / kernels).is_dir():  # which of them are compiled; they themselves lie beside the program
+            shutil.copytree(CACHE / kernels, folder / "cache" / kernels, ignore=shutil.ignore_patterns("*.lock"))
+        yield folder
