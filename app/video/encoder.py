@@ -131,9 +131,13 @@ class Encoder:
         """Raises `InputError` where the file cannot be written, also because another program does so just now."""
         try:
             self._part = self._file.enter_context(whole_file(self._out))
+            self._thread.start()
         except OSError as error:
             raise _refused(self._out, error) from error
-        self._thread.start()
+        except BaseException as error:  # Ctrl+C, so early that nobody will call `__exit__`
+            self._end_thread()
+            self._file.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def write(self, pixels: NDArray[np.uint8]) -> None:

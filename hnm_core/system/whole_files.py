@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hnm_core.system.locks import try_lock
@@ -27,8 +27,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     target = _target(path)
     part = target.with_name(f"{target.name}.part")
-    handle = _claim(part)
+    handle = -1
     try:
+        handle = _claim(part)
         yield part
         if sys.platform == "win32":  # what is open cannot be moved there
             os.close(handle)
@@ -37,7 +38,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(handle)
         part.replace(target)
     except BaseException:
-        part.unlink(missing_ok=True)
+        if handle >= 0 or sys.platform == "win32":
+            part.unlink(missing_ok=True)
         raise
     finally:
         if handle >= 0:
@@ -46,11 +48,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def check_writable(path: Path) -> None:
     """Raises `OSError` where `whole_file` would; nothing changes."""
-    part = _target(path)
-    part = part.with_name(f"{part.name}.part")
-    handle = _claim(part)
-    part.unlink()
-    os.close(handle)
+    with suppress(_NothingToWrite), whole_file(path):
+        raise _NothingToWrite
+
+
+class _NothingToWrite(Exception):  # noqa: N818  no error
+    pass
 
 
 def _target(path: Path) -> Path:
@@ -71,21 +74,20 @@ def _claim(part: Path) -> int:
     """A handle of the file with its lock, which one that was left by a killed program does not hinder."""
     while True:
         handle = os.open(part, _CREATE, 0o666)
+        ours = False
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise OSError(errno.EINVAL, "what lies at its place is no file", str(part))
-            if sys.platform == "win32":  # a lock there would keep out the one who writes, too
-                return handle
-            try:
+            if sys.platform != "win32":  # a lock there would keep out the one who writes, too
                 try_lock(handle)
-            except BlockingIOError:
-                raise OSError(errno.EBUSY, "another program is writing it just now", str(part)) from None
-            if _is_still_there(handle, part):
+            ours = _is_still_there(handle, part)  # otherwise its owner was just done with it
+            if ours:
                 return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)  # its owner was just done with it
+        except BlockingIOError:
+            raise OSError(errno.EBUSY, "another program is writing it just now", str(part)) from None
+        finally:
+            if not ours:
+                os.close(handle)
 
 
 def _is_still_there(handle: int, path: Path) -> bool:
