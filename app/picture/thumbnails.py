@@ -25,7 +25,7 @@ MOST_EDGES, FEW_EDGES = 5, 3
 LOW_PX = 400
 MOST = 30
 """Pictures in a pane."""
-COME, STAY = 3, 6
+COME, STAY = 5, 9
 """A point has room for a picture where it and so many others at most are in the nine squares round it, of a picture's
 size each: fewer for one that comes than for one that stays."""
 MOST_COUNTED = 20_000
