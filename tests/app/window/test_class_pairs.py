@@ -181,6 +181,17 @@ def _middle(box) -> tuple[float, float]:
     return box.center().x(), box.center().y()
 
 
+def test_that_every_panel_has_its_turn_also_where_ticks_are_slow(window, monkeypatch) -> None:
+    stage, served = window.stage, []
+    monkeypatch.setattr(stage.timing, "show_history", lambda *_: served.append("figures"))
+    monkeypatch.setattr(stage.hardness, "show_run", lambda *_, **__: served.append("hardness"))
+    monkeypatch.setattr(stage.hardness, "isVisible", lambda: True)
+    monkeypatch.setattr(stage.pairs, "show_run", lambda *_: served.append("pairs"))
+    for tick in range(30):
+        stage._show_one(1e9 + tick)
+    assert all(served.count(panel) >= 8 for panel in ("figures", "hardness", "pairs"))
+
+
 def test_that_matrices_follow_the_timeline_and_the_order_of_labels_is_a_click_away(window, qtbot) -> None:
     timeline, view = window.stage.timeline, window.stage.pairs
     order = view.matrix._painted.axis.tolist()
