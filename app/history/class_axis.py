@@ -77,19 +77,17 @@ def clustered(near: NDArray[np.float64]) -> NDArray[np.int64]:
     Groups of one are joined two by two, the two that are nearest on average first (of equals the first), each turned
     so that the ends that meet are as near as can be.
     """
-    groups = [[place] for place in range(len(near))]
+    groups = {place: [place] for place in range(len(near))}
     between = near.astype(np.float64).copy()
     np.fill_diagonal(between, -np.inf)
     while len(groups) > 1:
-        one, other = divmod(int(np.argmax(between)), len(groups))
-        one, other = min(one, other), max(one, other)
+        one, other = sorted(divmod(int(np.argmax(between)), len(near)))
         sizes = len(groups[one]), len(groups[other])
-        joined = (sizes[0] * between[one] + sizes[1] * between[other]) / sum(sizes)
-        between[one], between[:, one] = joined, joined
-        between[one, one] = -np.inf
-        between = np.delete(np.delete(between, other, 0), other, 1)
+        joined = (sizes[0] * between[one] + sizes[1] * between[other]) / sum(sizes)  # stays at -inf where it was
+        between[one] = between[:, one] = joined
+        between[other] = between[:, other] = -np.inf
         groups[one] = _joined(near, groups[one], groups.pop(other))
-    return np.array(groups[0] if groups else [], np.int64)
+    return np.array(groups.get(0, []), np.int64)
 
 
 def _joined(near: NDArray[np.float64], one: list[int], other: list[int]) -> list[int]:

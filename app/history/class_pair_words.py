@@ -13,8 +13,11 @@ Name = Callable[[int], str]
 
 
 def pair_text(anchor: str, negative: str) -> str:
-    """For example "3 → 8": anchors of one class, negatives of the other."""
-    return f"{anchor} → {negative}"
+    """Anchors of one class, negatives of another, for example "3 → 8"; what names differ by alone comes twice, as in
+    "group 1, class 2 → 0"."""
+    of_anchor, of_negative = anchor.rpartition(" "), negative.rpartition(" ")
+    same = of_anchor[0] and of_anchor[0] == of_negative[0]
+    return f"{anchor} → {of_negative[2] if same else negative}"
 
 
 def share_text(share: float) -> str:

@@ -22,10 +22,11 @@ SIDE_PX, SMALL_SIDE_PX = 34.0, 28.0
 """Of a picture, in a pane and in a low one."""
 MOST_EDGES, FEW_EDGES = 5, 3
 """Hardest edges that have pictures at both ends, likewise."""
-LOW_PX = 400
+LOW_PX, LOWEST_PX = 400, 200
+"""Panes lower than these have small pictures; and none at edges, for they would cover the cloud."""
 MOST = 30
 """Pictures in a pane."""
-COME, STAY = 3, 6
+COME, STAY = 5, 9
 """A point has room for a picture where it and so many others at most are in the nine squares round it, of a picture's
 size each: fewer for one that comes than for one that stays."""
 MOST_COUNTED = 20_000
@@ -62,7 +63,7 @@ def side_px(height: float) -> float:
 
 def most_edges(height: float) -> int:
     """How many of the hardest edges have pictures in a pane of this height."""
-    return MOST_EDGES if height >= LOW_PX else FEW_EDGES
+    return MOST_EDGES if height >= LOW_PX else FEW_EDGES if height >= LOWEST_PX else 0
 
 
 def hardest_ends(scene: Scene, frame: Frame, most: int) -> list[int]:

@@ -22,7 +22,7 @@ CHOSEN_S = 0.4
 EDGES_S = 1.5
 """And so long the ends of the hardest edges keep their pictures, also when harder ones have been mined."""
 MOST_SELECTED = 16
-"""Selected points come before the others that have room."""
+"""So many selected points come before the others that have room."""
 MOST_ASKED = 64
 MOST_KEPT = 4000
 """Pictures that are kept; beyond them all are asked for anew."""
@@ -105,9 +105,9 @@ class Thumbnails(QObject):
         assert scene is not None
         shown = view.thumbnail_ids
         room = roomy(scene, view.camera, max(view.width(), 1), max(view.height(), 1), shown)
-        first = [self._hovered, self._choice.item_id, *self._choice.selection.ids[:MOST_SELECTED].tolist()]
-        ends = self._hardest(pane, now)
-        return [item_id for item_id in dict.fromkeys((*first, *ends, *room)) if item_id >= 0]
+        first = self._hovered, self._choice.item_id, *self._hardest(pane, now)
+        selected = self._choice.selection.ids[:MOST_SELECTED].tolist()
+        return [item_id for item_id in dict.fromkeys((*first, *selected, *room)) if item_id >= 0]
 
     def _hardest(self, pane: Pane, now: float) -> list[int]:
         frame, scene = pane.frame, pane.view.scene

@@ -166,8 +166,10 @@ def _file_has_pictures(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path.expanduser()) as file:
             return "images.npy" in file.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False  # no .npz, or one of which training will say what is wrong with it
+    except zipfile.BadZipFile:
+        return False  # a table
+    except OSError:
+        return True  # loading says what is wrong with it
 
 
 def shrunk(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -127,6 +127,9 @@ class PairsView(QWidget):
         tree.setAllColumnsShowFocus(True)
         tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        tree.setMouseTracking(True)
+        tree.itemEntered.connect(self._tip)
         tree.itemClicked.connect(lambda item, _column: self._choose(item))
         tree.itemActivated.connect(lambda item, _column: self._choose(item))
         header = tree.header()
@@ -237,18 +240,26 @@ class PairsView(QWidget):
             for column, text in enumerate((words, share_text(pair.share), hard)):
                 item.setText(column, text)
             item.setIcon(0, dots[pair.lane])
-            item.setData(0, PAIR, (pair.anchor, pair.negative))
-            tip = f"{pair.lane} · {cell_text(lanes[pair.lane], pair.anchor, pair.negative, name)}"
-            for column in range(len(COLUMNS)):
-                item.setToolTip(column, tip)
+            item.setData(0, PAIR, pair)
 
     def _dot(self, lane: str) -> QIcon:
         dot = QPixmap(8, 8)
         dot.fill(QColor(*self._theme.lane(self._places.get(lane, 0))))
         return QIcon(dot)
 
+    def _tip(self, item: QTreeWidgetItem) -> None:
+        """Worked out when the pointer comes: rows change five times a second."""
+        pair, started = item.data(0, PAIR), self._started
+        told = next((pairs for pairs in self._made.values() if pairs.lane == pair.lane), None)
+        if told is None or started is None:
+            return
+        text = f"{pair.lane} · {cell_text(told, pair.anchor, pair.negative, lambda label: class_name(started, label))}"
+        for column in range(len(COLUMNS)):
+            item.setToolTip(column, text)
+
     def _choose(self, item: QTreeWidgetItem) -> None:
-        self.pair_chosen.emit(*item.data(0, PAIR))
+        pair: Ranked = item.data(0, PAIR)
+        self.pair_chosen.emit(pair.anchor, pair.negative)
 
     def _say(self, text: str) -> None:
         self._caption = text

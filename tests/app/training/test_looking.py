@@ -11,7 +11,7 @@ import pytest
 
 from app.training.child import serve
 from app.training.looking import MOST_SIDE, Looked, Looker, Pictured, shrunk
-from app.training.messages import Look, receive, send
+from app.training.messages import Look, LookAtMany, receive, send
 from app.training.process import TrainingProcess
 from hnm_core import data
 from hnm_core.data import downloads
@@ -78,10 +78,13 @@ def test_that_the_training_process_answers_the_last_question_and_ends():
     of = config("blobs", points=60, classes=3)
     for item_id in (1, 2, 3):
         send(asks, Look(of, item_id))
+    send(asks, LookAtMany(of, (1, 2), 9))  # does not stand in for a question about one point
     answer = receive(answers)
     while isinstance(answer, Looked) and answer.item_id != 3:
         answer = receive(answers)
     assert isinstance(answer, Looked) and answer.label == Looker().look(of, 3).label
+    many = receive(answers)
+    assert isinstance(many, Pictured) and many.run == 9
     asks.close()
     thread.join(10)
     assert not thread.is_alive()
