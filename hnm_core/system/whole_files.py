@@ -38,8 +38,10 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(handle)
         part.replace(target)
     except BaseException:
-        if handle >= 0 or sys.platform == "win32":
+        if handle >= 0:
             part.unlink(missing_ok=True)
+        else:
+            _sweep(part)
         raise
     finally:
         if handle >= 0:
@@ -88,6 +90,18 @@ def _claim(part: Path) -> int:
         finally:
             if not ours:
                 os.close(handle)
+
+
+def _sweep(part: Path) -> None:
+    """Delete the file unless somebody writes it: Ctrl+C may come between its making and our knowing of it."""
+    with suppress(OSError):
+        handle = os.open(part, _CREATE & ~os.O_CREAT)
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                try_lock(handle)
+                part.unlink()
+        finally:
+            os.close(handle)
 
 
 def _is_still_there(handle: int, path: Path) -> bool:
