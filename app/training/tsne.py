@@ -24,7 +24,7 @@ the training need the other cores."""
 
 
 def lay_out(request: LayOut, plug_ins: Sequence[Path], progress: Progress, tell: Callable[[LaidOut], None]) -> None:
-    """Have every lane laid out by a process of its own, and `tell` each when it is there. Waits for all of them, so this
+    """Have every lane laid out by a process of its own, and `tell` each when it is there. Waits for all of them, so it
     is for a job's thread.
 
     Raises:

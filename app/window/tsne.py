@@ -120,14 +120,23 @@ class Tsne(QObject):
         try:
             if moment is None or not answered:
                 self._at_the_end(asked)
-            elif moment.lanes:
-                asked.frames = {frame.lane: frame for frame in self._stage.panes.frames}
-                self._make(asked, moment.lanes)
             else:
-                raise InputError("No lane could tell its embeddings, so there is no t-SNE of this moment.")
+                asked.frames = {frame.lane: frame for frame in self._stage.panes.frames}
+                self._make(asked, self._known(moment.lanes))
         except InputError:
             self._leave()
             raise
+
+    def _known(self, lanes: Mapping[str, Embedded]) -> dict[str, Embedded]:
+        """Those that could tell their embeddings. Raises `InputError` where none could."""
+        mute = [
+            f"Lane '{name}' could not tell its embeddings: {one.problem}." for name, one in lanes.items() if one.problem
+        ]
+        if len(mute) == len(lanes):
+            raise InputError("\n".join(mute) or "There is no lane to lay out.")
+        if mute:
+            self._messages.notice("\n".join(mute))
+        return {name: one for name, one in lanes.items() if not one.problem}
 
     def _at_the_end(self, asked: _Asked) -> None:
         """By the networks that the recording has kept."""

@@ -45,6 +45,8 @@ class Embedded:
     """Steps that the lane has done."""
     vectors: NDArray[np.float32]
     """(K, E) embeddings, as the lane's distance sees them"""
+    problem: str = ""
+    """Why there are none"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class EmbedRequest:
     ids: NDArray[np.int64]
     """(K,) dataset ids"""
     answer: Callable[[Mapping[str, Embedded]], None]
-    """Gets them by lane, on the thread that trains; of a lane that cannot tell them there are none."""
+    """Gets them by lane, on the thread that trains."""
 
 
 Request = ChangeRequest | ForkRequest | EmbedRequest

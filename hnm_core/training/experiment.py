@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import platform
 import time
 import traceback
@@ -30,8 +29,6 @@ from hnm_core.training.lane_changes import change, fork
 from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.training.trainer import Trainer
-
-log = logging.getLogger(__name__)
 
 
 class Experiment:
@@ -189,13 +186,14 @@ class _Lanes:
             yield self.refusal(request, bug.message, bug.traceback)
 
     def embedded(self, ids: NDArray[np.int64]) -> dict[str, Embedded]:
-        """Where every lane has the items with these dataset ids now; a lane that cannot tell is left out."""
+        """Where every lane has the items with these dataset ids now."""
         told = {}
         for name, trainer in self.trainers.items():
             try:
                 told[name] = Embedded(trainer.step, trainer.embeddings_of(ids))
-            except Exception:  # of a plug-in, or of memory: what is looked at must not end the run
-                log.warning("lane '%s' could not tell its embeddings", name, exc_info=True)
+            except Exception as error:  # noqa: BLE001 - of a plug-in, or of memory: a look must not end the run
+                nothing = np.empty((0, 0), np.float32)
+                told[name] = Embedded(trainer.step, nothing, f"{type(error).__name__}: {error}")
         return told
 
     def _trainer(self, name: str) -> Trainer:
