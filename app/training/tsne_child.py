@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from app.history.playback import with_forks
 from app.training.looking import no_fetching
 from app.training.messages import LaidOut, LayOut, Refused, pipes, receive, send
 from hnm_core.data.base import LoadCancelled
@@ -21,7 +20,7 @@ from hnm_core.errors import InputError
 from hnm_core.run.control import Embedded
 from hnm_core.spec import plug_ins
 
-NICE = 10
+NICE = 5
 """The window and the training go first."""
 
 
@@ -67,7 +66,7 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
 
     assert request.recording is not None
     recording = open_recording(request.recording)
-    config = with_forks(recording.history())
+    config, lanes = recording.config, recording.history().lane_configs()
     networks = {lane: trained_network(recording, lane)[0] for lane in recording.lanes}
     try:
         dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
@@ -78,7 +77,7 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
         raise InputError("The data are not those that this run was trained on.")
     found = {}
     for lane, network in networks.items():
-        own, weights = config.lane(lane), recording.weights(lane)
+        own, weights = lanes[lane].lanes[0], recording.weights(lane)
         assert weights is not None
         embedded = torch.from_numpy(embed_rows(network, dataset.x[row]))
         vectors = Distance(own.distance, own.normalize).prepare(embedded)
