@@ -44,7 +44,7 @@ class TrainingProcess:
 
     def __init__(self, plug_ins: Sequence[Path] = ()) -> None:
         """`plug_ins` are files that the process loads before anything else."""
-        self.plug_ins = tuple(plug_ins)
+        self._plug_ins = tuple(plug_ins)
         self._child: _Child | None = None
 
     @property
@@ -75,7 +75,7 @@ class TrainingProcess:
     def warm_up(self) -> None:
         """Have a process load the engine, so that a start takes no time."""
         if self._child is None or not self._child.alive:
-            self._child = _Child(self.plug_ins)
+            self._child = _Child(self._plug_ins)
 
     def start(
         self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, rate: float | None = None
@@ -83,7 +83,7 @@ class TrainingProcess:
         """Start a run, recorded into `folder` if there is one; the run before must have ended."""
         message = Start(config, folder, paused, rate)
         if self._child is None or not self._child.start(message):
-            self._child = _Child(self.plug_ins)
+            self._child = _Child(self._plug_ins)
             self._child.start(message)
 
     def ask(self, method: str, *values: object) -> None:

@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
         )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
-        self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, parent=self)
+        self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, plug_ins=plug_ins, parent=self)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
             bridge=bridge,

@@ -4,7 +4,7 @@ the user goes back or looks at another moment."""
 from __future__ import annotations
 
 import queue
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ class _Asked:
     """What the panes showed at the moment; None where they go on showing it"""
     waits: bool = False
     """Whether the training was asked and has not answered yet"""
+    works: bool = False
+    """Whether there is a job for it"""
     laid_out: queue.SimpleQueue[LaidOut] = field(default_factory=queue.SimpleQueue)
     """Lanes that are there and not shown yet; the job's thread puts them in"""
 
@@ -52,9 +54,17 @@ class Tsne(QObject):
     changed = pyqtSignal(bool)
 
     def __init__(
-        self, *, bridge: RunBridge, stage: Stage, jobs: Jobs, messages: Messages, parent: QObject | None = None
+        self,
+        *,
+        bridge: RunBridge,
+        stage: Stage,
+        jobs: Jobs,
+        messages: Messages,
+        plug_ins: Sequence[Path] = (),
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self._plug_ins = tuple(plug_ins)
         self._bridge, self._stage, self._jobs, self._messages = bridge, stage, jobs, messages
         self._asked: _Asked | None = None
         self._number = 0
@@ -152,7 +162,8 @@ class Tsne(QObject):
     def _make(self, asked: _Asked, lanes: Mapping[str, Embedded], recording: Path | None = None) -> None:
         labels = asked.started.labels[places_of(asked.started.ids, asked.ids)]
         request = LayOut(asked.ids, labels, asked.started.config.seed, lanes, recording)
-        plug_ins, tell = self._bridge.plug_ins, asked.laid_out.put
+        plug_ins, tell = self._plug_ins, asked.laid_out.put
+        asked.works = True
         self._jobs.run(
             TITLE,
             lambda progress: tsne.lay_out(request, plug_ins, progress, tell),
@@ -176,5 +187,7 @@ class Tsne(QObject):
             self.changed.emit(False)
 
     def _job_ended(self, title: str, outcome: str) -> None:
-        if title == TITLE and outcome not in ("", "cancelled"):
+        """One that fails or is called off leaves those lanes laid out that are there already."""
+        asked = self._asked
+        if title == TITLE and outcome and asked is not None and asked.works and not self._stage.panes.laid_out:
             self._leave()

@@ -22,7 +22,6 @@ class TrainingThread:
     resident_mb = None
     looked: Looked | None = None
     moment: Moment | None = None
-    plug_ins: tuple[Path, ...] = ()
 
     def __init__(self, source: Source) -> None:
         self._source = source

@@ -76,7 +76,7 @@ def all_laid_out(window) -> bool:
 def test_that_a_key_lays_all_lanes_out_and_esc_goes_back_to_the_newest_frames(six_d, qtbot):
     window, panes = six_d, six_d.stage.panes
     before = [view.scene.positions.copy() for view in panes.views]
-    QTest.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(window, Qt.Key.Key_Y)
     assert window.actions_by_key["tsne"].isChecked() and not panes.laid_out
     qtbot.waitUntil(lambda: all_laid_out(window), timeout=120_000)
     for view, positions in zip(panes.views, before, strict=True):
