@@ -147,7 +147,8 @@ def build_scene(
     triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
     selected = -1 if selected_id is None else int(drawn.places_of(np.array([selected_id]))[0])
     kept = selection.drawn(drawn.ids, drawn.labels)
-    ends = np.where(np.append(kept, False)[triplets], triplets, -1)
+    there = kept & np.isfinite(drawn.positions).all(1)
+    ends = np.where(np.append(there, False)[triplets], triplets, -1)
     edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected, selection.pair)
     mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
@@ -172,7 +173,7 @@ def build_scene(
         edge_colors(edges, theme, selected),
         edge_shapes(edges, selected),
         edges.kinds,
-        *_rings(drawn, edges, theme, selection.ids, kept),
+        *_rings(drawn, edges, theme, selection.ids, there),
         drawn.ids,
         drawn.labels,
         mined,

@@ -223,6 +223,11 @@ class Stage(QObject):
             self.pairs.show_run(self._started, self.panes.lanes, self.panes.frames)
 
     @property
+    def past_step(self) -> int | None:
+        """The step of the past that is shown; None while live."""
+        return self._step
+
+    @property
     def points(self) -> int:
         """Points in each pane."""
         return len(self._started.ids) if self._started is not None else 0

@@ -14,18 +14,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from app.memory import resident_mb
 from app.training.looking import Looked, Looker, Pictured
-from app.training.messages import Ask, Look, LookAtMany, Report, Start, receive, send
+from app.training.messages import Ask, Embed, Look, LookAtMany, Moment, Report, Start, pipes, receive, send
 from app.training.run import train
 from hnm_core.data.base import Dataset
 from hnm_core.run.channel import Channel
-from hnm_core.run.control import Control
+from hnm_core.run.control import Control, Embedded
 from hnm_core.run.events import Event
 from hnm_core.spec import plug_ins
 from hnm_core.spec.config import ExperimentConfig, from_dict
@@ -54,7 +55,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     faulthandler.enable()  # a crash leaves its stacks on the standard error, which the window reads
     threading.stack_size(STACK_BYTES)
-    commands, reports = _pipes()
+    commands, reports = pipes()
     for file in sys.argv[1:]:
         plug_ins.load_file(Path(file))  # before anything is read that may name what it registers
     _warm_up()
@@ -77,6 +78,8 @@ def serve(commands: BinaryIO, reports: BinaryIO) -> None:
                 run = Run(command, reports, looks.looker.keep)
             elif isinstance(command, Ask) and run is not None:
                 run.ask(command)
+            elif isinstance(command, Embed) and run is not None:
+                run.embed(command)
             elif isinstance(command, Look | LookAtMany):
                 looks.ask(command)
     finally:
@@ -97,13 +100,6 @@ def _warm_up() -> None:
 
 def _leave(_kind: int, _frame: FrameType | None) -> None:
     raise SystemExit
-
-
-def _pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The ends that lead from and to the window. What is printed from here on goes to the standard error."""
-    commands, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return commands, reports
 
 
 class Looks:
@@ -163,6 +159,15 @@ class Run:
     def ask(self, command: Ask) -> None:
         """Pass a request on to the run."""
         getattr(self._control, command.method)(*command.values)
+
+    def embed(self, command: Embed) -> None:
+        """Have the embeddings told between two steps."""
+
+        def answer(lanes: Mapping[str, Embedded]) -> None:
+            with suppress(OSError):  # the window is gone; the main thread learns of it too
+                send(self._reports, Moment(command.number, lanes))
+
+        self._control.embed(command.ids, answer)
 
     def join(self, limit: float | None = None) -> bool:
         """Wait until the run is over and reported; False when it is not after `limit` seconds."""

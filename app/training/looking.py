@@ -136,7 +136,7 @@ class Looker:
         of = _of(config)
         if self._dataset is None or self._of != of:
             self._dataset = None  # not two data sets at once
-            self._dataset = data.build(config.data.part, seed=config.seed, progress=_no_fetching)
+            self._dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
             self._of = of
             self._shown_row = stratified_sample(self._dataset.y, config.shown, config.seed)
         return self._dataset
@@ -186,7 +186,8 @@ def shrunk(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return small
 
 
-def _no_fetching(_done: int, _total: int, what: str) -> bool:
+def no_fetching(_done: int, _total: int, what: str) -> bool:
+    """As the progress of a load: calls it off where it comes to the network."""
     return not what.startswith(FETCHING)
 
 

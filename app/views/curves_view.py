@@ -32,6 +32,7 @@ from app.style import mix
 from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend
+from hnm_core.run.events import RunStarted
 from hnm_core.run.history import PHASES, LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 from hnm_core.words import significant
@@ -82,6 +83,7 @@ class CurvesView(QWidget):
         super().__init__(parent)
         self._theme = DARK
         self._history = RunHistory()
+        self._started: RunStarted | None = None
         self._chance: dict[str, float] = {}
         self._raw: dict[str, Mapping[str, float]] = {}
         self._upto: int | None = None
@@ -184,8 +186,8 @@ class CurvesView(QWidget):
     ) -> None:
         """Draw a run; a cursor stands at `upto_step`, none while live. `upto_of`: lanes whose cursor is elsewhere."""
         self._upto_of = upto_of or {}
-        if history.started is not self._history.started:
-            self._chance = chance_of(history.started)
+        if history.started is not self._started:  # the history may be the same, and its run have begun meanwhile
+            self._started, self._chance = history.started, chance_of(history.started)
             self._raw = by_name(history.started.raw) if history.started is not None else {}
             evaluated = history.started.evaluated if history.started is not None else None
             measured_on = f"on {evaluated.text}" if evaluated is not None else "on held-out items"

@@ -80,6 +80,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         True,
         True,
     ),
+    ActionSpec("tsne", "View", "t-SNE of this moment", "Lay the embeddings out by t-SNE, until Esc", "Y", "", True),
     ActionSpec("find", "View", "Find a point ...", "Look a point or a class up in the inspector", "/", "search"),
     ActionSpec("lasso", "Select", "Lasso", "Drag round points to select them, as with Ctrl", "Q", "", True),
     ActionSpec("isolate", "Select", "Isolate", "Draw the selected points alone", "I"),

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
 from app.training.looking import Looked, Pictured
+from app.training.messages import Moment
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFailed, RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -53,6 +56,13 @@ class Training(Protocol):
 
     def pictured(self) -> list[Pictured]:
         """Those that came in since the last time."""
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        """Ask for the embeddings of some items between two steps."""
+
+    @property
+    def moment(self) -> Moment | None:
+        """The last answer."""
 
     def drain(self) -> Drained:
         """What came in since the last time."""
@@ -159,6 +169,16 @@ class RunBridge(QObject):
     def pictured(self) -> list[Pictured]:
         """The pictures that came in since the last time."""
         return self._training.pictured()
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        """Ask for the embeddings of some items between two steps; some time later `moment` is the answer, unless the
+        run ends before."""
+        self._training.embed(number, ids)
+
+    @property
+    def moment(self) -> Moment | None:
+        """The last answer; None before the first."""
+        return self._training.moment
 
     def stop(self) -> None:
         """Ask the run to end; it does so before its next step."""

@@ -60,10 +60,11 @@ class Jobs(QObject):
         self._running[title] = (self._loop.create_task(self._watch(title, work, done, cancelled)), cancelled)
         self.started.emit(title)
 
-    def cancel(self) -> None:
-        """Call off everything; `busy` says when it has ended."""
-        for _, cancelled in self._running.values():
-            cancelled.set()
+    def cancel(self, title: str | None = None) -> None:
+        """Call off the job of that title, None for everything; `busy` says when all have ended."""
+        for known, (_, cancelled) in self._running.items():
+            if title in (None, known):
+                cancelled.set()
 
     async def _watch(
         self,

@@ -42,6 +42,7 @@ from app.window.seeds import Seeds
 from app.window.session import Session
 from app.window.settings import Settings, data_dir
 from app.window.speaker import SpeakerMode
+from app.window.tsne import Tsne
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -135,6 +136,7 @@ class MainWindow(QMainWindow):
         )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
+        self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, plug_ins=plug_ins, parent=self)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
             bridge=bridge,
@@ -205,6 +207,7 @@ class MainWindow(QMainWindow):
         self.controls.rate_chosen.connect(self.bridge.set_rate)
         self.controls.slow_motion_chosen.connect(panes.set_slow_motion)
         self.controls.colour_chosen.connect(panes.set_color_by)
+        self.tsne.changed.connect(self.actions_by_key["tsne"].setChecked)
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
@@ -255,12 +258,13 @@ class MainWindow(QMainWindow):
             "same_scale": self.stage.panes.set_same_scale,
             "race": self.stage.set_equal_time,
             "fit": self.stage.panes.follow,
-            "live": self.stage.go_live,
+            "live": self._go_live,
             "speaker": lambda on: self.speaker.set(on),
             "reduced_motion": self.motion.reduce,
             "trails": self.stage.inspecting.set_trails,
             "class_names": self.stage.panes.set_class_names,
             "pictures": self.stage.thumbnails.set_shown,
+            "tsne": self.tsne.set,
             "find": lambda: self.docks.search(),
             "lasso": self.stage.panes.set_lasso,
             "isolate": self.stage.choice.isolate,
@@ -343,12 +347,18 @@ class MainWindow(QMainWindow):
         if self._tour is not None:
             self._tour.set_theme(theme)
 
+    def _go_live(self) -> None:
+        self.tsne.set(False)
+        self.stage.go_live()
+
     def _escape(self) -> None:
         """Out of what covers the rest, one thing after the other."""
         if self.speaker.on:
             self.actions_by_key["speaker"].setChecked(False)
         elif self.banner.text:
             self.banner.dismiss()
+        elif self.tsne.on and not len(self.stage.choice.ids):
+            self.tsne.set(False)
         else:
             self.stage.choice.clear()
 
@@ -362,6 +372,7 @@ class MainWindow(QMainWindow):
 
     def _on_tick(self, drained: Drained) -> None:
         self.incoming.take(drained)
+        self.tsne.advance()
         if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
             self.outcome.say(verdict(self.stage.history))
         self.closing.go_on()

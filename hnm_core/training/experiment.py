@@ -18,7 +18,7 @@ from hnm_core import devices
 from hnm_core.data.base import Dataset, LoadCancelled, Progress
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.evaluation.chance import chance_levels
-from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
+from hnm_core.run.control import ChangeRequest, Control, Embedded, EmbedRequest, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.run.raw import RawScore
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
@@ -128,7 +128,10 @@ class Experiment:
                     yield from lanes.step(name)
             turn = control.next_turn() if lanes.running else "stop"
         for request in control.requests():
-            yield lanes.refusal(request, "The run has ended.")
+            if isinstance(request, EmbedRequest):
+                request.answer(lanes.embedded(request.ids))
+            else:
+                yield lanes.refusal(request, "The run has ended.")
         for trainer in lanes.trainers.values():
             yield trainer.weights()
         names = {*lanes.trainers, *lanes.failed}
@@ -165,7 +168,11 @@ class _Lanes:
             del self.running[name]
 
     def obey(self, request: Request) -> Iterator[Event]:
-        """Change or fork a lane before its next step; or say in an alarm why not, and everything goes on as it was."""
+        """Change or fork a lane before its next step; or say in an alarm why not, and everything goes on as it was. Or
+        tell the embeddings, which is no event."""
+        if isinstance(request, EmbedRequest):
+            request.answer(self.embedded(request.ids))
+            return
         try:
             trainer = self._trainer(request.lane)
             if isinstance(request, ChangeRequest):
@@ -177,6 +184,17 @@ class _Lanes:
         except Exception as error:  # noqa: BLE001 - of a plug-in, for instance: no reason to lose the run
             bug = _bug(request.lane, 0, error)
             yield self.refusal(request, bug.message, bug.traceback)
+
+    def embedded(self, ids: NDArray[np.int64]) -> dict[str, Embedded]:
+        """Where every lane has the items with these dataset ids now."""
+        told = {}
+        for name, trainer in self.trainers.items():
+            try:
+                told[name] = Embedded(trainer.step, trainer.embeddings_of(ids))
+            except Exception as error:  # noqa: BLE001 - of a plug-in, or of memory: a look must not end the run
+                nothing = np.empty((0, 0), np.float32)
+                told[name] = Embedded(trainer.step, nothing, f"{type(error).__name__}: {error}")
+        return told
 
     def _trainer(self, name: str) -> Trainer:
         if name not in (*self.trainers, *self.failed):
@@ -200,7 +218,7 @@ class _Lanes:
         yield from changes
         yield from self.step(name)
 
-    def refusal(self, request: Request, reason: str, traceback: str = "") -> Alarm:
+    def refusal(self, request: ChangeRequest | ForkRequest, reason: str, traceback: str = "") -> Alarm:
         """Says that a request was not obeyed."""
         lane = request.lane if request.lane in self.trainers else next(iter(self.trainers), request.lane)
         what = f"No new lane '{request.new_lane}'." if isinstance(request, ForkRequest) else "Not changed."

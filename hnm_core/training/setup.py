@@ -95,6 +95,15 @@ class Shared:
         """How many items are kept out of training."""
         return len(self.y) - self.trained
 
+    def rows_of(self, ids: NDArray[np.int64]) -> Tensor:
+        """(K,) rows of the items with these dataset ids. Raises `ValueError` where there is no such item."""
+        known = self.ids.cpu().numpy()
+        order = np.argsort(known)
+        row = order[np.searchsorted(known, ids, sorter=order).clip(max=len(order) - 1)]
+        if (known[row] != ids).any():
+            raise ValueError("the data hold no item of some of these ids")
+        return torch.from_numpy(row).to(self.device)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         """Itself: nobody changes it, and a lane that is copied must not take the data with it."""
         return self

@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.training.looking import Looked, Looker, Pictured
+from app.training.messages import Moment
 from app.training.run import Source, train
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.control import Control
@@ -17,6 +21,7 @@ class TrainingThread:
 
     resident_mb = None
     looked: Looked | None = None
+    moment: Moment | None = None
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -52,6 +57,9 @@ class TrainingThread:
     def pictured(self) -> list[Pictured]:
         taken, self._pictured = self._pictured, []
         return taken
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        self._control.embed(ids, lambda lanes: setattr(self, "moment", Moment(number, lanes)))
 
     def drain(self) -> Drained:
         return self._channel.drain()

@@ -186,6 +186,17 @@ def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_i
     assert not any(level.dashed for level in view.metric_plot.levels), "an earlier recording tells nothing of it"
 
 
+def test_that_levels_are_there_though_the_history_was_shown_before_its_run_began(view):
+    run = RunHistory()
+    view.show_history(run)
+    started = run_history(40).started
+    run.add(replace(started, raw=(RawScore("raw pixels", "euclidean", {"map_at_r": 0.5}),)))
+    view.show_history(run)
+    run.add(StepRecord("knn", 1, 0.5, metrics={"map_at_r": 0.4}))
+    view.show_history(run)
+    assert [level.text for level in view.metric_plot.levels] == ["chance 0.021", "raw pixels 0.500"]
+
+
 def test_that_levels_take_the_colours_of_the_theme_and_names_of_two_close_ones_do_not_meet(view):
     run = run_history(200)
     raw = RawScore("raw pixels", "euclidean", {"map_at_r": 0.5})
