@@ -204,10 +204,11 @@ class Stage(QObject):
 
     def _show_one(self, now: float) -> None:
         """In a tick, so that chips cause no picture of their own; each does one thing at most, so that none is late."""
-        if not self._due and now - self._mined_at >= MINED_S:
+        mined, figures = (now - self._mined_at) / MINED_S, (now - self._figures_at) / FIGURES_S
+        if not self._due and mined >= max(figures, 1):  # what is most overdue, else slow ticks would show nothing else
             self._mined_at = now
             self._due.extend((self._show_hardness, self._show_pairs))
-        if not self._due and now - self._figures_at >= FIGURES_S:
+        elif not self._due and figures >= 1:
             self._figures_at = now
             lanes = [partial(self._show_lane, name) for name in self.history.lanes]
             self._due.extend((self._show_times, self._show_misses, *lanes, self._show_rates))

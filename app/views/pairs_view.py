@@ -42,7 +42,7 @@ TIP = (
 )
 COLUMNS = ("Pair", "Share", "Hard")
 MOST_ROWS = 40
-LEAST_LIST_PX, MOST_LIST_PX = 160, 260
+LEAST_LIST_PX, MOST_LIST_PX = 176, 260
 """Width of the list. It takes what the matrices leave; where not all classes have a row, at least the lesser one."""
 MOST_SLACK = 0.6
 """The strongest colour stands for as large a share as there has been, until all are below this part of it."""
@@ -225,8 +225,8 @@ class PairsView(QWidget):
         self.list.setVisible(seen)
         narrow = width < WIDE_LIST_PX
         self.list.setColumnHidden(2, narrow)
-        self.list.setColumnWidth(0, width - (68 if narrow else 114))
-        self.list.setColumnWidth(1, 52)
+        self.list.setColumnWidth(0, width - (64 if narrow else 110))
+        self.list.setColumnWidth(1, 48)
 
     def _list(self, found: Sequence[Ranked], lanes: Mapping[str, ClassPairs], name: Name) -> None:
         tree = self.list

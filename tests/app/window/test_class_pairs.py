@@ -183,13 +183,13 @@ def _middle(box) -> tuple[float, float]:
 
 def test_that_every_panel_has_its_turn_also_where_ticks_are_slow(window, monkeypatch) -> None:
     stage, served = window.stage, []
-    monkeypatch.setattr(stage.timing, "show_history", lambda *_: served.append("figures"))
-    monkeypatch.setattr(stage.hardness, "show_run", lambda *_, **__: served.append("hardness"))
+    for panel, method in (("timing", "show_history"), ("hardness", "show_run"), ("pairs", "show_run")):
+        monkeypatch.setattr(getattr(stage, panel), method, lambda *_, panel=panel, **__: served.append(panel))
     monkeypatch.setattr(stage.hardness, "isVisible", lambda: True)
-    monkeypatch.setattr(stage.pairs, "show_run", lambda *_: served.append("pairs"))
-    for tick in range(30):
+    for tick in range(60):
         stage._show_one(1e9 + tick)
-    assert all(served.count(panel) >= 8 for panel in ("figures", "hardness", "pairs"))
+    counts = [served.count(panel) for panel in ("timing", "hardness", "pairs")]
+    assert min(counts) >= 5, counts
 
 
 def test_that_matrices_follow_the_timeline_and_the_order_of_labels_is_a_click_away(window, qtbot) -> None:
