@@ -143,7 +143,7 @@ def demo(
     outcome = train(experiment, folder)
     engine.show_results(outcome.results.lanes())
     if outcome.started:
-        say(f"Recorded in {folder}")
+        say(outcome.recorded_in(folder))
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:
         raise typer.Exit(outcome.status)
     _render(folder, out, template, seconds, pixels, fps, theme)
@@ -166,7 +166,7 @@ def _render(
     from hnm_core.cli.headless import wait_for_kernels
     from hnm_core.recording import open_recording
 
-    open_recording(folder)  # what is wrong with it, or with the video, is said before anything is compiled
+    engine.say_losses(open_recording(folder))  # what is wrong with it is said before anything is compiled
     _check_video(out, size, fps, template)
     wait_for_kernels(RASTER_KERNELS)
     with terminable(), progress_bar() as progress:

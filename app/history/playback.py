@@ -85,4 +85,5 @@ def load(folder: Path, progress: Progress) -> tuple[Past, RunHistory]:
             raise InputError("Opening the recording was called off.")
 
     recording = open_recording(folder)
-    return Past(recording), recording.history(go_on)
+    recording.check(lambda done, total: go_on(done, 2 * total))  # what is damaged is no part of the past
+    return Past(recording), recording.history(lambda done, total: go_on(total + done, 2 * total))

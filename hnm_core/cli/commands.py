@@ -47,6 +47,7 @@ from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
+    from hnm_core.recording import Recording
     from hnm_core.run.results import LaneResult
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
@@ -113,7 +114,7 @@ def run(
     if narrow := narrow_network(request, experiment):
         say(narrow)
     if record is not None and outcome.started:
-        say(f"Recorded in {record}")
+        say(outcome.recorded_in(record))
     raise typer.Exit(outcome.status)
 
 
@@ -128,15 +129,16 @@ def list_items(
 def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
     from hnm_core.recording import open_recording
+    from hnm_core.recording.results import inspected
     from hnm_core.recording.runs import find_run
-    from hnm_core.run.results import Results
 
     recording = open_recording(find_run(run))
-    history = recording.history()
-    show_items(recording_facts(recording.summary(history)))
+    recording.check()
+    summary, results = inspected(recording)
+    show_items(recording_facts(summary))
     typer.echo()
-    show = show_audit if history.audits else show_results
-    show(Results(history).lanes())
+    show = show_audit if recording.config.model.name == "identity" else show_results
+    show(results)
 
 
 def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -156,6 +158,8 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "alarms", f"{summary['alarms']:,}"
     yield "size", f"{summary['bytes'] / 1e6:,.1f} MB"
     yield "torn bytes", f"{summary['torn_bytes']:,}"
+    for loss in summary["losses"]:
+        yield "lost", loss
     yield from summary["versions"].items()
 
 
@@ -168,8 +172,18 @@ def export(
     from hnm_core import recording
     from hnm_core.recording.runs import find_run
 
-    for path in recording.export(find_run(run), to, out):
+    folder = find_run(run)
+    paths = recording.export(folder, to, out)
+    say_losses(recording.open_recording(folder))
+    for path in paths:
         typer.echo(str(path))
+
+
+def say_losses(recording: Recording) -> None:
+    """What of a recording is damaged or missing, a line each."""
+    recording.check()
+    for loss in recording.losses:
+        say(f"Damaged: {loss}")
 
 
 def features(

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import typer
 from rich.progress import Progress, TaskID
@@ -27,6 +27,7 @@ from hnm_core.cli.console import (
     report_bug,
     say,
 )
+from hnm_core.recording.layout import RUN_FILE
 from hnm_core.run.control import Control
 from hnm_core.run.event_json import to_json
 from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord
@@ -55,6 +56,33 @@ class Outcome:
     """Whether the run came to its end or was stopped, as opposed to broken off."""
     status: int = 0
     """Exit status for the command line."""
+    recording: Literal["whole", "with gaps", "stopped", "without weights"] = "whole"
+    """What became of it."""
+    stopped_at: int = 0
+    """The step at which it stopped."""
+
+    def take(self, alarm: Alarm) -> None:
+        """What an alarm says of the recording."""
+        match alarm.code:
+            case "recording-stopped":
+                self.recording, self.stopped_at = "stopped", alarm.step
+            case "recording-resumed":
+                self.recording = "with gaps"
+            case "weights-missing" if self.recording == "whole":
+                self.recording = "without weights"
+
+    def recorded_in(self, folder: Path) -> str:
+        """Where the run is to be found, and how much of it."""
+        if not (folder / RUN_FILE).is_file():
+            return f"Nothing of the run is in {folder}"
+        match self.recording:
+            case "stopped":
+                return f"Recorded in {folder} up to step {self.stopped_at:,}: what followed is missing"
+            case "with gaps":
+                return f"Recorded in {folder}, but not all of it: see above"
+            case "without weights":
+                return f"Recorded in {folder}, but not all weights: see above"
+        return f"Recorded in {folder}"
 
 
 def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: bool = False) -> Outcome:
@@ -79,7 +107,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
     _prepare(experiment, config)
     outcome = Outcome()
-    reader_is_there, recording_failed = True, False
+    reader_is_there = True
     bugs: list[Alarm] = []
     with _interruptible(control, outcome) as received, progress_bar() as progress, closing(cast(_Closable, events)):
         bars = _Bars(progress)
@@ -90,7 +118,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
             if isinstance(event, Alarm):
                 text = f"{event.lane}, step {event.step}: {event.message}"
                 progress.console.print(text, markup=False, soft_wrap=True)
-                recording_failed |= event.code == "recording-stopped"
+                outcome.take(event)
                 if event.traceback:
                     bugs.append(event)
             if json_lines and reader_is_there:
@@ -109,7 +137,7 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
         outcome.status = EXIT_BROKEN_PIPE
     elif received:
         outcome.status = EXIT_INTERRUPTED
-    elif recording_failed:
+    elif outcome.recording != "whole" and not outcome.status:
         outcome.status = EXIT_FAILED
     return outcome
 
