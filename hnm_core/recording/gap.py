@@ -29,7 +29,7 @@ class Gap:
         self._next_try = time.monotonic() + RETRY_S
         self._kept: deque[Event] = deque()
         self._clouds: dict[str, Frame] = {}
-        self._missing: Counter[str] = Counter()
+        self._missing = Counter(step=0, cloud=0)
 
     def add(self, event: Event) -> None:
         """Another event that is not written."""
@@ -40,7 +40,7 @@ class Gap:
                 self._missing["cloud"] += event.lane in self._clouds
                 self._clouds[event.lane] = event
             case Misses():
-                self._missing["probe"] += 1
+                self._missing["miss report"] += 1
             case _:
                 self._kept.append(event)
 
@@ -72,10 +72,10 @@ class Gap:
         return f"Recording into '{folder}' goes on. It lacks {missing or 'nothing'} of what came in between."
 
 
-def why(folder: Path, error: OSError, what: str = "") -> str:
-    """Why recording stopped, or `what` could not be written, in words of people."""
+def why(folder: Path, error: OSError, what: str = "", needed: int = 0) -> str:
+    """Why recording stopped, or `what`, which needs so many bytes, could not be written, in words of people."""
     subject = f"{what} could not be written into '{folder}'" if what else f"Recording into '{folder}' stopped"
-    needed = getattr(error, "needed", 0)
+    needed = needed or getattr(error, "needed", 0)
     if error.errno in _FULL:
         room = ""
         with suppress(OSError):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.errors import InputError
 from hnm_core.recording.checksums import is_sealed
 from hnm_core.recording.files import Lines, right_records, size_of
 from hnm_core.recording.header import Dtypes, RunFile
@@ -17,14 +18,17 @@ from hnm_core.recording.layout import (
     CHECKSUM,
     EDGE_BYTES,
     EDGES_FILE,
+    FLAG_LAYERS,
     FRAMES_FILE,
     GUESTS_FILE,
     HARDNESS_FILE,
     INDEX_FILE,
     LAYERS_FILE,
     STEPS_FILE,
+    WEIGHTS_FILE,
 )
 from hnm_core.recording.plausible import RecordJudge, leading
+from hnm_core.recording.weights import read_weights
 from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import layer_metric
 from hnm_core.words import counted
@@ -54,6 +58,8 @@ class LaneFiles:
     """That belong to nothing that is wholly there and right."""
     losses: list[str] = field(default_factory=list)
     """What is damaged, each in a sentence."""
+    layer_steps: int = 0
+    """Steps that have a line in layers.jsonl."""
     layers: dict[int, dict[str, float]] = field(default_factory=dict)
     """Metrics of single layers, by step."""
     checked: int = 0
@@ -61,6 +67,8 @@ class LaneFiles:
     frames_end: int | None = None
     """The first frame whose data are damaged; it and those after it are left out."""
     _frames_loss: str = ""
+    weights_loss: str | None = None
+    """That the weights are damaged; empty where they are not, None where nobody has looked."""
 
     @classmethod
     def unread(cls, folder: Path, lane: str, run_file: RunFile, dtypes: Dtypes) -> LaneFiles:
@@ -83,9 +91,21 @@ class LaneFiles:
         self.torn_bytes, self.lost_records, self.losses, self.cut = 0, 0, [], set()
         # What frames there are before the index, and the rest after it: by then, all that it vouches for is there.
         frames_before = size_of(self.folder / FRAMES_FILE)
+        self.losses += [self.weights_loss] * bool(self.weights_loss)
         self._read_index(dtypes, frames_before)
         self._read_steps(dtypes.step)
         self._read_layers()
+
+    def check_weights(self) -> None:
+        """Read the weights, and say so where they are damaged."""
+        path = self.folder / WEIGHTS_FILE
+        if path.is_file() and self.weights_loss is None:
+            try:
+                read_weights(path, self.lane)
+                self.weights_loss = ""
+            except InputError:
+                self.weights_loss = f"Lane '{self.lane}' lost its weights: {self.folder.name}/{path.name} is damaged."
+                self.losses.append(self.weights_loss)
 
     def end_frames(self, place: int) -> None:
         """The data of the frame at `place` are damaged: it is left out, and what follows."""
@@ -99,6 +119,7 @@ class LaneFiles:
         size = size_of(path)
         for records in right_records(path, dtype, self.steps, size, self.judge):
             self.steps += len(records)
+            self.layer_steps += int(np.count_nonzero(records["flags"] & FLAG_LAYERS))
         rest = max(0, size - self.steps * dtype.itemsize)
         self.torn_bytes += rest
         self.cut |= {STEPS_FILE} if rest % dtype.itemsize else set()
@@ -165,11 +186,11 @@ class LaneFiles:
         for step, values in lines.more(self._parse_layers):
             self.layers[step] = values
         self.torn_bytes += lines.rest
-        if lines.damaged:
+        if lines.damaged or lines.count < self.layer_steps:
+            lost = counted(max(0, self.layer_steps - lines.count), "step")
+            state = "is damaged" if lines.damaged else "ends too early" if lines.path.is_file() else "is missing"
             after = max(self.layers, default=0)
-            self._lose(
-                f"metrics of layers after step {after:,} ({in_words(lines.rest)})", f"{lines.path.name} is damaged"
-            )
+            self._lose(f"metrics of layers of {lost} after step {after:,}", f"{lines.path.name} {state}")
 
     def _parse_layers(self, line: bytes, place: int) -> tuple[int, dict[str, float]]:
         run_file = self.judge.run_file

@@ -19,6 +19,7 @@ from hnm_core.recording.layout import (
     ABSENT_COUNT,
     EDGES_FILE,
     FLAG_FIRST_CALL,
+    FLAG_LAYERS,
     FLAG_MINING,
     FRAMES_FILE,
     GUESTS_FILE,
@@ -96,6 +97,7 @@ class LaneWriter:
         _known(record.tuples, TUPLE_COUNTS, "tuple count")
         of_layers = {name: value for name, value in record.metrics.items() if layer_metric(name)}
         _known(record.metrics.keys() - of_layers.keys(), METRICS, "metric")
+        row["flags"] |= FLAG_LAYERS * bool(of_layers)
         if of_layers:
             self._write_layers(record.step, of_layers)  # before its step, which vouches for it
         seal(row, self._salt, self._path(STEPS_FILE), self._place(STEPS_FILE, row.nbytes))

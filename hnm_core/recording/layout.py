@@ -70,6 +70,8 @@ ABSENT_COUNT = -1
 
 FLAG_MINING = 1
 FLAG_FIRST_CALL = 2
+FLAG_LAYERS = 4
+"""The step has a line in layers.jsonl; told from schema 5 on."""
 
 _HARDNESS = {
     "margin": "<f8",

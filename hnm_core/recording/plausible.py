@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hnm_core.recording.checksums import record_checksums
 from hnm_core.recording.header import RunFile
-from hnm_core.recording.layout import CHECKSUM
+from hnm_core.recording.layout import CHECKSUM, FLAG_LAYERS
 
 _MANY = 1 << 48
 """No run has so many steps or events."""
@@ -50,7 +50,7 @@ class RecordJudge:
             right &= (values > np.concatenate(([before], values[:-1]))) & (values < _MANY)
         names = records.dtype.names or ()
         if "flags" in names:
-            right &= (records["flags"] < 4) & (records["measured"] < 1 << len(self.run_file.metrics))
+            right &= (records["flags"] < FLAG_LAYERS) & (records["measured"] < 1 << len(self.run_file.metrics))
             for phase in self.run_file.phases:
                 right &= ~(records[f"{phase}_ms"] < 0)  # not a number where it did not run
             for name in self.run_file.tuple_counts:

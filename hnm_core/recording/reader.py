@@ -66,7 +66,10 @@ def _replay(recording: Recording) -> Iterator[Event]:
     for _, event in heapq.merge(*streams, key=lambda numbered: numbered[0]):
         yield event
     for lane in recording.lanes:
-        weights = recording.weights(lane)
+        try:
+            weights = recording.weights(lane)
+        except InputError:
+            continue  # as `losses` says
         if weights is not None:
             yield weights
     if recording.finished is not None:
@@ -183,6 +186,7 @@ class Recording:
                 lane.checked += 1
                 done += 1
                 progress(done, total)
+            lane.check_weights()
 
     def step_count(self, lane: str) -> int:
         """Steps recorded of a lane."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import threading
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from hnm_core.recording import disk
 from hnm_core.recording.disk import GrowingFile
-from hnm_core.recording.layout import INDEX_FILE
+from hnm_core.recording.layout import INDEX_FILE, STEPS_FILE
 
 INTERVAL_S = 0.5
 """Between two rounds. One round takes time itself, and both together are to stay under a second."""
-_INDEX_SUFFIX = PurePath(INDEX_FILE).suffix
+_VOUCHING = (STEPS_FILE, INDEX_FILE)
+"""What vouches for other files, for metrics of layers and for frames: these come last, in this order."""
 
 
 class Syncer:
@@ -34,10 +35,10 @@ class Syncer:
         self._thread.start()
 
     def add(self, file: GrowingFile) -> None:
-        """Sync this file, too. An index, which vouches for what others hold, comes after them."""
+        """Sync this file, too. Files that vouch for what others hold come after them."""
         with self._changing:
             self._files.append(file)
-            self._files.sort(key=lambda file: file.path.suffix == _INDEX_SUFFIX)
+            self._files.sort(key=lambda file: _VOUCHING.index(file.path.name) if file.path.name in _VOUCHING else -1)
             self._folders.add(file.path.parent)
 
     def leave_out(self, file: GrowingFile) -> None:

@@ -200,8 +200,9 @@ class _Writer:
                 self._lane(name).write_weights(weights)
                 del self._weights[name]
             except OSError as error:
-                what = f"The weights of lane '{name}'"
-                alarms.append(Alarm(name, weights.step, "weights-missing", why(self._folder, error, what)))
+                needed = sum(array.nbytes for array in weights.arrays.values())
+                text = why(self._folder, error, f"The weights of lane '{name}'", needed)
+                alarms.append(Alarm(name, weights.step, "weights-missing", text))
         for alarm in alarms:
             self._write(alarm)
         return alarms

@@ -156,6 +156,7 @@ def as_schema_4(folder: Path) -> None:
         new = np.zeros(len(old), np.dtype(short))
         for name in short["names"]:
             new[name] = old[name]
+        new["flags"] &= 3
         new.tofile(path)
     for path in folder.rglob("*.jsonl"):
         lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -133,8 +133,13 @@ def test_that_weights_in_a_zip_file_that_cannot_be_unpacked_are_damaged(folder: 
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + at] = value  # of the first entry of the zip file's directory
     path.write_bytes(bytes(data))
+    recording = open_recording(folder)
     with pytest.raises(InputError, match=r"weights\.npz' is damaged"):
-        list(replay(folder))
+        recording.weights("knn")
+    assert not any(isinstance(event, Weights) for event in replay(folder))
+    recording.check()
+    recording.refresh()
+    assert recording.losses == ("Lane 'knn' lost its weights: 01-knn/weights.npz is damaged.",)
 
 
 def change(path: Path, old: bytes, new: bytes) -> None:
@@ -224,8 +229,8 @@ def zeros(name: str, share: float) -> Callable[[Path], None]:
         (lambda folder: (folder / "events.jsonl").write_bytes(b"\xff\xfe\n"), "after step 0: events.jsonl"),
         (lambda folder: (folder / "events.jsonl").write_bytes(bytes(99)), "after step 0: events.jsonl is damaged"),
         (lambda folder: change(folder / "events.jsonl", b"together", b"2gether!"), "after step 5: events"),
-        (lambda folder: (folder / LAYERS).write_text("7\n"), "metrics of layers after step 0 (2 bytes): 00-knn/layers"),
-        (lambda folder: change(folder / LAYERS, b"2.0", b"3.0"), "metrics of layers after step 3"),
+        (lambda folder: (folder / LAYERS).write_text("7\n"), "metrics of layers of 3 steps after step 0"),
+        (lambda folder: change(folder / LAYERS, b"2.0", b"3.0"), "metrics of layers of 2 steps after step 3: 00"),
     ],
 )  # fmt: skip
 def test_that_damage_ends_a_file_there_and_is_told(folder: Path, damage: Callable[[Path], Any], sentence: str) -> None:
