@@ -58,6 +58,8 @@ class LaneFiles:
     """That belong to nothing that is wholly there and right."""
     losses: list[str] = field(default_factory=list)
     """What is damaged, each in a sentence."""
+    lost_frames: bool = False
+    """Whether there were frames after those of the index."""
     layer_steps: int = 0
     """Steps that have a line in layers.jsonl."""
     layers: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -173,6 +175,7 @@ class LaneFiles:
             self._lose_frames(more, f"{INDEX_FILE} ends too early")
 
     def _lose_frames(self, lost: int, why: str) -> None:
+        self.lost_frames = True
         after = f" after step {self.last_frame_step:,}" if len(self.index) else ", all of them"
         self._lose(f"{counted(lost, 'cloud')}{after}", why)
 

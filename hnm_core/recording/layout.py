@@ -2,7 +2,7 @@
 
     run.json        configuration, versions, lanes, and every layout below, ready for `np.dtype`
     labels.npy ids.npy held_out.npy [groups.npy] [true_labels.npy]
-    events.jsonl    every event that is neither a step nor a frame, one JSON object a line
+    events.jsonl    every event that is neither a step nor a frame, one JSON object a line; weights are named
     00-NAME/        one folder a lane
         steps.bin   np.fromfile(path, step_dtype)
         frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are

@@ -95,6 +95,8 @@ class Recording:
         self._event_lines = Lines(header.events_path(folder))
         self._event_numbers: list[int] = []
         self._missing: str | None = None
+        self._trained: set[str] = set()
+        """Lanes whose weights were written."""
         self.finished: RunFinished | RunFailed | None = None
         """How the run ended; None while it is being written or when its writer was killed."""
         self.refresh()
@@ -148,11 +150,19 @@ class Recording:
             at = max((getattr(event, "step", 0) for _, event in self._events), default=0)
             told.append(f"The run lost changes, alarms and its end after step {at:,}: {lines.path.name} is {state}.")
         told += [loss for lane in self._lanes.values() for loss in lane.losses]
+        for name, lane in self._lanes.items():
+            if name in self._trained and not (lane.folder / WEIGHTS_FILE).is_file():
+                told.append(f"Lane '{name}' lost its weights: {lane.folder.name}/{WEIGHTS_FILE} is missing.")
         if self.finished is not None and self._run_file.has_checksums:
             if self._missing is None:
                 self._missing = missing_records(self._event_numbers, list(self._lanes.values()), self._dtypes)
             told += [self._missing] * bool(self._missing)
         return tuple(told)
+
+    @property
+    def clouds_lost_after(self) -> dict[str, int]:
+        """By lane, where frames are lost: the step of the last that is left; 0 where none is."""
+        return {name: lane.last_frame_step for name, lane in self._lanes.items() if lane.lost_frames}
 
     @property
     def is_being_written(self) -> bool:
@@ -331,4 +341,6 @@ class Recording:
         if number < max(self._event_numbers[-1:], default=0):
             raise ValueError("events must be in order")
         values.pop(CHECKSUM, None)
+        if values.get("type") == Weights.__name__:
+            self._trained.add(str(values.get("lane")))
         return number, from_json(values)

@@ -198,6 +198,7 @@ class _Writer:
         for name, weights in list(self._weights.items()):
             try:
                 self._lane(name).write_weights(weights)
+                self._write_line(weights)  # vouches for the file
                 del self._weights[name]
             except OSError as error:
                 needed = sum(array.nbytes for array in weights.arrays.values())
