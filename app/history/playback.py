@@ -38,7 +38,8 @@ class Past:
 
     def frames_at(self, step: int, step_of: Mapping[str, int] = NOBODY) -> list[Frame]:
         """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, those
-        that were forked off later, and those whose cloud at that step is lost. `step_of`: lanes that are looked at at another step."""
+        that were forked off later, and those whose cloud at that step is lost. `step_of`: lanes that are looked at at
+        another step."""
         frames, absent = [], self.later_lanes(step, step_of).keys() | self.lost_lanes(step, step_of).keys()
         for lane in self.recording.lanes:
             if lane in absent:

@@ -93,7 +93,8 @@ class LaneFiles:
         self.torn_bytes, self.lost_records, self.losses, self.cut = 0, 0, [], set()
         # What frames there are before the index, and the rest after it: by then, all that it vouches for is there.
         frames_before = size_of(self.folder / FRAMES_FILE)
-        self.losses += [self.weights_loss] * bool(self.weights_loss)
+        if self.weights_loss:
+            self.losses.append(self.weights_loss)
         self._read_index(dtypes, frames_before)
         self._read_steps(dtypes.step)
         self._read_layers()
