@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zlib
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hnm_core.errors import InputError
 from hnm_core.recording import disk, layout
+from hnm_core.recording.arrays import Arrays, read_array
 from hnm_core.recording.checksums import is_sealed_file, sealed_file
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
@@ -26,8 +26,6 @@ from hnm_core.spec.config import LANE_NAME
 from hnm_core.spec.explaining import explain
 
 _MAX_RUN_FILE = 16 << 20
-_MAX_ARRAY_HEADER = 4096
-"""Bytes before the numbers of an `.npy` file; numpy writes 128."""
 
 
 class LaneEntry(BaseModel):
@@ -89,10 +87,6 @@ class Dtypes:
     """None where frames have no guests, as before schema 3"""
     hardness: np.dtype[Any] | None
     """None where it is not told how hard triplets are, as before schema 4"""
-
-
-Arrays = dict[str, bytes]
-"""Files of arrays by name."""
 
 
 def new_run_file(started: RunStarted, arrays: Arrays, salt: str) -> RunFile:
@@ -225,34 +219,11 @@ def _checked_guest(content: RunFile, started: RunStarted, where: str) -> np.dtyp
     return given
 
 
-def arrays_of(started: RunStarted) -> Arrays:
-    """The arrays of the shown items, one `.npy` each."""
-    arrays = {"labels.npy": started.labels, "ids.npy": started.ids, "held_out.npy": started.held_out}
-    if started.groups is not None:
-        arrays["groups.npy"] = started.groups
-    if started.true_labels is not None:
-        arrays[TRUE_LABELS_FILE] = started.true_labels
-    files = {}
-    for name, array in arrays.items():
-        file = io.BytesIO()
-        np.save(file, array)
-        files[name] = file.getvalue()
-    return files
-
-
-def write_arrays(folder: Path, arrays: Arrays) -> None:
-    """Put them on the disk, their names still to be synced: without `run.json` nobody reads them. Raises `OSError`."""
-    for name, data in arrays.items():
-        with disk.create(folder / name) as file:
-            file.write(data)
-            disk.sync(file, length_alone=False)
-
-
 def read_started(folder: Path, content: RunFile) -> RunStarted:
     """The first event of the run. Raises `InputError` when an array is missing, damaged or of the wrong length."""
 
     def array(name: str, kind: type[np.generic]) -> NDArray[Any]:
-        return _array(folder / name, kind, points, content.arrays.get(name, "") if content.has_checksums else None)
+        return read_array(folder / name, kind, points, content.arrays.get(name, "") if content.has_checksums else None)
 
     points = _points(str(folder / RUN_FILE), content)
     ids, labels, held_out = array("ids.npy", np.int64), array("labels.npy", np.int64), array("held_out.npy", np.bool_)
@@ -291,25 +262,6 @@ def _points(where: str, content: RunFile) -> int:
     if known is None:
         raise InputError(f"'{where}' is damaged: field 'positions' is missing or has another layout than (N,3)<u2.")
     return int(known[1])
-
-
-def _array(path: Path, kind: type[np.generic], most: int, checksum: str | None) -> NDArray[Any]:
-    """A one-dimensional array of up to `most` entries from a file that may hold anything. Pickles are never loaded."""
-    if not path.is_file():
-        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
-    try:
-        if path.stat().st_size > _MAX_ARRAY_HEADER + most * np.dtype(kind).itemsize:
-            raise ValueError(f"it is larger than {most:,} entries are")
-        # Mapping the file compares the length its header claims with the length it has, before anything is allocated.
-        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-        if checksum is not None and f"{zlib.crc32(path.read_bytes()):08x}" != checksum:
-            raise ValueError(f"its checksum is not that in {RUN_FILE}")
-    except Exception as error:
-        raise InputError(f"'{path}' is damaged: {error or type(error).__name__}.") from error
-    if array.ndim != 1 or array.dtype != np.dtype(kind) or not len(array):
-        raise InputError(f"'{path}' is damaged: it must hold one row of {np.dtype(kind).name} values.")
-    array.flags.writeable = False
-    return array
 
 
 def events_path(folder: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,18 +13,17 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import header
-from hnm_core.recording.checksums import is_sealed
-from hnm_core.recording.files import Lines, read_records, stamp
+from hnm_core.recording.event_lines import EventLines
+from hnm_core.recording.files import read_records, stamp
 from hnm_core.recording.frame_reader import FrameReader
 from hnm_core.recording.lane_files import LaneFiles
-from hnm_core.recording.layout import CHECKSUM, EVENTS_FILE, RUN_FILE, STEPS_FILE, WEIGHTS_FILE
+from hnm_core.recording.layout import RUN_FILE, STEPS_FILE, WEIGHTS_FILE
 from hnm_core.recording.lock import is_being_written
 from hnm_core.recording.missing import missing_records
 from hnm_core.recording.steps import as_columns, as_records
 from hnm_core.recording.summary import lane_facts, summarised
 from hnm_core.recording.weights import read_weights
 from hnm_core.run import changeable
-from hnm_core.run.event_json import Told, from_json
 from hnm_core.run.events import Event, Frame, LaneForked, RunFailed, RunFinished, RunStarted, Weights
 from hnm_core.run.history import LaneHistory, RunHistory, StepColumns
 from hnm_core.spec.config import ExperimentConfig
@@ -91,14 +89,8 @@ class Recording:
         self._dtypes = header.checked_dtypes(folder, self._run_file, self.started)
         self._frames = FrameReader(self.started, self._run_file, self._dtypes)
         self._lanes: dict[str, LaneFiles] = {}
-        self._events: list[tuple[int, Event]] = []
-        self._event_lines = Lines(header.events_path(folder))
-        self._event_numbers: list[int] = []
+        self._told_lines = EventLines(folder, self._run_file)
         self._missing: str | None = None
-        self._trained: set[str] = set()
-        """Lanes whose weights were written."""
-        self.finished: RunFinished | RunFailed | None = None
-        """How the run ended; None while it is being written or when its writer was killed."""
         self.refresh()
 
     @property
@@ -121,6 +113,11 @@ class Recording:
             raise InputError(f"'{header.events_path(self.folder)}' is damaged: {error}") from None
 
     @property
+    def finished(self) -> RunFinished | RunFailed | None:
+        """How the run ended; None while it is being written or when its writer was killed."""
+        return self._told_lines.finished
+
+    @property
     def lanes(self) -> tuple[str, ...]:
         """Names of the lanes, forked ones last."""
         return tuple(self._lanes)
@@ -128,34 +125,30 @@ class Recording:
     @property
     def numbered_events(self) -> Sequence[tuple[int, Event]]:
         """Option changes, ended warm-ups, forks and alarms, each with its place in the run."""
-        return self._events
+        return self._told_lines.events
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Option changes, ended warm-ups, forks and alarms, oldest first."""
-        return tuple(event for _, event in self._events)
+        return tuple(event for _, event in self._told_lines.events)
 
     @property
     def torn_bytes(self) -> int:
         """Bytes at the ends of files that belong to nothing complete and right; they are ignored."""
-        return self._event_lines.rest + sum(lane.torn_bytes for lane in self._lanes.values())
+        return self._told_lines.torn_bytes + sum(lane.torn_bytes for lane in self._lanes.values())
 
     @property
     def losses(self) -> tuple[str, ...]:
         """What is damaged or missing, a sentence each: which file, from which step on, how much. Empty for a recording
         that is as it was written, also where its writer was killed."""
-        lines, told = self._event_lines, []
-        if lines.damaged or not lines.path.is_file():
-            state = "damaged" if lines.path.is_file() else "missing"
-            at = max((getattr(event, "step", 0) for _, event in self._events), default=0)
-            told.append(f"The run lost changes, alarms and its end after step {at:,}: {lines.path.name} is {state}.")
+        told = [loss] if (loss := self._told_lines.loss) else []
         told += [loss for lane in self._lanes.values() for loss in lane.losses]
         for name, lane in self._lanes.items():
-            if name in self._trained and not (lane.folder / WEIGHTS_FILE).is_file():
+            if name in self._told_lines.trained and not (lane.folder / WEIGHTS_FILE).is_file():
                 told.append(f"Lane '{name}' lost its weights: {lane.folder.name}/{WEIGHTS_FILE} is missing.")
         if self.finished is not None and self._run_file.has_checksums:
             if self._missing is None:
-                self._missing = missing_records(self._event_numbers, list(self._lanes.values()), self._dtypes)
+                self._missing = missing_records(self._told_lines.numbers, list(self._lanes.values()), self._dtypes)
             told += [self._missing] * bool(self._missing)
         return tuple(told)
 
@@ -180,7 +173,7 @@ class Recording:
                     folder = self.folder / entry.folder
                     self._lanes[entry.name] = LaneFiles.unread(folder, entry.name, self._run_file, self._dtypes)
                 self._lanes[entry.name].refresh(self._dtypes)
-            self._read_events()
+            self._told_lines.refresh()
         except OSError as error:
             raise InputError(f"The recording '{self.folder}' cannot be read: {error}.") from error
 
@@ -322,25 +315,3 @@ class Recording:
         if name not in self._lanes:
             raise InputError(f"The recording '{self.folder}' has no lane '{name}', only {', '.join(self._lanes)}.")
         return self._lanes[name]
-
-    def _read_events(self) -> None:
-        for number, event in self._event_lines.more(self._parse_event):
-            self._event_numbers.append(number)
-            if isinstance(event, RunFinished | RunFailed):
-                self.finished = event
-            elif event is not None:
-                self._events.append((number, event))
-
-    def _parse_event(self, line: bytes, place: int) -> tuple[int, Told | None]:
-        """One line of events.jsonl: its place in the run and the event, see `from_json`."""
-        if self._run_file.has_checksums and not is_sealed(line, self._run_file.salt, EVENTS_FILE, place):
-            raise ValueError("its checksum is another")
-        values = json.loads(line)
-        if not isinstance(values, dict) or type(number := values.pop("event", None)) is not int:
-            raise ValueError("an event needs a number")
-        if number < max(self._event_numbers[-1:], default=0):
-            raise ValueError("events must be in order")
-        values.pop(CHECKSUM, None)
-        if values.get("type") == Weights.__name__:
-            self._trained.add(str(values.get("lane")))
-        return number, from_json(values)

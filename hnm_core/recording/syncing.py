@@ -31,8 +31,7 @@ class Syncer:
         self._syncing = threading.Lock()  # held for a round
         self._over = threading.Event()
         self._problem: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="hnm-syncer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def add(self, file: GrowingFile) -> None:
         """Sync this file, too. Files that vouch for what others hold come after them."""
@@ -40,6 +39,9 @@ class Syncer:
             self._files.append(file)
             self._files.sort(key=lambda file: _VOUCHING.index(file.path.name) if file.path.name in _VOUCHING else -1)
             self._folders.add(file.path.parent)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="hnm-syncer", daemon=True)
+            self._thread.start()
 
     def leave_out(self, file: GrowingFile) -> None:
         """Sync it no more. It may be closed when this returns."""
@@ -78,7 +80,8 @@ class Syncer:
     def close(self) -> None:
         """A last round, and the end of the thread. Raises `OSError` where that round could not be done."""
         self._over.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         self.sync()
 
     def _work(self) -> None:

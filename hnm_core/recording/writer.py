@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from hnm_core.errors import InputError
 from hnm_core.recording import disk, header, layout
+from hnm_core.recording.arrays import arrays_of, write_arrays
 from hnm_core.recording.checksums import new_salt, sealed_line
 from hnm_core.recording.disk import GrowingFile
 from hnm_core.recording.gap import Gap, why
@@ -240,11 +241,12 @@ class _Writer:
             self._number += lane.write_held(self._number)
 
     def _start(self, started: RunStarted) -> None:
-        arrays = header.arrays_of(started)
+        arrays = arrays_of(started)
         run_file = header.new_run_file(started, arrays, new_salt())
-        with self._all_or_nothing(*arrays, layout.EVENTS_FILE, *(lane.folder for lane in run_file.lanes)):
+        folders = [lane.folder for lane in run_file.lanes]
+        with self._all_or_nothing(layout.RUN_FILE, layout.EVENTS_FILE, *arrays, *folders):
             self._started, self._run_file = started, run_file
-            header.write_arrays(self._folder, arrays)
+            write_arrays(self._folder, arrays)
             for lane in run_file.lanes:
                 self._open_lane(lane)
             self._events = self._open(header.events_path(self._folder))

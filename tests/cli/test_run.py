@@ -20,6 +20,7 @@ from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, StepRecord
 from hnm_core.spec import config
 from hnm_core.training import experiment
 from tests.cli.conftest import Lab, start
+from tests.recording import made_up
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
@@ -184,7 +185,8 @@ def test_that_a_recording_that_broke_off_is_status_1_and_said(lab: Lab, tiny: Pa
 def test_that_the_last_line_says_how_much_of_the_run_is_recorded(
     lab: Lab, tiny: Path, tmp_path: Path, script: type[Script], codes: tuple[str, ...], end: str
 ) -> None:
-    script.events = (*(Alarm("one", 3, code, "See.") for code in codes), RunFinished({"one": 6, "two": 6}, 0.1))
+    alarms = (Alarm("one", 3, code, "See.") for code in codes)
+    script.events = (made_up.started(lanes=("one", "two")), *alarms, RunFinished({"one": 6, "two": 6}, 0.1))
     ended = lab("run", tiny, "--record", tmp_path / "run")
     assert ended.err.splitlines()[-1] == end.format(tmp_path / "run")
     assert ended.status == bool(codes)
