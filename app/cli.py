@@ -143,7 +143,7 @@ def demo(
     folder = new_run_dir(preset)
     outcome = train(experiment, folder)
     try:
-        engine.show_results(outcome.results)
+        engine.show_results(outcome.results.lanes(), outcome.results.raw())
     finally:
         say_recorded(folder, outcome)
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:
@@ -169,8 +169,9 @@ def _render(
     from hnm_core.recording import open_recording
 
     # What is wrong with it, or with the video, is said before anything is compiled.
-    lanes = open_recording(folder).lanes
-    _check_video(out, size, fps, template, len(lanes))
+    recording = open_recording(folder)
+    engine.say_losses(recording)
+    _check_video(out, size, fps, template, len(recording.lanes))
     wait_for_kernels(RASTER_KERNELS)
     with progress_bar() as progress:
         bar = progress.add_task("frames", total=None, note="")

@@ -37,11 +37,12 @@ class Past:
         return max((int(known[-1]) for known in steps if len(known)), default=0)
 
     def frames_at(self, step: int, step_of: Mapping[str, int] = NOBODY) -> list[Frame]:
-        """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, and those
-        that were forked off later. `step_of`: lanes that are looked at at another step."""
-        frames, later = [], self.later_lanes(step, step_of)
+        """Of every lane the newest frame not after `step`, or its first; lanes without frames are left out, those
+        that were forked off later, and those whose cloud at that step is lost. `step_of`: lanes that are looked at at
+        another step."""
+        frames, absent = [], self.later_lanes(step, step_of).keys() | self.lost_lanes(step, step_of).keys()
         for lane in self.recording.lanes:
-            if lane in later:
+            if lane in absent:
                 continue
             steps = self.recording.frame_steps(lane)
             if len(steps):
@@ -53,6 +54,11 @@ class Past:
         """Lanes that were forked off after `step`, and at which step that was; `step_of` as above."""
         begins = self.recording.begins
         return {lane: begins[lane] for lane in begins if begins[lane] > step_of.get(lane, step)}
+
+    def lost_lanes(self, step: int, step_of: Mapping[str, int] = NOBODY) -> dict[str, int]:
+        """Lanes whose clouds at `step` are lost, and the step of the last that is left; `step_of` as above."""
+        lost = self.recording.clouds_lost_after
+        return {lane: last for lane, last in lost.items() if step_of.get(lane, step) > last}
 
     def next_step(self, step: int) -> int | None:
         """The step of the first frame after `step` in any lane; None at the end."""
@@ -85,4 +91,5 @@ def load(folder: Path, progress: Progress) -> tuple[Past, RunHistory]:
             raise InputError("Opening the recording was called off.")
 
     recording = open_recording(folder)
-    return Past(recording), recording.history(go_on)
+    recording.check(lambda done, total: go_on(done, 2 * total))  # what is damaged is no part of the past
+    return Past(recording), recording.history(lambda done, total: go_on(total + done, 2 * total))

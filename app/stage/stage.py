@@ -276,6 +276,9 @@ class Stage(QObject):
             for lane, begins in self._past.later_lanes(step, self._step_of).items():
                 if lane in self.panes.lanes:
                     self.panes.empty(lane, f"Begins at step {begins:,}")
+            for lane, last in self._past.lost_lanes(step, self._step_of).items():
+                if lane in self.panes.lanes:
+                    self.panes.empty(lane, f"Lost: damaged after step {last:,}")
             for frame in self._past.frames_at(step, self._step_of):
                 if self._step is not None or frame.lane in self._step_of:
                     self.panes.show_frame(frame)

@@ -87,6 +87,7 @@ class Pictures:
             raise unknown_name("theme", theme, THEMES)
         self._path = templates.template(template)
         recording = open_recording(folder)
+        recording.check()
         self._app = ensure_text()
         self._theme = theme_named(theme)
         self._size = video.size
@@ -115,7 +116,7 @@ class Pictures:
             recording.config.about,
             _edge_kinds(recording),
         )
-        self._recording = recording
+        self._recording, self._lost = recording, recording.clouds_lost_after
         self._workspaces = [raster.Workspace() for _ in self._films]
 
     def __len__(self) -> int:
@@ -148,6 +149,8 @@ class Pictures:
             return "no frame was recorded"
         if step < (begins := self._recording.begins[film.lane]):
             return f"begins at step {begins:,}"
+        if step > (last := self._lost.get(film.lane, step)):
+            return f"lost: damaged after step {last:,}"
         camera = self._path(self._framing.camera(film.lane, step), turn)
         picture = raster.render(
             film.at(step), camera, box.width, box.height, self._theme, workspace=self._workspaces[place]

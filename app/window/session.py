@@ -24,6 +24,10 @@ from hnm_core.spec.resources import preset_path
 HINT = "Press Space to train"
 
 
+MAX_LOSSES = 3
+"""So many are told in the window; `hnm-lab inspect` tells all."""
+
+
 class Session(QObject):
     """`config` is the experiment that is shown, of a recording what it was made with.
 
@@ -140,6 +144,8 @@ class Session(QObject):
         self._fill(with_forks(history))
         self.clear()
         self._stage.play(past, history)
+        if losses := past.recording.losses:
+            self._messages.notice("\n".join([f"This recording is damaged. {losses[0]}", *losses[1:MAX_LOSSES]]))
         self.changed.emit()
 
     def _fill(self, config: ExperimentConfig) -> None:

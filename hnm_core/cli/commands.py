@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,16 +48,18 @@ from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
-    from hnm_core.run.results import LaneResult, Results
+    from hnm_core.recording import Recording
+    from hnm_core.run.results import LaneResult
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
 
 
-def show_results(results: Results, *, to_stderr: bool = False) -> None:
+def show_results(
+    lanes: Sequence[LaneResult], raw: Mapping[str, Mapping[str, float]], *, to_stderr: bool = False
+) -> None:
     """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean.
-    Its last rows are what the features score as they are, where that was measured. Below it, where there is any, the
-    entanglement of each layer in the batch that was measured last."""
-    lanes = results.lanes()
+    Its last rows, `raw`, are what the features score as they are, where that was measured. Below it, where there is
+    any, the entanglement of each layer in the batch that was measured last."""
     rows: list[tuple[str, ...]] = [
         (
             lane.lane,
@@ -73,7 +75,7 @@ def show_results(results: Results, *, to_stderr: bool = False) -> None:
         )
         for lane in lanes
     ]
-    for name, metrics in results.raw().items():
+    for name, metrics in raw.items():
         scored = (number(metrics.get(metric, math.nan)) for metric in ("map_at_r", "precision_at_1", "knn_accuracy"))
         rows.append((name, "", "", *scored, "", "", "", ""))
     stream = sys.stderr if to_stderr else sys.stdout
@@ -117,7 +119,7 @@ def run(
         if experiment.model.name == "identity":
             show_audit(results.lanes(), to_stderr=json_lines)
         else:
-            show_results(results, to_stderr=json_lines)
+            show_results(results.lanes(), results.raw(), to_stderr=json_lines)
         started = results.history.started
         if started is not None and started.evaluated is not None:
             say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
@@ -140,18 +142,18 @@ def list_items(
 def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
     from hnm_core.recording import open_recording
+    from hnm_core.recording.results import inspected
     from hnm_core.recording.runs import find_run
-    from hnm_core.run.results import Results
 
     recording = open_recording(find_run(run))
-    history = recording.history()
-    show_items(recording_facts(recording.summary(history)))
+    recording.check()
+    summary, results = inspected(recording)
+    show_items(recording_facts(summary))
     echo()
-    results = Results(history)
-    if history.audits:
-        show_audit(results.lanes())
+    if recording.config.model.name == "identity":
+        show_audit(results)
     else:
-        show_results(results)
+        show_results(results, summary["raw"])
 
 
 def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -173,6 +175,8 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "alarms", f"{summary['alarms']:,}"
     yield "size", f"{summary['bytes'] / 1e6:,.1f} MB"
     yield "torn bytes", f"{summary['torn_bytes']:,}"
+    for loss in summary["losses"]:
+        yield "lost", loss
     yield from summary["versions"].items()
 
 
@@ -185,8 +189,18 @@ def export(
     from hnm_core import recording
     from hnm_core.recording.runs import find_run
 
-    for path in recording.export(find_run(run), to, out):
+    folder = find_run(run)
+    paths = recording.export(folder, to, out)
+    say_losses(recording.open_recording(folder))
+    for path in paths:
         echo(str(path))
+
+
+def say_losses(recording: Recording) -> None:
+    """What of a recording is damaged or missing, a line each."""
+    recording.check()
+    for loss in recording.losses:
+        say(f"Damaged: {loss}")
 
 
 def features(

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from rich.progress import Progress, TaskID
 
@@ -66,6 +66,35 @@ class Outcome:
     """Whether the run came to its end or was stopped, as opposed to broken off."""
     status: int = 0
     """Exit status for the command line."""
+    recording: Literal["whole", "with gaps", "stopped", "without weights"] = "whole"
+    """What became of it."""
+    stopped_at: int = 0
+    """The step at which it stopped."""
+
+    def take(self, alarm: Alarm) -> None:
+        """What an alarm says of the recording."""
+        match alarm.code:
+            case "recording-stopped":
+                self.recording, self.stopped_at = "stopped", alarm.step
+            case "recording-resumed":
+                self.recording = "with gaps"
+            case "weights-missing" if self.recording == "whole":
+                self.recording = "without weights"
+
+    def recorded_in(self, folder: Path) -> str:
+        """Where the run is to be found, and how much of it."""
+        from hnm_core.recording import is_recording
+
+        if not is_recording(folder):
+            return f"Nothing of the run is in {folder}"
+        match self.recording:
+            case "stopped":
+                return f"Recorded in {folder} up to step {self.stopped_at:,}: what followed is missing"
+            case "with gaps":
+                return f"Recorded in {folder}, but not all of it: see above"
+            case "without weights":
+                return f"Recorded in {folder}, but not all weights: see above"
+        return f"Recorded in {folder}"
 
 
 def train(
@@ -96,7 +125,7 @@ def train(
     if folder is not None:
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
     outcome = Outcome()
-    lost, recording_failed = 0, False
+    lost = 0
     bugs: list[Alarm] = []
     with _interruptible(control, outcome) as received, closing(cast(_Closable, events)):
         _prepare(experiment, config, tell)
@@ -107,7 +136,7 @@ def train(
                 outcome.results.add(event)
                 bars.show(event)
                 if isinstance(event, Alarm):
-                    recording_failed |= event.code == "recording-stopped"
+                    outcome.take(event)
                     if event.traceback:
                         bugs.append(event)
                 if json_lines and not lost:
@@ -125,17 +154,15 @@ def train(
         outcome.status = lost
     elif received:
         outcome.status = EXIT_INTERRUPTED
-    elif recording_failed:
+    elif outcome.recording != "whole" and not outcome.status:
         outcome.status = EXIT_FAILED
     return outcome
 
 
 def say_recorded(folder: Path, outcome: Outcome) -> None:
     """Say where the run was recorded, if it was: a disk may have been full from the start."""
-    from hnm_core.recording import is_recording
-
     if outcome.started:
-        say(f"Recorded in {folder}" if is_recording(folder) else f"There is no recording in {folder}.")
+        say(outcome.recorded_in(folder))
 
 
 def wait_for_kernels(module: str) -> None:

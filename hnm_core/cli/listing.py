@@ -39,11 +39,12 @@ def _presets() -> Iterator[Row]:
 
 
 def _runs() -> Iterator[Row]:
-    from hnm_core.recording import list_runs, open_recording
+    from hnm_core.recording import list_runs
+    from hnm_core.recording.glance import glance
 
     for folder in list_runs():
         try:
-            yield folder.name, open_recording(folder).config.title, str(folder)
+            yield folder.name, glance(folder), str(folder)
         except InputError as error:
             yield folder.name, _one_line(str(error)), str(folder)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.recording.layout import CHECKSUM
 from hnm_core.recording.reader import Recording, open_recording
 from hnm_core.run.events import LaneForked, OptionChanged
 from hnm_core.system.whole_files import whole_file
@@ -19,7 +20,7 @@ from hnm_core.system.whole_files import whole_file
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by name."""
 
-_INTERNAL_FIELDS = ("event", "flags", "measured")
+_INTERNAL_FIELDS = ("event", "flags", "measured", CHECKSUM)
 
 
 def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list[Path]:
@@ -39,6 +40,7 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     if kind not in EXPORT_KINDS:
         raise unknown_name("export format", kind, EXPORT_KINDS)
     recording = open_recording(folder)
+    recording.check()
     out = Path(folder) / "export" if out is None else Path(out)
     if kind == "parquet":
         _pyarrow()

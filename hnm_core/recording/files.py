@@ -1,14 +1,25 @@
-"""The files of a recording as bytes: how long, which records, which whole lines. What is missing or shrinks is told."""
+"""The files of a recording as bytes, which may hold anything: read in pieces, up to the first that is not right."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
+
+Parsed = TypeVar("Parsed")
+
+Judge = Callable[[NDArray[Any], int], int]
+"""How many of these records, from the first on, are right; the second argument is the place of the first one."""
+
+_PIECE = 1 << 20
+"""Bytes read at a time."""
+_MAX_LINE = 16 << 20
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -18,14 +29,14 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file. Raises `InputError` where it is missing."""
-    if not path.is_file():
-        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
-    return path.stat().st_size
+    """Bytes of a file; none where it is missing."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def read_records(path: Path, dtype: np.dtype[Any], start: int, count: int) -> NDArray[Any]:
     """`count` records from record `start` on. Raises `InputError` if the file has become shorter."""
+    if count <= 0:
+        return np.zeros(0, dtype)
     try:
         with path.open("rb") as file:
             file.seek(start * dtype.itemsize)
@@ -37,11 +48,64 @@ def read_records(path: Path, dtype: np.dtype[Any], start: int, count: int) -> ND
     return np.frombuffer(data, dtype, count)
 
 
-def new_lines(path: Path, start: int) -> tuple[list[bytes], int, int]:
-    """The whole lines from byte `start` on, the byte after them, and how many bytes follow that are no line yet."""
-    size = size_of(path)
+def right_records(path: Path, dtype: np.dtype[Any], start: int, size: int, judge: Judge) -> Iterator[NDArray[Any]]:
+    """The records from `start` on in the first `size` bytes of a file, piece by piece, up to the first that is not
+    right."""
+    left = size // dtype.itemsize - start
+    while left > 0:
+        count = min(left, max(1, _PIECE // dtype.itemsize))
+        records = read_records(path, dtype, start, count)
+        right = judge(records, start)
+        if right:
+            yield records[:right]
+        if right < count:
+            return
+        start, left = start + count, left - count
+
+
+@dataclass
+class Lines:
+    """The lines of a file, as far as they are right."""
+
+    path: Path
+    read: int = 0
+    """Bytes of these lines."""
+    count: int = 0
+    rest: int = 0
+    """Bytes that follow them."""
+    damaged: bool = False
+    """Whether these are no line that is just being written, or was when its writer was killed."""
+
+    def more(self, parse: Callable[[bytes, int], Parsed]) -> Iterator[Parsed]:
+        """What `parse` makes of the lines that have come since; it gets a line and its place, and raises `ValueError`
+        for one that is not right, at which reading ends."""
+        size, self.damaged = size_of(self.path), False
+        for line in _lines(self.path, self.read, size):
+            try:
+                if line is None:
+                    raise ValueError("no line")
+                parsed = parse(line, self.count)
+            except (ValueError, RecursionError):
+                self.damaged = True
+                break
+            assert line is not None
+            self.read += len(line) + 1
+            self.count += 1
+            yield parsed
+        self.rest = max(0, size - self.read)
+
+
+def _lines(path: Path, start: int, size: int) -> Iterator[bytes | None]:
+    """The whole lines from byte `start` to byte `size`; None, and the end, for what can be none."""
+    if start >= size:
+        return
     with path.open("rb") as file:
         file.seek(start)
-        text = file.read(max(0, size - start))
-    whole, newline, torn = text.rpartition(b"\n")
-    return whole.split(b"\n") if newline else [], start + len(whole) + len(newline), len(torn)
+        left, begun = size - start, b""
+        while left > 0 and (piece := file.read(min(left, _PIECE))):
+            left -= len(piece)
+            *whole, begun = (begun + piece).split(b"\n")
+            yield from whole
+            if b"\0" in begun or len(begun) > _MAX_LINE:
+                yield None
+                return

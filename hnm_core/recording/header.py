@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hnm_core.errors import InputError
-from hnm_core.recording import layout
+from hnm_core.recording import disk, layout
+from hnm_core.recording.arrays import Arrays, read_array
+from hnm_core.recording.checksums import is_sealed_file, sealed_file
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
@@ -92,6 +96,15 @@ class RunFile(BaseModel):
     """Not told by earlier versions"""
     evaluated: EvaluatedEntry | None = None
     """None where it was not told."""
+    salt: str = Field(default="0" * 16, pattern="^[0-9a-f]{16}$")
+    """Goes into every checksum, see `checksums`; there are none before schema 5."""
+    arrays: dict[str, str] = {}
+    """The crc32 of each `.npy` file, 8 hexadecimal digits; empty before schema 5."""
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether all that follows can be checked."""
+        return self.schema_number >= layout.FIRST_WITH_CHECKSUMS
 
 
 @dataclass(frozen=True)
@@ -107,8 +120,8 @@ class Dtypes:
     """None where it is not told how hard triplets are, as before schema 4"""
 
 
-def new_run_file(started: RunStarted) -> RunFile:
-    """The `run.json` of a run that starts now."""
+def new_run_file(started: RunStarted, arrays: Arrays, salt: str) -> RunFile:
+    """The `run.json` of a run that starts now, see `arrays_of` and `checksums.new_salt`."""
     names = [lane.name for lane in started.config.lanes]
     return RunFile(
         kind=KIND,
@@ -133,14 +146,15 @@ def new_run_file(started: RunStarted) -> RunFile:
         chance=None if started.chance is None else dict(started.chance),
         raw=[RawEntry(kind=one.kind, distance=one.distance, metrics=dict(one.metrics)) for one in started.raw],
         evaluated=None if started.evaluated is None else EvaluatedEntry(**asdict(started.evaluated)),
+        salt=salt,
+        arrays={name: f"{zlib.crc32(data):08x}" for name, data in arrays.items()},
     )
 
 
 def write_run_file(folder: Path, content: RunFile) -> None:
-    """Replace `run.json` in one go, so that a reader never sees half of it."""
-    part = folder / f"{RUN_FILE}.part"
-    part.write_text(json.dumps(content.model_dump(by_alias=True), indent=1), encoding="utf-8")
-    part.replace(folder / RUN_FILE)
+    """Replace `run.json` in one go and for good, so that a reader never sees half of it. Raises `OSError`."""
+    with disk.whole_file(folder / RUN_FILE) as file:
+        file.write(sealed_file(json.dumps(content.model_dump(by_alias=True), indent=1)))
 
 
 def read_run_file(folder: Path) -> RunFile:
@@ -160,7 +174,8 @@ def read_run_file(folder: Path) -> RunFile:
             raise InputError(f"'{folder}' is not a recording: it has no {RUN_FILE}.")
         if path.stat().st_size > _MAX_RUN_FILE:
             raise InputError(f"'{path}' is damaged: it is larger than any recording's.")
-        values = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        values = json.loads(data)
     except InputError:
         raise
     except OSError as error:
@@ -177,6 +192,8 @@ def read_run_file(folder: Path) -> RunFile:
         )
     if type(schema) is not int or schema < 1:
         raise InputError(f"'{path}' is damaged: schema = {schema!r}, but it must be 1 to {SCHEMA}.")
+    if schema >= layout.FIRST_WITH_CHECKSUMS and not is_sealed_file(data):
+        raise InputError(f"'{path}' is damaged: its checksum is not that of what it says.")
     try:
         content = RunFile.model_validate(values)
     except ValidationError as error:
@@ -194,6 +211,9 @@ def checked_dtypes(folder: Path, content: RunFile, started: RunStarted) -> Dtype
     frame = layout.to_dtype(content.frame_dtype, where)
     index = layout.to_dtype(content.index_dtype, where)
     own_index = layout.to_dtype(layout.index_layout(content.schema_number), where)
+    for dtype in (step, index) if content.has_checksums else ():
+        if (dtype.names or ("",))[-1] != layout.CHECKSUM or dtype[layout.CHECKSUM] != "<u8" or dtype.itemsize % 4:
+            raise InputError(f"'{where}' is damaged: a record must be of words of 4 bytes and end with its checksum.")
     wanted: list[tuple[np.dtype[Any], dict[str, Any]]] = [
         (step, {"event": "<i8", "step": "<i8", "loss": "<f8", "flags": "<u4", "measured": "<u4"}),
         (step, {f"{phase}_ms": "<f4" for phase in content.phases}),
@@ -232,26 +252,22 @@ def _checked_guest(content: RunFile, started: RunStarted, where: str) -> np.dtyp
     return given
 
 
-def write_arrays(folder: Path, started: RunStarted) -> None:
-    """The arrays of the shown items, one `.npy` each."""
-    np.save(folder / "labels.npy", started.labels)
-    np.save(folder / "ids.npy", started.ids)
-    np.save(folder / "held_out.npy", started.held_out)
-    if started.groups is not None:
-        np.save(folder / "groups.npy", started.groups)
-    if started.true_labels is not None:
-        np.save(folder / TRUE_LABELS_FILE, started.true_labels)
-
-
 def read_started(folder: Path, content: RunFile) -> RunStarted:
     """The first event of the run. Raises `InputError` when an array is missing, damaged or of the wrong length."""
-    ids = _array(folder / "ids.npy", np.int64)
-    labels = _array(folder / "labels.npy", np.int64, len(ids))
-    held_out = _array(folder / "held_out.npy", np.bool_, len(ids))
-    groups = _array(folder / "groups.npy", np.int64, len(ids)) if content.has_groups else None
+
+    def array(name: str, kind: type[np.generic]) -> NDArray[Any]:
+        return read_array(folder / name, kind, points, content.arrays.get(name, "") if content.has_checksums else None)
+
+    points = _points(str(folder / RUN_FILE), content)
+    ids, labels, held_out = array("ids.npy", np.int64), array("labels.npy", np.int64), array("held_out.npy", np.bool_)
+    groups = array("groups.npy", np.int64) if content.has_groups else None
     # Older recordings have none, so the file itself says whether there are any.
-    noisy = (folder / TRUE_LABELS_FILE).exists()
-    true_labels = _array(folder / TRUE_LABELS_FILE, np.int64, len(ids)) if noisy else None
+    noisy = TRUE_LABELS_FILE in content.arrays if content.has_checksums else (folder / TRUE_LABELS_FILE).exists()
+    true_labels = array(TRUE_LABELS_FILE, np.int64) if noisy else None
+    for name, other in (("labels", labels), ("held_out", held_out), ("groups", groups), ("true_labels", true_labels)):
+        if other is not None and len(other) != len(ids):
+            where = folder / f"{name}.npy"
+            raise InputError(f"'{where}' is damaged: it has {len(other):,} entries, but ids.npy has {len(ids):,}.")
     if (np.diff(ids) <= 0).any():
         raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
     if labels.min() < 0 or labels.max() >= len(content.class_names):
@@ -274,21 +290,13 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
     )
 
 
-def _array(path: Path, kind: type[np.generic], length: int | None = None) -> NDArray[Any]:
-    """A one-dimensional array from a file that may hold anything. Pickles are never loaded."""
-    if not path.is_file():
-        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
-    try:
-        # Mapping the file compares the length its header claims with the length it has, before anything is allocated.
-        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception as error:
-        raise InputError(f"'{path}' is damaged: {error or type(error).__name__}.") from error
-    if array.ndim != 1 or array.dtype != np.dtype(kind) or not len(array):
-        raise InputError(f"'{path}' is damaged: it must hold one row of {np.dtype(kind).name} values.")
-    if length is not None and len(array) != length:
-        raise InputError(f"'{path}' is damaged: it has {len(array):,} entries, but ids.npy has {length:,}.")
-    array.flags.writeable = False
-    return array
+def _points(where: str, content: RunFile) -> int:
+    """How many items are shown, by the layout of a frame, before anything else is read."""
+    fields = dict(zip(content.frame_dtype.get("names", []), content.frame_dtype.get("formats", []), strict=False))
+    known = re.fullmatch(r"\((\d{1,9}),3\)<u2", fields.get("positions", ""))
+    if known is None:
+        raise InputError(f"'{where}' is damaged: field 'positions' is missing or has another layout than (N,3)<u2.")
+    return int(known[1])
 
 
 def events_path(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The files of one lane: which steps, frames and metrics of layers are wholly there."""
+"""The files of one lane: which steps, frames and metrics of layers are wholly there and right, and what is lost."""
 
 from __future__ import annotations
 
@@ -11,11 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
-from hnm_core.recording.files import new_lines, read_records, size_of
-from hnm_core.recording.header import Dtypes
-from hnm_core.recording.layout import EDGE_BYTES, GUESTS_FILE, HARDNESS_FILE, LAYERS_FILE
+from hnm_core.recording.checksums import is_sealed
+from hnm_core.recording.files import Lines, right_records, size_of
+from hnm_core.recording.header import Dtypes, RunFile
+from hnm_core.recording.layout import (
+    CHECKSUM,
+    EDGE_BYTES,
+    EDGES_FILE,
+    FLAG_LAYERS,
+    FRAMES_FILE,
+    GUESTS_FILE,
+    HARDNESS_FILE,
+    INDEX_FILE,
+    LAYERS_FILE,
+    STEPS_FILE,
+    WEIGHTS_FILE,
+)
+from hnm_core.recording.plausible import RecordJudge, leading
+from hnm_core.recording.weights import read_weights
 from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import layer_metric
+from hnm_core.words import counted
+from hnm_core.words import size as in_words
 
 
 @dataclass
@@ -23,86 +40,182 @@ class LaneFiles:
     """What is known of them."""
 
     folder: Path
-    steps: int
+    lane: str
     index: NDArray[Any]
     """The frames that are wholly there."""
-    torn_bytes: int
+    judge: RecordJudge
+    """Of steps.bin, as far as it is right."""
+    index_judge: RecordJudge
+    layer_lines: Lines
+    steps: int = 0
+    entries: int = 0
+    """Of frames.idx that are right, also where the data of their frames are lost."""
+    lost_records: int = 0
+    """Of steps.bin and frames.idx that follow what is right."""
+    cut: set[str] = field(default_factory=set)
+    """Of these two files those that end inside a record."""
+    torn_bytes: int = 0
+    """That belong to nothing that is wholly there and right."""
+    losses: list[str] = field(default_factory=list)
+    """What is damaged, each in a sentence."""
+    lost_frames: bool = False
+    """Whether there were frames after those of the index."""
+    layer_steps: int = 0
+    """Steps that have a line in layers.jsonl."""
     layers: dict[int, dict[str, float]] = field(default_factory=dict)
     """Metrics of single layers, by step."""
-    layers_read: int = 0
-    """Bytes of layers.jsonl that are in `layers`."""
+    checked: int = 0
+    """How many frames were compared with their checksums."""
+    frames_end: int | None = None
+    """The first frame whose data are damaged; it and those after it are left out."""
+    _frames_loss: str = ""
+    weights_loss: str | None = None
+    """That the weights are damaged; empty where they are not, None where nobody has looked."""
+
+    @classmethod
+    def unread(cls, folder: Path, lane: str, run_file: RunFile, dtypes: Dtypes) -> LaneFiles:
+        """Of a lane whose files were not looked at yet."""
+        steps, index = (RecordJudge(run_file, f"{folder.name}/{name}") for name in (STEPS_FILE, INDEX_FILE))
+        return cls(folder, lane, np.zeros(0, dtypes.index), steps, index, Lines(folder / LAYERS_FILE))
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last record; 0 where there is none."""
+        return self.judge.step if self.steps else 0
+
+    @property
+    def last_frame_step(self) -> int:
+        """The step of the last frame; 0 where there is none."""
+        return int(self.index["step"][-1]) if len(self.index) else 0
+
+    def refresh(self, dtypes: Dtypes) -> None:
+        """Look at what has come since. Raises `OSError`, and `InputError` when a file shrinks under our hands."""
+        self.torn_bytes, self.lost_records, self.losses, self.cut = 0, 0, [], set()
+        # What frames there are before the index, and the rest after it: by then, all that it vouches for is there.
+        frames_before = size_of(self.folder / FRAMES_FILE)
+        if self.weights_loss:
+            self.losses.append(self.weights_loss)
+        self._read_index(dtypes, frames_before)
+        self._read_steps(dtypes.step)
+        self._read_layers()
+
+    def check_weights(self) -> None:
+        """Read the weights, and say so where they are damaged."""
+        path = self.folder / WEIGHTS_FILE
+        if path.is_file() and self.weights_loss is None:
+            try:
+                read_weights(path, self.lane)
+                self.weights_loss = ""
+            except InputError:
+                self.weights_loss = f"Lane '{self.lane}' lost its weights: {self.folder.name}/{path.name} is damaged."
+                self.losses.append(self.weights_loss)
+
+    def end_frames(self, place: int) -> None:
+        """The data of the frame at `place` are damaged: it is left out, and what follows."""
+        lost = len(self.index) - place
+        self.index, self.frames_end = self.index[:place], place
+        self._lose_frames(lost, f"{FRAMES_FILE}, or what belongs to it, is damaged")
+        self._frames_loss = self.losses[-1]
+
+    def _read_steps(self, dtype: np.dtype[Any]) -> None:
+        path = self.folder / STEPS_FILE
+        size = size_of(path)
+        for records in right_records(path, dtype, self.steps, size, self.judge):
+            self.steps += len(records)
+            self.layer_steps += int(np.count_nonzero(records["flags"] & FLAG_LAYERS))
+        rest = max(0, size - self.steps * dtype.itemsize)
+        self.torn_bytes += rest
+        self.cut |= {STEPS_FILE} if rest % dtype.itemsize else set()
+        if not path.is_file():
+            self._lose("its steps", f"{path.name} is missing")
+        elif rest >= dtype.itemsize:
+            self.lost_records += rest // dtype.itemsize
+            lost = (
+                f"{counted(rest // dtype.itemsize, 'record')} of steps ({in_words(rest)}) after step {self.last_step:,}"
+            )
+            self._lose(lost, f"{path.name} is damaged")
+
+    def _read_index(self, dtypes: Dtypes, frames_before: int) -> None:
+        folder, path = self.folder, self.folder / INDEX_FILE
+        size = size_of(path)
+        self.cut |= {INDEX_FILE} if size % dtypes.index.itemsize else set()
+        pieces = [self.index]
+        if self.frames_end is None:
+            pieces += right_records(path, dtypes.index, len(self.index), size, self.index_judge)
+        index = np.concatenate(pieces)
+        edges_ends, right = _ends(index, dtypes, "edges", EDGE_BYTES)
+        frame_bytes = dtypes.frame.itemsize
+        ends = {FRAMES_FILE: np.arange(1, len(index) + 1) * frame_bytes, EDGES_FILE: edges_ends}
+        if dtypes.hardness is not None:
+            ends[HARDNESS_FILE] = edges_ends // EDGE_BYTES * dtypes.hardness.itemsize
+        if dtypes.guest is not None:
+            ends[GUESTS_FILE], other = _ends(index, dtypes, "guests", dtypes.guest.itemsize)
+            right = min(right, other)
+        sizes = {name: size_of(folder / name) for name in ends}
+        there = {name: int(np.searchsorted(ends[name][:right], sizes[name], side="right")) for name in ends}
+        whole = min(there.values())
+        used = sum(int(file[whole - 1]) for file in ends.values()) if whole else 0
+        self.torn_bytes += size - whole * dtypes.index.itemsize + sum(sizes.values()) - used
+        self.index = index[:whole]
+        if self.frames_end is None:
+            self.entries = len(index)
+            self.lost_records += size // dtypes.index.itemsize - len(index)
+        self.index_judge.go_on_after(self.index)
+        if self.frames_end is not None:
+            self.losses.append(self._frames_loss)
+            return
+        lost = size // dtypes.index.itemsize - whole
+        if whole < right:
+            name = min(there, key=lambda name: there[name])
+            self._lose_frames(lost, f"{name} ends too early" if (folder / name).is_file() else f"{name} is missing")
+        elif not path.is_file():
+            self._lose_frames(sizes[FRAMES_FILE] // frame_bytes, f"{INDEX_FILE} is missing")
+        elif lost:
+            self._lose_frames(lost, f"{INDEX_FILE} is damaged")
+        elif (more := frames_before // frame_bytes - whole) > 1:  # one may have no entry yet
+            self._lose_frames(more, f"{INDEX_FILE} ends too early")
+
+    def _lose_frames(self, lost: int, why: str) -> None:
+        self.lost_frames = True
+        after = f" after step {self.last_frame_step:,}" if len(self.index) else ", all of them"
+        self._lose(f"{counted(lost, 'cloud')}{after}", why)
+
+    def _lose(self, what: str, why: str) -> None:
+        """`why` begins with the name of a file."""
+        self.losses.append(f"Lane '{self.lane}' lost {what}: {self.folder.name}/{why}.")
+
+    def _read_layers(self) -> None:
+        """Take in what layers.jsonl has more than is known."""
+        lines = self.layer_lines
+        for step, values in lines.more(self._parse_layers):
+            self.layers[step] = values
+        self.torn_bytes += lines.rest
+        if lines.damaged or lines.count < self.layer_steps:
+            lost = counted(max(0, self.layer_steps - lines.count), "step")
+            state = "is damaged" if lines.damaged else "ends too early" if lines.path.is_file() else "is missing"
+            after = max(self.layers, default=0)
+            self._lose(f"metrics of layers of {lost} after step {after:,}", f"{lines.path.name} {state}")
+
+    def _parse_layers(self, line: bytes, place: int) -> tuple[int, dict[str, float]]:
+        run_file = self.judge.run_file
+        if run_file.has_checksums and not is_sealed(line, run_file.salt, f"{self.folder.name}/{LAYERS_FILE}", place):
+            raise ValueError("its checksum is another")
+        values = json.loads(line)
+        if not isinstance(values, dict):
+            raise ValueError("it must be an object")
+        values.pop(CHECKSUM, None)
+        step = values.pop("step", None)
+        if type(step) is not int or step < 1 or not all(map(layer_metric, values)):
+            raise ValueError("it needs a step and metrics of layers")
+        return step, {name: measure(value) for name, value in values.items()}
 
 
-def read_lane(folder: Path, dtypes: Dtypes, before: LaneFiles | None) -> LaneFiles:
-    """What of a lane's files is whole now; `before` is what was so the last time. Raises `InputError` when damaged."""
-    # The index first: by the time the other sizes are read, everything it vouches for is there.
-    known = before.index if before is not None else np.zeros(0, dtypes.index)
-    index_bytes = size_of(folder / "frames.idx")
-    new = index_bytes // dtypes.index.itemsize - len(known)
-    index = np.concatenate([known, read_records(folder / "frames.idx", dtypes.index, len(known), max(0, new))])
-    steps_bytes, frames_bytes, edges_bytes = (
-        size_of(folder / name) for name in ("steps.bin", "frames.bin", "edges.bin")
-    )
-    whole = min(len(index), frames_bytes // dtypes.frame.itemsize)
-    edges_ends = _checked_ends(folder, index, dtypes, "edges", EDGE_BYTES)
-    whole = min(whole, int(np.searchsorted(edges_ends, edges_bytes, side="right")))
-    hardness_bytes, hardness_ends = 0, np.zeros(len(index), np.int64)
-    if dtypes.hardness is not None:
-        hardness_bytes, hardness_ends = (
-            size_of(folder / HARDNESS_FILE),
-            edges_ends // EDGE_BYTES * dtypes.hardness.itemsize,
-        )
-        whole = min(whole, int(np.searchsorted(hardness_ends, hardness_bytes, side="right")))
-    guests_bytes, guests_ends = 0, np.zeros(len(index), np.int64)
-    if dtypes.guest is not None:
-        guests_bytes = size_of(folder / GUESTS_FILE)
-        guests_ends = _checked_ends(folder, index, dtypes, "guests", dtypes.guest.itemsize)
-        whole = min(whole, int(np.searchsorted(guests_ends, guests_bytes, side="right")))
-    used = int(edges_ends[whole - 1] + hardness_ends[whole - 1] + guests_ends[whole - 1]) if whole else 0
-    torn = (
-        steps_bytes % dtypes.step.itemsize
-        + index_bytes
-        - whole * dtypes.index.itemsize
-        + frames_bytes
-        - whole * dtypes.frame.itemsize
-        + edges_bytes
-        + hardness_bytes
-        + guests_bytes
-        - used
-    )
-    lane = LaneFiles(folder, steps_bytes // dtypes.step.itemsize, index[:whole], torn)
-    if before is not None:
-        lane.layers, lane.layers_read = before.layers, before.layers_read
-    if (folder / LAYERS_FILE).exists():
-        lane.torn_bytes += _read_layers(lane)
-    return lane
-
-
-def _checked_ends(folder: Path, index: NDArray[Any], dtypes: Dtypes, what: str, size: int) -> NDArray[np.int64]:
-    """Where the edges or guests of each frame end in their file, in bytes, after checking that the index is of one
-    piece; `size` is that of one of them."""
+def _ends(index: NDArray[Any], dtypes: Dtypes, what: str, size: int) -> tuple[NDArray[np.int64], int]:
+    """Where the edges or guests of each frame end in their file, in bytes, and how many entries of the index, from the
+    first on, are of one piece; `size` is that of one of them."""
     counts = index[what]
-    broken = (counts < 0) | (counts > 1 << 31)
-    ends: NDArray[np.int64] = np.cumsum(np.where(broken, 0, counts) * size)
-    broken |= index["offset"] != np.arange(len(index)) * dtypes.frame.itemsize
-    broken |= index[f"{what}_offset"] != np.concatenate([[0], ends[:-1]])[: len(index)]
-    if broken.any():
-        place = int(np.argmax(broken))
-        raise InputError(f"'{folder / 'frames.idx'}' is damaged: entry {place:,} points outside its data.")
-    return ends
-
-
-def _read_layers(lane: LaneFiles) -> int:
-    """Take in what layers.jsonl has more than is known. Returns the bytes of a line that is torn."""
-    path = lane.folder / LAYERS_FILE
-    lines, lane.layers_read, torn = new_lines(path, lane.layers_read)
-    for line in lines:
-        try:
-            values = json.loads(line)
-            step = values.pop("step")
-            if type(step) is not int or step < 1 or not all(map(layer_metric, values)):
-                raise ValueError("it needs a step and metrics of layers")
-            lane.layers[step] = {name: measure(value) for name, value in values.items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"'{path}' is damaged: a line of it tells nothing of layers ({error}).") from error
-    return torn
+    right = (counts >= 0) & (counts <= 1 << 31)
+    ends: NDArray[np.int64] = np.cumsum(np.where(right, counts, 0) * size)
+    right &= index["offset"] == np.arange(len(index)) * dtypes.frame.itemsize
+    right &= index[f"{what}_offset"] == np.concatenate([[0], ends[:-1]])[: len(index)]
+    return ends, leading(right)

@@ -2,7 +2,7 @@
 
     run.json        configuration, versions, lanes, and every layout below, ready for `np.dtype`
     labels.npy ids.npy held_out.npy [groups.npy] [true_labels.npy]
-    events.jsonl    every event that is neither a step nor a frame, one JSON object a line
+    events.jsonl    every event that is neither a step nor a frame, one JSON object a line; weights are named
     00-NAME/        one folder a lane
         steps.bin   np.fromfile(path, step_dtype)
         frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
@@ -18,7 +18,12 @@
 
 A position is `box[0] + position * (box[1] - box[0]) / POSITION_STEPS`; `POSITION_MISSING` stands for one that is not
 finite. The field `event` of steps, index and events counts the events of the whole run, so the three merge into their
-first order.
+first order. From schema 5 on nothing else is counted, so a number that is nowhere belongs to a record that was lost.
+
+Everything has a checksum (from schema 5 on), and reading a file ends before the first record whose checksum is wrong:
+how they are made stands in `checksums.py`. Records of `steps.bin` and `frames.idx` end with a field `checksum`; `data`
+of an entry of `frames.idx` is the crc32 of what the four files hold of its frame; lines of `events.jsonl` and
+`layers.jsonl` and `run.json` itself end with `checksum`; `run.json` has the crc32 of each `.npy` file under `arrays`.
 """
 
 from __future__ import annotations
@@ -35,15 +40,21 @@ from hnm_core.run.hardness import BANDS, BINS
 from hnm_core.run.timing import Phase
 
 KIND = "hnm-lab recording"
-SCHEMA = 4
+SCHEMA = 5
 """Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
 told the end of a warm-up as a change of the miner, of an alarm only whether it was fatal, and knew no guests: of a set
-too large to show, triplets then named items of which nothing else is known; 3 did not tell how hard triplets were."""
+too large to show, triplets then named items of which nothing else is known; 3 did not tell how hard triplets were; 4
+had no checksums."""
 FIRST_WITH_GUESTS = 3
 FIRST_WITH_HARDNESS = 4
+FIRST_WITH_CHECKSUMS = 5
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
+STEPS_FILE = "steps.bin"
+FRAMES_FILE = "frames.bin"
+INDEX_FILE = "frames.idx"
+EDGES_FILE = "edges.bin"
 GUESTS_FILE = "guests.bin"
 HARDNESS_FILE = "hardness.bin"
 LAYERS_FILE = "layers.jsonl"
@@ -59,6 +70,8 @@ ABSENT_COUNT = -1
 
 FLAG_MINING = 1
 FLAG_FIRST_CALL = 2
+FLAG_LAYERS = 4
+"""The step has a line in layers.jsonl; told from schema 5 on."""
 
 _HARDNESS = {
     "margin": "<f8",
@@ -67,6 +80,9 @@ _HARDNESS = {
     "first_bin": "<i8",
     "bins": f"({BINS},)<i8",
 }
+
+CHECKSUM = "checksum"
+"""The last field of whatever has one."""
 
 EDGE_BYTES = 12
 """Of a triplet in `edges.bin`."""
@@ -86,6 +102,7 @@ def step_layout() -> Layout:
         **{f"{phase}_ms": "<f4" for phase in Phase},
         **dict.fromkeys(TUPLE_COUNTS, "<i8"),
         **dict.fromkeys(METRICS, "<f8"),
+        CHECKSUM: "<u8",
     }
     return {"names": list(fields), "formats": list(fields.values())}
 
@@ -117,7 +134,8 @@ def hardness_layout() -> Layout:
 
 def index_layout(schema: int = SCHEMA) -> Layout:
     """One entry of `frames.idx`. `offset`, `edges_offset` and `guests_offset` are bytes; `columns` has a bit for each
-    column given; what follows `margin` is a `hnm_core.run.hardness.Hardness`, of width 0 where there is none."""
+    column given; what follows `margin` is a `hnm_core.run.hardness.Hardness`, of width 0 where there is none; `data` is
+    the crc32 of the frame's bytes in frames.bin, edges.bin, hardness.bin and guests.bin, one after the other."""
     fields = {
         "event": "<i8",
         "step": "<i8",
@@ -130,6 +148,7 @@ def index_layout(schema: int = SCHEMA) -> Layout:
         "columns": "<u4",
         "projection": "|S64",
         **(_HARDNESS if schema >= FIRST_WITH_HARDNESS else {}),
+        **({"data": "<u4", CHECKSUM: "<u8"} if schema >= FIRST_WITH_CHECKSUMS else {}),
     }
     return {"names": list(fields), "formats": list(fields.values())}
 

@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import heapq
-import json
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
-from hnm_core.recording import header, layout
-from hnm_core.recording.files import new_lines, read_records, stamp
-from hnm_core.recording.lane_files import LaneFiles, read_lane
-from hnm_core.recording.layout import (
-    GUESTS_FILE,
-    HARDNESS_FILE,
-    RUN_FILE,
-    WEIGHTS_FILE,
-    WEIGHTS_IMAGE,
-    WEIGHTS_INPUT,
-    WEIGHTS_STEP,
-)
+from hnm_core.recording import header
+from hnm_core.recording.event_lines import EventLines
+from hnm_core.recording.files import read_records, stamp
+from hnm_core.recording.frame_reader import FrameReader
+from hnm_core.recording.lane_files import LaneFiles
+from hnm_core.recording.layout import RUN_FILE, STEPS_FILE, WEIGHTS_FILE
 from hnm_core.recording.lock import Held, is_being_written
+from hnm_core.recording.missing import missing_records
 from hnm_core.recording.steps import as_columns, as_records
-from hnm_core.recording.summary import summarised
+from hnm_core.recording.summary import lane_facts, summarised
+from hnm_core.recording.weights import read_weights
 from hnm_core.run import changeable
-from hnm_core.run.event_json import Told, from_json
-from hnm_core.run.events import (
-    Event,
-    Frame,
-    Guests,
-    LaneForked,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    Weights,
-    frozen,
-)
-from hnm_core.run.hardness import BANDS, Hardness
-from hnm_core.run.history import RunHistory, StepColumns
-from hnm_core.run.shown import places_of
+from hnm_core.run.events import Event, Frame, LaneForked, RunFailed, RunFinished, RunStarted, Weights
+from hnm_core.run.history import LaneHistory, RunHistory, StepColumns
 from hnm_core.spec.config import ExperimentConfig
+
+View = TypeVar("View")
 
 _CHUNK = 4096
 """Steps read at a time: their columns stay in a processor's cache."""
@@ -66,9 +49,10 @@ def replay(folder: str | Path) -> Iterator[Event]:
     A run whose writer was killed has no closing event; it ends with the last event that was written.
 
     Raises:
-        InputError: as `open_recording`; at once, except for damage inside a frame, which shows when it is reached.
+        InputError: as `open_recording`; at once. What is damaged after the start is left out, see `Recording.losses`.
     """
     recording = open_recording(folder)
+    recording.check()
     return _replay(recording)
 
 
@@ -80,7 +64,10 @@ def _replay(recording: Recording) -> Iterator[Event]:
     for _, event in heapq.merge(*streams, key=lambda numbered: numbered[0]):
         yield event
     for lane in recording.lanes:
-        weights = recording.weights(lane)
+        try:
+            weights = recording.weights(lane)
+        except InputError:
+            continue  # as `losses` says
         if weights is not None:
             yield weights
     if recording.finished is not None:
@@ -88,7 +75,11 @@ def _replay(recording: Recording) -> Iterator[Event]:
 
 
 class Recording:
-    """Random access to a recording. `refresh` takes in what has been written since."""
+    """Random access to a recording. `refresh` takes in what has been written since.
+
+    A file is read up to the first record that is not right: steps, index entries and lines on opening, what lies behind
+    the entries when a frame is asked for, or all of it by `check`. What is lost, `losses` says.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -97,12 +88,10 @@ class Recording:
         self._run_file_stamp = stamp(folder / RUN_FILE)
         self.started: RunStarted = header.read_started(folder, self._run_file)
         self._dtypes = header.checked_dtypes(folder, self._run_file, self.started)
+        self._frames = FrameReader(self.started, self._run_file, self._dtypes)
         self._lanes: dict[str, LaneFiles] = {}
-        self._events: list[tuple[int, Event]] = []
-        self._events_read = 0
-        self._events_torn = 0
-        self.finished: RunFinished | RunFailed | None = None
-        """How the run ended; None while it is being written or when its writer was killed."""
+        self._told_lines = EventLines(folder, self._run_file)
+        self._missing: str | None = None
         self.refresh()
 
     @property
@@ -125,6 +114,11 @@ class Recording:
             raise InputError(f"'{header.events_path(self.folder)}' is damaged: {error}") from None
 
     @property
+    def finished(self) -> RunFinished | RunFailed | None:
+        """How the run ended; None while it is being written or when its writer was killed."""
+        return self._told_lines.finished
+
+    @property
     def lanes(self) -> tuple[str, ...]:
         """Names of the lanes, forked ones last."""
         return tuple(self._lanes)
@@ -132,17 +126,37 @@ class Recording:
     @property
     def numbered_events(self) -> Sequence[tuple[int, Event]]:
         """Option changes, ended warm-ups, forks and alarms, each with its place in the run."""
-        return self._events
+        return self._told_lines.events
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Option changes, ended warm-ups, forks and alarms, oldest first."""
-        return tuple(event for _, event in self._events)
+        return tuple(event for _, event in self._told_lines.events)
 
     @property
     def torn_bytes(self) -> int:
-        """Bytes at the ends of files that belong to nothing complete; they are ignored."""
-        return self._events_torn + sum(lane.torn_bytes for lane in self._lanes.values())
+        """Bytes at the ends of files that belong to nothing complete and right; they are ignored."""
+        return self._told_lines.torn_bytes + sum(lane.torn_bytes for lane in self._lanes.values())
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What is damaged or missing, a sentence each: which file, from which step on, how much. Empty for a recording
+        that is as it was written, also where its writer was killed."""
+        told = [loss] if (loss := self._told_lines.loss) else []
+        told += [loss for lane in self._lanes.values() for loss in lane.losses]
+        for name, lane in self._lanes.items():
+            if name in self._told_lines.trained and not (lane.folder / WEIGHTS_FILE).is_file():
+                told.append(f"Lane '{name}' lost its weights: {lane.folder.name}/{WEIGHTS_FILE} is missing.")
+        if self.finished is not None and self._run_file.has_checksums:
+            if self._missing is None:
+                self._missing = missing_records(self._told_lines.numbers, list(self._lanes.values()), self._dtypes)
+            told += [self._missing] * bool(self._missing)
+        return tuple(told)
+
+    @property
+    def clouds_lost_after(self) -> dict[str, int]:
+        """By lane, where frames are lost: the step of the last that is left; 0 where none is."""
+        return {name: lane.last_frame_step for name, lane in self._lanes.items() if lane.lost_frames}
 
     @property
     def is_being_written(self) -> bool:
@@ -156,12 +170,27 @@ class Recording:
             if now != self._run_file_stamp:  # a lane was forked off
                 self._run_file, self._run_file_stamp = header.read_run_file(self.folder), now
             for entry in self._run_file.lanes:
-                self._lanes[entry.name] = read_lane(
-                    self.folder / entry.folder, self._dtypes, self._lanes.get(entry.name)
-                )
-            self._read_events()
+                if entry.name not in self._lanes:
+                    folder = self.folder / entry.folder
+                    self._lanes[entry.name] = LaneFiles.unread(folder, entry.name, self._run_file, self._dtypes)
+                self._lanes[entry.name].refresh(self._dtypes)
+            self._told_lines.refresh()
         except OSError as error:
             raise InputError(f"The recording '{self.folder}' cannot be read: {error}.") from error
+
+    def check(self, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
+        """Compare the data of all frames with their checksums. A lane's frames end before the first that is not as it
+        was written. `progress` is called with frames checked, and of how many."""
+        done, total = 0, sum(len(lane.index) - lane.checked for lane in self._lanes.values())
+        for lane in self._lanes.values():
+            while lane.checked < len(lane.index):
+                if not self._frames.is_right(lane, lane.checked):
+                    lane.end_frames(lane.checked)
+                    break
+                lane.checked += 1
+                done += 1
+                progress(done, total)
+            lane.check_weights()
 
     def step_count(self, lane: str) -> int:
         """Steps recorded of a lane."""
@@ -171,12 +200,11 @@ class Recording:
         """The step records of a lane, a structured array of fields `step`, `loss`, `search_ms`, `map_at_r`, ..."""
         state = self._lane(lane)
         start, stop, _ = slice(start, stop).indices(state.steps)
-        return read_records(state.folder / "steps.bin", self._dtypes.step, start, max(0, stop - start))
+        return read_records(state.folder / STEPS_FILE, self._dtypes.step, start, max(0, stop - start))
 
     def layer_metrics(self, lane: str) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Steps and values of every metric of a single layer, by name, see `hnm_core.run.events.LAYER_METRICS`."""
-        known, count = self._lane(lane).layers, self.step_count(lane)
-        last = int(self.steps(lane, count - 1)["step"][0]) if count else 0
+        known, last = self._lane(lane).layers, self._lane(lane).last_step
         found: dict[str, list[tuple[int, float]]] = {}
         for step in sorted(step for step in known if step <= last):  # a killed process may not have written the step
             for name, value in known[step].items():
@@ -202,121 +230,22 @@ class Recording:
             IndexError: no such frame.
             InputError: the frame is damaged.
         """
-        state = self._lane(lane)
-        entry = state.index[index]
-        first_edge, count = int(entry["edges_offset"]) // layout.EDGE_BYTES, int(entry["edges"])
-        edges = read_records(state.folder / "edges.bin", np.dtype("<i4"), first_edge * 3, count * 3).reshape(-1, 3)
-        told = None
-        if self._dtypes.hardness is not None:
-            told = read_records(state.folder / HARDNESS_FILE, self._dtypes.hardness, first_edge, count)
-        given = int(entry["columns"])
-        guests = self._guests(state.folder, entry, given)
-        if not self._known_ends(edges, guests).all():
-            where = state.folder / "edges.bin"
-            raise InputError(f"'{where}' is damaged: the frame of step {int(entry['step']):,} names unknown ids.")
-        place = int(entry["offset"]) // self._dtypes.frame.itemsize
-        stored = read_records(state.folder / "frames.bin", self._dtypes.frame, place, 1)[0]
-        columns = self._columns(stored, given)
-        return Frame(
-            lane=lane,
-            step=int(entry["step"]),
-            positions=frozen(layout.dequantise(stored["positions"], entry["box"])),
-            triplets=frozen(edges),
-            mined_total=int(entry["mined_total"]),
-            columns=columns,
-            projection=bytes(entry["projection"]).decode(errors="replace"),
-            guests=guests,
-            separation=None if told is None else frozen(told["separation"]),
-            age=None if told is None else frozen(told["age"]),
-            hardness=None if told is None else _hardness(entry),
-        )
+        return self._frames.frame(self._lane(lane), index)
 
     def mined(self, lane: str, start: int, stop: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[Any] | None]]:
         """What was mined, of the frames from `start` up to, not with, `stop`: of each its step, its (M, 3) triplets of
         ids, and the separation and age of each, None in recordings that do not tell them. Reads nothing else."""
-        state = self._lane(lane)
-        index = state.index[start:stop]
-        if not len(index):
-            return
-        counts = index["edges"].astype(np.int64)
-        first, total = int(index["edges_offset"][0]) // layout.EDGE_BYTES, int(counts.sum())
-        edges = read_records(state.folder / "edges.bin", np.dtype("<i4"), first * 3, total * 3).reshape(-1, 3)
-        told = None
-        if self._dtypes.hardness is not None:
-            told = read_records(state.folder / HARDNESS_FILE, self._dtypes.hardness, first, total)
-        ends = np.cumsum(counts)
-        for step, begin, end in zip(index["step"].tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
-            yield step, edges[begin:end], None if told is None else told[begin:end]
+        return self._frames.mined(self._lane(lane), start, stop)
 
     def paths(self, lane: str, places: NDArray[np.int64], start: int, stop: int) -> NDArray[np.float32]:
         """(F, K, 3) where K of the shown items stood in the frames from `start` up to, not with, `stop`; `places` are
         those among `started.ids`."""
-        state = self._lane(lane)
-        index, dtype = state.index[start:stop], self._dtypes.frame
-        found = np.empty((len(index), len(places), 3), np.float32)
-        for number, entry in enumerate(index):
-            stored = read_records(state.folder / "frames.bin", dtype, int(entry["offset"]) // dtype.itemsize, 1)[0]
-            found[number] = layout.dequantise(stored["positions"][places], entry["box"])
-        return found
-
-    def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
-        """The point columns of a record or of several, by the bits of the index."""
-        return {
-            name: frozen(stored[name]) for place, name in enumerate(self._run_file.point_columns) if given >> place & 1
-        }
-
-    def _guests(self, folder: Path, entry: NDArray[Any], given: int) -> Guests | None:
-        """The guests of the frame of an index entry. Raises `InputError` when they are damaged."""
-        dtype = self._dtypes.guest
-        if dtype is None or not entry["guests"]:
-            return None
-        path = folder / GUESTS_FILE
-        stored = read_records(path, dtype, int(entry["guests_offset"]) // dtype.itemsize, int(entry["guests"]))
-        ids, classes = stored["id"].astype(np.int64), len(self.started.class_names)
-        wrong = ids < 0
-        wrong[1:] |= np.diff(ids) <= 0
-        wrong |= places_of(self.started.ids, ids) >= 0
-        for name in {"label", "true_label"} & set(dtype.names or ()):
-            wrong |= (stored[name] < 0) | (stored[name] >= classes)
-        if wrong.any():
-            step = int(entry["step"])
-            raise InputError(f"'{path}' is damaged: the frame of step {step:,} has guests that cannot be.")
-
-        def whole(name: str, of_sample: object) -> NDArray[np.int64] | None:
-            return None if of_sample is None else frozen(stored[name].astype(np.int64))
-
-        return Guests(
-            ids=frozen(ids),
-            labels=frozen(stored["label"].astype(np.int64)),
-            positions=frozen(stored["position"]),
-            columns=self._columns(stored, given),
-            groups=whole("group", self.started.groups),
-            true_labels=whole("true_label", self.started.true_labels),
-        )
+        return self._frames.paths(self._lane(lane), places, start, stop)
 
     def weights(self, lane: str) -> Weights | None:
         """The network of a lane at the end; None where the run was broken off. Raises `InputError` if damaged."""
         path = self._lane(lane).folder / WEIGHTS_FILE
-        if not path.is_file():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: frozen(stored[name]) for name in stored.files}
-            step, width = int(arrays.pop(WEIGHTS_STEP)), int(arrays.pop(WEIGHTS_INPUT))
-            shape = arrays.pop(WEIGHTS_IMAGE).astype(int).tolist()
-            return Weights(lane, step, arrays, width, (shape[0], shape[1], shape[2]) if shape else None)
-        except (
-            OSError,
-            RuntimeError,  # of zip files: encrypted, or packed in a way that nobody knows
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            zipfile.BadZipFile,
-            EOFError,
-            zlib.error,
-        ) as error:
-            raise InputError(f"'{path}' is damaged: {error}.") from error
+        return read_weights(path, lane) if path.is_file() else None
 
     def numbered_steps(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every step record of a lane with its place in the run, read piece by piece."""
@@ -336,21 +265,42 @@ class Recording:
         Raises:
             InputError: the recording is damaged.
         """
+        history = self._told()
+        done, total = 0, sum(self.step_count(lane) for lane in self.lanes)
+        for name in self.lanes:
+            for steps in self._fill(history.lane(name)):
+                done += steps
+                progress(done, total)
+        return history
+
+    def of_each_lane(self, view: Callable[[LaneHistory], View]) -> list[View]:
+        """What `view` makes of the history of each lane, one after the other, so that no two need room at once. A lane
+        that was forked off does not know the steps of its parent."""
+        views = []
+        for name in self.lanes:
+            lane = self._told().lane(name)
+            for _ in self._fill(lane):
+                pass
+            views.append(view(lane))
+            del lane
+        return views
+
+    def _told(self) -> RunHistory:
+        """The history without steps."""
         history = RunHistory()
         history.add(self.started)
         for event in self.events:
             history.add(event)
-        done, total = 0, sum(self.step_count(lane) for lane in self.lanes)
-        for name in self.lanes:
-            lane = history.lane(name)
-            lane.reserve(self.step_count(name))
-            for columns in self.step_columns(name):
-                lane.extend(columns)
-                done += len(columns.step)
-                progress(done, total)
         if self.finished is not None:
             history.add(self.finished)
         return history
+
+    def _fill(self, lane: LaneHistory) -> Iterator[int]:
+        """Read the steps of a lane into its history; yields how many, piece by piece."""
+        lane.reserve(self.step_count(lane.name))
+        for columns in self.step_columns(lane.name):
+            lane.extend(columns)
+            yield len(columns.step)
 
     def numbered_frames(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every frame of a lane with its place in the run, read one by one."""
@@ -358,60 +308,11 @@ class Recording:
         for place, number in enumerate(numbers.tolist()):
             yield number, self.frame(lane, place)
 
-    def summary(self, history: RunHistory | None = None) -> dict[str, Any]:
-        """What the recording holds, as plain values for a table or JSON. `history`: its own, where it is known."""
-        return summarised(self, self.history() if history is None else history)
+    def summary(self) -> dict[str, Any]:
+        """What the recording holds, as plain values for a table or JSON."""
+        return summarised(self, self.of_each_lane(partial(lane_facts, self)))
 
     def _lane(self, name: str) -> LaneFiles:
         if name not in self._lanes:
             raise InputError(f"The recording '{self.folder}' has no lane '{name}', only {', '.join(self._lanes)}.")
         return self._lanes[name]
-
-    def _known_ends(self, edges: NDArray[np.int32], guests: Guests | None) -> NDArray[np.bool_]:
-        """(M, 3) whether an end of a triplet can be: one that is absent, shown or a guest. Older recordings have no
-        guests; of a set that they show a part of, an end may be any item."""
-        ids, total = self.started.ids, self.started.items_total
-        known: NDArray[np.bool_] = (places_of(ids, edges) >= 0) | (edges == -1)
-        if guests is not None:
-            known |= places_of(guests.ids, edges) >= 0
-        elif self._dtypes.guest is None and total > len(ids):
-            counts_items = int(ids[-1]) < total  # else ids are the user's own, or places in a still larger set
-            known |= (edges >= 0) & (edges < (total if counts_items else 1 << 31))
-        return known
-
-    def _read_events(self) -> None:
-        path = header.events_path(self.folder)
-        lines, self._events_read, self._events_torn = new_lines(path, self._events_read)
-        for line in lines:
-            number, event = _event(line, path)
-            if isinstance(event, RunFinished | RunFailed):
-                self.finished = event
-            elif event is not None:
-                self._events.append((number, event))
-
-
-def _event(line: bytes, path: Path) -> tuple[int, Told | None]:
-    """One line of events.jsonl: its place in the run and the event, see `from_json`."""
-    try:
-        values = json.loads(line)
-        if not isinstance(values, dict) or type(number := values.pop("event", None)) is not int:
-            raise ValueError("an event needs a number")
-        return number, from_json(values)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"'{path}' is damaged: a line of it is no event ({error}).") from error
-
-
-def _hardness(entry: NDArray[Any]) -> Hardness | None:
-    """What an index entry tells of how hard the triplets were; None where nothing, or nothing that can be."""
-    width, margin, bins = float(entry["bin_width"]), float(entry["margin"]), frozen(entry["bins"])
-    hard, semi_hard, easy = (int(entry[name]) for name in BANDS)
-    first, sane = int(entry["first_bin"]), 1 << 53
-    if not (
-        0 < width < np.inf
-        and np.isfinite(margin)
-        and abs(first) < sane
-        and min(hard, semi_hard, easy) >= 0
-        and bins.min() >= 0
-    ):
-        return None
-    return Hardness(margin, hard, semi_hard, easy, width, first, bins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hnm_core.recording import layout
-from hnm_core.recording.writer import FRAMES_AT_FULL_RATE
+from hnm_core.recording.lane_writer import FRAMES_AT_FULL_RATE
 from hnm_core.spec.config import ExperimentConfig
 
 

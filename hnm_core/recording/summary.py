@@ -16,29 +16,28 @@ from hnm_core.run.events import (
     WarmupEnded,
     change_text,
 )
-from hnm_core.run.history import RunHistory
+from hnm_core.run.history import LaneHistory
 from hnm_core.run.raw import by_name
 
 if TYPE_CHECKING:
     from hnm_core.recording.reader import Recording
 
 
-def summarised(recording: Recording, history: RunHistory) -> dict[str, Any]:
-    """What the recording holds, as plain values for a table or JSON; `history` is its own."""
+def lane_facts(recording: Recording, lane: LaneHistory) -> dict[str, Any]:
+    """What the recording holds of a lane."""
+    metrics = dict.fromkeys((*recording.metrics, *lane.metrics))  # those of layers come last
+    return {
+        "lane": lane.name,
+        "steps": int(lane.steps[-1]) if len(lane) else 0,
+        "frames": len(recording.frame_steps(lane.name)),
+        "loss": _finite(lane.mean_loss()),
+        **{metric: _finite(lane.latest(metric)) for metric in metrics},
+    }
+
+
+def summarised(recording: Recording, lanes: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the recording holds, as plain values for a table or JSON; `lanes` are the `lane_facts` of each."""
     started, finished = recording.started, recording.finished
-    lanes = []
-    for name in recording.lanes:
-        lane = history.lane(name)
-        metrics = dict.fromkeys((*recording.metrics, *lane.metrics))  # those of layers come last
-        lanes.append(
-            {
-                "lane": name,
-                "steps": int(lane.steps[-1]) if len(lane) else 0,
-                "frames": len(recording.frame_steps(name)),
-                "loss": _finite(lane.mean_loss()),
-                **{metric: _finite(lane.latest(metric)) for metric in metrics},
-            }
-        )
     return {
         "folder": str(recording.folder),
         "title": started.config.title,
@@ -64,6 +63,7 @@ def summarised(recording: Recording, history: RunHistory) -> dict[str, Any]:
         "alarms": sum(isinstance(event, Alarm) for event in recording.events),
         "bytes": sum(path.stat().st_size for path in recording.folder.rglob("*") if path.is_file()),
         "torn_bytes": recording.torn_bytes,
+        "losses": list(recording.losses),
     }
 
 

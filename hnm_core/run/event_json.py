@@ -87,14 +87,14 @@ def to_json(event: Event, *, whole: bool = False) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> Told | None:
-    """The event that `to_json` was given; None for the start of a run, which a recording tells elsewhere, and for what
-    earlier versions wrote and nobody needs.
+    """The event that `to_json` was given; None for the start of a run and for weights, which a recording tells
+    elsewhere, and for what earlier versions wrote and nobody needs.
 
     Raises:
         ValueError: no such event, or a field that is missing, unknown or of another type.
     """
     name = _text(values.get("type"))
-    if name == RunStarted.__name__ or name in GONE:
+    if name in (RunStarted.__name__, Weights.__name__) or name in GONE:
         return None
     if name not in _FIELDS:
         raise ValueError(f"there is no event '{name:.60}'")

@@ -75,6 +75,31 @@ def test_that_torn_bytes_are_counted(lab: Lab, run: Path) -> None:
     assert record.torn_bytes > 0
 
 
+def test_that_what_is_lost_is_said_by_inspect_and_export_and_the_rest_is_exported(lab: Lab, run: Path) -> None:
+    whole = open_recording(run).steps("one")["loss"].tolist()
+    steps = next(run.glob("00-*/steps.bin"))
+    data = bytearray(steps.read_bytes())
+    data[len(data) // 2 + 20] ^= 1
+    steps.write_bytes(bytes(data))
+    lost = "Lane 'one' lost 3 records of steps (732 bytes) after step 3: 00-one/steps.bin is damaged."
+    assert f"lost\t{lost}\n" in lab("inspect", run).out
+    exported = lab("export", run, "--to", "csv")
+    assert exported.status == 0 and exported.err == f"Damaged: {lost}\n"
+    with (run / "export" / "one.steps.csv").open(newline="") as file:
+        assert [float(row["loss"]) for row in csv.DictReader(file)] == whole[:3]
+
+
+def test_that_runs_are_listed_without_reading_their_data(lab: Lab, run: Path, own_data_folder: Path) -> None:
+    runs = own_data_folder / "hnm-lab" / "runs"
+    runs.mkdir(parents=True)
+    for path in run.glob("*/*.bin"):
+        path.unlink()
+        path.mkdir()  # cannot be read
+    title = open_recording(run).config.title
+    run.rename(runs / "first-try")
+    assert lab("list", "runs").out.split("\t")[:2] == ["first-try", title]
+
+
 def test_that_a_run_is_found_by_its_name(lab: Lab, run: Path, own_data_folder: Path) -> None:
     runs = own_data_folder / "hnm-lab" / "runs"
     runs.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import signal
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hnm_core.recording import open_recording, replay
+from hnm_core.recording import disk, open_recording, replay
 from hnm_core.run.control import Control
 from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, StepRecord
 from hnm_core.spec import config
 from hnm_core.training import experiment
 from tests.cli.conftest import Lab, start
+from tests.recording import made_up
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
@@ -173,6 +175,38 @@ def test_that_a_recording_that_broke_off_is_status_1_and_said(lab: Lab, tiny: Pa
     ended = lab("run", tiny)
     assert ended.status == 1
     assert "one, step 3: Recording into 'x' stopped: No space left on device." in ended.err
+
+
+@pytest.mark.parametrize(
+    ("codes", "end"),
+    [
+        ((), "Recorded in {0}"),
+        (("recording-stopped",), "Recorded in {0} up to step 3: what followed is missing"),
+        (("recording-stopped", "recording-resumed"), "Recorded in {0}, but not all of it: see above"),
+        (("weights-missing",), "Recorded in {0}, but not all weights: see above"),
+    ],
+)
+def test_that_the_last_line_says_how_much_of_the_run_is_recorded(
+    lab: Lab, tiny: Path, tmp_path: Path, script: type[Script], codes: tuple[str, ...], end: str
+) -> None:
+    alarms = (Alarm("one", 3, code, "See.") for code in codes)
+    script.events = (made_up.started(lanes=("one", "two")), *alarms, RunFinished({"one": 6, "two": 6}, 0.1))
+    ended = lab("run", tiny, "--record", tmp_path / "run")
+    assert ended.err.splitlines()[-1] == end.format(tmp_path / "run")
+    assert ended.status == bool(codes)
+
+
+def test_that_a_run_whose_folder_is_gone_says_that_nothing_is_recorded(
+    lab: Lab, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: disk.OutFile, _data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "write", full)
+    ended = lab("run", tiny, "--record", tmp_path / "run")
+    assert ended.status == 1
+    assert "the disk is full" in ended.err
+    assert ended.err.splitlines()[-1] == f"Nothing of the run is in {tmp_path / 'run'}"
 
 
 def test_that_input_that_fails_late_is_status_2(lab: Lab, tiny: Path, script: type[Script]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hnm_core.recording.checksums import sealed_file
 from hnm_core.run.events import (
     METRICS,
     POINT_COLUMNS,
@@ -135,8 +136,42 @@ def without_hardness(event: Event) -> Event:
 HARDNESS_FIELDS = ("margin", "hard", "semi_hard", "easy", "bin_width", "first_bin", "bins")
 
 
+def edit_run_file(folder: Path, **changes: Any) -> None:
+    """Change `run.json`, with the checksum that belongs to it; what is None there goes."""
+    path = folder / "run.json"
+    content = json.loads(path.read_text()) | changes
+    content.pop("checksum", None)
+    kept = {name: value for name, value in content.items() if value is not None}
+    if kept["schema"] < 5:
+        path.write_text(json.dumps(kept, indent=1))
+    else:
+        path.write_bytes(sealed_file(json.dumps(kept, indent=1)))
+
+
+def as_schema_4(folder: Path) -> None:
+    """Turn a recording into what was written before there were checksums."""
+    layout = json.loads((folder / "run.json").read_text())["step_dtype"]
+    places = [place for place, name in enumerate(layout["names"]) if name != "checksum"]
+    short = {what: [layout[what][place] for place in places] for what in ("names", "formats")}
+    for path in folder.rglob("steps.bin"):
+        old = np.fromfile(path, np.dtype(layout))
+        new = np.zeros(len(old), np.dtype(short))
+        for name in short["names"]:
+            new[name] = old[name]
+        new["flags"] &= 3
+        new.tofile(path)
+    for path in folder.rglob("*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text(
+            "".join(json.dumps({k: v for k, v in line.items() if k != "checksum"}) + "\n" for line in lines)
+        )
+    edit_run_file(folder, schema=4, step_dtype=short, salt=None, arrays=None)
+    _without(folder, "", {"data", "checksum"}, {})
+
+
 def as_schema_3(folder: Path) -> None:
     """Turn a recording into what was written before it told how hard triplets are."""
+    as_schema_4(folder)
     _without(folder, "hardness.bin", set(HARDNESS_FIELDS), {"schema": 3, "hardness_dtype": None})
 
 
@@ -148,16 +183,16 @@ def as_schema_2(folder: Path) -> None:
 
 def _without(folder: Path, file: str, left_out: set[str], changes: dict[str, Any]) -> None:
     """Leave out a file of each lane and some fields of frames.idx, and change run.json; what is None there goes."""
-    path = folder / "run.json"
-    content = json.loads(path.read_text())
+    content = json.loads((folder / "run.json").read_text())
     layout = content["index_dtype"]
     index = np.dtype(layout)
     names = [name for name in layout["names"] if name not in left_out]
     formats = [layout["formats"][layout["names"].index(name)] for name in names]
     content |= {"index_dtype": {"names": names, "formats": formats}, **changes}
-    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    edit_run_file(folder, **content)
     for lane in content["lanes"]:
-        (folder / lane["folder"] / file).unlink()
+        if file:
+            (folder / lane["folder"] / file).unlink()
         entries = np.fromfile(folder / lane["folder"] / "frames.idx", index)
         old = np.zeros(len(entries), np.dtype(content["index_dtype"]))
         for name in names:

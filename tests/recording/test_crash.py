@@ -1,18 +1,17 @@
-"""Kills, full disks and folders that cannot be recorded into."""
+"""Kills, and folders that cannot be recorded into."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.recording import open_recording, record, replay, writer
-from hnm_core.run.events import Alarm, Event, RunFinished
+from hnm_core.recording import open_recording, record, replay
+from hnm_core.run.events import Event
 from tests.recording import made_up
 
 KILLED_RUN = """
@@ -71,30 +70,6 @@ def test_that_an_entry_whose_frame_is_not_wholly_there_is_ignored(tmp_path: Path
     assert recording.frame_steps("knn").tolist() == [2, 4, 6, 8]
     assert recording.torn_bytes > size // 5 - 1
     assert recording.frame("knn", -1).step == 8
-
-
-def test_that_a_full_disk_ends_the_recording_with_an_alarm_and_not_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room = 8000
-
-    def write(file: FileIO, data: bytes) -> int:
-        nonlocal room
-        if room <= 0:
-            raise OSError(28, "No space left on device")
-        written = file.write(data[: min(len(data), room)])
-        room -= written
-        return written
-
-    monkeypatch.setattr(writer, "_write_some", write)
-    passed = list(record(made_up.run(), tmp_path))
-    alarms = [event for event in passed if isinstance(event, Alarm) and event.code == "recording-stopped"]
-    assert len(alarms) == 1 and "No space left" in alarms[0].message
-    assert len(passed) == len(list(made_up.run())) + 1 and isinstance(passed[-1], RunFinished)
-    recorded = list(replay(tmp_path))
-    assert 5 < len(recorded) < len(passed)
-    for again, event in zip(recorded, made_up.run(), strict=False):
-        made_up.assert_same_event(again, event)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")

@@ -8,6 +8,7 @@ import pickle
 import random
 import shutil
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record, replay
-from hnm_core.run.events import Weights
+from hnm_core.run.events import Frame, StepRecord, Weights
 from tests.recording import made_up
 
 POINTS = 12
@@ -61,9 +62,18 @@ def test_that_a_folder_of_something_else_is_no_recording(tmp_path: Path) -> None
     assert "not a recording of HNM Lab" in sentence_of(tmp_path)
 
 
-def edit(folder: Path, **changes: Any) -> None:
-    path = folder / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+edit = made_up.edit_run_file
+
+
+def set_array(name: str, values: Any) -> Callable[[Path], None]:
+    """Another array, with the checksum that belongs to it."""
+
+    def damage(folder: Path) -> None:
+        np.save(folder / name, values)
+        known = json.loads((folder / "run.json").read_text())["arrays"]
+        edit(folder, arrays=known | {name: f"{zlib.crc32((folder / name).read_bytes()):08x}"})
+
+    return damage
 
 
 def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
@@ -80,11 +90,13 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
     [
         (lambda folder: (folder / "run.json").write_text("{"), "run.json"),
         (lambda folder: (folder / "run.json").write_text("[" * 100_000), "run.json"),
-        (lambda folder: edit(folder, schema=5), "newer version (schema 5)"),
-        (lambda folder: edit(folder, schema="1"), "schema = '1'"),
+        (lambda folder: edit(folder, schema=6), "newer version (schema 6)"),
+        (
+            lambda folder: (folder / "run.json").write_text('{"kind": "hnm-lab recording", "schema": "1"}'),
+            "schema = '1'",
+        ),
         (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "../../etc"}]), "lanes.0.folder"),
         (lambda folder: edit(folder, lanes=[{"name": "../knn", "folder": "00-knn"}]), "lanes.0.name"),
-        (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "77-knn"}]), "is missing"),
         (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "01-knn"}] * 2), "two lanes"),
         (lambda folder: edit(folder, config={"steps": -5}), "steps"),
         (lambda folder: edit(folder, raw=[{"kind": "raw", "distance": "cosine", "metrics": {"map_at_r": 7}}]), "raw.0"),
@@ -96,21 +108,18 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
         (set_format("index_dtype", "edges", "<i4"), "field 'edges'"),
         (lambda folder: (folder / "labels.npy").unlink(), "labels.npy is missing"),
         (lambda folder: (folder / "labels.npy").write_bytes(b""), "labels.npy' is damaged"),
-        (lambda folder: np.save(folder / "labels.npy", np.zeros(5, np.int64)), "5 entries, but ids.npy has 12"),
-        (lambda folder: np.save(folder / "labels.npy", np.zeros((12, 2), np.int64)), "one row of int64"),
-        (lambda folder: np.save(folder / "held_out.npy", np.zeros(12, np.int64)), "one row of bool"),
-        (lambda folder: np.save(folder / "ids.npy", np.zeros(12, np.int64)), "do not ascend"),
-        (lambda folder: (folder / LANE / "frames.bin").unlink(), "frames.bin is missing"),
-        (lambda folder: (folder / "events.jsonl").unlink(), "events.jsonl is missing"),
-        (lambda folder: (folder / "events.jsonl").write_text('{"event": 1, "type": "Alarm"}\n'), "events.jsonl"),
-        (lambda folder: (folder / "events.jsonl").write_text('{"event": 1, "type": "Coup"}\n'), "events.jsonl"),
-        (lambda folder: (folder / "events.jsonl").write_bytes(b"\xff\xfe\n"), "events.jsonl"),
-        (lambda folder: (folder / LAYERS).write_text("7\n"), "layers.jsonl"),
-        (lambda folder: (folder / LAYERS).write_text('{"entanglement/a": 1}\n'), "layers.jsonl"),
-        (lambda folder: (folder / LAYERS).write_text('{"step": -3, "entanglement/a": 1}\n'), "layers.jsonl"),
-        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "map_at_r": 1}\n'), "layers.jsonl"),
-        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "entanglement/a": "1"}\n'), "layers.jsonl"),
-        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "entanglement/a": 1%s}\n' % ("0" * 400)), "layers"),
+        (lambda folder: np.save(folder / "labels.npy", np.zeros(12, np.int64)), "its checksum is not that in run.json"),
+        (set_array("labels.npy", np.zeros(5, np.int64)), "5 entries, but ids.npy has 12"),
+        (set_array("labels.npy", np.zeros((12, 2), np.int64)), "one row of int64"),
+        (set_array("held_out.npy", np.zeros(12, np.int64)), "one row of bool"),
+        (set_array("held_out.npy", np.zeros(1 << 16, np.bool_)), "larger than 12 entries are"),
+        (set_array("ids.npy", np.zeros(12, np.int64)), "do not ascend"),
+        (lambda folder: edit(folder, arrays={}), "its checksum is not that in run.json"),
+        (lambda folder: edit(folder, salt="x"), "salt"),
+        (
+            lambda folder: change(folder / "run.json", b"Made up", b"Made op"),
+            "its checksum is not that of what it says",
+        ),
     ],
 )
 def test_that_each_kind_of_damage_gets_its_sentence(folder: Path, damage: Callable[[Path], Any], words: str) -> None:
@@ -126,27 +135,176 @@ def test_that_weights_in_a_zip_file_that_cannot_be_unpacked_are_damaged(folder: 
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + at] = value  # of the first entry of the zip file's directory
     path.write_bytes(bytes(data))
+    recording = open_recording(folder)
     with pytest.raises(InputError, match=r"weights\.npz' is damaged"):
-        list(replay(folder))
+        recording.weights("knn")
+    assert not any(isinstance(event, Weights) for event in replay(folder))
+    recording.check()
+    recording.refresh()
+    assert recording.losses == ("Lane 'knn' lost its weights: 01-knn/weights.npz is damaged.",)
+
+
+def change(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def losses_of(folder: Path) -> tuple[str, ...]:
+    """What is lost, after all that is left was read and found to be as it was written."""
+    events = list(made_up.run(points=POINTS))
+    recording = open_recording(folder)
+    recording.check()
+    for lane in recording.lanes:
+        of_lane = [event for event in events if getattr(event, "lane", "") == lane]
+        frames = [event for event in of_lane if isinstance(event, Frame)]
+        for place in range(len(recording.frame_steps(lane))):
+            made_up.assert_same_event(recording.frame(lane, place), frames[place])
+        steps = [event for event in of_lane if isinstance(event, StepRecord)]
+        assert recording.steps(lane)["step"].tolist() == [event.step for event in steps[: recording.step_count(lane)]]
+        assert recording.steps(lane)["loss"].tolist() == [event.loss for event in steps[: recording.step_count(lane)]]
+    list(replay(folder))
+    return recording.losses
+
+
+def in_records(name: str, field: str, value: int, place: int = 1) -> Callable[[Path], None]:
+    """Set a field of one record of steps.bin or frames.idx, whose checksum stays."""
+
+    def damage(folder: Path) -> None:
+        run = json.loads((folder / "run.json").read_text())
+        records = np.fromfile(
+            folder / LANE / name, np.dtype(run["step_dtype" if name == "steps.bin" else "index_dtype"])
+        )
+        records[field][place] = value
+        records.tofile(folder / LANE / name)
+
+    return damage
+
+
+def cut_off(name: str, count: int) -> Callable[[Path], None]:
+    return lambda folder: os.truncate(folder / LANE / name, (folder / LANE / name).stat().st_size - count)
+
+
+def set_events(text: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / "events.jsonl").write_text(text)
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / LANE / name).unlink()
+
+
+def zeros(name: str, share: float) -> Callable[[Path], None]:
+    """The end of a file as it is when its length was on the disk at a power cut, and its bytes were not."""
+
+    def damage(folder: Path) -> None:
+        path = folder / LANE / name
+        size = path.stat().st_size
+        os.truncate(path, int(size * share))
+        os.truncate(path, size)
+
+    return damage
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("offset", 10**12), ("offset", -8), ("edges_offset", 10**12), ("edges", -1), ("edges", 2**62)]
-)
-def test_that_an_index_that_points_outside_its_data_is_refused(folder: Path, field: str, value: int) -> None:
-    path = folder / LANE / "frames.idx"
-    index = np.fromfile(path, np.dtype(json.loads((folder / "run.json").read_text())["index_dtype"]))
-    index[field][1] = value
-    index.tofile(path)
-    assert "frames.idx' is damaged: entry 1" in sentence_of(folder)
+    ("damage", "sentence"),
+    [
+        (in_records("steps.bin", "loss", 1), "lost 9 records of steps (2.2 kB) after step 1: 01-knn/steps.bin is"),
+        (zeros("steps.bin", 0.5), "lost 5 records of steps (1.2 kB) after step 5: 01-knn/steps.bin is damaged"),
+        (cut_off("steps.bin", 3 * 244), "The run lost 3 records after step 7: 01-knn/steps.bin ends too early"),
+        (remove("steps.bin"), "its steps: 01-knn/steps.bin is missing"),
+        (in_records("frames.idx", "offset", 10**12), "4 clouds after step 2: 01-knn/frames.idx is damaged"),
+        (in_records("frames.idx", "offset", -8), "4 clouds after step 2: 01-knn/frames.idx is damaged"),
+        (in_records("frames.idx", "edges", 1 << 62), "4 clouds after step 2: 01-knn/frames.idx is damaged"),
+        (in_records("frames.idx", "edges", -1, 0), "5 clouds, all of them: 01-knn/frames.idx is dam"),
+        (in_records("frames.idx", "step", 3), "4 clouds after step 2: "),
+        (zeros("frames.idx", 0.9), "1 cloud after step 8: 01-knn/frames.idx is damaged"),
+        (cut_off("frames.idx", 1), "The run lost 1 record after step 8: 01-knn/frames.idx ends"),
+        (lambda folder: os.truncate(folder / LANE / "frames.idx", 0), "5 clouds, all of them: 01-knn/frames.idx ends"),
+        (remove("frames.idx"), "01-knn/frames.idx is missing"),
+        (zeros("frames.bin", 0.5), "3 clouds after step 4: 01-knn/frames.bin, or what belongs to it, is damaged"),
+        (cut_off("frames.bin", 1), "1 cloud after step 8: 01-knn/frames.bin ends too early"),
+        (remove("frames.bin"), "5 clouds, all of them: 01-knn/frames.bin is missing"),
+        (cut_off("edges.bin", 1), "01-knn/edges.bin ends too early"),
+        (cut_off("hardness.bin", 1), "01-knn/hardness.bin ends too early"),
+        (remove("hardness.bin"), "01-knn/hardness.bin is missing"),
+        (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "77-knn"}]), "77-knn/steps.bin is missing"),
+        (lambda folder: (folder / "events.jsonl").unlink(), "events.jsonl is missing"),
+        (lambda folder: (folder / "events.jsonl").write_bytes(b"\xff\xfe\n"), "after step 0: events.jsonl"),
+        (lambda folder: (folder / "events.jsonl").write_bytes(bytes(99)), "after step 0: events.jsonl is damaged"),
+        (lambda folder: change(folder / "events.jsonl", b"together", b"2gether!"), "after step 5: events"),
+        (lambda folder: (folder / LAYERS).write_text("7\n"), "metrics of layers of 3 steps after step 0"),
+        (lambda folder: change(folder / LAYERS, b"2.0", b"3.0"), "metrics of layers of 2 steps after step 3: 00"),
+    ],
+)  # fmt: skip
+def test_that_damage_ends_a_file_there_and_is_told(folder: Path, damage: Callable[[Path], Any], sentence: str) -> None:
+    assert losses_of(folder) == ()
+    damage(folder)
+    told = losses_of(folder)
+    assert any(sentence in loss for loss in told), told
+    assert all(loss.endswith(".") for loss in told)
 
 
-def test_that_edges_to_unknown_ids_are_refused(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (in_records("steps.bin", "step", 1 << 62, 4), "records of steps (1.4 kB) after step 4: 01-knn/steps.bin is"),
+        (in_records("steps.bin", "step", 3, 4), "after step 4: "),
+        (in_records("steps.bin", "event", 0, 4), "after step 4: "),
+        (in_records("steps.bin", "flags", 99, 4), "after step 4: "),
+        (in_records("steps.bin", "measured", 1 << 20, 4), "after step 4: "),
+        (in_records("steps.bin", "hard", -2, 4), "after step 4: "),
+        (zeros("steps.bin", 0.51), "after step 5: 01-knn/steps.bin is damaged"),
+        (zeros("frames.idx", 0.4), "clouds after step 4: 01-knn/frames.idx is damaged"),
+        (in_records("frames.idx", "offset", -8), "4 clouds after step 2: 01-knn/frames.idx is damaged"),
+        (in_records("frames.idx", "columns", 1 << 20), "4 clouds after step 2: "),
+        (set_events('{"event": 1, "type": "Coup"}\n'), "after step 0: events.jsonl"),
+        (set_events('{"event": 1, "type": "Alarm"}\n'), "after step 0: events.jsonl"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": -3, "entanglement/a": 1}\n'), "metrics of layers"),
+        (lambda folder: (folder / LAYERS).write_text('{"entanglement/a": 1}\n'), "metrics of layers"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "map_at_r": 1}\n'), "metrics of layers"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "entanglement/a": "1"}\n'), "metrics of layers"),
+        (lambda folder: (folder / LAYERS).write_text('{"step": 3, "entanglement/a": 1%s}\n' % ("0" * 400)), "layers"),
+    ],
+)  # fmt: skip
+def test_that_an_older_recording_ends_where_its_numbers_make_no_sense(
+    folder: Path, damage: Callable[[Path], Any], sentence: str
+) -> None:
+    made_up.as_schema_4(folder)
+    assert open_recording(folder).losses == ()
+    damage(folder)
+    recording = open_recording(folder)
+    recording.check()
+    assert any(sentence in loss for loss in recording.losses), recording.losses
+    assert recording.history().last_step == 10
+    list(replay(folder))
+
+
+def test_that_an_older_frame_with_edges_to_unknown_ids_ends_the_frames(folder: Path) -> None:
+    made_up.as_schema_4(folder)
     path = folder / LANE / "edges.bin"
     edges = np.fromfile(path, "<i4")
     edges[:] = 1  # ids are multiples of three
     edges.tofile(path)
-    assert "names unknown ids" in sentence_of(folder)
+    recording = open_recording(folder)
+    with pytest.raises(InputError, match="names unknown ids"):
+        recording.frame("knn", -1)
+    recording.check()
+    assert "clouds" in recording.losses[0] and len(recording.frame_steps("knn")) < 5
+    list(replay(folder))
+
+
+def test_that_a_frame_that_was_not_checked_is_refused_when_it_is_asked_for(folder: Path) -> None:
+    zeros("frames.bin", 0.5)(folder)
+    recording = open_recording(folder)
+    assert recording.losses == ()
+    with pytest.raises(InputError, match=r"frames\.bin' is damaged: the frame of step 10 is not what was written"):
+        recording.frame("knn", -1)
+    made_up.assert_same_event(
+        recording.frame("knn", 0),
+        next(e for e in made_up.run(points=POINTS) if isinstance(e, Frame) and e.lane == "knn"),
+    )
+    recording.check()
+    recording.refresh()
+    assert recording.frame_steps("knn").tolist() == [2, 4] and len(recording.losses) == 1
 
 
 class Trap:

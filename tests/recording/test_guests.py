@@ -99,33 +99,53 @@ def in_index(field: str, value: int) -> Callable[[Path], None]:
 
 
 def in_header(**changes: object) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        path = folder / "run.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return lambda folder: made_up.edit_run_file(folder, **changes)
 
-    return damage
+
+@pytest.mark.parametrize(
+    ("damage", "left"),
+    [
+        (in_guests("id", -1), 0),
+        (in_guests("id", 100_000), 0),  # the ids do not ascend any more
+        (in_guests("id", 3, place=0), 0),  # it is shown already
+        (in_guests("label", 5), 0),
+        (in_guests("label", -1), 0),
+        (in_guests("true_label", 77, place=5), 2),
+        (in_index("guests", -1), 2),
+        (in_index("guests", 1 << 40), 2),
+        (in_index("guests_offset", 1), 2),
+        (lambda folder: (folder / LANE / "guests.bin").unlink(), 0),
+    ],
+)
+@pytest.mark.parametrize("older", [True, False])
+def test_that_damaged_guests_end_the_frames(
+    folder: Path, damage: Callable[[Path], None], left: int, older: bool
+) -> None:
+    if older:
+        made_up.as_schema_4(folder)
+    damage(folder)
+    recording = open_recording(folder)
+    recording.check()
+    assert recording.frame_steps("knn").tolist() == [*range(1, left + 1)]
+    assert recording.losses[0].startswith(f"Lane 'knn' lost {6 - left} clouds"), recording.losses
+    for place in range(left):
+        again, event = recording.frame("knn", place), clouds("knn")[place]
+        made_up.assert_same_event(again, event)
+    list(replay(folder))
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (in_guests("id", -1), "guests.bin' is damaged: the frame of step 1 has guests that cannot be"),
-        (in_guests("id", 100_000), "has guests that cannot be"),  # the ids do not ascend any more
-        (in_guests("id", 3, place=0), "has guests that cannot be"),  # it is shown already
-        (in_guests("label", 5), "has guests that cannot be"),
-        (in_guests("label", -1), "has guests that cannot be"),
-        (in_guests("true_label", 77), "has guests that cannot be"),
-        (in_index("guests", -1), "frames.idx' is damaged: entry 2"),
-        (in_index("guests", 1 << 40), "frames.idx' is damaged: entry 2"),
-        (in_index("guests_offset", 1), "frames.idx' is damaged: entry 2"),
         (in_header(guest_dtype=None), "damaged: a layout"),
         (in_header(guest_dtype={"names": ["id"], "formats": ["<i4"]}), "damaged: a guest has other fields"),
         (in_header(guest_dtype={"names": ["id"], "formats": ["O"]}), "is not a format of numbers"),
         (in_header(chance={"map_at_r": 2.0}), "run.json' is damaged"),
-        (lambda folder: (folder / LANE / "guests.bin").unlink(), "guests.bin is missing"),
     ],
 )
-def test_that_damage_to_guests_gets_its_sentence(folder: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_that_damage_to_the_layout_of_guests_gets_its_sentence(
+    folder: Path, damage: Callable[[Path], None], words: str
+) -> None:
     damage(folder)
     with pytest.raises(InputError) as caught:
         list(replay(folder))
@@ -133,11 +153,15 @@ def test_that_damage_to_guests_gets_its_sentence(folder: Path, damage: Callable[
 
 
 def test_that_an_end_that_is_neither_shown_nor_a_guest_is_damage(folder: Path) -> None:
+    made_up.as_schema_4(folder)
     edges = np.fromfile(folder / LANE / "edges.bin", "<i4")
     edges[-1] = 2  # shown ids are multiples of three, guests one more
     edges.tofile(folder / LANE / "edges.bin")
+    recording = open_recording(folder)
     with pytest.raises(InputError, match="the frame of step 6 names unknown ids"):
-        list(replay(folder))
+        recording.frame("knn", -1)
+    recording.check()
+    assert recording.frame_steps("knn").tolist() == [1, 2, 3, 4, 5]
 
 
 def test_that_an_older_recording_of_a_large_set_opens_without_the_ends_that_it_does_not_know(folder: Path) -> None:
@@ -164,11 +188,12 @@ def test_that_damage_is_found_in_an_older_recording_of_a_large_set(folder: Path,
     edges = np.fromfile(path, "<i4")
     edges[-1] = 599  # the last of 600 items
     edges.tofile(path)
-    list(replay(folder))
+    assert sum(isinstance(event, Frame) for event in replay(folder)) == 12
     edges[-1] = unknown
     edges.tofile(path)
+    assert sum(isinstance(event, Frame) for event in replay(folder)) == 11
     with pytest.raises(InputError, match="names unknown ids"):
-        list(replay(folder))
+        open_recording(folder).frame("knn", -1)
 
 
 def test_that_guests_of_the_last_frame_are_exported_beside_the_fair_part(tmp_path: Path) -> None:

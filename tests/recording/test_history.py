@@ -13,7 +13,7 @@ from app.history.chips import chip
 from app.history.markers import markers
 from hnm_core.recording import open_recording, reader, record, replay
 from hnm_core.recording import steps as step_rows
-from hnm_core.recording.results import recorded_results
+from hnm_core.recording.results import inspected
 from hnm_core.run.events import Event, LaneForked, RunFinished, StepRecord
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.results import Results
@@ -69,7 +69,8 @@ def test_that_the_history_of_a_recording_is_that_of_its_run(
 @pytest.mark.parametrize("seed", range(3))
 def test_that_the_results_of_a_recording_are_those_of_its_run_and_of_its_replay(tmp_path: Path, seed: int) -> None:
     events = list(record(random_run(seed), tmp_path))
-    rows = recorded_results(open_recording(tmp_path)).lanes()
+    rows = Results(open_recording(tmp_path).history()).lanes()
+    assert repr(inspected(open_recording(tmp_path))[1]) == repr(rows)
     assert repr(rows) == repr(Results(folded(events)).lanes())
     assert repr(rows) == repr(Results(folded(list(replay(tmp_path)))).lanes())
 
@@ -86,7 +87,7 @@ def test_that_opening_and_the_table_of_a_recording_make_no_object_for_a_step(
     with pytest.raises(AssertionError, match="was made"):
         list(replay(tmp_path))
     recording = open_recording(tmp_path)
-    assert recorded_results(recording).lanes()[0].steps == 10
+    assert inspected(recording)[1][0].steps == 10
     assert recording.summary()["lanes"][0]["steps"] == 10
     _, history = playback.load(tmp_path, lambda _done, _total: True)
     assert history.last_step == 10
@@ -101,7 +102,7 @@ def test_that_the_summary_tells_the_loss_that_table_and_chip_tell(tmp_path: Path
     history = recording.history()
     shown = (
         recording.summary()["lanes"][1]["loss"],
-        recorded_results(recording).lanes()[1].loss,
+        inspected(recording)[1][1].loss,
         chip(history.lanes["knn"]).loss,
     )
     assert shown == pytest.approx([sum(finite) / len(finite)] * 3)
@@ -118,7 +119,7 @@ def test_that_names_the_reader_does_not_know_are_left_out_and_missing_ones_are_n
     run["phases"][run["phases"].index("embed")] = "dream"
     run["tuple_counts"][run["tuple_counts"].index("mined")] = "dug"
     run["step_dtype"]["names"] = [renamed.get(name, name) for name in run["step_dtype"]["names"]]
-    path.write_text(json.dumps(run))
+    made_up.edit_run_file(tmp_path, **run)
     lane = open_recording(tmp_path).history().lanes["knn"]
     assert lane.counted == set() and not lane.tuples.any()
     kept = [event for event in events if isinstance(event, StepRecord) and event.lane == "knn"]

@@ -17,8 +17,7 @@ def root(tmp_path: Path) -> Path:
     """Five recordings, a-started first; by their dates e is the newest."""
     for place, name in enumerate("abcde"):
         list(record(made_up.run(2, 8), tmp_path / name))
-        run_file = tmp_path / name / "run.json"
-        run_file.write_text(run_file.read_text().replace("2026-01-02", f"2026-01-{place + 10}"))
+        made_up.edit_run_file(tmp_path / name, started=f"2026-01-{place + 10}T03:04:05Z")
     (tmp_path / "holiday").mkdir()
     (tmp_path / "holiday" / "run.json").write_text('{"kind": "jogging"}')
     (tmp_path / "link").symlink_to(tmp_path / "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from PyQt6.QtCore import Qt
@@ -127,3 +128,27 @@ def test_that_each_preset_is_known_by_its_content_and_nothing_else_is():
     for name in preset_names():
         assert preset_of(preset(name)) == name
     assert preset_of(preset("digits").model_copy(update={"seed": 99})) == ""
+
+
+def test_that_a_damaged_recording_says_what_is_lost_and_shows_no_old_cloud_in_its_place(open_window, qtbot, tmp_path):
+    folder = recorded(runs.config(steps=35), tmp_path / "old")  # clouds at 0, 10, 20, 30
+    path = folder / "00-one" / "frames.bin"
+    os.truncate(path, path.stat().st_size // 2)
+    window = open_window()
+    drop(window, folder)
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    lost = "Lane 'one' lost 2 clouds after step 10: 00-one/frames.bin ends too early."
+    assert window.messages.banner.text == f"This recording is damaged. {lost}"
+    views = dict(zip(window.stage.panes.lanes, window.stage.panes.views, strict=True))
+    press(qtbot, window, Qt.Key.Key_End)
+    qtbot.waitUntil(lambda: views["one"].message == "Lost: damaged after step 10", timeout=5000)
+    assert not views["two"].message.startswith("Lost")
+    window.stage.timeline.scrubbed.emit(5)
+    qtbot.waitUntil(lambda: not views["one"].message.startswith("Lost"), timeout=5000)
+
+
+def test_that_a_whole_recording_says_nothing(open_window, qtbot, tmp_path):
+    window = open_window()
+    drop(window, recorded(runs.config(steps=35), tmp_path / "old"))
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    assert window.messages.banner.isHidden()

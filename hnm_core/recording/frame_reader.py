@@ -1,0 +1,187 @@
+"""Reads the frames of a lane: clouds, and what was mined for them. Trusts no byte."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.errors import InputError
+from hnm_core.recording import layout
+from hnm_core.recording.files import read_records
+from hnm_core.recording.header import Dtypes, RunFile
+from hnm_core.recording.lane_files import LaneFiles
+from hnm_core.recording.layout import EDGES_FILE, FRAMES_FILE, GUESTS_FILE, HARDNESS_FILE
+from hnm_core.run.events import Frame, Guests, RunStarted, frozen
+from hnm_core.run.hardness import BANDS, Hardness
+from hnm_core.run.shown import places_of
+
+
+class FrameReader:
+    """Reads the frames of any lane of a run."""
+
+    def __init__(self, started: RunStarted, run_file: RunFile, dtypes: Dtypes) -> None:
+        self._started, self._run_file, self._dtypes = started, run_file, dtypes
+
+    def frame(self, lane: LaneFiles, index: int) -> Frame:
+        """The frame at a place of a lane's index; negative from the end.
+
+        Raises:
+            IndexError: no such frame.
+            InputError: the frame is damaged.
+        """
+        entry = lane.index[index]
+        given = int(entry["columns"])
+        stored, edges, told, guests_stored = self._stored(lane, entry)
+        guests = self._guests(lane.folder, entry, given, guests_stored)
+        if not self._known_ends(edges, guests).all():
+            where = lane.folder / EDGES_FILE
+            raise InputError(f"'{where}' is damaged: the frame of step {int(entry['step']):,} names unknown ids.")
+        return Frame(
+            lane=lane.lane,
+            step=int(entry["step"]),
+            positions=frozen(layout.dequantise(stored["positions"], entry["box"])),
+            triplets=frozen(edges),
+            mined_total=int(entry["mined_total"]),
+            columns=self._columns(stored, given),
+            projection=bytes(entry["projection"]).decode(errors="replace"),
+            guests=guests,
+            separation=None if told is None else frozen(told["separation"]),
+            age=None if told is None else frozen(told["age"]),
+            hardness=None if told is None else _hardness(entry),
+        )
+
+    def is_right(self, lane: LaneFiles, index: int) -> bool:
+        """Whether the frame at a place of a lane's index is there as it was written; of older recordings, whether what
+        was mined names items that there are."""
+        entry = lane.index[index]
+        try:
+            _, edges, _, guests = self._stored(lane, entry)
+            if self._run_file.has_checksums:
+                return True
+            known = self._guests(lane.folder, entry, int(entry["columns"]), guests)
+            return bool(self._known_ends(edges, known).all())
+        except InputError:
+            return False
+
+    def mined(
+        self, lane: LaneFiles, start: int, stop: int
+    ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[Any] | None]]:
+        """What was mined, of the frames from `start` up to, not with, `stop`: of each its step, its (M, 3) triplets of
+        ids, and the separation and age of each, None in recordings that do not tell them. Reads nothing else."""
+        index = lane.index[start:stop]
+        if not len(index):
+            return
+        counts = index["edges"].astype(np.int64)
+        first, total = int(index["edges_offset"][0]) // layout.EDGE_BYTES, int(counts.sum())
+        edges = read_records(lane.folder / EDGES_FILE, np.dtype("<i4"), first * 3, total * 3).reshape(-1, 3)
+        told = None
+        if self._dtypes.hardness is not None:
+            told = read_records(lane.folder / HARDNESS_FILE, self._dtypes.hardness, first, total)
+        ends = np.cumsum(counts)
+        for step, begin, end in zip(index["step"].tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
+            yield step, edges[begin:end], None if told is None else told[begin:end]
+
+    def paths(self, lane: LaneFiles, places: NDArray[np.int64], start: int, stop: int) -> NDArray[np.float32]:
+        """(F, K, 3) where K of the shown items stood in the frames from `start` up to, not with, `stop`; `places` are
+        those among `started.ids`."""
+        index, dtype = lane.index[start:stop], self._dtypes.frame
+        found = np.empty((len(index), len(places), 3), np.float32)
+        for number, entry in enumerate(index):
+            stored = read_records(lane.folder / FRAMES_FILE, dtype, int(entry["offset"]) // dtype.itemsize, 1)[0]
+            found[number] = layout.dequantise(stored["positions"][places], entry["box"])
+        return found
+
+    def _stored(
+        self, lane: LaneFiles, entry: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[Any] | None, NDArray[Any] | None]:
+        """What the files hold of a frame: its cloud, (M, 3) edges, how hard they were, its guests. Raises `InputError`
+        where that is not what was written."""
+        folder, dtypes = lane.folder, self._dtypes
+        first, count = int(entry["edges_offset"]) // layout.EDGE_BYTES, int(entry["edges"])
+        cloud = read_records(folder / FRAMES_FILE, dtypes.frame, int(entry["offset"]) // dtypes.frame.itemsize, 1)
+        edges = read_records(folder / EDGES_FILE, np.dtype("<i4"), first * 3, count * 3)
+        told = guests = None
+        if dtypes.hardness is not None:
+            told = read_records(folder / HARDNESS_FILE, dtypes.hardness, first, count)
+        if dtypes.guest is not None:
+            size = dtypes.guest.itemsize
+            guests = read_records(
+                folder / GUESTS_FILE, dtypes.guest, int(entry["guests_offset"]) // size, int(entry["guests"])
+            )
+        if self._run_file.has_checksums:
+            checksum = 0
+            for part in (cloud, edges, told, guests):
+                checksum = zlib.crc32(b"" if part is None else part.tobytes(), checksum)
+            if checksum != int(entry["data"]):
+                step = int(entry["step"])
+                raise InputError(
+                    f"'{folder / FRAMES_FILE}' is damaged: the frame of step {step:,} is not what was written."
+                )
+        return cloud[0], edges.reshape(-1, 3), told, guests
+
+    def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
+        """The point columns of a record or of several, by the bits of the index."""
+        return {
+            name: frozen(stored[name]) for place, name in enumerate(self._run_file.point_columns) if given >> place & 1
+        }
+
+    def _guests(self, folder: Path, entry: NDArray[Any], given: int, stored: NDArray[Any] | None) -> Guests | None:
+        """The guests of the frame of an index entry. Raises `InputError` when they are damaged."""
+        if stored is None or not len(stored):
+            return None
+        ids, classes = stored["id"].astype(np.int64), len(self._started.class_names)
+        wrong = ids < 0
+        wrong[1:] |= np.diff(ids) <= 0
+        wrong |= places_of(self._started.ids, ids) >= 0
+        for name in {"label", "true_label"} & set(stored.dtype.names or ()):
+            wrong |= (stored[name] < 0) | (stored[name] >= classes)
+        if wrong.any():
+            step = int(entry["step"])
+            raise InputError(
+                f"'{folder / GUESTS_FILE}' is damaged: the frame of step {step:,} has guests that cannot be."
+            )
+
+        def whole(name: str, of_sample: object) -> NDArray[np.int64] | None:
+            return None if of_sample is None else frozen(stored[name].astype(np.int64))
+
+        return Guests(
+            ids=frozen(ids),
+            labels=frozen(stored["label"].astype(np.int64)),
+            positions=frozen(stored["position"]),
+            columns=self._columns(stored, given),
+            groups=whole("group", self._started.groups),
+            true_labels=whole("true_label", self._started.true_labels),
+        )
+
+    def _known_ends(self, edges: NDArray[np.int32], guests: Guests | None) -> NDArray[np.bool_]:
+        """(M, 3) whether an end of a triplet can be: one that is absent, shown or a guest. Older recordings have no
+        guests; of a set that they show a part of, an end may be any item."""
+        ids, total = self._started.ids, self._started.items_total
+        known: NDArray[np.bool_] = (places_of(ids, edges) >= 0) | (edges == -1)
+        if guests is not None:
+            known |= places_of(guests.ids, edges) >= 0
+        elif self._dtypes.guest is None and total > len(ids):
+            counts_items = int(ids[-1]) < total  # else ids are the user's own, or places in a still larger set
+            known |= (edges >= 0) & (edges < (total if counts_items else 1 << 31))
+        return known
+
+
+def _hardness(entry: NDArray[Any]) -> Hardness | None:
+    """What an index entry tells of how hard the triplets were; None where nothing, or nothing that can be."""
+    width, margin, bins = float(entry["bin_width"]), float(entry["margin"]), frozen(entry["bins"])
+    hard, semi_hard, easy = (int(entry[name]) for name in BANDS)
+    first, sane = int(entry["first_bin"]), 1 << 53
+    if not (
+        0 < width < np.inf
+        and np.isfinite(margin)
+        and abs(first) < sane
+        and min(hard, semi_hard, easy) >= 0
+        and bins.min() >= 0
+    ):
+        return None
+    return Hardness(margin, hard, semi_hard, easy, width, first, bins)

@@ -1,0 +1,205 @@
+"""Writes the files of one lane."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.recording import layout
+from hnm_core.recording.checksums import seal, sealed_line
+from hnm_core.recording.disk import GrowingFile, Opener
+from hnm_core.recording.layout import (
+    ABSENT_COUNT,
+    EDGES_FILE,
+    FLAG_FIRST_CALL,
+    FLAG_LAYERS,
+    FLAG_MINING,
+    FRAMES_FILE,
+    GUESTS_FILE,
+    HARDNESS_FILE,
+    INDEX_FILE,
+    LAYERS_FILE,
+    STEPS_FILE,
+    WEIGHTS_FILE,
+)
+from hnm_core.recording.weights import write_weights
+from hnm_core.run.events import (
+    METRICS,
+    POINT_COLUMNS,
+    TUPLE_COUNTS,
+    Frame,
+    RunStarted,
+    StepRecord,
+    Weights,
+    layer_metric,
+)
+from hnm_core.run.hardness import BANDS, Hardness
+from hnm_core.run.timing import Phase
+
+FRAMES_AT_FULL_RATE = 10_000
+"""A lane keeps every frame up to so many, then every second one for as many again, then every fourth, and so on."""
+
+
+class LaneWriter:
+    """The files of one lane. After an `OSError`, `rewind` takes back what is not whole."""
+
+    def __init__(self, folder: Path, started: RunStarted, salt: str, open_file: Opener) -> None:
+        """`open_file` opens a new file of this lane; those that vouch for others are to be synced after them."""
+        self._folder, self._salt, self._open = folder, salt, open_file
+        names = (STEPS_FILE, FRAMES_FILE, EDGES_FILE, HARDNESS_FILE, GUESTS_FILE, INDEX_FILE)
+        self._files: dict[str, GrowingFile] = {name: open_file(folder / name) for name in names}
+        self._points = points = len(started.ids)
+        self._step = np.zeros((), layout.to_dtype(layout.step_layout()))
+        self._frame = np.zeros((), layout.to_dtype(layout.frame_layout(points)))
+        guest = layout.guest_layout(started.groups is not None, started.true_labels is not None)
+        self._guest_dtype = layout.to_dtype(guest)
+        self._index = np.zeros((), layout.to_dtype(layout.index_layout()))
+        self._hardness_dtype = layout.to_dtype(layout.hardness_layout())
+        self._frames_seen = 0
+        self._layer_lines = 0
+        self._held: Frame | None = None
+
+    def rewind(self) -> None:
+        """Take back what is not whole. Raises `OSError`."""
+        for file in self._files.values():
+            file.rewind()
+
+    def _keep(self) -> None:
+        for file in self._files.values():
+            file.keep()
+
+    def _place(self, name: str, size: int) -> int:
+        """How many records of a size a file has."""
+        return self._files[name].kept // size
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder.name}/{name}"
+
+    def write_step(self, record: StepRecord, number: int) -> None:
+        """Append to steps.bin."""
+        row = self._step
+        row["event"], row["step"], row["loss"] = number, record.step, record.loss
+        row["flags"] = FLAG_MINING * record.mining | FLAG_FIRST_CALL * record.first_call
+        for phase in Phase:
+            row[f"{phase}_ms"] = record.phase_ms.get(phase, np.nan)
+        for name in TUPLE_COUNTS:
+            row[name] = record.tuples.get(name, ABSENT_COUNT)
+        for name in METRICS:
+            row[name] = record.metrics.get(name, np.nan)
+        row["measured"] = sum(1 << place for place, name in enumerate(METRICS) if name in record.metrics)
+        _known(record.tuples, TUPLE_COUNTS, "tuple count")
+        of_layers = {name: value for name, value in record.metrics.items() if layer_metric(name)}
+        _known(record.metrics.keys() - of_layers.keys(), METRICS, "metric")
+        row["flags"] |= FLAG_LAYERS * bool(of_layers)
+        if of_layers:
+            self._write_layers(record.step, of_layers)  # before its step, which vouches for it
+        seal(row, self._salt, self._path(STEPS_FILE), self._place(STEPS_FILE, row.nbytes))
+        self._files[STEPS_FILE].append(row.tobytes())
+        self._layer_lines += bool(of_layers)
+        self._keep()
+
+    def _write_layers(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append to layers.jsonl, which only lanes have whose layers are measured."""
+        if LAYERS_FILE not in self._files:
+            self._files[LAYERS_FILE] = self._open(self._folder / LAYERS_FILE)
+        values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        text = json.dumps({"step": step, **values})
+        self._files[LAYERS_FILE].append(sealed_line(text, self._salt, self._path(LAYERS_FILE), self._layer_lines))
+
+    def write_frame(self, frame: Frame, number: int) -> bool:
+        """Append to frames.bin, edges.bin and frames.idx, unless the lane has so many that this one is skipped. Returns
+        whether it was written."""
+        stride = 1 << (self._place(INDEX_FILE, self._index.nbytes) // FRAMES_AT_FULL_RATE)
+        written = self._frames_seen % stride == 0
+        if written:
+            self._write_frame(frame, number)
+        else:
+            self._held = frame
+        self._frames_seen += 1
+        return written
+
+    def write_weights(self, weights: Weights) -> None:
+        """Write weights.npz, whole or not at all."""
+        write_weights(self._folder / WEIGHTS_FILE, weights)
+
+    def write_held(self, number: int) -> bool:
+        """Write the newest frame, if it was skipped: a recording ends with the final cloud. Returns whether it was."""
+        if self._held is None:
+            return False
+        self._write_frame(self._held, number)
+        return True
+
+    def _write_frame(self, frame: Frame, number: int) -> None:
+        if frame.positions.shape != (self._points, 3):
+            raise ValueError(f"frame of {frame.lane}: positions {frame.positions.shape}, expected ({self._points}, 3)")
+        _known(frame.columns, POINT_COLUMNS, "point column")
+        row, index = self._frame, self._index
+        row["positions"], index["box"] = layout.quantise(frame.positions)
+        for name in POINT_COLUMNS:
+            row[name] = frame.columns.get(name, np.nan)
+        edges = np.ascontiguousarray(frame.triplets, dtype="<i4").reshape(-1, 3)
+        index["event"], index["step"], index["mined_total"] = number, frame.step, frame.mined_total
+        index["offset"], index["edges_offset"] = self._files[FRAMES_FILE].kept, self._files[EDGES_FILE].kept
+        index["edges"] = len(edges)
+        self._index_hardness(frame.hardness)
+        guests = self._guests(frame)
+        index["guests"], index["guests_offset"] = len(guests), self._files[GUESTS_FILE].kept
+        index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
+        index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
+        checksum = 0
+        parts = {FRAMES_FILE: row, EDGES_FILE: edges, HARDNESS_FILE: self._hardness(frame), GUESTS_FILE: guests}
+        for name, part in parts.items():
+            data = part.tobytes()
+            checksum = zlib.crc32(data, checksum)
+            self._files[name].append(data)
+        index["data"] = checksum
+        seal(index, self._salt, self._path(INDEX_FILE), self._place(INDEX_FILE, index.nbytes))
+        self._files[INDEX_FILE].append(index.tobytes())  # last: an entry vouches for its frame
+        self._keep()
+        self._held = None
+
+    def _hardness(self, frame: Frame) -> NDArray[Any]:
+        """The (M,) records of how hard a frame's triplets are."""
+        records = np.zeros(len(frame.triplets), self._hardness_dtype)
+        records["separation"] = np.nan if frame.separation is None else frame.separation
+        records["age"] = -1 if frame.age is None else frame.age
+        return records
+
+    def _index_hardness(self, hardness: Hardness | None) -> None:
+        index = self._index
+        if hardness is None:
+            for name in ("margin", *BANDS, "bin_width", "first_bin", "bins"):
+                index[name] = 0
+            return
+        index["margin"], index["bin_width"] = hardness.margin, hardness.width
+        index["first_bin"], index["bins"] = hardness.first, hardness.bins
+        for name in BANDS:
+            index[name] = getattr(hardness, name)
+
+    def _guests(self, frame: Frame) -> NDArray[Any]:
+        """The (G,) records of a frame's guests."""
+        guests = frame.guests
+        if guests is None:
+            return np.zeros(0, self._guest_dtype)
+        records = np.zeros(len(guests.ids), self._guest_dtype)
+        records["id"], records["label"], records["position"] = guests.ids, guests.labels, guests.positions
+        for name, values in (("group", guests.groups), ("true_label", guests.true_labels)):
+            if name in (self._guest_dtype.names or ()):
+                records[name] = values
+        for name in POINT_COLUMNS:
+            records[name] = guests.columns.get(name, np.nan)
+        return records
+
+
+def _known(given: Iterable[str], names: tuple[str, ...], kind: str) -> None:
+    """Refuse what would be lost silently: the names of a recording's fields are a closed set."""
+    for name in given:
+        if name not in names:
+            raise ValueError(f"unknown {kind} '{name}'; known: {', '.join(names)}")
