@@ -63,14 +63,27 @@ def record_checksums(records: NDArray[Any], salt: str, path: str, first: int) ->
     words = plain.view("<u4").reshape(len(plain), -1)[:, :-2].astype(np.uint64)
     known = keys(words.shape[1] + 1)
     places = np.arange(first + 1, first + 1 + len(plain), dtype=np.uint64)
-    begin = np.uint64((int(salt, 16) + zlib.crc32(path.encode())) & _MASK)
-    checksums: NDArray[np.uint64] = words @ known[1:] + places * known[0] + begin
+    checksums: NDArray[np.uint64] = words @ known[1:] + places * known[0] + np.uint64(_begin(salt, path))
     return checksums
 
 
-def seal(record: NDArray[Any], salt: str, path: str, place: int) -> None:
-    """Set the checksum of one record, an array of no dimension."""
-    record[CHECKSUM] = record_checksums(record, salt, path, place)[0]
+class Sealer:
+    """Works out the checksums of a file's records one by one, as they are written."""
+
+    def __init__(self, salt: str, path: str, size: int) -> None:
+        """`size`: bytes of a record with its checksum."""
+        known = keys(size // 4 - 1)
+        self._begin = _begin(salt, path)
+        self._place_key, self._keys = int(known[0]), known[1:]
+
+    def sealed(self, data: bytes, place: int) -> bytes:
+        """A record of which `data` is all but the checksum, with it."""
+        total = int(np.frombuffer(data, "<u4").astype(np.uint64) @ self._keys)
+        return data + ((self._begin + self._place_key * (place + 1) + total) & _MASK).to_bytes(8, "little")
+
+
+def _begin(salt: str, path: str) -> int:
+    return (int(salt, 16) + zlib.crc32(path.encode())) & _MASK
 
 
 def sealed_line(text: str, salt: str, path: str, place: int) -> bytes:

@@ -7,16 +7,18 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.recording import layout
-from hnm_core.recording.checksums import seal, sealed_line
+from hnm_core.recording.checksums import Sealer, sealed_line
 from hnm_core.recording.disk import GrowingFile, Opener
 from hnm_core.recording.layout import (
     ABSENT_COUNT,
+    CHECKSUM_BYTES,
     EDGES_FILE,
     FLAG_FIRST_CALL,
     FLAG_LAYERS,
@@ -46,6 +48,9 @@ from hnm_core.run.timing import Phase
 FRAMES_AT_FULL_RATE = 10_000
 """A lane keeps every frame up to so many, then every second one for as many again, then every fourth, and so on."""
 
+_PACKED = {"<i8": "q", "<f8": "d", "<u4": "I", "<f4": "f"}
+"""How `struct` calls the formats of a step, of which it makes bytes several times as fast as numpy."""
+
 
 class LaneWriter:
     """The files of one lane. After an `OSError`, `rewind` takes back what is not whole."""
@@ -56,11 +61,13 @@ class LaneWriter:
         names = (STEPS_FILE, FRAMES_FILE, EDGES_FILE, HARDNESS_FILE, GUESTS_FILE, INDEX_FILE)
         self._files: dict[str, GrowingFile] = {name: open_file(folder / name) for name in names}
         self._points = points = len(started.ids)
-        self._step = np.zeros((), layout.to_dtype(layout.step_layout()))
+        self._step = Struct("<" + "".join(map(_PACKED.__getitem__, layout.step_layout()["formats"][:-1])))
         self._frame = np.zeros((), layout.to_dtype(layout.frame_layout(points)))
         guest = layout.guest_layout(started.groups is not None, started.true_labels is not None)
         self._guest_dtype = layout.to_dtype(guest)
         self._index = np.zeros((), layout.to_dtype(layout.index_layout()))
+        self._step_sealer = Sealer(salt, self._path(STEPS_FILE), self._step.size + CHECKSUM_BYTES)
+        self._index_sealer = Sealer(salt, self._path(INDEX_FILE), self._index.nbytes)
         self._hardness_dtype = layout.to_dtype(layout.hardness_layout())
         self._frames_seen = 0
         self._layer_lines = 0
@@ -84,24 +91,24 @@ class LaneWriter:
 
     def write_step(self, record: StepRecord, number: int) -> None:
         """Append to steps.bin."""
-        row = self._step
-        row["event"], row["step"], row["loss"] = number, record.step, record.loss
-        row["flags"] = FLAG_MINING * record.mining | FLAG_FIRST_CALL * record.first_call
-        for phase in Phase:
-            row[f"{phase}_ms"] = record.phase_ms.get(phase, np.nan)
-        for name in TUPLE_COUNTS:
-            row[name] = record.tuples.get(name, ABSENT_COUNT)
-        for name in METRICS:
-            row[name] = record.metrics.get(name, np.nan)
-        row["measured"] = sum(1 << place for place, name in enumerate(METRICS) if name in record.metrics)
         _known(record.tuples, TUPLE_COUNTS, "tuple count")
         of_layers = {name: value for name, value in record.metrics.items() if layer_metric(name)}
         _known(record.metrics.keys() - of_layers.keys(), METRICS, "metric")
-        row["flags"] |= FLAG_LAYERS * bool(of_layers)
         if of_layers:
             self._write_layers(record.step, of_layers)  # before its step, which vouches for it
-        seal(row, self._salt, self._path(STEPS_FILE), self._place(STEPS_FILE, row.nbytes))
-        self._files[STEPS_FILE].append(row.tobytes())
+        flags = FLAG_MINING * record.mining | FLAG_FIRST_CALL * record.first_call | FLAG_LAYERS * bool(of_layers)
+        row = self._step.pack(
+            number,
+            record.step,
+            record.loss,
+            flags,
+            sum(1 << place for place, name in enumerate(METRICS) if name in record.metrics),
+            *(record.phase_ms.get(phase, math.nan) for phase in Phase),
+            *(record.tuples.get(name, ABSENT_COUNT) for name in TUPLE_COUNTS),
+            *(record.metrics.get(name, math.nan) for name in METRICS),
+        )
+        place = self._place(STEPS_FILE, len(row) + CHECKSUM_BYTES)
+        self._files[STEPS_FILE].append(self._step_sealer.sealed(row, place))
         self._layer_lines += bool(of_layers)
         self._keep()
 
@@ -160,8 +167,9 @@ class LaneWriter:
             checksum = zlib.crc32(data, checksum)
             self._files[name].append(data)
         index["data"] = checksum
-        seal(index, self._salt, self._path(INDEX_FILE), self._place(INDEX_FILE, index.nbytes))
-        self._files[INDEX_FILE].append(index.tobytes())  # last: an entry vouches for its frame
+        entry = index.tobytes()[:-CHECKSUM_BYTES]
+        place = self._place(INDEX_FILE, index.nbytes)
+        self._files[INDEX_FILE].append(self._index_sealer.sealed(entry, place))  # last: it vouches for its frame
         self._keep()
         self._held = None
 

@@ -83,6 +83,8 @@ _HARDNESS = {
 
 CHECKSUM = "checksum"
 """The last field of whatever has one."""
+CHECKSUM_BYTES = 8
+"""Of a record."""
 
 EDGE_BYTES = 12
 """Of a triplet in `edges.bin`."""
