@@ -42,11 +42,6 @@ if sys.platform == "linux":
     # A bare system has no libgomp, and torch's own is found only once torch is loaded: there the plain threads do.
     os.environ.setdefault("NUMBA_THREADING_LAYER_PRIORITY", "omp tbb workqueue")
 
-launch_lock = threading.Lock()
-"""Hold while calling a kernel compiled with `parallel=True`: numba's plain threading layer aborts the process when two
-threads launch kernels at once."""
-
-
 _ready: set[str] = set()
 
 
@@ -69,6 +64,17 @@ def ready(module: str) -> bool:
 
 _compilers: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
 _compilers_lock = threading.Lock()
+
+
+def _without_compilers() -> None:
+    """A forked process has none: those that were started are another's children, and cannot be waited for."""
+    global _compilers_lock  # some thread may have held it
+    _compilers_lock = threading.Lock()
+    _compilers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_without_compilers)
 
 
 def compile_in_background(*modules: str) -> subprocess.Popen[bytes] | None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
+from hnm_core.isolation import isolated
+from hnm_core.labels import check_labels
 
 TILE_ENTRIES = 1_000_000
 """At most so many distances are held at once."""
@@ -32,6 +34,7 @@ class CodeRetrieval:
     queries: int
 
 
+@isolated()
 def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2) -> CodeRetrieval:
     """Every item queries all others by Hamming distance.
 
@@ -41,10 +44,14 @@ def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2) -> CodeRet
         radius: of the Hamming ball of `precision_in_radius`.
 
     Raises:
-        InputError: shapes do not match.
+        InputError: shapes do not match, labels are no integers, or codes hold NaN.
     """
-    if codes.ndim != 2 or labels.shape != codes.shape[:1]:
-        raise InputError(f"Need (N, b) codes and (N,) labels, not {tuple(codes.shape)}, {tuple(labels.shape)}.")
+    if not isinstance(codes, Tensor) or codes.ndim != 2:
+        raise InputError(f"Codes must be a tensor of shape (N, b), not {described(codes)}.")
+    check_labels(labels, len(codes))
+    broken = int(codes.isnan().any(1).sum())
+    if broken:
+        raise InputError(f"{broken} of {len(codes)} codes hold NaN, which is no bit.")
     n, bits = codes.shape
     sign = (codes if codes.dtype == torch.bool else codes >= 0).float() * 2 - 1
     _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.retrieval import TILE_ENTRIES, ranked_others, retrieval
+from hnm_core.isolation import isolated
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Ranking:
     queries: int
 
 
+@isolated()
 def ranking(embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5) -> Ranking:
     """Rank all others of each item by distance, equal distances by row.
 
@@ -53,7 +55,7 @@ def ranking(embeddings: Tensor, labels: Tensor, distance: Distance | None = None
         nan = torch.nan
         return Ranking(nan, nan, nan, nan, nan, nan, nan, found.knn_accuracy, k, 0)
     distance = distance or Distance()
-    prepared = distance.prepare(embeddings.detach().float())
+    prepared = distance.prepare_exactly(embeddings.detach().float())
     _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = torch.zeros(5, dtype=torch.float64)
     for start in range(0, n, tile := max(1, TILE_ENTRIES // n)):
@@ -89,7 +91,7 @@ def scores(hit: Tensor, k: int) -> Tensor:
     hits_at_k = hit[:, :k].sum(1)
     return torch.stack(
         (
-            (hit & (place <= relevant[:, None])).sum(1) / relevant,
+            (hit & (place <= relevant[:, None])).sum(1).float() / relevant,
             earned.sum(1) / relevant,
             earned[:, :k].sum(1) / relevant,
             earned[:, :k].sum(1) / hits_at_k.clamp(min=1),

@@ -8,8 +8,10 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.distances import Distance, check_range
+from hnm_core.errors import InputError, described
+from hnm_core.isolation import isolated
+from hnm_core.labels import check_labels
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
@@ -32,6 +34,7 @@ class Retrieval:
     """items without one"""
 
 
+@isolated()
 def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5) -> Retrieval:
     """Leave-one-out retrieval inside one set: every item queries all others.
 
@@ -42,19 +45,20 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
         k: neighbours that vote.
 
     Raises:
-        InputError: shapes do not match, k is no whole number of at least 1, or non-finite embeddings.
+        InputError: shapes do not match, labels are no integers, k is no whole number of at least 1, or embeddings are
+            not finite or so long that distances leave float32.
     """
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise InputError(
-            f"Need (N, D) embeddings and (N,) labels, not {tuple(embeddings.shape)}, {tuple(labels.shape)}."
-        )
+    if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
+        raise InputError(f"Embeddings must be a tensor of shape (N, D), not {described(embeddings)}.")
+    check_labels(labels, len(embeddings))
     if not isinstance(k, Integral) or k < 1:
         raise InputError(f"k = {k} is not allowed: it must be a whole number of at least 1.")
     if not bool(torch.isfinite(embeddings).all()):
         raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
     n = len(labels)
-    distance = distance or Distance()
-    prepared = distance.prepare(embeddings.detach().float())
+    distance, rows = distance or Distance(), embeddings.float()
+    check_range(distance, rows, squares=True)
+    prepared = distance.prepare_exactly(rows)
     _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     partners = counts[own] - 1
     usable = partners > 0
@@ -70,7 +74,7 @@ def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = No
         ok, r = usable[rows], partners[rows]
         first += float((hit[:, 0] & ok).sum())
         place = torch.arange(1, depth + 1, device=prepared.device)
-        precision = hit.cumsum(1) / place
+        precision = hit.cumsum(1).float() / place
         inside = hit & (place <= r[:, None])
         average += float(((precision * inside).sum(1) / r.clamp(min=1))[ok].double().sum())
         votes += float((_vote(own[ranked[:, :k]], values[:, :k], len(counts)) == own[rows]).sum())

@@ -69,7 +69,7 @@ def figures(
     """Every figure of (N, D) embeddings with (N,) labels; those of sign codes only if asked for."""
     x, y = torch.from_numpy(np.array(embeddings)), torch.from_numpy(np.array(labels))
     ranked = ranking(x, y, distance, k=k)
-    clusters = clustering(distance.prepare(x), y)
+    clusters = clustering(distance.prepare_exactly(x), y)
     found = {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
     found["knn_25_29"] = float(np.mean([retrieval(x, y, distance, k=many).knn_accuracy for many in SEED_K]))
     found |= {"nmi": clusters.nmi, "ami": clusters.ami}
