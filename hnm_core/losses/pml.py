@@ -149,6 +149,8 @@ class PmlLoss(nn.Module):
         Raises:
             InputError: also for a tuple or a reference set that the loss does not take.
         """
+        if ref_emb is embeddings and self.options.takes_labels:
+            ref_emb = ref_labels = None  # the batch itself, whose rows are no partners of themselves
         self._check(embeddings, labels, indices_tuple, ref_emb, ref_labels)
         if self._has_nothing(embeddings, labels, indices_tuple, ref_emb, ref_labels):
             return Terms(())

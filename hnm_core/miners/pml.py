@@ -58,6 +58,8 @@ class PmlMiner(nn.Module):
         Raises:
             InputError: wrong shapes, NaN or infinity, or what the library refuses.
         """
+        if ref_emb is embeddings:
+            ref_emb = ref_labels = None  # the batch itself, whose rows are no partners of themselves
         self._check(embeddings, labels, ref_emb, ref_labels)
         triplets = self.options.gives == "triplets"
         if not len(embeddings) or (ref_emb is not None and not len(ref_emb)):
