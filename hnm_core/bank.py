@@ -28,7 +28,7 @@ class Bank:
         sizes: (C,) int64, the rows of each class.
     """
 
-    @isolated()
+    @isolated
     def __init__(self, embeddings: Tensor, labels: Tensor, *, step: int = 0) -> None:
         """Check and sort. Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number."""
         embeddings, labels = _checked(embeddings, labels)

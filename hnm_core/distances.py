@@ -67,10 +67,12 @@ def on_sphere(rows: Tensor) -> Tensor:
     """
     norm: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     shortest, longest = UNIT_RANGE
+    if rows.device.type == "cpu" and norm.numel():
+        least, most = torch.aminmax(norm)
+        if shortest <= float(least) and float(most) <= longest:
+            return rows / norm
     usual = (norm >= shortest) & (norm <= longest)
     unit = rows / norm.clamp_min(shortest)
-    if rows.device.type == "cpu" and bool(usual.all()):
-        return unit
     tiny = torch.finfo(rows.dtype).tiny
     scaled = rows / rows.abs().amax(-1, keepdim=True).clamp_min(tiny)
     scaled /= torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(tiny)
@@ -103,12 +105,12 @@ class Distance:
         """The same without a gradient, for searches, miners and metrics: every row but 0 lies on the sphere."""
         return on_sphere(embeddings) if self.scale_free else embeddings
 
-    @in_full_precision()
+    @in_full_precision
     def rowwise(self, left: Tensor, right: Tensor) -> Tensor:
         """(M,) distance of each row of `left` (M, D) to the same row of `right`, differentiable, gradient 0 at 0."""
         return self.prepared_rowwise(self.prepare(left), self.prepare(right))
 
-    @in_full_precision()
+    @in_full_precision
     def pairwise(self, left: Tensor, right: Tensor) -> Tensor:
         """(L, R) distances between all rows, differentiable, gradient 0 at distance 0."""
         return self.prepared_pairwise(self.prepare(left), self.prepare(right))

@@ -1,56 +1,77 @@
 """What the program around does to torch, and what shall not reach our numbers: whoever calls us inside autocast, inside
 inference mode, with coarse products or from a forked process gets the answer that he would get elsewhere.
 
-Public entries that compute stand in `isolated`; losses, which have a gradient, in `in_full_precision`.
+Public entries that compute are `isolated`; losses, which have a gradient, are `in_full_precision`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from hnm_core.launching import forked
 
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
 DEVICES = ("cpu", "cuda")
 """Where we compute."""
 
 
+def in_full_precision(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """The function, in which products of float32 numbers are products of float32 numbers."""
+
+    @functools.wraps(function)
+    def precise(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        if not _coarse():
+            return function(*args, **kwargs)
+        with _in_full_precision():
+            return function(*args, **kwargs)
+
+    return precise
+
+
+def isolated(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """The same, and in it there is no gradient, tensors are ordinary ones that anybody may change and use later, and a
+    forked process works with the one thread that it has."""
+
+    @functools.wraps(function)
+    def alone(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        if not (torch.is_grad_enabled() or _coarse() or torch.is_inference_mode_enabled() or forked()):
+            return function(*args, **kwargs)
+        with ExitStack() as stack:
+            if _coarse():
+                stack.enter_context(_in_full_precision())
+            if torch.is_inference_mode_enabled():
+                stack.enter_context(torch.inference_mode(False))
+            if forked() and torch.get_num_threads() > 1:
+                stack.enter_context(_one_thread())
+            stack.enter_context(torch.no_grad())
+            return function(*args, **kwargs)
+
+    return alone
+
+
+def _coarse() -> bool:
+    """Whether somebody has asked for products that are quick rather than precise."""
+    return any(map(torch.is_autocast_enabled, DEVICES)) or torch.get_float32_matmul_precision() != "highest"
+
+
 @contextmanager
-def in_full_precision() -> Iterator[None]:
-    """Inside, products of float32 numbers are products of float32 numbers. Also a decorator."""
+def _in_full_precision() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
     with ExitStack() as stack:
         for device in DEVICES:
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
-        if torch.get_float32_matmul_precision() != "highest":
-            stack.enter_context(_finest_products())
-        yield
-
-
-@contextmanager
-def isolated() -> Iterator[None]:
-    """The same, and inside there is no gradient, tensors are ordinary ones that anybody may change and use later, and a
-    forked process works with the one thread that it has. Also a decorator."""
-    with ExitStack() as stack:
-        stack.enter_context(in_full_precision())
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.no_grad())
-        if forked() and torch.get_num_threads() > 1:
-            stack.enter_context(_one_thread())
-        yield
-
-
-@contextmanager
-def _finest_products() -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+            stack.enter_context(torch.autocast(device, enabled=False))
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ class CodeRetrieval:
     queries: int
 
 
-@isolated()
+@isolated
 def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2) -> CodeRetrieval:
     """Every item queries all others by Hamming distance.
 

@@ -36,7 +36,7 @@ class Ranking:
     queries: int
 
 
-@isolated()
+@isolated
 def ranking(embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5) -> Ranking:
     """Rank all others of each item by distance, equal distances by row.
 

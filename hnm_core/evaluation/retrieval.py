@@ -34,7 +34,7 @@ class Retrieval:
     """items without one"""
 
 
-@isolated()
+@isolated
 def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5) -> Retrieval:
     """Leave-one-out retrieval inside one set: every item queries all others.
 

@@ -201,7 +201,7 @@ class MetricLoss(nn.Module, Generic[OptionsT]):
             )
         return loss
 
-    @in_full_precision()
+    @in_full_precision
     def terms(
         self,
         embeddings: Tensor,

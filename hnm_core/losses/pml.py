@@ -133,7 +133,7 @@ class PmlLoss(nn.Module):
         """See `hnm_core.losses.base.Loss`."""
         return self.reduce(self.terms(embeddings, labels, indices_tuple, ref_emb, ref_labels, context), embeddings)
 
-    @in_full_precision()
+    @in_full_precision
     def terms(
         self,
         embeddings: Tensor,

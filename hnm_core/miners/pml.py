@@ -49,7 +49,7 @@ class PmlMiner(nn.Module):
         self.options = options
         self.generator = generator if generator is not None else seeding.generator(0, "in-batch miner")
 
-    @isolated()
+    @isolated
     def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> Triplets | Pairs:

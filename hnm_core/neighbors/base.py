@@ -137,7 +137,7 @@ class QuerySearch(NeighborSearch):
     _bank: Bank | None = None
     _longest: float = 0.0
 
-    @isolated()
+    @isolated
     def build(self, bank: Bank) -> None:
         """Index the bank. The bank is not changed; a search sees it as it was at this moment.
 
@@ -148,7 +148,7 @@ class QuerySearch(NeighborSearch):
         self._longest = check_range(self._distance, bank.embeddings)
         self._build(bank)
 
-    @isolated()
+    @isolated
     def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k nearest rows that are not relevant to each anchor, nearest first.
 
@@ -165,7 +165,7 @@ class QuerySearch(NeighborSearch):
         self._check(query, k)
         return self._nearest(query, k, progress)
 
-    @isolated()
+    @isolated
     def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k farthest rows that are relevant to each anchor, without itself, farthest first. Arguments as above."""
         self._check(query, k)
@@ -216,7 +216,7 @@ class QuerySearch(NeighborSearch):
 
     def _check(self, query: Query, k: int) -> None:
         check_query(self._bank, query, k)
-        if isinstance(query, VectorQuery):
+        if isinstance(query, VectorQuery) and self._distance.metric != "euclidean":  # whose form looks at vectors
             check_range(self._distance, query.vectors, self._longest, what="vectors")
 
 

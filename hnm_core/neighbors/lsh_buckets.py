@@ -167,7 +167,7 @@ class LshBuckets(QuerySearch):
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
 
-    @isolated()
+    @isolated
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> TablesPart | None:
         """See `ExplainsMisses`."""
         if self._bank is None or self._index is None:
@@ -184,7 +184,7 @@ class LshBuckets(QuerySearch):
             differing=frozen(differing.min(1, initial=self._index.bits)),
         )
 
-    @isolated()
+    @isolated
     def bucket_of_row(self, table: int) -> Tensor:
         """(N,) number of the bucket of each row of the bank, in the caller's order; buckets are numbered by key.
 
@@ -203,7 +203,7 @@ class LshBuckets(QuerySearch):
         """How full the buckets of a table are. Raises `InputError` as `bucket_of_row` does."""
         return self._checked(table)[1].occupancy(table)
 
-    @isolated()
+    @isolated
     def predict(self, k: int) -> Prediction:
         """Recall and candidates of negatives of classes, as the theory has them and as measured on up to 512 anchors.
 

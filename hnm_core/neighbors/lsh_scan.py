@@ -133,7 +133,7 @@ class LshScan(QuerySearch):
         """Whether a bank was built."""
         return self._index is not None
 
-    @isolated()
+    @isolated
     def bucket_of_row(self, table: int) -> Tensor:
         """See `Hashing`: one table, of the first `PREFIX_BITS` bits."""
         built(self._bank)
@@ -153,7 +153,7 @@ class LshScan(QuerySearch):
         assert self._hash is not None
         return self._hash.cuts(most)
 
-    @isolated()
+    @isolated
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
         """See `ExplainsMisses`."""
         bank, index = built(self._bank), self._index
@@ -171,7 +171,7 @@ class LshScan(QuerySearch):
             mask=frozen(packed(parting)),
         )
 
-    @isolated()
+    @isolated
     def predicted_recall(self, k: int, candidates: int | None = None) -> float:
         """Share of the k true nearest negatives of classes that the theory of hashing expects among the candidates.
 

@@ -130,7 +130,7 @@ class Routed(QuerySearch):
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
 
-    @isolated()
+    @isolated
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CellUnvisited | None:
         """See `ExplainsMisses`."""
         bank, index = self._bank, self._index

@@ -70,7 +70,7 @@ class MaximumLossMiner(nn.Module):
         self.trial_losses = torch.zeros(0, dtype=torch.float32)
         self.rows = torch.zeros(0, dtype=torch.int64)
 
-    @isolated()
+    @isolated
     def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> Triplets | Pairs:

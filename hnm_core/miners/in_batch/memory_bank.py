@@ -57,7 +57,7 @@ class MemoryBank:
         """Whether there is something to use in `step`."""
         return self._count > 0 and step >= self.start
 
-    @isolated()
+    @isolated
     def add(self, embeddings: Tensor, labels: Tensor, ids: Tensor, step: int) -> None:
         """Put a batch in, the oldest out. Of a batch larger than the memory the last `size` rows stay.
 
@@ -87,7 +87,7 @@ class MemoryBank:
         self._next = (self._next + count) % self.size
         self._count = min(self._count + count, self.size)
 
-    @isolated()
+    @isolated
     def reference(self, step: int, without: Tensor | None = None) -> Reference:
         """The memory as it is, oldest first.
 

@@ -67,7 +67,7 @@ class InBatchMiner(nn.Module, Generic[OptionsT]):
         self.kept = 0
         self._buffer = Buffer()
 
-    @isolated()
+    @isolated
     def forward(
         self,
         embeddings: Tensor,
@@ -101,7 +101,7 @@ class InBatchMiner(nn.Module, Generic[OptionsT]):
         self.kept = len(vectors[0]) + (len(vectors[3]) if len(vectors) == 4 else 0)
         return vectors
 
-    @isolated()
+    @isolated
     def explain_empty(
         self,
         embeddings: Tensor,

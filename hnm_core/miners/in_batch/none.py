@@ -19,7 +19,7 @@ class NoMiner(nn.Module):
         super().__init__()
         self.options = options
 
-    @isolated()
+    @isolated
     def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> None:

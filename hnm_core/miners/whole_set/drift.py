@@ -38,7 +38,7 @@ class Drift(NamedTuple):
         return max(self.flips / FLIPS_LIMIT, self.move / MOVE_LIMIT, self.lost / LOST_LIMIT)
 
 
-@isolated()
+@isolated
 def drift(then: Tensor, now: Tensor, labels: Tensor, distance: Distance) -> Drift:
     """Compare (P, D) embeddings of the probe then and now, with their (P,) labels."""
     before, after = distance.prepare_exactly(then.float()), distance.prepare_exactly(now.float())

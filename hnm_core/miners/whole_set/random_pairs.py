@@ -32,13 +32,13 @@ class RandomMiner(WholeSetMiner):
         """False when only labels matter, so that a trainer may save itself the embedding of the whole set."""
         return self.options.positives != "random"
 
-    @isolated()
+    @isolated
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""
         check_bank(bank)
         self._bank = bank
 
-    @isolated()
+    @isolated
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
         """See `hnm_core.miners.base.DatasetMiner`."""
         if self._bank is None:
@@ -54,7 +54,7 @@ class RandomMiner(WholeSetMiner):
         """How many `anchors` the last `mine` was given and how many triplets it `mined`. Empty before the first."""
         return {} if self._last is None else {"anchors": len(self._last), "mined": self._mined}
 
-    @isolated()
+    @isolated
     def explain_empty(self) -> Reason | None:
         """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
         if self._last is None or self._mined:

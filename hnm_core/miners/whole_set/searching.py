@@ -84,14 +84,14 @@ class SearchingMiner(WholeSetMiner):
         """See `hnm_core.miners.base.Searching`."""
         return self.options.pool
 
-    @isolated()
+    @isolated
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""
         check_bank(bank)
         self._bank = bank
         self.search.build(bank)
 
-    @isolated()
+    @isolated
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
         """See `hnm_core.miners.base.DatasetMiner`. With `negatives` = m an anchor gives up to m triplets in a row."""
         if self._bank is None:
@@ -121,7 +121,7 @@ class SearchingMiner(WholeSetMiner):
             "mined": last.mined,
         }
 
-    @isolated()
+    @isolated
     def explain_empty(self) -> Reason | None:
         """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
         last = self._last
