@@ -75,6 +75,7 @@ class FilteredProducts:
         self._count = len(bank) + -len(bank) % _BLOCK
         self._points = _wide(points)
         self._row, self._place = _array(bank.order), _array(bank.place)
+        self._run = _runs(points)
         self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
         self._own = self._measure(self._points if queries is points else _wide(queries))
         self._sides: dict[bool, _Side] = {}
@@ -252,6 +253,7 @@ class FilteredProducts:
                 _array(pad(bias, (0, self._count - count), value=-math.inf)),
                 self._size,
                 self._size.reshape(-1, _BLOCK).max(1),
+                self._run,
                 self._row,
                 self._place,
                 np.float32(8 * self._rounding),
@@ -357,6 +359,12 @@ def _scattered(count: int) -> NDArray[np.int64]:
     while math.gcd(stride, count) > 1:
         stride += 1
     return np.arange(count, dtype=np.int64) * stride % max(1, count)
+
+
+def _runs(points: Tensor) -> NDArray[np.int32]:
+    """(N,) a number for each row, the same as that of the row before where they are equal."""
+    differs = (points[1:] != points[:-1]).any(1)
+    return _array(pad(differs.int(), (1, 0)).cumsum(0, dtype=torch.int32))
 
 
 def _array(values: Tensor) -> NDArray[Any]:
