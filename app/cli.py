@@ -12,19 +12,18 @@ from typing import Annotated
 import typer
 
 from app.bench import command as bench
+from app.limits import VIDEO_SIDES, WINDOW_SIDES
 from hnm_core.cli import commands as engine
-from hnm_core.cli import options
-from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say, terminable
-from hnm_core.errors import InputError
+from hnm_core.cli import console, options
+from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say
+from hnm_core.errors import InputError, shortened
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
 from hnm_core.spec.resources import FIRST_PRESET
+from hnm_core.system import places
 
 RASTER_KERNELS = "app.picture.raster"
-
-SIZE_LIMITS = (16, 16_384)
-"""Smallest and largest width and height of a window or a video, in pixels."""
 
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT.mp4", help="The video: .mp4, .webm or .gif.")]
 TemplateOption = Annotated[str, typer.Option("--template", metavar="orbit|fixed", help="How the camera moves.")]
@@ -58,14 +57,14 @@ def gui(
     plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
-    recording = config if config is not None and config.is_dir() else None
+    recording = config if config is not None and places.is_folder(config) else None
     if recording is not None:
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
     else:
         experiment = resolve(Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device))
         own_network = config is not None or any(setting.startswith("model") for setting in settings or ())
         experiment = _check_inputs(experiment, own_network=own_network)
-    window = parse_size(size) if size is not None else None
+    window = parse_size(size, WINDOW_SIDES) if size is not None else None
     if quit_after is not None and not 0 < quit_after < float("inf"):
         raise InputError(f"--quit-after {quit_after:g} is not allowed: give seconds above 0.")
     if stats is not None:
@@ -114,7 +113,7 @@ def render(
     theme: ThemeOption = "dark",
 ) -> None:
     """A frame-exact video from a recording; needs no display."""
-    pixels = parse_size(size)
+    pixels = parse_size(size, VIDEO_SIDES)
     from hnm_core.recording.runs import find_run
 
     _render(find_run(run), out, template, seconds, pixels, fps, theme)
@@ -133,30 +132,33 @@ def demo(
 ) -> None:
     """Run a preset and render it, in one go."""
     experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
-    pixels = parse_size(size)
-    _check_video(out, pixels, fps, template)  # whatever is wrong with it is said before the run and not after it
-    from hnm_core.cli.headless import train
-    from hnm_core.recording import new_run_dir, prune
+    pixels = parse_size(size, VIDEO_SIDES)
+    # Whatever is wrong with it is said before the run and not after it.
+    _check_video(out, pixels, fps, template, len(experiment.lanes))
+    from hnm_core.cli.headless import say_recorded, train
+    from hnm_core.recording import make_room, new_run_dir, room
 
-    prune()
+    if leaving := room.in_words(make_room()):
+        say(leaving)
     folder = new_run_dir(preset)
     outcome = train(experiment, folder)
-    engine.show_results(outcome.results.lanes())
-    if outcome.started:
-        say(f"Recorded in {folder}")
+    try:
+        engine.show_results(outcome.results)
+    finally:
+        say_recorded(folder, outcome)
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:
         raise typer.Exit(outcome.status)
     _render(folder, out, template, seconds, pixels, fps, theme)
     raise typer.Exit(outcome.status)
 
 
-def _check_video(out: Path, size: tuple[int, int], fps: int, template: str) -> None:
+def _check_video(out: Path, size: tuple[int, int], fps: int, template: str, lanes: int) -> None:
     """Raises `InputError` for a video that cannot be made."""
+    from app.video import templates
     from app.video.encoder import video_format
-    from app.video.templates import template as camera_path
 
-    video_format(out, size, fps)
-    camera_path(template)
+    templates.arrange(*video_format(out, size, fps).size, lanes)
+    templates.template(template)
 
 
 def _render(
@@ -166,10 +168,11 @@ def _render(
     from hnm_core.cli.headless import wait_for_kernels
     from hnm_core.recording import open_recording
 
-    open_recording(folder)  # what is wrong with it, or with the video, is said before anything is compiled
-    _check_video(out, size, fps, template)
+    # What is wrong with it, or with the video, is said before anything is compiled.
+    lanes = open_recording(folder).lanes
+    _check_video(out, size, fps, template, len(lanes))
     wait_for_kernels(RASTER_KERNELS)
-    with terminable(), progress_bar() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("frames", total=None, note="")
 
         def show(done: int, total: int) -> None:
@@ -183,20 +186,21 @@ def _render(
     say(f"Wrote {out}: {video.frames:,} pictures of {width} x {height}, {video.file_bytes / 1e6:,.1f} MB")
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """`1920x1080` as (width, height). Raises `InputError`."""
+def parse_size(text: str, limits: tuple[int, int]) -> tuple[int, int]:
+    """`1920x1080` as (width, height), each within `limits`. Raises `InputError`."""
     match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip().lower())
-    low, high = SIZE_LIMITS
+    low, high = limits
     if match is None or not all(low <= int(part) <= high for part in match.groups()):
         raise InputError(
-            f"--size {text} is not allowed: give WIDTHxHEIGHT in pixels, {low} to {high} each, for instance 1280x720."
+            f"--size {shortened(text)} is not allowed: give WIDTHxHEIGHT in pixels, {low:,} to {high:,} each, for "
+            "instance 1280x720."
         )
     return int(match[1]), int(match[2])
 
 
 def check_writable(path: Path) -> None:
     """Refuse an output path whose folder is missing or closed, before the work and not after it."""
-    if path.is_dir():
+    if places.is_folder(path):
         raise InputError(f"'{path}' is a folder; give the name of a file.")
     try:
         with (path.parent / f".{path.name}.part").open("wb"):
@@ -232,4 +236,4 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of `hnm-lab`."""
-    make_app()(prog_name="hnm-lab")
+    console.main(make_app(), "hnm-lab")

@@ -7,6 +7,11 @@ from hnm_core.spec.config import ExperimentConfig
 
 MAX_PANES = 6
 
+WINDOW_SIDES = (16, 16_384)
+"""Smallest and largest width and height of a window, in pixels."""
+VIDEO_SIDES = (64, 7_680)
+"""Of a video."""
+
 
 def check_lanes(config: ExperimentConfig) -> None:
     """Raises `InputError` when the window has no room for the lanes of `config`."""

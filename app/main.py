@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from hnm_core.errors import InputError
 from hnm_core.run.events import RunFailed
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import preset_of
+from hnm_core.system import ends
 
 if TYPE_CHECKING:
     from PyQt6.QtWidgets import QApplication
@@ -134,8 +135,9 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         bugs=bugs,
         settings=settings,
         preparation=Preparation(bugs),
-        new_folder=_new_folder,
+        new_folder=lambda title: _new_folder(title, window.messages.notice),
         previews=not request.automated,
+        plug_ins=request.plug_ins,
     )
     window.resize(*(request.size or DEFAULT_SIZE))
     window.docks.restore(settings, keep_size=request.size is not None)
@@ -150,10 +152,8 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         QTimer.singleShot(GREET_MS, window.greet)
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
-    before = {kind: signal.signal(kind, lambda *_: window.close()) for kind in (signal.SIGINT, signal.SIGTERM)}
-    jobs.run_until(window.closed)
-    for kind, handler in before.items():
-        signal.signal(kind, handler)
+    with ends.handled(lambda *_: window.close()):
+        jobs.run_until(window.closed)
     figures = window.figures_of_run()
     jobs.close()
     if request.stats is not None:
@@ -161,11 +161,12 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
     return _give_up(training) if bridge.active else 0
 
 
-def _new_folder(title: str) -> Path:
-    from hnm_core import recording
+def _new_folder(title: str, say: Callable[[str], None]) -> Path:
+    from hnm_core.recording import make_room, new_run_dir, room
 
-    recording.prune()
-    return recording.new_run_dir(title)
+    if leaving := room.in_words(make_room()):
+        say(leaving)
+    return new_run_dir(title)
 
 
 def _give_up(training: TrainingProcess) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +11,12 @@ from hnm_core.errors import InputError
 from hnm_core.recording import header
 from hnm_core.recording.layout import RUN_FILE
 from hnm_core.spec import config as configuration
-from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format
+from hnm_core.system.paths import is_file, is_folder
 
 Kind = Literal["recording", "data", "configuration"]
 LARGEST_CONFIG = 1 << 20
 """Bytes; nobody writes a configuration so long."""
-FIRST_LINE = 1 << 16
-"""Bytes of a table that are looked at."""
 VERBS: dict[Kind, str] = {
     "recording": "open the recording",
     "data": "train on",
@@ -58,10 +55,10 @@ def offer(paths: Sequence[Path], *, running: bool) -> Offer:
 def kind_of(path: Path) -> Kind:
     """What a path is, by its ending and its beginning. Raises `InputError` when it cannot be opened."""
     try:
-        if (path / RUN_FILE).is_file():
+        if is_file(path / RUN_FILE):
             header.read_run_file(path)
             return "recording"
-        if path.is_dir():
+        if is_folder(path):
             if not any(child.is_dir() for child in path.iterdir()):
                 raise InputError(
                     f"'{path.name}' cannot be opened: it is no recording (it has no {RUN_FILE}), nor has it folders of "
@@ -74,12 +71,12 @@ def kind_of(path: Path) -> Kind:
         known = data_format(path)
         if known is None:
             raise InputError(
-                f"'{path.name}' cannot be opened: it must be data ({', '.join(DATA_SUFFIXES)}), a configuration "
+                f"'{path.name}' cannot be opened: it must be data ({ANY_DATA_SUFFIX}), a configuration "
                 "(.toml) or the folder of a recording."
             )
         if path.stat().st_size == 0:
             raise InputError(f"'{path.name}' cannot be opened: it is empty.")
-        _LOOKS.get(known.suffix, _no_look)(path)
+        known.look(path)
     except OSError as error:
         raise InputError(f"'{path.name}' cannot be opened: {error.strerror or error}.") from error
     return "data"
@@ -101,36 +98,3 @@ def _check_config(path: Path) -> None:
     if path.stat().st_size > LARGEST_CONFIG:
         raise InputError(f"'{path.name}' cannot be opened: it is too long for a configuration.")
     configuration.load(path)
-
-
-def _look_at_npz(path: Path) -> None:
-    """An archive says at its end what it holds."""
-    try:
-        with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise InputError(f"'{path.name}' cannot be opened: it is no .npz file, or it is damaged.") from None
-    missing = " and ".join(f"'{name}'" for name in ("x", "y") if name not in names)
-    if missing:
-        raise InputError(f"'{path.name}' cannot be opened: it has no array {missing}.")
-
-
-def _look_at_csv(path: Path) -> None:
-    with path.open("rb") as raw:
-        line = raw.readline(FIRST_LINE).decode("utf-8-sig", errors="replace")
-    columns = [name.strip() for name in next(csv.reader([line], skipinitialspace=True), [])]
-    if len(line) < FIRST_LINE and "label" not in columns:
-        raise InputError(f"'{path.name}' cannot be opened: its first line names no column 'label'.")
-
-
-def _look_at_parquet(path: Path) -> None:
-    with path.open("rb") as raw:
-        if raw.read(4) != b"PAR1":
-            raise InputError(f"'{path.name}' cannot be opened: it is no .parquet file, or it is damaged.")
-
-
-def _no_look(_path: Path) -> None:
-    """Of other kinds of data the ending is all that is known here."""
-
-
-_LOOKS = {".npz": _look_at_npz, ".csv": _look_at_csv, ".parquet": _look_at_parquet}

@@ -151,16 +151,13 @@ def check_distance(distance: object) -> None:
         )
 
 
-def check_range(
-    distance: Distance, rows: Tensor, longest: float | None = None, *, squares: bool = False, what: str = "embeddings"
-) -> float:
+def check_range(distance: Distance, rows: Tensor, longest: float | None = None, *, what: str = "embeddings") -> float:
     """The length of the longest of rows (N, D), or a little more; 0 where lengths do not matter.
 
     Args:
         distance: between rows, or between these and others.
         rows: in single precision or better; distances are of single precision.
         longest: the same of the others; None for distances between the rows.
-        squares: whether Euclidean distances are formed as roots, so that their squares have to fit too.
         what: the rows are, in words.
 
     Raises:
@@ -173,7 +170,7 @@ def check_range(
     product = distance.metric == "inner-product"
     if product:
         largest, kind = length * other, "inner products"
-    elif squares or distance.metric == "squared-euclidean":
+    elif distance.metric == "squared-euclidean":
         largest, kind = (length + other) ** 2, "squared distances"
     else:
         largest, kind = length + other, "distances"

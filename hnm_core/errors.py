@@ -10,6 +10,15 @@ class InputError(ValueError):
     """Wrong input. The message is one or two sentences for the user; the command line prints it and exits with 2."""
 
 
+MOST_OF_A_NAME = 120
+"""Characters of an unknown name that are told."""
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text of the user's as part of a sentence: of a long one the beginning, and how long it is."""
+    return text if len(text) <= most else f"{text[: most - 20]}... ({len(text):,} characters)"
+
+
 def described(given: object) -> str:
     """What stands where a tensor should: "torch.int64 of shape (64, 1)", "a list"; of an array, how it becomes one."""
     shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
@@ -24,6 +33,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """An `InputError` for a name that is not in `known`, with the nearest ones first."""
     known = sorted(known)
     folded = {candidate.lower(): candidate for candidate in known}
-    near = [folded[match] for match in difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)]
+    given = str(name).lower()[:MOST_OF_A_NAME]
+    near = [folded[match] for match in difflib.get_close_matches(given, folded, n=3, cutoff=0.5)]
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    return InputError(f"Unknown {kind} '{name}'. {hint}Known: {', '.join(known) or 'none'}.")
+    return InputError(
+        f"Unknown {kind} '{shortened(str(name), MOST_OF_A_NAME)}'. {hint}Known: {', '.join(known) or 'none'}."
+    )

@@ -4,7 +4,7 @@ A module with kernels has a function `warm_up()` that calls each of them once on
 can be named as a whole. Until `ready(module)` is true the program does without it (or waits, where that is quicker), so
 that no window ever freezes on a compiler.
 
-    python -m hnm_core.kernels MODULE...     compile now and wait
+    python -P -m hnm_core.kernels MODULE...     compile now and wait
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
-import platformdirs
+from hnm_core.system import places, processes, user_folders
+from hnm_core.system.regular_files import read_regular
 
 SEARCH_KERNELS = "hnm_core.neighbors.cpu"
 """The package that holds the kernels of the neighbour searches."""
@@ -42,6 +44,20 @@ if sys.platform == "linux":
     # A bare system has no libgomp, and torch's own is found only once torch is loaded: there the plain threads do.
     os.environ.setdefault("NUMBA_THREADING_LAYER_PRIORITY", "omp tbb workqueue")
 
+_NUMBA_FOLDERS = (
+    Path(__file__).parent / "neighbors" / "cpu" / "__pycache__",
+    places.at_home(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "numba",
+)
+"""Where numba keeps what it compiles: beside the kernels, or in the user's cache."""
+
+if not any(folder.is_absolute() and user_folders.is_writable(folder) for folder in _NUMBA_FOLDERS):
+    # Without a place it compiles nothing at all; read when numba is first imported.
+    with suppress(OSError):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(user_folders.stand_in() / "numba"))
+
+
+_MAX_STAMP = 1 << 20
+
 _ready: set[str] = set()
 
 
@@ -53,7 +69,7 @@ def ready(module: str) -> bool:
     if module in _ready:
         return True
     try:
-        stamp = json.loads(_stamp_path(module).read_text())
+        stamp = json.loads(read_regular(_stamp_path(module), _MAX_STAMP))
         files = all(Path(name).is_file() for name in stamp["files"])
         if files and all(_version(Path(name)) == version for name, version in stamp["sources"].items()):
             _ready.add(module)
@@ -85,14 +101,13 @@ def compile_in_background(*modules: str) -> subprocess.Popen[bytes] | None:
     missing = tuple(module for module in modules if not ready(module))
     if not missing:
         return None
-    flags: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    # -P: a `filelock.py` in the current folder is not ours to run. Our own folder stands last, for a program that found
-    # it as the current one.
-    path = os.pathsep.join([*filter(None, sys.path), str(Path(__file__).parents[1])])
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with _compilers_lock:
         if missing not in _compilers:
-            command = [sys.executable, "-P", "-m", "hnm_core.kernels", *missing]
-            _compilers[missing] = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **flags)
+            # In a folder of our own: numba reads a `.numba_config.yaml` of the one that it is started in.
+            _compilers[missing] = subprocess.Popen(
+                processes.command("hnm_core.kernels", missing), env=processes.environment(), cwd=processes.ROOT, **quiet
+            )
         return _compilers[missing]
 
 
@@ -113,15 +128,65 @@ def compile_now(module: str) -> None:
     # numba looks for changes in a kernel's own file only: what it kept may hold old code of what the kernel calls.
     for cached in _cached(sources, f"*.{_PYTHON}*.nb[ic]"):
         cached.unlink(missing_ok=True)
-    for part in parts:
-        if hasattr(part, "warm_up"):
-            part.warm_up()
-    stamp = _stamp_path(module)
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = stamp.with_suffix(f".{os.getpid()}.part")
+    with _told(module, sources):
+        for part in parts:
+            if hasattr(part, "warm_up"):
+                part.warm_up()
     files = sorted(str(index) for index in _cached(sources, f"*.{_PYTHON}*.nbi"))
-    unfinished.write_text(json.dumps({"module": module, "files": files, "sources": versions}))
-    unfinished.replace(stamp)
+    _replace(_stamp_path(module), {"module": module, "files": files, "sources": versions})
+
+
+class Progress(NamedTuple):
+    """How far a compiler is."""
+
+    done: int
+    total: int
+    """Kernels."""
+    name: str
+    """Of the one that it is at."""
+
+
+def progress(module: str) -> Progress | None:
+    """How far the process is that compiles `module`, whoever started it; None before it begins and after it ends."""
+    try:
+        done, total, name = json.loads(read_regular(_progress_path(module), _MAX_STAMP))
+        return Progress(int(done), int(total), str(name))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+@contextmanager
+def _told(module: str, sources: Iterable[ModuleType]) -> Iterator[None]:
+    """Within, what numba compiles is told to whoever asks for the `progress`."""
+    event: Any = importlib.import_module("numba.core.event")  # not by `import`: nothing here ends up in machine code
+    ours = {kernel.py_func for source in sources for kernel in _kernels(source)}
+    done = set[Any]()
+
+    class Told(event.Listener):  # type: ignore[misc]  # numba carries no types
+        def on_start(self, event: Any) -> None:
+            if (kernel := event.data["dispatcher"].py_func) in ours:  # numba has some of its own
+                _replace(_progress_path(module), [len(done), len(ours), kernel.__name__])
+
+        def on_end(self, event: Any) -> None:
+            done.update({event.data["dispatcher"].py_func} & ours)
+
+    try:
+        with event.install_listener("numba:compile", Told()):
+            yield
+    finally:
+        _progress_path(module).unlink(missing_ok=True)
+
+
+def _progress_path(module: str) -> Path:
+    return _stamp_path(module).with_suffix(".progress")
+
+
+def _replace(path: Path, values: object) -> None:
+    """Write a file of JSON, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    unfinished.write_text(json.dumps(values))
+    unfinished.replace(path)
 
 
 def _parts(module: str) -> list[ModuleType]:
@@ -198,7 +263,7 @@ def _stamp_path(module: str) -> Path:
     inside = sorted(part.name for part in pkgutil.iter_modules(spec.submodule_search_locations or ()))
     key = f"{source}|{_version(source)}|{inside}|{sys.version}|{importlib.metadata.version('numba')}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return Path(platformdirs.user_cache_dir("hnm-lab", appauthor=False)) / "kernels" / f"{module}-{digest}.json"
+    return user_folders.writable(user_folders.cache_folder() / "kernels") / f"{module}-{digest}.json"
 
 
 def compile_once(module: str) -> None:

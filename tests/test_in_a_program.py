@@ -165,10 +165,10 @@ def test_that_labels_and_rows_of_another_kind_are_refused_in_a_sentence(
         MEASURES[measure](*change(*batch()))
 
 
-def test_that_codes_with_nan_are_refused_with_their_number() -> None:
+def test_that_codes_with_nan_are_refused() -> None:
     rows, labels = batch()
     rows[3, 2] = rows[7, 0] = torch.nan
-    with pytest.raises(InputError, match="2 of 48 codes hold NaN"):
+    with pytest.raises(InputError, match="Codes hold NaN"):
         code_retrieval(rows, labels)
 
 
@@ -222,7 +222,7 @@ def test_that_metrics_and_miners_by_angle_do_not_depend_on_lengths(distance: Dis
     assert all(torch.equal(*pair) for pair in zip(miner[0](scaled, labels), miner[1](rows, labels), strict=True))
 
 
-@pytest.mark.parametrize("name", [*NEIGHBORS.names(), "retrieval", "ranking"])
+@pytest.mark.parametrize("name", NEIGHBORS.names())
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("size", [1e-30, 1e20, 3e37])
 def test_that_what_leaves_float32_is_refused_in_a_sentence_and_never_told(name: str, metric: str, size: float) -> None:
@@ -232,12 +232,6 @@ def test_that_what_leaves_float32_is_refused_in_a_sentence_and_never_told(name: 
     distance = Distance(metric)
     vanish = size < 1 and metric == "inner-product"
     leaves = size > 1 and (metric in ("inner-product", "squared-euclidean") or (metric == "euclidean" and size > 1e36))
-    if name in ("retrieval", "ranking"):
-        measure = retrieval if name == "retrieval" else ranking
-        if size > 1 and metric != "cosine":
-            with pytest.raises(InputError, match="do not fit float32; scale or normalise them"):
-                measure(rows * size, labels, distance)
-        return
     search = neighbors.create(name, distance=distance)
     if vanish or leaves:
         with pytest.raises(InputError, match="vanish in float32" if vanish else "do not fit float32"):

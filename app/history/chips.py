@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hnm_core.run.events import RunStarted
 from hnm_core.run.history import MINING_COLUMNS, LaneHistory
 from hnm_core.words import significant
 
@@ -107,11 +108,13 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
 
 
-def chip_details(chip: Chip | None) -> str:
-    """Everything else that is known of a lane, a line each."""
+def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
+    """Everything else that is known of a lane, a line each, with that on which items its run is measured."""
     if chip is None:
         return ""
     lines = []
+    if started is not None and started.evaluated is not None and np.isfinite(chip.precision_at_1):
+        lines.append(f"MAP@R and P@1: {started.evaluated.text}")
     if not chip.warming_up and chip.mining_ms > 0:
         lines.append(f"mining: {chip.mining_ms:.2f} ms a step, what comes now and then spread over all steps")
         lines.append(f"95 of 100 steps mined for {chip.mining_ms_p95:.2f} ms or less")

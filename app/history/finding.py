@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.history.inspection import class_name
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.shown import class_name
 
 MOST = 12
 """So many matches are listed."""

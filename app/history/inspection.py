@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.history.tracks import Mentions
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import BANDS, bands_of
-from hnm_core.run.shown import Drawn, drawn_items, item_of, places_of
+from hnm_core.run.shown import Drawn, class_name, drawn_items, item_of, places_of
 
 ANCHOR, POSITIVE, NEGATIVE = range(3)
 """Columns of a triplet."""
@@ -110,11 +110,6 @@ def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | Non
         "" if true_label is None else class_name(started, true_label),
         item.held_out,
     )
-
-
-def class_name(started: RunStarted, label: int) -> str:
-    """The name of a class, its number where it has none."""
-    return started.class_names[label] if 0 <= label < len(started.class_names) else str(label)
 
 
 def inspect(

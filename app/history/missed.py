@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,16 +91,19 @@ class LaneMissed:
         return f"at step {self.step:,}{listed}"
 
 
-def missed(history: RunHistory, upto_step: int | None = None) -> list[LaneMissed]:
-    """Every lane of a run as it was measured last up to a step; None is now."""
+def missed(
+    history: RunHistory, upto_step: int | None = None, step_of: Mapping[str, int] = MappingProxyType({})
+) -> list[LaneMissed]:
+    """Every lane of a run as it was measured last up to its step in `step_of`, or up to a step; None is now."""
     started = history.started
     if started is None:
         return []
-    configs = history.lane_configs(upto_step)
-    return [
-        _of_lane(place, lane, configs.get(lane.name, started.config), started, upto_step)
-        for place, lane in enumerate(history.lanes.values())
-    ]
+    lanes = []
+    for place, (name, lane) in enumerate(history.lanes.items()):
+        upto = step_of.get(name, upto_step)
+        config = history.lane_configs(upto).get(name, started.config)
+        lanes.append(_of_lane(place, lane, config, started, upto))
+    return lanes
 
 
 def _of_lane(

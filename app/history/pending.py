@@ -12,7 +12,7 @@ from hnm_core.run import changeable
 from hnm_core.run.events import value_text
 from hnm_core.spec.config import ExperimentConfig
 
-SHARED = ("data", "model", "steps", "seed", "threads", "device", "eval_every", "frame_every")
+SHARED = ("data", "model", "steps", "seed", "threads", "device", "eval_every", "frame_every", "shown")
 """What all lanes share from the start."""
 
 

@@ -1,4 +1,5 @@
-"""What a run came to, in words: at equal steps, at equal time, and how long each lane took to a goal. No Qt."""
+"""What a run came to, in words: at equal steps, at equal time, how long each lane took to a goal, and whether it is
+better than the features as they are. No Qt."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ import numpy as np
 from app.history.race import steps_at_equal_time
 from hnm_core.run.events import RunFailed
 from hnm_core.run.history import LaneHistory, RunHistory
+from hnm_core.run.raw import by_name
 
 JUDGED_BY = {"map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN accuracy"}
 """The first of these that was measured decides."""
 MOST_EVALUATED = 2000
-"""So many items are evaluated at most, see `hnm_core.training.setup`."""
+"""So many items were evaluated at most before a run said itself on what it is measured."""
 GOAL = 0.95
 """Of what the best lane ends with."""
 WIDTH = 1.96
@@ -37,9 +39,14 @@ def verdict(history: RunHistory) -> Verdict | None:
     title = f"The run was stopped at step {history.last_step:,}" if ended.stopped else "The run is over"
     metric = next((name for name in JUDGED_BY if any(_measured(lane, name) for lane in history.lanes.values())), None)
     if metric is None:
-        return Verdict(title, ("Nothing was measured on held-out items, so nothing can be said of who was better.",))
+        missing = started.evaluated.missing if started.evaluated is not None else ""
+        reason = missing or "Nothing was measured on held-out items"
+        return Verdict(title, (f"{reason.rstrip('.')}, so nothing can be said of who was better.",))
     lanes = {name: lane for name, lane in history.lanes.items() if _measured(lane, metric)}
-    evaluated = min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
+    if started.evaluated is not None:
+        evaluated = started.evaluated.queries - started.evaluated.alone
+    else:
+        evaluated = min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
     common = min(int(lane.metric(metric)[0][-1]) for lane in lanes.values())
     at_steps = {name: lane.latest(metric, common) for name, lane in lanes.items()}
     lines = [f"{JUDGED_BY[metric]} at equal steps ({common:,}): {ranking(at_steps, evaluated)}"]
@@ -55,6 +62,8 @@ def verdict(history: RunHistory) -> Verdict | None:
         for name, took in sorted(times.items(), key=lambda item: item[1])
     )
     lines.append(f"To {goal:.3f}, {100 * GOAL:.0f} % of the best: {told}")
+    raw = {name: scored[metric] for name, scored in by_name(started.raw).items() if metric in scored}
+    lines += [beside_raw(name, value, at_steps, evaluated) for name, value in raw.items()]
     return Verdict(title, tuple(lines))
 
 
@@ -73,6 +82,17 @@ def ranking(values: dict[str, float], evaluated: int) -> str:
     if behind:
         text += f"; behind: {', '.join(f'{name} {known[name]:.3f}' for name in behind)}"
     return text
+
+
+def beside_raw(name: str, value: float, lanes: dict[str, float], evaluated: int) -> str:
+    """Which lanes ended better than the features are as they are, which worse, and which no different."""
+    kinds: dict[str, list[str]] = {"better": [], "no different": [], "worse": []}
+    for lane, reached in lanes.items():
+        if math.isfinite(reached):
+            different = "better" if reached > value else "worse"
+            kinds[different if apart(reached, value, evaluated) else "no different"].append(lane)
+    told = "; ".join(f"{', '.join(some)} {kind}" for kind, some in kinds.items() if some)
+    return f"{name[0].upper()}{name[1:]} {value:.3f}{f': {told}' if told else ''}"
 
 
 def apart(one: float, other: float, evaluated: int) -> bool:

@@ -21,6 +21,7 @@ class Outcome(QFrame):
         super().__init__(parent)
         self.setObjectName("about")  # it looks like what is said of the experiment, below which it stands
         self._verdict: Verdict | None = None
+        self._of_seeds: tuple[str, ...] = ()
         self._brief = False
         self.title, self.text = QLabel(), QLabel()
         self.title.setObjectName("title")
@@ -30,7 +31,10 @@ class Outcome(QFrame):
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.equal_time, self.seeds = QPushButton("Equal time"), QPushButton("Five seeds")
         self.equal_time.setToolTip("Show every lane at the same time spent, and curves over the training clock (X)")
-        self.seeds.setToolTip("Copy the command that repeats the run with five seeds and tells differences from chance")
+        self.seeds.setToolTip(
+            "Train it again with five seeds, in the background, and tell differences from chance; the command for a "
+            "terminal goes on the clipboard"
+        )
         self.equal_time.clicked.connect(self.equal_time_asked)
         self.seeds.clicked.connect(self.seeds_asked)
         close = QToolButton()
@@ -55,8 +59,20 @@ class Outcome(QFrame):
 
     def say(self, verdict: Verdict | None) -> None:
         """Show it; None hides it."""
-        self._verdict = verdict
+        self._verdict, self._of_seeds = verdict, ()
+        self.seeds.setEnabled(True)
         self.setVisible(verdict is not None)
+        self._show_text()
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the end of a run is told."""
+        return self._verdict is not None
+
+    def say_of_seeds(self, lines: tuple[str, ...]) -> None:
+        """What other seeds say, below what this run says."""
+        self._of_seeds = lines
+        self.seeds.setEnabled(not lines)
         self._show_text()
 
     def set_brief(self, brief: bool) -> None:
@@ -68,9 +84,9 @@ class Outcome(QFrame):
     def _show_text(self) -> None:
         if self._verdict is None:
             return
-        lines = (*self._verdict.lines, ONE_SEED)
+        lines = (*self._verdict.lines, *(self._of_seeds or (ONE_SEED,)))
         self.title.setText(self._verdict.title)
         self.title.setHidden(self._brief)
-        self.text.setText(lines[0] if self._brief else "\n".join(lines))
+        self.text.setText((*self._of_seeds, *lines)[0] if self._brief else "\n".join(lines))
         self.setToolTip("\n".join((self._verdict.title, *lines)) if self._brief else "")
         self.setAccessibleName(f"{self._verdict.title}: {' '.join(lines)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,11 +111,16 @@ def drawn_edges(
     kinds: Collection[str],
     max_edges: int,
     selected: int,
+    pair: tuple[int, int] | None = None,
 ) -> Edges:
     """The edges to draw of (M, 3) triplets of places, at most `max_edges`, the hardest first; those of the `selected`
-    place (-1 for none) come on top of that."""
+    place (-1 for none) come on top of that. With a `pair` of classes only those from anchors of the first to negatives
+    of the second."""
     kind_of = np.stack((_negative_kinds(drawn, frame, triplets), np.full(len(triplets), POSITIVE)))
     wanted = np.array([name in kinds for name in EDGE_KINDS])[kind_of]
+    if pair is not None:
+        wanted[0] &= (np.append(drawn.labels, -1)[triplets[:, (0, _NEGATIVE_END)]] == pair).all(1)
+        wanted[1] = False
     end = triplets[:, (_NEGATIVE_END, _POSITIVE_END)].T
     drawable = (triplets[:, 0] >= 0) & (end >= 0) & wanted
     ends = drawable.sum(0)
@@ -224,6 +229,12 @@ def halos(edges: Edges, theme: Theme) -> tuple[NDArray[np.int32], NDArray[np.uin
     chosen = ringed[last]
     rgb = np.array(kind_colors(theme), np.uint8)[edges.kinds[chosen]]
     return places, np.concatenate((rgb, np.round(255 * strength[chosen]).astype(np.uint8)[:, None]), 1)
+
+
+def pair_count_text(pair: Sequence[str], shown: int, total: int) -> str:
+    """For example "41 edges 3 → 8", where edges between two classes alone are drawn; `pair`: their names."""
+    part = f"{shown:,} of " if shown < total else ""
+    return f"{part}{total:,} edge{'s' if total != 1 else ''} {' → '.join(pair)}"
 
 
 def count_text(frame: Frame, shown: int, total: int, false: int) -> str:

@@ -46,6 +46,8 @@ def motion(shown: Scene | None, goal: Scene, seconds: float) -> Motion | None:
         return None
     sample = goal.sample
     before, after = shown.positions[:sample], goal.positions[:sample]
-    fine: NDArray[np.bool_] = np.isfinite(before + after).all(1)
-    start = np.where(fine[:, None], before, after)
+    start = before
+    if not np.isfinite(before + after).all():
+        fine: NDArray[np.bool_] = np.isfinite(before + after).all(1)
+        start = np.where(fine[:, None], before, after)
     return Motion(goal, start, shown.colors[:sample].astype(np.float32), min(max(seconds, SHORTEST_S), LONGEST_S))

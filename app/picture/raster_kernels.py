@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hnm_core import kernels  # noqa: F401  (says where numba keeps what it compiles before numba is loaded)
+
+from numba import njit  # isort: skip
 
 Pixels = NDArray[np.uint32]
 """0xffRRGGBB"""

@@ -10,11 +10,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.edges import EDGE_KINDS, FALSE, Edges, count_text, drawn_edges, edge_colors, edge_shapes, halos
+from app.picture.edges import (
+    EDGE_KINDS,
+    FALSE,
+    Edges,
+    count_text,
+    drawn_edges,
+    edge_colors,
+    edge_shapes,
+    halos,
+    pair_count_text,
+)
 from app.picture.selection import Selection
 from app.picture.theme import Rgb, Theme
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import Drawn, drawn_items, drawn_places, shown_text
+from hnm_core.run.shown import Drawn, class_name, drawn_items, drawn_places, shown_text
 
 HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
@@ -131,24 +141,24 @@ def build_scene(
     most `max_edges`, the hardest first; those of `selected_id` come on top of that and stand out, as does its point.
     While edges that tell something are drawn, what has no part in them steps back, unless the colours are those of a
     column, which must be read as they are. What the `selection`
-    leaves out is not drawn, nor are edges to it; what it holds is ringed.
+    leaves out is not drawn, nor are edges to it, nor those of other pairs of classes; what it holds is ringed.
     """
     drawn = drawn_items(started, frame)
     triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
     selected = -1 if selected_id is None else int(drawn.places_of(np.array([selected_id]))[0])
     kept = selection.drawn(drawn.ids, drawn.labels)
-    ends = np.where(np.append(kept, False)[triplets], triplets, -1)
-    edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected)
+    there = kept & np.isfinite(drawn.positions).all(1)
+    ends = np.where(np.append(there, False)[triplets], triplets, -1)
+    edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected, selection.pair)
     mined = np.zeros(len(drawn.ids), np.bool_)
     mined[triplets[triplets >= 0]] = True
 
-    colors, note = _point_colors(drawn, theme, color_by, spread)
     telling = edges.places[edges.telling]
-    if len(telling) and color_by not in drawn.columns:
-        back = np.ones(len(drawn.ids), np.bool_)
-        back[telling] = False
-        back[max(selected, 0)] &= selected < 0
-        colors[back] = _towards_ground(colors[back], theme, STEPPED_BACK_FADE)
+    back = np.full(len(drawn.ids), len(telling) > 0)
+    back[telling] = False
+    if selected >= 0:
+        back[selected] = False
+    colors, note = _point_colors(drawn, theme, color_by, spread, back)
     radii = np.where(drawn.held_out, np.float32(HELD_OUT_RADIUS), np.float32(1.0))
     if selected >= 0:
         mined[selected] = True
@@ -163,12 +173,12 @@ def build_scene(
         edge_colors(edges, theme, selected),
         edge_shapes(edges, selected),
         edges.kinds,
-        *_rings(drawn, edges, theme, selection.ids, kept),
+        *_rings(drawn, edges, theme, selection.ids, there),
         drawn.ids,
         drawn.labels,
         mined,
         edges.total,
-        count_text(frame, len(edges.places), edges.total, false),
+        _edge_text(started, frame, edges, selection, false),
         note,
         false,
         shown_text(started),
@@ -176,6 +186,12 @@ def build_scene(
         filter_text=selection.text(int(kept.sum()), len(kept)),
         groups=drawn.groups if color_by in ("class", "group") else None,
     )
+
+
+def _edge_text(started: RunStarted, frame: Frame, edges: Edges, selection: Selection, false: int) -> str:
+    if selection.pair is None:
+        return count_text(frame, len(edges.places), edges.total, false)
+    return pair_count_text([class_name(started, label) for label in selection.pair], len(edges.places), edges.total)
 
 
 def _rings(
@@ -198,10 +214,14 @@ def interpolate(frame_a: Frame, frame_b: Frame, t: float) -> NDArray[np.float32]
 
 def class_colors(classes: NDArray[np.int64], theme: Theme) -> NDArray[np.uint8]:
     """(N, 3) colour of each class: the theme's palette, the same hues lighter, then darker, then from the start."""
+    table = _class_table(theme)
+    return table[classes % len(table)]
+
+
+def _class_table(theme: Theme) -> NDArray[np.uint8]:
     palette = np.array(theme.classes, np.float32)
     rounds = [palette + (255 - palette) * shade if shade >= 0 else palette * (1 + shade) for shade in SHADES]
-    table = np.concatenate(rounds).round().astype(np.uint8)
-    return table[classes % len(table)]
+    return np.concatenate(rounds).round().astype(np.uint8)
 
 
 def column_range(values: NDArray[np.float32]) -> tuple[float, float] | None:
@@ -242,21 +262,24 @@ def category_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[
 
 
 def _point_colors(
-    drawn: Drawn, theme: Theme, color_by: str, spread: tuple[float, float] | None
+    drawn: Drawn, theme: Theme, color_by: str, spread: tuple[float, float] | None, back: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], str]:
-    note = ""
+    """(N, 3) colours, and what they mean where they are no classes. Those of classes step back where `back` says so."""
     if color_by in drawn.columns:
         values = drawn.columns[color_by]
         by_kind = color_by in CATEGORIES
         colors, scale = category_colors(values, theme) if by_kind else column_colors(values, theme, spread)
-        note = f"{color_by.replace('_', ' ')} {scale}"
-    else:
-        if color_by not in ("class", "group", "label"):
-            note = f"no {color_by.replace('_', ' ')} in this frame"
-        groups = drawn.groups if color_by != "label" else None
-        colors = class_colors(groups if groups is not None else drawn.labels, theme)
-    colors[drawn.held_out] = _towards_ground(colors[drawn.held_out], theme, HELD_OUT_FADE)
-    return colors, note
+        colors[drawn.held_out] = _towards_ground(colors[drawn.held_out], theme, HELD_OUT_FADE)
+        return colors, f"{color_by.replace('_', ' ')} {scale}"
+    groups = drawn.groups if color_by != "label" else None
+    classes = groups if groups is not None else drawn.labels
+    # Every colour there can be, and for each point which of them: a million points are coloured for every frame.
+    plain = _class_table(theme)
+    table = np.concatenate((plain, _towards_ground(plain, theme, HELD_OUT_FADE)))
+    table = np.concatenate((table, _towards_ground(table, theme, STEPPED_BACK_FADE)))
+    place = classes % len(plain) + len(plain) * (drawn.held_out + 2 * back)
+    known = color_by in ("class", "group", "label")
+    return np.take(table, place, axis=0), "" if known else f"no {color_by.replace('_', ' ')} in this frame"
 
 
 def _towards_ground(colors: NDArray[np.uint8], theme: Theme, share: float) -> NDArray[np.uint8]:

@@ -23,6 +23,8 @@ class Selection:
     """Classes that alone are drawn; none for all"""
     hidden: NDArray[np.int64] = field(default_factory=lambda: NONE)
     """Ids that are not drawn"""
+    pair: tuple[int, int] | None = None
+    """Classes of anchors and of negatives: only edges from these to those are drawn; None for all edges"""
 
     @property
     def filters(self) -> bool:
@@ -41,12 +43,17 @@ class Selection:
         return kept
 
     def select(self, ids: NDArray[np.int64], *, add: bool = False) -> Selection:
-        """These ids are selected, beside those that are already with `add`."""
-        return replace(self, ids=np.union1d(self.ids, ids) if add else np.unique(ids))
+        """These ids are selected, beside those that are already with `add`; edges are drawn of all classes again."""
+        return replace(self, ids=np.union1d(self.ids, ids) if add else np.unique(ids), pair=None)
+
+    def select_pair(self, ids: NDArray[np.int64], pair: tuple[int, int]) -> Selection:
+        """These ids, of the items of two classes, are selected, and only edges from anchors of one to negatives of the
+        other are drawn."""
+        return replace(self, ids=np.unique(ids), pair=pair)
 
     def isolate(self, ids: NDArray[np.int64]) -> Selection:
         """Only these ids are drawn."""
-        return Selection(isolated=np.unique(ids))
+        return Selection(isolated=np.unique(ids), pair=self.pair)
 
     def isolate_class(self, label: int, *, add: bool = False) -> Selection:
         """Only this class is drawn; where it is that already, all are. With `add` it joins those that are drawn, or
@@ -61,16 +68,18 @@ class Selection:
 
     def invert(self, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> Selection:
         """Of the points of these ids and classes those that are drawn and were not selected."""
-        return replace(self, ids=np.setdiff1d(ids[self.drawn(ids, labels)], self.ids))
+        return replace(self, ids=np.setdiff1d(ids[self.drawn(ids, labels)], self.ids), pair=None)
 
     def show_all(self) -> Selection:
         """Every point is drawn."""
         return Selection(self.ids)
 
     def text(self, drawn: int, total: int) -> str:
-        """For example "312 of 2,000 points isolated"; empty where all are drawn."""
+        """For example "312 of 2,000 points isolated"; empty where all are drawn, and what to do where none is."""
         if not self.filters:
             return ""
+        if not drawn:  # mined items that are not of the sample come and go
+            return "none of the points to be drawn is in this frame; Shift+H draws all"
         if self.isolated is not None or self.classes:
             return f"{drawn:,} of {total:,} points isolated"
         return f"{total - drawn:,} of {total:,} points hidden"

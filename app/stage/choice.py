@@ -47,7 +47,7 @@ class Choice(QObject):
 
     def pick(self, item_id: int) -> None:
         """Look at a point, -1 for none; others are no longer selected."""
-        if item_id != self.item_id or len(self.selection.ids):
+        if item_id != self.item_id or len(self.selection.ids) or self.selection.pair is not None:
             self._leave(item_id, self.selection.select(NONE))
 
     def back(self) -> None:
@@ -58,6 +58,20 @@ class Choice(QObject):
     def select(self, ids: NDArray[np.int64], add: bool) -> None:
         """These points are selected, with `add` beside those that are already; none of them is looked at alone."""
         self._leave(-1, self.selection.select(np.union1d(self.ids, ids) if add else ids))
+
+    def select_pair(self, anchor: int, negative: int) -> None:
+        """The points of two classes are selected, and only edges from anchors of the one to negatives of the other are
+        drawn; where that is so already, nothing is selected."""
+        if self._started is None:
+            return
+        pair = anchor, negative
+        if self.selection.pair == pair:
+            self._leave(-1, self.selection.select(NONE))
+            return
+        known = [(self._started.ids, self._started.labels)]
+        known += [(frame.guests.ids, frame.guests.labels) for frame in self._panes.frames if frame.guests is not None]
+        ids = np.concatenate([ids[np.isin(labels, pair)] for ids, labels in known])
+        self._leave(-1, self.selection.select_pair(ids, pair))
 
     def invert(self) -> None:
         """Those that are drawn and not selected are selected."""
@@ -98,7 +112,8 @@ class Choice(QObject):
             self._panes.zoom_to(self._started.ids[drawn])
 
     def clear(self) -> None:
-        """Select nothing and look at nothing; where that is so already, draw every point."""
+        """Select nothing and look at nothing; where that is so already, draw every point and the edges of all
+        classes."""
         if len(self.ids):
             self.pick(-1)
         else:

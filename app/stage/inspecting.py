@@ -123,6 +123,8 @@ class Inspecting(QObject):
     def _begin_tracks(self) -> None:
         self._new = self._stale = True
         started, item_id, ids = self._started, self._choice.item_id, self._choice.ids[:MOST_TRAILS]
+        if self._choice.selection.pair is not None:
+            ids = ids[:0]  # it is edges that are looked at, and some ways of very many would lie over them
         self._tracks, self._refreshed_at = None, 0.0
         if self._looked is not None and self._looked.item_id != item_id:
             self._looked = None

@@ -84,6 +84,10 @@ class Pane:
 
     slow_motion: bool = False
     """Whether the way from frame to frame is shown phase by phase."""
+    laid_out: Frame | None = None
+    """What is drawn in place of `frame`, whatever comes meanwhile: the same items elsewhere"""
+    _later: Frame | None = None
+    """The newest frame that came meanwhile"""
     _theme: Theme | None = None
     _motion: Motion | SlowMotion | None = None
     _moving_since: float = 0.0
@@ -94,6 +98,7 @@ class Pane:
     def clear(self, hint: str = "") -> None:
         """No cloud any more."""
         self.frame, self.fitted, self.stale, self.hint, self._motion = None, None, False, hint, None
+        self.laid_out = self._later = None
         self.pair, self.flies, self.planes = None, False, None
         self.view.set_marks(())
         self.view.set_outlines([])
@@ -102,14 +107,39 @@ class Pane:
         self.view.set_caption("")
 
     def take(self, frame: Frame) -> None:
-        """The next frame, shown with the pane's next turn."""
+        """The next frame, shown with the pane's next turn; while the cloud is laid out elsewhere, after that."""
+        if self.laid_out is not None:
+            self._later = frame
+            return
         now = time.perf_counter()
         self._frame_seconds, self._frame_at = now - self._frame_at, now
         self.frame, self.stale = frame, True
 
+    def lay_out(self, frame: Frame, laid_out: Frame) -> None:
+        """Draw `laid_out` in place of `frame`, and go on showing that moment, until `go_back`."""
+        self.frame, self.laid_out, self.stale = frame, laid_out, True
+
+    def go_back(self) -> None:
+        """Draw frames as they are, the newest first."""
+        if self.laid_out is not None:
+            self.laid_out, self.stale = None, self.frame is not None
+            if self._later is not None:
+                later, self._later = self._later, None
+                self.take(later)
+
+    @property
+    def name(self) -> str:
+        """What its view is called: its title, or its lane, and whether the cloud is another than the lane's own."""
+        return f"{self.title or self.lane}{' · t-SNE' if self.laid_out is not None else ''}"
+
+    @property
+    def drawn(self) -> Frame | None:
+        """What the cloud is made of: the frame, or what is drawn in its place."""
+        return self.laid_out or self.frame
+
     def stage(self, started: RunStarted, frame: Frame, wish: Wish, *, smoothly: bool) -> tuple[str, ...]:
         """Make the scene of the frame. Returns what is to be noted under it."""
-        slowly = self.slow_motion and smoothly
+        slowly = self.slow_motion and smoothly and self.laid_out is None
         goal = build_scene(
             started,
             last_step_of(frame) if slowly else frame,
@@ -121,7 +151,7 @@ class Pane:
             spread=wish.spread,
             selection=wish.selection,
         )
-        ways = wish.ways(frame) if wish.ways is not None else None
+        ways = wish.ways(frame) if wish.ways is not None and self.laid_out is None else None
         if ways is not None:
             goal = with_trails(goal, *ways)
         self.view.set_class_names(wish.class_names)
@@ -179,8 +209,8 @@ class Pane:
     def fit(self) -> Camera | None:
         """What frames the cloud as it is seen now; made anew only where something has changed."""
         wanted = self._wanted_fit()
-        if self.frame is not None and self.fitted is not None and wanted != self.fitted_for:
-            self.refit(self.frame)
+        if self.drawn is not None and self.fitted is not None and wanted != self.fitted_for:
+            self.refit(self.drawn)
         return self.fitted
 
     def refit(self, frame: Frame) -> Camera:

@@ -83,6 +83,11 @@ class PaneGrid(QWidget):
         self.setMinimumSize(200, 120)
 
     @property
+    def panes(self) -> list[Pane]:
+        """In lane order."""
+        return self._panes
+
+    @property
     def views(self) -> list[CloudView]:
         """The panes' views, in lane order."""
         return [pane.view for pane in self._panes]
@@ -163,6 +168,26 @@ class PaneGrid(QWidget):
             if pane.lane == frame.lane and pane.frame is not frame:
                 pane.take(frame)
 
+    def lay_out(self, frame: Frame, laid_out: Frame) -> None:
+        """Draw `laid_out` in place of `frame` until `go_back`; frames of the lane that come are kept for then."""
+        pane = self._pane(frame.lane)
+        pane.lay_out(frame, laid_out)
+        self.set_title(pane.lane, pane.title or pane.lane)
+        self.follow()
+
+    def go_back(self) -> None:
+        """Draw frames as they are again."""
+        if self.laid_out:
+            for pane in self._panes:
+                pane.go_back()
+                self.set_title(pane.lane, pane.title or pane.lane)
+            self.follow()
+
+    @property
+    def laid_out(self) -> bool:
+        """Whether the items of any cloud stand elsewhere than their frame says."""
+        return any(pane.laid_out is not None for pane in self._panes)
+
     def set_chip(self, lane: str, text: str, details: str = "") -> None:
         """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
         for pane in self._panes:
@@ -179,7 +204,7 @@ class PaneGrid(QWidget):
         for number, pane in enumerate(self._panes):
             if pane.lane == lane:
                 pane.title = title
-                pane.view.set_title(title, self._theme.lane(number))
+                pane.view.set_title(pane.name, self._theme.lane(number))
 
     def set_theme(self, theme: Theme) -> None:
         """Change colours."""
@@ -188,7 +213,7 @@ class PaneGrid(QWidget):
         for number, pane in enumerate(self._panes):
             pane.view.set_theme(theme)
             pane.show_pair(pane.pair, theme)
-            pane.view.set_title(pane.title or pane.lane, self._theme.lane(number))
+            pane.view.set_title(pane.name, self._theme.lane(number))
             pane.stale = pane.frame is not None
 
     def set_edges(self, shown: bool) -> None:
@@ -341,8 +366,8 @@ class PaneGrid(QWidget):
         if pane.chip is not None:
             pane.view.set_chip(pane.chip)
             pane.chip = None
-        if pane.stale and self._ready and self._started is not None and pane.frame is not None:
-            self._stage(pane, self._started, pane.frame)
+        if pane.stale and self._ready and self._started is not None and pane.drawn is not None:
+            self._stage(pane, self._started, pane.drawn)
         pane.glide()
         self.cameras.move(pane, wanted, seconds, turn)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,24 +24,27 @@ from app.stage.choice import Choice
 from app.stage.inspecting import Inspecting
 from app.stage.panes import PaneGrid
 from app.stage.stats import FrameStats
+from app.stage.thumbnails import Thumbnails
 from app.views.audit_view import AuditView
 from app.views.curves_view import CurvesView
 from app.views.hardness_view import HardnessView
 from app.views.misses_view import MissesView
+from app.views.pairs_view import PairsView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
-from hnm_core.run.shown import item_of
+from hnm_core.run.shown import class_name, item_of
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
 CURVES_TRAINING_S = 0.2
 """While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
-HARDNESS_S = 0.2
+MINED_S = 0.2
+"""Between two looks at what frames tell of mining, in the panels beside the curves."""
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
 ARRIVED_S = 60.0
@@ -58,9 +64,10 @@ class Stage(QObject):
         super().__init__(parent)
         self.panes, self.timeline = PaneGrid(theme), TimelineView()
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
-        self.hardness, self.misses = HardnessView(), MissesView()
+        self.hardness, self.misses, self.pairs = HardnessView(), MissesView(), PairsView()
         self.choice = Choice(self.panes, self)
         self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
+        self.thumbnails = Thumbnails(self.panes, self.choice, self)
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
             self.charts.addWidget(chart)
@@ -84,7 +91,8 @@ class Stage(QObject):
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
-        self._figures_at = self._hardness_at = 0.0
+        self._figures_at = self._mined_at = self._raced_at = 0.0  # when each was shown last
+        self._due: deque[Callable[[], None]] = deque()
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -93,11 +101,14 @@ class Stage(QObject):
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
         self.misses.chosen.connect(self._show_missed)
+        self.pairs.pair_chosen.connect(self.choice.select_pair)
+        self.pairs.cleared.connect(self.choice.clear)
+        self.choice.changed.connect(lambda: self.pairs.set_chosen(self.choice.selection.pair))
         self.panes.point_hovered.connect(self._name_point)
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour everything."""
-        charts = self.curves, self.audit, self.timing, self.hardness, self.misses
+        charts = self.curves, self.audit, self.timing, self.hardness, self.misses, self.pairs
         for view in (self.panes, *charts, self.timeline, self.inspecting):
             view.set_theme(theme)
         self._drawn = None
@@ -111,6 +122,7 @@ class Stage(QObject):
         self.misses.forget()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
         self.inspecting.begin(None)
+        self.thumbnails.begin(None)
         self._choose_chart(config)
         self.timeline.set_range(0)
         self.timeline.set_live(True)
@@ -179,19 +191,42 @@ class Stage(QObject):
     def advance(self, seconds: float, *, orbiting: bool) -> None:
         """Bring the panes to where they should be, `seconds` after the last time."""
         now = time.perf_counter()
-        if self._equal_time and (self._step is not None or now - self._figures_at >= FIGURES_S):
+        if self._equal_time and (self._step is not None or now - self._raced_at >= FIGURES_S):
+            self._raced_at = now
             self._step_of = self._steps_at_equal_time()
         self._show_past()
-        if now - self._figures_at >= FIGURES_S:  # in a tick, so that chips cause no picture of their own
-            self._figures_at = now
-            self._show_figures(now)
-        elif now - self._hardness_at >= HARDNESS_S and self.hardness.isVisible():  # each tick does one of them at most
-            self._hardness_at = now
-            self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
+        self._show_one(now)
         self.inspecting.advance()
+        self.thumbnails.advance()
         seconds = ARRIVED_S if self._still else min(seconds, LONGEST_TICK_S)
         self.panes.advance(seconds, orbiting=orbiting and not self._still)
         self.timing.light(self.panes.phases)
+
+    def _show_one(self, now: float) -> None:
+        """In a tick, so that chips cause no picture of their own; each does one thing at most, so that none is late."""
+        mined, figures = (now - self._mined_at) / MINED_S, (now - self._figures_at) / FIGURES_S
+        if not self._due and mined >= max(figures, 1):  # what is most overdue, else slow ticks would show nothing else
+            self._mined_at = now
+            self._due.extend((self._show_hardness, self._show_pairs))
+        elif not self._due and figures >= 1:
+            self._figures_at = now
+            lanes = [partial(self._show_lane, name) for name in self.history.lanes]
+            self._due.extend((self._show_times, self._show_misses, *lanes, self._show_rates))
+        if self._due:
+            self._due.popleft()()
+
+    def _show_hardness(self) -> None:
+        if self.hardness.isVisible():
+            self.hardness.show_run(self.history, self.panes.frames, self._step, replaying=self.replaying)
+
+    def _show_pairs(self) -> None:
+        if self.pairs.isVisible():
+            self.pairs.show_run(self._started, self.panes.lanes, self.panes.frames)
+
+    @property
+    def past_step(self) -> int | None:
+        """The step of the past that is shown; None while live."""
+        return self._step
 
     @property
     def points(self) -> int:
@@ -208,6 +243,7 @@ class Stage(QObject):
         self._started, self._latest = started, {}
         self.panes.begin(started, hint)
         self.inspecting.begin(started)
+        self.thumbnails.begin(started)
         self._choose_chart(started.config)
         self._figures.set_device(started.versions.get("device", ""), started.config.threads)
 
@@ -274,19 +310,28 @@ class Stage(QObject):
                 self.curves.show_history(self.history, self._step, self._step_of)
             self.timeline.set_range(self.history.last_step)
 
-    def _show_figures(self, now: float) -> None:
+    def _show_times(self) -> None:
         self.timing.show_history(self.history, self._step)
-        self.misses.show_history(self.history, self._step)
         self.timeline.set_markers(markers(self.history))
-        for name, lane in self.history.lanes.items():
-            step = self._step_shown(name)
-            now_is, misses = chip(lane, step), lane.misses_at(step)
-            self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
-            self.panes.set_title(name, title(self.history, name, step))
-            text = chip_text(now_is, audit=self.history.audits)
-            if self._equal_time and step is not None:
-                text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
-            self.panes.set_chip(name, text, chip_details(now_is))
+
+    def _show_misses(self) -> None:
+        self.misses.show_history(self.history, self._step, self._step_of if self._equal_time else {})
+
+    def _show_lane(self, name: str) -> None:
+        lane = self.history.lanes.get(name)
+        if lane is None or name not in self.panes.lanes:
+            return  # of a run that was cleared in between
+        step = self._step_shown(name)
+        now_is, misses = chip(lane, step), lane.misses_at(step)
+        self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
+        self.panes.set_title(name, title(self.history, name, step))
+        text = chip_text(now_is, audit=self.history.audits)
+        if self._equal_time and step is not None:
+            text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
+        self.panes.set_chip(name, text, chip_details(now_is, self.history.started))
+
+    def _show_rates(self) -> None:
+        now = time.perf_counter()
         then, paints_then, steps_then = self._rates
         if now - then >= 1.0:
             paints = min((view.paint_count for view in self.panes.views), default=0)
@@ -308,5 +353,5 @@ class Stage(QObject):
         if started is None or known is None:
             self._figures.set_point("")
             return
-        name = started.class_names[known.label] if known.label < len(started.class_names) else str(known.label)
+        name = class_name(started, known.label)
         self._figures.set_point(f"point {point} · class {name}{' · held out' if known.held_out else ''}")

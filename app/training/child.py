@@ -14,17 +14,19 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
 from app.memory import resident_mb
-from app.training.looking import Looker
-from app.training.messages import Ask, Look, Report, Start, receive, send
+from app.training.looking import Looked, Looker, Pictured
+from app.training.messages import Ask, Embed, Look, LookAtMany, Moment, Report, Start, pipes, receive, send
 from app.training.run import train
+from hnm_core.data.base import Dataset
 from hnm_core.run.channel import Channel
-from hnm_core.run.control import Control
+from hnm_core.run.control import Control, Embedded
 from hnm_core.run.events import Event
 from hnm_core.spec import plug_ins
 from hnm_core.spec.config import ExperimentConfig, from_dict
@@ -39,6 +41,8 @@ REPORT_S = 0.025
 """What happens within so long is reported together."""
 STOP_LIMIT_S = 20.0
 """A run that has not stopped so long after the window went is given up."""
+Keep = Callable[[ExperimentConfig, Dataset], None]
+
 STACK_BYTES = 16 << 20
 """macOS gives threads small stacks, and torch needs more."""
 
@@ -51,7 +55,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     faulthandler.enable()  # a crash leaves its stacks on the standard error, which the window reads
     threading.stack_size(STACK_BYTES)
-    commands, reports = _pipes()
+    commands, reports = pipes()
     for file in sys.argv[1:]:
         plug_ins.load_file(Path(file))  # before anything is read that may name what it registers
     _warm_up()
@@ -71,10 +75,12 @@ def serve(commands: BinaryIO, reports: BinaryIO) -> None:
             if isinstance(command, Start):
                 if run is not None:
                     run.join()
-                run = Run(command, reports)
+                run = Run(command, reports, looks.looker.keep)
             elif isinstance(command, Ask) and run is not None:
                 run.ask(command)
-            elif isinstance(command, Look):
+            elif isinstance(command, Embed) and run is not None:
+                run.embed(command)
+            elif isinstance(command, Look | LookAtMany):
                 looks.ask(command)
     finally:
         looks.close()
@@ -96,23 +102,20 @@ def _leave(_kind: int, _frame: FrameType | None) -> None:
     raise SystemExit
 
 
-def _pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The ends that lead from and to the window. What is printed from here on goes to the standard error."""
-    commands, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return commands, reports
-
-
 class Looks:
     """Answers what the window asks of single items, on a thread of its own that begins with the first question."""
 
     def __init__(self, reports: BinaryIO) -> None:
         self._reports = reports  # whose writes are whole, whichever thread they come from
-        self._asked: queue.SimpleQueue[Look | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[Look | LookAtMany | None] = queue.SimpleQueue()
+        self._last: Look | None = None
+        self.looker = Looker()
         self._thread: threading.Thread | None = None
 
-    def ask(self, look: Look) -> None:
+    def ask(self, look: Look | LookAtMany) -> None:
         """Answer it when those before are answered."""
+        if isinstance(look, Look):
+            self._last = look
         if self._thread is None:
             self._thread = threading.Thread(target=self._answer, name="hnm-looker", daemon=False)
             self._thread.start()
@@ -123,20 +126,25 @@ class Looks:
         self._asked.put(None)
 
     def _answer(self) -> None:
-        looker = Looker()
         while (look := self._asked.get()) is not None:
-            if self._asked.empty():  # else the user is at another point by now
-                try:
-                    send(self._reports, looker.look(look.config, look.item_id))
-                except OSError:
-                    return  # the window is gone
+            if isinstance(look, Look) and look is not self._last:
+                continue  # the user is at another point by now
+            try:
+                send(self._reports, self._answered(look))
+            except OSError:
+                return  # the window is gone
+
+    def _answered(self, look: Look | LookAtMany) -> Looked | Pictured:
+        if isinstance(look, LookAtMany):
+            return self.looker.pictures(look.config, look.item_ids, look.run)
+        return self.looker.look(look.config, look.item_id)
 
 
 class Run:
-    """One run and its two threads."""
+    """One run and its two threads. `keep`, if any, gets the data of the run, on the one that trains."""
 
-    def __init__(self, start: Start, reports: BinaryIO) -> None:
-        self._start, self._reports = start, reports
+    def __init__(self, start: Start, reports: BinaryIO, keep: Keep | None = None) -> None:
+        self._start, self._reports, self._keep = start, reports, keep
         self._control = Control(paused=start.paused, rate=start.rate)
         self._channel = Channel()
         self._news = threading.Event()
@@ -151,6 +159,15 @@ class Run:
     def ask(self, command: Ask) -> None:
         """Pass a request on to the run."""
         getattr(self._control, command.method)(*command.values)
+
+    def embed(self, command: Embed) -> None:
+        """Have the embeddings told between two steps."""
+
+        def answer(lanes: Mapping[str, Embedded]) -> None:
+            with suppress(OSError):  # the window is gone; the main thread learns of it too
+                send(self._reports, Moment(command.number, lanes))
+
+        self._control.embed(command.ids, answer)
 
     def join(self, limit: float | None = None) -> bool:
         """Wait until the run is over and reported; False when it is not after `limit` seconds."""
@@ -167,7 +184,9 @@ class Run:
     def _events(self, config: ExperimentConfig, control: Control) -> Iterator[Event]:
         from hnm_core.training.experiment import Experiment
 
-        return Experiment(config).run(control, progress=self._on_progress)
+        keep = self._keep
+        on_data = None if keep is None else lambda dataset: keep(config, dataset)
+        return Experiment(config, on_data).run(control, progress=self._on_progress)
 
     def _put(self, event: Event) -> None:
         self._channel.put(event)

@@ -6,6 +6,9 @@ are answered alike. Nothing is fetched for it.
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +16,17 @@ from numpy.typing import NDArray
 
 from hnm_core import data
 from hnm_core.data.base import Dataset, LoadCancelled
+from hnm_core.data.options import FileOptions, ImbalancedOptions, LabelNoiseOptions, MadeUpOptions
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
+from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import Options
 
 NEAREST = 6
 ROWS_AT_ONCE = 4096
+MOST_SIDE = 64
+"""Pictures of many items are shrunk by a whole number until they are no larger."""
 FETCHING = "downloading"
 """How what is said begins while a data set comes from the network."""
 
@@ -47,22 +55,44 @@ class Looked(NamedTuple):
     """Why there is nothing to say, in a sentence; empty where there is"""
 
 
+class Pictured(NamedTuple):
+    """The pictures of some items, and nothing of those that the data do not hold."""
+
+    run: int
+    """For which run of the window's they were asked for"""
+    item_ids: NDArray[np.int64]
+    """(K,)"""
+    labels: NDArray[np.int64]
+    """(K,)"""
+    pictures: NDArray[np.uint8] | None = None
+    """(K, H, W) or (K, H, W, 3), at most `MOST_SIDE` pixels wide and high; None where the data are no pictures"""
+    problem: str = ""
+    """Why there are none, in a sentence; empty where there are, or where the data are no pictures"""
+
+
+class Album(NamedTuple):
+    """What is kept of a data set to answer for its pictures."""
+
+    of: str
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    images: NDArray[np.uint8] | None
+
+
 class Looker:
-    """Keeps the data of the last run that was asked about."""
+    """Keeps the data of the last run that was asked about, and the pictures of the last that was loaded."""
 
     def __init__(self) -> None:
+        self._album: Album | None = None
         self._of = ""
         self._dataset: Dataset | None = None
         self._shown_row: NDArray[np.int64] = np.empty(0, np.int64)
 
     def look(self, config: ExperimentConfig, item_id: int) -> Looked:
         """An item of the data of a run. Raises nothing: what went wrong is told in `Looked.problem`."""
-        try:
-            dataset = self._data(config)
-        except LoadCancelled:
-            return Looked(item_id, problem="The data are not on this machine, and are not fetched to look at a point.")
-        except (InputError, OSError) as error:
-            return Looked(item_id, problem=f"The data are not to be had: {error}")
+        dataset = self._data(config)
+        if isinstance(dataset, str):
+            return Looked(item_id, problem=dataset)
         row = int(np.searchsorted(dataset.ids, item_id))
         if row >= len(dataset.ids) or dataset.ids[row] != item_id:
             return Looked(item_id, problem=f"The data hold no item {item_id}.")
@@ -74,19 +104,90 @@ class Looker:
             np.array(dataset.x[row]),
         )
 
-    def _data(self, config: ExperimentConfig) -> Dataset:
-        of = repr((config.data, config.seed))
-        if self._dataset is None or self._of != of:
-            from hnm_core.training.setup import MAX_SHOWN  # loads torch
+    def keep(self, config: ExperimentConfig, dataset: Dataset) -> None:
+        """Remember the pictures of data that somebody else has loaded, so that they need not be loaded again. May be
+        called on another thread."""
+        self._album = Album(_of(config), dataset.ids, dataset.y, dataset.images)
 
+    def pictures(self, config: ExperimentConfig, item_ids: Sequence[int], run: int) -> Pictured:
+        """Pictures of items of the data of a run. Raises nothing, as `look`. Data of which it is known that they are no
+        pictures are not loaded for it."""
+        none, album = np.empty(0, np.int64), self._album
+        if album is None or album.of != _of(config):
+            dataset = self._data(config) if may_be_pictures(config.data.part.options) else ""
+            if isinstance(dataset, str):
+                return Pictured(run, none, none, problem=dataset)
+            album = self._album = Album(_of(config), dataset.ids, dataset.y, dataset.images)
+        rows = places_of(album.ids, np.array(sorted(item_ids), np.int64))
+        rows = rows[rows >= 0]
+        pictures = None if album.images is None else shrunk(album.images[rows])
+        return Pictured(run, album.ids[rows], album.labels[rows], pictures)
+
+    def _data(self, config: ExperimentConfig) -> Dataset | str:
+        """The data of a run, or why they are not to be had."""
+        try:
+            return self._loaded(config)
+        except LoadCancelled:
+            return "The data are not on this machine, and are not fetched to look at a point."
+        except (InputError, OSError) as error:
+            return f"The data are not to be had: {error}"
+
+    def _loaded(self, config: ExperimentConfig) -> Dataset:
+        of = _of(config)
+        if self._dataset is None or self._of != of:
             self._dataset = None  # not two data sets at once
-            self._dataset = data.build(config.data.part, seed=config.seed, progress=_no_fetching)
+            self._dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
             self._of = of
-            self._shown_row = stratified_sample(self._dataset.y, MAX_SHOWN, config.seed)
+            self._shown_row = stratified_sample(self._dataset.y, config.shown, config.seed)
         return self._dataset
 
 
-def _no_fetching(_done: int, _total: int, what: str) -> bool:
+def _of(config: ExperimentConfig) -> str:
+    """What the data of a run depend on."""
+    return repr((config.data, config.seed, config.shown))
+
+
+def may_be_pictures(options: Options) -> bool:
+    """Whether data with these options may come with pictures, as far as that is known without loading them."""
+    match options:
+        case MadeUpOptions():
+            return False
+        case ImbalancedOptions():
+            return bool(options.of) and may_be_pictures(options.of_part.options)
+        case LabelNoiseOptions():
+            return may_be_pictures(options.of_part.options)
+        case FileOptions():
+            return _file_has_pictures(Path(options.path))
+    return True
+
+
+def _file_has_pictures(path: Path) -> bool:
+    """By the list of what is in the file, without reading it."""
+    try:
+        with zipfile.ZipFile(path.expanduser()) as file:
+            return "images.npy" in file.namelist()
+    except zipfile.BadZipFile:
+        return False  # a table
+    except OSError:
+        return True  # loading says what is wrong with it
+
+
+def shrunk(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(K, H, W[, 3]) pictures with every square of so many pixels made one, their mean, that none is larger than
+    `MOST_SIDE`; what is left over at the right and below is cut off."""
+    side = -(-max(pictures.shape[1:3]) // MOST_SIDE)
+    if side <= 1:
+        return np.array(pictures)
+    side = min(side, *pictures.shape[1:3])
+    count, high, wide = len(pictures), pictures.shape[1] // side, pictures.shape[2] // side
+    cut = pictures[:, : high * side, : wide * side]
+    mean = cut.reshape(count, high, side, wide, side, *pictures.shape[3:]).mean((2, 4))
+    small: NDArray[np.uint8] = np.rint(mean).astype(np.uint8)
+    return small
+
+
+def no_fetching(_done: int, _total: int, what: str) -> bool:
+    """As the progress of a load: calls it off where it comes to the network."""
     return not what.startswith(FETCHING)
 
 

@@ -1,13 +1,19 @@
-"""What crosses between the window's process and the training process: these, as pickles, and nothing else."""
+"""What crosses between the window's process and those that work for it: these, as pickles, and nothing else."""
 
 from __future__ import annotations
 
+import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
-from app.training.looking import Looked
+import numpy as np
+from numpy.typing import NDArray
+
+from app.training.looking import Looked, Pictured
 from hnm_core.run.channel import Drained
+from hnm_core.run.control import Embedded
 from hnm_core.spec.config import ExperimentConfig
 
 
@@ -37,6 +43,64 @@ class Look(NamedTuple):
     item_id: int
 
 
+class LookAtMany(NamedTuple):
+    """To the training process: send the pictures of some items of the data of a run. Answered by a `Pictured`, which
+    says the same number `run`; each is answered."""
+
+    config: ExperimentConfig
+    item_ids: tuple[int, ...]
+    run: int
+
+
+class Embed(NamedTuple):
+    """To the training process: tell the embeddings of some items between two steps. Answered by a `Moment`, unless the
+    run ends before."""
+
+    number: int
+    """Of the question"""
+    ids: NDArray[np.int64]
+    """(K,) dataset ids"""
+
+
+class Moment(NamedTuple):
+    """To the window: the embeddings asked for."""
+
+    number: int
+    lanes: Mapping[str, Embedded]
+
+
+class LayOut(NamedTuple):
+    """To a process of `app.training.tsne_child`: lay items out by t-SNE, lane by lane. Answered by a `LaidOut` for each
+    lane, or by `Refused`."""
+
+    ids: NDArray[np.int64]
+    """(K,) dataset ids, ascending"""
+    labels: NDArray[np.int64]
+    """(K,) their classes"""
+    seed: int
+    lanes: Mapping[str, Embedded]
+    """Where they are; none where a recording tells it"""
+    recording: Path | None = None
+    """Whose lanes' networks embed the items, as they were at its end"""
+
+
+class LaidOut(NamedTuple):
+    """To the window: a lane laid out."""
+
+    lane: str
+    step: int
+    positions: NDArray[np.float32]
+    """(K, 3)"""
+    of: int
+    """How many lanes there are"""
+
+
+class Refused(NamedTuple):
+    """To the window: why there is no answer."""
+
+    sentence: str
+
+
 class Report(NamedTuple):
     """To the window: what came in since the last one. The first of all is empty and says that the engine is loaded."""
 
@@ -49,7 +113,15 @@ class Report(NamedTuple):
     """Whether the run is over and its recording complete."""
 
 
-Message = Start | Ask | Look | Report | Looked
+Message = Start | Ask | Look | LookAtMany | Embed | LayOut | Report | Looked | Pictured | Moment | LaidOut | Refused
+
+
+def pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Of a process that the window has started, the ends that lead from and to it. What is printed from here on goes to
+    the standard error."""
+    commands, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return commands, reports
 
 
 def send(stream: IO[bytes], message: Message) -> None:

@@ -9,21 +9,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
-from app.training.looking import Looked
-from app.training.messages import Ask, Look, Report, Start, receive, send
+import numpy as np
+from numpy.typing import NDArray
+
+from app.training.looking import Looked, Pictured
+from app.training.messages import Ask, Embed, Look, LookAtMany, Moment, Report, Start, receive, send
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.events import RunFailed, RunFinished
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import processes
 
 ABORT_S = 2.0
 """A process that hangs has so long to write its stacks before it is killed."""
 SAID_BYTES = 20_000
 """So much of what it last wrote on its standard error goes into a report."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +106,27 @@ class TrainingProcess:
         """The last answer; None before the first."""
         return self._child.looked if self._child is not None else None
 
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        """Ask for the pictures of some items of the data of a run; `pictured` hands them out when they are there."""
+        self.warm_up()
+        if self._child is not None:
+            self._child.tell(LookAtMany(config, item_ids, run))
+
+    def pictured(self) -> list[Pictured]:
+        """The pictures that came in since the last time."""
+        return self._child.take_pictures() if self._child is not None else []
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        """Ask for the embeddings of some items between two steps; some time later `moment` is the answer, unless the
+        run ends before."""
+        if self.running and self._child is not None:
+            self._child.tell(Embed(number, ids))
+
+    @property
+    def moment(self) -> Moment | None:
+        """The last answer; None before the first."""
+        return self._child.moment if self._child is not None else None
+
     def drain(self) -> Drained:
         """What came in since the last time."""
         return self._child.channel.drain() if self._child is not None else Drained()
@@ -116,19 +145,14 @@ class _Child:
         self.running = self.ready = False
         self.loading = ""
         self.looked: Looked | None = None
+        self._pictured: deque[Pictured] = deque()
+        self.moment: Moment | None = None
         self.resident_mb: float | None = None
         self._turn = threading.Lock()
         """Held while a run begins, and while the reader ends: a run begins on a process whose end will be told."""
         self._over = self._closed = self._cancelled = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed by the reader
-        python = [sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions)]
-        self._process = subprocess.Popen(
-            [*python, "-m", "app.training.child", *map(str, plug_ins)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
-        )
+        self._process = started("app.training.child", plug_ins, self._said)
         self._reader = threading.Thread(target=self._read, name="hnm-reader", daemon=False)
         self._reader.start()
 
@@ -149,7 +173,10 @@ class _Child:
         self.tell(message)
         return True
 
-    def tell(self, message: Start | Ask | Look) -> None:
+    def take_pictures(self) -> list[Pictured]:
+        return [self._pictured.popleft() for _ in range(len(self._pictured))]
+
+    def tell(self, message: Start | Ask | Look | LookAtMany | Embed) -> None:
         with suppress(OSError, ValueError):  # it has just died; the reader says so
             send(_pipe(self._process.stdin), message)
 
@@ -170,16 +197,22 @@ class _Child:
     def _read(self) -> None:
         """The reader thread: ends when the process does."""
         reports = _pipe(self._process.stdout)
-        while isinstance(report := receive(reports), Report | Looked):
+        while isinstance(report := receive(reports), Report | Looked | Pictured | Moment):
             if isinstance(report, Looked):
                 self.looked = report
+                continue
+            if isinstance(report, Moment):
+                self.moment = report
+                continue
+            if isinstance(report, Pictured):
+                self._pictured.append(report)
                 continue
             self.channel.put_all(report.drained)
             self.loading, self.resident_mb, self.ready = report.loading, report.resident_mb, True
             if report.ended:
                 self.running = False
         status = self._process.wait()
-        text = _tail(self._said)
+        text = tail(self._said)
         with self._turn:
             self._over = True
             if self._cancelled:
@@ -200,7 +233,22 @@ def _pipe(end: IO[bytes] | None) -> IO[bytes]:
     return end
 
 
-def _tail(said: IO[bytes]) -> str:
+def started(
+    module: str, plug_ins: Sequence[Path], said: IO[bytes], environment: Mapping[str, str] = NOTHING
+) -> subprocess.Popen[bytes]:
+    """A process of our own that runs `module`, is given the files of plug-ins as arguments, and writes its standard
+    error into `said`."""
+    warnings = [f"-W{option}" for option in sys.warnoptions]
+    return subprocess.Popen(
+        processes.command(module, map(str, plug_ins), warnings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        env={**processes.environment(), **environment},
+    )
+
+
+def tail(said: IO[bytes]) -> str:
     """The end of what the process wrote on its standard error; closes the file."""
     with said:
         said.seek(max(0, said.seek(0, os.SEEK_END) - SAID_BYTES))

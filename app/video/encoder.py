@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import queue
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from numpy.typing import NDArray
 
+from app.limits import VIDEO_SIDES
 from hnm_core.errors import InputError
+from hnm_core.system import paths
+from hnm_core.system.whole_files import check_writable, whole_file
 
-MIN_SIDE, MAX_SIDE = 64, 7680
 MAX_FPS = 240
 GIF_FPS = 15
 GIF_SIDE = 720
+_WAIT_S = 0.1
 _QUEUE = 6
 """Pictures that may wait for the encoder; at 1080p they take 50 MB."""
 
@@ -63,20 +69,19 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int) -> VideoForma
     suffix = out.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"'{out}' has no known ending: give one of {', '.join(SUFFIXES)}.")
-    if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
-        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {MIN_SIDE} to {MAX_SIDE} each way.")
+    low, high = VIDEO_SIDES
+    if not all(low <= side <= high for side in size):
+        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {low} to {high:,} each way.")
     if not 1 <= fps <= MAX_FPS:
         raise InputError(f"fps = {fps} is not allowed: it must lie in 1..{MAX_FPS}.")
-    if out.is_dir():
+    if paths.is_folder(out):
         raise InputError(f"'{out}' is a folder; give the name of a file.")
-    if not out.parent.is_dir():
+    if not paths.is_folder(out.parent):
         raise InputError(f"'{out}' cannot be written: there is no folder '{out.parent}'.")
     try:
-        with _part(out).open("wb"):
-            pass
-        _part(out).unlink()
+        check_writable(out)
     except OSError as error:
-        raise InputError(f"'{out}' cannot be written: {error.strerror or error}.") from error
+        raise _refused(out, error) from error
     width, height = size
     if suffix == ".gif":
         shrink = min(1.0, GIF_SIDE / max(size))
@@ -89,19 +94,31 @@ def _even(width: int, height: int) -> tuple[int, int]:
     return max(width // 2 * 2, 2), max(height // 2 * 2, 2)
 
 
-def _part(out: Path) -> Path:
-    return out.with_name(f"{out.name}.part")
+def _refused(out: Path, error: OSError) -> InputError:
+    return InputError(f"'{out}' cannot be written: {error.strerror or error}.")
+
+
+class VideoCancelledError(Exception):
+    """Nobody wants the video any more."""
+
+
+class _AbandonedError(Exception):
+    """Ends the thread that writes."""
 
 
 class Encoder:
-    """Writes pictures to `OUT.part` and renames it at the end; used with `with`.
+    """Writes pictures to `OUT.part`, which takes the place of OUT at the end; used with `with`.
 
-    On an exception inside the `with`, also `Cancelled`, nothing is left behind.
+    On an exception inside the `with` nothing is left behind, soon also of a gif, which is mostly written at the end.
     """
 
-    def __init__(self, out: str | Path, video: VideoFormat) -> None:
+    def __init__(self, out: str | Path, video: VideoFormat, go_on: Callable[[], bool] = lambda: True) -> None:
+        """`go_on` is asked while the end is written: whether the video is still wanted."""
         self._out = Path(out)
         self._video = video
+        self._go_on = go_on
+        self._file = ExitStack()
+        self._part = self._out
         self._frames = 0
         self._queue: queue.Queue[av.VideoFrame | None] = queue.Queue(_QUEUE)
         self._error: BaseException | None = None
@@ -111,7 +128,16 @@ class Encoder:
         """Set when the file is complete."""
 
     def __enter__(self) -> Encoder:
-        self._thread.start()
+        """Raises `InputError` where the file cannot be written, also because another program does so just now."""
+        try:
+            self._part = self._file.enter_context(whole_file(self._out))
+            self._thread.start()
+        except OSError as error:
+            raise _refused(self._out, error) from error
+        except BaseException as error:  # Ctrl+C, so early that nobody will call `__exit__`
+            self._end_thread()
+            self._file.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
@@ -125,7 +151,7 @@ class Encoder:
         frame.time_base = 1 / self._video.fps
         while self._error is None:
             try:
-                self._queue.put(frame, timeout=0.1)
+                self._queue.put(frame, timeout=_WAIT_S)
             except queue.Full:
                 continue
             self._frames += 1
@@ -135,23 +161,23 @@ class Encoder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._abandoned.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.put(None, timeout=0.1)
-                break
-            except queue.Full:
-                continue
-        self._thread.join()
-        part = _part(self._out)
-        if kind is not None or self._error is not None:
-            part.unlink(missing_ok=True)
+        try:
             if kind is None:
-                self._raise()
-            return
-        part.replace(self._out)
-        self.info = VideoInfo(
+                self._finish()
+        except BaseException as failure:
+            kind, error, traceback = type(failure), failure, failure.__traceback__
+            raise
+        finally:
+            self._end_thread()
+            try:
+                self._file.__exit__(kind, error, traceback)
+            except OSError as refusal:
+                raise _refused(self._out, refusal) from refusal
+        if kind is None:
+            self.info = self._told()
+
+    def _told(self) -> VideoInfo:
+        return VideoInfo(
             self._out,
             self._video.size,
             float(self._video.fps),
@@ -160,17 +186,38 @@ class Encoder:
             self._out.stat().st_size,
         )
 
+    def _finish(self) -> None:
+        """Wait until all is written. Raises what went wrong."""
+        said = False
+        while self._thread.is_alive():
+            if not self._go_on():
+                raise VideoCancelledError
+            if not said:
+                with suppress(queue.Full):
+                    self._queue.put(None, timeout=_WAIT_S)
+                    said = True
+            else:
+                self._thread.join(_WAIT_S)
+        self._raise()
+
+    def _end_thread(self) -> None:
+        """Have the thread end; of what it has not done yet nothing is wanted. Not to be hurried: a file would stay."""
+        self._abandoned.set()
+        while self._thread.is_alive():
+            with suppress(queue.Full, KeyboardInterrupt):
+                self._queue.put_nowait(None)
+            with suppress(KeyboardInterrupt):
+                self._thread.join(_WAIT_S)
+
     def _raise(self) -> None:
         if isinstance(self._error, OSError):
-            raise InputError(
-                f"'{self._out}' cannot be written: {self._error.strerror or self._error}."
-            ) from self._error
+            raise _refused(self._out, self._error) from self._error
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
         try:
-            _WRITERS[self._video.suffix](_part(self._out), self._video, self)
+            _WRITERS[self._video.suffix](self._part, self._video, self)
         except BaseException as error:  # noqa: BLE001  handed to the thread that draws
             self._error = error
 
@@ -178,11 +225,17 @@ class Encoder:
         return self
 
     def __next__(self) -> av.VideoFrame:
-        """The next picture for the writers below, until the end or until the video is given up."""
+        """The next picture for the writers below."""
         frame = self._queue.get()
-        if frame is None or self._abandoned.is_set():
+        self.check()
+        if frame is None:
             raise StopIteration
         return frame
+
+    def check(self) -> None:
+        """For the writers below, where they work without asking for pictures: ends them if nobody wants the video."""
+        if self._abandoned.is_set():
+            raise _AbandonedError
 
 
 def _write_mp4(part: Path, video: VideoFormat, frames: Encoder) -> None:
@@ -224,33 +277,47 @@ def _encode(container: Any, stream: Any, frames: Encoder) -> None:
 
 def _write_gif(part: Path, video: VideoFormat, frames: Encoder) -> None:
     """One palette for the whole clip: the pictures wait in a lossless file until all colours have been seen."""
-    lossless = part.with_name(f"{part.name}.lossless.part")
-    try:
-        with av.open(str(lossless), "w", format="nut") as container:
+    with tempfile.TemporaryFile(dir=part.parent) as lossless:  # without a name, so that it never stays
+        with av.open(lossless, "w", format="nut") as container:
             stream = container.add_stream("ffv1", rate=video.fps)
             stream.width, stream.height = video.size
             stream.pix_fmt = "bgra"
             for frame in frames:
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
-        palette = _palette(lossless, video)
+        palette = _palette(_pictures(lossless, frames))
         if palette is not None:
-            _write_with_palette(part, video, lossless, palette)
-    finally:
-        lossless.unlink(missing_ok=True)
+            _write_with_palette(part, video, _pictures(lossless, frames), palette)
 
 
-def _palette(lossless: Path, video: VideoFormat) -> av.VideoFrame | None:
+@contextmanager
+def _pictures(lossless: IO[bytes], frames: Encoder) -> Iterator[tuple[Any, Iterator[av.VideoFrame]]]:
+    """The stream and the pictures of a lossless file, as long as the video is wanted."""
+    lossless.seek(0)
+    with av.open(lossless, "r") as container:
+
+        def decoded() -> Iterator[av.VideoFrame]:
+            for frame in container.decode(video=0):
+                frames.check()
+                yield frame
+
+        yield container.streams.video[0], decoded()
+
+
+_Pictures = AbstractContextManager[tuple[Any, Iterator[av.VideoFrame]]]
+
+
+def _palette(pictures: _Pictures) -> av.VideoFrame | None:
     graph = av.filter.Graph()
-    with av.open(str(lossless)) as container:
-        source = graph.add_buffer(template=container.streams.video[0])
+    with pictures as (stream, decoded):
+        source = graph.add_buffer(template=stream)
         generate = graph.add("palettegen", "stats_mode=full")
         sink = graph.add("buffersink")
         source.link_to(generate)
         generate.link_to(sink)
         graph.configure()
         seen = False
-        for frame in container.decode(video=0):
+        for frame in decoded:
             source.push(frame)
             seen = True
         if not seen:
@@ -261,10 +328,10 @@ def _palette(lossless: Path, video: VideoFormat) -> av.VideoFrame | None:
         return palette
 
 
-def _write_with_palette(part: Path, video: VideoFormat, lossless: Path, palette: av.VideoFrame) -> None:
+def _write_with_palette(part: Path, video: VideoFormat, pictures: _Pictures, palette: av.VideoFrame) -> None:
     graph = av.filter.Graph()
-    with av.open(str(lossless)) as pictures, av.open(str(part), "w", format="gif") as container:
-        source = graph.add_buffer(template=pictures.streams.video[0])
+    with pictures as (template, decoded), av.open(str(part), "w", format="gif") as container:
+        source = graph.add_buffer(template=template)
         colors = graph.add_buffer(
             width=palette.width, height=palette.height, format=palette.format, time_base=1 / video.fps
         )
@@ -279,7 +346,7 @@ def _write_with_palette(part: Path, video: VideoFormat, lossless: Path, palette:
         stream.pix_fmt = "pal8"
         colors.push(palette)
         colors.push(None)
-        for frame in pictures.decode(video=0):
+        for frame in decoded:
             source.push(frame)
             _drain(sink, container, stream)
         source.push(None)

@@ -15,7 +15,7 @@ from app.picture import raster
 from app.picture.edges import FALSE, HARD, NEGATIVE, POSITIVE, SEMI_HARD
 from app.picture.theme import theme as theme_named
 from app.video import templates
-from app.video.encoder import Encoder, VideoFormat, VideoInfo, video_format
+from app.video.encoder import Encoder, VideoCancelledError, VideoFormat, VideoInfo, video_format
 from app.video.figures import figures_at
 from app.video.film import Film
 from app.video.framing import Framing
@@ -31,11 +31,8 @@ EDGE_SECONDS = 0.45
 """The edges of one frame fade into those of the next over at least so much of the video, so that they don't flicker."""
 
 Progress = Callable[[int, int], object]
-"""Called as progress(done, total) after every picture; returning False calls the video off."""
-
-
-class _CancelledError(Exception):
-    pass
+"""Called as progress(done, total) after every picture, and again and again while the end is written; returning False
+calls the video off."""
 
 
 def render(
@@ -66,14 +63,18 @@ def render(
         raise InputError(f"seconds = {seconds:g} is not allowed: it must lie in {MIN_SECONDS}..{MAX_SECONDS:g}.")
     video = video_format(out, size, fps)
     pictures = Pictures(folder, video, template=template, seconds=seconds, theme=theme)
-    encoder = Encoder(out, video)
+
+    def wanted(done: int = len(pictures)) -> bool:
+        return progress is None or progress(done, len(pictures)) is not False
+
+    encoder = Encoder(out, video, wanted)
     try:
         with encoder:
             for done, pixels in enumerate(pictures, 1):
                 encoder.write(pixels)
-                if progress is not None and progress(done, len(pictures)) is False:
-                    raise _CancelledError
-    except _CancelledError:
+                if not wanted(done):
+                    raise VideoCancelledError
+    except VideoCancelledError:
         return None
     return encoder.info
 
@@ -172,11 +173,11 @@ def _edge_kinds(recording: Recording) -> tuple[int, ...]:
 
 def _measured(recording: Recording) -> str:
     """On what the figures were measured."""
-    started = recording.started
+    started, evaluated = recording.started, recording.started.evaluated
     parts = (
         started.versions.get("device", ""),
         f"{started.items_total:,} items",
         f"one run, seed {started.config.seed}",
-        "metrics on held-out items" if started.held_out.any() else "",
+        f"metrics on {evaluated.short if evaluated else 'held-out items'}" if started.held_out.any() else "",
     )
     return " · ".join(part for part in parts if part)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.picture.camera import MAX_ELEVATION, Camera
-from hnm_core.errors import unknown_name
+from hnm_core.errors import InputError, unknown_name
 
 CameraPath = Callable[[Camera, float], Camera]
 """From the camera that frames the cloud now, and the share (0..1) of the video that has passed, to the one to use."""
@@ -76,10 +76,16 @@ class Layout:
 
 MAX_COLUMNS = 3
 CAPTION_LINES = 2
+SMALLEST_CLOUD = 8
+"""Pixels of a side."""
 
 
 def arrange(width: int, height: int, lanes: int) -> Layout:
-    """Lanes side by side, up to three in a row, in the grid whose clouds have the longest short side."""
+    """Lanes side by side, up to three in a row, in the grid whose clouds have the longest short side.
+
+    Raises:
+        InputError: there is no room for so many clouds.
+    """
     unit = math.sqrt(width * height / (1920 * 1080))
     unit = min(unit, width / 900)  # a narrow picture needs smaller text
     margin, gap = round(40 * unit), round(40 * unit)
@@ -102,7 +108,12 @@ def arrange(width: int, height: int, lanes: int) -> Layout:
         return min(cell(columns)), -(-lanes % columns), columns  # of equals the one with the fewest empty cells
 
     columns = max(range(1, min(lanes, MAX_COLUMNS) + 1), key=worth)
-    cloud_width, cloud_height = (max(side, 8) for side in cell(columns))
+    cloud_width, cloud_height = cell(columns)
+    if min(cloud_width, cloud_height) < SMALLEST_CLOUD:
+        raise InputError(
+            f"A video of {width} x {height} pixels has no room for {lanes} lane{'' if lanes == 1 else 's'}, each above "
+            f"{SMALLEST_CLOUD} pixels wide and high; make it {'higher' if cloud_height < cloud_width else 'wider'}."
+        )
     headers, clouds = [], []
     for place in range(lanes):
         row, column = divmod(place, columns)

@@ -38,6 +38,11 @@ class Plate:
         """How far the plate reaches in from its edge of the widget; 0 while it is empty."""
         return MARGIN + self._image.deviceIndependentSize().height() if self._image is not None else 0.0
 
+    @property
+    def width(self) -> float:
+        """How far it reaches in from the left; 0 while it is empty."""
+        return MARGIN + self._image.deviceIndependentSize().width() if self._image is not None else 0.0
+
     def covers(self, place: QPoint) -> bool:
         """Whether a place in the widget lies on the title's picture."""
         size = self._image.deviceIndependentSize() if self._image is not None else QSizeF()

@@ -8,6 +8,7 @@ pane.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,13 @@ from app.picture.camera import Camera, fit
 from app.picture.class_labels import Cluster, Name, clusters, placed
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
+from app.picture.thumbnails import Box
 from app.views import cloud_labels
 from app.views.cloud_marks import Mark, draw_marks, draw_outline
 from app.views.cloud_outline import Outline, outlined_ids
 from app.views.cloud_picture import CloudPicture
 from app.views.cloud_pointer import Drag, moved_by_key, moved_by_wheel
+from app.views.cloud_thumbnails import CloudThumbnails
 
 CAPTION_FROM_PX = 130
 """Lower panes have no room for the line under the cloud."""
@@ -93,6 +96,7 @@ class CloudView(QWidget):
         self._selected_id = self._hovered_id = -1
         self._marks: tuple[Mark, ...] = ()
         self._outlines: list[NDArray[np.float64]] = []
+        self._thumbnails = CloudThumbnails()
 
         self._still_timer = QTimer(self)
         self._still_timer.setSingleShot(True)
@@ -240,6 +244,17 @@ class CloudView(QWidget):
         self._outlines = outlines
         self.update()
 
+    def set_thumbnails(self, ids: Sequence[int], pixels: Mapping[int, NDArray[np.uint8]]) -> None:
+        """Show the pictures of these items beside their points where there is room, the most important first; `pixels`
+        by id, (H, W) or (H, W, 3)."""
+        if self._thumbnails.show(ids, pixels):
+            self.update()
+
+    @property
+    def thumbnail_ids(self) -> list[int]:
+        """The items whose pictures were painted last."""
+        return self._thumbnails.ids
+
     def set_hovered(self, point_id: int | None) -> None:
         """Ring a point that is hovered in another pane; emits nothing."""
         point_id = -1 if point_id is None else point_id
@@ -344,6 +359,8 @@ class CloudView(QWidget):
                 painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
                 painter.drawImage(QRectF(0, 0, width, height), image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.scene is not None and picture is not None:
+            self._thumbnails.paint(painter, theme, self.scene, self.camera, self._size(), self._covered_boxes())
         self._paint_marks(painter)
         for name in self.class_labels:
             cloud_labels.draw_name(painter, theme, name.text, name.x, name.y, name.alpha)
@@ -362,6 +379,14 @@ class CloudView(QWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(*theme.accent, 150), 1))
             painter.drawRect(QRectF(0.5, 0.5, width - 1, height - 1))
+
+    def _covered_boxes(self) -> list[Box]:
+        """Left, top, width and height of what labels cover, as they were painted last."""
+        top, bottom = self.covered
+        return [
+            (0.0, 0.0, self._title_plate.width, top),
+            (0.0, self.height() - bottom, self._caption_plate.width, bottom),
+        ]
 
     def _paint_ring(self, painter: QPainter, point_id: int, rgb: Rgb) -> None:
         scene = self.scene

@@ -1,5 +1,5 @@
-"""One plot of curves over a shared x-axis: lane curves, how far their raw values scatter, a chance line, markers and
-cursors, and names at the ends of lines.
+"""One plot of curves over a shared x-axis: lane curves, how far their raw values scatter, levels to compare with,
+markers and cursors, and names at the ends of lines.
 
 It is told what to draw in data coordinates and knows nothing of runs. Lines of lanes are two pixels wide and have a
 seam in the colour of the ground, so that they are told apart where they cross; both are drawn segment by segment, which
@@ -41,6 +41,8 @@ LABELS_FROM_PX, LABEL_GAP = 260, 12
 LINE_SHARE = 0.95
 """Of the height of a line, how far names stay apart."""
 MAX_MARKERS = 40
+LEVEL_LEFT, LEVEL_RIGHT = 0.02, 0.98
+"""Where names of levels stand, as shares of the width"""
 RANGE_PIECES = 100
 """Pieces of the band that its part of the y-range is taken from."""
 
@@ -89,6 +91,16 @@ class VerticalLine:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class Level:
+    """A value that curves are compared with, all the way across. Two kinds, so that one is told from the other."""
+
+    text: str
+    value: float
+    dashed: bool = False
+    """Dashed with its name at the left, or dotted with its name at the right"""
+
+
 class CurvePlot(pg.PlotWidget):
     """A plot that keeps all data in view until the user zooms; a double click brings that back.
 
@@ -121,21 +133,15 @@ class CurvePlot(pg.PlotWidget):
         self.addItem(self._ends)
         self._verticals: list[pg.InfiniteLine] = []
         self._drawn_verticals: tuple[VerticalLine, ...] = ()
-        self._chance = pg.InfiniteLine(
-            angle=0,
-            movable=False,
-            label="chance {value:.3f}",
-            labelOpts={"position": 0.98, "anchors": [(1, 1), (1, 1)], "movable": False},
-        )
+        self.level_lines: list[pg.InfiniteLine] = []
         self._crosshair = pg.InfiniteLine(angle=90, movable=False)
-        for line in (self._chance, self._crosshair):
-            line.hide()
-            self.addItem(line, ignoreBounds=True)
+        self._crosshair.hide()
+        self.addItem(self._crosshair, ignoreBounds=True)
         self._message = QLabel(self)
         self._message.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._message.setWordWrap(True)
         self._message.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.chance: float | None = None
+        self.levels: tuple[Level, ...] = ()
         self._bounds: tuple[float, float] | None = None
         self.scene().sigMouseMoved.connect(self._mouse_moved)
         item.vb.sigRangeChangedManually.connect(self._zoomed)
@@ -157,9 +163,7 @@ class CurvePlot(pg.PlotWidget):
             axis.setTextPen(theme.muted)
             axis.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
             axis.setStyle(tickFont=small, tickLength=-3, tickTextOffset=3, maxTickLevel=1)
-        self._chance.setPen(pg.mkPen(theme.muted, style=Qt.PenStyle.DotLine))
-        self._chance.label.setColor(theme.muted)
-        self._chance.label.textItem.setFont(small)
+        self._draw_levels(self.levels, anew=True)
         self._crosshair.setPen(pg.mkPen(theme.muted))
         self._message.setStyleSheet(f"color: rgb{theme.muted}; background: transparent;")
         self._drawn_verticals = ()
@@ -171,6 +175,7 @@ class CurvePlot(pg.PlotWidget):
         axis.setLogMode(y=log)
         axis.setTicks(None)
         self._log_ticks()
+        self._draw_levels(self.levels, anew=True)
         self._auto = True
 
     def set_bounds(self, low: float, high: float) -> None:
@@ -194,19 +199,16 @@ class CurvePlot(pg.PlotWidget):
         self._message.setText(message)
         self._message.setVisible(bool(message))
 
-    def draw(self, curves: Sequence[Curve], verticals: Sequence[VerticalLine], chance: float | None) -> None:
+    def draw(self, curves: Sequence[Curve], verticals: Sequence[VerticalLine], levels: Sequence[Level] = ()) -> None:
         """Show these and nothing else."""
         self._curves = tuple(curves)
-        self.chance = chance
         for name in set(self._lines) - {curve.name for curve in curves}:
             for item in self._lines.pop(name).all:
                 self.removeItem(item)
         for curve in curves:
             if curve.name not in self._lines:
                 self._lines[curve.name] = self._made()
-        self._chance.setVisible(chance is not None)
-        if chance is not None:
-            self._chance.setValue(self._scaled(np.array([chance]))[0])
+        self._draw_levels(tuple(levels))
         self._draw_verticals(tuple(verticals)[-MAX_MARKERS:])
         before = self.getPlotItem().vb.viewRange()
         self._fit()
@@ -390,6 +392,31 @@ class CurvePlot(pg.PlotWidget):
                 line.setValue(wanted.x)
         self._drawn_verticals = verticals
 
+    def _draw_levels(self, levels: tuple[Level, ...], *, anew: bool = False) -> None:
+        """A line for each, with its name; only where they have changed, or are to be drawn `anew`."""
+        if levels == self.levels and not anew:
+            return
+        for line in self.level_lines:
+            self.removeItem(line)
+        theme, lowest = self._theme, min((level.value for level in levels if level.dashed), default=0.0)
+        several = sum(level.dashed for level in levels) > 1
+        self.levels, self.level_lines = levels, []
+        for level in levels:
+            below = several and level.value == lowest  # so that names of lines close to each other can be read
+            place, anchor = (LEVEL_LEFT, (0, 0 if below else 1)) if level.dashed else (LEVEL_RIGHT, (1, 1))
+            style = Qt.PenStyle.DashLine if level.dashed else Qt.PenStyle.DotLine
+            line = pg.InfiniteLine(
+                pos=self._scaled(np.array([level.value]))[0],
+                angle=0,
+                movable=False,
+                pen=pg.mkPen(theme.muted, style=style),
+                label=level.text,
+                labelOpts={"position": place, "anchors": [anchor, anchor], "movable": False, "color": theme.muted},
+            )
+            line.label.textItem.setFont(self._small)
+            self.addItem(line, ignoreBounds=True)
+            self.level_lines.append(line)
+
     def _fit(self) -> None:
         if not self._auto:
             return
@@ -399,8 +426,7 @@ class CurvePlot(pg.PlotWidget):
         if self._log:
             positive = [curve.y[curve.y > 0] for curve in self._curves]
             tops = [(float(y.min()), float(y.max())) for y in positive if len(y)]
-        if self.chance is not None:
-            tops.append((self.chance, self.chance))
+        tops += [(level.value, level.value) for level in self.levels]
         if not tops:
             tops = [(0.0, 1.0)] if not self._log else [(0.1, 1.0)]
         low, high = min(low for low, _ in tops), max(high for _, high in tops)

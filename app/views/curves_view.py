@@ -29,10 +29,12 @@ from app.history.chance import chance_of
 from app.history.markers import markers
 from app.picture.theme import DARK, Rgb, Theme
 from app.style import mix
-from app.views.curve_plot import Curve, CurvePlot, VerticalLine
+from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend
+from hnm_core.run.events import RunStarted
 from hnm_core.run.history import PHASES, LaneHistory, RunHistory
+from hnm_core.run.raw import by_name
 from hnm_core.words import significant
 
 AXES = {"step": "step", "seconds": "training clock (s)"}
@@ -81,7 +83,9 @@ class CurvesView(QWidget):
         super().__init__(parent)
         self._theme = DARK
         self._history = RunHistory()
+        self._started: RunStarted | None = None
         self._chance: dict[str, float] = {}
+        self._raw: dict[str, Mapping[str, float]] = {}
         self._upto: int | None = None
         self._upto_of: Mapping[str, int] = {}
         self._hidden: frozenset[str] = frozenset()
@@ -116,7 +120,7 @@ class CurvesView(QWidget):
     def _build_controls(self) -> None:
         self.axis_box = _compact_box(AXES, "What runs from left to right")
         self.axis_box.currentIndexChanged.connect(self._axis_changed)
-        self.metric_box = _compact_box(METRIC_NAMES, "Measured on held-out items every few steps")
+        self.metric_box = _compact_box(METRIC_NAMES, "Measured every few steps; retrieval on held-out items")
         self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.metric_box.setMinimumContentsLength(METRIC_LETTERS)
         self.metric_box.currentIndexChanged.connect(self._metric_changed)
@@ -182,8 +186,12 @@ class CurvesView(QWidget):
     ) -> None:
         """Draw a run; a cursor stands at `upto_step`, none while live. `upto_of`: lanes whose cursor is elsewhere."""
         self._upto_of = upto_of or {}
-        if history.started is not self._history.started:
-            self._chance = chance_of(history.started)
+        if history.started is not self._started:  # the history may be the same, and its run have begun meanwhile
+            self._started, self._chance = history.started, chance_of(history.started)
+            self._raw = by_name(history.started.raw) if history.started is not None else {}
+            evaluated = history.started.evaluated if history.started is not None else None
+            measured_on = f"on {evaluated.text}" if evaluated is not None else "on held-out items"
+            self.metric_box.setToolTip(f"Measured every few steps; retrieval {measured_on}")
         self._history, self._upto = history, upto_step
         self._redraw()
 
@@ -244,8 +252,8 @@ class CurvesView(QWidget):
             max((lane.layers(metric) for lane in shown), key=len, default=()), chance=bool(chances)
         )
         measured = any(len(curve.x) for curve in measures)
-        self.loss_plot.draw(losses, verticals, None)
-        self.metric_plot.draw(measures, verticals, self._chance.get(metric) if measured else None)
+        self.loss_plot.draw(losses, verticals)
+        self.metric_plot.draw(measures, verticals, self._levels(metric) if measured else ())
         self.loss_plot.say("" if history.last_step else "The loss of every lane appears here.")
         self.metric_plot.say(self._metric_message(metric))
         self._write_values()
@@ -274,6 +282,12 @@ class CurvesView(QWidget):
             if len(values) and not any(_same_line(line, other) for other in found):
                 found.append(line)
         return found
+
+    def _levels(self, metric: str) -> tuple[Level, ...]:
+        """What a metric is compared with: chance, and what the features score as they are."""
+        raw = {name: scored[metric] for name, scored in self._raw.items() if metric in scored}
+        chance = {"chance": self._chance[metric]} if metric in self._chance else {}
+        return tuple(Level(f"{name} {value:.3f}", value, name in raw) for name, value in (chance | raw).items())
 
     def _clock(self, lane: LaneHistory, steps: np.ndarray) -> np.ndarray:
         if self.axis_box.currentData() == "step":
@@ -315,7 +329,9 @@ class CurvesView(QWidget):
         ):
             return ""
         if any(len(values) for values in measured):
-            return "Not defined here: it takes held-out items of which some share a class."
+            evaluated = history.started.evaluated if history.started is not None else None
+            missing = evaluated.missing if evaluated is not None else ""
+            return missing or "Not defined here: it takes held-out items of which some share a class."
         if metric in OF_SOME and history.last_step:
             return OF_SOME[metric]
         if history.started is not None:
@@ -349,7 +365,8 @@ class CurvesView(QWidget):
             if mark is not None:
                 return mark.text
             by_step = self.axis_box.currentData() == "step"
-            return f"step {max(0, int(self._hover)):,}" if by_step else f"{max(0.0, self._hover):.3g} s"
+            here = f"step {max(0, int(self._hover)):,}" if by_step else f"{max(0.0, self._hover):.3g} s"
+            return " · ".join((here, *(level.text for level in self.metric_plot.levels if level.dashed)))
         if self._upto is not None:
             return f"step {self._upto:,}"
         return ""

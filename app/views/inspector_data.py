@@ -63,11 +63,13 @@ def row_text(row: NDArray[np.float32]) -> str:
 
 
 def pixmap(picture: NDArray[np.uint8], side_px: int) -> QPixmap:
-    """(H, W) grey or (H, W, 3) coloured pixels, enlarged to fit a square without smoothing."""
+    """(H, W) grey or (H, W, 3) coloured pixels, enlarged to fit a square without smoothing, or shrunk with it."""
     pixels = np.ascontiguousarray(picture)
     kind = QImage.Format.Format_Grayscale8 if pixels.ndim == 2 else QImage.Format.Format_RGB888
     height, width = pixels.shape[:2]
     buffer: Any = pixels.data
     image = QImage(buffer, width, height, pixels.strides[0], kind)
     shape, how = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.FastTransformation
+    if max(height, width) > side_px:
+        how = Qt.TransformationMode.SmoothTransformation
     return QPixmap.fromImage(image).scaled(side_px, side_px, shape, how)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from PyQt6.QtCore import QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap, QResizeEvent
@@ -123,18 +126,25 @@ class MissesView(QWidget):
                 header.setIcon(column, QIcon(line))  # the colour of the edge in the cloud
         self._show_tabs()
 
-    def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
-        """What was missed when it was measured last, up to a step; None is now. Costs nothing while that stays."""
+    def show_history(
+        self,
+        history: RunHistory,
+        upto_step: int | None = None,
+        step_of: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """What was missed when it was measured last, up to a lane's step in `step_of`, or up to a step; None is now.
+        Costs nothing while that stays."""
+        upto = {name: step_of.get(name, upto_step) for name in history.lanes}
         newest = [
-            (name, (last := lane.misses_at(upto_step)) and last.step, lane.rows(upto_step) > 0)
+            (name, (last := lane.misses_at(upto[name])) and last.step, lane.rows(upto[name]) > 0)
             for name, lane in history.lanes.items()
         ]
-        told = (id(history.started), newest, [change.step for change in history.changes], upto_step)
+        told = (id(history.started), newest, [change.step for change in history.changes], upto)
         if told == self._told:
             return
         self._told = told
         before = [lane.lane for lane in self._lanes]
-        self._lanes, self._started = missed(history, upto_step), history.started
+        self._lanes, self._started = missed(history, upto_step, step_of), history.started
         if before != [lane.lane for lane in self._lanes]:
             with QSignalBlocker(self.tabs):
                 first = next((lane.place for lane in self._lanes if lane.tag in ("", "...")), 0)

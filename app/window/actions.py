@@ -49,6 +49,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "fork", "Run", "Continue as a new lane ...", "A new lane goes on from where one stands, with another miner", "N"
     ),
+    ActionSpec("seeds", "Run", "Repeat with five seeds", "Train it with five seeds and tell differences from chance"),
+    ActionSpec("call_off", "Run", "Call off", "Call off what works in the background", "Ctrl+."),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
     ActionSpec("edges", "View", "Mined pairs", "Draw the mined pairs as lines", "E", "edges", True, True),
@@ -68,6 +70,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
     ActionSpec("trails", "View", "Trails", "Draw the way that selected points went", "J", "", True, True),
     ActionSpec("class_names", "View", "Class names", "Write the names of classes at their points", "K", "", True),
+    ActionSpec(
+        "pictures",
+        "View",
+        "Pictures",
+        "Draw pictures of items beside their points where there is room",
+        "Shift+T",
+        "",
+        True,
+        True,
+    ),
+    ActionSpec("tsne", "View", "t-SNE of this moment", "Lay the embeddings out by t-SNE, until Esc", "Y", "", True),
     ActionSpec("find", "View", "Find a point ...", "Look a point or a class up in the inspector", "/", "search"),
     ActionSpec("lasso", "Select", "Lasso", "Drag round points to select them, as with Ctrl", "Q", "", True),
     ActionSpec("isolate", "Select", "Isolate", "Draw the selected points alone", "I"),

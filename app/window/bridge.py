@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
-from app.training.looking import Looked
+from app.training.looking import Looked, Pictured
+from app.training.messages import Moment
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFailed, RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -46,6 +49,19 @@ class Training(Protocol):
 
     @property
     def looked(self) -> Looked | None:
+        """The last answer."""
+
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        """Ask for the pictures of some items of the data of a run."""
+
+    def pictured(self) -> list[Pictured]:
+        """Those that came in since the last time."""
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        """Ask for the embeddings of some items between two steps."""
+
+    @property
+    def moment(self) -> Moment | None:
         """The last answer."""
 
     def drain(self) -> Drained:
@@ -144,6 +160,25 @@ class RunBridge(QObject):
     def looked(self) -> Looked | None:
         """The last answer; None before the first."""
         return self._training.looked
+
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        """Ask for the pictures of some items of the data of a run, also of one that is over; some time later `pictured`
+        hands them out, with the number `run`."""
+        self._training.look_at_many(config, item_ids, run)
+
+    def pictured(self) -> list[Pictured]:
+        """The pictures that came in since the last time."""
+        return self._training.pictured()
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        """Ask for the embeddings of some items between two steps; some time later `moment` is the answer, unless the
+        run ends before."""
+        self._training.embed(number, ids)
+
+    @property
+    def moment(self) -> Moment | None:
+        """The last answer; None before the first."""
+        return self._training.moment
 
     def stop(self) -> None:
         """Ask the run to end; it does so before its next step."""

@@ -15,7 +15,7 @@ from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
-VERSION = 1
+VERSION = 2
 """Of the set of docks: a layout that was kept with another set is not restored, for it has no place for all of them."""
 THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
@@ -40,9 +40,11 @@ class Docks:
         self._timing = self._dock("Time of a step", "timing", stage.timing, bottom)
         self._hardness = self._dock("Hardness of what is mined", "hardness", stage.hardness, bottom)
         self._misses = self._dock("Missed", "misses", stage.misses, bottom)
+        self._pairs = self._dock("Class pairs", "pairs", stage.pairs, bottom)
         window.splitDockWidget(self._curves, self._hardness, Qt.Orientation.Horizontal)
         window.tabifyDockWidget(self._hardness, self._timing)
         window.tabifyDockWidget(self._timing, self._misses)
+        window.tabifyDockWidget(self._misses, self._pairs)
         self._hardness.raise_()
         form.setMinimumWidth(FORM_WIDTH)
         window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
@@ -53,7 +55,8 @@ class Docks:
         self._inspect_clicks = True
         self._inspector.visibilityChanged.connect(self._on_inspector)
         stage.choice.changed.connect(lambda: self._show_choice(stage.choice.item_id))
-        self._bottom = BottomHeight(window, [self._curves, self._hardness, self._timing, self._misses])
+        below = [self._curves, self._hardness, self._timing, self._misses, self._pairs]
+        self._bottom = BottomHeight(window, below)
         self._built = window.saveState()
 
     def search(self) -> None:
@@ -97,13 +100,15 @@ class Docks:
         window, charts, widths = self._window, [self._curves, self._hardness], [600, 400]
         if window.width() >= THREE_CHARTS_PX:
             charts, widths = [*charts, self._timing], [600, 520, 420]
-            for dock in (*charts[1:], self._misses):
+            for dock in (*charts[1:], self._misses, self._pairs):
                 window.removeDockWidget(dock)  # tabs are split off each other by nothing less
             for before, dock in pairwise(charts):
                 window.splitDockWidget(before, dock, Qt.Orientation.Horizontal)
                 dock.show()
             window.tabifyDockWidget(self._timing, self._misses)
+            window.tabifyDockWidget(self._misses, self._pairs)
             self._misses.show()
+            self._pairs.show()
             self._timing.raise_()
         window.resizeDocks([self._form], [max(FORM_WIDTH, min(320, window.width() // 4))], Qt.Orientation.Horizontal)
         window.resizeDocks(charts, [round(SHARE * window.height())] * len(charts), Qt.Orientation.Vertical)

@@ -29,7 +29,8 @@ from hnm_core.run.history import RunHistory
 from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig
-from hnm_core.spec.data_files import DATA_PATTERNS, DATA_SUFFIXES, data_format
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_PATTERNS, data_format
+from hnm_core.system import paths
 
 Result = TypeVar("Result")
 
@@ -83,18 +84,18 @@ class FileActions:
 
         Data are read at once, on a thread of their own, and refused with what training would have said.
         """
-        if (path / RUN_FILE).is_file():
+        if paths.is_folder(path) and paths.exists(path / RUN_FILE):
             self.play(path)
-        elif path.is_dir():
-            self._take_data(path, DataConfig(name="images", options={"path": str(path)}))
+        elif paths.is_folder(path):
+            self._take_data(path, DataConfig(name="images", options={"path": paths.text_of(path)}))
         elif path.suffix.lower() == ".toml":
             self._session.set_experiment(configuration.load(path))
             self._recent.note(path)
         elif data_format(path) is not None:
-            self._take_data(path, DataConfig(name="file", options={"path": str(path)}))
+            self._take_data(path, DataConfig(name="file", options={"path": paths.text_of(path)}))
         else:
             raise InputError(
-                f"'{path.name}' is of no use here: drop data ({', '.join(DATA_SUFFIXES)}, or a folder with one "
+                f"'{path.name}' is of no use here: drop data ({ANY_DATA_SUFFIX}, or a folder with one "
                 "folder of pictures for each class), a configuration (.toml) or the folder of a recording."
             )
 
@@ -107,7 +108,7 @@ class FileActions:
             try:
                 return own_data.read(config, own, lambda done, total, _what: progress(done, total))
             except InputError as error:
-                raise InputError(_neither(error) if path.is_dir() else str(error)) from None
+                raise InputError(_neither(error) if paths.is_folder(path) else str(error)) from None
 
         def show(read: own_data.OwnData) -> None:
             self._session.set_experiment(read.config)

@@ -60,6 +60,7 @@ class Incoming:
         if bridge.state is RunState.STARTING and bridge.loading:
             self._stage.panes.set_hint(f"Starting: {bridge.loading} ...")
         self._stage.inspecting.take(bridge.looked)
+        self._stage.thumbnails.take(bridge.pictured())
         self._stage.advance(seconds, orbiting=self._orbiting())
         if drained.dropped_records:
             self._messages.say(

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import QApplication
 from app.progress import Progress
 from app.window.errors import BugReporter
 from hnm_core.errors import InputError
+from hnm_core.system import memory
 
 PROGRESS_S = 0.1
 """At most so often progress is handed to the window."""
@@ -59,10 +60,11 @@ class Jobs(QObject):
         self._running[title] = (self._loop.create_task(self._watch(title, work, done, cancelled)), cancelled)
         self.started.emit(title)
 
-    def cancel(self) -> None:
-        """Call off everything; `busy` says when it has ended."""
-        for _, cancelled in self._running.values():
-            cancelled.set()
+    def cancel(self, title: str | None = None) -> None:
+        """Call off the job of that title, None for everything; `busy` says when all have ended."""
+        for known, (_, cancelled) in self._running.items():
+            if title in (None, known):
+                cancelled.set()
 
     async def _watch(
         self,
@@ -102,8 +104,10 @@ class Jobs(QObject):
         except (InputError, OSError) as error:
             outcome = "cancelled" if cancelled.is_set() else str(error)
         except Exception as error:  # noqa: BLE001  a bug in the job must not take the window with it
-            outcome = "cancelled" if cancelled.is_set() else f"{type(error).__name__}: {error}"
-            if not cancelled.is_set():
+            ran_out = memory.ran_out(error)
+            outcome = memory.RAN_OUT if ran_out else f"{type(error).__name__}: {error}"
+            outcome = "cancelled" if cancelled.is_set() else outcome
+            if not cancelled.is_set() and not ran_out:
                 self._bugs.report_exception(error, title)
         finally:
             thread.join()

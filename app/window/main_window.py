@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QGuiApplication, QResizeEvent, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QMainWindow, QMenuBar, QStatusBar, QVBoxLayout, QWidget
 
 from app.history.verdict import verdict
 from app.panels.experiment_form import ExperimentForm
 from app.panels.figures import Figures
+from app.panels.job_line import JobLine
 from app.panels.notices import About, Banner
 from app.panels.outcome import Outcome
 from app.panels.tour import Tour
@@ -37,13 +38,14 @@ from app.window.preview_player import PreviewPlayer
 from app.window.recent import Recent, RecentMenu
 from app.window.run_actions import RunActions
 from app.window.run_controls import RunControls
+from app.window.seeds import Seeds
 from app.window.session import Session
-from app.window.settings import Settings
+from app.window.settings import Settings, data_dir
 from app.window.speaker import SpeakerMode
+from app.window.tsne import Tsne
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.request import preset_of
 from hnm_core.spec.resources import preset_names
 
 LOW_PX = 700
@@ -61,6 +63,7 @@ class MainWindow(QMainWindow):
         jobs, bugs, preparation, settings: see their modules; without `preparation` everything counts as ready.
         new_folder: a folder to record the run titled so into; None records nothing.
         previews: whether a preset that is shown for the first time plays a short recording of itself.
+        plug_ins: files of the user's that another process has to load too.
     """
 
     closed = pyqtSignal()
@@ -76,6 +79,7 @@ class MainWindow(QMainWindow):
         preparation: Preparation | None = None,
         new_folder: Callable[[str], Path] | None = None,
         previews: bool = False,
+        plug_ins: Sequence[Path] = (),
     ) -> None:
         super().__init__()
         self.bridge, self.jobs, self.preparation = bridge, jobs, preparation
@@ -84,6 +88,8 @@ class MainWindow(QMainWindow):
         self.look, self.motion, self.recent = Look(settings, self), Motion(settings, self), Recent(settings, self)
         bar = QStatusBar()
         self.banner, self.about, self.outcome = Banner(), About(), Outcome()
+        self.job_line = JobLine()
+        bar.addPermanentWidget(self.job_line)
         self.form, self.stage = ExperimentForm(), Stage(self.look.theme, Figures(bar), self)
         form, stage = self.form, self.stage
         messages = self.messages = Messages(bar, self.banner)
@@ -120,8 +126,17 @@ class MainWindow(QMainWindow):
             messages=messages,
             new_folder=new_folder,
         )
+        self.seeds = Seeds(
+            stage=stage,
+            jobs=jobs,
+            outcome=self.outcome,
+            messages=messages,
+            root=data_dir() / "seeds",
+            plug_ins=plug_ins,
+        )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
+        self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, plug_ins=plug_ins, parent=self)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
             bridge=bridge,
@@ -178,8 +193,10 @@ class MainWindow(QMainWindow):
         self.bridge.ticked.connect(self._on_tick)
         self.bridge.state_changed.connect(self._on_state)
         bugs.reported.connect(messages.bug)
-        self.jobs.started.connect(messages.job_started)
-        self.jobs.progressed.connect(messages.job_progressed)
+        self.jobs.started.connect(self.job_line.begin)
+        self.jobs.progressed.connect(self.job_line.progress)
+        self.jobs.ended.connect(lambda title, _outcome: self.job_line.end(title))
+        self.job_line.cancel_asked.connect(self.jobs.cancel)
         self.jobs.ended.connect(messages.job_ended)
         self.look.changed.connect(self._on_look)
         self.motion.changed.connect(self._on_motion)
@@ -190,16 +207,19 @@ class MainWindow(QMainWindow):
         self.controls.rate_chosen.connect(self.bridge.set_rate)
         self.controls.slow_motion_chosen.connect(panes.set_slow_motion)
         self.controls.colour_chosen.connect(panes.set_color_by)
+        self.tsne.changed.connect(self.actions_by_key["tsne"].setChecked)
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)
         panes.menu_requested.connect(self.forks.open_menu)
         self.outcome.equal_time_asked.connect(lambda: self.actions_by_key["race"].setChecked(True))
-        self.outcome.seeds_asked.connect(self._copy_comparison)
+        self.outcome.seeds_asked.connect(lambda: self.actions_by_key["seeds"].trigger())
         session.changed.connect(lambda: self.outcome.say(None))
         self.stage.problem.connect(messages.notice)
         ask_margin = self.margins.ask
         self.stage.hardness.margin_asked.connect(lambda *moved: messages.attempt(lambda: ask_margin(*moved)))
         self.stage.inspecting.look_asked.connect(self.bridge.look)
+        self.stage.thumbnails.asked.connect(self.bridge.look_at_many)
+        self.stage.thumbnails.told.connect(messages.say)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
             panes.set_ready(False)
@@ -217,6 +237,7 @@ class MainWindow(QMainWindow):
             "screenshot": self.files.screenshot,
             "toggle_run": self.run.toggle,
             "step": self.run.step,
+            "seeds": self.seeds.repeat,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
             "link_one": self.forks.toggle_link,
@@ -226,6 +247,7 @@ class MainWindow(QMainWindow):
             "gallery": self._open_gallery,
             "clear_recent": self.recent.clear,
             "quit": self.close,
+            "call_off": self.jobs.cancel,
             "reset": self.session.reset,
             "undo": self.session.undo,
             "redo": self.session.redo,
@@ -236,11 +258,13 @@ class MainWindow(QMainWindow):
             "same_scale": self.stage.panes.set_same_scale,
             "race": self.stage.set_equal_time,
             "fit": self.stage.panes.follow,
-            "live": self.stage.go_live,
+            "live": self._go_live,
             "speaker": lambda on: self.speaker.set(on),
             "reduced_motion": self.motion.reduce,
             "trails": self.stage.inspecting.set_trails,
             "class_names": self.stage.panes.set_class_names,
+            "pictures": self.stage.thumbnails.set_shown,
+            "tsne": self.tsne.set,
             "find": lambda: self.docks.search(),
             "lasso": self.stage.panes.set_lasso,
             "isolate": self.stage.choice.isolate,
@@ -323,16 +347,9 @@ class MainWindow(QMainWindow):
         if self._tour is not None:
             self._tour.set_theme(theme)
 
-    def _copy_comparison(self) -> None:
-        """The command that repeats the run with other seeds, for a terminal."""
-        started = self.stage.history.started
-        preset = "" if started is None else preset_of(started.config)
-        command = f"hnm-lab compare {f'--preset {preset}' if preset else 'experiment.toml'} --seeds 5"
-        clipboard = QGuiApplication.clipboard()
-        assert clipboard is not None
-        clipboard.setText(command)
-        first = "" if preset else "Save the configuration (Ctrl+S), then run it: "
-        self.messages.say(f"{first}'{command}' is on the clipboard, for a terminal.")
+    def _go_live(self) -> None:
+        self.tsne.set(False)
+        self.stage.go_live()
 
     def _escape(self) -> None:
         """Out of what covers the rest, one thing after the other."""
@@ -340,6 +357,8 @@ class MainWindow(QMainWindow):
             self.actions_by_key["speaker"].setChecked(False)
         elif self.banner.text:
             self.banner.dismiss()
+        elif self.tsne.on and not len(self.stage.choice.ids):
+            self.tsne.set(False)
         else:
             self.stage.choice.clear()
 
@@ -353,6 +372,7 @@ class MainWindow(QMainWindow):
 
     def _on_tick(self, drained: Drained) -> None:
         self.incoming.take(drained)
+        self.tsne.advance()
         if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
             self.outcome.say(verdict(self.stage.history))
         self.closing.go_on()

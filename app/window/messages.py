@@ -41,19 +41,9 @@ class Messages:
         """A fault of the program, or of a plug-in; `report` is the path of a file with the details."""
         self.banner.show_error(f"{title}. This is a fault of {whose}; you can go on working.", report)
 
-    def job_started(self, title: str) -> None:
-        """Long work has begun."""
-        self.say(f"{title} ...")
-
-    def job_progressed(self, title: str, done: int, total: int) -> None:
-        """How far it is; `total` is 0 while unknown."""
-        self.say(f"{title}: {100 * done // total} %" if total else f"{title} ...")
-
     def job_ended(self, title: str, outcome: str) -> None:
         """`outcome` is empty for success, "cancelled", or a sentence that says what went wrong."""
         if outcome:
             self.say(f"{title}: {'called off' if outcome == 'cancelled' else 'failed'}")
-        elif self._bar.currentMessage().startswith(title):
-            self.say("")  # nobody had anything to say of how it ended
         if outcome not in ("", "cancelled"):
             self.notice(f"{title}: {outcome}")

@@ -11,6 +11,7 @@ from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QMenu, QWidget
 
 from app.window.settings import Settings
+from hnm_core.system import places
 
 MOST = 10
 
@@ -71,7 +72,7 @@ class RecentMenu(QMenu):
         """Look again which of the files are there."""
         self.clear()
         for path in self._recent.paths:
-            there = path.exists()
+            there = places.exists(path)
             name = path.name.replace("&", "&&")
             action = QAction(name if there else f"{name} (gone)", self)
             action.setEnabled(there)

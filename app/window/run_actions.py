@@ -74,8 +74,8 @@ class RunActions:
         config = self._session.config = self._form.config()
         check_lanes(config)
         compatibility.refuse(compatibility.check(config))
-        folder = self._new_folder(self._session.title) if self._new_folder else None
         self._messages.banner.dismiss()  # what went wrong before is over
+        folder = self._new_folder(self._session.title) if self._new_folder else None
         self._session.clear()
         self._stage.folder = folder
         self._bridge.start(config, folder, paused=paused)

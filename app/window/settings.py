@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import platformdirs
 from PyQt6.QtCore import QByteArray, QSettings
+
+from hnm_core.system import user_folders
 
 
 def data_dir() -> Path:
     """The user's data folder of this program: recordings and reports."""
-    return Path(platformdirs.user_data_dir("hnm-lab", appauthor=False))
+    return user_folders.data_folder()
 
 
 class Settings:
@@ -22,7 +23,7 @@ class Settings:
     @classmethod
     def of_the_user(cls) -> Settings:
         """The settings file of the person who runs the program."""
-        return cls(Path(platformdirs.user_config_dir("hnm-lab", appauthor=False)) / "window.ini")
+        return cls(user_folders.settings_folder() / "window.ini")
 
     def text(self, name: str, default: str = "") -> str:
         """The text stored under `name`."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hnm_core.cli.console import say, show_table
+from hnm_core.cli.console import echo, say, show_table
 from hnm_core.cli.options import PluginOption
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.system import paths
 
 if TYPE_CHECKING:
     from hnm_core.bench.table import Case, Row, Settings
@@ -109,7 +110,7 @@ def _growth(subject: str, path: Path) -> Subject:
         raise InputError(f"--growth goes with the subject mining, not with {subject}.")
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f"--growth {path} is not allowed: give a file that ends in .png, .svg or .pdf.")
-    if not path.parent.is_dir():
+    if not paths.is_folder(path.parent):
         raise InputError(f"--growth {path} cannot be written: there is no folder '{path.parent}'.")
     require_matplotlib()
     return growth.cases
@@ -128,11 +129,10 @@ def _measure(cases: list[Case], settings: Settings, *, json_lines: bool) -> list
     from hnm_core import devices, kernels
     from hnm_core.bench import table
     from hnm_core.bench.limits import limits
+    from hnm_core.cli.headless import wait_for_kernels
 
     for module in (kernels.SEARCH_KERNELS, "hnm_core.miners.in_batch.kernels"):
-        if not kernels.ready(module):
-            say("compiling kernels, once on this machine")
-            kernels.compile_once(module)
+        wait_for_kernels(module)
     machine = _machine(settings.threads, devices.describe(devices.resolve("cpu")))
     most = limits(settings.threads, quick=settings.quick)
     machine["limits"] = {name: value if math.isfinite(value) else None for name, value in vars(most).items()}
@@ -141,14 +141,14 @@ def _measure(cases: list[Case], settings: Settings, *, json_lines: bool) -> list
     if json_lines:
         say(header)
     else:
-        typer.echo(header)
+        echo(header)
     rows: list[Row] = []
     try:
         for place, case in enumerate(cases, 1):
             say(f"[{place}/{len(cases)}] {case.name}, {case.size}")
             rows.append(case.measure())
             if json_lines:
-                typer.echo(json.dumps(table.as_json(rows[-1], machine)))
+                echo(json.dumps(table.as_json(rows[-1], machine)))
     finally:
         if rows and not json_lines:
             show_table(table.COLUMNS, table.lines(rows), sys.stdout)

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hnm_core
+from hnm_core.cli import console
 from hnm_core.cli.bench_commands import command as bench_command
 from hnm_core.cli.console import (
     Guarded,
+    echo,
     progress_bar,
     progress_of,
     say,
     show_items,
     show_table,
-    terminable,
 )
 from hnm_core.cli.listing import KINDS, rows
 from hnm_core.cli.options import (
@@ -39,7 +40,7 @@ from hnm_core.cli.options import (
     StepsOption,
 )
 from hnm_core.cli.study_commands import compare, embed, evaluate, tune
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, shortened
 from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.spec.config import split_setting
 from hnm_core.spec.request import Request, narrow_network, resolve
@@ -47,15 +48,17 @@ from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
-    from hnm_core.run.results import LaneResult
+    from hnm_core.run.results import LaneResult, Results
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
 
 
-def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
+def show_results(results: Results, *, to_stderr: bool = False) -> None:
     """The result table. Mining times are median and 95th percentile over the steps, the time of a step is the mean.
-    Below it, where there is any, the entanglement of each layer in the batch that was measured last."""
-    rows = [
+    Its last rows are what the features score as they are, where that was measured. Below it, where there is any, the
+    entanglement of each layer in the batch that was measured last."""
+    lanes = results.lanes()
+    rows: list[tuple[str, ...]] = [
         (
             lane.lane,
             f"{lane.steps:,}",
@@ -68,13 +71,16 @@ def show_results(results: list[LaneResult], *, to_stderr: bool = False) -> None:
             number(lane.mining_ms_p95, 2),
             number(lane.step_ms_mean, 2),
         )
-        for lane in results
+        for lane in lanes
     ]
+    for name, metrics in results.raw().items():
+        scored = (number(metrics.get(metric, math.nan)) for metric in ("map_at_r", "precision_at_1", "knn_accuracy"))
+        rows.append((name, "", "", *scored, "", "", "", ""))
     stream = sys.stderr if to_stderr else sys.stdout
     show_table(RESULT_COLUMNS, rows, stream)
-    looked_at = [lane for lane in results if lane.entanglement]
+    looked_at = [lane for lane in lanes if lane.entanglement]
     if looked_at:
-        typer.echo(file=stream)
+        echo(stream=stream)
         deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
         layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
         shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
@@ -103,17 +109,23 @@ def run(
     """Train without a window; a progress bar, then a table of results."""
     request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
     experiment = resolve(request, default_preset=None)
-    from hnm_core.cli.headless import train
+    from hnm_core.cli.headless import say_recorded, train
 
     outcome = train(experiment, record, json_lines=json_lines)
-    if experiment.model.name == "identity":
-        show_audit(outcome.results.lanes(), to_stderr=json_lines)
-    else:
-        show_results(outcome.results.lanes(), to_stderr=json_lines)
-    if narrow := narrow_network(request, experiment):
-        say(narrow)
-    if record is not None and outcome.started:
-        say(f"Recorded in {record}")
+    results = outcome.results
+    try:
+        if experiment.model.name == "identity":
+            show_audit(results.lanes(), to_stderr=json_lines)
+        else:
+            show_results(results, to_stderr=json_lines)
+        started = results.history.started
+        if started is not None and started.evaluated is not None:
+            say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
+    finally:  # also where the table cannot be shown
+        if narrow := narrow_network(request, experiment):
+            say(narrow)
+        if record is not None:
+            say_recorded(record, outcome)
     raise typer.Exit(outcome.status)
 
 
@@ -134,9 +146,12 @@ def inspect(run: RunArgument) -> None:
     recording = open_recording(find_run(run))
     history = recording.history()
     show_items(recording_facts(recording.summary(history)))
-    typer.echo()
-    show = show_audit if history.audits else show_results
-    show(Results(history).lanes())
+    echo()
+    results = Results(history)
+    if history.audits:
+        show_audit(results.lanes())
+    else:
+        show_results(results)
 
 
 def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -148,6 +163,8 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if summary["seconds"] is not None:
         yield "duration", f"{summary['seconds']:,.1f} s"
     yield "data", f"{summary['data']}: {summary['items_total']:,} items, {summary['items_shown']:,} of them recorded"
+    if summary["evaluated"] is not None:
+        yield "metrics on", summary["evaluated"]
     yield "model", summary["model"]
     yield "frames", ", ".join(f"{lane['lane']} {lane['frames']:,}" for lane in summary["lanes"])
     yield "changes", f"{len(summary['changes']):,}"
@@ -169,7 +186,7 @@ def export(
     from hnm_core.recording.runs import find_run
 
     for path in recording.export(find_run(run), to, out):
-        typer.echo(str(path))
+        echo(str(path))
 
 
 def features(
@@ -212,20 +229,22 @@ def features(
     )  # fmt: skip
     try:
         # what the network's own code prints is no output of this command
-        with terminable(), progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):
+        with progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):
             items, width = extract(request, progress_of(bars), say)
     except KeyboardInterrupt:
         say("What is done is kept; the same command goes on from there.")
         raise
     say(f"{items:,} items, {width:,} features each")
-    typer.echo(str(out))
+    echo(str(out))
 
 
 def _three(option: str, text: str) -> tuple[float, float, float]:
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"{option} {text} is not allowed: give three numbers, for red, green and blue.") from None
+        raise InputError(
+            f"{option} {shortened(text)} is not allowed: give three numbers, for red, green and blue."
+        ) from None
     return red, green, blue
 
 
@@ -261,7 +280,7 @@ def add_commands(
 def show_version(wanted: bool) -> None:
     """Callback of `--version`: prints it and ends."""
     if wanted:
-        typer.echo(f"hnm-lab {hnm_core.__version__}")
+        echo(f"hnm-lab {hnm_core.__version__}")
         raise typer.Exit
 
 
@@ -278,7 +297,7 @@ def make_app() -> typer.Typer:
     def start(context: typer.Context, version: VersionOption = False) -> None:
         """Hard negative mining made visible: the commands that need no window."""
         if context.invoked_subcommand is None:
-            typer.echo(context.get_help())
+            echo(context.get_help())
 
     add_commands(app)
     return app
@@ -286,4 +305,4 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of `python -m hnm_core`."""
-    make_app()(prog_name="hnm_core")
+    console.main(make_app(), "hnm_core")

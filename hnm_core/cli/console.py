@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import errno
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -16,9 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from typer.core import TyperGroup
 
+from hnm_core.cli import streams
 from hnm_core.cli.reports import save_report
 from hnm_core.errors import InputError
 from hnm_core.spec.plug_ins import PROGRAM, at_fault
+from hnm_core.system import ends
 
 EXIT_FAILED = 1
 """A lane failed, or a bug of ours."""
@@ -29,13 +31,31 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """The reader of our output went away, as `| head` does; what the shell shows for SIGPIPE."""
 
+REFUSALS = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE,
+    errno.ENFILE, errno.EIO,
+)  # fmt: skip
+"""Errors of files that are nobody's fault in the program: no leave, no room, a name that cannot be."""
+
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
 
 
 def say(text: str) -> None:
     """A line for the user on standard error; standard output is for results."""
-    typer.echo(text, err=True)
+    echo(shown(text), sys.stderr)
+
+
+def echo(text: str = "", stream: TextIO | None = None) -> None:
+    """A line on `stream` (standard output), at once. Raises `OSError` where it cannot be written."""
+    stream = stream or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+def shown(text: str) -> str:
+    """A text of anybody's as it may go to a terminal: control characters but line breaks are shown, not sent."""
+    return "".join(sign if sign in "\n\t" or unicodedata.category(sign) != "Cc" else repr(sign)[1:-1] for sign in text)
 
 
 def report_bug(traceback_text: str, where: str = "") -> None:
@@ -64,6 +84,39 @@ class Guarded(TyperGroup):
             return super().invoke(ctx)
 
 
+def main(app: typer.Typer, name: str) -> NoReturn:
+    """Run a command line to its end, on standard streams of any kind; signals that ask for an end are Ctrl+C."""
+    streams.install()
+    with ends.handled():
+        try:
+            app(prog_name=name)
+        except SystemExit as ended:
+            status = ended.code
+        except KeyboardInterrupt:  # outside of any command
+            status = EXIT_INTERRUPTED
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            status = say_refusal(error)
+        sys.exit(status)
+
+
+def say_refusal(error: OSError) -> int | None:
+    """Say what the system refused, and why; the exit status. None for an error that is no refusal but a fault."""
+    match error:
+        case BrokenPipeError():
+            streams.drop_output()
+            return EXIT_BROKEN_PIPE
+        case streams.OutputError():
+            streams.drop_output()
+            say(f"Error: Standard output cannot be written: {error.strerror}.")
+            return EXIT_FAILED
+        case OSError(errno=number) if number in REFUSALS:
+            say(f"Error: '{error.filename or 'A file'}' cannot be used: {error.strerror}.")
+            return EXIT_INPUT
+    return None
+
+
 @contextmanager
 def _guarded() -> Iterator[None]:
     """Turn whatever goes wrong within into `typer.Exit` with its status."""
@@ -77,9 +130,14 @@ def _guarded() -> Iterator[None]:
     except KeyboardInterrupt:
         say("Interrupted.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    except BrokenPipeError:
-        drop_output()
-        raise typer.Exit(EXIT_BROKEN_PIPE) from None
+    except OSError as error:
+        status = say_refusal(error)
+        if status is None:
+            report_bug(traceback.format_exc())
+        raise typer.Exit(EXIT_FAILED if status is None else status) from None
+    except MemoryError as error:
+        say(f"Error: There is not enough memory for this: {error or 'it needs more than there is'}.")
+        raise typer.Exit(EXIT_INPUT) from None
     except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may end in a bare traceback
         usage = getattr(error, "format_message", None)  # only the errors that the command line parser raises have it
         if callable(usage):
@@ -91,48 +149,41 @@ def _guarded() -> Iterator[None]:
         raise typer.Exit(EXIT_FAILED) from None
 
 
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Within, a request to terminate (SIGTERM) is what Ctrl+C is: work is broken off and cleans up after itself."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def drop_output() -> None:
-    """Send standard output nowhere, so that the interpreter does not complain about the broken pipe when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
     """A table on `stream` (standard output): the first column flush left, the others flush right."""
     stream = stream or sys.stdout
     console_width = None if stream.isatty() else PLAIN_WIDTH
-    lines = [columns, *rows]
+    lines = [tuple(map(shown, line)) for line in (columns, *rows)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(columns[0], overflow="fold")  # gives way where it is narrow: a number cut short is another number
+    table.add_column(lines[0][0], overflow="fold")  # gives way where it is narrow: a number cut short is another number
     for place in range(1, len(columns)):
         width = max(len(line[place]) for line in lines)
-        table.add_column(columns[place], justify="right", no_wrap=True, min_width=width)
+        table.add_column(lines[0][place], justify="right", no_wrap=True, min_width=width)
     for line in lines[1:]:
         table.add_row(*line)
-    Console(file=stream, width=console_width, highlight=False, markup=False).print(table)
+    _print(table, stream, console_width)
 
 
 def show_items(rows: Iterable[Sequence[str]]) -> None:
     """One item a line, its parts separated by tabs; columns where a person looks at a terminal."""
     if not sys.stdout.isatty():
         for row in rows:
-            typer.echo("\t".join(row))
+            echo("\t".join(map(shown, row)))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for style in ("bold", None, "dim"):
         table.add_column(style=style, overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+        table.add_row(*map(shown, row))
+    _print(table, sys.stdout)
+
+
+def _print(table: Table, stream: TextIO, width: int | None = None) -> None:
+    console = Console(file=stream, width=width, highlight=False, markup=False)
+    with console.capture() as captured:  # rich would end the program when the reader has gone
+        console.print(table)
+    stream.write(captured.get())
+    stream.flush()
 
 
 def progress_bar() -> Progress:

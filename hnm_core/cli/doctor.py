@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hnm_core import kernels
 from hnm_core.errors import InputError
+from hnm_core.system import places
 
 EXTRAS = {
     "pytorch-metric-learning": ("pml", "its losses and miners by name"),
@@ -113,14 +114,14 @@ def kernels_ready(module: str) -> Finding:
     """Whether the compiled kernels of `module` are at hand."""
     if kernels.ready(module):
         return True, "compiled"
-    return False, f"not compiled yet: done at first use, or now by python -m hnm_core.kernels {module}"
+    return False, f"not compiled yet: done at first use, or now by python -P -m hnm_core.kernels {module}"
 
 
 def _recordings() -> Finding:
     from hnm_core.recording import list_runs, runs_dir
 
     folder = runs_dir()
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    nearest = next(place for place in (folder, *folder.parents) if places.exists(place))
     if not os.access(nearest, os.W_OK):
         return False, f"{folder} cannot be written to"
     return True, f"{len(list_runs())} in {folder}"

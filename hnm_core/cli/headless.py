@@ -5,37 +5,48 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol, cast
 
-import typer
 from rich.progress import Progress, TaskID
 
 from hnm_core import kernels
 from hnm_core.cli.console import (
-    EXIT_BROKEN_PIPE,
     EXIT_FAILED,
     EXIT_INPUT,
     EXIT_INTERRUPTED,
-    drop_output,
+    echo,
     progress_bar,
     progress_of,
     report_bug,
     say,
+    say_refusal,
+    shown,
 )
 from hnm_core.run.control import Control
 from hnm_core.run.event_json import to_json
 from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.run.results import Results
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import ends
 from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.training.experiment import Experiment
+
+
+LOOK_EVERY_S = 0.2
+"""So often the progress of a compiler is looked at,"""
+SAY_EVERY_S = 15.0
+"""and so often it is told where there are no bars."""
+AGAIN_S = 0.5
+"""A signal of the same kind within so long is the same request: `timeout` and some shells send two."""
 
 
 class _Closable(Protocol):
@@ -57,13 +68,20 @@ class Outcome:
     """Exit status for the command line."""
 
 
-def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: bool = False) -> Outcome:
+def train(
+    config: ExperimentConfig,
+    folder: Path | None = None,
+    *,
+    json_lines: bool = False,
+    tell: Callable[[str], None] = say,
+) -> Outcome:
     """Run an experiment to its end, to its failure, or to the user's Ctrl+C.
 
     Args:
         config: what to run.
         folder: where to record it; None records nothing, and no frames are computed.
         json_lines: write each event as a line of JSON on standard output.
+        tell: is given what the data are, in words, once they are loaded.
 
     Raises:
         InputError: the experiment or the recording cannot start.
@@ -77,36 +95,34 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
     events = experiment.run(control, frames=folder is not None)
     if folder is not None:
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
-    _prepare(experiment, config)
     outcome = Outcome()
-    reader_is_there, recording_failed = True, False
+    lost, recording_failed = 0, False
     bugs: list[Alarm] = []
-    with _interruptible(control, outcome) as received, progress_bar() as progress, closing(cast(_Closable, events)):
-        bars = _Bars(progress)
-        for event in events:
-            outcome.started |= isinstance(event, RunStarted)
-            outcome.results.add(event)
-            bars.show(event)
-            if isinstance(event, Alarm):
-                text = f"{event.lane}, step {event.step}: {event.message}"
-                progress.console.print(text, markup=False, soft_wrap=True)
-                recording_failed |= event.code == "recording-stopped"
-                if event.traceback:
-                    bugs.append(event)
-            if json_lines and reader_is_there:
-                try:
-                    typer.echo(json.dumps(to_json(event), allow_nan=False))
-                except BrokenPipeError:
-                    drop_output()
-                    reader_is_there = False
-                    control.stop()
-            if isinstance(event, (RunFinished, RunFailed)):
-                outcome.finished = isinstance(event, RunFinished)
-                outcome.status = _status(event)
+    with _interruptible(control, outcome) as received, closing(cast(_Closable, events)):
+        _prepare(experiment, config, tell)
+        with progress_bar() as progress:
+            bars = _Bars(progress)
+            for event in events:
+                outcome.started |= isinstance(event, RunStarted)
+                outcome.results.add(event)
+                bars.show(event)
+                if isinstance(event, Alarm):
+                    recording_failed |= event.code == "recording-stopped"
+                    if event.traceback:
+                        bugs.append(event)
+                if json_lines and not lost:
+                    try:
+                        echo(json.dumps(to_json(event), allow_nan=False))
+                    except OSError as error:
+                        lost = say_refusal(error) or EXIT_FAILED
+                        control.stop()
+                if isinstance(event, (RunFinished, RunFailed)):
+                    outcome.finished = isinstance(event, RunFinished)
+                    outcome.status = _status(event)
     for bug in bugs:
         report_bug(bug.traceback, f" in lane '{bug.lane}'")
-    if not reader_is_there:
-        outcome.status = EXIT_BROKEN_PIPE
+    if lost:
+        outcome.status = lost
     elif received:
         outcome.status = EXIT_INTERRUPTED
     elif recording_failed:
@@ -114,19 +130,45 @@ def train(config: ExperimentConfig, folder: Path | None = None, *, json_lines: b
     return outcome
 
 
+def say_recorded(folder: Path, outcome: Outcome) -> None:
+    """Say where the run was recorded, if it was: a disk may have been full from the start."""
+    from hnm_core.recording import is_recording
+
+    if outcome.started:
+        say(f"Recorded in {folder}" if is_recording(folder) else f"There is no recording in {folder}.")
+
+
 def wait_for_kernels(module: str) -> None:
-    """Compile the kernels of `module` where that was never done on this machine, and say so."""
+    """Compile the kernels of `module` where that was never done on this machine; say so, and how far it is."""
     compiler = kernels.compile_in_background(module)
-    if compiler is not None:
-        say(f"Compiling the kernels of {module}, once for this machine; that takes less than a minute.")
-        if compiler.wait() != 0:
-            say(f"They could not be compiled, so searches are slower: python -m hnm_core.kernels {module} tells why.")
+    if compiler is None:
+        return
+    say(f"Compiling the kernels of {module}, once for this machine.")
+    next_word = time.monotonic() + SAY_EVERY_S
+    with progress_bar() as bars:
+        task = bars.add_task("kernels", total=None, note="")
+        while compiler.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                compiler.wait(LOOK_EVERY_S)
+            told = kernels.progress(module)
+            if told is None:
+                continue
+            bars.update(task, completed=told.done, total=told.total, note=told.name)
+            if bars.disable and time.monotonic() > next_word:
+                next_word += SAY_EVERY_S
+                say(f"{told.done} of {told.total} kernels are compiled; now '{told.name}'.")
+    if compiler.returncode != 0:
+        say(
+            f"They could not be compiled, so the first use is slower: python -P -m hnm_core.kernels {module} tells why."
+        )
 
 
-def _prepare(experiment: Experiment, config: ExperimentConfig) -> None:
-    """Load the data, and have the search kernels ready, so that the first step uses the same search as the last."""
+def _prepare(experiment: Experiment, config: ExperimentConfig, tell: Callable[[str], None]) -> None:
+    """Load the data and tell of them; and have the search kernels ready, so that the first step uses the same search
+    as the last."""
     with progress_bar() as progress:
-        experiment.prepare(progress_of(progress))
+        words = experiment.prepare(progress_of(progress))
+    tell(words)
     if any(lane.miner not in ("random", "none") for lane in config.lanes):
         wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
 
@@ -149,30 +191,31 @@ def _status(event: RunFinished | RunFailed) -> int:
 
 @contextmanager
 def _interruptible(control: Control, outcome: Outcome) -> Iterator[list[int]]:
-    """Within, SIGINT and SIGTERM ask for a stop between two steps; before the start, or when they come again, they
-    interrupt at once. Yields the list of the signals that came."""
+    """Within, a signal that asks for an end asks for a stop between two steps; before the start, or when Ctrl+C or a
+    request to terminate comes again, it interrupts at once. Yields the list of the signals that came."""
     received: list[int] = []
+    first = dict[int, float]()
 
     def stop(kind: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        again = kind in first
+        if again and (now - first[kind] < AGAIN_S or kind not in (signal.SIGINT, signal.SIGTERM)):
+            return
+        first.setdefault(kind, now)
         received.append(kind)
-        if len(received) > 1 or not outcome.started:
+        if again or not outcome.started:
             raise KeyboardInterrupt
         control.stop()
-        with suppress(
-            OSError
-        ):  # written past sys.stderr, which this signal may have interrupted in the middle of a line
+        # Past sys.stderr, which this signal may have interrupted in the middle of a line.
+        with suppress(OSError):
             os.write(2, b"\nStopping after this step. Once more stops at once.\n")
 
-    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with ends.handled(stop):
         yield received
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
 
 
 class _Bars:
-    """One bar for each lane."""
+    """One bar for each lane, and its alarms above."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -183,6 +226,9 @@ class _Bars:
             case RunStarted():
                 for lane in event.config.lanes:
                     self._tasks[lane.name] = self._progress.add_task(lane.name, total=event.config.steps, note="")
+            case Alarm():
+                text = f"{event.lane}, step {event.step}: {event.message}"
+                self._progress.console.print(shown(text), markup=False, soft_wrap=True)
             case StepRecord() if event.lane in self._tasks:
                 note = f"loss {number(event.loss)}"
                 self._progress.update(self._tasks[event.lane], completed=event.step, note=note)

@@ -7,9 +7,8 @@ import platform
 import sys
 from pathlib import Path
 
-import platformdirs
-
 import hnm_core
+from hnm_core.system import user_folders
 
 MAX_REPORTS = 50
 """Reports kept in the folder; the oldest go first."""
@@ -21,7 +20,7 @@ def save_report(text: str) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
-    folder = Path(platformdirs.user_data_dir("hnm-lab", appauthor=False)) / "reports"
+    folder = user_folders.writable(user_folders.data_folder() / "reports")
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.glob("report-*.txt"))[: -MAX_REPORTS + 1]:
         old.unlink(missing_ok=True)
@@ -32,5 +31,5 @@ def save_report(text: str) -> Path:
         f"time: {now.isoformat(timespec='seconds')}",
         f"command: {' '.join(sys.argv)}",
     ]
-    path.write_text("\n".join(head) + "\n\n" + text, encoding="utf-8")
+    path.write_text("\n".join(head) + "\n\n" + text, encoding="utf-8", errors="backslashreplace")
     return path

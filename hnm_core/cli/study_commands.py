@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hnm_core.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, progress_bar, progress_of, say, show_table
+from hnm_core.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, echo, progress_bar, progress_of, say, show_table
 from hnm_core.cli.options import (
     ConfigArgument,
     DataOption,
@@ -59,7 +60,8 @@ def compare(
 
     folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
     failed: list[int] = []
-    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, failed))
+    tell = _once(say)
+    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell, failed))
     say("")
     _show_comparison(trials, [lane.name for lane in experiment.lanes])
     try:
@@ -70,7 +72,7 @@ def compare(
         paths = [folder / "map_at_r.png", folder / "map_at_r.svg"]
         plot_curves(trials, experiment.title or experiment.data.name, paths)
         for path in paths:
-            typer.echo(str(path))
+            echo(str(path))
     if failed:
         say(f"A lane failed with seed {', '.join(map(str, failed))}; its last figures are in the table.")
         raise typer.Exit(EXIT_FAILED)
@@ -111,8 +113,10 @@ def tune(
     name = tuning.lane_of(experiment, searched, lane)
     folder = out or Path(f"tune-{_slug(preset or (config.stem if config else experiment.title))}")
 
+    tell = _once(say)
+
     def score(setting: ExperimentConfig) -> float:
-        return float(getattr(_train(setting).lanes()[0], metric))
+        return float(getattr(_train(setting, tell).lanes()[0], metric))
 
     def finished(count: int, tried: tuning.Tried) -> None:
         values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
@@ -130,11 +134,11 @@ def tune(
     ]
     show_table(("rank", *keys, f"{metric}, validation"), rows)
     chosen = tuning.only_lane(tuning.with_values(experiment, best.values), name)
-    final = getattr(_train(chosen).lanes()[0], metric)
-    before = getattr(_train(tuning.only_lane(experiment, name)).lanes()[0], metric)
-    typer.echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
+    final = getattr(_train(chosen, tell).lanes()[0], metric)
+    before = getattr(_train(tuning.only_lane(experiment, name), tell).lanes()[0], metric)
+    echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
     for key, value in best.values.items():
-        typer.echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
+        echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
     try:
         require_matplotlib()
     except InputError as error:
@@ -144,7 +148,7 @@ def tune(
         paths = [folder / f"{_slug(key)}.png", folder / f"{_slug(key)}.svg"]
         plot_search(key, [one.values[key] for one in tried], [one.score for one in tried], metric, paths)
         for path in paths:
-            typer.echo(str(path))
+            echo(str(path))
 
 
 def evaluate(
@@ -189,7 +193,7 @@ def evaluate(
     show_table(*evaluating.as_table(table, k))
     if tsne is not None:
         evaluating.snapshot(what, lane, tsne)
-        typer.echo(str(tsne))
+        echo(str(tsne))
 
 
 def embed(
@@ -203,18 +207,33 @@ def embed(
     from hnm_core.studies.embedding import embed_data
 
     with progress_bar() as bars:
-        n_items, width = embed_data(run, lane, data, out, progress_of(bars))
+        n_items, width = embed_data(run, lane, data, out, progress_of(bars), say)
     say(f"{n_items:,} items in {width} dimensions.")
-    typer.echo(str(out))
+    echo(str(out))
 
 
-def _train(config: ExperimentConfig, failed: list[int] | None = None) -> Results:
-    """Train without recording; `failed` gathers the seeds with which a lane failed. Ctrl+C ends everything: what is
-    finished is kept."""
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, but each text the first time alone."""
+    said: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(text)
+
+    return tell
+
+
+def _train(config: ExperimentConfig, tell: Callable[[str], None], failed: list[int] | None = None) -> Results:
+    """Train without recording; `tell` is given what the data are, and `failed` gathers the seeds with which a lane
+    failed. Ctrl+C ends everything: what is finished is kept."""
     from hnm_core.cli.headless import train
 
-    say(f"Seed {config.seed}")
-    outcome = train(config)
+    def begin(words: str) -> None:
+        tell(words)
+        say(f"Seed {config.seed}")
+
+    outcome = train(config, tell=begin)
     if outcome.status == EXIT_INTERRUPTED:
         say("The same command again goes on from here.")
         raise KeyboardInterrupt
@@ -250,7 +269,7 @@ def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
     show_table((f"lane, {len(trials)} seeds", *(heads[metric] for metric in METRICS)), rows)
     looked_at = entanglement(trials)
     if looked_at:
-        typer.echo("")
+        echo()
         layers = dict.fromkeys(layer for values in sorted(looked_at.values(), key=len)[::-1] for layer in values)
         rows = [
             (layer, *(shown(values[layer]) if layer in values else "-" for values in looked_at.values()))
@@ -265,14 +284,14 @@ def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
         steps = steps_to(trials, lane, base)
         reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
         rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
-    typer.echo("")
+    echo()
     show_table((f"steps to {REACHED:.0%} of the MAP@R of {base}", "steps", "seeds that got there"), rows)
     rows = []
     for lane in lanes[1:]:
         found = difference(trials, lane, base, "map_at_r")
         verdict = "no difference" if not found.excludes_zero else "better" if found.mean > 0 else "worse"
         rows.append((f"{lane} - {base}", shown(found), verdict))
-    typer.echo("")
+    echo()
     show_table(("MAP@R, paired by seed", "difference", "at 95 %"), rows)
 
 

@@ -27,7 +27,15 @@ def create(name: str, *, seed: int = 0, progress: Progress | None = None, **opti
     return build(DATASETS.part(name, options), seed=seed, progress=progress)
 
 
-def build(part: Part[Options], *, seed: int = 0, progress: Progress | None = None) -> Dataset:
-    """As `create`, with options that are checked already."""
+def build(part: Part[Options], *, seed: int = 0, progress: Progress | None = None, minable: bool = True) -> Dataset:
+    """As `create`, with options that are checked already.
+
+    `minable`: refuse data without two classes, or without two items of one class; what only goes through a network
+    needs neither.
+    """
+    from hnm_core.data.checks import check_minable
+
     dataset: Dataset = part.entry.load()(part.options, seed=seed, progress=progress)
+    if minable:
+        check_minable(dataset.y, dataset.class_names, f"'{getattr(part.options, 'path', '') or dataset.name}'")
     return dataset

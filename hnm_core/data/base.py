@@ -30,7 +30,8 @@ class Dataset:
     x: NDArray[np.float32]
     """(N, D) features, finite."""
     y: NDArray[np.int64]
-    """(N,) class of each item, 0 .. C-1. At least two classes occur, and at least one of them twice."""
+    """(N,) class of each item, 0 .. C-1. At least two classes occur, and at least one of them twice, unless items are
+    only looked at (see `hnm_core.data.build`)."""
     ids: NDArray[np.int64]
     """(N,) distinct ids, ascending, 0 .. MAX_ID. In a part of a larger set they are places in that set."""
     class_names: tuple[str, ...]
@@ -45,6 +46,8 @@ class Dataset:
     """(C, H, W) where a row of `x` is the pixels of a picture, one channel after the other; None where it is not."""
     held_out: NDArray[np.bool_] | None = None
     """(N,) the data set's own split; None leaves the split to the experiment."""
+    as_read: str = ""
+    """Of files of the user's: what was taken for what, and what was left out, in sentences."""
 
 
 def report(progress: Progress | None, done: int, total: int, what: str) -> None:

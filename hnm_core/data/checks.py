@@ -31,8 +31,8 @@ def features(values: NDArray[Any], where: str) -> NDArray[np.float32]:
         hint = "; give every item one row of numbers (pictures go into 'images')" if values.ndim > 2 else ""
         raise InputError(f"{where} has the shape {values.shape}; it must be (items, features){hint}.")
     items, dim = values.shape
-    if items < 2:
-        raise InputError(f"{where} holds {_count(items, 'item')}; at least 2 are needed.")
+    if items < 1:
+        raise InputError(f"{where} holds 0 items; at least 2 are needed.")
     if dim == 0:
         raise InputError(f"{where} holds {items:,} items without a single feature; at least 1 is needed.")
     with np.errstate(over="ignore"):
@@ -59,9 +59,7 @@ def whole_numbers(values: NDArray[Any], n_items: int, where: str) -> NDArray[Any
     if values.ndim != 1:
         raise InputError(f"{where} has the shape {values.shape}; it must be ({n_items},), one whole number an item.")
     if len(values) != n_items:
-        raise InputError(
-            f"{where} has {_count(len(values), 'value')} for {_count(n_items, 'item')}; give each item one."
-        )
+        raise InputError(f"{where} has {count(len(values), 'value')} for {count(n_items, 'item')}; give each item one.")
     if values.dtype.kind == "b":
         return values.astype(np.int64)
     if values.dtype.kind == "f":
@@ -74,46 +72,36 @@ def whole_numbers(values: NDArray[Any], n_items: int, where: str) -> NDArray[Any
 
 
 def classes(
-    labels: NDArray[Any], true_labels: NDArray[Any] | None, where: str
+    labels: NDArray[Any], true_labels: NDArray[Any] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, tuple[str, ...]]:
     """Number the labels 0 .. C-1 in ascending order.
 
     Args:
         labels: (N,) integers, of any value.
         true_labels: (N,) integers or None; they share the numbering.
-        where: name of the labels for messages.
 
     Returns:
         y, y_true (or None), and the text of each class.
-
-    Raises:
-        InputError: one class only, or no class with two items.
     """
     values = labels if true_labels is None else np.concatenate([_wide(labels), _wide(true_labels)])
     found, numbers = np.unique(values, return_inverse=True)
     numbers = numbers.reshape(-1).astype(np.int64)
-    y = numbers[: len(labels)]
     names = tuple(str(value) for value in found.tolist())
-    check_minable(y, names, where)
+    y = numbers[: len(labels)]
     return y, None if true_labels is None else numbers[len(labels) :], names
 
 
-def named_classes(labels: Sequence[str], where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def named_classes(labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Number class names 0 .. C-1: in numerical order if all of them are numbers, else in alphabetical order.
 
     Returns:
         (N,) y, and the names.
-
-    Raises:
-        InputError: one class only, or no class with two items.
     """
     names = sorted(set(labels))
     if all(is_number(name) for name in names):
         names.sort(key=float)
     numbers = {name: number for number, name in enumerate(names)}
-    y = np.array([numbers[label] for label in labels], np.int64)
-    check_minable(y, tuple(names), where)
-    return y, tuple(names)
+    return np.array([numbers[label] for label in labels], np.int64), tuple(names)
 
 
 def is_number(text: str) -> bool:
@@ -127,6 +115,8 @@ def is_number(text: str) -> bool:
 def check_minable(y: NDArray[np.int64], names: tuple[str, ...], where: str) -> None:
     """Raises `InputError` unless two classes occur and one of them twice: there must be a negative and a positive."""
     counts = np.bincount(y)
+    if len(y) < 2:
+        raise InputError(f"{where} holds {count(len(y), 'item')}; at least 2 are needed.")
     if np.count_nonzero(counts) < 2:
         raise InputError(
             f"{where} holds one class only, {shown(names[y[0]])}; without a second one there are no negatives."
@@ -165,7 +155,7 @@ def images(values: NDArray[Any], n_items: int, where: str) -> NDArray[np.uint8]:
         raise InputError(f"{where} has the shape {values.shape}; pictures are (N, H, W) or (N, H, W, 1, 3 or 4).")
     if len(values) != n_items:
         raise InputError(
-            f"{where} has {_count(len(values), 'picture')} for {_count(n_items, 'item')}; give each item one."
+            f"{where} has {count(len(values), 'picture')} for {count(n_items, 'item')}; give each item one."
         )
     if values.ndim == 4:
         values = values[..., 0] if channels == 1 else values[..., :3]
@@ -189,6 +179,11 @@ def shown_names(names: Sequence[str]) -> str:
     return (", ".join(shown(name) for name in names[:10]) or "nothing") + (", ..." if len(names) > 10 else "")
 
 
+def count(n: int, noun: str) -> str:
+    """A number of things: "1 item", "2,000 items"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def reason(error: Exception) -> str:
     """What a library says about a damaged file: the first line of it, without a full stop."""
     return (str(error).splitlines() or [""])[0][:200].rstrip(". ") or type(error).__name__
@@ -205,7 +200,3 @@ def _wide(labels: NDArray[Any]) -> NDArray[Any]:
     """As int64, or as Python integers where that would not hold them: int64 with uint64 would become float."""
     fits = labels.dtype != np.uint64 or len(labels) == 0 or int(labels.max()) <= np.iinfo(np.int64).max
     return labels.astype(np.int64 if fits else object)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import platformdirs
-
 from hnm_core.data.base import Progress, report
 from hnm_core.data.checks import reason
 from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
+from hnm_core.system import paths, user_folders
 
 COPY_BYTES = 1 << 20
 
@@ -44,7 +43,7 @@ class Source:
     @property
     def user_folder(self) -> Path:
         """Where the files are looked for first, and downloaded to."""
-        return Path(platformdirs.user_data_dir("hnm-lab", appauthor=False)) / "datasets" / self.folder
+        return user_folders.data_folder() / "datasets" / self.folder
 
 
 def find_files(
@@ -64,8 +63,8 @@ def find_files(
         LoadCancelled: the progress callback returned False.
     """
     if path:
-        folder = Path(path).expanduser() if path.startswith("~/") else Path(path)
-        if not folder.is_dir():
+        folder = paths.path_of(path)
+        if not paths.is_folder(folder):
             raise InputError(f"There is no folder '{folder}'; path is the folder with the files of {source.title}.")
         folders: tuple[Path, ...] = (folder,)
     else:
@@ -75,7 +74,7 @@ def find_files(
         if None not in found:
             return [file for file in found if file is not None]
         archive = folder / source.downloads[0].name
-        if source.archive_folder and archive.is_file():
+        if source.archive_folder and paths.is_file(archive):
             _unpack(archive, source, progress)
             return _own_files(source, names)
     if path:
@@ -105,7 +104,7 @@ def _files_in(folder: Path, source: Source, names: Sequence[str]) -> list[Path |
                 file
                 for place in (folder, inner)
                 for file in (place / name, place / name.removesuffix(".gz"))
-                if file.is_file()
+                if paths.is_file(file)
             ),
             None,
         )
@@ -122,7 +121,7 @@ def _download(source: Source, progress: Progress | None) -> None:
         def tell(done: int, before: int = before, what: str = what) -> None:
             report(progress, before + done, total, what)
 
-        if not (source.user_folder / file.name).is_file():
+        if not paths.is_file(source.user_folder / file.name):
             _fetch(source, file, tell)
         before += file.size
 

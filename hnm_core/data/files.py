@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.options import FileOptions
 from hnm_core.errors import InputError
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_FORMATS, DataFormat, data_format
+from hnm_core.system import memory, paths
 
 BLOCK_ROWS = 65_536
 
@@ -26,8 +26,12 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
         LoadCancelled: the progress callback returned False.
     """
     path, kind = _data_file(options.path)
+    beside = {"labels": options.labels} if options.labels else {}
+    if beside and not kind.labels_beside:
+        raise InputError(f"'{path}' holds its labels itself; labels = '{options.labels}' is for vectors alone.")
     try:
-        dataset: Dataset = kind.load()(path, progress)
+        memory.require(path.stat().st_size, f"'{path}'", "read a part of it")
+        dataset: Dataset = kind.load()(path, progress, **beside)
     except MemoryError:
         raise InputError(f"'{path}' does not fit into the memory.") from None
     except OSError as error:
@@ -54,17 +58,14 @@ def standardized(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _data_file(name: str) -> tuple[Path, DataFormat]:
     """The path of a regular file, with ~ resolved, and its kind. Raises `InputError` when there is none."""
-    try:
-        path = Path(name).expanduser()
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"There is no file '{name}'.") from None
-    except (OSError, RuntimeError, ValueError) as error:  # ~ of an unknown user is a RuntimeError, a zero byte the last
-        raise InputError(f"'{name}' cannot be read: {error}.") from None
-    if stat.S_ISDIR(mode):
-        raise InputError(f"'{path}' is a folder; give the path of a {ANY_DATA_SUFFIX} file.")
-    if not stat.S_ISREG(mode):
-        raise InputError(f"'{path}' is no ordinary file; give the path of a {ANY_DATA_SUFFIX} file.")
+    path = paths.path_of(name)
+    match paths.kind(path):
+        case "missing":
+            raise InputError(f"There is no file '{name}'.")
+        case "folder":
+            raise InputError(f"'{path}' is a folder; give the path of a {ANY_DATA_SUFFIX} file.")
+        case "other":
+            raise InputError(f"'{path}' is no ordinary file; give the path of a {ANY_DATA_SUFFIX} file.")
     kind = data_format(path)
     if kind is None:
         ending = f"ends in '{path.suffix}'" if path.suffix else "has no ending"

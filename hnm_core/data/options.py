@@ -14,13 +14,17 @@ MAX_NUMBERS = 1_000_000_000
 """Most numbers (items times features) that a synthetic set may hold: 4 GB."""
 
 
+class MadeUpOptions(Options):
+    """Base of sets that are made up as numbers."""
+
+
 @DATASETS.register("digits", target="hnm_core.data.digits:build")
 class DigitsOptions(Options):
     """1,797 handwritten digits, 8 x 8 pixels, 10 classes; ships with scikit-learn."""
 
 
 @DATASETS.register("near-classes", target="hnm_core.data.synthetic:near_classes")
-class NearClassesOptions(Options):
+class NearClassesOptions(MadeUpOptions):
     """Groups of classes that lie close together; random negatives come from other groups and teach little."""
 
     groups: int = Field(20, ge=1, le=10_000, description="groups, far apart")
@@ -41,7 +45,7 @@ class NearClassesOptions(Options):
 
 
 @DATASETS.register("blobs", target="hnm_core.data.synthetic:blobs")
-class BlobsOptions(Options):
+class BlobsOptions(MadeUpOptions):
     """Gaussian blobs, one for each class."""
 
     classes: int = Field(10, ge=2, le=100_000, description="number of classes")
@@ -58,7 +62,7 @@ class BlobsOptions(Options):
 
 
 @DATASETS.register("noise", target="hnm_core.data.synthetic:noise")
-class NoiseOptions(Options):
+class NoiseOptions(MadeUpOptions):
     """The 2019 demo's set: random labels on uniform noise in (-1, 1); nothing to learn but by heart."""
 
     classes: int = Field(2, ge=2, le=1_000, description="number of classes")
@@ -73,7 +77,7 @@ class NoiseOptions(Options):
 
 
 @DATASETS.register("rings", target="hnm_core.data.synthetic:rings")
-class RingsOptions(Options):
+class RingsOptions(MadeUpOptions):
     """Circles around one centre, one for each class; no straight line parts them."""
 
     classes: int = Field(3, ge=2, le=1_000, description="number of rings")
@@ -89,7 +93,7 @@ class RingsOptions(Options):
 
 
 @DATASETS.register("swiss-roll", target="hnm_core.data.synthetic:swiss_roll")
-class SwissRollOptions(Options):
+class SwissRollOptions(MadeUpOptions):
     """A rolled-up sheet in 3-D; the classes are strips along it, and turns that touch in space are far apart."""
 
     classes: int = Field(6, ge=2, le=1_000, description="number of strips along the roll")
@@ -240,9 +244,13 @@ class ImagesOptions(Options):
 
 @DATASETS.register("file", target="hnm_core.data.files:build")
 class FileOptions(Options):
-    """Your own data: .npz with `x` and `y`, or .csv or .parquet with a column `label`."""
+    """Your own data: arrays or tensors `x` and `y`, a table with a column `label`, or vectors with a file of labels."""
 
     path: str = Field(min_length=1, description="the file")
+    labels: str = Field(
+        "",
+        description="file of the labels of vectors in .npy or .tsv; empty looks beside it for labels or metadata",
+    )
     standardize: bool = Field(False, description="give every feature mean 0 and deviation 1")
 
 

@@ -11,12 +11,16 @@ from hnm_core.data.parts import split
 from hnm_core.spec import compatibility
 from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, ModelConfig
-from hnm_core.spec.request import FEW_DIMENSIONS
+from hnm_core.spec.request import FEW_DIMENSIONS, title_of
 
 MANY_FEATURES = 32
 """From so many on, rows that are no pixels are taken for embeddings, or features, of another network."""
 EMBEDDING = 64
 """Dimensions that these are mapped to, or as many as there are."""
+
+
+MOST_WORDS = 2_000
+"""Characters of the words on an experiment."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def fit(config: ExperimentConfig, own: DataConfig, dataset: Dataset) -> Experime
     """
     path = Path(str(own.options["path"]))
     words = in_words(dataset)
-    on_these = config.model_copy(update={"data": own, "title": path.name[:120], "about": words})
+    on_these = config.model_copy(update={"data": own, "title": title_of(path), "about": words})
     dimensions = config.model.part.options.dimension
     if dimensions is None:
         return on_these
@@ -72,17 +76,19 @@ def fit(config: ExperimentConfig, own: DataConfig, dataset: Dataset) -> Experime
                 f"instead of '{config.model.name}' to {dimensions}. Another can be chosen in the form: 'identity' "
                 "trains nothing and shows what would be mined from them as they are."
             )
-            return fitted.model_copy(update={"about": words})
+            return fitted.model_copy(update={"about": words[:MOST_WORDS]})
     kept = f" The model is still '{config.model.name}' to {dimensions} dimensions; the form has others."
-    return on_these.model_copy(update={"about": words + kept})
+    return on_these.model_copy(update={"about": (words + kept)[:MOST_WORDS]})
 
 
 def in_words(dataset: Dataset) -> str:
-    """How many items of how many numbers, and of how many classes: "20,000 x 128, 200 classes."""
+    """How many items of how many numbers, and of how many classes: "20,000 x 128, 200 classes."; and of files of the
+    user's, what was taken for what."""
     items, width = dataset.x.shape
     if dataset.image_shape is not None:
         channels, height, wide = dataset.image_shape
         size = f"{items:,} pictures of {wide} x {height}{' in colour' if channels == 3 else ''}"
     else:
         size = f"{items:,} x {width:,}"
-    return f"{size}, {len(dataset.class_names):,} classes."
+    classes = f"{len(dataset.class_names):,} class{'' if len(dataset.class_names) == 1 else 'es'}"
+    return " ".join(filter(None, (f"{size}, {classes}.", dataset.as_read)))

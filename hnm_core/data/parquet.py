@@ -1,30 +1,40 @@
-"""Reads `.parquet` files: a column `label`, and every other column of numbers is a feature. Needs pyarrow."""
+"""Reads `.parquet` files: a column `label`; numbers, or a column of vectors, are features. Needs pyarrow."""
 
 from __future__ import annotations
 
-import re
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data import checks
+from hnm_core.data import checks, columns
 from hnm_core.data.base import Dataset, Progress, report
+from hnm_core.data.cells import Sort, TextColumn, sort_of
+from hnm_core.data.columns import LABEL, NUMBERS, VECTORS, Roles
 from hnm_core.errors import InputError
 
-LABEL = "label"
-PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+HALF_BYTES = 2
+"""Of a number in fixed-size binary, which is how float16 is stored by what has no such type."""
+BLOCK_ROWS = 4096
+MOST_READS = 200
+"""Each looks through the names of all columns."""
+LONGEST_VECTOR = 65_536
+"""Bytes of fixed-size binary that can be numbers."""
 
 
 def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
-    """Read the columns of numbers and the labels, which are text, whole numbers or booleans.
+    """Read the features and the labels, which are text, whole numbers or booleans.
 
-    Other columns, and the index that pandas saves, are left out.
+    Numbers, decimals and booleans can be features; lists of numbers, also of a fixed size, fixed-size binary (of
+    float16) and text of the form "[0.5, -1]" are vectors. Which columns are features, and which are left out,
+    `as_read` says.
 
     Raises:
-        InputError: pyarrow is not installed, the file is damaged, there is no column `label` or none of numbers, or a
-            value is missing or not finite.
+        InputError: pyarrow is not installed, the file is damaged, there is no column `label` or none of numbers, a
+            value is missing or not finite, or text that looks like numbers is none.
         LoadCancelled: the progress callback returned False.
     """
     try:
@@ -34,61 +44,192 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
-            features = _feature_names(schema, path)
-            columns = {}
-            for done, name in enumerate((LABEL, *features)):
-                report(progress, done, len(features) + 1, f"reading {path.name}")
-                columns[name] = file.read(columns=[name]).column(name)
-            report(progress, len(features) + 1, len(features) + 1, f"reading {path.name}")
+            columns.check_names(schema.names, str(path))
+            texts = {
+                field.name: _look_at_text(file, field.name, path)
+                for field in schema
+                if _is_text(field.type) and field.name != LABEL and columns.may_be_feature(field.name)
+            }
+            kinds = {field.name: texts.get(field.name) or _kind(field.type) for field in schema if field.name != LABEL}
+            roles = columns.roles_of(kinds, str(path), _pandas_index(schema))
+            wanted = (LABEL, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
+            read: dict[str, Any] = {}
+            together = -(-len(wanted) // MOST_READS)
+            for done in range(0, len(wanted), together):
+                report(progress, done, len(wanted), f"reading {path.name}")
+                part = file.read(columns=list(wanted[done : done + together]))
+                read |= {name: part.column(name) for name in wanted[done : done + together]}
+            report(progress, len(wanted), len(wanted), f"reading {path.name}")
+            return _dataset(path, read, roles, kinds)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"'{path}' is no .parquet file, or it is damaged: {checks.reason(error)}.") from None
-    for name, column in columns.items():
-        if column.null_count:
-            row = int(np.argmax(column.is_null().to_numpy()))
+
+
+def look(path: Path) -> None:
+    """Refuse a file that does not begin as such files do. Raises `InputError`."""
+    with path.open("rb") as raw:
+        if raw.read(4) != b"PAR1":
+            raise InputError(f"'{path}' is no .parquet file, or it is damaged.")
+
+
+def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, str]) -> Dataset:
+    for name in (LABEL, *roles.features):
+        if read[name].null_count:
+            row = int(np.argmax(read[name].is_null().to_numpy()))
             raise InputError(f"'{path}' has no value in column '{checks.shown(name)}', row {row} (counted from 0).")
-    table = np.stack([_numbers(columns[name]) for name in features], axis=1)
+    if kinds[roles.features[0]] == VECTORS:
+        table = _vectors(read[roles.features[0]], roles.features[0], path)
+    else:
+        table = np.stack([_numbers(read[name]) for name in roles.features], axis=1)
     x = checks.features(table, f"'{path}'")
-    y, names = _classes(columns[LABEL], f"Column '{LABEL}' of '{path}'")
-    return Dataset(path.name, x, y, np.arange(len(y)), names)
+    y, names = _classes(read[LABEL], f"Column '{LABEL}' of '{path}'")
+    numbered = {
+        name: _numbers(read[name]) for name in roles.ids if kinds[name] == NUMBERS and not read[name].null_count
+    }
+    return columns.table(path.name, x, y, names, roles, numbered)
 
 
-def _feature_names(schema: Any, path: Path) -> list[str]:
+def _pandas_index(schema: Any) -> list[str]:
+    """Columns that pandas saved as its index."""
+    try:
+        stored = json.loads((schema.metadata or {})[b"pandas"])["index_columns"]
+        return [name for name in stored if isinstance(name, str)]
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return []
+
+
+def _kind(kind: Any) -> str:
+    """What a column of this type can be, or what it holds in words."""
     from pyarrow import types
 
-    names = list(schema.names)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
+        return NUMBERS
+    if _is_list(kind) and _kind(kind.value_type) == NUMBERS:
+        return VECTORS
+    if types.is_fixed_size_binary(kind) and kind.byte_width % HALF_BYTES == 0 and kind.byte_width <= LONGEST_VECTOR:
+        return NUMBERS if kind.byte_width == HALF_BYTES else VECTORS
+    words: dict[str, Callable[[Any], bool]] = {
+        "text": _is_text,
+        "a struct": types.is_struct,
+        "lists": lambda kind: _is_list(kind) or types.is_map(kind),
+        "dates": lambda kind: types.is_date(kind) or types.is_timestamp(kind),
+        "times": types.is_temporal,
+        "no values": types.is_null,
+        "bytes": lambda kind: "binary" in str(kind),
+    }
+    return next((word for word, holds in words.items() if holds(kind)), str(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _is_list(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _look_at_text(file: Any, name: str, path: Path) -> str:
+    """What a column of text holds, as `roles_of` takes it; of plain text only the first rows are read.
+
+    Raises:
+        InputError: all of it looks like numbers, or vectors are cut short.
+    """
+    first: dict[Sort, tuple[int, str]] = {}
+    row = 0
+    for batch in file.iter_batches(BLOCK_ROWS, columns=[name]):
+        for value in batch.column(0).to_pylist():
+            if value is not None:
+                first.setdefault(sort_of(value), (row, value))
+            row += 1
+        if first.keys() & {"text", "truth", "missing"}:
+            return "text"
+    if "cut" in first or (first and first.keys() <= {"number", "comma", "alike"}):
+        row, value = first["cut"] if "cut" in first else min(first.values())
+        what = "a vector that is cut short" if "cut" in first else "text that looks like a number; store it as one"
         raise InputError(
-            f"'{path}' has {names.count(twice)} columns called '{checks.shown(twice)}'; column names must differ."
+            f"'{path}', row {row} (counted from 0), column '{checks.shown(name)}' has '{checks.shown(value)}', "
+            f"{what}, or leave the column out."
         )
-    if LABEL not in names:
-        raise InputError(f"'{path}' has no column '{LABEL}', only: {checks.shown_names(names)}.")
-
-    def is_feature(name: str) -> bool:
-        kind = schema.field(name).type
-        numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
-        return numeric and name != LABEL and not PANDAS_INDEX.fullmatch(name)
-
-    features = [name for name in names if is_feature(name)]
-    if not features:
-        raise InputError(f"'{path}' has no column of numbers beside '{LABEL}'; at least one feature is needed.")
-    return features
+    return VECTORS if first.keys() == {"vector"} else "text" if first else "no values"
 
 
 def _numbers(column: Any) -> NDArray[Any]:
+    """(N,) numbers of a column without missing values."""
     from pyarrow import float64, types
 
+    if types.is_fixed_size_binary(column.type):
+        return _halves(column)[:, 0]
+    column = _plain(column)
     numbers: NDArray[Any] = (column.cast(float64()) if types.is_decimal(column.type) else column).to_numpy()
     return numbers
+
+
+def _plain(column: Any) -> Any:
+    """Without the dictionary that repeated values are kept in."""
+    from pyarrow import types
+
+    return column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
+
+
+def _vectors(column: Any, name: str, path: Path) -> NDArray[Any]:
+    """(N, D) numbers of a column without missing values.
+
+    Raises:
+        InputError: vectors of several lengths, of none, or with a missing number; the message names the first row.
+    """
+    from pyarrow import types
+
+    if types.is_fixed_size_binary(column.type):
+        return _halves(column)
+    if _is_text(column.type):
+        cells = TextColumn(name, str(path), "row {} (counted from 0)")
+        values = _plain(column).to_pylist()
+        cells.add(values, range(len(values)))
+        return cells.vectors()
+    lengths = np.array([len(value) for value in column.to_numpy()])
+    wrong = np.flatnonzero(lengths != (lengths[0] if len(lengths) else 0))
+    row = int(wrong[0]) if len(wrong) else 0
+    if len(wrong) or (len(lengths) and lengths[0] == 0):
+        raise InputError(
+            f"'{path}', row {row} (counted from 0), column '{checks.shown(name)}' has a vector of {lengths[row]:,} "
+            f"numbers, and the first has {lengths[0]:,}."
+        )
+    chunks = [chunk.flatten() for chunk in column.chunks]
+    for chunk, start in zip(chunks, np.cumsum([0, *map(len, column.chunks)]).tolist(), strict=False):
+        if chunk.null_count:
+            row = start + int(np.argmax(chunk.is_null().to_numpy(zero_copy_only=False))) // int(lengths[0])
+            raise InputError(
+                f"'{path}', row {row} (counted from 0), column '{checks.shown(name)}' has a vector that lacks a number."
+            )
+    numbers = [_numbers(chunk) if not types.is_boolean(chunk.type) else np.array(chunk.to_pylist()) for chunk in chunks]
+    return np.concatenate(numbers).reshape(len(column), -1)
+
+
+def _halves(column: Any) -> NDArray[np.float16]:
+    """(N, D) numbers that were stored as bytes."""
+    together = b"".join(value for chunk in column.chunks for value in chunk.to_pylist())
+    return np.frombuffer(together, "<f2").reshape(len(column), -1)
 
 
 def _classes(column: Any, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     from pyarrow import types
 
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    if types.is_string(kind) or types.is_large_string(kind):
-        return checks.named_classes(column.to_pylist(), where)
+    column = _plain(column)
+    kind = column.type
+    if _is_text(kind):
+        labels = [value.strip() for value in column.to_pylist()]
+        if "" in labels:
+            raise InputError(f"{where} has no value in row {labels.index('')} (counted from 0).")
+        return checks.named_classes(labels)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-        y, _, names = checks.classes(checks.whole_numbers(column.to_numpy(), len(column), where), None, where)
+        y, _, names = checks.classes(checks.whole_numbers(column.to_numpy(), len(column), where), None)
         return y, names
     raise InputError(f"{where} holds {kind}; labels are text, whole numbers or booleans.")

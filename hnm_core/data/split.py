@@ -1,4 +1,4 @@
-"""Which items are held out of training, and which are shown of a set too large to show."""
+"""Which items are held out of training, which stand for a set too large, and which of them query."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from hnm_core.errors import InputError
 MIN_TRAINING = 2
 """Items that every class keeps for training where it has them: an anchor needs a positive."""
 
+MIN_MEASURED = 2
+"""Items that a class has on the side on which it is measured: a query needs somebody to find."""
+
+FEWEST = 8
+"""Items that a thinned class keeps at least. One of up to twice as many stays whole or goes."""
+
 
 def held_out_mask(y: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """A random part of every class.
+    """A random part of every class, each item with the same chance, and never one item of a class alone.
 
     A class of n items gives share * n of them, rounded up or down so that the total is right, but keeps at least two
-    for training; a class of one item stays in training.
+    for training. Where that is fewer than two items, a random part of such classes gives two each. Classes of two or
+    three items cannot be parted so: a random part of them is held out whole, but two that can be trained on stay. A
+    class of one item stays in training.
 
     Args:
         y: (N,) class of each item, 0 or more.
@@ -33,9 +41,20 @@ def held_out_mask(y: NDArray[np.int64], share: float, seed: int) -> NDArray[np.b
         raise InputError(f"held_out = {share} is not allowed: a share of every class is 0 or more and less than 1.")
     counts = np.bincount(y)
     wanted = np.minimum(share * counts, np.maximum(counts - MIN_TRAINING, 0))
+    small = (wanted < MIN_MEASURED) & (counts > 1) & (share > 0)
     rng = generator(seed, "held-out")
+    quotas = _whole_quotas(np.where(small, 0, wanted), rng)
+    if small.any():
+        parted = counts >= MIN_TRAINING + MIN_MEASURED
+        given = np.where(parted, MIN_MEASURED, counts)
+        at_random = rng.permutation(np.flatnonzero(small))
+        stay = at_random[~parted[at_random]][: max(0, 2 - int(parted.sum()))]
+        chance = np.where(small, share * counts / np.maximum(given, 1), 0)
+        chance[stay] = 0
+        chosen = at_random[_drawn(chance[at_random], rng)]
+        quotas[chosen] = given[chosen]
     mask = np.zeros(len(y), np.bool_)
-    mask[_draw(y, _whole_quotas(wanted, rng), rng)] = True
+    mask[_draw(y, quotas, rng)] = True
     return mask
 
 
@@ -68,6 +87,60 @@ def stratified_sample(y: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int
     else:
         wanted = counts * (n / len(y))
     return np.sort(_draw(y, _whole_quotas(wanted, rng), rng))
+
+
+def thinned(y: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
+    """A random part with the classes in proportion, of which each can be measured and trained on as in the whole.
+
+    Where a proportional part would leave a class fewer than `FEWEST` items, or fewer than all of a small one, a random
+    part of such classes stays instead, whole if they are small, and the others go. So every item has the same chance
+    and most classes of the part are as large as they were.
+
+    Args:
+        y: (N,) class of each item, 0 or more.
+        n: items wanted at most, at least 1; all of them where n >= N.
+        seed: the same seed gives the same rows.
+
+    Returns:
+        rows, ascending: n of them, or a few less where small classes do not add up to it.
+
+    Raises:
+        InputError: n < 1.
+    """
+    counts = np.bincount(y)
+    wanted = counts * (n / max(len(y), 1))
+    least = np.where(counts <= 2 * FEWEST, counts, FEWEST)
+    small = wanted < least
+    if n < 1 or n >= len(y) or not small.any():
+        return stratified_sample(y, n, seed)
+    rng = generator(seed, "thinned")
+    quotas = _whole_quotas(np.where(small, 0, wanted), rng)
+    at_random = rng.permutation(np.flatnonzero(small))
+    chosen = at_random[_drawn((wanted / np.maximum(least, 1))[at_random], rng)]
+    chosen = chosen[quotas.sum() + np.cumsum(least[chosen]) <= n]
+    quotas[chosen] = least[chosen]
+    if np.count_nonzero(quotas > 1) < 2:  # too few for whole classes
+        return stratified_sample(y, n, seed)
+    return np.sort(_draw(y, quotas, rng))
+
+
+def queries(y: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
+    """(min(n, N),) rows that query for all, ascending: each row with the same chance, the classes in proportion, so
+    that what is measured on them estimates without bias what all would give."""
+    if n >= len(y):
+        return np.arange(len(y))
+    rng = generator(seed, "queries")
+    shuffled = rng.permutation(len(y))
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    place = ((np.arange(n) + rng.random()) * (len(y) / n)).astype(np.int64)
+    return np.sort(by_class[np.minimum(place, len(y) - 1)])
+
+
+def _drawn(chance: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Each of them with its own chance, and together as many as these add up to, up to rounding."""
+    ends = np.floor(np.cumsum(chance) + rng.random())
+    drawn: NDArray[np.bool_] = np.diff(ends, prepend=0) > 0
+    return drawn
 
 
 def _whole_quotas(wanted: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hnm_core.data.base import Dataset, Progress, generator, report
 from hnm_core.data.options import BlobsOptions, NearClassesOptions, NoiseOptions, RingsOptions, SwissRollOptions
+from hnm_core.system import memory
 
 NEAR_CLASSES_SCALE = 3.0
 """`near-classes` are divided by this, so that at the default spreads the features are about 1 wide."""
@@ -69,10 +70,17 @@ def noise(options: NoiseOptions, *, seed: int, progress: Progress | None = None)
         y[rng.choice(np.flatnonzero(y == rich))] = poor
         counts[poor] += 1
         counts[rich] -= 1
+    _room(options.points, options.dim)
     x = np.empty((options.points, options.dim), np.float32)
     for rows in _chunks(options.points, options.dim, progress, "noise"):
         x[rows] = rng.uniform(-1.0, 1.0, x[rows].shape)
     return Dataset("noise", x, y, np.arange(options.points), _numbered(options.classes))
+
+
+def _room(points: int, dim: int) -> None:
+    """Raises `InputError` where the memory does not suffice for so many numbers, beside a part that is being drawn."""
+    needed = 4 * points * dim + 8 * min(CHUNK_NUMBERS, points * dim)
+    memory.require(needed, f"{points:,} points with dim = {dim:,}", "make one smaller")
 
 
 def _around(
@@ -83,6 +91,7 @@ def _around(
     progress: Progress | None,
     what: str,
 ) -> NDArray[np.float32]:
+    _room(len(y), centres.shape[1])
     x = np.empty((len(y), centres.shape[1]), np.float32)
     for rows in _chunks(*x.shape, progress, what):
         x[rows] = centres[y[rows]] + spread * rng.standard_normal(x[rows].shape)
@@ -111,6 +120,7 @@ def rings(options: RingsOptions, *, seed: int, progress: Progress | None = None)
     """
     rng = generator(seed, "rings")
     report(progress, 0, 1, "rings")
+    _room(3 * options.points, options.dim)  # in 64 bits, and then in 32
     y = rng.permutation(np.arange(options.points) % options.classes)
     angle = rng.uniform(0.0, 2 * np.pi, options.points)
     x = options.noise * rng.standard_normal((options.points, options.dim))

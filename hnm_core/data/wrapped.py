@@ -14,6 +14,7 @@ from hnm_core.data.checks import check_minable
 from hnm_core.data.options import ImbalancedOptions, LabelNoiseOptions
 from hnm_core.data.sizes import class_sizes
 from hnm_core.errors import InputError
+from hnm_core.system import memory
 
 
 def label_noise(options: LabelNoiseOptions, *, seed: int, progress: Progress | None = None) -> Dataset:
@@ -53,6 +54,9 @@ def imbalanced(options: ImbalancedOptions, *, seed: int, progress: Progress | No
         return _part(options, data.build(options.of_part, seed=seed, progress=progress), rng)
     sizes = class_sizes(options.points, options.classes, options.largest, options.singletons)
     y = rng.permutation(np.repeat(np.arange(options.classes), sizes))
+    memory.require(
+        20 * options.points * options.dim, f"{options.points:,} points with dim = {options.dim:,}", "make one smaller"
+    )
     centres = options.separation * rng.standard_normal((options.classes, options.dim))
     x = (centres[y] + rng.standard_normal((len(y), options.dim))).astype(np.float32)
     names = tuple(str(label) for label in range(options.classes))

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from hnm_core.errors import InputError, described
+from hnm_core.evaluation.expectation import expected, groups
+from hnm_core.evaluation.nearest import Ties, checked
 from hnm_core.isolation import isolated
 from hnm_core.labels import check_labels
 
@@ -35,27 +37,29 @@ class CodeRetrieval:
 
 
 @isolated
-def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2) -> CodeRetrieval:
-    """Every item queries all others by Hamming distance.
+def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2, queries: Tensor | None = None) -> CodeRetrieval:
+    """Every query is compared with all other items by Hamming distance.
 
     Args:
         codes: (N, b) bool, or numbers whose signs are the bits (0 counts as positive).
         labels: (N,) integers.
         radius: of the Hamming ball of `precision_in_radius`.
+        queries: (Q,) rows; None are all.
 
     Raises:
-        InputError: shapes do not match, labels are no integers, or codes hold NaN.
+        InputError: shapes or types do not match, or codes that hold NaN, which has no sign.
     """
     if not isinstance(codes, Tensor) or codes.ndim != 2:
         raise InputError(f"Codes must be a tensor of shape (N, b), not {described(codes)}.")
-    check_labels(labels, len(codes))
-    broken = int(codes.isnan().any(1).sum())
-    if broken:
-        raise InputError(f"{broken} of {len(codes)} codes hold NaN, which is no bit.")
+    check_labels(labels, len(codes), "Labels")
+    if bool(torch.isnan(codes).any()):
+        raise InputError("Codes hold NaN, which has no sign; every bit needs one.")
     n, bits = codes.shape
-    sign = (codes if codes.dtype == torch.bool else codes >= 0).float() * 2 - 1
-    _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    usable = torch.nonzero(counts[own] > 1)[:, 0] if n else torch.zeros(0, dtype=torch.int64)
+    positive = codes if codes.dtype == torch.bool else codes >= 0
+    query = checked(positive, labels, queries)
+    sign = positive.double() * 2 - 1  # autocast leaves float64 alone
+    _, own, counts = torch.unique(labels.to(sign.device), return_inverse=True, return_counts=True)
+    usable = query[counts[own[query]] > 1]
     if not len(usable):
         nan = torch.nan
         return CodeRetrieval(nan, nan, nan, nan, nan, nan, nan, radius, bits, 0)
@@ -77,20 +81,13 @@ def tie_scores(ordered: Tensor, hit: Tensor, radius: int) -> Tensor:
         ordered: (Q, n) int64 distances, ascending.
         hit: (Q, n) bool relevance, at least one a row; the order inside equal distances does not matter.
     """
-    n = ordered.shape[1]
     ordered = ordered.contiguous()
-    place = torch.arange(1, n + 1, device=ordered.device, dtype=torch.float64).expand(ordered.shape)
-    start = torch.searchsorted(ordered, ordered, side="left")
-    end = torch.searchsorted(ordered, ordered, side="right")
-    hits_so_far = torch.nn.functional.pad(hit.cumsum(1), (1, 0)).double()
-    before = hits_so_far.gather(1, start)  # R_0, hits before the group of each place
-    in_group = hits_so_far.gather(1, end) - before  # r_t
-    size = (end - start).double()  # n_t
-    inside = place - start  # i, from 1
+    place = torch.arange(1, ordered.shape[1] + 1, device=ordered.device, dtype=torch.float64).expand(ordered.shape)
+    ties = Ties(torch.searchsorted(ordered, ordered, side="left"), torch.searchsorted(ordered, ordered, side="right"))
+    share, earned = expected(hit, ties)
+    before, in_group, size = groups(hit, ties)
+    inside = place - ties.start  # i, from 1
     relevant = hit.sum(1).double()
-    share = in_group / size
-    others = (inside - 1) * (in_group - 1) / (size - 1).clamp(min=1)
-    expected = share * (before + 1 + others) / place
     lucky = (inside <= in_group) * (before + inside) / place
     late = inside - (size - in_group)
     unlucky = (late > 0) * (before + late) / place
@@ -99,10 +96,10 @@ def tie_scores(ordered: Tensor, hit: Tensor, radius: int) -> Tensor:
     near_count = near.sum(1).double()
     return torch.stack(
         (
-            expected.sum(1) / relevant,
+            earned.sum(1) / relevant,
             lucky.sum(1) / relevant,
             unlucky.sum(1) / relevant,
-            (expected * first_r).sum(1) / relevant,
+            (earned * first_r).sum(1) / relevant,
             share[:, 0],
             (share * first_r).sum(1) / relevant,
             (hit & near).sum(1) / near_count.clamp(min=1),

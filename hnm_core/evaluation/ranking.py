@@ -1,4 +1,4 @@
-"""Scores of whole rankings: every item queries all others (leave one out)."""
+"""Scores of whole rankings: every query against all other items (leave one out)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.evaluation.retrieval import TILE_ENTRIES, ranked_others, retrieval
+from hnm_core.evaluation.expectation import expected, expected_reciprocal
+from hnm_core.evaluation.nearest import Ties, checked, nearest_first
+from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.isolation import isolated
 
 
@@ -31,40 +33,39 @@ class Ranking:
     mean_reciprocal_rank: float
     """1 / rank of the first hit"""
     knn_accuracy: float
-    """share of all items whose k nearest others vote for their class; ties by summed distance, then by label"""
+    """share of all queries whose k nearest others vote for their class; ties by summed distance, then by label"""
     k: int
     queries: int
 
 
 @isolated
-def ranking(embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5) -> Ranking:
-    """Rank all others of each item by distance, equal distances by row.
+def ranking(
+    embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5, queries: Tensor | None = None
+) -> Ranking:
+    """Rank all others of each query by distance. Items at the same distance have no order: scores are the mean over all
+    orders of them, that over hits the mean sum over the mean hits.
 
     Args:
         embeddings: (N, D), finite.
         labels: (N,) integers.
         distance: what near means; None is Euclidean.
         k: depth of map_at_k and map_over_hits_at_k, and neighbours that vote.
+        queries: (Q,) rows; None are all.
 
     Raises:
         InputError: as `hnm_core.evaluation.retrieval.retrieval`.
     """
-    found = retrieval(embeddings, labels, distance, k=k)
-    n = len(labels)
+    found = retrieval(embeddings, labels, distance, k=k, queries=queries)
     if not found.queries:
         nan = torch.nan
         return Ranking(nan, nan, nan, nan, nan, nan, nan, found.knn_accuracy, k, 0)
-    distance = distance or Distance()
-    prepared = distance.prepare_exactly(embeddings.detach().float())
-    _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    query = checked(embeddings, labels, queries)
+    _, own, counts = torch.unique(labels.to(query.device), return_inverse=True, return_counts=True)
     sums = torch.zeros(5, dtype=torch.float64)
-    for start in range(0, n, tile := max(1, TILE_ENTRIES // n)):
-        row = torch.arange(start, min(start + tile, n), device=prepared.device)
-        row = row[counts[own[row]] > 1]
-        if len(row):
-            _, ranked = ranked_others(distance.prepared_pairwise(prepared[row], prepared), row, n - 1)
-            hit = own[ranked] == own[row, None]
-            sums += scores(hit, k).double().sum(0).cpu()
+    query = query[counts[own[query]] > 1]
+    for ranked in nearest_first(embeddings, distance or Distance(), query, len(labels) - 1):
+        hit = own[ranked.row] == own[ranked.query, None]
+        sums += scores(hit, k, ranked.ties).sum(0).cpu()
     r_precision, average, at_k, over_hits, reciprocal = (sums / found.queries).tolist()
     return Ranking(
         found.precision_at_1,
@@ -80,22 +81,22 @@ def ranking(embeddings: Tensor, labels: Tensor, distance: Distance | None = None
     )
 
 
-def scores(hit: Tensor, k: int) -> Tensor:
-    """(Q, 5) of (Q, n) relevance in ranked order, at least one hit a row: R-precision, average precision over R, the
-    same cut at k, the same cut at k over the hits there, reciprocal rank of the first hit."""
+def scores(hit: Tensor, k: int, ties: Ties | None = None) -> Tensor:
+    """(Q, 5) float64 of (Q, n) relevance in ranked order, at least one hit a row: R-precision, average precision over
+    R, the same cut at k, the same cut at k over the hits there, reciprocal rank of the first hit."""
     if hit.ndim != 2 or not bool(hit.any(1).all()):
         raise InputError("Each ranking needs at least one relevant item.")
     place = torch.arange(1, hit.shape[1] + 1, device=hit.device)
     relevant = hit.sum(1)
-    earned = hit * (hit.cumsum(1) / place.double())
-    hits_at_k = hit[:, :k].sum(1)
+    share, earned = expected(hit, ties)
+    hits_at_k, earned_at_k = share[:, :k].sum(1), earned[:, :k].sum(1)
     return torch.stack(
         (
-            (hit & (place <= relevant[:, None])).sum(1).float() / relevant,
+            (share * (place <= relevant[:, None])).sum(1) / relevant,
             earned.sum(1) / relevant,
-            earned[:, :k].sum(1) / relevant,
-            earned[:, :k].sum(1) / hits_at_k.clamp(min=1),
-            1 / (hit.int().argmax(1) + 1).double(),
+            earned_at_k / relevant,
+            earned_at_k / hits_at_k.masked_fill(hits_at_k == 0, 1),
+            expected_reciprocal(hit, ties),
         ),
         dim=1,
     )

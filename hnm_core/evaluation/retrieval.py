@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
 import torch
 from torch import Tensor
 
-from hnm_core.distances import Distance, check_range
-from hnm_core.errors import InputError, described
+from hnm_core.distances import Distance
+from hnm_core.errors import InputError
+from hnm_core.evaluation.expectation import expected
+from hnm_core.evaluation.nearest import TIE, checked, nearest_first
 from hnm_core.isolation import isolated
-from hnm_core.labels import check_labels
-
-TILE_ENTRIES = 4_000_000
-"""At most so many distances are held at once."""
 
 
 @dataclass(frozen=True)
@@ -26,80 +25,93 @@ class Retrieval:
     map_at_r: float
     """mean over queries of (1/R) sum of P(i) rel_i for i <= R, R = other items of the class"""
     knn_accuracy: float
-    """share of all items whose k nearest others vote for their class: uniform vote, ties by smaller summed distance,
+    """share of all queries whose k nearest others vote for their class: uniform vote, ties by smaller summed distance,
     then by smaller label"""
     queries: int
-    """items with a partner"""
+    """queries with a partner"""
     skipped: int
-    """items without one"""
+    """queries without one"""
 
 
 @isolated
-def retrieval(embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5) -> Retrieval:
-    """Leave-one-out retrieval inside one set: every item queries all others.
+def retrieval(
+    embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5, queries: Tensor | None = None
+) -> Retrieval:
+    """Leave-one-out retrieval inside one set: every query is ranked against all other items.
+
+    Items at the same distance have no order: precision@1 and MAP@R are the mean over all orders of them. Of those that
+    could be the k-th to vote, the first rows do.
 
     Args:
         embeddings: (N, D), finite.
         labels: (N,) integers.
-        distance: what near means; None is Euclidean. Equal distances are ranked by row.
+        distance: what near means; None is Euclidean.
         k: neighbours that vote.
+        queries: (Q,) rows; None are all. A random part estimates the scores of all without bias, as each is ranked
+            against everything.
 
     Raises:
-        InputError: shapes do not match, labels are no integers, k is no whole number of at least 1, or embeddings are
-            not finite or so long that distances leave float32.
+        InputError: shapes or types do not match, k is no whole number of at least 1, or non-finite embeddings.
     """
-    if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
-        raise InputError(f"Embeddings must be a tensor of shape (N, D), not {described(embeddings)}.")
-    check_labels(labels, len(embeddings))
-    if not isinstance(k, Integral) or k < 1:
-        raise InputError(f"k = {k} is not allowed: it must be a whole number of at least 1.")
-    if not bool(torch.isfinite(embeddings).all()):
-        raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
-    n = len(labels)
-    distance, rows = distance or Distance(), embeddings.float()
-    check_range(distance, rows, squares=True)
-    prepared = distance.prepare_exactly(rows)
-    _, own, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    query = checked(embeddings, labels, queries)
+    check_k(k)
+    _, own, counts = torch.unique(labels.to(query.device), return_inverse=True, return_counts=True)
     partners = counts[own] - 1
     usable = partners > 0
-    if n < 2 or not bool(usable.any()):
-        return Retrieval(torch.nan, torch.nan, torch.nan, 0, n)
-    depth = min(n - 1, max(int(partners.max()), k))
+    asking = int(usable[query].sum())
+    if not asking:
+        return Retrieval(torch.nan, torch.nan, torch.nan, 0, len(query))
     first = average = votes = 0.0
-    tile = max(1, TILE_ENTRIES // n)
-    for start in range(0, n, tile):
-        rows = torch.arange(start, min(start + tile, n), device=prepared.device)
-        values, ranked = ranked_others(distance.prepared_pairwise(prepared[rows], prepared), rows, depth)
-        hit = own[ranked] == own[rows, None]
-        ok, r = usable[rows], partners[rows]
-        first += float((hit[:, 0] & ok).sum())
-        place = torch.arange(1, depth + 1, device=prepared.device)
-        precision = hit.cumsum(1).float() / place
-        inside = hit & (place <= r[:, None])
-        average += float(((precision * inside).sum(1) / r.clamp(min=1))[ok].double().sum())
-        votes += float((_vote(own[ranked[:, :k]], values[:, :k], len(counts)) == own[rows]).sum())
-    queries = int(usable.sum())
-    return Retrieval(first / queries, average / queries, votes / n, queries, n - queries)
+    for found in nearest_first(embeddings, distance or Distance(), query, max(int(partners[query].max()), k)):
+        hit = own[found.row] == own[found.query, None]
+        ok, r = usable[found.query], partners[found.query]
+        share, earned = expected(hit, found.ties)
+        place = torch.arange(1, hit.shape[1] + 1, device=hit.device)
+        inside = earned.float() * (place <= r[:, None])
+        first += float(share[ok, 0].sum())
+        average += float((inside.sum(1) / r.clamp(min=1))[ok].double().sum())
+        votes += float((vote(own[found.row[:, :k]], found.distance[:, :k]) == own[found.query]).sum())
+    return Retrieval(first / asking, average / asking, votes / len(query), asking, len(query) - asking)
 
 
-def ranked_others(distances: Tensor, rows: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    """(values, rows) of the `depth` nearest others of each row, equal distances by row."""
-    n = distances.shape[1]
-    bits = (distances + 0.0).contiguous().view(torch.int32).long()  # + 0.0 turns -0.0 into 0.0
-    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # floats compare as integers once negatives are flipped
-    keys = (ordered << 32) | torch.arange(n, device=distances.device)
-    keys.scatter_(1, rows[:, None], torch.iinfo(torch.int64).max)
-    best = keys.topk(depth, dim=1, largest=False, sorted=True).values
-    ranked = best & 0xFFFFFFFF
-    return distances.gather(1, ranked), ranked
+@isolated
+def knn_accuracies(
+    embeddings: Tensor,
+    labels: Tensor,
+    distance: Distance | None = None,
+    *,
+    ks: Sequence[int],
+    queries: Tensor | None = None,
+) -> tuple[float, ...]:
+    """`Retrieval.knn_accuracy` for each k, from one ranking; the arguments and errors are those of `retrieval`. NaN
+    where there is nobody to vote."""
+    query = checked(embeddings, labels, queries)
+    for k in ks:
+        check_k(k)
+    if len(labels) < 2 or not len(query):
+        return (torch.nan,) * len(ks)
+    _, own = torch.unique(labels.to(query.device), return_inverse=True)
+    right = torch.zeros(len(ks), dtype=torch.float64)
+    for found in nearest_first(embeddings, distance or Distance(), query, max(ks)):
+        voters, own_class = own[found.row], own[found.query]
+        for place, k in enumerate(ks):
+            right[place] += float((vote(voters[:, :k], found.distance[:, :k]) == own_class).sum())
+    return tuple((right / len(query)).tolist())
 
 
-def _vote(neighbor_class: Tensor, values: Tensor, n_classes: int) -> Tensor:
-    """(Q,) class with most votes; ties by smaller summed distance, then by smaller class."""
-    same = neighbor_class[:, :, None] == neighbor_class[:, None, :]
-    count = same.sum(2)
-    summed = (same * values[:, None, :]).sum(2)
-    best_count = count == count.max(1, keepdim=True).values
-    summed = summed.masked_fill(~best_count, torch.inf)
-    nearest = best_count & (summed <= summed.min(1, keepdim=True).values)
-    return neighbor_class.masked_fill(~nearest, n_classes).min(1).values
+def check_k(k: object) -> None:
+    """Raises `InputError` unless k is a whole number of at least 1."""
+    if not isinstance(k, Integral) or k < 1:
+        raise InputError(f"k = {k} is not allowed: it must be a whole number of at least 1.")
+
+
+def vote(classes: Tensor, distance: Tensor) -> Tensor:
+    """(Q,) the class that occurs most in each row of (Q, k); ties by smaller summed distance, then by smaller class."""
+    classes, order = classes.sort(dim=1, stable=True)
+    run = torch.nn.functional.pad(classes.diff(dim=1) != 0, (1, 0)).cumsum(1)
+    count = torch.zeros_like(classes).scatter_add_(1, run, torch.ones_like(classes))
+    summed = torch.zeros_like(distance).scatter_add_(1, run, distance.gather(1, order))
+    summed = summed.masked_fill(count < count.amax(1, keepdim=True), torch.inf)
+    least = summed.amin(1, keepdim=True)
+    winner = (summed <= least + TIE * least.abs()).int().argmax(1)  # runs ascend, so this is the smallest class
+    return classes.gather(1, (run == winner[:, None]).int().argmax(1)[:, None])[:, 0]

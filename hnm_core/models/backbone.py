@@ -64,10 +64,12 @@ def digest(network: nn.Module) -> str:
 
 
 def _foreign(name: str, seed: int) -> nn.Module:
-    """What `module:callable` returns; modules beside the user's script are found, as `python script.py` would."""
+    """What `module:callable` returns; modules in the current folder are found."""
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
-    sys.path.insert(0, here)
+    added = here not in sys.path
+    if added:
+        sys.path.append(here)  # last: what else lies there stands for nothing that is installed
     try:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # weights that are drawn there are the same in every run
@@ -76,7 +78,8 @@ def _foreign(name: str, seed: int) -> nn.Module:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the user's breaks, or ends, in any way it likes
         raise InputError(f"The backbone '{name}' cannot be made: {said(error)}.{_hint(module_name, error)}") from None
     finally:
-        sys.path.remove(here)
+        if added and here in sys.path:
+            sys.path.remove(here)
     if not isinstance(network, nn.Module):
         raise InputError(f"The backbone '{name}' returned {type(network).__name__}; it must return an nn.Module.")
     return network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -20,6 +21,12 @@ class LayeredOptions(ModelOptions):
     def has_hidden(self) -> bool:
         """See `ModelOptions`."""
         return bool(self.widths)
+
+    def count_weights(self, in_features: int) -> int | None:
+        """See `ModelOptions`."""
+        sizes = [in_features, *self.widths, self.dimension or 1]
+        there = sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+        return 2 * there if self.reconstructs else there
 
 
 @MODELS.register("mlp", target="hnm_core.models.mlp:build")

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from hnm_core.errors import InputError
+from hnm_core.system.places import at_home
+from hnm_core.system.regular_files import open_regular
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs put the weights beside other things."""
@@ -27,7 +29,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
-            loaded = torch.load(path.expanduser(), map_location="cpu", weights_only=True)
+            with open_regular(at_home(path)) as file:
+                loaded = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"There is no file of weights '{path}'.") from None
     except pickle.UnpicklingError:

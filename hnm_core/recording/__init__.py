@@ -2,7 +2,8 @@
 
 from hnm_core.recording.export import EXPORT_KINDS, export
 from hnm_core.recording.reader import Recording, open_recording, replay
-from hnm_core.recording.runs import copy_run, find_run, list_runs, new_run_dir, prune, runs_dir
+from hnm_core.recording.room import make_room, prune
+from hnm_core.recording.runs import copy_run, find_run, is_recording, list_runs, new_run_dir, runs_dir
 from hnm_core.recording.writer import record
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "copy_run",
     "export",
     "find_run",
+    "is_recording",
     "list_runs",
+    "make_room",
     "new_run_dir",
     "open_recording",
     "prune",

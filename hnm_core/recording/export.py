@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording.reader import Recording, open_recording
 from hnm_core.run.events import LaneForked, OptionChanged
+from hnm_core.system.whole_files import whole_file
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by name."""
@@ -26,8 +29,9 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     where it was not measured, -1 for a count that was not given. Positions are those of the last recorded frame: id,
     label, held_out, x, y, z and the point columns. Of a set too large to show they are those of its fixed stratified
     part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
-    its own, `LANE.guests.KIND`, of the same columns. Where lanes were changed or forked while they trained,
-    `changes.KIND` tells how. Files of an earlier export are replaced.
+    its own, `LANE.guests.KIND`, of the same columns. `raw.KIND` tells what the features score as they are, where that
+    was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells how. Files of an
+    earlier export are replaced when all new ones are written.
 
     Raises:
         InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
@@ -41,23 +45,27 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     paths = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for lane in recording.lanes:
-            tables = {"steps": steps_table(recording, lane)}
-            if len(recording.frame_steps(lane)):
-                tables["positions"] = positions_table(recording, lane)
-                if (guests := guests_table(recording, lane)) is not None:
-                    tables["guests"] = guests
-            for name, table in tables.items():
-                path = out / f"{lane}.{name}.{kind}"
-                EXPORT_KINDS[kind](path, table)
+        with ExitStack() as files:  # all take their places, or none does
+            for name, table in _tables(recording):
+                path = out / f"{name}.{kind}"
+                EXPORT_KINDS[kind](files.enter_context(whole_file(path)), table)
                 paths.append(path)
-        told = changes_table(recording)
-        if len(told["step"]):
-            paths.append(out / f"changes.{kind}")
-            EXPORT_KINDS[kind](paths[-1], told)
     except OSError as error:
         raise InputError(f"Cannot export to '{out}': {error.strerror or error}.") from error
     return paths
+
+
+def _tables(recording: Recording) -> Iterator[tuple[str, Table]]:
+    """Every table with its name."""
+    for lane in recording.lanes:
+        yield f"{lane}.steps", steps_table(recording, lane)
+        if len(recording.frame_steps(lane)):
+            yield f"{lane}.positions", positions_table(recording, lane)
+            if (guests := guests_table(recording, lane)) is not None:
+                yield f"{lane}.guests", guests
+    for name, table in (("raw", raw_table(recording)), ("changes", changes_table(recording))):
+        if len(next(iter(table.values()))):
+            yield name, table
 
 
 def steps_table(recording: Recording, lane: str) -> Table:
@@ -68,12 +76,20 @@ def steps_table(recording: Recording, lane: str) -> Table:
     table["first_call"] = (steps["flags"] & 2).astype(np.bool_)
     for name in steps.dtype.names or ():
         if name not in table and name not in _INTERNAL_FIELDS:
-            table[name] = steps[name]
+            table |= _flat(name, steps[name])
     for name, (measured, values) in recording.layer_metrics(lane).items():
         table[name] = np.full(len(steps), np.nan)
         _, row, place = np.intersect1d(steps["step"], measured, return_indices=True)
         table[name][row] = values[place]
     return table
+
+
+def _flat(name: str, values: NDArray[Any]) -> Table:
+    """A field as columns of single numbers, as every format can hold: one of several numbers becomes NAME_0, ..."""
+    if values.ndim == 1:
+        return {name: values}
+    flat = values.reshape(len(values), -1)
+    return {f"{name}_{place}": flat[:, place] for place in range(flat.shape[1])}
 
 
 def positions_table(recording: Recording, lane: str) -> Table:
@@ -102,6 +118,14 @@ def guests_table(recording: Recording, lane: str) -> Table | None:
         **{axis: guests.positions[:, place] for place, axis in enumerate("xyz")},
         **guests.columns,
     }
+
+
+def raw_table(recording: Recording) -> Table:
+    """What the features score as they are, a row for each distance of the lanes."""
+    scores = recording.started.raw
+    table: Table = {name: np.array([getattr(one, name) for one in scores], np.str_) for name in ("kind", "distance")}
+    measured = dict.fromkeys(metric for one in scores for metric in one.metrics)
+    return table | {metric: np.array([one.metrics.get(metric, np.nan) for one in scores]) for metric in measured}
 
 
 def changes_table(recording: Recording) -> Table:
@@ -137,7 +161,8 @@ def _text(value: np.generic) -> str:
 
 def _write_npz(path: Path, table: Table) -> None:
     columns: dict[str, Any] = dict(table)
-    np.savez_compressed(path, **columns)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **columns)
 
 
 def _write_parquet(path: Path, table: Table) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hnm_core.errors import InputError
 from hnm_core.recording import layout
 from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
+from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec import config as configuration
 from hnm_core.spec import plug_ins
@@ -31,6 +33,31 @@ class LaneEntry(BaseModel):
 
     name: str = Field(pattern=LANE_NAME)
     folder: str = Field(pattern=LANE_FOLDER)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class RawEntry(BaseModel):
+    """See `hnm_core.run.raw.RawScore`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    kind: str = Field(max_length=40)
+    distance: str = Field(max_length=80)
+    metrics: dict[str, Share] = Field(max_length=32)
+
+
+class EvaluatedEntry(BaseModel):
+    """See `hnm_core.run.evaluated.Evaluated`."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    queries: int = Field(ge=0)
+    among: int = Field(ge=0)
+    items: int = Field(ge=0)
+    alone: int = Field(ge=0)
+    held_out: bool
 
 
 class RunFile(BaseModel):
@@ -59,8 +86,12 @@ class RunFile(BaseModel):
     """None before schema 3."""
     hardness_dtype: Layout | None = None
     """None before schema 4."""
-    chance: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = None
+    chance: dict[str, Share] | None = None
     """None where it was not told, as before schema 3."""
+    raw: list[RawEntry] = Field(default=[], max_length=32)
+    """Not told by earlier versions"""
+    evaluated: EvaluatedEntry | None = None
+    """None where it was not told."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +131,8 @@ def new_run_file(started: RunStarted) -> RunFile:
         guest_dtype=layout.guest_layout(started.groups is not None, started.true_labels is not None),
         hardness_dtype=layout.hardness_layout(),
         chance=None if started.chance is None else dict(started.chance),
+        raw=[RawEntry(kind=one.kind, distance=one.distance, metrics=dict(one.metrics)) for one in started.raw],
+        evaluated=None if started.evaluated is None else EvaluatedEntry(**asdict(started.evaluated)),
     )
 
 
@@ -236,6 +269,8 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         started=content.started,
         true_labels=true_labels,
         chance=content.chance,
+        raw=tuple(RawScore(one.kind, one.distance, one.metrics) for one in content.raw),
+        evaluated=None if content.evaluated is None else Evaluated(**content.evaluated.model_dump()),
     )
 
 

@@ -26,7 +26,7 @@ from hnm_core.recording.layout import (
     WEIGHTS_INPUT,
     WEIGHTS_STEP,
 )
-from hnm_core.recording.lock import is_being_written
+from hnm_core.recording.lock import Held, is_being_written
 from hnm_core.recording.steps import as_columns, as_records
 from hnm_core.recording.summary import summarised
 from hnm_core.run import changeable
@@ -92,6 +92,7 @@ class Recording:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._held = Held(folder)  # nobody throws it away while it is looked at
         self._run_file = header.read_run_file(folder)
         self._run_file_stamp = stamp(folder / RUN_FILE)
         self.started: RunStarted = header.read_started(folder, self._run_file)

@@ -1,37 +1,57 @@
-"""Where recordings are kept, and how old ones make room."""
+"""Where recordings are kept, and how they are found and copied."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
 import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-
-import platformdirs
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording.header import read_run_file
 from hnm_core.recording.layout import KIND, LOCK_FILE, RUN_FILE
-from hnm_core.recording.lock import is_being_written
+from hnm_core.recording.lock import Held
+from hnm_core.system import places, user_folders
+from hnm_core.system.regular_files import read_regular
 
-KEEP_RUNS = 20
-KEEP_BYTES = 5_000_000_000
+LEAVING_FILE = "leaving.txt"
+"""Lies in a recording that will be deleted to make room."""
+DELETED = ".deleted-"
+"""What the name of a folder begins with that is being deleted."""
+
+_MAX_RUN_FILE = 16 << 20
+_STAMP = "%Y%m%d-%H%M%S"
 
 
 def runs_dir() -> Path:
     """The folder with the recordings that the program made by itself; it need not exist yet."""
-    return Path(platformdirs.user_data_dir("hnm-lab", appauthor=False)) / "runs"
+    return user_folders.data_folder() / "runs"
 
 
 def list_runs(root: Path | None = None) -> list[Path]:
     """The recordings in `root` (default `runs_dir()`), newest first. Other folders and links are left out."""
-    root = runs_dir() if root is None else root
-    try:
-        folders = [folder for folder in root.iterdir() if _is_recording(folder)]
-    except OSError:
-        return []
-    return sorted(folders, key=lambda folder: (_started(folder), folder.name), reverse=True)
+    found = [(started, folder) for folder in folders(root) if (started := _started(folder)) is not None]
+    return [folder for _, folder in sorted(found, key=lambda run: (run[0], run[1].name), reverse=True)]
+
+
+def is_recording(folder: Path) -> bool:
+    """Whether `folder` says of itself that it is a recording; it may be damaged."""
+    return _started(folder) is not None
+
+
+def folders(root: Path | None = None) -> Iterator[Path]:
+    """All real folders in `root`, by default where the program keeps its own recordings."""
+    for place in [root] if root is not None else user_folders.all_of(runs_dir()):
+        try:
+            entries = list(place.iterdir())
+        except OSError:
+            continue
+        yield from (entry for entry in entries if places.is_folder(entry) and not entry.is_symlink())
 
 
 def find_run(run: str | Path) -> Path:
@@ -41,14 +61,15 @@ def find_run(run: str | Path) -> Path:
         InputError: there is neither such a folder nor such a name.
     """
     path = Path(run)
-    if path.exists():
+    if places.exists(path):
         return path
-    for folder in list_runs():
+    known = list_runs()
+    for folder in known:
         if folder.name == str(run):
             return folder
-    if len(path.parts) > 1 or not list_runs():
+    if len(path.parts) > 1 or not known:
         raise InputError(f"There is no recording '{run}'.")
-    raise unknown_name("recording", run, [folder.name for folder in list_runs()])
+    raise unknown_name("recording", run, [folder.name for folder in known])
 
 
 def new_run_dir(title: str = "", root: Path | None = None) -> Path:
@@ -57,9 +78,9 @@ def new_run_dir(title: str = "", root: Path | None = None) -> Path:
     Raises:
         InputError: it cannot be made.
     """
-    root = runs_dir() if root is None else root
+    root = user_folders.writable(runs_dir()) if root is None else root
     words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40].rstrip("-") or "run"
-    stem = f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{words}"
+    stem = f"{datetime.datetime.now(datetime.UTC):{_STAMP}}-{words}"
     for attempt in range(1, 1000):
         folder = root / (stem if attempt == 1 else f"{stem}-{attempt}")
         try:
@@ -72,21 +93,12 @@ def new_run_dir(title: str = "", root: Path | None = None) -> Path:
     raise InputError(f"Cannot make a folder in '{root}': a thousand of this second's names are taken.")
 
 
-def prune(keep: int = KEEP_RUNS, max_bytes: int = KEEP_BYTES, root: Path | None = None) -> list[Path]:
-    """Delete the oldest recordings in `root` until at most `keep` and `max_bytes` are left; returns what was deleted.
-
-    The newest one and every one that is still being written stay. What is no recording is never touched.
-    """
-    deleted = []
-    total = 0
-    for place, folder in enumerate(list_runs(root)):
-        total += _size(folder)
-        if place == 0 or (place < keep and total <= max_bytes) or is_being_written(folder):
-            continue
-        total -= _size(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        deleted.append(folder)
-    return deleted
+def named_at(folder: Path) -> datetime.datetime | None:
+    """When `new_run_dir` named a folder; None for one that it did not name."""
+    stamp = re.match(r"\d{8}-\d{6}(?=-)", folder.name)
+    with suppress(ValueError):
+        return datetime.datetime.strptime(f"{stamp[0]}+0000", f"{_STAMP}%z") if stamp else None
+    return None
 
 
 def copy_run(source: str | Path, target: str | Path) -> Path:
@@ -96,38 +108,53 @@ def copy_run(source: str | Path, target: str | Path) -> Path:
         InputError: the source is no recording, or the target is not empty or cannot be written.
     """
     source, target = Path(source), Path(target)
+    held = Held(source)  # it stays until it is copied
     read_run_file(source)
-    if target.resolve().is_relative_to(source.resolve()):
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise InputError(f"Cannot copy the recording '{source}' into itself.")
-    existed = target.exists()
+    existed = places.exists(target)
     try:
-        if target.is_dir() and any(target.iterdir()):
+        if places.is_folder(target) and any(target.iterdir()):
             raise InputError(f"Cannot copy to '{target}': the folder is not empty. Name a new or an empty folder.")
         # Index files first: whatever they vouch for is then copied after it was written.
         shutil.copytree(source, target, ignore=_all_but_indexes, dirs_exist_ok=True)
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.idx", LOCK_FILE, "*.part"), dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=_indexes, dirs_exist_ok=True)
     except OSError as error:
         if not existed:
             shutil.rmtree(target, ignore_errors=True)
         raise InputError(f"Cannot copy to '{target}': {error.strerror or error}.") from error
+    del held
     return target
 
 
 def _all_but_indexes(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if not name.endswith(".idx") and not (Path(folder) / name).is_dir()]
+    return [
+        name
+        for name in names
+        if not (name.endswith(".idx") and _is(stat.S_ISREG, folder, name)) and not _is(stat.S_ISDIR, folder, name)
+    ]
 
 
-def _is_recording(folder: Path) -> bool:
-    """Whether the program may take `folder` for its own: a real folder whose run.json says so."""
+def _indexes(folder: str, names: list[str]) -> list[str]:
+    """Also what is no part of a recording: marks of the program's, and what is neither a file nor a folder, for it may
+    have no end."""
+    return [
+        name
+        for name in names
+        if name.endswith((".idx", ".part"))
+        or name in (LOCK_FILE, LEAVING_FILE)
+        or not (_is(stat.S_ISREG, folder, name) or _is(stat.S_ISDIR, folder, name))
+    ]
+
+
+def _is(kind: Callable[[int], bool], folder: str, name: str) -> bool:
+    return kind(Path(folder, name).lstat().st_mode)
+
+
+def _started(folder: Path) -> str | None:
+    """When the run in `folder` started; None where it holds no recording that says it is one of ours."""
     try:
-        return not folder.is_symlink() and json.loads((folder / RUN_FILE).read_bytes())["kind"] == KIND
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
-
-
-def _started(folder: Path) -> str:
-    return str(json.loads((folder / RUN_FILE).read_bytes()).get("started", ""))
-
-
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        values = json.loads(read_regular(folder / RUN_FILE, _MAX_RUN_FILE))
+        return str(values.get("started", "")) if values["kind"] == KIND else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None

@@ -17,6 +17,7 @@ from hnm_core.run.events import (
     change_text,
 )
 from hnm_core.run.history import RunHistory
+from hnm_core.run.raw import by_name
 
 if TYPE_CHECKING:
     from hnm_core.recording.reader import Recording
@@ -48,9 +49,11 @@ def summarised(recording: Recording, history: RunHistory) -> dict[str, Any]:
         "items_shown": len(started.ids),
         "items_total": started.items_total,
         "held_out": int(started.held_out.sum()),
+        "evaluated": None if started.evaluated is None else started.evaluated.text,
         "classes": len(np.unique(started.labels)),
         "state": _state(recording),
         "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
+        "raw": {name: dict(metrics) for name, metrics in by_name(started.raw).items()},
         "lanes": lanes,
         "option_changes": sum(isinstance(event, OptionChanged | WarmupEnded) for event in recording.events),
         "changes": [

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
-from hnm_core.recording import header, layout
+from hnm_core.recording import header, layout, unbegun
 from hnm_core.recording.layout import (
     ABSENT_COUNT,
     FLAG_FIRST_CALL,
@@ -87,7 +87,8 @@ def _claimed(folder: Path) -> IO[bytes]:
             raise InputError(f"Cannot record into '{folder}': another run is recording into it.") from None
         try:
             _check_empty(folder)  # that other run may have come and gone in between
-        except InputError:
+            unbegun.clear(folder)
+        except (InputError, OSError):
             held.close()
             raise
     except OSError as error:
@@ -97,8 +98,8 @@ def _claimed(folder: Path) -> IO[bytes]:
 
 
 def _check_empty(folder: Path) -> None:
-    """A lock file alone is no content: it is what a run leaves that was killed before it began."""
-    if any(entry.name != layout.LOCK_FILE for entry in folder.iterdir()):
+    """What a run left that was killed before it began is no content."""
+    if any(folder.iterdir()) and not unbegun.is_unbegun(folder):
         raise InputError(f"Cannot record into '{folder}': the folder is not empty. Name a new or an empty folder.")
 
 

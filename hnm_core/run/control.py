@@ -1,13 +1,16 @@
 """Requests to a running experiment, obeyed between steps: pause, go on, keep to a rate, do so many steps, change an
-option, go on in a new lane, stop."""
+option, go on in a new lane, tell the embeddings, stop."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 Turn = Literal["step", "obey", "stop"]
 
@@ -34,7 +37,29 @@ class ForkRequest:
     """Options in which the new lane differs."""
 
 
-Request = ChangeRequest | ForkRequest
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Where a lane has some items at a moment."""
+
+    step: int
+    """Steps that the lane has done."""
+    vectors: NDArray[np.float32]
+    """(K, E) embeddings, as the lane's distance sees them"""
+    problem: str = ""
+    """Why there are none"""
+
+
+@dataclass(frozen=True, eq=False)
+class EmbedRequest:
+    """The embeddings of some items in every lane, as the networks are now."""
+
+    ids: NDArray[np.int64]
+    """(K,) dataset ids"""
+    answer: Callable[[Mapping[str, Embedded]], None]
+    """Gets them by lane, on the thread that trains."""
+
+
+Request = ChangeRequest | ForkRequest | EmbedRequest
 
 
 class Control:
@@ -98,6 +123,13 @@ class Control:
         """
         with self._changed:
             self._requests.append(ForkRequest(lane, new_lane, dict(changes or {})))
+            self._changed.notify_all()
+
+    def embed(self, ids: NDArray[np.int64], answer: Callable[[Mapping[str, Embedded]], None]) -> None:
+        """Have `answer` called with the embeddings of the items with these dataset ids, in every lane, before the next
+        step and on the thread that trains. Nothing in the run changes, and no event tells of it."""
+        with self._changed:
+            self._requests.append(EmbedRequest(ids, answer))
             self._changed.notify_all()
 
     def requests(self) -> list[Request]:

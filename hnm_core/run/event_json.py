@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -32,6 +32,7 @@ from hnm_core.run.events import (
     frozen,
 )
 from hnm_core.run.misses import Buckets, Reason
+from hnm_core.run.raw import by_name
 
 Told = Misses | OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
 """The events that can be read back: those without arrays and numbers of their own files."""
@@ -51,9 +52,11 @@ def to_json(event: Event, *, whole: bool = False) -> dict[str, Any]:
                 "items": len(event.ids),
                 "items_total": event.items_total,
                 "held_out": int(event.held_out.sum()),
+                "evaluated": None if event.evaluated is None else asdict(event.evaluated),
                 "classes": len(set(event.labels.tolist())),
                 "versions": dict(event.versions),
                 "started": event.started,
+                "raw": {name: _plain(metrics) for name, metrics in by_name(event.raw).items()},
             }
         case Frame():
             values = {

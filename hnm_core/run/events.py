@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.hardness import Hardness
 from hnm_core.run.misses import Buckets, Reason
+from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig
 
@@ -152,6 +154,11 @@ class RunStarted:
     """(N,) true class of every shown item, where it is known to differ from the labels."""
     chance: Mapping[str, float] | None = None
     """What a random ranking of the evaluated items would score, by metric; None where nobody has worked it out."""
+    raw: tuple[RawScore, ...] = ()
+    """What the features of these items score as they are, by each distance of the lanes; none where nothing is trained,
+    where measuring it would take long, and in recordings of earlier versions."""
+    evaluated: Evaluated | None = None
+    """Which items the retrieval metrics are measured on; None where nobody has told, as in older recordings."""
 
 
 @dataclass(frozen=True, eq=False)

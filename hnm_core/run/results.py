@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hnm_core.run.events import Event
 from hnm_core.run.history import MINING_COLUMNS, PHASES, LaneHistory, RunHistory, summed
+from hnm_core.run.raw import by_name
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class Results:
     def lanes(self, upto_step: int | None = None) -> list[LaneResult]:
         """One result for each lane, in lane order, as it stood at a step; None for now."""
         return [lane_result(lane, upto_step) for lane in self.history.lanes.values()]
+
+    def raw(self) -> dict[str, Mapping[str, float]]:
+        """What the features score as they are, by what they are called, see `hnm_core.run.raw`."""
+        started = self.history.started
+        return {} if started is None else by_name(started.raw)
 
     def curve(self, lane: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of a lane's metric, each time it was measured."""

@@ -101,6 +101,11 @@ def item_of(started: RunStarted, frames: Iterable[Frame], item_id: int) -> Item 
     return None
 
 
+def class_name(started: RunStarted, label: int) -> str:
+    """The name of a class, its number where it has none."""
+    return started.class_names[label] if 0 <= label < len(started.class_names) else str(label)
+
+
 def shown_text(started: RunStarted) -> str:
     """For example "20,000 of 60,000 items shown"; empty where all are."""
     shown = len(started.ids)

@@ -23,15 +23,19 @@ from pydantic import (
     model_validator,
 )
 
-from hnm_core.errors import InputError, unknown_name
+from hnm_core.errors import InputError, shortened, unknown_name
 from hnm_core.spec.data_files import data_format
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Part
 from hnm_core.spec.traits import LossOptions, MinerOptions, ModelOptions, Options, SamplerOptions
+from hnm_core.system import paths
+from hnm_core.system.regular_files import read_regular
 
 LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
+MOST_LEVELS = 32
+"""Tables and lists inside each other."""
 
 DistanceName = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
 DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
@@ -216,6 +220,12 @@ class ExperimentConfig(Section):
     threads: int = Field(1, ge=1, le=1024, description="torch threads")
     frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
     eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
+    shown: int = Field(
+        20_000,
+        ge=10,
+        le=1_000_000,
+        description="items in a cloud and in its recording; of a larger set a fixed part, with what is mined besides",
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)
@@ -256,6 +266,10 @@ def from_dict(values: Mapping[str, Any], where: str = "configuration") -> Experi
         raise InputError(explain(error, where, ExperimentConfig, values)) from None
 
 
+MAX_TOML = 16 << 20
+"""Bytes of a configuration file."""
+
+
 def load(path: str | Path) -> ExperimentConfig:
     """Read a TOML file.
 
@@ -264,24 +278,48 @@ def load(path: str | Path) -> ExperimentConfig:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MAX_TOML).decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"There is no configuration file '{path}'.") from None
     except (OSError, UnicodeDecodeError) as error:
         why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise InputError(f"The configuration '{path}' cannot be read: {why}.{_taken_for(path)}") from None
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = _parsed(text)
+    except ValueError as error:
         raise InputError(f"'{path}' is not valid TOML: {error}.{_taken_for(path)}") from None
     return from_dict(values, str(path))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """TOML as plain values. Raises `ValueError`, a `TOMLDecodeError` only where the text is no TOML."""
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"its values are nested more than {MOST_LEVELS} deep") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        raise ValueError("it holds a number of thousands of digits") from None
+    level, nodes = 0, [values]
+    while nodes := [inner for node in nodes for inner in _inside(node)]:
+        level += 1
+        if level > MOST_LEVELS:
+            raise ValueError(f"its values are nested more than {MOST_LEVELS} deep")
+    return values
+
+
+def _inside(node: Any) -> list[Any]:
+    """The tables and lists in a table or a list."""
+    values = node.values() if isinstance(node, dict) else node
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def _taken_for(path: Path) -> str:
     """What a file or folder that is no configuration was likely meant as."""
     if data_format(path) is not None:
         return f" Data are given by --data {path}."
-    if path.is_dir():
+    if paths.is_folder(path):
         return " A configuration is a .toml file; a folder of pictures or a recording is none."
     return ""
 
@@ -326,22 +364,26 @@ def split_setting(setting: str) -> tuple[str, Any]:
     """The key and the value of `KEY=VALUE`, which is read as TOML. Raises `InputError` where there is no `=`."""
     key, separator, text = setting.partition("=")
     if not separator or not key.strip():
-        raise InputError(f"'{setting}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
+        raise InputError(f"'{shortened(setting)}' is no setting; write KEY=VALUE, for instance optimizer.lr=0.001.")
     return key.strip(), parse_value(text.strip())
 
 
 def parse_value(text: str) -> Any:
-    """A value as TOML; what is no TOML is text."""
+    """A value as TOML; what is no TOML is text. Raises `InputError` for one that nothing can hold."""
     if re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", text):
         return float(text)  # TOML itself knows 1e-3; this line is for 1E3 and +1e3
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _parsed(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except ValueError as error:
+        raise InputError(f"The value {shortened(text)} is not allowed: {error}.") from None
 
 
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     parts = key.split(".")
+    if len(parts) > MOST_LEVELS:
+        raise InputError(f"--set: '{shortened(key)}' is no field of the configuration.")
     node: Any = values
     if parts[0] == "lanes" and len(parts) > 2:
         rest = ".".join(parts[1:])

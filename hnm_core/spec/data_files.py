@@ -18,18 +18,45 @@ class DataFormat:
     """What reads it, as `module:attribute`: (path, progress) to a `hnm_core.data.base.Dataset`."""
     holds: str
     """What must be in it, in words."""
+    glance: str = ""
+    """What refuses a file that is none of these after a short look, as `module:attribute`: (path). Empty: nothing."""
+    labels_beside: bool = False
+    """Whether its labels may be in a file of their own, which what reads it then takes as `labels`."""
 
     def load(self) -> Callable[..., Any]:
         """Import what reads it."""
-        module, _, attribute = self.target.partition(":")
-        reader: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        return reader
+        return _imported(self.target)
+
+    def look(self, path: Path) -> None:
+        """Refuse a file that cannot be read, as far as a short look tells. Raises `InputError`."""
+        if self.glance:
+            _imported(self.glance)(path)
+
+
+def _imported(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 DATA_FORMATS = (
-    DataFormat(".npz", "hnm_core.data.npz:read_npz", "arrays x and y"),
-    DataFormat(".csv", "hnm_core.data.csv_table:read_csv", "a column 'label'"),
-    DataFormat(".parquet", "hnm_core.data.parquet:read_parquet", "a column 'label'"),
+    DataFormat(".npz", "hnm_core.data.npz:read_npz", "arrays x and y", "hnm_core.data.npz:look"),
+    DataFormat(".csv", "hnm_core.data.csv_table:read_csv", "a column 'label'", "hnm_core.data.csv_table:look"),
+    DataFormat(".parquet", "hnm_core.data.parquet:read_parquet", "a column 'label'", "hnm_core.data.parquet:look"),
+    DataFormat(".npy", "hnm_core.data.vectors:read_npy", "an array, its labels beside it", labels_beside=True),
+    DataFormat(
+        ".tsv",
+        "hnm_core.data.vectors:read_tsv",
+        "a column 'label', or vectors with metadata.tsv beside them",
+        labels_beside=True,
+    ),
+    DataFormat(".pt", "hnm_core.data.tensors:read_pt", "a dictionary of tensors x and y"),
+    DataFormat(
+        ".safetensors",
+        "hnm_core.data.tensors:read_safetensors",
+        "tensors x and y",
+        "hnm_core.data.tensors:look_at_safetensors",
+    ),
 )
 DATA_SUFFIXES = tuple(known.suffix for known in DATA_FORMATS)
 DATA_PATTERNS = " ".join(f"*{suffix}" for suffix in DATA_SUFFIXES)

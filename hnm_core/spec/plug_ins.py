@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -13,6 +14,7 @@ from typing import Any
 
 from hnm_core.errors import InputError
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Entry, Registry
+from hnm_core.system import places
 
 REGISTRIES: tuple[Registry[Any], ...] = (MINERS, LOSSES, DATASETS, MODELS, SAMPLERS, NEIGHBORS)
 PAGE = "docs/your-own-miner.md"
@@ -33,8 +35,8 @@ def load_file(path: Path) -> None:
         InputError: there is no such file, it is no Python file or called like another module, its import fails (with
             the line), or it registers nothing.
     """
-    path = path.expanduser().resolve()
-    if not path.is_file():
+    path = Path(os.path.realpath(places.at_home(path)))
+    if not places.is_file(path):
         raise InputError(f"There is no plug-in file '{path}'.")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise InputError(

@@ -11,9 +11,10 @@ from typing import Any
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
-from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format
 from hnm_core.spec.registry import DATASETS, MINERS
 from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
+from hnm_core.system import paths
 
 FEW_DIMENSIONS = 16
 """An embedding of fewer loses most of what embeddings of the user's hold."""
@@ -48,13 +49,20 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
     if request.data is not None:
         data = values["data"] | _data(request.data)
         if data != values["data"]:  # the words of a preset tell of its own data
-            values |= {"data": data, "title": Path(request.data).name, "about": ""}
+            values |= {"data": data, "title": title_of(Path(request.data)), "about": ""}
     if request.miners:
         values["lanes"] = _lanes(values["lanes"][0], request.miners)
     asked = {"seed": request.seed, "device": request.device, "steps": request.steps}
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
     return configuration.from_dict(values, "--set" if request.settings else "command line")
+
+
+def title_of(path: Path) -> str:
+    """What an experiment on this file is called."""
+    name = paths.text_of(path.name)
+    most = next(part.max_length for part in ExperimentConfig.model_fields["title"].metadata)
+    return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 def narrow_network(request: Request, experiment: ExperimentConfig) -> str:
@@ -101,11 +109,15 @@ def _data(wanted: str) -> dict[str, Any]:
     """The fields `name` and `options` of the section `data`."""
     if wanted in DATASETS.names():
         return {"name": wanted, "options": {}}
-    path = Path(wanted)
-    if data_format(path) is not None or path.is_file():
-        return {"name": "file", "options": {"path": wanted}}
+    path, kind = Path(wanted), paths.kind(paths.path_of(wanted))
+    if data_format(path) is not None or kind == "file":
+        return {"name": "file", "options": {"path": paths.text_of(wanted)}}
+    if kind == "folder":
+        return {"name": "images", "options": {"path": paths.text_of(wanted)}}
+    if len(path.parts) > 1 or path.suffix:
+        raise InputError(f"There is no file '{wanted}'. Data files end in {ANY_DATA_SUFFIX}.")
     error = unknown_name("data set", wanted, DATASETS.names())
-    raise InputError(f"{error} A file of yours ends in {' or '.join(DATA_SUFFIXES)}.")
+    raise InputError(f"{error} A file of yours ends in {ANY_DATA_SUFFIX}.")
 
 
 def _lanes(first: dict[str, Any], miners: tuple[str, ...]) -> list[dict[str, Any]]:

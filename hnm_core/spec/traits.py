@@ -173,6 +173,10 @@ class ModelOptions(Options):
         """Whether it has hidden layers; None is not known."""
         return None
 
+    def count_weights(self, in_features: int) -> int | None:
+        """How many weights it has on data of so many features; None is not known before it is made."""
+        return None
+
     @property
     def dimension(self) -> int | None:
         """Of the embedding; None where the option `embedding` does not say it."""

@@ -15,6 +15,7 @@ from scipy import stats
 from hnm_core.errors import InputError
 from hnm_core.run.results import LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import paths
 
 METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_median", "step_ms_mean")
 """What is compared: fields of `LaneResult`."""
@@ -121,7 +122,7 @@ def run_seeds(config: ExperimentConfig, seeds: int, folder: Path, train: Train) 
     trials = []
     for seed in range(config.seed, config.seed + seeds):
         path = folder / f"seed-{seed}.json"
-        trial = _read(path) if path.is_file() else None
+        trial = _read(path) if paths.is_file(path) else None
         if trial is None:
             results = train(config.model_copy(update={"seed": seed}))
             lanes = tuple(results.lanes())
@@ -129,6 +130,15 @@ def run_seeds(config: ExperimentConfig, seeds: int, folder: Path, train: Train) 
             _write(path, json.dumps(_to_json(trial)))
         trials.append(trial)
     return trials
+
+
+def finished_trials(folder: Path) -> tuple[Trial, ...]:
+    """What a folder of `run_seeds` holds by now, by seed; nothing where there is no such folder.
+
+    Raises:
+        InputError: a result is damaged.
+    """
+    return tuple(sorted((_read(path) for path in folder.glob("seed-*.json")), key=lambda trial: trial.seed))
 
 
 def claim_folder(folder: Path, settings: str) -> None:
@@ -140,7 +150,7 @@ def claim_folder(folder: Path, settings: str) -> None:
     path = folder / "settings.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
+        if paths.is_file(path):
             if path.read_text(encoding="utf-8") != settings:
                 raise InputError(f"'{folder}' holds results of other settings. Name a new folder with --out.")
         elif any(folder.iterdir()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from hnm_core import data, models
 from hnm_core.data.base import Progress, report
+from hnm_core.data.own import in_words
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.runs import find_run
@@ -54,8 +56,20 @@ def embed_rows(network: nn.Module, x: NDArray[np.float32], progress: Progress | 
     return embedded
 
 
-def embed_data(run: str, lane: str | None, source: str, out: Path, progress: Progress | None = None) -> tuple[int, int]:
-    """Write the embeddings `x` of `source` with its labels `y` and `ids` into `out`; return their shape.
+def embed_data(
+    run: str,
+    lane: str | None,
+    source: str,
+    out: Path,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> tuple[int, int]:
+    """Write the embeddings `x` of `source` with its labels `y`, their `class_names` and `ids` into `out`.
+
+    One item, or one class, is enough: nothing is compared. `tell` is given what the data are, in words.
+
+    Returns:
+        The shape of `x`.
 
     Raises:
         InputError: no such run, lane or data, another width of features, or `out` cannot be written.
@@ -66,7 +80,9 @@ def embed_data(run: str, lane: str | None, source: str, out: Path, progress: Pro
     name = lane if lane is not None else recording.lanes[0]
     network, width = trained_network(recording, name)
     wanted = data_config(source)
-    dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress)
+    dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False)
+    if tell is not None:
+        tell(in_words(dataset))
     if dataset.x.shape[1] != width:
         raise InputError(
             f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."
@@ -75,7 +91,7 @@ def embed_data(run: str, lane: str | None, source: str, out: Path, progress: Pro
     part = out.with_name(out.name + ".part")
     try:
         with part.open("wb") as file:
-            np.savez(file, x=embedded, y=dataset.y, ids=dataset.ids)
+            np.savez(file, x=embedded, y=dataset.y, ids=dataset.ids, class_names=np.array(dataset.class_names, np.str_))
         part.replace(out)
     except OSError as error:
         raise InputError(f"Cannot write '{out}': {error.strerror or error}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from hnm_core import data
-from hnm_core.data.split import stratified_sample
+from hnm_core.data.own import in_words
+from hnm_core.data.split import queries, thinned
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.chance import chance_levels
@@ -18,12 +20,13 @@ from hnm_core.evaluation.clustering import clustering
 from hnm_core.evaluation.codes import code_retrieval
 from hnm_core.evaluation.projection import tsne_snapshot
 from hnm_core.evaluation.ranking import ranking
-from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.evaluation.retrieval import knn_accuracies
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.spec.data_files import data_format
 from hnm_core.studies.embedding import embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
+from hnm_core.system import paths
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.words import number
 
@@ -31,7 +34,14 @@ Figures = dict[str, float]
 """Scores by name."""
 
 MAX_ITEMS = 10_000
-"""Larger sets are scored on a fixed stratified part of this size: every item queries all others."""
+"""In sets up to this size every item queries all others; of a larger one a fixed part does, as many as take the time of
+these."""
+
+MIN_QUERIES = 1_000
+"""But no fewer, however large the set."""
+
+MAX_CLUSTERED = 10_000
+"""Items that are clustered; where there are more, a fixed part whose small classes are whole."""
 
 MAX_DRAWN = 5_000
 """Items of a map."""
@@ -63,18 +73,36 @@ TITLES = {
 """What each figure is called; the divisor is named where there is more than one."""
 
 
-def figures(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], distance: Distance, k: int, codes: bool
-) -> Figures:
-    """Every figure of (N, D) embeddings with (N,) labels; those of sign codes only if asked for."""
-    x, y = torch.from_numpy(np.array(embeddings)), torch.from_numpy(np.array(labels))
-    ranked = ranking(x, y, distance, k=k)
-    clusters = clustering(distance.prepare_exactly(x), y)
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Which of N items are scored."""
+
+    labels: NDArray[np.int64]
+    """(N,)"""
+    queries: NDArray[np.int64]
+    """(Q,) those that query, each against all N"""
+    clustered: NDArray[np.int64]
+    """those that are clustered"""
+
+
+def asked(labels: NDArray[np.int64], querying: NDArray[np.int64] | None = None) -> Asked:
+    """Which of the items with these (N,) labels are scored; `querying` are those that query where that is settled."""
+    if querying is None:
+        most = len(labels) if len(labels) <= MAX_ITEMS else max(MIN_QUERIES, MAX_ITEMS**2 // len(labels))
+        querying = queries(labels, most, seed=0)
+    return Asked(labels, querying, thinned(labels, MAX_CLUSTERED, seed=0))
+
+
+def figures(embeddings: NDArray[np.float32], of: Asked, distance: Distance, k: int, codes: bool) -> Figures:
+    """Every figure of (N, D) embeddings; those of sign codes only if asked for."""
+    x, y, query = (torch.from_numpy(np.array(values)) for values in (embeddings, of.labels, of.queries))
+    ranked = ranking(x, y, distance, k=k, queries=query)
+    clusters = clustering(distance.prepare_exactly(x[of.clustered]), y[of.clustered])
     found = {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
-    found["knn_25_29"] = float(np.mean([retrieval(x, y, distance, k=many).knn_accuracy for many in SEED_K]))
+    found["knn_25_29"] = float(np.mean(knn_accuracies(x, y, distance, ks=SEED_K, queries=query)))
     found |= {"nmi": clusters.nmi, "ami": clusters.ami}
     if codes:
-        coded = code_retrieval(x, y)
+        coded = code_retrieval(x, y, queries=query)
         found |= {
             "code_map": coded.mean_average_precision,
             "code_map_best": coded.best_order,
@@ -87,7 +115,7 @@ def figures(
 
 def is_file(what: str) -> bool:
     """Whether `what` names a file of embeddings, as opposed to a recording, which is a folder."""
-    return data_format(Path(what)) is not None or Path(what).is_file()
+    return data_format(Path(what)) is not None or paths.is_file(what)
 
 
 def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
@@ -98,10 +126,9 @@ def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[
         InputError: no such file, or not what it must be.
     """
     dataset = data.create("file", path=str(path))
-    rows = stratified_sample(dataset.y, MAX_ITEMS, seed=0)
-    labels = dataset.y[rows]
-    table = {path.name: figures(dataset.x[rows], labels, distance, k, codes), CHANCE: _chance(labels)}
-    return table, _what(labels, len(dataset.y), "items")
+    of = asked(dataset.y)
+    table = {path.name: figures(dataset.x, of, distance, k, codes), CHANCE: _chance(of)}
+    return table, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
 def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
@@ -113,16 +140,17 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
     recording = open_recording(find_run(run))
     shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
     evaluated, labels = _evaluated(shared)
+    of = asked(labels, shared.query_place.numpy())
     table, configs = {}, recording.lane_configs
     for name in recording.lanes:
         lane = configs[name].lanes[0]
         network, _ = trained_network(recording, name)
         embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
-        table[name] = figures(embedded, labels, distance, k, codes or lane.loss == "dtsh")
-    table[CHANCE] = _chance(labels)
-    kind = "held-out items" if shared.held_out else "items, the ones trained on"
-    return table, _what(labels, shared.held_out or shared.trained, kind)
+        table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh")
+    table[CHANCE] = _chance(of)
+    kind = "held-out items" if shared.evaluated.held_out else "items, the ones trained on"
+    return table, f"{shared.in_words} {_what(of, shared.evaluated.items, kind)}"
 
 
 def check_map(path: Path) -> None:
@@ -130,7 +158,7 @@ def check_map(path: Path) -> None:
     require_matplotlib()
     if path.suffix not in (".png", ".svg"):
         raise InputError(f"'{path}': a map is a .png or .svg file.")
-    if not path.parent.is_dir():
+    if not paths.is_folder(path.parent):
         raise InputError(f"'{path}': there is no folder '{path.parent}'.")
 
 
@@ -142,7 +170,7 @@ def snapshot(what: str, lane: str | None, path: Path) -> None:
     """
     if is_file(what):
         dataset = data.create("file", path=what)
-        rows = stratified_sample(dataset.y, MAX_DRAWN, seed=0)
+        rows = thinned(dataset.y, MAX_DRAWN, seed=0)
         embedded, labels, title = dataset.x[rows], dataset.y[rows], Path(what).name
     else:
         recording = open_recording(find_run(what))
@@ -160,8 +188,8 @@ def _evaluated(shared: Shared) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return shared.x[shared.evaluated_row].numpy(), shared.y[shared.evaluated_row].numpy()
 
 
-def _chance(labels: NDArray[np.int64]) -> Figures:
-    levels = chance_levels(labels)
+def _chance(of: Asked) -> Figures:
+    levels = chance_levels(of.labels, of.queries)
     same = {
         "knn_25_29": "knn_accuracy",
         "code_map": "mean_average_precision",
@@ -171,14 +199,21 @@ def _chance(labels: NDArray[np.int64]) -> Figures:
     return levels | {name: levels[as_in] for name, as_in in same.items() if as_in in levels}
 
 
-def _what(labels: NDArray[np.int64], there: int, kind: str) -> str:
-    """What was scored: the items with these labels, out of so many `there`, and what the figures cannot say of them."""
-    part = "" if len(labels) == there else f", a fixed part of {there:,}"
-    words = f"{len(labels):,} {kind}{part}; every item queries all others."
-    counts = np.unique(labels, return_counts=True)[1]
-    alone = int((counts == 1).sum())
-    if alone == len(counts):
+def _what(of: Asked, there: int, kind: str) -> str:
+    """What was scored, out of so many items `there`, and what the figures cannot say of them."""
+    among, asking = len(of.labels), len(of.queries)
+    if asking == there:
+        words = f"{there:,} {kind}; every item queries all others."
+    else:
+        words = f"{asking:,} of {there:,} {kind}, a fixed part, query {'all ' if among == there else ''}{among:,}."
+    if len(of.clustered) < among:
+        words += f" Clusterings are of {len(of.clustered):,}."
+    _, own, counts = np.unique(of.labels, return_inverse=True, return_counts=True)
+    alone = int((counts[own.reshape(-1)[of.queries]] == 1).sum())
+    if (counts == 1).all():
         return f"{words} No class has two items, so there is nothing to find."
+    if alone == asking:
+        return f"{words} None of these is of a class with two items, so there is nothing to find."
     if alone:
         items = (
             "1 item is the only one of its class and asks"

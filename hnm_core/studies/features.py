@@ -22,11 +22,12 @@ from torch import Tensor, nn
 
 from hnm_core import data, devices
 from hnm_core.data.base import Dataset, Progress, report
-from hnm_core.data.pictures import ImageFolder, find_pictures, read_picture
+from hnm_core.data.pictures import ImageFolder, broken, find_pictures, read_picture
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models import backbone
 from hnm_core.spec.data_files import data_format
 from hnm_core.spec.registry import DATASETS
+from hnm_core.system import paths
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -76,7 +77,8 @@ def extract(
     Args:
         request: what to do.
         progress: is called before and after every batch.
-        tell: is given a sentence where what an earlier run left is gone on with, or thrown away.
+        tell: is given a sentence on what was taken for what in files of the user's, and where what an earlier run left
+            is gone on with, or thrown away.
 
     Returns:
         N and E.
@@ -87,6 +89,8 @@ def extract(
     """
     _check(request)
     items = _items(request, progress)
+    if items.told and tell is not None:
+        tell(items.told)
     device = devices.resolve(request.device)
     network = backbone.create(request.backbone, items.shape, weights=request.weights, seed=request.seed)
     network = network.to(device).eval()
@@ -115,7 +119,7 @@ def extract(
 
 
 class _Items(Protocol):
-    """Where rows come from. `shape` is that of one item as the network sees it."""
+    """Where rows come from. `shape` is that of one item as the network sees it, `told` what was taken for what."""
 
     name: str
     key: str
@@ -123,6 +127,7 @@ class _Items(Protocol):
     y: NDArray[np.int64]
     arrays: dict[str, NDArray[Any]]
     thumbnails: bool
+    told: str
 
     def read(self, start: int, stop: int) -> tuple[Tensor, NDArray[np.uint8] | None]: ...
 
@@ -141,20 +146,23 @@ class _Folder:
         self.y = found.y
         self.arrays: dict[str, NDArray[Any]] = {
             "y": found.y, "ids": np.arange(len(found.y)), "class_names": np.array(found.class_names),
+            **({} if found.held_out is None else {"held_out": found.held_out}),
         }  # fmt: skip
-        state = [(path.relative_to(found.folder).as_posix(), *_size_and_time(path)) for path in found.files]
-        self.key = _sha256(json.dumps([str(found.folder.resolve()), self._size, self._shorter, state]).encode())
+        self.told = found.as_read
+        state = [(str(path.relative_to(found.folder)), *_size_and_time(path)) for path in found.files]
+        self.key = _sha256(json.dumps([str(found.folder.absolute()), self._size, self._shorter, state]).encode())
 
     def read(self, start: int, stop: int) -> tuple[Tensor, NDArray[np.uint8] | None]:
-        squares = [
-            read_picture(path, self._size, "rgb", shorter_side=self._shorter) for path in self._files(start, stop)
-        ]
-        small = [read_picture(path, THUMBNAIL, "rgb") for path in self._files(start, stop)]
+        try:
+            squares = [self._square(path) for path in self._found.files[start:stop]]
+        except InputError:
+            raise broken(self._found.files[start:], self._square) from None
+        small = [read_picture(path, THUMBNAIL, "rgb") for path in self._found.files[start:stop]]
         pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
         return _normalized(pixels, self._mean, self._std), np.stack(small)
 
-    def _files(self, start: int, stop: int) -> tuple[Path, ...]:
-        return self._found.files[start:stop]
+    def _square(self, path: Path) -> NDArray[np.uint8]:
+        return read_picture(path, self._size, "rgb", shorter_side=self._shorter)
 
 
 class _Rows:
@@ -164,6 +172,7 @@ class _Rows:
 
     def __init__(self, dataset: Dataset, request: FeatureRequest) -> None:
         self.name, self._x, self._image = dataset.name, dataset.x, dataset.image_shape
+        self.told = dataset.as_read
         self._mean, self._std = request.mean, request.std
         if self._image is None:
             if request.size is not None:
@@ -172,7 +181,7 @@ class _Rows:
         else:
             self.shape = (3, request.size, request.size) if request.size else (3, *self._image[1:])
         self.y = dataset.y
-        extra = {"images": dataset.images, "y_true": dataset.y_true}
+        extra = {"images": dataset.images, "y_true": dataset.y_true, "held_out": dataset.held_out}
         self.arrays: dict[str, NDArray[Any]] = {
             "y": dataset.y, "ids": dataset.ids, "class_names": np.array(dataset.class_names),
             **{name: array for name, array in extra.items() if array is not None},
@@ -235,7 +244,7 @@ class _Parts:
                 shutil.rmtree(self.folder)
             self.folder.mkdir()
         except OSError as error:
-            raise InputError(f"The folder '{self.folder}' cannot be made: {_why(error)}.") from None
+            raise InputError(f"The folder '{self.folder}' cannot be made: {paths.why(error)}.") from None
         return 0
 
     def add(self, features: NDArray[np.float32], thumbnails: NDArray[np.uint8] | None) -> None:
@@ -254,7 +263,7 @@ class _Parts:
                     with path.open("ab") as file:
                         file.write(array.tobytes())
         except OSError as error:
-            raise InputError(f"'{self.folder}' cannot be written: {_why(error)}. What is done is kept.") from None
+            raise InputError(f"'{self.folder}' cannot be written: {paths.why(error)}. What is done is kept.") from None
 
     def finish(self, items: _Items) -> int:
         """Put everything into the result and remove the parts. Returns E."""
@@ -266,7 +275,7 @@ class _Parts:
                 np.savez(file, allow_pickle=False, **arrays)
             (self.folder / "result.npz").replace(self._out)
         except OSError as error:
-            raise InputError(f"'{self._out}' cannot be written: {_why(error)}. What is done is kept.") from None
+            raise InputError(f"'{self._out}' cannot be written: {paths.why(error)}. What is done is kept.") from None
         shutil.rmtree(self.folder)
         return self._width
 
@@ -274,13 +283,9 @@ class _Parts:
 def _check(request: FeatureRequest) -> None:
     if request.out.suffix.lower() != ".npz":
         raise InputError(f"The result is a .npz file; '{request.out}' does not end so.")
-    try:
-        there, has_folder = request.out.exists(), request.out.absolute().parent.is_dir()
-    except OSError as error:
-        raise InputError(f"'{request.out}' cannot be written: {_why(error)}.") from None
-    if there:
+    if paths.exists(request.out):
         raise InputError(f"'{request.out}' exists already; remove it, or give another name.")
-    if not has_folder:
+    if not paths.is_folder(request.out.absolute().parent):
         raise InputError(f"There is no folder '{request.out.absolute().parent}' to put the result into.")
     for name, value in (("size", request.size), ("resize", request.resize), ("batch", request.batch)):
         if value is not None and not 1 <= value <= 65_536:
@@ -292,20 +297,21 @@ def _check(request: FeatureRequest) -> None:
 
 
 def _items(request: FeatureRequest, progress: Progress | None) -> _Items:
-    path, options = Path(request.source).expanduser(), dict(request.options)
-    name = request.source
+    name, options = request.source, dict(request.options)
     if name not in DATASETS.names():
-        if path.is_dir():
+        path = paths.path_of(name)
+        if paths.is_folder(path):
             if options:
                 raise InputError("A folder of pictures has no options; --size and --resize say how they are read.")
             return _Folder(find_pictures(path), request)
-        if data_format(path) is None and not path.is_file():
+        if data_format(path) is None and not paths.is_file(path):
             error = unknown_name("data set", name, DATASETS.names())
             raise InputError(f"There is no folder '{name}'. {error}")
-        name, options = "file", {"path": request.source, **options}
+        name, options = "file", {"path": paths.text_of(name), **options}
     if request.resize is not None:
         raise InputError("--resize is for a folder of pictures.")
-    return _Rows(data.create(name, seed=request.seed, progress=progress, **options), request)
+    part = DATASETS.part(name, options)
+    return _Rows(data.build(part, seed=request.seed, progress=progress, minable=False), request)
 
 
 def _features(network: nn.Module, inputs: Tensor, start: int) -> NDArray[np.float32]:
@@ -334,12 +340,9 @@ def _normalized(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...])
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
 def _size_and_time(path: Path) -> tuple[int, int]:
-    state = path.stat()
+    """Of a file that is there, or of a link to one that is not."""
+    state = path.stat() if paths.exists(path) else path.lstat()
     return state.st_size, state.st_mtime_ns
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import ExperimentConfig, parse_value, with_settings
 from hnm_core.studies.comparing import claim_folder
 
@@ -65,7 +65,7 @@ def parse_option(text: str) -> SearchedOption:
         InputError: neither form, or LOW is not below HIGH.
     """
     key, separator, what = (part.strip() for part in text.partition("="))
-    how = f"'{text}' is no option to search; write KEY=LOW..HIGH or KEY=A,B,C, e.g. optimizer.lr=1e-4..1e-2."
+    how = f"'{shortened(text)}' is no option to search; write KEY=LOW..HIGH or KEY=A,B,C, e.g. optimizer.lr=1e-4..1e-2."
     if not separator or not key or not what:
         raise InputError(how)
     ends = re.fullmatch(r"(.+?)\.\.(.+)", what)

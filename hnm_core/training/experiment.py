@@ -6,7 +6,7 @@ import datetime
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,14 +15,18 @@ from torch import Tensor
 
 import hnm_core
 from hnm_core import devices
-from hnm_core.data.base import LoadCancelled, Progress
+from hnm_core.data.base import Dataset, LoadCancelled, Progress
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.evaluation.chance import chance_levels
-from hnm_core.run.control import ChangeRequest, Control, ForkRequest, Request, Turn
+from hnm_core.run.control import ChangeRequest, Control, Embedded, EmbedRequest, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
+from hnm_core.run.raw import RawScore
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
+from hnm_core.system import memory
+from hnm_core.training import room
 from hnm_core.training.lane_changes import change, fork
+from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.training.trainer import Trainer
 
@@ -34,14 +38,20 @@ class Experiment:
         ...
     """
 
-    def __init__(self, config: ExperimentConfig) -> None:
-        self.config = config
+    def __init__(self, config: ExperimentConfig, on_data: Callable[[Dataset], None] | None = None) -> None:
+        """`on_data` is called once with the data, as soon as they are loaded; it must not write to them."""
+        self.config, self._on_data = config, on_data
         self._shared: Shared | None = None
 
-    def prepare(self, progress: Progress | None = None) -> None:
-        """Load the data and build the network ahead of `run`. Raises `InputError` when that cannot be done."""
+    def prepare(self, progress: Progress | None = None) -> str:
+        """Load the data and build the network ahead of `run`. Returns what the data are, in words.
+
+        Raises:
+            InputError: that cannot be done.
+        """
         if self._shared is None:
-            self._shared = prepare(self.config, progress)
+            self._shared = prepare(self.config, progress, self._on_data)
+        return self._shared.in_words
 
     def run(
         self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None
@@ -64,7 +74,10 @@ class Experiment:
         except InputError as error:
             yield RunFailed(str(error), steps=dict(done))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever watches the run has to learn of it
-            yield RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc(), dict(done))
+            if memory.ran_out(error):
+                yield RunFailed(memory.RAN_OUT, steps=dict(done))
+            else:
+                yield RunFailed(f"{type(error).__name__}: {error}", traceback.format_exc(), dict(done))
         finally:
             torch.set_num_threads(threads_before)
 
@@ -74,7 +87,11 @@ class Experiment:
         self.prepare(_watched(control, progress))
         assert self._shared is not None
         shared, self._shared = self._shared, None
-        yield _started(shared)
+        room.require(shared, frames=frames)
+        raw = raw_scores(shared)
+        yield _started(shared, raw.scores)
+        if raw.skipped:
+            yield Alarm(self.config.lanes[0].name, 0, "raw-not-measured", raw.skipped, "hint")
         for finding in shared.findings:
             concerned = finding.lane or self.config.lanes[0].name
             yield Alarm(concerned, 0, finding.rule, finding.sentence, finding.alarm_level)
@@ -111,7 +128,10 @@ class Experiment:
                     yield from lanes.step(name)
             turn = control.next_turn() if lanes.running else "stop"
         for request in control.requests():
-            yield lanes.refusal(request, "The run has ended.")
+            if isinstance(request, EmbedRequest):
+                request.answer(lanes.embedded(request.ids))
+            else:
+                yield lanes.refusal(request, "The run has ended.")
         for trainer in lanes.trainers.values():
             yield trainer.weights()
         names = {*lanes.trainers, *lanes.failed}
@@ -148,7 +168,11 @@ class _Lanes:
             del self.running[name]
 
     def obey(self, request: Request) -> Iterator[Event]:
-        """Change or fork a lane before its next step; or say in an alarm why not, and everything goes on as it was."""
+        """Change or fork a lane before its next step; or say in an alarm why not, and everything goes on as it was. Or
+        tell the embeddings, which is no event."""
+        if isinstance(request, EmbedRequest):
+            request.answer(self.embedded(request.ids))
+            return
         try:
             trainer = self._trainer(request.lane)
             if isinstance(request, ChangeRequest):
@@ -160,6 +184,17 @@ class _Lanes:
         except Exception as error:  # noqa: BLE001 - of a plug-in, for instance: no reason to lose the run
             bug = _bug(request.lane, 0, error)
             yield self.refusal(request, bug.message, bug.traceback)
+
+    def embedded(self, ids: NDArray[np.int64]) -> dict[str, Embedded]:
+        """Where every lane has the items with these dataset ids now."""
+        told = {}
+        for name, trainer in self.trainers.items():
+            try:
+                told[name] = Embedded(trainer.step, trainer.embeddings_of(ids))
+            except Exception as error:  # noqa: BLE001 - of a plug-in, or of memory: a look must not end the run
+                nothing = np.empty((0, 0), np.float32)
+                told[name] = Embedded(trainer.step, nothing, f"{type(error).__name__}: {error}")
+        return told
 
     def _trainer(self, name: str) -> Trainer:
         if name not in (*self.trainers, *self.failed):
@@ -183,7 +218,7 @@ class _Lanes:
         yield from changes
         yield from self.step(name)
 
-    def refusal(self, request: Request, reason: str, traceback: str = "") -> Alarm:
+    def refusal(self, request: ChangeRequest | ForkRequest, reason: str, traceback: str = "") -> Alarm:
         """Says that a request was not obeyed."""
         lane = request.lane if request.lane in self.trainers else next(iter(self.trainers), request.lane)
         what = f"No new lane '{request.new_lane}'." if isinstance(request, ForkRequest) else "Not changed."
@@ -192,6 +227,8 @@ class _Lanes:
 
 def _bug(lane: str, step: int, error: Exception) -> Alarm:
     """What ends one of several lanes when a fault of ours shows in it; the others go on."""
+    if memory.ran_out(error):
+        return Alarm(lane, step, "memory", memory.RAN_OUT, "fatal")
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     text = "".join(traceback.format_exception(error))
     return Alarm(lane, step, "bug", f"A fault of {at_fault(text)}, {reason}", "fatal", text)
@@ -207,7 +244,9 @@ def _watched(control: Control, progress: Progress | None) -> Progress:
     return report
 
 
-def _started(shared: Shared) -> RunStarted:
+def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
+    measured = shared.y[shared.evaluated_row].cpu().numpy()
+
     def shown(of_all: Tensor) -> NDArray[np.int64]:
         return frozen(of_all[shared.shown_row].cpu().numpy())
 
@@ -222,7 +261,9 @@ def _started(shared: Shared) -> RunStarted:
         versions=versions(shared.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         true_labels=None if shared.y_true is None else shown(shared.y_true),
-        chance=chance_levels(shared.y[shared.evaluated_row].cpu().numpy()),
+        chance=chance_levels(measured, shared.query_place.cpu().numpy()),
+        evaluated=shared.evaluated,
+        raw=raw,
     )
 
 

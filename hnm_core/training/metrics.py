@@ -14,7 +14,6 @@ from torch import Tensor
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
 from hnm_core.evaluation.mining_quality import compare, worst_misses
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
@@ -31,8 +30,7 @@ class Measured(NamedTuple):
     """What was measured of a lane at a step."""
 
     metrics: dict[str, float]
-    """By name, see `hnm_core.run.events.METRICS`; empty where the embeddings or their
-    distances are not finite."""
+    """By name, see `hnm_core.run.events.METRICS`; empty where the embeddings are not finite."""
     misses: Misses | None = None
     """What its approximate search missed, where it has one."""
 
@@ -57,10 +55,9 @@ class LaneMetrics:
         embeddings = self._evaluated()
         if not bool(torch.isfinite(embeddings).all()):
             return Measured({})
-        try:
-            found = retrieval(embeddings, self._shared.y[self._shared.evaluated_row], self._distance)
-        except InputError:  # so long that their distances leave float32
-            return Measured({})
+        shared = self._shared
+        labels = shared.y[shared.evaluated_row]
+        found = retrieval(embeddings, labels, self._distance, queries=shared.query_place)
         measured = {
             "precision_at_1": found.precision_at_1,
             "map_at_r": found.map_at_r,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +10,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from hnm_core import data, devices, models
-from hnm_core.data.base import Progress
+from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.own import in_words
 from hnm_core.data.parts import split
-from hnm_core.data.split import stratified_sample
+from hnm_core.data.split import queries, stratified_sample, thinned
 from hnm_core.losses.base import Problem
+from hnm_core.recording.size import expected_bytes
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.seeding import generator
 from hnm_core.spec.compatibility import Finding, check, refuse
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system import memory
 
-MAX_SHOWN = 20_000
-"""Larger sets show and record a fixed stratified part of this size."""
+LARGE_RECORDING = 5_000_000_000
+"""Bytes from which on it is said how large a recording is going to be."""
 
-MAX_EVALUATED = 2_000
-"""Metrics are measured on at most so many items, a fixed stratified part."""
+MAX_QUERIES = 2_000
+"""At most so many items query when metrics are measured; fewer are all."""
+
+MAX_AMONG = 20_000
+"""Against at most so many each of them is ranked."""
+
+MAX_EMBEDDING = 100e9
+"""Operations that embedding these may take, about three seconds of one core; beyond it there are fewer, but never fewer
+than the queries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +46,8 @@ class Shared:
     everything."""
 
     config: ExperimentConfig
+    in_words: str
+    """what the data are, and of files of the user's what was taken for what"""
     class_names: tuple[str, ...]
     """of the classes in `y` and `y_true`"""
     image_shape: tuple[int, int, int] | None
@@ -52,6 +67,10 @@ class Shared:
     """(N,) int64 ids, ascending among the first T and among the others"""
     evaluated_row: Tensor
     """(H,) rows that metrics are measured on, in id order: held-out ones, or training ones where nothing is held out"""
+    query_place: Tensor
+    """(Q,) places in `evaluated_row` of those that query; each is ranked against all of these"""
+    evaluated: Evaluated
+    """what is measured, in numbers"""
     shown_row: Tensor
     """(S,) rows that frames show, in id order"""
     findings: tuple[Finding, ...]
@@ -76,13 +95,24 @@ class Shared:
         """How many items are kept out of training."""
         return len(self.y) - self.trained
 
+    def rows_of(self, ids: NDArray[np.int64]) -> Tensor:
+        """(K,) rows of the items with these dataset ids. Raises `ValueError` where there is no such item."""
+        known = self.ids.cpu().numpy()
+        order = np.argsort(known)
+        row = order[np.searchsorted(known, ids, sorter=order).clip(max=len(order) - 1)]
+        if (known[row] != ids).any():
+            raise ValueError("the data hold no item of some of these ids")
+        return torch.from_numpy(row).to(self.device)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         """Itself: nobody changes it, and a lane that is copied must not take the data with it."""
         return self
 
 
-def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Shared:
-    """Build what the lanes share. `progress` is called during downloads and long reads.
+def prepare(
+    config: ExperimentConfig, progress: Progress | None = None, on_data: Callable[[Dataset], None] | None = None
+) -> Shared:
+    """Build what the lanes share. `progress` is called during downloads and long reads, `on_data` with what came of it.
 
     Raises:
         InputError: no usable device, or data that cannot be trained on.
@@ -90,20 +120,26 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
     refuse(check(config))  # what names and options alone tell is said before anything is loaded, the rest below
     device = devices.resolve(config.device)
     dataset = data.build(config.data.part, seed=config.seed, progress=progress)
+    if on_data is not None:
+        on_data(dataset)
     parts = split(dataset, config.data, config.seed)
     train_row, held_out = parts.trained, parts.held_out
     findings = check(config, classes=parts.classes, smallest_class=parts.smallest_class, items=len(train_row))
     refuse(findings)
-    rows = parts.measured if len(parts.measured) else train_row
-    evaluated = rows[stratified_sample(dataset.y[rows], MAX_EVALUATED, config.seed)]
-    if (dataset.y[evaluated] == dataset.y[evaluated[0]]).all():
-        sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
-        findings.append(Finding("C36", "", "warn", sentence))
-    shown = stratified_sample(dataset.y, MAX_SHOWN, config.seed)
+    shown = stratified_sample(dataset.y, config.shown, config.seed)
+    if (size := expected_bytes(config, len(shown))) > LARGE_RECORDING:
+        sentence = (
+            f"Recorded, clouds of {len(shown):,} items every {config.frame_every:,} steps for {config.steps:,} steps "
+            f"take about {size / 1e9:,.0f} GB. A larger frame_every or a smaller shown makes that less."
+        )
+        findings.append(Finding("C38", "", "warn", sentence))
     order = np.concatenate((train_row, np.flatnonzero(held_out)))
     in_order = bool((order == np.arange(len(order))).all())
     row_of = np.empty_like(order)
     row_of[order] = np.arange(len(order))
+    weights = config.model.part.options.count_weights(dataset.x.shape[1])
+    if weights is not None:
+        memory.require(4 * weights, f"The model '{config.model.name}'", "make its options widths or embedding smaller")
     network = models.build(
         config.model.part,
         in_features=dataset.x.shape[1],
@@ -111,9 +147,21 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         generator=generator(config.seed, "weights"),
     )
 
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as work:
         width = network.eval()(torch.from_numpy(np.array(dataset.x[:1]))).shape[1]
     network.train()
+    rows = parts.measured if len(parts.measured) else train_row
+    most = max(MAX_QUERIES, int(min(MAX_AMONG, MAX_EMBEDDING / max(1, work.get_total_flops()))))
+    evaluated_row = rows[thinned(dataset.y[rows], most, config.seed)]
+    labels = dataset.y[evaluated_row]
+    query_place = queries(labels, MAX_QUERIES, config.seed)
+    alone = int((np.bincount(labels)[labels[query_place]] == 1).sum())
+    evaluated = Evaluated(len(query_place), len(labels), len(rows), alone, held_out=len(parts.measured) > 0)
+    if alone == evaluated.queries:
+        findings.append(Finding("C37", "", "warn", evaluated.missing))
+    if (labels == labels[0]).all():
+        sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
+        findings.append(Finding("C36", "", "warn", sentence))
 
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
@@ -123,6 +171,7 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
 
     return Shared(
         config=config,
+        in_words=in_words(dataset),
         class_names=dataset.class_names,
         image_shape=dataset.image_shape,
         device=device,
@@ -132,7 +181,9 @@ def prepare(config: ExperimentConfig, progress: Progress | None = None) -> Share
         y_true=None if dataset.y_true is None else in_rows(dataset.y_true),
         groups=None if dataset.groups is None else in_rows(dataset.groups),
         ids=in_rows(dataset.ids),
-        evaluated_row=put(row_of[evaluated]),
+        evaluated_row=put(row_of[evaluated_row]),
+        query_place=put(query_place),
+        evaluated=evaluated,
         shown_row=put(row_of[shown]),
         findings=tuple(finding for finding in findings if finding.level == "warn"),
         problem=Problem(len(dataset.class_names), width),

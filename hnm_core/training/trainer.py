@@ -231,6 +231,12 @@ class Trainer:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""
         return embed_with(self.model, features)
 
+    def embeddings_of(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(K, E) embeddings of the items with these dataset ids, as the lane's distance sees them; nothing changes."""
+        row = self.shared.rows_of(ids)
+        embeddings: NDArray[np.float32] = frozen(self.distance.prepare(self.embed(self.shared.x[row])).cpu().numpy())
+        return embeddings
+
     def _buckets(self) -> Tensor | None:
         return self.mining.buckets()
 

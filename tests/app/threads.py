@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from app.training.looking import Looked, Looker
+import numpy as np
+from numpy.typing import NDArray
+
+from app.training.looking import Looked, Looker, Pictured
+from app.training.messages import Moment
 from app.training.run import Source, train
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.control import Control
@@ -17,11 +21,13 @@ class TrainingThread:
 
     resident_mb = None
     looked: Looked | None = None
+    moment: Moment | None = None
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._thread: threading.Thread | None = None
         self._channel, self._control = Channel(), Control()
+        self._looker, self._pictured = Looker(), []
 
     @property
     def running(self) -> bool:
@@ -44,6 +50,16 @@ class TrainingThread:
 
     def look(self, config: ExperimentConfig, item_id: int) -> None:
         self.looked = Looker().look(config, item_id)
+
+    def look_at_many(self, config: ExperimentConfig, item_ids: tuple[int, ...], run: int) -> None:
+        self._pictured.append(self._looker.pictures(config, item_ids, run))
+
+    def pictured(self) -> list[Pictured]:
+        taken, self._pictured = self._pictured, []
+        return taken
+
+    def embed(self, number: int, ids: NDArray[np.int64]) -> None:
+        self._control.embed(ids, lambda lanes: setattr(self, "moment", Moment(number, lanes)))
 
     def drain(self) -> Drained:
         return self._channel.drain()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_that_a_report_that_cannot_be_saved_is_shown(lab: Lab, monkeypatch: pyte
 
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     monkeypatch.setattr(listing.config, "load", broken)
     ended = lab("list", "presets")
     assert ended.status == 1

@@ -309,7 +309,7 @@ def test_that_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(here: Path)
         (("pictures", "out.npz", "--backbone", "networks:Pair", "--size", "8"), "The network returned tuple; it must"),
         (("pictures", "out.npz", "--backbone", "networks:Table", "--size", "8"), "The network returned dict; it must"),
         (("pictures", "out.npz", "--backbone", "networks:Lost", "--size", "8"), "has no attribute 'encoder'"),
-        (("pictures", "n" * 300 + ".npz", "--backbone", "resnet18"), "cannot be written: File name too long"),
+        (("pictures", "n" * 300 + ".npz", "--backbone", "resnet18"), "cannot be looked at: File name too long"),
         (("pictures", "/proc/out.npz", "--backbone", "networks:Means", "--size", "8"), "out.npz.part' cannot be made"),
         (("pictures", "out.npz", "--backbone", "resnet18", "--weights", "none.pth"), "There is no file of weights"),
         (("pictures", "out.npz", "--backbone", "networks:Means", "--weights", "networks.py"), "networks.py"),

@@ -60,9 +60,9 @@ def test_that_inspect_lists_what_was_changed_and_forked_and_its_table_has_every_
         "step 5, new: miner knn → lsh",
     ]
     assert "\nchanges\t3\n" in facts
-    assert [line.split()[:2] for line in table.splitlines()[1:]] == [["random", "8"], ["knn", "8"], ["new", "8"]]
+    assert [line.split()[:2] for line in table.splitlines()[1:-1]] == [["random", "8"], ["knn", "8"], ["new", "8"]]
     exported = lab("export", tmp_path / "run", "--to", "csv").out
-    assert "new.steps.csv" in exported and "changes.csv" in exported
+    assert "new.steps.csv" in exported and "changes.csv" in exported and "raw.csv" in exported
 
 
 def test_that_torn_bytes_are_counted(lab: Lab, run: Path) -> None:

@@ -33,9 +33,13 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 def test_that_a_run_ends_with_a_row_for_each_lane(lab: Lab, tiny: Path) -> None:
     ended = lab("run", tiny)
     assert (ended.status, ended.err) == (0, "")
-    header, *rows = ended.out.splitlines()
+    header, *rows, raw = ended.out.splitlines()
     assert header.split()[:4] == ["lane", "steps", "loss", "MAP@R"]
     assert [row.split()[:2] for row in rows] == [["one", "6"], ["two", "6"]]
+    started = json_lines(lab("run", tiny, "--json").out)[0]
+    scored = started["raw"]["raw features"]
+    shown = [f"{scored[name]:.3f}" for name in ("map_at_r", "precision_at_1", "knn_accuracy")]
+    assert raw.split() == ["raw", "features", *shown], "and one for what the features score by themselves"
 
 
 def test_that_the_table_is_what_the_events_say(lab: Lab, tiny: Path) -> None:
@@ -211,7 +215,7 @@ def test_that_an_interrupted_run_has_a_whole_recording_and_a_table(tiny: Path, t
     assert recorded.finished.stopped
     assert recorded.torn_bytes == 0
     steps = recorded.finished.steps
-    assert [line.split()[:2] for line in err.splitlines()[-3:-1]] == [[lane, f"{steps[lane]:,}"] for lane in steps]
+    assert [line.split()[:2] for line in err.splitlines()[-4:-2]] == [[lane, f"{steps[lane]:,}"] for lane in steps]
     assert "Traceback" not in err
 
 

@@ -135,3 +135,78 @@ def test_that_without_pillow_the_sentence_says_how_to_get_it(folder, monkeypatch
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(InputError, match=r"pip install 'hnm-lab\[images\]'"):
         data.create("images", path=str(folder))
+
+
+def test_that_what_programs_leave_beside_pictures_is_none(folder):
+    before = data.create("images", path=str(folder), size=8)
+    for place in (".ipynb_checkpoints/x", "cat/.ipynb_checkpoints", "@eaDir/cat", "dog/@eaDir", "__MACOSX/dog"):
+        (folder / place).mkdir(parents=True)
+        shutil.copy(folder / "cat" / "0.png", folder / place / "0-checkpoint.png")
+    after = data.create("images", path=str(folder), size=8)
+    assert after.class_names == before.class_names and np.array_equal(after.x, before.x)
+
+
+def test_that_links_are_followed_and_go_round_in_no_circle(folder, tmp_path):
+    (folder / "dog").rename(tmp_path / "elsewhere")
+    (folder / "dog").symlink_to(tmp_path / "elsewhere")
+    (folder / "cat" / "again").symlink_to(folder / "cat")
+    dataset = data.create("images", path=str(folder), size=8)
+    assert dataset.class_names == ("ant", "cat", "dog") and np.bincount(dataset.y).tolist() == [4, 4, 4]
+
+
+def test_that_train_and_test_above_the_classes_are_parts_of_the_set(folder, tmp_path):
+    for part in ("train", "Test"):
+        shutil.copytree(folder, tmp_path / "parted" / part)
+    shutil.rmtree(tmp_path / "parted" / "Test" / "dog")
+    dataset = data.create("images", path=str(tmp_path / "parted"), size=8)
+    assert dataset.class_names == ("ant", "cat", "dog") and np.bincount(dataset.y).tolist() == [8, 8, 4]
+    assert np.bincount(dataset.y[dataset.held_out]).tolist() == [4, 4]
+    assert dataset.as_read == "Its parts are not classes: 'train' is trained on, 'Test' is held out."
+    (tmp_path / "parted" / "train").rename(tmp_path / "parted" / "bus")
+    assert data.create("images", path=str(tmp_path / "parted"), size=8).class_names == ("Test", "bus")
+    flat = tmp_path / "flat"
+    for name in ("train", "test"):
+        shutil.copytree(folder / "cat", flat / name)
+    shutil.rmtree(flat / "train" / "more")
+    assert data.create("images", path=str(flat), size=8).class_names == ("test", "train"), "pictures of railways"
+
+
+def test_that_all_broken_pictures_are_named(folder):
+    bad = [folder / "ant" / "0.png", folder / "dog" / "1.bmp"]
+    for path in bad:
+        path.write_bytes(b"no picture")
+    (folder / "cat" / "gone.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(InputError) as caught:
+        data.create("images", path=str(folder))
+    assert all(str(path) in str(caught.value) for path in (*bad, folder / "cat" / "gone.png"))
+    for number in range(20):
+        (folder / "cat" / f"{number}.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"And \d+ more pictures are like that\.$"):
+        data.create("images", path=str(folder))
+
+
+def test_that_of_a_long_strip_only_what_is_kept_is_scaled(tmp_path, monkeypatch):
+    pixels = np.zeros((65_000, 1, 3), np.uint8)
+    pixels[32_450:32_550] = 200
+    Image.fromarray(pixels).save(tmp_path / "strip.png")
+    made = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda image, size, *rest, **more: made.append(size) or resize(image, size, *rest, **more),
+    )
+    assert (read_picture(tmp_path / "strip.png", 224, "rgb", shorter_side=256) == 200).all()
+    assert made == [(224, 224)]
+
+
+@pytest.mark.parametrize("size", [(40, 30), (33, 71), (9, 100)])
+def test_that_the_middle_is_scaled_as_if_all_of_it_were(tmp_path, size):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / "a.png")
+    for side, shorter in ((8, 8), (20, 24), (64, 73)):
+        with Image.open(tmp_path / "a.png") as plain:
+            scaled = [int(shorter * length / min(plain.size)) for length in plain.size]
+            left, top = (round((length - side) / 2) for length in scaled)
+            whole = plain.resize(scaled, Image.Resampling.BILINEAR).crop((left, top, left + side, top + side))
+        got = read_picture(tmp_path / "a.png", side, "rgb", shorter_side=shorter).astype(int)
+        assert np.abs(got - np.asarray(whole)).max() <= 1

@@ -145,7 +145,8 @@ def test_that_a_path_in_the_home_folder_is_found(tmp_path, monkeypatch):
     ("arrays", "words"),
     [
         ({"y": Y}, ("no array 'x'", "only: y")),
-        ({"X": X, "labels": Y}, ("no array 'x' and 'y'", "X, labels")),
+        ({"a": X, "b": Y}, ("no array 'x' and 'y'", "a, b")),
+        ({"X": X, "embeddings": X, "y": Y}, ("'X' and 'embeddings'", "call one of them 'x'")),
         ({}, ("no array 'x' and 'y'", "only: nothing")),
         ({"x": X.astype(str), "y": Y}, ("'x'", "text", "real numbers")),
         ({"x": X.astype("S"), "y": Y}, ("'x'", "text")),
@@ -167,10 +168,14 @@ def test_that_a_path_in_the_home_folder_is_found(tmp_path, monkeypatch):
         ({"x": X, "y": np.where(Y == 2, np.nan, Y)}, ("'y'", "row 4", "nan")),
         ({"x": X, "y": np.where(Y == 2, np.inf, Y)}, ("'y'", "row 4", "inf")),
         ({"x": X, "y": np.where(Y == 2, 1e20, Y)}, ("'y'", "row 4", "1e+20")),
-        ({"x": X, "y": Y.astype(str)}, ("'y'", "text", "whole numbers")),
+        ({"x": X, "y": Y.astype(str)[:5]}, ("'y'", "(5,)")),
+        ({"x": X, "y": ["a", "b", " ", "a", "b", "a"]}, ("'y'", "no label in row 2")),
+        ({"x": X, "y": np.eye(6)[Y] * 0.5}, ("'y'", "(6, 6)", "row 0", "single 1")),
+        ({"x": X, "y": np.ones((6, 2))}, ("'y'", "(6, 2)", "row 0", "single 1")),
+        ({"x": X, "y": Y.astype(str), "y_true": Y}, ("'y_true'", "of one kind")),
         ({"x": X, "y": Y + 0j}, ("'y'", "complex")),
-        ({"x": X, "y": Y * 0 + 7}, ("'y'", "one class only, 7")),
-        ({"x": X, "y": np.arange(6)}, ("'y'", "6 different classes", "no positives")),
+        ({"x": X, "y": Y * 0 + 7}, ("one class only, 7")),
+        ({"x": X, "y": np.arange(6)}, ("6 different classes", "no positives")),
         ({"x": X, "y": Y, "ids": [1, 2, 3, 4, 5, 5]}, ("'ids'", "5 more than once")),
         ({"x": X, "y": Y, "ids": [1, 2, 3, 4, 5, -6]}, ("'ids'", "-6", "0 .. 2,147,483,647")),
         ({"x": X, "y": Y, "ids": [1, 2, 3, 4, 5, 2**31]}, ("'ids'", "2147483648")),
@@ -274,8 +279,8 @@ def test_that_a_path_that_is_no_file_is_refused(tmp_path):
     for name, word in (("set.txt", "'.txt'"), ("set", "no ending"), ("set.npz.gz", "'.gz'")):
         (tmp_path / name).write_bytes(b"")
         assert word in refusal(tmp_path / name)
-    assert "cannot be read" in refusal(tmp_path / ("long" * 200 + ".npz"))
-    assert "cannot be read" in refusal("zero\0byte.npz")
+    assert "cannot be looked at: File name too long" in refusal(tmp_path / ("long" * 200 + ".npz"))
+    assert "cannot be looked at" in refusal("zero\0byte.npz")
     with pytest.raises(InputError, match="path"):
         data.create("file", path="")
     with pytest.raises(InputError, match="path"):

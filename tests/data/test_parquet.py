@@ -29,14 +29,16 @@ def test_that_columns_of_numbers_become_features_in_their_order(tmp_path):
         a=pa.array([1, 2, 3], pa.uint8()),
         flag=[True, False, True],
         price=[Decimal("1.25"), Decimal("2.50"), Decimal("3.75")],
-        vector=[[1.0], [2.0], [3.0]],
         __index_level_0__=[7, 8, 9],
     )
     dataset = data.create("file", path=path)
     assert np.array_equal(dataset.x, [[1.5, 1, 1, 1.25], [2.5, 2, 0, 2.5], [3.5, 3, 1, 3.75]])
     assert dataset.x.dtype == np.float32 and dataset.x.flags.c_contiguous
     assert dataset.class_names == ("cat", "dog") and np.array_equal(dataset.y, [1, 0, 1])
-    assert np.array_equal(dataset.ids, [0, 1, 2]) and dataset.name == "set.parquet"
+    assert np.array_equal(dataset.ids, [7, 8, 9]) and dataset.name == "set.parquet"
+    assert dataset.as_read == (
+        "Columns: 4 features 'b', 'a', 'flag', 'price'; label 'label'; id '__index_level_0__'; left out: 'note' (text)."
+    )
 
 
 @pytest.mark.parametrize(

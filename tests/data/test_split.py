@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hnm_core.data.split import held_out_mask, stratified_sample
+from hnm_core.data.split import held_out_mask, queries, stratified_sample, thinned
 from hnm_core.errors import InputError
 
 
@@ -16,16 +16,36 @@ def uneven_labels(seed: int, classes: int = 30, most: int = 40) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("share", (0.05, 0.25, 0.5, 0.9, 0.999))
-def test_that_every_class_gives_its_share_and_keeps_two(seed, share):
+def test_that_every_class_keeps_two_on_each_side_that_it_is_on(seed, share):
     y = uneven_labels(seed)
     held_out = held_out_mask(y, share, seed)
     assert held_out.dtype == np.bool_ and held_out.shape == y.shape
     sizes = np.bincount(y)
     given = np.bincount(y[held_out], minlength=len(sizes))
-    most = np.maximum(sizes - 2, 0)
-    assert (given <= most).all()
-    assert (np.abs(given - np.minimum(share * sizes, most)) < 1).all()
-    assert given.sum() == round(np.minimum(share * sizes, most).sum())
+    left = sizes - given
+    assert set(given[sizes == 1]) <= {0}
+    assert ((given != 1) & ((left >= 2) | (left == 0) | (sizes == 1))).all()
+    assert (left[sizes >= 4] >= 2).all()
+    most = np.minimum(share * sizes, sizes - 2)
+    large = most >= 2
+    assert (np.abs(given - most)[large] < 1).all()
+    assert set(given[~large & (sizes >= 4)]) <= {0, 2}
+
+
+@pytest.mark.parametrize(("size", "share"), ((2, 0.25), (3, 0.25), (4, 0.25), (5, 0.25), (5, 0.1), (7, 0.25)))
+def test_that_sets_of_small_classes_hold_out_their_share_in_pairs_at_least(size, share):
+    y = np.random.default_rng(0).permutation(np.repeat(np.arange(3_000), size))
+    held_out = held_out_mask(y, share, 0)
+    given = np.bincount(y[held_out], minlength=3_000)
+    assert set(given) == ({0, size} if size < 4 else {0, 2})
+    assert abs(held_out.mean() - share) < 0.001
+
+
+def test_that_two_classes_to_train_on_stay_where_all_are_small():
+    for seed in range(20):
+        y = np.repeat(np.arange(4), 2)
+        given = np.bincount(y[held_out_mask(y, 0.9, seed)], minlength=4)
+        assert (given == 0).sum() >= 2 and given.sum() >= 2
 
 
 def test_that_equal_classes_give_equally_where_the_share_is_whole():
@@ -39,9 +59,9 @@ def test_that_small_classes_share_out_what_rounding_would_lose():
     assert held_out_mask(y, 0.1, 0).sum() == 40
 
 
-def test_that_a_share_of_zero_holds_nothing_out_and_pairs_stay_together():
+def test_that_a_share_of_zero_holds_nothing_out():
     assert not held_out_mask(uneven_labels(0), 0.0, 0).any()
-    assert not held_out_mask(np.array([0, 0, 1, 1, 2]), 0.9, 0).any()
+    assert not held_out_mask(np.array([0, 0, 1, 1, 2]), 0.9, 0).any()  # the two classes that can be trained on
 
 
 def test_that_the_split_depends_on_the_seed_alone():
@@ -51,7 +71,7 @@ def test_that_the_split_depends_on_the_seed_alone():
 
 
 def test_that_every_item_is_held_out_equally_often():
-    y = np.repeat([0, 1], [20, 40])
+    y = np.repeat(np.arange(9), [20, 40, 2, 3, 4, 5, 6, 2, 30])
     often = sum(held_out_mask(y, 0.25, seed).astype(int) for seed in range(2000))
     assert np.abs(often - 500).max() < 5 * np.sqrt(2000 * 0.25 * 0.75)
 
@@ -89,7 +109,7 @@ def test_that_labels_with_gaps_are_sampled_too():
     y = np.array([5, 5, 5, 9, 9, 2])
     rows = stratified_sample(y, 3, 0)
     assert sorted(y[rows]) == [2, 5, 9]
-    assert held_out_mask(y, 0.4, 0).sum() == 1
+    assert held_out_mask(np.repeat([3, 7, 9], 5), 0.4, 0).sum() == 6
 
 
 def test_that_a_sample_depends_on_its_seed_alone():
@@ -101,3 +121,46 @@ def test_that_a_sample_depends_on_its_seed_alone():
 def test_that_an_empty_sample_is_refused():
     with pytest.raises(InputError, match="0 items"):
         stratified_sample(np.array([0, 1]), 0, 0)
+
+
+@pytest.mark.parametrize("size", (2, 5, 12, 16))
+def test_that_small_classes_are_thinned_whole(size):
+    y = np.random.default_rng(0).permutation(np.repeat(np.arange(3_000), size))
+    rows = thinned(y, 2_000, 0)
+    assert (np.diff(rows) > 0).all() and 2_000 - size < len(rows) <= 2_000
+    assert set(np.bincount(y[rows], minlength=3_000)) == {0, size}
+
+
+def test_that_large_classes_are_thinned_in_proportion_and_those_between_keep_some():
+    y = np.repeat(np.arange(10), 700)
+    assert np.array_equal(thinned(y, 2_000, 3), stratified_sample(y, 2_000, 3))
+    y = np.repeat(np.arange(1_000), 40)
+    assert set(np.bincount(y[thinned(y, 2_000, 0)], minlength=1_000)) == {0, 8}
+    y = np.repeat(np.arange(402), [5] * 400 + [10_000, 8_000])
+    kept = np.bincount(y[thinned(y, 2_000, 0)], minlength=402)
+    assert set(kept[:400]) == {0, 5} and np.abs(kept[400:] - [1_000, 800]).max() <= 1
+
+
+def test_that_every_item_is_as_likely_to_stay_and_to_query():
+    y = np.repeat(np.arange(60), [1] * 20 + [3] * 20 + [9] * 10 + [20] * 5 + [60] * 5)
+    stays = asks = np.zeros(len(y), int)
+    for seed in range(2000):
+        stays = stays + np.bincount(thinned(y, 120, seed), minlength=len(y))
+        asks = asks + np.bincount(queries(y, 120, seed), minlength=len(y))
+    share = 120 / len(y)
+    spread = np.sqrt(2000 * share * (1 - share))
+    assert np.abs(asks - 2000 * share).max() < 5 * spread
+    assert np.abs(stays - 2000 * share).max() < 7 * spread  # what does not fit any more is left out
+
+
+def test_that_queries_are_spread_over_the_classes_and_all_of_a_small_set():
+    y = np.random.default_rng(1).permutation(np.repeat(np.arange(100), 50))
+    rows = queries(y, 1_000, 4)
+    assert len(np.unique(rows)) == 1_000 and (np.diff(rows) > 0).all()
+    assert set(np.bincount(y[rows])) == {10}
+    assert np.array_equal(queries(y, 5_000, 0), np.arange(5_000))
+
+
+def test_that_a_part_too_small_for_whole_classes_still_has_two():
+    y = np.repeat(np.arange(300), 10)
+    assert len(np.unique(y[thinned(y, 12, 0)])) == 12

@@ -27,6 +27,7 @@ from hnm_core.run.events import (
     layer_metric,
 )
 from hnm_core.run.hardness import BINS, Hardness
+from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 
@@ -50,6 +51,7 @@ def started(points: int = 60, lanes: tuple[str, ...] = LANES, title: str = "Made
         started="2026-01-02T03:04:05Z",
         true_labels=(labels + (np.arange(points) % 10 == 0)) % 5,
         chance={"map_at_r": 0.125, "knn_accuracy": 0.2},
+        raw=(RawScore("raw embeddings", "euclidean", {"map_at_r": 0.5}), RawScore("raw embeddings", "cosine", {})),
     )
 
 
@@ -217,7 +219,7 @@ def assert_same_event(replayed: Event, original: Event) -> None:
         case RunStarted():
             for name in ("labels", "ids", "held_out", "groups", "true_labels"):
                 np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
-            same = ("config", "class_names", "items_total", "versions", "started", "chance")
+            same = ("config", "class_names", "items_total", "versions", "started", "chance", "raw")
         case StepRecord():
             assert replayed.metrics.keys() == original.metrics.keys()
             assert {name for name in original.metrics if not layer_metric(name)} <= set(METRICS)

@@ -87,6 +87,8 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
         (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "77-knn"}]), "is missing"),
         (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "01-knn"}] * 2), "two lanes"),
         (lambda folder: edit(folder, config={"steps": -5}), "steps"),
+        (lambda folder: edit(folder, raw=[{"kind": "raw", "distance": "cosine", "metrics": {"map_at_r": 7}}]), "raw.0"),
+        (lambda folder: edit(folder, raw="much"), "raw"),
         (lambda folder: edit(folder, class_names=["a"]), "labels must lie in 0..0"),
         (set_format("step_dtype", "loss", "|O"), "'|O' is not a format"),
         (set_format("step_dtype", "loss", "<f4"), "field 'loss'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def columns_of(path: Path) -> dict[str, list[str]]:
 
 def test_that_csv_holds_every_step_and_the_last_cloud_of_every_lane(folder: Path) -> None:
     paths = export(folder, "csv")
-    assert {path.parent for path in paths} == {folder / "export"} and len(paths) == 6
+    assert {path.parent for path in paths} == {folder / "export"} and len(paths) == 7
     steps = columns_of(folder / "export" / "knn.steps.csv")
     records = records_of("knn")
     assert [float(text) for text in steps["loss"]] == [event.loss for event in records]
@@ -48,6 +49,20 @@ def test_that_csv_holds_every_step_and_the_last_cloud_of_every_lane(folder: Path
     np.testing.assert_array_equal(np.array([float(text) for text in cloud["y"]], np.float32), frame.positions[:, 1])
     last = [event for event in made_up.run() if isinstance(event, Frame) and event.lane == "knn"][-1]
     assert [np.float32(text) for text in cloud["hardness"]] == last.columns["hardness"].tolist()
+
+
+def test_that_what_the_features_score_as_they_are_is_a_table_a_row_for_each_distance(folder: Path) -> None:
+    export(folder, "csv")
+    assert columns_of(folder / "export" / "raw.csv") == {
+        "kind": ["raw embeddings"] * 2,
+        "distance": ["euclidean", "cosine"],
+        "map_at_r": ["0.5", ""],
+    }
+    edited = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({name: value for name, value in edited.items() if name != "raw"}))
+    assert open_recording(folder).started.raw == (), "as recordings of earlier versions are"
+    (folder / "export" / "raw.csv").unlink()
+    assert "raw.csv" not in {path.name for path in export(folder, "csv")}
 
 
 @pytest.mark.parametrize("kind", ["npz", "parquet"])
@@ -115,4 +130,30 @@ def test_that_an_unknown_format_and_a_closed_folder_are_told(folder: Path, tmp_p
 
 def test_that_a_recording_without_frames_exports_its_steps(tmp_path: Path) -> None:
     list(record(made_up.run(frame_every=100), tmp_path / "run"))
-    assert [path.name for path in export(tmp_path / "run", "csv")] == [f"{lane}.steps.csv" for lane in made_up.LANES]
+    names = [*(f"{lane}.steps.csv" for lane in made_up.LANES), "raw.csv"]
+    assert [path.name for path in export(tmp_path / "run", "csv")] == names
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_that_a_field_of_several_numbers_of_another_version_becomes_columns(folder: Path, kind: str) -> None:
+    told = json.loads((folder / "run.json").read_text())
+    before = np.dtype(told["step_dtype"])
+    told["step_dtype"]["names"].append("odds")
+    told["step_dtype"]["formats"].append("(2,)<f4")
+    for steps in folder.glob("*/steps.bin"):
+        rows = np.fromfile(steps, before)
+        wider = np.zeros(len(rows), np.dtype(told["step_dtype"]))
+        for name in before.names:
+            wider[name] = rows[name]
+        wider["odds"] = np.arange(2 * len(rows)).reshape(-1, 2)
+        wider.tofile(steps)
+    (folder / "run.json").write_text(json.dumps(told))
+    path = next(path for path in export(folder, kind) if path.name == f"knn.steps.{kind}")
+    if kind == "csv":
+        columns = {name: np.array(column) for name, column in columns_of(path).items() if name.startswith("odds")}
+    elif kind == "parquet":
+        columns = pyarrow.parquet.read_table(path).to_pydict()
+    else:
+        columns = dict(np.load(path))
+    found = np.stack([np.array(columns[f"odds_{place}"], np.float64) for place in range(2)], axis=1)
+    assert np.array_equal(found, np.arange(found.size).reshape(-1, 2)) and "odds" not in columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from hnm_core.run.events import (
     WarmupEnded,
     Weights,
 )
-from hnm_core.spec.config import ExperimentConfig, LaneConfig, from_dict
+from hnm_core.spec.config import ExperimentConfig, LaneConfig, from_dict, with_settings
 from hnm_core.training import experiment
 from hnm_core.training.experiment import Experiment
 from hnm_core.training.setup import Shared
@@ -387,3 +388,34 @@ def test_that_what_is_loaded_is_said_and_a_stop_calls_it_off() -> None:
     (only,) = Experiment(config(RANDOM, data={"name": "digits"})).run(stopped)
     assert isinstance(only, RunFinished)
     assert only.stopped
+
+
+def test_that_memory_that_does_not_suffice_is_refused_with_the_option_and_the_amount(monkeypatch):
+    monkeypatch.setattr("hnm_core.system.memory.free", lambda: 20_000_000)
+    for settings, words in (
+        (["model.options.embedding=65536"], r"model\.options\.embedding = 65,536 needs about .* MB .*20 MB are free"),
+        (["model.options.widths=[5000, 5000]"], r"The model 'mlp' needs about \d+ MB of memory"),
+        (["data.options.points=1000000"], r"1,000,000 points with dim = 5 needs about \d+ MB"),
+    ):
+        base = config(RANDOM, data={"name": "blobs", "options": {"classes": 3, "points": 90, "dim": 5}})
+        failure = list(Experiment(with_settings(base, settings)).run())[-1]
+        assert isinstance(failure, RunFailed) and not failure.traceback
+        assert re.search(words, failure.message), failure.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+    ],
+)
+def test_that_memory_that_runs_out_is_no_fault_of_the_program(monkeypatch, error):
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("hnm_core.training.trainer.Trainer.steps", fails)
+    failure = list(Experiment(config(RANDOM)).run())[-1]
+    assert isinstance(failure, RunFailed) and not failure.traceback
+    assert failure.message.startswith("The memory does not suffice")

@@ -23,7 +23,7 @@ from hnm_core.run.control import Control
 from hnm_core.run.events import Event, Frame, LaneForked, RunFinished, RunStarted, StepRecord
 from hnm_core.run.shown import drawn_items
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.training import frames, setup
+from hnm_core.training import frames
 from hnm_core.training.experiment import Experiment
 from hnm_core.training.lane_changes import fork
 from hnm_core.training.setup import prepare
@@ -50,18 +50,14 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-def config_of(kind: str, steps: int, frame_every: int) -> ExperimentConfig:
-    return config({**LANES[kind], "name": "old"}, steps=steps, frame_every=frame_every, **FIELDS.get(kind, {}))
+def config_of(kind: str, steps: int, frame_every: int, shown: int = SHOWN) -> ExperimentConfig:
+    lane = {**LANES[kind], "name": "old"}
+    return config(lane, steps=steps, frame_every=frame_every, shown=shown, **FIELDS.get(kind, {}))
 
 
-@pytest.fixture(autouse=True)
-def few_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup, "MAX_SHOWN", SHOWN)
-
-
-def run(kind: str, folder: Path, steps: int = 8) -> list[Event]:
+def run(kind: str, folder: Path, steps: int = 8, shown: int = SHOWN) -> list[Event]:
     """A recorded run, forked after its fifth step."""
-    of = config_of(kind, steps, frame_every=2)
+    of = config_of(kind, steps, frame_every=2, shown=shown)
     control, events = Control(), []
     for event in record(Experiment(of).run(control), folder):
         events.append(event)
@@ -136,12 +132,9 @@ def _check_video(folder: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["of the whole set", "triplets in the batch", "more than three dimensions"])
-def test_that_showing_fewer_items_changes_nothing_but_what_is_shown(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_that_showing_fewer_items_changes_nothing_but_what_is_shown(kind: str, tmp_path: Path) -> None:
     few = run(kind, tmp_path / "few")
-    monkeypatch.setattr(setup, "MAX_SHOWN", 10_000)
-    everything = run(kind, tmp_path / "all")
+    everything = run(kind, tmp_path / "all", shown=10_000)
     whole = next(event for event in everything if isinstance(event, RunStarted))
     part = next(event for event in few if isinstance(event, RunStarted))
     assert whole.items_total == len(whole.ids) and set(part.ids.tolist()) < set(whole.ids.tolist())
@@ -187,6 +180,7 @@ def test_that_no_more_guests_travel_than_allowed_and_every_kind_of_tuple_keeps_i
         {"name": "half", "miner": "knn", "hard_share": 0.5},
         steps=4,
         frame_every=4,
+        shown=SHOWN,
     )
     clouds = [event for event in Experiment(of).run() if isinstance(event, Frame) and event.step == 4]
     for cloud in clouds:
@@ -205,7 +199,7 @@ def test_that_shares_of_the_loss_are_shares_of_all_items_not_of_the_shown_ones()
 
 
 def test_that_levels_of_chance_are_told_for_what_is_measured() -> None:
-    of = config(RANDOM, steps=2, data={"name": "blobs", "options": {"classes": 7}, "held_out": 0.3})
+    of = config(RANDOM, steps=2, shown=SHOWN, data={"name": "blobs", "options": {"classes": 7}, "held_out": 0.3})
     shared = prepare(of)
     started = next(Experiment(of).run())
     assert isinstance(started, RunStarted) and started.items_total > SHOWN
@@ -214,7 +208,7 @@ def test_that_levels_of_chance_are_told_for_what_is_measured() -> None:
 
 
 def test_that_lanes_and_forks_share_one_copy_of_the_features() -> None:
-    of = config(KNN, data={"name": "blobs", "options": {}, "held_out": 0.25})
+    of = config(KNN, shown=SHOWN, data={"name": "blobs", "options": {}, "held_out": 0.25})
     shared = prepare(of)
     assert shared.train_x.data_ptr() == shared.x.data_ptr() and shared.held_out > 0
     trainer = Trainer(of.lanes[0], shared, frames=True)
@@ -228,7 +222,7 @@ def test_that_lanes_and_forks_share_one_copy_of_the_features() -> None:
 
 
 def test_that_rows_are_the_training_set_and_then_what_is_held_out_each_in_the_order_of_ids() -> None:
-    of = config(RANDOM, data={"name": "blobs", "options": {}, "held_out": 0.25, "validation": 0.1})
+    of = config(RANDOM, shown=SHOWN, data={"name": "blobs", "options": {}, "held_out": 0.25, "validation": 0.1})
     shared = prepare(of)
     ids, trained = shared.ids, shared.trained
     assert bool((ids[:trained].diff() > 0).all()) and bool((ids[trained:].diff() > 0).all())
@@ -256,10 +250,7 @@ def test_that_a_lane_forked_off_shows_the_cloud_and_the_guests_of_the_one_it_cam
         np.testing.assert_array_equal(one.guests.positions, other.guests.positions)
 
 
-def test_that_thirty_thousand_items_are_mined_shown_recorded_and_replayed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(setup, "MAX_SHOWN", 20_000)
+def test_that_thirty_thousand_items_are_mined_shown_recorded_and_replayed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     middles = rng.normal(size=(6_000, 16))
     y = np.arange(30_000) // 5

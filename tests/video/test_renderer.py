@@ -46,7 +46,8 @@ def test_that_a_video_has_seconds_times_fps_pictures_of_the_size_asked_for(folde
         folder, tmp_path / "out.mp4", seconds=1.5, size=(321, 201), fps=20, progress=lambda *now: reports.append(now)
     )
     assert info is not None and (info.frames, info.size, info.seconds) == (30, (320, 200), 1.5)
-    assert reports == [(done, 30) for done in range(1, 31)]
+    assert reports[:30] == [(done, 30) for done in range(1, 31)]
+    assert set(reports[30:]) <= {(30, 30)}  # asked again and again while the end is written
     with av.open(str(tmp_path / "out.mp4")) as container:
         frames = list(container.decode(video=0))
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
@@ -102,7 +103,7 @@ def test_that_a_video_that_is_called_off_leaves_no_file(folder: Path, tmp_path: 
         ({"seconds": float("nan")}, "seconds = nan"),
         ({"seconds": 1e9}, r"0.1\.\.3600"),
         ({"fps": 1000}, "fps = 1000"),
-        ({"size": (10, 10)}, "64 to 7680"),
+        ({"size": (10, 10)}, "64 to 7,680"),
     ],
 )
 def test_that_what_is_not_allowed_is_told_before_the_first_picture(

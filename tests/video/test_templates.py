@@ -66,3 +66,9 @@ def test_that_a_video_shows_the_whole_run_and_from_six_seconds_on_the_results() 
     )
     assert long.end_card(629) == 0 < long.end_card(630) < long.end_card(640) < long.end_card(719) == 1
     assert timing(0.1, 1).frames == 1 and timing(0.1, 1).moment(0) == 0
+
+
+@pytest.mark.parametrize(("size", "lanes"), [((7680, 64), 1), ((784, 120), 12), ((64, 64), 16), ((1920, 360), 16)])
+def test_that_a_picture_without_room_is_refused(size: tuple[int, int], lanes: int) -> None:
+    with pytest.raises(InputError, match=rf"{size[0]} x {size[1]} pixels has no room for {lanes} lane.*make it higher"):
+        arrange(*size, lanes)

@@ -116,6 +116,13 @@ def test_that_what_was_missed_goes_with_the_step_and_with_the_miner() -> None:
     assert missed(run)[0].note == "is measured at step 70; what it missed is listed then", "another miner since"
 
 
+def test_that_each_lane_is_told_at_a_step_of_its_own_where_it_has_one() -> None:
+    run = history(LSH, {**LSH, "name": "twin"}, events=(told(50, None), told(50, None, "twin")))
+    behind, ahead = missed(run, 54, {"lsh": 49})
+    assert behind.note == "is measured at step 50; what it missed is listed then" and ahead.step == 50
+    assert [lane.step for lane in missed(run, 49, {"lsh": 50, "twin": 54})] == [50, 50]
+
+
 def test_ordinals() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 112, 1002)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th", "1,002nd",

@@ -11,6 +11,7 @@ import pytest
 from app.history.verdict import apart, ranking, seconds_to, verdict
 from hnm_core.run.events import RunFailed, RunFinished, StepRecord
 from hnm_core.run.history import RunHistory
+from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from tests.app import fake_runs
 
@@ -46,6 +47,17 @@ def test_that_the_winner_depends_on_what_is_held_equal():
         "MAP@R at equal steps (40): slow 0.900; behind: twin 0.605, quick 0.600",
         "At equal time (0.4 s of training): quick 0.600; behind: slow 0.500, twin 0.500",
         "To 0.855, 95 % of the best: slow 0.8 s, quick never, twin never",
+    )
+
+
+def test_that_every_lane_is_set_beside_the_features_as_they_are():
+    history = run(QUALITY | {"poor": [0.1] * 4}, MS | {"poor": 10.0})
+    raw = RawScore("raw embeddings", "euclidean", {"map_at_r": 0.612})
+    history.started = replace(history.started, raw=(raw, replace(raw, distance="cosine", metrics={"map_at_r": 0.95})))
+    history.add(RunFinished({}, 1.0))
+    assert verdict(history).lines[-2:] == (
+        "Raw embeddings, euclidean 0.612: slow better; quick, twin no different; poor worse",
+        "Raw embeddings, cosine 0.950: slow, quick, twin, poor worse",
     )
 
 

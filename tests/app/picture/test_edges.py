@@ -9,6 +9,7 @@ import pytest
 
 from app.picture.edges import EDGE_KINDS, LOOKS, kind_colors
 from app.picture.scene import STEPPED_BACK_FADE, build_scene
+from app.picture.selection import Selection
 from app.picture.theme import DARK, LIGHT, contrast
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import Hardness, histogram
@@ -155,3 +156,17 @@ def test_that_the_bands_lead_away_from_the_ground_in_lightness(theme):
     assert ramp[0] * 1.5 < ramp[1] and ramp[1] * 1.5 < ramp[2]
     weights = [look.alpha * look.px for look in LOOKS]
     assert weights[0] < weights[3] < weights[4]
+
+
+@pytest.mark.parametrize("pair", [(1, 3), (3, 1), (0, 4)])
+def test_that_of_a_pair_of_classes_only_its_negatives_are_drawn_and_counted(pair):
+    run, told = started(), frame()
+    scene = build_scene(run, told, DARK, max_edges=20, selection=Selection(pair=pair))
+    labels = run.labels[told.triplets // 2]
+    own = (labels[:, 0] == pair[0]) & (labels[:, 2] == pair[1])
+    assert own.sum() > 20 == len(scene.edges), "not all can be drawn"
+    assert (run.labels[scene.edges] == pair).all() and "positive" not in kinds(scene)
+    assert scene.edges_total == 10 * own.sum(), "the frame tells of one tuple in ten"
+    assert scene.edge_text == f"20 of {10 * own.sum():,} edges {'abcde'[pair[0]]} → {'abcde'[pair[1]]}"
+    alone = build_scene(run, told, DARK, show_edges=("hard",), selection=Selection(pair=pair))
+    assert set(kinds(alone)) == {"hard"} and len(alone.edges) == (own & (told.separation <= 0)).sum()

@@ -43,6 +43,8 @@ def test_that_the_others_of_those_that_are_drawn_are_selected():
 def test_that_the_caption_counts_what_is_isolated_or_hidden():
     assert Selection().text(60, 60) == ""
     assert Selection().isolate_class(0).text(312, 2000) == "312 of 2,000 points isolated"
+    gone = "none of the points to be drawn is in this frame; Shift+H draws all"
+    assert Selection().isolate(np.array([7])).text(0, 2000) == gone and Selection().text(0, 0) == ""
     assert Selection().hide(np.array([1])).text(1999, 2000) == "1 of 2,000 points hidden"
 
 
@@ -79,3 +81,18 @@ def test_that_points_inside_an_outline_are_told_from_those_outside():
     np.testing.assert_array_equal(inside(corner, xs, ys), by_hand)
     np.testing.assert_array_equal(inside(corner[::-1], xs, ys), by_hand)
     assert not inside(corner, np.array([np.nan]), np.array([1.0]))[0]
+
+
+def test_that_a_pair_of_classes_lasts_until_something_else_is_selected_or_all_is_shown():
+    two = IDS[LABELS < 2]
+    chosen = Selection().hide(np.array([107])).select_pair(two, (0, 1))
+    assert chosen.pair == (0, 1) and chosen.ids.tolist() == two.tolist() and 107 not in drawn(chosen)
+    assert chosen.isolate(chosen.ids).pair == (0, 1) and chosen.hide(np.array([100])).pair == (0, 1)
+    for other in (
+        chosen.select(np.array([101])),
+        chosen.select(np.array([101]), add=True),
+        chosen.invert(IDS, LABELS),
+        chosen.isolate_class(2),
+        chosen.show_all(),
+    ):
+        assert other.pair is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +19,7 @@ from app.views.curves_view import CurvesView
 from app.views.legend import LaneLegend
 from hnm_core.run.events import StepRecord
 from hnm_core.run.history import RunHistory
+from hnm_core.run.raw import RawScore
 from hnm_core.run.series import smoothed
 from tests.app.fake_runs import run_history
 
@@ -37,6 +39,12 @@ def view(qtbot):
     with qtbot.waitExposed(view):
         view.show()
     return view
+
+
+def chance_line(view):
+    """The one dotted level of the metric."""
+    (line,) = (line for line in view.metric_plot.level_lines if line.pen.style() is Qt.PenStyle.DotLine)
+    return line
 
 
 def drawn(plot, name):
@@ -148,12 +156,57 @@ def test_that_a_constant_loss_is_a_flat_line(view):
 
 def test_that_the_chance_line_is_the_chance_level_of_the_metric_shown(view, history):
     view.show_history(history)
-    assert view.metric_plot._chance.value() == chance_of(history.started)["map_at_r"]
+    assert chance_line(view).value() == chance_of(history.started)["map_at_r"]
     # 300 held-out items, 30 of each of 10 classes
     view.metric_box.setCurrentIndex(view.metric_box.findData("precision_at_1"))
-    assert view.metric_plot._chance.value() == pytest.approx(29 / 299)
+    assert chance_line(view).value() == pytest.approx(29 / 299)
     view.metric_box.setCurrentIndex(view.metric_box.findData("mean_distance"))
-    assert not view.metric_plot._chance.isVisible()
+    assert not view.metric_plot.level_lines
+
+
+def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_in_the_metric_shown(view):
+    run = run_history(200)
+    scores = {"map_at_r": 0.95, "precision_at_1": 0.97}
+    run.started = replace(run.started, raw=(RawScore("raw embeddings", "euclidean", scores),))
+    view.show_history(run)
+    lines = {line.label.textItem.toPlainText(): line for line in view.metric_plot.level_lines}
+    line = lines["raw embeddings 0.950"]
+    assert line.value() == 0.95 and line.pen.style() is Qt.PenStyle.DashLine
+    low, high = view.metric_plot.getPlotItem().vb.viewRange()[1]
+    assert low < 0.95 < high, "above every lane, and yet in view"
+    view.metric_plot.hovered.emit(50.5)
+    assert view.readout.text() == "step 50 · raw embeddings 0.950"
+    view.metric_box.setCurrentIndex(view.metric_box.findData("precision_at_1"))
+    assert "raw embeddings 0.970" in {level.text for level in view.metric_plot.levels}
+    for metric in ("knn_accuracy", "mean_distance"):
+        view.metric_box.setCurrentIndex(view.metric_box.findData(metric))
+        assert not any(level.dashed for level in view.metric_plot.levels)
+    assert not view.loss_plot.level_lines
+    view.show_history(run_history(200))
+    assert not any(level.dashed for level in view.metric_plot.levels), "an earlier recording tells nothing of it"
+
+
+def test_that_levels_are_there_though_the_history_was_shown_before_its_run_began(view):
+    run = RunHistory()
+    view.show_history(run)
+    started = run_history(40).started
+    run.add(replace(started, raw=(RawScore("raw pixels", "euclidean", {"map_at_r": 0.5}),)))
+    view.show_history(run)
+    run.add(StepRecord("knn", 1, 0.5, metrics={"map_at_r": 0.4}))
+    view.show_history(run)
+    assert [level.text for level in view.metric_plot.levels] == ["chance 0.021", "raw pixels 0.500"]
+
+
+def test_that_levels_take_the_colours_of_the_theme_and_names_of_two_close_ones_do_not_meet(view):
+    run = run_history(200)
+    raw = RawScore("raw pixels", "euclidean", {"map_at_r": 0.5})
+    run.started = replace(run.started, raw=(raw, replace(raw, distance="cosine", metrics={"map_at_r": 0.51})))
+    view.show_history(run)
+    view.set_theme(LIGHT)
+    dashed = [line for line in view.metric_plot.level_lines if line.pen.style() is Qt.PenStyle.DashLine]
+    assert [line.pen.color().getRgb()[:3] for line in view.metric_plot.level_lines] == [LIGHT.muted] * 3
+    first, second = (line.label.sceneBoundingRect() for line in dashed)
+    assert first.top() > second.bottom(), "the lower one has its name below it, the upper one above"
 
 
 def test_that_only_lanes_that_measured_a_metric_have_a_curve_of_it(view, history):
@@ -311,10 +364,10 @@ def test_that_the_chance_line_waits_for_the_first_measure(view, history):
     run.add(history.started)
     run.add(StepRecord("knn", 1, 0.5))
     view.show_history(run)
-    assert chance_of(run.started)["map_at_r"] and not view.metric_plot._chance.isVisible()
+    assert chance_of(run.started)["map_at_r"] and not view.metric_plot.level_lines
     run.add(StepRecord("knn", 2, 0.5, metrics={"map_at_r": 0.4}))
     view.show_history(run)
-    assert view.metric_plot._chance.isVisible()
+    assert chance_line(view).isVisible()
 
 
 def test_that_a_loss_of_known_chance_has_a_dotted_line_of_its_own_in_a_paler_colour(view):
@@ -336,7 +389,7 @@ def test_that_a_loss_of_known_chance_has_a_dotted_line_of_its_own_in_a_paler_col
 
 def test_that_the_chance_line_of_a_metric_is_dotted_and_says_its_level(view, history):
     view.show_history(history)
-    line = view.metric_plot._chance
+    line = chance_line(view)
     assert line.isVisible()
     assert line.pen.style() is Qt.PenStyle.DotLine
     assert line.label.textItem.toPlainText() == f"chance {chance_of(history.started)['map_at_r']:.3f}"

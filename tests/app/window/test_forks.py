@@ -75,7 +75,8 @@ def test_that_the_key_asks_and_a_new_lane_with_another_miner_goes_on(training, q
     assert pane.view._title_rgb == window.look.theme.lane(2)
     assert [card.name.text() for card in window.form.lanes.cards] == ["random", "knn", "lsh"]
     assert window.form.config().lanes[2].miner_options == {"pool": 5}, "the options that both miners have"
-    assert not window.form.running_note.button.isVisible(), "the form and the run are of one mind"
+    apply = window.form.running_note.button  # there while the form and the run are of two minds
+    qtbot.waitUntil(lambda: not apply.isVisible(), timeout=5000)
     back_to(qtbot, window)
     press(qtbot, window, Qt.Key.Key_Period)
     qtbot.waitUntil(lambda: steps(window, "lsh") == 1, timeout=5000)

@@ -71,6 +71,7 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     docks._form.close()
     docks._timing.setFloating(True)
     docks._misses.close()
+    docks._pairs.close()
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks._curves)
     press(qtbot, window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
     palette = window.findChild(CommandPalette)
@@ -85,7 +86,8 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     curves, times = docks._curves.geometry(), docks._timing.geometry()
     assert curves.top() == times.top() > docks._form.geometry().top() and curves.right() < times.left()
     assert near(curves.width() * 420 / 600, times.width()), "in a row of three, for there is room"
-    assert window.tabifiedDockWidgets(docks._timing) == [docks._misses] and docks._misses.isVisible()
+    assert window.tabifiedDockWidgets(docks._timing) == [docks._misses, docks._pairs]
+    assert docks._misses.isVisible() and docks._pairs.isVisible()
     assert times.left() > docks._hardness.geometry().right() > 0, "the times lie on top of the misses"
 
 

@@ -85,6 +85,7 @@ def test_that_a_video_that_fails_leaves_no_work_in_the_status_bar(open_window, q
     dialog.reject()
     qtbot.waitUntil(lambda: "The disk is full." in window.banner.text, timeout=5000)
     assert window.statusBar().currentMessage() == "Render x.mp4: failed"
+    assert window.job_line.isHidden()
 
 
 def test_that_opening_a_file_leaves_no_work_in_the_status_bar(open_window, qtbot, tmp_path):
@@ -93,7 +94,7 @@ def test_that_opening_a_file_leaves_no_work_in_the_status_bar(open_window, qtbot
     drop(window, tmp_path / "mine.npz")
     qtbot.waitUntil(lambda: window.form.config().data.name == "file", timeout=5000)
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=5000)
-    assert not window.statusBar().currentMessage().startswith("Open mine.npz")
+    assert window.job_line.isHidden() and not window.statusBar().currentMessage().startswith("Open mine.npz")
 
 
 def test_that_end_goes_live_also_from_the_timeline(open_window, qtbot):

@@ -211,7 +211,7 @@ def test_that_edges_of_a_pair_lie_on_top_of_paler_ones() -> None:
 def test_that_clouds_can_be_coloured_by_bucket_and_the_panel_tells_how_full_buckets_are(window, qtbot) -> None:
     steps(window, qtbot, 2)
     view, panes = window.stage.misses, window.stage.panes
-    qtbot.waitUntil(lambda: view._lanes[0].buckets is not None, timeout=5000)
+    qtbot.waitUntil(lambda: bool(view._lanes) and view._lanes[0].buckets is not None, timeout=5000)
     window.controls.colour.setFocus()
     for _ in range(window.controls.colour.count() - 1):
         qtbot.keyClick(window.controls.colour, Qt.Key.Key_Down)

@@ -2,11 +2,64 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
 
-from tests.app import runs
+from app.window import seeds
+from tests.app import engine, runs
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def ended(open_window, qtbot, **fields):
+    window = open_window(config=engine.config(steps=6, eval_every=3, **fields), source=engine.source)
+    window.resize(1400, 950)
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    qtbot.waitUntil(window.outcome.isVisible, timeout=20_000)
+    return window
+
+
+def test_that_five_seeds_are_trained_in_the_background_and_told_where_the_run_is(open_window, qtbot):
+    window = ended(open_window, qtbot)
+    assert "seeds may turn it round" in window.outcome.text.text()
+    qtbot.mouseClick(window.outcome.seeds, LEFT)
+    assert window.job_line.isVisible() and window.job_line.name.text() == seeds.TITLE
+    assert QGuiApplication.clipboard().text() == "hnm-lab compare experiment.toml --seeds 5"
+    qtbot.waitUntil(lambda: "Seeds 0 to 4" in window.outcome.text.text(), timeout=60_000)
+    words = window.outcome.text.text()
+    assert "seeds may turn it round" not in words and "knn beside random, paired by seed: " in words
+    assert "±" in words and not window.outcome.seeds.isEnabled() and window.job_line.isHidden()
+    # What the window says is what the numbers say: the run itself is the first of the five.
+    of_run = window.stage.history.lanes["knn"].latest("map_at_r", 6)
+    kept = sorted((window.seeds.folder_of(window.session.config)).glob("seed-*.json"))
+    assert len(kept) == 5
+    first = json.loads(kept[0].read_text())
+    knn = next(lane for lane in first["lanes"] if lane["lane"] == "knn")
+    assert knn["map_at_r"] == pytest.approx(of_run, abs=1e-9)
+
+
+def test_that_five_seeds_can_be_called_off_by_the_button_and_by_a_key(open_window, qtbot):
+    window = ended(open_window, qtbot, data={"name": "blobs", "options": {"points": 30_000, "classes": 4}})
+    for call_off in (
+        lambda: qtbot.mouseClick(window.job_line.button, LEFT),
+        lambda: QTest.keyClick(window, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier),
+    ):
+        qtbot.mouseClick(window.outcome.seeds, LEFT)
+        qtbot.waitUntil(window.job_line.isVisible, timeout=5000)
+        call_off()
+        qtbot.waitUntil(window.job_line.isHidden, timeout=30_000)
+        assert "called off" in window.statusBar().currentMessage() and not window.jobs.busy
+        assert "seeds may turn it round" in window.outcome.text.text() and window.banner.text == ""
+
+
+def test_that_without_a_run_there_is_nothing_to_repeat(open_window):
+    window = open_window(config=runs.config())
+    window.actions_by_key["seeds"].trigger()
+    assert "There is no run to repeat" in window.banner.text
 
 
 def test_that_in_a_low_window_the_end_takes_one_line_and_tells_the_rest_when_asked(open_window, qtbot):
@@ -29,9 +82,6 @@ def test_that_the_end_of_a_run_says_who_was_better_and_leads_on(open_window, qtb
     assert window.outcome.title.text() == "The run is over"
     assert "MAP@R at equal steps (40): one 0.250; no difference to two 0.250" in window.outcome.text.text()
     assert "seeds may turn it round" in window.outcome.text.text()
-    qtbot.mouseClick(window.outcome.seeds, Qt.MouseButton.LeftButton)
-    assert QGuiApplication.clipboard().text() == "hnm-lab compare experiment.toml --seeds 5"
-    assert "Save the configuration" in window.statusBar().currentMessage()
     qtbot.mouseClick(window.outcome.equal_time, Qt.MouseButton.LeftButton)
     assert window.actions_by_key["race"].isChecked()
     assert window.stage.curves.axis_box.currentData() == "seconds"

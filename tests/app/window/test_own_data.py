@@ -131,7 +131,7 @@ def test_that_a_long_read_leaves_the_window_alive_says_so_and_gives_way_to_what_
     monkeypatch.setattr(files, "build", held)
     drop(window, embeddings(tmp_path / "slow.npz"))
     qtbot.waitUntil(slow.is_set, timeout=5000)
-    assert "slow.npz" in window.statusBar().currentMessage()
+    assert window.job_line.isVisible() and "slow.npz" in window.job_line.name.toolTip()
     train(qtbot, window, rounds=5)  # the window goes on
     press(qtbot, window, Qt.Key.Key_R)
     wait_for(qtbot, window, RunState.IDLE)

@@ -1,0 +1,124 @@
+"""Reads `.pt` and `.safetensors` files: dictionaries of tensors. Never runs code from a file."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.data import arrays, checks
+from hnm_core.data.base import Dataset, Progress
+from hnm_core.errors import InputError
+
+LARGEST_HEADER = 100_000_000
+"""Bytes; what the format allows."""
+
+_KINDS = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
+
+def read_pt(path: Path, progress: Progress | None = None) -> Dataset:
+    """Read a dictionary of tensors, and of lists of labels, that `torch.save` wrote; see `arrays.dataset_of`.
+
+    Raises:
+        InputError: no such file, more than plain tensors in it, or not the ones that are needed.
+        LoadCancelled: the progress callback returned False.
+    """
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"'{path}' holds more than plain tensors, or is damaged; it is not loaded because it could run code. Write "
+            'torch.save({"x": x, "y": y}, path).'
+        ) from None
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"'{path}' is no .pt file, or it is damaged: {checks.reason(error)}.") from None
+    if not isinstance(loaded, dict):
+        raise InputError(
+            f"'{path}' holds a {type(loaded).__name__}; it must be a dictionary of tensors x (items, features) and "
+            "y (items,)."
+        )
+    there = {str(name): value for name, value in loaded.items()}
+
+    def load(name: str) -> NDArray[Any]:
+        value = there[name]
+        if isinstance(value, torch.Tensor):
+            value = value.detach()
+            return (value.float() if value.dtype == torch.bfloat16 else value).resolve_conj().numpy()
+        try:
+            made = np.array(value)
+        except ValueError:
+            made = np.array(None)
+        if made.dtype.kind == "O":
+            raise InputError(f"'{name}' of '{path}' is a {type(value).__name__}; it must be a tensor or a list.")
+        return made
+
+    return arrays.dataset_of(path.name, str(path), list(there), load, progress)
+
+
+def read_safetensors(path: Path, progress: Progress | None = None) -> Dataset:
+    """Read the tensors of a `.safetensors` file; see `arrays.dataset_of`.
+
+    Raises:
+        InputError: the file is none, damaged, or lacks a tensor that is needed.
+        LoadCancelled: the progress callback returned False.
+    """
+    start, header = _header(path)
+
+    def load(name: str) -> NDArray[Any]:
+        return _tensor(path, name, header[name], start)
+
+    return arrays.dataset_of(path.name, str(path), list(header), load, progress)
+
+
+def look_at_safetensors(path: Path) -> None:
+    """Refuse a file that lacks features or labels, by its header. Raises `InputError`."""
+    arrays.choose(list(_header(path)[1]), str(path))
+
+
+def _header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Where the numbers begin, and what is said of each tensor."""
+    damaged = InputError(f"'{path}' is no .safetensors file, or it is damaged.")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= min(LARGEST_HEADER, path.stat().st_size - 8):
+            raise damaged
+        try:
+            header = json.loads(file.read(length))
+        except (ValueError, RecursionError):
+            raise damaged from None
+    if not isinstance(header, dict):
+        raise damaged
+    header.pop("__metadata__", None)
+    return 8 + length, header
+
+
+def _tensor(path: Path, name: str, told: Any, start: int) -> NDArray[Any]:
+    damaged = InputError(f"'{name}' of '{path}' is damaged.")
+    try:
+        kind, shape, (low, high) = told["dtype"], [int(side) for side in told["shape"]], told["data_offsets"]
+    except (KeyError, TypeError, ValueError):
+        raise damaged from None
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise InputError(f"'{name}' of '{path}' holds {checks.shown(str(kind))}; it must hold real numbers.")
+    dtype = np.dtype(_KINDS[kind])
+    if not (isinstance(low, int) and isinstance(high, int)) or min(shape, default=0) < 0:
+        raise damaged
+    if not 0 <= low <= high <= path.stat().st_size - start or high - low != math.prod(shape) * dtype.itemsize:
+        raise damaged
+    values = np.fromfile(path, dtype, math.prod(shape), offset=start + low).reshape(shape)
+    if kind == "BF16":
+        return (values.astype("<u4") << 16).view("<f4")
+    return values

@@ -1,0 +1,1 @@
+"""What the program asks of the system beneath it: files, folders, processes, signals. Loads nothing heavy."""

@@ -1,0 +1,87 @@
+"""How much memory there is to be had, and the refusal of what needs more: asked before it is taken, because a system
+that has run out ends the program instead of telling it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hnm_core.errors import InputError
+
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def free() -> int | None:
+    """Bytes that this process can still take: of the machine, of its container, of its own limit; None where the
+    system does not say."""
+    found = [bytes_ for bytes_ in (_of_machine(), _of_group(), _of_process()) if bytes_ is not None]
+    return max(min(found), 0) if found else None
+
+
+def require(needed: float, what: str, instead: str) -> None:
+    """Refuse what does not fit.
+
+    Args:
+        needed: bytes, estimated.
+        what: that needs them, as the beginning of a sentence: "embedding = 65,536".
+        instead: what can be done, as the end of one: "make embedding smaller".
+
+    Raises:
+        InputError: fewer bytes are free.
+    """
+    there = free()
+    if there is not None and needed > there:
+        raise InputError(f"{what} needs about {in_words(needed)} of memory, and {in_words(there)} are free; {instead}.")
+
+
+def in_words(amount: float) -> str:
+    """An amount of bytes: "3.3 GB"."""
+    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{amount / 1e6:,.0f} MB"
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that the memory did not suffice; libraries say it in ways of their own."""
+    text = str(error)
+    told = "can't allocate memory" in text or "not enough memory" in text
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or told
+
+
+RAN_OUT = "The memory does not suffice: make the data, the batch, the embedding or the number of lanes smaller."
+"""What is said then."""
+
+
+def _of_machine() -> int | None:
+    return _entry(Path("/proc/meminfo"), "MemAvailable:", 1024)
+
+
+def _of_group() -> int | None:
+    """Of the container, where it has a limit. What the system only keeps of files it gives back."""
+    try:
+        group = next(
+            line.removeprefix("0::") for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"
+        )
+        folder = _GROUPS / group.lstrip("/")
+        folder = folder if (folder / "memory.max").is_file() else _GROUPS
+        most, taken = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError, StopIteration):  # no group, or one without a limit, which is "max"
+        return None
+    return most - taken + (_entry(folder / "memory.stat", "inactive_file", 1) or 0)
+
+
+def _of_process() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    taken = _entry(Path("/proc/self/status"), "VmSize:", 1024)
+    return None if most == resource.RLIM_INFINITY or taken is None else most - taken
+
+
+def _entry(path: Path, name: str, unit: int) -> int | None:
+    """The number after `name` in a file of the system, in bytes."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    return next((unit * int(line.split()[1]) for line in lines if line.startswith(name)), None)
