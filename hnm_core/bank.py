@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 
 from hnm_core.errors import InputError, described
-
-INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+from hnm_core.isolation import isolated
+from hnm_core.labels import INTEGERS
 
 
 class Bank:
     """Embeddings and labels of a whole set at one moment; nobody changes it.
 
     Attributes, in the caller's order:
-        embeddings: (N, D) float32, without gradient. Half and double input is converted; the caller's tensor is kept
-            where it already is contiguous float32, so do not write to it while the bank is in use.
+        embeddings: (N, D) float32, without gradient: a copy of the caller's, of whatever float they are.
         labels: (N,) int64, any values.
         step: the training step the embeddings belong to.
     Sorted by class, for searches:
@@ -29,6 +28,7 @@ class Bank:
         sizes: (C,) int64, the rows of each class.
     """
 
+    @isolated
     def __init__(self, embeddings: Tensor, labels: Tensor, *, step: int = 0) -> None:
         """Check and sort. Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number."""
         embeddings, labels = _checked(embeddings, labels)
@@ -78,8 +78,8 @@ def _checked(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         raise InputError(f"Labels must be a tensor of shape ({len(embeddings)},), one for each embedding, not {got}.")
     if labels.dtype not in INTEGERS:
         raise InputError(f"Labels must be integers, not {labels.dtype}; labels.long() makes integers of whole numbers.")
-    embeddings = embeddings.detach().to(torch.float32).contiguous()
+    embeddings = embeddings.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     if not torch.isfinite(embeddings.sum(dtype=torch.float64)):  # finite float32 cannot add up to more than float64 has
         bad = int((~torch.isfinite(embeddings).all(1)).sum())
         raise InputError(f"{bad} of {len(embeddings)} embeddings hold NaN or infinity; mining needs finite numbers.")
-    return embeddings, labels.detach().to(embeddings.device, torch.int64)
+    return embeddings, labels.detach().to(embeddings.device, torch.int64, copy=True)

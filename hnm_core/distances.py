@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.isolation import in_full_precision
 
 # The first roots of a process must be taken by one thread: where two begin at once, the library behind torch on x86
 # now and then gives one of them its coarse variant, and half of a large tensor is off by up to 3e-4.
@@ -21,6 +22,9 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 UNIT_EPS = 1e-3
 """x / max(|x|, eps): exact for longer rows, and the gradient of normalising a zero row is 1 / eps, not infinite."""
+
+UNIT_RANGE = 1e-12, 1e18
+"""Lengths whose squares float32 holds: other rows are scaled before they are measured."""
 
 EXACT_DIFFERENCE_DIM = 16
 """Up to this dimension distances are formed from coordinate differences; the product form loses digits far from 0."""
@@ -37,6 +41,12 @@ MOST_NEAR = 8
 MOST_LISTED = 0.25
 """Share of the distances from which on it takes less time to form all of them anew than to gather their rows."""
 
+ROOM = 8
+"""How much less than the largest number of float32 a distance may be: sums on the way to it are larger."""
+
+LEAST_PRODUCT = 1e-30
+"""Where the largest inner product is less, float32 loses digits of the others."""
+
 FEW = 1 << 11
 """Roots up to which four operations of torch take less time than a function of our own, and their backward too."""
 
@@ -48,6 +58,25 @@ def normalize(embeddings: Tensor) -> Tensor:
     """(N, D) rows projected onto the unit sphere; a zero row stays zero with a gradient of at most 1 / UNIT_EPS."""
     norm: Tensor = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
     return embeddings / norm.clamp_min(UNIT_EPS)
+
+
+def on_sphere(rows: Tensor) -> Tensor:
+    """(N, D) rows projected onto the unit sphere, however short or long they are; a zero row stays zero.
+
+    For all that nobody asks a gradient of: its slope at a short row is as steep as the row is short.
+    """
+    norm: Tensor = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    shortest, longest = UNIT_RANGE
+    if rows.device.type == "cpu" and norm.numel():
+        least, most = torch.aminmax(norm)
+        if shortest <= float(least) and float(most) <= longest:
+            return rows / norm
+    usual = (norm >= shortest) & (norm <= longest)
+    unit = rows / norm.clamp_min(shortest)
+    tiny = torch.finfo(rows.dtype).tiny
+    scaled = rows / rows.abs().amax(-1, keepdim=True).clamp_min(tiny)
+    scaled /= torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(tiny)
+    return torch.where(usual, unit, scaled)
 
 
 @dataclass(frozen=True)
@@ -62,14 +91,26 @@ class Distance:
         if self.metric not in METRICS:
             raise unknown_name("distance", self.metric, METRICS)
 
-    def prepare(self, embeddings: Tensor) -> Tensor:
-        """The embeddings as the metric sees them: on the unit sphere if `normalized` or cosine."""
-        return normalize(embeddings) if self.normalized or self.metric == "cosine" else embeddings
+    @property
+    def scale_free(self) -> bool:
+        """Whether the length of a row does not matter: `normalized` or cosine."""
+        return self.normalized or self.metric == "cosine"
 
+    def prepare(self, embeddings: Tensor) -> Tensor:
+        """The embeddings as the metric sees them, for losses: on the unit sphere if `scale_free`, but for rows that are
+        shorter than `UNIT_EPS`."""
+        return normalize(embeddings) if self.scale_free else embeddings
+
+    def prepare_exactly(self, embeddings: Tensor) -> Tensor:
+        """The same without a gradient, for searches, miners and metrics: every row but 0 lies on the sphere."""
+        return on_sphere(embeddings) if self.scale_free else embeddings
+
+    @in_full_precision
     def rowwise(self, left: Tensor, right: Tensor) -> Tensor:
         """(M,) distance of each row of `left` (M, D) to the same row of `right`, differentiable, gradient 0 at 0."""
         return self.prepared_rowwise(self.prepare(left), self.prepare(right))
 
+    @in_full_precision
     def pairwise(self, left: Tensor, right: Tensor) -> Tensor:
         """(L, R) distances between all rows, differentiable, gradient 0 at distance 0."""
         return self.prepared_pairwise(self.prepare(left), self.prepare(right))
@@ -110,6 +151,49 @@ def check_distance(distance: object) -> None:
         )
 
 
+def check_range(distance: Distance, rows: Tensor, longest: float | None = None, *, what: str = "embeddings") -> float:
+    """The length of the longest of rows (N, D), or a little more; 0 where lengths do not matter.
+
+    Args:
+        distance: between rows, or between these and others.
+        rows: in single precision or better; distances are of single precision.
+        longest: the same of the others; None for distances between the rows.
+        what: the rows are, in words.
+
+    Raises:
+        InputError: some distance may not fit float32.
+    """
+    if distance.scale_free or not rows.numel():
+        return 0.0
+    length = _longest(rows)
+    other = length if longest is None else longest
+    product = distance.metric == "inner-product"
+    if product:
+        largest, kind = length * other, "inner products"
+    elif distance.metric == "squared-euclidean":
+        largest, kind = (length + other) ** 2, "squared distances"
+    else:
+        largest, kind = length + other, "distances"
+    if not largest <= torch.finfo(torch.float32).max / ROOM:
+        raise InputError(
+            f"The {what} are up to {max(length, other):.3g} long: {kind} do not fit float32; scale or normalise them."
+        )
+    if product and 0 < largest < LEAST_PRODUCT:
+        raise InputError(
+            f"The {what} are at most {min(length, other):.3g} long: {kind} vanish in float32; scale or normalise them."
+        )
+    return length
+
+
+def _longest(rows: Tensor) -> float:
+    """An upper bound of the rows' lengths, and where that is large or tiny the largest length itself."""
+    least, most = torch.aminmax(rows)
+    bound: float = float(torch.maximum(-least, most).double()) * rows.shape[1] ** 0.5
+    if 0 < bound < 1e-12 or bound > 1e12:
+        return float(torch.linalg.vector_norm(rows.double(), dim=1).max())
+    return bound
+
+
 def safe_sqrt(squared: Tensor) -> Tensor:
     """Square root with gradient 0 where the argument is 0; 0 also where it is below."""
     if squared.numel() <= FEW:
@@ -127,7 +211,6 @@ class _SafeSqrt(torch.autograd.Function):
         return root
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weight: Tensor) -> Tensor:
         (root,) = ctx.saved_tensors
         slope: Tensor = root.sign().mul_(weight)  # 0 at 0, without a mask, which would cost twice as much

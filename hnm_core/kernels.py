@@ -55,9 +55,6 @@ if not any(folder.is_absolute() and user_folders.is_writable(folder) for folder 
     with suppress(OSError):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(user_folders.stand_in() / "numba"))
 
-launch_lock = threading.Lock()
-"""Hold while calling a kernel compiled with `parallel=True`: numba's plain threading layer aborts the process when two
-threads launch kernels at once."""
 
 _MAX_STAMP = 1 << 20
 
@@ -83,6 +80,17 @@ def ready(module: str) -> bool:
 
 _compilers: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
 _compilers_lock = threading.Lock()
+
+
+def _without_compilers() -> None:
+    """A forked process has none: those that were started are another's children, and cannot be waited for."""
+    global _compilers_lock  # some thread may have held it
+    _compilers_lock = threading.Lock()
+    _compilers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_without_compilers)
 
 
 def compile_in_background(*modules: str) -> subprocess.Popen[bytes] | None:

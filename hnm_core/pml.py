@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.labels import check_labels
 
 PACKAGE = "pytorch_metric_learning"
 
@@ -77,10 +78,7 @@ def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
     """Raise `InputError` unless rows are (B, D), floating point and finite, and labels are (B,) integers."""
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
         raise InputError(f"{name} must be a floating-point tensor of shape (B, D).")
-    if not isinstance(labels, Tensor) or labels.shape != rows.shape[:1]:
-        raise InputError(f"labels of {name} must have shape ({len(rows)},), one for each row.")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InputError(f"labels of {name} must be integers, not {labels.dtype}.")
+    check_labels(labels, len(rows), f"labels of {name}")
     bad = int((~torch.isfinite(rows).all(1)).sum())
     if bad:
         raise InputError(f"{bad} of {len(rows)} rows of {name} hold NaN or infinity.")

@@ -17,8 +17,9 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from hnm_core.bank import INTEGERS, Bank
+from hnm_core.bank import Bank
 from hnm_core.errors import InputError, described
+from hnm_core.labels import INTEGERS
 
 NO_CLASS = -2
 """Where a class would stand, if anything were relevant. Indexes have a use of their own for -1."""

@@ -24,9 +24,8 @@ def _case(rows: int, queries: int, bits: int, settings: Settings) -> Case:
     size = f"{bits:,} bits, {rows:,} codes, {queries:,} queries, {WANTED} nearest"
 
     def measure() -> Row:
-        from hnm_core import kernels
+        from hnm_core.launching import launching
         from hnm_core.neighbors.cpu.hamming_kernels import nearest_codes, pack_bits
-        from hnm_core.neighbors.kdtree import use_torch_threads
 
         projected = np.random.default_rng(1).standard_normal((rows, bits))
         codes = pack_bits(projected, np.zeros(bits))
@@ -35,8 +34,7 @@ def _case(rows: int, queries: int, bits: int, settings: Settings) -> Case:
 
         def ours() -> NDArray[np.int32]:
             found = np.empty((queries, WANTED), np.int32)
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 nearest_codes(codes, rows, bits, codes, anchors, nothing, nothing, WANTED, found)
             return found
 

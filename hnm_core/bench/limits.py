@@ -91,12 +91,11 @@ def _words(threads: int, rounds: int) -> float:
     if not kernels.ready(kernels.SEARCH_KERNELS):
         return float("nan")
     from hnm_core.bench.limit_kernels import differing_bits
-    from hnm_core.neighbors.kdtree import use_torch_threads
+    from hnm_core.launching import launching
 
     codes = np.arange(1_024, dtype=np.uint64)
     sums = np.zeros(threads * 16, np.int64)
-    with kernels.launch_lock:
-        use_torch_threads()
+    with launching():
         seconds = _least(lambda: differing_bits(codes, rounds, threads, sums))
     return len(codes) * rounds * threads / seconds
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from hnm_core.labels import check_labels
+
 
 @dataclass(frozen=True)
 class Clustering:
@@ -20,7 +22,8 @@ class Clustering:
 
 
 def clustering(embeddings: Tensor, labels: Tensor, *, seed: int = 0) -> Clustering:
-    """Cluster (N, D) finite embeddings and compare with (N,) labels. NaN with fewer than two items."""
+    """Cluster (N, D) finite embeddings and compare with (N,) integer labels. NaN with fewer than two items."""
+    check_labels(labels, len(embeddings))
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score

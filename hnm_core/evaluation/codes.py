@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 from hnm_core.evaluation.expectation import expected, groups
 from hnm_core.evaluation.nearest import Ties, checked
+from hnm_core.isolation import isolated
+from hnm_core.labels import check_labels
 
 TILE_ENTRIES = 1_000_000
 """At most so many distances are held at once."""
@@ -34,6 +36,7 @@ class CodeRetrieval:
     queries: int
 
 
+@isolated
 def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2, queries: Tensor | None = None) -> CodeRetrieval:
     """Every query is compared with all other items by Hamming distance.
 
@@ -46,8 +49,9 @@ def code_retrieval(codes: Tensor, labels: Tensor, *, radius: int = 2, queries: T
     Raises:
         InputError: shapes or types do not match, or codes that hold NaN, which has no sign.
     """
-    if codes.ndim != 2 or labels.shape != codes.shape[:1]:
-        raise InputError(f"Need (N, b) codes and (N,) labels, not {tuple(codes.shape)}, {tuple(labels.shape)}.")
+    if not isinstance(codes, Tensor) or codes.ndim != 2:
+        raise InputError(f"Codes must be a tensor of shape (N, b), not {described(codes)}.")
+    check_labels(labels, len(codes), "Labels")
     if bool(torch.isnan(codes).any()):
         raise InputError("Codes hold NaN, which has no sign; every bit needs one.")
     n, bits = codes.shape

@@ -46,7 +46,7 @@ def compare(found: Neighbors, exact: Neighbors) -> MiningQuality:
     both = there & wanted & (d_exact > 0)
     nearest = there[:, 0]
     return MiningQuality(
-        recall=float(hits.sum() / wanted.sum()),
+        recall=float(hits.sum().float() / wanted.sum()),
         distance_ratio=float((d_found[both] / d_exact[both]).mean()),
         hardness_regret=float((d_found[nearest, 0] - d_exact[nearest, 0]).mean().clamp_min(0)),
         without_candidate=float((~there.any(1)).double().mean()),

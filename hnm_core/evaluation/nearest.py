@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError, described
+from hnm_core.labels import INTEGERS, check_labels
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
@@ -30,8 +31,6 @@ LARGEST = 1e150
 
 TIE = 1e-12
 """Distances that differ by less than this share are one: a sum of squares is not more exact than that."""
-
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +63,14 @@ def checked(embeddings: Tensor, labels: Tensor, queries: Tensor | None) -> Tenso
     Raises:
         InputError: shapes or types do not match, non-finite embeddings, or queries that are no rows.
     """
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise InputError(
-            f"Need (N, D) embeddings and (N,) labels, not {tuple(embeddings.shape)}, {tuple(labels.shape)}."
-        )
-    if labels.dtype not in _INTEGERS:
-        raise InputError(f"Labels must be integers, not {labels.dtype}; .long() makes integers of whole numbers.")
+    if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
+        raise InputError(f"Embeddings must be a tensor of shape (N, D), not {described(embeddings)}.")
+    check_labels(labels, len(embeddings), "Labels")
     if not bool(torch.isfinite(embeddings).all()):
         raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
     if queries is None:
         return torch.arange(len(labels), device=embeddings.device)
-    if queries.ndim != 1 or queries.dtype not in _INTEGERS:
+    if queries.ndim != 1 or queries.dtype not in INTEGERS:
         raise InputError(f"queries must be rows, a tensor (Q,) of integers, not {described(queries)}.")
     if len(queries) and not 0 <= int(queries.min()) <= int(queries.max()) < len(labels):
         raise InputError(f"queries must be rows of the {len(labels):,} embeddings, 0 or more.")
@@ -106,7 +102,7 @@ class _Measure:
         if len(embeddings) and float(embeddings.abs().max()) > LARGEST:
             raise InputError(f"Embeddings reach {float(embeddings.abs().max()):.3g}; beyond 1e150 distances overflow.")
         self._metric = distance.metric
-        self._points = distance.prepare(embeddings)
+        self._points = distance.prepare_exactly(embeddings)
         self._center = self._points.mean(0)
         self._centered = self._points - self._center
         self._squares = self._centered.square().sum(1)

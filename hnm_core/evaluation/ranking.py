@@ -12,6 +12,7 @@ from hnm_core.errors import InputError
 from hnm_core.evaluation.expectation import expected, expected_reciprocal
 from hnm_core.evaluation.nearest import Ties, checked, nearest_first
 from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.isolation import isolated
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Ranking:
     queries: int
 
 
+@isolated
 def ranking(
     embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5, queries: Tensor | None = None
 ) -> Ranking:

@@ -13,6 +13,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.expectation import expected
 from hnm_core.evaluation.nearest import TIE, checked, nearest_first
+from hnm_core.isolation import isolated
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Retrieval:
     """queries without one"""
 
 
+@isolated
 def retrieval(
     embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5, queries: Tensor | None = None
 ) -> Retrieval:
@@ -72,6 +74,7 @@ def retrieval(
     return Retrieval(first / asking, average / asking, votes / len(query), asking, len(query) - asking)
 
 
+@isolated
 def knn_accuracies(
     embeddings: Tensor,
     labels: Tensor,

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import in_full_precision
 from hnm_core.losses.checks import IndicesTuple as IndicesTuple  # part of the contract told here
 from hnm_core.losses.checks import check_input as check_input
 from hnm_core.losses.checks import checked_tuples, wide
@@ -200,6 +201,7 @@ class MetricLoss(nn.Module, Generic[OptionsT]):
             )
         return loss
 
+    @in_full_precision
     def terms(
         self,
         embeddings: Tensor,
@@ -210,9 +212,7 @@ class MetricLoss(nn.Module, Generic[OptionsT]):
         context: LossContext | None = None,
     ) -> Terms:
         """See `Loss`."""
-        batch = checked_batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, context)
-        with torch.autocast(batch.x.device.type, enabled=False):
-            return self.compute(batch)
+        return self.compute(checked_batch(embeddings, labels, indices_tuple, ref_emb, ref_labels, context))
 
     def reduce(self, terms: Terms, embeddings: Tensor) -> Tensor:
         """The reduced parts, added up. See `Loss`."""

@@ -14,7 +14,7 @@ Pairs = tuple[Tensor, Tensor]
 
 
 def pair_distances(distance: Distance, left: Tensor, right: Tensor, *named: Pairs) -> tuple[Tensor, ...]:
-    """(T,) distances of each of the lists of pairs, differentiable once, the same bits at every call.
+    """(T,) distances of each of the lists of pairs, the same bits at every call.
 
     Args:
         distance: of all pairs.
@@ -53,7 +53,6 @@ class _Taken(torch.autograd.Function):
         return values.index_select(0, place)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, None]:
         (place,) = ctx.saved_tensors
         sums = weight.new_zeros(ctx.size)

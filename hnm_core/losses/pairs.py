@@ -42,7 +42,7 @@ class Side(NamedTuple):
     def level(self, logit: float) -> Tensor:
         """(A,) what `lse` is where all logits are this one."""
         counts = self.mask.sum(1) if self.times is None else (self.times * self.mask).sum(1)
-        return counts.log() + logit
+        return counts.float().log() + logit
 
     def any(self) -> Tensor:
         """(A,) whether the line has an entry."""

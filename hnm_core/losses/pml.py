@@ -11,7 +11,9 @@ from torch import Generator, Tensor, nn
 from hnm_core import seeding
 from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
+from hnm_core.isolation import in_full_precision
 from hnm_core.losses.base import IndicesTuple, Part, Problem, Terms, nothing
+from hnm_core.losses.checks import wide
 from hnm_core.losses.pml_options import PmlLossOptions
 from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance
 from hnm_core.spec.traits import Lock
@@ -131,6 +133,7 @@ class PmlLoss(nn.Module):
         """See `hnm_core.losses.base.Loss`."""
         return self.reduce(self.terms(embeddings, labels, indices_tuple, ref_emb, ref_labels, context), embeddings)
 
+    @in_full_precision
     def terms(
         self,
         embeddings: Tensor,
@@ -146,6 +149,8 @@ class PmlLoss(nn.Module):
         Raises:
             InputError: also for a tuple or a reference set that the loss does not take.
         """
+        if ref_emb is embeddings and self.options.takes_labels:
+            ref_emb = ref_labels = None  # the batch itself, whose rows are no partners of themselves
         self._check(embeddings, labels, indices_tuple, ref_emb, ref_labels)
         if self._has_nothing(embeddings, labels, indices_tuple, ref_emb, ref_labels):
             return Terms(())
@@ -177,6 +182,7 @@ class PmlLoss(nn.Module):
 
     def _rows(self, rows: Tensor) -> Tensor:
         """The library leaves the negatives of AngularLoss as they are; they are meant to lie on the sphere."""
+        rows = wide(rows)
         return normalize(rows) if self._name == "AngularLoss" else rows
 
     def _check(

@@ -53,7 +53,8 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
         self.uses_hidden = options.layers == "all" or options.primary == "reconstruction"
         self._measured: dict[str, float] = {}
         """by layer: the mean distance in the first batch, or the temperature that was searched last"""
-        self.log_scales = nn.Parameter(torch.zeros(MOST_LAYERS)) if options.schedule == "learned" else None
+        start = torch.zeros(MOST_LAYERS, dtype=torch.float32)
+        self.log_scales = nn.Parameter(start) if options.schedule == "learned" else None
         """logarithms of what multiplies the starting temperatures, layer by layer; those without a layer stay 0"""
         self.head = None
         if options.primary == "cross-entropy":
@@ -90,7 +91,9 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
             for name, layer, ref in layers:
                 self._measure(name, layer, ref)
             if self._measured:
-                figures["wideness"] = torch.tensor(self.options.temperature / max(self._measured.values()))
+                figures["wideness"] = torch.tensor(
+                    self.options.temperature / max(self._measured.values()), dtype=torch.float32
+                )
         parts = [Part(self.options.factor * share * entangled, anchor) for entangled in found]
         extra = None
         if self.log_scales is not None and len(anchor):
@@ -219,8 +222,8 @@ class LinearHead(nn.Module):
         self.classes = problem.classes
         source = generator or torch.Generator().manual_seed(0)
         bound = max(problem.embedding, 1) ** -0.5
-        self.weight = nn.Parameter(torch.empty(problem.classes, problem.embedding))
-        self.bias = nn.Parameter(torch.empty(problem.classes))
+        self.weight = nn.Parameter(torch.empty(problem.classes, problem.embedding, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.empty(problem.classes, dtype=torch.float32))
         with torch.no_grad():
             for parameter in (self.weight, self.bias):
                 parameter.uniform_(-bound, bound, generator=source)

@@ -223,10 +223,10 @@ class NPairsLoss(MetricLoss[NPairsOptions]):
 
 
 def _logaddexp(left: Tensor, right: Tensor) -> Tensor:
-    """log(e^left + e^right), with gradient 0 where both are -inf."""
-    nothing = (left == -torch.inf) & (right == -torch.inf)
-    total = torch.logaddexp(left.masked_fill(nothing, 0.0), right.masked_fill(nothing, 0.0))
-    return total.masked_fill(nothing, -torch.inf)
+    """log(e^left + e^right), with a gradient that has one itself, also where one of them is -inf or both are."""
+    alone = (left == -torch.inf) | (right == -torch.inf)
+    total = torch.logaddexp(left.masked_fill(alone, 0.0), right.masked_fill(alone, 0.0))
+    return torch.where(alone, torch.where(left == -torch.inf, right, left), total)
 
 
 def _first_of_each(kind: Tensor, kinds: int) -> Tensor:

@@ -76,7 +76,7 @@ class MarginLoss(MetricLoss[MarginOptions]):
         if options.learn_beta == "per-class" and problem is None:
             raise InputError("Loss 'margin' with learn_beta = per-class needs the number of classes: give a problem.")
         betas = problem.classes if problem is not None and options.learn_beta == "per-class" else 1
-        start = torch.full((betas,), options.beta)
+        start = torch.full((betas,), options.beta, dtype=torch.float32)
         self.beta: Tensor
         if options.learn_beta == "no":
             self.register_buffer("beta", start)

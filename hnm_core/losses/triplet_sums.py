@@ -108,7 +108,6 @@ class _Sums(torch.autograd.Function):
         return value, nonzero
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weight: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         d_ap, d_an, d_pn, has_p, has_n = ctx.saved_tensors
         to_ap, to_an = torch.zeros_like(d_ap), torch.zeros_like(d_an)

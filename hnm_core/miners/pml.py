@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from hnm_core import seeding
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import isolated
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.in_batch.miner import UNIT_EUCLIDEAN
 from hnm_core.miners.pml_options import PmlMinerOptions
@@ -37,18 +38,19 @@ def build(options: PmlMinerOptions, generator: Generator | None = None, distance
     return PmlMiner(library(**arguments), options, generator)
 
 
-class PmlMiner:
+class PmlMiner(nn.Module):
     """One of the library's miners. It draws under the seed of its generator and leaves the global one alone."""
 
     scope = "batch"
 
     def __init__(self, miner: Any, options: PmlMinerOptions, generator: Generator | None = None) -> None:
+        super().__init__()
         self.miner = miner
         self.options = options
         self.generator = generator if generator is not None else seeding.generator(0, "in-batch miner")
 
-    @torch.no_grad()
-    def __call__(
+    @isolated
+    def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> Triplets | Pairs:
         """See `hnm_core.miners.base.BatchMiner`.
@@ -56,6 +58,8 @@ class PmlMiner:
         Raises:
             InputError: wrong shapes, NaN or infinity, or what the library refuses.
         """
+        if ref_emb is embeddings:
+            ref_emb = ref_labels = None  # the batch itself, whose rows are no partners of themselves
         self._check(embeddings, labels, ref_emb, ref_labels)
         triplets = self.options.gives == "triplets"
         if not len(embeddings) or (ref_emb is not None and not len(ref_emb)):

@@ -10,9 +10,11 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from hnm_core.bank import Bank
+from hnm_core.bank import Bank, check_bank
+from hnm_core.distances import Distance, check_range
 from hnm_core.errors import InputError
-from hnm_core.relevance import Query, SameClass, of_rows
+from hnm_core.isolation import isolated
+from hnm_core.relevance import Query, SameClass, VectorQuery, of_rows
 from hnm_core.run.misses import Reason
 
 SearchProgress = Callable[[int, int], bool | None]
@@ -126,13 +128,27 @@ class ExplainsMisses(Protocol):
 class QuerySearch(NeighborSearch):
     """Base of the searches here: rows of classes are one way to ask.
 
-    A search is `build`, which keeps the bank in `_bank`, and `_nearest` and `_farthest`, which need not check what
-    they are asked. Both make of an anchor that is a vector what `build` makes of rows.
+    A search is `_build`, which keeps the bank in `_bank`, and `_nearest` and `_farthest`, which need not check what
+    they are asked. Both make of an anchor that is a vector what `_build` makes of rows.
     """
 
     approximate: bool
+    _distance: Distance
     _bank: Bank | None = None
+    _longest: float = 0.0
 
+    @isolated
+    def build(self, bank: Bank) -> None:
+        """Index the bank. The bank is not changed; a search sees it as it was at this moment.
+
+        Raises:
+            InputError: that is no bank, one that the search cannot index, or one with distances beyond float32.
+        """
+        check_bank(bank)
+        self._longest = check_range(self._distance, bank.embeddings)
+        self._build(bank)
+
+    @isolated
     def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k nearest rows that are not relevant to each anchor, nearest first.
 
@@ -146,13 +162,18 @@ class QuerySearch(NeighborSearch):
                 lie so far from the bank that squared distances do not fit float32.
             SearchCancelled: the progress callback returned False.
         """
-        check_query(self._bank, query, k)
+        self._check(query, k)
         return self._nearest(query, k, progress)
 
+    @isolated
     def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k farthest rows that are relevant to each anchor, without itself, farthest first. Arguments as above."""
-        check_query(self._bank, query, k)
+        self._check(query, k)
         return self._farthest(query, k, progress)
+
+    @abstractmethod
+    def _build(self, bank: Bank) -> None:
+        """`build` of what is a bank."""
 
     @abstractmethod
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
@@ -193,6 +214,11 @@ class QuerySearch(NeighborSearch):
     def _of_classes(self, anchors: Tensor) -> Query:
         return SameClass(built(self._bank)).query(anchors)
 
+    def _check(self, query: Query, k: int) -> None:
+        check_query(self._bank, query, k)
+        if isinstance(query, VectorQuery) and self._distance.metric != "euclidean":  # whose form looks at vectors
+            check_range(self._distance, query.vectors, self._longest, what="vectors")
+
 
 def nearest(search: NeighborSearch, query: Query, k: int) -> Neighbors:
     """Ask any search for the k nearest rows that are not relevant, also one that knows rows and classes only, or that
@@ -219,7 +245,7 @@ def check_query(bank: Bank | None, query: Query, k: int) -> None:
 
 def none_found(bank: Bank, count: int, k: int) -> Neighbors:
     """Room for the k neighbours of `count` anchors."""
-    distance = torch.full((count, k), torch.inf, device=bank.device)
+    distance = torch.full((count, k), torch.inf, dtype=torch.float32, device=bank.device)
     return Neighbors(distance, torch.full((count, k), -1, dtype=torch.int64, device=bank.device))
 
 

@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.launching import launching
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.hashing import Hash
-from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.neighbors.options import LshBucketsOptions
 from hnm_core.neighbors.probing import padded
 from hnm_core.neighbors.selection import by_score_then_row
@@ -98,7 +97,7 @@ class BucketIndex:
 
     def asked(self, vectors: Tensor) -> Asked:
         """What has to be known of vectors (A, D) float32. Raises `InputError` as `EuclideanForm.with_vectors` does."""
-        points = self._distance.prepare(vectors)
+        points = self._distance.prepare_exactly(vectors)
         form, queries = with_vectors(self._form, self._distance, vectors)
         keys = self._keys(points)
         chance = torch.zeros(len(vectors), dtype=torch.int64)
@@ -123,8 +122,7 @@ class BucketIndex:
         margin = self._margin(asked.points[here])
         scores, found = np.empty((len(here), k), np.float32), np.empty((len(here), k), np.int64)
         counts = np.zeros((len(here), 2), np.int64)
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             collect(
                 self._tables,
                 margin,
@@ -196,8 +194,7 @@ class BucketIndex:
         step, thresholds = self.hashed.chunk(), self.hashed.thresholds.numpy()
         for start in range(0, len(points), step):
             projected = self.hashed.project(points[start : start + step]).numpy()
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 bucket_keys(projected, thresholds, self.bits, start, key)
         return key
 

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core import kernels
+from hnm_core.launching import launching
 from hnm_core.neighbors.cells import Cells
 from hnm_core.neighbors.cpu import amx
-from hnm_core.neighbors.kdtree import use_torch_threads
 
 _BFLOAT16_DIM = 32
 """From this dimension on products cost more than sifting them."""
@@ -111,8 +110,8 @@ class CellIndex:
         )
         self._reach = float(self._offset.norm(dim=1).max()) + float(size.max())
         self.own = self._asked(queries, order, wide if queries is points else _wide(queries, order))
-        self._tile = torch.empty(_TILE, dtype=self._kind)
-        self._asking = torch.zeros((_ROWS, self._padded), dtype=self._kind)
+        self._spare: list[tuple[Tensor, Tensor]] = []
+        """Memory for a tile of products and for what it is asked with, while no thread works in it."""
 
     def asked(self, queries: Tensor) -> Asked:
         """What has to be known of vectors (A, D) float32, prepared as the rows were."""
@@ -141,7 +140,7 @@ class CellIndex:
         """What is multiplied, weights and sizes (N + 16,), and the largest share that rounding took."""
         count = len(order)
         rounded = torch.zeros((count + _COLUMNS, self._padded), dtype=self._kind)
-        weight, size = torch.zeros(count + _LANES), torch.zeros(count + _LANES)
+        weight, size = (torch.zeros(count + _LANES, dtype=torch.float32) for _ in range(2))
         worst = 0.0
         for first in range(0, count, _CHUNK):
             part = slice(first, min(first + _CHUNK, count))
@@ -188,8 +187,7 @@ class CellIndex:
                 route, base = self._route(asked, near, which[part], own[part], visited)
             told = (lambda share, at=part: done(at.start + int(share * (at.stop - at.start)))) if done else None
             self._visit(near, route, base, k, anchors, told)
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 settle(k, self._product, self._columns_near, anchors, scores[part], found[part])
             if done is not None:
                 done(part.stop)
@@ -229,8 +227,7 @@ class CellIndex:
             self._show(near, who, square, self._far, first, min(first + _COLUMNS, len(self.cells)), visited, anchors)
         base = np.empty((len(which), visited), np.float32)
         route = np.empty((len(which), visited), np.int64)
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             settle(visited, self._product, self._columns_far, anchors, base, route)
         return route, base
 
@@ -286,23 +283,30 @@ class CellIndex:
 
         columns = self._columns_far if points is self._far else self._columns_near
         width = _round(int(last - first))
-        source, target = near.view(torch.float32).numpy(), self._asking.view(torch.float32).numpy()
+        tiles, asking = self._memory()
+        source, target = near.view(torch.float32).numpy(), asking.view(torch.float32).numpy()
         for start in range(0, len(who), _ROWS):
             here = who[start : start + _ROWS]
             rows = _round(len(here))
             step = _TILE // width
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 gather(source, here, target)
             for row in range(0, len(here), step):
                 count = min(step, rows - row)
-                tile = self._tile[: count * width].view(count, width)
-                torch.mm(self._asking[row : row + count], points[first : first + width].T, out=tile)
+                tile = tiles[: count * width].view(count, width)
+                torch.mm(asking[row : row + count], points[first : first + width].T, out=tile)
                 products = (tile.view(torch.int16) if self.coarse else tile).numpy()
-                with kernels.launch_lock:
-                    use_torch_threads()
+                with launching():
                     part = slice(start + row, min(start + row + count, start + len(here)))
                     sift(products, self.coarse, first, last, who[part], base[part], k, self._product, columns, anchors)
+        self._spare.append((tiles, asking))
+
+    def _memory(self) -> tuple[Tensor, Tensor]:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            tiles = torch.empty(_TILE, dtype=self._kind)
+            return tiles, torch.zeros((_ROWS, self._padded), dtype=self._kind)
 
 
 def _round(size: int) -> int:
@@ -314,6 +318,6 @@ def _round(size: int) -> int:
 def _wide(points: Tensor, order: Tensor | None) -> NDArray[np.float32]:
     """(N, D) rows in the order given, with D filled up with zeros to a multiple of 16."""
     count, dim = points.shape
-    wide = torch.zeros((count, dim + -dim % _LANES))
+    wide = torch.zeros((count, dim + -dim % _LANES), dtype=torch.float32)
     wide[:, :dim] = points if order is None else points[order]
     return wide.numpy()

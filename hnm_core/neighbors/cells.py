@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core import kernels
-from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.launching import launching
 
 _ITERATIONS = 5
 _SAMPLED = 32
@@ -126,8 +125,7 @@ def _nearest(points: NDArray[np.float32], center: NDArray[np.float64]) -> NDArra
     half = np.full(columns.shape[1], np.inf, np.float32)
     half[: len(center)] = 0.5 * np.square(center.astype(np.float32).astype(np.float64)).sum(1)
     found = np.empty(len(points), np.int32)
-    with kernels.launch_lock:
-        use_torch_threads()
+    with launching():
         nearest_centers(np.ascontiguousarray(points), np.arange(len(points)), columns, half, found)
     return found
 
@@ -138,7 +136,6 @@ def _means(
     """Means of segments, added up in one order whatever the number of threads; an empty one keeps its mean."""
     from hnm_core.neighbors.cpu.routing_kernels import segment_means
 
-    with kernels.launch_lock:
-        use_torch_threads()
+    with launching():
         segment_means(points, rows, start, means)
     return means

@@ -10,15 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.launching import launching
 from hnm_core.neighbors.cuda import best, launches
 from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.hashing import Hash
-from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.neighbors.likeness import alike_together, as_sorted
 from hnm_core.neighbors.probing import compiled, padded
 from hnm_core.neighbors.selection import by_score_then_row, smallest
@@ -94,7 +93,7 @@ class CodeIndex:
         if self._packed and len(bank) >= max(_WORTH_ORDER, _WORTH_CLASS * len(bank.classes)):
             self.arranged = alike_together(bank, hashed.principal(points, _COORDINATES))
             embeddings = bank.embeddings[self.arranged.rows]
-            points = distance.prepare(embeddings)
+            points = distance.prepare_exactly(embeddings)
         self.points = points
         self.form: EuclideanForm | None = None
         if distance.metric != "inner-product":
@@ -116,7 +115,7 @@ class CodeIndex:
 
     def asked(self, vectors: Tensor) -> Asked:
         """What has to be known of vectors (A, D) float32. Raises `InputError` as `EuclideanForm.with_vectors` does."""
-        points = self._distance.prepare(vectors)
+        points = self._distance.prepare_exactly(vectors)
         form, queries = with_vectors(self.form, self._distance, vectors)
         return Asked(points, form, queries, self._coded(points), padded(queries) if self._packed else None)
 
@@ -180,8 +179,7 @@ class CodeIndex:
 
             line, low, high = _in_32_bits(anchors)
             before = np.empty(targets.shape, np.int64)
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 rows, bits, target = len(self.points), self._hash.bits, targets.numpy().astype(np.int32)
                 hamming_kernels.ranks(self._codes, rows, bits, asked.codes, line, low, high, target, before)
             return torch.from_numpy(before)
@@ -206,8 +204,7 @@ class CodeIndex:
         scores = np.empty((len(found), min(k, candidates)), np.float32)
         rows = np.empty(scores.shape, np.int64)
         line, order, product = anchors.line.numpy(), self.arranged.rows.numpy(), self.form is None
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             rescore(self._padded_points, asked.padded, line, found, product, order, scores, rows)
         return torch.from_numpy(scores), torch.from_numpy(rows)
 
@@ -218,8 +215,7 @@ class CodeIndex:
         line, low, high = _in_32_bits(anchors)
         found = np.empty((len(line), candidates), np.int32)
         rows, bits = len(self.points), self._hash.bits
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             hamming_kernels.nearest_codes(self._codes, rows, bits, asked.codes, line, low, high, candidates, found)
         return found
 
@@ -259,7 +255,7 @@ class CodeIndex:
                 farthest=False,
             )
             return best.float_scores(keys)
-        scores = torch.empty(found.shape, device=found.device)
+        scores = torch.empty(found.shape, dtype=torch.float32, device=found.device)
         step = max(1, (1 << 24) // (found.shape[1] * points.shape[1]))
         for start in range(0, len(found), step):
             part = slice(start, start + step)
@@ -292,8 +288,7 @@ class CodeIndex:
         parts = []
         for start in range(0, max(1, len(points)), step):
             projected = self._hash.project(points[start : start + step]).numpy()
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 parts.append(hamming_kernels.pack_bits(projected, thresholds))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hnm_core import kernels
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, none_found, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
@@ -58,9 +58,8 @@ class Dense(QuerySearch):
             return "exact, by tiles of distances"
         return f"exact, by {'bfloat16' if self._filtered.coarse else 'float32'} products, measured again in float32"
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Prepare the rows of the bank, sorted by class. Any dimension, any metric."""
-        check_bank(bank)
         inner = self._distance.metric == "inner-product"
         self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
         self._made: _Differences | _Products | None = None
@@ -82,7 +81,7 @@ class Dense(QuerySearch):
         if self._form is not None:
             points, queries = self._form.points, self._form.queries
         else:
-            points = queries = self._distance.prepare(bank.sorted_embeddings)
+            points = queries = self._distance.prepare_exactly(bank.sorted_embeddings)
         return FilteredProducts(points, queries, bank, inner=self._form is None, coarse=amx.available())
 
     @property
@@ -91,7 +90,7 @@ class Dense(QuerySearch):
         if self._made is None:
             assert self._bank is not None
             if self._form is None:
-                prepared = self._distance.prepare(self._bank.sorted_embeddings)
+                prepared = self._distance.prepare_exactly(self._bank.sorted_embeddings)
                 self._made = _Products(prepared, prepared, None)
             elif self._bank.dim <= EXACT_DIFFERENCE_DIM:
                 self._made = _Differences(self._form)

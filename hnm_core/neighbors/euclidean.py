@@ -43,7 +43,7 @@ class EuclideanForm:
         Raises:
             InputError: their squares do not fit float32 beside those of the points.
         """
-        prepared = self.of.prepare(vectors)
+        prepared = self.of.prepare_exactly(vectors)
         if self.of.metric == "cosine":
             _, queries, offset = _on_sphere(prepared)
             return replace(self, queries=queries, offset=offset)
@@ -68,7 +68,7 @@ class EuclideanForm:
 
 def euclidean_form(distance: Distance, embeddings: Tensor) -> EuclideanForm:
     """The form of embeddings (N, D) float32 under any metric but the inner product."""
-    prepared = distance.prepare(embeddings)
+    prepared = distance.prepare_exactly(embeddings)
     if distance.metric == "cosine":
         points, queries, offset = _on_sphere(prepared)
         return EuclideanForm(distance, points, queries, 1.0, offset)
@@ -86,7 +86,7 @@ def with_vectors(
         InputError: see `EuclideanForm.with_vectors`.
     """
     if form is None:
-        return None, distance.prepare(vectors)
+        return None, distance.prepare_exactly(vectors)
     form = form.with_vectors(vectors)
     return form, form.queries
 

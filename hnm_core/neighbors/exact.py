@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hnm_core import kernels
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress
 from hnm_core.neighbors.dense import Dense
@@ -33,9 +33,8 @@ class Exact(QuerySearch):
         """Which method searches and why."""
         return f"{self._search.description}{self._reason or self._why_tree}"
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
-        check_bank(bank)
         self._bank = bank
         if bank.device.type == "cuda":
             from hnm_core.neighbors import cuda_search

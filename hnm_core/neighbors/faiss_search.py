@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
@@ -83,13 +83,12 @@ class Faiss(QuerySearch):
         text += ", fetching more until enough are of other classes"
         return text + (f" (up to {self.fetched:,} fetched)" if self.fetched else "")
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Index the bank, on the CPU."""
-        check_bank(bank)
         self._bank, self._exact, self.fetched = bank, None, None
         self._product = self._distance.metric == "inner-product"
         self._form = None if self._product else euclidean_form(self._distance, bank.embeddings)
-        prepared = self._distance.prepare(bank.embeddings) if self._form is None else self._form.points
+        prepared = self._distance.prepare_exactly(bank.embeddings) if self._form is None else self._form.points
         self._points = np.ascontiguousarray(prepared.cpu().numpy())
         same = self._form is None or self._form.queries is self._form.points
         self._queries = self._points if same or self._form is None else np.ascontiguousarray(self._form.queries.cpu())
@@ -102,7 +101,7 @@ class Faiss(QuerySearch):
         bank = query.bank
         k = int(k)  # FAISS takes no integer of numpy
         report(progress, 0, len(query))
-        distance = torch.full((len(query), k), torch.inf)
+        distance = torch.full((len(query), k), torch.inf, dtype=torch.float32)
         row = torch.full((len(query), k), -1, dtype=torch.int64)
         self.fetched = 0
         asked = self._asked(query)
@@ -120,8 +119,9 @@ class Faiss(QuerySearch):
         """Exact, by our own search: FAISS finds no farthest rows."""
         bank = query.bank
         if self._exact is None:
-            self._exact = Exact(distance=self._distance)
-            self._exact.build(bank)
+            exact = Exact(distance=self._distance)
+            exact.build(bank)
+            self._exact = exact  # no sooner: several threads may ask
         return self._exact.farthest(query, k, progress)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Faiss:
@@ -135,7 +135,7 @@ class Faiss(QuerySearch):
             return _Asked(self._form, self._queries, self._codes, query.row.cpu())
         vectors = query.vectors.cpu()
         form, queries = with_vectors(self._form, self._distance, vectors)
-        codes = None if self._hash is None else _coded(self._hash, self._distance.prepare(vectors))
+        codes = None if self._hash is None else _coded(self._hash, self._distance.prepare_exactly(vectors))
         return _Asked(form, np.ascontiguousarray(queries.numpy()), codes, torch.arange(len(query)))
 
     def _fetch(self, query: Query, asked: _Asked, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -215,7 +215,7 @@ class Faiss(QuerySearch):
                 index.train(self._points[np.sort(source.permutation(len(bank))[: _TRAINED * lists])])
                 index.nprobe = self._options.probes
             case "binary":
-                prepared = self._distance.prepare(bank.embeddings)
+                prepared = self._distance.prepare_exactly(bank.embeddings)
                 self._hash = Hash(family_for("auto", self._distance), _BITS, bank.dim, self._options.seed)
                 self._hash.fit(prepared, center=True)
                 self._codes = _coded(self._hash, prepared)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hnm_core import kernels
 from hnm_core.bank import Bank
+from hnm_core.launching import launching
 from hnm_core.neighbors.base import SearchProgress, report
-from hnm_core.neighbors.kdtree import use_torch_threads
 from hnm_core.relevance import Placed
 
 if TYPE_CHECKING:
@@ -76,6 +75,7 @@ class FilteredProducts:
         self._count = len(bank) + -len(bank) % _BLOCK
         self._points = _wide(points)
         self._row, self._place = _array(bank.order), _array(bank.place)
+        self._run = _runs(points)
         self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
         self._own = self._measure(self._points if queries is points else _wide(queries))
         self._sides: dict[bool, _Side] = {}
@@ -126,8 +126,7 @@ class FilteredProducts:
             part = slice(start, min(start + step, count))
             waiting = self._waiting(anchors.at(part), k, side)
             self._filter(waiting, k, side, rank)
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 settle(k, side.rows, waiting, scores[part], found[part], sure[part])
             report(progress, min(part.stop, count - 1), count)
         return scores, found, sure
@@ -153,16 +152,14 @@ class FilteredProducts:
 
         count = len(self._given)
         waiting = self._waiting(anchors, k, side)
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             guess_limits(self._packed, self._dim, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
         groups = self._count // _BLOCK
         width = max(1, min(_SPAN, groups // (_SHARE * torch.get_num_threads())))
         spans = -(-groups // width)
         done = 0
         for pairs in rounds(spans):
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 filter_pairs(pairs, width, self._packed, self._dim, k, side.rows, waiting)
             done += len(pairs)
             report(progress, (count - 1) * 2 * done // (spans * (spans + 1)), count)
@@ -171,8 +168,7 @@ class FilteredProducts:
             np.empty((count, k), np.int64),
             np.empty(count, np.bool_),
         )
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             settle(k, side.rows, waiting, scores, found, sure)
         return scores, found, sure
 
@@ -257,6 +253,7 @@ class FilteredProducts:
                 _array(pad(bias, (0, self._count - count), value=-math.inf)),
                 self._size,
                 self._size.reshape(-1, _BLOCK).max(1),
+                self._run,
                 self._row,
                 self._place,
                 np.float32(8 * self._rounding),
@@ -311,8 +308,7 @@ class FilteredProducts:
         batch = max(1, min(_BATCH, -(-groups // torch.get_num_threads())))
         order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
         steps = blocks.steps(self._dim, coarse=self.coarse)
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             if rank:
                 guess_limits(packed, steps, rank, _shares(rank), side.sample, side.rows.rounding, waiting)
             filter_products(packed, self._packed, steps, order, _CHUNK, batch, k, side.rows, waiting)
@@ -363,6 +359,12 @@ def _scattered(count: int) -> NDArray[np.int64]:
     while math.gcd(stride, count) > 1:
         stride += 1
     return np.arange(count, dtype=np.int64) * stride % max(1, count)
+
+
+def _runs(points: Tensor) -> NDArray[np.int32]:
+    """(N,) a number for each row, the same as that of the row before where they are equal."""
+    differs = (points[1:] != points[:-1]).any(1)
+    return _array(pad(differs.int(), (1, 0)).cumsum(0, dtype=torch.int32))
 
 
 def _array(values: Tensor) -> NDArray[Any]:

@@ -143,8 +143,8 @@ class Hash:
         sample = points[torch.linspace(0, len(points) - 1, min(_SAMPLE, len(points)), dtype=torch.float64).long()]
         ordered = self.project(sample).T.contiguous().sort(1).values
         low, high = (torch.searchsorted(ordered, self.project(side).T.contiguous()) for side in (left, right))
-        cut = torch.searchsorted(ordered, self.thresholds[:, None])[:, 0] / len(sample)
-        return theory.quantile_differs((low - high).abs().T / len(sample), cut)
+        cut = torch.searchsorted(ordered, self.thresholds[:, None])[:, 0].float() / len(sample)
+        return theory.quantile_differs((low - high).abs().T.float() / len(sample), cut)
 
     def chunk(self) -> int:
         """Rows to project at once, to bound memory."""

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core import kernels
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.launching import launching
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
 from hnm_core.neighbors.options import KdTreeOptions
@@ -43,9 +43,8 @@ class KdTree(QuerySearch):
         """How it searches, in words."""
         return "exact, by a label-aware KD-tree"
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Index the bank. Raises `InputError` above 8 dimensions."""
-        check_bank(bank)
         if bank.dim > MAX_TREE_DIM:
             raise InputError(f"The KD-tree searches up to {MAX_TREE_DIM} dimensions, not {bank.dim}; take 'dense'.")
         self._form = euclidean_form(self._distance, bank.embeddings)
@@ -88,8 +87,7 @@ class KdTree(QuerySearch):
         report(progress, 0, len(query))
         for start in range(0, len(query), _CHUNK):
             end = min(start + _CHUNK, len(query))
-            with kernels.launch_lock:
-                use_torch_threads()
+            with launching():
                 search_tree(
                     index.tree,
                     queries,
@@ -115,8 +113,7 @@ class _Index:
     ) -> None:
         from hnm_core.neighbors.cpu.tree_kernels import build_tree
 
-        with kernels.launch_lock:
-            use_torch_threads()
+        with launching():
             self.tree = build_tree(points, classes, order, by_class)
         self.places = np.empty(len(points), np.int32)
         self.places[self.tree.rows] = np.arange(len(points), dtype=np.int32)
@@ -128,21 +125,9 @@ def _near_together(points: NDArray[np.float32], classes: NDArray[np.int32], *, b
     from hnm_core.neighbors.cpu.tree_kernels import arrange
 
     order = np.argsort(classes, kind="stable").astype(np.int32)
-    with kernels.launch_lock:
-        use_torch_threads()
+    with launching():
         near: NDArray[np.int32] = arrange(points, classes, order, by_class)
     return near.astype(np.int64)
-
-
-def use_torch_threads() -> None:
-    """Let numba's kernels, launched from this thread, use as many threads as torch does."""
-    import numba
-
-    threads = torch.get_num_threads()
-    most: int = vars(numba.config)["NUMBA_NUM_THREADS"]
-    numba.set_num_threads(max(1, min(threads, most)))
-    if torch.get_num_threads() != threads:  # numba's first launch in a thread sets OpenMP's count, which torch reads
-        torch.set_num_threads(threads)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core import kernels
 from hnm_core.bank import Bank
-from hnm_core.neighbors.kdtree import use_torch_threads
+from hnm_core.launching import launching
 from hnm_core.relevance import Placed, Query, VectorQuery
 
 _CELL = 1_024
@@ -73,8 +72,7 @@ def alike_together(bank: Bank, coordinates: Tensor) -> Arrangement:
     sorted_places = torch.arange(len(bank)) + shift[of_place]
     classes = np.empty(len(bank), np.int32)
     classes[sorted_places.numpy()] = of_place.numpy()
-    with kernels.launch_lock:
-        use_torch_threads()
+    with launching():
         order = arrange(coordinates.numpy(), classes, sorted_places.numpy().astype(np.int32), True)
     rows = bank.order[torch.from_numpy(order).long()]
     places = torch.empty_like(rows)
@@ -93,8 +91,7 @@ def _chained(bank: Bank, coordinates: Tensor) -> Tensor:
     sums.index_add_(0, torch.repeat_interleave(bank.sizes), coordinates.double())
     means: NDArray[np.float32] = (sums / bank.sizes[:, None]).float().numpy()
     nothing, order = np.zeros(len(means), np.int32), np.arange(len(means), dtype=np.int32)
-    with kernels.launch_lock:
-        use_torch_threads()
+    with launching():
         if len(order) > _CELL:
             order = arrange(means, nothing, order, False)
         chain(means, order, _CELL)

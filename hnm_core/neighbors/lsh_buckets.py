@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import isolated
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.bucket_index import BucketIndex, Occupancy
@@ -130,21 +132,19 @@ class LshBuckets(QuerySearch):
         """Whether there are tables to search; else the search is exact, and its description says why."""
         return self._index is not None
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Hash the bank and sort its rows into the tables."""
-        check_bank(bank)
         self._bank, self._exact, self._index = bank, None, None
         self.compared = self.candidate_rate = self.without_candidate = self.capped = None
         if bank.device.type != "cpu" or not compiled():
             self._exact_search(bank)
             return
-        points = self._distance.prepare(bank.sorted_embeddings)
+        points = self._distance.prepare_exactly(bank.sorted_embeddings)
         self._kept.built()
         if self._options.bits != "auto":
             self.bits = self._options.bits
         else:
-            shape = len(bank), bank.dim
-            self._choice = self._kept.get(*shape) or self._kept.keep(self._chosen(bank, points), *shape)
+            self._choice = self._kept.get(partial(self._chosen, bank, points), len(bank), bank.dim)
             self.bits = self._choice.bits
         hashed = Hash(self.family, self._options.tables * self.bits, bank.dim, self._options.seed, drawn=_DRAWN)
         hashed.fit(points, center=self._options.center)
@@ -167,6 +167,7 @@ class LshBuckets(QuerySearch):
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
 
+    @isolated
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> TablesPart | None:
         """See `ExplainsMisses`."""
         if self._bank is None or self._index is None:
@@ -183,6 +184,7 @@ class LshBuckets(QuerySearch):
             differing=frozen(differing.min(1, initial=self._index.bits)),
         )
 
+    @isolated
     def bucket_of_row(self, table: int) -> Tensor:
         """(N,) number of the bucket of each row of the bank, in the caller's order; buckets are numbered by key.
 
@@ -201,6 +203,7 @@ class LshBuckets(QuerySearch):
         """How full the buckets of a table are. Raises `InputError` as `bucket_of_row` does."""
         return self._checked(table)[1].occupancy(table)
 
+    @isolated
     def predict(self, k: int) -> Prediction:
         """Recall and candidates of negatives of classes, as the theory has them and as measured on up to 512 anchors.
 
@@ -265,8 +268,9 @@ class LshBuckets(QuerySearch):
 
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:
-            self._exact = Exact(distance=self._distance)
-            self._exact.build(bank)
+            exact = Exact(distance=self._distance)
+            exact.build(bank)
+            self._exact = exact  # no sooner: several threads may ask
         return self._exact
 
     def _look_up(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import isolated
 from hnm_core.neighbors import theory
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
 from hnm_core.neighbors.code_index import Asked, CodeIndex
@@ -86,10 +89,9 @@ class LshScan(QuerySearch):
             text += f", {how}"
         return text
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Hash the bank."""
-        check_bank(bank)
-        points = self._distance.prepare(bank.sorted_embeddings)
+        points = self._distance.prepare_exactly(bank.sorted_embeddings)
         if self._hash is None or self._dim != bank.dim:
             self._hash = Hash(self.family, self._options.bits, bank.dim, self._options.seed)
         self._dim = bank.dim
@@ -106,17 +108,21 @@ class LshScan(QuerySearch):
             compared, free = query.classes.new_empty(len(query)), query.classes < 0
 
             def ask(part: Query, k: int, progress: SearchProgress | None) -> Neighbors:
-                found = self._nearest(part, k, progress)
-                compared[free == part.unrestricted] = min(self.candidates or k, len(part.bank))
+                found, candidates = self._found(part, k, progress)
+                compared[free == part.unrestricted] = candidates
                 return found
 
             found, self.compared = apart(ask, query, k, progress), compared
             return found
+        found, candidates = self._found(query, k, progress)
+        self.compared = torch.full((len(query),), candidates)
+        return found
+
+    def _found(self, query: Query, k: int, progress: SearchProgress | None) -> tuple[Neighbors, int]:
+        """The neighbours, and how many candidates each anchor had."""
         report(progress, 0, len(query))
-        if len(query):
-            self._choose_candidates(query, k)
-        self.compared = torch.full((len(query),), min(self.candidates or k, len(query.bank)))
-        return self._scan(query, k, self.candidates or k, progress)
+        candidates = self._choose_candidates(query, k) if len(query) else k
+        return self._scan(query, k, candidates, progress), min(candidates, len(query.bank))
 
     def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """Exact: inside a class there is little to search."""
@@ -127,6 +133,7 @@ class LshScan(QuerySearch):
         """Whether a bank was built."""
         return self._index is not None
 
+    @isolated
     def bucket_of_row(self, table: int) -> Tensor:
         """See `Hashing`: one table, of the first `PREFIX_BITS` bits."""
         built(self._bank)
@@ -146,6 +153,7 @@ class LshScan(QuerySearch):
         assert self._hash is not None
         return self._hash.cuts(most)
 
+    @isolated
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
         """See `ExplainsMisses`."""
         bank, index = built(self._bank), self._index
@@ -163,6 +171,7 @@ class LshScan(QuerySearch):
             mask=frozen(packed(parting)),
         )
 
+    @isolated
     def predicted_recall(self, k: int, candidates: int | None = None) -> float:
         """Share of the k true nearest negatives of classes that the theory of hashing expects among the candidates.
 
@@ -214,20 +223,21 @@ class LshScan(QuerySearch):
 
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:
-            self._exact = Exact(distance=self._distance)
-            self._exact.build(bank)
+            exact = Exact(distance=self._distance)
+            exact.build(bank)
+            self._exact = exact  # no sooner: several threads may ask
         return self._exact
 
-    def _choose_candidates(self, query: Query, k: int) -> None:
+    def _choose_candidates(self, query: Query, k: int) -> int:
         bank = query.bank
         if self._options.rescore != "auto":
-            self.candidates = max(k, self._options.rescore)
-            return
-        free, shape = query.unrestricted, (len(bank), bank.dim, k)
-        choice = self._kept[free].get(*shape)
-        if choice is None:
-            choice = self._kept[free].keep(self._fewest(query.relevance, k, unrestricted=free), *shape)
-        self.candidates, self.probe_recall = choice
+            self.candidates = candidates = max(k, self._options.rescore)
+            return candidates
+        free = query.unrestricted
+        choose = partial(self._fewest, query.relevance, k, unrestricted=free)
+        candidates, reached = self._kept[free].get(choose, len(bank), bank.dim, k)
+        self.candidates, self.probe_recall = candidates, reached
+        return candidates
 
     def _fewest(self, relevance: Relevance, k: int, *, unrestricted: bool) -> tuple[int, float]:
         """The fewest candidates that reach the target on the probe, and the recall there."""

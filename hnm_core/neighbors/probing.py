@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -92,25 +93,35 @@ Choice = TypeVar("Choice")
 
 
 class Kept(Generic[Choice]):
-    """What was chosen on a probe, until it has to be chosen again: after 20 builds, or for another shape or k."""
+    """What was chosen on a probe, until it has to be chosen again: after 20 builds, or for another shape or k.
+
+    Of several threads that ask, one chooses, and the others take what it chose.
+    """
 
     def __init__(self) -> None:
         self._choice: Choice | None = None
         self._shape: tuple[int, ...] = ()
         self._builds = 0
+        self._choosing = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the lock: a copy is asked by others."""
+        return {name: value for name, value in vars(self).items() if name != "_choosing"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With a lock of its own."""
+        vars(self).update(state, _choosing=threading.Lock())
 
     def built(self) -> None:
         """Count a build."""
         self._builds += 1
 
-    def get(self, *shape: int) -> Choice | None:
-        """The choice for `shape`; None where it is due."""
-        return self._choice if self._shape == shape and self._builds < PROBE_EVERY else None
-
-    def keep(self, choice: Choice, *shape: int) -> Choice:
-        """Put a choice in the place of the last."""
-        self._choice, self._shape, self._builds = choice, shape, 0
-        return choice
+    def get(self, choose: Callable[[], Choice], *shape: int) -> Choice:
+        """The choice for `shape`, made anew where it is due."""
+        with self._choosing:
+            if self._choice is None or self._shape != shape or self._builds >= PROBE_EVERY:
+                self._choice, self._shape, self._builds = choose(), shape, 0
+            return self._choice
 
 
 def compiled() -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core.bank import Bank, check_bank
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.isolation import isolated
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
@@ -78,9 +81,8 @@ class Routed(QuerySearch):
             text += f" (recall {self.probe_recall:.3f} on the probe, target {self._options.recall:g})"
         return text
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """Put the rows of the bank in cells."""
-        check_bank(bank)
         self._bank, self._exact, self._index = bank, None, None
         self._form: EuclideanForm | None = None
         product = self._distance.metric == "inner-product"
@@ -90,7 +92,7 @@ class Routed(QuerySearch):
         from hnm_core.neighbors.cells import make_cells
 
         if product:
-            points = queries = self._distance.prepare(bank.sorted_embeddings)
+            points = queries = self._distance.prepare_exactly(bank.sorted_embeddings)
         else:
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
             points, queries = self._form.points, self._form.queries
@@ -128,6 +130,7 @@ class Routed(QuerySearch):
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)
 
+    @isolated
     def why_missed(self, anchors: Tensor, negatives: Tensor) -> CellUnvisited | None:
         """See `ExplainsMisses`."""
         bank, index = self._bank, self._index
@@ -152,8 +155,9 @@ class Routed(QuerySearch):
 
     def _exact_search(self, bank: Bank) -> Exact:
         if self._exact is None:
-            self._exact = Exact(distance=self._distance)
-            self._exact.build(bank)
+            exact = Exact(distance=self._distance)
+            exact.build(bank)
+            self._exact = exact  # no sooner: several threads may ask
         return self._exact
 
     def _search(
@@ -183,15 +187,13 @@ class Routed(QuerySearch):
     def _choose_visited(self, index: CellIndex, query: Query, k: int) -> int:
         cells, bank = len(index.cells), query.bank
         if self._options.classes != "auto":
-            self.visited = min(self._options.classes, cells)
+            visited = min(self._options.classes, cells)
         else:
-            free, shape = query.unrestricted, (len(bank), bank.dim, k)
-            choice = self._kept[free].get(*shape)
-            if choice is None:
-                choice = self._kept[free].keep(self._fewest(index, query.relevance, k, unrestricted=free), *shape)
-            self.visited, self.probe_recall = choice
-        self.candidate_rate = self.visited / cells
-        return self.visited
+            free = query.unrestricted
+            choose = partial(self._fewest, index, query.relevance, k, unrestricted=free)
+            visited, self.probe_recall = self._kept[free].get(choose, len(bank), bank.dim, k)
+        self.visited, self.candidate_rate = visited, visited / cells
+        return visited
 
     def _fewest(self, index: CellIndex, relevance: Relevance, k: int, *, unrestricted: bool) -> tuple[int, float]:
         """The fewest cells that reach the target on the probe, and the recall there."""

@@ -97,7 +97,7 @@ def figures(embeddings: NDArray[np.float32], of: Asked, distance: Distance, k: i
     """Every figure of (N, D) embeddings; those of sign codes only if asked for."""
     x, y, query = (torch.from_numpy(np.array(values)) for values in (embeddings, of.labels, of.queries))
     ranked = ranking(x, y, distance, k=k, queries=query)
-    clusters = clustering(distance.prepare(x[of.clustered]), y[of.clustered])
+    clusters = clustering(distance.prepare_exactly(x[of.clustered]), y[of.clustered])
     found = {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
     found["knn_25_29"] = float(np.mean(knn_accuracies(x, y, distance, ks=SEED_K, queries=query)))
     found |= {"nmi": clusters.nmi, "ami": clusters.ami}

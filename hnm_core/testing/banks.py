@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
-from hnm_core.distances import UNIT_EPS, Distance
+from hnm_core.distances import Distance
+
+SHORTEST = 1e-300
+"""A row of zeros stays one on the sphere."""
 
 KINDS = (
     "random",
@@ -76,7 +79,7 @@ def true_distances(bank: Bank, vectors: Tensor, distance: Distance) -> Tensor:
     """(Q, N) float64 distances from vectors (Q, D) to all rows."""
     left, points = vectors.double(), bank.embeddings.double()
     if distance.normalized or distance.metric == "cosine":
-        left, points = (side / side.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS) for side in (left, points))
+        left, points = (side / side.norm(dim=1, keepdim=True).clamp_min(SHORTEST) for side in (left, points))
     match distance.metric:
         case "euclidean":
             return torch.cdist(left, points, compute_mode="donot_use_mm_for_euclid_dist")

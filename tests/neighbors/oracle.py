@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank
-from hnm_core.distances import UNIT_EPS, Distance
+from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors
 
 KINDS = ("random", "clustered", "duplicated", "collapsed", "near-ties", "offset", "imbalanced", "many", "single", "one")
 
+
+SHORTEST = 1e-300
+"""A row of zeros stays one on the sphere."""
 
 UNKNOWN = 4
 """No label of a bank of `bank_of`."""
@@ -68,7 +71,7 @@ def distances_to(bank: Bank, vectors: Tensor, distance: Distance) -> Tensor:
     """(Q, N) float64 distances of vectors, from the definition."""
     left, right = vectors.double(), bank.embeddings.double()
     if distance.normalized or distance.metric == "cosine":
-        left, right = (side / side.norm(dim=1, keepdim=True).clamp_min(UNIT_EPS) for side in (left, right))
+        left, right = (side / side.norm(dim=1, keepdim=True).clamp_min(SHORTEST) for side in (left, right))
     match distance.metric:
         case "euclidean":
             return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")

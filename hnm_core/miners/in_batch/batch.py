@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.errors import InputError, described
+from hnm_core.labels import INTEGERS
 from hnm_core.miners.in_batch.buffer import Buffer
 
 KERNELS = "hnm_core.miners.in_batch.kernels"
@@ -20,8 +20,6 @@ SMALL = 1 << 18
 
 LARGEST = 1e18
 """Coordinates beyond this overflow a squared distance in float32."""
-
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class NonFiniteError(InputError):
@@ -49,7 +47,6 @@ class Batch:
         *,
         ids: Tensor | None = None,
         ref_ids: Tensor | None = None,
-        prepare: Callable[[Tensor], Tensor] | None = None,
         buffer: Buffer | None = None,
     ) -> None:
         self.buffer = buffer or Buffer()
@@ -58,7 +55,7 @@ class Batch:
         if ref_ids is not None and ref_emb is None:
             raise InputError("ref_ids are the ids of a reference set: give ref_emb and ref_labels too.")
         self.same_set = ref_emb is None or ref_emb is embeddings
-        prepare = prepare or distance.prepare
+        prepare = distance.prepare_exactly
         rows, self.labels = checked_rows("embeddings", embeddings, labels)
         self.points = prepare(rows)
         if ref_emb is None or ref_labels is None:
@@ -189,7 +186,7 @@ def checked_rows(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
 
 
 def _checked_ids(name: str, ids: Tensor | None, rows: Tensor) -> Tensor:
-    if not isinstance(ids, Tensor) or ids.shape != rows.shape[:1] or ids.dtype not in _INTEGERS:
+    if not isinstance(ids, Tensor) or ids.shape != rows.shape[:1] or ids.dtype not in INTEGERS:
         fits = isinstance(ids, Tensor) and ids.shape == rows.shape[:1]
         hint = "; .long() makes integers of whole numbers" if fits else ""
         raise InputError(f"{name} must be {len(rows)} integers, one for each row, not {described(ids)}{hint}.")

@@ -6,11 +6,12 @@ import math
 from typing import Protocol
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from hnm_core import losses, seeding
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import isolated
 from hnm_core.losses.base import Loss
 from hnm_core.miners.base import BatchMiner, Pairs, Triplets
 from hnm_core.miners.in_batch.batch import checked_rows
@@ -50,7 +51,7 @@ def build(
     return MaximumLossMiner(options, loss, inner, generator)
 
 
-class MaximumLossMiner:
+class MaximumLossMiner(nn.Module):
     """Draws sub-batches, rates each by the loss of what a miner finds in it, and returns what it found in the worst.
 
     Attributes:
@@ -61,25 +62,28 @@ class MaximumLossMiner:
     scope = "batch"
 
     def __init__(self, options: MaximumLossOptions, loss: Loss, inner: BatchMiner, generator: Generator) -> None:
+        super().__init__()
         self.options = options
         self.loss: _Rates = loss
         self.inner = inner
         self.generator = generator
-        self.trial_losses = torch.zeros(0)
+        self.trial_losses = torch.zeros(0, dtype=torch.float32)
         self.rows = torch.zeros(0, dtype=torch.int64)
 
-    @torch.no_grad()
-    def __call__(
+    @isolated
+    def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> Triplets | Pairs:
         """See `hnm_core.miners.base.BatchMiner`. A reference set stays whole: only anchors are chosen. The first of
         sub-batches with equal loss wins."""
+        if ref_emb is embeddings:
+            ref_emb = ref_labels = None  # the batch itself, of which a sub-batch is drawn
         checked_rows("embeddings", embeddings, labels)  # all of them, not only those that are drawn
         if ref_emb is not None and ref_labels is not None:
             checked_rows("ref_emb", ref_emb, ref_labels)
         count = len(embeddings)
         size = min(self.options.output_batch_size or (count + 1) // 2, count)
-        self.rows, self.trial_losses = torch.zeros(0, dtype=torch.int64, device=embeddings.device), torch.zeros(0)
+        self.rows = torch.zeros(0, dtype=torch.int64, device=embeddings.device)
         best: Triplets | Pairs | None = None
         highest = -math.inf
         rated: list[float] = []
@@ -93,7 +97,7 @@ class MaximumLossMiner:
                 best, self.rows = found, rows
                 highest = value if not math.isnan(value) else highest
             rated.append(value)
-        self.trial_losses = torch.tensor(rated)
+        self.trial_losses = torch.tensor(rated, dtype=torch.float32)
         assert best is not None
         return self._in_batch(best, same_set=ref_emb is None)
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
+from hnm_core.isolation import isolated
+from hnm_core.labels import check_labels
 
 
 class Reference(NamedTuple):
@@ -55,6 +57,7 @@ class MemoryBank:
         """Whether there is something to use in `step`."""
         return self._count > 0 and step >= self.start
 
+    @isolated
     def add(self, embeddings: Tensor, labels: Tensor, ids: Tensor, step: int) -> None:
         """Put a batch in, the oldest out. Of a batch larger than the memory the last `size` rows stay.
 
@@ -67,7 +70,6 @@ class MemoryBank:
         Raises:
             InputError: shapes that do not fit each other or the memory, NaN or infinity.
         """
-        embeddings = embeddings.detach()
         self._check(embeddings, labels, ids)
         if not len(embeddings):
             return
@@ -85,6 +87,7 @@ class MemoryBank:
         self._next = (self._next + count) % self.size
         self._count = min(self._count + count, self.size)
 
+    @isolated
     def reference(self, step: int, without: Tensor | None = None) -> Reference:
         """The memory as it is, oldest first.
 
@@ -110,13 +113,12 @@ class MemoryBank:
         self._rows = None
 
     def _check(self, embeddings: Tensor, labels: Tensor, ids: Tensor) -> None:
-        if embeddings.ndim != 2 or not embeddings.is_floating_point():
-            raise InputError("Embeddings must be a floating-point tensor of shape (B, D).")
+        if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
+            raise InputError(
+                f"Embeddings must be a floating-point tensor of shape (B, D), not {described(embeddings)}."
+            )
         for name, vector in (("labels", labels), ("ids", ids)):
-            if vector.shape != embeddings.shape[:1]:
-                raise InputError(f"{name} must have shape ({len(embeddings)},), not {tuple(vector.shape)}.")
-            if vector.is_floating_point() or vector.is_complex() or vector.dtype == torch.bool:
-                raise InputError(f"{name} must be integers, not {vector.dtype}.")
+            check_labels(vector, len(embeddings), name)
         if self._rows is not None and embeddings.shape[1] != self._rows[0].shape[1]:
             raise InputError(
                 f"The memory holds embeddings of {self._rows[0].shape[1]} dimensions; these have {embeddings.shape[1]}."

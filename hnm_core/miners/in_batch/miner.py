@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-import torch
-from torch import Generator, Tensor
-from torch.nn import functional
+from torch import Generator, Tensor, nn
 
 from hnm_core import seeding
 from hnm_core.distances import Distance
+from hnm_core.isolation import isolated
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.in_batch.batch import Batch, NonFiniteError
 from hnm_core.miners.in_batch.buffer import Buffer
@@ -32,8 +31,9 @@ class Mined(NamedTuple):
 OptionsT = TypeVar("OptionsT", bound=BatchOptions)
 
 
-class InBatchMiner(Generic[OptionsT]):
-    """A rule, its options, a distance and a source of chance, called as pytorch-metric-learning calls its miners.
+class InBatchMiner(nn.Module, Generic[OptionsT]):
+    """A rule, its options, a distance and a source of chance, called as pytorch-metric-learning calls its miners. A
+    module without weights, as these are.
 
     Attributes:
         found: tuples that the last call found before any cap, of pairs both halves together.
@@ -56,21 +56,19 @@ class InBatchMiner(Generic[OptionsT]):
             options: of the rule.
             generator: of the rule's draws; None is one of our own.
             distance: what near means.
-            default: the distance where none is given; its points are then normalised exactly, as that library does, not
-                with the tiny give that a given `Distance` has around 0.
+            default: the distance where none is given.
         """
+        super().__init__()
         self.rule = rule
         self.options = options
         self.generator = generator if generator is not None else seeding.generator(0, "in-batch miner")
         self.distance = distance if distance is not None else default
-        on_sphere = default.normalized or default.metric == "cosine"
-        self._prepare = functional.normalize if distance is None and on_sphere else None
         self.found = 0
         self.kept = 0
         self._buffer = Buffer()
 
-    @torch.no_grad()
-    def __call__(
+    @isolated
+    def forward(
         self,
         embeddings: Tensor,
         labels: Tensor,
@@ -103,6 +101,7 @@ class InBatchMiner(Generic[OptionsT]):
         self.kept = len(vectors[0]) + (len(vectors[3]) if len(vectors) == 4 else 0)
         return vectors
 
+    @isolated
     def explain_empty(
         self,
         embeddings: Tensor,
@@ -143,6 +142,5 @@ class InBatchMiner(Generic[OptionsT]):
             self.distance,
             ids=ids,
             ref_ids=ref_ids,
-            prepare=self._prepare,
             buffer=self._buffer,
         )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from hnm_core.distances import Distance
+from hnm_core.isolation import isolated
 from hnm_core.miners.in_batch.batch import checked_rows
 from hnm_core.miners.in_batch.options import NoMinerOptions
 
 
-class NoMiner:
+class NoMiner(nn.Module):
     """Returns None, which losses take as every pair or triplet there is."""
 
     def __init__(
         self, options: NoMinerOptions, generator: Generator | None = None, distance: Distance | None = None
     ) -> None:
+        super().__init__()
         self.options = options
 
-    def __call__(
+    @isolated
+    def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> None:
         """See `hnm_core.miners.base.BatchMiner`. Raises `InputError` for what no other miner takes either."""

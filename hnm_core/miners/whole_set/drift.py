@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.distances import Distance
+from hnm_core.isolation import isolated
 from hnm_core.neighbors.hashing import Hash
 from hnm_core.neighbors.selection import smallest
 
@@ -37,9 +38,10 @@ class Drift(NamedTuple):
         return max(self.flips / FLIPS_LIMIT, self.move / MOVE_LIMIT, self.lost / LOST_LIMIT)
 
 
+@isolated
 def drift(then: Tensor, now: Tensor, labels: Tensor, distance: Distance) -> Drift:
     """Compare (P, D) embeddings of the probe then and now, with their (P,) labels."""
-    before, after = distance.prepare(then), distance.prepare(now)
+    before, after = distance.prepare_exactly(then.float()), distance.prepare_exactly(now.float())
     bits = Hash("sign", HASH_BITS, then.shape[1], seed=0)
     bits.fit(before, center=True)
     was = bits.bits_of(before)

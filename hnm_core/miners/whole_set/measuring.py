@@ -22,7 +22,7 @@ def distances_to(query: Query, rows: Tensor, distance: Distance) -> Tensor:
     step = max(1, _GATHERED // max(1, rows.shape[1] * bank.dim))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        at_rows = distance.prepare(bank.embeddings[rows[part].clamp(min=0)])
-        at_anchors = distance.prepare(query.at(part).vectors)
+        at_rows = distance.prepare_exactly(bank.embeddings[rows[part].clamp(min=0)])
+        at_anchors = distance.prepare_exactly(query.at(part).vectors)
         found[part] = distance.prepared_rowwise(at_anchors[:, None, :], at_rows)
     return found.masked_fill(rows < 0, torch.inf)

@@ -51,7 +51,7 @@ def ranked_positives(query: RowQuery, which: Literal["hardest", "easiest"], dist
     found = torch.full_like(query.row, -1)
     if not len(query):
         return found
-    prepared = distance.prepare(bank.sorted_embeddings)
+    prepared = distance.prepare_exactly(bank.sorted_embeddings)
     by_size = torch.argsort(size, stable=True)  # neighbours in this order have classes of similar size: little padding
     done = 0
     while done < len(query):

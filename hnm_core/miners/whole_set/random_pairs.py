@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import isolated
 from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.whole_set import positives
 from hnm_core.miners.whole_set.explain import Reason, without_partner
@@ -31,11 +32,13 @@ class RandomMiner(WholeSetMiner):
         """False when only labels matter, so that a trainer may save itself the embedding of the whole set."""
         return self.options.positives != "random"
 
+    @isolated
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""
         check_bank(bank)
         self._bank = bank
 
+    @isolated
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
         """See `hnm_core.miners.base.DatasetMiner`."""
         if self._bank is None:
@@ -51,6 +54,7 @@ class RandomMiner(WholeSetMiner):
         """How many `anchors` the last `mine` was given and how many triplets it `mined`. Empty before the first."""
         return {} if self._last is None else {"anchors": len(self._last), "mined": self._mined}
 
+    @isolated
     def explain_empty(self) -> Reason | None:
         """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
         if self._last is None or self._mined:

@@ -12,6 +12,7 @@ from hnm_core import neighbors
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.isolation import isolated
 from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.whole_set import selectors
 from hnm_core.miners.whole_set.explain import Reason, collapsed, without_partner
@@ -83,12 +84,14 @@ class SearchingMiner(WholeSetMiner):
         """See `hnm_core.miners.base.Searching`."""
         return self.options.pool
 
+    @isolated
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""
         check_bank(bank)
         self._bank = bank
         self.search.build(bank)
 
+    @isolated
     def mine(self, anchors: Tensor, context: MiningContext) -> Triplets:
         """See `hnm_core.miners.base.DatasetMiner`. With `negatives` = m an anchor gives up to m triplets in a row."""
         if self._bank is None:
@@ -118,6 +121,7 @@ class SearchingMiner(WholeSetMiner):
             "mined": last.mined,
         }
 
+    @isolated
     def explain_empty(self) -> Reason | None:
         """Why the last `mine` gave no triplet; None where it gave some, or was never called."""
         last = self._last
@@ -187,10 +191,8 @@ class SearchingMiner(WholeSetMiner):
             distance, to_positive = measured[:, : found.shape[1]], measured[:, found.shape[1]]
             guard = measured[:, -1] if filters.know_positive else None
         allowed, removed = filters.apply(there, distance if filters.measure else None, guard)
-        too_easy = torch.zeros((), dtype=torch.int64)
-        self._last = _Outcome(
-            query, there.sum(), removed, allowed.sum(), too_easy, (positive < 0).sum(), torch.zeros(())
-        )
+        none = torch.zeros((), dtype=torch.int64)
+        self._last = _Outcome(query, there.sum(), removed, allowed.sum(), none, (positive < 0).sum(), none)
         match options.select:
             case "hardest":
                 return selectors.nearest(allowed, options.negatives)

@@ -42,7 +42,7 @@ def _filled(rows: Tensor, unit: int) -> Tensor:
 def examples() -> list[NDArray[Any]]:
     """One block of one step in each precision that this machine has, to compile kernels with."""
     kinds = [True, False] if amx.available() else [False]
-    return [pack_points(torch.zeros(SIDE, 1), coarse=coarse) for coarse in kinds]
+    return [pack_points(torch.zeros(SIDE, 1, dtype=torch.float32), coarse=coarse) for coarse in kinds]
 
 
 _LAYOUT = amx.layout()

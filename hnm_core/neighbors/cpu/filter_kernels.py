@@ -25,7 +25,7 @@ from numba import njit, prange  # isort: skip
 
 from hnm_core import simd
 from hnm_core.neighbors.cpu import blocks
-from hnm_core.neighbors.cpu.keys import key_bits, key_of
+from hnm_core.neighbors.cpu.keys import EMPTY, KEYS_BEFORE, insert, key_bits, key_of
 
 ELEMENTS = simd.ELEMENTS
 BLOCK = blocks.SIDE
@@ -36,6 +36,8 @@ _ROOM = 96
 """Rows that may wait for an anchor, at least; a longer list is thinned less often, but its limit comes down later."""
 _AHEAD = 4
 """Rows that are fetched from memory while one is measured."""
+_FEW = 64
+"""Up to so many best are kept in order while the rest is measured; more are sorted at the end."""
 _STEP = np.float32(2.0**-22)
 """Share by which limits are moved, more than rounding the comparison with them can cost."""
 
@@ -53,6 +55,8 @@ class Rows(NamedTuple):
     """(N,) float32."""
     widest: Any
     """(N / 32,) float32, the largest size of each block of columns."""
+    run: Any
+    """(N,) int32, neighbouring places whose points are equal have the same number."""
     row: Any
     """(N,) int64, the caller's row at each place."""
     place: Any
@@ -205,7 +209,7 @@ def thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
             kept += lower[j] <= limit
     waiting.count[i] = kept
     if kept >= k and kept > len(candidate) // 2:
-        keys = _measured(i, rows, waiting)
+        keys = _measured(i, k, rows, waiting)
         exact = _value_of(keys[k - 1])
         # Far enough up that a row of the same value still passes.
         limit = min(limit, exact + rows.rounding * abs(exact))
@@ -259,7 +263,7 @@ def settle(k: Any, rows: Any, waiting: Any, scores: Any, found: Any, sure: Any) 
 @njit(cache=True, nogil=True)
 def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: Any) -> Any:
     thin(i, k, rows, waiting)
-    keys = _measured(i, rows, waiting)
+    keys = _measured(i, k, rows, waiting)
     there = min(k, len(keys))
     for rank in range(there):
         scores[i, rank] = _value_of(keys[rank])
@@ -271,25 +275,40 @@ def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: An
 
 
 @njit(cache=True, nogil=True)
-def _measured(i: Any, rows: Any, waiting: Any) -> Any:
-    """The sorted keys of exact value and row of all that waits."""
+def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
+    """The sorted keys of exact value and row of the k best that wait, or of all where there are fewer."""
     dim = rows.points.shape[1]
     anchor = waiting.anchor[i] * dim
-    keys = np.empty(waiting.count[i], np.int64)
-    for j in range(-_AHEAD, len(keys)):
-        if j + _AHEAD < len(keys):  # rows lie anywhere in memory: ask for one while others are measured
+    count = waiting.count[i]
+    listed = min(k, count)
+    few = listed <= _FEW
+    keys = np.full(KEYS_BEFORE + (listed + KEYS_BEFORE - 1) // KEYS_BEFORE * KEYS_BEFORE if few else count, EMPTY)
+    if few:
+        keys[:KEYS_BEFORE] = np.iinfo(np.int64).min
+    last = KEYS_BEFORE + listed - 1
+    run, exact = np.int32(-1), np.float32(0)
+    for j in range(-_AHEAD, count):
+        if j + _AHEAD < count:  # rows lie anywhere in memory: ask for one while others are measured
             ahead = np.int64(waiting.candidate[i, j + _AHEAD]) * dim
             for axis in range(0, dim, ELEMENTS):
                 simd.prefetch(rows.points, ahead + axis)
         if j < 0:
             continue
         place = np.int64(waiting.candidate[i, j])
-        if rows.inner:
-            exact = np.float32(simd.dot(rows.queries, anchor, rows.points, place * dim, dim)) * np.float32(-2)
-        else:
-            exact = _squared_distance(rows, anchor, place * dim)
-        exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
-        keys[j] = key_of(simd.bits(exact), rows.row[place])
+        if rows.run[place] != run:  # what equals the row before is as far: a collapsed cloud is measured once
+            run = rows.run[place]
+            if rows.inner:
+                exact = np.float32(simd.dot(rows.queries, anchor, rows.points, place * dim, dim)) * np.float32(-2)
+            else:
+                exact = _squared_distance(rows, anchor, place * dim)
+            exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
+        key = key_of(simd.bits(exact), rows.row[place])
+        if not few:
+            keys[j] = key
+        elif key < keys[last]:
+            insert(keys, KEYS_BEFORE, listed, key)
+    if few:
+        return keys[KEYS_BEFORE : KEYS_BEFORE + listed]
     keys.sort()
     return keys
 
@@ -313,7 +332,8 @@ def warm_up() -> None:
     n, k = 32, 2
     points = np.zeros((n, 16), np.float32)
     zeros, index = np.zeros(n, np.float32), np.arange(n)
-    rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
+    runs = index.astype(np.int32)
+    rows = Rows(points, points, zeros, zeros, zeros[:1], runs, index, index, np.float32(0), False, np.float32(1))
     waiting = waiting_list(index, index, index + 1, index, zeros, zeros, k, n, own=False)
     for packed in blocks.examples():
         filter_products(packed, packed, 1, index[:1], 1, 1, k, rows, waiting)

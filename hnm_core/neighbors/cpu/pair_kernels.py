@@ -148,6 +148,7 @@ def warm_up() -> None:
     n, k = BLOCK, 2
     points = np.zeros((n, 16), np.float32)
     zeros, index = np.zeros(n, np.float32), np.arange(n)
-    rows = Rows(points, points, zeros, zeros, zeros[:1], index, index, np.float32(0), False, np.float32(1))
+    runs = index.astype(np.int32)
+    rows = Rows(points, points, zeros, zeros, zeros[:1], runs, index, index, np.float32(0), False, np.float32(1))
     waiting = waiting_list(index, index, index + 1, index, zeros, zeros, k, n, own=False)
     filter_pairs(np.zeros((1, 2), np.int64), 1, np.zeros(n, np.float32), 1, k, rows, waiting)

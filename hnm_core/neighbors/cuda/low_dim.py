@@ -32,7 +32,7 @@ class CudaLowDim(QuerySearch):
             raise InputError("Coordinate differences cannot search by inner product; take the cosine distance.")
         self._given = device_kernels
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """See `NeighborSearch`. Raises `InputError` above 8 dimensions, or where there are no kernels."""
         if bank.dim > MAX_TREE_DIM:
             raise InputError(f"This search takes up to {MAX_TREE_DIM} dimensions, not {bank.dim}; take 'dense'.")

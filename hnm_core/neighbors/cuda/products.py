@@ -51,12 +51,12 @@ class CudaProducts(QuerySearch):
         self._given = device_kernels
         self._in_parts = in_parts
 
-    def build(self, bank: Bank) -> None:
+    def _build(self, bank: Bank) -> None:
         """See `NeighborSearch`. Raises `InputError` where there are no kernels."""
         self._kernels = self._given or kernels.of(bank.device)
         self._form = None
         if self._distance.metric == "inner-product":
-            self._points = self._queries = self._distance.prepare(bank.sorted_embeddings)
+            self._points = self._queries = self._distance.prepare_exactly(bank.sorted_embeddings)
             centered = centered_queries = self._points
             self._term: Tensor | None = None
         else:
@@ -144,7 +144,7 @@ class CudaProducts(QuerySearch):
         terms = None if self._term is None else self._term * sign
         widest = max(_up(end) - start for start, end in tiles)
         select = launches.TileSelect(self._kernels, launches.anchors(anchors), kept, widest, farthest=farthest)
-        memory = torch.empty(len(places) * widest, device=places.device)
+        memory = torch.empty(len(places) * widest, dtype=torch.float32, device=places.device)
         for number, (start, end) in enumerate(tiles):
             select.add(
                 asked.operands.multiply(queries, start, _up(end), memory),

@@ -20,6 +20,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.in_batch import draws, scan
 from hnm_core.miners.in_batch.batch import KERNELS
+from hnm_core.miners.in_batch.maximum_loss import MaximumLossMiner
 from hnm_core.seeding import generator
 from hnm_core.spec.registry import MINERS
 from hnm_core.testing.batch_miners import check_batch_miner
@@ -420,14 +421,14 @@ def test_that_rows_without_numbers_are_refused_by_miners_that_need_none_too(name
 
 def test_that_a_loss_that_is_no_number_is_not_the_largest() -> None:
     values = iter([0.5, float("nan"), 0.7, float("nan"), 0.1])
-    miner = miners.create("maximum-loss", num_trials=5)
+    built = miners.create("maximum-loss", num_trials=5)
     seen = []
 
     def loss(embeddings: torch.Tensor, *_: object) -> torch.Tensor:
         seen.append(embeddings)
         return torch.tensor(next(values))
 
-    miner.loss = loss
+    miner = MaximumLossMiner(built.options, loss, built.inner, generator(0, "rows"))
     points = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
     miner(points, torch.arange(12) % 3)
     assert torch.equal(points[miner.rows], seen[2])

@@ -1,0 +1,259 @@
+"""Whatever the program around has done to torch, every public entry answers as it does elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from hnm_core import kernels, losses, miners, neighbors
+from hnm_core.bank import Bank
+from hnm_core.distances import METRICS, Distance
+from hnm_core.evaluation.codes import code_retrieval
+from hnm_core.evaluation.mining_quality import compare
+from hnm_core.evaluation.ranking import ranking
+from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.losses.base import Problem
+from hnm_core.miners.base import MiningContext
+from hnm_core.miners.in_batch.batch import KERNELS
+from hnm_core.miners.in_batch.memory_bank import MemoryBank
+from hnm_core.miners.whole_set.drift import drift
+from hnm_core.spec.registry import LOSSES, MINERS, NEIGHBORS
+
+ROWS, DIM, CLASSES = 60, 24, 6
+"""More than 16 dimensions, where distances are made of products."""
+
+IN_BATCH = [
+    name
+    for name in MINERS.names()
+    if MINERS.entry(name).scope == "batch" and not getattr(MINERS.entry(name).options, "gone", "")
+]
+WHOLE_SET = [name for name in MINERS.names() if MINERS.entry(name).scope == "dataset"]
+
+
+@contextmanager
+def coarse_products() -> Iterator[None]:
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+@contextmanager
+def double_by_default() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "coarse products": coarse_products,
+    "double by default": double_by_default,
+    "inference mode": torch.inference_mode,
+}
+
+
+def points(kind: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Rows in any order whose numbers half precision holds, too."""
+    source = torch.Generator().manual_seed(5)
+    labels = torch.randint(CLASSES, (ROWS,), generator=source)
+    rows = torch.randn(ROWS, DIM, generator=source, dtype=torch.float32) + 0.3 * labels[:, None].float()
+    return rows.bfloat16().to(kind), labels
+
+
+def mined_in_batch(name: str, rows: Tensor, labels: Tensor) -> Any:
+    return miners.create(name, torch.Generator().manual_seed(1))(rows, labels)
+
+
+def mined_of_whole_set(name: str, rows: Tensor, labels: Tensor) -> Any:
+    miner = miners.create(name, torch.Generator().manual_seed(1))
+    context = MiningContext(0, 0, torch.Generator().manual_seed(2), Distance())
+    miner.refresh(Bank(rows, labels), context)
+    return miner.mine(torch.arange(ROWS), context)
+
+
+def found(name: str, metric: str, rows: Tensor, labels: Tensor) -> Any:
+    if (name, metric) == ("kdtree", "inner-product"):
+        return ()
+    if name == "kdtree":
+        rows = rows[:, :8]
+    search = neighbors.create(name, distance=Distance(metric))
+    search.build(Bank(rows, labels))
+    anchors = torch.arange(ROWS)
+    asked = search.nearest_to(rows.flip(0)[:20], 5, labels[:20])
+    return search.nearest_negatives(anchors, 5), search.farthest_positives(anchors, 3), asked
+
+
+def lost(name: str, rows: Tensor, labels: Tensor) -> Any:
+    loss = losses.create(name, problem=Problem(CLASSES, DIM))
+    if name == "VICRegLoss":
+        return loss(rows, labels, ref_emb=rows.flip(0), ref_labels=labels)
+    return loss(rows, labels)
+
+
+def remembered(rows: Tensor, labels: Tensor) -> Any:
+    memory = MemoryBank(40)
+    memory.add(rows, labels, torch.arange(ROWS), step=0)
+    return memory.reference(3, without=torch.arange(5))
+
+
+ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    **{f"miner {name}": lambda x, y, name=name: mined_in_batch(name, x, y) for name in IN_BATCH},
+    **{f"whole-set miner {name}": lambda x, y, name=name: mined_of_whole_set(name, x, y) for name in WHOLE_SET},
+    **{
+        f"search {name}, {metric}": lambda x, y, name=name, metric=metric: found(name, metric, x, y)
+        for name in NEIGHBORS.names()
+        for metric in METRICS
+    },
+    **{
+        f"loss {name}": lambda x, y, name=name: lost(name, x, y)
+        for name in LOSSES.names()
+        if not getattr(LOSSES.entry(name).options, "bug", "")
+    },
+    "memory bank": remembered,
+    "retrieval": retrieval,
+    "retrieval, cosine": lambda x, y: retrieval(x, y, Distance("cosine")),
+    "ranking": ranking,
+    "codes": code_retrieval,
+    "mining quality": lambda x, y: compare(found("lsh-scan", "euclidean", x, y)[0], found("exact", "cosine", x, y)[0]),
+    "drift": lambda x, y: drift(x, x.flip(0), y, Distance()),
+    **{
+        f"distance {metric}": lambda x, y, metric=metric: (
+            Distance(metric).pairwise(x.float(), x.float().flip(0)),
+            Distance(metric).rowwise(x.float(), x.float().flip(0)),
+        )
+        for metric in METRICS
+    },
+}
+
+
+def numbers(answer: Any) -> list[Any]:
+    """All tensors and numbers of an answer, in order."""
+    if isinstance(answer, Tensor):
+        return [answer.detach()]
+    if dataclasses.is_dataclass(answer):
+        return [value for field in dataclasses.fields(answer) for value in numbers(getattr(answer, field.name))]
+    if isinstance(answer, tuple):
+        return [value for part in answer for value in numbers(part)]
+    return [answer]
+
+
+def assert_equal(one: list[Any], other: list[Any]) -> None:
+    assert len(one) == len(other)
+    for left, right in zip(one, other, strict=True):
+        if isinstance(left, Tensor):
+            assert left.dtype == right.dtype
+            assert torch.equal(left, right)
+        else:
+            assert left == right or (left != left and right != right)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(compile_kernels: Callable[[str], None]) -> None:
+    compile_kernels(kernels.SEARCH_KERNELS)
+    compile_kernels(KERNELS)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_that_the_surroundings_change_no_answer(entry: str, surroundings: str) -> None:
+    if surroundings == "double by default" and entry.startswith("loss ") and not entry.islower():
+        pytest.skip("the library's losses make weights and tables of torch's default")
+    rows, labels = points()
+    expected = numbers(ENTRIES[entry](rows, labels))
+    with SURROUNDINGS[surroundings]():
+        answer = numbers(ENTRIES[entry](rows, labels))
+    assert_equal(answer, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES.names() if name.islower()])
+def test_that_the_gradient_of_a_loss_that_was_computed_in_autocast_is_the_same(name: str) -> None:
+    slopes = []
+    for surroundings in (nullcontext(), torch.autocast("cpu", torch.bfloat16)):
+        rows, labels = points()
+        rows.requires_grad_()
+        with surroundings:
+            value = lost(name, rows, labels)
+        slopes.append(torch.autograd.grad(value, rows)[0])
+    assert torch.equal(*slopes)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if not entry.startswith("distance ")])
+def test_that_half_precision_is_computed_in_single(entry: str, kind: torch.dtype) -> None:
+    rows, labels = points(kind)
+    expected = numbers(ENTRIES[entry](rows.float(), labels))
+    answer = numbers(ENTRIES[entry](rows, labels))
+    if entry == "memory bank":
+        answer[0], expected[0] = answer[0].float(), expected[0]  # keeps what it was given
+    assert_equal(answer, expected)
+
+
+@pytest.mark.parametrize("name", NEIGHBORS.names())
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+def test_that_a_search_without_kernels_heeds_its_surroundings_no_more(
+    name: str, surroundings: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "ready", lambda _module: False)
+    monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: None if name == "kdtree" else _Busy())
+    rows, labels = points()
+    expected = numbers(found(name, "cosine", rows, labels))
+    with SURROUNDINGS[surroundings]():
+        answer = numbers(found(name, "cosine", rows, labels))
+    assert_equal(answer, expected)
+
+
+class _Busy:
+    def poll(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("name", NEIGHBORS.names())
+@pytest.mark.parametrize("without_kernels", [False, True])
+def test_that_what_was_built_in_inference_mode_can_be_asked_outside(
+    name: str, without_kernels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if without_kernels:
+        monkeypatch.setattr(kernels, "ready", lambda _module: False)
+        monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: None if name == "kdtree" else _Busy())
+    rows, labels = points()
+    rows = rows[:, :8] if name == "kdtree" else rows
+
+    def asked(building: AbstractContextManager[Any]) -> list[Any]:
+        with building:
+            search, bank = neighbors.create(name), Bank(rows * 2, labels)
+            search.build(bank)
+            search.nearest_negatives(torch.arange(3), 2)
+        return numbers((search.nearest_negatives(torch.arange(ROWS), 5), search.nearest_to(rows, 3, labels)))
+
+    assert_equal(asked(torch.inference_mode()), asked(nullcontext()))
+
+
+def test_that_a_memory_filled_in_inference_mode_can_be_filled_further_and_read_outside() -> None:
+    rows, labels = points()
+    memory = MemoryBank(40)
+    with torch.inference_mode():
+        memory.add(rows[:30] * 1, labels[:30], torch.arange(30), step=0)
+    memory.add(rows[30:], labels[30:], torch.arange(30, ROWS), step=1)
+    reference = memory.reference(1)
+    assert torch.equal(reference.embeddings, rows[20:])
+    weight = torch.ones(DIM, requires_grad=True)
+    (reference.embeddings * weight).sum().backward()
+    assert torch.equal(weight.grad, rows[20:].sum(0))
