@@ -110,7 +110,7 @@ class Tsne(QObject):
             asked.frames = {frame.lane: frame for frame in frames}
             self._make(asked, {frame.lane: Embedded(frame.step, frame.positions[places]) for frame in frames})
         elif bridge.active:
-            if stage.past_step is not None:
+            if stage.past_step is not None and not stage.history.audits:
                 self._messages.notice(f"The networks of step {stage.past_step:,} are gone: t-SNE of now.")
                 stage.go_live()
             asked.waits = True
@@ -154,9 +154,10 @@ class Tsne(QObject):
         if stage.folder is None:
             raise InputError("This run has ended and was not recorded, so its networks are gone.")
         last = stage.history.last_step
-        if stage.past_step not in (None, last) and not stage.history.audits:
-            self._messages.notice(f"A recording holds the networks at its end only: t-SNE of step {last:,}.")
-        stage.go_live()
+        if not stage.history.audits:
+            if stage.past_step not in (None, last):
+                self._messages.notice(f"A recording holds the networks at its end only: t-SNE of step {last:,}.")
+            stage.go_live()
         self._make(asked, {}, stage.folder)
 
     def _make(self, asked: _Asked, lanes: Mapping[str, Embedded], recording: Path | None = None) -> None:
@@ -176,7 +177,8 @@ class Tsne(QObject):
             one = asked.laid_out.get_nowait()
             known = asked.frames or {frame.lane: frame for frame in self._stage.panes.frames}
             if (frame := known.get(one.lane)) is not None:
-                laid = laid_out(asked.started, frame, asked.ids, one.positions, one.step)
+                step = frame.step if self._stage.history.audits else one.step  # an audit's embeddings never change
+                laid = laid_out(asked.started, frame, asked.ids, one.positions, step)
                 self._stage.panes.lay_out(frame, laid)
 
     def _leave(self) -> None:

@@ -15,7 +15,8 @@ from app.training.tsne_child import laid_out
 from hnm_core.errors import InputError
 from hnm_core.evaluation.projection import tsne_snapshot
 from hnm_core.recording import open_recording, record
-from hnm_core.run.control import Embedded
+from hnm_core.run.control import Control, Embedded
+from hnm_core.run.events import StepRecord
 from hnm_core.training.experiment import Experiment
 from tests.app import engine
 
@@ -69,6 +70,24 @@ def test_that_a_recording_is_laid_out_by_the_networks_it_has_kept(folder: Path):
     unit = torch.nn.functional.normalize(embedded)
     expected = tsne_snapshot(unit, dim=3, seed=recording.config.seed).numpy()
     assert np.corrcoef(answers["unit"].positions.ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_that_an_audit_and_a_lane_that_was_forked_off_are_laid_out_too(tmp_path: Path):
+    audit = engine.config(steps=3, model={"name": "identity"}, device="cpu")
+    for _ in record(Experiment(audit).run(), tmp_path / "audit"):
+        pass
+    answers = list(laid_out(of_recording(tmp_path / "audit")))
+    assert [one.lane for one in answers] == ["random", "knn"]
+    np.testing.assert_array_equal(answers[0].positions, answers[1].positions)
+
+    control = Control()
+    of = engine.config(steps=6, lanes=[UNIT], model={"options": {"widths": [8], "embedding": 6}}, device="cpu")
+    for event in record(Experiment(of).run(control), tmp_path / "forked"):
+        if isinstance(event, StepRecord) and (event.lane, event.step) == ("unit", 2):
+            control.fork("unit", "twin")
+    first, second = laid_out(of_recording(tmp_path / "forked"))
+    assert (first.lane, second.lane) == ("unit", "twin")
+    np.testing.assert_array_equal(first.positions, second.positions)
 
 
 def test_that_what_cannot_be_laid_out_is_told_in_a_sentence(folder: Path, tmp_path: Path):

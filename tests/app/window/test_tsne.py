@@ -155,6 +155,24 @@ def test_that_a_recording_is_laid_out_at_its_end_and_says_so_and_the_timeline_le
     qtbot.waitUntil(lambda: [frame.step for frame in window.stage.panes.frames] == [4, 4], timeout=10_000)
 
 
+def test_that_an_audit_is_the_same_at_every_step_so_nothing_is_said_of_its_end(
+    open_window, qtbot, in_thread, tmp_path: Path
+):
+    folder = tmp_path / "audit"
+    of = engine.config(steps=4, frame_every=2, model={"name": "identity"}, device="cpu")
+    for _ in record(Experiment(of).run(), folder):
+        pass
+    window = open_window(config=engine.config(), source=engine.source)
+    window.session.show_past(*load(folder, lambda *_: True))
+    window.stage.timeline.set_playing(False)
+    window.stage.timeline.track.moved.emit(2)
+    qtbot.waitUntil(lambda: [frame.step for frame in window.stage.panes.frames] == [2, 2], timeout=10_000)
+    window.actions_by_key["tsne"].trigger()
+    qtbot.waitUntil(lambda: all_laid_out(window), timeout=60_000)
+    assert not window.banner.text and [frame.step for frame in window.stage.panes.frames] == [2, 2]
+    assert "t-SNE of 120 items, step 2" in window.stage.panes.views[0].caption
+
+
 def test_that_of_a_run_whose_past_is_looked_at_it_is_made_now_without_the_lanes_that_cannot_tell(
     six_d, qtbot, in_thread, monkeypatch
 ):
