@@ -9,7 +9,7 @@ from pathlib import Path
 from hnm_core.errors import InputError
 from hnm_core.recording import record
 from hnm_core.run.control import Control
-from hnm_core.run.events import Event, RunFailed, RunFinished, Weights
+from hnm_core.run.events import Checkpoint, Event, RunFailed, RunFinished, Weights
 from hnm_core.spec.config import ExperimentConfig
 
 Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
@@ -28,7 +28,7 @@ def train(
         if folder is not None:
             events = record(events, folder)
         for last in events:
-            if not isinstance(last, Weights):  # they may be large, and only the recording keeps them
+            if not isinstance(last, Weights | Checkpoint):  # they may be large, and only the recording keeps them
                 put(last)
         if not isinstance(last, RunFinished | RunFailed):
             put(RunFailed("The run ended without saying how.", f"The last event was {type(last).__name__}."))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -88,7 +88,7 @@ def apart(
     return found
 
 
-Choice = TypeVar("Choice")
+Choice = TypeVar("Choice", bound=tuple[Any, ...])
 
 
 class Kept(Generic[Choice]):
@@ -106,6 +106,16 @@ class Kept(Generic[Choice]):
     def get(self, *shape: int) -> Choice | None:
         """The choice for `shape`; None where it is due."""
         return self._choice if self._shape == shape and self._builds < PROBE_EVERY else None
+
+    def state(self) -> dict[str, Any]:
+        """All there is, as plain values."""
+        return {"choice": self._choice, "shape": list(self._shape), "builds": self._builds}
+
+    def restore(self, state: Mapping[str, Any], made: Callable[..., Choice], *, builds: int = 0) -> None:
+        """Be what told `state`, with so many more builds; `made` makes a choice of its numbers."""
+        choice = state["choice"]
+        self._choice = None if choice is None else made(*choice)
+        self._shape, self._builds = tuple(map(int, state["shape"])), int(state["builds"]) + builds
 
     def keep(self, choice: Choice, *shape: int) -> Choice:
         """Put a choice in the place of the last."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import header, layout, unbegun
+from hnm_core.recording.checkpoints import CheckpointWriter
 from hnm_core.recording.layout import (
     ABSENT_COUNT,
     FLAG_FIRST_CALL,
@@ -39,6 +40,7 @@ from hnm_core.run.events import (
     POINT_COLUMNS,
     TUPLE_COUNTS,
     Alarm,
+    Checkpoint,
     Event,
     Frame,
     LaneForked,
@@ -143,6 +145,7 @@ class _Writer:
         self._events: FileIO | None = None
         self._lanes: dict[str, _LaneWriter] = {}
         self._started: RunStarted | None = None
+        self._checkpoints = CheckpointWriter(folder)
         self._broken = False
         self._ended = False
 
@@ -158,7 +161,8 @@ class _Writer:
             lane = getattr(event, "lane", next(iter(self._lanes), ""))
             message = f"Recording into '{self._folder}' stopped: {error.strerror or error}. The run goes on without it."
             return Alarm(lane, step, "recording-stopped", message)
-        return None
+        problem = self._checkpoints.problem()
+        return Alarm(next(iter(self._lanes)), self._farthest, "checkpoint-failed", problem) if problem else None
 
     def write_last(self, event: RunFinished | RunFailed) -> None:
         """Write the closing event, unless there has been one."""
@@ -177,6 +181,8 @@ class _Writer:
                 self._lane(event.lane).write_frame(event, number)
             case Weights():
                 self._lane(event.lane).write_weights(event)
+            case Checkpoint():
+                self._checkpoints.put(event, number)
             case _:
                 if isinstance(event, LaneForked):
                     self._lane(event.lane)
@@ -185,6 +191,10 @@ class _Writer:
                     for lane in self._lanes.values():
                         lane.write_held()
                 self._write_line(event, number)
+
+    @property
+    def _farthest(self) -> int:
+        return max(self.steps.values(), default=0)
 
     def _start(self, started: RunStarted, number: int) -> None:
         self._started = started
@@ -223,7 +233,8 @@ class _Writer:
         return self._files.enter_context(FileIO(path, "w"))
 
     def close(self) -> None:
-        """Close every file. A folder in which no run began is left empty."""
+        """Close every file, the last checkpoint too. A folder in which no run began is left empty."""
+        self._checkpoints.close()
         try:
             if not self._broken:
                 for lane in self._lanes.values():
