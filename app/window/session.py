@@ -27,10 +27,11 @@ HINT = "Press Space to train"
 class Session(QObject):
     """`config` is the experiment that is shown, of a recording what it was made with.
 
-    `changed()` when there is something else to look at. `preset_changed(name)`: the form equals that preset; empty for
-    settings of the user's own.
+    `opened()` when a recording is shown. `changed()` when there is something else to look at. `preset_changed(name)`:
+    the form equals that preset; empty for settings of the user's own.
     """
 
+    opened = pyqtSignal()
     changed = pyqtSignal()
     preset_changed = pyqtSignal(str)
 
@@ -141,6 +142,7 @@ class Session(QObject):
         self.clear()
         self._stage.play(past, history)
         self.changed.emit()
+        self.opened.emit()
 
     def _fill(self, config: ExperimentConfig) -> None:
         """Put an experiment into the form; what was in it can be brought back."""
