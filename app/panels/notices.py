@@ -42,9 +42,9 @@ class Banner(QFrame):
         """What is said; empty when nothing is."""
         return self._text.text() if not self.isHidden() else ""
 
-    def show_error(self, text: str, report: str = "") -> None:
-        """Something failed. `report` is the path of a file with the details."""
-        self._say(f"{text}\nReport: {report}" if report else text, "error", report)
+    def show_error(self, text: str, report: str = "", offer: str = "") -> None:
+        """Something failed. `report` is the path of a file with the details; `offer`, as below."""
+        self._say(f"{text}\nReport: {report}" if report else text, "error", report, offer)
 
     def show_notice(self, text: str, offer: str = "") -> bool:
         """Something the user can mend, with what is offered on a button if it can be mended so; False where an error

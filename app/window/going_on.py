@@ -34,15 +34,20 @@ class GoingOn:
         self._session, self._closing, self._bridge = session, closing, bridge
         self._form, self._stage, self._messages, self._new_folder = form, stage, messages, new_folder
 
+    def words(self) -> str:
+        """What is shown can go on from where; empty where it cannot."""
+        folder = self._stage.folder
+        step = None if folder is None or self._new_folder is None else checkpoints.newest_step(folder)
+        return "" if step is None else f"Go on from step {step:,}"
+
     def offer(self) -> None:
         """Offer it of a recording that was just opened and whose run was broken off, where there is a checkpoint."""
         history, folder = self._stage.history, self._stage.folder
         if folder is None or not self._stage.replaying or history.ended is not None or is_being_written(folder):
             return
-        step = checkpoints.newest_step(folder)
-        if step is not None and self._new_folder is not None:
-            text = f"This run was broken off at step {history.last_step:,}; its newest checkpoint is of step {step:,}."
-            self._messages.banner.show_notice(text, f"Go on from step {step:,}")
+        if words := self.words():
+            text = f"This run was broken off at step {history.last_step:,}. It can be trained on as if it never was."
+            self._messages.banner.show_notice(text, words)
 
     def go_on(self) -> None:
         """Train the shown run on: to the steps that the form says if that is farther, else to twice as many as there

@@ -155,6 +155,7 @@ class MainWindow(QMainWindow):
             forks=self.forks,
             messages=messages,
             orbiting=lambda: self.actions_by_key["orbit"].isChecked() or self.preview.moving,
+            offer=self.going_on.words,
         )
         self._lay_out(bar)
         self._connect(bugs)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 
+from app.training.process import TrainingProcess
 from app.training.run import experiment
 from hnm_core.recording import checkpoints, open_recording, record, replay
 from hnm_core.run.control import Control
@@ -68,7 +71,7 @@ def test_that_a_run_that_was_broken_off_offers_to_go_on_and_does(open_window, qt
     window = opened(open_window, qtbot, folder)
     offer = window.banner.offer
     assert offer.isVisible() and offer.text() == "Go on from step 7"
-    assert window.banner.text == "This run was broken off at step 7; its newest checkpoint is of step 7."
+    assert window.banner.text == "This run was broken off at step 7. It can be trained on as if it never was."
     qtbot.mouseClick(offer, LEFT)
     assert window.banner.text == "" and window.bridge.active
     ended(window, qtbot)
@@ -161,3 +164,27 @@ def test_that_nothing_is_offered_without_a_checkpoint_or_for_a_run_that_still_go
         assert window.banner.text == "'run' holds no checkpoint, so its run cannot go on."
     else:
         events.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing is killed so here")
+def test_that_a_run_whose_process_died_offers_to_go_on_where_that_is_told(open_window, qtbot, tmp_path):
+    training = TrainingProcess()
+    try:
+        of = engine.config(steps=100_000, checkpoint_every=0.01)
+        window = open_window(config=of, training=training)
+        QTest.keyClick(window, Qt.Key.Key_Space)
+
+        def saved() -> bool:
+            return window.stage.folder is not None and (checkpoints.newest_step(window.stage.folder) or 0) > 5
+
+        qtbot.waitUntil(saved, timeout=60_000)
+        os.kill(training.pid, signal.SIGKILL)
+        qtbot.waitUntil(lambda: window.bridge.state is RunState.FAILED, timeout=20_000)
+        step, died = checkpoints.newest_step(window.stage.folder), window.stage.folder
+        assert "SIGKILL" in window.banner.text and window.banner.offer.text() == f"Go on from step {step:,}"
+        qtbot.mouseClick(window.banner.offer, LEFT)
+        qtbot.waitUntil(lambda: window.stage.history.last_step > step, timeout=60_000)
+        assert window.bridge.state is RunState.RUNNING and window.stage.folder != died
+        assert window.banner.text == ""
+    finally:
+        training.close()
