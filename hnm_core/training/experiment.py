@@ -217,10 +217,10 @@ class _Lanes:
         first, farthest = next(iter(lanes)), max(trainer.step for trainer in lanes.values())
         yield Alarm(first, farthest, "went-on", before.words, "hint")
         for name, trainer in lanes.items():
-            if (told := known.get(name, 0)) < trainer.step and not control.stopped:
-                gone = f"Steps {told + 1:,} to {trainer.step:,} were trained, but are not in the recording before."
+            if (told := known.get(name, 0)) < trainer.trained and not control.stopped:
+                gone = f"Steps {told + 1:,} to {trainer.trained:,} were trained, but are not in the recording before."
                 yield Alarm(name, trainer.step, "steps-missing", gone)
-        self.done.update({name: trainer.step for name, trainer in lanes.items()})
+        self.done.update({name: trainer.trained for name, trainer in lanes.items()})
         self.running = {
             name: trainer.steps()
             for name, trainer in lanes.items()

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hnm_core.recording import checkpoints
+from hnm_core import miners
+from hnm_core.errors import InputError
+from hnm_core.miners.base import DatasetMiner
+from hnm_core.recording import checkpoints, record
 from hnm_core.run.control import Control
 from hnm_core.run.events import (
     Alarm,
@@ -25,6 +28,7 @@ from hnm_core.spec.compatibility import check
 from hnm_core.spec.config import ExperimentConfig, with_settings
 from hnm_core.spec.registry import LOSSES, MINERS, SAMPLERS
 from hnm_core.training.experiment import Before, Experiment
+from hnm_core.training.resuming import resume
 from tests.training.test_experiment import KNN, LSH, RANDOM, config, numbers
 from tests.training.test_forks import LANES, clouds, fork
 from tests.training.test_live_changes import Ask, ask, weights
@@ -176,3 +180,95 @@ def test_that_a_run_goes_on_to_more_steps(tmp_path: Path) -> None:
     events = told(short)
     again = gone_on(long, events, 12, tmp_path)
     assert_equal_from(12, again, list(Experiment(long).run()), ["knn", "lsh"])
+
+
+def test_that_a_warm_up_that_waits_for_the_loss_goes_on_waiting(tmp_path: Path) -> None:
+    lane = {"name": "it", "miner": "knn", "warmup": 2, "warmup_below": 10.0}
+    of = config(lane, steps=112, eval_every=50, frame_every=50)
+    events = told(of)
+    assert [event.step for event in events if isinstance(event, WarmupEnded)] == [101]
+    assert_equal_from(60, gone_on(of, events, 60, tmp_path), events, ["it"])
+
+
+def test_that_an_audit_and_a_model_with_running_means_go_on(tmp_path: Path) -> None:
+    audit = config(KNN, LSH, model={"name": "identity"})
+    pictures = config(
+        {"name": "knn", "miner": "knn"},
+        data={"name": "digits", "options": {}},
+        model={"name": "resnet18", "options": {}},
+        sampler={"batch": 8},
+        steps=3,
+        eval_every=3,
+    )
+    for of, step in ((audit, 5), (pictures, 1)):
+        events = told(of)
+        assert_equal_from(step, gone_on(of, events, step, tmp_path), events, [lane.name for lane in of.lanes])
+
+
+def test_that_a_lane_that_failed_stays_where_it_was(tmp_path: Path) -> None:
+    of = config({"name": "wild", "miner": "random"}, KNN, steps=16, optimizer={"name": "sgd", "lr": 0.01})
+    events = told(of, {3: ask("wild", "optimizer.lr", 100.0)})
+    (over,) = [event for event in events if isinstance(event, Alarm) and event.fatal and event.lane == "wild"]
+    last = events[-1]
+    step = max(event.step for event in events if isinstance(event, Checkpoint))
+    assert over.step < step, "the checkpoint was made after it"
+    again = gone_on(of, events, step, tmp_path)
+    assert numbers(again, "wild") == []
+    ours, theirs = weights(again, "wild"), weights(events, "wild")
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+    assert again[-1].steps == last.steps
+
+
+def test_that_a_part_that_does_not_tell_its_state_leaves_the_weights_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Mute:
+        """A miner that keeps its contract, and no more."""
+
+        def __init__(self, miner: DatasetMiner) -> None:
+            self.refresh, self.mine = miner.refresh, miner.mine
+
+    build = miners.build
+    monkeypatch.setattr(miners, "build", lambda *given, **named: Mute(build(*given, **named)))
+    events = told(config(KNN, RANDOM))
+    (said,) = [event for event in events if isinstance(event, Alarm) and event.code == "weights-alone"]
+    assert (said.step, said.level) == (0, "hint")
+    assert said.message == (
+        "Checkpoints of this run hold its weights alone, so training cannot go on from them: the miner 'knn' does not "
+        "tell its state."
+    )
+    saved = [event for event in events if isinstance(event, Checkpoint)]
+    assert len(saved) == 12 and all(event.state is None for event in saved)
+    assert [weights.lane for weights in saved[-1].weights] == ["knn", "random"]
+    list(record(Experiment(config(KNN)).run(checkpoints=True), tmp_path / "run"))
+    with pytest.raises(InputError, match="holds weights alone, as a part of the run does not tell its state"):
+        resume(tmp_path / "run", steps=20)
+    assert checkpoints.newest_step(tmp_path / "run") is None
+    stored = checkpoints.read_weights(tmp_path / "run", "knn")
+    assert stored is not None and stored.step == 12
+
+
+def test_that_a_run_that_is_being_recorded_does_not_go_on_beside_itself(tmp_path: Path) -> None:
+    events = record(Experiment(config(KNN)).run(checkpoints=True), tmp_path / "run")
+    for event in events:
+        if isinstance(event, StepRecord):
+            break
+    with pytest.raises(InputError, match="is still going on"):
+        resume(tmp_path / "run")
+    events.close()
+
+
+@pytest.mark.parametrize("wrong", ["missing", "of another size", "no number"])
+def test_that_a_state_that_does_not_fit_is_refused_in_a_sentence(wrong: str) -> None:
+    of = config(KNN)
+    checkpoint = next(event for event in told(of) if isinstance(event, Checkpoint) and event.step == 6)
+    assert checkpoint.state is not None
+    (lane,) = checkpoint.state["lanes"]
+    changed = {
+        "missing": {name: value for name, value in lane.items() if name != "watch"},
+        "of another size": {**lane, "model": {name: array[:1] for name, array in lane["model"].items()}},
+        "no number": {**lane, "step": "six"},
+    }[wrong]
+    (failed,) = Experiment(of, Before(6, {**checkpoint.state, "lanes": [changed]}, [], "")).run()
+    assert isinstance(failed, RunFailed) and failed.traceback == ""
+    assert failed.message.startswith("The checkpoint does not fit this version, or is damaged: ")
