@@ -192,7 +192,7 @@ def evaluate(
     say(words)
     show_table(*evaluating.as_table(table, k))
     if tsne is not None:
-        evaluating.snapshot(what, lane, tsne, lambda _text: None)  # it was said before
+        evaluating.snapshot(what, lane, tsne)
         echo(str(tsne))
 
 

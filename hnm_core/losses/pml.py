@@ -120,21 +120,12 @@ class PmlLoss(nn.Module):
         return [{"params": weights}] if weights else []
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What the library keeps in plain attributes, as the histogram of DynamicSoftMarginLoss, and our generator."""
-        return {
-            "generator": self.generator.get_state(),
-            "tensors": {name: getattr(self.loss, name) for name in self._kept},
-        }
+        """What it draws from; the library's own tensors are parameters and buffers."""
+        return {"generator": self.generator.get_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore `get_extra_state`."""
         self.generator.set_state(state["generator"])
-        for name in self._kept:
-            setattr(self.loss, name, state["tensors"][name])
-
-    @property
-    def _kept(self) -> list[str]:
-        return [name for name, value in vars(self.loss).items() if isinstance(value, Tensor)]
 
     def forward(
         self,

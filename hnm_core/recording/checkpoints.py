@@ -12,7 +12,6 @@ import io
 import json
 import os
 import shutil
-import stat
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,8 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError
 from hnm_core.recording.layout import CHECKPOINTS_FOLDER
 from hnm_core.run.events import Checkpoint, Weights, frozen
+from hnm_core.system.regular_files import open_regular
+from hnm_core.system.whole_files import whole_file
 
 KEPT = 2
 FORMAT = 1
@@ -123,17 +124,8 @@ def write(folder: Path, checkpoint: Checkpoint, event: int) -> Path:
     _sync(folder.parent)
     before = _newest_first(folder)
     path = folder / f"{(int(before[0].stem) if before else 0) + 1:08d}.npz"
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            _write(file, checkpoint, event)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as part, part.open("wb") as file:
+        _write(file, checkpoint, event)
     _sync(folder)
     for old in before[KEPT - 1 :]:
         with suppress(OSError):
@@ -302,21 +294,12 @@ class _File:
 def _opened(path: Path) -> Iterator[_File]:
     """Open a file that may hold anything. Raises `InputError` for whatever is wrong with it, also within."""
     try:
-        with open(path, "rb", opener=_regular) as file, zipfile.ZipFile(file) as stored:
+        with open_regular(path) as file, zipfile.ZipFile(file) as stored:
             yield _File(stored, os.fstat(file.fileno()).st_size)
     except InputError as error:
         raise InputError(f"'{path}' cannot be used: {error}.") from None
     except (*_DAMAGE, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise InputError(f"'{path}' is damaged: {str(error).rstrip('.') or type(error).__name__}.") from error
-
-
-def _regular(path: str, flags: int) -> int:
-    """Open nothing but a file: a pipe in its place would have its reader wait for ever."""
-    opened = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
-        raise OSError("it is no file")
-    return opened
 
 
 def _whole(value: object) -> int:

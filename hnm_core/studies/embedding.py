@@ -30,7 +30,7 @@ def _unsaid(_text: str) -> None:
     pass
 
 
-def trained_network(recording: Recording, lane: str, say: Say) -> tuple[nn.Module, int]:
+def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> tuple[nn.Module, int]:
     """The network of `lane` as it was at the end, in evaluation mode, and the width of its input. Of a run that was
     broken off, as the last checkpoint has it, which is said.
 

@@ -163,7 +163,7 @@ def check_map(path: Path) -> None:
         raise InputError(f"'{path}': there is no folder '{path.parent}'.")
 
 
-def snapshot(what: str, lane: str | None, path: Path, say: Say) -> None:
+def snapshot(what: str, lane: str | None, path: Path) -> None:
     """Draw what is evaluated as a t-SNE map into a PNG or SVG file: a file's embeddings, or one lane of a recording.
 
     Raises:
@@ -176,7 +176,7 @@ def snapshot(what: str, lane: str | None, path: Path, say: Say) -> None:
     else:
         recording = open_recording(find_run(what))
         title = lane if lane is not None else recording.lanes[0]
-        network, _ = trained_network(recording, title, say)
+        network, _ = trained_network(recording, title)
         shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
         evaluated, labels = _evaluated(shared)
         embedded = embed_rows(network, evaluated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from hnm_core.run.events import (
     WarmupEnded,
 )
 from hnm_core.spec.compatibility import check
-from hnm_core.spec.config import ExperimentConfig, with_settings
+from hnm_core.spec.config import ExperimentConfig, from_dict, with_settings
 from hnm_core.spec.registry import LOSSES, MINERS, SAMPLERS
 from hnm_core.training.experiment import Before, Experiment
 from hnm_core.training.resuming import resume
+from tests.cli.conftest import TINY
 from tests.training.test_experiment import KNN, LSH, RANDOM, config, numbers
 from tests.training.test_forks import LANES, clouds, fork
 from tests.training.test_live_changes import Ask, ask, weights
@@ -161,7 +163,9 @@ def test_that_what_a_search_keeps_from_one_bank_to_the_next_is_kept(refresh: str
 
 
 def test_that_changes_and_forks_of_a_run_go_on_as_they_were(tmp_path: Path) -> None:
+    few = {"miner": "lsh-buckets", "miner_options.tables": 1, "miner_options.bits": 5, "miner_options.probes": 0}
     asks: dict[int, Ask] = {
+        1: lambda control: control.change_together({"lsh": few}),
         2: ask("knn", "miner", "lsh-buckets"),
         3: fork("knn", "fork", lr=0.05, refresh="background", refresh_every=2),
         4: ask("random", "loss", "contrastive"),
@@ -272,3 +276,12 @@ def test_that_a_state_that_does_not_fit_is_refused_in_a_sentence(wrong: str) -> 
     (failed,) = Experiment(of, Before(6, {**checkpoint.state, "lanes": [changed]}, [], "")).run()
     assert isinstance(failed, RunFailed) and failed.traceback == ""
     assert failed.message.startswith("The checkpoint does not fit this version, or is damaged: ")
+
+
+def test_that_what_was_noticed_of_a_lane_is_not_forgotten(tmp_path: Path) -> None:
+    of = from_dict({**tomllib.loads(TINY), "steps": 70, "eval_every": 35, "frame_every": 35, "device": "cpu"})
+    events = told(of)
+    easy = {event.step for event in events if isinstance(event, Alarm) and event.code == "all-easy"}
+    assert min(easy) >= 50 and max(easy) < 65
+    for step in (min(easy) - 10, max(easy) + 1):
+        assert_equal_from(step, gone_on(of, events, step, tmp_path), events, ["one", "two"])
