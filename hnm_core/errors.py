@@ -39,3 +39,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     return InputError(
         f"Unknown {kind} '{shortened(str(name), MOST_OF_A_NAME)}'. {hint}Known: {', '.join(known) or 'none'}."
     )
+
+
+class StateUntoldError(Exception):
+    """A part does not tell its state, so that nothing can go on from a checkpoint; the message names it."""

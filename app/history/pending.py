@@ -12,7 +12,18 @@ from hnm_core.run import changeable
 from hnm_core.run.events import value_text
 from hnm_core.spec.config import ExperimentConfig
 
-SHARED = ("data", "model", "steps", "seed", "threads", "device", "eval_every", "frame_every", "shown")
+SHARED = (
+    "data",
+    "model",
+    "steps",
+    "seed",
+    "threads",
+    "device",
+    "eval_every",
+    "frame_every",
+    "shown",
+    "checkpoint_every",
+)
 """What all lanes share from the start."""
 
 

@@ -34,7 +34,7 @@ from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
 from hnm_core.spec.registry import DATASETS, MODELS
 
-RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every", "shown")
+RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every", "shown", "checkpoint_every")
 
 
 class ExperimentForm(QWidget):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtCore import Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 
 class Banner(QFrame):
     """One message across the window until it is dismissed, or what it is about is over. An error is never covered by
-    a notice."""
+    a notice. `accepted()`: the user wants what a notice offers."""
+
+    accepted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,15 +24,16 @@ class Banner(QFrame):
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._open = QPushButton("Open report")
         self._open.clicked.connect(self._open_report)
+        self.offer = QPushButton()
+        self.offer.clicked.connect(self._accept)
         dismiss = QPushButton("Dismiss")
         dismiss.setToolTip("Take the message away (Esc)")
         dismiss.clicked.connect(self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 8, 6)
         layout.addWidget(self._text, 1)
-        layout.addWidget(self._open)
-        layout.addWidget(dismiss)
-        for button in (self._open, dismiss):
+        for button in (self._open, self.offer, dismiss):
+            layout.addWidget(button)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.hide()
 
@@ -39,15 +42,16 @@ class Banner(QFrame):
         """What is said; empty when nothing is."""
         return self._text.text() if not self.isHidden() else ""
 
-    def show_error(self, text: str, report: str = "") -> None:
-        """Something failed. `report` is the path of a file with the details."""
-        self._say(f"{text}\nReport: {report}" if report else text, "error", report)
+    def show_error(self, text: str, report: str = "", offer: str = "") -> None:
+        """Something failed. `report` is the path of a file with the details; `offer`, as below."""
+        self._say(f"{text}\nReport: {report}" if report else text, "error", report, offer)
 
-    def show_notice(self, text: str) -> bool:
-        """Something the user can mend; False where an error keeps the place."""
+    def show_notice(self, text: str, offer: str = "") -> bool:
+        """Something the user can mend, with what is offered on a button if it can be mended so; False where an error
+        keeps the place."""
         free = self.isHidden() or self.property("kind") == "notice"
         if free:
-            self._say(text, "notice", "")
+            self._say(text, "notice", "", offer)
         return free
 
     def dismiss_notice(self) -> None:
@@ -59,8 +63,14 @@ class Banner(QFrame):
         """Take the message away."""
         self.hide()
 
-    def _say(self, text: str, kind: str, report: str) -> None:
+    def _accept(self) -> None:
+        self.hide()
+        self.accepted.emit()
+
+    def _say(self, text: str, kind: str, report: str, offer: str = "") -> None:
         self._text.setText(text)
+        self.offer.setText(offer)
+        self.offer.setVisible(bool(offer))
         self._report = report
         self._open.setVisible(bool(report))
         self.setProperty("kind", kind)

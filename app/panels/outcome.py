@@ -12,9 +12,10 @@ ONE_SEED = "One run with one seed: other seeds may turn it round."
 
 class Outcome(QFrame):
     """`equal_time_asked()`: the lanes are to be seen at equal time. `seeds_asked()`: the run is to be repeated with
-    other seeds."""
+    other seeds. `go_on_asked()`: it is to be trained on."""
 
     equal_time_asked = pyqtSignal()
+    go_on_asked = pyqtSignal()
     seeds_asked = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -30,6 +31,9 @@ class Outcome(QFrame):
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.equal_time, self.seeds = QPushButton("Equal time"), QPushButton("Five seeds")
+        self.go_on = QPushButton("Train on")
+        self.go_on.setToolTip("Go on training from here, to the steps of the form or twice as many as there are (G)")
+        self.go_on.clicked.connect(self.go_on_asked)
         self.equal_time.setToolTip("Show every lane at the same time spent, and curves over the training clock (X)")
         self.seeds.setToolTip(
             "Train it again with five seeds, in the background, and tell differences from chance; the command for a "
@@ -43,7 +47,7 @@ class Outcome(QFrame):
         close.setToolTip("Hide what the run came to")
         close.setAccessibleName(close.toolTip())
         close.clicked.connect(self.hide)
-        for button in (self.equal_time, self.seeds, close):
+        for button in (self.equal_time, self.seeds, self.go_on, close):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         words = QVBoxLayout()
         words.setSpacing(1)
@@ -52,7 +56,7 @@ class Outcome(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 6, 7)
         layout.addLayout(words, 1)
-        for widget in (self.equal_time, self.seeds):
+        for widget in (self.equal_time, self.seeds, self.go_on):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self.hide()

@@ -23,7 +23,7 @@ from typing import BinaryIO
 from app.memory import resident_mb
 from app.training.looking import Looked, Looker, Pictured
 from app.training.messages import Ask, Embed, Look, LookAtMany, Moment, Report, Start, pipes, receive, send
-from app.training.run import train
+from app.training.run import experiment, train
 from hnm_core.data.base import Dataset
 from hnm_core.run.channel import Channel
 from hnm_core.run.control import Control, Embedded
@@ -182,11 +182,15 @@ class Run:
         self._news.set()
 
     def _events(self, config: ExperimentConfig, control: Control) -> Iterator[Event]:
-        from hnm_core.training.experiment import Experiment
-
         keep = self._keep
-        on_data = None if keep is None else lambda dataset: keep(config, dataset)
-        return Experiment(config, on_data).run(control, progress=self._on_progress)
+        return experiment(
+            config,
+            control,
+            resume=self._start.resume,
+            recorded=self._start.folder is not None,
+            progress=self._on_progress,
+            on_data=None if keep is None else lambda dataset: keep(config, dataset),
+        )
 
     def _put(self, event: Event) -> None:
         self._channel.put(event)

@@ -26,6 +26,8 @@ class Start(NamedTuple):
     paused: bool
     rate: float | None
     """Steps of every lane a second; None for as many as can be done."""
+    resume: Path | None = None
+    """The recording whose run goes on, as it was, to the steps of `config`; None begins anew."""
 
 
 class Ask(NamedTuple):

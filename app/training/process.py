@@ -78,10 +78,17 @@ class TrainingProcess:
             self._child = _Child(self._plug_ins)
 
     def start(
-        self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, rate: float | None = None
+        self,
+        config: ExperimentConfig,
+        folder: Path | None,
+        *,
+        paused: bool = False,
+        rate: float | None = None,
+        resume: Path | None = None,
     ) -> None:
-        """Start a run, recorded into `folder` if there is one; the run before must have ended."""
-        message = Start(config, folder, paused, rate)
+        """Start a run, recorded into `folder` if there is one, or let the one recorded in `resume` go on; the run
+        before must have ended."""
+        message = Start(config, folder, paused, rate, resume)
         if self._child is None or not self._child.start(message):
             self._child = _Child(self._plug_ins)
             self._child.start(message)

@@ -6,13 +6,39 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
 from hnm_core.recording import record
 from hnm_core.run.control import Control
-from hnm_core.run.events import Event, RunFailed, RunFinished, Weights
+from hnm_core.run.events import Checkpoint, Event, RunFailed, RunFinished, Weights
 from hnm_core.spec.config import ExperimentConfig
 
 Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
+
+
+def experiment(
+    config: ExperimentConfig,
+    control: Control,
+    *,
+    resume: Path | None = None,
+    recorded: bool = True,
+    progress: Progress | None = None,
+    on_data: Callable[[Dataset], None] | None = None,
+) -> Iterator[Event]:
+    """The events of a run of the engine, one that begins or one that goes on, see `app.training.messages.Start`.
+
+    Raises:
+        InputError: it cannot go on.
+    """
+    from hnm_core.training.experiment import Experiment  # loads torch
+    from hnm_core.training.resuming import resume as resumed
+
+    before = None
+    if resume is not None:
+        config, before = resumed(
+            resume, steps=config.steps, device=config.device, checkpoint_every=config.checkpoint_every
+        )
+    return Experiment(config, before, on_data=on_data).run(control, checkpoints=recorded, progress=progress)
 
 
 def train(
@@ -28,7 +54,7 @@ def train(
         if folder is not None:
             events = record(events, folder)
         for last in events:
-            if not isinstance(last, Weights):  # they may be large, and only the recording keeps them
+            if not isinstance(last, Weights | Checkpoint):  # they may be large, and only the recording keeps them
                 put(last)
         if not isinstance(last, RunFinished | RunFailed):
             put(RunFailed("The run ended without saying how.", f"The last event was {type(last).__name__}."))

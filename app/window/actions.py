@@ -49,6 +49,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "fork", "Run", "Continue as a new lane ...", "A new lane goes on from where one stands, with another miner", "N"
     ),
+    ActionSpec(
+        "go_on", "Run", "Go on training from here", "Train a run on that has ended or was broken off, as it was", "G"
+    ),
     ActionSpec("seeds", "Run", "Repeat with five seeds", "Train it with five seeds and tell differences from chance"),
     ActionSpec("call_off", "Run", "Call off", "Call off what works in the background", "Ctrl+."),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),

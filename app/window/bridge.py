@@ -37,9 +37,15 @@ class Training(Protocol):
         """Memory of the process that trains, MiB."""
 
     def start(
-        self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, rate: float | None = None
+        self,
+        config: ExperimentConfig,
+        folder: Path | None,
+        *,
+        paused: bool = False,
+        rate: float | None = None,
+        resume: Path | None = None,
     ) -> None:
-        """Start a run, recorded into `folder` if there is one."""
+        """Start a run, recorded into `folder` if there is one, or let the one recorded in `resume` go on."""
 
     def ask(self, method: str, *values: object) -> None:
         """Call a method of the run's `hnm_core.run.control.Control`."""
@@ -115,15 +121,17 @@ class RunBridge(QObject):
         """Whether a run is on."""
         return self._active
 
-    def start(self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False) -> None:
-        """Start a run, recorded into `folder` if there is one.
+    def start(
+        self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, resume: Path | None = None
+    ) -> None:
+        """Start a run, recorded into `folder` if there is one, or let the one recorded in `resume` go on.
 
         Raises:
             RuntimeError: the run before has not ended.
         """
         if self._active:
             raise RuntimeError("the run before has not ended")
-        self._training.start(config, folder, paused=paused, rate=self._rate)
+        self._training.start(config, folder, paused=paused, rate=self._rate, resume=resume)
         self._active, self._paused, self._last = True, paused, None
         self._set_state(RunState.STARTING)
 

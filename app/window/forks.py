@@ -75,7 +75,9 @@ class Forks:
         panes.link(lane, not panes.is_linked(lane))
 
     def show(self, fork: LaneForked) -> None:
-        """The new lane has a card in the form, like any other."""
+        """The new lane has a card in the form, like any other; of a run that goes on it may have one already."""
+        if fork.lane in [lane.name for lane in self._form.committed.lanes]:
+            return
         self._form.add_lane(self._stage.history.lane_configs()[fork.lane])
         self._messages.say(
             f"'{fork.lane}' goes on from '{fork.parent}' at step {fork.step:,}. Undo takes its card out again."

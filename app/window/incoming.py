@@ -21,7 +21,8 @@ MAX_BANNER_LINES = 3
 
 
 class Incoming:
-    """Hands on what the bridge drains. `orbiting` tells whether the clouds turn by themselves."""
+    """Hands on what the bridge drains. `orbiting` tells whether the clouds turn by themselves, `offer` what a run that
+    failed can be offered; empty for nothing."""
 
     def __init__(
         self,
@@ -32,9 +33,10 @@ class Incoming:
         forks: Forks,
         messages: Messages,
         orbiting: Callable[[], bool],
+        offer: Callable[[], str],
     ) -> None:
         self._bridge, self._stage, self._run, self._forks = bridge, stage, run, forks
-        self._messages, self._orbiting = messages, orbiting
+        self._messages, self._orbiting, self._offer = messages, orbiting, offer
         self._last_tick = time.perf_counter()
 
     def take(self, drained: Drained) -> None:
@@ -90,6 +92,6 @@ class Incoming:
             what = f"Lane '{next(iter(lanes))}'" if len(lanes) == 1 else "Training"
             title = f"{what} stopped: {failure.message}".rstrip(".")
             report = write_report(title, failure.traceback) or ""
-            self._messages.bug(title, str(report), whose=at_fault(failure.traceback))
+            self._messages.bug(title, str(report), whose=at_fault(failure.traceback), offer=self._offer())
         else:
-            self._messages.banner.show_error(failure.message)
+            self._messages.banner.show_error(failure.message, offer=self._offer())

@@ -27,6 +27,7 @@ from app.window.drops import Drops
 from app.window.errors import BugReporter
 from app.window.file_actions import FileActions
 from app.window.forks import Forks
+from app.window.going_on import GoingOn
 from app.window.incoming import Incoming
 from app.window.jobs import Jobs
 from app.window.look import Look
@@ -134,6 +135,15 @@ class MainWindow(QMainWindow):
             root=data_dir() / "seeds",
             plug_ins=plug_ins,
         )
+        self.going_on = GoingOn(
+            session=session,
+            closing=closing,
+            bridge=bridge,
+            form=form,
+            stage=stage,
+            messages=messages,
+            new_folder=new_folder,
+        )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
         self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, plug_ins=plug_ins, parent=self)
@@ -145,6 +155,7 @@ class MainWindow(QMainWindow):
             forks=self.forks,
             messages=messages,
             orbiting=lambda: self.actions_by_key["orbit"].isChecked() or self.preview.moving,
+            offer=self.going_on.words,
         )
         self._lay_out(bar)
         self._connect(bugs)
@@ -201,6 +212,8 @@ class MainWindow(QMainWindow):
         self.look.changed.connect(self._on_look)
         self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
+        session.opened.connect(self.going_on.offer)
+        self.banner.accepted.connect(self.actions_by_key["go_on"].trigger)
         session.preset_changed.connect(self.controls.set_preset)
         self.closing.ended.connect(self._end)
         self.controls.preset_chosen.connect(lambda name: messages.attempt(lambda: session.choose_preset(name)))
@@ -213,6 +226,7 @@ class MainWindow(QMainWindow):
         panes.menu_requested.connect(self.forks.open_menu)
         self.outcome.equal_time_asked.connect(lambda: self.actions_by_key["race"].setChecked(True))
         self.outcome.seeds_asked.connect(lambda: self.actions_by_key["seeds"].trigger())
+        self.outcome.go_on_asked.connect(self.actions_by_key["go_on"].trigger)
         session.changed.connect(lambda: self.outcome.say(None))
         self.stage.problem.connect(messages.notice)
         ask_margin = self.margins.ask
@@ -238,6 +252,7 @@ class MainWindow(QMainWindow):
             "toggle_run": self.run.toggle,
             "step": self.run.step,
             "seeds": self.seeds.repeat,
+            "go_on": self.going_on.go_on,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
             "link_one": self.forks.toggle_link,

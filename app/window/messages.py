@@ -37,9 +37,10 @@ class Messages:
         if not self.banner.show_notice(text):
             self.say(text)
 
-    def bug(self, title: str, report: str, whose: str = PROGRAM) -> None:
-        """A fault of the program, or of a plug-in; `report` is the path of a file with the details."""
-        self.banner.show_error(f"{title}. This is a fault of {whose}; you can go on working.", report)
+    def bug(self, title: str, report: str, whose: str = PROGRAM, offer: str = "") -> None:
+        """A fault of the program, or of a plug-in; `report` is the path of a file with the details, `offer` what a
+        button offers to do about it."""
+        self.banner.show_error(f"{title}. This is a fault of {whose}; you can go on working.", report, offer)
 
     def job_ended(self, title: str, outcome: str) -> None:
         """`outcome` is empty for success, "cancelled", or a sentence that says what went wrong."""

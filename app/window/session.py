@@ -31,10 +31,11 @@ MAX_LOSSES = 3
 class Session(QObject):
     """`config` is the experiment that is shown, of a recording what it was made with.
 
-    `changed()` when there is something else to look at. `preset_changed(name)`: the form equals that preset; empty for
-    settings of the user's own.
+    `opened()` when a recording is shown. `changed()` when there is something else to look at. `preset_changed(name)`:
+    the form equals that preset; empty for settings of the user's own.
     """
 
+    opened = pyqtSignal()
     changed = pyqtSignal()
     preset_changed = pyqtSignal(str)
 
@@ -147,6 +148,7 @@ class Session(QObject):
         if losses := past.recording.losses:
             self._messages.notice("\n".join([f"This recording is damaged. {losses[0]}", *losses[1:MAX_LOSSES]]))
         self.changed.emit()
+        self.opened.emit()
 
     def _fill(self, config: ExperimentConfig) -> None:
         """Put an experiment into the form; what was in it can be brought back."""

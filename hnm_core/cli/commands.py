@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
     from hnm_core.recording import Recording
     from hnm_core.run.results import LaneResult
+    from hnm_core.spec.config import ExperimentConfig
+    from hnm_core.training.experiment import Before
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "p95", "step ms")
 
@@ -105,15 +107,29 @@ def run(
     seed: SeedOption = None,
     device: DeviceOption = None,
     record: Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Record into this new folder.")] = None,
+    checkpoint_every: Annotated[
+        float | None,
+        typer.Option("--checkpoint-every", metavar="S", help="Seconds between checkpoints of a recorded run; 0: none."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on from the newest checkpoint of a recording, in a new one."),
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on standard output.")] = False,
     plugin: PluginOption = None,
 ) -> None:
     """Train without a window; a progress bar, then a table of results."""
-    request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
-    experiment = resolve(request, default_preset=None)
+    request = Request(
+        config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps, checkpoint_every
+    )
+    before = None
+    if resume is None:
+        experiment = resolve(request, default_preset=None)
+    else:
+        experiment, before, record = _resumed(resume, request, record)
     from hnm_core.cli.headless import say_recorded, train
 
-    outcome = train(experiment, record, json_lines=json_lines)
+    outcome = train(experiment, record, before=before, json_lines=json_lines)
     results = outcome.results
     try:
         if experiment.model.name == "identity":
@@ -124,11 +140,30 @@ def run(
         if started is not None and started.evaluated is not None:
             say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
     finally:  # also where the table cannot be shown
-        if narrow := narrow_network(request, experiment):
+        if resume is None and (narrow := narrow_network(request, experiment)):
             say(narrow)
         if record is not None:
             say_recorded(record, outcome)
     raise typer.Exit(outcome.status)
+
+
+def _resumed(run: str, request: Request, record: Path | None) -> tuple[ExperimentConfig, Before, Path]:
+    """What a recorded run goes on as, from where, and the new recording of it: beside the old one unless `record` names
+    another.
+
+    Raises:
+        InputError: it cannot go on, or is asked to go on as another run.
+    """
+    steps, device, checkpoint_every = request.steps, request.device, request.checkpoint_every
+    if request != Request(steps=steps, device=device, checkpoint_every=checkpoint_every):
+        raise InputError("A run goes on as it was: with --resume, give no configuration, data, miner, setting or seed.")
+    from hnm_core.recording.past import beside
+    from hnm_core.recording.runs import find_run
+    from hnm_core.training.resuming import resume
+
+    folder = find_run(run)
+    experiment, before = resume(folder, steps=steps, device=device, checkpoint_every=checkpoint_every)
+    return experiment, before, record if record is not None else beside(folder, f"from-{before.step}")
 
 
 def list_items(
@@ -173,6 +208,8 @@ def recording_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for change in summary["changes"]:
         yield "change", f"step {change['step']:,}, {change['lane']}: {change['text']}"
     yield "alarms", f"{summary['alarms']:,}"
+    if summary["checkpoint"] is not None:
+        yield "checkpoint", f"step {summary['checkpoint']:,}; run --resume goes on from it"
     yield "size", f"{summary['bytes'] / 1e6:,.1f} MB"
     yield "torn bytes", f"{summary['torn_bytes']:,}"
     for loss in summary["losses"]:

@@ -38,7 +38,7 @@ from hnm_core.system import ends
 from hnm_core.words import number
 
 if TYPE_CHECKING:
-    from hnm_core.training.experiment import Experiment
+    from hnm_core.training.experiment import Before, Experiment
 
 
 LOOK_EVERY_S = 0.2
@@ -101,6 +101,7 @@ def train(
     config: ExperimentConfig,
     folder: Path | None = None,
     *,
+    before: Before | None = None,
     json_lines: bool = False,
     tell: Callable[[str], None] = say,
 ) -> Outcome:
@@ -108,6 +109,7 @@ def train(
 
     Args:
         config: what to run.
+        before: where to go on from; None begins anew.
         folder: where to record it; None records nothing, and no frames are computed.
         json_lines: write each event as a line of JSON on standard output.
         tell: is given what the data are, in words, once they are loaded.
@@ -119,9 +121,9 @@ def train(
     from hnm_core.recording import record
     from hnm_core.training.experiment import Experiment
 
-    experiment = Experiment(config)
+    experiment = Experiment(config, before)
     control = Control()
-    events = experiment.run(control, frames=folder is not None)
+    events = experiment.run(control, frames=folder is not None, checkpoints=folder is not None)
     if folder is not None:
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
     outcome = Outcome()

@@ -188,7 +188,7 @@ def evaluate(
     if file:
         table, words = evaluating.evaluate_file(Path(what), Distance(distance or "euclidean", normalize), k, codes)
     else:
-        table, words = evaluating.evaluate_run(what, k, codes)
+        table, words = evaluating.evaluate_run(what, k, codes, say)
     say(words)
     show_table(*evaluating.as_table(table, k))
     if tsne is not None:

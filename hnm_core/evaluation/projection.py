@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -40,6 +43,16 @@ class AlignedPca:
         if self._axes is None or self._middle is None:
             raise ValueError("further embeddings are seen as those of a call before, and there was none")
         return ((embeddings.double() - self._middle) @ self._axes).float()
+
+    def state(self) -> dict[str, Any]:
+        """How the last frame was seen, as tensors."""
+        return {"axes": self._axes, "middle": self._middle}
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """See the next frame as if what told `state` were this one."""
+        axes, middle = state["axes"], state["middle"]
+        self._axes = None if axes is None else axes.to(device)
+        self._middle = None if middle is None else middle.to(device)
 
 
 def _padded(embeddings: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, StateUntoldError
 from hnm_core.isolation import in_full_precision
 from hnm_core.losses.checks import IndicesTuple as IndicesTuple  # part of the contract told here
 from hnm_core.losses.checks import check_input as check_input
@@ -253,6 +253,20 @@ def reduced(part: Part, kind: Reduction) -> Tensor:
             sums = value.new_zeros(anchors).index_add(0, part.anchor, value)
             counts = value.new_zeros(anchors).index_add(0, part.anchor, count)
             return (sums / counts.clamp_min(1)).sum() / (counts > 0).sum().clamp_min(1)
+
+
+def loss_state(loss: object, name: str) -> dict[str, Any]:
+    """What `loss`, called `name` in words, is beside its options: as a torch module tells it. Raises
+    `StateUntoldError` where it is none."""
+    if not isinstance(loss, nn.Module):
+        raise StateUntoldError(f"{name} is no torch module and does not tell its state")
+    return dict(loss.state_dict())
+
+
+def restore_loss(loss: object, state: Mapping[str, Any]) -> None:
+    """Give a loss the state that one like it told. Raises `RuntimeError` where it does not fit."""
+    assert isinstance(loss, nn.Module), "another one like it has told the state"
+    loss.load_state_dict(state)
 
 
 def checked_batch(

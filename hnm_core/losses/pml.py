@@ -121,6 +121,14 @@ class PmlLoss(nn.Module):
         weights = list(self.parameters())
         return [{"params": weights}] if weights else []
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """What it draws from; the library's own tensors are parameters and buffers."""
+        return {"generator": self.generator.get_state()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore `get_extra_state`."""
+        self.generator.set_state(state["generator"])
+
     def forward(
         self,
         embeddings: Tensor,

@@ -6,14 +6,15 @@ uses what its miner has.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
+from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, StateUntoldError
 from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.run.timing import PhaseClock
 
@@ -125,3 +126,34 @@ class ExplainsEmptyBatch(Protocol):
 
     def explain_empty(self, embeddings: Tensor, labels: Tensor) -> tuple[str, str] | None:
         """A code and a sentence, why this batch gives nothing; None where it gives something or cannot tell."""
+
+
+@runtime_checkable
+class TellsState(Protocol):
+    """A miner that can tell all that its next calls depend on beside its options, so that a run goes on from a
+    checkpoint as if it had never ended. Of a run with a miner that cannot, a checkpoint holds the weights alone."""
+
+    def state(self) -> dict[str, Any]:
+        """Numbers, text, None, tensors, and lists and dicts with keys of text of these; empty where each call depends
+        on its arguments alone. The bank is told by others."""
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """Be, made anew from the same options, what told `state`.
+
+        Args:
+            state: tensors are on the CPU.
+            bank: what a miner over the whole set had seen last; None where it sees another one before it is asked.
+        """
+
+
+def state_of(miner: object, name: str) -> dict[str, Any]:
+    """What `miner`, called `name` in words, tells of its state. Raises `StateUntoldError` where it does not."""
+    if not isinstance(miner, TellsState):
+        raise StateUntoldError(f"{name} does not tell its state")
+    return miner.state()
+
+
+def restore_miner(miner: object, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+    """Give a miner the state that one like it told, see `TellsState.restore`."""
+    assert isinstance(miner, TellsState), "another one like it has told the state"
+    miner.restore(state, bank)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from hnm_core import seeding
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
@@ -75,6 +77,14 @@ class PmlMiner(nn.Module):
                 raise InputError(f"pytorch-metric-learning's {name} cannot mine this batch: {error}") from error
         vectors = [vector.to(embeddings.device, torch.int64) for vector in found]
         return Triplets(*vectors) if triplets else Pairs(*vectors)
+
+    def state(self) -> dict[str, Any]:
+        """See `hnm_core.miners.base.TellsState`. The library's miners are made anew by each call."""
+        return {"generator": self.generator.get_state()}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """See `hnm_core.miners.base.TellsState`."""
+        self.generator.set_state(state["generator"])
 
     def _rows(self, rows: Tensor) -> Tensor:
         rows = rows.detach()

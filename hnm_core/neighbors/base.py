@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -125,6 +125,18 @@ class ExplainsMisses(Protocol):
         """
 
 
+@runtime_checkable
+class KeepsState(Protocol):
+    """A search that can tell what it keeps from one build to the next, so that a run goes on from a checkpoint."""
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, nested; empty where each build is on its own."""
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
+        """Be, made anew from the same options but for the seed, what told `state` after it was built on `bank`; None
+        where it is built anew before it is asked."""
+
+
 class QuerySearch(NeighborSearch):
     """Base of the searches here: rows of classes are one way to ask.
 
@@ -218,6 +230,19 @@ class QuerySearch(NeighborSearch):
         check_query(self._bank, query, k)
         if isinstance(query, VectorQuery) and self._distance.metric != "euclidean":  # whose form looks at vectors
             check_range(self._distance, query.vectors, self._longest, what="vectors")
+
+
+class BuiltAnew(QuerySearch):
+    """A search each of whose builds is on its own: it has no state to tell, see `KeepsState`."""
+
+    def state(self) -> dict[str, Any]:
+        """See `KeepsState`."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
+        """See `KeepsState`."""
+        if bank is not None:
+            self.build(bank)
 
 
 def nearest(search: NeighborSearch, query: Query, k: int) -> Neighbors:

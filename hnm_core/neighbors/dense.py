@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, none_found, report
+from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress, built, none_found, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.options import DenseOptions
@@ -35,7 +35,7 @@ _TIE = 2e-5
 """Squared distances that differ by less than this share count as equal."""
 
 
-class Dense(QuerySearch):
+class Dense(BuiltAnew):
     """Compares every anchor with every row it may choose from; memory is bounded whatever the size of the bank.
 
     Up to 16 dimensions scores are formed from exact coordinate differences. Above, and for the inner product, centred

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress
+from hnm_core.neighbors.base import BuiltAnew, Neighbors, QuerySearch, SearchProgress
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM
 from hnm_core.neighbors.options import DenseOptions, ExactOptions, KdTreeOptions
@@ -17,7 +17,7 @@ _PATIENCE = 10.0
 """Seconds of dense search from which on it is quicker to wait for the compiler."""
 
 
-class Exact(QuerySearch):
+class Exact(BuiltAnew):
     """Both methods give the same answer; `description` says which one runs and why."""
 
     approximate = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -95,6 +96,16 @@ class Faiss(QuerySearch):
         self._hash: Hash | None = None
         self._codes: NDArray[np.uint8] | None = None
         self._index = self._indexed(bank)
+
+    def state(self) -> dict[str, Any]:
+        """See `KeepsState`."""
+        return {"seed": self._options.seed}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
+        """See `KeepsState`."""
+        self._options = self._options.model_copy(update={"seed": int(state["seed"])})
+        if bank is not None:
+            self.build(bank)
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """-1 also where the index gives no more although there would be negatives."""

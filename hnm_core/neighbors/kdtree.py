@@ -13,7 +13,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.launching import launching
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
+from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
 from hnm_core.neighbors.options import KdTreeOptions
 from hnm_core.relevance import Query, VectorQuery
@@ -22,7 +22,7 @@ _CHUNK = 65_536
 """Anchors searched between two reports of progress."""
 
 
-class KdTree(QuerySearch):
+class KdTree(BuiltAnew):
     """Nearest negatives and farthest positives by branch and bound, on the CPU, with exact coordinate differences.
 
     Equal distances at the k-th place may be filled by any of the tied rows, always the same for the same bank and

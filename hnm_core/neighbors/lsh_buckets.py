@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -49,8 +51,7 @@ class Prediction:
     measured_candidate_rate: float
 
 
-@dataclass(frozen=True)
-class _Choice:
+class _Choice(NamedTuple):
     """Bits that were chosen, and what theory expects of them."""
 
     bits: int
@@ -149,6 +150,18 @@ class LshBuckets(QuerySearch):
         hashed = Hash(self.family, self._options.tables * self.bits, bank.dim, self._options.seed, drawn=_DRAWN)
         hashed.fit(points, center=self._options.center)
         self._index = BucketIndex(bank, points, hashed, self._distance, self._options)
+
+    def state(self) -> dict[str, Any]:
+        """See `KeepsState`."""
+        return {"seed": self._options.seed, "kept": self._kept.state()}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
+        """See `KeepsState`. The build that is repeated takes what it took before, and is not counted twice."""
+        self._options = self._options.model_copy(update={"seed": int(state["seed"])})
+        if bank is not None:
+            self._kept.restore(state["kept"], _Choice, builds=-1)
+            self.build(bank)
+        self._kept.restore(state["kept"], _Choice)
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """-1 also where the buckets of an anchor hold fewer than k rows that are not relevant."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,6 +103,18 @@ class LshScan(QuerySearch):
         self._exact = self._prefix = self.compared = None
         for kept in self._kept.values():
             kept.built()
+
+    def state(self) -> dict[str, Any]:
+        """See `KeepsState`."""
+        return {"seed": self._options.seed, "kept": [self._kept[free].state() for free in (False, True)]}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
+        """See `KeepsState`."""
+        self._options = self._options.model_copy(update={"seed": int(state["seed"])})
+        if bank is not None:
+            self.build(bank)
+        for free, kept in zip((False, True), state["kept"], strict=True):
+            self._kept[free].restore(kept, _choice)
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """The first call chooses the number of candidates, see the class."""
@@ -304,3 +318,7 @@ class LshScan(QuerySearch):
             found.row[slots[part], : rows.shape[1]] = rows
             report(progress, min(start + step, len(query)), len(query))
         return found
+
+
+def _choice(candidates: int, reached: float) -> tuple[int, float]:
+    return int(candidates), float(reached)

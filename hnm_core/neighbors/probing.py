@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -89,7 +89,7 @@ def apart(
     return found
 
 
-Choice = TypeVar("Choice")
+Choice = TypeVar("Choice", bound=tuple[Any, ...])
 
 
 class Kept(Generic[Choice]):
@@ -122,6 +122,16 @@ class Kept(Generic[Choice]):
             if self._choice is None or self._shape != shape or self._builds >= PROBE_EVERY:
                 self._choice, self._shape, self._builds = choose(), shape, 0
             return self._choice
+
+    def state(self) -> dict[str, Any]:
+        """All there is, as plain values."""
+        return {"choice": self._choice, "shape": list(self._shape), "builds": self._builds}
+
+    def restore(self, state: Mapping[str, Any], made: Callable[..., Choice], *, builds: int = 0) -> None:
+        """Be what told `state`, with so many more builds; `made` makes a choice of its numbers."""
+        choice = state["choice"]
+        self._choice = None if choice is None else made(*choice)
+        self._shape, self._builds = tuple(map(int, state["shape"])), int(state["builds"]) + builds
 
 
 def compiled() -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,6 +113,18 @@ class Routed(QuerySearch):
         for kept in self._kept.values():
             kept.built()
 
+    def state(self) -> dict[str, Any]:
+        """See `KeepsState`."""
+        return {"seed": self._options.seed, "kept": [self._kept[free].state() for free in (False, True)]}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
+        """See `KeepsState`."""
+        self._options = self._options.model_copy(update={"seed": int(state["seed"])})
+        if bank is not None:
+            self.build(bank)
+        for free, kept in zip((False, True), state["kept"], strict=True):
+            self._kept[free].restore(kept, _choice)
+
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """The first call chooses the number of cells to visit, see the class."""
         bank = query.bank
@@ -216,6 +230,10 @@ class Routed(QuerySearch):
             return _FIRST_TRY, first
         worth = visited * (_VISIT + len(bank) / cells) < len(bank)
         return (visited, reached) if worth else (cells, 1.0)
+
+
+def _choice(visited: int, reached: float) -> tuple[int, float]:
+    return int(visited), float(reached)
 
 
 def _reach(

@@ -15,6 +15,7 @@
         layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};
                     missing where no layer was measured
         weights.npz the network at the end: arrays by name, `@step`, `@in_features`; missing if the run was broken off
+    checkpoints/    what training can go on from, and the networks of a run that was broken off: see `checkpoints`
 
 A position is `box[0] + position * (box[1] - box[0]) / POSITION_STEPS`; `POSITION_MISSING` stands for one that is not
 finite. The field `event` of steps, index and events counts the events of the whole run, so the three merge into their
@@ -63,6 +64,7 @@ WEIGHTS_STEP = "@step"
 WEIGHTS_INPUT = "@in_features"
 WEIGHTS_IMAGE = "@image_shape"
 LOCK_FILE = "writing.lock"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 POSITION_STEPS = 65_534
 POSITION_MISSING = 65_535

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from hnm_core.errors import InputError, unknown_name
+from hnm_core.recording import checkpoints
 from hnm_core.recording.header import read_run_file
-from hnm_core.recording.layout import KIND, LOCK_FILE, RUN_FILE
+from hnm_core.recording.layout import CHECKPOINTS_FOLDER, KIND, LOCK_FILE, RUN_FILE
 from hnm_core.recording.lock import Held
 from hnm_core.system import places, user_folders
 from hnm_core.system.regular_files import read_regular
@@ -118,7 +119,8 @@ def copy_run(source: str | Path, target: str | Path) -> Path:
             raise InputError(f"Cannot copy to '{target}': the folder is not empty. Name a new or an empty folder.")
         # Index files first: whatever they vouch for is then copied after it was written.
         shutil.copytree(source, target, ignore=_all_but_indexes, dirs_exist_ok=True)
-        shutil.copytree(source, target, ignore=_indexes, dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=_passing, dirs_exist_ok=True)
+        checkpoints.copy(source, target)
     except OSError as error:
         if not existed:
             shutil.rmtree(target, ignore_errors=True)
@@ -135,14 +137,14 @@ def _all_but_indexes(folder: str, names: list[str]) -> list[str]:
     ]
 
 
-def _indexes(folder: str, names: list[str]) -> list[str]:
-    """Also what is no part of a recording: marks of the program's, and what is neither a file nor a folder, for it may
-    have no end."""
+def _passing(folder: str, names: list[str]) -> list[str]:
+    """The indexes, what may be gone while it is copied, and what is no part of a recording: marks of the program's, and
+    what is neither a file nor a folder, for it may have no end."""
     return [
         name
         for name in names
         if name.endswith((".idx", ".part"))
-        or name in (LOCK_FILE, LEAVING_FILE)
+        or name in (LOCK_FILE, LEAVING_FILE, CHECKPOINTS_FOLDER)
         or not (_is(stat.S_ISREG, folder, name) or _is(stat.S_ISDIR, folder, name))
     ]
 

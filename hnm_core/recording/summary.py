@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hnm_core.recording.checkpoints import newest_step
 from hnm_core.run.events import (
     Alarm,
     LaneForked,
@@ -61,6 +62,7 @@ def summarised(recording: Recording, lanes: list[dict[str, Any]]) -> dict[str, A
             if isinstance(event, LaneForked) or (isinstance(event, OptionChanged) and event.asked)
         ],
         "alarms": sum(isinstance(event, Alarm) for event in recording.events),
+        "checkpoint": newest_step(recording.folder),
         "bytes": sum(path.stat().st_size for path in recording.folder.rglob("*") if path.is_file()),
         "torn_bytes": recording.torn_bytes,
         "losses": list(recording.losses),

@@ -15,6 +15,7 @@ from typing import IO, Any
 from hnm_core.errors import InputError
 from hnm_core.recording import disk, header, layout, unbegun
 from hnm_core.recording.arrays import arrays_of, write_arrays
+from hnm_core.recording.checkpoints import CheckpointWriter
 from hnm_core.recording.checksums import new_salt, sealed_line
 from hnm_core.recording.disk import GrowingFile
 from hnm_core.recording.gap import Gap, why
@@ -24,6 +25,7 @@ from hnm_core.recording.syncing import Syncer
 from hnm_core.run.event_json import to_json
 from hnm_core.run.events import (
     Alarm,
+    Checkpoint,
     Event,
     Frame,
     LaneForked,
@@ -132,6 +134,7 @@ class _Writer:
         """What is not written while the disk refuses; None while all is well."""
         self._weights: dict[str, Weights] = {}
         """Of lanes whose weights the disk has refused so far."""
+        self._checkpoints = CheckpointWriter(folder)
         self._ended = False
 
     def write(self, event: Event) -> list[Alarm]:
@@ -156,6 +159,9 @@ class _Writer:
                 alarms += self._write_weights()
             if not isinstance(event, Weights):
                 self._write(event)
+            if problem := self._checkpoints.problem():
+                alarms.append(self._alarm("checkpoint-failed", problem, event))
+                self._write(alarms[-1])
             self._gap = None
         except OSError as error:
             return [*alarms, *self._stop(event, error)]
@@ -166,7 +172,7 @@ class _Writer:
         assert self._gap is not None
         if isinstance(event, Weights):
             self._weights[event.lane] = event
-        else:
+        elif not isinstance(event, Checkpoint):  # there will be a newer one
             self._gap.add(event)
 
     def _stop(self, event: Event, error: OSError) -> list[Alarm]:
@@ -230,6 +236,8 @@ class _Writer:
                 self._number += 1
             case Frame():
                 self._number += self._lane(event.lane).write_frame(event, self._number)
+            case Checkpoint():
+                self._checkpoints.put(event, self._number)  # lies in a file of its own, and is not counted
             case _:
                 if isinstance(event, LaneForked):
                     self._lane(event.lane)
@@ -321,7 +329,8 @@ class _Writer:
             file.rewind()
 
     def close(self) -> None:
-        """Close every file. A folder in which no run began is left empty."""
+        """Close every file, the last checkpoint too. A folder in which no run began is left empty."""
+        self._checkpoints.close()
         try:
             if self._gap is None:
                 self._write_held()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hnm_core.run.events import (
     Alarm,
     AlarmLevel,
+    Checkpoint,
     Event,
     Frame,
     LaneForked,
@@ -69,6 +70,8 @@ def to_json(event: Event, *, whole: bool = False) -> dict[str, Any]:
         case Weights():
             numbers = sum(array.size for array in event.arrays.values())
             values = {"lane": event.lane, "step": event.step, "numbers": numbers}
+        case Checkpoint():
+            values = {"step": event.step, "lanes": len(event.weights), "whole": event.state is not None}
         case Misses() if not whole:
             nothing = int((event.found < 0).sum())
             values = {
@@ -244,7 +247,7 @@ _FIELDS: Mapping[str, tuple[type[Told], Mapping[str, Callable[[object], Any]]]] 
 }
 
 
-_OF_FILES = {RunStarted, StepRecord, Frame, Weights}
+_OF_FILES = {RunStarted, StepRecord, Frame, Weights, Checkpoint}
 """Events whose arrays and numbers a recording keeps in files of their own."""
 if unread := {*get_args(Event)} - {*get_args(Told)} - _OF_FILES:
     raise TypeError(f"events that a recording could not read back: {unread}; add them to Told")

@@ -334,6 +334,19 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All lanes between two steps: what a killed run leaves of its networks, and what training can go on from."""
+
+    step: int
+    """Of the lane that is farthest."""
+    weights: tuple[Weights, ...]
+    """The networks, lane by lane."""
+    state: Mapping[str, Any] | None = None
+    """All that the next steps depend on, see `hnm_core.training.checkpoint`: plain values nested in mappings and lists,
+    with arrays that nobody may write to. None where a part of a lane does not tell its state."""
+
+
+@dataclass(frozen=True, eq=False)
 class RunFinished:
     """The last event of a run that ended by itself or was stopped."""
 
@@ -366,6 +379,7 @@ Event = (
     | LaneForked
     | Alarm
     | Weights
+    | Checkpoint
     | RunFinished
     | RunFailed
 )

@@ -226,6 +226,13 @@ class ExperimentConfig(Section):
         le=1_000_000,
         description="items in a cloud and in its recording; of a larger set a fixed part, with what is mined besides",
     )
+    checkpoint_every: float = Field(
+        60,
+        ge=0,
+        le=1_000_000,
+        description="seconds between two checkpoints of a recorded run, which it can go on from; 0 for none",
+        json_schema_extra={"unit": "s"},
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     sampler: SamplerConfig = Field(default_factory=SamplerConfig)

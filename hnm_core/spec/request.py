@@ -36,6 +36,7 @@ class Request:
     seed: int | None = None
     device: str | None = None
     steps: int | None = None
+    checkpoint_every: float | None = None
 
 
 def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> ExperimentConfig:
@@ -52,7 +53,7 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
             values |= {"data": data, "title": title_of(Path(request.data)), "about": ""}
     if request.miners:
         values["lanes"] = _lanes(values["lanes"][0], request.miners)
-    asked = {"seed": request.seed, "device": request.device, "steps": request.steps}
+    asked = {name: getattr(request, name) for name in ("seed", "device", "steps", "checkpoint_every")}
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
     return configuration.from_dict(values, "--set" if request.settings else "command line")

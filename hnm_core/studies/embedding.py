@@ -14,7 +14,7 @@ from hnm_core import data, models
 from hnm_core.data.base import Progress, report
 from hnm_core.data.own import in_words
 from hnm_core.errors import InputError
-from hnm_core.recording import Recording, open_recording
+from hnm_core.recording import Recording, checkpoints, open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.spec.request import data_config
 
@@ -22,17 +22,30 @@ ROWS = 4096
 """Items embedded at once."""
 
 
-def trained_network(recording: Recording, lane: str) -> tuple[nn.Module, int]:
-    """The network of `lane` as it was at the end, in evaluation mode, and the width of its input.
+Say = Callable[[str], object]
+"""Is told what the user should know, in sentences."""
+
+
+def _unsaid(_text: str) -> None:
+    pass
+
+
+def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> tuple[nn.Module, int]:
+    """The network of `lane` as it was at the end, in evaluation mode, and the width of its input. Of a run that was
+    broken off, as the last checkpoint has it, which is said.
 
     Raises:
         InputError: the run was broken off before it could keep the weights, or they do not fit the configuration.
     """
     weights = recording.weights(lane)
     if weights is None:
-        raise InputError(
-            f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
-        )
+        weights = checkpoints.read_weights(recording.folder, lane)
+        if weights is None:
+            raise InputError(
+                f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
+            )
+        how = "goes on" if recording.is_being_written else "failed" if recording.finished else "was broken off"
+        say(f"The network of lane '{lane}' is that of step {weights.step:,}, of a run that {how}.")
     config = recording.config.model
     network = models.build(config.part, in_features=weights.in_features, image_shape=weights.image_shape)
     state = {name: torch.from_numpy(np.array(array)) for name, array in weights.arrays.items()}
@@ -66,7 +79,8 @@ def embed_data(
 ) -> tuple[int, int]:
     """Write the embeddings `x` of `source` with its labels `y`, their `class_names` and `ids` into `out`.
 
-    One item, or one class, is enough: nothing is compared. `tell` is given what the data are, in words.
+    One item, or one class, is enough: nothing is compared. `tell` is given what the data are, in words, and whose the
+    network is where that is not plain.
 
     Returns:
         The shape of `x`.
@@ -78,7 +92,7 @@ def embed_data(
         raise InputError(f"'{out}': the file to write must end in .npz.")
     recording = open_recording(find_run(run))
     name = lane if lane is not None else recording.lanes[0]
-    network, width = trained_network(recording, name)
+    network, width = trained_network(recording, name, tell or _unsaid)
     wanted = data_config(source)
     dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False)
     if tell is not None:

@@ -24,7 +24,7 @@ from hnm_core.evaluation.retrieval import knn_accuracies
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.spec.data_files import data_format
-from hnm_core.studies.embedding import embed_rows, trained_network
+from hnm_core.studies.embedding import Say, embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
 from hnm_core.system import paths
 from hnm_core.training.setup import Shared, prepare
@@ -131,8 +131,9 @@ def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[
     return table, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
-def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
-    """Figures of what each lane of a recording makes of the run's held-out items, with the weights it ended with.
+def evaluate_run(run: str, k: int, codes: bool, say: Say) -> tuple[dict[str, Figures], str]:
+    """Figures of what each lane of a recording makes of the run's held-out items, with the weights it ended with; with
+    those of a checkpoint, which is said, where the run was broken off.
 
     Raises:
         InputError: no such recording, or it holds no weights.
@@ -144,7 +145,7 @@ def evaluate_run(run: str, k: int, codes: bool) -> tuple[dict[str, Figures], str
     table, configs = {}, recording.lane_configs
     for name in recording.lanes:
         lane = configs[name].lanes[0]
-        network, _ = trained_network(recording, name)
+        network, _ = trained_network(recording, name, say)
         embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
         table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh")

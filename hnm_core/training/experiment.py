@@ -6,7 +6,9 @@ import datetime
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +27,25 @@ from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
 from hnm_core.system import memory
 from hnm_core.training import room
+from hnm_core.training.checkpoint import Checkpoints, restored
 from hnm_core.training.lane_changes import change, fork
 from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
 from hnm_core.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a run was before it was broken off, or ended, for one that goes on from there."""
+
+    step: int
+    """Of the lane that is farthest."""
+    state: Mapping[str, Any]
+    """Of a `Checkpoint`."""
+    events: Iterable[Event]
+    """What was told up to it, without the first event and the last."""
+    words: str
+    """Where it goes on from, in a sentence."""
 
 
 class Experiment:
@@ -38,9 +55,20 @@ class Experiment:
         ...
     """
 
-    def __init__(self, config: ExperimentConfig, on_data: Callable[[Dataset], None] | None = None) -> None:
-        """`on_data` is called once with the data, as soon as they are loaded; it must not write to them."""
-        self.config, self._on_data = config, on_data
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        before: Before | None = None,
+        *,
+        on_data: Callable[[Dataset], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            config: what to train.
+            before: go on from there; all that was told before is told again first.
+            on_data: called once with the data, as soon as they are loaded; it must not write to them.
+        """
+        self.config, self._before, self._on_data = config, before, on_data
         self._shared: Shared | None = None
 
     def prepare(self, progress: Progress | None = None) -> str:
@@ -54,13 +82,19 @@ class Experiment:
         return self._shared.in_words
 
     def run(
-        self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None
+        self,
+        control: Control | None = None,
+        *,
+        frames: bool = True,
+        checkpoints: bool = False,
+        progress: Progress | None = None,
     ) -> Iterator[Event]:
         """Train every lane, a step each in turn. `RunStarted` comes first, `RunFinished` or `RunFailed` last, always.
 
         Args:
             control: how somebody else pauses or stops the run; None runs to the end.
             frames: whether clouds are computed; they cost time and never change the numbers.
+            checkpoints: whether there is a `Checkpoint` every `checkpoint_every` seconds and at the end.
             progress: called while data are read or fetched, before `RunStarted`; returning False cancels.
         """
         control = control or Control()
@@ -68,7 +102,7 @@ class Experiment:
         done: dict[str, int] = {}
         try:
             torch.set_num_threads(self.config.threads)
-            yield from self._run(control, frames, done, progress)
+            yield from self._run(control, frames, checkpoints, done, progress)
         except LoadCancelled:
             yield RunFinished({}, 0.0, stopped=True)
         except InputError as error:
@@ -81,7 +115,9 @@ class Experiment:
         finally:
             torch.set_num_threads(threads_before)
 
-    def _run(self, control: Control, frames: bool, done: dict[str, int], progress: Progress | None) -> Iterator[Event]:
+    def _run(
+        self, control: Control, frames: bool, checkpoints: bool, done: dict[str, int], progress: Progress | None
+    ) -> Iterator[Event]:
         start = time.monotonic()
         devices.start_thread_on(devices.resolve(self.config.device))
         self.prepare(_watched(control, progress))
@@ -89,13 +125,48 @@ class Experiment:
         shared, self._shared = self._shared, None
         room.require(shared, frames=frames)
         raw = raw_scores(shared)
-        yield _started(shared, raw.scores)
-        if raw.skipped:
-            yield Alarm(self.config.lanes[0].name, 0, "raw-not-measured", raw.skipped, "hint")
+        lanes, saved = _Lanes(done), Checkpoints(self.config.checkpoint_every if checkpoints else 0, shared)
+        if self._before is None:
+            yield _started(shared, raw.scores)
+            if raw.skipped:
+                yield Alarm(self.config.lanes[0].name, 0, "raw-not-measured", raw.skipped, "hint")
+            yield from self._begin(lanes, shared, frames)
+        else:
+            over = lanes.restore(self._before, shared, frames)
+            start -= float(self._before.state["seconds"])
+            yield _started(shared, raw.scores)
+            yield from lanes.catch_up(self._before, over, control)
+        yield from saved.begin(lanes.trainers)
+        yield from saved.make(lanes.trainers, lanes.failed, time.monotonic() - start)
+        turn: Turn = "step"  # the first one: clouds before any step
+        while turn != "stop":
+            if turn == "obey":
+                for request in control.requests():
+                    yield from lanes.obey(request)
+            else:
+                for name in list(lanes.running):
+                    lanes.trainers[name].frame_each_step = control.unhurried
+                    yield from lanes.step(name)
+                if saved.due():
+                    yield from saved.make(lanes.trainers, lanes.failed, time.monotonic() - start)
+            turn = control.next_turn() if lanes.running else "stop"
+        for request in control.requests():
+            if isinstance(request, EmbedRequest):
+                request.answer(lanes.embedded(request.ids))
+            else:
+                yield lanes.refusal(request, "The run has ended.")
+        yield from saved.make(lanes.trainers, lanes.failed, time.monotonic() - start)
+        for trainer in lanes.trainers.values():
+            yield trainer.weights()
+        names = {*lanes.trainers, *lanes.failed}
+        finished = all(done.get(name, 0) == self.config.steps or name in lanes.failed for name in names)
+        yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(lanes.failed))
+
+    def _begin(self, lanes: _Lanes, shared: Shared, frames: bool) -> Iterator[Event]:
+        """Make the lanes, and say what there is to know of them before the first step."""
         for finding in shared.findings:
             concerned = finding.lane or self.config.lanes[0].name
             yield Alarm(concerned, 0, finding.rule, finding.sentence, finding.alarm_level)
-        lanes = _Lanes(done)
         for lane in self.config.lanes:
             try:
                 lanes.trainers[lane.name] = Trainer(lane, shared, frames=frames)
@@ -117,26 +188,6 @@ class Experiment:
                     yield alarm
                 noted.add(alarm.message)
         lanes.running = {name: trainer.steps() for name, trainer in lanes.trainers.items()}
-        turn: Turn = "step"  # the first one: clouds before any step
-        while turn != "stop":
-            if turn == "obey":
-                for request in control.requests():
-                    yield from lanes.obey(request)
-            else:
-                for name in list(lanes.running):
-                    lanes.trainers[name].frame_each_step = control.unhurried
-                    yield from lanes.step(name)
-            turn = control.next_turn() if lanes.running else "stop"
-        for request in control.requests():
-            if isinstance(request, EmbedRequest):
-                request.answer(lanes.embedded(request.ids))
-            else:
-                yield lanes.refusal(request, "The run has ended.")
-        for trainer in lanes.trainers.values():
-            yield trainer.weights()
-        names = {*lanes.trainers, *lanes.failed}
-        finished = all(done.get(name, 0) == self.config.steps or name in lanes.failed for name in names)
-        yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(lanes.failed))
 
 
 class _Lanes:
@@ -149,6 +200,39 @@ class _Lanes:
         self.done = done
         """Steps, by lane."""
 
+    def restore(self, before: Before, shared: Shared, frames: bool) -> list[str]:
+        """Make the lanes as they stood; the names of those that had failed. Raises `InputError` where that cannot be,
+        see `hnm_core.training.checkpoint.restored`."""
+        self.trainers, over = restored(before.state, shared, frames=frames)
+        return over
+
+    def catch_up(self, before: Before, over: Collection[str], control: Control) -> Iterator[Event]:
+        """Tell again what was told before, then be ready to go on with the lanes that are not `over`."""
+        for event in before.events:
+            self._note(event)
+            yield event
+            if control.stopped:
+                break
+        known, lanes = dict(self.done), self.trainers
+        first, farthest = next(iter(lanes)), max(trainer.step for trainer in lanes.values())
+        yield Alarm(first, farthest, "went-on", before.words, "hint")
+        for name, trainer in lanes.items():
+            if (told := known.get(name, 0)) < trainer.trained and not control.stopped:
+                gone = f"Steps {told + 1:,} to {trainer.trained:,} were trained, but are not in the recording before."
+                yield Alarm(name, trainer.step, "steps-missing", gone)
+        self.done.update({name: trainer.trained for name, trainer in lanes.items()})
+        self.running = {
+            name: trainer.steps()
+            for name, trainer in lanes.items()
+            if name not in {*over, *self.failed} and trainer.step < trainer.config.steps
+        }
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, StepRecord):
+            self.done[event.lane] = event.step
+        if isinstance(event, Alarm) and event.fatal:
+            self.failed.append(event.lane)
+
     def step(self, name: str) -> Iterator[Event]:
         """The next step of a lane, or what comes before its first."""
         trainer = self.trainers[name]
@@ -159,10 +243,7 @@ class _Lanes:
                 raise
             events = (_bug(name, trainer.step, error),)
         for event in events:
-            if isinstance(event, StepRecord):
-                self.done[name] = event.step
-            if isinstance(event, Alarm) and event.fatal:
-                self.failed.append(name)
+            self._note(event)
             yield event
         if name in self.failed or self.done.get(name) == trainer.config.steps:
             del self.running[name]

@@ -5,7 +5,7 @@ Of a set too large to show, a frame also brings the mined items that are not amo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,6 +138,33 @@ class FrameMaker:
         self._told = step
         self._loss.zero_()
         return frame
+
+    def state(self) -> dict[str, Any]:
+        """What the next frames depend on, see `hnm_core.training.checkpoint`."""
+        self._gather()
+        return {
+            "loss": self._loss,
+            "mined": self._mined,
+            "hardness": self._hardness,
+            "recent": [{**mined._asdict(), "bands": list(mined.bands)} for mined in self._recent],
+            "margin": self._margin,
+            "told": self._told,
+            "projection": self._project.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Make the frames that what told `state` would have made. Raises `RuntimeError` where that was of other
+        data."""
+        for own, told in ((self._loss, "loss"), (self._mined, "mined"), (self._hardness, "hardness")):
+            own.copy_(state[told])
+        device = self._loss.device
+        for mined in state["recent"]:
+            hard, semi_hard, easy = map(int, mined["bands"])
+            rows, separation, every = (mined[name].to(device) for name in ("rows", "separation", "every"))
+            bands = hard, semi_hard, easy
+            self._recent.append(_Mined(int(mined["step"]), rows, separation, every, int(mined["total"]), bands))
+        self._margin, self._told = float(state["margin"]), int(state["told"])
+        self._project.restore(state["projection"], device)
 
     def _drawn(self, recent: Sequence[_Mined], step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(M, 3) rows of mined triplets to draw, hard ones first, their separations and ages; and the (G,) rows in

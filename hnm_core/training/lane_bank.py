@@ -5,17 +5,25 @@ from __future__ import annotations
 import copy
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hnm_core.bank import Bank
 from hnm_core.devices import start_thread_on
 from hnm_core.distances import Distance
-from hnm_core.miners.base import DatasetMiner, MiningContext, SaysWhetherItLooks
+from hnm_core.miners.base import (
+    DatasetMiner,
+    MiningContext,
+    SaysWhetherItLooks,
+    TellsState,
+    restore_miner,
+    state_of,
+)
 from hnm_core.miners.whole_set.drift import PROBE, drift
 from hnm_core.miners.whole_set.refresh import Snapshot, policy_of
 from hnm_core.run.timing import Phase, PhaseClock
@@ -120,6 +128,47 @@ class LaneBank:
         """`bank_age` in steps and `drift`; empty where there is no bank."""
         return {} if self.bank is None else {"bank_age": float(step - self.bank.step), "drift": self.drift()}
 
+    def state(self, name: str) -> dict[str, Any]:
+        """The bank and what is known of the next ones, see `hnm_core.training.checkpoint`. A build in the background is
+        told by what it began with: nobody waits for it.
+
+        Raises:
+            StateUntoldError: the miner, called `name` in words, does not tell its state.
+        """
+        coming = self._coming
+        if coming is not None and coming.miner is not None:
+            spare = coming.miner_before
+        else:
+            spare = None if self._spare is None else state_of(self._spare, name)
+        return {
+            "bank": None if self.bank is None else {"step": self.bank.step, "embeddings": fixed(self.bank.embeddings)},
+            "newest": [self._newest.step, self._newest.epoch],
+            "spare": spare,
+            "coming": None
+            if coming is None
+            else {
+                "model": {name: fixed(value) for name, value in coming.model.state_dict().items()},
+                "mines": coming.miner is not None,
+                "effective": coming.effective,
+            },
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Hold the bank that what told `state` held; a build that was under way begins anew, from the same weights.
+        Raises `InputError` where the bank is none of this lane's data."""
+        if state["bank"] is not None:
+            embeddings = state["bank"]["embeddings"].to(self._shared.device)
+            self.bank = self._bank_of(embeddings, int(state["bank"]["step"]))
+        step, epoch = map(int, state["newest"])
+        self._newest = Snapshot(step, epoch)
+        if self._spare is not None and state["spare"] is not None:
+            restore_miner(self._spare, state["spare"])
+        if (coming := state["coming"]) is not None:
+            model = copy.deepcopy(self._model)
+            model.load_state_dict(coming["model"])
+            context = MiningContext(step, epoch, generator(self._seed, ""), self._distance)
+            self._build_aside(model, self._spare if coming["mines"] else None, context, int(coming["effective"]))
+
     def _make_now(self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext) -> None:
         self._newest = Snapshot(context.step, context.epoch)
         with self._clock(Phase.EMBED):
@@ -133,14 +182,18 @@ class LaneBank:
         self._newest = Snapshot(context.step, context.epoch)
         with self._clock(Phase.EMBED):
             model = copy.deepcopy(self._model)
+        self._build_aside(model, None if own is None else self._spare, context, context.step + self._lag)
 
+    def _build_aside(
+        self, model: nn.Module, miner: DatasetMiner | None, context: MiningContext, effective: int
+    ) -> None:
         def make() -> Bank:
             start_thread_on(self._shared.device)
             return self._bank_of(self._embed(model, self._shared.train_x), context.step)
 
         source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile
         aside = replace(context, generator=source, clock=None)
-        self._coming = _Build(make, None if own is None else self._spare, aside, context.step + self._lag)
+        self._coming = _Build(make, model, miner, aside, effective)
 
     def _bank_of(self, embeddings: Tensor, step: int) -> Bank:
         return Bank(embeddings, self._shared.train_y, step=step)
@@ -174,10 +227,19 @@ class _Build:
     """
 
     def __init__(
-        self, make: Callable[[], Bank], miner: DatasetMiner | None, context: MiningContext, effective: int
+        self,
+        make: Callable[[], Bank],
+        model: nn.Module,
+        miner: DatasetMiner | None,
+        context: MiningContext,
+        effective: int,
     ) -> None:
+        self.model = model
+        """The network that is embedded with; nobody changes it."""
         self.effective = effective
         self.miner = miner
+        self.miner_before = miner.state() if isinstance(miner, TellsState) else None
+        """What the miner told of itself before the build; None where it tells nothing."""
         self._make = make
         self._context = context
         self._bank: Bank | None = None
@@ -214,6 +276,14 @@ class _Build:
             raise self._error
         assert self._bank is not None
         return self._bank
+
+
+def fixed(tensor: Tensor) -> NDArray[Any]:
+    """The numbers of a tensor that nobody will write to, so that they need not be copied."""
+    array = tensor.detach().cpu().numpy()
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _lag_of(lane: LaneConfig) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from hnm_core.miners.base import (
     MiningContext,
     Pairs,
     Searching,
+    restore_miner,
+    state_of,
 )
 from hnm_core.miners.in_batch.memory_bank import MemoryBank, Reference
 from hnm_core.miners.whole_set.options import RandomOptions, WholeSetOptions
@@ -91,6 +94,34 @@ class LaneMining:
         if (lane.memory, self.in_batch) != (memory, in_batch):
             self.memory = MemoryBank(lane.memory) if lane.memory and self.in_batch else None
         self._bank.change(lane, anew=anew)
+
+    def state(self) -> dict[str, Any]:
+        """All that what is mined next depends on, see `hnm_core.training.checkpoint`. Raises `StateUntoldError` where
+        the miner does not tell it."""
+        name = f"the miner '{self._lane.miner}'"
+        return {
+            "source": self.source.get_state(),
+            "generator": self._generator.get_state(),
+            "recent_loss": list(self._recent_loss),
+            "warming_up": self.warming_up,
+            "memory": None if self.memory is None else self.memory.state(),
+            "miner": state_of(self._miner, name),
+            "bank": self._bank.state(name),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Mine what a lane of the same options that told `state` would have mined."""
+        self.warming_up = bool(state["warming_up"])
+        self._recent_loss.extend(map(float, state["recent_loss"]))
+        if self.memory is not None:
+            self.memory.restore(state["memory"], self._shared.device)
+        self._bank.restore(state["bank"])
+        bank = self._bank.bank
+        restore_miner(self._miner, state["miner"], bank if self.mining and not self.in_batch else None)
+        if bank is not None:
+            restore_miner(self._warmup if self.warming_up else self._rest, {}, bank)
+        self.source.set_state(state["source"])
+        self._generator.set_state(state["generator"])
 
     @property
     def mining(self) -> bool:

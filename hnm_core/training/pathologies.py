@@ -10,6 +10,7 @@ import statistics
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hnm_core.run.events import Alarm, AlarmLevel
 
@@ -100,6 +101,33 @@ class Watch:
             if last is None or seen.step - last > CLEAR_STEPS:
                 alarms.append(Alarm(self.lane, seen.step, code, message, level))
         return alarms
+
+    def state(self) -> dict[str, Any]:
+        """All that was seen, as plain values."""
+        return {
+            "raised": dict(self._raised),
+            "since": dict(self._since),
+            "step": self._step,
+            "stale_evaluations": self._stale_evaluations,
+            "widest": self._widest,
+            "plateau_spread": self._plateau_spread,
+            "widens": self._widens,
+            "norms": list(self._norms),
+            "evaluations": [list(pair) for pair in self._evaluations],
+            "losses": list(self._losses),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Have seen what told `state` had."""
+        self._raised = {str(code): int(step) for code, step in state["raised"].items()}
+        self._since = {str(name): int(step) for name, step in state["since"].items()}
+        self._step, self._stale_evaluations = int(state["step"]), int(state["stale_evaluations"])
+        self._widest, self._widens = float(state["widest"]), bool(state["widens"])
+        spread = state["plateau_spread"]
+        self._plateau_spread = None if spread is None else float(spread)
+        self._norms.extend(map(float, state["norms"]))
+        self._evaluations.extend((float(loss), float(quality)) for loss, quality in state["evaluations"])
+        self._losses.extend(map(float, state["losses"]))
 
     def _findings(self, seen: Seen) -> Iterator[Finding]:
         self._losses.append(seen.loss)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -51,8 +51,12 @@ class Trainer:
     """Trains one lane. Every random choice comes from generators seeded by (experiment seed, purpose), never from the
     lane's name or place, so that two lanes with equal options are equal and a lane alone is itself among others."""
 
-    def __init__(self, lane: LaneConfig, shared: Shared, *, frames: bool) -> None:
-        self.config = changeable.alone(shared.config, lane.name)
+    def __init__(
+        self, lane: LaneConfig, shared: Shared, *, frames: bool, config: ExperimentConfig | None = None
+    ) -> None:
+        """`config` is that of the lane alone, where the experiment's does not tell it: of one that was forked off, or
+        changed while it trained."""
+        self.config = changeable.alone(shared.config, lane.name) if config is None else config
         """Of this lane alone; changes while it trains, see `hnm_core.training.lane_changes`."""
         self.lane, self.shared = self.config.lanes[0], shared
         self.distance = Distance(lane.distance, lane.normalize)
@@ -85,6 +89,8 @@ class Trainer:
         self.alpha: float | None = None
         """margin of a hashing loss, which may go through stages"""
         self.good_weights: Weights | None = None
+        self.resumed = False
+        """Whether it goes on from a checkpoint, so that the cloud it starts from has been told."""
 
     @property
     def x(self) -> Tensor:
@@ -112,7 +118,7 @@ class Trainer:
                 return
 
     def _first_events(self) -> tuple[Event, ...]:
-        if self.frames is None:
+        if self.frames is None or self.resumed:
             return ()
         # A lane that goes on from another's state has made frames before: the next one must not know of this one.
         frames = copy.deepcopy(self.frames, {id(self): self}) if self.step else self.frames
@@ -221,11 +227,17 @@ class Trainer:
 
     def weights(self) -> Weights:
         """The network as it is; the last one that gave finite embeddings, if this one does not."""
-        state = {name: value.detach().cpu().numpy() for name, value in self.model.state_dict().items()}
-        if self.good_weights is not None and not all(np.isfinite(array).all() for array in state.values()):
+        return self.weights_of(self.arrays())
+
+    def weights_of(self, arrays: Mapping[str, NDArray[Any]]) -> Weights:
+        """As `weights`, where `arrays` are known."""
+        if self.good_weights is not None and not all(np.isfinite(array).all() for array in arrays.values()):
             return self.good_weights
-        arrays = {name: frozen(array) for name, array in state.items()}
         return Weights(self.lane.name, self.trained, arrays, self.x.shape[1], self.shared.image_shape)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Copies of the parameters and buffers of the network, by name."""
+        return {name: frozen(value.detach().cpu().numpy()) for name, value in self.model.state_dict().items()}
 
     def embed(self, features: Tensor) -> Tensor:
         """(N, E) embeddings of (N, D) features with the weights as they are, without gradient."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.training.looking import Looked, Looker, Pictured
 from app.training.messages import Moment
-from app.training.run import Source, train
+from app.training.run import Source, experiment, train
 from hnm_core.run.channel import Channel, Drained
 from hnm_core.run.control import Control
 from hnm_core.spec.config import ExperimentConfig
@@ -38,10 +39,17 @@ class TrainingThread:
         return self._control.loading
 
     def start(
-        self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, rate: float | None = None
+        self,
+        config: ExperimentConfig,
+        folder: Path | None,
+        *,
+        paused: bool = False,
+        rate: float | None = None,
+        resume: Path | None = None,
     ) -> None:
         self._channel, self._control = Channel(), Control(paused=paused, rate=rate)
-        arguments = (self._source, config, self._control, folder, self._channel.put)
+        source = self._source if resume is None else partial(experiment, resume=resume)
+        arguments = (source, config, self._control, folder, self._channel.put)
         self._thread = threading.Thread(target=train, args=arguments, name="hnm-trainer", daemon=False)
         self._thread.start()
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
 
 from hnm_core import losses, seeding
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
-from hnm_core.losses.base import Loss
-from hnm_core.miners.base import BatchMiner, Pairs, Triplets
+from hnm_core.losses.base import Loss, loss_state, restore_loss
+from hnm_core.miners.base import BatchMiner, Pairs, Triplets, restore_miner, state_of
 from hnm_core.miners.in_batch.batch import checked_rows
 from hnm_core.miners.in_batch.options import AllPairsOptions, MaximumLossOptions
 from hnm_core.miners.in_batch.pairs import all_pairs
@@ -100,6 +102,20 @@ class MaximumLossMiner(nn.Module):
         self.trial_losses = torch.tensor(rated, dtype=torch.float32)
         assert best is not None
         return self._in_batch(best, same_set=ref_emb is None)
+
+    def state(self) -> dict[str, Any]:
+        """See `hnm_core.miners.base.TellsState`."""
+        return {
+            "generator": self.generator.get_state(),
+            "inner": state_of(self.inner, f"the miner '{self.options.miner}'"),
+            "loss": loss_state(self.loss, f"the loss '{self.options.loss}'"),
+        }
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """See `hnm_core.miners.base.TellsState`."""
+        restore_miner(self.inner, state["inner"])
+        restore_loss(self.loss, state["loss"])
+        self.generator.set_state(state["generator"])
 
     def _in_batch(self, found: Triplets | Pairs, *, same_set: bool) -> Triplets | Pairs:
         """Rows of the sub-batch as rows of the batch."""

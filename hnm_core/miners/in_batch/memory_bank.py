@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -111,6 +111,21 @@ class MemoryBank:
         """Forget everything, as after a change of the network."""
         self._count = self._next = 0
         self._rows = None
+
+    def state(self) -> dict[str, Any]:
+        """All that is remembered, see `hnm_core.miners.base.TellsState`."""
+        rows = None if self._rows is None else list(self._rows)
+        return {"count": self._count, "next": self._next, "rows": rows}
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Remember what `state` told, on `device`. Raises `InputError` where that is of another size."""
+        rows = state["rows"]
+        if rows is not None:
+            embeddings, labels, ids, steps = (part.to(device) for part in rows)
+            if {len(part) for part in (embeddings, labels, ids, steps)} != {self.size} or embeddings.ndim != 2:
+                raise InputError(f"The memory of {self.size:,} embeddings cannot take up one of another size.")
+            self._rows = (embeddings, labels, ids, steps)
+        self._count, self._next = int(state["count"]), int(state["next"])
 
     def _check(self, embeddings: Tensor, labels: Tensor, ids: Tensor) -> None:
         if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Generator, Tensor, nn
 
 from hnm_core import seeding
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.isolation import isolated
 from hnm_core.miners.base import Pairs, Triplets
@@ -124,6 +125,14 @@ class InBatchMiner(nn.Module, Generic[OptionsT]):
         # Whether a rule finds anything never depends on chance.
         mined = self.rule(batch, self.options, seeding.generator(0, "explain"))
         return explain(batch, self.options, mined.found)
+
+    def state(self) -> dict[str, Any]:
+        """See `hnm_core.miners.base.TellsState`."""
+        return {"generator": self.generator.get_state()}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """See `hnm_core.miners.base.TellsState`."""
+        self.generator.set_state(state["generator"])
 
     def _batch(
         self,

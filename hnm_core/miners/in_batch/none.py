@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Generator, Tensor, nn
 
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.isolation import isolated
 from hnm_core.miners.in_batch.batch import checked_rows
@@ -27,3 +31,10 @@ class NoMiner(nn.Module):
         checked_rows("embeddings", embeddings, labels)
         if ref_emb is not None and ref_labels is not None:
             checked_rows("ref_emb", ref_emb, ref_labels)
+
+    def state(self) -> dict[str, Any]:
+        """See `hnm_core.miners.base.TellsState`."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """See `hnm_core.miners.base.TellsState`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
 
@@ -49,6 +52,14 @@ class RandomMiner(WholeSetMiner):
         triplets = usable(query.row, positive, negative)
         self._last, self._mined = query, len(triplets.anchor)
         return triplets
+
+    def state(self) -> dict[str, Any]:
+        """See `hnm_core.miners.base.TellsState`."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """See `hnm_core.miners.base.TellsState`."""
+        self._bank = bank
 
     def counts(self) -> dict[str, int]:
         """How many `anchors` the last `mine` was given and how many triplets it `mined`. Empty before the first."""

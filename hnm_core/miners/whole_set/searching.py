@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +13,7 @@ from torch import Generator, Tensor
 from hnm_core import neighbors
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, StateUntoldError
 from hnm_core.isolation import isolated
 from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.whole_set import selectors
@@ -20,7 +22,7 @@ from hnm_core.miners.whole_set.filters import filters_of
 from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.miners.whole_set.positives import choose_positives, draw_negatives, ranked_positives
-from hnm_core.neighbors.base import NeighborSearch, nearest
+from hnm_core.neighbors.base import KeepsState, NeighborSearch, nearest
 from hnm_core.relevance import RowQuery, SameClass
 from hnm_core.run.timing import Phase
 
@@ -104,6 +106,18 @@ class SearchingMiner(WholeSetMiner):
         column = self._choose(query, positive, found, fraction)
         negative = found.gather(1, column.clamp(min=0)).where(column >= 0, -1)
         return self._assemble(query, positive, negative, context)
+
+    def state(self) -> dict[str, Any]:
+        """What the search keeps from one bank to the next. See `hnm_core.miners.base.TellsState`."""
+        if not isinstance(self.search, KeepsState):
+            raise StateUntoldError(f"the search '{self.options.search}' does not tell its state")
+        return self.search.state()
+
+    def restore(self, state: Mapping[str, Any], bank: Bank | None = None) -> None:
+        """See `hnm_core.miners.base.TellsState`."""
+        assert isinstance(self.search, KeepsState), "another one like it has told the state"
+        self._bank = bank
+        self.search.restore(state, bank)
 
     def counts(self) -> dict[str, int]:
         """What the last `mine` did: `anchors`, `considered` candidates, `dropped_...` by each filter that is on,

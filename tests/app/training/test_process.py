@@ -15,7 +15,7 @@ import pytest
 
 from app.training import process
 from app.training.process import TrainingProcess
-from hnm_core.recording import open_recording
+from hnm_core.recording import checkpoints, open_recording
 from hnm_core.run.events import (
     Alarm,
     Event,
@@ -96,6 +96,32 @@ def test_that_losses_metrics_and_clouds_are_those_of_a_run_without_a_window_bit_
         np.testing.assert_array_equal(clouds[0][lane].triplets, clouds[1][lane].triplets)
     assert isinstance(open_recording(tmp_path / "run").finished, RunFinished)
     assert training.resident_mb > 50
+
+
+@posix
+def test_that_a_run_whose_process_was_killed_goes_on_in_another_one_as_if_it_never_was(mortal, tmp_path):
+    of = config(steps=300, checkpoint_every=0.01)
+    mortal.start(of, tmp_path / "killed")
+    deadline = time.monotonic() + 60
+    while (checkpoints.newest_step(tmp_path / "killed") or 0) < 20 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(mortal.pid, signal.SIGKILL)
+    assert isinstance(gather(mortal)[-1], RunFailed)
+    step = checkpoints.newest_step(tmp_path / "killed")
+    assert step is not None and 20 <= step < 300
+    rarely = of.model_copy(update={"checkpoint_every": 60})
+    mortal.start(rarely, tmp_path / "again", resume=tmp_path / "killed")
+    again = gather(mortal)
+    assert numbers(again) == numbers(list(Experiment(of).run()))
+    assert any(isinstance(event, Alarm) and event.code == "went-on" for event in again)
+    assert isinstance(open_recording(tmp_path / "again").finished, RunFinished)
+
+
+def test_that_what_cannot_go_on_is_told_as_the_end_of_a_run(training, tmp_path):
+    training.start(config(), tmp_path / "again", resume=tmp_path / "nothing")
+    (failed,) = gather(training)
+    assert isinstance(failed, RunFailed) and failed.traceback == ""
+    assert "does not exist" in failed.message
 
 
 def test_that_changes_and_forks_cross_over_and_their_events_come_back(training):
