@@ -70,3 +70,11 @@ def caption(lanes: Sequence[ClassPairs], axis: NDArray[np.int64], classes: int) 
         return f"{len(axis)} of {classes:,} classes"
     low, high = (share_text(share) for share in (min(shares), max(shares)))
     return f"{len(axis)} of {classes:,} classes, {low if low == high else f'{low} to {high}'} of pairs"
+
+
+def part_text(lanes: Sequence[ClassPairs]) -> str:
+    """For example "of the hardest 2,000 of 5,024 tuples", of the lane that mined most; empty where frames tell all."""
+    most = max(lanes, key=lambda pairs: pairs.tuples, default=None)
+    if most is None or most.told >= most.tuples:
+        return ""
+    return f"of the hardest {most.told:,} of {most.tuples:,} tuples"

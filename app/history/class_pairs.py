@@ -127,8 +127,8 @@ class Ranked(NamedTuple):
 def ranked(lanes: Sequence[ClassPairs], most: int) -> list[Ranked]:
     """The pairs that are the largest share of their lane's, at most so many; of equals those of the first lane."""
     found = [
-        Ranked(pairs.lane, anchor, negative, Counts(mined, hard, false), mined / pairs.total)
-        for pairs in lanes
+        Ranked(pairs.lane, anchor, negative, Counts(mined, hard, false), mined / total)
+        for pairs, total in ((pairs, pairs.total) for pairs in lanes)
         for anchor, negative, mined, hard, false in zip(
             *(each[:most].tolist() for each in (pairs.anchor, pairs.negative, pairs.mined, pairs.hard, pairs.false)),
             strict=True,

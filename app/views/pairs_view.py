@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.history.class_axis import class_axis
-from app.history.class_pair_words import Name, caption, cell_text, pair_text, share_text
+from app.history.class_pair_words import Name, caption, cell_text, pair_text, part_text, share_text
 from app.history.class_pairs import ClassPairs, Ranked, class_pairs, ranked
 from app.picture.theme import DARK, Theme
 from app.style import css
@@ -205,7 +205,7 @@ class PairsView(QWidget):
         shown = [Shown(pairs, self._theme.lane(self._places.get(pairs.lane, 0))) for pairs in lanes]
         self.matrix.show_lanes(shown, self._axis, classes, name, self._most)
         self.bar.show_most(share_text(self._most))
-        self._say(" · ".join(filter(None, (RUNS, caption(told, self._axis, classes)))))
+        self._say(" · ".join(filter(None, (RUNS, caption(told, self._axis, classes), part_text(told)))))
         self._list(ranked(told, MOST_ROWS), {pairs.lane: pairs for pairs in told}, name)
         self._share_room()
 

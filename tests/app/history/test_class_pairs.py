@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.history.class_axis import MOST_CLASSES, alike, class_axis, clustered
-from app.history.class_pair_words import caption, cell_text, details, lane_text, share_text
+from app.history.class_pair_words import caption, cell_text, details, lane_text, part_text, share_text
 from app.history.class_pairs import ClassPairs, class_pairs, ranked
 from hnm_core.run.events import Frame, Guests, RunStarted
 from hnm_core.run.hardness import Hardness
@@ -222,5 +222,7 @@ def test_that_cells_and_captions_say_what_is_counted():
     assert caption([few], np.array([0, 1]), 11_000) == "2 of 11,000 classes, 71 % of pairs"
     assert lane_text(few, np.array([0, 1]), 11_000) == "71 % of 100 pairs" and caption([few], np.arange(3), 3) == ""
     assert "positives are not counted" in cell_text(few, 1, 1, str)
+    assert part_text([few, replace(few, tuples=5_024)]) == "of the hardest 100 of 5,024 tuples"
+    assert part_text([few]) == part_text([]) == ""
     part = details(replace(few, tuples=512))
     assert "the hardest 100 of 512 tuples of its last 8 steps" in part and "knn at step 1" in part
