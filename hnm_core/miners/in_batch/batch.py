@@ -174,9 +174,15 @@ def _of_products(left: Tensor, right: Tensor, root: bool, compiled: bool) -> Ten
         from hnm_core.miners.in_batch.kernels import distances_of_products
 
         distances = torch.empty(products.shape, dtype=precision)
-        squares = left_squares.numpy(), right_squares.numpy()
         distances_of_products(
-            products.numpy(), left.numpy(), right.numpy(), squares[0], squares[1], share, root, distances.numpy()
+            products.numpy(),
+            left.numpy(),
+            right.numpy(),
+            left_squares.numpy(),
+            right_squares.numpy(),
+            share,
+            root,
+            distances.numpy(),
         )
         return distances
     squares = left_squares[:, None] + right_squares
