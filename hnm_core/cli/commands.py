@@ -135,10 +135,10 @@ def run(
         if experiment.model.name == "identity":
             show_audit(results.lanes(), to_stderr=json_lines)
         else:
+            started = results.history.started
+            if started is not None and started.evaluated is not None:
+                say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
             show_results(results.lanes(), results.raw(), to_stderr=json_lines)
-        started = results.history.started
-        if started is not None and started.evaluated is not None:
-            say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
     finally:  # also where the table cannot be shown
         if resume is None and (narrow := narrow_network(request, experiment)):
             say(narrow)

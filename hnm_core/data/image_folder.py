@@ -7,7 +7,7 @@ import numpy as np
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.options import ImagesOptions
 from hnm_core.data.pictures import broken, find_pictures, read_picture
-from hnm_core.data.split import stratified_sample
+from hnm_core.data.split import thinned
 from hnm_core.errors import InputError
 from hnm_core.system import memory, paths
 
@@ -27,7 +27,7 @@ def build(options: ImagesOptions, *, seed: int, progress: Progress | None = None
         LoadCancelled: the progress callback returned False.
     """
     found = find_pictures(paths.path_of(options.path))
-    rows = stratified_sample(found.y, options.points, seed)
+    rows = thinned(found.y, options.points, seed)
     channels = 3 if options.colour == "rgb" else 1
     shape = (options.size, options.size, 3) if channels == 3 else (options.size, options.size)
     memory.require(

@@ -238,7 +238,10 @@ class ImagesOptions(Options):
     )
     colour: Literal["rgb", "grey"] = Field("rgb", description="three numbers a pixel, or one")
     points: int = Field(
-        10_000, ge=2, le=10_000_000, description="items to take at most, classes in proportion; the others stay unread"
+        10_000,
+        ge=2,
+        le=10_000_000,
+        description="items to take at most, classes in proportion, small ones whole; the others stay unread",
     )
 
 

@@ -47,5 +47,8 @@ class Evaluated:
                 f"Precision@1, MAP@R and kNN accuracy cannot be had: none of the {self.queries:,} {self.kind} that are "
                 "measured has another item of its class among them."
             )
-        ones = "1 query has" if self.alone == 1 else f"{self.alone:,} queries have"
-        return f"{ones} no other item of the class among these and count in the kNN accuracy only."
+        if self.alone == 1:
+            return "1 query has no other item of its class among these and counts in the kNN accuracy only."
+        return (
+            f"{self.alone:,} queries have no other item of their class among these and count in the kNN accuracy only."
+        )

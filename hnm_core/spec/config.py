@@ -47,7 +47,10 @@ class DataConfig(Section):
     name: str = Field("digits", description="data set")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the data set")
     held_out: float = Field(
-        0.25, ge=0, lt=1, description="share of every class that is kept out of training and used for the metrics"
+        0.25,
+        ge=0,
+        lt=1,
+        description="share of every class that is kept out of training and used for the metrics, two items at least",
     )
     validation: float = Field(
         0,

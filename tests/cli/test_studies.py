@@ -17,7 +17,7 @@ from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
 from hnm_core.run.results import LaneResult
 from hnm_core.spec.config import load
-from hnm_core.studies import tuning
+from hnm_core.studies import evaluating, tuning
 from hnm_core.studies.comparing import Trial, difference, estimate, steps_to
 from tests.cli.conftest import TINY, Lab
 
@@ -344,3 +344,22 @@ def test_that_run_inspect_and_compare_tell_the_entanglement_of_each_layer(lab: L
     found = [lane["entanglement"]["embedding"] for lane in seeds]
     assert float(table[2][1]) == pytest.approx(sum(found) / 2, abs=6e-5)
     assert float(table[2][3]) == pytest.approx(12.706 * abs(found[0] - found[1]) / 2, rel=1e-3)
+
+
+def test_that_evaluate_asks_a_part_of_a_large_set_of_small_classes_against_all(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(0)
+    y = np.repeat(np.arange(2_000), 3)
+    x = (draw.normal(size=(2_000, 6))[y] + 0.3 * draw.normal(size=(6_000, 6))).astype(np.float32)
+    np.savez(tmp_path / "many.npz", x=x, y=y)
+    monkeypatch.setattr(evaluating, "MAX_ITEMS", 3_000)
+    monkeypatch.setattr(evaluating, "MAX_CLUSTERED", 90)
+    ended = lab("evaluate", tmp_path / "many.npz")
+    assert ended.status == 0, ended.err
+    assert "1,500 of 6,000 items, a fixed part, query all 6,000. Clusterings are of 90." in ended.err
+    found = next(float(line.split()[1]) for line in ended.out.splitlines() if line.startswith("precision@1"))
+    whole = retrieval(torch.from_numpy(x), torch.from_numpy(y)).precision_at_1
+    assert 0.3 < whole < 0.95 and found == pytest.approx(whole, abs=0.03)
+    of = evaluating.asked(y)
+    assert set(np.bincount(y[of.clustered])) <= {0, 3}

@@ -21,6 +21,12 @@ SMALL = 1 << 18
 LARGEST = 1e18
 """Coordinates beyond this overflow a squared distance in float32."""
 
+MOST_LISTED = 0.25
+"""Share of the distances from which on it takes less time to form all of them anew than to gather their rows."""
+
+AT_ONCE = 1 << 12
+"""Rows gathered at once."""
+
 
 class NonFiniteError(InputError):
     """The embeddings hold NaN, infinity, or numbers whose squares are."""
@@ -138,21 +144,57 @@ class Batch:
 
 
 def pairwise(distance: Distance, left: Tensor, right: Tensor) -> Tensor:
-    """(L, R) distances of prepared rows; the kernel gives what torch gives to the last bit, several times faster."""
-    root = distance.metric == "euclidean"
-    if not (root or distance.metric == "squared-euclidean") or not kernels_usable(left.device, len(left) * len(right)):
-        return distance.prepared_pairwise(left, right)
-    from hnm_core.miners.in_batch.kernels import distances_of_products, squared_distances
+    """(L, R) distances of prepared rows, right to single precision wherever these lie.
 
+    In few dimensions they are formed from differences. Elsewhere from products in float64, about the mean, and again
+    from differences where, by a bound, these leave fewer digits than single precision has.
+    """
+    if distance.metric in ("cosine", "inner-product"):
+        return distance.prepared_pairwise(left.double(), right.double()).to(left.dtype)
+    root, usable = distance.metric == "euclidean", kernels_usable(left.device, len(left) * len(right))
     if left.shape[1] > EXACT_DIFFERENCE_DIM:
-        center = right.mean(0)
-        left, right = left - center, right - center
-        products = left @ right.T
-        distances_of_products(products.numpy(), left.square().sum(1).numpy(), right.square().sum(1).numpy(), root)
-        return products
+        return _of_products(left, right, root, usable)
+    if not usable:
+        return distance.prepared_pairwise(left, right)
+    from hnm_core.miners.in_batch.kernels import squared_distances
+
     squared = torch.empty((len(left), len(right)), dtype=left.dtype)
     squared_distances(left.contiguous().numpy(), right.T.contiguous().numpy(), squared.numpy())
     return squared.sqrt_() if root else squared
+
+
+def _of_products(left: Tensor, right: Tensor, root: bool, compiled: bool) -> Tensor:
+    """(L, R) Euclidean distances, or their squares; the kernel gives what torch gives, in one pass."""
+    precision, center = left.dtype, right.double().mean(0)
+    left, right = left.double() - center, right.double() - center
+    products, left_squares, right_squares = left @ right.T, left.square().sum(1), right.square().sum(1)
+    # Products over D terms are off by (D + 8) 2^-51 of the squares at most.
+    share = (left.shape[1] + 8) * 2.0**-27
+    if compiled:
+        from hnm_core.miners.in_batch.kernels import distances_of_products
+
+        distances = torch.empty(products.shape, dtype=precision)
+        distances_of_products(
+            products.numpy(),
+            left.numpy(),
+            right.numpy(),
+            left_squares.numpy(),
+            right_squares.numpy(),
+            share,
+            root,
+            distances.numpy(),
+        )
+        return distances
+    squares = left_squares[:, None] + right_squares
+    squared = squares - 2 * products
+    near = squared < share * squares
+    if float(near.sum()) > MOST_LISTED * near.numel():
+        squared = torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist").square_()
+    else:
+        at, other = near.nonzero(as_tuple=True)
+        for a, b in zip(at.split(AT_ONCE), other.split(AT_ONCE), strict=True):
+            squared[a, b] = (left[a] - right[b]).square_().sum(1)
+    return (squared.sqrt_() if root else squared).to(precision)
 
 
 def kernels_usable(device: torch.device, values: int) -> bool:

@@ -35,17 +35,26 @@ def squared_distances(left: Any, right: Any, squared: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def distances_of_products(products: Any, left: Any, right: Any, root: Any) -> None:
-    """products (L, R) become left (L,) + right (R,) - 2 products, no less than 0, or the roots of that."""
-    zero = products.dtype.type(0)
+def distances_of_products(
+    products: Any, left: Any, right: Any, left_squares: Any, right_squares: Any, share: Any, root: Any, distances: Any
+) -> None:
+    """distances (L, R) of rows left (L, D) and right (R, D) from their products (L, R), which are overwritten, and
+    squares (L,) and (R,): left + right - 2 products, or the roots of that. Where that is less than `share` of the
+    squares, it is formed anew from differences."""
     for i in range(products.shape[0]):
-        row, square = products[i], left[i]
+        row, square = products[i], left_squares[i]
         for j in range(len(row)):
-            squared = (square + right[j]) - (row[j] + row[j])
-            row[j] = squared if squared > zero else zero
-        if root:
-            for j in range(len(row)):
-                row[j] = np.sqrt(row[j])
+            row[j] = (square + right_squares[j]) - (row[j] + row[j])
+        for j in range(len(row)):
+            if row[j] < share * (square + right_squares[j]):
+                total = 0.0
+                for axis in range(left.shape[1]):
+                    difference = left[i, axis] - right[j, axis]
+                    total += difference * difference
+                row[j] = total
+        line = distances[i]
+        for j in range(len(row)):
+            line[j] = np.sqrt(row[j]) if root else row[j]
 
 
 @njit(cache=True, nogil=True)
@@ -170,6 +179,7 @@ def warm_up() -> None:
         for second in (None, first):
             count(first, second, base, low, high, anchor, positive, counts)
             list_all(first, second, base, low, high, anchor, positive, counts, 0, 1, found, True)
-        distances_of_products(first.copy(), first[0], first[0], True)
+        wide = np.zeros((2, 2))
+        distances_of_products(wide.copy(), wide, wide, wide[0], wide[0], 0.5, True, first.copy())
         masked(first, anchor, anchor, first.copy())
         positive_pairs(anchor, anchor, True)

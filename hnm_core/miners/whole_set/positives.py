@@ -34,6 +34,32 @@ def draw_negatives(query: RowQuery, generator: Generator) -> Tensor:
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
+def fill_negatives(query: RowQuery, negative: Tensor, wanted: Tensor, generator: Generator) -> Tensor:
+    """(Q, m) rows: `negative` with its places `wanted` (Q, m bool) filled, each uniform among what is not relevant to
+    the anchor and not in the row already; -1 where nothing of that is left."""
+    bank, (low, high) = query.bank, query.ranges
+    size = high - low
+    others = len(bank) - size
+    there = negative >= 0
+    place = bank.place[negative.clamp(min=0)]
+    # Numbers of what is there among the others, which are counted as if the anchor's class were taken out.
+    taken = (place - size[:, None] * (place >= high[:, None])).where(there, len(bank))
+    negative = negative.clone()
+    for column in range(negative.shape[1]):
+        at = wanted[:, column].nonzero()[:, 0]
+        if not len(at):
+            continue
+        left = others[at] - (taken[at] < len(bank)).sum(1)
+        drawn = _below(left, generator)
+        for used in taken[at].sort(dim=1).values.unbind(1):  # the drawn-th of those that are not taken
+            drawn += drawn >= used
+        drawn = drawn.where(left > 0, len(bank))
+        taken[at, column] = drawn
+        row = bank.order[(drawn + size[at] * (drawn >= low[at])).clamp(max=len(bank) - 1)]
+        negative[at, column] = row.where(left > 0, -1)
+    return negative
+
+
 def choose_positives(query: RowQuery, which: Positives, distance: Distance, generator: Generator) -> Tensor:
     """(Q,) rows of positives by the option `positives`; -1 where there is none."""
     if which == "random":

@@ -21,7 +21,7 @@ from hnm_core.miners.whole_set.explain import Reason, collapsed, without_partner
 from hnm_core.miners.whole_set.filters import filters_of
 from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.miners.whole_set.options import SearchingOptions
-from hnm_core.miners.whole_set.positives import choose_positives, draw_negatives, ranked_positives
+from hnm_core.miners.whole_set.positives import choose_positives, fill_negatives, ranked_positives
 from hnm_core.neighbors.base import KeepsState, NeighborSearch, nearest
 from hnm_core.relevance import RowQuery, SameClass
 from hnm_core.run.timing import Phase
@@ -235,9 +235,7 @@ class SearchingMiner(WholeSetMiner):
         missing = (negative < 0) & usable[:, None]
         self._last.without_candidate = missing.all(1).sum()
         if self.options.fill and bool(missing.any()) and bool(query.negatives.any()):
-            place = missing.nonzero()
-            negative = negative.clone()
-            negative[missing] = draw_negatives(query.at(place[:, 0]), context.generator)
+            negative = fill_negatives(query, negative, missing, context.generator)
         each = negative.shape[1]
         keep = (usable[:, None] & (negative >= 0)).flatten()
         anchor, positive = query.row.repeat_interleave(each), positive.repeat_interleave(each)

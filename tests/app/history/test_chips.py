@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from app.history.chips import Chip, chip, chip_details, chip_text
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import StepRecord
 from hnm_core.run.history import LaneHistory
 from hnm_core.run.timing import Phase
+from tests.app.fake_runs import run_history
 from tests.run.lanes import record
 
 
@@ -104,3 +108,11 @@ def test_that_the_chip_of_an_audit_speaks_of_no_loss_and_no_retrieval():
     assert "MAP@R" not in text
     assert "hard 100%" in text
     assert "recall 0.900" in text
+
+
+def test_that_the_details_of_a_chip_say_on_which_items_the_metrics_are_measured():
+    lane = LaneHistory("knn")
+    lane.add(record(1, metrics={"precision_at_1": 0.5}))
+    started = replace(run_history(1).started, evaluated=Evaluated(2_000, 15_000, 15_000, 0))
+    assert "2,000 of 15,000 held-out items, each against all 15,000" in chip_details(chip(lane), started)
+    assert "held-out" not in chip_details(chip(lane))

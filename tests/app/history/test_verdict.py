@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.history.verdict import apart, ranking, seconds_to, verdict
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import RunFailed, RunFinished, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.raw import RawScore
@@ -92,3 +93,22 @@ def test_that_a_stopped_run_says_so_and_one_without_measures_claims_nothing():
     failed = run(QUALITY, MS)
     failed.add(RunFailed("no"))
     assert verdict(failed) is None
+
+
+def test_that_a_run_without_measures_says_why_where_it_knows():
+    history = run({"only": [math.nan, math.nan]}, {"only": 1.0})
+    history.started = replace(history.started, evaluated=Evaluated(30, 30, 30, 30))
+    history.add(RunFinished({}, 1.0))
+    (line,) = verdict(history).lines
+    assert "none of the 30 held-out items" in line and line.endswith("so nothing can be said of who was better.")
+
+
+def test_that_differences_are_judged_by_how_many_were_asked():
+    def told(evaluated: Evaluated) -> str:
+        history = run({"one": [0.5], "two": [0.53]}, {"one": 1.0, "two": 1.0})
+        history.started = replace(history.started, evaluated=evaluated)
+        history.add(RunFinished({}, 1.0))
+        return verdict(history).lines[0]
+
+    assert told(Evaluated(200, 200, 200, 0)) != told(Evaluated(20_000, 20_000, 20_000, 0))
+    assert told(Evaluated(20_000, 20_000, 20_000, 19_800)) == told(Evaluated(200, 200, 200, 0))

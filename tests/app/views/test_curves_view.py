@@ -17,6 +17,7 @@ from app.history.spread import spread
 from app.picture.theme import DARK, LIGHT
 from app.views.curves_view import CurvesView
 from app.views.legend import LaneLegend
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.raw import RawScore
@@ -501,3 +502,14 @@ def test_that_an_empty_plot_has_plain_numbers_on_its_axes(view):
     low, high = view.loss_plot.getPlotItem().vb.viewRange()[0]
     assert low == 0
     assert high == pytest.approx(1, rel=0.1)
+
+
+def test_that_the_metric_box_says_on_which_items_it_is_measured_and_why_a_metric_cannot_be_had(view):
+    history = RunHistory()
+    history.add(replace(run_history(1).started, evaluated=Evaluated(30, 30, 30, 30)))
+    lane = history.started.config.lanes[0].name
+    history.add(StepRecord(lane, 1, 1.0, metrics={"map_at_r": float("nan")}))
+    view.show_history(history)
+    assert "30 held-out items, each against all others" in view.metric_box.toolTip()
+    view.metric_box.setCurrentIndex(view.metric_box.findData("map_at_r"))
+    assert "none of the 30 held-out items" in view.metric_plot._message.text()

@@ -256,6 +256,35 @@ def test_that_a_pool_smaller_than_what_is_asked_for_grows_to_it() -> None:
     assert len(got.anchor) == 360 and miner.counts()["filled"] == 0
 
 
+@pytest.mark.parametrize("select", ["semi-hard", "rank-window", "distance-weighted"])
+@pytest.mark.parametrize("negatives", [2, 5, 9, 12])
+def test_that_random_negatives_that_fill_up_differ_from_those_that_were_found(select: str, negatives: int) -> None:
+    source = torch.Generator().manual_seed(0)
+    bank = Bank(torch.randn(15, 3, generator=source), torch.arange(15) % 5 // 2)  # nine others of most anchors
+    options = {"rank_max": 2} if select == "rank-window" else {}
+    distance = Distance(normalized=True)
+    for seed in range(20):
+        got, miner = mine(bank, torch.arange(15), distance, seed, select=select, negatives=negatives, **options)
+        rows: dict[int, list[int]] = {}
+        for anchor, negative in zip(got.anchor.tolist(), got.negative.tolist(), strict=True):
+            rows.setdefault(anchor, []).append(negative)
+        for anchor, found in rows.items():
+            others = (bank.labels != bank.labels[anchor]).nonzero()[:, 0].tolist()
+            assert len(found) == len(set(found)) == min(negatives, len(others)) and set(found) <= set(others)
+        assert miner.counts()["filled"] > 0 or negatives == 2
+
+
+def test_that_what_fills_up_is_drawn_evenly_from_what_is_left() -> None:
+    bank = Bank(torch.arange(12.0)[:, None], torch.tensor([0] * 3 + [1] * 3 + [2] * 6))
+    got, _ = mine(bank, torch.full((4000,), 4), select="rank-window", rank_max=1, negatives=3)
+    rows = got.negative.view(-1, 3)
+    assert (rows[:, 0] == rows[0, 0]).all()
+    counts = np.bincount(rows[:, 1:].flatten().numpy(), minlength=12)
+    left = np.array([row for row in range(12) if row not in (3, 4, 5, int(rows[0, 0]))])
+    assert counts.sum() == counts[left].sum() == 8000
+    assert stats.chisquare(counts[left]).pvalue > 1e-4
+
+
 def test_that_drawing_without_replacement_from_a_pool_is_even() -> None:
     bank = some_bank()
     got, _ = mine(bank, torch.full((3000,), 20), pool=5, negatives=2)
