@@ -139,7 +139,7 @@ def prepare(
     row_of[order] = np.arange(len(order))
     weights = config.model.part.options.count_weights(dataset.x.shape[1])
     if weights is not None:
-        memory.require(4 * weights, f"The model '{config.model.name}'", "make its options widths or embedding smaller")
+        memory.require(4 * weights, f"the model '{config.model.name}'", "make its options widths or embedding smaller")
     network = models.build(
         config.model.part,
         in_features=dataset.x.shape[1],
