@@ -163,6 +163,10 @@ def prepare(
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
         findings.append(Finding("C36", "", "warn", sentence))
 
+    if not in_order:
+        features = f"{len(dataset.x):,} x {dataset.x.shape[1]:,} features in the order of training"
+        memory.require(dataset.x.nbytes, features, "take fewer items")
+
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
 

@@ -208,8 +208,18 @@ def test_that_labels_are_text_of_every_kind_and_by_the_rule_of_csv(tmp_path, kin
 
 
 def test_that_half_floats_are_features(tmp_path):
-    dataset = parquet(tmp_path, a=X[:, 0].astype(np.float16), b=X[:, 1].astype(np.float16))
-    assert np.array_equal(dataset.x, X)
+    halves = X.astype("<f2")
+    for a, b in (halves.T, [pa.array([n.tobytes() for n in column], pa.binary(2)) for column in halves.T]):
+        assert np.array_equal(parquet(tmp_path, a=a, b=b).x, X)
+
+
+def test_that_bytes_beside_features_are_no_half_floats_unless_they_are_called_so(tmp_path):
+    halves = pa.array([row.astype("<f2").tobytes() for row in X], pa.binary(4))
+    dataset = parquet(tmp_path, a=X[:, 0], b=X[:, 1], sha=halves)
+    assert np.array_equal(dataset.x, X) and "left out: 'sha' (bytes)" in dataset.as_read
+    dataset = parquet(tmp_path, a=X[:, 0], embedding=halves)
+    assert np.array_equal(dataset.x, X) and "left out: 'a' (numbers)" in dataset.as_read
+    assert np.array_equal(parquet(tmp_path, id=[1, 2, 3, 4], mine=halves).x, X)
 
 
 def test_that_a_separator_at_the_end_of_each_line_is_no_column(tmp_path):
