@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QUrl
@@ -127,5 +128,5 @@ class About(QFrame):
         hidden = self._brief and bool(self._title.text())
         self._text.setVisible(bool(self._text.text()) and not hidden)
         text = self._text.text()
-        rich = Qt.convertFromPlainText(text) if Qt.mightBeRichText(text) else text
-        self.setToolTip(rich if hidden else "")
+        shown = f"<p>{html.escape(text)}</p>" if "<" in text else text  # a tooltip guesses whether it is a page
+        self.setToolTip(shown if hidden else "")

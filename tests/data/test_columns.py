@@ -233,7 +233,7 @@ def test_that_text_in_another_encoding_is_refused(tmp_path):
 
 
 def test_that_a_wide_table_does_not_take_the_square_of_its_columns(tmp_path, monkeypatch):
-    width = 60_000
+    width = 20_000
     looked_at = 0
 
     class Name(str):
@@ -252,4 +252,4 @@ def test_that_a_wide_table_does_not_take_the_square_of_its_columns(tmp_path, mon
     assert looked_at < 20 * width
     header = ",".join((*map(str, names), "label"))
     dataset = csv(tmp_path, header, *(f"{','.join(['0.5'] * width)},{label}" for label in "xyx"))
-    assert dataset.x.shape == (3, width) and "60,000 features, 'f0' to 'f59999'" in dataset.as_read
+    assert dataset.x.shape == (3, width) and "20,000 features, 'f0' to 'f19999'" in dataset.as_read
