@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+
+def _plain_label() -> QLabel:
+    """A label for words of anybody's, as a file's: they are shown as they are, and load no picture."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
 
 
 class Banner(QFrame):
@@ -19,7 +27,7 @@ class Banner(QFrame):
         super().__init__(parent)
         self.setObjectName("banner")
         self._report = ""
-        self._text = QLabel()
+        self._text = _plain_label()
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._open = QPushButton("Open report")
@@ -90,9 +98,9 @@ class About(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("about")
-        self._title = QLabel()
+        self._title = _plain_label()
         self._title.setObjectName("title")
-        self._text = QLabel()
+        self._text = _plain_label()
         self._text.setObjectName("text")
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -129,4 +137,6 @@ class About(QFrame):
     def _show_text(self) -> None:
         hidden = self._brief and bool(self._title.text())
         self._text.setVisible(bool(self._text.text()) and not hidden)
-        self.setToolTip(self._text.text() if hidden else "")
+        text = self._text.text()
+        shown = f"<p>{html.escape(text)}</p>" if "<" in text else text  # a tooltip guesses whether it is a page
+        self.setToolTip(shown if hidden else "")

@@ -103,7 +103,7 @@ def train(
     *,
     before: Before | None = None,
     json_lines: bool = False,
-    tell: Callable[[str], None] = say,
+    tell: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Run an experiment to its end, to its failure, or to the user's Ctrl+C.
 
@@ -112,7 +112,8 @@ def train(
         before: where to go on from; None begins anew.
         folder: where to record it; None records nothing, and no frames are computed.
         json_lines: write each event as a line of JSON on standard output.
-        tell: is given what the data are, in words, once they are loaded.
+        tell: is given what data of the user's are, in words, once they are loaded, and nothing of other data; None
+            says it.
 
     Raises:
         InputError: the experiment or the recording cannot start.
@@ -192,12 +193,16 @@ def wait_for_kernels(module: str) -> None:
         )
 
 
-def _prepare(experiment: Experiment, config: ExperimentConfig, tell: Callable[[str], None]) -> None:
+def _prepare(experiment: Experiment, config: ExperimentConfig, tell: Callable[[str], None] | None) -> None:
     """Load the data and tell of them; and have the search kernels ready, so that the first step uses the same search
     as the last."""
     with progress_bar() as progress:
         words = experiment.prepare(progress_of(progress))
-    tell(words)
+    told = words if config.data.own else ""
+    if tell is not None:
+        tell(told)
+    elif told:
+        say(told)
     if any(lane.miner not in ("random", "none") for lane in config.lanes):
         wait_for_kernels(kernels.SEARCH_KERNELS)  # after the data: a mistake in their name is said at once
 

@@ -217,7 +217,7 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     said: set[str] = set()
 
     def tell(text: str) -> None:
-        if text not in said:
+        if text and text not in said:
             said.add(text)
             say(text)
 

@@ -108,7 +108,9 @@ def dataset_of(
 
 
 def in_words(chosen: dict[str, str], names: Sequence[str]) -> str:
-    """Which array is what, and which are left out."""
+    """Which array is what, and which are left out; empty where all are there under their own names."""
+    if all(role == name for role, name in chosen.items()) and set(names) == set(chosen):
+        return ""
     parts = [f"features '{chosen['x']}'", f"labels '{chosen['y']}'"]
     parts += [f"'{checks.shown(name)}'" for role, name in chosen.items() if role not in ("x", "y")]
     left_out = [name for name in names if name not in chosen.values()]

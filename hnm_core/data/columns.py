@@ -62,6 +62,11 @@ def may_be_feature(name: str) -> bool:
     return not _ID.fullmatch(name) and not _OTHER_LABEL.fullmatch(name)
 
 
+def is_called_vector(name: str) -> bool:
+    """Whether a column of this name stands out where several could be the vector."""
+    return _VECTOR.fullmatch(name) is not None
+
+
 def roles_of(kinds: Mapping[str, str], file: str, index: Collection[str] = ()) -> Roles:
     """Give every column its role.
 
@@ -83,7 +88,7 @@ def roles_of(kinds: Mapping[str, str], file: str, index: Collection[str] = ()) -
     rest = {name: kind for name, kind in rest.items() if name not in left_out}
     features = [name for name, kind in rest.items() if kind == NUMBERS]
     if vectors := [name for name, kind in rest.items() if kind == VECTORS]:
-        features = vectors if len(vectors) == 1 else [name for name in vectors if _VECTOR.fullmatch(name)]
+        features = vectors if len(vectors) == 1 else [name for name in vectors if is_called_vector(name)]
         if len(features) != 1:
             raise InputError(
                 f"'{file}' has {len(vectors)} columns of vectors: {checks.shown_names(vectors)}. Leave out all but "

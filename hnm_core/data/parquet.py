@@ -51,6 +51,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
                 if _is_text(field.type) and field.name != LABEL and columns.may_be_feature(field.name)
             }
             kinds = {field.name: texts.get(field.name) or _kind(field.type) for field in schema if field.name != LABEL}
+            kinds |= dict.fromkeys(_keys(schema, kinds), "bytes")
             roles = columns.roles_of(kinds, str(path), _pandas_index(schema))
             wanted = (LABEL, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
             read: dict[str, Any] = {}
@@ -120,6 +121,19 @@ def _kind(kind: Any) -> str:
         "bytes": lambda kind: "binary" in str(kind),
     }
     return next((word for word, holds in words.items() if holds(kind)), str(kind))
+
+
+def _keys(schema: Any, kinds: dict[str, str]) -> list[str]:
+    """Columns of bytes that are hashes or keys rather than half floats: others are features, or are called so."""
+    from pyarrow import types
+
+    raw = [
+        field.name for field in schema if types.is_fixed_size_binary(field.type) and kinds.get(field.name) == VECTORS
+    ]
+    rest = [name for name, kind in kinds.items() if kind in (NUMBERS, VECTORS) and name not in raw]
+    if any(map(columns.may_be_feature, rest)):
+        return [name for name in raw if not columns.is_called_vector(name)]
+    return []
 
 
 def _is_text(kind: Any) -> bool:

@@ -41,6 +41,10 @@ DistanceName = Literal["euclidean", "squared-euclidean", "cosine", "inner-produc
 DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
 
 
+OWN_DATA = frozenset({"file", "images"})
+"""Data sets that read what the user names."""
+
+
 class DataConfig(Section):
     """Which items."""
 
@@ -58,6 +62,11 @@ class DataConfig(Section):
         lt=1,
         description="share of what is left that is kept out as well and measured instead, to choose options by",
     )
+
+    @property
+    def own(self) -> bool:
+        """Whether it is made of files of the user's."""
+        return not OWN_DATA.isdisjoint((self.name, str(self.options.get("of"))))
 
     @cached_property
     def part(self) -> Part[Options]:

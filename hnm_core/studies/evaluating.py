@@ -151,7 +151,8 @@ def evaluate_run(run: str, k: int, codes: bool, say: Say) -> tuple[dict[str, Fig
         table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh")
     table[CHANCE] = _chance(of)
     kind = "held-out items" if shared.evaluated.held_out else "items, the ones trained on"
-    return table, f"{shared.in_words} {_what(of, shared.evaluated.items, kind)}"
+    data_words = f"{shared.in_words} " if recording.config.data.own else ""
+    return table, f"{data_words}{_what(of, shared.evaluated.items, kind)}"
 
 
 def check_map(path: Path) -> None:

@@ -23,15 +23,18 @@ def require(needed: float, what: str, instead: str) -> None:
 
     Args:
         needed: bytes, estimated.
-        what: that needs them, as the beginning of a sentence: "embedding = 65,536".
-        instead: what can be done, as the end of one: "make embedding smaller".
+        what: that needs them: "embedding = 65,536".
+        instead: what can be done, as the end of a sentence: "make embedding smaller".
 
     Raises:
         InputError: fewer bytes are free.
     """
     there = free()
     if there is not None and needed > there:
-        raise InputError(f"{what} needs about {in_words(needed)} of memory, and {in_words(there)} are free; {instead}.")
+        raise InputError(
+            f"The memory does not suffice for {what}: about {in_words(needed)} are needed, and {in_words(there)} are "
+            f"free; {instead}."
+        )
 
 
 def in_words(amount: float) -> str:

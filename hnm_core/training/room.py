@@ -11,6 +11,8 @@ COPIES_OF_A_BANK = 2
 """Embeddings of the whole set as the network gives them, and as a search arranges them."""
 COPIES_OF_A_FRAME = FLOAT + 3 * DOUBLE
 """Bytes for each number that is shown: embedded, and projected in 64 bits."""
+COPIES_OF_A_SQUARE = 3 * DOUBLE
+"""Bytes for each pair of dimensions while a frame finds its axes."""
 COPIES_OF_A_BATCH = 12
 """Anchors, positives and negatives, with what their gradient needs."""
 COPIES_OF_PAIRS = 4
@@ -28,12 +30,15 @@ def require(shared: Shared, *, frames: bool) -> None:
     batch = min(config.sampler.batch, shared.trained)
     in_batch = any(lane.in_batch for lane in config.lanes)
     rows = banks * COPIES_OF_A_BANK * shared.trained + COPIES_OF_A_BATCH * batch
-    embeddings = width * (FLOAT * rows + frames * COPIES_OF_A_FRAME * len(shared.shown_row))
+    embeddings = width * FLOAT * rows
+    if frames:
+        embeddings += width * COPIES_OF_A_FRAME * len(shared.shown_row)
+        embeddings += width**2 * COPIES_OF_A_SQUARE * (width > 3)
     weights = sum(parameter.numel() for parameter in shared.model.parameters())
     taken = {
         f"model.options.embedding = {width:,}": embeddings,
         f"sampler.batch = {config.sampler.batch:,}": in_batch * FLOAT * COPIES_OF_PAIRS * batch**2,
-        f"The model '{config.model.name}' in {len(config.lanes)} lanes": FLOAT * weights * copies_of_weights(config),
+        f"the model '{config.model.name}' in {len(config.lanes)} lanes": FLOAT * weights * copies_of_weights(config),
     }
     if shared.device.type == "cpu":
         memory.require(sum(taken.values()), max(taken, key=lambda what: taken[what]), "make it smaller")

@@ -139,7 +139,7 @@ def prepare(
     row_of[order] = np.arange(len(order))
     weights = config.model.part.options.count_weights(dataset.x.shape[1])
     if weights is not None:
-        memory.require(4 * weights, f"The model '{config.model.name}'", "make its options widths or embedding smaller")
+        memory.require(4 * weights, f"the model '{config.model.name}'", "make its options widths or embedding smaller")
     network = models.build(
         config.model.part,
         in_features=dataset.x.shape[1],
@@ -162,6 +162,10 @@ def prepare(
     if (labels == labels[0]).all():
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
         findings.append(Finding("C36", "", "warn", sentence))
+
+    if not in_order:
+        features = f"{len(dataset.x):,} x {dataset.x.shape[1]:,} features in the order of training"
+        memory.require(dataset.x.nbytes, features, "take fewer items")
 
     def put(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)

@@ -25,11 +25,10 @@ def table(tmp_path: Path) -> Path:
 
 def test_that_the_first_line_says_what_became_of_each_column(lab: Lab, tiny: Path, table: Path, tmp_path: Path) -> None:
     run = lab("run", tiny, "--data", table, "--record", tmp_path / "run")
-    audit = lab("run", "--preset", "audit", "--data", table, "--steps", 1)
     out = tmp_path / "out.npz"
     searched = ("tune", tiny, "--data", table, "--lane", "one", "--option", "optimizer.lr=1e-4..1e-2")
     tune = lab(*searched, "--trials", 1, "--out", tmp_path / "tune")
-    for ended in (run, audit, tune, lab("embed", tmp_path / "run", table, out)):
+    for ended in (run, tune, lab("embed", tmp_path / "run", table, out)):
         assert ended.status == 0, ended.err
         assert ended.err.splitlines()[0] == TOLD
         assert ended.err.count(TOLD) == 1

@@ -126,8 +126,10 @@ def test_that_a_folder_that_is_no_set_is_refused(tmp_path, folder):
 
 
 def test_that_more_than_the_memory_holds_is_refused_before_anything_is_read(folder, monkeypatch):
-    monkeypatch.setattr("hnm_core.data.image_folder.MAX_BYTES", 1000)
-    with pytest.raises(InputError, match="make size or points smaller"):
+    monkeypatch.setattr("hnm_core.system.memory.free", lambda: 1_000)
+    with pytest.raises(
+        InputError, match=r"for 12 pictures of 32 x 32: about 0 MB are needed, .* make size or points smaller"
+    ):
         data.create("images", path=str(folder))
 
 

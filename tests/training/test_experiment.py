@@ -393,9 +393,12 @@ def test_that_what_is_loaded_is_said_and_a_stop_calls_it_off() -> None:
 def test_that_memory_that_does_not_suffice_is_refused_with_the_option_and_the_amount(monkeypatch):
     monkeypatch.setattr("hnm_core.system.memory.free", lambda: 20_000_000)
     for settings, words in (
-        (["model.options.embedding=65536"], r"model\.options\.embedding = 65,536 needs about .* MB .*20 MB are free"),
-        (["model.options.widths=[5000, 5000]"], r"The model 'mlp' needs about \d+ MB of memory"),
-        (["data.options.points=1000000"], r"1,000,000 points with dim = 5 needs about \d+ MB"),
+        (
+            ["model.options.embedding=65536"],
+            r"for model\.options\.embedding = 65,536: about .* GB are needed, and 20 MB are free; make it smaller",
+        ),
+        (["model.options.widths=[5000, 5000]"], r"for the model 'mlp': about \d+ MB are needed"),
+        (["data.options.points=1000000"], r"for 1,000,000 points with dim = 5: about \d+ MB are needed"),
     ):
         base = config(RANDOM, data={"name": "blobs", "options": {"classes": 3, "points": 90, "dim": 5}})
         failure = list(Experiment(with_settings(base, settings)).run())[-1]

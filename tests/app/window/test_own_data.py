@@ -54,7 +54,10 @@ def test_that_a_small_table_keeps_the_network_and_a_network_of_the_users_choice_
     window = open_window(config=of)
     (tmp_path / "table.csv").write_text("a,b,label\n" + "\n".join(f"{n},{n * n},{n % 2}" for n in range(12)))
     for path, words in (
-        (tmp_path / "table.csv", "12 x 2, 2 classes. The model is still 'mlp' to 20 dimensions"),
+        (
+            tmp_path / "table.csv",
+            "12 x 2, 2 classes. Columns: 2 features 'a', 'b'; label 'label'. The model is still 'mlp' to 20",
+        ),
         (embeddings(tmp_path / "wide.npz"), "60 x 48, 6 classes. The model is still 'mlp' to 20 dimensions"),
     ):
         drop(window, path)
