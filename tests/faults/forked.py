@@ -27,6 +27,7 @@ CLOSED = ""
 """Instead of a path: the descriptor is closed."""
 LOADED = (
     "encodings.cp437",
+    "encodings.utf_8_sig",
     "torch._dynamo", "scipy.stats", "sklearn.cluster", "sklearn.manifold", "numba.typed", "faiss", "av", "optuna",
     "alembic.command", "pyarrow.parquet", "pytorch_metric_learning.losses", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "app.cli", "app.main", "app.doctor",

@@ -19,7 +19,7 @@ from hnm_core.spec import config
 from hnm_core.system import processes
 from hnm_core.system.regular_files import open_regular, read_regular
 from tests.faults.commands import Things
-from tests.faults.forked import Forks, forks
+from tests.faults.forked import Forks
 from tests.recording import made_up
 
 pytestmark = [
@@ -185,12 +185,6 @@ def test_that_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(InputError, match="larger than"):
         config.load(path)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with forks(tmp_path_factory.mktemp("hostile")) as started:
-        yield started
 
 
 @pytest.mark.parametrize(

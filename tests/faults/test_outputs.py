@@ -19,7 +19,7 @@ import pytest
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
 from tests.faults.commands import COMMANDS, Command, Things
-from tests.faults.forked import CLOSED, Ended, Forks, forks
+from tests.faults.forked import CLOSED, Ended, Forks
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="devices and processes as Linux has them"),
@@ -41,12 +41,6 @@ def compiled(compile_kernels: Callable[[str], None]) -> None:
     """Nobody waits for a compiler."""
     for module in ("app.picture.raster", "hnm_core.miners.in_batch.kernels", SEARCH_KERNELS):
         compile_kernels(module)
-
-
-@pytest.fixture(scope="module")
-def lab(folder: Path) -> Iterator[Forks]:
-    with forks(folder) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
