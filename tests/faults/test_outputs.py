@@ -201,4 +201,6 @@ def strangers_folder(things: Things) -> Iterator[Path]:
         kernels = Path("hnm-lab", "kernels")
         if (CACHE / kernels).is_dir():  # which of them are compiled; they themselves lie beside the program
             shutil.copytree(CACHE / kernels, folder / "cache" / kernels, ignore=shutil.ignore_patterns("*.lock"))
+        for place in (folder, *folder.rglob("*")):
+            os.chown(place, STRANGER, STRANGER)
         yield folder
