@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLOSED = ""
 """Instead of a path: the descriptor is closed."""
 LOADED = (
-    "encodings.cp437",
+    "encodings.cp437", "encodings.utf_8_sig", "_strptime", "resource",
     "torch._dynamo", "scipy.stats", "sklearn.cluster", "sklearn.manifold", "numba.typed", "faiss", "av", "optuna",
     "alembic.command", "pyarrow.parquet", "pytorch_metric_learning.losses", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "app.cli", "app.main", "app.doctor",
@@ -180,6 +181,7 @@ def become(asked: Mapping[str, Any]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    tempfile.tempdir = None  # to be found anew
     os.chdir(asked["cwd"])
     if asked["user"]:
         os.setgroups([])

@@ -19,7 +19,7 @@ import pytest
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
 from tests.faults.commands import COMMANDS, Command, Things
-from tests.faults.forked import CLOSED, Ended, Forks, forks
+from tests.faults.forked import CLOSED, Ended, Forks
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="devices and processes as Linux has them"),
@@ -41,12 +41,6 @@ def compiled(compile_kernels: Callable[[str], None]) -> None:
     """Nobody waits for a compiler."""
     for module in ("app.picture.raster", "hnm_core.miners.in_batch.kernels", SEARCH_KERNELS):
         compile_kernels(module)
-
-
-@pytest.fixture(scope="module")
-def lab(folder: Path) -> Iterator[Forks]:
-    with forks(folder) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +77,10 @@ def assert_is_no_bug(ended: Ended) -> None:
 
 
 commands = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+quick_commands = pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if not command.slow], ids=lambda command: command.name
+)
+"""The others go the same ways."""
 
 
 @commands
@@ -106,12 +104,9 @@ def test_that_a_recording_is_whole_whatever_standard_output_is(called, tmp_path:
         assert recording.summary(recording.history())["state"] == "finished"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [command for command in COMMANDS if command.prints and not command.slow],  # the others print by the same means
-    ids=lambda command: command.name,
-)
+@quick_commands
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252"])
+@pytest.mark.usefixtures("compiled")
 def test_that_output_is_text_in_the_encoding_that_is_asked_for(
     called, command: Command, encoding: str, tmp_path: Path
 ) -> None:
@@ -119,7 +114,7 @@ def test_that_output_is_text_in_the_encoding_that_is_asked_for(
     ended = called(command, tmp_path / "out", PYTHONIOENCODING=encoding)
     assert ended.status == 0, ended
     text = (tmp_path / "out").read_bytes().decode(encoding)
-    assert text and "\x1b" not in text
+    assert bool(text) == command.prints and "\x1b" not in text
     if command.name == "inspect":
         assert (ODD_TITLE[:-5] in text) == (encoding == "utf-8") and "Müller" in text
 
@@ -179,7 +174,7 @@ def test_that_every_command_works_where_the_home_cannot_be_written(called, comma
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-@commands
+@quick_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_as_a_user_whom_the_system_does_not_know(
     lab: Forks, things: Things, command: Command, strangers_folder: Path
@@ -207,4 +202,6 @@ def strangers_folder(things: Things) -> Iterator[Path]:
         kernels = Path("hnm-lab", "kernels")
         if (CACHE / kernels).is_dir():  # which of them are compiled; they themselves lie beside the program
             shutil.copytree(CACHE / kernels, folder / "cache" / kernels, ignore=shutil.ignore_patterns("*.lock"))
+        for place in (folder, *folder.rglob("*")):
+            os.chown(place, STRANGER, STRANGER)
         yield folder

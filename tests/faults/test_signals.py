@@ -7,7 +7,7 @@ import pty
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording, record
 from hnm_core.run.events import RunFinished
 from tests.faults.commands import LITTLE
-from tests.faults.forked import Forks, Process, forks
+from tests.faults.forked import Forks, Process
 from tests.video.conftest import growing_run
 
 pytestmark = [
@@ -25,14 +25,6 @@ pytestmark = [
 ]
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STOP_S = 2.0
-"""So long a video may take to end, on a machine that does nothing else; here five times as long."""
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    with forks(tmp_path_factory.mktemp("signals")) as started:
-        yield started
 
 
 @pytest.fixture
@@ -179,7 +171,7 @@ def test_that_a_bench_that_is_told_to_end_shows_what_it_has(
     for module in ("hnm_core.miners.in_batch.kernels", SEARCH_KERNELS):
         compile_kernels(module)
     (tmp_path / "out").touch()
-    words = "bench losses --quick --repeat 1000 --threads 1"
+    words = "bench losses --quick --repeat 1 --threads 1"
     bench = lab.start(*words.split(), cwd=tmp_path, out=tmp_path / "out")
     wait_until(bench, said(bench, "[2/"))
     bench.send(kind)
