@@ -31,7 +31,7 @@ from hnm_core.cli.console import (
 )
 from hnm_core.run.control import Control
 from hnm_core.run.event_json import to_json
-from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, RunStarted, StepRecord
+from hnm_core.run.events import Alarm, Checkpoint, Event, RunFailed, RunFinished, RunStarted, StepRecord
 from hnm_core.run.results import Results
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system import ends
@@ -142,7 +142,7 @@ def train(
                     outcome.take(event)
                     if event.traceback:
                         bugs.append(event)
-                if json_lines and not lost:
+                if json_lines and not lost and not isinstance(event, Checkpoint):  # what replays is what is shown
                     try:
                         echo(json.dumps(to_json(event), allow_nan=False))
                     except OSError as error:

@@ -111,13 +111,13 @@ class Script:
 
     events: tuple[Event, ...] = ()
 
-    def __init__(self, configuration: config.ExperimentConfig) -> None:
+    def __init__(self, configuration: config.ExperimentConfig, before: object) -> None:
         pass
 
-    def prepare(self, progress: object) -> None:
-        pass
+    def prepare(self, progress: object) -> str:
+        return ""
 
-    def run(self, control: Control, *, frames: bool) -> Iterator[Event]:
+    def run(self, control: Control, *, frames: bool, checkpoints: bool) -> Iterator[Event]:
         yield from self.events
 
 
