@@ -62,6 +62,7 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
     from hnm_core import data
     from hnm_core.distances import Distance
     from hnm_core.recording import open_recording
+    from hnm_core.recording.past import last_weights
     from hnm_core.studies.embedding import embed_rows, trained_network
 
     assert request.recording is not None
@@ -77,7 +78,7 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
         raise InputError("The data are not those that this run was trained on.")
     found = {}
     for lane, network in networks.items():
-        own, weights = lanes[lane].lanes[0], recording.weights(lane)
+        own, weights = lanes[lane].lanes[0], last_weights(recording, lane)
         assert weights is not None
         embedded = torch.from_numpy(embed_rows(network, dataset.x[row]))
         vectors = Distance(own.distance, own.normalize).prepare(embedded)

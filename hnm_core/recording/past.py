@@ -1,4 +1,4 @@
-"""What a recording told up to a checkpoint, for a run that goes on from there."""
+"""What is left of a run that has ended or was broken off: its networks, and what it told up to a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hnm_core.errors import InputError
-from hnm_core.recording.checkpoints import Stored, read
+from hnm_core.recording.checkpoints import Stored, read, read_weights
 from hnm_core.recording.reader import Recording, open_recording
-from hnm_core.run.events import Event
+from hnm_core.run.events import Event, Weights
+
+
+def last_weights(recording: Recording, lane: str) -> Weights | None:
+    """The network of a lane at the end of its run; of one that was broken off, or is going on, as its newest checkpoint
+    has it. None where there is neither. Raises `InputError` if damaged."""
+    return recording.weights(lane) or read_weights(recording.folder, lane)
 
 
 def with_checkpoint(folder: Path) -> tuple[Recording, Stored]:

@@ -14,8 +14,10 @@ from hnm_core import data, models
 from hnm_core.data.base import Progress, report
 from hnm_core.data.own import in_words
 from hnm_core.errors import InputError
-from hnm_core.recording import Recording, checkpoints, open_recording
+from hnm_core.recording import Recording, open_recording
+from hnm_core.recording.past import last_weights
 from hnm_core.recording.runs import find_run
+from hnm_core.run.events import RunFinished
 from hnm_core.spec.request import data_config
 
 ROWS = 4096
@@ -37,13 +39,12 @@ def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> tupl
     Raises:
         InputError: the run was broken off before it could keep the weights, or they do not fit the configuration.
     """
-    weights = recording.weights(lane)
+    weights = last_weights(recording, lane)
     if weights is None:
-        weights = checkpoints.read_weights(recording.folder, lane)
-        if weights is None:
-            raise InputError(
-                f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
-            )
+        raise InputError(
+            f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
+        )
+    if not isinstance(recording.finished, RunFinished):
         how = "goes on" if recording.is_being_written else "failed" if recording.finished else "was broken off"
         say(f"The network of lane '{lane}' is that of step {weights.step:,}, of a run that {how}.")
     config = recording.config.model

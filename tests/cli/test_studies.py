@@ -173,7 +173,7 @@ def blobs(folder: Path) -> dict[str, np.ndarray]:
 def test_that_embed_refuses_data_of_another_width_and_a_run_without_weights(
     lab: Lab, tiny: Path, tmp_path: Path
 ) -> None:
-    assert lab("run", tiny, "--record", tmp_path / "run").status == 0
+    assert lab("run", tiny, "--checkpoint-every", "0", "--record", tmp_path / "run").status == 0
     ended = lab("embed", tmp_path / "run", "digits", tmp_path / "out.npz")
     assert ended.status == 2
     assert "64 features" in ended.err
