@@ -154,4 +154,6 @@ def test_that_sets_without_a_pair_have_no_score_and_wrong_shapes_are_refused() -
     assert np.isnan(code_retrieval(torch.rand(3, 2), torch.arange(3)).mean_average_precision)
     assert chance_levels(np.arange(4)) == {}
     with pytest.raises(InputError, match=r"\(N, b\)"):
+        code_retrieval(torch.rand(3), torch.arange(3))
+    with pytest.raises(InputError, match=r"Labels must have shape \(3,\), not \(4,\)"):
         code_retrieval(torch.rand(3, 2), torch.arange(4))
