@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -46,8 +45,7 @@ def recorded(root: Path, count: int = 1, first: int = 0) -> list[Path]:
     for place in range(first, first + count):
         folder = root / f"run-{place:03d}"
         list(record(made_up.run(1, 8), folder))
-        values = json.loads((folder / "run.json").read_text())
-        (folder / "run.json").write_text(json.dumps({**values, "started": f"2026-01-01T00:{place:04d}"}))
+        made_up.edit_run_file(folder, started=f"2026-01-01T00:{place:04d}")
         folders.append(folder)
     return folders[::-1]
 

@@ -182,7 +182,7 @@ def test_that_a_recording_keeps_them_and_is_read_as_ever(tmp_path: Path) -> None
     stored = checkpoints.read(tmp_path / "run")
     assert stored is not None and same(stored.checkpoint, checkpoint(6))
     place = next(place for place, event in enumerate(told) if isinstance(event, Checkpoint) and event.step == 6)
-    assert stored.event == place
+    assert stored.event == sum(not isinstance(event, Checkpoint) for event in told[:place]), "they are not counted"
     for again, event in zip(replay(tmp_path / "run"), made_up.run(steps=8), strict=True):
         made_up.assert_same_event(again, event)
     assert open_recording(tmp_path / "run").summary()["checkpoint"] == 6
