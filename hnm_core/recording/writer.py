@@ -157,11 +157,11 @@ class _Writer:
                 self._weights[event.lane] = event
             if isinstance(event, Weights) or ends or resumes:
                 alarms += self._write_weights()
-            if not isinstance(event, Weights):
-                self._write(event)
             if problem := self._checkpoints.problem():
                 alarms.append(self._alarm("checkpoint-failed", problem, event))
                 self._write(alarms[-1])
+            if not isinstance(event, Weights):
+                self._write(event)  # last: an event that was written once is never kept for later
             self._gap = None
         except OSError as error:
             return [*alarms, *self._stop(event, error)]
