@@ -101,7 +101,7 @@ def test_that_a_recording_is_whole_whatever_standard_output_is(called, tmp_path:
         assert open_recording(tmp_path / f"new{place}").finished is not None
         called(Command(f"run {{config}} --record {{new}}{place}-too"), out)
         recording = open_recording(tmp_path / f"new{place}-too")
-        assert recording.summary(recording.history())["state"] == "finished"
+        assert recording.summary()["state"] == "finished"
 
 
 @quick_commands

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def test_that_old_reports_make_room(monkeypatch, user_folders):
 def test_that_a_folder_that_cannot_be_written_loses_the_report_but_not_the_program(monkeypatch, tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     assert write_report("title", "the traceback") is None
     assert "the traceback" in caplog.text
     caplog.clear()

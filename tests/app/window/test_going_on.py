@@ -37,7 +37,9 @@ def recorded(folder: Path, of: ExperimentConfig, *, forked_at: int = 0) -> Path:
 def broken_off(folder: Path) -> Path:
     """As a kill leaves it."""
     events = folder / "events.jsonl"
-    events.write_bytes(b"".join(line for line in events.read_bytes().splitlines(True) if b"RunFinished" not in line))
+    told = events.read_bytes().splitlines(True)
+    ends = next(place for place, line in enumerate(told) if b'"Weights"' in line or b"RunFinished" in line)
+    events.write_bytes(b"".join(told[:ends]))
     for path in folder.glob("*/weights.npz"):
         path.unlink()
     return folder

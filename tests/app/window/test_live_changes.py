@@ -48,7 +48,8 @@ def test_that_another_miner_and_its_options_are_applied_to_the_lane_at_once(trai
     assert not note.button.isVisible(), "the run is as the form says"
     assert markers(window.stage.history)[-2] == Marker("knn", at + 1, "miner knn → lsh", "option")
     qtbot.waitUntil(lambda: window.stage.panes.view("knn")._title == "knn → lsh", timeout=5000)
-    assert any(kind == "option" and "miner knn → lsh" in text for _, text, kind in window.stage.timeline.track.marks)
+    track = window.stage.timeline.track
+    qtbot.waitUntil(lambda: any(kind == "option" and "miner knn → lsh" in text for _, text, kind in track.marks))
     press(qtbot, window, Qt.Key.Key_Period)
     qtbot.waitUntil(lambda: steps(window, "knn") == at + 1, timeout=5000)
 
