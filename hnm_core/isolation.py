@@ -41,8 +41,11 @@ def isolated(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
 
     @functools.wraps(function)
     def alone(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        if not (torch.is_grad_enabled() or _coarse() or torch.is_inference_mode_enabled() or forked()):
-            return function(*args, **kwargs)
+        if not (_coarse() or torch.is_inference_mode_enabled() or forked()):  # as mostly, and many calls are short
+            if not torch.is_grad_enabled():
+                return function(*args, **kwargs)
+            with torch.no_grad():
+                return function(*args, **kwargs)
         with ExitStack() as stack:
             if _coarse():
                 stack.enter_context(_in_full_precision())
