@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
-    QLabel,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
+
+from app.plain import Label
 
 
 class Expander(QWidget):
@@ -26,7 +27,7 @@ class Expander(QWidget):
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.button.toggled.connect(self._toggled)
-        self.summary = QLabel()
+        self.summary = Label()
         self.summary.setObjectName("summary")
         self.summary.setWordWrap(True)
         self.summary.setIndent(20)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QKeySequence, QPalette, QShortcut
-from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from app.history.pending import Pending
 from app.limits import MAX_PANES
@@ -27,6 +27,7 @@ from app.panels.sampler_form import SamplerForm
 from app.panels.tab_order import in_reading_order
 from app.panels.undo_list import UndoList
 from app.picture.theme import DARK, LIGHT, Theme
+from app.plain import Label
 from hnm_core.errors import InputError
 from hnm_core.run import changeable
 from hnm_core.spec import compatibility
@@ -111,7 +112,7 @@ class ExperimentForm(QWidget):
             column.addWidget(details)
         self.training = Expander("Training", _stack(self.optimizer, self.sampler, self.run))
         column.addWidget(self.training)
-        heading = QLabel("Lanes")
+        heading = Label("Lanes")
         heading.setObjectName("heading")
         heading.setToolTip("Methods trained side by side on the same data, seed and initial weights")
         column.addWidget(heading)

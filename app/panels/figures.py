@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QLabel, QStatusBar
+from PyQt6.QtWidgets import QStatusBar
 
 from app.memory import resident_mb
+from app.plain import Label
 
 
 class Figures:
     """Labels in a status bar, left to right: point under the pointer, device, threads, frames, steps, memory."""
 
     def __init__(self, bar: QStatusBar) -> None:
-        self._labels = {name: QLabel() for name in ("point", "device", "fps", "steps", "memory")}
+        self._labels = {name: Label() for name in ("point", "device", "fps", "steps", "memory")}
         for label in self._labels.values():
             bar.addPermanentWidget(label)
         self._tips()

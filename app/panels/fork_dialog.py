@@ -8,13 +8,14 @@ from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QIcon
-from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QVBoxLayout, QWidget
 
 from app.panels.lanes_panel import free_name
 from app.panels.line_edit import LineEdit
 from app.panels.named_form import registry_choice
 from app.panels.problem_label import ProblemLabel
 from app.panels.problems import LANE_NAME_RULE
+from app.plain import Label
 from hnm_core.errors import InputError
 from hnm_core.run import changeable
 from hnm_core.spec import compatibility
@@ -54,7 +55,7 @@ class ForkDialog(QDialog):
         self.name = LineEdit()
         self.name.setAccessibleName("Name of the new lane")
         self.name.setToolTip(LANE_NAME_RULE)
-        self.what, self.problem = QLabel(), ProblemLabel()
+        self.what, self.problem = Label(), ProblemLabel()
         self.what.setWordWrap(True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         cancel = self.buttons.button(QDialogButtonBox.StandardButton.Cancel)

@@ -10,7 +10,6 @@ from PyQt6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPaint
 from PyQt6.QtWidgets import (
     QDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListView,
     QListWidget,
@@ -24,6 +23,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.picture.theme import Theme
+from app.plain import Label, plain_tip
 from app.presets import PICTURE_SIZE, Card
 from app.style import mix
 
@@ -80,7 +80,7 @@ class Gallery(QDialog):
         self.list.setItemDelegate(_CardPainter(theme, self.list))
         self.list.installEventFilter(self)
         self.list.itemClicked.connect(self._choose)
-        self.nothing = QLabel("No preset has these words. Esc closes the gallery.")
+        self.nothing = Label("No preset has these words. Esc closes the gallery.")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.hide()
         for card in cards:
@@ -121,10 +121,10 @@ class Gallery(QDialog):
 
     def _recent_row(self, recent: Sequence[Path]) -> QHBoxLayout:
         row = QHBoxLayout()
-        row.addWidget(QLabel("Opened before"))
+        row.addWidget(Label("Opened before"))
         for path in recent:
             button = QPushButton(path.name.replace("&", "&&"))
-            button.setToolTip(str(path))
+            button.setToolTip(plain_tip(str(path)))
             button.setAutoDefault(False)  # Enter is for the cards
             button.setAccessibleName(f"Open {path.name}")
             button.clicked.connect(lambda _checked=False, path=path: self._open(path))

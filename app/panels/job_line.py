@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QToolButton, QWidget
+
+from app.plain import Label, plain_tip
 
 BAR_PX = 110
 NAME_PX = 240
@@ -17,9 +19,8 @@ class JobLine(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._jobs: dict[str, tuple[int, int]] = {}
-        self.name, self.bar, self.button = QLabel(), QProgressBar(), QToolButton()
+        self.name, self.bar, self.button = Label(), QProgressBar(), QToolButton()
         self.name.setMaximumWidth(NAME_PX)
-        self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.bar.setFixedWidth(BAR_PX)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(10)
@@ -62,6 +63,6 @@ class JobLine(QWidget):
         words = self.name.fontMetrics().elidedText(title + more, Qt.TextElideMode.ElideMiddle, NAME_PX)
         if self.name.text() != words:
             self.name.setText(words)
-            self.name.setToolTip("\n".join(self._jobs))
+            self.name.setToolTip(plain_tip("\n".join(self._jobs)))
         self.bar.setRange(0, total)  # of nothing known the bar wanders
         self.bar.setValue(done)

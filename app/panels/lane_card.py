@@ -12,7 +12,6 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -27,6 +26,7 @@ from app.panels.problem_label import ProblemLabel
 from app.panels.problems import Path
 from app.panels.sampler_form import SamplerForm
 from app.picture.theme import DARK, Rgb
+from app.plain import Label
 from hnm_core.spec.compatibility import idle_fields
 from hnm_core.spec.config import LaneConfig
 from hnm_core.spec.registry import LOSSES, MINERS
@@ -131,7 +131,7 @@ class LaneCard(QFrame):
         layout = QVBoxLayout(details)
         layout.setSpacing(6)
         for title, part in (("Miner", self.miner.body), ("Loss", self.loss.body), ("Lane", self.own)):
-            heading = QLabel(title)
+            heading = Label(title)
             heading.setObjectName("heading")
             layout.addWidget(heading)
             layout.addWidget(part)

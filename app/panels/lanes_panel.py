@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -22,6 +21,7 @@ from app.panels.editors import ChoiceEditor
 from app.panels.lane_card import LaneCard
 from app.panels.problems import Path
 from app.picture.theme import DARK, Theme
+from app.plain import Label
 from hnm_core.spec.compatibility import Finding
 
 
@@ -42,7 +42,7 @@ class LanesPanel(QWidget):
         self._keep_names = False
         self.add_button = QPushButton("Add a lane")
         self.add_button.clicked.connect(self._add)
-        self.full = QLabel()
+        self.full = Label()
         self.full.setObjectName("summary")
         self.full.setWordWrap(True)
         self.full.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

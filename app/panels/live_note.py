@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.history.pending import Pending
+from app.plain import Label
 
 NOTHING = (
     "A run is on. A lane's options, the learning rate and the batch can be changed here and applied to it; the rest "
@@ -22,7 +23,7 @@ class LiveNote(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("note")
-        self.text, self.problem, self.later = QLabel(), QLabel(), QLabel()
+        self.text, self.problem, self.later = Label(), Label(), Label()
         self.problem.setObjectName("heading")  # red is too dim on the ground of a note
         self.button = QPushButton("Apply to the run")
         self.button.setObjectName("apply")

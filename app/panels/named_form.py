@@ -7,7 +7,6 @@ from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
-    QLabel,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -18,6 +17,7 @@ from app.panels.editors import ChoiceEditor
 from app.panels.names import grouped
 from app.panels.option_form import LABEL_PX, OptionForm
 from app.panels.problem_label import ProblemLabel
+from app.plain import Label
 from hnm_core.spec.registry import Registry
 
 
@@ -49,7 +49,7 @@ class NamedForm(QWidget):
         super().__init__()
         self._registry = registry
         self._known: dict[str, dict[str, Any]] = {}
-        self.label = QLabel(label)
+        self.label = Label(label)
         self.label.setFixedWidth(LABEL_PX - 40)
         self.choice = registry_choice(registry, label.lower() if label != "Data" else "data set")
         self.box: ComboBox = self.choice.box
@@ -60,7 +60,7 @@ class NamedForm(QWidget):
         self.body = QWidget()
         self._body = QVBoxLayout(self.body)
         self._body.setContentsMargins(0, 0, 0, 0)
-        self.help = QLabel()
+        self.help = Label()
         self.help.setObjectName("summary")
         self.help.setWordWrap(True)
         self.help.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-
-def _plain_label() -> QLabel:
-    """A label for words of anybody's, as a file's: they are shown as they are, and load no picture."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label
+from app.plain import Label, plain_tip
 
 
 class Banner(QFrame):
@@ -27,7 +21,7 @@ class Banner(QFrame):
         super().__init__(parent)
         self.setObjectName("banner")
         self._report = ""
-        self._text = _plain_label()
+        self._text = Label()
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._open = QPushButton("Open report")
@@ -98,9 +92,9 @@ class About(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("about")
-        self._title = _plain_label()
+        self._title = Label()
         self._title.setObjectName("title")
-        self._text = _plain_label()
+        self._text = Label()
         self._text.setObjectName("text")
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -138,5 +132,4 @@ class About(QFrame):
         hidden = self._brief and bool(self._title.text())
         self._text.setVisible(bool(self._text.text()) and not hidden)
         text = self._text.text()
-        shown = f"<p>{html.escape(text)}</p>" if "<" in text else text  # a tooltip guesses whether it is a page
-        self.setToolTip(shown if hidden else "")
+        self.setToolTip(plain_tip(text) if hidden else "")

@@ -11,7 +11,6 @@ from pydantic_core import PydanticUndefined
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QGridLayout,
-    QLabel,
     QWidget,
 )
 
@@ -19,6 +18,7 @@ from app.panels.editor_for import bounds_of, editor_for
 from app.panels.editors import Editor, TextEditor
 from app.panels.line_edit import LineEdit
 from app.panels.problem_label import ProblemLabel
+from app.plain import Label
 
 LABEL_PX = 104
 LABELS = {"lr": "learning rate", "name": "kind"}
@@ -30,13 +30,13 @@ class Row:
 
     def __init__(self, name: str, field: FieldInfo, editor: Editor) -> None:
         self.name, self.field, self.editor = name, field, editor
-        self.label = QLabel(LABELS.get(name, name.replace("_", " ")))
+        self.label = Label(LABELS.get(name, name.replace("_", " ")))
         self.label.setWordWrap(True)
         self.label.setFixedWidth(LABEL_PX)
         self.label.setBuddy(editor.target)
         self.problem = ProblemLabel()
         extra = field.json_schema_extra
-        self.unit = QLabel(str(extra.get("unit", "")) if isinstance(extra, dict) else "")
+        self.unit = Label(str(extra.get("unit", "")) if isinstance(extra, dict) else "")
         if self.unit.text():
             editor.row.addWidget(self.unit)
         tip = self._tip = _tip(name, field)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.history.verdict import Verdict
+from app.plain import Label
 
 ONE_SEED = "One run with one seed: other seeds may turn it round."
 
@@ -24,7 +25,7 @@ class Outcome(QFrame):
         self._verdict: Verdict | None = None
         self._of_seeds: tuple[str, ...] = ()
         self._brief = False
-        self.title, self.text = QLabel(), QLabel()
+        self.title, self.text = Label(), Label()
         self.title.setObjectName("title")
         self.text.setObjectName("text")
         self.text.setWordWrap(True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import (
-    QLabel,
-    QSizePolicy,
-)
+from PyQt6.QtWidgets import QSizePolicy
+
+from app.plain import Label
 
 
-class ProblemLabel(QLabel):
+class ProblemLabel(Label):
     """A sentence about what is wrong; takes no room while nothing is."""
 
     def __init__(self) -> None:

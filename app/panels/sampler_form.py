@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.panels.named_form import NamedForm
 from app.panels.option_form import OptionForm
 from app.panels.problems import Path
+from app.plain import Label
 from hnm_core.errors import InputError
 from hnm_core.spec.config import SamplerConfig
 from hnm_core.spec.registry import SAMPLERS
@@ -26,7 +27,7 @@ class SamplerForm(QWidget):
         super().__init__()
         self.named = NamedForm("Sampler", SAMPLERS)
         self.own = OptionForm(SamplerConfig, ["batch"])
-        self.settled = QLabel()
+        self.settled = Label()
         self.settled.setObjectName("summary")
         self.settled.setWordWrap(True)
         line = QHBoxLayout()

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from PyQt6.QtCore import QPoint, QSize, Qt
 from PyQt6.QtGui import QKeyEvent, QShowEvent
-from PyQt6.QtWidgets import QDialog, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.panels.keys import KeyGroup
 from app.picture.theme import Theme
+from app.plain import Label
 from app.style import css, mix
 
 COLUMNS = 3
@@ -84,15 +85,15 @@ def _column(groups: Sequence[KeyGroup]) -> QGridLayout:
     grid.setVerticalSpacing(4)
     row = 0
     for group in groups:
-        title = QLabel(group.title)
+        title = Label(group.title)
         title.setObjectName("group")
         grid.addWidget(title, row, 0, 1, 2)
         for keys, does in group.rows:
             row += 1
-            key = QLabel(keys)
+            key = Label(keys)
             key.setObjectName("key")
             grid.addWidget(key, row, 0, Qt.AlignmentFlag.AlignLeft)
-            grid.addWidget(QLabel(does), row, 1)
+            grid.addWidget(Label(does), row, 1)
         row += 1
         grid.setRowMinimumHeight(row, BETWEEN_PX)
         row += 1

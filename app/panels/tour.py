@@ -20,9 +20,10 @@ from PyQt6.QtCore import (
     pyqtSignal,
 )
 from PyQt6.QtGui import QColor, QHideEvent, QKeyEvent, QPainter, QPainterPath, QPaintEvent, QPen
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.picture.theme import Theme
+from app.plain import Label
 from app.style import css
 
 CARD_PX = 330
@@ -57,7 +58,7 @@ class Tour(QWidget):
         self._watched: list[QWidget] = []
         self.card = QFrame(self)
         self.card.setObjectName("card")
-        self.title, self.text, self._count = QLabel(), QLabel(), QLabel()
+        self.title, self.text, self._count = Label(), Label(), Label()
         self.title.setObjectName("title")
         self.text.setWordWrap(True)
         self._count.setObjectName("count")

@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.picture.scene import class_colors
 from app.picture.theme import DARK, Theme
+from app.plain import plain_tip
 
 DOT, GAP = 8, 5
 """Pixels of a dot, and between it and its name."""
@@ -55,8 +56,10 @@ class ClassKey(QWidget):
         self._current = 0
         listed = ", ".join(self.names)
         self.setToolTip(
-            f"Colours of the classes {listed}; items held out of training are paler.\n"
-            "Click a class to show it alone, with Ctrl to add it, twice to zoom to it."
+            plain_tip(
+                f"Colours of the classes {listed}; items held out of training are paler.\n"
+                "Click a class to show it alone, with Ctrl to add it, twice to zoom to it."
+            )
         )
         self.setAccessibleName(f"Classes: {listed}")
         self.setVisible(bool(self.names))

@@ -36,6 +36,7 @@ from app.picture.class_labels import Cluster, Name, clusters, placed
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
 from app.picture.thumbnails import Box
+from app.plain import plain_tip
 from app.views import cloud_labels
 from app.views.cloud_marks import Mark, draw_marks, draw_outline
 from app.views.cloud_outline import Outline, outlined_ids
@@ -173,7 +174,7 @@ class CloudView(QWidget):
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             over = self._title_plate.covers(event.pos())
-            QToolTip.showText(event.globalPos(), self._details if over else "", self)
+            QToolTip.showText(event.globalPos(), plain_tip(self._details) if over else "", self)
             return True
         return super().event(event)
 

@@ -15,10 +15,11 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QFont, QFontMetrics, QMouseEvent, QPen, QResizeEvent
-from PyQt6.QtWidgets import QGraphicsItem, QLabel, QWidget
+from PyQt6.QtWidgets import QGraphicsItem, QWidget
 
 from app.history.spread import kept_apart, spread
 from app.picture.theme import DARK, Rgb, Theme
+from app.plain import Label
 from app.style import mix
 from hnm_core.run.series import Floats, decimate
 
@@ -137,7 +138,7 @@ class CurvePlot(pg.PlotWidget):
         self._crosshair = pg.InfiniteLine(angle=90, movable=False)
         self._crosshair.hide()
         self.addItem(self._crosshair, ignoreBounds=True)
-        self._message = QLabel(self)
+        self._message = Label(parent=self)
         self._message.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._message.setWordWrap(True)
         self._message.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)

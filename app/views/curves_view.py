@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QMessageBox,
     QSlider,
@@ -28,6 +27,7 @@ from PyQt6.QtWidgets import (
 from app.history.chance import chance_of
 from app.history.markers import markers
 from app.picture.theme import DARK, Rgb, Theme
+from app.plain import Label
 from app.style import mix
 from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
@@ -98,7 +98,7 @@ class CurvesView(QWidget):
         self._sides.setChildrenCollapsible(False)
         self._sides.setHandleWidth(1)
         for title, legend, plot in (
-            (QLabel("Loss"), self.loss_legend, self.loss_plot),
+            (Label("Loss"), self.loss_legend, self.loss_plot),
             (self.metric_box, self.metric_legend, self.metric_plot),
         ):
             self._sides.addWidget(_side(title, legend, plot, self.layer_key if plot is self.metric_plot else None))
@@ -138,9 +138,9 @@ class CurvesView(QWidget):
         )
         self.smoothing.setAccessibleName("Smoothing")
         self.smoothing.valueChanged.connect(self._smoothing_changed)
-        self.smoothing_label = QLabel()
+        self.smoothing_label = Label()
         self.smoothing_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("smooth 0.999"))
-        self.readout = QLabel()
+        self.readout = Label()
         self.fit_button = _button("Fit", "Bring everything back into view (double click does too)")
         self.fit_button.clicked.connect(self._follow)
         self.fit_button.hide()

@@ -25,6 +25,7 @@ from app.history.hardness_words import (
 )
 from app.history.histogram import Axis
 from app.picture.theme import DARK, Theme
+from app.plain import plain_tip
 from app.views.hardness_cell import Cell, CellPainter
 from app.views.margin_handle import HANDLE_PX, MarginHandle
 
@@ -205,7 +206,7 @@ class HardnessPlot(QWidget):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             text = self.tip_at(QPointF(event.pos()))
             if text:
-                QToolTip.showText(event.globalPos(), text, self)
+                QToolTip.showText(event.globalPos(), plain_tip(text), self)
             else:
                 QToolTip.hideText()
             return True

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.history.hardness import Moment, lane_hardness
 from app.picture.theme import DARK, Theme
+from app.plain import Label
 from app.views.band_key import BandKey
 from app.views.hardness_plot import HardnessPlot
 from hnm_core.run.events import Frame
@@ -28,7 +29,7 @@ class HardnessView(QWidget):
         super().__init__(parent)
         self.plot = HardnessPlot(self)
         self.plot.margin_asked.connect(self.margin_asked)
-        self.title = QLabel(TITLE)
+        self.title = Label(TITLE)
         self.title.setMinimumWidth(20)
         self.key = BandKey(self)
         self.title.setToolTip(

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QImage, QPixmap
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.picture.theme import Theme
+from app.plain import Label
 from app.style import css
 from app.training.looking import Looked
 
@@ -24,7 +25,7 @@ class ItemData(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.picture, self.words = QLabel(), QLabel()
+        self.picture, self.words = Label(), Label()
         self.picture.setFixedSize(SIDE_PX, SIDE_PX)
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.words.setWordWrap(True)

@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 from app.history.inspection_words import Cell, Section
 from app.picture.edges import FALSE, HARD, SEMI_HARD, kind_colors
 from app.picture.theme import DARK, Rgb, Theme
+from app.plain import plain_tip
 from app.style import css, mix
 
 LEAST_COLUMN_PX = 88
@@ -144,7 +145,7 @@ class InspectorLists(QTableWidget):
     def _put(self, row: int, column: int, cell: Cell, *, title: bool = False) -> None:
         item = QTableWidgetItem(" ".join(part for part in (cell.text, cell.note) if part))
         item.setData(CELL_ROLE, cell)
-        item.setToolTip(cell.tip)
+        item.setToolTip(plain_tip(cell.tip))
         listed = cell.item_id >= 0
         item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable if listed else Qt.ItemFlag.NoItemFlags)
         if title:

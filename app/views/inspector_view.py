@@ -9,7 +9,6 @@ from PyQt6.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -24,6 +23,7 @@ from app.history.finding import Match
 from app.history.inspection import Facts, Inspection
 from app.history.inspection_words import SUMMARY_TITLES, sections, summary
 from app.picture.theme import DARK, Rgb, Theme
+from app.plain import Label
 from app.style import css
 from app.training.looking import Looked
 from app.views.inspector_data import ItemData
@@ -58,7 +58,7 @@ class InspectorView(QWidget):
         self.matches.setAccessibleName("What fits the text")
         self.matches.itemClicked.connect(self._take_match)
         self.matches.hide()
-        self.title, self.about = QLabel(), QLabel()
+        self.title, self.about = Label(), Label()
         for label in (self.title, self.about):
             label.setWordWrap(True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

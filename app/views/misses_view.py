@@ -11,7 +11,6 @@ from PyQt6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap, QResizeEv
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLabel,
     QTabBar,
     QTreeWidget,
     QTreeWidgetItem,
@@ -22,6 +21,7 @@ from PyQt6.QtWidgets import (
 from app.history.missed import LaneMissed, Missed, missed
 from app.picture.missed_edges import MissedPair, end_colors
 from app.picture.theme import DARK, Theme
+from app.plain import Label, plain_tip
 from app.style import css, mix
 from app.views.bucket_line import BucketLine
 from app.views.sparkline import draw_sparkline
@@ -68,7 +68,7 @@ class MissesView(QWidget):
         self.tabs.setUsesScrollButtons(True)
         self.tabs.currentChanged.connect(lambda _place: self._fill())
         self._build_tree()
-        self.note, self.detail = QLabel(EMPTY), QLabel()
+        self.note, self.detail = Label(EMPTY), Label()
         self.note.setWordWrap(True)
         self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.detail.setMinimumWidth(20)
@@ -235,7 +235,7 @@ class MissesView(QWidget):
             row.details,
         )
         for column in range(len(COLUMNS)):
-            item.setToolTip(column, "\n".join(filter(None, tip)))
+            item.setToolTip(column, plain_tip("\n".join(filter(None, tip))))
         return item
 
     def _named(self, item: int) -> str:

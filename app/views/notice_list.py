@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.history.markers import Marker
 from app.picture.theme import DARK, Theme
+from app.plain import plain_tip
 from app.style import css
 
 MAX_LINES = 12
@@ -48,7 +49,7 @@ class NoticesButton(QPushButton):
         for notice in notices[-MAX_LINES:]:
             line = f"{notice.lane}, step {notice.step:,}: {notice.text}"
             action = QAction(shortened(line), self._menu)
-            action.setToolTip(line)
+            action.setToolTip(plain_tip(line))
             action.triggered.connect(lambda _checked=False, step=notice.step: self.chosen.emit(step))
             self._menu.addAction(action)
         if len(notices) > MAX_LINES:

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 
 from app.history.class_pair_words import Name, cell_text, details
 from app.picture.theme import Theme
+from app.plain import plain_tip
 from app.views.pair_layout import PairLayout, pair_layout
 from app.views.pair_painter import Mark, PairPainter, Shown
 
@@ -253,7 +254,7 @@ class PairMatrix(QWidget):
     def event(self, event: QEvent | None) -> bool:
         """Tips; and Space, Ctrl+Return and the arrows do here what they do here, whatever they do elsewhere."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.text_at(event.pos().x(), event.pos().y()), self)
+            QToolTip.showText(event.globalPos(), plain_tip(self.text_at(event.pos().x(), event.pos().y())), self)
             return True
         is_override = event is not None and event.type() == QEvent.Type.ShortcutOverride
         if is_override and isinstance(event, QKeyEvent) and (event.key() in CHOOSING_KEYS or event.key() in STEPS):

@@ -12,7 +12,6 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QTreeWidget,
@@ -25,6 +24,7 @@ from app.history.class_axis import class_axis
 from app.history.class_pair_words import Name, caption, cell_text, pair_text, part_text, share_text
 from app.history.class_pairs import ClassPairs, Ranked, class_pairs, ranked
 from app.picture.theme import DARK, Theme
+from app.plain import Label, plain_tip
 from app.style import css
 from app.views.amount_bar import AmountBar
 from app.views.pair_matrix import PairMatrix
@@ -73,10 +73,10 @@ class PairsView(QWidget):
         self._cut = False  # whether not all classes have a row
         self._most = 0.0
         self._caption = EMPTY
-        self.title, self.bar = QLabel(EMPTY), AmountBar()
+        self.title, self.bar = Label(EMPTY), AmountBar()
         self.title.setMinimumWidth(20)
         self.title.setToolTip(TIP)
-        self.side = QLabel(EMPTY)
+        self.side = Label(EMPTY)
         self.side.setWordWrap(True)
         self.side.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.side.setToolTip(TIP)
@@ -255,7 +255,7 @@ class PairsView(QWidget):
             return
         text = f"{pair.lane} · {cell_text(told, pair.anchor, pair.negative, lambda label: class_name(started, label))}"
         for column in range(len(COLUMNS)):
-            item.setToolTip(column, text)
+            item.setToolTip(column, plain_tip(text))
 
     def _choose(self, item: QTreeWidgetItem) -> None:
         pair: Ranked = item.data(0, PAIR)

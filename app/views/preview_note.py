@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QObject, Qt
-from PyQt6.QtWidgets import QLabel, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from app.picture.theme import Theme
+from app.plain import Label
 from app.style import css
 
 PLAYED = "A recording of this preset · press Space to train it yourself"
@@ -14,11 +15,11 @@ ABOVE_PX = 56
 """Over the bottom of the panes, so that their captions stay in sight."""
 
 
-class PreviewNote(QLabel):
+class PreviewNote(Label):
     """A pill at the bottom of `panes`, in the middle; the mouse goes through it."""
 
     def __init__(self, panes: QWidget) -> None:
-        super().__init__(panes)
+        super().__init__(parent=panes)
         self._panes = panes
         self.setObjectName("preview")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)

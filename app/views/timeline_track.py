@@ -19,6 +19,7 @@ from PyQt6.QtGui import (
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.picture.theme import DARK, Rgb
+from app.plain import plain_tip
 from app.style import mix
 
 TRACK_HEIGHT = 40
@@ -197,7 +198,7 @@ class Track(QWidget):
                 lines.append(f"and {len(marks) - 6} more")
             if not lines and self.last_step:
                 lines = [f"step {self.step_at(event.pos().x()):,}"]
-            QToolTip.showText(event.globalPos(), "\n".join(lines), self)
+            QToolTip.showText(event.globalPos(), plain_tip("\n".join(lines)), self)
             return True
         return super().event(event)
 

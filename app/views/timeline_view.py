@@ -12,10 +12,11 @@ from PyQt6.QtCore import QSize, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QHideEvent,
 )
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton, QWidget
 
 from app.history.markers import Marker
 from app.picture.theme import DARK, Theme
+from app.plain import Label
 from app.style import icon
 from app.views.notice_list import NoticesButton
 from app.views.timeline_track import TRACK_HEIGHT, Mark, Track
@@ -64,7 +65,7 @@ class TimelineView(QWidget):
         self.rate_box.setCurrentIndex(RATES.index(1.0))
         self.rate_box.setToolTip("Speed of the replay")
         self.rate_box.setAccessibleName("Replay speed")
-        self.label = QLabel()
+        self.label = Label()
         self.notices = NoticesButton(self)
         self.notices.chosen.connect(self._jump)
         self.live_button = QPushButton("LIVE")

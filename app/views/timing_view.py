@@ -10,6 +10,7 @@ from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPai
 from PyQt6.QtWidgets import QHBoxLayout, QToolButton, QToolTip, QVBoxLayout, QWidget
 
 from app.picture.theme import DARK, Rgb, Theme, contrast
+from app.plain import plain_tip
 from app.style import mix
 from app.views.phase_key import PhaseKey
 from hnm_core.run.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
@@ -176,7 +177,7 @@ class Bars(QWidget):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             text = self.tip_at(QPointF(event.pos()))
             if text:
-                QToolTip.showText(event.globalPos(), text, self)
+                QToolTip.showText(event.globalPos(), plain_tip(text), self)
             else:
                 QToolTip.hideText()
             return True

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QMenu, QWidget
 
+from app.plain import plain_tip
 from app.window.settings import Settings
 from hnm_core.system import places
 
@@ -76,7 +77,7 @@ class RecentMenu(QMenu):
             name = path.name.replace("&", "&&")
             action = QAction(name if there else f"{name} (gone)", self)
             action.setEnabled(there)
-            action.setToolTip(str(path))
+            action.setToolTip(plain_tip(str(path)))
             action.triggered.connect(lambda _checked=False, path=path: self._take(path))
             self.addAction(action)
         self.addSeparator()

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QFont, QFontMetrics
-from PyQt6.QtWidgets import QComboBox, QLabel, QToolBar, QToolButton, QWidget
+from PyQt6.QtWidgets import QComboBox, QToolBar, QToolButton, QWidget
 
 from app.picture.slow_motion import SECONDS
 from app.picture.theme import Theme
+from app.plain import Label
 from app.style import icon
 from app.window.actions import TOOLBAR
 from hnm_core.run.events import POINT_COLUMNS, RunState
@@ -65,7 +66,7 @@ class RunControls(QToolBar):
                 self.speed.activated.connect(self._on_speed)
                 self.addWidget(self.speed)
             if group[0] == "edges":
-                self.addWidget(QLabel("  Colour "))
+                self.addWidget(Label("  Colour "))
                 self.colour = _combo("What the colours of the points mean", COLOURS)
                 self.colour.activated.connect(lambda place: self.colour_chosen.emit(COLOURS[place][1]))
                 self.addWidget(self.colour)
