@@ -213,6 +213,7 @@ class _Lanes:
             yield event
             if control.stopped:
                 break
+        self.failed += [name for name in over if name not in self.failed]  # where that was not told to the end
         known, lanes = dict(self.done), self.trainers
         first, farthest = next(iter(lanes)), max(trainer.step for trainer in lanes.values())
         yield Alarm(first, farthest, "went-on", before.words, "hint")
@@ -224,7 +225,7 @@ class _Lanes:
         self.running = {
             name: trainer.steps()
             for name, trainer in lanes.items()
-            if name not in {*over, *self.failed} and trainer.step < trainer.config.steps
+            if name not in self.failed and trainer.step < trainer.config.steps
         }
 
     def _note(self, event: Event) -> None:

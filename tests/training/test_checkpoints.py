@@ -221,6 +221,7 @@ def test_that_a_lane_that_failed_stays_where_it_was(tmp_path: Path) -> None:
     ours, theirs = weights(again, "wild"), weights(events, "wild")
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     assert again[-1].steps == last.steps
+    assert again[-1].failed_lanes == last.failed_lanes == ("wild",), "though nothing told again said so"
 
 
 def test_that_a_part_that_does_not_tell_its_state_leaves_the_weights_and_is_named(
