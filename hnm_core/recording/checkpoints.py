@@ -85,8 +85,8 @@ class CheckpointWriter:
             said, self._problem = self._problem, ""
             return said
 
-    def close(self) -> None:
-        """Wait until all is written."""
+    def wait(self) -> None:
+        """Until all is written."""
         with self._turn:
             self._turn.wait_for(lambda: not self._busy)
 
@@ -101,13 +101,12 @@ class CheckpointWriter:
             try:
                 write(self._folder, checkpoint, event)
                 self._failed = False
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - what a state holds may be anybody's: no reason to lose the run
+                reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
                 with self._turn:
                     if not self._failed:  # a full disk is told once
-                        self._problem = (
-                            f"The checkpoint of step {checkpoint.step:,} was not written: {error.strerror or error}. "
-                            "The one before stays."
-                        )
+                        told = f"The checkpoint of step {checkpoint.step:,} was not written: {reason}."
+                        self._problem = f"{told} The one before stays."
                     self._failed = True
 
 

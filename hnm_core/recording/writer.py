@@ -157,6 +157,8 @@ class _Writer:
                 self._weights[event.lane] = event
             if isinstance(event, Weights) or ends or resumes:
                 alarms += self._write_weights()
+            if ends:
+                self._checkpoints.wait()  # what goes wrong with the last one is told, too
             if problem := self._checkpoints.problem():
                 alarms.append(self._alarm("checkpoint-failed", problem, event))
                 self._write(alarms[-1])
@@ -330,7 +332,7 @@ class _Writer:
 
     def close(self) -> None:
         """Close every file, the last checkpoint too. A folder in which no run began is left empty."""
-        self._checkpoints.close()
+        self._checkpoints.wait()
         try:
             if self._gap is None:
                 self._write_held()

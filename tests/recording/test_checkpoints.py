@@ -230,7 +230,7 @@ def test_that_of_many_at_once_the_last_is_written_and_two_at_most_are_held(tmp_p
     writer = checkpoints.CheckpointWriter(tmp_path)
     for step in range(1, 40):
         writer.put(checkpoint(step, size=20_000), step)
-    writer.close()
+    writer.wait()
     assert checkpoints.newest_step(tmp_path) == 39
     newest = max(int(path.stem) for path in (tmp_path / "checkpoints").iterdir())
     assert newest < 39, "those that came while another was written made room"
@@ -252,3 +252,17 @@ def test_that_a_recording_without_checkpoints_has_no_folder_for_them(tmp_path: P
     list(record(iter([made_up.started(), *events]), tmp_path / "run"))
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert checkpoints.read(tmp_path / "run") is checkpoints.read_weights(tmp_path / "run", "knn") is None
+
+
+def test_that_what_no_checkpoint_can_hold_is_told_and_the_run_is_recorded_to_its_end(tmp_path: Path) -> None:
+    def events() -> Iterator[Event]:
+        *told, end = made_up.run(steps=2)
+        yield from told
+        yield Checkpoint(2, (), {"a part of somebody else": {1, 2}})
+        yield end
+
+    *_, alarm, end = recorded = list(record(events(), tmp_path / "run"))
+    assert isinstance(alarm, Alarm) and alarm.code == "checkpoint-failed"
+    assert alarm.message.startswith("The checkpoint of step 2 was not written: TypeError: ")
+    assert isinstance(end, RunFinished) and len(recorded) > 3
+    made_up.assert_same_event([event for event in replay(tmp_path / "run") if isinstance(event, Alarm)][-1], alarm)
