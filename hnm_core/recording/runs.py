@@ -15,10 +15,18 @@ from pathlib import Path
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import checkpoints
 from hnm_core.recording.header import read_run_file
-from hnm_core.recording.layout import CHECKPOINTS_FOLDER, KIND, LOCK_FILE, RUN_FILE
+from hnm_core.recording.layout import (
+    CHECKPOINTS_FOLDER,
+    EVENTS_FILE,
+    INDEX_FILE,
+    KIND,
+    LOCK_FILE,
+    RUN_FILE,
+    STEPS_FILE,
+)
 from hnm_core.recording.lock import Held
 from hnm_core.system import places, user_folders
-from hnm_core.system.regular_files import read_regular
+from hnm_core.system.regular_files import open_regular, read_regular
 
 LEAVING_FILE = "leaving.txt"
 """Lies in a recording that will be deleted to make room."""
@@ -26,6 +34,8 @@ DELETED = ".deleted-"
 """What the name of a folder begins with that is being deleted."""
 
 _MAX_RUN_FILE = 16 << 20
+_AT_ONCE = 1 << 20
+_VOUCHING = (INDEX_FILE, STEPS_FILE)
 _STAMP = "%Y%m%d-%H%M%S"
 
 
@@ -103,7 +113,7 @@ def named_at(folder: Path) -> datetime.datetime | None:
 
 
 def copy_run(source: str | Path, target: str | Path) -> Path:
-    """Copy a recording, also one that is still being written, to a new or empty folder; returns that folder.
+    """Copy a recording, one that is still being written as it is now, to a new or empty folder; returns that folder.
 
     Raises:
         InputError: the source is no recording, or the target is not empty or cannot be written.
@@ -117,10 +127,19 @@ def copy_run(source: str | Path, target: str | Path) -> Path:
     try:
         if places.is_folder(target) and any(target.iterdir()):
             raise InputError(f"Cannot copy to '{target}': the folder is not empty. Name a new or an empty folder.")
-        # Index files first: whatever they vouch for is then copied after it was written.
-        shutil.copytree(source, target, ignore=_all_but_indexes, dirs_exist_ok=True)
-        shutil.copytree(source, target, ignore=_passing, dirs_exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         checkpoints.copy(source, target)
+        sizes = {source / EVENTS_FILE: _size(source / EVENTS_FILE)}
+        run_file = read_regular(source / RUN_FILE, _MAX_RUN_FILE)  # it names all lanes that events tell of
+        for path in sorted(source.rglob("*"), key=_place):
+            sizes.setdefault(path, _size(path))
+
+        def as_it_was(old: str, new: str) -> None:
+            if (size := sizes.get(Path(old))) is not None:  # else it came later
+                _copy_part(Path(old), Path(new), size)
+
+        shutil.copytree(source, target, ignore=_passing, copy_function=as_it_was, dirs_exist_ok=True)
+        (target / RUN_FILE).write_bytes(run_file)  # last: from here on it is a recording
     except OSError as error:
         if not existed:
             shutil.rmtree(target, ignore_errors=True)
@@ -129,22 +148,35 @@ def copy_run(source: str | Path, target: str | Path) -> Path:
     return target
 
 
-def _all_but_indexes(folder: str, names: list[str]) -> list[str]:
-    return [
-        name
-        for name in names
-        if not (name.endswith(".idx") and _is(stat.S_ISREG, folder, name)) and not _is(stat.S_ISDIR, folder, name)
-    ]
+def _place(path: Path) -> int:
+    """A key that puts first what says that other files hold something: those are then as long as it says."""
+    return _VOUCHING.index(path.name) if path.name in _VOUCHING else len(_VOUCHING)
+
+
+def _size(path: Path) -> int:
+    """Bytes; 0 of what has just gone."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _copy_part(old: Path, new: Path, size: int) -> None:
+    """Copy the first bytes of a file."""
+    with open_regular(old) as source, new.open("wb") as target:
+        while part := source.read(min(size, _AT_ONCE)):
+            target.write(part)
+            size -= len(part)
 
 
 def _passing(folder: str, names: list[str]) -> list[str]:
-    """The indexes, what may be gone while it is copied, and what is no part of a recording: marks of the program's, and
-    what is neither a file nor a folder, for it may have no end."""
+    """What is copied by itself, what may be gone while it is copied, and what is no part of a recording: marks of the
+    program's, and what is neither a file nor a folder, for it may have no end."""
     return [
         name
         for name in names
-        if name.endswith((".idx", ".part"))
-        or name in (LOCK_FILE, LEAVING_FILE, CHECKPOINTS_FOLDER)
+        if name.endswith(".part")
+        or name in (RUN_FILE, LOCK_FILE, LEAVING_FILE, CHECKPOINTS_FOLDER)
         or not (_is(stat.S_ISREG, folder, name) or _is(stat.S_ISDIR, folder, name))
     ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +96,24 @@ def test_that_a_copy_overwrites_nothing_and_copies_no_foreign_folder(root: Path)
     with pytest.raises(InputError, match="not a recording"):
         copy_run(root / "holiday", root / "copy")
     assert not (root / "copy").exists()
+
+
+@pytest.mark.parametrize("copied", [0, 1, 3])
+def test_that_a_copy_lacks_nothing_however_the_run_goes_on_meanwhile(
+    copied: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = record(made_up.run(steps=4), tmp_path / "run")
+    for _ in range(8):
+        next(going)
+    copy_tree, calls = shutil.copytree, itertools.count()
+
+    def while_it_ends(*args: Any, **options: Any) -> Any:
+        if next(calls) == copied:
+            list(going)
+        return copy_tree(*args, **options)
+
+    monkeypatch.setattr(shutil, "copytree", while_it_ends)
+    copy = open_recording(copy_run(tmp_path / "run", tmp_path / "copy"))
+    list(going)
+    copy.check()
+    assert copy.losses == ()
