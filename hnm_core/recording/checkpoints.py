@@ -25,10 +25,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
+from hnm_core.recording import disk
 from hnm_core.recording.layout import CHECKPOINTS_FOLDER
 from hnm_core.run.events import Checkpoint, Weights, frozen
 from hnm_core.system.regular_files import open_regular
-from hnm_core.system.whole_files import whole_file
 
 KEPT = 2
 FORMAT = 1
@@ -123,9 +123,8 @@ def write(folder: Path, checkpoint: Checkpoint, event: int) -> Path:
     _sync(folder.parent)
     before = _newest_first(folder)
     path = folder / f"{(int(before[0].stem) if before else 0) + 1:08d}.npz"
-    with whole_file(path) as part, part.open("wb") as file:
+    with disk.whole_file(path) as file:
         _write(file, checkpoint, event)
-    _sync(folder)
     for old in before[KEPT - 1 :]:
         with suppress(OSError):
             old.unlink()
