@@ -35,11 +35,14 @@ def resume(
     config = from_dict({**recording.config.to_dict(), **given}, "command line")
     step = stored.checkpoint.step
     if config.steps <= step and (config.steps < step or isinstance(recording.finished, RunFinished)):
+        done = f"{step:,} of {step:,} steps" if config.steps == step else f"{step:,} steps, more than {config.steps:,}"
         raise InputError(
-            f"The run in '{folder}' has done {step:,} of {config.steps:,} steps. Say how many it shall have in the "
+            f"The run in '{folder}' has done {done}. Say how many it shall have in the "
             f"end, for instance --steps {2 * step}."
         )
+    recording.check()  # what is damaged is left out of the past that is told again, and named
     words = [f"Goes on from step {step:,} of '{folder.name}'."]
+    words += [f"Damaged there: {loss}" for loss in recording.losses]
     before, now = recording.started.versions, versions(resolve(config.device))
     other = [
         f"{name} {now[name]} in place of {before[name]}" for name in now if name in before and now[name] != before[name]

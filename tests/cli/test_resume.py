@@ -81,6 +81,25 @@ def test_that_a_run_killed_at_once_goes_on_as_if_it_never_was(lab: Lab, tiny: Pa
     assert files == {path: path.read_bytes() for path in killed.rglob("*") if path.is_file()}, "nothing is lost"
 
 
+def test_that_a_run_whose_clouds_are_damaged_goes_on_without_them_and_says_so(lab: Lab, run: Path) -> None:
+    frames = next(run.glob("*one/frames.bin"))
+    data = bytearray(frames.read_bytes())
+    data[len(data) // 2] ^= 255
+    frames.write_bytes(data)
+    ended = lab("run", "--resume", run, "--steps", "10")
+    assert ended.status == 0, ended.err
+    assert "Damaged there: Lane 'one' lost " in ended.err and "frames.bin" in ended.err
+    longer = open_recording(run.with_name("run-from-6"))
+    longer.check()
+    assert longer.losses == () and [longer.step_count(lane) for lane in LANES] == [10, 10]
+    assert len(longer.frame_steps("one")) < len(longer.frame_steps("two"))
+
+
+def test_that_fewer_steps_than_a_run_has_done_are_refused_in_words_that_are_true(lab: Lab, run: Path) -> None:
+    refused = lab("run", "--resume", run, "--steps", "3")
+    assert refused.status == 2 and "has done 6 steps, more than 3. Say how many" in refused.err
+
+
 def test_that_a_finished_run_goes_on_to_more_steps_beside_itself(lab: Lab, tiny: Path, run: Path) -> None:
     refused = lab("run", "--resume", run)
     assert refused.status == 2
