@@ -175,6 +175,10 @@ def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_i
     assert line.value() == 0.95 and line.pen.style() is Qt.PenStyle.DashLine
     low, high = view.metric_plot.getPlotItem().vb.viewRange()[1]
     assert low < 0.95 < high, "above every lane, and yet in view"
+    inside = view.metric_plot.getPlotItem().vb.sceneBoundingRect()
+    for level in lines.values():
+        assert inside.contains(level.label.sceneBoundingRect().center()), level.label.textItem.toPlainText()
+        assert level.label.sceneBoundingRect().top() >= inside.top() - 3, "its name has room at the upper edge"
     view.metric_plot.hovered.emit(50.5)
     assert view.readout.text() == "step 50 · raw embeddings 0.950"
     view.metric_box.setCurrentIndex(view.metric_box.findData("precision_at_1"))
