@@ -191,6 +191,13 @@ def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_i
     assert not any(level.dashed for level in view.metric_plot.levels), "an earlier recording tells nothing of it"
 
 
+def test_that_a_level_that_is_small_is_not_called_zero(view):
+    run = run_history(200)
+    run.started = replace(run.started, raw=(RawScore("raw features", "euclidean", {"map_at_r": 0.0002}),))
+    view.show_history(run)
+    assert "raw features < 0.001" in {level.text for level in view.metric_plot.levels}
+
+
 def test_that_levels_are_there_though_the_history_was_shown_before_its_run_began(view):
     run = RunHistory()
     view.show_history(run)
