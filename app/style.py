@@ -108,6 +108,8 @@ def sheet(theme: Theme) -> str:
     QSplitter::handle {{ background: {css(theme.grid)}; }}
     QDockWidget {{ font-weight: 600; titlebar-close-icon: none; }}
     QDockWidget::title {{ background: {css(theme.window)}; padding: 5px 8px; text-align: left; }}
+    QCheckBox::indicator:unchecked {{ width: 12px; height: 12px; border: 1px solid {css(theme.muted)};
+        border-radius: 2px; background: transparent; }}
     QStatusBar {{ border-top: 1px solid {css(theme.grid)}; }}
     QStatusBar::item {{ border: 0; }}
     QStatusBar QLabel {{ color: {css(theme.muted)}; padding: 0 6px; }}

@@ -19,8 +19,6 @@ def style_sheet(theme: Theme) -> str:
         f"#lane QToolButton[autoRaise=true]:focus {{ border: 1px solid {css(theme.accent)}; border-radius: 4px; }}"
         f"QLineEdit, QAbstractSpinBox {{ background: {css(field)}; }}"
         "QComboBox QLineEdit { background: transparent; border: 0; }"
-        f"QCheckBox::indicator:unchecked {{ width: 12px; height: 12px; border: 1px solid {css(theme.muted)};"
-        " border-radius: 2px; background: transparent; }"
         f"#lane {{ background: {css(theme.panel)}; border: 1px solid {css(theme.grid)}; border-radius: 6px; }}"
         f"#note {{ background: {css(mix(theme.panel, theme.accent, 0.18))}; border-radius: 4px; padding: 4px; }}"
         "#note QLabel { padding: 0; background: transparent; }"

@@ -399,7 +399,7 @@ class PaneGrid(QWidget):
 
     def _overlay(self, pane: Pane) -> None:
         if not self._ready:
-            pane.view.set_overlay("Preparing the renderer, once per machine ...")
+            pane.view.set_overlay("Preparing the renderer, once per machine\u00a0...")
         else:
             pane.view.set_overlay(None if pane.fitted is not None else pane.hint or self._hint or None)
 

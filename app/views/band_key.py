@@ -35,7 +35,9 @@ class BandKey(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(160, int(QFontMetricsF(self.font()).height()) + 2)
+        metrics = QFontMetricsF(self.font())
+        words = sum(BOX + 4 + metrics.horizontalAdvance(word) for word in BAND_WORDS)
+        return QSize(int(9 + words + GAP * (len(BAND_WORDS) - 1)), int(metrics.height()) + 2)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.sizeHint().height())

@@ -42,8 +42,8 @@ LABELS_FROM_PX, LABEL_GAP = 260, 12
 LINE_SHARE = 0.95
 """Of the height of a line, how far names stay apart."""
 MAX_MARKERS = 40
-LEVEL_LEFT, LEVEL_RIGHT = 0.02, 0.98
-"""Where names of levels stand, as shares of the width"""
+LEVEL_LEFT, LEVEL_MIDDLE = 0.02, 0.5
+"""Where names of levels stand, as shares of the width; those of lanes stand at the right."""
 RANGE_PIECES = 100
 """Pieces of the band that its part of the y-range is taken from."""
 
@@ -404,7 +404,9 @@ class CurvePlot(pg.PlotWidget):
         self.levels, self.level_lines = levels, []
         for level in levels:
             below = several and level.value == lowest  # so that names of lines close to each other can be read
-            place, anchor = (LEVEL_LEFT, (0, 0 if below else 1)) if level.dashed else (LEVEL_RIGHT, (1, 1))
+            place, side = (LEVEL_LEFT, 0.0) if level.dashed else (LEVEL_MIDDLE, 0.5)
+            above_or_below = (0, 0) if below else (0, 1) if level.dashed and not several else (1, 1)
+            anchors = [(side, end) for end in above_or_below]  # in the upper half of the plot, and in the lower one
             style = Qt.PenStyle.DashLine if level.dashed else Qt.PenStyle.DotLine
             line = pg.InfiniteLine(
                 pos=self._scaled(np.array([level.value]))[0],
@@ -412,7 +414,7 @@ class CurvePlot(pg.PlotWidget):
                 movable=False,
                 pen=pg.mkPen(theme.muted, style=style),
                 label=level.text,
-                labelOpts={"position": place, "anchors": [anchor, anchor], "movable": False, "color": theme.muted},
+                labelOpts={"position": place, "anchors": anchors, "movable": False, "color": theme.muted},
             )
             line.label.textItem.setFont(self._small)
             self.addItem(line, ignoreBounds=True)

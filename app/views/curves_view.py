@@ -287,7 +287,8 @@ class CurvesView(QWidget):
         """What a metric is compared with: chance, and what the features score as they are."""
         raw = {name: scored[metric] for name, scored in self._raw.items() if metric in scored}
         chance = {"chance": self._chance[metric]} if metric in self._chance else {}
-        return tuple(Level(f"{name} {value:.3f}", value, name in raw) for name, value in (chance | raw).items())
+        levels = (chance | raw).items()
+        return tuple(Level(f"{name} {_share_text(value)}", value, name in raw) for name, value in levels)
 
     def _clock(self, lane: LaneHistory, steps: np.ndarray) -> np.ndarray:
         if self.axis_box.currentData() == "step":
@@ -489,3 +490,8 @@ def _button(text: str, tip: str) -> QToolButton:
     button.setToolTip(tip)
     button.setAutoRaise(True)
     return button
+
+
+def _share_text(value: float) -> str:
+    """In three places; chance among thousands of classes is small and yet not nothing."""
+    return "< 0.001" if 0 < value < 0.0005 else f"{value:.3f}"

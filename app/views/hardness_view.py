@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.history.hardness import Moment, lane_hardness
@@ -37,6 +38,7 @@ class HardnessView(QWidget):
             "than the margin; easy: by more. The area of a bar is its share of the tuples, and the axis is straight "
             "round 0 and ever closer together farther off, so that the bands are seen beside tuples many margins away."
         )
+        self.key.setToolTip(f"{self.title.toolTip()}\n\n{self.key.toolTip()}")
         self.axis_box = QCheckBox("own axes")
         self.axis_box.setToolTip("Each lane over an axis of its own; else all over one, so that they can be compared")
         self.axis_box.setAccessibleName("An axis of its own for each lane")
@@ -56,6 +58,12 @@ class HardnessView(QWidget):
         self._configs_of: tuple[object, ...] = ()
         self.set_theme(DARK)
         self.show_run(RunHistory(), (), None)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        spacing = 3 * self.fontMetrics().averageCharWidth()
+        wanted = sum(part.sizeHint().width() + spacing for part in (self.title, self.key, self.axis_box))
+        self.title.setVisible(wanted <= self.width())  # what the colours mean comes before what the axis is
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""

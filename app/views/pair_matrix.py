@@ -58,7 +58,7 @@ class PairMatrix(QWidget):
         self._chosen: tuple[int, int] | None = None
         self._current: Cell | None = None
         self._hovered: Cell | None = None
-        self._said = ""
+        self._said, self.message = "", ""
         self._layout: PairLayout | None = None
         self._small = QFont(self.font())
         self._small.setPointSizeF(max(6.5, 0.85 * self.font().pointSizeF()))
@@ -73,7 +73,7 @@ class PairMatrix(QWidget):
         self.update()
 
     def show_lanes(
-        self, lanes: Sequence[Shown], axis: NDArray[np.int64], classes: int, name: Name, most: float
+        self, lanes: Sequence[Shown], axis: NDArray[np.int64], classes: int, name: Name, most: float, message: str = ""
     ) -> None:
         """Show these.
 
@@ -83,12 +83,13 @@ class PairMatrix(QWidget):
             classes: how many there are in all.
             name: of a class.
             most: share of a lane's pairs that has the strongest colour, above 0.
+            message: in place of no lanes at all.
         """
         painted = self._painted
         moved = len(lanes) != len(painted.lanes) or not np.array_equal(axis, painted.axis)
         at = None if self._current is None else (self._current[0], self._pair_of(self._current))
         painted.lanes, painted.axis, painted.classes = tuple(lanes), axis, classes
-        painted.name, painted.most = name, most
+        painted.name, painted.most, self.message = name, most, message
         if moved:
             self._layout, self._hovered = None, None
             self._current = None if at is None else self._cell_of(*at)
@@ -147,6 +148,10 @@ class PairMatrix(QWidget):
         if self._full:
             painter.setFont(self._small)
             self._painted.paint(painter, self._placed(), self._marks())
+        elif self.message:
+            painter.setPen(QColor(*self._painted.theme.muted))
+            inside = self.rect().adjusted(8, 4, -8, -4)
+            painter.drawText(inside, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.message)
         painter.end()
 
     def _marks(self) -> list[Mark]:

@@ -19,6 +19,8 @@ from app.views.pair_layout import PairLayout
 DOT = 8.0
 NUMBERS_FROM_PX, FALSE_FROM_PX = 22.0, 4.0
 """Smaller cells have no number in them, or no mark of false negatives."""
+LEAST_HEAD_PX = 60.0
+"""Room for the name of a lane over a smaller matrix, where the panel has it."""
 INKS: tuple[Rgb, Rgb] = ((20, 22, 26), (250, 250, 250))
 MIDDLE = int(Qt.AlignmentFlag.AlignVCenter)
 
@@ -85,7 +87,8 @@ class PairPainter:
             painter.setPen(QPen(QColor(*self.theme.grid), 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(box)
-            self._paint_head(painter, shown, QRectF(left, top, max(side, 60.0), 0))
+            head = max(side, min(LEAST_HEAD_PX, painter.window().width() - left))
+            self._paint_head(painter, shown, QRectF(left, top, head, 0))
             if layout.cell >= FALSE_FROM_PX:
                 self._paint_cells(painter, box, layout.cell, image)
         painter.setBrush(Qt.BrushStyle.NoBrush)

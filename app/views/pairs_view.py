@@ -27,6 +27,7 @@ from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
 from app.style import css
 from app.views.amount_bar import AmountBar
+from app.views.elided_label import ElidedLabel
 from app.views.pair_matrix import PairMatrix
 from app.views.pair_painter import Shown
 from hnm_core.run.events import Frame, RunStarted
@@ -72,11 +73,11 @@ class PairsView(QWidget):
         self._axis: NDArray[np.int64] | None = None
         self._cut = False  # whether not all classes have a row
         self._most = 0.0
-        self._caption = EMPTY
-        self.title, self.bar = Label(EMPTY), AmountBar()
+        self._caption = ""
+        self.title, self.bar = ElidedLabel(), AmountBar()
         self.title.setMinimumWidth(20)
         self.title.setToolTip(TIP)
-        self.side = Label(EMPTY)
+        self.side = Label()
         self.side.setWordWrap(True)
         self.side.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.side.setToolTip(TIP)
@@ -186,9 +187,10 @@ class PairsView(QWidget):
         lanes = sorted(self._made.values(), key=lambda pairs: self._places.get(pairs.lane, len(self._places)))
         told = [pairs for pairs in lanes if pairs.total]
         if started is None or not told:
-            self.matrix.show_lanes((), np.empty(0, np.int64), 0, str, 1.0)
+            message = EMPTY if not lanes else "No lane has mined negatives at this moment."
+            self.matrix.show_lanes((), np.empty(0, np.int64), 0, str, 1.0, message)
             self.list.clear()
-            self._say(EMPTY if not lanes else "No lane has mined negatives at this moment.")
+            self._say("")
             self._share_room()
             return
         labels = max(int(max(pairs.anchor.max(), pairs.negative.max())) for pairs in told)

@@ -175,6 +175,10 @@ def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_i
     assert line.value() == 0.95 and line.pen.style() is Qt.PenStyle.DashLine
     low, high = view.metric_plot.getPlotItem().vb.viewRange()[1]
     assert low < 0.95 < high, "above every lane, and yet in view"
+    inside = view.metric_plot.getPlotItem().vb.sceneBoundingRect()
+    for level in lines.values():
+        assert inside.contains(level.label.sceneBoundingRect().center()), level.label.textItem.toPlainText()
+        assert level.label.sceneBoundingRect().top() >= inside.top() - 3, "its name has room at the upper edge"
     view.metric_plot.hovered.emit(50.5)
     assert view.readout.text() == "step 50 · raw embeddings 0.950"
     view.metric_box.setCurrentIndex(view.metric_box.findData("precision_at_1"))
@@ -185,6 +189,13 @@ def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_i
     assert not view.loss_plot.level_lines
     view.show_history(run_history(200))
     assert not any(level.dashed for level in view.metric_plot.levels), "an earlier recording tells nothing of it"
+
+
+def test_that_a_level_that_is_small_is_not_called_zero(view):
+    run = run_history(200)
+    run.started = replace(run.started, raw=(RawScore("raw features", "euclidean", {"map_at_r": 0.0002}),))
+    view.show_history(run)
+    assert "raw features < 0.001" in {level.text for level in view.metric_plot.levels}
 
 
 def test_that_levels_are_there_though_the_history_was_shown_before_its_run_began(view):

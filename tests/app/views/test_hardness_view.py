@@ -75,6 +75,16 @@ def test_that_nothing_yet_says_what_will_be_here(view):
     assert "appears here" in view.plot.message
 
 
+@pytest.mark.parametrize("width", [290, 600])
+def test_that_the_key_names_all_colours_of_bars_also_in_a_narrow_panel(shown, width):
+    shown.resize(width, 200)
+    QApplication.processEvents()
+    image = shown.key.grab().toImage()
+    drawn = {image.pixelColor(x, image.height() // 2).getRgb()[:3] for x in range(image.width())}
+    assert {kind_colors(DARK)[kind] for kind in BAND_KINDS} <= drawn
+    assert shown.title.isVisibleTo(shown) is (width == 600)
+
+
 def test_that_lanes_share_an_axis_until_each_has_its_own(shown, qtbot):
     one, two = shown.plot.cells
     assert one.line == two.line

@@ -93,3 +93,15 @@ def test_that_cells_have_the_colour_of_their_share_and_false_negatives_a_mark(qt
         (a, n) for a, n, count in zip(pairs.anchor, pairs.negative, pairs.false, strict=True) if not count and a != n
     )
     assert pixel(matrix, true, 0.85, 0.2) != theme.false_edge
+
+
+def test_that_no_name_of_a_lane_is_cut_through_by_the_edge_of_a_narrow_panel(qtbot):
+    matrix = PairMatrix()
+    qtbot.addWidget(matrix)
+    matrix.set_theme(DARK)
+    pairs = replace(class_pairs(started(), frame()), lane="M" * 18)
+    matrix.show_lanes([Shown(pairs, DARK.lane(0))], np.arange(2), 2, str, 1.0)
+    matrix.resize(44, 60)
+    image = matrix.grab().toImage()
+    edge = {image.pixelColor(image.width() - 1, y).getRgb()[:3] for y in range(14)}
+    assert edge == {DARK.panel}

@@ -6,8 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPoint, Qt
-from PyQt6.QtWidgets import QTabBar
+from PyQt6.QtCore import QEvent, QPoint, Qt
+from PyQt6.QtGui import QHelpEvent
+from PyQt6.QtWidgets import QApplication, QTabBar, QToolTip
 
 from app.history.class_pairs import class_pairs
 from app.window.main_window import MainWindow
@@ -41,7 +42,7 @@ def window(open_window, qtbot) -> MainWindow:
     window: MainWindow = open_window(config=engine.config(data=data, frame_every=1), source=engine.source)
     raise_tab(qtbot, window, "Class pairs")
     assert window.stage.pairs.isVisible()
-    assert "appears here" in window.stage.pairs.title.text()
+    assert "appears here" in window.stage.pairs.matrix.message
     steps(window, qtbot, 12)
     settle(qtbot, window)
     qtbot.waitUntil(lambda: shown_step(window) == 12, timeout=5000)
@@ -208,3 +209,14 @@ def test_that_matrices_follow_the_timeline_and_the_order_of_labels_is_a_click_aw
     assert {(a, n): int(mined[a, n]) for a, n in np.argwhere(mined).tolist()} == told
     window.actions_by_key["live"].trigger()
     qtbot.waitUntil(lambda: shown_step(window) == 12, timeout=5000)
+
+
+def test_that_a_caption_without_room_ends_in_an_ellipsis_and_its_tip_has_the_whole(window, qtbot) -> None:
+    title = window.stage.pairs.title
+    title.setText("anchor ↓ negative → · of the hardest 2,000 of 2,372 tuples")
+    title.setFixedWidth(120)
+    assert title.shown().endswith("…") and len(title.shown()) < len(title.text())
+    QApplication.sendEvent(title, QHelpEvent(QEvent.Type.ToolTip, QPoint(5, 5), title.mapToGlobal(QPoint(5, 5))))
+    assert QToolTip.text().startswith(title.text())
+    title.setFixedWidth(2000)
+    assert title.shown() == title.text()

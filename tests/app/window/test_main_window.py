@@ -486,7 +486,7 @@ def test_that_panes_say_so_while_the_renderer_is_prepared(open_window, qtbot):
     for view in window.stage.panes.views:
         view.set_overlay = said.append
     window.stage.panes.set_ready(False)
-    assert said == ["Preparing the renderer, once per machine ..."] * 2
+    assert said == ["Preparing the renderer, once per machine\u00a0..."] * 2
     window.stage.panes.set_ready(True)
     assert said[2:] == [HINT, HINT]
 
