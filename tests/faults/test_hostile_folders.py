@@ -56,7 +56,6 @@ def things(tmp_path: Path) -> Things:
 @pytest.mark.parametrize(
     "words",
     [
-        "{lab} doctor",
         "{lab} run {config}",
         "{lab} gui {config} --quit-after 0.1",
         "-m app features {data} {new}.npz --backbone mlp",

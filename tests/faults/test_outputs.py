@@ -80,7 +80,7 @@ commands = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: comm
 quick_commands = pytest.mark.parametrize(
     "command", [command for command in COMMANDS if not command.slow], ids=lambda command: command.name
 )
-"""The others go the same ways."""
+"""The others go the same ways: they are slow, and called once."""
 
 
 @commands
@@ -89,7 +89,7 @@ def test_that_a_full_standard_output_is_told_in_a_sentence(called, command: Comm
     assert_is_told(called(command, "/dev/full"), command, "No space left on device")
 
 
-@commands
+@quick_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_a_closed_standard_output_is_told_in_a_sentence(called, command: Command, tmp_path: Path) -> None:
     assert_is_told(called(command, CLOSED), command, "it is closed")
@@ -142,7 +142,7 @@ class Terminal:
             pass  # nobody has it open any more
 
 
-@commands
+@quick_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_on_a_narrow_terminal_that_knows_ascii_alone(called, command: Command) -> None:
     terminal = Terminal(NARROW)
@@ -162,7 +162,7 @@ HOMELESS = {"HOME": None, "XDG_DATA_HOME": None, "XDG_CONFIG_HOME": None}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-@commands
+@quick_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_where_the_home_cannot_be_written(called, command: Command, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")

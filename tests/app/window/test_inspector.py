@@ -32,9 +32,12 @@ def stand_still(qtbot, window: MainWindow) -> MainWindow:
 
 
 def settle(qtbot, window: MainWindow) -> None:
+    """Let clouds and cameras come to where they should be, at once."""
     panes = window.stage.panes
+    window.stage.set_still(True)
     qtbot.waitUntil(lambda: panes.arrived and all(view.picture() is not None for view in panes.views), timeout=10_000)
     qtbot.waitUntil(lambda: panes.at_rest, timeout=20_000)
+    window.stage.set_still(False)
     qtbot.wait(100)
 
 
