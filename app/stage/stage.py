@@ -33,6 +33,7 @@ from app.views.pairs_view import PairsView
 from app.views.timeline_view import TimelineView
 from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
+from hnm_core.recording.lock import Held
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
@@ -73,6 +74,7 @@ class Stage(QObject):
             self.charts.addWidget(chart)
         self.stats = FrameStats(self)
         self.history = RunHistory()
+        self._held: Held | None = None
         self.folder: Path | None = None
         """Where the run is recorded."""
         self.replaying = False
@@ -115,7 +117,7 @@ class Stage(QObject):
 
     def clear(self, config: ExperimentConfig, hint: str) -> None:
         """Empty panes for the lanes of `config`, saying what to do."""
-        self._started, self._past, self.folder, self._latest = None, None, None, {}
+        self._started, self._past, self.folder, self._held, self._latest = None, None, None, None, {}
         self.replaying = False
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
@@ -241,6 +243,7 @@ class Stage(QObject):
 
     def _begin(self, started: RunStarted, hint: str) -> None:
         self._started, self._latest = started, {}
+        self._held = Held(self.folder) if self.folder is not None else None  # what is shown makes no room for others
         self.panes.begin(started, hint)
         self.inspecting.begin(started)
         self.thumbnails.begin(started)

@@ -174,7 +174,7 @@ class _Writer:
         assert self._gap is not None
         if isinstance(event, Weights):
             self._weights[event.lane] = event
-        elif not isinstance(event, Checkpoint):  # there will be a newer one
+        elif not isinstance(event, Checkpoint):  # it would vouch for events that are not written; the one before stays
             self._gap.add(event)
 
     def _stop(self, event: Event, error: OSError) -> list[Alarm]:

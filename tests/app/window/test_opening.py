@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QComboBox
 
 from app.window.main_window import MainWindow
 from hnm_core.recording import record
+from hnm_core.recording.lock import is_being_written, nobody_at
 from hnm_core.run.control import Control
 from hnm_core.run.events import RunState, StepRecord
 from hnm_core.spec import config as configuration
@@ -152,3 +153,17 @@ def test_that_a_whole_recording_says_nothing(open_window, qtbot, tmp_path):
     drop(window, recorded(runs.config(steps=35), tmp_path / "old"))
     qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
     assert window.messages.banner.isHidden()
+
+
+def test_that_a_run_that_is_shown_makes_no_room_for_others_until_it_is_left(open_window, qtbot):
+    window = open_window(config=runs.config(steps=20))
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(window.outcome.isVisible, timeout=10_000)
+    folder = window.stage.folder
+    qtbot.waitUntil(lambda: not is_being_written(folder), timeout=5000)
+    with nobody_at(folder) as free:
+        assert not free
+    press(qtbot, window, Qt.Key.Key_R)
+    qtbot.waitUntil(lambda: window.stage.folder is None, timeout=5000)
+    with nobody_at(folder) as free:
+        assert free
