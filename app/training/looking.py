@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,8 @@ from hnm_core.errors import InputError
 from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import Options
+from hnm_core.system.paths import path_of
+from hnm_core.system.regular_files import open_regular
 
 NEAREST = 6
 ROWS_AT_ONCE = 4096
@@ -157,18 +158,18 @@ def may_be_pictures(options: Options) -> bool:
         case LabelNoiseOptions():
             return may_be_pictures(options.of_part.options)
         case FileOptions():
-            return _file_has_pictures(Path(options.path))
+            return _file_has_pictures(options.path)
     return True
 
 
-def _file_has_pictures(path: Path) -> bool:
+def _file_has_pictures(path: str) -> bool:
     """By the list of what is in the file, without reading it."""
     try:
-        with zipfile.ZipFile(path.expanduser()) as file:
-            return "images.npy" in file.namelist()
+        with open_regular(path_of(path)) as file, zipfile.ZipFile(file) as parts:
+            return "images.npy" in parts.namelist()
     except zipfile.BadZipFile:
         return False  # a table
-    except OSError:
+    except (InputError, OSError):
         return True  # loading says what is wrong with it
 
 

@@ -200,3 +200,12 @@ def test_that_the_process_of_its_own_hands_out_every_batch_and_the_data_of_its_r
         assert training.looked is not None and "own.npz" in training.looked.problem
     finally:
         training.close()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_that_a_pipe_in_place_of_the_data_is_told_and_waited_for_by_nobody(tmp_path):
+    os.mkfifo(tmp_path / "mine.npz")
+    of = config("file", path=str(tmp_path / "mine.npz"))
+    told = Looker().pictures(of, (1, 2), run=1)
+    assert told.pictures is None and told.problem.startswith("The data are not to be had: ")
