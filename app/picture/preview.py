@@ -114,6 +114,7 @@ def _thinned(frame: Frame, ids: NDArray[np.int64], kept: NDArray[np.int64]) -> F
         guests=None,
         separation=None if frame.separation is None else frozen(frame.separation[drawn]),
         age=None,
+        candidates=None,
     )
 
 

@@ -36,6 +36,15 @@ class Pairs(NamedTuple):
     negative: Tensor
 
 
+class Found(NamedTuple):
+    """What a miner had to choose from."""
+
+    anchor: Tensor
+    """(Q,) int64 rows of the bank."""
+    candidate: Tensor
+    """(Q, K) int64 rows of the bank, the nearest first; -1 where there are fewer."""
+
+
 @dataclass(frozen=True)
 class MiningContext:
     """What a miner may know of the run."""
@@ -47,6 +56,8 @@ class MiningContext:
     distance: Distance
     clock: PhaseClock | None = None
     """The harness's clock: a miner may say where search ends and selection begins. None when nobody times."""
+    keep_candidates: bool = False
+    """Whether somebody is going to ask what the miner chose from, see `TellsCandidates`."""
 
 
 @runtime_checkable
@@ -110,6 +121,22 @@ class CountsChoices(Protocol):
     def counts(self) -> dict[str, int]:
         """Of the last call. `filled` is how many negatives are random ones in place of missing ones, `dropped_...` how
         many candidates each filter removed. Empty before the first."""
+
+
+@runtime_checkable
+class TellsCandidates(Protocol):
+    """A miner over the whole set that can tell what it chose from, also what its filters removed of that."""
+
+    def candidates(self) -> Found | None:
+        """Of the last `mine`, if its context said `keep_candidates`; else None. Nobody may write to it."""
+
+
+@runtime_checkable
+class TellsBatchCandidates(Protocol):
+    """A miner inside a batch that can tell what it chooses from."""
+
+    def candidates(self, labels: Tensor, anchors: Tensor) -> Tensor:
+        """(A, B) bool, which rows of a batch with (B,) `labels` can become negatives of its rows `anchors`, (A,)."""
 
 
 @runtime_checkable

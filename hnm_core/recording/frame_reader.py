@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,23 @@ from hnm_core.recording import layout
 from hnm_core.recording.files import read_records
 from hnm_core.recording.header import Dtypes, RunFile
 from hnm_core.recording.lane_files import LaneFiles
-from hnm_core.recording.layout import EDGES_FILE, FRAMES_FILE, GUESTS_FILE, HARDNESS_FILE
+from hnm_core.recording.layout import CANDIDATES_FILE, EDGES_FILE, FRAMES_FILE, GUESTS_FILE, HARDNESS_FILE
+from hnm_core.run.candidates import SCOPES, Candidates
 from hnm_core.run.events import Frame, Guests, RunStarted, frozen
 from hnm_core.run.hardness import BANDS, Hardness
 from hnm_core.run.shown import places_of
+
+
+class _Stored(NamedTuple):
+    """What the files hold of a frame."""
+
+    cloud: NDArray[Any]
+    edges: NDArray[np.int32]
+    """(M, 3)"""
+    told: NDArray[Any] | None
+    """How hard these were"""
+    guests: NDArray[Any] | None
+    candidates: NDArray[Any] | None
 
 
 class FrameReader:
@@ -36,7 +49,7 @@ class FrameReader:
         """
         entry = lane.index[index]
         given = int(entry["columns"])
-        stored, edges, told, guests_stored = self._stored(lane, entry)
+        cloud, edges, told, guests_stored, candidates_stored = self._stored(lane, entry)
         guests = self._guests(lane.folder, entry, given, guests_stored)
         if not self._known_ends(edges, guests).all():
             where = lane.folder / EDGES_FILE
@@ -44,15 +57,16 @@ class FrameReader:
         return Frame(
             lane=lane.lane,
             step=int(entry["step"]),
-            positions=frozen(layout.dequantise(stored["positions"], entry["box"])),
+            positions=frozen(layout.dequantise(cloud["positions"], entry["box"])),
             triplets=frozen(edges),
             mined_total=int(entry["mined_total"]),
-            columns=self._columns(stored, given),
+            columns=self._columns(cloud, given),
             projection=bytes(entry["projection"]).decode(errors="replace"),
             guests=guests,
             separation=None if told is None else frozen(told["separation"]),
             age=None if told is None else frozen(told["age"]),
             hardness=None if told is None else _hardness(entry),
+            candidates=self._candidates(lane.folder, entry, candidates_stored),
         )
 
     def is_right(self, lane: LaneFiles, index: int) -> bool:
@@ -60,11 +74,11 @@ class FrameReader:
         was mined names items that there are."""
         entry = lane.index[index]
         try:
-            _, edges, _, guests = self._stored(lane, entry)
+            stored = self._stored(lane, entry)
             if self._run_file.has_checksums:
                 return True
-            known = self._guests(lane.folder, entry, int(entry["columns"]), guests)
-            return bool(self._known_ends(edges, known).all())
+            known = self._guests(lane.folder, entry, int(entry["columns"]), stored.guests)
+            return bool(self._known_ends(stored.edges, known).all())
         except InputError:
             return False
 
@@ -96,33 +110,27 @@ class FrameReader:
             found[number] = layout.dequantise(stored["positions"][places], entry["box"])
         return found
 
-    def _stored(
-        self, lane: LaneFiles, entry: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[Any] | None, NDArray[Any] | None]:
-        """What the files hold of a frame: its cloud, (M, 3) edges, how hard they were, its guests. Raises `InputError`
-        where that is not what was written."""
+    def _stored(self, lane: LaneFiles, entry: NDArray[Any]) -> _Stored:
+        """What the files hold of a frame. Raises `InputError` where that is not what was written."""
         folder, dtypes = lane.folder, self._dtypes
         first, count = int(entry["edges_offset"]) // layout.EDGE_BYTES, int(entry["edges"])
         cloud = read_records(folder / FRAMES_FILE, dtypes.frame, int(entry["offset"]) // dtypes.frame.itemsize, 1)
         edges = read_records(folder / EDGES_FILE, np.dtype("<i4"), first * 3, count * 3)
-        told = guests = None
+        told = None
         if dtypes.hardness is not None:
             told = read_records(folder / HARDNESS_FILE, dtypes.hardness, first, count)
-        if dtypes.guest is not None:
-            size = dtypes.guest.itemsize
-            guests = read_records(
-                folder / GUESTS_FILE, dtypes.guest, int(entry["guests_offset"]) // size, int(entry["guests"])
-            )
+        guests = _part(folder / GUESTS_FILE, dtypes.guest, entry, "guests")
+        candidates = _part(folder / CANDIDATES_FILE, dtypes.candidate, entry, "candidates")
         if self._run_file.has_checksums:
             checksum = 0
-            for part in (cloud, edges, told, guests):
+            for part in (cloud, edges, told, guests, candidates):
                 checksum = zlib.crc32(b"" if part is None else part.tobytes(), checksum)
             if checksum != int(entry["data"]):
                 step = int(entry["step"])
                 raise InputError(
                     f"'{folder / FRAMES_FILE}' is damaged: the frame of step {step:,} is not what was written."
                 )
-        return cloud[0], edges.reshape(-1, 3), told, guests
+        return _Stored(cloud[0], edges.reshape(-1, 3), told, guests, candidates)
 
     def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
         """The point columns of a record or of several, by the bits of the index."""
@@ -158,6 +166,23 @@ class FrameReader:
             true_labels=whole("true_label", self._started.true_labels),
         )
 
+    def _candidates(self, folder: Path, entry: NDArray[Any], stored: NDArray[Any] | None) -> Candidates | None:
+        """The candidates of the frame of an index entry. Raises `InputError` when they are damaged."""
+        if stored is None or not len(stored):
+            return None
+        pairs = np.stack((stored["anchor"], stored["candidate"]), 1)
+        asked, most, scope = (int(entry[name]) for name in ("asked", "most", "scope"))
+        ids, total = self._started.ids, self._started.items_total
+        wrong = (pairs < (0, -1)).any() or (stored["chosen"] > 1).any() or min(asked, most) < 1 or scope >= len(SCOPES)
+        if total == len(ids):  # of a set that is shown in part, a candidate may be any item
+            wrong |= not ((places_of(ids, pairs) >= 0) | (pairs == -1)).all()
+        if wrong:
+            step = int(entry["step"])
+            raise InputError(
+                f"'{folder / CANDIDATES_FILE}' is damaged: the frame of step {step:,} has candidates that cannot be."
+            )
+        return Candidates(frozen(pairs), frozen(stored["chosen"].astype(np.bool_)), asked, most, SCOPES[scope])
+
     def _known_ends(self, edges: NDArray[np.int32], guests: Guests | None) -> NDArray[np.bool_]:
         """(M, 3) whether an end of a triplet can be: one that is absent, shown or a guest. Older recordings have no
         guests; of a set that they show a part of, an end may be any item."""
@@ -169,6 +194,13 @@ class FrameReader:
             counts_items = int(ids[-1]) < total  # else ids are the user's own, or places in a still larger set
             known |= (edges >= 0) & (edges < (total if counts_items else 1 << 31))
         return known
+
+
+def _part(path: Path, dtype: np.dtype[Any] | None, entry: NDArray[Any], what: str) -> NDArray[Any] | None:
+    """What an index entry says to be a frame's in a file of parts of all frames; None where there is no such file."""
+    if dtype is None:
+        return None
+    return read_records(path, dtype, int(entry[f"{what}_offset"]) // dtype.itemsize, int(entry[what]))
 
 
 def _hardness(entry: NDArray[Any]) -> Hardness | None:

@@ -90,6 +90,8 @@ class RunFile(BaseModel):
     """None before schema 3."""
     hardness_dtype: Layout | None = None
     """None before schema 4."""
+    candidate_dtype: Layout | None = None
+    """None before schema 6."""
     chance: dict[str, Share] | None = None
     """None where it was not told, as before schema 3."""
     raw: list[RawEntry] = Field(default=[], max_length=32)
@@ -118,6 +120,8 @@ class Dtypes:
     """None where frames have no guests, as before schema 3"""
     hardness: np.dtype[Any] | None
     """None where it is not told how hard triplets are, as before schema 4"""
+    candidate: np.dtype[Any] | None
+    """None where candidates are not told of, as before schema 6"""
 
 
 def new_run_file(started: RunStarted, arrays: Arrays, salt: str) -> RunFile:
@@ -143,6 +147,7 @@ def new_run_file(started: RunStarted, arrays: Arrays, salt: str) -> RunFile:
         edge_dtype="<i4",
         guest_dtype=layout.guest_layout(started.groups is not None, started.true_labels is not None),
         hardness_dtype=layout.hardness_layout(),
+        candidate_dtype=layout.candidate_layout(),
         chance=None if started.chance is None else dict(started.chance),
         raw=[RawEntry(kind=one.kind, distance=one.distance, metrics=dict(one.metrics)) for one in started.raw],
         evaluated=None if started.evaluated is None else EvaluatedEntry(**asdict(started.evaluated)),
@@ -229,12 +234,22 @@ def checked_dtypes(folder: Path, content: RunFile, started: RunStarted) -> Dtype
     expected = set(content.point_columns) | {"positions"}
     if set(frame.names or ()) != expected:
         raise InputError(f"'{where}' is damaged: a frame has other fields than {', '.join(sorted(expected))}.")
-    hardness = None
-    if content.schema_number >= layout.FIRST_WITH_HARDNESS:
-        if content.hardness_dtype != layout.hardness_layout():
-            raise InputError(f"'{where}' is damaged: hardness_dtype is another than this version reads.")
-        hardness = layout.to_dtype(content.hardness_dtype, where)
-    return Dtypes(step, frame, index, _checked_guest(content, started, where), hardness)
+
+    def known(name: str, first: int, given: Layout | None, own: Layout) -> np.dtype[Any] | None:
+        if content.schema_number < first:
+            return None
+        if given != own:
+            raise InputError(f"'{where}' is damaged: {name} is another than this version reads.")
+        return layout.to_dtype(own, where)
+
+    return Dtypes(
+        step,
+        frame,
+        index,
+        _checked_guest(content, started, where),
+        known("hardness_dtype", layout.FIRST_WITH_HARDNESS, content.hardness_dtype, layout.hardness_layout()),
+        known("candidate_dtype", layout.FIRST_WITH_CANDIDATES, content.candidate_dtype, layout.candidate_layout()),
+    )
 
 
 def _checked_guest(content: RunFile, started: RunStarted, where: str) -> np.dtype[Any] | None:

@@ -15,6 +15,7 @@ from hnm_core.recording.checksums import is_sealed
 from hnm_core.recording.files import Lines, right_records, size_of
 from hnm_core.recording.header import Dtypes, RunFile
 from hnm_core.recording.layout import (
+    CANDIDATES_FILE,
     CHECKSUM,
     EDGE_BYTES,
     EDGES_FILE,
@@ -151,6 +152,9 @@ class LaneFiles:
         if dtypes.guest is not None:
             ends[GUESTS_FILE], other = _ends(index, dtypes, "guests", dtypes.guest.itemsize)
             right = min(right, other)
+        if dtypes.candidate is not None:
+            ends[CANDIDATES_FILE], other = _ends(index, dtypes, "candidates", dtypes.candidate.itemsize)
+            right = min(right, other)
         sizes = {name: size_of(folder / name) for name in ends}
         there = {name: int(np.searchsorted(ends[name][:right], sizes[name], side="right")) for name in ends}
         whole = min(there.values())
@@ -211,8 +215,8 @@ class LaneFiles:
 
 
 def _ends(index: NDArray[Any], dtypes: Dtypes, what: str, size: int) -> tuple[NDArray[np.int64], int]:
-    """Where the edges or guests of each frame end in their file, in bytes, and how many entries of the index, from the
-    first on, are of one piece; `size` is that of one of them."""
+    """Where the edges, guests or candidates of each frame end in their file, in bytes, and how many entries of the
+    index, from the first on, are of one piece; `size` is that of one of them."""
     counts = index[what]
     right = (counts >= 0) & (counts <= 1 << 31)
     ends: NDArray[np.int64] = np.cumsum(np.where(right, counts, 0) * size)

@@ -18,6 +18,7 @@ from hnm_core.recording.checksums import Sealer, sealed_line
 from hnm_core.recording.disk import GrowingFile, Opener
 from hnm_core.recording.layout import (
     ABSENT_COUNT,
+    CANDIDATES_FILE,
     CHECKSUM_BYTES,
     EDGES_FILE,
     FLAG_FIRST_CALL,
@@ -32,6 +33,7 @@ from hnm_core.recording.layout import (
     WEIGHTS_FILE,
 )
 from hnm_core.recording.weights import write_weights
+from hnm_core.run.candidates import SCOPES, Candidates
 from hnm_core.run.events import (
     METRICS,
     POINT_COLUMNS,
@@ -58,7 +60,7 @@ class LaneWriter:
     def __init__(self, folder: Path, started: RunStarted, salt: str, open_file: Opener) -> None:
         """`open_file` opens a new file of this lane; those that vouch for others are to be synced after them."""
         self._folder, self._salt, self._open = folder, salt, open_file
-        names = (STEPS_FILE, FRAMES_FILE, EDGES_FILE, HARDNESS_FILE, GUESTS_FILE, INDEX_FILE)
+        names = (STEPS_FILE, FRAMES_FILE, EDGES_FILE, HARDNESS_FILE, GUESTS_FILE, CANDIDATES_FILE, INDEX_FILE)
         self._files: dict[str, GrowingFile] = {name: open_file(folder / name) for name in names}
         self._points = points = len(started.ids)
         self._step = Struct("<" + "".join(map(_PACKED.__getitem__, layout.step_layout()["formats"][:-1])))
@@ -69,6 +71,7 @@ class LaneWriter:
         self._step_sealer = Sealer(salt, self._path(STEPS_FILE), self._step.size + CHECKSUM_BYTES)
         self._index_sealer = Sealer(salt, self._path(INDEX_FILE), self._index.nbytes)
         self._hardness_dtype = layout.to_dtype(layout.hardness_layout())
+        self._candidate_dtype = layout.to_dtype(layout.candidate_layout())
         self._frames_seen = 0
         self._layer_lines = 0
         self._held: Frame | None = None
@@ -121,8 +124,8 @@ class LaneWriter:
         self._files[LAYERS_FILE].append(sealed_line(text, self._salt, self._path(LAYERS_FILE), self._layer_lines))
 
     def write_frame(self, frame: Frame, number: int) -> bool:
-        """Append to frames.bin, edges.bin and frames.idx, unless the lane has so many that this one is skipped. Returns
-        whether it was written."""
+        """Append to frames.bin, what belongs to it and frames.idx, unless the lane has so many that this one is
+        skipped. Returns whether it was written."""
         stride = 1 << (self._place(INDEX_FILE, self._index.nbytes) // FRAMES_AT_FULL_RATE)
         written = self._frames_seen % stride == 0
         if written:
@@ -158,10 +161,18 @@ class LaneWriter:
         self._index_hardness(frame.hardness)
         guests = self._guests(frame)
         index["guests"], index["guests_offset"] = len(guests), self._files[GUESTS_FILE].kept
+        candidates = self._candidates(frame.candidates)
+        index["candidates"], index["candidates_offset"] = len(candidates), self._files[CANDIDATES_FILE].kept
         index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
         index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
         checksum = 0
-        parts = {FRAMES_FILE: row, EDGES_FILE: edges, HARDNESS_FILE: self._hardness(frame), GUESTS_FILE: guests}
+        parts = {
+            FRAMES_FILE: row,
+            EDGES_FILE: edges,
+            HARDNESS_FILE: self._hardness(frame),
+            GUESTS_FILE: guests,
+            CANDIDATES_FILE: candidates,
+        }
         for name, part in parts.items():
             data = part.tobytes()
             checksum = zlib.crc32(data, checksum)
@@ -190,6 +201,17 @@ class LaneWriter:
         index["first_bin"], index["bins"] = hardness.first, hardness.bins
         for name in BANDS:
             index[name] = getattr(hardness, name)
+
+    def _candidates(self, told: Candidates | None) -> NDArray[Any]:
+        """The (P,) records of a frame's candidates; what else is told of them goes into the index."""
+        index = self._index
+        index["asked"], index["most"], index["scope"] = 0, 0, 0
+        if told is None:
+            return np.zeros(0, self._candidate_dtype)
+        index["asked"], index["most"], index["scope"] = told.asked, told.most, SCOPES.index(told.scope)
+        records = np.zeros(len(told.pairs), self._candidate_dtype)
+        records["anchor"], records["candidate"], records["chosen"] = *told.pairs.T, told.chosen
+        return records
 
     def _guests(self, frame: Frame) -> NDArray[Any]:
         """The (G,) records of a frame's guests."""

@@ -12,6 +12,8 @@
                     before its frame it was mined
         guests.bin  np.fromfile(path, guest_dtype): the guests of all frames, end to end: mined items that are not in
                     ids.npy, where that holds a part of a large set only
+        candidates.bin  np.fromfile(path, candidate_dtype): of all frames, end to end, what some anchors of the last
+                    step had to choose from: anchor, candidate (-1 where it has none), whether that was chosen
         layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};
                     missing where no layer was measured
         weights.npz the network at the end: arrays by name, `@step`, `@in_features`; missing if the run was broken off
@@ -23,7 +25,7 @@ first order. From schema 5 on nothing else is counted, so a number that is nowhe
 
 Everything has a checksum (from schema 5 on), and reading a file ends before the first record whose checksum is wrong:
 how they are made stands in `checksums.py`. Records of `steps.bin` and `frames.idx` end with a field `checksum`; `data`
-of an entry of `frames.idx` is the crc32 of what the four files hold of its frame; lines of `events.jsonl` and
+of an entry of `frames.idx` is the crc32 of what the five files hold of its frame; lines of `events.jsonl` and
 `layers.jsonl` and `run.json` itself end with `checksum`; `run.json` has the crc32 of each `.npy` file under `arrays`.
 """
 
@@ -41,14 +43,15 @@ from hnm_core.run.hardness import BANDS, BINS
 from hnm_core.run.timing import Phase
 
 KIND = "hnm-lab recording"
-SCHEMA = 5
+SCHEMA = 6
 """Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
 told the end of a warm-up as a change of the miner, of an alarm only whether it was fatal, and knew no guests: of a set
 too large to show, triplets then named items of which nothing else is known; 3 did not tell how hard triplets were; 4
-had no checksums."""
+had no checksums; 5 did not tell of candidates."""
 FIRST_WITH_GUESTS = 3
 FIRST_WITH_HARDNESS = 4
 FIRST_WITH_CHECKSUMS = 5
+FIRST_WITH_CANDIDATES = 6
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
@@ -58,6 +61,7 @@ INDEX_FILE = "frames.idx"
 EDGES_FILE = "edges.bin"
 GUESTS_FILE = "guests.bin"
 HARDNESS_FILE = "hardness.bin"
+CANDIDATES_FILE = "candidates.bin"
 LAYERS_FILE = "layers.jsonl"
 WEIGHTS_FILE = "weights.npz"
 WEIGHTS_STEP = "@step"
@@ -82,6 +86,8 @@ _HARDNESS = {
     "first_bin": "<i8",
     "bins": f"({BINS},)<i8",
 }
+
+_CANDIDATES = {"candidates_offset": "<i8", "candidates": "<i8", "asked": "<i8", "most": "<i8", "scope": "<u4"}
 
 CHECKSUM = "checksum"
 """The last field of whatever has one."""
@@ -136,10 +142,16 @@ def hardness_layout() -> Layout:
     return {"names": ["separation", "age"], "formats": ["<f4", "<i4"]}
 
 
+def candidate_layout() -> Layout:
+    """One pair of an anchor and a candidate of a frame, see `hnm_core.run.candidates.Candidates`."""
+    return {"names": ["anchor", "candidate", "chosen"], "formats": ["<i4", "<i4", "|u1"]}
+
+
 def index_layout(schema: int = SCHEMA) -> Layout:
-    """One entry of `frames.idx`. `offset`, `edges_offset` and `guests_offset` are bytes; `columns` has a bit for each
-    column given; what follows `margin` is a `hnm_core.run.hardness.Hardness`, of width 0 where there is none; `data` is
-    the crc32 of the frame's bytes in frames.bin, edges.bin, hardness.bin and guests.bin, one after the other."""
+    """One entry of `frames.idx`. Offsets are bytes; `columns` has a bit for each column given; what follows `margin` is
+    a `hnm_core.run.hardness.Hardness`, of width 0 where there is none; `asked`, `most` and `scope`, a place in
+    `hnm_core.run.candidates.SCOPES`, belong to the `candidates`; `data` is the crc32 of the frame's bytes in
+    frames.bin, edges.bin, hardness.bin, guests.bin and, from schema 6 on, candidates.bin, one after the other."""
     fields = {
         "event": "<i8",
         "step": "<i8",
@@ -152,6 +164,7 @@ def index_layout(schema: int = SCHEMA) -> Layout:
         "columns": "<u4",
         "projection": "|S64",
         **(_HARDNESS if schema >= FIRST_WITH_HARDNESS else {}),
+        **(_CANDIDATES if schema >= FIRST_WITH_CANDIDATES else {}),
         **({"data": "<u4", CHECKSUM: "<u8"} if schema >= FIRST_WITH_CHECKSUMS else {}),
     }
     return {"names": list(fields), "formats": list(fields.values())}

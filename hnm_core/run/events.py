@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.run.candidates import Candidates
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.hardness import Hardness
 from hnm_core.run.misses import Buckets, Reason
@@ -224,6 +225,9 @@ class Frame:
     """(M,) how many steps ago each triplet was mined, 0 for the last step; None as above."""
     hardness: Hardness | None = None
     """How hard all tuples of these steps were, not only the M; None where there were none, or as above."""
+    candidates: Candidates | None = None
+    """What negatives of the last step were chosen from; None where nothing was searched, where the miner does not tell
+    it, and in recordings before schema 6."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from torch import Tensor
 from hnm_core.distances import Distance
 from hnm_core.evaluation.projection import AlignedPca
 from hnm_core.losses.base import Part, Terms
+from hnm_core.run.candidates import Candidates
 from hnm_core.run.events import MAX_DRAWN_TRIPLETS, MAX_GUESTS, TRAIL_STEPS, Frame, Guests, frozen
 from hnm_core.run.hardness import Hardness, histogram
 from hnm_core.spec.config import LaneConfig
@@ -111,9 +112,9 @@ class FrameMaker:
         if len(self._waiting) == GATHER_STEPS or self._entries > GATHER_ENTRIES:
             self._gather()
 
-    def make(self, step: int) -> Frame:
+    def make(self, step: int, candidates: Candidates | None = None) -> Frame:
         """The frame now, with what was mined since the last one, at least in the last `TRAIL_STEPS` steps and at most
-        in the last `GATHER_STEPS`; then start over."""
+        in the last `GATHER_STEPS`, and with the `candidates` of the last step; then start over."""
         self._gather()
         shared = self._shared
         positions, projection = self._project(self._prepared(shared.shown_row))
@@ -134,6 +135,7 @@ class FrameMaker:
             separation=_array(separation),
             age=_array(age),
             hardness=self._hardness_of(recent),
+            candidates=candidates,
         )
         self._told = step
         self._loss.zero_()

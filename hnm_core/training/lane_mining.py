@@ -20,6 +20,8 @@ from hnm_core.miners.base import (
     MiningContext,
     Pairs,
     Searching,
+    TellsBatchCandidates,
+    TellsCandidates,
     restore_miner,
     state_of,
 )
@@ -27,9 +29,11 @@ from hnm_core.miners.in_batch.memory_bank import MemoryBank, Reference
 from hnm_core.miners.whole_set.options import RandomOptions, WholeSetOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
 from hnm_core.neighbors.base import Bucketing, Hashing
+from hnm_core.run.candidates import Scope
 from hnm_core.run.timing import Phase, PhaseClock
 from hnm_core.seeding import generator
 from hnm_core.spec.config import LaneConfig
+from hnm_core.training.candidates import Looked, even_part
 from hnm_core.training.lane_bank import Embed, LaneBank
 from hnm_core.training.setup import Shared
 
@@ -154,9 +158,12 @@ class LaneMining:
         """Remember the loss of a step; the warm-up may wait for it to fall."""
         self._recent_loss.append(value)
 
-    def of_the_set(self, anchor_row: Tensor, step: int, epoch: int) -> tuple[Tensor, ...]:
-        """Rows of the training set: mined tuples for the hard share of the anchors, random ones for the rest."""
-        context = MiningContext(step, epoch, self._generator, self._distance, self._clock)
+    def of_the_set(
+        self, anchor_row: Tensor, step: int, epoch: int, *, keep_candidates: bool = False
+    ) -> tuple[Tensor, ...]:
+        """Rows of the training set: mined tuples for the hard share of the anchors, random ones for the rest. What the
+        miner had to choose from is kept for `looked` where that is said."""
+        context = MiningContext(step, epoch, self._generator, self._distance, self._clock, keep_candidates)
         others = (self._warmup if self.warming_up else self._rest,)
         own = cast(DatasetMiner, self._miner) if self.mining else None
         own = self._bank.refresh(own, others, context)
@@ -183,6 +190,26 @@ class LaneMining:
             else:
                 mined = miner(embeddings.detach(), labels, reference.embeddings, reference.labels)
         return None if mined is None else tuple(mined)
+
+    def looked(self, batch_row: Tensor) -> Looked | None:
+        """What some anchors of the last step had to choose from; None where the lane's miner was not at work, or does
+        not tell it. `batch_row` are the (U,) rows of the training set that the step embedded."""
+        miner = self._miner
+        if not self.mining:
+            return None
+        if self.in_batch:
+            if not isinstance(miner, TellsBatchCandidates):
+                return None
+            some = even_part(len(batch_row), len(batch_row), batch_row.device)
+            allowed = miner.candidates(self._shared.train_y[batch_row], some)
+            return Looked(batch_row[some], torch.where(allowed, batch_row, -1), len(batch_row), "batch")
+        found = miner.candidates() if isinstance(miner, TellsCandidates) else None
+        if found is None or not len(found.anchor):
+            return None
+        some = even_part(len(found.anchor), found.candidate.shape[1], found.anchor.device)
+        exact = isinstance(miner, Searching) and not miner.search.approximate
+        scope: Scope = "nearest" if exact else "approximate"
+        return Looked(found.anchor[some], found.candidate[some], len(found.anchor), scope)
 
     def why_empty(self, embeddings: Tensor, labels: Tensor) -> str:
         """Why the last call mined nothing, in words; empty where the miner cannot tell."""

@@ -32,6 +32,7 @@ from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, WarmupE
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
+from hnm_core.training.candidates import candidates_of
 from hnm_core.training.frames import FrameMaker
 from hnm_core.training.lane_mining import LaneMining
 from hnm_core.training.metrics import LaneMetrics, Measured
@@ -157,8 +158,8 @@ class Trainer:
         if mining.warmup_ends(self.step):
             first_call = True
             yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
-        in_batch = mining.mining_batch
-        tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
+        in_batch, looked_at = mining.mining_batch, self._frame_due()
+        tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch, keep_candidates=looked_at)
         with clock(Phase.TRANSFER):
             rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
             local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
@@ -213,9 +214,14 @@ class Trainer:
             yield from self.watch.see(self._seen(value, counts, measured, terms, embeddings.detach(), empty))
         if self.frames is not None:
             self.frames.add(self.step, tuples, terms, rows, separation, self.margin)
-            config = self.config
-            if self.frame_each_step or self.step % config.frame_every == 0 or self.step in (1, config.steps):
-                yield self.frames.make(self.step)
+            if looked_at:
+                yield self.frames.make(self.step, candidates_of(mining.looked(rows), tuples, self.shared))
+
+    def _frame_due(self) -> bool:
+        """Whether the step now has a frame."""
+        config = self.config
+        wanted = self.frame_each_step or self.step % config.frame_every == 0 or self.step in (1, config.steps)
+        return self.frames is not None and wanted
 
     def rename(self, lane: LaneConfig) -> None:
         """Go on under the name of `lane`, whose options are the same."""

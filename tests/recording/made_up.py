@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hnm_core.recording.checksums import sealed_file
+from hnm_core.recording.checksums import record_checksums, sealed_file
+from hnm_core.run.candidates import SCOPES, Candidates
 from hnm_core.run.events import (
     METRICS,
     POINT_COLUMNS,
@@ -85,7 +87,7 @@ def frame(rng: np.random.Generator, lane: str, number: int, points: int = 60) ->
     plain = Frame(
         lane, number, frozen(positions), frozen(triplets.astype(np.int32)), 1000 + number, columns, f"PCA, {number} %"
     )
-    return plain if number == 8 else with_hardness(rng, plain)
+    return plain if number == 8 else with_candidates(with_hardness(rng, plain))
 
 
 def with_hardness(rng: np.random.Generator, frame: Frame) -> Frame:
@@ -97,6 +99,18 @@ def with_hardness(rng: np.random.Generator, frame: Frame) -> Frame:
     bins = frozen(rng.integers(0, 1 << 40, BINS))
     hardness = Hardness(0.5, hard, semi_hard, easy, 0.02, -int(rng.integers(0, 50)), bins)
     return replace(frame, separation=frozen(separation), age=frozen(age), hardness=hardness)
+
+
+def with_candidates(frame: Frame) -> Frame:
+    """The frame with three anchors and their candidates, of which the second has none."""
+    rng = np.random.default_rng(frame.step)
+    count = rng.integers(1, 9, 3) * (1, 0, 1) + (0, 1, 0)
+    anchor, candidate = np.repeat((3, 9, 0), count), rng.integers(0, 60, count.sum()) * 3
+    candidate[count[0]] = -1
+    pairs = np.stack((anchor, candidate), 1).astype(np.int32)
+    chosen = (candidate >= 0) & (rng.random(len(pairs)) < 0.5)
+    told = Candidates(frozen(pairs), frozen(chosen), 500 + frame.step, 8, SCOPES[frame.step % len(SCOPES)])
+    return replace(frame, candidates=told)
 
 
 def with_guests(rng: np.random.Generator, frame: Frame, count: int = 7) -> Frame:
@@ -128,11 +142,19 @@ def run_of_a_large_set(steps: int = 6, lanes: tuple[str, ...] = ("knn", "random"
     yield RunFinished(dict.fromkeys(lanes, steps), 1.0)
 
 
+def without_candidates(event: Event) -> Event:
+    """The event as it was told before schema 6."""
+    return replace(event, candidates=None) if isinstance(event, Frame) else event
+
+
 def without_hardness(event: Event) -> Event:
     """The event as it was told before schema 4."""
-    return replace(event, separation=None, age=None, hardness=None) if isinstance(event, Frame) else event
+    if not isinstance(event, Frame):
+        return event
+    return replace(without_candidates(event), separation=None, age=None, hardness=None)
 
 
+CANDIDATE_FIELDS = ("candidates_offset", "candidates", "asked", "most", "scope")
 HARDNESS_FIELDS = ("margin", "hard", "semi_hard", "easy", "bin_width", "first_bin", "bins")
 
 
@@ -148,8 +170,36 @@ def edit_run_file(folder: Path, **changes: Any) -> None:
         path.write_bytes(sealed_file(json.dumps(kept, indent=1)))
 
 
+def as_schema_5(folder: Path) -> None:
+    """Turn a recording into what was written before it told of candidates, with the checksums that belong to it."""
+    _without(folder, "candidates.bin", set(CANDIDATE_FIELDS), {"schema": 5, "candidate_dtype": None})
+    run = json.loads((folder / "run.json").read_text())
+    for lane in run["lanes"]:
+        path = folder / lane["folder"]
+        entries = np.fromfile(path / "frames.idx", np.dtype(run["index_dtype"]))
+        parts = (
+            ("frames.bin", np.arange(len(entries) + 1) * np.dtype(run["frame_dtype"]).itemsize),
+            ("edges.bin", _ends(entries["edges"], 12)),
+            ("hardness.bin", _ends(entries["edges"], np.dtype(run["hardness_dtype"]).itemsize)),
+            ("guests.bin", _ends(entries["guests"], np.dtype(run["guest_dtype"]).itemsize)),
+        )
+        entries["data"] = 0
+        for name, ends in parts:
+            data = (path / name).read_bytes()
+            for place, before in enumerate(entries["data"].tolist()):
+                entries["data"][place] = zlib.crc32(data[ends[place] : ends[place + 1]], before)
+        where = f"{lane['folder']}/frames.idx"
+        entries["checksum"] = record_checksums(entries, run["salt"], where, 0)
+        entries.tofile(path / "frames.idx")
+
+
+def _ends(counts: np.ndarray, size: int) -> np.ndarray:
+    return np.concatenate(([0], np.cumsum(counts))) * size
+
+
 def as_schema_4(folder: Path) -> None:
     """Turn a recording into what was written before there were checksums."""
+    as_schema_5(folder)
     layout = json.loads((folder / "run.json").read_text())["step_dtype"]
     places = [place for place, name in enumerate(layout["names"]) if name != "checksum"]
     short = {what: [layout[what][place] for place in places] for what in ("names", "formats")}
@@ -250,6 +300,11 @@ def assert_same_event(replayed: Event, original: Event) -> None:
                 np.testing.assert_array_equal(replayed.hardness.bins, original.hardness.bins)
                 for name in ("margin", "hard", "semi_hard", "easy", "width", "first"):
                     assert getattr(replayed.hardness, name) == getattr(original.hardness, name), name
+            assert (replayed.candidates is None) == (original.candidates is None)
+            for name, value in vars(original.candidates).items() if original.candidates is not None else ():
+                again = getattr(replayed.candidates, name)
+                np.testing.assert_array_equal(again, value)
+                assert getattr(again, "dtype", None) == getattr(value, "dtype", None)
             same = ("lane", "step", "mined_total", "projection")
         case RunStarted():
             for name in ("labels", "ids", "held_out", "groups", "true_labels"):

@@ -98,9 +98,10 @@ def test_that_they_are_what_their_description_says(tmp_path: Path) -> None:
         assert checksum == f"{zlib.crc32((tmp_path / name).read_bytes()):08x}"
     index = np.fromfile(tmp_path / "00-knn" / "frames.idx", np.dtype(run["index_dtype"]))
     parts, ends = {}, {}
-    for name, at, size in (("frames", "offset", 0), ("edges", "edges_offset", 0), ("guests", "guests_offset", 0)):
+    for name in ("frames", "edges", "guests", "candidates"):
+        at = "offset" if name == "frames" else f"{name}_offset"
         parts[name] = (tmp_path / "00-knn" / f"{name}.bin").read_bytes()
-        ends[name] = [*index[at][1:].tolist(), len(parts[name]) + size]
+        ends[name] = [*index[at][1:].tolist(), len(parts[name])]
     hardness, width = (tmp_path / "00-knn" / "hardness.bin").read_bytes(), np.dtype(run["hardness_dtype"]).itemsize
     for place, entry in enumerate(index):
         first, last = entry["edges_offset"] // 12 * width, ends["edges"][place] // 12 * width
@@ -110,6 +111,7 @@ def test_that_they_are_what_their_description_says(tmp_path: Path) -> None:
             (parts["edges"], entry["edges_offset"], ends["edges"][place]),
             (hardness, first, last),
             (parts["guests"], entry["guests_offset"], ends["guests"][place]),
+            (parts["candidates"], entry["candidates_offset"], ends["candidates"][place]),
         ):
             checksum = zlib.crc32(data[start:end], checksum)
         assert checksum == entry["data"]

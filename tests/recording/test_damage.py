@@ -10,6 +10,7 @@ import shutil
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record, replay
+from hnm_core.run.candidates import Candidates
 from hnm_core.run.events import Frame, StepRecord, Weights
 from tests.recording import made_up
 
@@ -90,7 +92,7 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
     [
         (lambda folder: (folder / "run.json").write_text("{"), "run.json"),
         (lambda folder: (folder / "run.json").write_text("[" * 100_000), "run.json"),
-        (lambda folder: edit(folder, schema=6), "newer version (schema 6)"),
+        (lambda folder: edit(folder, schema=7), "newer version (schema 7)"),
         (
             lambda folder: (folder / "run.json").write_text('{"kind": "hnm-lab recording", "schema": "1"}'),
             "schema = '1'",
@@ -226,6 +228,9 @@ def zeros(name: str, share: float) -> Callable[[Path], None]:
         (cut_off("edges.bin", 1), "01-knn/edges.bin ends too early"),
         (cut_off("hardness.bin", 1), "01-knn/hardness.bin ends too early"),
         (remove("hardness.bin"), "01-knn/hardness.bin is missing"),
+        (zeros("candidates.bin", 0.5), "4 clouds after step 2: 01-knn/frames.bin, or what belongs to it, is damaged"),
+        (cut_off("candidates.bin", 1), "1 cloud after step 8: 01-knn/candidates.bin ends too early"),
+        (remove("candidates.bin"), "5 clouds, all of them: 01-knn/candidates.bin is missing"),
         (lambda folder: edit(folder, lanes=[{"name": "knn", "folder": "77-knn"}]), "77-knn/steps.bin is missing"),
         (lambda folder: (folder / "events.jsonl").unlink(), "events.jsonl is missing"),
         (lambda folder: (folder / "events.jsonl").write_bytes(b"\xff\xfe\n"), "after step 0: events.jsonl"),
@@ -290,6 +295,24 @@ def test_that_an_older_frame_with_edges_to_unknown_ids_ends_the_frames(folder: P
     recording.check()
     assert "clouds" in recording.losses[0] and len(recording.frame_steps("knn")) < 5
     list(replay(folder))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "asked", "total"),
+    [([[-4, 3]], 9, 120), ([[3, -2]], 9, 120), ([[3, 6]], 0, 120), ([[3, 4]], 9, 12)],
+    ids=["no anchor", "no candidate", "asked for none", "not among all that are shown"],
+)
+def test_that_candidates_that_cannot_be_are_damage_also_where_checksums_are_right(
+    tmp_path: Path, pairs: list[list[int]], asked: int, total: int
+) -> None:
+    started = replace(made_up.started(POINTS, ("knn",)), items_total=total)
+    plain = made_up.frame(np.random.default_rng(0), "knn", 2, POINTS)
+    told = Candidates(np.array(pairs, np.int32), np.zeros(1, np.bool_), asked, 3, "nearest")
+    list(record([started, replace(plain, candidates=told)], tmp_path))
+    with pytest.raises(
+        InputError, match=r"candidates\.bin' is damaged: the frame of step 2 has candidates that cannot"
+    ):
+        open_recording(tmp_path).frame("knn", 0)
 
 
 def test_that_a_frame_that_was_not_checked_is_refused_when_it_is_asked_for(folder: Path) -> None:

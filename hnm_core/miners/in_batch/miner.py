@@ -126,6 +126,10 @@ class InBatchMiner(nn.Module, Generic[OptionsT]):
         mined = self.rule(batch, self.options, seeding.generator(0, "explain"))
         return explain(batch, self.options, mined.found)
 
+    def candidates(self, labels: Tensor, anchors: Tensor) -> Tensor:
+        """All rows of other classes. See `hnm_core.miners.base.TellsBatchCandidates`."""
+        return labels != labels[anchors][:, None]
+
     def state(self) -> dict[str, Any]:
         """See `hnm_core.miners.base.TellsState`."""
         return {"generator": self.generator.get_state()}

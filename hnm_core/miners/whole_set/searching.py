@@ -15,7 +15,7 @@ from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError, StateUntoldError
 from hnm_core.isolation import isolated
-from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
+from hnm_core.miners.base import Found, MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.whole_set import selectors
 from hnm_core.miners.whole_set.explain import Reason, collapsed, without_partner
 from hnm_core.miners.whole_set.filters import filters_of
@@ -75,6 +75,7 @@ class SearchingMiner(WholeSetMiner):
             selectors.check_on_sphere(self.distance)
         self._bank: Bank | None = None
         self._last: _Outcome | None = None
+        self._found: Found | None = None
 
     @property
     def filled(self) -> Tensor:
@@ -101,6 +102,7 @@ class SearchingMiner(WholeSetMiner):
         with context.clock(Phase.SEARCH) if context.clock else nullcontext():
             query = SameClass(self._bank).query(anchors)
             found = nearest(self.search, query, self._list_length()).row
+        self._found = Found(query.row, found) if context.keep_candidates else None
         fraction = self._draw(found, context)
         positive = choose_positives(query, self.options.positives, context.distance, context.generator)
         column = self._choose(query, positive, found, fraction)
@@ -134,6 +136,10 @@ class SearchingMiner(WholeSetMiner):
             "filled": int(last.filled.sum()),
             "mined": last.mined,
         }
+
+    def candidates(self) -> Found | None:
+        """All that the search found, whatever was chosen. See `hnm_core.miners.base.TellsCandidates`."""
+        return self._found
 
     @isolated
     def explain_empty(self) -> Reason | None:
