@@ -282,6 +282,11 @@ def _point_colors(
     return np.take(table, place, axis=0), "" if known else f"no {color_by.replace('_', ' ')} in this frame"
 
 
+def stepped_back(colors: NDArray[np.uint8], theme: Theme, back: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(N, 3) colours of points, those where (N,) `back` says so as far back as what has no part in edges."""
+    return np.where(back[:, None], _towards_ground(colors, theme, STEPPED_BACK_FADE), colors)
+
+
 def _towards_ground(colors: NDArray[np.uint8], theme: Theme, share: float) -> NDArray[np.uint8]:
     ground = (np.array(theme.cloud_top, np.float32) + np.array(theme.cloud_bottom, np.float32)) / 2
     mixed: NDArray[np.uint8] = (colors + (ground - colors) * np.float32(share)).astype(np.uint8)

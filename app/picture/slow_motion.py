@@ -1,7 +1,7 @@
 """One step phase by phase: what is embedded, who searches, what is chosen, what the loss feels, how the points move.
 
-It goes from the cloud before a step to the one after it, by what a frame tells: the chosen tuples and how hard they
-were. Which candidates a search looked at, no frame tells.
+It goes from the cloud before a step to the one after it, by what a frame tells: the chosen tuples, how hard they were,
+and of some anchors the candidates that they were chosen from.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from app.picture.candidates import Looked, with_candidates
 from app.picture.edges import FALSE, HARD, NEGATIVE, POSITIVE, SEMI_HARD
 from app.picture.motion import Motion, motion
 from app.picture.scene import Scene
-from app.picture.theme import Rgb
+from app.picture.theme import Theme
 from hnm_core.run.events import Frame
 from hnm_core.run.timing import Phase
 
 SECONDS = 4.0
 """How long a step takes."""
+SEEN_AT, FADED_AT = 0.25, 0.6
+"""Shares of their acts after which candidates are seen in full, and those that were not chosen are gone"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ LOSS = Act(frozenset({Phase.FORWARD, Phase.LOSS}), "Loss: only what lies within 
 STEP = Act(frozenset({Phase.BACKWARD, Phase.STEP}), "Backward and step: the network moves", 0.24)
 ACTS = (EMBED, SEARCH, SELECT, LOSS, STEP)
 
+NOT_TOLD = "Search: what the ringed anchors could choose from, this frame does not tell"
+"""In place of the words of `SEARCH`, where a frame has no candidates"""
+
 
 @dataclass(frozen=True, eq=False)
 class SlowMotion:
@@ -47,8 +53,8 @@ class SlowMotion:
     goal: Scene
     seconds: float
     _way: Motion
-    _anchors: NDArray[np.int32]
-    _ring: Rgb
+    _theme: Theme
+    _looked: Looked | None
     _felt: NDArray[np.bool_]
 
     def act_at(self, gone: float) -> tuple[Act, float]:
@@ -60,6 +66,15 @@ class SlowMotion:
             share -= act.share
         raise AssertionError("the shares of the acts make up the whole")
 
+    def words_at(self, gone: float) -> str:
+        """What is said then, with true numbers where the frame tells them."""
+        act, looked = self.act_at(gone)[0], self._looked
+        if act is SEARCH:
+            return NOT_TOLD if looked is None else f"Search: {looked.found_text}"
+        if act is SELECT and looked is not None:
+            return f"Select: of these, {looked.chosen_text}"
+        return act.words
+
     def at(self, gone: float) -> Scene:
         """The scene after `gone` seconds; the goal itself when it is over."""
         if gone >= self.seconds:
@@ -69,27 +84,37 @@ class SlowMotion:
         if act is EMBED:
             return _with_edges(before, np.zeros(len(before.edges), np.bool_))
         if act is SEARCH:
-            return replace(
-                _with_edges(before, np.zeros(len(before.edges), np.bool_)),
-                halos=self._anchors,
-                halo_colors=np.tile(np.array((*self._ring, 255), np.uint8), (len(self._anchors), 1)),
-            )
+            return self._searching(before, over)
         if act is SELECT:  # the hardest, which lie on top, come first
             shown = np.arange(len(before.edges)) >= round((1 - over) * len(before.edges))
-            return _with_edges(before, shown)
+            chosen = _with_edges(before, shown)
+            if self._looked is None:
+                return chosen
+            return with_candidates(chosen, self._looked, self._theme, 1.0, max(0.0, 1 - over / FADED_AT))
         return _with_edges(before, self._felt)
 
+    def _searching(self, before: Scene, over: float) -> Scene:
+        """Anchors with a ring, and from those of which the frame tells it lines to all that was found."""
+        looked = self._looked
+        anchors = np.unique(self.goal.edges[:, 0]) if looked is None else looked.anchors
+        ringed = replace(
+            _with_edges(before, np.zeros(len(before.edges), np.bool_)),
+            halos=anchors,
+            halo_colors=np.tile(np.array((*self._theme.accent, 255), np.uint8), (len(anchors), 1)),
+        )
+        return ringed if looked is None else with_candidates(ringed, looked, self._theme, min(over / SEEN_AT, 1.0), 1.0)
 
-def slow_motion(shown: Scene | None, goal: Scene, ring: Rgb) -> SlowMotion | None:
-    """The way from what is shown to `goal`; None where there is none, see `motion`. Anchors have a ring of the colour
-    `ring` while they search."""
+
+def slow_motion(shown: Scene | None, goal: Scene, theme: Theme, looked: Looked | None) -> SlowMotion | None:
+    """The way from what is shown to `goal`; None where there is none, see `motion`. `looked` is what the anchors of the
+    step could choose from, None where the frame does not tell it."""
     way = motion(shown, goal, 0.4)
     if way is None:
         return None
     # A positive is felt where a negative of its anchor is: only what lies within the margin has a loss.
     pushes = np.isin(goal.edge_kinds, (NEGATIVE, SEMI_HARD, HARD, FALSE))
     felt = pushes | ((goal.edge_kinds == POSITIVE) & np.isin(goal.edges[:, 0], goal.edges[pushes, 0]))
-    return SlowMotion(goal, SECONDS, way, np.unique(goal.edges[:, 0]), ring, felt)
+    return SlowMotion(goal, SECONDS, way, theme, looked, felt)
 
 
 def last_step_of(frame: Frame) -> Frame:

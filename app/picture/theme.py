@@ -36,6 +36,8 @@ class Theme:
     """to the true nearest negative that an approximate search missed"""
     returned_edge: Rgb
     """and to what it returned instead"""
+    candidate_edge: Rgb
+    """to all that a negative could be chosen from; a grey, for what is coloured has been chosen"""
     warning: Rgb
     error: Rgb
     lanes: tuple[Rgb, ...]
@@ -83,6 +85,7 @@ DARK = Theme(
     false_edge=(255, 64, 224),
     true_edge=(104, 222, 122),
     returned_edge=(190, 160, 255),
+    candidate_edge=(206, 211, 220),
     warning=(240, 180, 60),
     error=(240, 90, 90),
     lanes=((86, 180, 233), (230, 159, 0), (60, 200, 150), (224, 140, 190), (240, 228, 66), (235, 110, 40)),
@@ -107,6 +110,7 @@ LIGHT = Theme(
     false_edge=(190, 0, 160),
     true_edge=(0, 122, 52),
     returned_edge=(112, 66, 214),
+    candidate_edge=(62, 68, 80),
     warning=(140, 86, 0),
     error=(196, 30, 30),
     lanes=((0, 100, 170), (196, 120, 0), (0, 130, 92), (176, 84, 136), (120, 110, 0), (190, 70, 0)),

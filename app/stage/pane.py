@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.picture.camera import Camera, fit, moved_down, snug
+from app.picture.candidates import looked_at
 from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
 from app.picture.motion import Motion, motion
 from app.picture.planes import outlines
@@ -140,31 +141,27 @@ class Pane:
     def stage(self, started: RunStarted, frame: Frame, wish: Wish, *, smoothly: bool) -> tuple[str, ...]:
         """Make the scene of the frame. Returns what is to be noted under it."""
         slowly = self.slow_motion and smoothly and self.laid_out is None
-        goal = build_scene(
-            started,
-            last_step_of(frame) if slowly else frame,
-            wish.theme,
-            show_edges=wish.edge_kinds,
-            color_by=wish.color_by,
-            max_edges=MAX_EDGES,
-            selected_id=wish.selected_id,
-            spread=wish.spread,
-            selection=wish.selection,
-        )
+        goal = _scene(started, last_step_of(frame) if slowly else frame, wish)
         ways = wish.ways(frame) if wish.ways is not None and self.laid_out is None else None
         if ways is not None:
             goal = with_trails(goal, *ways)
         self.view.set_class_names(wish.class_names)
         self._theme, self.stale = wish.theme, False
+        looked = None
         if slowly:
-            self._motion = slow_motion(self.view.scene, goal, wish.theme.accent)
+            if frame.candidates is not None and wish.edge_kinds:
+                plain = _scene(started, frame, replace(wish, edge_kinds=frozenset()))
+                looked = looked_at(frame.candidates, plain, wish.theme, wish.selection.pair)
+            self._motion = slow_motion(self.view.scene, goal, wish.theme, looked)
         else:
             self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None
         self._moving_since = time.perf_counter()
         if self._motion is None:
             self._show(goal)
         note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
-        return goal.filter_text, goal.items_text, goal.edge_text, note, self._cut(frame, wish), frame.projection
+        searched = looked.texts if looked is not None else ()
+        texts = goal.filter_text, goal.items_text, goal.edge_text, *searched, note
+        return *texts, self._cut(frame, wish), frame.projection
 
     def _cut(self, frame: Frame, wish: Wish) -> str:
         """Draw the planes of the hash where they are wished for; what is to be noted of them."""
@@ -177,11 +174,13 @@ class Pane:
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""
         if self._motion is not None:
-            scene = self._motion.at(time.perf_counter() - self._moving_since)
+            way, gone = self._motion, time.perf_counter() - self._moving_since
+            scene = way.at(gone)
             self._show(scene)
-            if scene is self._motion.goal:
+            if scene is way.goal:
                 self._motion = None
-            self.view.set_notice(self.act.words if self.act is not None else "")
+            slowly = isinstance(way, SlowMotion) and self._motion is not None
+            self.view.set_notice(way.words_at(gone) if slowly else "")
 
     def _show(self, scene: Scene) -> None:
         """The scene, with the missed negative that is to stand out at each moment of its way."""
@@ -265,3 +264,17 @@ class Pane:
         height = max(self.view.height(), 1)
         free = max(LEAST_FREE, 1 - sum(self.covered) / height)
         return self.view.width() / height, free, self.camera.elevation
+
+
+def _scene(started: RunStarted, frame: Frame, wish: Wish) -> Scene:
+    return build_scene(
+        started,
+        frame,
+        wish.theme,
+        show_edges=wish.edge_kinds,
+        color_by=wish.color_by,
+        max_edges=MAX_EDGES,
+        selected_id=wish.selected_id,
+        spread=wish.spread,
+        selection=wish.selection,
+    )

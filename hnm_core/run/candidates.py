@@ -15,7 +15,7 @@ SCOPES: tuple[Scope, ...] = ("nearest", "approximate", "batch")
 search that may miss some of these; batch: all items of the batch that are no positives."""
 
 MAX_ANCHORS = 64
-MAX_OF_AN_ANCHOR = 250
+MAX_OF_AN_ANCHOR = 500
 MAX_CANDIDATES = 1000
 """At most so many pairs travel in a frame: of many candidates each, fewer anchors are told of."""
 

@@ -64,8 +64,8 @@ def test_that_candidates_are_what_the_search_answers_and_hold_the_chosen_negativ
 def test_that_those_of_an_exact_search_are_the_nearest_in_the_cloud() -> None:
     """Of an identity in 3-D, whose cloud is what is searched."""
     audit = config(
-        {**KNN, "warmup": 0, "miner_options": WIDE, "hard_share": 0.5}, steps=2, frame_every=2, model={"name": "identity"},
-        data={"name": "blobs", "options": {"dim": 3}},
+        {**KNN, "warmup": 0, "miner_options": WIDE, "hard_share": 0.5}, steps=2, frame_every=2,
+        model={"name": "identity"}, data={"name": "blobs", "options": {"dim": 3}},
     )  # fmt: skip
     events = list(Experiment(audit).run())
     started, frame = events[0], [event for event in events if isinstance(event, Frame)][-1]
@@ -80,7 +80,7 @@ def test_that_those_of_an_exact_search_are_the_nearest_in_the_cloud() -> None:
 
 
 def test_that_a_miner_inside_a_batch_chooses_among_all_of_other_classes_in_it() -> None:
-    trainer, shared, frame = frame_of({**KNN, "miner": "batch-hard", "warmup": 0}, sampler={"batch": 30})
+    _, shared, frame = frame_of({**KNN, "miner": "batch-hard", "warmup": 0}, sampler={"batch": 30})
     told, label = frame.candidates, dict(zip(shared.ids.tolist(), shared.y.tolist(), strict=True))
     assert told.scope == "batch" and told.asked == told.most == 30
     lists = lists_of(told)

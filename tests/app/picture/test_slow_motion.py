@@ -30,7 +30,7 @@ def middle_of(act) -> float:
 def test_that_the_acts_are_a_step_from_its_beginning_to_its_end():
     assert sum(act.share for act in ACTS) == pytest.approx(1)
     assert frozenset.union(*(act.phases for act in ACTS)) == frozenset(Phase)
-    way = slow_motion(*scenes(), DARK.accent)
+    way = slow_motion(*scenes(), DARK, None)
     for act in ACTS:
         assert way.act_at(middle_of(act)) == (act, pytest.approx(0.5))
     assert way.act_at(0)[0] is EMBED and way.act_at(99) == (STEP, pytest.approx(1))
@@ -38,7 +38,7 @@ def test_that_the_acts_are_a_step_from_its_beginning_to_its_end():
 
 def test_that_points_move_in_the_last_act_alone():
     before, goal = scenes()
-    way = slow_motion(before, goal, DARK.accent)
+    way = slow_motion(before, goal, DARK, None)
     for act in (EMBED, SEARCH, SELECT, LOSS):
         assert (way.at(middle_of(act)).positions == before.positions).all()
     np.testing.assert_allclose(way.at(middle_of(STEP)).positions, before.positions + 1, rtol=1e-4, atol=1e-5)
@@ -47,7 +47,7 @@ def test_that_points_move_in_the_last_act_alone():
 
 def test_that_anchors_are_ringed_while_they_search_and_edges_come_hardest_first():
     before, goal = scenes()
-    way = slow_motion(before, goal, DARK.accent)
+    way = slow_motion(before, goal, DARK, None)
     assert not len(way.at(middle_of(EMBED)).edges) and not len(way.at(middle_of(EMBED)).halos)
     searching = way.at(middle_of(SEARCH))
     assert set(searching.halos.tolist()) == set(goal.edges[:, 0].tolist()) and not len(searching.edges)
@@ -59,7 +59,7 @@ def test_that_anchors_are_ringed_while_they_search_and_edges_come_hardest_first(
 
 def test_that_the_loss_feels_what_lies_within_the_margin_and_the_positives_of_its_anchors():
     before, goal = scenes()
-    felt = slow_motion(before, goal, DARK.accent).at(middle_of(LOSS))
+    felt = slow_motion(before, goal, DARK, None).at(middle_of(LOSS))
     names = [EDGE_KINDS[kind] for kind in felt.edge_kinds]
     assert "easy" not in names and {"hard", "semi_hard", "positive"} == set(names)
     pushed = {anchor for (anchor, _), name in zip(felt.edges.tolist(), names, strict=True) if name != "positive"}
