@@ -18,6 +18,7 @@ from app.panels.notices import About, Banner
 from app.panels.outcome import Outcome
 from app.panels.tour import Tour
 from app.picture.theme import Theme
+from app.stage.panes import ROW
 from app.stage.stage import Stage
 from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
@@ -52,7 +53,7 @@ from hnm_core.spec.resources import preset_names
 LOW_PX = 700
 """Below this height what to look for is one line."""
 MIDDLE_PX = 900
-"""And below this one what a run came to."""
+"""And below this one what a run came to, and also what to look for where the clouds stand in two rows."""
 
 
 class MainWindow(QMainWindow):
@@ -347,7 +348,13 @@ class MainWindow(QMainWindow):
 
     def _on_session(self) -> None:
         self.setWindowTitle(f"{self.session.title} - HNM Lab")
+        self._share_height()
         self.show_state()
+
+    def _share_height(self) -> None:
+        """A low window keeps its height for the clouds."""
+        self.about.set_brief(self.height() < (MIDDLE_PX if len(self.stage.panes.lanes) > ROW else LOW_PX))
+        self.outcome.set_brief(self.height() < MIDDLE_PX)
 
     def _on_look(self, theme: Theme) -> None:
         actions.paint_icons(self.actions_by_key, theme.text)
@@ -418,10 +425,8 @@ class MainWindow(QMainWindow):
         self.closed.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """A low window keeps its height for the clouds."""
         super().resizeEvent(event)
-        self.about.set_brief(self.height() < LOW_PX)
-        self.outcome.set_brief(self.height() < MIDDLE_PX)
+        self._share_height()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Start preparing as soon as there is something to look at."""
