@@ -117,6 +117,7 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
     from PyQt6.QtGui import QIcon
 
     from app.stage import stats
+    from app.window import desktop
     from app.window.bridge import RunBridge
     from app.window.jobs import Jobs
     from app.window.main_window import MainWindow
@@ -135,6 +136,7 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
         bugs=bugs,
         settings=settings,
         preparation=Preparation(bugs),
+        desktop=desktop.of_this_machine(app),
         new_folder=lambda title: _new_folder(title, window.messages.notice),
         previews=not request.automated,
         plug_ins=request.plug_ins,

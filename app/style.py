@@ -106,6 +106,7 @@ def sheet(theme: Theme) -> str:
     QMainWindow::separator {{ background: {css(theme.grid)}; width: 1px; height: 1px; }}
     QMainWindow::separator:hover {{ background: {css(theme.accent)}; }}
     QSplitter::handle {{ background: {css(theme.grid)}; }}
+    QMainWindow > QTabBar {{ qproperty-elideMode: ElideNone; qproperty-usesScrollButtons: true; }}
     QDockWidget {{ font-weight: 600; titlebar-close-icon: none; }}
     QDockWidget::title {{ background: {css(theme.window)}; padding: 5px 8px; text-align: left; }}
     QCheckBox::indicator:unchecked {{ width: 12px; height: 12px; border: 1px solid {css(theme.muted)};

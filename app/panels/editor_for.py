@@ -42,8 +42,8 @@ def editor_for(name: str, field: FieldInfo) -> Editor:
     if kinds in ([int], [float]):
         return NumberEditor(whole=kinds == [int], bounds=bounds)
     if kinds == [str]:
-        if name == "path" or name.endswith("_path"):
-            return PathEditor(folder=(field.description or "").startswith("folder"))
+        if (kind := (field.description or "").partition(" ")[0]) in ("file", "folder"):
+            return PathEditor(folder=kind == "folder", data=name == "path")
         return TextEditor(str, str)
     if len(kinds) == 1 and typing.get_origin(kinds[0]) in (tuple, list):
         read_one = {int: read_whole, float: read_float}.get(_plain(typing.get_args(kinds[0])[0]))

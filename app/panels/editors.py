@@ -258,11 +258,12 @@ class SwitchedEditor(Editor):
 
 
 class PathEditor(TextEditor):
-    """A path with a button that looks for one."""
+    """A path with a button that looks for one: of a folder, of data, or of any other file."""
 
-    def __init__(self, *, folder: bool) -> None:
+    def __init__(self, *, folder: bool, data: bool) -> None:
         super().__init__(str, str)
         self._folder = folder
+        self._files = f"Data ({DATA_PATTERNS});;All (*)" if data else "All (*)"
         column = QVBoxLayout()
         self.browse = QToolButton()
         self.browse.setText("Browse")
@@ -276,7 +277,7 @@ class PathEditor(TextEditor):
         if self._folder:
             path = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
         else:
-            path, _ = QFileDialog.getOpenFileName(self, "Choose a data file", start, f"Data ({DATA_PATTERNS});;All (*)")
+            path, _ = QFileDialog.getOpenFileName(self, "Choose a file", start, self._files)
         if path:
             self.line.setText(path)
             self.typed.emit()

@@ -29,7 +29,8 @@ from app.style import mix
 
 PICTURE = QSize(PICTURE_SIZE[0] // 2, PICTURE_SIZE[1] // 2)
 INSIDE_PX, BETWEEN_PX, CORNER_PX = 8, 10, 7
-SEE_LINES = 3
+TITLE_LINES, LINES = 2, 4
+"""A title takes two lines at most, and what to see the others."""
 SIZE = QSize(4 * (PICTURE.width() + 2 * INSIDE_PX + BETWEEN_PX) + 52, 810)
 RECENT = 4
 AROUND_PX = 40
@@ -174,7 +175,7 @@ class _CardPainter(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, _index: QModelIndex) -> QSize:
         """All cards are alike."""
         line = QFontMetrics(option.font).lineSpacing()
-        return PICTURE + QSize(2 * INSIDE_PX, 3 * INSIDE_PX + (SEE_LINES + 1) * line + 4)
+        return PICTURE + QSize(2 * INSIDE_PX, 3 * INSIDE_PX + LINES * line + 4)
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """One card."""
@@ -197,13 +198,16 @@ class _CardPainter(QStyledItemDelegate):
         metrics = QFontMetrics(bold)
         painter.setFont(bold)
         painter.setPen(QColor(*theme.text))
-        title = metrics.elidedText(card.title, Qt.TextElideMode.ElideRight, words.width())
-        painter.drawText(words.left(), words.top() + metrics.ascent(), title)
+        top = words.top()
+        title = lines_of(card.title, bold, words.width(), TITLE_LINES)
+        for line in title:
+            painter.drawText(words.left(), top + metrics.ascent(), line)
+            top += metrics.lineSpacing()
         painter.setFont(option.font)
         painter.setPen(QColor(*theme.muted))
         metrics = QFontMetrics(option.font)
-        top = words.top() + metrics.lineSpacing() + 3
-        for line in lines_of(card.see, option.font, words.width(), SEE_LINES):
+        top += 3
+        for line in lines_of(card.see, option.font, words.width(), LINES - len(title)):
             painter.drawText(words.left(), top + metrics.ascent(), line)
             top += metrics.lineSpacing()
         painter.restore()

@@ -8,6 +8,12 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QTool
 from app.history.verdict import Verdict
 from app.plain import Label
 
+REPEAT = (
+    "Train it again with five seeds, in the background, and tell differences from chance; the command for a terminal "
+    "goes on the clipboard"
+)
+BEING_REPEATED = "Five seeds are being trained; the status bar says how far they are"
+REPEATED = "What five seeds say stands here"
 ONE_SEED = "One run with one seed: other seeds may turn it round."
 
 
@@ -24,7 +30,7 @@ class Outcome(QFrame):
         self.setObjectName("about")  # it looks like what is said of the experiment, below which it stands
         self._verdict: Verdict | None = None
         self._of_seeds: tuple[str, ...] = ()
-        self._brief = False
+        self._brief = self._repeating = False
         self.title, self.text = Label(), Label()
         self.title.setObjectName("title")
         self.text.setObjectName("text")
@@ -36,10 +42,6 @@ class Outcome(QFrame):
         self.go_on.setToolTip("Go on training from here, to the steps of the form or twice as many as there are (G)")
         self.go_on.clicked.connect(self.go_on_asked)
         self.equal_time.setToolTip("Show every lane at the same time spent, and curves over the training clock (X)")
-        self.seeds.setToolTip(
-            "Train it again with five seeds, in the background, and tell differences from chance; the command for a "
-            "terminal goes on the clipboard"
-        )
         self.equal_time.clicked.connect(self.equal_time_asked)
         self.seeds.clicked.connect(self.seeds_asked)
         close = QToolButton()
@@ -60,12 +62,13 @@ class Outcome(QFrame):
         for widget in (self.equal_time, self.seeds, self.go_on):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        self._show_seeds()
         self.hide()
 
     def say(self, verdict: Verdict | None) -> None:
         """Show it; None hides it."""
         self._verdict, self._of_seeds = verdict, ()
-        self.seeds.setEnabled(True)
+        self._show_seeds()
         self.setVisible(verdict is not None)
         self._show_text()
 
@@ -77,14 +80,23 @@ class Outcome(QFrame):
     def say_of_seeds(self, lines: tuple[str, ...]) -> None:
         """What other seeds say, below what this run says."""
         self._of_seeds = lines
-        self.seeds.setEnabled(not lines)
+        self._show_seeds()
         self._show_text()
+
+    def set_repeating(self, repeating: bool) -> None:
+        """Whether a run is being trained with other seeds, be it this one or another; that is done once at a time."""
+        self._repeating = repeating
+        self._show_seeds()
 
     def set_brief(self, brief: bool) -> None:
         """Show the first line alone, with the others in a tooltip, where the clouds need the room."""
         if brief != self._brief:
             self._brief = brief
             self._show_text()
+
+    def _show_seeds(self) -> None:
+        self.seeds.setEnabled(not self._repeating and not self._of_seeds)
+        self.seeds.setToolTip(BEING_REPEATED if self._repeating else REPEATED if self._of_seeds else REPEAT)
 
     def _show_text(self) -> None:
         if self._verdict is None:

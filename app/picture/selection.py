@@ -48,8 +48,14 @@ class Selection:
 
     def select_pair(self, ids: NDArray[np.int64], pair: tuple[int, int]) -> Selection:
         """These ids, of the items of two classes, are selected, and only edges from anchors of one to negatives of the
-        other are drawn."""
-        return replace(self, ids=np.unique(ids), pair=pair)
+        other are drawn. Where points of theirs were left out, these two classes are drawn, alone if others were."""
+        isolated, classes = self.isolated, self.classes
+        if isolated is not None and not np.isin(ids, isolated).all():
+            isolated = np.unique(ids)
+        if classes and not classes.issuperset(pair):
+            classes = frozenset(pair)
+        hidden = np.setdiff1d(self.hidden, ids)
+        return Selection(np.unique(ids), isolated, classes, hidden, pair)
 
     def isolate(self, ids: NDArray[np.int64]) -> Selection:
         """Only these ids are drawn."""

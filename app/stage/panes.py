@@ -33,7 +33,7 @@ PAINT_BUDGET_MS = 40.0
 """For all panes of one tick; a pane that takes more than its share thins its context points."""
 ORBIT_DEGREES_PER_S = 9.0
 CHIP_MARGIN_PX = 30
-CHIP_SHARE = 0.35
+CHIP_SHARE = 0.28
 """Of a pane's height, for its title and its status lines."""
 TWO_LINES_FROM_PX = 300
 """Lower panes have one line under the cloud, cut where it is too long."""

@@ -26,6 +26,8 @@ from hnm_core.system.regular_files import open_regular
 
 NEAREST = 6
 ROWS_AT_ONCE = 4096
+MOST_KEPT = 256 << 20
+"""Bytes of features that are kept unasked, beside those that are trained on."""
 MOST_SIDE = 64
 """Pictures of many items are shrunk by a whole number until they are no larger."""
 FETCHING = "downloading"
@@ -80,14 +82,20 @@ class Album(NamedTuple):
     images: NDArray[np.uint8] | None
 
 
+class Kept(NamedTuple):
+    """A data set that is kept to answer for its items."""
+
+    of: str
+    dataset: Dataset
+
+
 class Looker:
-    """Keeps the data of the last run that was asked about, and the pictures of the last that was loaded."""
+    """Keeps the data of the last run that was loaded, where they are few enough, or asked about, and the pictures of
+    the last that was loaded."""
 
     def __init__(self) -> None:
         self._album: Album | None = None
-        self._of = ""
-        self._dataset: Dataset | None = None
-        self._shown_row: NDArray[np.int64] = np.empty(0, np.int64)
+        self._kept: Kept | None = None
 
     def look(self, config: ExperimentConfig, item_id: int) -> Looked:
         """An item of the data of a run. Raises nothing: what went wrong is told in `Looked.problem`."""
@@ -97,18 +105,21 @@ class Looker:
         row = int(np.searchsorted(dataset.ids, item_id))
         if row >= len(dataset.ids) or dataset.ids[row] != item_id:
             return Looked(item_id, problem=f"The data hold no item {item_id}.")
+        shown_row = stratified_sample(dataset.y, config.shown, config.seed)
         return Looked(
             item_id,
             int(dataset.y[row]),
-            _nearest(dataset, self._shown_row, row),
+            _nearest(dataset, shown_row, row),
             None if dataset.images is None else np.array(dataset.images[row]),
             np.array(dataset.x[row]),
         )
 
     def keep(self, config: ExperimentConfig, dataset: Dataset) -> None:
-        """Remember the pictures of data that somebody else has loaded, so that they need not be loaded again. May be
-        called on another thread."""
+        """Remember data that somebody else has loaded, of many the pictures alone, so that they need not be loaded
+        again. May be called on another thread."""
         self._album = Album(_of(config), dataset.ids, dataset.y, dataset.images)
+        if dataset.x.nbytes <= MOST_KEPT:
+            self._kept = Kept(_of(config), dataset)
 
     def pictures(self, config: ExperimentConfig, item_ids: Sequence[int], run: int) -> Pictured:
         """Pictures of items of the data of a run. Raises nothing, as `look`. Data of which it is known that they are no
@@ -134,13 +145,12 @@ class Looker:
             return f"The data are not to be had: {error}"
 
     def _loaded(self, config: ExperimentConfig) -> Dataset:
-        of = _of(config)
-        if self._dataset is None or self._of != of:
-            self._dataset = None  # not two data sets at once
-            self._dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
-            self._of = of
-            self._shown_row = stratified_sample(self._dataset.y, config.shown, config.seed)
-        return self._dataset
+        kept = self._kept
+        if kept is None or kept.of != _of(config):
+            kept = self._kept = None  # not two data sets at once
+            dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
+            kept = self._kept = Kept(_of(config), dataset)
+        return kept.dataset
 
 
 def _of(config: ExperimentConfig) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 import subprocess
 import tempfile
 import time
@@ -16,12 +17,14 @@ from app.progress import Progress
 from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import preset_of
 from hnm_core.system import processes
 from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.studies.comparing import Estimate, Trial
 
+CHILD = "app.training.seeds_child"
 SEEDS = 5
 JUDGED_BY = "map_at_r"
 LOOK_S = 0.25
@@ -36,22 +39,37 @@ def folder_of(config: ExperimentConfig, root: Path) -> Path:
     return root / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def repeat(config: ExperimentConfig, folder: Path, plug_ins: Sequence[Path], progress: Progress) -> tuple[str, ...]:
-    """Train `config` with five seeds, its own the first, results in `folder`; what came of it, in lines.
+def experiment_file(config: ExperimentConfig, folder: Path) -> Path:
+    """`config` as a TOML file that stays, written beside the results in `folder`. Raises `OSError`."""
+    file = folder.with_suffix(".toml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(configuration.dump(config), encoding="utf-8")
+    return file
+
+
+def command(config: ExperimentConfig, file: Path, plug_ins: Sequence[Path]) -> str:
+    """What does the same in a terminal, by the name of a preset or by `file`, which holds `config`."""
+    preset = preset_of(config)
+    what = ("--preset", preset) if preset else (str(file),)
+    return shlex.join(("hnm-lab", "compare", *what, "--seeds", str(SEEDS), *_own_code(plug_ins)))
+
+
+def repeat(
+    config: ExperimentConfig, file: Path, folder: Path, plug_ins: Sequence[Path], progress: Progress
+) -> tuple[str, ...]:
+    """Train `config`, which `file` holds, with five seeds, its own the first, results in `folder`; what came of it, in
+    lines. Where this process is killed meanwhile, the training ends with it.
 
     Raises:
         InputError: it could not be trained, with what was said of it; or `progress` called it off. What is done stays.
     """
     from hnm_core.studies.comparing import finished_trials  # loads scipy, which the window has no need of
 
-    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile() as said:
-        file = Path(place) / "experiment.toml"
-        file.write_text(configuration.dump(config), encoding="utf-8")
-        own_code = [argument for path in plug_ins for argument in ("--plugin", str(path))]
-        arguments = ("compare", str(file), "--seeds", str(SEEDS), "--out", str(folder), *own_code)
+    with tempfile.TemporaryFile() as said:
+        arguments = ("compare", str(file), "--seeds", str(SEEDS), "--out", str(folder), *_own_code(plug_ins))
         process = subprocess.Popen(
-            processes.command("hnm_core", arguments),
-            stdin=subprocess.DEVNULL,
+            processes.command(CHILD, arguments),
+            stdin=subprocess.PIPE,  # nothing is written: its end says that nobody is left
             stdout=subprocess.DEVNULL,
             stderr=said,
             env=processes.environment(),
@@ -69,12 +87,18 @@ def repeat(config: ExperimentConfig, folder: Path, plug_ins: Sequence[Path], pro
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
         said.seek(0)
         words = said.read().decode(errors="replace").strip().splitlines()
     trials = finished_trials(folder)
     if len(trials) < SEEDS:
         raise InputError(f"The comparison ended early: {words[-1] if words else 'it said nothing'}")
     return words_of(trials, [lane.name for lane in config.lanes])
+
+
+def _own_code(plug_ins: Sequence[Path]) -> list[str]:
+    return [argument for path in plug_ins for argument in ("--plugin", str(path))]
 
 
 def words_of(trials: Sequence[Trial], lanes: Sequence[str]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from hnm_core.data.base import LoadCancelled
 from hnm_core.errors import InputError
 from hnm_core.run.control import Embedded
 from hnm_core.spec import plug_ins
+from hnm_core.system import processes
 
 NICE = 5
 """The window and the training go first."""
@@ -34,6 +35,7 @@ def main() -> None:
     request = receive(requests)
     if not isinstance(request, LayOut):
         return  # the window is gone
+    processes.end_with(requests.fileno())
     with suppress(OSError):
         for answer in laid_out(request):
             send(answers, answer)

@@ -44,6 +44,8 @@ LINE_SHARE = 0.95
 MAX_MARKERS = 40
 LEVEL_LEFT, LEVEL_MIDDLE = 0.02, 0.5
 """Where names of levels stand, as shares of the width; those of lanes stand at the right."""
+LEVEL_Z, LEVEL_FILL = 900.0, 190
+"""Levels lie above the curves, and their names on a ground that lets little through."""
 RANGE_PIECES = 100
 """Pieces of the band that its part of the y-range is taken from."""
 
@@ -414,8 +416,15 @@ class CurvePlot(pg.PlotWidget):
                 movable=False,
                 pen=pg.mkPen(theme.muted, style=style),
                 label=level.text,
-                labelOpts={"position": place, "anchors": anchors, "movable": False, "color": theme.muted},
+                labelOpts={
+                    "position": place,
+                    "anchors": anchors,
+                    "movable": False,
+                    "color": theme.muted,
+                    "fill": (*theme.panel, LEVEL_FILL),
+                },
             )
+            line.setZValue(LEVEL_Z)
             line.label.textItem.setFont(self._small)
             self.addItem(line, ignoreBounds=True)
             self.level_lines.append(line)

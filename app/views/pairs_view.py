@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.history.class_axis import class_axis
-from app.history.class_pair_words import Name, caption, cell_text, pair_text, part_text, share_text
+from app.history.class_pair_words import caption, cell_text, pair_text, part_text, share_text, shared_and_own
 from app.history.class_pairs import ClassPairs, Ranked, class_pairs, ranked
 from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
@@ -74,6 +74,7 @@ class PairsView(QWidget):
         self._cut = False  # whether not all classes have a row
         self._most = 0.0
         self._caption = ""
+        self._own_words: tuple[str, ...] = ()  # of the name of each class
         self.title, self.bar = ElidedLabel(), AmountBar()
         self.title.setMinimumWidth(20)
         self.title.setToolTip(TIP)
@@ -166,6 +167,8 @@ class PairsView(QWidget):
             return
         if started is not self._started:
             self._axis, self._most, self._made = None, 0.0, {}
+            shared, self._own_words = shared_and_own(started.class_names if started is not None else ())
+            self.list.setHeaderLabels([shared or COLUMNS[0], *COLUMNS[1:]])
         self._started, self._frames, self._places = started, tuple(frames), places
         before = self._made if started is not None else {}
         self._made = {
@@ -208,7 +211,7 @@ class PairsView(QWidget):
         self.matrix.show_lanes(shown, self._axis, classes, name, self._most)
         self.bar.show_most(share_text(self._most))
         self._say(" · ".join(filter(None, (RUNS, caption(told, self._axis, classes), part_text(told)))))
-        self._list(ranked(told, MOST_ROWS), {pairs.lane: pairs for pairs in told}, name)
+        self._list(ranked(told, MOST_ROWS), {pairs.lane: pairs for pairs in told})
         self._share_room()
 
     def _share_room(self) -> None:
@@ -230,8 +233,13 @@ class PairsView(QWidget):
         self.list.setColumnWidth(0, width - (64 if narrow else 110))
         self.list.setColumnWidth(1, 48)
 
-    def _list(self, found: Sequence[Ranked], lanes: Mapping[str, ClassPairs], name: Name) -> None:
-        tree = self.list
+    def _list(self, found: Sequence[Ranked], lanes: Mapping[str, ClassPairs]) -> None:
+        """In what classes do not share of their names, which stands in the header: the list is narrow."""
+        tree, known = self.list, self._own_words
+
+        def name(label: int) -> str:
+            return known[label] if label < len(known) else str(label)
+
         while tree.topLevelItemCount() > len(found):
             tree.takeTopLevelItem(tree.topLevelItemCount() - 1)
         dots = {lane: self._dot(lane) for lane in lanes}

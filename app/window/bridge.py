@@ -14,6 +14,7 @@ from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
 
 from app.training.looking import Looked, Pictured
 from app.training.messages import Moment
+from hnm_core.errors import InputError
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFailed, RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
@@ -120,6 +121,11 @@ class RunBridge(QObject):
     def active(self) -> bool:
         """Whether a run is on."""
         return self._active
+
+    def refuse_while_starting(self) -> None:
+        """Raises `InputError` while nothing has come of a run yet that was started."""
+        if self._state is RunState.STARTING:
+            raise InputError("The run is only starting: try again when it trains.")
 
     def start(
         self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, resume: Path | None = None

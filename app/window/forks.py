@@ -32,6 +32,7 @@ class Forks:
         The run stands still meanwhile, so that it does not end, or go far, while its user reads.
         """
         history = self._stage.history
+        self._bridge.refuse_while_starting()
         if self._bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
             if history.lanes:
                 raise InputError(

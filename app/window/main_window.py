@@ -18,16 +18,17 @@ from app.panels.notices import About, Banner
 from app.panels.outcome import Outcome
 from app.panels.tour import Tour
 from app.picture.theme import Theme
+from app.stage.panes import ROW
 from app.stage.stage import Stage
 from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
 from app.window.closing import Closing
+from app.window.desktop import Desktop
 from app.window.docks import Docks
 from app.window.drops import Drops
 from app.window.errors import BugReporter
 from app.window.file_actions import FileActions
 from app.window.forks import Forks
-from app.window.going_on import GoingOn
 from app.window.incoming import Incoming
 from app.window.jobs import Jobs
 from app.window.look import Look
@@ -52,7 +53,7 @@ from hnm_core.spec.resources import preset_names
 LOW_PX = 700
 """Below this height what to look for is one line."""
 MIDDLE_PX = 900
-"""And below this one what a run came to."""
+"""And below this one what a run came to, and also what to look for where the clouds stand in two rows."""
 
 
 class MainWindow(QMainWindow):
@@ -62,6 +63,7 @@ class MainWindow(QMainWindow):
         config: the experiment to show first.
         bridge: runs it.
         jobs, bugs, preparation, settings: see their modules; without `preparation` everything counts as ready.
+        desktop: what tells how much motion the desktop asks for; None asks for nothing.
         new_folder: a folder to record the run titled so into; None records nothing.
         previews: whether a preset that is shown for the first time plays a short recording of itself.
         plug_ins: files of the user's that another process has to load too.
@@ -78,6 +80,7 @@ class MainWindow(QMainWindow):
         bugs: BugReporter,
         settings: Settings,
         preparation: Preparation | None = None,
+        desktop: Desktop | None = None,
         new_folder: Callable[[str], Path] | None = None,
         previews: bool = False,
         plug_ins: Sequence[Path] = (),
@@ -86,7 +89,8 @@ class MainWindow(QMainWindow):
         self.bridge, self.jobs, self.preparation = bridge, jobs, preparation
         self._settings = settings
         self._tour: Tour | None = None
-        self.look, self.motion, self.recent = Look(settings, self), Motion(settings, self), Recent(settings, self)
+        self.look, self.recent = Look(settings, self), Recent(settings, self)
+        self.motion = Motion(settings, desktop, self)
         bar = QStatusBar()
         self.banner, self.about, self.outcome = Banner(), About(), Outcome()
         self.job_line = JobLine()
@@ -128,21 +132,13 @@ class MainWindow(QMainWindow):
             new_folder=new_folder,
         )
         self.seeds = Seeds(
+            bridge=bridge,
             stage=stage,
             jobs=jobs,
             outcome=self.outcome,
             messages=messages,
             root=data_dir() / "seeds",
             plug_ins=plug_ins,
-        )
-        self.going_on = GoingOn(
-            session=session,
-            closing=closing,
-            bridge=bridge,
-            form=form,
-            stage=stage,
-            messages=messages,
-            new_folder=new_folder,
         )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
@@ -155,12 +151,12 @@ class MainWindow(QMainWindow):
             forks=self.forks,
             messages=messages,
             orbiting=lambda: self.actions_by_key["orbit"].isChecked() or self.preview.moving,
-            offer=self.going_on.words,
+            offer=self.run.way_on,
         )
         self._lay_out(bar)
         self._connect(bugs)
         self.look.set(self.look.theme)
-        self._on_motion(self.motion.reduced)
+        self._on_motion()
         session.set_experiment(config)
         self.show_state()
 
@@ -212,7 +208,7 @@ class MainWindow(QMainWindow):
         self.look.changed.connect(self._on_look)
         self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
-        session.opened.connect(self.going_on.offer)
+        session.opened.connect(self.run.offer_to_go_on)
         self.banner.accepted.connect(self.actions_by_key["go_on"].trigger)
         session.preset_changed.connect(self.controls.set_preset)
         self.closing.ended.connect(self._end)
@@ -252,7 +248,7 @@ class MainWindow(QMainWindow):
             "toggle_run": self.run.toggle,
             "step": self.run.step,
             "seeds": self.seeds.repeat,
-            "go_on": self.going_on.go_on,
+            "go_on": self.run.go_on,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
             "link_one": self.forks.toggle_link,
@@ -276,6 +272,7 @@ class MainWindow(QMainWindow):
             "live": self._go_live,
             "speaker": lambda on: self.speaker.set(on),
             "reduced_motion": self.motion.reduce,
+            "follow_motion": self.motion.follow,
             "trails": self.stage.inspecting.set_trails,
             "class_names": self.stage.panes.set_class_names,
             "pictures": self.stage.thumbnails.set_shown,
@@ -351,7 +348,13 @@ class MainWindow(QMainWindow):
 
     def _on_session(self) -> None:
         self.setWindowTitle(f"{self.session.title} - HNM Lab")
+        self._share_height()
         self.show_state()
+
+    def _share_height(self) -> None:
+        """A low window keeps its height for the clouds."""
+        self.about.set_brief(self.height() < (MIDDLE_PX if len(self.stage.panes.lanes) > ROW else LOW_PX))
+        self.outcome.set_brief(self.height() < MIDDLE_PX)
 
     def _on_look(self, theme: Theme) -> None:
         actions.paint_icons(self.actions_by_key, theme.text)
@@ -377,9 +380,10 @@ class MainWindow(QMainWindow):
         else:
             self.stage.choice.clear()
 
-    def _on_motion(self, reduced: bool) -> None:
-        orbit = self.actions_by_key["orbit"]
+    def _on_motion(self) -> None:
+        orbit, reduced = self.actions_by_key["orbit"], self.motion.reduced
         self.actions_by_key["reduced_motion"].setChecked(reduced)
+        self.actions_by_key["follow_motion"].setChecked(self.motion.follows)
         orbit.setChecked(orbit.isChecked() and not reduced)
         orbit.setEnabled(not reduced)
         self.stage.set_still(reduced)
@@ -421,10 +425,8 @@ class MainWindow(QMainWindow):
         self.closed.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """A low window keeps its height for the clouds."""
         super().resizeEvent(event)
-        self.about.set_brief(self.height() < LOW_PX)
-        self.outcome.set_brief(self.height() < MIDDLE_PX)
+        self._share_height()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Start preparing as soon as there is something to look at."""

@@ -99,6 +99,7 @@ class Tsne(QObject):
 
     def _begin(self) -> None:
         stage, bridge = self._stage, self._bridge
+        bridge.refuse_while_starting()
         started, frames = stage.history.started, stage.panes.frames
         if started is None or not frames:
             raise InputError("There is no run to lay out yet. Press Space to train, or open a recording.")

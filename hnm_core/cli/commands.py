@@ -26,7 +26,7 @@ from hnm_core.cli.console import (
     show_items,
     show_table,
 )
-from hnm_core.cli.listing import KINDS, rows
+from hnm_core.cli.listing import KINDS, no_runs, rows
 from hnm_core.cli.options import (
     ConfigArgument,
     DataOption,
@@ -171,7 +171,10 @@ def list_items(
     plugin: PluginOption = None,
 ) -> None:
     """What there is: one item a line, its name, one line of help, where it is defined."""
-    show_items(rows(what))
+    found = list(rows(what))
+    show_items(found)
+    if not found and sys.stdout.isatty():  # of all lists this one alone can be empty
+        say(no_runs())
 
 
 def inspect(run: RunArgument) -> None:

@@ -170,6 +170,9 @@ def show_items(rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             echo("\t".join(map(shown, row)))
         return
+    rows = list(rows)
+    if not rows:
+        return  # of no rows there is no table, not even a line
     table = Table(box=None, show_header=False, pad_edge=False)
     for style in ("bold", None, "dim"):
         table.add_column(style=style, overflow="fold")

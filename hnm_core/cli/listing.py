@@ -32,6 +32,13 @@ def rows(what: str) -> Iterator[Row]:
     return _OTHERS[what]()
 
 
+def no_runs() -> str:
+    """Why the list of runs is empty, in a sentence."""
+    from hnm_core.recording import runs_dir
+
+    return f"No runs in '{runs_dir()}': the window and `hnm-lab demo` record theirs there, `run` where --record says."
+
+
 def _presets() -> Iterator[Row]:
     for name in preset_names():
         path = preset_path(name)

@@ -249,7 +249,7 @@ class ImagesOptions(Options):
 class FileOptions(Options):
     """Your own data: arrays or tensors `x` and `y`, a table with a column `label`, or vectors with a file of labels."""
 
-    path: str = Field(min_length=1, description="the file")
+    path: str = Field(min_length=1, description="file of your data")
     labels: str = Field(
         "",
         description="file of the labels of vectors in .npy or .tsv; empty looks beside it for labels or metadata",

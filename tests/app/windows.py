@@ -8,6 +8,7 @@ from pathlib import Path
 from PyQt6.QtWidgets import QApplication
 
 from app.window.bridge import RunBridge, Training
+from app.window.desktop import Desktop
 from app.window.errors import BugReporter
 from app.window.jobs import Jobs
 from app.window.main_window import MainWindow
@@ -30,6 +31,7 @@ def make_window(
     preparation: Preparation | None = None,
     training: Training | None = None,
     previews: bool = False,
+    desktop: Desktop | None = None,
 ) -> MainWindow:
     """A window on `config`, recording into `folder`/1, 2, ..."""
     app = QApplication.instance()
@@ -50,6 +52,7 @@ def make_window(
         preparation=preparation,
         new_folder=new_folder,
         previews=previews,
+        desktop=desktop,
     )
     window.resize(1200, 800)
     return window

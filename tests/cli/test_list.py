@@ -32,9 +32,13 @@ def test_that_presets_name_their_file_and_the_first_preset_is_first(lab: Lab) ->
     assert all(Path(row[2]).is_file() and row[1] for row in rows)
 
 
-def test_that_no_runs_are_no_lines(lab: Lab) -> None:
+def test_that_no_runs_are_no_lines_and_told_to_one_that_looks(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = lab("list", "runs")
     assert (ended.status, ended.out, ended.err) == (0, "", "")
+    with monkeypatch.context() as terminal:
+        terminal.setattr("sys.stdout.isatty", lambda: True)
+        ended = lab("list", "runs")
+    assert (ended.status, ended.out) == (0, "") and ended.err.startswith("No runs in '")
 
 
 def test_that_an_unknown_list_names_the_known_ones(lab: Lab) -> None:

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from app.history.class_axis import MOST_CLASSES, alike, class_axis, clustered
-from app.history.class_pair_words import caption, cell_text, details, lane_text, part_text, share_text
+from app.history.class_pair_words import (
+    caption,
+    cell_text,
+    details,
+    lane_text,
+    part_text,
+    share_text,
+    shared_and_own,
+)
 from app.history.class_pairs import ClassPairs, class_pairs, ranked
 from hnm_core.run.events import Frame, Guests, RunStarted
 from hnm_core.run.hardness import Hardness
@@ -226,3 +234,10 @@ def test_that_cells_and_captions_say_what_is_counted():
     assert part_text([few]) == part_text([]) == ""
     part = details(replace(few, tuples=512))
     assert "the hardest 100 of 512 tuples of its last 8 steps" in part and "knn at step 1" in part
+
+
+def test_that_what_all_names_of_classes_share_is_said_once():
+    assert shared_and_own(("group 1, class 2", "group 13, class 0")) == ("group, class", ("1, 2", "13, 0"))
+    assert shared_and_own(("class 1", "class 12")) == ("class", ("1", "12"))
+    for names in ((), ("a",), ("one boot", "bag"), ("a b", "a b"), ("3", "8"), ("ankle boot", "t shirt")):
+        assert shared_and_own(names) == ("", names)

@@ -582,6 +582,25 @@ def test_that_a_number_without_a_range_can_be_stepped_through_zero(qtbot):
     assert np.allclose(seen, [0.01, 0.009, 0.008, 0.007])
 
 
+@pytest.mark.parametrize(
+    ("registry", "part", "name", "folder"),
+    [
+        (DATASETS, "file", "path", False),
+        (DATASETS, "file", "labels", False),
+        (DATASETS, "images", "path", True),
+        (MODELS, "resnet18", "weights", False),
+    ],
+)
+def test_that_every_file_and_folder_can_be_looked_for(qtbot, monkeypatch, registry, part, name, folder):
+    editor = editor_for(name, registry.entry(part).options.model_fields[name])
+    qtbot.addWidget(editor)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("chosen file", ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "chosen folder")
+    with qtbot.waitSignal(editor.committed):
+        qtbot.mouseClick(editor.browse, Qt.MouseButton.LeftButton)
+    assert editor.value() == ("chosen folder" if folder else "chosen file")
+
+
 def test_that_tables_are_written_as_they_are_read():
     assert read_table(write_table({"weight_decay": 0.01, "beta1": 0.9})) == {"weight_decay": 0.01, "beta1": 0.9}
     assert read_table("momentum") == "momentum"

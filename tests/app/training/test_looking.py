@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.training import looking
 from app.training.child import serve
 from app.training.looking import MOST_SIDE, Looked, Looker, Pictured, shrunk
 from app.training.messages import Look, LookAtMany, receive, send
@@ -151,9 +152,13 @@ def test_that_data_that_are_no_pictures_are_not_loaded_to_find_that_out(monkeypa
         assert answer.pictures is not None and len(answer.pictures) == 2
 
 
-def test_that_pictures_of_data_that_a_run_has_loaded_are_not_loaded_again(monkeypatch):
-    of, dataset, looker = config("digits"), data.create("digits"), Looker()
+def test_that_data_that_a_run_has_loaded_are_not_loaded_again_but_for_the_features_of_very_many(monkeypatch):
+    of, dataset, looker, thrifty = config("digits"), data.create("digits"), Looker(), Looker()
+    told = Looker().look(of, 5)
     looker.keep(of, dataset)
+    with monkeypatch.context() as few:
+        few.setattr(looking, "MOST_KEPT", dataset.x.nbytes - 1)
+        thrifty.keep(of, dataset)
 
     def loaded(*_arguments: object, **_options: object) -> None:
         raise AssertionError("the data were loaded")
@@ -162,8 +167,10 @@ def test_that_pictures_of_data_that_a_run_has_loaded_are_not_loaded_again(monkey
     answer = looker.pictures(of, (5,), 1)
     assert answer.pictures is not None and dataset.images is not None
     np.testing.assert_array_equal(answer.pictures[0], dataset.images[5])
-    with pytest.raises(AssertionError, match="were loaded"):
-        looker.pictures(config("digits", seed=1), (5,), 1)
+    assert looker.look(of, 5).neighbours == told.neighbours and thrifty.pictures(of, (5,), 1).pictures is not None
+    for again in (lambda: looker.pictures(config("digits", seed=1), (5,), 1), lambda: thrifty.look(of, 5)):
+        with pytest.raises(AssertionError, match="were loaded"):
+            again()
 
 
 def test_that_pictures_that_are_not_to_be_had_are_told_in_a_sentence(tmp_path: Path):
@@ -197,7 +204,8 @@ def test_that_the_process_of_its_own_hands_out_every_batch_and_the_data_of_its_r
         assert [(one.run, one.item_ids.tolist()) for one in got] == [(1, [5]), (2, [6, 7]), (2, [0, 59])]
         assert got[0].pictures is not None and got[0].pictures[0, 0, 0] == 80
         qtbot.waitUntil(lambda: training.looked is not None, timeout=60_000)
-        assert training.looked is not None and "own.npz" in training.looked.problem
+        looked = training.looked
+        assert looked is not None and looked.problem == "" and looked.row is not None and looked.row[5] == 1
     finally:
         training.close()
 

@@ -65,8 +65,10 @@ def name(window: MainWindow, label: int) -> str:
 
 
 def listed(window: MainWindow, pair: tuple[int, int]) -> str:
-    """As the list has it: what both names have in common comes once."""
-    anchor, negative = (name(window, label) for label in pair)
+    """As the list has it: "group 1, class 2" is "1, 2" below the words that all classes share, and what both names have
+    in common comes once."""
+    assert window.stage.pairs.list.headerItem().text(0) == "group, class"
+    anchor, negative = (name(window, label).replace("group ", "").replace("class ", "") for label in pair)
     same = anchor.split(", ")[0] == negative.split(", ")[0]
     return f"{anchor} → {negative.split()[-1] if same else negative}"
 
@@ -125,6 +127,17 @@ def test_that_escape_and_the_button_draw_all_edges_again_also_of_isolated_points
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     settle(qtbot, window)
     assert choice.selection.pair is None and drawn_pairs(window, 1) == before
+    other, started = next(label for label in range(CLASSES) if label not in pair), window.stage.history.started
+    for leave_it_out in (
+        lambda: choice.isolate_class(other),
+        lambda: (choice.select(started.ids[labels == other], False), choice.isolate()),
+        lambda: (choice.select(started.ids[labels == pair[0]], False), choice.hide()),
+    ):
+        choice.show_all()
+        leave_it_out()
+        click_cell(window, qtbot, pair)
+        settle(qtbot, window)
+        assert set(drawn_pairs(window, 1)) == {pair}, "what is clicked is seen"
 
 
 def test_that_arrow_keys_go_through_the_matrices_and_return_and_space_choose(window, qtbot) -> None:

@@ -67,7 +67,7 @@ def test_that_names_that_look_like_pages_are_shown_as_they_are(open_window, qtbo
     qtbot.waitUntil(lambda: bool(window.stage.panes.frames), timeout=10_000)
     window.stage.choice.pick(int(window.stage.history.started.ids[0]))
     shown, told = set(), set()
-    for tab in ("Missed", "Class pairs", "Time of a step"):
+    for tab in ("Missed", "Class pairs", "Step time"):
         raise_tab(qtbot, window, tab)
         qtbot.wait(700)  # every panel has had its turn
         for widget in window.findChildren(QWidget):

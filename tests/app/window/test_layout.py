@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtWidgets import QTabBar
 
 from app.panels.command_palette import CommandPalette
 from app.window.bottom_height import SHARE
@@ -53,6 +54,11 @@ def test_that_the_docks_below_are_high_again_when_a_low_window_grows_and_after_a
     assert near(before[0], SHARE * 900)
     sized(qtbot, window, 760, 480)
     assert max(bottom(window)) < before[0] - 20
+    bars = [bar for bar in window.findChildren(QTabBar) if bar.parent() is window and bar.isVisible()]
+    assert {bar.tabText(tab) for bar in bars for tab in range(bar.count())} >= {"Hardness", "Missed", "Class pairs"}
+    for bar in bars:
+        for tab in range(bar.count()):  # whole words, which scroll where they do not fit
+            assert bar.tabRect(tab).width() > bar.fontMetrics().horizontalAdvance(bar.tabText(tab))
     sized(qtbot, window, 1500, 900)
     qtbot.waitUntil(lambda: bottom(window) == before, timeout=3000)
     sized(qtbot, window, 760, 480)
