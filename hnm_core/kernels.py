@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from hnm_core.system import places, processes, user_folders
+from hnm_core.system import processes, user_folders
 from hnm_core.system.regular_files import read_regular
 
 SEARCH_KERNELS = "hnm_core.neighbors.cpu"
@@ -46,7 +46,7 @@ if sys.platform == "linux":
 
 _NUMBA_FOLDERS = (
     Path(__file__).parent / "neighbors" / "cpu" / "__pycache__",
-    places.at_home(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "numba",
+    Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "numba",  # noqa: PTH111  Path raises
 )
 """Where numba keeps what it compiles: beside the kernels, or in the user's cache."""
 

@@ -16,6 +16,7 @@ from hnm_core.data.checks import reason
 from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
 from hnm_core.system import paths, user_folders
+from hnm_core.system.regular_files import open_regular
 
 COPY_BYTES = 1 << 20
 
@@ -173,12 +174,12 @@ def _unpack(archive: Path, source: Source, progress: Progress | None) -> None:
 def _members(archive: Path, names: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
     """The ordinary files of these names, in the order of the archive: going back in a .tar.gz costs a second pass."""
     if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as zipped:
+        with open_regular(archive) as raw, zipfile.ZipFile(raw) as zipped:
             for name in zipped.namelist():
                 if name in names:
                     yield name, zipped.open(name)
         return
-    with tarfile.open(archive) as tape:
+    with open_regular(archive) as raw, tarfile.open(fileobj=raw) as tape:
         for member in tape:
             inside = tape.extractfile(member) if member.isfile() and member.name in names else None
             if inside is not None:

@@ -15,6 +15,7 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import Sort, TextColumn, sort_of
 from hnm_core.data.columns import LABEL, NUMBERS, VECTORS, Roles
 from hnm_core.errors import InputError
+from hnm_core.system.regular_files import open_regular
 
 HALF_BYTES = 2
 """Of a number in fixed-size binary, which is how float16 is stored by what has no such type."""
@@ -42,7 +43,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
     except ImportError:
         raise InputError(f"'{path}' needs pyarrow, which is not installed: pip install hnm-lab[parquet]") from None
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with open_regular(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
             schema = file.schema_arrow
             columns.check_names(schema.names, str(path))
             texts = {
@@ -68,7 +69,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
 
 def look(path: Path) -> None:
     """Refuse a file that does not begin as such files do. Raises `InputError`."""
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         if raw.read(4) != b"PAR1":
             raise InputError(f"'{path}' is no .parquet file, or it is damaged.")
 

@@ -90,10 +90,14 @@ def remove(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk, where a system can do that: not on Windows."""
-    if sys.platform == "win32":
-        return
+    if sys.platform != "win32":
+        sync_path(path)
+
+
+def sync_path(path: Path) -> None:
+    """Wait until a file that somebody else writes is on the disk."""
     with _where_possible():
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)  # else it refuses there
         try:
             os.fsync(handle)
         finally:
