@@ -21,7 +21,7 @@ from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
 from hnm_core.spec.resources import FIRST_PRESET
-from hnm_core.system import paths
+from hnm_core.system import paths, whole_files
 
 RASTER_KERNELS = "app.picture.raster"
 
@@ -204,9 +204,7 @@ def check_writable(path: Path) -> None:
     if paths.is_folder(path):
         raise InputError(f"'{path}' is a folder; give the name of a file.")
     try:
-        with (path.parent / f".{path.name}.part").open("wb"):
-            pass
-        (path.parent / f".{path.name}.part").unlink()
+        whole_files.check_writable(path)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error.strerror or error}.") from None
 

@@ -17,6 +17,7 @@ from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
 from hnm_core.system import paths, user_folders
 from hnm_core.system.regular_files import open_regular
+from hnm_core.system.whole_files import whole_file
 
 COPY_BYTES = 1 << 20
 
@@ -157,10 +158,8 @@ def _unpack(archive: Path, source: Source, progress: Progress | None) -> None:
         for name, inside in _members(archive, missing):
             report(progress, total - len(missing), total, f"unpacking {archive.name}")
             path = target / name.rpartition("/")[2]
-            part = path.with_name(f"{path.name}.part")
-            with inside, part.open("wb") as sink:
+            with inside, whole_file(path) as part, part.open("wb") as sink:
                 shutil.copyfileobj(inside, sink, COPY_BYTES)
-            part.replace(path)
             missing.discard(name)
         report(progress, total, total, f"unpacking {archive.name}")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:

@@ -26,10 +26,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: no such file, no file of weights, or one that holds more than plain tensors.
     """
+    place = paths.path_of(str(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
-            with open_regular(paths.path_of(str(path))) as file:
+            with open_regular(place) as file:
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"There is no file of weights '{path}'.") from None

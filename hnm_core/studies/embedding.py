@@ -20,6 +20,7 @@ from hnm_core.recording.past import last_weights
 from hnm_core.recording.runs import find_run
 from hnm_core.run.events import RunFinished
 from hnm_core.spec.request import data_config
+from hnm_core.system.whole_files import whole_file
 
 ROWS = 4096
 """Items embedded at once."""
@@ -116,11 +117,9 @@ def embed_data(
             f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."
         )
     embedded = embed_rows(network, dataset.x, progress)
-    part = out.with_name(out.name + ".part")
     try:
-        with part.open("wb") as file:
+        with whole_file(out) as part, part.open("wb") as file:
             np.savez(file, x=embedded, y=dataset.y, ids=dataset.ids, class_names=np.array(dataset.class_names, np.str_))
-        part.replace(out)
     except OSError as error:
         raise InputError(f"Cannot write '{out}': {error.strerror or error}.") from error
     return embedded.shape[0], embedded.shape[1]

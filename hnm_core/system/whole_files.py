@@ -48,6 +48,12 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text in UTF-8. Raises `OSError` as `whole_file`."""
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
 def check_writable(path: Path) -> None:
     """Raises `OSError` where `whole_file` would; nothing changes."""
     with suppress(_NothingToWrite), whole_file(path):
