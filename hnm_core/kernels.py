@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from hnm_core.system import processes, user_folders
 from hnm_core.system.regular_files import read_regular
+from hnm_core.system.whole_files import put
 
 SEARCH_KERNELS = "hnm_core.neighbors.cpu"
 """The package that holds the kernels of the neighbour searches."""
@@ -182,7 +183,8 @@ def _told(module: str, sources: Iterable[ModuleType]) -> Iterator[None]:
         def on_start(self, event: Any) -> None:
             if (kernel := event.data["dispatcher"].py_func) in kernels:  # numba has some of its own
                 loaded = {function for function, ours in kernels.items() if ours.stats.cache_hits}
-                _replace(_progress_path(module), [len((done | loaded) - {kernel}), len(kernels), kernel.__name__])
+                with suppress(OSError):  # somebody looks at it just now, or there is no room: no reason to stop
+                    _replace(_progress_path(module), [len((done | loaded) - {kernel}), len(kernels), kernel.__name__])
 
         def on_end(self, event: Any) -> None:
             done.update({event.data["dispatcher"].py_func} & kernels.keys())
@@ -191,7 +193,8 @@ def _told(module: str, sources: Iterable[ModuleType]) -> Iterator[None]:
         with event.install_listener("numba:compile", Told()):
             yield
     finally:
-        _progress_path(module).unlink(missing_ok=True)
+        with suppress(OSError):
+            _progress_path(module).unlink(missing_ok=True)
 
 
 def _progress_path(module: str) -> Path:
@@ -203,7 +206,7 @@ def _replace(path: Path, values: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     unfinished.write_text(json.dumps(values))
-    unfinished.replace(path)
+    put(unfinished, path)
 
 
 def _parts(module: str) -> list[ModuleType]:

@@ -27,6 +27,8 @@ DELIMITERS = ",;\t|"
 BLOCK_ROWS = 4096
 BLOCK_CELLS = 1 << 22
 """Rows are taken in blocks of at most so many."""
+LONGEST_CELL = 4 << 20
+"""Characters of a value: a vector in text can have 65,536 numbers."""
 FIRST_LINE = 1 << 20
 """Bytes of the line of names that decide by what values are separated."""
 
@@ -98,6 +100,7 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
     """A reader of the rows; what is no text, or no CSV, becomes a sentence with the line."""
     text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
+    before = csv.field_size_limit(LONGEST_CELL)  # of the module: there is none of a reader
     try:
         yield reader
     except UnicodeDecodeError:
@@ -105,6 +108,7 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
     except csv.Error as error:
         raise InputError(f"'{path}', line {reader.line_num}, is not valid CSV: {error}.") from None
     finally:
+        csv.field_size_limit(before)
         text.detach()
 
 

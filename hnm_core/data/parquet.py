@@ -15,10 +15,13 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import Sort, TextColumn, sort_of
 from hnm_core.data.columns import LABEL, NUMBERS, VECTORS, Roles
 from hnm_core.errors import InputError
+from hnm_core.system import memory
 from hnm_core.system.regular_files import open_regular
 
 HALF_BYTES = 2
 """Of a number in fixed-size binary, which is how float16 is stored by what has no such type."""
+NUMBER_BYTES = 16
+"""That a number takes at least while a table is put together: as it is read, and in 64 bits."""
 BLOCK_ROWS = 4096
 MOST_READS = 200
 """Each looks through the names of all columns."""
@@ -55,6 +58,11 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
             kinds |= dict.fromkeys(_keys(schema, kinds), "bytes")
             roles = columns.roles_of(kinds, str(path), _pandas_index(schema))
             wanted = (LABEL, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
+            memory.require(
+                file.metadata.num_rows * len(wanted) * NUMBER_BYTES,
+                f"{file.metadata.num_rows:,} rows of {len(wanted):,} columns in '{path}'",
+                "take a part of it",
+            )
             read: dict[str, Any] = {}
             together = -(-len(wanted) // MOST_READS)
             for done in range(0, len(wanted), together):
@@ -63,7 +71,9 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
                 read |= {name: part.column(name) for name in wanted[done : done + together]}
             report(progress, len(wanted), len(wanted), f"reading {path.name}")
             return _dataset(path, read, roles, kinds)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None):
+            raise  # the system's own word, not pyarrow's on the content
         raise InputError(f"'{path}' is no .parquet file, or it is damaged: {checks.reason(error)}.") from None
 
 

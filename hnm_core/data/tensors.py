@@ -45,7 +45,9 @@ def read_pt(path: Path, progress: Progress | None = None) -> Dataset:
             f"'{path}' holds more than plain tensors, or is damaged; it is not loaded because it could run code. Write "
             'torch.save({"x": x, "y": y}, path).'
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file breaks the unpickler in any way it likes
         raise InputError(f"'{path}' is no .pt file, or it is damaged: {checks.reason(error)}.") from None
     if not isinstance(loaded, dict):
         raise InputError(

@@ -41,7 +41,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from None
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {paths.why(error)}.") from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except MemoryError:
+        raise InputError(f"'{path}' does not fit into the memory.") from None
+    except Exception as error:  # noqa: BLE001 - a damaged file breaks the unpickler in any way it likes
         raise InputError(f"'{path}' cannot be read as weights: {(str(error).splitlines() or [''])[0]}.") from None
     for key in WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
