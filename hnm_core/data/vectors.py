@@ -66,7 +66,7 @@ def _labels_file(path: Path, named: str) -> Path:
     """Where the labels are: as named, or beside the vectors under one of the usual names."""
     if named:
         found = paths.path_of(named)
-        if not paths.is_file(found):
+        if not paths.exists(found):
             raise InputError(f"There is no file of labels '{named}'.")
         if found.suffix.lower() not in ENDINGS:
             raise InputError(f"'{found}' is no file of labels: it must end in {' or '.join(ENDINGS)}.")

@@ -198,13 +198,14 @@ def test_that_a_run_that_was_broken_off_has_the_network_of_its_newest_checkpoint
     assert not any(isinstance(event, Weights) for event in replay(tmp_path / "run")), "it is not that of the end"
 
 
+@pytest.mark.parametrize("unsynced", [".part", "steps.bin"], ids=["itself", "what it knows of"])
 def test_that_a_full_disk_is_told_once_and_the_checkpoint_before_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsynced: str
 ) -> None:
     synced, full = os.fsync, False
 
     def fsync(file: int) -> None:
-        if full and os.path.realpath(f"/proc/self/fd/{file}").endswith(".part"):
+        if full and os.path.realpath(f"/proc/self/fd/{file}").endswith(unsynced):
             raise OSError(28, "No space left on device")
         synced(file)
 
