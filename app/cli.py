@@ -21,7 +21,7 @@ from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
 from hnm_core.spec.resources import FIRST_PRESET
-from hnm_core.system import places
+from hnm_core.system import paths, whole_files
 
 RASTER_KERNELS = "app.picture.raster"
 
@@ -57,7 +57,7 @@ def gui(
     plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
-    recording = config if config is not None and places.is_folder(config) else None
+    recording = config if config is not None and paths.is_folder(config) else None
     if recording is not None:
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
     else:
@@ -201,12 +201,10 @@ def parse_size(text: str, limits: tuple[int, int]) -> tuple[int, int]:
 
 def check_writable(path: Path) -> None:
     """Refuse an output path whose folder is missing or closed, before the work and not after it."""
-    if places.is_folder(path):
+    if paths.is_folder(path):
         raise InputError(f"'{path}' is a folder; give the name of a file.")
     try:
-        with (path.parent / f".{path.name}.part").open("wb"):
-            pass
-        (path.parent / f".{path.name}.part").unlink()
+        whole_files.check_writable(path)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error.strerror or error}.") from None
 

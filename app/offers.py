@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from hnm_core.errors import InputError
 from hnm_core.recording import header
 from hnm_core.recording.layout import RUN_FILE
 from hnm_core.spec import config as configuration
-from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format
-from hnm_core.system.paths import is_file, is_folder
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, vectors_in
+from hnm_core.system.paths import exists, is_folder
+from hnm_core.system.regular_files import open_regular
 
 Kind = Literal["recording", "data", "configuration"]
 LARGEST_CONFIG = 1 << 20
@@ -55,14 +57,14 @@ def offer(paths: Sequence[Path], *, running: bool) -> Offer:
 def kind_of(path: Path) -> Kind:
     """What a path is, by its ending and its beginning. Raises `InputError` when it cannot be opened."""
     try:
-        if is_file(path / RUN_FILE):
+        if is_folder(path) and exists(path / RUN_FILE):
             header.read_run_file(path)
             return "recording"
         if is_folder(path):
-            if not any(child.is_dir() for child in path.iterdir()):
+            if vectors_in(path) is None and not any(child.is_dir() for child in path.iterdir()):
                 raise InputError(
                     f"'{path.name}' cannot be opened: it is no recording (it has no {RUN_FILE}), nor has it folders of "
-                    "pictures, one for each class."
+                    "pictures, one for each class, nor vectors.tsv with metadata.tsv."
                 )
             return "data"
         if path.suffix.lower() == ".toml":
@@ -74,7 +76,7 @@ def kind_of(path: Path) -> Kind:
                 f"'{path.name}' cannot be opened: it must be data ({ANY_DATA_SUFFIX}), a configuration "
                 "(.toml) or the folder of a recording."
             )
-        if path.stat().st_size == 0:
+        if _size(path) == 0:
             raise InputError(f"'{path.name}' cannot be opened: it is empty.")
         known.look(path)
     except OSError as error:
@@ -94,7 +96,13 @@ def _offer(path: Path, running: bool) -> Offer:
     return Offer(f"Drop to {stops}{VERBS[kind]} '{name}'", path, kind)
 
 
+def _size(path: Path) -> int:
+    """Bytes of a regular file. Raises `OSError` for anything else."""
+    with open_regular(path) as file:
+        return os.fstat(file.fileno()).st_size
+
+
 def _check_config(path: Path) -> None:
-    if path.stat().st_size > LARGEST_CONFIG:
+    if _size(path) > LARGEST_CONFIG:
         raise InputError(f"'{path.name}' cannot be opened: it is too long for a configuration.")
     configuration.load(path)

@@ -27,8 +27,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from hnm_core.system import places, processes, user_folders
+from hnm_core.system import processes, user_folders
 from hnm_core.system.regular_files import read_regular
+from hnm_core.system.whole_files import put
 
 SEARCH_KERNELS = "hnm_core.neighbors.cpu"
 """The package that holds the kernels of the neighbour searches."""
@@ -46,7 +47,7 @@ if sys.platform == "linux":
 
 _NUMBA_FOLDERS = (
     Path(__file__).parent / "neighbors" / "cpu" / "__pycache__",
-    places.at_home(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "numba",
+    Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "numba",  # noqa: PTH111  Path raises
 )
 """Where numba keeps what it compiles: beside the kernels, or in the user's cache."""
 
@@ -120,20 +121,36 @@ def _leave_compilers_to_themselves() -> None:
 
 
 def compile_now(module: str) -> None:
-    """Compile the kernels of `module` in this process, all of them anew, and remember that it was done."""
+    """Compile the kernels of `module` in this process, and remember that it was done. What another that was broken off
+    had compiled of the same sources is kept; else all are compiled anew."""
     parts = _parts(module)
     sources = [*_sources(parts)]
     # Before anything is compiled: what is saved meanwhile must not count as compiled.
     versions = {str(_file(source)): _version(_file(source)) for source in sources}
-    # numba looks for changes in a kernel's own file only: what it kept may hold old code of what the kernel calls.
-    for cached in _cached(sources, f"*.{_PYTHON}*.nb[ic]"):
-        cached.unlink(missing_ok=True)
+    if _begun(module) != versions:
+        # numba looks for changes in a kernel's own file only: what it kept may hold old code of what the kernel calls.
+        for cached in _cached(sources, f"*.{_PYTHON}*.nb[ic]"):
+            cached.unlink(missing_ok=True)
+        _replace(_begun_path(module), versions)
     with _told(module, sources):
         for part in parts:
             if hasattr(part, "warm_up"):
                 part.warm_up()
     files = sorted(str(index) for index in _cached(sources, f"*.{_PYTHON}*.nbi"))
     _replace(_stamp_path(module), {"module": module, "files": files, "sources": versions})
+    _begun_path(module).unlink(missing_ok=True)
+
+
+def _begun(module: str) -> object:
+    """The sources of which all that numba has kept was compiled by a process that did not get to its end."""
+    try:
+        return json.loads(read_regular(_begun_path(module), _MAX_STAMP))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _begun_path(module: str) -> Path:
+    return _stamp_path(module).with_suffix(".begun")
 
 
 class Progress(NamedTuple):
@@ -159,22 +176,25 @@ def progress(module: str) -> Progress | None:
 def _told(module: str, sources: Iterable[ModuleType]) -> Iterator[None]:
     """Within, what numba compiles is told to whoever asks for the `progress`."""
     event: Any = importlib.import_module("numba.core.event")  # not by `import`: nothing here ends up in machine code
-    ours = {kernel.py_func for source in sources for kernel in _kernels(source)}
+    kernels = {kernel.py_func: kernel for source in sources for kernel in _kernels(source)}
     done = set[Any]()
 
     class Told(event.Listener):  # type: ignore[misc]  # numba carries no types
         def on_start(self, event: Any) -> None:
-            if (kernel := event.data["dispatcher"].py_func) in ours:  # numba has some of its own
-                _replace(_progress_path(module), [len(done), len(ours), kernel.__name__])
+            if (kernel := event.data["dispatcher"].py_func) in kernels:  # numba has some of its own
+                loaded = {function for function, ours in kernels.items() if ours.stats.cache_hits}
+                with suppress(OSError):  # somebody looks at it just now, or there is no room: no reason to stop
+                    _replace(_progress_path(module), [len((done | loaded) - {kernel}), len(kernels), kernel.__name__])
 
         def on_end(self, event: Any) -> None:
-            done.update({event.data["dispatcher"].py_func} & ours)
+            done.update({event.data["dispatcher"].py_func} & kernels.keys())
 
     try:
         with event.install_listener("numba:compile", Told()):
             yield
     finally:
-        _progress_path(module).unlink(missing_ok=True)
+        with suppress(OSError):
+            _progress_path(module).unlink(missing_ok=True)
 
 
 def _progress_path(module: str) -> Path:
@@ -186,7 +206,7 @@ def _replace(path: Path, values: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     unfinished.write_text(json.dumps(values))
-    unfinished.replace(path)
+    put(unfinished, path)
 
 
 def _parts(module: str) -> list[ModuleType]:

@@ -64,6 +64,24 @@ def test_that_a_module_whose_kernels_do_not_compile_never_becomes_ready(module: 
     assert kernels.compile_in_background(module) is process  # tried once, not for ever
 
 
+def test_that_what_a_compiler_had_done_that_was_broken_off_is_kept(module: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        SOURCE + "    import pathlib\n    pathlib.Path(__file__).with_name('on').stat()\n"
+    )
+    with pytest.raises(FileNotFoundError):
+        kernels.compile_now(module)
+    (kept,) = tmp_path.rglob(f"{module}.double*.nbc")
+    made = kept.stat()
+    (tmp_path / "on").touch()
+    kernels.compile_now(module)
+    assert kernels.ready(module) and os.path.samestat(kept.stat(), made) and kept.stat().st_mtime_ns == made.st_mtime_ns
+    os.utime(tmp_path / f"{module}.py", (1, 1))
+    (tmp_path / "on").unlink()
+    with pytest.raises(FileNotFoundError):
+        kernels.compile_now(module)
+    assert not kept.exists(), "of other sources nothing is kept"
+
+
 def test_that_a_program_may_end_before_its_compiler_which_goes_on(module: str, tmp_path: Path) -> None:
     go_on = tmp_path / "go on"
     wait = f"    import pathlib, time\n    while not pathlib.Path({str(go_on)!r}).exists():\n        time.sleep(0.01)\n"

@@ -25,6 +25,7 @@ from hnm_core.run.hardness import BANDS, BINS, Hardness
 from hnm_core.run.shown import places_of
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system.whole_files import whole_file
 
 LEVELS = 1023
 """Steps of a position in the box of its frame."""
@@ -149,7 +150,7 @@ def save(preview: Preview, path: Path) -> None:
         arrays[f"separation{place}"] = np.concatenate(known).astype(np.float16)
         bins = [np.zeros(BINS) if frame.hardness is None else frame.hardness.bins for frame in frames]
         arrays[f"bins{place}"] = np.array(bins).astype(np.int32)
-    with path.open("wb") as file:
+    with whole_file(path) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 

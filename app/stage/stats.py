@@ -12,6 +12,7 @@ import numpy as np
 from PyQt6.QtCore import QObject, Qt, QTimer
 
 from app.memory import peak_mb
+from hnm_core.system.whole_files import write_whole
 
 STALL_MS = 10
 SETTLE_S = 2.0
@@ -127,5 +128,5 @@ def percentiles(values: Sequence[float], which: Sequence[int]) -> dict[str, floa
 
 
 def write(path: Path, result: Mapping[str, Any]) -> None:
-    """Write the figures as JSON."""
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    """Write the figures as JSON. Raises `OSError`."""
+    write_whole(path, json.dumps(result, indent=1) + "\n")

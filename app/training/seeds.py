@@ -18,6 +18,7 @@ from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import preset_of
+from hnm_core.studies.made_of import made_of
 from hnm_core.system import processes
 from hnm_core.words import number
 
@@ -34,8 +35,9 @@ PATIENCE_S = 20.0
 
 
 def folder_of(config: ExperimentConfig, root: Path) -> Path:
-    """Where the results of a configuration are kept: asked for again, what is there is not trained again."""
-    text = json.dumps(config.to_dict(), sort_keys=True)
+    """Where the results of a configuration are kept, as the program and the files that it names are now: asked for
+    again, what is there is not trained again."""
+    text = json.dumps([config.to_dict(), made_of(config)], sort_keys=True)
     return root / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -64,13 +64,12 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
     from hnm_core import data
     from hnm_core.distances import Distance
     from hnm_core.recording import open_recording
-    from hnm_core.recording.past import last_weights
     from hnm_core.studies.embedding import embed_rows, trained_network
 
     assert request.recording is not None
     recording = open_recording(request.recording)
     config, lanes = recording.config, recording.history().lane_configs()
-    networks = {lane: trained_network(recording, lane)[0] for lane in recording.lanes}
+    kept = {lane: trained_network(recording, lane) for lane in recording.lanes}
     try:
         dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
     except LoadCancelled:
@@ -79,12 +78,11 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
     if (dataset.ids[row] != request.ids).any() or (dataset.y[row] != request.labels).any():
         raise InputError("The data are not those that this run was trained on.")
     found = {}
-    for lane, network in networks.items():
-        own, weights = lanes[lane].lanes[0], last_weights(recording, lane)
-        assert weights is not None
+    for lane, (network, _, step) in kept.items():
+        own = lanes[lane].lanes[0]
         embedded = torch.from_numpy(embed_rows(network, dataset.x[row]))
         vectors = Distance(own.distance, own.normalize).prepare(embedded)
-        found[lane] = Embedded(weights.step, vectors.numpy())
+        found[lane] = Embedded(step, vectors.numpy())
     return found
 
 

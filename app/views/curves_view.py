@@ -28,6 +28,7 @@ from app.history.chance import chance_of
 from app.history.markers import markers
 from app.picture.theme import DARK, Rgb, Theme
 from app.plain import Label
+from app.saving import write_picture
 from app.style import mix
 from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
@@ -35,6 +36,7 @@ from app.views.legend import LaneLegend
 from hnm_core.run.events import RunStarted
 from hnm_core.run.history import PHASES, LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
+from hnm_core.system.whole_files import whole_file
 from hnm_core.words import significant
 
 AXES = {"step": "step", "seconds": "training clock (s)"}
@@ -198,7 +200,7 @@ class CurvesView(QWidget):
     def export_csv(self, path: Path) -> None:
         """One row for each lane and step: loss, times and counts, and metrics where they were measured."""
         metrics = sorted({name for lane in self._history.lanes.values() for name in lane.metrics})
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             smooth = f"loss_smoothed_{self._factor:.3f}"
             phases = [f"{phase}_ms" for phase in PHASES]
@@ -214,8 +216,7 @@ class CurvesView(QWidget):
 
     def export_png(self, path: Path) -> None:
         """A picture of the view. Raises OSError when it cannot be written."""
-        if not self.grab().save(str(path), "PNG"):
-            raise OSError(f"'{path}' cannot be written")
+        write_picture(self.grab(), path, "PNG")
 
     @property
     def _factor(self) -> float:

@@ -15,6 +15,7 @@ from app.history import playback
 from app.history.playback import Past
 from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
+from app.saving import PICTURES, write_picture
 from app.stage.stage import Stage
 from app.window.jobs import Jobs
 from app.window.look import Look
@@ -30,7 +31,9 @@ from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_PATTERNS, data_format
+from hnm_core.spec.request import data_of
 from hnm_core.system import paths
+from hnm_core.system.whole_files import write_whole
 
 Result = TypeVar("Result")
 
@@ -87,12 +90,12 @@ class FileActions:
         if paths.is_folder(path) and paths.exists(path / RUN_FILE):
             self.play(path)
         elif paths.is_folder(path):
-            self._take_data(path, DataConfig(name="images", options={"path": paths.text_of(path)}))
+            self._take_data(path, data_of(path))
         elif path.suffix.lower() == ".toml":
             self._session.set_experiment(configuration.load(path))
             self._recent.note(path)
         elif data_format(path) is not None:
-            self._take_data(path, DataConfig(name="file", options={"path": paths.text_of(path)}))
+            self._take_data(path, data_of(path))
         else:
             raise InputError(
                 f"'{path.name}' is of no use here: drop data ({ANY_DATA_SUFFIX}, or a folder with one "
@@ -129,7 +132,7 @@ class FileActions:
         text = configuration.dump(self._form.config())
 
         def write(path: Path) -> None:
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text)
             self._messages.say(f"Saved {path}")
 
         self._ask("Save the configuration", write, save=f"{self._file_name()}.toml", filters="Configurations (*.toml)")
@@ -168,8 +171,10 @@ class FileActions:
 
         def write(path: Path) -> None:
             path = path if path.suffix else path.with_suffix(".png")
-            if not picture.save(str(path)):
+            kind = path.suffix.removeprefix(".").lower()
+            if kind not in PICTURES:
                 raise InputError(f"'{path}' cannot be written as a picture; give a name that ends in .png or .jpg.")
+            write_picture(picture, path, kind)
             self._messages.say(f"Saved {path}")
 
         self._ask(

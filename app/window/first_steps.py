@@ -19,12 +19,12 @@ from app.presets import cards
 from app.stage.stage import Stage
 from app.window.actions import ACTIONS, MENUS
 from app.window.run_controls import RunControls
-from hnm_core.system import places
+from hnm_core.system import paths
 
 
 def open_gallery(window: QWidget, current: str, theme: Theme, recent: Sequence[Path]) -> Gallery:
     """Show the presets as pictures over `window`, with `current` marked, and the recent files that are still there."""
-    there = [path for path in recent if places.exists(path)]
+    there = [path for path in recent if paths.at_a_glance(path) != "missing"]
     gallery = Gallery(cards(), theme, current, there, window)
     gallery.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     gallery.open()

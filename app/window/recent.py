@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QMenu, QWidget
 
 from app.plain import plain_tip
 from app.window.settings import Settings
-from hnm_core.system import places
+from hnm_core.system import paths
 
 MOST = 10
 
@@ -73,7 +73,7 @@ class RecentMenu(QMenu):
         """Look again which of the files are there."""
         self.clear()
         for path in self._recent.paths:
-            there = places.exists(path)
+            there = paths.at_a_glance(path) != "missing"
             name = path.name.replace("&", "&&")
             action = QAction(name if there else f"{name} (gone)", self)
             action.setEnabled(there)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hnm_core import kernels
 from hnm_core.errors import InputError
-from hnm_core.system import places
+from hnm_core.system import paths
 
 EXTRAS = {
     "pytorch-metric-learning": ("pml", "its losses and miners by name"),
@@ -121,7 +121,7 @@ def _recordings() -> Finding:
     from hnm_core.recording import list_runs, runs_dir
 
     folder = runs_dir()
-    nearest = next(place for place in (folder, *folder.parents) if places.exists(place))
+    nearest = next(place for place in (folder, *folder.parents) if paths.at_a_glance(place) != "missing")
     if not os.access(nearest, os.W_OK):
         return False, f"{folder} cannot be written to"
     return True, f"{len(list_runs())} in {folder}"

@@ -61,7 +61,7 @@ def compare(
     folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
     failed: list[int] = []
     tell = _once(say)
-    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell, failed))
+    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell, failed), say)
     say("")
     _show_comparison(trials, [lane.name for lane in experiment.lanes])
     try:
@@ -122,7 +122,7 @@ def tune(
         values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
         say(f"{count} of {trials}: {metric} {number(tried.score, 4)} with {values}")
 
-    tried = tuning.search(experiment, searched, name, trials, folder, score, finished)
+    tried = tuning.search(experiment, searched, name, trials, folder, score, finished, say)
     if not tried:
         raise InputError("No setting could be trained to its end; look at the alarms above.")
     best = max(tried, key=lambda one: one.score)

@@ -85,7 +85,7 @@ def dataset_of(
     pictures = checks.images(arrays["images"], len(x), where("images")) if "images" in arrays else None
     held_out = None
     if "held_out" in arrays:
-        held_out = checks.whole_numbers(arrays["held_out"], len(x), where("held_out")) != 0
+        held_out = _flags(arrays["held_out"], len(x), where("held_out"))
     ids = checks.ids(arrays["ids"], len(x), where("ids")) if "ids" in arrays else np.arange(len(x))
     by_id = np.argsort(ids)
     order = slice(None) if (np.diff(by_id) == 1).all() else by_id  # no copy where they are in order
@@ -174,6 +174,18 @@ def _places_of_ones(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     raise InputError(f"{where} has the shape {labels.shape}; it must be ({len(labels)},), one label an item.")
 
 
+def _flags(values: NDArray[Any], items: int, where: str) -> NDArray[np.bool_]:
+    """(N,) yes or no. Raises `InputError` for other numbers than 0 and 1, such as a list of places."""
+    numbers = checks.whole_numbers(values, items, where)
+    wrong = np.flatnonzero((numbers != 0) & (numbers != 1))
+    if len(wrong):
+        raise InputError(
+            f"{where} must hold 0 or 1, or False or True, for each item, but row {wrong[0]} (counted from 0) holds "
+            f"{numbers[wrong[0]]}."
+        )
+    return numbers != 0
+
+
 def _named(labels: tuple[str, ...], class_names: NDArray[Any], where: Callable[[str], str]) -> tuple[str, ...]:
     """The names of the classes that occur; `labels` are their numbers as text."""
     if class_names.ndim != 1 or class_names.dtype.kind != "U":
@@ -187,7 +199,12 @@ def _named(labels: tuple[str, ...], class_names: NDArray[Any], where: Callable[[
                 f"{where('y')} holds {label}; with class_names of {len(class_names):,} names labels are "
                 f"0 .. {len(class_names) - 1}."
             )
-    return tuple(str(class_names[int(label)]) for label in labels)
+    names = tuple(str(class_names[int(label)]) for label in labels)
+    if not all(map(str.strip, names)):
+        raise InputError(
+            f"{where('class_names')} has no name at place {labels[list(map(str.strip, names)).index('')]}."
+        )
+    return names
 
 
 def _shape_of_rows(x: NDArray[np.float32], pictures: NDArray[np.uint8] | None) -> tuple[int, int, int] | None:

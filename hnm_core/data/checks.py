@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.data.base import MAX_ID
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, shortened
+
+LONGEST_LABEL = 1_000
+"""Characters."""
 
 LARGEST_EXACT_FLOAT = 2.0**53
 """Above this, neighbouring whole numbers are one and the same float64."""
@@ -96,8 +99,16 @@ def named_classes(labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, 
 
     Returns:
         (N,) y, and the names.
+
+    Raises:
+        InputError: a label is too long to be one.
     """
     names = sorted(set(labels))
+    longest = max(names, key=len, default="")
+    if len(longest) > LONGEST_LABEL:
+        raise InputError(
+            f"The label '{shortened(longest)}' is too long; labels have up to {LONGEST_LABEL:,} characters."
+        )
     if all(is_number(name) for name in names):
         names.sort(key=float)
     numbers = {name: number for number, name in enumerate(names)}

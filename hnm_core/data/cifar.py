@@ -14,6 +14,8 @@ from hnm_core.data.fetch import RemoteFile
 from hnm_core.data.options import Cifar10Options
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
+from hnm_core.system.paths import why
+from hnm_core.system.regular_files import open_regular
 
 SHAPE = (3, 32, 32)
 """Channels, height, width of a picture in the files."""
@@ -70,9 +72,10 @@ def _read(paths: Sequence[Path], progress: Progress | None) -> NDArray[np.uint8]
     for done, path in enumerate(paths):
         report(progress, done, len(paths), f"reading {path.name}")
         try:
-            content = np.fromfile(path, np.uint8)
+            with open_regular(path) as file:
+                content = np.fromfile(file, np.uint8)
         except OSError as error:
-            raise InputError(f"'{path}' cannot be read: {error}.") from None
+            raise InputError(f"'{path}' cannot be read: {why(error)}.") from None
         if len(content) == 0 or len(content) % RECORD_BYTES:
             raise InputError(
                 f"'{path}' has {len(content):,} bytes, which is no whole number of pictures of {RECORD_BYTES:,}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import TextColumn
 from hnm_core.data.columns import LABEL
 from hnm_core.errors import InputError
+from hnm_core.system.regular_files import open_regular
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -25,6 +27,8 @@ DELIMITERS = ",;\t|"
 BLOCK_ROWS = 4096
 BLOCK_CELLS = 1 << 22
 """Rows are taken in blocks of at most so many."""
+LONGEST_CELL = 4 << 20
+"""Characters of a value: a vector in text can have 65,536 numbers."""
 FIRST_LINE = 1 << 20
 """Bytes of the line of names that decide by what values are separated."""
 
@@ -44,11 +48,10 @@ def read_csv(path: Path, progress: Progress | None = None) -> Dataset:
             or no UTF-8.
         LoadCancelled: the progress callback returned False.
     """
-    delimiter = _delimiter(path)
     labels: list[str] = []
-    with path.open("rb") as raw, _reading(raw, path, delimiter) as reader:
+    with open_regular(path) as raw, _reading(raw, path, delimiter := _delimiter(raw)) as reader:
         header = _header(next(reader, None), path)
-        label_place, total = header.index(LABEL), path.stat().st_size
+        label_place, total = header.index(LABEL), os.fstat(raw.fileno()).st_size
         read = {
             place: TextColumn(name, str(path), comma=delimiter != ",", judged=columns.may_be_feature(name))
             for place, name in enumerate(header)
@@ -72,19 +75,18 @@ def read_csv(path: Path, progress: Progress | None = None) -> Dataset:
 
 def look(path: Path) -> None:
     """Refuse a table whose first line names no column `label`, without reading more. Raises `InputError`."""
-    delimiter = _delimiter(path)
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         if len(raw.readline(FIRST_LINE)) == FIRST_LINE:
             return
         raw.seek(0)
-        with _reading(raw, path, delimiter) as reader:
+        with _reading(raw, path, _delimiter(raw)) as reader:
             _header(next(reader, None), path)
 
 
-def _delimiter(path: Path) -> str:
-    """What the names in the first line are separated by: with it, one of them is the label."""
-    with path.open("rb") as raw:
-        begin = raw.read(FIRST_LINE).decode("utf-8-sig", errors="replace")
+def _delimiter(raw: BinaryIO) -> str:
+    """What the names in the first line are separated by: with it, one of them is the label. Reading begins anew."""
+    begin = raw.read(FIRST_LINE).decode("utf-8-sig", errors="replace")
+    raw.seek(0)
     for delimiter in DELIMITERS:
         with suppress(csv.Error):
             names = next(csv.reader(io.StringIO(begin, newline=""), delimiter=delimiter, skipinitialspace=True), [])
@@ -98,6 +100,7 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
     """A reader of the rows; what is no text, or no CSV, becomes a sentence with the line."""
     text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
+    before = csv.field_size_limit(LONGEST_CELL)  # of the module: there is none of a reader
     try:
         yield reader
     except UnicodeDecodeError:
@@ -105,6 +108,7 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
     except csv.Error as error:
         raise InputError(f"'{path}', line {reader.line_num}, is not valid CSV: {error}.") from None
     finally:
+        csv.field_size_limit(before)
         text.detach()
 
 

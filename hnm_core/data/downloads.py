@@ -16,6 +16,8 @@ from hnm_core.data.checks import reason
 from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
 from hnm_core.system import paths, user_folders
+from hnm_core.system.regular_files import open_regular
+from hnm_core.system.whole_files import whole_file
 
 COPY_BYTES = 1 << 20
 
@@ -156,10 +158,8 @@ def _unpack(archive: Path, source: Source, progress: Progress | None) -> None:
         for name, inside in _members(archive, missing):
             report(progress, total - len(missing), total, f"unpacking {archive.name}")
             path = target / name.rpartition("/")[2]
-            part = path.with_name(f"{path.name}.part")
-            with inside, part.open("wb") as sink:
+            with inside, whole_file(path) as part, part.open("wb") as sink:
                 shutil.copyfileobj(inside, sink, COPY_BYTES)
-            part.replace(path)
             missing.discard(name)
         report(progress, total, total, f"unpacking {archive.name}")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
@@ -173,12 +173,12 @@ def _unpack(archive: Path, source: Source, progress: Progress | None) -> None:
 def _members(archive: Path, names: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
     """The ordinary files of these names, in the order of the archive: going back in a .tar.gz costs a second pass."""
     if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as zipped:
+        with open_regular(archive) as raw, zipfile.ZipFile(raw) as zipped:
             for name in zipped.namelist():
                 if name in names:
                     yield name, zipped.open(name)
         return
-    with tarfile.open(archive) as tape:
+    with open_regular(archive) as raw, tarfile.open(fileobj=raw) as tape:
         for member in tape:
             inside = tape.extractfile(member) if member.isfile() and member.name in names else None
             if inside is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hnm_core.errors import InputError
+from hnm_core.system.locks import try_lock
+from hnm_core.system.paths import why
 
 CHUNK_BYTES = 1 << 16
 TIMEOUT_S = 20.0
@@ -56,6 +59,8 @@ def fetch(base_url: str, file: RemoteFile, folder: Path, report: Callable[[int],
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with part.open("ab") as sink:
+            if sys.platform != "win32":  # a lock there would keep out the one who writes, too
+                try_lock(sink.fileno())
             if sink.tell() > file.size:
                 _empty(sink)
             _receive_all(base_url + file.name, sink, file.size, report)
@@ -66,8 +71,10 @@ def fetch(base_url: str, file: RemoteFile, folder: Path, report: Callable[[int],
                 "Try again, or fetch the file elsewhere."
             )
         part.replace(target)
+    except BlockingIOError:
+        raise InputError(f"Another program is fetching '{target}' just now; try again when it is done.") from None
     except OSError as error:
-        raise InputError(f"'{part}' cannot be written: {error}.") from None
+        raise InputError(f"'{part}' cannot be written: {why(error)}.") from None
     return target
 
 

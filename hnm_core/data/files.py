@@ -35,7 +35,7 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
     except MemoryError:
         raise InputError(f"'{path}' does not fit into the memory.") from None
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error}.") from None
+        raise InputError(f"'{error.filename or path}' cannot be read: {paths.why(error)}.") from None
     return dataclasses.replace(dataset, x=standardized(dataset.x)) if options.standardize else dataset
 
 

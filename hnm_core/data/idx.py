@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
+from hnm_core.system import memory, paths
+from hnm_core.system.regular_files import open_regular
 
 UNSIGNED_BYTE = 0x08
 GZIP_MAGIC = b"\x1f\x8b"
@@ -28,9 +30,10 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         InputError: no idx file, another type, or another length than its header says.
     """
     try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == GZIP_MAGIC
-        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+        with open_regular(path) as raw:
+            zipped = raw.read(2) == GZIP_MAGIC
+            raw.seek(0)
+            file = gzip.GzipFile(fileobj=raw) if zipped else raw
             magic = file.read(4)
             if len(magic) < 4 or magic[:2] != b"\0\0" or magic[3] == 0:
                 raise InputError(f"'{path}' is no idx file: it begins with {magic.hex() or 'nothing'}, not 0000.")
@@ -43,11 +46,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             expected = math.prod(shape)
             if expected > MAX_BYTES:
                 raise InputError(f"'{path}' claims the shape {shape}, which is too large; its header is damaged.")
+            memory.require(expected, f"'{path}'", "take a smaller set, or the file is damaged")
             data = file.read(expected + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"'{path}' is damaged or cut off: {error}.") from None
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error}.") from None
+        raise InputError(f"'{path}' cannot be read: {paths.why(error)}.") from None
     if len(data) != expected:
         problem = f"only {len(data):,}" if len(data) < expected else "more"
         raise InputError(f"'{path}' should hold {expected:,} bytes for the shape {shape}, but holds {problem}.")

@@ -15,6 +15,7 @@ from hnm_core.data import arrays, checks
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
 from hnm_core.system import memory
+from hnm_core.system.regular_files import open_regular
 
 
 def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
@@ -37,7 +38,7 @@ def look(path: Path) -> None:
 def read_array(path: Path) -> NDArray[Any]:
     """The array of a `.npy` file. Raises `InputError` where it is none, or holds Python objects."""
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             value = np.lib.format.read_array(raw, allow_pickle=False)
     except MemoryError:
         raise InputError(f"'{path}' is larger than the memory, or it is damaged.") from None
@@ -59,7 +60,7 @@ _OBJECTS = (
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The archive. Raises `InputError` where it is none."""
-    with path.open("rb") as raw:  # ours, because numpy leaves a damaged file open
+    with open_regular(path) as raw:  # ours, because numpy leaves a damaged file open
         if not zipfile.is_zipfile(raw):
             raise InputError(f"'{path}' is no .npz file, or it is damaged; write one with numpy.savez(path, x=x, y=y).")
         raw.seek(0)

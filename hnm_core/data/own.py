@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hnm_core import data
+from hnm_core.data import checks
 from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.cells import sort_of
 from hnm_core.data.parts import split
 from hnm_core.spec import compatibility
 from hnm_core.spec.compatibility import Finding
@@ -91,4 +96,15 @@ def in_words(dataset: Dataset) -> str:
     else:
         size = f"{items:,} x {width:,}"
     classes = f"{len(dataset.class_names):,} class{'' if len(dataset.class_names) == 1 else 'es'}"
-    return " ".join(filter(None, (f"{size}, {classes}.", dataset.as_read)))
+    return " ".join(filter(None, (f"{size}, {classes}.", dataset.as_read, _doubtful(dataset.class_names))))
+
+
+def _doubtful(names: Sequence[str]) -> str:
+    """What may be wrong with the labels, in sentences; empty where nothing is."""
+    missing = [name for name in names if sort_of(name) == "missing"]
+    counts = Counter(unicodedata.normalize("NFC", name) for name in names)
+    twice = [name for name, count in counts.items() if count > 1]
+    return " ".join(
+        [f"Labels that may be missing count as classes: {checks.shown_names(missing)}."] * bool(missing)
+        + [f"Several classes are called {checks.shown_names(twice)}."] * bool(twice)
+    )

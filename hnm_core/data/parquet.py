@@ -15,9 +15,13 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import Sort, TextColumn, sort_of
 from hnm_core.data.columns import LABEL, NUMBERS, VECTORS, Roles
 from hnm_core.errors import InputError
+from hnm_core.system import memory
+from hnm_core.system.regular_files import open_regular
 
 HALF_BYTES = 2
 """Of a number in fixed-size binary, which is how float16 is stored by what has no such type."""
+NUMBER_BYTES = 16
+"""That a number takes at least while a table is put together: as it is read, and in 64 bits."""
 BLOCK_ROWS = 4096
 MOST_READS = 200
 """Each looks through the names of all columns."""
@@ -42,7 +46,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
     except ImportError:
         raise InputError(f"'{path}' needs pyarrow, which is not installed: pip install hnm-lab[parquet]") from None
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with open_regular(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
             schema = file.schema_arrow
             columns.check_names(schema.names, str(path))
             texts = {
@@ -54,6 +58,11 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
             kinds |= dict.fromkeys(_keys(schema, kinds), "bytes")
             roles = columns.roles_of(kinds, str(path), _pandas_index(schema))
             wanted = (LABEL, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
+            memory.require(
+                file.metadata.num_rows * len(wanted) * NUMBER_BYTES,
+                f"{file.metadata.num_rows:,} rows of {len(wanted):,} columns in '{path}'",
+                "take a part of it",
+            )
             read: dict[str, Any] = {}
             together = -(-len(wanted) // MOST_READS)
             for done in range(0, len(wanted), together):
@@ -62,13 +71,15 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
                 read |= {name: part.column(name) for name in wanted[done : done + together]}
             report(progress, len(wanted), len(wanted), f"reading {path.name}")
             return _dataset(path, read, roles, kinds)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None):
+            raise  # the system's own word, not pyarrow's on the content
         raise InputError(f"'{path}' is no .parquet file, or it is damaged: {checks.reason(error)}.") from None
 
 
 def look(path: Path) -> None:
     """Refuse a file that does not begin as such files do. Raises `InputError`."""
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         if raw.read(4) != b"PAR1":
             raise InputError(f"'{path}' is no .parquet file, or it is damaged.")
 

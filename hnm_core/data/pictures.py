@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hnm_core.data import checks
 from hnm_core.errors import InputError
 from hnm_core.system import paths
+from hnm_core.system.regular_files import open_regular
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -116,14 +117,10 @@ def read_picture(path: Path, size: int, colour: Colour, *, shorter_side: int | N
         InputError: Pillow is not installed, or the file is no picture or damaged.
     """
     image = pillow()
-    if paths.kind(path) not in ("file", "missing"):
-        raise InputError(f"The picture '{path}' is no ordinary file.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow warns of odd metadata, and of large pictures before it refuses them
-            with image.open(path) as file:
+        with open_regular(path) as raw, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of large pictures before they are refused
+            with image.open(raw) as file:
                 plain = _plain(file, colour)
     except MemoryError:
         raise InputError(f"The picture '{path}' does not fit into the memory.") from None

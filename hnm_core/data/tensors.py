@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from hnm_core.data import arrays, checks
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
+from hnm_core.system.regular_files import open_regular
 
 LARGEST_HEADER = 100_000_000
 """Bytes; what the format allows."""
@@ -35,15 +37,17 @@ def read_pt(path: Path, progress: Progress | None = None) -> Dataset:
     import torch
 
     try:
-        with warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             f"'{path}' holds more than plain tensors, or is damaged; it is not loaded because it could run code. Write "
             'torch.save({"x": x, "y": y}, path).'
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file breaks the unpickler in any way it likes
         raise InputError(f"'{path}' is no .pt file, or it is damaged: {checks.reason(error)}.") from None
     if not isinstance(loaded, dict):
         raise InputError(
@@ -75,38 +79,49 @@ def read_safetensors(path: Path, progress: Progress | None = None) -> Dataset:
         InputError: the file is none, damaged, or lacks a tensor that is needed.
         LoadCancelled: the progress callback returned False.
     """
-    start, header = _header(path)
+    with open_regular(path) as file:
+        header = _header(file, path)
 
-    def load(name: str) -> NDArray[Any]:
-        return _tensor(path, name, header[name], start)
+        def load(name: str) -> NDArray[Any]:
+            return _tensor(file, path, name, header)
 
-    return arrays.dataset_of(path.name, str(path), list(header), load, progress)
+        return arrays.dataset_of(path.name, str(path), list(header.tensors), load, progress)
 
 
 def look_at_safetensors(path: Path) -> None:
     """Refuse a file that lacks features or labels, by its header. Raises `InputError`."""
-    arrays.choose(list(_header(path)[1]), str(path))
+    with open_regular(path) as file:
+        arrays.choose(list(_header(file, path).tensors), str(path))
 
 
-def _header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Where the numbers begin, and what is said of each tensor."""
+class _Header(NamedTuple):
+    tensors: dict[str, Any]
+    """What is said of each"""
+    start: int
+    """Where their numbers begin, in bytes"""
+    size: int
+    """Bytes of numbers that are there"""
+
+
+def _header(file: BinaryIO, path: Path) -> _Header:
     damaged = InputError(f"'{path}' is no .safetensors file, or it is damaged.")
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(LARGEST_HEADER, path.stat().st_size - 8):
-            raise damaged
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError):
-            raise damaged from None
-    if not isinstance(header, dict):
+    there = os.fstat(file.fileno()).st_size - 8
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(LARGEST_HEADER, there):
         raise damaged
-    header.pop("__metadata__", None)
-    return 8 + length, header
+    try:
+        tensors = json.loads(file.read(length))
+    except (ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(tensors, dict):
+        raise damaged
+    tensors.pop("__metadata__", None)
+    return _Header(tensors, 8 + length, there - length)
 
 
-def _tensor(path: Path, name: str, told: Any, start: int) -> NDArray[Any]:
+def _tensor(file: BinaryIO, path: Path, name: str, header: _Header) -> NDArray[Any]:
     damaged = InputError(f"'{name}' of '{path}' is damaged.")
+    told = header.tensors[name]
     try:
         kind, shape, (low, high) = told["dtype"], [int(side) for side in told["shape"]], told["data_offsets"]
     except (KeyError, TypeError, ValueError):
@@ -116,9 +131,13 @@ def _tensor(path: Path, name: str, told: Any, start: int) -> NDArray[Any]:
     dtype = np.dtype(_KINDS[kind])
     if not (isinstance(low, int) and isinstance(high, int)) or min(shape, default=0) < 0:
         raise damaged
-    if not 0 <= low <= high <= path.stat().st_size - start or high - low != math.prod(shape) * dtype.itemsize:
+    if not 0 <= low <= high <= header.size or high - low != math.prod(shape) * dtype.itemsize:
         raise damaged
-    values = np.fromfile(path, dtype, math.prod(shape), offset=start + low).reshape(shape)
+    file.seek(header.start + low)
+    values = np.fromfile(file, dtype, math.prod(shape))
+    if values.size != math.prod(shape):  # it has become shorter meanwhile
+        raise damaged
+    values = values.reshape(shape)
     if kind == "BF16":
         return (values.astype("<u4") << 16).view("<f4")
     return values

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,8 @@ from hnm_core.data.columns import LABEL
 from hnm_core.data.csv_table import FIRST_LINE, read_csv
 from hnm_core.data.npz import read_array
 from hnm_core.errors import InputError
-from hnm_core.system import paths
+from hnm_core.system import memory, paths
+from hnm_core.system.regular_files import open_regular
 
 ENDINGS = (".npy", ".txt", ".csv", ".tsv")
 """Of files of labels."""
@@ -39,7 +45,7 @@ def read_tsv(path: Path, progress: Progress | None = None, labels: str = "") -> 
         InputError: as `read_csv` and `read_npy`.
         LoadCancelled: the progress callback returned False.
     """
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         first = raw.readline(FIRST_LINE).decode("utf-8-sig", errors="replace").rstrip("\r\n").split("\t")
     if any(sort_of(cell) != "number" for cell in first):
         return read_csv(path, progress)
@@ -60,7 +66,7 @@ def _labels_file(path: Path, named: str) -> Path:
     """Where the labels are: as named, or beside the vectors under one of the usual names."""
     if named:
         found = paths.path_of(named)
-        if not paths.is_file(found):
+        if not paths.exists(found):
             raise InputError(f"There is no file of labels '{named}'.")
         if found.suffix.lower() not in ENDINGS:
             raise InputError(f"'{found}' is no file of labels: it must end in {' or '.join(ENDINGS)}.")
@@ -95,7 +101,7 @@ def _numbers(path: Path) -> NDArray[np.float32]:
     """The numbers of lines that are separated by tabs."""
     rows: list[NDArray[np.float32]] = []
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with _opened(path) as file:
             for line, text in enumerate(file, 1):
                 if not text.strip():
                     continue
@@ -118,16 +124,16 @@ def _labels(path: Path, items: int) -> NDArray[Any]:
         return read_array(path)
     delimiter = {".csv": ",", ".tsv": "\t"}.get(path.suffix.lower())
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _opened(path) as file:
             if delimiter is None:
                 rows = [[line.rstrip("\r\n")] for line in file]
             else:
                 rows = list(csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else 0))
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"'{path}' is no text of labels in UTF-8.") from None
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    rows = _without_blank_ends(rows, path)
     place, names = 0, [cell.strip() for cell in rows[0]] if rows else []
-    if len(names) > 1 or (len(rows) == items + 1 and names):
+    if len(names) > 1 or (len(rows) == items + 1 and names) or [name.lower() for name in names] == [LABEL]:
         if LABEL in [name.lower() for name in names]:
             place = [name.lower() for name in names].index(LABEL)
         elif len(names) > 1:
@@ -139,3 +145,21 @@ def _labels(path: Path, items: int) -> NDArray[Any]:
     if short is not None:
         raise InputError(f"'{path}' has no label for item {short} (counted from 0).")
     return np.array([row[place] for row in rows], dtype=np.str_)
+
+
+def _without_blank_ends(rows: list[list[str]], path: Path) -> list[list[str]]:
+    """Without the lines at the end that hold nothing. Raises `InputError` for one before others: what follows it would
+    be taken for the labels of other items."""
+    blank = [not any(cell.strip() for cell in row) for row in rows]
+    end = len(rows) - sum(1 for _ in itertools.takewhile(bool, reversed(blank)))
+    if any(blank[:end]):
+        raise InputError(f"'{path}' has no label in line {1 + blank.index(True)}.")
+    return rows[:end]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[io.TextIOWrapper]:
+    """A file of text that fits into the memory."""
+    with open_regular(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
+        memory.require(os.fstat(raw.fileno()).st_size, f"'{path}'", "read a part of it")
+        yield file

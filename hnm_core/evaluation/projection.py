@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hnm_core.errors import InputError
 
@@ -29,11 +29,11 @@ class AlignedPca:
         wide = embeddings.double()
         self._middle = wide.mean(0)
         centered = wide - self._middle
-        variance, vectors = torch.linalg.eigh(centered.T @ centered)
-        axes = _fixed_signs(vectors[:, -3:].flip(1)) if self._axes is None else _aligned(vectors[:, -3:], self._axes)
+        variance, vectors = _principal(centered)
+        axes = _fixed_signs(vectors) if self._axes is None else _aligned(vectors, self._axes)
         self._axes = axes
-        total = float(variance.clamp(min=0).sum())
-        explained = float(variance[-3:].clamp(min=0).sum()) / total if total > 0 else 1.0
+        total = float(centered.square().sum())
+        explained = float(variance.clamp(min=0).sum()) / total if total > 0 else 1.0
         return (centered @ axes).float(), f"PCA of {dim}-D, {explained:.0%}"
 
     def further(self, embeddings: Tensor) -> Tensor:
@@ -61,6 +61,21 @@ def _padded(embeddings: Tensor) -> Tensor:
     positions = embeddings.new_zeros((n, 3), dtype=torch.float32)
     positions[:, :dim] = embeddings
     return positions
+
+
+def _principal(centered: Tensor) -> tuple[Tensor, Tensor]:
+    """(3,) variances, the largest first, of (N, D) centred points, D above 3, and (D, 3) their orthonormal axes.
+
+    The smaller of two matrices is taken apart, which have the same variances: of pairs of dimensions, or of pairs of
+    points, from which the axes then follow. Fewer than three points leave some axes to chance, with no variance.
+    """
+    points, dim = centered.shape
+    if dim <= points:
+        variance, vectors = torch.linalg.eigh(centered.T @ centered)
+        return variance[-3:].flip(0), vectors[:, -3:].flip(1)
+    variance, weights = torch.linalg.eigh(centered @ centered.T)
+    along = centered.T @ weights[:, -3:].flip(1)
+    return variance[-3:].flip(0), torch.linalg.qr(nn.functional.pad(along, (0, 3 - along.shape[1])))[0]
 
 
 def _fixed_signs(axes: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.errors import InputError
-from hnm_core.system.places import at_home
+from hnm_core.system import paths
 from hnm_core.system.regular_files import open_regular
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -26,10 +26,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: no such file, no file of weights, or one that holds more than plain tensors.
     """
+    place = paths.path_of(str(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
-            with open_regular(at_home(path)) as file:
+            with open_regular(place) as file:
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"There is no file of weights '{path}'.") from None
@@ -38,7 +39,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"'{path}' holds more than plain tensors, or is damaged; it is not loaded because it could run code. "
             "Save the weights alone: torch.save(model.state_dict(), path)."
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {paths.why(error)}.") from None
+    except MemoryError:
+        raise InputError(f"'{path}' does not fit into the memory.") from None
+    except Exception as error:  # noqa: BLE001 - a damaged file breaks the unpickler in any way it likes
         raise InputError(f"'{path}' cannot be read as weights: {(str(error).splitlines() or [''])[0]}.") from None
     for key in WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):

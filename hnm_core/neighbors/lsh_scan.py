@@ -20,7 +20,7 @@ from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshScanOptions
-from hnm_core.neighbors.probing import Kept, Probe, apart, mixed, probe_of, probe_places, recall
+from hnm_core.neighbors.probing import Numbers, Probe, apart, mixed, probe_of, probe_places, recall
 from hnm_core.relevance import Placed, Query, Relevance, RowQuery, SameClass, VectorQuery
 from hnm_core.run.events import frozen
 from hnm_core.run.misses import CodesDiffer, packed
@@ -67,7 +67,7 @@ class LshScan(QuerySearch):
         self._index: CodeIndex | None = None
         self._dim = 0
         self._exact: Exact | None = None
-        self._kept: dict[bool, Kept[tuple[int, float]]] = {free: Kept() for free in (False, True)}
+        self._chosen = Numbers()
         self._prefix: Tensor | None = None
         self.compared: Tensor | None = None
         self.candidates: int | None = None
@@ -101,20 +101,18 @@ class LshScan(QuerySearch):
         self._index = CodeIndex(bank, points, self._hash, self._distance, self._given_kernels)
         self._bank = bank
         self._exact = self._prefix = self.compared = None
-        for kept in self._kept.values():
-            kept.built()
+        self._chosen.built()
 
     def state(self) -> dict[str, Any]:
         """See `KeepsState`."""
-        return {"seed": self._options.seed, "kept": [self._kept[free].state() for free in (False, True)]}
+        return {"seed": self._options.seed, "kept": self._chosen.state()}
 
     def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
         """See `KeepsState`."""
         self._options = self._options.model_copy(update={"seed": int(state["seed"])})
         if bank is not None:
             self.build(bank)
-        for free, kept in zip((False, True), state["kept"], strict=True):
-            self._kept[free].restore(kept, _choice)
+        self._chosen.restore(state["kept"])
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """The first call chooses the number of candidates, see the class."""
@@ -249,7 +247,7 @@ class LshScan(QuerySearch):
             return candidates
         free = query.unrestricted
         choose = partial(self._fewest, query.relevance, k, unrestricted=free)
-        candidates, reached = self._kept[free].get(choose, len(bank), bank.dim, k)
+        candidates, reached = self._chosen[free].get(choose, len(bank), bank.dim, k)
         self.candidates, self.probe_recall = candidates, reached
         return candidates
 
@@ -318,7 +316,3 @@ class LshScan(QuerySearch):
             found.row[slots[part], : rows.shape[1]] = rows
             report(progress, min(start + step, len(query)), len(query))
         return found
-
-
-def _choice(candidates: int, reached: float) -> tuple[int, float]:
-    return int(candidates), float(reached)

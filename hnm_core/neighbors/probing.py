@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -132,6 +132,31 @@ class Kept(Generic[Choice]):
         choice = state["choice"]
         self._choice = None if choice is None else made(*choice)
         self._shape, self._builds = tuple(map(int, state["shape"])), int(state["builds"]) + builds
+
+
+class Numbers:
+    """What a search has chosen on its probes: how many (of candidates, of cells) and the recall that this reached; one
+    for anchors that have classes, and one for those for which all rows may come back."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bool, Kept[tuple[int, float]]] = {free: Kept() for free in (False, True)}
+
+    def __getitem__(self, free: bool) -> Kept[tuple[int, float]]:
+        return self._kept[free]
+
+    def built(self) -> None:
+        """Count a build."""
+        for kept in self._kept.values():
+            kept.built()
+
+    def state(self) -> list[dict[str, Any]]:
+        """All there is, as plain values."""
+        return [self._kept[free].state() for free in (False, True)]
+
+    def restore(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """Be what told `state`."""
+        for free, kept in zip((False, True), state, strict=True):
+            self._kept[free].restore(kept, lambda number, reached: (int(number), float(reached)))
 
 
 def compiled() -> bool:

@@ -19,7 +19,7 @@ from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
-from hnm_core.neighbors.probing import Kept, apart, compiled, mixed, probe_of, probe_places, recall
+from hnm_core.neighbors.probing import Numbers, apart, compiled, mixed, probe_of, probe_places, recall
 from hnm_core.relevance import Query, Relevance, SameClass, VectorQuery
 from hnm_core.run.events import frozen
 from hnm_core.run.misses import CellUnvisited
@@ -55,7 +55,7 @@ class Routed(QuerySearch):
         self._distance = distance or Distance()
         self._exact: Exact | None = None
         self._index: CellIndex | None = None
-        self._kept: dict[bool, Kept[tuple[int, float]]] = {free: Kept() for free in (False, True)}
+        self._chosen = Numbers()
         self.visited: int | None = None
         self.probe_recall: float | None = None
         self.candidate_rate: float | None = None
@@ -110,20 +110,18 @@ class Routed(QuerySearch):
         )
         self._slot_of_place = torch.empty(len(bank), dtype=torch.int64)
         self._slot_of_place[torch.from_numpy(cells.order)] = torch.arange(len(bank))
-        for kept in self._kept.values():
-            kept.built()
+        self._chosen.built()
 
     def state(self) -> dict[str, Any]:
         """See `KeepsState`."""
-        return {"seed": self._options.seed, "kept": [self._kept[free].state() for free in (False, True)]}
+        return {"seed": self._options.seed, "kept": self._chosen.state()}
 
     def restore(self, state: Mapping[str, Any], bank: Bank | None) -> None:
         """See `KeepsState`."""
         self._options = self._options.model_copy(update={"seed": int(state["seed"])})
         if bank is not None:
             self.build(bank)
-        for free, kept in zip((False, True), state["kept"], strict=True):
-            self._kept[free].restore(kept, _choice)
+        self._chosen.restore(state["kept"])
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """The first call chooses the number of cells to visit, see the class."""
@@ -205,7 +203,7 @@ class Routed(QuerySearch):
         else:
             free = query.unrestricted
             choose = partial(self._fewest, index, query.relevance, k, unrestricted=free)
-            visited, self.probe_recall = self._kept[free].get(choose, len(bank), bank.dim, k)
+            visited, self.probe_recall = self._chosen[free].get(choose, len(bank), bank.dim, k)
         self.visited, self.candidate_rate = visited, visited / cells
         return visited
 
@@ -230,10 +228,6 @@ class Routed(QuerySearch):
             return _FIRST_TRY, first
         worth = visited * (_VISIT + len(bank) / cells) < len(bank)
         return (visited, reached) if worth else (cells, 1.0)
-
-
-def _choice(visited: int, reached: float) -> tuple[int, float]:
-    return int(visited), float(reached)
 
 
 def _reach(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import disk
 from hnm_core.recording.layout import RUN_FILE, TRUE_LABELS_FILE
-from hnm_core.run.events import RunStarted
+from hnm_core.run.events import RunStarted, frozen
+from hnm_core.system.paths import why
+from hnm_core.system.regular_files import read_regular
 
 _MAX_HEADER = 4096
 """Bytes before the numbers of such a file; numpy writes 128."""
@@ -47,18 +51,34 @@ def write_arrays(folder: Path, arrays: Arrays) -> None:
 
 def read_array(path: Path, kind: type[np.generic], most: int, checksum: str | None) -> NDArray[Any]:
     """A one-dimensional array of up to `most` entries from a file that may hold anything. Pickles are never loaded."""
-    if not path.is_file():
-        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.")
     try:
-        if path.stat().st_size > _MAX_HEADER + most * np.dtype(kind).itemsize:
-            raise ValueError(f"it is larger than {most:,} entries are")
-        # Mapping the file compares the length its header claims with the length it has, before anything is allocated.
-        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-        if checksum is not None and f"{zlib.crc32(path.read_bytes()):08x}" != checksum:
+        data = read_regular(path, _MAX_HEADER + most * np.dtype(kind).itemsize)
+        if checksum is not None and f"{zlib.crc32(data):08x}" != checksum:
             raise ValueError(f"its checksum is not that in {RUN_FILE}")
+        array = array_in(data)
+    except FileNotFoundError:
+        raise InputError(f"The recording '{path.parent}' is incomplete: {path.name} is missing.") from None
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise InputError(f"'{path}' is damaged: it is larger than {most:,} entries are.") from None
+        raise InputError(f"'{path}' cannot be read: {why(error)}.") from error
     except Exception as error:
         raise InputError(f"'{path}' is damaged: {error or type(error).__name__}.") from error
     if array.ndim != 1 or array.dtype != np.dtype(kind) or not len(array):
         raise InputError(f"'{path}' is damaged: it must hold one row of {np.dtype(kind).name} values.")
-    array.flags.writeable = False
     return array
+
+
+def array_in(data: bytes) -> NDArray[Any]:
+    """The array of the bytes of a `.npy` file, read-only. Nothing is allocated for what the file only claims to hold,
+    and pickles are never loaded. Raises `ValueError` where it is none, or of another length than it says."""
+    head = io.BytesIO(data)
+    version = npy.read_magic(head)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError("it is stored in a way that nobody here writes")
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, kind = read_header(head)
+    if kind.hasobject or kind.itemsize * int(np.prod(shape, dtype=object)) != len(data) - head.tell():
+        raise ValueError("it is not of the size that it says")
+    array = np.frombuffer(data, kind, offset=head.tell())
+    return frozen(array.reshape(shape, order="F" if fortran else "C"))

@@ -8,10 +8,8 @@ Members are stored as they are, each with its CRC-32. The file is written beside
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shutil
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +24,11 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import disk
+from hnm_core.recording.arrays import array_in
+from hnm_core.recording.files import size_of
 from hnm_core.recording.layout import CHECKPOINTS_FOLDER
-from hnm_core.run.events import Checkpoint, Weights, frozen
-from hnm_core.system.regular_files import open_regular
+from hnm_core.run.events import Checkpoint, Weights
+from hnm_core.system.regular_files import copy_regular, open_regular
 
 KEPT = 2
 FORMAT = 1
@@ -114,13 +114,14 @@ def write(folder: Path, checkpoint: Checkpoint, event: int) -> Path:
     """Write a checkpoint into the folder of checkpoints, whole or not at all, and delete all but the newest two.
 
     Raises:
-        OSError: it cannot be written; what was there before stays.
+        OSError: it cannot be written, or what was recorded before it cannot be synced; what was there before stays.
     """
     folder.mkdir(exist_ok=True)
     for recorded in folder.parent.rglob("*"):
-        if recorded.is_file():
-            _sync(recorded)  # a checkpoint knows of nothing that the recording could lose
-    _sync(folder.parent)
+        if size_of(recorded):
+            with suppress(FileNotFoundError):  # put in the place of another meanwhile
+                disk.sync_path(recorded)  # a checkpoint knows of nothing that the recording could lose
+    disk.sync_folder(folder.parent)
     before = _newest_first(folder)
     path = folder / f"{(int(before[0].stem) if before else 0) + 1:08d}.npz"
     with disk.whole_file(path) as file:
@@ -141,10 +142,10 @@ def read(folder: Path) -> Stored | None:
     return None if found is None else replace(found[0], note=found[1])
 
 
-def read_weights(folder: Path, lane: str) -> Weights | None:
-    """The network of a lane in the newest checkpoint that is whole; None where none has it. Raises as `read`."""
-    found = _first_whole(folder, lambda file: file.weights(lane))
-    return None if found is None else found[0]
+def read_weights(folder: Path, lane: str) -> tuple[Weights | None, str]:
+    """The network of a lane in the newest checkpoint that is whole, and in a sentence that this is not the newest of
+    all; None where none has it. Raises as `read`."""
+    return _first_whole(folder, lambda file: file.weights(lane)) or (None, "")
 
 
 def newest_step(folder: Path) -> int | None:
@@ -160,7 +161,7 @@ def copy(source: Path, target: Path) -> None:
     for path in _newest_first(source / CHECKPOINTS_FOLDER):
         (target / CHECKPOINTS_FOLDER).mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # an older one that has just made room
-            shutil.copyfile(path, target / CHECKPOINTS_FOLDER / path.name)
+            copy_regular(path, target / CHECKPOINTS_FOLDER / path.name)
 
 
 def _first_whole(folder: Path, read_one: Callable[[_File], Found]) -> tuple[Found, str] | None:
@@ -275,17 +276,10 @@ class _File:
         return [self._with_arrays(item) for item in value] if isinstance(value, list) else value
 
     def _array(self, name: str) -> NDArray[Any]:
-        data = self._stored.read(f"{name}.npy")  # which compares it with its CRC-32
-        head = io.BytesIO(data)
-        version = npy.read_magic(head)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{name} is stored in a way that nobody here writes")
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, kind = read_header(head)
-        if kind.hasobject or kind.itemsize * int(np.prod(shape, dtype=object)) != len(data) - head.tell():
-            raise ValueError(f"{name} is not of the size that it says")
-        array = np.frombuffer(data, kind, offset=head.tell())
-        return frozen(array.reshape(shape, order="F" if fortran else "C"))
+        try:
+            return array_in(self._stored.read(f"{name}.npy"))  # which compares it with its CRC-32
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 @contextmanager
@@ -304,13 +298,3 @@ def _whole(value: object) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r:.40} is no count")
     return value
-
-
-def _sync(path: Path) -> None:
-    """Have the system write a file, or the names in a folder; one that cannot be asked does it by itself."""
-    with suppress(OSError):
-        opened = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)

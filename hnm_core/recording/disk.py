@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
+from hnm_core.system.whole_files import put
+
 _sync_data = getattr(os, "fdatasync", os.fsync)  # Windows and macOS have no fdatasync
 _NOT_POSSIBLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
 """What systems say that cannot sync such a thing; there is nothing better to be had then."""
@@ -77,7 +79,7 @@ def make_folder(path: Path) -> None:
 
 def rename(old: Path, new: Path) -> None:
     """Put a file in the place of another in one go."""
-    old.replace(new)
+    put(old, new)
 
 
 def remove(path: Path) -> None:
@@ -90,10 +92,14 @@ def remove(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk, where a system can do that: not on Windows."""
-    if sys.platform == "win32":
-        return
+    if sys.platform != "win32":
+        sync_path(path)
+
+
+def sync_path(path: Path) -> None:
+    """Wait until a file that somebody else writes is on the disk."""
     with _where_possible():
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)  # else it refuses there
         try:
             os.fsync(handle)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
+from hnm_core.system.paths import why
+from hnm_core.system.regular_files import open_regular
 
 Parsed = TypeVar("Parsed")
 
@@ -29,8 +32,12 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; none where it is missing."""
-    return path.stat().st_size if path.is_file() else 0
+    """Bytes of a file; none where it is missing, or no regular file."""
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
 def read_records(path: Path, dtype: np.dtype[Any], start: int, count: int) -> NDArray[Any]:
@@ -38,11 +45,11 @@ def read_records(path: Path, dtype: np.dtype[Any], start: int, count: int) -> ND
     if count <= 0:
         return np.zeros(0, dtype)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(start * dtype.itemsize)
             data = file.read(count * dtype.itemsize)
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error}.") from error
+        raise InputError(f"'{path}' cannot be read: {why(error)}.") from error
     if len(data) < count * dtype.itemsize:
         raise InputError(f"'{path}' is damaged: it has become shorter while it was read.")
     return np.frombuffer(data, dtype, count)
@@ -99,7 +106,7 @@ def _lines(path: Path, start: int, size: int) -> Iterator[bytes | None]:
     """The whole lines from byte `start` to byte `size`; None, and the end, for what can be none."""
     if start >= size:
         return
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(start)
         left, begun = size - start, b""
         while left > 0 and (piece := file.read(min(left, _PIECE))):

@@ -26,8 +26,11 @@ from hnm_core.spec import config as configuration
 from hnm_core.spec import plug_ins
 from hnm_core.spec.config import LANE_NAME
 from hnm_core.spec.explaining import explain
+from hnm_core.system.paths import why
+from hnm_core.system.regular_files import read_regular
 
-_MAX_RUN_FILE = 16 << 20
+MAX_RUN_FILE = 16 << 20
+"""Bytes; no recording has a larger header."""
 
 
 class LaneEntry(BaseModel):
@@ -175,16 +178,14 @@ def read_run_file(folder: Path) -> RunFile:
             raise InputError(f"The recording '{folder}' {what}.")
         if not any(folder.iterdir()):
             raise InputError(f"The folder '{folder}' is empty, so it holds no recording.")
-        if not path.is_file():
-            raise InputError(f"'{folder}' is not a recording: it has no {RUN_FILE}.")
-        if path.stat().st_size > _MAX_RUN_FILE:
-            raise InputError(f"'{path}' is damaged: it is larger than any recording's.")
-        data = path.read_bytes()
+        data = read_regular(path, MAX_RUN_FILE)
         values = json.loads(data)
     except InputError:
         raise
+    except FileNotFoundError:
+        raise InputError(f"'{folder}' is not a recording: it has no {RUN_FILE}.") from None
     except OSError as error:
-        raise InputError(f"The recording '{folder}' cannot be read: {error}.") from error
+        raise InputError(f"The recording '{folder}' cannot be read: {RUN_FILE}: {why(error)}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: {error}.") from error
     if not isinstance(values, dict) or values.get("kind") != KIND:

@@ -103,10 +103,9 @@ class LaneFiles:
     def check_weights(self) -> None:
         """Read the weights, and say so where they are damaged."""
         path = self.folder / WEIGHTS_FILE
-        if path.is_file() and self.weights_loss is None:
+        if self.weights_loss is None:
             try:
-                read_weights(path, self.lane)
-                self.weights_loss = ""
+                self.weights_loss = "" if read_weights(path, self.lane) is not None else None
             except InputError:
                 self.weights_loss = f"Lane '{self.lane}' lost its weights: {self.folder.name}/{path.name} is damaged."
                 self.losses.append(self.weights_loss)

@@ -13,10 +13,31 @@ from hnm_core.recording.reader import Recording, open_recording
 from hnm_core.run.events import Event, Weights
 
 
-def last_weights(recording: Recording, lane: str) -> Weights | None:
-    """The network of a lane at the end of its run; of one that was broken off, or is going on, as its newest checkpoint
-    has it. None where there is neither. Raises `InputError` if damaged."""
-    return recording.weights(lane) or read_weights(recording.folder, lane)
+def last_weights(recording: Recording, lane: str) -> tuple[Weights | None, str]:
+    """The network of a lane at the end of its run; where that is damaged, or the run was broken off or is going on, as
+    its newest checkpoint that is whole has it. None where there is neither.
+
+    Returns:
+        The network, and what is damaged of what would have been nearer to the end, in sentences.
+
+    Raises:
+        InputError: what there is is damaged.
+    """
+    try:
+        weights, damage = recording.weights(lane), None
+    except InputError as error:
+        weights, damage = None, error
+    if weights is not None:
+        return weights, ""
+    try:
+        weights, note = read_weights(recording.folder, lane)
+    except InputError as error:
+        raise damage or error from None
+    if damage is None:
+        return weights, note
+    if weights is None:
+        raise damage
+    return weights, f"{damage} A checkpoint is taken in its place. {note}".rstrip()
 
 
 def with_checkpoint(folder: Path) -> tuple[Recording, Stored]:

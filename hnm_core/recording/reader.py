@@ -27,6 +27,7 @@ from hnm_core.run import changeable
 from hnm_core.run.events import Event, Frame, LaneForked, RunFailed, RunFinished, RunStarted, Weights
 from hnm_core.run.history import LaneHistory, RunHistory, StepColumns
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.system.paths import why
 
 View = TypeVar("View")
 
@@ -176,7 +177,7 @@ class Recording:
                 self._lanes[entry.name].refresh(self._dtypes)
             self._told_lines.refresh()
         except OSError as error:
-            raise InputError(f"The recording '{self.folder}' cannot be read: {error}.") from error
+            raise InputError(f"The recording '{self.folder}' cannot be read: {why(error)}.") from error
 
     def check(self, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
         """Compare the data of all frames with their checksums. A lane's frames end before the first that is not as it
@@ -244,8 +245,7 @@ class Recording:
 
     def weights(self, lane: str) -> Weights | None:
         """The network of a lane at the end; None where the run was broken off. Raises `InputError` if damaged."""
-        path = self._lane(lane).folder / WEIGHTS_FILE
-        return read_weights(path, lane) if path.is_file() else None
+        return read_weights(self._lane(lane).folder / WEIGHTS_FILE, lane)
 
     def numbered_steps(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every step record of a lane with its place in the run, read piece by piece."""

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.recording import checkpoints
-from hnm_core.recording.header import read_run_file
+from hnm_core.recording import checkpoints, disk
+from hnm_core.recording.claiming import claimed
+from hnm_core.recording.header import MAX_RUN_FILE, read_run_file
 from hnm_core.recording.layout import (
     CHECKPOINTS_FOLDER,
     EVENTS_FILE,
@@ -25,16 +26,14 @@ from hnm_core.recording.layout import (
     STEPS_FILE,
 )
 from hnm_core.recording.lock import Held
-from hnm_core.system import places, user_folders
-from hnm_core.system.regular_files import open_regular, read_regular
+from hnm_core.system import paths, user_folders
+from hnm_core.system.regular_files import copy_regular, read_regular
 
 LEAVING_FILE = "leaving.txt"
 """Lies in a recording that will be deleted to make room."""
 DELETED = ".deleted-"
 """What the name of a folder begins with that is being deleted."""
 
-_MAX_RUN_FILE = 16 << 20
-_AT_ONCE = 1 << 20
 _VOUCHING = (INDEX_FILE, STEPS_FILE)
 _STAMP = "%Y%m%d-%H%M%S"
 
@@ -62,7 +61,7 @@ def folders(root: Path | None = None) -> Iterator[Path]:
             entries = list(place.iterdir())
         except OSError:
             continue
-        yield from (entry for entry in entries if places.is_folder(entry) and not entry.is_symlink())
+        yield from (entry for entry in entries if paths.at_a_glance(entry) == "folder" and not entry.is_symlink())
 
 
 def find_run(run: str | Path) -> Path:
@@ -72,7 +71,7 @@ def find_run(run: str | Path) -> Path:
         InputError: there is neither such a folder nor such a name.
     """
     path = Path(run)
-    if places.exists(path):
+    if paths.exists(path):
         return path
     known = list_runs()
     for folder in known:
@@ -123,29 +122,49 @@ def copy_run(source: str | Path, target: str | Path) -> Path:
     read_run_file(source)
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise InputError(f"Cannot copy the recording '{source}' into itself.")
-    existed = places.exists(target)
+    existed = paths.exists(target)
+    taken = claimed(target, "copy to")  # nobody records into it, nor takes it for what a killed run left
     try:
-        if places.is_folder(target) and any(target.iterdir()):
-            raise InputError(f"Cannot copy to '{target}': the folder is not empty. Name a new or an empty folder.")
-        target.mkdir(parents=True, exist_ok=True)
-        checkpoints.copy(source, target)
-        sizes = {source / EVENTS_FILE: _size(source / EVENTS_FILE)}
-        run_file = read_regular(source / RUN_FILE, _MAX_RUN_FILE)  # it names all lanes that events tell of
-        for path in sorted(source.rglob("*"), key=_place):
-            sizes.setdefault(path, _size(path))
-
-        def as_it_was(old: str, new: str) -> None:
-            if (size := sizes.get(Path(old))) is not None:  # else it came later
-                _copy_part(Path(old), Path(new), size)
-
-        shutil.copytree(source, target, ignore=_passing, copy_function=as_it_was, dirs_exist_ok=True)
-        (target / RUN_FILE).write_bytes(run_file)  # last: from here on it is a recording
-    except OSError as error:
-        if not existed:
-            shutil.rmtree(target, ignore_errors=True)
-        raise InputError(f"Cannot copy to '{target}': {error.strerror or error}.") from error
+        _copy(source, target)
+    except BaseException as error:
+        taken.close()
+        _empty(target) if existed else shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise InputError(f"Cannot copy to '{target}': {paths.why(error)}.") from error
+        raise
+    taken.close()
     del held
     return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    checkpoints.copy(source, target)
+    sizes = {source / EVENTS_FILE: _size(source / EVENTS_FILE)}
+    run_file = read_regular(source / RUN_FILE, MAX_RUN_FILE)  # it names all lanes that events tell of
+    for path in sorted(_copied(source), key=_place):
+        sizes.setdefault(path, _size(path))
+    for path, size in sizes.items():
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # its run goes on, and may put something in its place; or it was never there
+            copy_regular(path, copy, size)
+    with disk.whole_file(target / RUN_FILE) as file:  # last: from here on it is a recording
+        file.write(run_file)
+
+
+def _empty(folder: Path) -> None:
+    """Delete what a copy that was broken off left in a folder that was empty before."""
+    for entry in folder.iterdir():
+        with suppress(OSError):
+            disk.remove(entry)
+
+
+def _copied(source: Path) -> Iterator[Path]:
+    """The files of a recording that are copied as they are."""
+    for place, folders_there, names in os.walk(source):
+        passing = _passing(place, [*folders_there, *names])
+        folders_there[:] = [name for name in folders_there if name not in passing]
+        yield from (Path(place, name) for name in names if name not in passing)
 
 
 def _place(path: Path) -> int:
@@ -161,14 +180,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _copy_part(old: Path, new: Path, size: int) -> None:
-    """Copy the first bytes of a file."""
-    with open_regular(old) as source, new.open("wb") as target:
-        while part := source.read(min(size, _AT_ONCE)):
-            target.write(part)
-            size -= len(part)
-
-
 def _passing(folder: str, names: list[str]) -> list[str]:
     """What is copied by itself, what may be gone while it is copied, and what is no part of a recording: marks of the
     program's, and what is neither a file nor a folder, for it may have no end."""
@@ -182,13 +193,16 @@ def _passing(folder: str, names: list[str]) -> list[str]:
 
 
 def _is(kind: Callable[[int], bool], folder: str, name: str) -> bool:
-    return kind(Path(folder, name).lstat().st_mode)
+    try:
+        return kind(Path(folder, name).lstat().st_mode)
+    except FileNotFoundError:  # it has just gone
+        return False
 
 
 def _started(folder: Path) -> str | None:
     """When the run in `folder` started; None where it holds no recording that says it is one of ours."""
     try:
-        values = json.loads(read_regular(folder / RUN_FILE, _MAX_RUN_FILE))
+        values = json.loads(read_regular(folder / RUN_FILE, MAX_RUN_FILE))
         return str(values.get("started", "")) if values["kind"] == KIND else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

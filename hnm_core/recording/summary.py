@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hnm_core.recording.checkpoints import newest_step
+from hnm_core.recording.files import size_of
 from hnm_core.run.events import (
     Alarm,
     LaneForked,
@@ -63,7 +64,7 @@ def summarised(recording: Recording, lanes: list[dict[str, Any]]) -> dict[str, A
         ],
         "alarms": sum(isinstance(event, Alarm) for event in recording.events),
         "checkpoint": newest_step(recording.folder),
-        "bytes": sum(path.stat().st_size for path in recording.folder.rglob("*") if path.is_file()),
+        "bytes": sum(map(size_of, recording.folder.rglob("*"))),
         "torn_bytes": recording.torn_bytes,
         "losses": list(recording.losses),
     }

@@ -4,7 +4,6 @@ process loses nothing, a reader beside it sees everything."""
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator
@@ -13,14 +12,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from hnm_core.errors import InputError
-from hnm_core.recording import disk, header, layout, unbegun
+from hnm_core.recording import disk, header, layout
 from hnm_core.recording.arrays import arrays_of, write_arrays
 from hnm_core.recording.checkpoints import CheckpointWriter
 from hnm_core.recording.checksums import new_salt, sealed_line
+from hnm_core.recording.claiming import claimed
 from hnm_core.recording.disk import GrowingFile
 from hnm_core.recording.gap import Gap, why
 from hnm_core.recording.lane_writer import LaneWriter
-from hnm_core.recording.lock import lock
 from hnm_core.recording.syncing import Syncer
 from hnm_core.run.event_json import to_json
 from hnm_core.run.events import (
@@ -53,40 +52,9 @@ def record(events: Iterable[Event], folder: str | Path) -> Generator[Event, None
         InputError: at once, before the first event, if the folder is not empty or cannot be written.
     """
     folder = Path(folder)
-    recorded = _tee(iter(events), folder, _claimed(folder))
+    recorded = _tee(iter(events), folder, claimed(folder, "record into"))
     next(recorded)  # into its `try`: whoever closes or drops it before the first event gives the folder back, too
     return recorded
-
-
-def _claimed(folder: Path) -> IO[bytes]:
-    """The lock of a new or empty folder, taken at once: two runs that begin together must not share one."""
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"Cannot record into '{folder}': it is a file. Name a new or an empty folder.")
-        folder.mkdir(parents=True, exist_ok=True)
-        _check_empty(folder)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        try:
-            held = lock(folder)
-        except (BlockingIOError, PermissionError):
-            raise InputError(f"Cannot record into '{folder}': another run is recording into it.") from None
-        try:
-            _check_empty(folder)  # that other run may have come and gone in between
-            unbegun.clear(folder)
-        except (InputError, OSError):
-            held.close()
-            raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"Cannot record into '{folder}': {reason}. Name a folder that can be written.") from error
-    return held
-
-
-def _check_empty(folder: Path) -> None:
-    """What a run left that was killed before it began is no content."""
-    if any(folder.iterdir()) and not unbegun.is_unbegun(folder):
-        raise InputError(f"Cannot record into '{folder}': the folder is not empty. Name a new or an empty folder.")
 
 
 def _tee(events: Iterator[Event], folder: Path, held: IO[bytes]) -> Generator[Any, None, None]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hnm_core.system import paths
+
 
 @dataclass(frozen=True)
 class DataFormat:
@@ -63,6 +65,13 @@ DATA_PATTERNS = " ".join(f"*{suffix}" for suffix in DATA_SUFFIXES)
 """As a file dialog takes them."""
 ANY_DATA_SUFFIX = f"{', '.join(DATA_SUFFIXES[:-1])} or {DATA_SUFFIXES[-1]}"
 """In words."""
+
+
+def vectors_in(folder: Path) -> Path | None:
+    """The vectors in a folder of TensorBoard's projector, their labels beside them; None where it is none."""
+    if not paths.is_file(folder / "metadata.tsv"):
+        return None
+    return next((folder / name for name in ("vectors.tsv", "tensors.tsv") if paths.is_file(folder / name)), None)
 
 
 def data_format(path: Path) -> DataFormat | None:

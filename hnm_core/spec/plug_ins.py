@@ -14,7 +14,7 @@ from typing import Any
 
 from hnm_core.errors import InputError
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Entry, Registry
-from hnm_core.system import places
+from hnm_core.system import paths
 
 REGISTRIES: tuple[Registry[Any], ...] = (MINERS, LOSSES, DATASETS, MODELS, SAMPLERS, NEIGHBORS)
 PAGE = "docs/your-own-miner.md"
@@ -35,8 +35,8 @@ def load_file(path: Path) -> None:
         InputError: there is no such file, it is no Python file or called like another module, its import fails (with
             the line), or it registers nothing.
     """
-    path = Path(os.path.realpath(places.at_home(path)))
-    if not places.is_file(path):
+    path = Path(os.path.realpath(paths.path_of(str(path))))
+    if not paths.is_file(path):
         raise InputError(f"There is no plug-in file '{path}'.")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise InputError(

@@ -11,7 +11,7 @@ from typing import Any
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
-from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, vectors_in
 from hnm_core.spec.registry import DATASETS, MINERS
 from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
 from hnm_core.system import paths
@@ -114,11 +114,26 @@ def _data(wanted: str) -> dict[str, Any]:
     if data_format(path) is not None or kind == "file":
         return {"name": "file", "options": {"path": paths.text_of(wanted)}}
     if kind == "folder":
-        return {"name": "images", "options": {"path": paths.text_of(wanted)}}
+        return _in_folder(path)
     if len(path.parts) > 1 or path.suffix:
         raise InputError(f"There is no file '{wanted}'. Data files end in {ANY_DATA_SUFFIX}.")
     error = unknown_name("data set", wanted, DATASETS.names())
     raise InputError(f"{error} A file of yours ends in {ANY_DATA_SUFFIX}.")
+
+
+def _in_folder(path: Path) -> dict[str, Any]:
+    vectors = vectors_in(paths.path_of(str(path)))
+    if vectors is not None:
+        return {"name": "file", "options": {"path": paths.text_of(vectors)}}
+    return {"name": "images", "options": {"path": paths.text_of(path)}}
+
+
+def data_of(path: Path) -> DataConfig:
+    """What a file or a folder of the user's stands for: vectors, a table or pictures. Raises `InputError` where what
+    lies there cannot be found out."""
+    if paths.is_folder(path):
+        return DataConfig(**_in_folder(path))
+    return DataConfig(name="file", options={"path": paths.text_of(path)})
 
 
 def _lanes(first: dict[str, Any], miners: tuple[str, ...]) -> list[dict[str, Any]]:

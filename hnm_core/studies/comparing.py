@@ -15,12 +15,21 @@ from scipy import stats
 from hnm_core.errors import InputError
 from hnm_core.run.results import LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.studies.made_of import made_of, other_files, other_versions
 from hnm_core.system import paths
+from hnm_core.system.regular_files import read_regular
+from hnm_core.system.whole_files import write_whole
 
 METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_median", "step_ms_mean")
 """What is compared: fields of `LaneResult`."""
 
 CONFIDENCE = 0.95
+
+SETTINGS, MADE_OF = "settings.json", "made-of.json"
+"""In the folder of a study: what was asked for, and what else the results depend on."""
+
+MAX_BYTES = 256 << 20
+"""Of a file in it."""
 
 SEEDS = 2**63
 """So many seeds there are, from 0."""
@@ -106,23 +115,25 @@ def steps_to(trials: Sequence[Trial], lane: str, base: str) -> Estimate:
     return estimate(found)
 
 
-def run_seeds(config: ExperimentConfig, seeds: int, folder: Path, train: Train) -> list[Trial]:
+def run_seeds(
+    config: ExperimentConfig, seeds: int, folder: Path, train: Train, say: Callable[[str], object]
+) -> list[Trial]:
     """Train `config` with the seeds config.seed, config.seed + 1, ... and keep each result in `folder`.
 
     What `folder` holds already, of the same configuration, is not trained again, so a comparison that was broken off
-    goes on where it was.
+    goes on where it was; `say` is told in a sentence where another version of the program has begun it.
 
     Raises:
-        InputError: the folder belongs to another configuration, is damaged, or cannot be written; or the last seed
-            would be larger than a seed can be.
+        InputError: the folder belongs to another configuration or other data, is damaged, or cannot be written; or the
+            last seed would be larger than a seed can be.
     """
     if config.seed + seeds > SEEDS:
         raise InputError(f"seed = {config.seed} is too large for {seeds} seeds in a row: take {SEEDS - seeds} or less.")
-    claim_folder(folder, json.dumps(config.to_dict(), indent=1))
+    claim_folder(folder, json.dumps(config.to_dict(), indent=1), config, say)
     trials = []
     for seed in range(config.seed, config.seed + seeds):
         path = folder / f"seed-{seed}.json"
-        trial = _read(path) if paths.is_file(path) else None
+        trial = _read(path)
         if trial is None:
             results = train(config.model_copy(update={"seed": seed}))
             lanes = tuple(results.lanes())
@@ -138,33 +149,65 @@ def finished_trials(folder: Path) -> tuple[Trial, ...]:
     Raises:
         InputError: a result is damaged.
     """
-    return tuple(sorted((_read(path) for path in folder.glob("seed-*.json")), key=lambda trial: trial.seed))
+    found = (trial for path in folder.glob("seed-*.json") if (trial := _read(path)) is not None)
+    return tuple(sorted(found, key=lambda trial: trial.seed))
 
 
-def claim_folder(folder: Path, settings: str) -> None:
+def claim_folder(folder: Path, settings: str, config: ExperimentConfig, say: Callable[[str], object]) -> None:
     """Make `folder` the home of what `settings` (text) describes, or find that it is already.
 
+    Args:
+        folder: is made where it is missing.
+        settings: what was asked for.
+        config: the configuration in it.
+        say: is told where another version of the program made what is there.
+
     Raises:
-        InputError: it belongs to something else, or cannot be written.
+        InputError: it belongs to something else, or to data with other contents, or cannot be written.
     """
-    path = folder / "settings.json"
+    now = made_of(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if paths.is_file(path):
-            if path.read_text(encoding="utf-8") != settings:
-                raise InputError(f"'{folder}' holds results of other settings. Name a new folder with --out.")
-        elif any(folder.iterdir()):
-            raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
-        else:
-            _write(path, settings)
+        there = _text(folder / SETTINGS)
+        if there is None:
+            if any(entry.name != MADE_OF for entry in folder.iterdir()):
+                raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
+            _write(folder / MADE_OF, json.dumps(now, indent=1))
+            _write(folder / SETTINGS, settings)  # last: from here on the folder has a home
+            return
+        if there != settings:
+            raise InputError(f"'{folder}' holds results of other settings. Name a new folder with --out.")
+        known = _text(folder / MADE_OF)
+        before = json.loads(known) if known is not None else now  # older folders do not say it
+        files, versions = other_files(before, now), other_versions(before, now)
+    except InputError:
+        raise
     except OSError as error:
-        raise InputError(f"Cannot write into '{folder}': {error.strerror or error}.") from error
+        raise InputError(f"Cannot write into '{folder}': {paths.why(error)}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InputError(f"'{folder / MADE_OF}' is damaged. Name a new folder with --out.") from None
+    if files:
+        raise InputError(
+            f"'{folder}' holds results of other contents of {' and '.join(map(repr, files))}. Name a new folder with "
+            "--out."
+        )
+    if versions:
+        say(f"'{folder}' was begun with {versions}; name a new folder with --out to train all of it with one version.")
+
+
+def _text(path: Path) -> str | None:
+    """Of a file of ours; None where there is none."""
+    try:
+        return read_regular(path, MAX_BYTES).decode("utf-8")
+    except FileNotFoundError:
+        return None
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written: {paths.why(error)}.") from error
 
 
 def _to_json(trial: Trial) -> dict[str, object]:
@@ -180,9 +223,13 @@ def _lane_result(row: dict[str, Any]) -> LaneResult:
     return LaneResult(**values)
 
 
-def _read(path: Path) -> Trial:
+def _read(path: Path) -> Trial | None:
+    """A result; None where there is none yet."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = _text(path)
+        if text is None:
+            return None
+        values = json.loads(text)
         rows: list[dict[str, Any]] = values["lanes"]
         lanes = tuple(_lane_result(row) for row in rows)
         curves = {
@@ -190,5 +237,5 @@ def _read(path: Path) -> Trial:
             for lane, points in values["curves"].items()
         }
         return Trial(int(values["seed"]), lanes, curves)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"'{path}' is damaged ({error}). Remove it, and that seed is trained again.") from None

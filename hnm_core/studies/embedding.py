@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from hnm_core.recording.past import last_weights
 from hnm_core.recording.runs import find_run
 from hnm_core.run.events import RunFinished
 from hnm_core.spec.request import data_config
+from hnm_core.system.whole_files import whole_file
 
 ROWS = 4096
 """Items embedded at once."""
@@ -32,19 +34,31 @@ def _unsaid(_text: str) -> None:
     pass
 
 
-def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> tuple[nn.Module, int]:
-    """The network of `lane` as it was at the end, in evaluation mode, and the width of its input. Of a run that was
-    broken off, as the last checkpoint has it, which is said.
+class Trained(NamedTuple):
+    """A network that a recording has kept."""
+
+    network: nn.Module
+    """In evaluation mode"""
+    in_features: int
+    step: int
+    """After which it was kept"""
+
+
+def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> Trained:
+    """The network of `lane` as it was at the end. Of a run that was broken off, or whose weights are damaged, as the
+    last checkpoint has it, which is said.
 
     Raises:
         InputError: the run was broken off before it could keep the weights, or they do not fit the configuration.
     """
-    weights = last_weights(recording, lane)
+    weights, note = last_weights(recording, lane)
     if weights is None:
         raise InputError(
             f"'{recording.folder}' holds no weights of lane '{lane}': the run was broken off before its end."
         )
-    if not isinstance(recording.finished, RunFinished):
+    if note:
+        say(f"{note} The network of lane '{lane}' is that of step {weights.step:,}.")
+    elif not isinstance(recording.finished, RunFinished):
         how = "goes on" if recording.is_being_written else "failed" if recording.finished else "was broken off"
         say(f"The network of lane '{lane}' is that of step {weights.step:,}, of a run that {how}.")
     config = recording.config.model
@@ -56,7 +70,7 @@ def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> tupl
         raise InputError(
             f"The weights of lane '{lane}' in '{recording.folder}' do not fit model '{config.name}'."
         ) from None
-    return network.eval(), weights.in_features
+    return Trained(network.eval(), weights.in_features, weights.step)
 
 
 def embed_rows(network: nn.Module, x: NDArray[np.float32], progress: Progress | None = None) -> NDArray[np.float32]:
@@ -93,7 +107,7 @@ def embed_data(
         raise InputError(f"'{out}': the file to write must end in .npz.")
     recording = open_recording(find_run(run))
     name = lane if lane is not None else recording.lanes[0]
-    network, width = trained_network(recording, name, tell or _unsaid)
+    network, width, _ = trained_network(recording, name, tell or _unsaid)
     wanted = data_config(source)
     dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False)
     if tell is not None:
@@ -103,11 +117,9 @@ def embed_data(
             f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."
         )
     embedded = embed_rows(network, dataset.x, progress)
-    part = out.with_name(out.name + ".part")
     try:
-        with part.open("wb") as file:
+        with whole_file(out) as part, part.open("wb") as file:
             np.savez(file, x=embedded, y=dataset.y, ids=dataset.ids, class_names=np.array(dataset.class_names, np.str_))
-        part.replace(out)
     except OSError as error:
         raise InputError(f"Cannot write '{out}': {error.strerror or error}.") from error
     return embedded.shape[0], embedded.shape[1]

@@ -145,7 +145,7 @@ def evaluate_run(run: str, k: int, codes: bool, say: Say) -> tuple[dict[str, Fig
     table, configs = {}, recording.lane_configs
     for name in recording.lanes:
         lane = configs[name].lanes[0]
-        network, _ = trained_network(recording, name, say)
+        network = trained_network(recording, name, say).network
         embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
         table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh")
@@ -177,7 +177,7 @@ def snapshot(what: str, lane: str | None, path: Path) -> None:
     else:
         recording = open_recording(find_run(what))
         title = lane if lane is not None else recording.lanes[0]
-        network, _ = trained_network(recording, title)
+        network = trained_network(recording, title).network
         shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
         evaluated, labels = _evaluated(shared)
         embedded = embed_rows(network, evaluated)

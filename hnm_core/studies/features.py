@@ -10,7 +10,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,9 +26,13 @@ from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.pictures import ImageFolder, broken, find_pictures, read_picture
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models import backbone
-from hnm_core.spec.data_files import data_format
+from hnm_core.spec.data_files import data_format, vectors_in
 from hnm_core.spec.registry import DATASETS
+from hnm_core.spec.request import data_of
 from hnm_core.system import paths
+from hnm_core.system.locks import try_lock
+from hnm_core.system.regular_files import open_regular, read_regular
+from hnm_core.system.whole_files import whole_file, write_whole
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -37,6 +42,9 @@ BEFORE_THE_CUT = 256 / 224
 """Usual shorter side of a picture, as a multiple of the square that is cut out of its middle."""
 CHECKED = 8
 """Items that a run which goes on computes again, to see that the network still is what it was."""
+LOCK = "lock"
+"""A file in the folder of parts: who has it is at them."""
+MAX_PLAN = 1 << 20
 THUMBNAIL = 32
 """Pixels of a side of the small pictures that are kept beside the features."""
 
@@ -97,7 +105,7 @@ def extract(
     parts = _Parts(request, f"{items.key} {backbone.digest(network)}", items.thumbnails)
     n_items, batch = len(items.y), request.batch
     what = f"features of {items.name}"
-    with torch.inference_mode():
+    with parts.held(), torch.inference_mode():
         done, sentence = parts.rows(batch, n_items), ""
         if done:
             first = min(batch, CHECKED)
@@ -114,8 +122,10 @@ def extract(
             stop = min(start + batch, n_items)
             inputs, thumbnails = items.read(start, stop)
             parts.add(_features(network, inputs.to(device), start), thumbnails)
-    report(progress, n_items, n_items, what)
-    return n_items, parts.finish(items)
+        report(progress, n_items, n_items, what)
+        width = parts.finish(items)
+    shutil.rmtree(parts.folder, ignore_errors=True)  # nobody's by now, as its result is there
+    return n_items, width
 
 
 class _Items(Protocol):
@@ -209,27 +219,43 @@ class _Parts:
         self._images = self.folder / "images.bin" if thumbnails else None
         self._width = 0
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The folder is there, and nobody else's. Raises `InputError` where another program is at it."""
+        try:
+            self.folder.mkdir(exist_ok=True)
+            file = (self.folder / LOCK).open("ab")
+        except OSError as error:
+            raise InputError(f"The folder '{self.folder}' cannot be made: {paths.why(error)}.") from None
+        with file:
+            try:
+                try_lock(file.fileno())
+            except OSError:
+                raise InputError(f"Another program is making '{self._out}' just now.") from None
+            yield
+
     def rows(self, batch: int, n_items: int) -> int:
         """Rows that are there from the same request, in whole batches. What belongs to another one is removed."""
         try:
-            found = json.loads(self._plan_file.read_text())
+            found = json.loads(read_regular(self._plan_file, MAX_PLAN))
             self._width = found.pop("width")
             if found == json.loads(json.dumps(self._plan)):
                 sizes = [(self._x, 4 * self._width)]
                 if self._images is not None:
                     sizes.append((self._images, THUMBNAIL * THUMBNAIL * 3))
-                done = min(path.stat().st_size // size for path, size in sizes)
+                done = min(_length(path) // size for path, size in sizes)
                 done = done if done == n_items else done // batch * batch
                 for path, size in sizes:
                     os.truncate(path, done * size)
                 return done
-        except (OSError, ValueError, KeyError, AttributeError, TypeError, ZeroDivisionError):
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, ZeroDivisionError, RecursionError):
             pass  # nothing there, or nothing that can be gone on with
         return self.begin_anew()
 
     def begin_with(self, features: NDArray[np.float32]) -> bool:
         """Whether the first rows are these, as far as rounding goes: the same code made them."""
-        there = np.fromfile(self._x, np.float32, count=features.size)
+        with open_regular(self._x) as file:
+            there = np.fromfile(file, np.float32, count=features.size)
         wanted = features.reshape(-1)
         return there.shape == wanted.shape and bool(
             np.allclose(there, wanted, rtol=1e-2, atol=1e-3 * abs(wanted).max())
@@ -239,12 +265,12 @@ class _Parts:
         """Remove what is there. Returns 0: the rows that are left."""
         self._width = 0
         try:
-            if self.folder.exists():
-                self.thrown_away = self._x.exists()
-                shutil.rmtree(self.folder)
-            self.folder.mkdir()
+            self.thrown_away = self._x.exists()
+            for entry in self.folder.iterdir():
+                if entry.name != LOCK:
+                    entry.unlink()
         except OSError as error:
-            raise InputError(f"The folder '{self.folder}' cannot be made: {paths.why(error)}.") from None
+            raise InputError(f"The folder '{self.folder}' cannot be emptied: {paths.why(error)}.") from None
         return 0
 
     def add(self, features: NDArray[np.float32], thumbnails: NDArray[np.uint8] | None) -> None:
@@ -252,7 +278,7 @@ class _Parts:
         try:
             if not self._width:
                 self._width = features.shape[1]
-                self._plan_file.write_text(json.dumps({**self._plan, "width": self._width}))
+                write_whole(self._plan_file, json.dumps({**self._plan, "width": self._width}))
             if features.shape[1] != self._width:
                 raise InputError(
                     f"The network gave {self._width:,} features an item before and {features.shape[1]:,} now; every "
@@ -270,13 +296,13 @@ class _Parts:
         arrays = {"x": np.fromfile(self._x, np.float32).reshape(-1, self._width), **items.arrays}
         if self._images is not None:
             arrays["images"] = np.fromfile(self._images, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL, 3)
+        result = self.folder / "result.npz"
         try:
-            with (self.folder / "result.npz").open("wb") as file:
+            with whole_file(result) as part, part.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
-            (self.folder / "result.npz").replace(self._out)
+            result.replace(self._out)
         except OSError as error:
             raise InputError(f"'{self._out}' cannot be written: {paths.why(error)}. What is done is kept.") from None
-        shutil.rmtree(self.folder)
         return self._width
 
 
@@ -300,14 +326,14 @@ def _items(request: FeatureRequest, progress: Progress | None) -> _Items:
     name, options = request.source, dict(request.options)
     if name not in DATASETS.names():
         path = paths.path_of(name)
-        if paths.is_folder(path):
+        if paths.is_folder(path) and vectors_in(path) is None:
             if options:
                 raise InputError("A folder of pictures has no options; --size and --resize say how they are read.")
             return _Folder(find_pictures(path), request)
         if data_format(path) is None and not paths.is_file(path):
             error = unknown_name("data set", name, DATASETS.names())
             raise InputError(f"There is no folder '{name}'. {error}")
-        name, options = "file", {"path": paths.text_of(name), **options}
+        name, options = "file", {**data_of(path).options, **options}
     if request.resize is not None:
         raise InputError("--resize is for a folder of pictures.")
     part = DATASETS.part(name, options)
@@ -338,6 +364,11 @@ def _features(network: nn.Module, inputs: Tensor, start: int) -> NDArray[np.floa
 
 def _normalized(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+
+def _length(path: Path) -> int:
+    with open_regular(path) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.studies.comparing import Trial, estimate
+from hnm_core.system.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,6 +120,7 @@ def _figure(title: str) -> tuple[Figure, Any]:
 def _save(figure: Figure, paths: Sequence[Path]) -> None:
     for path in paths:
         try:
-            figure.savefig(path, dpi=150)
+            with whole_file(path) as part:
+                figure.savefig(part, dpi=150, format=path.suffix.removeprefix(".").lower())
         except OSError as error:
             raise InputError(f"Cannot write '{path}': {error.strerror or error}.") from error

@@ -143,6 +143,7 @@ def search(
     folder: Path,
     score: Callable[[ExperimentConfig], float],
     finished: Callable[[int, Tried], None],
+    say: Callable[[str], object],
 ) -> list[Tried]:
     """Try `trials` settings in all, those of an earlier call on the same `folder` included; oldest first.
 
@@ -150,9 +151,11 @@ def search(
         config: whole; of its lanes only `lane` is trained, with a validation part.
         score: trains a configuration and gives its score on the validation part; larger is better, NaN is a failure.
         finished: called after each trial with its number from 1.
+        say: is told where another version of the program has begun the search.
 
     Raises:
-        InputError: optuna is missing, the folder holds another search, or an option does not fit the configuration.
+        InputError: optuna is missing, the folder holds another search, or one of other data, or
+            an option does not fit the configuration.
     """
     try:
         import optuna
@@ -161,9 +164,8 @@ def search(
     for option in options:  # both ends must be allowed before hours are spent
         for value in option.choices or (_end(option, option.low), _end(option, option.high)):
             with_values(config, {option.key: value})
-    claim_folder(
-        folder, json.dumps({"config": config.to_dict(), "options": [str(option) for option in options]}, indent=1)
-    )
+    settings = json.dumps({"config": config.to_dict(), "options": [str(option) for option in options]}, indent=1)
+    claim_folder(folder, settings, config, say)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         storage=f"sqlite:///{(folder / 'trials.db').resolve()}",

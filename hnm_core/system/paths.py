@@ -2,7 +2,7 @@
 
 What `pathlib` raises where it is asked about a name that is too long, or about what lies in a closed folder, becomes
 one sentence; what takes a path that the user has just named asks here. Where nobody waits for an answer, as in a list
-of recent files, `places` is asked, to which such a path is one where nothing lies.
+of recent files, `at_a_glance` is asked. What is to be read is not asked about first: `regular_files` opens it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ def kind(path: str | Path) -> Kind:
     except (OSError, ValueError) as error:  # a zero byte in it is a ValueError
         raise InputError(f"'{path}' cannot be looked at: {why(error)}.") from None
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
+def at_a_glance(path: str | Path) -> Kind:
+    """What is there, at the end of links; "missing" where that cannot be found out."""
+    try:
+        return kind(path)
+    except InputError:
+        return "missing"
 
 
 def exists(path: str | Path) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -16,10 +16,11 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+_AT_ONCE = 1 << 20
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def open_regular(path: str | Path, limit: int | None = None) -> BinaryIO:
+def open_regular(path: str | Path, limit: int | None = None) -> BufferedReader:
     """Open a file for reading bytes, at once whatever it is.
 
     Args:
@@ -50,6 +51,18 @@ def read_regular(path: str | Path, limit: int) -> bytes:
     if len(content) > limit:
         raise _too_large(path, limit)
     return content
+
+
+def copy_regular(path: str | Path, target: Path, size: int | None = None) -> None:
+    """Copy a regular file, or its first `size` bytes, into a new one, and have that on the disk. Raises `OSError` as
+    `open_regular`, and where it cannot be written."""
+    with open_regular(path) as source, target.open("xb") as copy:
+        left = os.fstat(source.fileno()).st_size if size is None else size
+        while left > 0 and (part := source.read(min(left, _AT_ONCE))):
+            copy.write(part)
+            left -= len(part)
+        copy.flush()
+        os.fsync(copy.fileno())
 
 
 def _refuse_irregular(state: os.stat_result, path: str | Path) -> None:

@@ -6,11 +6,14 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hnm_core.system.locks import try_lock
+
+_TRIES, _TRY_AGAIN_S = 50, 0.01
 
 _CREATE = os.O_RDWR | os.O_CREAT
 for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
@@ -36,7 +39,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             handle = -1
         else:
             os.fsync(handle)
-        part.replace(target)
+        put(part, target)
     except BaseException:
         if handle >= 0:
             part.unlink(missing_ok=True)
@@ -46,6 +49,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         if handle >= 0:
             os.close(handle)
+
+
+def put(part: Path, target: Path) -> None:
+    """Put a file in the place of another in one go. On Windows that waits for whoever reads the other just now."""
+    for _ in range(_TRIES if sys.platform == "win32" else 0):
+        with suppress(PermissionError):
+            part.replace(target)
+            return
+        time.sleep(_TRY_AGAIN_S)
+    part.replace(target)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text in UTF-8. Raises `OSError` as `whole_file`."""
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
 
 
 def check_writable(path: Path) -> None:

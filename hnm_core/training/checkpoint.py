@@ -6,10 +6,11 @@ of plain values, nested, with tensors; a `Checkpoint` holds copies of these as a
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -88,15 +89,29 @@ class Checkpoints:
         yield Alarm(next(iter(trainers)), _farthest(trainers), "weights-alone", message, "hint")
 
 
-def restored(state: State, shared: Shared, *, frames: bool) -> tuple[dict[str, Trainer], list[str]]:
-    """The lanes of a checkpoint's state as they stood, by name, and the names of those that had failed.
+class Restored(NamedTuple):
+    """What a checkpoint's state says."""
+
+    trainers: dict[str, Trainer]
+    """The lanes as they stood, by name"""
+    over: list[str]
+    """Names of those that had failed"""
+    seconds: float
+    """That the run had taken"""
+
+
+def restored(state: State, shared: Shared, *, frames: bool) -> Restored:
+    """The lanes of a checkpoint's state, and what else is in it.
 
     Raises:
         InputError: the state is of other data, of another version, or damaged.
     """
-    if state.get("data") != fingerprint(shared):
-        raise InputError("The data are others than those that the run was trained on, so it cannot go on.")
     try:
+        if state["data"] != fingerprint(shared):
+            raise InputError("The data are others than those that the run was trained on, so it cannot go on.")
+        seconds = float(state["seconds"])
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds = {seconds:g}")
         lanes = [_restored(_tensors(lane), shared, frames) for lane in state["lanes"]]
         over = [trainer.lane.name for trainer, lane in zip(lanes, state["lanes"], strict=True) if lane["over"]]
     except InputError:
@@ -104,7 +119,7 @@ def restored(state: State, shared: Shared, *, frames: bool) -> tuple[dict[str, T
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, AssertionError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(f"The checkpoint does not fit this version, or is damaged: {reason}.") from error
-    return {trainer.lane.name: trainer for trainer in lanes}, over
+    return Restored({trainer.lane.name: trainer for trainer in lanes}, over, seconds)
 
 
 def fingerprint(shared: Shared) -> int:
@@ -160,7 +175,7 @@ def _restored(state: State, shared: Shared, frames: bool) -> Trainer:
         trainer.frames.restore(state["frames"])
     rows = state["batches"]["rows"].numpy()
     trainer.batches = np.split(rows, np.cumsum(state["batches"]["sizes"], dtype=np.int64)[:-1]) if len(rows) else []
-    trainer.step, trainer.trained, trainer.epoch = int(state["step"]), int(state["trained"]), int(state["epoch"])
+    trainer.step, trainer.trained, trainer.epoch = (_count(state[name]) for name in ("step", "trained", "epoch"))
     trainer.alpha = None if state["alpha"] is None else float(state["alpha"])
     trainer.margin = float(state["margin"])
     if (good := state["good_weights"]) is not None:
@@ -168,6 +183,12 @@ def _restored(state: State, shared: Shared, frames: bool) -> Trainer:
         trainer.good_weights = Weights(lane.name, int(good["step"]), arrays, shared.x.shape[1], shared.image_shape)
     trainer.resumed = True
     return trainer
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r:.40} is no count")
+    return value
 
 
 def _alone(config: ExperimentConfig, told: ExperimentConfig) -> ExperimentConfig:

@@ -132,10 +132,11 @@ class Experiment:
                 yield Alarm(self.config.lanes[0].name, 0, "raw-not-measured", raw.skipped, "hint")
             yield from self._begin(lanes, shared, frames)
         else:
-            over = lanes.restore(self._before, shared, frames)
-            start -= float(self._before.state["seconds"])
+            before = restored(self._before.state, shared, frames=frames)
+            start -= before.seconds
             yield _started(shared, raw.scores)
-            yield from lanes.catch_up(self._before, over, control)
+            lanes.trainers = before.trainers
+            yield from lanes.catch_up(self._before, before.over, control)
         yield from saved.begin(lanes.trainers)
         yield from saved.make(lanes.trainers, lanes.failed, time.monotonic() - start)
         turn: Turn = "step"  # the first one: clouds before any step
@@ -199,12 +200,6 @@ class _Lanes:
         self.failed: list[str] = []
         self.done = done
         """Steps, by lane."""
-
-    def restore(self, before: Before, shared: Shared, frames: bool) -> list[str]:
-        """Make the lanes as they stood; the names of those that had failed. Raises `InputError` where that cannot be,
-        see `hnm_core.training.checkpoint.restored`."""
-        self.trainers, over = restored(before.state, shared, frames=frames)
-        return over
 
     def catch_up(self, before: Before, over: Collection[str], control: Control) -> Iterator[Event]:
         """Tell again what was told before, then be ready to go on with the lanes that are not `over`."""

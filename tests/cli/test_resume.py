@@ -142,6 +142,19 @@ def test_that_embed_and_evaluate_take_the_newest_checkpoint_of_a_broken_run_and_
     assert np.array_equal(np.load(tmp_path / "broken.npz")["x"], np.load(tmp_path / "whole.npz")["x"])
 
 
+def test_that_in_place_of_damaged_weights_a_checkpoint_is_taken_and_that_is_said(lab: Lab, run: Path) -> None:
+    whole = lab("evaluate", run)
+    (damaged,) = run.glob("*-two/weights.npz")
+    os.truncate(damaged, damaged.stat().st_size // 2)
+    shown = lab("evaluate", run)
+    assert shown.status == 0 and shown.out == whole.out, "the checkpoint is of the last step"
+    assert f"'{damaged}' is damaged: " in shown.err and "lane 'one'" not in shown.err
+    assert "A checkpoint is taken in its place. The network of lane 'two' is that of step 6." in shown.err
+    shutil.rmtree(run / "checkpoints")
+    refused = lab("evaluate", run)
+    assert refused.status == 2 and f"'{damaged}' is damaged: " in refused.err
+
+
 def test_that_zero_keeps_no_checkpoints_and_then_nothing_can_go_on(lab: Lab, tiny: Path, tmp_path: Path) -> None:
     assert lab("run", tiny, "--checkpoint-every", "0", "--record", tmp_path / "run").status == 0
     assert not (tmp_path / "run" / "checkpoints").exists()

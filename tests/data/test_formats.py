@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from app.offers import kind_of
 from hnm_core import data
 from hnm_core.data.base import Dataset
+from hnm_core.data.idx import read_idx
+from hnm_core.data.own import in_words
+from hnm_core.data.pictures import read_picture
 from hnm_core.errors import InputError
+from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
+from hnm_core.spec.request import data_config
 
 X = np.array([[1.5, -2.0], [3.0, 4.25], [-5.0, 0.5], [7.0, 8.0]], np.float32)
 WORDS = ["oak", "ash", "oak", "ash"]
@@ -95,10 +101,83 @@ def test_that_what_the_tensorboard_projector_reads_is_read(tmp_path, names, head
     assert is_right(read(tmp_path / names[0]))
 
 
+def test_that_a_folder_of_the_tensorboard_projector_is_data(tmp_path):
+    assert data_config(str(tmp_path)).name == "images"
+    np.savetxt(tmp_path / "tensors.tsv", X, delimiter="\t")
+    (tmp_path / "metadata.tsv").write_text("\n".join(WORDS))
+    assert is_right(data.create(data_config(str(tmp_path)).name, **data_config(str(tmp_path)).options))
+    assert kind_of(tmp_path) == "data"
+
+
 def test_that_a_table_with_tabs_is_a_table(tmp_path):
     rows = [f"{a}\t{b}\t{word}" for (a, b), word in zip(X.tolist(), WORDS, strict=True)]
     (tmp_path / "set.tsv").write_text("\n".join(("a\tb\tlabel", *rows)))
     assert is_right(read(tmp_path / "set.tsv"))
+
+
+@pytest.mark.timeout(20)
+def test_that_no_reader_waits_for_a_pipe_that_came_after_the_file_was_looked_at(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    for suffix in DATA_SUFFIXES:
+        pipe = tmp_path / f"pipe{suffix}"
+        os.mkfifo(pipe)
+        (tmp_path / "pipe_labels.txt").write_text("\n".join(WORDS))
+        kind = data_format(pipe)
+        assert kind is not None
+        for reader in (kind.load(), kind.look):
+            if reader != kind.look or kind.glance:
+                with pytest.raises(OSError, match="named pipe"):
+                    reader(pipe)
+    os.mkfifo(tmp_path / "a_labels.txt")
+    (tmp_path / "a_labels.tsv").symlink_to("/dev/zero")
+    for labels in ("a_labels.txt", "a_labels.tsv"):
+        with pytest.raises(InputError, match=f"{labels}' cannot be read: it is a "):
+            read(tmp_path / "a.npy", labels=str(tmp_path / labels))
+    for reader, name in ((read_idx, "i"), (lambda path: read_picture(path, 8, "rgb"), "p.png")):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match="cannot be read: it is a named pipe"):
+            reader(tmp_path / name)
+
+
+def test_that_a_line_without_a_label_shifts_none_of_the_others(tmp_path):
+    np.save(tmp_path / "set.npy", X)
+    (tmp_path / "set_labels.txt").write_text("species\noak\n\noak\nash\n")
+    assert "no label in line 3" in refusal(tmp_path / "set.npy")
+    (tmp_path / "set_labels.txt").write_text("label\noak\nash\noak\n")
+    assert "has 3 labels for 4 items" in refusal(tmp_path / "set.npy")
+
+
+def test_that_a_damaged_file_of_torch_is_a_sentence_wherever_it_ends(tmp_path):
+    path = tmp_path / "set.pt"
+    torch.save({"x": torch.from_numpy(X), "y": WORDS}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    for end in range(0, len(content), 7):
+        path.write_bytes(content[:end])
+        assert "damaged" in refusal(path)
+
+
+def test_that_places_are_no_mask_and_that_every_class_has_a_name(tmp_path):
+    np.savez(tmp_path / "set.npz", x=X, y=WORDS, held_out=[1, 0, 2, 3])
+    assert "row 2 (counted from 0) holds 2" in refusal(tmp_path / "set.npz")
+    np.savez(tmp_path / "set.npz", x=X, y=[0, 1, 0, 1], class_names=["oak", " "])
+    assert "no name at place 1" in refusal(tmp_path / "set.npz")
+
+
+def test_that_a_wide_vector_in_text_is_read_and_no_label_is_so_long(tmp_path):
+    rows = [f'{word},"[{", ".join(f"{0.1 * place:.17f}" for place in range(8_000))}]"' for word in WORDS]
+    (tmp_path / "set.csv").write_text("label,embedding\n" + "\n".join(rows))
+    assert read(tmp_path / "set.csv").x.shape == (4, 8_000)
+    (tmp_path / "set.csv").write_text("label,a\n" + "x" * 5_000 + ",1\nb,2\n")
+    with pytest.raises(InputError, match=r"\(5,000 characters\)' is too long"):
+        read(tmp_path / "set.csv")
+
+
+def test_that_labels_that_may_be_missing_and_classes_of_one_name_are_told(tmp_path):
+    rows = zip(("nan", "nan", "cafe\u0301", "cafe\u0301", "caf\u00e9", "oak"), range(6), strict=True)
+    (tmp_path / "set.csv").write_text("label,a\n" + "".join(f"{word},{value}\n" for word, value in rows))
+    words = in_words(read(tmp_path / "set.csv"))
+    assert "Labels that may be missing count as classes: nan." in words
+    assert "Several classes are called caf\u00e9." in words
 
 
 def test_that_vectors_without_labels_get_a_sentence(tmp_path):

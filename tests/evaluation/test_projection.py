@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.decomposition import PCA
 
@@ -13,24 +14,31 @@ def cloud(seed: int = 0) -> torch.Tensor:
     return torch.randn(300, 8, generator=torch.Generator().manual_seed(seed)) * torch.arange(8, 0, -1)
 
 
-def test_that_it_spans_the_same_space_as_scikit_learns() -> None:
-    x = cloud()
+NARROW = torch.eye(8)
+WIDE = torch.linalg.qr(torch.randn(400, 8, generator=torch.Generator().manual_seed(1)))[0].T
+"""Into more dimensions than there are points, where nothing changes its distances."""
+
+
+@pytest.mark.parametrize("into", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_that_it_spans_the_same_space_as_scikit_learns(into: torch.Tensor) -> None:
+    x = cloud() @ into
     positions, words = AlignedPca()(x)
     reference = PCA(3).fit(x.numpy())
     assert np.allclose(np.abs(positions.numpy()), np.abs(reference.transform(x.numpy())), atol=1e-3)
-    assert words == f"PCA of 8-D, {reference.explained_variance_ratio_.sum():.0%}"
+    assert words == f"PCA of {len(into.T)}-D, {reference.explained_variance_ratio_.sum():.0%}"
 
 
-def test_that_a_slowly_turning_cloud_neither_flips_nor_spins() -> None:
+@pytest.mark.parametrize("into", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_that_a_slowly_turning_cloud_neither_flips_nor_spins(into: torch.Tensor) -> None:
     project, x = AlignedPca(), cloud()
-    before, _ = project(x)
+    before, _ = project(x @ into)
     for step in range(1, 40):
         angle = torch.tensor(0.01 * step)
         turned = x.clone()
         turned[:, 0] = angle.cos() * x[:, 0] - angle.sin() * x[:, 4]
         turned[:, 4] = angle.sin() * x[:, 0] + angle.cos() * x[:, 4]
         turned[:, 1] *= 1 + 0.02 * step  # the first two axes change places on the way
-        after, _ = project(turned)
+        after, _ = project(turned @ into)
         assert float((after - before).norm() / before.norm()) < 0.2
         before = after
 
@@ -45,5 +53,8 @@ def test_that_three_and_fewer_dimensions_are_shown_as_they_are() -> None:
 
 
 def test_that_a_collapsed_cloud_is_drawn_and_finite() -> None:
-    positions, _ = AlignedPca()(torch.ones(50, 16))
-    assert torch.isfinite(positions).all()
+    for points, width in ((50, 16), (10, 16), (2, 16), (1, 16)):
+        positions, _ = AlignedPca()(torch.ones(points, width))
+        assert positions.shape == (points, 3) and torch.isfinite(positions).all()
+    two, _ = AlignedPca()(torch.eye(16)[:2])
+    assert float((two[0] - two[1]).norm()) == pytest.approx(2**0.5, abs=1e-6)

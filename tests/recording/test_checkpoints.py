@@ -99,8 +99,8 @@ def test_that_of_a_damaged_newest_one_the_one_before_is_taken_and_that_is_said(f
     stored = checkpoints.read(folder)
     assert stored is not None and same(stored.checkpoint, checkpoint(12))
     assert str(newest) in stored.note and "is damaged" in stored.note and "The checkpoint before it" in stored.note
-    weights = checkpoints.read_weights(folder, "knn")
-    assert weights is not None and weights.step == 12
+    weights, note = checkpoints.read_weights(folder, "knn")
+    assert note == stored.note and weights is not None and weights.step == 12
     (folder / "checkpoints" / "00000001.npz").write_bytes(b"")
     with pytest.raises(InputError, match=r"00000002.npz' is damaged: .*\.$"):
         checkpoints.read(folder)
@@ -191,20 +191,21 @@ def test_that_a_recording_keeps_them_and_is_read_as_ever(tmp_path: Path) -> None
 def test_that_a_run_that_was_broken_off_has_the_network_of_its_newest_checkpoint(tmp_path: Path) -> None:
     list(record(with_checkpoints(end=False), tmp_path / "run"))
     assert open_recording(tmp_path / "run").finished is None
-    weights = checkpoints.read_weights(tmp_path / "run", "knn")
+    weights, _ = checkpoints.read_weights(tmp_path / "run", "knn")
     assert weights is not None and weights.step == 6
     assert np.array_equal(weights.arrays["layer.weight"], checkpoint(6).weights[0].arrays["layer.weight"])
-    assert checkpoints.read_weights(tmp_path / "run", "lsh + re.score") is None
+    assert checkpoints.read_weights(tmp_path / "run", "lsh + re.score") == (None, "")
     assert not any(isinstance(event, Weights) for event in replay(tmp_path / "run")), "it is not that of the end"
 
 
+@pytest.mark.parametrize("unsynced", [".part", "steps.bin"], ids=["itself", "what it knows of"])
 def test_that_a_full_disk_is_told_once_and_the_checkpoint_before_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsynced: str
 ) -> None:
     synced, full = os.fsync, False
 
     def fsync(file: int) -> None:
-        if full and os.path.realpath(f"/proc/self/fd/{file}").endswith(".part"):
+        if full and os.path.realpath(f"/proc/self/fd/{file}").endswith(unsynced):
             raise OSError(28, "No space left on device")
         synced(file)
 
@@ -251,7 +252,7 @@ def test_that_a_recording_without_checkpoints_has_no_folder_for_them(tmp_path: P
     events = [event for event in made_up.run(steps=2) if not isinstance(event, RunStarted | Checkpoint)]
     list(record(iter([made_up.started(), *events]), tmp_path / "run"))
     assert not (tmp_path / "run" / "checkpoints").exists()
-    assert checkpoints.read(tmp_path / "run") is checkpoints.read_weights(tmp_path / "run", "knn") is None
+    assert checkpoints.read(tmp_path / "run") is checkpoints.read_weights(tmp_path / "run", "knn")[0] is None
 
 
 def test_that_what_no_checkpoint_can_hold_is_told_and_the_run_is_recorded_to_its_end(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_that_a_run_that_fails_before_it_starts_leaves_no_recording(tmp_path: Pa
 def test_that_of_two_runs_that_begin_together_one_gets_the_folder_and_the_other_a_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     first = record(made_up.run(), folder)
-    with pytest.raises(InputError, match="another run is recording into it"):
+    with pytest.raises(InputError, match="another run is being recorded or copied into it"):
         record(made_up.run(), folder)
     events = list(first)
     with pytest.raises(InputError, match="not empty"):

@@ -11,6 +11,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.recording import copy_run, find_run, list_runs, new_run_dir, open_recording, prune, record, runs, runs_dir
+from hnm_core.recording.lock import is_being_written
 from tests.recording import made_up
 
 
@@ -98,6 +99,28 @@ def test_that_a_copy_overwrites_nothing_and_copies_no_foreign_folder(root: Path)
     assert not (root / "copy").exists()
 
 
+def test_that_a_copy_holds_its_place_and_leaves_nothing_where_it_is_broken_off(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_one, target = runs.copy_regular, tmp_path / "copy"
+
+    def meanwhile(*args: Any) -> None:
+        assert is_being_written(target), "so that nobody takes it for what a killed run left"
+        for taken in (lambda: record(made_up.run(), target), lambda: copy_run(root / "b", target)):
+            with pytest.raises(InputError, match=r"not empty|recorded or copied into it"):
+                taken()
+        copy_one(*args)
+        if len(list(target.rglob("*"))) > 4:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs, "copy_regular", meanwhile)
+    for there in (False, True):
+        target.mkdir() if there else None
+        with pytest.raises(InputError, match=r"Cannot copy to '.*copy': No space left on device\.$"):
+            copy_run(root / "a", target)
+        assert list(target.iterdir()) == [] if there else not target.exists()
+
+
 @pytest.mark.parametrize("copied", [0, 1, 3])
 def test_that_a_copy_lacks_nothing_however_the_run_goes_on_meanwhile(
     copied: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -105,14 +128,14 @@ def test_that_a_copy_lacks_nothing_however_the_run_goes_on_meanwhile(
     going = record(made_up.run(steps=4), tmp_path / "run")
     for _ in range(8):
         next(going)
-    copy_tree, calls = shutil.copytree, itertools.count()
+    copy_one, calls = runs.copy_regular, itertools.count()
 
-    def while_it_ends(*args: Any, **options: Any) -> Any:
+    def while_it_ends(*args: Any) -> None:
         if next(calls) == copied:
             list(going)
-        return copy_tree(*args, **options)
+        copy_one(*args)
 
-    monkeypatch.setattr(shutil, "copytree", while_it_ends)
+    monkeypatch.setattr(runs, "copy_regular", while_it_ends)
     copy = open_recording(copy_run(tmp_path / "run", tmp_path / "copy"))
     list(going)
     copy.check()

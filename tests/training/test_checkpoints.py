@@ -249,8 +249,8 @@ def test_that_a_part_that_does_not_tell_its_state_leaves_the_weights_and_is_name
     with pytest.raises(InputError, match="holds weights alone, as a part of the run does not tell its state"):
         resume(tmp_path / "run", steps=20)
     assert checkpoints.newest_step(tmp_path / "run") is None
-    stored = checkpoints.read_weights(tmp_path / "run", "knn")
-    assert stored is not None and stored.step == 12
+    saved_weights, _ = checkpoints.read_weights(tmp_path / "run", "knn")
+    assert saved_weights is not None and saved_weights.step == 12
 
 
 def test_that_a_run_that_is_being_recorded_does_not_go_on_beside_itself(tmp_path: Path) -> None:
