@@ -81,6 +81,7 @@ class Trainer:
         """What is left of the epoch, the next step's first."""
         self.set_up = True
         """Whether the next step may take longer, because something in it works for the first time."""
+        self._sampler_searched = False
         self.step = 0
         self.trained = 0
         """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
@@ -109,7 +110,8 @@ class Trainer:
         while self.step < self.config.steps:
             if not self.batches:
                 self.epoch += 1
-                self.batches = self._batches()
+                with self.clock(Phase.OTHER):
+                    self.batches = self._batches()
             self.step += 1
             try:
                 yield tuple(self._step(torch.from_numpy(self.batches.pop(0)).to(self.shared.device)))
@@ -146,61 +148,70 @@ class Trainer:
         search = neighbors.build(options.search_part, distance=self.distance)
         with self.clock(Phase.EMBED):
             bank = Bank(self.embed(self.x), self.y)
-        with self.clock(Phase.SEARCH):
+        with self.clock(Phase.BUILD):
             search.build(bank)
+        with self.clock(Phase.SEARCH):
             lists = search.nearest_negatives(torch.arange(len(bank), device=self.x.device), options.pool).row
-        return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
+        self.set_up = self.set_up or not self._sampler_searched
+        self._sampler_searched = True
+        with self.clock(Phase.SELECT):
+            return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
 
     def _step(self, anchor_row: Tensor) -> Iterator[Event]:
         clock, mining = self.clock, self.mining
         first_call, self.set_up = self.set_up, False
-        if mining.warmup_ends(self.step):
-            first_call = True
-            yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
-        in_batch = mining.mining_batch
-        tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
-        with clock(Phase.TRANSFER):
-            rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
-            local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
-            features, labels = self.x[rows], self.y[rows]
-        with clock(Phase.FORWARD):
-            embeddings, hidden = self._forward(features)
-        if in_batch:
-            local_tuples = mining.of_the_batch(embeddings, labels)
-            tuples = tuple(rows[vector] for vector in local_tuples or ())
-        with clock(Phase.LOSS):
-            context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
-            terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
-            loss = self.loss.reduce(terms, embeddings)
-            if in_batch and mining.memory is not None:
-                loss = loss + self._loss_on_memory(embeddings, labels, rows)
-            value = loss.item()
-        if "alpha" in terms.figures:
-            before, self.alpha = self.alpha, float(terms.figures["alpha"])
-            if before not in (None, self.alpha):
-                yield OptionChanged(self.lane.name, self.step, "alpha", f"{self.alpha:g}")
-        if not math.isfinite(value):
-            raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
-        if self.optimizer is not None:
-            with clock(Phase.BACKWARD):
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-            with clock(Phase.STEP):
-                self.optimizer.step()
-        self.trained = self.step
-        phase_ms = clock.take()
-
-        mining.saw_loss(value)
-        separation = terms.separation
-        if separation is None and local_tuples is not None and len(local_tuples) == 3:
-            separation = self._separation(embeddings.detach(), local_tuples)
-        counts = self._counts(tuples, separation, len(anchor_row))
+        with clock(Phase.OTHER):
+            if mining.warmup_ends(self.step):
+                first_call = True
+                yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
+            in_batch = mining.mining_batch
+            tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
+            with clock(Phase.TRANSFER):
+                rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
+                local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
+                features, labels = self.x[rows], self.y[rows]
+            with clock(Phase.FORWARD):
+                embeddings, hidden = self._forward(features)
+            if in_batch:
+                local_tuples = mining.of_the_batch(embeddings, labels)
+                tuples = tuple(rows[vector] for vector in local_tuples or ())
+            with clock(Phase.LOSS):
+                context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
+                terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
+                loss = self.loss.reduce(terms, embeddings)
+                if in_batch and mining.memory is not None:
+                    loss = loss + self._loss_on_memory(embeddings, labels, rows)
+                value = loss.item()
+            if "alpha" in terms.figures:
+                before, self.alpha = self.alpha, float(terms.figures["alpha"])
+                if before not in (None, self.alpha):
+                    yield OptionChanged(self.lane.name, self.step, "alpha", f"{self.alpha:g}")
+            if not math.isfinite(value):
+                raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
+            if self.optimizer is not None:
+                with clock(Phase.BACKWARD):
+                    self.optimizer.zero_grad(set_to_none=True)
+                    loss.backward()
+                with clock(Phase.STEP):
+                    self.optimizer.step()
+            self.trained = self.step
+            mining.saw_loss(value)
+            separation = terms.separation
+            if separation is None and local_tuples is not None and len(local_tuples) == 3:
+                separation = self._separation(embeddings.detach(), local_tuples)
+            counts = self._counts(tuples, separation, len(anchor_row))
         measured, misses = self._measure(terms) if self.metrics.due(self.step) else Measured({})
+        alarms: tuple[Alarm, ...] = ()
+        with clock(Phase.OTHER):
+            empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
+            if measured or empty or self.step % LOOK_EVERY == 0:
+                seen = self._seen(value, counts, measured, terms, embeddings.detach(), empty)
+                alarms = tuple(self.watch.see(seen))
         yield StepRecord(
             self.lane.name,
             self.step,
             value,
-            phase_ms=phase_ms,
+            phase_ms=clock.take(),
             tuples=counts,
             metrics=measured,
             mining=not mining.warming_up,
@@ -208,9 +219,7 @@ class Trainer:
         )
         if misses is not None:
             yield misses
-        empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
-        if measured or empty or self.step % LOOK_EVERY == 0:
-            yield from self.watch.see(self._seen(value, counts, measured, terms, embeddings.detach(), empty))
+        yield from alarms
         if self.frames is not None:
             self.frames.add(self.step, tuples, terms, rows, separation, self.margin)
             config = self.config
