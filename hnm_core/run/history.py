@@ -26,6 +26,7 @@ from hnm_core.run.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SearchUsed,
     StepRecord,
     WarmupEnded,
     begins_anew,
@@ -151,6 +152,8 @@ class LaneHistory:
         """Names of the tuple counts that were ever told; the others are 0 in `tuples` because nobody counted."""
         self.misses: dict[int, Misses] = {}
         """What each measurement of an approximate search missed, by step."""
+        self.searches: list[SearchUsed] = []
+        """How its searches said that they search, oldest first."""
         self._seconds = Column(np.float64)
         """As many rows as were asked for so far."""
         self._smooth: tuple[float, Floats] = (0.0, np.empty(0))
@@ -285,6 +288,17 @@ class LaneHistory:
         steps = self.misses if upto_step is None else [step for step in self.misses if step <= upto_step]
         return self.misses[max(steps)] if steps else None
 
+    def search_words(self, upto_step: int | None = None) -> str:
+        """How the lane searched when it told so last, in words; empty where it does not search or has not told."""
+        count = self.rows(upto_step)
+        since = self._turn(count) or 0
+        parts = {
+            told.part: told.words
+            for told in self.searches
+            if told.step >= since and (upto_step is None or told.step <= upto_step)
+        }
+        return "; ".join(words if part == "miner" else f"batches: {words}" for part, words in parts.items())
+
     def seconds_at(self, steps: NDArray[np.int64]) -> Floats:
         """The training clock at these steps; before the first, what a parent had spent by the fork, else 0."""
         row = np.searchsorted(self.steps, steps, side="right")
@@ -399,6 +413,8 @@ class RunHistory:
                 self.lane(event.lane).add(event)
             case Misses():
                 self.lane(event.lane).misses[event.step] = event
+            case SearchUsed():
+                self.lane(event.lane).searches.append(event)
             case OptionChanged():
                 self.told.append(event)
                 if begins_anew(event):

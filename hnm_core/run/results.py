@@ -49,6 +49,18 @@ class LaneResult:
     """By layer, in order, see `hnm_core.run.events.LAYER_METRICS`; empty where no loss looks at it."""
     entanglement_chance: float = math.nan
     """What it is when every neighbour looks alike."""
+    predicted_recall: float = math.nan
+    """What the search expects its recall to be, where it does."""
+    used_recall: float = math.nan
+    """Of the negatives that a miner over the whole set handed out when they were last measured: the share that were
+    among the `used_of` nearest of another class by then; see `hnm_core.run.events.METRICS`."""
+    used_regret: float = math.nan
+    """How much farther they were than the nearest."""
+    used_of: float = math.nan
+    bank_age: float = math.nan
+    """Steps since the weights were taken by which they were found."""
+    search: str = ""
+    """How the lane searches, in words."""
 
 
 class Results:
@@ -111,4 +123,10 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         no_candidate=latest("no_candidate"),
         entanglement={layer: value for layer, value in entanglement.items() if math.isfinite(value)},
         entanglement_chance=latest("entanglement_chance"),
+        predicted_recall=latest("predicted_recall"),
+        used_recall=latest("used_recall"),
+        used_regret=latest("used_regret"),
+        used_of=latest("used_of"),
+        bank_age=latest("bank_age"),
+        search=lane.search_words(upto_step),
     )

@@ -28,7 +28,17 @@ from hnm_core.miners.whole_set.options import RandomOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
 from hnm_core.models.base import Embedder
 from hnm_core.run import changeable
-from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, WarmupEnded, Weights, frozen, layer_metric
+from hnm_core.run.events import (
+    Alarm,
+    Event,
+    OptionChanged,
+    SearchUsed,
+    StepRecord,
+    WarmupEnded,
+    Weights,
+    frozen,
+    layer_metric,
+)
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
@@ -81,7 +91,10 @@ class Trainer:
         """What is left of the epoch, the next step's first."""
         self.set_up = True
         """Whether the next step may take longer, because something in it works for the first time."""
-        self._sampler_searched = False
+        self._sampler_search = ""
+        """How the sampler has searched last, in words; empty before it has."""
+        self.searches_told: dict[str, str] = {}
+        """What each part that searches has said last of how."""
         self.step = 0
         self.trained = 0
         """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
@@ -152,8 +165,8 @@ class Trainer:
             search.build(bank)
         with self.clock(Phase.SEARCH):
             lists = search.nearest_negatives(torch.arange(len(bank), device=self.x.device), options.pool).row
-        self.set_up = self.set_up or not self._sampler_searched
-        self._sampler_searched = True
+        self.set_up = self.set_up or not self._sampler_search
+        self._sampler_search = search.description
         with self.clock(Phase.SELECT):
             return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
 
@@ -166,6 +179,8 @@ class Trainer:
                 yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
             in_batch = mining.mining_batch
             tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch)
+        used = self._measure_used() if self.metrics.due(self.step) else {}
+        with clock(Phase.OTHER):
             with clock(Phase.TRANSFER):
                 rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
                 local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
@@ -213,12 +228,14 @@ class Trainer:
             value,
             phase_ms=clock.take(),
             tuples=counts,
-            metrics=measured,
+            metrics=measured | used if measured else {},
             mining=not mining.warming_up,
             first_call=first_call,
         )
         if misses is not None:
             yield misses
+        if measured:
+            yield from self._searches()
         yield from alarms
         if self.frames is not None:
             self.frames.add(self.step, tuples, terms, rows, separation, self.margin)
@@ -229,6 +246,7 @@ class Trainer:
     def rename(self, lane: LaneConfig) -> None:
         """Go on under the name of `lane`, whose options are the same."""
         self.lane, self.watch.lane = lane, lane.name
+        self.searches_told = {}
         if self.good_weights is not None:
             self.good_weights = replace(self.good_weights, lane=lane.name)
         if self.frames is not None:
@@ -292,6 +310,19 @@ class Trainer:
         if not measured.metrics:
             return measured
         return measured._replace(metrics=measured.metrics | figures | self.mining.metrics(self.step))
+
+    def _measure_used(self) -> dict[str, float]:
+        """Of the negatives that the miner hands out in this step, by the weights that the step begins with."""
+        used = self.mining.handed_out(self.metrics.probe_row, self.step, self.epoch)
+        return {} if used is None else self.metrics.measure_used(used, self.step)
+
+    def _searches(self) -> Iterator[SearchUsed]:
+        """How the lane searches, where that is not what it said last."""
+        of_batches = self._sampler_search if isinstance(self.sampler, NeighbourSampler) else ""
+        for part, words in (("miner", self.mining.search_words), ("sampler", of_batches)):
+            if words and self.searches_told.get(part) != words:
+                self.searches_told[part] = words
+                yield SearchUsed(self.lane.name, self.step, part, words)
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hnm_core.run.events import LaneForked, OptionChanged, RunStarted, StepRecord
+from hnm_core.run.events import LaneForked, OptionChanged, RunStarted, SearchUsed, StepRecord
 from hnm_core.run.timing import MINING_PHASES, Phase
 
 ANEW = ("miner", "miner_options", "loss", "sampler")
@@ -20,6 +20,7 @@ def naive_results(events: Iterable[Any], upto: float = math.inf) -> list[dict[st
     forked_at: dict[str, int] = {}
     parents: dict[str, str] = {}
     turns: dict[str, list[int]] = {}
+    searches: dict[str, list[SearchUsed]] = {}
     for event in events:
         match event:
             case RunStarted():
@@ -28,6 +29,8 @@ def naive_results(events: Iterable[Any], upto: float = math.inf) -> list[dict[st
                 lanes[event.lane], forked_at[event.lane], parents[event.lane] = [], event.step, event.parent
             case OptionChanged() if event.asked and event.option.split(".")[0] in ANEW:
                 turns.setdefault(event.lane, []).append(event.step)
+            case SearchUsed() if event.step <= upto:
+                searches.setdefault(event.lane, []).append(event)
             case StepRecord() if event.step <= upto:
                 records = lanes.setdefault(event.lane, [])
                 if not records or event.step > records[-1].step:
@@ -42,6 +45,9 @@ def naive_results(events: Iterable[Any], upto: float = math.inf) -> list[dict[st
             if before and before[-1].mining:
                 inherited = [record for record in before if record.mining and record.step >= turn]
         rows.append(_row(name, records, own, forked_at.get(name, 0), upto, inherited))
+        last = max([step for step in own if records and step <= records[-1].step], default=0)
+        words = {told.part: told.words for told in searches.get(name, []) if told.step >= last}
+        rows[-1]["search"] = "; ".join(text if part == "miner" else f"batches: {text}" for part, text in words.items())
     return rows
 
 
@@ -116,7 +122,8 @@ def _row(
         found[f"{band}_share"] = tuples[band] / parted if parted else math.nan
     for metric in (
         *("map_at_r", "precision_at_1", "knn_accuracy", "mining_recall", "distance_ratio", "hardness_regret"),
-        *("no_candidate", "entanglement_chance"),
+        *("no_candidate", "entanglement_chance", "predicted_recall"),
+        *("used_recall", "used_regret", "used_of", "bank_age"),
     ):
         found[metric] = metrics.get(metric, math.nan)
     return found
