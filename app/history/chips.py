@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hnm_core.run.cost import step_cost
 from hnm_core.run.events import RunStarted
-from hnm_core.run.history import MINING_COLUMNS, LaneHistory
+from hnm_core.run.history import LaneHistory
 from hnm_core.words import significant
 
 DETAILS = {
@@ -37,11 +38,9 @@ class Chip:
     semi_hard: float
     easy: float
     mining_ms: float
-    """What mining costs a step where what comes now and then, as a new bank, is spread over all steps; see
-    `PhaseSummary.per_step`."""
+    """What mining costs a step, see `hnm_core.run.cost`; as in the tables."""
     mining_ms_p95: float
-    """So long or less 95 of 100 single steps mined, see `PhaseSummary.mining_p95`: the steps with a new bank may be
-    among the other five, so it can be less than `mining_ms`."""
+    """95 of 100 steps cost so much or less."""
     map_at_r: float
     precision_at_1: float
     mining_recall: float
@@ -62,15 +61,15 @@ def chip(lane: LaneHistory, upto_step: int | None = None) -> Chip | None:
     if count == 0:
         return None
     recent = lane.recent_tally(upto_step)
-    times = lane.phase_summary(upto_step=upto_step)
+    cost = step_cost(lane, upto_step)
     return Chip(
         step=int(lane.steps[count - 1]),
         loss=lane.mean_loss(upto_step),
         hard=recent.share("hard"),
         semi_hard=recent.share("semi_hard"),
         easy=recent.share("easy"),
-        mining_ms=float(times.per_step[MINING_COLUMNS].sum()) if times.steps else math.nan,
-        mining_ms_p95=times.mining_p95 if times.steps else math.nan,
+        mining_ms=cost.mining_ms,
+        mining_ms_p95=cost.mining_p95,
         map_at_r=lane.latest("map_at_r", upto_step),
         precision_at_1=lane.latest("precision_at_1", upto_step),
         mining_recall=lane.latest("mining_recall", upto_step),
@@ -116,8 +115,8 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
     if started is not None and started.evaluated is not None and np.isfinite(chip.precision_at_1):
         lines.append(f"MAP@R and P@1: {started.evaluated.text}")
     if not chip.warming_up and chip.mining_ms > 0:
-        lines.append(f"mining: {chip.mining_ms:.2f} ms a step, what comes now and then spread over all steps")
-        lines.append(f"95 of 100 steps mined for {chip.mining_ms_p95:.2f} ms or less")
+        lines.append(f"mining: {chip.mining_ms:.2f} ms a step, banks and indexes spread over the steps that they serve")
+        lines.append(f"so spread, 95 of 100 steps mine for {chip.mining_ms_p95:.2f} ms or less")
     counts = {"missing": "anchors without a negative", "filled": "random in place of mined", "filtered": "filtered out"}
     for name, words in counts.items():
         value = getattr(chip, name)

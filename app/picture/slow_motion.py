@@ -35,7 +35,7 @@ class Act:
     """Of the time that the step takes"""
 
 
-EMBED = Act(frozenset({Phase.EMBED, Phase.BUILD}), "Embed: where every item is now", 0.14)
+EMBED = Act(frozenset({Phase.EMBED, Phase.BUILD, Phase.BACKGROUND}), "Embed: where every item is now", 0.14)
 SEARCH = Act(frozenset({Phase.SEARCH}), "Search: the ringed anchors look for near items of other classes", 0.2)
 SELECT = Act(frozenset({Phase.SELECT, Phase.TRANSFER}), "Select: each is given a positive and a negative", 0.22)
 LOSS = Act(frozenset({Phase.FORWARD, Phase.LOSS}), "Loss: only what lies within the margin is felt", 0.2)

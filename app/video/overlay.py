@@ -103,9 +103,9 @@ class Overlay:
 
     def end_card(self, pixels: NDArray[np.uint8], results: Sequence[LaneResult], note: str, opacity: float) -> None:
         """Lay the table of results, and a line on how they were measured, over a finished picture."""
-        rows: list[tuple[str, ...]] = [("", "MAP@R", "precision@1", "loss", "mining ms, median")]
+        rows: list[tuple[str, ...]] = [("", "MAP@R", "precision@1", "loss", "mining ms a step")]
         for result in results:
-            numbers = (result.map_at_r, result.precision_at_1, result.loss, result.mining_ms_median)
+            numbers = (result.map_at_r, result.precision_at_1, result.loss, result.mining_ms_mean)
             rows.append((result.lane, *map(_number, numbers)))
         height, width = pixels.shape[:2]
         unit, theme = self._layout.unit, self._theme

@@ -34,8 +34,9 @@ from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend
 from hnm_core.run.events import RunStarted
-from hnm_core.run.history import PHASES, LaneHistory, RunHistory
+from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
+from hnm_core.run.timing import PHASES
 from hnm_core.system.whole_files import whole_file
 from hnm_core.words import significant
 

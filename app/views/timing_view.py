@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QToolButton, QToolTip, QVBoxLayout, QWidget
@@ -13,8 +12,9 @@ from app.picture.theme import DARK, Rgb, Theme, contrast
 from app.plain import plain_tip
 from app.style import mix
 from app.views.phase_key import PhaseKey
-from hnm_core.run.history import MINING_COLUMNS, PHASES, TIMING_WINDOW, PhaseSummary, RunHistory
-from hnm_core.run.timing import Phase
+from hnm_core.run.cost import StepCost, step_cost
+from hnm_core.run.history import RunHistory
+from hnm_core.run.timing import MINING_PHASES, PHASES, Phase
 from hnm_core.words import significant
 
 PHASE_COLOURS: dict[Phase, Rgb] = {
@@ -27,9 +27,10 @@ PHASE_COLOURS: dict[Phase, Rgb] = {
     Phase.LOSS: (96, 178, 214),
     Phase.BACKWARD: (64, 150, 150),
     Phase.STEP: (140, 156, 176),
+    Phase.OTHER: (104, 110, 122),
+    Phase.BACKGROUND: (176, 136, 84),
 }
 INKS: tuple[Rgb, ...] = ((15, 17, 22), (255, 255, 255))
-MAX_WINDOW = 4000
 MARGIN = 8
 DOT = 9
 WHISKER_ROOM = 1.4
@@ -42,7 +43,12 @@ class Bar:
 
     lane: str
     colour: Rgb
-    times: PhaseSummary
+    times: StepCost
+
+    @property
+    def total(self) -> float:
+        """Milliseconds a step, with what is made in the background meanwhile; 0 where none was timed."""
+        return float(self.times.phase_ms.sum())
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,9 @@ class Bars(QWidget):
 
     def _scale(self) -> float:
         """Milliseconds that fill the width."""
-        longest = max(bar.times.total for bar in self.bars)
-        tallest = max(bar.times.total_p95 for bar in self.bars)
+        timed = [bar for bar in self.bars if bar.times.steps]
+        longest = max((bar.total for bar in timed), default=0.0)
+        tallest = max((bar.times.step_p95 for bar in timed), default=0.0)
         return max(min(tallest, WHISKER_ROOM * longest), longest, 1e-9) * 1.02
 
     def _paint_row(self, painter: QPainter, bar: Bar, top: float, height: float, scale: float) -> None:
@@ -102,12 +109,12 @@ class Bars(QWidget):
         box = QRectF(MARGIN + indent, top + words + 1, width - indent, max(5.0, min(24.0, height - words - 6)))
         if not words:  # no room for the name: its colour says whose bar it is
             self._paint_dot(painter, bar, QPointF(MARGIN + DOT / 2, box.center().y()))
-        total = bar.times.total
+        total = bar.total
         if total <= 0:
             return
         per_ms = box.width() / (total if self.share else scale)
-        left = box.left()
-        for phase, ms in zip(PHASES, bar.times.per_step.tolist(), strict=True):
+        left, held_up = box.left(), box.left() + max(0.0, bar.times.step_ms) * per_ms
+        for phase, ms in zip(PHASES, bar.times.phase_ms.tolist(), strict=True):
             if ms <= 0:
                 continue
             piece = QRectF(left, box.top(), ms * per_ms, box.height())
@@ -118,15 +125,17 @@ class Bars(QWidget):
             self.segments.append(Segment(piece, bar, phase))
             left = piece.right()
         if not self.share:
-            self._paint_whisker(painter, box, left, box.left() + bar.times.total_p95 * per_ms)
+            self._paint_whisker(painter, box, held_up, box.left() + bar.times.step_p95 * per_ms)
 
     def _paint_words(self, painter: QPainter, bar: Bar, line: QRectF) -> None:
         times = bar.times
-        mining = float(times.per_step[MINING_COLUMNS].sum())
-        total = f"{significant(times.total)} ms"
-        long = f"mining {significant(mining)} + training {significant(times.total - mining)} = {total}"
-        short = f"{total}, mining {100 * mining / times.total if times.total else 0:.0f} %"
-        tail = f", p95 {significant(times.total_p95)}"
+        total = f"{significant(times.step_ms)} ms"
+        mining = times.mining_ms - times.background_ms
+        long = f"mining {significant(mining)} + training {significant(times.step_ms - mining)} = {total}"
+        short = f"{total}, mining {100 * mining / times.step_ms if times.step_ms else 0:.0f} %"
+        tail = f", p95 {significant(times.step_p95)}"
+        if times.background_ms:
+            tail += f", beside it {significant(times.background_ms)}"
         metrics = painter.fontMetrics()
         room = line.width() - DOT - 6
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)
@@ -189,11 +198,11 @@ class Bars(QWidget):
             if segment.box.adjusted(0, -3, 0, 3).contains(point):
                 place = PHASES.index(segment.phase)
                 times = segment.bar.times
-                often = times.share[place]
-                when = "every step" if often == 1 else f"{100 * often:.0f} % of the steps"
+                kind = "mining" if segment.phase in MINING_PHASES else "training"
                 return (
-                    f"{segment.bar.lane}, {segment.phase}: median {significant(times.median[place])} ms, "
-                    f"p95 {significant(times.p95[place])} ms, in {when}; {significant(times.per_step[place])} ms a step"
+                    f"{segment.bar.lane}, {segment.phase} ({kind}): {significant(times.phase_ms[place])} ms a step\n"
+                    f"mining in all: {significant(times.mining_ms)} ms a step, p95 {significant(times.mining_p95)}\n"
+                    f"first calls, left out: {times.first_calls:,}, {significant(times.first_ms)} ms in all"
                 )
         return ""
 
@@ -206,8 +215,9 @@ class TimingView(QWidget):
         self.bars = Bars(self)
         self.key = PhaseKey(PHASE_COLOURS, self)
         self.key.setToolTip(
-            "A phase that does not run in every step counts with its median times the share of steps in which it ran. "
-            "Steps that compiled something are left out. The whisker ends at the p95 of whole steps."
+            "The mean of each phase. What serves several steps, as a bank and its index, is spread over them. Steps that "
+            "compiled or set up something are left out. What is made in the background stands last and holds no step "
+            "up. The whisker ends at the p95 of whole steps, so spread."
         )
         self.share_button = QToolButton()
         self.share_button.setText("%")
@@ -240,33 +250,24 @@ class TimingView(QWidget):
             self.bars.update()
 
     def show_history(self, history: RunHistory, upto_step: int | None = None) -> None:
-        """The times of the steps before `upto_step`, or of the newest."""
-        window = _window(history)
+        """What steps have cost by `upto_step`, None for now."""
         self.bars.bars = [
-            Bar(name, self.bars.theme.lane(place), lane.phase_summary(window, upto_step))
+            Bar(name, self.bars.theme.lane(place), step_cost(lane, upto_step))
             for place, (name, lane) in enumerate(history.lanes.items())
         ]
         measured = any(bar.times.steps for bar in self.bars.bars)
         self.bars.message = "" if measured else "The time of each phase of a step appears here."
         looked = max((bar.times.steps for bar in self.bars.bars), default=0)
-        steps = "step" if looked == 1 else f"{looked:,} steps"
+        steps = "1 step" if looked == 1 else f"{looked:,} steps"
         used = [
-            phase for place, phase in enumerate(PHASES) if any(bar.times.per_step[place] > 0 for bar in self.bars.bars)
+            phase for place, phase in enumerate(PHASES) if any(bar.times.phase_ms[place] > 0 for bar in self.bars.bars)
         ]
-        self.key.show_phases(f"median of the last {steps}" if measured else "", used)
+        self.key.show_phases(f"mean of {steps}" if measured else "", used)
         self.bars.update()
 
     def _set_share(self, share: bool) -> None:
         self.bars.share = share
         self.bars.update()
-
-
-def _window(history: RunHistory) -> int:
-    """Steps to look back on: enough for several refreshes of every lane's miner."""
-    if history.started is None:
-        return TIMING_WINDOW
-    refresh = max(lane.refresh_every for lane in history.started.config.lanes)
-    return int(np.clip(4 * refresh, TIMING_WINDOW, MAX_WINDOW))
 
 
 def _smaller(font: QFont) -> QFont:

@@ -252,7 +252,7 @@ def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
         "precision_at_1": "P@1",
         "knn_accuracy": "kNN",
         "loss": "loss",
-        "mining_ms_median": "mine ms",
+        "mining_ms_mean": "mine ms",
         "step_ms_mean": "step ms",
     }
 

@@ -29,6 +29,29 @@ class MiningQuality:
     """anchors that have a negative"""
 
 
+@dataclass(frozen=True)
+class UsedQuality:
+    """Means over negatives that were handed out; NaN where there are none."""
+
+    recall: float
+    """share of them that are among the k nearest, by rank or by distance: d <= d_k,exact (1 + TOLERANCE)"""
+    regret: float
+    """mean of their distance less that of the nearest, at least 0"""
+
+
+def judge(row: Tensor, distance: Tensor, exact: Neighbors) -> UsedQuality:
+    """Quality of (M,) negatives at such distances from their anchors, against the (M, k) exact nearest of these."""
+    if not len(row):
+        return UsedQuality(torch.nan, torch.nan)
+    d_used, d_exact, there = distance.double(), exact.distance.double(), exact.row >= 0
+    kth = d_exact.masked_fill(~there, -torch.inf).max(1).values
+    hit = (d_used <= kth + TOLERANCE * kth.abs()) | (exact.row == row[:, None]).any(1)
+    return UsedQuality(
+        recall=float(hit.double().mean()),
+        regret=float((d_used - d_exact[:, 0]).clamp_min(0).mean()),
+    )
+
+
 def probe(search: NeighborSearch, exact: NeighborSearch, anchors: Tensor, k: int) -> MiningQuality:
     """Ask both searches, built on the same bank, for the k nearest negatives of the (Q,) anchor rows and compare."""
     return compare(search.nearest_negatives(anchors, k), exact.nearest_negatives(anchors, k))

@@ -103,6 +103,15 @@ class Searching(Protocol):
 
 
 @runtime_checkable
+class SaysHowFar(Protocol):
+    """A miner over the whole set that says how far down the list of the nearest it may go for a negative."""
+
+    @property
+    def reach(self) -> int:
+        """So many nearest negatives it draws from when its options are taken at their widest, at least 1."""
+
+
+@runtime_checkable
 class SaysWhetherItLooks(Protocol):
     """A miner over the whole set that says whether it looks at embeddings; one that does not say it does.
 

@@ -126,6 +126,14 @@ class ExplainsMisses(Protocol):
 
 
 @runtime_checkable
+class PredictsRecall(Protocol):
+    """A search that expects to find a certain share of the true nearest negatives."""
+
+    def predicted_recall(self, k: int) -> float | None:
+        """Of the k nearest, in the bank that was built last; None where it has no expectation, as before a search."""
+
+
+@runtime_checkable
 class KeepsState(Protocol):
     """A search that can tell what it keeps from one build to the next, so that a run goes on from a checkpoint."""
 

@@ -240,6 +240,10 @@ class LshBuckets(QuerySearch):
             float(near.mean()) if len(near) else 1.0, recall(found.distance, pairs.exact.distance), rate, measured
         )
 
+    def predicted_recall(self, k: int) -> float | None:
+        """See `PredictsRecall`: by theory, see `predict`."""
+        return self.predict(k).recall if self.hashes else None
+
     def _pairs(self, probe: Probe) -> _Pairs:
         query, bank = probe.query, probe.query.bank
         exact = probe.others(self._exact_search(bank).nearest(query, probe.k))

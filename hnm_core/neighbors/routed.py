@@ -83,6 +83,10 @@ class Routed(QuerySearch):
             text += f" (recall {self.probe_recall:.3f} on the probe, target {self._options.recall:g})"
         return text
 
+    def predicted_recall(self, k: int) -> float | None:
+        """See `PredictsRecall`: what was reached on the probe when the number of visits was chosen."""
+        return None if self._index is None else self.probe_recall
+
     def _build(self, bank: Bank) -> None:
         """Put the rows of the bank in cells."""
         self._bank, self._exact, self._index = bank, None, None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording.layout import CHECKSUM
 from hnm_core.recording.reader import Recording, open_recording
+from hnm_core.run.cost import mining_ms
 from hnm_core.run.events import LaneForked, OptionChanged
+from hnm_core.run.results import LaneResult, lane_result
 from hnm_core.system.whole_files import whole_file
 
 Table = dict[str, NDArray[Any]]
@@ -27,7 +30,9 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     """Write `LANE.steps.KIND` and `LANE.positions.KIND` for every lane into `out`, by default `folder/export`.
 
     Steps have a column for each field of a step record (`loss`, `search_ms`, `hard`, `map_at_r`, ...), empty or NaN
-    where it was not measured, -1 for a count that was not given. Positions are those of the last recorded frame: id,
+    where it was not measured, -1 for a count that was not given; `mining_ms` is what mining took with what serves
+    several steps spread over them, see `hnm_core.run.cost`. `results.KIND` has a row a lane, as `run` prints them, with
+    the names of `LaneResult`. Positions are those of the last recorded frame: id,
     label, held_out, x, y, z and the point columns. Of a set too large to show they are those of its fixed stratified
     part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
     its own, `LANE.guests.KIND`, of the same columns. `raw.KIND` tells what the features score as they are, where that
@@ -59,13 +64,16 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
 
 def _tables(recording: Recording) -> Iterator[tuple[str, Table]]:
     """Every table with its name."""
-    for lane in recording.lanes:
-        yield f"{lane}.steps", steps_table(recording, lane)
+    told = recording.of_each_lane(lambda lane: (lane_result(lane), lane.steps, mining_ms(lane)))
+    for lane, (_, steps, spent) in zip(recording.lanes, told, strict=True):
+        table = steps_table(recording, lane)
+        yield f"{lane}.steps", table | {"mining_ms": _at_steps(table["step"], steps, spent)}
         if len(recording.frame_steps(lane)):
             yield f"{lane}.positions", positions_table(recording, lane)
             if (guests := guests_table(recording, lane)) is not None:
                 yield f"{lane}.guests", guests
-    for name, table in (("raw", raw_table(recording)), ("changes", changes_table(recording))):
+    results = results_table([result for result, *_ in told])
+    for name, table in (("results", results), ("raw", raw_table(recording)), ("changes", changes_table(recording))):
         if len(next(iter(table.values()))):
             yield name, table
 
@@ -80,10 +88,16 @@ def steps_table(recording: Recording, lane: str) -> Table:
         if name not in table and name not in _INTERNAL_FIELDS:
             table |= _flat(name, steps[name])
     for name, (measured, values) in recording.layer_metrics(lane).items():
-        table[name] = np.full(len(steps), np.nan)
-        _, row, place = np.intersect1d(steps["step"], measured, return_indices=True)
-        table[name][row] = values[place]
+        table[name] = _at_steps(steps["step"], measured, values)
     return table
+
+
+def _at_steps(steps: NDArray[np.int64], known: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the value of each of n steps, NaN where it is not known."""
+    found = np.full(len(steps), np.nan)
+    _, row, place = np.intersect1d(steps, known, return_indices=True)
+    found[row] = values[place]
+    return found
 
 
 def _flat(name: str, values: NDArray[Any]) -> Table:
@@ -120,6 +134,12 @@ def guests_table(recording: Recording, lane: str) -> Table | None:
         **{axis: guests.positions[:, place] for place, axis in enumerate("xyz")},
         **guests.columns,
     }
+
+
+def results_table(results: Sequence[LaneResult]) -> Table:
+    """What each lane came to, a row a lane; entanglement, which layers have one each, stands with the steps."""
+    names = [field.name for field in fields(LaneResult) if field.name != "entanglement"]
+    return {name: np.array([getattr(result, name) for result in results]) for name in names}
 
 
 def raw_table(recording: Recording) -> Table:

@@ -47,7 +47,7 @@ SCHEMA = 6
 """Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
 told the end of a warm-up as a change of the miner, of an alarm only whether it was fatal, and knew no guests: of a set
 too large to show, triplets then named items of which nothing else is known; 3 did not tell how hard triplets were; 4
-had no checksums; 5 did not tell of candidates."""
+had no checksums; 5 did not tell of candidates, nor how lanes search."""
 FIRST_WITH_GUESTS = 3
 FIRST_WITH_HARDNESS = 4
 FIRST_WITH_CHECKSUMS = 5

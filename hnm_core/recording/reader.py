@@ -274,15 +274,19 @@ class Recording:
         return history
 
     def of_each_lane(self, view: Callable[[LaneHistory], View]) -> list[View]:
-        """What `view` makes of the history of each lane, one after the other, so that no two need room at once. A lane
-        that was forked off does not know the steps of its parent."""
+        """What `view` makes of the history of each lane, one after the other, so that no two need room at once, unless
+        one was forked off the other."""
         views = []
         for name in self.lanes:
-            lane = self._told().lane(name)
-            for _ in self._fill(lane):
-                pass
-            views.append(view(lane))
-            del lane
+            lane: LaneHistory | None = self._told().lane(name)
+            assert lane is not None
+            told = lane
+            while lane is not None:
+                for _ in self._fill(lane):
+                    pass
+                lane = lane.parent
+            views.append(view(told))
+            del told
         return views
 
     def _told(self) -> RunHistory:

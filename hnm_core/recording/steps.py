@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hnm_core.recording.header import RunFile
 from hnm_core.recording.layout import ABSENT_COUNT, FLAG_FIRST_CALL, FLAG_MINING
 from hnm_core.run.events import TUPLE_COUNTS, StepRecord
-from hnm_core.run.history import PHASES, StepColumns
-from hnm_core.run.timing import Phase
+from hnm_core.run.history import StepColumns
+from hnm_core.run.timing import PHASES, Phase
 
 Measured = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
 """By metric: the rows that measured it, or their steps, and the values."""

@@ -27,6 +27,7 @@ from hnm_core.run.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SearchUsed,
     StepRecord,
     WarmupEnded,
     Weights,
@@ -35,7 +36,7 @@ from hnm_core.run.events import (
 from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.raw import by_name
 
-Told = Misses | OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
+Told = Misses | SearchUsed | OptionChanged | WarmupEnded | LaneForked | Alarm | RunFinished | RunFailed
 """The events that can be read back: those without arrays and numbers of their own files."""
 
 GONE = frozenset(("PhaseDone",))

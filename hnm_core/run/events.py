@@ -57,14 +57,22 @@ METRICS = (
     "temperature",
     "chance",
     "entanglement_chance",
+    "predicted_recall",
+    "used_recall",
+    "used_regret",
+    "used_of",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
 mean_distance: root mean square distance of two evaluated items; bank_age: steps since the weights were taken that the
 mined bank was embedded with; drift: how far the network has moved since, as a share of what makes a bank stale. Of an
 approximate search on the probe, too: distance_ratio, found over exact, at least 1; hardness_regret, how much farther
-the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing. Of losses that have
-them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
+the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing; predicted_recall, what
+it expects its recall to be, where it does. All these are of a bank of the moment; used_recall, used_regret and used_of
+are of the negatives that a miner over the whole set, exact or not, hands out in the step for the anchors of the probe,
+from the bank that it has, by the weights that the step begins with: the share of them that are among the used_of
+nearest of another class, which are as many as the miner may draw from, 0..1, and how much farther they are than the
+nearest. Of losses that have them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
 `LAYER_METRICS`."""
 
 LAYER_METRICS = ("entanglement", "temperature")
@@ -272,6 +280,18 @@ class Misses:
 
 
 @dataclass(frozen=True, eq=False)
+class SearchUsed:
+    """How a part of the lane searches, told when it is measured and says other than before."""
+
+    lane: str
+    step: int
+    part: str
+    """"miner" or "sampler"."""
+    words: str
+    """Which method and why, over how many buckets, tables or cells: the search's own description."""
+
+
+@dataclass(frozen=True, eq=False)
 class OptionChanged:
     """From this step on, `option` of `lane` is `value` (as text)."""
 
@@ -378,6 +398,7 @@ Event = (
     | StepRecord
     | Frame
     | Misses
+    | SearchUsed
     | OptionChanged
     | WarmupEnded
     | LaneForked

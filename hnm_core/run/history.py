@@ -26,21 +26,20 @@ from hnm_core.run.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SearchUsed,
     StepRecord,
     WarmupEnded,
     begins_anew,
     layer_metric,
 )
-from hnm_core.run.series import Floats, last_rows, late_quantile, memory, smoothed
-from hnm_core.run.timing import MINING_PHASES, Phase
+from hnm_core.run.series import Floats, last_rows, memory, smoothed
+from hnm_core.run.timing import PHASES, STEP_COLUMNS
 from hnm_core.spec.config import ExperimentConfig
 
-PHASES = tuple(Phase)
-MINING_COLUMNS = [PHASES.index(phase) for phase in MINING_PHASES]
 RECENT_STEPS = 100
 """The loss of a lane is its mean over so many last steps, wherever it is shown; recent tuples are counted over them."""
-TIMING_WINDOW = 200
-"""Steps that medians of times look back on."""
+RATE_STEPS = 200
+"""Steps that the rate of steps looks back on."""
 
 
 class Column:
@@ -92,7 +91,7 @@ class StepColumns:
     loss: Floats
     """(n,)"""
     phase_ms: NDArray[np.float32]
-    """(n, len(Phase)) milliseconds, columns in `Phase` order; 0 where a phase did not run."""
+    """(n, len(PHASES)) milliseconds, columns in `PHASES` order; 0 where a phase did not run."""
     tuples: NDArray[np.int64]
     """(n, len(TUPLE_COUNTS)) counts, columns in that order; 0 where nobody counted."""
     counted: frozenset[str]
@@ -103,36 +102,6 @@ class StepColumns:
     """(n,)"""
     metrics: Mapping[str, tuple[NDArray[np.int64], Floats]]
     """By name: the rows, 0..n - 1, of the steps that measured it, and the values."""
-
-
-@dataclass(frozen=True, eq=False)
-class PhaseSummary:
-    """Times of recent steps, one number per `Phase`, in milliseconds; first calls left out.
-
-    Some phases run only now and then: a miner embeds the set every tenth step, say. A plain median would call them
-    free. So `median` and `p95` are over the steps in which the phase ran, and `share` says how many those were.
-    """
-
-    steps: int
-    """Steps looked at."""
-    median: Floats
-    p95: Floats
-    share: Floats
-    total_p95: float
-    """p95 of a whole step."""
-    mining_median: float
-    """Median of what mining took in one step, over all steps looked at."""
-    mining_p95: float
-
-    @property
-    def per_step(self) -> Floats:
-        """What a phase costs a step: its median, times the share of steps in which it ran."""
-        return self.median * self.share
-
-    @property
-    def total(self) -> float:
-        """Milliseconds a step: the sum of `per_step`."""
-        return float(self.per_step.sum())
 
 
 @dataclass(frozen=True)
@@ -183,6 +152,8 @@ class LaneHistory:
         """Names of the tuple counts that were ever told; the others are 0 in `tuples` because nobody counted."""
         self.misses: dict[int, Misses] = {}
         """What each measurement of an approximate search missed, by step."""
+        self.searches: list[SearchUsed] = []
+        """How its searches said that they search, oldest first."""
         self._seconds = Column(np.float64)
         """As many rows as were asked for so far."""
         self._smooth: tuple[float, Floats] = (0.0, np.empty(0))
@@ -253,7 +224,7 @@ class LaneHistory:
         known = len(self._seconds)
         if known < len(self):
             before = self._seconds.values[-1] if known else self._seconds_before
-            spent = summed(self.phase_ms[known:], range(len(PHASES)))
+            spent = summed(self.phase_ms[known:], STEP_COLUMNS)
             with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
                 self._seconds.extend(np.cumsum(np.concatenate(([before], spent / 1e3)))[1:])
         return self._seconds.values
@@ -265,7 +236,7 @@ class LaneHistory:
 
     @property
     def phase_ms(self) -> NDArray[np.float32]:
-        """(n, len(Phase)) milliseconds, columns in `Phase` order."""
+        """(n, len(PHASES)) milliseconds, columns in `PHASES` order."""
         return self._phase_ms.values
 
     @property
@@ -317,6 +288,17 @@ class LaneHistory:
         steps = self.misses if upto_step is None else [step for step in self.misses if step <= upto_step]
         return self.misses[max(steps)] if steps else None
 
+    def search_words(self, upto_step: int | None = None) -> str:
+        """How the lane searched when it told so last, in words; empty where it does not search or has not told."""
+        count = self.rows(upto_step)
+        since = self._turn(count) or 0
+        parts = {
+            told.part: told.words
+            for told in self.searches
+            if told.step >= since and (upto_step is None or told.step <= upto_step)
+        }
+        return "; ".join(words if part == "miner" else f"batches: {words}" for part, words in parts.items())
+
     def seconds_at(self, steps: NDArray[np.int64]) -> Floats:
         """The training clock at these steps; before the first, what a parent had spent by the fork, else 0."""
         row = np.searchsorted(self.steps, steps, side="right")
@@ -349,7 +331,7 @@ class LaneHistory:
     def recent_tally(self, upto_step: int | None = None) -> Tally:
         """The tuples of the last `RECENT_STEPS` steps that were like the last one: with the miner, loss and sampler it
         had, and in or after the warm-up as it was."""
-        return self._tally(self._rows_like_the_last(RECENT_STEPS, upto_step))
+        return self._tally(self._alike(RECENT_STEPS, self.rows(upto_step)))
 
     def counted_rows(self, upto_step: int | None = None) -> NDArray[np.int64]:
         """The rows that a result speaks of, see `tally`."""
@@ -363,49 +345,37 @@ class LaneHistory:
         sums = dict(zip(TUPLE_COUNTS, counts.sum(0).tolist(), strict=True))
         return Tally(len(row), {name: total for name, total in sums.items() if name in self.counted})
 
-    def phase_summary(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> PhaseSummary:
-        """Times of the last `window` steps, without first calls, without warm-up steps once mining has begun, and
-        without those before another miner, loss or sampler was taken up."""
-        row = self._rows_like_the_last(window, upto_step, timed=True)
-        ms = self.phase_ms[row].astype(np.float64)
-        whole = np.stack((ms.sum(1), ms[:, MINING_COLUMNS].sum(1)), axis=1)
-        ran = (ms > 0).sum(0)
-        everywhere = np.full(2, len(ms))
-        ms.sort(axis=0)
-        whole.sort(axis=0)
-        return PhaseSummary(
-            steps=len(ms),
-            median=late_quantile(ms, ran, 0.5),
-            p95=late_quantile(ms, ran, 0.95),
-            share=ran / max(len(ms), 1),
-            total_p95=float(late_quantile(whole, everywhere, 0.95)[0]),
-            mining_median=float(late_quantile(whole, everywhere, 0.5)[1]),
-            mining_p95=float(late_quantile(whole, everywhere, 0.95)[1]),
-        )
+    def alike(self, count: int) -> NDArray[np.int64]:
+        """The first `count` rows, but of these only those with the miner, loss and sampler of the last one, and that
+        warmed up or not as it did."""
+        return self._alike(count, count)
 
-    def _rows_like_the_last(self, most: int, upto_step: int | None, *, timed: bool = False) -> NDArray[np.int64]:
-        """The last rows with the miner, loss and sampler of the last one, and that warmed up or not as it did; with
-        `timed`, without first calls."""
-        count = self.rows(upto_step)
+    def begun_by_parent(self, count: int) -> bool:
+        """Whether row `count` - 1 still goes on with the miner, loss and sampler that the lane was forked off with."""
+        return self.parent is not None and self._turn(count) is None
+
+    def _alike(self, most: int, count: int) -> NDArray[np.int64]:
         if not count:
             return np.empty(0, np.int64)
-        mining, first_call = self.mining, self.first_call
+        mining = self.mining
         now = mining[count - 1]
 
         def like(part: slice) -> NDArray[np.bool_]:
             same: NDArray[np.bool_] = mining[part] == now
-            return same & ~first_call[part] if timed else same
+            return same
 
         return last_rows(like, most, count, self._first_of_now(count))
 
+    def _turn(self, count: int) -> int | None:
+        """The last step up to row `count` - 1 with another miner, loss or sampler; None where there was none."""
+        return max((step for step in self.turns if count and step <= self.steps[count - 1]), default=None)
+
     def _first_of_now(self, count: int) -> int:
         """The first row with the miner, loss and sampler of row `count` - 1."""
-        if not count:
-            return 0
-        turn = max((step for step in self.turns if step <= self.steps[count - 1]), default=None)
+        turn = self._turn(count)
         return 0 if turn is None else int(np.searchsorted(self.steps[:count], turn))
 
-    def rate(self, window: int = TIMING_WINDOW, upto_step: int | None = None) -> float:
+    def rate(self, window: int = RATE_STEPS, upto_step: int | None = None) -> float:
         """Steps a second of the training clock over the last `window` steps; NaN before there are two."""
         count = self.rows(upto_step)
         first = max(0, count - window - 1)
@@ -416,7 +386,7 @@ class LaneHistory:
 
 
 def summed(phase_ms: NDArray[np.float32], phases: Iterable[int]) -> Floats:
-    """(n,) milliseconds of some phases together, of (n, len(Phase)) as in `LaneHistory.phase_ms`."""
+    """(n,) milliseconds of some phases together, of (n, len(PHASES)) as in `LaneHistory.phase_ms`."""
     total = np.zeros(len(phase_ms))
     with np.errstate(invalid="ignore"):
         for phase in phases:  # so few columns are added up faster one by one than row by row
@@ -443,6 +413,8 @@ class RunHistory:
                 self.lane(event.lane).add(event)
             case Misses():
                 self.lane(event.lane).misses[event.step] = event
+            case SearchUsed():
+                self.lane(event.lane).searches.append(event)
             case OptionChanged():
                 self.told.append(event)
                 if begins_anew(event):

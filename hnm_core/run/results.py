@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from hnm_core.run.cost import step_cost
 from hnm_core.run.events import Event
-from hnm_core.run.history import MINING_COLUMNS, PHASES, LaneHistory, RunHistory, summed
+from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 
 
@@ -26,11 +25,13 @@ class LaneResult:
     knn_accuracy: float
     mining_recall: float
     """Share of the exact nearest negatives that the miner finds, last measured."""
-    mining_ms_median: float
-    """Milliseconds a step spends on mining; warm-up steps and first calls are left out of all times."""
+    mining_ms_mean: float
+    """Milliseconds that mining takes a step: banks, indexes and mined batches are spread over the steps that they
+    serve, those made in the background too. Warm-up steps and first calls are left out of all times."""
     mining_ms_p95: float
+    """95 of 100 steps mine for so long or less, with their share of what serves several."""
     step_ms_mean: float
-    """Milliseconds of a whole step, refreshes spread over the steps between them."""
+    """Milliseconds of a whole step; what is made in the background does not hold it up."""
     mined: int = 0
     """Tuples mined in all, after the warm-up and since the lane was last given another miner, loss or sampler."""
     hard_share: float = math.nan
@@ -48,6 +49,18 @@ class LaneResult:
     """By layer, in order, see `hnm_core.run.events.LAYER_METRICS`; empty where no loss looks at it."""
     entanglement_chance: float = math.nan
     """What it is when every neighbour looks alike."""
+    predicted_recall: float = math.nan
+    """What the search expects its recall to be, where it does."""
+    used_recall: float = math.nan
+    """Of the negatives that a miner over the whole set handed out when they were last measured: the share that were
+    among the `used_of` nearest of another class by then; see `hnm_core.run.events.METRICS`."""
+    used_regret: float = math.nan
+    """How much farther they were than the nearest."""
+    used_of: float = math.nan
+    bank_age: float = math.nan
+    """Steps since the weights were taken by which they were found."""
+    search: str = ""
+    """How the lane searches, in words."""
 
 
 class Results:
@@ -81,10 +94,8 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
     count = lane.rows(upto_step)
     begun = upto_step is None or lane.forked_at <= upto_step
     tally = lane.tally(upto_step)
-    row = lane.counted_rows(upto_step)
-    ms = lane.phase_ms[row[~lane.first_call[row]]]
-    step_ms, mining_ms = summed(ms, range(len(PHASES))), summed(ms, MINING_COLUMNS)
-    mining_ms, step_ms = mining_ms[step_ms > 0], step_ms[step_ms > 0]  # others were not timed
+    mines = count > 0 and bool(lane.mining[count - 1])  # of a warm-up nobody asks what it costs
+    cost = step_cost(lane, upto_step) if mines else None
 
     def latest(metric: str) -> float:
         return lane.latest(metric, upto_step)
@@ -98,9 +109,9 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         precision_at_1=latest("precision_at_1"),
         knn_accuracy=latest("knn_accuracy"),
         mining_recall=latest("mining_recall"),
-        mining_ms_median=float(np.median(mining_ms)) if len(step_ms) else math.nan,
-        mining_ms_p95=float(np.percentile(mining_ms, 95)) if len(step_ms) else math.nan,
-        step_ms_mean=float(step_ms.mean()) if len(step_ms) else math.nan,
+        mining_ms_mean=math.nan if cost is None else cost.mining_ms,
+        mining_ms_p95=math.nan if cost is None else cost.mining_p95,
+        step_ms_mean=math.nan if cost is None else cost.step_ms,
         mined=tally.count("mined"),
         hard_share=tally.share("hard"),
         semi_hard_share=tally.share("semi_hard"),
@@ -112,4 +123,10 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         no_candidate=latest("no_candidate"),
         entanglement={layer: value for layer, value in entanglement.items() if math.isfinite(value)},
         entanglement_chance=latest("entanglement_chance"),
+        predicted_recall=latest("predicted_recall"),
+        used_recall=latest("used_recall"),
+        used_regret=latest("used_regret"),
+        used_of=latest("used_of"),
+        bank_age=latest("bank_age"),
+        search=lane.search_words(upto_step),
     )

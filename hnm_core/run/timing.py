@@ -21,10 +21,22 @@ class Phase(enum.StrEnum):
     LOSS = "loss"
     BACKWARD = "backward"
     STEP = "step"
+    OTHER = "other"
+    """What a step does beside: draws its batch, counts its tuples."""
+    BACKGROUND = "background"
+    """A bank that another thread embedded and built meanwhile, told by the step that puts it to use."""
 
 
-MINING_PHASES = (Phase.EMBED, Phase.BUILD, Phase.SEARCH, Phase.SELECT, Phase.TRANSFER)
+MINING_PHASES = (Phase.EMBED, Phase.BUILD, Phase.SEARCH, Phase.SELECT, Phase.TRANSFER, Phase.BACKGROUND)
 """The phases that a mining method causes; the rest is training proper."""
+
+STEP_PHASES = tuple(phase for phase in Phase if phase is not Phase.BACKGROUND)
+"""The phases that make up a step, by the clock on the wall."""
+
+PHASES = tuple(Phase)
+"""The columns of a table of phases."""
+MINING_COLUMNS = [PHASES.index(phase) for phase in MINING_PHASES]
+STEP_COLUMNS = [PHASES.index(phase) for phase in STEP_PHASES]
 
 
 def _milliseconds(start: float, end: float) -> float:
@@ -43,6 +55,7 @@ class PhaseClock:
         self._mark, self._between = mark, between
         self._spans: list[tuple[Phase, Any, Any]] = []
         self._running: list[tuple[Phase, Any]] = []
+        self._elsewhere: dict[Phase, float] = {}
 
     @contextmanager
     def __call__(self, phase: Phase) -> Iterator[None]:
@@ -58,9 +71,13 @@ class PhaseClock:
             if self._running:
                 self._running[-1] = (self._running[-1][0], now)
 
+    def add(self, phase: Phase, ms: float) -> None:
+        """Count milliseconds that another clock has measured."""
+        self._elsewhere[phase] = self._elsewhere.get(phase, 0.0) + ms
+
     def take(self) -> dict[Phase, float]:
         """The milliseconds so far, in phase order; the clock starts over."""
-        ms: dict[Phase, float] = {}
+        ms, self._elsewhere = self._elsewhere, {}
         for phase, start, end in self._spans:
             ms[phase] = ms.get(phase, 0.0) + self._between(start, end)
         self._spans.clear()

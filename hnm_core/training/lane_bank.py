@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -208,6 +209,7 @@ class LaneBank:
             self.bank = ready.wait()
             for miner in others:
                 miner.refresh(self.bank, context)
+        self._clock.add(Phase.BACKGROUND, ready.ms)
         if ready.miner is None:
             return own
         self._spare = own
@@ -244,10 +246,13 @@ class _Build:
         self._context = context
         self._bank: Bank | None = None
         self._error: BaseException | None = None
+        self.ms = 0.0
+        """How long the thread worked; not before it has ended."""
         self._thread = threading.Thread(target=self._run, name="hnm-refresh")
         self._thread.start()
 
     def _run(self) -> None:
+        start = time.perf_counter()
         try:
             bank = self._make()
             if self.miner is not None:
@@ -257,6 +262,7 @@ class _Build:
             self._bank = bank
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._error = error
+        self.ms = (time.perf_counter() - start) * 1e3
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Build:
         """For a lane that goes on from the same state: the same bank, and a miner of its own that has seen it."""

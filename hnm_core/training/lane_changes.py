@@ -61,7 +61,8 @@ def change(trainer: Trainer, changes: Mapping[str, Any]) -> list[Event]:
         trainer.sampler, trainer.batches = sampler, []
     trainer.mining.change(lane, miner, trainer.step)
     _adjust(trainer)
-    trainer.set_up = trainer.set_up or loss is not None or sampler is not None or miner is not None
+    if loss is not None or sampler is not None or miner is not None:
+        trainer.set_up, trainer.searches_told = True, {}
     step = trainer.step + 1
     known = {finding.sentence for finding in check(before, **counts)}
     new = [finding for finding in check(after, **counts) if finding.level == "warn" and finding.sentence not in known]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from hnm_core import miners
+from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.miners.base import (
     BatchMiner,
@@ -19,6 +21,7 @@ from hnm_core.miners.base import (
     ExplainsEmptySet,
     MiningContext,
     Pairs,
+    SaysHowFar,
     Searching,
     TellsBatchCandidates,
     TellsCandidates,
@@ -39,6 +42,19 @@ from hnm_core.training.setup import Shared
 
 WARMUP_WINDOW = 100
 """Steps over which `warmup_below` averages the loss."""
+
+
+class HandedOut(NamedTuple):
+    """Negatives that a miner over the whole set gave, M of them."""
+
+    anchor: Tensor
+    """(M,) rows"""
+    negative: Tensor
+    """(M,) rows"""
+    bank: Bank
+    """in which they were found"""
+    reach: int
+    """how many nearest ones the miner may draw from"""
 
 
 class LaneMining:
@@ -142,6 +158,11 @@ class LaneMining:
         """The lane's miner where it draws from what a neighbour search finds."""
         return self._miner if isinstance(self._miner, Searching) else None
 
+    @property
+    def search_words(self) -> str:
+        """How the miner at work searches; empty where it does not."""
+        return self.searching.search.description if self.searching is not None and self.mining else ""
+
     def warmup_ends(self, step: int) -> bool:
         """Whether the warm-up ended with the step before this one; the miner takes over at once."""
         if not self.warming_up or step <= self._lane.warmup:
@@ -177,6 +198,23 @@ class LaneMining:
             rest = self._rest.mine(anchor_row[~hard], context)
             other = Pairs(rest.anchor, rest.positive, rest.anchor, rest.negative) if len(mined) == 4 else rest
             return tuple(torch.cat(vectors) for vectors in zip(mined, other, strict=True))
+
+    def handed_out(self, anchor_row: Tensor, step: int, epoch: int) -> HandedOut | None:
+        """What the miner at work finds for these anchors in the bank of this step. A copy of it is asked, with chance
+        of its own, so nothing changes. None while random pairs stand in for it, of a miner inside the batch, and of one
+        that cannot be copied."""
+        bank = self._bank.bank
+        if self.in_batch or self.warming_up or bank is None:
+            return None
+        miner = cast(DatasetMiner, self._miner) if self.mining else self._rest
+        try:
+            asked = copy.deepcopy(miner)
+        except Exception:  # noqa: BLE001 - of a plug-in: what cannot be copied can be mined with all the same
+            return None
+        source = generator(self._shared.config.seed, "handed out")
+        tuples = asked.mine(anchor_row, MiningContext(step, epoch, source, self._distance))
+        reach = asked.reach if isinstance(asked, SaysHowFar) else asked.pool if isinstance(asked, Searching) else 1
+        return HandedOut(tuples[-2] if len(tuples) == 4 else tuples[0], tuples[-1], bank, reach)
 
     def of_the_batch(
         self, embeddings: Tensor, labels: Tensor, reference: Reference | None = None

@@ -14,12 +14,15 @@ from torch import Tensor
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.evaluation.mining_quality import compare, worst_misses
+from hnm_core.evaluation.mining_quality import compare, judge, worst_misses
 from hnm_core.evaluation.retrieval import retrieval
-from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
+from hnm_core.miners.whole_set.measuring import distances_to
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch, PredictsRecall
+from hnm_core.relevance import SameClass
 from hnm_core.run.events import MAX_MISSES, MAX_PLANES, Misses, frozen
 from hnm_core.run.misses import Buckets, occupied
 from hnm_core.seeding import generator
+from hnm_core.training.lane_mining import HandedOut
 from hnm_core.training.setup import Shared
 
 PROBE = 512
@@ -40,8 +43,9 @@ class LaneMetrics:
 
     def __init__(self, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
         self._shared, self._distance, self._embed = shared, distance, embed
-        self._probe_row = torch.randperm(shared.trained, generator=generator(shared.config.seed, "probe"))
-        self._probe_row = self._probe_row[:PROBE].to(shared.device)
+        probe_row = torch.randperm(shared.trained, generator=generator(shared.config.seed, "probe"))
+        self.probe_row = probe_row[:PROBE].to(shared.device)
+        """(P,) rows of the training set on which mining is measured."""
         self.first_spread = _mean_distance(self._evaluated())
         """Root mean square distance of two evaluated items before the first step."""
 
@@ -69,6 +73,28 @@ class LaneMetrics:
         quality, misses = self._mining_quality(lane, step, search, k)
         return Measured(measured | quality, misses)
 
+    def measure_used(self, used: HandedOut, step: int) -> dict[str, float]:
+        """Quality of negatives that were handed out for anchors of the probe, by the weights as they are; `step` is the
+        one that is about to change them. Empty where there are none, or embeddings are not finite."""
+        shared = self._shared
+        if used.bank.step == step:
+            now = used.bank
+        else:
+            embeddings = self._embed(shared.train_x)
+            if not bool(torch.isfinite(embeddings).all()):
+                return {}
+            now = Bank(embeddings, shared.train_y)
+        if not len(used.anchor):
+            return {}
+        anchors, line = used.anchor.unique(return_inverse=True)
+        exact = neighbors.create("exact", distance=self._distance)
+        exact.build(now)
+        nearest = exact.nearest_negatives(anchors, min(used.reach, len(now)))
+        query = SameClass(now).query(used.anchor)
+        distance = distances_to(query, used.negative[:, None], self._distance)[:, 0]
+        quality = judge(used.negative, distance, Neighbors(nearest.distance[line], nearest.row[line]))
+        return {"used_recall": quality.recall, "used_regret": quality.regret, "used_of": float(used.reach)}
+
     def _evaluated(self) -> Tensor:
         return self._embed(self._shared.x[self._shared.evaluated_row])
 
@@ -79,13 +105,14 @@ class LaneMetrics:
         exact, mine = neighbors.create("exact", distance=self._distance), copy.deepcopy(search)
         exact.build(bank)
         mine.build(bank)
-        found, true = (asked.nearest_negatives(self._probe_row, k) for asked in (mine, exact))
+        found, true = (asked.nearest_negatives(self.probe_row, k) for asked in (mine, exact))
         quality = compare(found, true)
         named = {
             "mining_recall": quality.recall,
             "distance_ratio": quality.distance_ratio,
             "hardness_regret": quality.hardness_regret,
             "no_candidate": quality.without_candidate,
+            "predicted_recall": _predicted(mine, k),
         }
         misses = self._misses(lane, step, mine, found, true)
         return {name: value for name, value in named.items() if math.isfinite(value)}, misses
@@ -94,7 +121,7 @@ class LaneMetrics:
         """What `search` missed of the true nearest negatives of the probe, and why if it can tell."""
         missed = worst_misses(found, true)
         told = missed[:MAX_MISSES]
-        anchor, nearest, instead = self._probe_row[told], true.row[told, 0], found.row[told, 0]
+        anchor, nearest, instead = self.probe_row[told], true.row[told, 0], found.row[told, 0]
         there = instead >= 0
         reason = search.why_missed(anchor, nearest) if isinstance(search, ExplainsMisses) and len(told) else None
         ids = self._shared.ids
@@ -111,6 +138,12 @@ class LaneMetrics:
             reason=reason,
             buckets=_buckets(search),
         )
+
+
+def _predicted(search: NeighborSearch, k: int) -> float:
+    """The recall that a search expects; NaN where it expects none."""
+    expected = search.predicted_recall(k) if isinstance(search, PredictsRecall) else None
+    return math.nan if expected is None else expected
 
 
 def _buckets(search: NeighborSearch) -> Buckets | None:

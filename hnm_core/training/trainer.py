@@ -28,7 +28,17 @@ from hnm_core.miners.whole_set.options import RandomOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
 from hnm_core.models.base import Embedder
 from hnm_core.run import changeable
-from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, WarmupEnded, Weights, frozen, layer_metric
+from hnm_core.run.events import (
+    Alarm,
+    Event,
+    OptionChanged,
+    SearchUsed,
+    StepRecord,
+    WarmupEnded,
+    Weights,
+    frozen,
+    layer_metric,
+)
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
@@ -82,6 +92,10 @@ class Trainer:
         """What is left of the epoch, the next step's first."""
         self.set_up = True
         """Whether the next step may take longer, because something in it works for the first time."""
+        self._sampler_search = ""
+        """How the sampler has searched last, in words; empty before it has."""
+        self.searches_told: dict[str, str] = {}
+        """What each part that searches has said last of how."""
         self.step = 0
         self.trained = 0
         """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
@@ -110,7 +124,8 @@ class Trainer:
         while self.step < self.config.steps:
             if not self.batches:
                 self.epoch += 1
-                self.batches = self._batches()
+                with self.clock(Phase.OTHER):
+                    self.batches = self._batches()
             self.step += 1
             try:
                 yield tuple(self._step(torch.from_numpy(self.batches.pop(0)).to(self.shared.device)))
@@ -147,71 +162,82 @@ class Trainer:
         search = neighbors.build(options.search_part, distance=self.distance)
         with self.clock(Phase.EMBED):
             bank = Bank(self.embed(self.x), self.y)
-        with self.clock(Phase.SEARCH):
+        with self.clock(Phase.BUILD):
             search.build(bank)
+        with self.clock(Phase.SEARCH):
             lists = search.nearest_negatives(torch.arange(len(bank), device=self.x.device), options.pool).row
-        return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
+        self.set_up = self.set_up or not self._sampler_search
+        self._sampler_search = search.description
+        with self.clock(Phase.SELECT):
+            return self.sampler.batches_near(lists.cpu().numpy(), self.epoch)
 
     def _step(self, anchor_row: Tensor) -> Iterator[Event]:
         clock, mining = self.clock, self.mining
         first_call, self.set_up = self.set_up, False
-        if mining.warmup_ends(self.step):
-            first_call = True
-            yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
-        in_batch, looked_at = mining.mining_batch, self._frame_due()
-        tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch, keep_candidates=looked_at)
-        with clock(Phase.TRANSFER):
-            rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
-            local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
-            features, labels = self.x[rows], self.y[rows]
-        with clock(Phase.FORWARD):
-            embeddings, hidden = self._forward(features)
-        if in_batch:
-            local_tuples = mining.of_the_batch(embeddings, labels)
-            tuples = tuple(rows[vector] for vector in local_tuples or ())
-        with clock(Phase.LOSS):
-            context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
-            terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
-            loss = self.loss.reduce(terms, embeddings)
-            if in_batch and mining.memory is not None:
-                loss = loss + self._loss_on_memory(embeddings, labels, rows)
-            value = loss.item()
-        if "alpha" in terms.figures:
-            before, self.alpha = self.alpha, float(terms.figures["alpha"])
-            if before not in (None, self.alpha):
-                yield OptionChanged(self.lane.name, self.step, "alpha", f"{self.alpha:g}")
-        if not math.isfinite(value):
-            raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
-        if self.optimizer is not None:
-            with clock(Phase.BACKWARD):
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-            with clock(Phase.STEP):
-                self.optimizer.step()
-        self.trained = self.step
-        phase_ms = clock.take()
-
-        mining.saw_loss(value)
-        separation = terms.separation
-        if separation is None and local_tuples is not None and len(local_tuples) == 3:
-            separation = self._separation(embeddings.detach(), local_tuples)
-        counts = self._counts(tuples, separation, len(anchor_row))
+        with clock(Phase.OTHER):
+            if mining.warmup_ends(self.step):
+                first_call = True
+                yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
+            in_batch, looked_at = mining.mining_batch, self._frame_due()
+            tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch, keep_candidates=looked_at)
+        used = self._measure_used() if self.metrics.due(self.step) else {}
+        with clock(Phase.OTHER):
+            with clock(Phase.TRANSFER):
+                rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
+                local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
+                features, labels = self.x[rows], self.y[rows]
+            with clock(Phase.FORWARD):
+                embeddings, hidden = self._forward(features)
+            if in_batch:
+                local_tuples = mining.of_the_batch(embeddings, labels)
+                tuples = tuple(rows[vector] for vector in local_tuples or ())
+            with clock(Phase.LOSS):
+                context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
+                terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
+                loss = self.loss.reduce(terms, embeddings)
+                if in_batch and mining.memory is not None:
+                    loss = loss + self._loss_on_memory(embeddings, labels, rows)
+                value = loss.item()
+            if "alpha" in terms.figures:
+                before, self.alpha = self.alpha, float(terms.figures["alpha"])
+                if before not in (None, self.alpha):
+                    yield OptionChanged(self.lane.name, self.step, "alpha", f"{self.alpha:g}")
+            if not math.isfinite(value):
+                raise InputError(f"The loss became {value}. A lower learning rate or a smaller margin may help.")
+            if self.optimizer is not None:
+                with clock(Phase.BACKWARD):
+                    self.optimizer.zero_grad(set_to_none=True)
+                    loss.backward()
+                with clock(Phase.STEP):
+                    self.optimizer.step()
+            self.trained = self.step
+            mining.saw_loss(value)
+            separation = terms.separation
+            if separation is None and local_tuples is not None and len(local_tuples) == 3:
+                separation = self._separation(embeddings.detach(), local_tuples)
+            counts = self._counts(tuples, separation, len(anchor_row))
         measured, misses = self._measure(terms) if self.metrics.due(self.step) else Measured({})
+        alarms: tuple[Alarm, ...] = ()
+        with clock(Phase.OTHER):
+            empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
+            if measured or empty or self.step % LOOK_EVERY == 0:
+                seen = self._seen(value, counts, measured, terms, embeddings.detach(), empty)
+                alarms = tuple(self.watch.see(seen))
         yield StepRecord(
             self.lane.name,
             self.step,
             value,
-            phase_ms=phase_ms,
+            phase_ms=clock.take(),
             tuples=counts,
-            metrics=measured,
+            metrics=measured | used if measured else {},
             mining=not mining.warming_up,
             first_call=first_call,
         )
         if misses is not None:
             yield misses
-        empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
-        if measured or empty or self.step % LOOK_EVERY == 0:
-            yield from self.watch.see(self._seen(value, counts, measured, terms, embeddings.detach(), empty))
+        if measured:
+            yield from self._searches()
+        yield from alarms
         if self.frames is not None:
             self.frames.add(self.step, tuples, terms, rows, separation, self.margin)
             if looked_at:
@@ -226,6 +252,7 @@ class Trainer:
     def rename(self, lane: LaneConfig) -> None:
         """Go on under the name of `lane`, whose options are the same."""
         self.lane, self.watch.lane = lane, lane.name
+        self.searches_told = {}
         if self.good_weights is not None:
             self.good_weights = replace(self.good_weights, lane=lane.name)
         if self.frames is not None:
@@ -289,6 +316,19 @@ class Trainer:
         if not measured.metrics:
             return measured
         return measured._replace(metrics=measured.metrics | figures | self.mining.metrics(self.step))
+
+    def _measure_used(self) -> dict[str, float]:
+        """Of the negatives that the miner hands out in this step, by the weights that the step begins with."""
+        used = self.mining.handed_out(self.metrics.probe_row, self.step, self.epoch)
+        return {} if used is None else self.metrics.measure_used(used, self.step)
+
+    def _searches(self) -> Iterator[SearchUsed]:
+        """How the lane searches, where that is not what it said last."""
+        of_batches = self._sampler_search if isinstance(self.sampler, NeighbourSampler) else ""
+        for part, words in (("miner", self.mining.search_words), ("sampler", of_batches)):
+            if words and self.searches_told.get(part) != words:
+                self.searches_told[part] = words
+                yield SearchUsed(self.lane.name, self.step, part, words)
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""

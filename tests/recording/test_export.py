@@ -14,6 +14,8 @@ import pytest
 from hnm_core.errors import InputError
 from hnm_core.recording import export, open_recording, record
 from hnm_core.run.events import Frame, LaneForked, OptionChanged, StepRecord, WarmupEnded
+from hnm_core.run.results import Results
+from hnm_core.run.timing import Phase
 from tests.recording import made_up
 
 
@@ -35,7 +37,7 @@ def columns_of(path: Path) -> dict[str, list[str]]:
 
 def test_that_csv_holds_every_step_and_the_last_cloud_of_every_lane(folder: Path) -> None:
     paths = export(folder, "csv")
-    assert {path.parent for path in paths} == {folder / "export"} and len(paths) == 7
+    assert {path.parent for path in paths} == {folder / "export"} and len(paths) == 8
     steps = columns_of(folder / "export" / "knn.steps.csv")
     records = records_of("knn")
     assert [float(text) for text in steps["loss"]] == [event.loss for event in records]
@@ -49,6 +51,26 @@ def test_that_csv_holds_every_step_and_the_last_cloud_of_every_lane(folder: Path
     np.testing.assert_array_equal(np.array([float(text) for text in cloud["y"]], np.float32), frame.positions[:, 1])
     last = [event for event in made_up.run() if isinstance(event, Frame) and event.lane == "knn"][-1]
     assert [np.float32(text) for text in cloud["hardness"]] == last.columns["hardness"].tolist()
+
+
+def test_that_results_are_a_row_a_lane_and_times_are_those_of_the_table_of_a_run(tmp_path: Path) -> None:
+    events = list(made_up.run())
+    events[-1:-1] = [LaneForked("new", 9, "knn"), StepRecord("new", 10, 0.5, {Phase.SEARCH: 1.0})]
+    list(record(iter(events), tmp_path / "run"))
+    export(tmp_path / "run", "csv", tmp_path)
+    table, wanted = columns_of(tmp_path / "results.csv"), Results()
+    for event in events:
+        wanted.add(event)
+    for place, result in enumerate(wanted.lanes()):
+        found = {name: column[place] for name, column in table.items()}
+        assert found["lane"] == result.lane
+        assert float(found["mining_ms_p95"]) == pytest.approx(result.mining_ms_p95, rel=1e-5)
+        steps = columns_of(tmp_path / f"{result.lane}.steps.csv")
+        spent = [
+            float(ms) for ms, mines in zip(steps["mining_ms"], steps["mining"], strict=True) if ms and mines == "1"
+        ]
+        assert np.mean(spent) == pytest.approx(result.mining_ms_mean, rel=1e-5)
+    assert result.mining_ms_mean > 1.0, "the fork goes on with the bank of its parent, and pays for it"
 
 
 def test_that_what_the_features_score_as_they_are_is_a_table_a_row_for_each_distance(folder: Path) -> None:
@@ -129,7 +151,7 @@ def test_that_an_unknown_format_and_a_closed_folder_are_told(folder: Path, tmp_p
 
 def test_that_a_recording_without_frames_exports_its_steps(tmp_path: Path) -> None:
     list(record(made_up.run(frame_every=100), tmp_path / "run"))
-    names = [*(f"{lane}.steps.csv" for lane in made_up.LANES), "raw.csv"]
+    names = [*(f"{lane}.steps.csv" for lane in made_up.LANES), "results.csv", "raw.csv"]
     assert [path.name for path in export(tmp_path / "run", "csv")] == names
 
 

@@ -16,6 +16,7 @@ from hnm_core.run.events import (
     LaneForked,
     OptionChanged,
     RunFinished,
+    SearchUsed,
     StepRecord,
     WarmupEnded,
 )
@@ -41,6 +42,8 @@ def random_run(seed: int, steps: int = 400) -> Iterator[Event]:
                 yield WarmupEnded(lane, step, "knn")
             if rng.random() < 0.02:
                 yield Alarm(lane, step, "collapse", "words", "hint" if rng.random() < 0.5 else "warning")
+            if rng.random() < 0.02:
+                yield SearchUsed(lane, step, "miner" if rng.random() < 0.5 else "sampler", f"words of step {step}")
             if rng.random() < 0.05:
                 continue  # a gap, as where a window was too slow
             record = _record(rng, lane, step, warmup, counted[lane])

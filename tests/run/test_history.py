@@ -96,47 +96,6 @@ def test_that_a_changed_smoothing_factor_is_not_answered_from_the_old_one():
     assert np.array_equal(lane.smoothed_loss(0.0), [1, 0, 2])
 
 
-def test_that_phase_times_are_those_of_the_steps_in_which_the_phase_ran():
-    lane = LaneHistory("knn")
-    for step in range(1, 101):
-        embed = {Phase.EMBED: float(step)} if step % 10 == 0 else {}
-        lane.add(record(step, phase_ms={**embed, Phase.SEARCH: 2.0 + step % 2}))
-    summary = lane.phase_summary(window=100)
-    phases = list(Phase)
-    embed, search, step_phase = phases.index(Phase.EMBED), phases.index(Phase.SEARCH), phases.index(Phase.STEP)
-    tens = np.arange(10.0, 101.0, 10.0)
-    assert summary.median[embed] == np.median(tens)
-    assert summary.p95[embed] == pytest.approx(np.percentile(tens, 95), rel=1e-12)
-    assert summary.share[embed] == 0.1
-    assert summary.per_step[embed] == pytest.approx(5.5)
-    assert summary.median[search] == 2.5
-    assert summary.median[step_phase] == summary.share[step_phase] == 0
-    assert summary.total == pytest.approx(8.0)
-    whole = np.array([(step if step % 10 == 0 else 0) + 2 + step % 2 for step in range(1, 101)])
-    assert summary.total_p95 == pytest.approx(np.percentile(whole, 95), rel=1e-12)
-
-
-def test_that_first_calls_and_warm_up_steps_stay_out_of_the_times():
-    lane = LaneHistory("knn")
-    search = list(Phase).index(Phase.SEARCH)
-    for step in range(1, 6):
-        lane.add(record(step, phase_ms={Phase.SEARCH: 64.0}, mining=False))
-    lane.add(record(6, phase_ms={Phase.SEARCH: 1024.0}, first_call=True))
-    for step in range(7, 10):
-        lane.add(record(step, phase_ms={Phase.SEARCH: 4.0}))
-    assert lane.phase_summary().median[search] == 4.0
-    assert lane.phase_summary().steps == 3
-    assert lane.phase_summary(upto_step=5).median[search] == 64.0
-    assert lane.phase_summary(window=2).steps == 2
-
-
-def test_that_times_of_no_steps_are_zero_and_warn_of_nothing():
-    summary = LaneHistory("knn").phase_summary()
-    assert summary.steps == 0
-    assert summary.total == 0
-    assert not summary.p95.any()
-
-
 def test_that_the_rate_is_steps_by_training_clock():
     lane = LaneHistory("knn")
     assert np.isnan(lane.rate())

@@ -87,6 +87,11 @@ class SearchingMiner(WholeSetMiner):
         """See `hnm_core.miners.base.Searching`."""
         return self.options.pool
 
+    @property
+    def reach(self) -> int:
+        """See `hnm_core.miners.base.SaysHowFar`."""
+        return self._list_length()
+
     @isolated
     def refresh(self, bank: Bank, context: MiningContext) -> None:
         """See `hnm_core.miners.base.DatasetMiner`."""

@@ -1,0 +1,139 @@
+"""What a step costs: the one definition behind every figure of time in tables, chips, bars, videos and exports.
+
+A bank that is embedded and indexed in one step serves the steps up to the next one, and so do the batches that a
+sampler mines for an epoch. A median over steps would call them free, and a plain quantile would see most steps pay
+nothing. So what serves several steps is spread evenly over them, and every figure is of that. Loads no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.run.history import LaneHistory, summed
+from hnm_core.run.series import Floats
+from hnm_core.run.timing import MINING_COLUMNS, PHASES, STEP_COLUMNS, Phase
+
+_BUILD = PHASES.index(Phase.BUILD)
+_MAKES = [PHASES.index(phase) for phase in (Phase.EMBED, Phase.BUILD, Phase.BACKGROUND)]
+_USES = [PHASES.index(phase) for phase in (Phase.SEARCH, Phase.SELECT)]
+
+
+@dataclass(frozen=True, eq=False)
+class StepCost:
+    """Milliseconds a step, what serves several steps spread over them; first calls left out."""
+
+    steps: int
+    """Steps that the figures are of."""
+    phase_ms: Floats
+    """(len(PHASES),) the mean of each phase; 0 where there are no steps."""
+    mining_p95: float
+    """95 of 100 steps mine for so long or less, with their share of what serves several; NaN where there are none."""
+    step_p95: float
+    """Likewise of whole steps."""
+    first_calls: int
+    """Steps left out, in which something was compiled or set up."""
+    first_ms: float
+    """What these took together."""
+
+    @property
+    def mining_ms(self) -> float:
+        """The mean of all that mining takes, also in the background; NaN where there are no steps."""
+        return float(self.phase_ms[MINING_COLUMNS].sum()) if self.steps else math.nan
+
+    @property
+    def background_ms(self) -> float:
+        """The mean of what was made on another thread meanwhile: mining that holds no step up."""
+        return float(self.phase_ms[PHASES.index(Phase.BACKGROUND)])
+
+    @property
+    def step_ms(self) -> float:
+        """The mean of whole steps, by the training clock; NaN where there are no steps."""
+        return float(self.phase_ms[STEP_COLUMNS].sum()) if self.steps else math.nan
+
+
+def step_cost(lane: LaneHistory, upto_step: int | None = None) -> StepCost:
+    """What the steps of a lane cost that were like the last one up to a step, None for now: with its miner, loss and
+    sampler, and in or after the warm-up as it was. A bank that a lane was forked off with serves it and its parent."""
+    count = lane.rows(upto_step)
+    row = lane.alike(count)
+    with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
+        ms, first_call, timed = _spread_over(lane, count)
+        step_ms, kept = summed(ms, STEP_COLUMNS), timed & ~first_call
+        first = summed(lane.phase_ms[row[first_call]], STEP_COLUMNS)
+        if not kept.any():
+            return StepCost(0, np.zeros(len(PHASES)), math.nan, math.nan, len(first), float(first.sum()))
+        return StepCost(
+            steps=int(kept.sum()),
+            phase_ms=ms[kept].mean(axis=0),
+            mining_p95=float(np.percentile(summed(ms, MINING_COLUMNS)[kept], 95)),
+            step_p95=float(np.percentile(step_ms[kept], 95)),
+            first_calls=len(first),
+            first_ms=float(first.sum()),
+        )
+
+
+def mining_ms(lane: LaneHistory) -> Floats:
+    """(n,) what mining took of each step of a lane, what serves several spread over them; NaN of first calls and of
+    steps that nobody timed."""
+    spent = np.full(len(lane), np.nan)
+    turns = np.searchsorted(lane.steps, np.array(lane.turns, np.int64)).tolist()
+    flips = (np.flatnonzero(np.diff(lane.mining)) + 1).tolist()
+    for end in sorted({*turns, *flips, len(lane)} - {0}):
+        ms, first_call, timed = _spread_over(lane, end)
+        spent[lane.alike(end)] = np.where(timed & ~first_call, summed(ms, MINING_COLUMNS), np.nan)
+    return spent
+
+
+def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Floats:
+    """(n, len(PHASES)) milliseconds of n steps in a row, each with its share of what serves it.
+
+    What embeds and builds in a step is spread over it and the steps up to the next that does, and so are search and
+    selection in a step that builds: they do what the index had put off, or mine the batches of an epoch. The sum stays
+    the same, but for what a first call made: that is priced as the mean of what other steps made, and as it was
+    measured where none did.
+
+    Args:
+        phase_ms: (n, len(PHASES)), 0 where a phase did not run.
+        first_call: (n,) see `hnm_core.run.events.StepRecord`.
+    """
+    ms = phase_ms.astype(np.float64)
+    built = ms[:, _BUILD] > 0
+    for phase in (*_MAKES, *_USES):
+        made = np.flatnonzero(built if phase in _USES else ms[:, phase] > 0)
+        if not len(made):
+            continue
+        price, first = ms[made, phase], first_call[made]
+        if first.any() and not first.all():
+            price[first] = price[~first].mean()
+        served = np.diff(np.append(made, len(ms)))
+        ms[made, phase] = 0
+        ms[made[0] :, phase] += np.repeat(price / served, served)
+    return ms
+
+
+def _spread_over(lane: LaneHistory, count: int) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of the rows of `lane.alike(count)`: (n, len(PHASES)) what `spread` makes of their times, whether they are first
+    calls, and whether they were timed at all."""
+    phase_ms, first_call = _stretch(lane, count)
+    timed = phase_ms.any(axis=1)
+    ms = np.zeros(phase_ms.shape)
+    ms[timed] = spread(phase_ms[timed], first_call[timed])
+    own = len(phase_ms) - len(lane.alike(count))
+    return ms[own:], first_call[own:], timed[own:]
+
+
+def _stretch(lane: LaneHistory, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Times and first calls of the rows of `lane.alike(count)`, after those of the parent that they go on from."""
+    row = lane.alike(count)
+    phase_ms, first_call = lane.phase_ms[row], lane.first_call[row]
+    if lane.parent is None or not lane.begun_by_parent(count):
+        return phase_ms, first_call
+    then = lane.parent.rows(lane.forked_at)
+    if not then or not count or lane.parent.mining[then - 1] != lane.mining[count - 1]:
+        return phase_ms, first_call
+    before, calls = _stretch(lane.parent, then)
+    return np.concatenate((before, phase_ms)), np.concatenate((calls, first_call))
