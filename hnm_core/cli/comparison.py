@@ -8,7 +8,17 @@ from dataclasses import asdict
 from typing import Any
 
 from hnm_core.cli.console import echo, show_table
-from hnm_core.studies.comparing import CONFIDENCE, METRICS, REACHED, Estimate, Trial, entanglement, steps_to, summary
+from hnm_core.studies.comparing import (
+    CONFIDENCE,
+    METRICS,
+    OF_MINING,
+    REACHED,
+    Estimate,
+    Trial,
+    entanglement,
+    steps_to,
+    summary,
+)
 from hnm_core.studies.verdicts import LEVEL, POWER, Line
 from hnm_core.words import number
 
@@ -19,13 +29,17 @@ HEADS = {
     "loss": "loss",
     "mining_ms_median": "mine ms",
     "step_ms_mean": "step ms",
+    "mining_recall": "recall",
+    "false_share": "false",
 }
 
 
 def show(trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequence[Line], margin: float) -> None:
     """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts."""
-    rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in METRICS)) for lane in lanes]
-    show_table((f"lane, {len(trials)} seeds", *(HEADS[metric] for metric in METRICS)), rows)
+    measured = [metric for metric in OF_MINING if any(summary(trials, lane, metric).seeds for lane in lanes)]
+    columns = (*METRICS, *measured)
+    rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in columns)) for lane in lanes]
+    show_table((f"lane, {len(trials)} seeds", *(HEADS[metric] for metric in columns)), rows)
     looked_at = entanglement(trials)
     if looked_at:
         echo()
@@ -73,7 +87,7 @@ def document(
         "confidence": CONFIDENCE,
         "lanes": {
             lane: {
-                **{metric: _plain(asdict(summary(trials, lane, metric))) for metric in METRICS},
+                **{metric: _plain(asdict(summary(trials, lane, metric))) for metric in (*METRICS, *OF_MINING)},
                 "steps_to_level": _plain(asdict(steps_to(trials, lane, base))),
             }
             for lane in lanes

@@ -105,10 +105,17 @@ def tune(
     config: ConfigArgument = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="KEY=LOW..HIGH", help="Repeatable; or KEY=A,B,C for one of several values."),
+        typer.Option(
+            "--option",
+            metavar="KEY=LOW..HIGH",
+            help="Repeatable; or KEY=A,B,C for one of several values; KEY,KEY=... sets several fields alike.",
+        ),
     ] = None,
     preset: PresetOption = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, max=100_000, help="Settings to try.")] = 20,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, max=1000, help="A setting's score is its mean over so many.")
+    ] = 1,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane that is trained.")] = None,
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=f"{', '.join(JUDGED)}.")] = "map_at_r",
     data: DataOption = None,
@@ -141,9 +148,9 @@ def tune(
 
     def finished(count: int, tried: tuning.Tried) -> None:
         values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
-        say(f"{count} of {trials}: {metric} {number(tried.score, 4)} with {values}")
+        say(f"Setting {count}: {metric} {number(tried.score, 4)} with {values}")
 
-    tried = tuning.search(experiment, searched, name, trials, folder, score, finished)
+    tried = tuning.search(experiment, searched, name, trials, folder, score, finished, seeds)
     if not tried:
         raise InputError("No setting could be trained to its end; look at the alarms above.")
     best = max(tried, key=lambda one: one.score)
@@ -159,7 +166,8 @@ def tune(
     before = getattr(_train(tuning.only_lane(experiment, name), tell).lanes()[0], metric)
     echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
     for key, value in best.values.items():
-        echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
+        for field in tuning.fields_of(key):
+            echo(f"--set {field}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
     try:
         require_matplotlib()
     except InputError as error:

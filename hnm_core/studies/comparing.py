@@ -22,6 +22,9 @@ from hnm_core.system import paths
 METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_median", "step_ms_mean")
 """What is compared: fields of `LaneResult`."""
 
+OF_MINING = ("mining_recall", "false_share")
+"""The same, of lanes that search approximately, and of data whose true labels are known."""
+
 CONFIDENCE = 0.95
 
 SEEDS = 2**63

@@ -96,10 +96,12 @@ def test_that_tune_finds_the_better_of_two_values_and_reports_held_out_once(
     lab: Lab, tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    arguments = ("tune", tiny, "--option", "optimizer.lr=1e-8,0.01", "--steps", 60, "--out", out)
+    arguments = ("tune", tiny, "--option", "optimizer.lr=1e-8,0.01", "--steps", 60, "--seeds", 2, "--out", out)
     ended = lab(*arguments, "--trials", 6)
     assert ended.status == 0, ended.err
     assert "--set optimizer.lr=0.01" in ended.out.splitlines()
+    assert [line.split()[0] for line in ended.out.splitlines()[1:4]] == ["1", "2", "held-out"], "each value once"
+    assert ended.err.splitlines().count("Seed 8") == 2, "two settings with a second seed each"
     assert sum(line.startswith("held-out map_at_r") for line in ended.out.splitlines()) == 1
     again = lab(*arguments, "--trials", 6)
     assert again.out.splitlines()[:7] == ended.out.splitlines()[:7], "nothing is tried twice"
@@ -306,6 +308,15 @@ def test_that_tune_takes_a_field_once_by_whatever_name(lab: Lab, tiny: Path) -> 
         ended = lab("tune", tiny, "--option", "lanes.two.loss_options.margin=0.1,0.2", "--option", f"{other}=0.3..0.4")
         assert ended.status == 2
         assert "given twice" in ended.err
+
+
+def test_that_fields_that_are_set_alike_are_searched_as_one(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    keys = "lanes.two.loss_options.margin, lanes.two.miner_options.pool"
+    ended = lab("tune", tiny, "--option", f"{keys}=1,2", "--steps", 3, "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    printed = [line for line in ended.out.splitlines() if line.startswith("--set ")]
+    assert [line.rpartition("=")[0] for line in printed] == [f"--set {key}" for key in keys.split(", ")]
+    assert len({line.rpartition("=")[2] for line in printed}) == 1
 
 
 def test_that_the_setting_that_tune_prints_is_the_one_that_it_trained(lab: Lab, tiny: Path, tmp_path: Path) -> None:
