@@ -69,7 +69,7 @@ def verdict(history: RunHistory) -> Verdict | None:
 
 def ranking(values: dict[str, float], evaluated: int) -> str:
     """The lanes from the best to the worst; those that so many evaluated items cannot tell from the best are said to
-    be no different from it."""
+    be not told apart from it."""
     known = {name: value for name, value in values.items() if math.isfinite(value)}
     if not known:
         return "nothing measured yet"
@@ -78,19 +78,19 @@ def ranking(values: dict[str, float], evaluated: int) -> str:
     behind = [name for name in order[1:] if name not in equal]
     text = f"{best} {known[best]:.3f}"
     if equal:
-        text += f"; no difference to {', '.join(f'{name} {known[name]:.3f}' for name in equal)}"
+        text += f"; not told apart from {', '.join(f'{name} {known[name]:.3f}' for name in equal)}"
     if behind:
         text += f"; behind: {', '.join(f'{name} {known[name]:.3f}' for name in behind)}"
     return text
 
 
 def beside_raw(name: str, value: float, lanes: dict[str, float], evaluated: int) -> str:
-    """Which lanes ended better than the features are as they are, which worse, and which no different."""
-    kinds: dict[str, list[str]] = {"better": [], "no different": [], "worse": []}
+    """Which lanes ended better than the features are as they are, which worse, and which cannot be told from them."""
+    kinds: dict[str, list[str]] = {"better": [], "not told apart": [], "worse": []}
     for lane, reached in lanes.items():
         if math.isfinite(reached):
             different = "better" if reached > value else "worse"
-            kinds[different if apart(reached, value, evaluated) else "no different"].append(lane)
+            kinds[different if apart(reached, value, evaluated) else "not told apart"].append(lane)
     told = "; ".join(f"{', '.join(some)} {kind}" for kind, some in kinds.items() if some)
     return f"{name[0].upper()}{name[1:]} {value:.3f}{f': {told}' if told else ''}"
 

@@ -35,6 +35,7 @@ from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
 from hnm_core.spec.registry import DATASETS, MODELS
 
+SPLIT_FIELDS = ("split", "held_out", "validation")
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every", "shown", "checkpoint_every")
 
 
@@ -55,14 +56,15 @@ class ExperimentForm(QWidget):
         self._filling = False
         self._theme = DARK
 
-        self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, ["held_out", "validation"])
+        self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, SPLIT_FIELDS)
         self.model = NamedForm("Model", MODELS)
         self.optimizer = OptionForm(OptimizerConfig, ["name", "lr", "options"])
         self.sampler = SamplerForm()
         self.run = OptionForm(ExperimentConfig, RUN_FIELDS)
         self.lanes = LanesPanel()
-        self.optimizer.rows["name"].label.setText("optimiser")
-        self.optimizer.rows["options"].label.setText("optimiser options")
+        self.data_own.rows["split"].call("split by")  # EMNIST has a split of its own above
+        self.optimizer.rows["name"].call("optimiser")
+        self.optimizer.rows["options"].call("optimiser options")
         self.optimizer.line("options").setPlaceholderText("weight_decay = 0.01")
         self.undo_button, self.redo_button = (
             _button("Undo", "Take the last change back"),
@@ -324,6 +326,8 @@ class ExperimentForm(QWidget):
         if any(path[0] in ("optimizer", "sampler", *RUN_FIELDS) for path in problems):
             self.training.open()
         self.problem.say(problems.get(("",), ""))
+        official = "The official test part is held out, whatever this says."
+        self.data_own.rows["held_out"].set_idle(official if values["data"]["split"] == "official" else "")
         self._summarise(values)
 
     def _commit(self) -> None:
@@ -362,7 +366,10 @@ class ExperimentForm(QWidget):
     def _summarise(self, values: dict[str, Any]) -> None:
         """What is in the closed parts."""
         data, optimizer = values["data"], values["optimizer"]
-        held_out = [f"held out {data['held_out']:.0%}"] if isinstance(data["held_out"], float) else []
+        share, of = data["held_out"], {"classes": " of the classes", "official": ""}.get(data["split"], "")
+        held_out = [f"held out {share:.0%}{of}"] if isinstance(share, float) else []
+        if data["split"] == "official":
+            held_out = ["official split"]
         self.data_details.set_summary(_listed(data["options"], held_out))
         self.model_details.set_summary(_listed(values["model"]["options"], []))
         self.training.set_summary(

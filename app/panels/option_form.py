@@ -43,10 +43,16 @@ class Row:
         for widget in (self.label, editor):
             widget.setToolTip(tip)
         if editor.target is not None:
-            editor.target.setAccessibleName(self.label.text())
             editor.target.setAccessibleDescription(tip)
+        self.call(self.label.text())
         self._given: Any = MISSING
         self._shown: Any = None
+
+    def call(self, name: str) -> None:
+        """Show it under another name."""
+        self.label.setText(name)
+        if self.editor.target is not None:
+            self.editor.target.setAccessibleName(name)
 
     @property
     def default(self) -> Any:

@@ -104,17 +104,17 @@ def _own_code(plug_ins: Sequence[Path]) -> list[str]:
 
 
 def words_of(trials: Sequence[Trial], lanes: Sequence[str]) -> tuple[str, ...]:
-    """What several seeds say of each lane, and of each beside the first, with 95 % intervals."""
-    from hnm_core.studies.comparing import difference, summary
+    """What several seeds say of each lane with 95 % intervals, and of each beside the first with the verdict of
+    `hnm-lab compare`."""
+    from hnm_core.studies.comparing import summary
+    from hnm_core.studies.verdicts import judge
 
     seeds = f"Seeds {trials[0].seed} to {trials[-1].seed}"
     means = [(lane, summary(trials, lane, JUDGED_BY)) for lane in lanes]
     lines = [f"{seeds}, MAP@R: " + ", ".join(f"{lane} {_shown(each)}" for lane, each in means)]
-    base, *others = lanes
-    for lane in others:
-        apart = difference(trials, lane, base, JUDGED_BY)
-        verdict = "not told apart" if not apart.excludes_zero else "better" if apart.mean > 0 else "worse"
-        lines.append(f"{lane} beside {base}, paired by seed: {_shown(apart, sign='+')}, {verdict}")
+    for line in judge(trials, lanes, lanes[0], (JUDGED_BY,)):
+        told = f"{_shown(line.difference, sign='+')}, {line.words}"
+        lines.append(f"{line.lane} beside {line.base}, paired by seed: {told}")
     return tuple(lines)
 
 

@@ -105,7 +105,8 @@ class FileActions:
     def _take_data(self, path: Path, own: DataConfig) -> None:
         self._session.refuse_during_run()
         config = self._session.config
-        own = own.model_copy(update={"held_out": config.data.held_out})
+        split = "classes" if config.data.split == "classes" else "items"  # whether it has its own is not known yet
+        own = own.model_copy(update={"split": split, "held_out": config.data.held_out})
 
         def work(progress: Progress) -> own_data.OwnData:
             try:

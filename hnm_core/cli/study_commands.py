@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -25,14 +24,11 @@ from hnm_core.cli.options import (
     StepsOption,
 )
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.run.results import Results
+from hnm_core.run.results import JUDGED, MARGIN, Results
 from hnm_core.spec.config import DISTANCES, ExperimentConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX
 from hnm_core.spec.request import Request, resolve
 from hnm_core.words import number
-
-if TYPE_CHECKING:
-    from hnm_core.studies.comparing import Estimate, Trial
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where results go; the same folder again goes on there.")
@@ -49,21 +45,44 @@ def compare(
     steps: StepsOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="LANE", help="The lane that others are compared with; the first.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help=f"Repeatable, judged by: {', '.join(JUDGED)}.")
+    ] = None,
+    margin: Annotated[
+        float, typer.Option("--margin", metavar="M", help="Smaller differences count as none; stated in the table.")
+    ] = MARGIN,
+    json_document: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
     out: OutOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Every lane over several seeds: means with 95 % intervals, paired differences, plots."""
+    """Every lane over several seeds: means with 95 % intervals, paired differences with corrected verdicts, plots."""
     request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
     experiment = resolve(request, default_preset=None)
+    lanes = [lane.name for lane in experiment.lanes]
+    beside = lanes[0] if base is None else experiment.lane(base).name
+    judged = tuple(dict.fromkeys(metric or JUDGED[:1]))
+    for name in judged:
+        if name not in JUDGED:
+            raise InputError(f"--metric {name} is not allowed: {', '.join(JUDGED)}.")
+    if not 0 < margin < 1:
+        raise InputError(f"--margin {margin:g} is not allowed: it is more than 0 and less than 1.")
+    from hnm_core.cli import comparison
     from hnm_core.studies.comparing import run_seeds
     from hnm_core.studies.plots import plot_curves, require_matplotlib
+    from hnm_core.studies.verdicts import judge
 
     folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
-    failed: list[int] = []
     tell = _once(say)
-    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell, failed), say)
+    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell), say)
     say("")
-    _show_comparison(trials, [lane.name for lane in experiment.lanes])
+    lines = judge(trials, lanes, beside, judged, margin)
+    if json_document:
+        echo(json.dumps(comparison.document(trials, lanes, beside, lines, margin), indent=1, allow_nan=False))
+    else:
+        comparison.show(trials, lanes, beside, lines, margin)
     try:
         require_matplotlib()
     except InputError as error:
@@ -72,9 +91,13 @@ def compare(
         paths = [folder / "map_at_r.png", folder / "map_at_r.svg"]
         plot_curves(trials, experiment.title or experiment.data.name, paths)
         for path in paths:
-            echo(str(path))
-    if failed:
-        say(f"A lane failed with seed {', '.join(map(str, failed))}; its last figures are in the table.")
+            (say if json_document else echo)(str(path))
+    failed = {lane: [trial.seed for trial in trials if lane in trial.failed] for lane in lanes}
+    for name, with_seeds in failed.items():
+        if with_seeds:
+            said = ", ".join(map(str, with_seeds))
+            say(f"Lane '{name}' failed with seed {said}: left out of its means, and there is no verdict on it.")
+    if any(failed.values()):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -82,14 +105,19 @@ def tune(
     config: ConfigArgument = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="KEY=LOW..HIGH", help="Repeatable; or KEY=A,B,C for one of several values."),
+        typer.Option(
+            "--option",
+            metavar="KEY=LOW..HIGH",
+            help="Repeatable; or KEY=A,B,C for one of several values; KEY,KEY=... sets several fields alike.",
+        ),
     ] = None,
     preset: PresetOption = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", min=1, max=100_000, help="Settings to try.")] = 20,
+    seeds: Annotated[
+        int, typer.Option("--seeds", metavar="N", min=1, max=1000, help="A setting's score is its mean over so many.")
+    ] = 1,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane that is trained.")] = None,
-    metric: Annotated[
-        str, typer.Option("--metric", metavar="NAME", help="map_at_r, precision_at_1 or knn_accuracy.")
-    ] = "map_at_r",
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=f"{', '.join(JUDGED)}.")] = "map_at_r",
     data: DataOption = None,
     settings: SetOption = None,
     steps: StepsOption = None,
@@ -102,8 +130,8 @@ def tune(
     from hnm_core.studies import tuning
     from hnm_core.studies.plots import plot_search, require_matplotlib
 
-    if metric not in ("map_at_r", "precision_at_1", "knn_accuracy"):
-        raise InputError(f"--metric {metric} is not allowed: map_at_r, precision_at_1 or knn_accuracy.")
+    if metric not in JUDGED:
+        raise InputError(f"--metric {metric} is not allowed: {', '.join(JUDGED)}.")
     if not option:
         raise InputError("Name what to search: --option KEY=LOW..HIGH, e.g. --option optimizer.lr=1e-4..1e-2.")
     request = Request(config, preset, data, (), tuple(settings or ()), seed, device, steps)
@@ -120,9 +148,9 @@ def tune(
 
     def finished(count: int, tried: tuning.Tried) -> None:
         values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
-        say(f"{count} of {trials}: {metric} {number(tried.score, 4)} with {values}")
+        say(f"Setting {count}: {metric} {number(tried.score, 4)} with {values}")
 
-    tried = tuning.search(experiment, searched, name, trials, folder, score, finished, say)
+    tried = tuning.search(experiment, searched, name, trials, folder, score, finished, say, seeds)
     if not tried:
         raise InputError("No setting could be trained to its end; look at the alarms above.")
     best = max(tried, key=lambda one: one.score)
@@ -138,7 +166,8 @@ def tune(
     before = getattr(_train(tuning.only_lane(experiment, name), tell).lanes()[0], metric)
     echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
     for key, value in best.values.items():
-        echo(f"--set {key}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
+        for field in tuning.fields_of(key):
+            echo(f"--set {field}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
     try:
         require_matplotlib()
     except InputError as error:
@@ -224,9 +253,8 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-def _train(config: ExperimentConfig, tell: Callable[[str], None], failed: list[int] | None = None) -> Results:
-    """Train without recording; `tell` is given what the data are, and `failed` gathers the seeds with which a lane
-    failed. Ctrl+C ends everything: what is finished is kept."""
+def _train(config: ExperimentConfig, tell: Callable[[str], None]) -> Results:
+    """Train without recording; `tell` is given what the data are. Ctrl+C ends everything: what is finished is kept."""
     from hnm_core.cli.headless import train
 
     def begin(words: str) -> None:
@@ -239,60 +267,7 @@ def _train(config: ExperimentConfig, tell: Callable[[str], None], failed: list[i
         raise KeyboardInterrupt
     if not outcome.finished:
         raise typer.Exit(outcome.status)
-    if outcome.status == EXIT_FAILED and failed is not None:
-        failed.append(config.seed)
     return outcome.results
-
-
-def _show_comparison(trials: list[Trial], lanes: list[str]) -> None:
-    from hnm_core.studies.comparing import METRICS, REACHED, difference, entanglement, steps_to, summary
-
-    heads = {
-        "map_at_r": "MAP@R",
-        "precision_at_1": "P@1",
-        "knn_accuracy": "kNN",
-        "loss": "loss",
-        "mining_ms_mean": "mine ms",
-        "step_ms_mean": "step ms",
-    }
-
-    def shown(estimate: Estimate) -> str:
-        if not math.isfinite(estimate.mean):
-            return "-"
-        return (
-            f"{estimate.mean:.4f} +- {estimate.half_width:.4f}"
-            if math.isfinite(estimate.half_width)
-            else f"{estimate.mean:.4f}"
-        )
-
-    rows = [(lane, *(shown(summary(trials, lane, metric)) for metric in METRICS)) for lane in lanes]
-    show_table((f"lane, {len(trials)} seeds", *(heads[metric] for metric in METRICS)), rows)
-    looked_at = entanglement(trials)
-    if looked_at:
-        echo()
-        layers = dict.fromkeys(layer for values in sorted(looked_at.values(), key=len)[::-1] for layer in values)
-        rows = [
-            (layer, *(shown(values[layer]) if layer in values else "-" for values in looked_at.values()))
-            for layer in layers
-        ]
-        show_table(("entanglement", *looked_at), rows)
-    if len(lanes) < 2:
-        return
-    base = lanes[0]
-    rows = []
-    for lane in lanes:
-        steps = steps_to(trials, lane, base)
-        reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
-        rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
-    echo()
-    show_table((f"steps to {REACHED:.0%} of the MAP@R of {base}", "steps", "seeds that got there"), rows)
-    rows = []
-    for lane in lanes[1:]:
-        found = difference(trials, lane, base, "map_at_r")
-        verdict = "no difference" if not found.excludes_zero else "better" if found.mean > 0 else "worse"
-        rows.append((f"{lane} - {base}", shown(found), verdict))
-    echo()
-    show_table(("MAP@R, paired by seed", "difference", "at 95 %"), rows)
 
 
 def _slug(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hnm_core.data.base import Dataset, Progress
-    from hnm_core.spec.registry import Options, Part
+    from hnm_core.spec.registry import DataOptions, Part
 
 
 def create(name: str, *, seed: int = 0, progress: Progress | None = None, **options: Any) -> Dataset:
@@ -27,7 +27,7 @@ def create(name: str, *, seed: int = 0, progress: Progress | None = None, **opti
     return build(DATASETS.part(name, options), seed=seed, progress=progress)
 
 
-def build(part: Part[Options], *, seed: int = 0, progress: Progress | None = None, minable: bool = True) -> Dataset:
+def build(part: Part[DataOptions], *, seed: int = 0, progress: Progress | None = None, minable: bool = True) -> Dataset:
     """As `create`, with options that are checked already.
 
     `minable`: refuse data without two classes, or without two items of one class; what only goes through a network

@@ -45,7 +45,9 @@ class Dataset:
     image_shape: tuple[int, int, int] | None = None
     """(C, H, W) where a row of `x` is the pixels of a picture, one channel after the other; None where it is not."""
     held_out: NDArray[np.bool_] | None = None
-    """(N,) the data set's own split; None leaves the split to the experiment."""
+    """(N,) the split that a file of the user's asks for; None leaves the split to the experiment."""
+    official: NDArray[np.bool_] | None = None
+    """(N,) True where an item is of the test part of a published set; None where it has no such part."""
     as_read: str = ""
     """Of files of the user's: what was taken for what, and what was left out, in sentences."""
 

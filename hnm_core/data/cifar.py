@@ -51,7 +51,7 @@ def cifar10(
         LoadCancelled: the progress callback returned False; what was fetched so far is kept.
     """
     paths = find_files(source, FILES, path=options.path, download=options.download, progress=progress)
-    records = _read(paths, progress)
+    records, trained = _read(paths, progress)
     y = records[:, 0].astype(np.int64)
     rows = stratified_sample(y, options.points, seed)
     pixels = records[rows, 1:]
@@ -63,11 +63,12 @@ def cifar10(
         class_names=CLASS_NAMES,
         images=np.ascontiguousarray(pixels.reshape(-1, *SHAPE).transpose(0, 2, 3, 1)),
         image_shape=SHAPE,
+        official=rows >= trained,
     )
 
 
-def _read(paths: Sequence[Path], progress: Progress | None) -> NDArray[np.uint8]:
-    """(N, RECORD_BYTES) of all files."""
+def _read(paths: Sequence[Path], progress: Progress | None) -> tuple[NDArray[np.uint8], int]:
+    """(N, RECORD_BYTES) of all files, and how many of these come before the test part, which is the last."""
     parts = []
     for done, path in enumerate(paths):
         report(progress, done, len(paths), f"reading {path.name}")
@@ -89,4 +90,4 @@ def _read(paths: Sequence[Path], progress: Progress | None) -> NDArray[np.uint8]
     records = np.concatenate(parts)
     if len(np.unique(records[:, 0])) < 2:
         raise InputError(f"The files beside '{paths[0]}' hold fewer than two classes.")
-    return records
+    return records, len(records) - len(parts[-1])

@@ -161,8 +161,8 @@ def emnist(options: EmnistOptions, *, seed: int, progress: Progress | None = Non
         source, emnist_files(options.split), path=options.path, download=options.download, progress=progress
     )
     first = 1 if options.split == "letters" else 0
-    pictures, y = read_parts(paths, EMNIST_CLASSES[options.split], progress, first_label=first)
-    return load("emnist", pictures.transpose(0, 2, 1), y, EMNIST_CLASSES[options.split], options.points, seed)
+    pictures, y, trained = read_parts(paths, EMNIST_CLASSES[options.split], progress, first_label=first)
+    return load("emnist", pictures.transpose(0, 2, 1), y, trained, EMNIST_CLASSES[options.split], options.points, seed)
 
 
 def _four_files(
@@ -175,21 +175,22 @@ def _four_files(
 ) -> Dataset:
     names = [file.name for file in source.downloads]
     paths = find_files(source, names, path=options.path, download=options.download, progress=progress)
-    pictures, y = read_parts(paths, class_names, progress)
-    return load(name, pictures, y, class_names, options.points, seed)
+    pictures, y, trained = read_parts(paths, class_names, progress)
+    return load(name, pictures, y, trained, class_names, options.points, seed)
 
 
 def load(
     name: str,
     pictures: NDArray[np.uint8],
     y: NDArray[np.int64],
+    trained: int,
     class_names: tuple[str, ...],
     points: int,
     seed: int,
 ) -> Dataset:
     """A stratified part of a set: x (points, H * W) in 0..1, images (points, H, W).
 
-    The ids are places in the whole set, its training items first, then those of its test part.
+    The ids are places in the whole set, its `trained` training items first, then those of its test part.
     """
     rows = stratified_sample(y, points, seed)
     chosen = np.ascontiguousarray(pictures[rows])
@@ -201,13 +202,14 @@ def load(
         class_names=class_names,
         images=chosen,
         image_shape=(1, *chosen.shape[1:]),
+        official=rows >= trained,
     )
 
 
 def read_parts(
     paths: Sequence[Path], class_names: tuple[str, ...], progress: Progress | None, first_label: int = 0
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, 28, 28) and labels (N,) from 0, training part first.
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
+    """Images (N, 28, 28) and labels (N,) from 0, training part first, and how many items that part has.
 
     Args:
         paths: images, then labels, of the training part and of the test part.
@@ -240,4 +242,4 @@ def read_parts(
     y = np.concatenate([arrays[1], arrays[3]]).astype(np.int64) - first_label
     if len(np.unique(y)) < 2:
         raise InputError(f"'{paths[1]}' and '{paths[3]}' hold fewer than two classes.")
-    return np.concatenate([arrays[0], arrays[2]]), y
+    return np.concatenate([arrays[0], arrays[2]]), y, len(arrays[1])

@@ -8,18 +8,36 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from hnm_core.data.sizes import class_sizes
-from hnm_core.spec.registry import DATASETS, Options, Part
+from hnm_core.spec.registry import DATASETS, DataOptions, Part
 
 MAX_NUMBERS = 1_000_000_000
 """Most numbers (items times features) that a synthetic set may hold: 4 GB."""
 
 
-class MadeUpOptions(Options):
+class UnpartedOptions(DataOptions):
+    """Base of sets that nobody has published in a training and a test part."""
+
+    @property
+    def official_split(self) -> bool:
+        """See `DataOptions`."""
+        return False
+
+
+class PartedOptions(DataOptions):
+    """Base of sets that are published in a training and a test part."""
+
+    @property
+    def official_split(self) -> bool:
+        """See `DataOptions`."""
+        return True
+
+
+class MadeUpOptions(UnpartedOptions):
     """Base of sets that are made up as numbers."""
 
 
 @DATASETS.register("digits", target="hnm_core.data.digits:build")
-class DigitsOptions(Options):
+class DigitsOptions(UnpartedOptions):
     """1,797 handwritten digits, 8 x 8 pixels, 10 classes; ships with scikit-learn."""
 
 
@@ -110,7 +128,7 @@ class SwissRollOptions(MadeUpOptions):
 
 
 @DATASETS.register("imbalanced", target="hnm_core.data.wrapped:imbalanced")
-class ImbalancedOptions(Options):
+class ImbalancedOptions(DataOptions):
     """One class is most of the set and some are a single item; made up, or a part of another set."""
 
     of: str = Field("", description="data set to take a part of; empty makes one Gaussian for each class")
@@ -141,14 +159,19 @@ class ImbalancedOptions(Options):
         _check_size(self.points, self.dim, "points or dim")
         return self
 
+    @property
+    def official_split(self) -> bool | None:
+        """See `DataOptions`."""
+        return self.of_part.options.official_split if self.of else False
+
     @cached_property
-    def of_part(self) -> Part[Options]:
+    def of_part(self) -> Part[DataOptions]:
         """The other data set, where there is one, with its typed options."""
         return DATASETS.part(self.of, self.of_options)
 
 
 @DATASETS.register("label-noise", target="hnm_core.data.wrapped:label_noise")
-class LabelNoiseOptions(Options):
+class LabelNoiseOptions(DataOptions):
     """Another set with a share of its labels wrong; the truth is kept, so that false negatives can be counted."""
 
     of: str = Field("digits", description="data set whose labels are made noisy")
@@ -160,8 +183,13 @@ class LabelNoiseOptions(Options):
         _ = self.of_part  # raises what is wrong with it
         return self
 
+    @property
+    def official_split(self) -> bool | None:
+        """See `DataOptions`."""
+        return self.of_part.options.official_split
+
     @cached_property
-    def of_part(self) -> Part[Options]:
+    def of_part(self) -> Part[DataOptions]:
         """The other data set with its typed options."""
         return DATASETS.part(self.of, self.of_options)
 
@@ -171,7 +199,7 @@ PATH_HELP = "folder with its files; empty looks in the usual places, then downlo
 
 
 @DATASETS.register("fashion-mnist", target="hnm_core.data.idx_sets:fashion_mnist")
-class FashionMnistOptions(Options):
+class FashionMnistOptions(PartedOptions):
     """Pictures of clothes, 28 x 28 pixels, 10 classes: a folder of yours, Debian's package, or a download."""
 
     path: str = Field("", description=PATH_HELP)
@@ -182,7 +210,7 @@ class FashionMnistOptions(Options):
 
 
 @DATASETS.register("mnist", target="hnm_core.data.idx_sets:mnist")
-class MnistOptions(Options):
+class MnistOptions(PartedOptions):
     """Handwritten digits, 28 x 28 pixels, 10 classes: a folder of yours, or a download."""
 
     path: str = Field("", description=PATH_HELP)
@@ -193,7 +221,7 @@ class MnistOptions(Options):
 
 
 @DATASETS.register("kmnist", target="hnm_core.data.idx_sets:kmnist")
-class KmnistOptions(Options):
+class KmnistOptions(PartedOptions):
     """Cursive Japanese characters, 28 x 28 pixels, 10 classes: a folder of yours, or a download."""
 
     path: str = Field("", description=PATH_HELP)
@@ -204,7 +232,7 @@ class KmnistOptions(Options):
 
 
 @DATASETS.register("emnist", target="hnm_core.data.idx_sets:emnist")
-class EmnistOptions(Options):
+class EmnistOptions(PartedOptions):
     """Handwritten letters and digits, 28 x 28 pixels, 47 or 26 classes: a folder of yours, or a large download."""
 
     split: Literal["balanced", "letters"] = Field(
@@ -218,7 +246,7 @@ class EmnistOptions(Options):
 
 
 @DATASETS.register("cifar10", target="hnm_core.data.cifar:cifar10")
-class Cifar10Options(Options):
+class Cifar10Options(PartedOptions):
     """Photographs of animals and vehicles, 32 x 32 pixels in colour, 10 classes: a folder of yours, or a download."""
 
     path: str = Field("", description=PATH_HELP)
@@ -229,7 +257,7 @@ class Cifar10Options(Options):
 
 
 @DATASETS.register("images", target="hnm_core.data.image_folder:build")
-class ImagesOptions(Options):
+class ImagesOptions(DataOptions):
     """A folder of pictures of yours, with one folder in it for each class; needs Pillow."""
 
     path: str = Field(min_length=1, description="folder with one folder of pictures for each class")
@@ -246,7 +274,7 @@ class ImagesOptions(Options):
 
 
 @DATASETS.register("file", target="hnm_core.data.files:build")
-class FileOptions(Options):
+class FileOptions(DataOptions):
     """Your own data: arrays or tensors `x` and `y`, a table with a column `label`, or vectors with a file of labels."""
 
     path: str = Field(min_length=1, description="file of your data")

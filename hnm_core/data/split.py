@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from hnm_core.data.base import generator
 from hnm_core.errors import InputError
 
+FEWEST_CLASSES = 2
+"""Classes on either side of a split by classes: one alone has nothing to be told from."""
+
 MIN_TRAINING = 2
 """Items that every class keeps for training where it has them: an anchor needs a positive."""
 
@@ -55,6 +58,40 @@ def held_out_mask(y: NDArray[np.int64], share: float, seed: int) -> NDArray[np.b
         quotas[chosen] = given[chosen]
     mask = np.zeros(len(y), np.bool_)
     mask[_draw(y, quotas, rng)] = True
+    return mask
+
+
+def held_out_classes_mask(y: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """A random part of the classes, each whole, so that what is measured on them is of classes never trained on.
+
+    A class of one item stays in training: nobody could be asked for its like. Of the others `share` are held out,
+    rounded, but two at least and all but two at most.
+
+    Args:
+        y: (N,) class of each item, 0 or more.
+        share: 0 <= share < 1; with 0 nothing is held out.
+        seed: the same seed gives the same classes.
+
+    Returns:
+        (N,) True where the item is held out.
+
+    Raises:
+        InputError: share out of range, or fewer than four classes of two items or more.
+    """
+    if not 0 <= share < 1:
+        raise InputError(f"held_out = {share} is not allowed: a share of the classes is 0 or more and less than 1.")
+    if share == 0:
+        return np.zeros(len(y), np.bool_)
+    counts = np.bincount(y)
+    able = np.flatnonzero(counts >= MIN_MEASURED)
+    if len(able) < 2 * FEWEST_CLASSES:
+        raise InputError(
+            f"A split by classes needs {2 * FEWEST_CLASSES} classes of two items or more, two to train on and two to "
+            f"measure; these data have {len(able)}."
+        )
+    n = min(max(round(share * len(able)), FEWEST_CLASSES), len(able) - FEWEST_CLASSES)
+    chosen = generator(seed, "held-out-classes").permutation(able)[:n]
+    mask: NDArray[np.bool_] = np.isin(y, chosen)
     return mask
 
 

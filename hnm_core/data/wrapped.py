@@ -117,4 +117,5 @@ def taken(inner: Dataset, rows: NDArray[np.int64], name: str) -> Dataset:
         y_true=at(inner.y_true),
         images=at(inner.images),
         held_out=at(inner.held_out),
+        official=at(inner.official),
     )

@@ -11,6 +11,12 @@ from hnm_core.run.events import Event
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 
+JUDGED = ("map_at_r", "precision_at_1", "knn_accuracy")
+"""What lanes are judged by: more of it is better."""
+
+MARGIN = 0.01
+"""A difference below it counts as none, unless another margin is stated."""
+
 
 @dataclass(frozen=True)
 class LaneResult:

@@ -144,6 +144,9 @@ def _data_rules(
     if classes is not None and classes < 2:
         yield Finding("C23", "", "refuse", "The data have one class: there is nothing to separate.")
         return
+    if config.data.split == "official" and config.data.part.options.official_split is False:
+        sentence = f"The data set '{config.data.name}' has no official split."
+        yield Finding("C39", "", "refuse", sentence, "data.split=items")
     if smallest_class is not None and smallest_class < 2:
         yield Finding("C24", "", "warn", "Some classes have one item only: it can be a negative but never an anchor.")
     if not any(lane.in_batch for lane in config.lanes):

@@ -28,7 +28,7 @@ from hnm_core.spec.data_files import data_format
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Part
-from hnm_core.spec.traits import LossOptions, MinerOptions, ModelOptions, Options, SamplerOptions
+from hnm_core.spec.traits import DataOptions, LossOptions, MinerOptions, ModelOptions, SamplerOptions
 from hnm_core.system import paths
 from hnm_core.system.regular_files import read_regular
 
@@ -36,6 +36,8 @@ LANE_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$"
 MAX_LANES = 16
 MOST_LEVELS = 32
 """Tables and lists inside each other."""
+
+SplitName = Literal["items", "classes", "official"]
 
 DistanceName = Literal["euclidean", "squared-euclidean", "cosine", "inner-product"]
 DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
@@ -50,11 +52,17 @@ class DataConfig(Section):
 
     name: str = Field("digits", description="data set")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the data set")
+    split: SplitName = Field(
+        "items",
+        description="what is kept out of training and measured; items: a part of every class, or what a file of yours "
+        "marks; classes: whole classes, never trained on; official: the published test part, or what your file marks",
+    )
     held_out: float = Field(
         0.25,
         ge=0,
         lt=1,
-        description="share of every class that is kept out of training and used for the metrics, two items at least",
+        description="share that is kept out of training and used for the metrics: of every class, two items at least, "
+        "or of the classes, two at least",
     )
     validation: float = Field(
         0,
@@ -69,7 +77,7 @@ class DataConfig(Section):
         return not OWN_DATA.isdisjoint((self.name, str(self.options.get("of"))))
 
     @cached_property
-    def part(self) -> Part[Options]:
+    def part(self) -> Part[DataOptions]:
         """The data set with its typed options. Raises `InputError` where they are not allowed."""
         return DATASETS.part(self.name, self.options)
 

@@ -26,7 +26,8 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.explaining import explain
-from hnm_core.spec.traits import LossOptions as LossOptions  # what a plug-in needs beside the registries
+from hnm_core.spec.traits import DataOptions as DataOptions  # what a plug-in needs beside the registries
+from hnm_core.spec.traits import LossOptions as LossOptions
 from hnm_core.spec.traits import MinerOptions as MinerOptions
 from hnm_core.spec.traits import ModelOptions as ModelOptions
 from hnm_core.spec.traits import Options as Options
@@ -207,7 +208,7 @@ MINERS = Registry[MinerOptions](
     options=MinerOptions,
 )
 LOSSES = Registry[LossOptions]("loss", "hnm_core.losses.options", "hnm_core.losses.pml_options", options=LossOptions)
-DATASETS = Registry[Options]("data set", "hnm_core.data.options")
+DATASETS = Registry[DataOptions]("data set", "hnm_core.data.options", options=DataOptions)
 MODELS = Registry[ModelOptions]("model", "hnm_core.models.options", options=ModelOptions)
 NEIGHBORS = Registry[SearchOptions]("neighbour search", "hnm_core.neighbors.options", options=SearchOptions)
 SAMPLERS = Registry[SamplerOptions]("sampler", "hnm_core.data.sampler_options", options=SamplerOptions)

@@ -52,6 +52,15 @@ class Options(Section):
     """
 
 
+class DataOptions(Options):
+    """Base of the data sets' options."""
+
+    @property
+    def official_split(self) -> bool | None:
+        """Whether the set is published in a training and a test part; None is known only once it is read."""
+        return None
+
+
 class MinerOptions(Options):
     """Base of the miners' options."""
 

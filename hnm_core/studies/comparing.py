@@ -1,4 +1,4 @@
-"""The lanes of an experiment over several seeds: means, intervals, paired differences."""
+"""The lanes of an experiment over several seeds: means with intervals, and how soon each gets somewhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from hnm_core.errors import InputError
+from hnm_core.run.events import RunFinished
 from hnm_core.run.results import LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.studies.made_of import made_of, other_files, other_versions
@@ -22,6 +24,9 @@ from hnm_core.system.whole_files import write_whole
 
 METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_mean", "step_ms_mean")
 """What is compared: fields of `LaneResult`."""
+
+OF_MINING = ("mining_recall", "false_share")
+"""The same, of lanes that search approximately, and of data whose true labels are known."""
 
 CONFIDENCE = 0.95
 
@@ -43,11 +48,6 @@ class Estimate:
     half_width: float
     seeds: int
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies wholly on one side of zero; only then a difference is called one."""
-        return abs(self.mean) > self.half_width
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -57,13 +57,15 @@ class Trial:
     lanes: tuple[LaneResult, ...]
     curves: dict[str, list[tuple[int, float]]]
     """MAP@R of each lane as (step, value)"""
+    failed: tuple[str, ...] = ()
+    """lanes that broke off; what they had come to is kept, and counts nowhere"""
 
 
 Train = Callable[[ExperimentConfig], Results]
 """Trains a configuration to its end."""
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
     """Mean and 95 % interval, mean +- t * s / sqrt(n), of what was measured; NaNs are left out."""
     known = np.array([value for value in values if math.isfinite(value)])
     if len(known) < 2:
@@ -72,9 +74,16 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(known.mean()), t * float(known.std(ddof=1)) / math.sqrt(len(known)), len(known))
 
 
+def figure(trial: Trial, lane: str, metric: str) -> float:
+    """A lane's metric with one seed; NaN where it was not measured, or the lane failed."""
+    if lane in trial.failed:
+        return math.nan
+    return next((float(getattr(result, metric)) for result in trial.lanes if result.lane == lane), math.nan)
+
+
 def summary(trials: Sequence[Trial], lane: str, metric: str) -> Estimate:
-    """A lane's metric over the seeds."""
-    return estimate([getattr(result, metric) for trial in trials for result in trial.lanes if result.lane == lane])
+    """A lane's metric over the seeds with which it did not fail."""
+    return estimate([figure(trial, lane, metric) for trial in trials])
 
 
 def entanglement(trials: Sequence[Trial]) -> dict[str, dict[str, Estimate]]:
@@ -86,15 +95,6 @@ def entanglement(trials: Sequence[Trial]) -> dict[str, dict[str, Estimate]]:
         for layer, value in [*result.entanglement.items(), ("chance", result.entanglement_chance)]:
             values.setdefault(layer, []).append(value)
     return {lane: {layer: estimate(some) for layer, some in values.items()} for lane, values in found.items()}
-
-
-def difference(trials: Sequence[Trial], lane: str, base: str, metric: str) -> Estimate:
-    """How much `lane` is above `base`, seed by seed: a paired comparison, in which what seeds share cancels out."""
-    pairs = []
-    for trial in trials:
-        by_name = {result.lane: getattr(result, metric) for result in trial.lanes}
-        pairs.append(by_name[lane] - by_name[base])
-    return estimate(pairs)
 
 
 REACHED = 0.95
@@ -136,8 +136,9 @@ def run_seeds(
         trial = _read(path)
         if trial is None:
             results = train(config.model_copy(update={"seed": seed}))
-            lanes = tuple(results.lanes())
-            trial = Trial(seed, lanes, {lane.lane: results.curve(lane.lane, "map_at_r") for lane in lanes})
+            lanes, ended = tuple(results.lanes()), results.history.ended
+            curves = {lane.lane: results.curve(lane.lane, "map_at_r") for lane in lanes}
+            trial = Trial(seed, lanes, curves, ended.failed_lanes if isinstance(ended, RunFinished) else ())
             _write(path, json.dumps(_to_json(trial)))
         trials.append(trial)
     return trials
@@ -215,7 +216,7 @@ def _to_json(trial: Trial) -> dict[str, object]:
         {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
         for row in map(asdict, trial.lanes)
     ]
-    return {"seed": trial.seed, "lanes": lanes, "curves": trial.curves}
+    return {"seed": trial.seed, "lanes": lanes, "curves": trial.curves, "failed": list(trial.failed)}
 
 
 def _lane_result(row: dict[str, Any]) -> LaneResult:
@@ -237,6 +238,6 @@ def _read(path: Path) -> Trial | None:
             str(lane): [(int(step), float(value)) for step, value in points]
             for lane, points in values["curves"].items()
         }
-        return Trial(int(values["seed"]), lanes, curves)
+        return Trial(int(values["seed"]), lanes, curves, tuple(map(str, values.get("failed", ()))))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"'{path}' is damaged ({error}). Remove it, and that seed is trained again.") from None

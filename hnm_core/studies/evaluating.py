@@ -187,7 +187,7 @@ def snapshot(what: str, lane: str | None, path: Path) -> None:
 
 def _evaluated(shared: Shared) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Features and labels of the items that a run is measured on."""
-    return shared.x[shared.evaluated_row].numpy(), shared.y[shared.evaluated_row].numpy()
+    return shared.x[shared.evaluated_row].numpy(), shared.evaluated_label.numpy()
 
 
 def _chance(of: Asked) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -28,13 +29,20 @@ Metric = Literal["map_at_r", "precision_at_1", "knn_accuracy"]
 
 @dataclass(frozen=True)
 class SearchedOption:
-    """A field of the configuration and what it may be: a range of numbers, or one of several values."""
+    """A field of the configuration, or several that are set alike, and what it may be: a range of numbers, or one of
+    several values."""
 
     key: str
+    """its path; of several fields with commas between them"""
     low: float = 0
     high: float = 0
     whole: bool = False
     choices: tuple[Value, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The paths that the key names."""
+        return fields_of(self.key)
 
     @property
     def logarithmic(self) -> bool:
@@ -58,8 +66,14 @@ class Tried:
     score: float
 
 
+def fields_of(key: str) -> tuple[str, ...]:
+    """The paths in a key; neither a field nor a lane's name holds a comma."""
+    return tuple(path.strip() for path in key.split(","))
+
+
 def parse_option(text: str) -> SearchedOption:
-    """`KEY=LOW..HIGH` or `KEY=A,B,C`, e.g. `lanes.knn.loss_options.margin=0.05..0.5`.
+    """`KEY=LOW..HIGH` or `KEY=A,B,C`, e.g. `lanes.knn.loss_options.margin=0.05..0.5`. `KEY,KEY=...` sets several fields
+    alike, such as a miner's margin and that of its loss.
 
     Raises:
         InputError: neither form, or LOW is not below HIGH.
@@ -85,13 +99,13 @@ def parse_option(text: str) -> SearchedOption:
 def refuse_twice(config: ExperimentConfig, options: Sequence[SearchedOption]) -> None:
     """Raises `InputError` where two options are one field, by a lane's name or its place."""
     keys: set[str] = set()
-    for option in options:
-        key = option.key
+    for field in itertools.chain.from_iterable(option.fields for option in options):
+        key = field
         for place, lane in enumerate(config.lanes):
             if key.startswith(f"lanes.{place}."):
                 key = f"lanes.{lane.name}.{key.split('.', 2)[2]}"
         if key in keys:
-            raise InputError(f"--option {option.key} is given twice; give all its values, or one range, at once.")
+            raise InputError(f"--option {field} is given twice; give all its values, or one range, at once.")
         keys.add(key)
 
 
@@ -103,9 +117,9 @@ def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: s
     """
     owners = {
         owner.name
-        for option in options
+        for field in itertools.chain.from_iterable(option.fields for option in options)
         for place, owner in enumerate(config.lanes)
-        if option.key.startswith((f"lanes.{owner.name}.", f"lanes.{place}."))
+        if field.startswith((f"lanes.{owner.name}.", f"lanes.{place}."))
     }
     if lane is not None:
         others = owners - {config.lane(lane).name}
@@ -121,7 +135,7 @@ def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: s
 
 def with_values(config: ExperimentConfig, values: dict[str, Value]) -> ExperimentConfig:
     """The configuration with the searched options set. Raises `InputError` where one is not allowed."""
-    return with_settings(config, [f"{key}={json.dumps(value)}" for key, value in values.items()])
+    return with_settings(config, [f"{field}={json.dumps(values[key])}" for key in values for field in fields_of(key)])
 
 
 def only_lane(config: ExperimentConfig, lane: str) -> ExperimentConfig:
@@ -144,14 +158,17 @@ def search(
     score: Callable[[ExperimentConfig], float],
     finished: Callable[[int, Tried], None],
     say: Callable[[str], object],
+    seeds: int = 1,
 ) -> list[Tried]:
-    """Try `trials` settings in all, those of an earlier call on the same `folder` included; oldest first.
+    """Try `trials` settings in all, those of an earlier call on the same `folder` included; oldest first. Where every
+    option is one of several values, each combination is tried once, and then it ends.
 
     Args:
         config: whole; of its lanes only `lane` is trained, with a validation part.
         score: trains a configuration and gives its score on the validation part; larger is better, NaN is a failure.
         finished: called after each trial with its number from 1.
         say: is told where another version of the program has begun the search.
+        seeds: a setting's score is its mean over so many, from that of `config` on; NaN with any is one.
 
     Raises:
         InputError: optuna is missing, the folder holds another search, or one of other data, or
@@ -164,8 +181,8 @@ def search(
     for option in options:  # both ends must be allowed before hours are spent
         for value in option.choices or (_end(option, option.low), _end(option, option.high)):
             with_values(config, {option.key: value})
-    settings = json.dumps({"config": config.to_dict(), "options": [str(option) for option in options]}, indent=1)
-    claim_folder(folder, settings, config, say)
+    asked = {"config": config.to_dict(), "options": [str(option) for option in options], "seeds": seeds}
+    claim_folder(folder, json.dumps(asked, indent=1), config, say)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         storage=f"sqlite:///{(folder / 'trials.db').resolve()}",
@@ -176,7 +193,9 @@ def search(
 
     def run(trial: optuna.Trial) -> float:
         values = {option.key: option.suggest(trial) for option in options}
-        found = score(only_lane(validated(with_values(config, values)), lane))
+        setting = only_lane(validated(with_values(config, values)), lane)
+        scores = [score(setting.model_copy(update={"seed": config.seed + more})) for more in range(seeds)]
+        found = sum(scores) / seeds
         if found != found:
             raise optuna.TrialPruned
         return found
@@ -185,10 +204,17 @@ def search(
         done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         return [Tried(dict(trial.params), float(trial.value or 0.0)) for trial in done]
 
+    combinations = [
+        dict(zip([option.key for option in options], values, strict=True))
+        for values in itertools.product(*(option.choices for option in options))
+    ]  # none where an option is a range
+    trials = min(trials, len(combinations) or trials)
     while (count := len([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])) < trials:
         before = len(tried())
         # A sampler for each trial, so that a search that goes on draws what it would have drawn without the break.
         study.sampler = optuna.samplers.TPESampler(seed=(config.seed + count) % 2**32)
+        if combinations:
+            study.enqueue_trial(combinations[count])
         study.optimize(run, n_trials=1)
         if len(after := tried()) > before:
             finished(count + 1, after[-1])

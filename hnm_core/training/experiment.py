@@ -322,7 +322,7 @@ def _watched(control: Control, progress: Progress | None) -> Progress:
 
 
 def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
-    measured = shared.y[shared.evaluated_row].cpu().numpy()
+    measured = shared.evaluated_label.cpu().numpy()
 
     def shown(of_all: Tensor) -> NDArray[np.int64]:
         return frozen(of_all[shared.shown_row].cpu().numpy())

@@ -60,7 +60,7 @@ class LaneMetrics:
         if not bool(torch.isfinite(embeddings).all()):
             return Measured({})
         shared = self._shared
-        labels = shared.y[shared.evaluated_row]
+        labels = shared.evaluated_label
         found = retrieval(embeddings, labels, self._distance, queries=shared.query_place)
         measured = {
             "precision_at_1": found.precision_at_1,

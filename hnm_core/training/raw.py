@@ -38,7 +38,7 @@ def raw_scores(shared: Shared) -> Raw:
         return Raw(
             skipped=f"What {kind} score by themselves is not measured: {items:,} items of {width:,} numbers take long."
         )
-    features, labels = shared.x[shared.evaluated_row], shared.y[shared.evaluated_row]
+    features, labels = shared.x[shared.evaluated_row], shared.evaluated_label
     scores = []
     for words, distance in distances.items():
         found = retrieval(features, labels, distance, queries=shared.query_place)

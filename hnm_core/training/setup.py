@@ -91,6 +91,12 @@ class Shared:
         return self.y[: self.trained]
 
     @property
+    def evaluated_label(self) -> Tensor:
+        """(H,) classes of the items that metrics are measured on: the true ones where labels are known to be noisy, as
+        to find what is labelled wrong alike is no merit."""
+        return (self.y if self.y_true is None else self.y_true)[self.evaluated_row]
+
+    @property
     def held_out(self) -> int:
         """How many items are kept out of training."""
         return len(self.y) - self.trained
@@ -153,7 +159,7 @@ def prepare(
     rows = parts.measured if len(parts.measured) else train_row
     most = max(MAX_QUERIES, int(min(MAX_AMONG, MAX_EMBEDDING / max(1, work.get_total_flops()))))
     evaluated_row = rows[thinned(dataset.y[rows], most, config.seed)]
-    labels = dataset.y[evaluated_row]
+    labels = (dataset.y if dataset.y_true is None else dataset.y_true)[evaluated_row]
     query_place = queries(labels, MAX_QUERIES, config.seed)
     alone = int((np.bincount(labels)[labels[query_place]] == 1).sum())
     evaluated = Evaluated(len(query_place), len(labels), len(rows), alone, held_out=len(parts.measured) > 0)

@@ -15,35 +15,23 @@ from hnm_core.errors import InputError
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
-from hnm_core.run.results import LaneResult
 from hnm_core.spec.config import load
 from hnm_core.studies import evaluating, tuning
-from hnm_core.studies.comparing import Trial, difference, estimate, steps_to
+from hnm_core.studies.comparing import Trial, estimate, steps_to
 from tests.cli.conftest import TINY, Lab
 
 
-def result(lane: str, map_at_r: float) -> LaneResult:
-    return LaneResult(lane, 10, 0.1, map_at_r, 0.5, 0.5, float("nan"), 1.0, 2.0, 3.0)
-
-
-def test_that_intervals_and_paired_differences_are_those_of_students_t() -> None:
-    draw = np.random.default_rng(3)
-    a, b = draw.normal(0.7, 0.1, 6), draw.normal(0.8, 0.1, 6)
-    trials = [Trial(i, (result("a", a[i]), result("b", b[i])), {}) for i in range(6)]
+def test_that_intervals_are_those_of_students_t() -> None:
+    a = np.random.default_rng(3).normal(0.7, 0.1, 6)
     low, high = stats.t.interval(0.95, 5, loc=a.mean(), scale=stats.sem(a))
     found = estimate(a)
     assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx((low, high))
-    expected = stats.ttest_rel(b, a).confidence_interval(0.95)
-    found = difference(trials, "b", "a", "map_at_r")
-    assert (found.mean - found.half_width, found.mean + found.half_width) == pytest.approx(tuple(expected))
-    assert found.excludes_zero == (expected.low > 0 or expected.high < 0)
 
 
 def test_that_one_seed_gives_a_mean_without_an_interval() -> None:
     found = estimate([0.5, float("nan")])
     assert (found.mean, found.seeds) == (0.5, 1)
     assert np.isnan(found.half_width)
-    assert not found.excludes_zero
 
 
 def test_that_the_speed_of_learning_is_the_steps_to_what_the_first_lane_ends_with() -> None:
@@ -75,9 +63,26 @@ def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
     assert again.status == 0
     assert (out / "seed-7.json").stat().st_mtime_ns == kept, "what is there is not trained again"
     assert (out / "seed-9.json").is_file()
-    other = lab("compare", tiny, "--seeds", 2, "--steps", 3, "--out", out)
-    assert other.status == 2
-    assert "other settings" in other.err
+    assert "smaller than 0.01 (--margin)" in again.out
+    asked = ("compare", tiny, "--seeds", 2, "--out", out)
+    judged = lab(
+        *asked, "--base", "two", "--margin", 0.03, "--metric", "map_at_r", "--metric", "knn_accuracy", "--json"
+    )
+    assert judged.status == 0, judged.err
+    told = json.loads(judged.out)
+    assert (told["seeds"], told["base"], told["margin"]) == ([7, 8], "two", 0.03)
+    assert [(line["lane"], line["metric"]) for line in told["lines"]] == [("one", "map_at_r"), ("one", "knn_accuracy")]
+    scores = [json.loads((out / f"seed-{seed}.json").read_text())["lanes"] for seed in (7, 8)]
+    expected = np.mean([one["map_at_r"] - two["map_at_r"] for one, two in scores])
+    assert told["lines"][0]["difference"]["mean"] == pytest.approx(expected)
+    for wrong, words in (
+        (("--steps", 3), "other settings"),
+        (("--base", "three"), "Unknown lane 'three'"),
+        (("--metric", "loss"), "--metric loss is not allowed"),
+        (("--margin", 0), "--margin 0 is not allowed"),
+    ):
+        other = lab(*asked, *wrong)
+        assert (other.status, words in other.err) == (2, True), other.err
 
 
 def test_that_a_folder_of_somebody_else_is_not_written_into(lab: Lab, tiny: Path, tmp_path: Path) -> None:
@@ -91,10 +96,12 @@ def test_that_tune_finds_the_better_of_two_values_and_reports_held_out_once(
     lab: Lab, tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    arguments = ("tune", tiny, "--option", "optimizer.lr=1e-8,0.01", "--steps", 60, "--out", out)
+    arguments = ("tune", tiny, "--option", "optimizer.lr=1e-8,0.01", "--steps", 60, "--seeds", 2, "--out", out)
     ended = lab(*arguments, "--trials", 6)
     assert ended.status == 0, ended.err
     assert "--set optimizer.lr=0.01" in ended.out.splitlines()
+    assert [line.split()[0] for line in ended.out.splitlines()[1:4]] == ["1", "2", "held-out"], "each value once"
+    assert ended.err.splitlines().count("Seed 8") == 2, "two settings with a second seed each"
     assert sum(line.startswith("held-out map_at_r") for line in ended.out.splitlines()) == 1
     again = lab(*arguments, "--trials", 6)
     assert again.out.splitlines()[:7] == ended.out.splitlines()[:7], "nothing is tried twice"
@@ -301,6 +308,15 @@ def test_that_tune_takes_a_field_once_by_whatever_name(lab: Lab, tiny: Path) -> 
         ended = lab("tune", tiny, "--option", "lanes.two.loss_options.margin=0.1,0.2", "--option", f"{other}=0.3..0.4")
         assert ended.status == 2
         assert "given twice" in ended.err
+
+
+def test_that_fields_that_are_set_alike_are_searched_as_one(lab: Lab, tiny: Path, tmp_path: Path) -> None:
+    keys = "lanes.two.loss_options.margin, lanes.two.miner_options.pool"
+    ended = lab("tune", tiny, "--option", f"{keys}=1,2", "--steps", 3, "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    printed = [line for line in ended.out.splitlines() if line.startswith("--set ")]
+    assert [line.rpartition("=")[0] for line in printed] == [f"--set {key}" for key in keys.split(", ")]
+    assert len({line.rpartition("=")[2] for line in printed}) == 1
 
 
 def test_that_the_setting_that_tune_prints_is_the_one_that_it_trained(lab: Lab, tiny: Path, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_that_colours_rows_and_columns_end_up_where_they_belong(tmp_path):
 def test_that_a_part_has_the_same_number_of_each_class(tmp_path):
     dataset = load(path=str(put(tmp_path / "mine", small_files())), points=20)
     assert np.array_equal(np.bincount(dataset.y), np.full(10, 2))
+    assert np.array_equal(dataset.official, dataset.ids >= 50)
     assert np.array_equal(dataset.images[:, 0, 0, 0], dataset.ids)
 
 

@@ -94,6 +94,7 @@ def test_that_a_folder_of_the_users_is_read_gzipped_or_plain(tmp_path, plain):
     assert np.array_equal(dataset.images[:, 0, 0], np.arange(60))
     assert np.array_equal(np.rint(dataset.x * 255).astype(int), dataset.images.reshape(60, -1))
     assert dataset.x.max() == 1 and dataset.class_names[9] == "Ankle boot"
+    assert np.array_equal(dataset.official, np.arange(60) >= 40)
 
 
 def test_that_a_part_has_the_same_number_of_each_class_and_keeps_its_places(tmp_path):
@@ -102,6 +103,7 @@ def test_that_a_part_has_the_same_number_of_each_class_and_keeps_its_places(tmp_
     assert (np.diff(dataset.ids) > 0).all()
     assert np.array_equal(dataset.images[:, 0, 0], dataset.ids)
     assert np.array_equal(dataset.y, dataset.ids % 10)
+    assert np.array_equal(dataset.official, dataset.ids >= 40)
 
 
 def test_that_the_users_folder_comes_before_debian_and_debian_before_a_download(tmp_path):
@@ -299,6 +301,7 @@ def test_that_emnist_is_unpacked_once_turned_upright_and_counted_from_0(server, 
     dataset = emnist(EmnistOptions(split=split), seed=0, source=source)
     assert len(dataset.class_names) == classes and dataset.class_names[4] == fifth
     assert np.array_equal(dataset.y, np.tile(np.arange(classes), 2))
+    assert np.array_equal(dataset.official, dataset.ids >= classes)
     assert (dataset.images[:, 3, 20] == 200).all() and np.array_equal(dataset.images[:, 0, 0], dataset.ids)
     assert np.array_equal(np.rint(dataset.x * 255).astype(int), dataset.images.reshape(len(dataset.y), -1))
     there = {path.relative_to(source.user_folder).as_posix() for path in source.user_folder.rglob("*.*")}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hnm_core.data.split import held_out_mask, queries, stratified_sample, thinned
+from hnm_core import data
+from hnm_core.data.parts import split
+from hnm_core.data.split import held_out_classes_mask, held_out_mask, queries, stratified_sample, thinned
+from hnm_core.data.wrapped import taken
 from hnm_core.errors import InputError
+from hnm_core.spec.config import DataConfig
 
 
 def uneven_labels(seed: int, classes: int = 30, most: int = 40) -> np.ndarray:
@@ -164,3 +170,54 @@ def test_that_queries_are_spread_over_the_classes_and_all_of_a_small_set():
 def test_that_a_part_too_small_for_whole_classes_still_has_two():
     y = np.repeat(np.arange(300), 10)
     assert len(np.unique(y[thinned(y, 12, 0)])) == 12
+
+
+@pytest.mark.parametrize("share", (0.01, 0.25, 0.5, 0.99))
+def test_that_held_out_classes_are_whole_and_can_be_measured(share):
+    y = uneven_labels(4)
+    sizes = np.bincount(y)
+    masks = [held_out_classes_mask(y, share, seed) for seed in range(5)]
+    for mask in masks:
+        given = np.bincount(y[mask], minlength=len(sizes))
+        assert set(np.unique(given[given > 0] / sizes[given > 0])) == {1.0}, "no class is on both sides"
+        assert (given[sizes == 1] == 0).all(), "a class of one item has nothing to be found"
+        able = (sizes > 1).sum()
+        assert (given > 0).sum() == min(max(round(share * able), 2), able - 2)
+    assert (
+        any((mask != masks[0]).any() for mask in masks[1:]) and (masks[0] == held_out_classes_mask(y, share, 0)).all()
+    )
+
+
+def test_that_too_few_classes_for_a_split_by_classes_are_refused():
+    with pytest.raises(InputError, match=r"needs 4 classes of two items or more.*these data have 3"):
+        held_out_classes_mask(np.array([0, 0, 1, 1, 2, 2, 3]), 0.25, 0)
+    with pytest.raises(InputError, match="held_out = 1"):
+        held_out_classes_mask(np.repeat(np.arange(4), 2), 1.0, 0)
+    assert not held_out_classes_mask(np.zeros(3, np.int64), 0, 0).any()
+
+
+def test_that_a_split_is_what_the_configuration_names():
+    made = data.create("blobs", classes=8, points=80, dim=2)
+    own = np.arange(80) < 10
+    test = np.arange(80) >= 60
+    file, published = replace(made, held_out=own), replace(made, official=test)
+
+    def held_out(dataset, **config):
+        return split(dataset, DataConfig(**config), 0).held_out
+
+    assert np.array_equal(held_out(published), held_out(made)), "items are parted as ever"
+    assert np.array_equal(held_out(file), own)
+    assert np.array_equal(held_out(file, split="official"), own)
+    assert np.array_equal(held_out(published, split="official"), test)
+    parts = split(published, DataConfig(split="official", validation=0.3), 0)
+    assert parts.measured.size and (parts.measured < 60).all(), "options are chosen on the training side"
+    for dataset in (made, file):
+        parts = split(dataset, DataConfig(split="classes", validation=0.3), 0)
+        trained, measured = set(made.y[parts.trained]), set(made.y[parts.measured])
+        tested = set(made.y[split(dataset, DataConfig(split="classes"), 0).measured])
+        assert len(measured) == len(tested) == 2 and not (trained & measured or trained & tested or measured & tested)
+    for dataset, words in ((made, "no official split"), (replace(made, official=~(own | ~own)), "take more points")):
+        with pytest.raises(InputError, match=words):
+            split(dataset, DataConfig(split="official"), 0)
+    taken_apart = taken(published, np.arange(50, 70), "part")
+    assert np.array_equal(taken_apart.official, np.arange(50, 70) >= 60)

@@ -233,6 +233,27 @@ def test_that_the_data_are_looked_at_where_they_are_known() -> None:
     assert "C27" in rules(made(miner="lsh"), "info", items=1000)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "refused"),
+    [
+        ("digits", {}, True),
+        ("label-noise", {"of": "digits"}, True),
+        ("imbalanced", {}, True),
+        ("fashion-mnist", {}, False),
+        ("imbalanced", {"of": "label-noise", "of_options": {"of": "emnist"}}, False),
+        ("file", {"path": "mine.npz"}, False),
+    ],
+)
+def test_that_an_official_split_is_refused_where_a_set_is_known_to_have_none(
+    name: str, options: dict[str, Any], refused: bool
+) -> None:
+    official = {"name": name, "options": options, "split": "official"}
+    config = configuration.from_dict({"data": official, "lanes": [{"name": "one"}]})
+    found = [finding for finding in check(config) if finding.rule == "C39"]
+    assert len(found) == refused
+    assert all(configuration.with_settings(config, [str(finding.fix)]).data.split == "items" for finding in found)
+
+
 def test_that_a_step_that_cannot_be_held_in_memory_is_refused_unless_it_is_capped() -> None:
     big = made(miner="triplet-margin", batch=4096)
     (finding,) = [finding for finding in check(big, classes=10) if finding.level == "refuse"]

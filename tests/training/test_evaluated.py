@@ -94,3 +94,21 @@ def test_that_metrics_that_cannot_be_had_are_missed_with_a_reason(
     told, started = events[0], open_recording(tmp_path / "run").started
     assert isinstance(told, RunStarted) and told.evaluated is not None
     assert started.evaluated == told.evaluated and "cannot be had" in told.evaluated.missing
+
+
+def test_that_what_is_measured_goes_by_the_true_classes_where_labels_are_wrong() -> None:
+    clean = {"of": "blobs", "of_options": {"classes": 4, "points": 400, "separation": 30.0}}
+    noisy = {"name": "label-noise", "options": {**clean, "noise": 0.4}, "held_out": 0.25}
+    shared = prepare(config(RANDOM, data=noisy))
+    assert torch.equal(shared.evaluated_label, shared.y_true[shared.evaluated_row])
+    assert (shared.evaluated_label != shared.y[shared.evaluated_row]).float().mean() > 0.3
+    events = list(Experiment(config(RANDOM, steps=2, eval_every=2, data=noisy)).run(frames=False))
+    (measured,) = [event.metrics for event in events if isinstance(event, StepRecord) and event.metrics]
+    assert measured["precision_at_1"] > 0.95, "by the labels it would be about half"
+
+
+def test_that_no_class_is_trained_on_and_measured_with_a_split_by_classes(tmp_path: Path) -> None:
+    of = a_file(tmp_path, 40, 6) | {"split": "classes"}
+    shared = prepare(config(RANDOM, steps=2, eval_every=2, data=of))
+    assert not set(shared.train_y.tolist()) & set(shared.evaluated_label.tolist())
+    assert set(labels_of(shared, held_out=True)) == {0, 6} and shared.evaluated.queries == 60

@@ -57,13 +57,13 @@ def test_that_every_lane_is_set_beside_the_features_as_they_are():
     history.started = replace(history.started, raw=(raw, replace(raw, distance="cosine", metrics={"map_at_r": 0.95})))
     history.add(RunFinished({}, 1.0))
     assert verdict(history).lines[-2:] == (
-        "Raw embeddings, euclidean 0.612: slow better; quick, twin no different; poor worse",
+        "Raw embeddings, euclidean 0.612: slow better; quick, twin not told apart; poor worse",
         "Raw embeddings, cosine 0.950: slow, quick, twin, poor worse",
     )
 
 
 def test_that_what_cannot_be_told_apart_is_called_no_difference():
-    assert ranking({"a": 0.9, "b": 0.895, "c": 0.5}, 300) == "a 0.900; no difference to b 0.895; behind: c 0.500"
+    assert ranking({"a": 0.9, "b": 0.895, "c": 0.5}, 300) == "a 0.900; not told apart from b 0.895; behind: c 0.500"
     assert ranking({"a": math.nan}, 300) == "nothing measured yet"
     assert ranking({"a": math.nan, "b": 0.2}, 300) == "b 0.200"
 

@@ -228,6 +228,21 @@ def test_that_another_data_set_brings_its_own_options_and_the_old_ones_come_back
     assert form.config().data.options == {"classes": 4}
 
 
+def test_that_the_split_is_chosen_and_says_what_the_share_is_of(form, qtbot):
+    split = form.data_own.rows["split"]
+    assert split.label.text() == "split by" and split.editor.target.accessibleName() == "split by"
+    share = form.data_own.rows["held_out"].editor
+    pick(qtbot, split.editor.target, "classes")
+    assert form.config().data.split == "classes" and share.isEnabled()
+    assert form.data_details.summary.text().endswith("held out 25% of the classes")
+    pick(qtbot, split.editor.target, "official")
+    assert not share.isEnabled() and "official test part" in share.toolTip()
+    assert [finding.rule for finding in check(form.config())][:1] == ["C39"], "digits have none"
+    pick(qtbot, form.data.choice.target, "fashion-mnist")
+    assert form.config().data.split == "official" and not check(form.config())
+    assert form.data_details.summary.text() == "official split"
+
+
 def test_that_a_data_set_that_needs_a_file_opens_its_options_and_says_so_until_one_is_chosen(form, qtbot, monkeypatch):
     before = form.config()
     pick(qtbot, form.data.box, "file")

@@ -1,0 +1,127 @@
+"""What `compare` shows of several seeds: tables, or one JSON document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hnm_core.cli.console import echo, show_table
+from hnm_core.studies.comparing import (
+    CONFIDENCE,
+    METRICS,
+    OF_MINING,
+    REACHED,
+    Estimate,
+    Trial,
+    entanglement,
+    steps_to,
+    summary,
+)
+from hnm_core.studies.verdicts import LEVEL, POWER, Line
+from hnm_core.words import number
+
+HEADS = {
+    "map_at_r": "MAP@R",
+    "precision_at_1": "P@1",
+    "knn_accuracy": "kNN",
+    "loss": "loss",
+    "mining_ms_mean": "mine ms",
+    "step_ms_mean": "step ms",
+    "mining_recall": "recall",
+    "false_share": "false",
+}
+
+
+def show(trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequence[Line], margin: float) -> None:
+    """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts."""
+    measured = [metric for metric in OF_MINING if any(summary(trials, lane, metric).seeds for lane in lanes)]
+    columns = (*METRICS, *measured)
+    rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in columns)) for lane in lanes]
+    show_table((f"lane, {len(trials)} seeds", *(HEADS[metric] for metric in columns)), rows)
+    looked_at = entanglement(trials)
+    if looked_at:
+        echo()
+        layers = dict.fromkeys(layer for values in sorted(looked_at.values(), key=len)[::-1] for layer in values)
+        rows = [
+            (layer, *(_shown(values[layer]) if layer in values else "-" for values in looked_at.values()))
+            for layer in layers
+        ]
+        show_table(("entanglement", *looked_at), rows)
+    if not lines:
+        return
+    rows = []
+    for lane in lanes:
+        steps = steps_to(trials, lane, base)
+        reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
+        rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
+    echo()
+    show_table((f"steps to {REACHED:.0%} of the MAP@R of {base}", "steps", "seeds that got there"), rows)
+    rows = [
+        (
+            f"{line.lane} - {line.base}" if len({other.metric for other in lines}) == 1 else
+            f"{HEADS[line.metric]}: {line.lane} - {line.base}",
+            _shown(line.difference), _p(line.p_corrected), _p(line.p_within), line.words,
+        )
+        for line in lines
+    ]  # fmt: skip
+    echo()
+    metrics = dict.fromkeys(HEADS[line.metric] for line in lines)
+    titles = ("difference", "p, Holm", f"p of < {margin:g}, Holm", "verdict")
+    show_table((f"{', '.join(metrics)}, paired by seed", *titles), rows)
+    over = "this line" if len(lines) == 1 else f"these {len(lines)} lines"
+    echo(
+        f"Two-sided paired t tests, corrected over {over} (Holm, {LEVEL:g}). No difference: shown to be smaller than "
+        f"{margin:g} (--margin). Seeds that would tell: a difference of {margin:g}, with a chance of {POWER:.0%}."
+    )
+
+
+def document(
+    trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequence[Line], margin: float
+) -> dict[str, Any]:
+    """The same as plain values for JSON, in which None stands for what was not measured."""
+    return {
+        "seeds": [trial.seed for trial in trials],
+        "failed": {str(trial.seed): list(trial.failed) for trial in trials if trial.failed},
+        "confidence": CONFIDENCE,
+        "lanes": {
+            lane: {
+                **{metric: _plain(asdict(summary(trials, lane, metric))) for metric in (*METRICS, *OF_MINING)},
+                "steps_to_level": _plain(asdict(steps_to(trials, lane, base))),
+            }
+            for lane in lanes
+        },
+        "entanglement": {
+            lane: {layer: _plain(asdict(value)) for layer, value in values.items()}
+            for lane, values in entanglement(trials).items()
+        },
+        "level": LEVEL,
+        "margin": margin,
+        "base": base,
+        "lines": [_plain(asdict(line)) | {"verdict": line.verdict} for line in lines],
+    }
+
+
+def _shown(estimate: Estimate) -> str:
+    if not math.isfinite(estimate.mean):
+        return "-"
+    width = f" +- {estimate.half_width:.4f}" if math.isfinite(estimate.half_width) else ""
+    return f"{estimate.mean:.4f}{width}"
+
+
+def _p(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _plain(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for name, value in values.items()
+    }
