@@ -56,6 +56,10 @@ METRICS = (
     "temperature",
     "chance",
     "entanglement_chance",
+    "accuracy",
+    "within_class_distance",
+    "between_class_distance",
+    "class_distance_ratio",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
@@ -64,7 +68,10 @@ mined bank was embedded with; drift: how far the network has moved since, as a s
 approximate search on the probe, too: distance_ratio, found over exact, at least 1; hardness_regret, how much farther
 the nearest found is than the nearest; no_candidate, share of anchors for which it finds nothing. Of losses that have
 them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
-`LAYER_METRICS`."""
+`LAYER_METRICS`; accuracy, share of the evaluated items whose class the classifier that is trained with the embedding
+names, 0..1. Root mean square distances of evaluated items, on the unit sphere where the lane's distance is blind to
+length: within_class_distance of two of one class, between_class_distance of two of different classes, and
+class_distance_ratio, the first over the second, small where clusters are tight for the gaps between them."""
 
 LAYER_METRICS = ("entanglement", "temperature")
 """Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance

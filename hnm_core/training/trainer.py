@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from hnm_core.losses.named_pairs import pair_distances
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.options import RandomOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
-from hnm_core.models.base import Embedder
+from hnm_core.models.base import Embedder, hidden_activations
 from hnm_core.run import changeable
 from hnm_core.run.events import Alarm, Event, OptionChanged, StepRecord, WarmupEnded, Weights, frozen, layer_metric
 from hnm_core.run.timing import Phase
@@ -253,9 +253,10 @@ class Trainer:
         return self.mining.buckets()
 
     def _forward(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        if self.loss.uses_hidden:
-            return cast(Embedder, self.model).with_hidden(features)
-        return self.model(features), {}
+        if not self.loss.uses_hidden:
+            return self.model(features), {}
+        model = self.model  # a plug-in may be any torch module
+        return model.with_hidden(features) if isinstance(model, Embedder) else hidden_activations(model, features)
 
     def _loss_on_memory(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
         """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
@@ -277,7 +278,7 @@ class Trainer:
         miner = self.mining.searching
         search = miner.search if miner is not None and miner.search.approximate else None  # else recall is 1 anyway
         pool = miner.pool if miner is not None else 1
-        measured = self.metrics.measure(self.lane.name, self.step, search, pool)
+        measured = self.metrics.measure(self.lane.name, self.step, self.loss, search, pool)
         known = ("temperature", "chance", "entanglement_chance")
         figures = {name: float(figure) for name, figure in terms.figures.items() if name in known or layer_metric(name)}
         if not measured.metrics:
@@ -348,8 +349,8 @@ class Trainer:
             measured,
             mining=not self.mining.warming_up,
             gradient_norm=float(nn.utils.get_total_norm(gradients)) if gradients else None,
-            terms=sum(len(part.value) for part in terms.parts),
-            nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
+            terms=sum(part.terms for part in terms.parts),
+            nonzero_terms=sum(part.nonzero_terms for part in terms.parts),
             chance=float(terms.figures["chance"]) if "chance" in terms.figures else None,
             wideness=float(terms.figures["wideness"]) if "wideness" in terms.figures else None,
             plateau=plateau,
