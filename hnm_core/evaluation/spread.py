@@ -1,4 +1,4 @@
-"""How far apart the items of a class lie, and those of different classes: clusters may be tight, or far apart, or both."""
+"""How far apart items of one class lie, and items of different classes: how tight clusters are, and how far apart."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ NEAR = 0.01
 
 class Sits:
     """Says whether the loss has sat on a level for so many steps: the mean of the older half of what was seen of them,
-    and that of the newer half, both lie on it. Single losses scatter about their mean by more than `NEAR`, as each is of
-    another batch; and one that passes the level is above it in one half and below in the other."""
+    and that of the newer half, both lie on it. Single losses scatter about their mean by more than `NEAR`, as each is
+    of another batch; and one that passes the level is above it in one half and below in the other."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
