@@ -48,6 +48,11 @@ class LaneResult:
     """By layer, in order, see `hnm_core.run.events.LAYER_METRICS`; empty where no loss looks at it."""
     entanglement_chance: float = math.nan
     """What it is when every neighbour looks alike."""
+    accuracy: float = math.nan
+    """Of the classifier that is trained with the embedding, where there is one, see `hnm_core.run.events.METRICS`."""
+    within_class_distance: float = math.nan
+    between_class_distance: float = math.nan
+    class_distance_ratio: float = math.nan
 
 
 class Results:
@@ -112,4 +117,8 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         no_candidate=latest("no_candidate"),
         entanglement={layer: value for layer, value in entanglement.items() if math.isfinite(value)},
         entanglement_chance=latest("entanglement_chance"),
+        accuracy=latest("accuracy"),
+        within_class_distance=latest("within_class_distance"),
+        between_class_distance=latest("between_class_distance"),
+        class_distance_ratio=latest("class_distance_ratio"),
     )
