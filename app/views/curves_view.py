@@ -45,7 +45,11 @@ METRIC_NAMES = {
     "map_at_r": "MAP@R",
     "precision_at_1": "precision@1",
     "knn_accuracy": "kNN accuracy",
+    "accuracy": "accuracy",
     "mean_distance": "mean distance",
+    "within_class_distance": "within classes",
+    "between_class_distance": "between classes",
+    "class_distance_ratio": "within / between",
     "mining_recall": "mining recall",
     "distance_ratio": "distance ratio",
     "hardness_regret": "hardness regret",
@@ -55,7 +59,7 @@ METRIC_NAMES = {
     "temperature": "temperature",
     "entanglement": "entanglement by layer",
 }
-SHARES = frozenset({"map_at_r", "precision_at_1", "knn_accuracy", "mining_recall", "no_candidate"})
+SHARES = frozenset({"map_at_r", "precision_at_1", "knn_accuracy", "accuracy", "mining_recall", "no_candidate"})
 """Metrics that lie in 0..1."""
 OF_SOME = {
     **dict.fromkeys(
@@ -63,6 +67,7 @@ OF_SOME = {
         "Measured of approximate searches only; no lane has one at work.",
     ),
     **dict.fromkeys(("bank_age", "drift"), "Measured of lanes that mine a bank of the whole set; none does yet."),
+    "accuracy": "Measured of lanes whose loss trains a classifier with the embedding; no lane's does.",
     "temperature": "No lane's loss has a temperature.",
     "entanglement": "Measured of lanes whose loss is soft nearest neighbour, 'snnl'; no lane's is.",
 }

@@ -62,7 +62,8 @@ def show_results(
     """The result table. Times are milliseconds a step, see `hnm_core.run.cost`: the mean of what mining takes, its 95th
     percentile, and the mean of whole steps.
     Its last rows, `raw`, are what the features score as they are, where that was measured. Below it, where there is
-    any, the entanglement of each layer in the batch that was measured last."""
+    any, the accuracy of the classifiers that are trained with the embeddings, and the entanglement of each layer in the
+    batch that was measured last."""
     rows: list[tuple[str, ...]] = [
         (
             lane.lane,
@@ -83,6 +84,10 @@ def show_results(
         rows.append((name, "", "", *scored, "", "", "", ""))
     stream = sys.stderr if to_stderr else sys.stdout
     show_table(RESULT_COLUMNS, rows, stream)
+    classifiers = [lane for lane in lanes if math.isfinite(lane.accuracy)]
+    if classifiers:
+        echo(stream=stream)
+        show_table(("classifier", "accuracy"), [(lane.lane, number(lane.accuracy)) for lane in classifiers], stream)
     looked_at = [lane for lane in lanes if lane.entanglement]
     if looked_at:
         echo(stream=stream)

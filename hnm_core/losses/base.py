@@ -65,6 +65,16 @@ class Part(NamedTuple):
     nonzeros: Tensor | None = None
     """(T,) how many of those are above 0; None counts the values above 0"""
 
+    @property
+    def terms(self) -> int:
+        """How many terms there are, those that a value is the sum of one by one."""
+        return len(self.value) if self.counts is None else int(self.counts.sum())
+
+    @property
+    def nonzero_terms(self) -> int:
+        """How many of them are not 0."""
+        return int(self.value.count_nonzero() if self.nonzeros is None else self.nonzeros.sum())
+
 
 class Terms(NamedTuple):
     """The terms of a loss before reduction."""
@@ -137,6 +147,15 @@ class HasMargin(Protocol):
     @property
     def margin(self) -> float:
         """In units of the loss's distance."""
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A loss that may hold a classifier on the embedding, trained with it."""
+
+    def predict(self, embeddings: Tensor) -> Tensor | None:
+        """(B,) int64 classes that the classifier names for (B, D) embeddings, without gradient; None where the loss, by
+        its options, has none."""
 
 
 class Batch(NamedTuple):

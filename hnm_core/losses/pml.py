@@ -121,6 +121,17 @@ class PmlLoss(nn.Module):
         weights = list(self.parameters())
         return [{"params": weights}] if weights else []
 
+    def predict(self, embeddings: Tensor) -> Tensor | None:
+        """The classes whose weights or proxies lie nearest. See `hnm_core.losses.base.Classifies`."""
+        logits = getattr(self.loss, "get_logits", None)
+        if logits is None:
+            return None
+        with torch.no_grad():
+            scores = logits(self._rows(embeddings))
+        near_is_less = self._name != "NormalizedSoftmaxLoss" and not self.loss.distance.is_inverted
+        classes: Tensor = scores.argmin(1) if near_is_less else scores.argmax(1)
+        return classes
+
     def get_extra_state(self) -> dict[str, Any]:
         """What it draws from; the library's own tensors are parameters and buffers."""
         return {"generator": self.generator.get_state()}

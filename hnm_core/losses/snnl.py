@@ -105,6 +105,14 @@ class SoftNearestNeighborLoss(MetricLoss[SoftNearestNeighborOptions]):
             figures["primary"] = primary.detach().mean()
         return Terms(tuple(parts), figures=figures, extra=extra)
 
+    def predict(self, embeddings: Tensor) -> Tensor | None:
+        """The classes that the head of the cross-entropy names. See `hnm_core.losses.base.Classifies`."""
+        if self.head is None:
+            return None
+        with torch.no_grad():
+            classes: Tensor = self.head(wide(embeddings)).argmax(1)
+        return classes
+
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """The head at the common learning rate, temperatures at their own. See `hnm_core.losses.base.Loss`."""
         groups: list[dict[str, Any]] = []

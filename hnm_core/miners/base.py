@@ -17,6 +17,9 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError, StateUntoldError
 from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.run.timing import PhaseClock
+from hnm_core.seeding import generator
+
+EUCLIDEAN = Distance()
 
 
 class Triplets(NamedTuple):
@@ -49,15 +52,19 @@ class Found(NamedTuple):
 class MiningContext:
     """What a miner may know of the run."""
 
-    step: int
-    epoch: int
-    generator: Generator
-    """The lane's own generator (CPU); the only source of chance."""
-    distance: Distance
+    step: int = 0
+    epoch: int = 0
+    generator: Generator = None  # type: ignore[assignment]  # never None once it is made
+    """The lane's own generator (CPU); the only source of chance. Without one each step has its own, of seed 0."""
+    distance: Distance = EUCLIDEAN
     clock: PhaseClock | None = None
     """The harness's clock: a miner may say where search ends and selection begins. None when nobody times."""
     keep_candidates: bool = False
     """Whether somebody is going to ask what the miner chose from, see `TellsCandidates`."""
+
+    def __post_init__(self) -> None:
+        if self.generator is None:
+            object.__setattr__(self, "generator", generator(0, f"mining, step {self.step}"))
 
 
 @runtime_checkable

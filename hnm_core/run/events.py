@@ -61,6 +61,10 @@ METRICS = (
     "used_recall",
     "used_regret",
     "used_of",
+    "accuracy",
+    "within_class_distance",
+    "between_class_distance",
+    "class_distance_ratio",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
@@ -72,8 +76,11 @@ it expects its recall to be, where it does. All these are of a bank of the momen
 are of the negatives that a miner over the whole set, exact or not, hands out in the step for the anchors of the probe,
 from the bank that it has, by the weights that the step begins with: the share of them that are among the used_of
 nearest of another class, which are as many as the miner may draw from, 0..1, and how much farther they are than the
-nearest. Of losses that have them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
-`LAYER_METRICS`."""
+nearest. Of losses that have them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance,
+likewise the entanglement of `LAYER_METRICS`; accuracy, share of the evaluated items whose class the classifier that is trained with the embedding
+names, 0..1. Root mean square distances of evaluated items, on the unit sphere where the lane's distance is blind to
+length: within_class_distance of two of one class, between_class_distance of two of different classes, and
+class_distance_ratio, the first over the second, small where clusters are tight for the gaps between them."""
 
 LAYER_METRICS = ("entanglement", "temperature")
 """Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance

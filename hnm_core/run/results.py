@@ -67,6 +67,11 @@ class LaneResult:
     """Steps since the weights were taken by which they were found."""
     search: str = ""
     """How the lane searches, in words."""
+    accuracy: float = math.nan
+    """Of the classifier that is trained with the embedding, where there is one, see `hnm_core.run.events.METRICS`."""
+    within_class_distance: float = math.nan
+    between_class_distance: float = math.nan
+    class_distance_ratio: float = math.nan
 
 
 class Results:
@@ -135,4 +140,8 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         used_of=latest("used_of"),
         bank_age=latest("bank_age"),
         search=lane.search_words(upto_step),
+        accuracy=latest("accuracy"),
+        within_class_distance=latest("within_class_distance"),
+        between_class_distance=latest("between_class_distance"),
+        class_distance_ratio=latest("class_distance_ratio"),
     )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -30,10 +30,32 @@ from hnm_core.miners.whole_set.refresh import Snapshot, policy_of
 from hnm_core.run.timing import Phase, PhaseClock
 from hnm_core.seeding import generator
 from hnm_core.spec.config import LaneConfig
-from hnm_core.training.setup import Shared
 
 Embed = Callable[[nn.Module, Tensor], Tensor]
 """(N, E) embeddings of (N, D) features by a network, without gradient."""
+
+EMBED_ROWS = 8192
+"""Rows embedded at once outside of training steps."""
+
+
+class MinedSet(Protocol):
+    """The items that are trained on and mined."""
+
+    @property
+    def train_x(self) -> Tensor:
+        """(T, D) features"""
+
+    @property
+    def train_y(self) -> Tensor:
+        """(T,) labels"""
+
+    @property
+    def seed(self) -> int:
+        """of all chance"""
+
+    @property
+    def last_step(self) -> int | None:
+        """after which nobody mines; None where that is not known"""
 
 
 class LaneBank:
@@ -51,7 +73,7 @@ class LaneBank:
     def __init__(
         self,
         lane: LaneConfig,
-        shared: Shared,
+        shared: MinedSet,
         distance: Distance,
         model: nn.Module,
         embed: Embed,
@@ -62,10 +84,10 @@ class LaneBank:
         self.bank: Bank | None = None
         self._distance, self._model, self._embed, self._clock = distance, model, embed, clock
         self._shared = shared
-        probe_row = torch.randperm(shared.trained, generator=generator(shared.config.seed, "probe"))
-        self._probe_row = probe_row[:PROBE].to(shared.device)
-        self._seed = shared.config.seed
-        self._last_step = shared.config.steps
+        probe_row = torch.randperm(len(shared.train_y), generator=generator(shared.seed, "probe"))
+        self._probe_row = probe_row[:PROBE].to(shared.train_y.device)
+        self._seed = shared.seed
+        self._last_step = math.inf if shared.last_step is None else shared.last_step
         self._twin = twin
         self._policy, self._lag = policy_of(lane), _lag_of(lane)
         self._spare = twin() if self._lag else None
@@ -119,11 +141,11 @@ class LaneBank:
         Infinite where the network gives no finite numbers, 0 where there is no bank."""
         if self.bank is None:
             return 0.0
-        now = self._embed(self._model, self._shared.x[self._probe_row])
+        now = self._embed(self._model, self._shared.train_x[self._probe_row])
         if not bool(torch.isfinite(now).all()):
             return math.inf
         then = self.bank.embeddings[self._probe_row]
-        return drift(then, now, self._shared.y[self._probe_row], self._distance).of_limit
+        return drift(then, now, self._shared.train_y[self._probe_row], self._distance).of_limit
 
     def metrics(self, step: int) -> dict[str, float]:
         """`bank_age` in steps and `drift`; empty where there is no bank."""
@@ -158,7 +180,7 @@ class LaneBank:
         """Hold the bank that what told `state` held; a build that was under way begins anew, from the same weights.
         Raises `InputError` where the bank is none of this lane's data."""
         if state["bank"] is not None:
-            embeddings = state["bank"]["embeddings"].to(self._shared.device)
+            embeddings = state["bank"]["embeddings"].to(self._shared.train_y.device)
             self.bank = self._bank_of(embeddings, int(state["bank"]["step"]))
         step, epoch = map(int, state["newest"])
         self._newest = Snapshot(step, epoch)
@@ -189,7 +211,7 @@ class LaneBank:
         self, model: nn.Module, miner: DatasetMiner | None, context: MiningContext, effective: int
     ) -> None:
         def make() -> Bank:
-            start_thread_on(self._shared.device)
+            start_thread_on(self._shared.train_y.device)
             return self._bank_of(self._embed(model, self._shared.train_x), context.step)
 
         source = generator(self._seed, f"background build of step {context.step}")  # the lane's own is in use meanwhile
@@ -282,6 +304,16 @@ class _Build:
             raise self._error
         assert self._bank is not None
         return self._bank
+
+
+def embed_with(model: nn.Module, features: Tensor) -> Tensor:
+    """(N, E) embeddings of (N, D) features, without gradient, as a network that is not being trained gives them."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        parts = [model(part) for part in features.split(EMBED_ROWS)]
+    model.train(training)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def fixed(tensor: Tensor) -> NDArray[Any]:

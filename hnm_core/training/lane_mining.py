@@ -37,8 +37,7 @@ from hnm_core.run.timing import Phase, PhaseClock
 from hnm_core.seeding import generator
 from hnm_core.spec.config import LaneConfig
 from hnm_core.training.candidates import Looked, even_part
-from hnm_core.training.lane_bank import Embed, LaneBank
-from hnm_core.training.setup import Shared
+from hnm_core.training.lane_bank import Embed, LaneBank, MinedSet
 
 WARMUP_WINDOW = 100
 """Steps over which `warmup_below` averages the loss."""
@@ -67,13 +66,13 @@ class LaneMining:
     """
 
     def __init__(
-        self, lane: LaneConfig, shared: Shared, distance: Distance, model: nn.Module, embed: Embed, clock: PhaseClock
+        self, lane: LaneConfig, shared: MinedSet, distance: Distance, model: nn.Module, embed: Embed, clock: PhaseClock
     ) -> None:
         self._lane, self._shared, self._distance, self._clock = lane, shared, distance, clock
-        self.source = generator(shared.config.seed, "miner")
+        self.source = generator(shared.seed, "miner")
         self._warmup = RandomMiner(RandomOptions())
         self._recent_loss: deque[float] = deque(maxlen=WARMUP_WINDOW)
-        self._generator = generator(shared.config.seed, "lane")
+        self._generator = generator(shared.seed, "lane")
         self._take(self._create_miner(lane, self.source), lane)
         self.warming_up = lane.mines and (lane.warmup > 0 or lane.warmup_below is not None)
         self.memory = MemoryBank(lane.memory) if lane.memory and self.in_batch else None
@@ -84,7 +83,7 @@ class LaneMining:
 
     def _twin(self) -> DatasetMiner:
         """A second miner like the lane's own, for builds in the background."""
-        return cast(DatasetMiner, self._create_miner(self._lane, generator(self._shared.config.seed, "miner")))
+        return cast(DatasetMiner, self._create_miner(self._lane, generator(self._shared.seed, "miner")))
 
     def _take(self, miner: DatasetMiner | BatchMiner, lane: LaneConfig) -> None:
         self._lane, self._miner = lane, miner
@@ -134,7 +133,7 @@ class LaneMining:
         self.warming_up = bool(state["warming_up"])
         self._recent_loss.extend(map(float, state["recent_loss"]))
         if self.memory is not None:
-            self.memory.restore(state["memory"], self._shared.device)
+            self.memory.restore(state["memory"], self._shared.train_y.device)
         self._bank.restore(state["bank"])
         bank = self._bank.bank
         restore_miner(self._miner, state["miner"], bank if self.mining and not self.in_batch else None)
@@ -286,4 +285,4 @@ class LaneMining:
         search = self.searching.search if self.searching is not None else None
         if not isinstance(search, Bucketing) or not search.hashes or not self.mining:
             return None
-        return search.occupancy(0).largest / max(1, self._shared.trained)
+        return search.occupancy(0).largest / max(1, len(self._shared.train_y))

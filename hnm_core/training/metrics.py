@@ -16,6 +16,8 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.evaluation.mining_quality import compare, judge, worst_misses
 from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.evaluation.spread import class_spread
+from hnm_core.losses.base import Classifies, Loss
 from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch, PredictsRecall
 from hnm_core.relevance import SameClass
@@ -48,13 +50,15 @@ class LaneMetrics:
         """(P,) rows of the training set on which mining is measured."""
         self.first_spread = _mean_distance(self._evaluated())
         """Root mean square distance of two evaluated items before the first step."""
+        self._known = bool(torch.isin(shared.y[shared.evaluated_row], shared.train_y).all())
+        """Whether every class that is measured is one that is trained on."""
 
     def due(self, step: int) -> bool:
         """Whether `step` is measured."""
         config = self._shared.config
         return step % config.eval_every == 0 or step == config.steps
 
-    def measure(self, lane: str, step: int, search: NeighborSearch | None, k: int) -> Measured:
+    def measure(self, lane: str, step: int, loss: Loss, search: NeighborSearch | None, k: int) -> Measured:
         """The metrics of a lane now; `search` is its approximate search, None where it has none."""
         embeddings = self._evaluated()
         if not bool(torch.isfinite(embeddings).all()):
@@ -67,6 +71,8 @@ class LaneMetrics:
             "map_at_r": found.map_at_r,
             "knn_accuracy": found.knn_accuracy,
             "mean_distance": _mean_distance(embeddings),
+            **self._of_classes(embeddings, labels),
+            **self._accuracy(loss, embeddings, labels),
         }
         if search is None:
             return Measured(measured)
@@ -97,6 +103,21 @@ class LaneMetrics:
 
     def _evaluated(self) -> Tensor:
         return self._embed(self._shared.x[self._shared.evaluated_row])
+
+    def _of_classes(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
+        spread = class_spread(embeddings, labels, self._distance)
+        named = {
+            "within_class_distance": spread.within,
+            "between_class_distance": spread.between,
+            "class_distance_ratio": spread.ratio,
+        }
+        return {name: value for name, value in named.items() if math.isfinite(value)}
+
+    def _accuracy(self, loss: Loss, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
+        """Of the classifier that is trained with the embedding; empty where there is none, or where classes are
+        measured that it never saw."""
+        predicted = loss.predict(embeddings) if self._known and isinstance(loss, Classifies) else None
+        return {} if predicted is None else {"accuracy": float((predicted == labels).double().mean())}
 
     def _mining_quality(self, lane: str, step: int, search: NeighborSearch, k: int) -> tuple[dict[str, float], Misses]:
         """The nearest negatives against the exact ones on the fixed probe. A copy of the search is asked, so that

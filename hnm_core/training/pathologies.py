@@ -5,7 +5,6 @@ An alarm comes once; it can come again when its condition has been gone for `CLE
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hnm_core.run.events import Alarm, AlarmLevel
+from hnm_core.training.levels import Sits, Widening
 
 LOOK_EVERY = 5
 """Steps between two looks at a lane where nothing calls for one: a look costs a twentieth of a small network's step."""
@@ -26,8 +26,6 @@ EASY_SHARE = 0.99
 HARD_SHARE = 0.95
 WIDE = 10
 """Mean distances from which on a temperature makes all neighbours look alike."""
-NEAR = 0.01
-"""A loss within this share of a level sits on it."""
 SPIKE = 100
 SPIKE_WINDOW = 100
 STARVED = 0.05
@@ -35,7 +33,9 @@ LARGEST_BUCKET = 0.10
 FALSE_SHARE = 0.05
 RECALL_FLOOR = 0.5
 TINY_SHARE = 0.01
-SPLIT_EVALUATIONS = 5
+FALLEN = 0.9
+"""MAP@R below this share of its best, in so many evaluations in a row, has fallen."""
+FALLEN_EVALUATIONS = 5
 STALE = 5
 """Drift, in units of what usually calls for a refresh, that is told when so many evaluations in a row find it: at the
 start of every training the network moves fast, and that is no fault."""
@@ -83,13 +83,13 @@ class Watch:
         self._step = 0
         self._stale_evaluations = 0
         self._widest = first_spread
-        self._plateau_spread: float | None = None
-        """Mean distance when it was first measured on the plateau where the loss is now."""
-        self._widens = True
-        """Whether it has grown since."""
+        self._on_plateau, self._on_chance = Sits(PLATEAU_STEPS), Sits(CHANCE_STEPS)
+        self._widening = Widening(PLATEAU_STEPS // 2)
+        """Of the points while the loss is on its plateau."""
         self._norms: deque[float] = deque(maxlen=SPIKE_WINDOW)
-        self._evaluations: deque[tuple[float, float]] = deque(maxlen=SPLIT_EVALUATIONS + 1)
-        self._losses: deque[float] = deque(maxlen=SPIKE_WINDOW)
+        self._qualities: deque[float] = deque(maxlen=FALLEN_EVALUATIONS)
+        self._best_quality = 0.0
+        """Before those."""
 
     def see(self, seen: Seen) -> list[Alarm]:
         """The alarms that this step calls for."""
@@ -110,11 +110,12 @@ class Watch:
             "step": self._step,
             "stale_evaluations": self._stale_evaluations,
             "widest": self._widest,
-            "plateau_spread": self._plateau_spread,
-            "widens": self._widens,
+            "on_plateau": self._on_plateau.state(),
+            "on_chance": self._on_chance.state(),
+            "widening": self._widening.state(),
             "norms": list(self._norms),
-            "evaluations": [list(pair) for pair in self._evaluations],
-            "losses": list(self._losses),
+            "qualities": list(self._qualities),
+            "best_quality": self._best_quality,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -122,15 +123,15 @@ class Watch:
         self._raised = {str(code): int(step) for code, step in state["raised"].items()}
         self._since = {str(name): int(step) for name, step in state["since"].items()}
         self._step, self._stale_evaluations = int(state["step"]), int(state["stale_evaluations"])
-        self._widest, self._widens = float(state["widest"]), bool(state["widens"])
-        spread = state["plateau_spread"]
-        self._plateau_spread = None if spread is None else float(spread)
+        self._widest = float(state["widest"])
+        self._on_plateau.restore(state["on_plateau"])
+        self._on_chance.restore(state["on_chance"])
+        self._widening.restore(state["widening"])
         self._norms.extend(map(float, state["norms"]))
-        self._evaluations.extend((float(loss), float(quality)) for loss, quality in state["evaluations"])
-        self._losses.extend(map(float, state["losses"]))
+        self._qualities.extend(map(float, state["qualities"]))
+        self._best_quality = float(state["best_quality"])
 
     def _findings(self, seen: Seen) -> Iterator[Finding]:
-        self._losses.append(seen.loss)
         collapsed = False
         spread = seen.metrics.get("mean_distance")
         if spread is not None:
@@ -145,6 +146,7 @@ class Watch:
                 )
         yield from self._of_tuples(seen)
         yield from self._of_the_loss(seen, collapsed)
+        yield from self._of_the_quality(seen)
         yield from self._of_the_search(seen)
 
     def _of_tuples(self, seen: Seen) -> Iterator[Finding]:
@@ -187,8 +189,7 @@ class Watch:
             )
 
     def _of_the_loss(self, seen: Seen, collapsed: bool) -> Iterator[Finding]:
-        on_chance = seen.chance is not None and _near(seen.loss, seen.chance) and not collapsed
-        if self._streak("chance", on_chance) >= CHANCE_STEPS:
+        if self._on_chance.see(seen.step, seen.loss, None if collapsed else seen.chance):
             yield (
                 "hint",
                 "chance",
@@ -213,35 +214,38 @@ class Watch:
                     f"The gradient is {norm / usual:,.0f} times as long as usual. A lower learning rate may help.",
                 )
             self._norms.append(norm)
+
+    def _of_the_quality(self, seen: Seen) -> Iterator[Finding]:
+        """Whatever the loss does: on negatives that are too hard it can stand still, or fall, while retrieval does."""
         quality = seen.metrics.get("map_at_r")
-        if quality is not None:
-            self._evaluations.append((statistics.fmean(self._losses), quality))
-            losses, qualities = zip(*self._evaluations, strict=True)
-            if len(losses) > SPLIT_EVALUATIONS and _falling(losses) and _falling(qualities):
-                yield (
-                    "warning",
-                    "loss-metric-split",
-                    f"The loss falls but MAP@R has fallen {SPLIT_EVALUATIONS} times in a row, to {quality:.3f}. "
-                    "Over-fitting, or a loss on another distance than the metric's.",
-                )
+        if quality is None:
+            return
+        if len(self._qualities) == FALLEN_EVALUATIONS:
+            self._best_quality = max(self._best_quality, self._qualities[0])
+        self._qualities.append(quality)
+        if len(self._qualities) == FALLEN_EVALUATIONS and max(self._qualities) < FALLEN * self._best_quality:
+            yield (
+                "warning",
+                "quality-falls",
+                f"MAP@R has been more than a tenth below its best, {self._best_quality:.3f}, for {FALLEN_EVALUATIONS} "
+                f"evaluations; it is {quality:.3f}. Negatives that are too hard, over-fitting, or a loss on another "
+                "distance than the metric's.",
+            )
 
     def _of_the_plateau(self, seen: Seen, collapsed: bool) -> Iterator[Finding]:
         """A loss passes its plateau on the way down, and a start from nearly one spot leaves it slowly but surely. Told
-        is of one that has sat there step by step while the points moved no farther apart."""
-        sits = bool(seen.plateau) and _near(seen.loss, seen.plateau or 0.0) and not collapsed
-        steps = self._streak("plateau", sits)
+        is of one that sits there while the points move no farther apart."""
+        sits = self._on_plateau.see(seen.step, seen.loss, None if collapsed else seen.plateau)
         spread = seen.metrics.get("mean_distance")
         if not sits:
-            self._plateau_spread, self._widens = None, True
-        elif spread is not None and self._plateau_spread is None:
-            self._plateau_spread = spread
-        elif spread is not None and self._plateau_spread is not None:
-            self._widens = spread > self._plateau_spread
-        if steps >= PLATEAU_STEPS and not self._widens:
+            self._widening.forget()
+        elif spread is not None:
+            self._widening.see(seen.step, spread)
+        if sits and self._widening.over:
             yield (
                 "warning",
                 "plateau",
-                f"For {PLATEAU_STEPS} steps the loss has been what it is when all points lie at one spot "
+                f"For over {PLATEAU_STEPS} steps the loss has been what it is when all points lie at one spot "
                 f"({seen.plateau:.3g}), and they move no farther apart: nothing is separated. "
                 "Random or semi-hard negatives for a while may help.",
             )
@@ -287,11 +291,3 @@ class Watch:
             self._since.pop(name, None)
             return 0
         return self._step - self._since.setdefault(name, self._step) + 1
-
-
-def _near(value: float, level: float) -> bool:
-    return abs(value - level) <= NEAR * abs(level)
-
-
-def _falling(values: tuple[float, ...]) -> bool:
-    return all(after < before for before, after in itertools.pairwise(values))

@@ -97,6 +97,16 @@ class Shared:
         return (self.y if self.y_true is None else self.y_true)[self.evaluated_row]
 
     @property
+    def seed(self) -> int:
+        """Of the experiment."""
+        return self.config.seed
+
+    @property
+    def last_step(self) -> int:
+        """After which no lane trains on."""
+        return self.config.steps
+
+    @property
     def held_out(self) -> int:
         """How many items are kept out of training."""
         return len(self.y) - self.trained

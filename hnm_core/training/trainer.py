@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +22,10 @@ from hnm_core.devices import phase_clock
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import HasMargin, Loss, LossContext, Terms
-from hnm_core.losses.named_pairs import pair_distances
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.options import RandomOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
-from hnm_core.models.base import Embedder
+from hnm_core.models.base import Embedder, hidden_activations
 from hnm_core.run import changeable
 from hnm_core.run.events import (
     Alarm,
@@ -44,15 +43,13 @@ from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.training.candidates import candidates_of
 from hnm_core.training.frames import FrameMaker
+from hnm_core.training.lane_bank import embed_with
 from hnm_core.training.lane_mining import LaneMining
+from hnm_core.training.looking import count_tuples, seen_in, separation_of
 from hnm_core.training.metrics import LaneMetrics, Measured
 from hnm_core.training.optimizers import optimizer
 from hnm_core.training.pathologies import LOOK_EVERY, Seen, Watch
 from hnm_core.training.setup import Shared
-
-EMBED_ROWS = 8192
-"""Rows embedded at once outside of training steps."""
-
 
 USUAL_TRIPLETS = 10_000
 """Random triplets that say what an audit takes for semi-hard."""
@@ -286,9 +283,10 @@ class Trainer:
         return self.mining.buckets()
 
     def _forward(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        if self.loss.uses_hidden:
-            return cast(Embedder, self.model).with_hidden(features)
-        return self.model(features), {}
+        if not self.loss.uses_hidden:
+            return self.model(features), {}
+        model = self.model  # a plug-in may be any torch module
+        return model.with_hidden(features) if isinstance(model, Embedder) else hidden_activations(model, features)
 
     def _loss_on_memory(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
         """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
@@ -310,7 +308,7 @@ class Trainer:
         miner = self.mining.searching
         search = miner.search if miner is not None and miner.search.approximate else None  # else recall is 1 anyway
         pool = miner.pool if miner is not None else 1
-        measured = self.metrics.measure(self.lane.name, self.step, search, pool)
+        measured = self.metrics.measure(self.lane.name, self.step, self.loss, search, pool)
         known = ("temperature", "chance", "entanglement_chance")
         figures = {name: float(figure) for name, figure in terms.figures.items() if name in known or layer_metric(name)}
         if not measured.metrics:
@@ -332,10 +330,7 @@ class Trainer:
 
     def _separation(self, embeddings: Tensor, local_tuples: tuple[Tensor, ...]) -> Tensor:
         """(T,) d_an - d_ap in the lane's distance."""
-        anchor, positive, negative = local_tuples
-        prepared = self.distance.prepare(embeddings)
-        near, far = pair_distances(self.distance, prepared, prepared, (anchor, positive), (anchor, negative))
-        return far - near
+        return separation_of(self.distance, embeddings, local_tuples)
 
     def margin_of(self, lane: LaneConfig, loss: Loss) -> float:
         """Up to which lead triplets count as semi-hard: the loss's margin; of an audit, a usual one, with a note."""
@@ -360,19 +355,11 @@ class Trainer:
         return float(lead.median()) if len(lead) else 0.0
 
     def _counts(self, tuples: tuple[Tensor, ...], separation: Tensor | None, anchors: int) -> dict[str, int]:
-        """See `hnm_core.run.events.TUPLE_COUNTS`. Hard is d_an <= d_ap, semi-hard within the margin beyond it."""
-        counts = {"mined": 0}
-        if tuples:
-            anchor, negative = (tuples[2], tuples[3]) if len(tuples) == 4 else (tuples[0], tuples[2])
-            used = torch.zeros(len(self.y), dtype=torch.bool, device=anchor.device).index_fill_(0, anchor, True)
-            counts = {"mined": len(anchor), "missing": max(0, anchors - int(used.count_nonzero()))}
-            if (truth := self.shared.y_true) is not None:
-                counts["false_negative"] = int((truth[negative] == truth[anchor]).sum())
-        if separation is not None:
-            hard = int((separation <= 0).sum())
-            inside = int((separation <= self.margin).sum())
-            counts |= {"hard": hard, "semi_hard": inside - hard, "easy": len(separation) - inside}
-        return counts | self.mining.choices()
+        """See `hnm_core.run.events.TUPLE_COUNTS`."""
+        truth = self.shared.y_true
+        items = len(self.y)
+        counted = count_tuples(tuples, separation, margin=self.margin, anchors=anchors, items=items, truth=truth)
+        return counted | self.mining.choices()
 
     def _seen(
         self,
@@ -383,32 +370,15 @@ class Trainer:
         embeddings: Tensor,
         empty_reason: str,
     ) -> Seen:
-        plateau = None
-        if terms.coinciding is not None:
-            plateau = self.loss.reduce(terms._replace(parts=terms.coinciding()), embeddings).item()
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        return Seen(
+        return seen_in(
             self.step,
             loss,
             counts,
             measured,
-            mining=not self.mining.warming_up,
-            gradient_norm=float(nn.utils.get_total_norm(gradients)) if gradients else None,
-            terms=sum(len(part.value) for part in terms.parts),
-            nonzero_terms=sum(int(part.value.count_nonzero()) for part in terms.parts),
-            chance=float(terms.figures["chance"]) if "chance" in terms.figures else None,
-            wideness=float(terms.figures["wideness"]) if "wideness" in terms.figures else None,
-            plateau=plateau,
+            self.mining,
+            self.parameters,
+            loss_of=self.loss,
+            terms=terms,
+            embeddings=embeddings,
             empty_reason=empty_reason,
-            largest_bucket=self.mining.largest_bucket() if measured else None,
         )
-
-
-def embed_with(model: nn.Module, features: Tensor) -> Tensor:
-    """(N, E) embeddings of (N, D) features, without gradient, as a network that is not being trained gives them."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        parts = [model(part) for part in features.split(EMBED_ROWS)]
-    model.train(training)
-    return parts[0] if len(parts) == 1 else torch.cat(parts)

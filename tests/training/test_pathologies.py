@@ -11,7 +11,7 @@ from hnm_core.config import from_dict, load
 from hnm_core.events import Alarm, RunFinished
 from hnm_core.experiment import Experiment
 from hnm_core.resources import preset_path
-from hnm_core.training.pathologies import CLEAR_STEPS, PLATEAU_STEPS, Seen, Watch
+from hnm_core.training.pathologies import CLEAR_STEPS, Seen, Watch
 
 
 def codes(watch: Watch, seen: Seen) -> list[str]:
@@ -64,7 +64,8 @@ def test_that_each_condition_is_told_after_its_steps_once_and_again_after_it_was
     for step in range(301, 301 + CLEAR_STEPS + 1):
         assert code not in codes(watch, healthy(step))
     told = [step for step in range(502, 802) if code in codes(watch, sick(step))]
-    assert told == [501 + patience]
+    # A mean over steps is on its level though one of a hundred was not.
+    assert told == [501 + patience - (code == "chance")]
 
 
 def test_that_a_gradient_a_hundred_times_the_usual_is_told() -> None:
@@ -75,13 +76,15 @@ def test_that_a_gradient_a_hundred_times_the_usual_is_told() -> None:
     assert codes(watch, Seen(102, 0.5, gradient_norm=200.0)) == ["exploding"]
 
 
-def test_that_a_falling_loss_with_falling_retrieval_is_told() -> None:
-    watch = Watch("lane")
-    told = []
-    for step in range(1, 701):
-        metrics = {"map_at_r": 0.9 - step / 2000} if step % 100 == 0 else {}
-        told += [(step, code) for code in codes(watch, Seen(step, 1 / step, metrics=metrics))]
-    assert told[0] == (600, "loss-metric-split")
+def test_that_retrieval_that_stays_below_its_best_is_told_whatever_the_loss_does() -> None:
+    def told(*qualities: float) -> list[int]:
+        watch = Watch("lane")
+        seen = (Seen(50 * place, 0.5, metrics={"map_at_r": quality}) for place, quality in enumerate(qualities, 1))
+        return [step.step // 50 for step in seen if codes(watch, step) == ["quality-falls"]]
+
+    assert told(0.2, 0.38, 0.33, 0.3, 0.34, 0.32, 0.27, 0.26) == [7]
+    assert told(0.2, 0.38, 0.33, 0.3, 0.35, 0.32, 0.27, 0.26) == []  # not the last five
+    assert told(0.2, 0.38, *8 * [0.35]) == []  # not by a tenth
 
 
 def test_that_hard_tuples_of_the_warm_up_are_no_alarm() -> None:
@@ -100,13 +103,6 @@ def plateaus_of(preset: str, *lanes: str, steps: int) -> list[Alarm]:
     return [event for event in events if isinstance(event, Alarm) and event.code == "plateau"]
 
 
-def test_that_a_lane_that_cannot_leave_its_plateau_is_told_and_one_with_the_cure_is_not() -> None:
-    (alarm,) = plateaus_of("digits-hardest-hurts", "all mined", "with the cure", steps=350)
-    assert alarm.lane == "all mined"
-    assert alarm.step > PLATEAU_STEPS
-    assert "(0.5)" in alarm.message  # the margin
-
-
 def test_that_a_start_from_one_spot_that_the_points_slowly_leave_is_no_alarm() -> None:
     assert plateaus_of("demo-2019", "random", steps=300) == []
 
@@ -114,9 +110,10 @@ def test_that_a_start_from_one_spot_that_the_points_slowly_leave_is_no_alarm() -
 @pytest.mark.parametrize(
     ("loss", "spread", "told"),
     [
-        (lambda step: 0.5 + 0.004 * (-1) ** step, lambda _step: 0.2, [100]),
+        (lambda step: 0.5 + 0.004 * (-1) ** step, lambda _step: 0.2, [160]),
+        (lambda step: 0.5 + 0.03 * np.cos(7 * step), lambda step: 0.2 + 0.05 * np.cos(step), [160]),  # both scatter
         (lambda step: 0.5, lambda step: 0.2 + step / 1e4, []),  # the points move apart
-        (lambda step: 0.5 if step % 60 else 0.51, lambda _step: 0.2, []),  # it comes and goes
+        (lambda step: 0.5 if step % 120 < 60 else 0.4, lambda _step: 0.2, []),  # it comes and goes
         (lambda step: 0.45 + step / 1e3, lambda _step: 0.2, []),  # it passes by
     ],
 )
