@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hnm_core.bench.levels import in_words, levels
 from hnm_core.data.sampling import random_batches
 from hnm_core.spec.config import ExperimentConfig, from_dict, load
 from hnm_core.spec.resources import preset_path
@@ -88,6 +89,7 @@ def main() -> None:
     rounds = [(ours(config), by_hand(config, shared)) for _ in range(args.rounds + 1)][1:]
     lane, hand = (statistics.median(times) * 1e3 for times in zip(*rounds, strict=True))
     ratio = statistics.median(a / b for a, b in rounds)
+    print(in_words(levels()))
     print(f"torch {torch.__version__}, {args.threads} thread(s), {args.rounds} rounds of {args.steps} steps")
     print(f"a lane's step    {lane:6.2f} ms")
     print(f"by hand          {hand:6.2f} ms")

@@ -57,6 +57,9 @@ if not any(folder.is_absolute() and user_folders.is_writable(folder) for folder 
         os.environ.setdefault("NUMBA_CACHE_DIR", str(user_folders.stand_in() / "numba"))
 
 
+_TARGET = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_CACHE_DIR")
+"""Variables by which numba is told to compile for another processor than this one, or to keep kernels elsewhere."""
+
 _MAX_STAMP = 1 << 20
 
 _ready: set[str] = set()
@@ -281,7 +284,8 @@ def _stamp_path(module: str) -> Path:
         raise ModuleNotFoundError(f"no module named {module}")
     source = Path(spec.origin)
     inside = sorted(part.name for part in pkgutil.iter_modules(spec.submodule_search_locations or ()))
-    key = f"{source}|{_version(source)}|{inside}|{sys.version}|{importlib.metadata.version('numba')}"
+    target = [os.environ.get(name, "") for name in _TARGET]
+    key = f"{source}|{_version(source)}|{inside}|{sys.version}|{importlib.metadata.version('numba')}|{target}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     return user_folders.writable(user_folders.cache_folder() / "kernels") / f"{module}-{digest}.json"
 

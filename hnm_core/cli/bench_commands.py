@@ -128,6 +128,7 @@ def _measure(cases: list[Case], settings: Settings, *, json_lines: bool) -> list
     """Measure and show; broken off, it shows what there is."""
     from hnm_core import devices, kernels
     from hnm_core.bench import table
+    from hnm_core.bench.levels import in_words, levels
     from hnm_core.bench.limits import limits
     from hnm_core.cli.headless import wait_for_kernels
 
@@ -135,13 +136,15 @@ def _measure(cases: list[Case], settings: Settings, *, json_lines: bool) -> list
         wait_for_kernels(module)
     machine = _machine(settings.threads, devices.describe(devices.resolve("cpu")))
     most = limits(settings.threads, quick=settings.quick)
+    machine["levels"] = levels()
     machine["limits"] = {name: value if math.isfinite(value) else None for name, value in vars(most).items()}
     versions = ", ".join(f"{name} {version or 'absent'}" for name, version in machine["versions"].items())
     header = f"{machine['device']} of {machine['cores']}; {versions}; {most.in_words}"
-    if json_lines:
-        say(header)
-    else:
-        echo(header)
+    for line in (header, in_words(machine["levels"])):
+        if json_lines:
+            say(line)
+        else:
+            echo(line)
     rows: list[Row] = []
     try:
         for place, case in enumerate(cases, 1):

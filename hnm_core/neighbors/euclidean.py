@@ -23,19 +23,19 @@ class EuclideanForm:
     """Points and anchors whose squared Euclidean distances sort as the metric does.
 
     On the sphere 1 - s = d^2 / 2, but prepared rows are shorter than 1 where the embedding is short (a zero row stays
-    zero). So for cosine a point gets one more coordinate, sqrt(1 - |x|^2), and an anchor gets 0 there:
-    d^2 = |q|^2 + 1 - 2 s holds for every length.
+    zero). So for cosine, and inner products of unit vectors, a point gets one more coordinate, sqrt(1 - |x|^2), and an
+    anchor gets 0 there: d^2 = |q|^2 + 1 - 2 s holds for every length.
     """
 
     of: Distance
     points: Tensor
-    """(N, D) or, for cosine, (N, D + 1) float32."""
+    """(N, D) or, on the sphere, (N, D + 1) float32."""
     queries: Tensor
-    """(A, D) or (A, D + 1), the anchors: the same rows, and `points` itself unless the metric is cosine; or vectors."""
+    """(A, D) or (A, D + 1), the anchors: the same rows, and `points` itself but on the sphere; or vectors."""
     scale: float
     """Power of two that the coordinates were multiplied with."""
     offset: Tensor | None
-    """(A,) float32, for cosine: (1 - |q|^2) / 2."""
+    """(A,) float32, on the sphere: (1 - |q|^2) / 2."""
 
     def with_vectors(self, vectors: Tensor) -> EuclideanForm:
         """The same points with vectors (A, D) for anchors.
@@ -44,7 +44,7 @@ class EuclideanForm:
             InputError: their squares do not fit float32 beside those of the points.
         """
         prepared = self.of.prepare_exactly(vectors)
-        if self.of.metric == "cosine":
+        if self.offset is not None:
             _, queries, offset = _on_sphere(prepared)
             return replace(self, queries=queries, offset=offset)
         queries = prepared if self.scale == 1 else prepared * self.scale
@@ -60,16 +60,22 @@ class EuclideanForm:
         """Distances from (Q, k) squared distances of anchors (Q,), lines of `queries`; overwrites `squared`. Infinity
         stays."""
         if self.offset is not None:
-            return squared.mul_(0.5).add_(self.offset[anchors, None])
+            squared.mul_(0.5).add_(self.offset[anchors, None])
+            return squared.sub_(1) if self.of.metric == "inner-product" else squared
         if self.of.metric == "euclidean":
             return squared.sqrt_().div_(self.scale) if self.scale != 1 else squared.sqrt_()
         return squared.div_(self.scale).div_(self.scale) if self.scale != 1 else squared
 
 
+def has_form(distance: Distance) -> bool:
+    """Whether the metric sorts as such distances do: any but the inner product of rows of any length."""
+    return distance.metric != "inner-product" or distance.normalized
+
+
 def euclidean_form(distance: Distance, embeddings: Tensor) -> EuclideanForm:
-    """The form of embeddings (N, D) float32 under any metric but the inner product."""
+    """The form of embeddings (N, D) float32 under a metric that has one."""
     prepared = distance.prepare_exactly(embeddings)
-    if distance.metric == "cosine":
+    if distance.metric in ("cosine", "inner-product"):
         points, queries, offset = _on_sphere(prepared)
         return EuclideanForm(distance, points, queries, 1.0, offset)
     scale = _scale(prepared)
@@ -92,7 +98,7 @@ def with_vectors(
 
 
 def _on_sphere(prepared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For cosine: rows as points and as anchors, (N, D + 1), and the anchors' offsets (N,)."""
+    """On the sphere: rows as points and as anchors, (N, D + 1), and the anchors' offsets (N,)."""
     missing = (1 - prepared.double().square().sum(1, keepdim=True)).clamp_min_(0)
     points = torch.cat([prepared, missing.sqrt().float()], 1)
     queries = torch.cat([prepared, torch.zeros_like(points[:, :1])], 1)

@@ -7,7 +7,7 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import BuiltAnew, Neighbors, QuerySearch, SearchProgress
 from hnm_core.neighbors.dense import Dense
-from hnm_core.neighbors.euclidean import MAX_TREE_DIM
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, has_form
 from hnm_core.neighbors.options import DenseOptions, ExactOptions, KdTreeOptions
 from hnm_core.relevance import Query
 
@@ -65,8 +65,8 @@ class Exact(BuiltAnew):
         compiler = kernels.compile_in_background(kernels.SEARCH_KERNELS)
         if compiler is not None and len(bank) ** 2 / _DENSE_PAIRS_PER_SECOND > _PATIENCE:
             compiler.wait()
-        if self._distance.metric == "inner-product":
-            return ": a KD-tree cannot search by inner product"
+        if not has_form(self._distance):
+            return ": a KD-tree cannot search by inner products of rows of any length"
         if bank.dim > MAX_TREE_DIM:
             return f": {bank.dim} dimensions are too many for a KD-tree"
         if compiler is None or compiler.poll() == 0:

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from hnm_core.bank import Bank
 from hnm_core.launching import launching
 from hnm_core.neighbors.base import SearchProgress, report
+from hnm_core.neighbors.copies import Copies
 from hnm_core.relevance import Placed
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class FilteredProducts:
         self._run = _runs(points)
         self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
         self._own = self._measure(self._points if queries is points else _wide(queries))
+        self._copies = Copies(points, self._key, bank.class_of_row[bank.order], bank.order)
         self._sides: dict[bool, _Side] = {}
 
     def search(
@@ -95,7 +97,7 @@ class FilteredProducts:
         Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
         the farthest; and rows of the caller. inf and -1 where there is none.
         """
-        side = self._side(farthest)
+        side = self._side(farthest).without(self._copies.beaten(k, own=farthest))
         if vectors is not None:
             side = side.asking(self._asked(vectors))
         rank = self._rank(k, side)
@@ -196,10 +198,12 @@ class FilteredProducts:
         from hnm_core.neighbors.cpu import blocks
 
         count, dim = len(self._given), self._dim
-        norm, lost, term = (torch.zeros(count, dtype=torch.float64) for _ in range(3))
+        norm, lost, term, key = (torch.zeros(count, dtype=torch.float64) for _ in range(4))
+        uneven = torch.arange(1, dim + 1, dtype=torch.float64).sqrt()
         parts = []
         for part in self._parts(count):
             centered = self._centered(self._given[part])
+            key[part] = centered @ uneven
             rounded = centered.to(self._kind)
             norm[part] = centered.norm(dim=1)
             lost[part] = (centered - rounded).norm(dim=1)
@@ -211,7 +215,7 @@ class FilteredProducts:
             parts.append(torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse)))
         # By torch, which puts arrays on the lines of the cache: kernels read lines.
         self._packed = torch.cat(parts).numpy()
-        self._term = term
+        self._term, self._key = term, key
         # Rounding of one product: of either factor, and of adding up in float32.
         self._share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
         self._rounding = (dim + 24) * 2.0**-24
@@ -343,6 +347,14 @@ class _Side:
     def asking(self, asked: _Asked) -> _Side:
         """The same side for other anchors."""
         return replace(self, rows=self.rows._replace(queries=asked.wide), asked=asked)
+
+    def without(self, places: Tensor) -> _Side:
+        """The same side, where some places pass no filter."""
+        if not len(places):
+            return self
+        bias = self.rows.bias.copy()
+        bias[places.numpy()] = -np.inf
+        return replace(self, rows=self.rows._replace(bias=bias))
 
 
 def _shares(rank: int) -> int:

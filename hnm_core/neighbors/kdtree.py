@@ -14,7 +14,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.launching import launching
 from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress, report
-from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form, has_form
 from hnm_core.neighbors.options import KdTreeOptions
 from hnm_core.relevance import Query, VectorQuery
 
@@ -32,11 +32,14 @@ class KdTree(BuiltAnew):
     approximate = False
 
     def __init__(self, options: KdTreeOptions | None = None, distance: Distance | None = None) -> None:
-        """Raises `InputError` for the inner product, which is no distance that a box can bound."""
+        """Raises `InputError` for the inner product of rows of any length, which no box bounds."""
         self._options = options or KdTreeOptions()
         self._distance = distance or Distance()
-        if self._distance.metric == "inner-product":
-            raise InputError("The KD-tree cannot search by inner product; take 'dense', or the cosine distance.")
+        if not has_form(self._distance):
+            raise InputError(
+                "The KD-tree cannot search by inner product unless rows are normalised; take 'dense', or the cosine "
+                "distance."
+            )
 
     @property
     def description(self) -> str:

@@ -22,6 +22,18 @@ def matrix_units() -> bool:
     return amx.available()
 
 
+def compiled_for() -> str:
+    """The processor that our kernels are compiled for, and what their products are made by."""
+    import llvmlite.binding
+    import numba
+
+    from hnm_core.neighbors.cpu import fma
+
+    named: str = vars(numba.config)["CPU_NAME"] or llvmlite.binding.get_host_cpu_name()
+    how = "AMX" if matrix_units() else f"registers of {'512' if fma.WIDE else '256'} bits"
+    return f"{named}, {how}"
+
+
 def why_no_cuda_kernels(device: torch.device) -> str:
     """Why searches on `device` do without our own kernels; empty where they do not."""
     from hnm_core.neighbors.cuda.kernels import why_absent

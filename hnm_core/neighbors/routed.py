@@ -16,7 +16,7 @@ from hnm_core.distances import Distance
 from hnm_core.isolation import isolated
 from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
 from hnm_core.neighbors.cell_index import CellIndex
-from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
+from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, has_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.options import RoutedOptions
 from hnm_core.neighbors.probing import Numbers, apart, compiled, mixed, probe_of, probe_places, recall
@@ -92,7 +92,7 @@ class Routed(QuerySearch):
         self._bank, self._exact, self._index = bank, None, None
         self._form: EuclideanForm | None = None
         product = self._distance.metric == "inner-product"
-        if not compiled() or bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and not product):
+        if not compiled() or bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and has_form(self._distance)):
             self._exact_search(bank)
             return
         from hnm_core.neighbors.cells import make_cells

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -66,9 +67,11 @@ def test_that_every_subject_gives_one_object_a_row_with_times_and_agreement(lab:
 def test_that_the_table_has_a_header_with_versions_and_a_line_for_each_contender(lab: Lab) -> None:
     ended = lab("bench", "losses", "--quick", "--repeat", "1", "--threads", "1", "--only", "sup-con")
     assert ended.status == 0, ended.err
-    header, columns, work, ours, peer = ended.out.splitlines()
+    header, instructions, columns, work, ours, peer = ended.out.splitlines()
     assert f"torch {torch.__version__.partition('+')[0]}" in header
     assert "1 thread" in header
+    for level in (torch.backends.cpu.get_cpu_capability(), *faiss.get_compile_options().split(), "numpy X86"):
+        assert level in instructions
     assert columns.split()[:2] == ["work", "time"]
     assert work.startswith("sup-con, B=32")
     assert "hnm sup-con" in ours

@@ -14,6 +14,7 @@ from hnm_core.distances import Distance
 from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchCancelled
 from hnm_core.neighbors.cpu import amx, pair_kernels
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.euclidean import has_form
 from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.kdtree import KdTree
 from hnm_core.relevance import Placed
@@ -23,8 +24,8 @@ from .oracle import KINDS, assert_exact, bank_of
 METRICS = ("euclidean", "squared-euclidean", "cosine", "inner-product")
 
 
-def searches(dim: int, metric: str) -> list[str]:
-    return ["kdtree", "dense", "exact"] if dim <= 8 and metric != "inner-product" else ["dense"]
+def searches(dim: int, distance: Distance) -> list[str]:
+    return ["kdtree", "dense", "exact"] if dim <= 8 and has_form(distance) else ["dense"]
 
 
 def check(search: NeighborSearch, bank: Bank, distance: Distance, ks: tuple[int, ...]) -> None:
@@ -38,7 +39,7 @@ def check(search: NeighborSearch, bank: Bank, distance: Distance, ks: tuple[int,
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dim", [1, 2, 3, 5, 8, 16, 40, 128])
 def test_that_answers_are_those_of_brute_force(dim: int, kind: str) -> None:
-    for name in searches(dim, "euclidean"):
+    for name in searches(dim, Distance()):
         check(neighbors.create(name), bank_of(kind, dim), Distance(), (1, 3, 10, 64, 350))
 
 
@@ -47,7 +48,7 @@ def test_that_answers_are_those_of_brute_force(dim: int, kind: str) -> None:
 def test_that_every_metric_is_searched_exactly(dim: int, metric: str) -> None:
     for normalized in (False, True):
         distance = Distance(metric, normalized)
-        for name in searches(dim, metric):
+        for name in searches(dim, distance):
             for kind in ("clustered", "duplicated", "offset"):
                 check(neighbors.create(name, distance=distance), bank_of(kind, dim), distance, (1, 10))
 
@@ -59,7 +60,7 @@ def test_that_short_and_zero_embeddings_are_searched_exactly(dim: int, metric: s
     points = bank.embeddings * torch.logspace(-7, 1, len(bank))[:, None]
     points[7] = 0
     bank = Bank(points, bank.labels)
-    for name in searches(dim, metric):
+    for name in searches(dim, Distance(metric)):
         check(neighbors.create(name, distance=Distance(metric)), bank, Distance(metric), (1, 10))
 
 
@@ -67,7 +68,7 @@ def test_that_short_and_zero_embeddings_are_searched_exactly(dim: int, metric: s
 @pytest.mark.parametrize("size", [1e-25, 1e25])
 def test_that_tiny_and_huge_coordinates_neither_vanish_nor_overflow(dim: int, size: float) -> None:
     plain = bank_of("random", dim)
-    for name in searches(dim, "euclidean"):
+    for name in searches(dim, Distance()):
         check(neighbors.create(name), Bank(plain.embeddings * size, plain.labels), Distance(), (3,))
 
 
@@ -298,8 +299,12 @@ def test_that_a_collapsed_cloud_visits_few_nodes() -> None:
 
 def test_that_few_dimensions_are_searched_by_filtered_products_where_no_tree_can() -> None:
     bank, anchors = bank_of("clustered", 3), torch.arange(0, 300, 3)
-    for metric, how in (("inner-product", "products"), ("euclidean", "KD-tree")):
-        search = neighbors.create("exact", distance=Distance(metric))
+    for distance, how in (
+        (Distance("inner-product"), "products"),
+        (Distance("inner-product", normalized=True), "KD-tree"),
+        (Distance(), "KD-tree"),
+    ):
+        search = neighbors.create("exact", distance=distance)
         search.build(bank)
         assert how in search.description
-        assert_exact(search.nearest_negatives(anchors, 10), bank, anchors, 10, Distance(metric), False)
+        assert_exact(search.nearest_negatives(anchors, 10), bank, anchors, 10, distance, False)

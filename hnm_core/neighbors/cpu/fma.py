@@ -31,7 +31,9 @@ def _has_wide_registers() -> bool:
     return bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
 
 
-ANCHORS, POINTS = (8, 32) if _has_wide_registers() else (4, 16)
+WIDE = _has_wide_registers()
+"""Whether sixteen float32 fit into one register, of which there are thirty-two."""
+ANCHORS, POINTS = (8, 32) if WIDE else (4, 16)
 """How many are multiplied at once: their sums and the factors fit into the registers."""
 
 _FLOATS = ir.VectorType(ir.FloatType(), ELEMENTS)

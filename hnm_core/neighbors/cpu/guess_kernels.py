@@ -24,6 +24,7 @@ from hnm_core.neighbors.cpu import blocks
 from hnm_core.neighbors.cpu.filter_kernels import BLOCK, kth_or_above, waiting_list
 
 ELEMENTS = simd.ELEMENTS
+_TINY = np.float32(2.0**-120)
 
 
 class Sample(NamedTuple):
@@ -92,8 +93,9 @@ def _set(i: Any, best: Any, start: Any, width: Any, rank: Any, rounding: Any, wa
         numbers[j] = -best[start + j]
     product = -kth_or_above(numbers, width, rank)
     if product > -np.inf:
-        # A little up: where all rows are equally far, rounding would else put the limit under half of them.
-        up = rounding * (abs(waiting.base[i]) + np.float32(2) * abs(product))
+        # A little up: where all rows are equally far, rounding would else put the limit under half of them, or under
+        # all where there is nothing to round.
+        up = rounding * (abs(waiting.base[i]) + np.float32(2) * abs(product)) + _TINY
         waiting.limit[i] = waiting.base[i] - np.float32(2) * product + up
         waiting.least[i] = product - up / np.float32(2)
 
