@@ -71,8 +71,8 @@ it expects its recall to be, where it does. All these are of a bank of the momen
 are of the negatives that a miner over the whole set, exact or not, hands out in the step for the anchors of the probe,
 from the bank that it has, by the weights that the step begins with: the share of them that are among the used_of
 nearest of another class, which are as many as the miner may draw from, 0..1, and how much farther they are than the
-nearest. Of losses that have them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance, likewise the entanglement of
-`LAYER_METRICS`."""
+nearest. Of losses that have them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance,
+likewise the entanglement of `LAYER_METRICS`."""
 
 LAYER_METRICS = ("entanglement", "temperature")
 """Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance
