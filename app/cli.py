@@ -16,6 +16,7 @@ from app.limits import VIDEO_SIDES, WINDOW_SIDES
 from hnm_core.cli import commands as engine
 from hnm_core.cli import console, options
 from hnm_core.cli.console import EXIT_INTERRUPTED, Guarded, progress_bar, say
+from hnm_core.cli.result_tables import show_results
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
@@ -143,7 +144,7 @@ def demo(
     folder = new_run_dir(preset)
     outcome = train(experiment, folder)
     try:
-        engine.show_results(outcome.results.lanes(), outcome.results.raw())
+        show_results(outcome.results.lanes(), outcome.results.raw())
     finally:
         say_recorded(folder, outcome)
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:

@@ -14,6 +14,8 @@ from hnm_core.run.history import LaneHistory
 from hnm_core.words import significant
 
 DETAILS = {
+    "predicted_recall": "recall that the search expects {}",
+    "used_regret": "negatives used are farther than the nearest by {}",
     "distance_ratio": "distance found over exact {}",
     "hardness_regret": "hardness regret {}",
     "no_candidate": "anchors without a candidate {}",
@@ -45,6 +47,12 @@ class Chip:
     precision_at_1: float
     mining_recall: float
     warming_up: bool
+    used_recall: float = math.nan
+    """Share of the negatives handed out that were among the nearest by the weights of their step."""
+    used_of: float = math.nan
+    """Among how many."""
+    search: str = ""
+    """How the lane searches, in words."""
     false: float = math.nan
     """Share of the recent mined negatives that truly are of the anchor's class, where the truth is known."""
     missing: float = math.nan
@@ -74,6 +82,9 @@ def chip(lane: LaneHistory, upto_step: int | None = None) -> Chip | None:
         precision_at_1=lane.latest("precision_at_1", upto_step),
         mining_recall=lane.latest("mining_recall", upto_step),
         warming_up=not bool(lane.mining[count - 1]),
+        used_recall=lane.latest("used_recall", upto_step),
+        used_of=lane.latest("used_of", upto_step),
+        search=lane.search_words(upto_step),
         false=recent.false_share,
         missing=recent.per_step("missing"),
         filled=recent.per_step("filled"),
@@ -104,6 +115,8 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
         second.append(f"mining {chip.mining_ms:.2f} ms a step (95% below {chip.mining_ms_p95:.2f})")
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
+    if np.isfinite(chip.used_recall) and not chip.warming_up:
+        second.append(f"used {chip.used_recall:.3f}")
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
 
 
@@ -122,6 +135,13 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
         value = getattr(chip, name)
         if np.isfinite(value) and (value or name == "filled"):
             lines.append(f"{words}: {value:,.1f} a step")
+    if np.isfinite(chip.used_recall):
+        lines.append(
+            f"used: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} nearest of "
+            "another class by the weights of their step"
+        )
+    if np.isfinite(chip.mining_recall):
+        lines.append(f"recall of the search in a bank of the moment {chip.mining_recall:.3f}")
     for name, words in DETAILS.items():
         if name in chip.metrics:
             value = chip.metrics[name]
@@ -133,4 +153,6 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
                 else significant(value)
             )
             lines.append(words.format(shown))
+    if chip.search:
+        lines.append(f"search: {chip.search}")
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -68,6 +68,24 @@ class LaneMissed:
     """(n,) of each measurement so far"""
     regret: NDArray[np.float64] | None = None
     buckets: Buckets | None = None
+    search: str = ""
+    """How the lane searches, in words."""
+    used: NDArray[np.float64] | None = None
+    """(n,) of each measurement so far the share of the negatives handed out that were among the nearest by then"""
+    used_of: int = 0
+    """how many nearest"""
+
+    @property
+    def used_words(self) -> str:
+        """What was handed out, by the weights of its step; empty where that was not measured."""
+        if self.used is None or not len(self.used):
+            return ""
+        return f"used: {self.used[-1]:.1%} among the {self.used_of:,} nearest by the weights of their step"
+
+    @property
+    def how(self) -> str:
+        """How it searches, and how good what it handed out was."""
+        return " · ".join(filter(None, (self.used_words, self.search)))
 
     @property
     def short(self) -> str:
@@ -109,18 +127,24 @@ def missed(
 def _of_lane(
     place: int, lane: LaneHistory, config: ExperimentConfig, started: RunStarted, upto_step: int | None
 ) -> LaneMissed:
+    lately = LaneMissed(
+        lane.name,
+        place,
+        note="",
+        search=lane.search_words(upto_step),
+        used=lane.metric("used_recall", upto_step)[1],
+        used_of=int(np.nan_to_num(lane.latest("used_of", upto_step))),
+    )
     without = without_misses(config)
     if without:
-        return LaneMissed(lane.name, place, *without)
+        return replace(lately, note=without[0], tag=without[1])
     misses = lane.misses_at(upto_step)
     turn = max((step for step in lane.turns if upto_step is None or step <= upto_step), default=0)
     if misses is None or misses.step < turn:
         done = lane.rows(upto_step)
-        return LaneMissed(lane.name, place, _when(int(lane.steps[done - 1]) if done else 0, config), "...")
-    return LaneMissed(
-        lane.name,
-        place,
-        note="",
+        return replace(lately, note=_when(int(lane.steps[done - 1]) if done else 0, config), tag="...")
+    return replace(
+        lately,
         step=misses.step,
         probed=misses.probed,
         total=misses.total,

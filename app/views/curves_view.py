@@ -47,10 +47,13 @@ METRIC_NAMES = {
     "knn_accuracy": "kNN accuracy",
     "accuracy": "accuracy",
     "mean_distance": "mean distance",
+    "used_recall": "recall of used negatives",
+    "used_regret": "regret of used negatives",
     "within_class_distance": "within classes",
     "between_class_distance": "between classes",
     "class_distance_ratio": "within / between",
     "mining_recall": "mining recall",
+    "predicted_recall": "predicted recall",
     "distance_ratio": "distance ratio",
     "hardness_regret": "hardness regret",
     "no_candidate": "no candidate",
@@ -59,14 +62,23 @@ METRIC_NAMES = {
     "temperature": "temperature",
     "entanglement": "entanglement by layer",
 }
-SHARES = frozenset({"map_at_r", "precision_at_1", "knn_accuracy", "accuracy", "mining_recall", "no_candidate"})
+SHARES = frozenset(
+    (
+        *("map_at_r", "precision_at_1", "knn_accuracy", "accuracy"),
+        *("used_recall", "mining_recall", "predicted_recall", "no_candidate"),
+    )
+)
 """Metrics that lie in 0..1."""
 OF_SOME = {
     **dict.fromkeys(
         ("mining_recall", "distance_ratio", "hardness_regret", "no_candidate"),
         "Measured of approximate searches only; no lane has one at work.",
     ),
-    **dict.fromkeys(("bank_age", "drift"), "Measured of lanes that mine a bank of the whole set; none does yet."),
+    "predicted_recall": "Of approximate searches that expect a recall; no lane has one at work.",
+    **dict.fromkeys(
+        ("used_recall", "used_regret", "bank_age", "drift"),
+        "Measured of lanes that mine a bank of the whole set; none does yet.",
+    ),
     "accuracy": "Measured of lanes whose loss trains a classifier with the embedding; no lane's does.",
     "temperature": "No lane's loss has a temperature.",
     "entanglement": "Measured of lanes whose loss is soft nearest neighbour, 'snnl'; no lane's is.",

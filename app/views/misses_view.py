@@ -24,6 +24,7 @@ from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
 from app.style import css, mix
 from app.views.bucket_line import BucketLine
+from app.views.elided_label import ElidedLabel
 from app.views.sparkline import draw_sparkline
 from hnm_core.run.events import RunStarted
 from hnm_core.run.history import RunHistory
@@ -68,14 +69,15 @@ class MissesView(QWidget):
         self.tabs.setUsesScrollButtons(True)
         self.tabs.currentChanged.connect(lambda _place: self._fill())
         self._build_tree()
-        self.note, self.detail = Label(EMPTY), Label()
+        self.note, self.detail, self.how = Label(EMPTY), Label(), ElidedLabel()
         self.note.setWordWrap(True)
         self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.detail.setMinimumWidth(20)
+        for label in (self.detail, self.how):
+            label.setMinimumWidth(20)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 2)
         layout.setSpacing(2)
-        for widget in (self.tabs, self.line, self.filling, self.tree, self.detail, self.note):
+        for widget in (self.tabs, self.line, self.filling, self.how, self.tree, self.detail, self.note):
             layout.addWidget(widget, 1 if widget in (self.tree, self.note) else 0)
         self.set_theme(DARK)
         self.show_history(RunHistory())
@@ -105,7 +107,7 @@ class MissesView(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
         self._theme = self.line.theme = self.filling.theme = theme
-        for label in (self.note, self.detail):
+        for label in (self.note, self.detail, self.how):
             label.setStyleSheet(f"color: {css(theme.muted)};")
         self.tabs.setStyleSheet(
             f"QTabBar::tab {{ padding: 2px 8px; border: 0; border-bottom: 2px solid transparent;"
@@ -136,7 +138,13 @@ class MissesView(QWidget):
         Costs nothing while that stays."""
         upto = {name: step_of.get(name, upto_step) for name in history.lanes}
         newest = [
-            (name, (last := lane.misses_at(upto[name])) and last.step, lane.rows(upto[name]) > 0)
+            (
+                name,
+                (last := lane.misses_at(upto[name])) and last.step,
+                lane.rows(upto[name]) > 0,
+                lane.search_words(upto[name]),
+                len(lane.metric("used_recall", upto[name])[1]),
+            )
             for name, lane in history.lanes.items()
         ]
         told = (id(history.started), newest, [change.step for change in history.changes], upto)
@@ -192,6 +200,8 @@ class MissesView(QWidget):
         self.note.setVisible(not listed)
         self.line.show_lane(lane)
         self.filling.show_lane(lane)
+        self.how.setText("" if lane is None else lane.how)
+        self.how.setVisible(lane is not None and bool(lane.how))
         self.filling.setVisible(lane is not None and lane.buckets is not None)
         if lane is None:
             self.note.setText(EMPTY)

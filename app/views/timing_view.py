@@ -215,9 +215,9 @@ class TimingView(QWidget):
         self.bars = Bars(self)
         self.key = PhaseKey(PHASE_COLOURS, self)
         self.key.setToolTip(
-            "The mean of each phase. What serves several steps, as a bank and its index, is spread over them. Steps that "
-            "compiled or set up something are left out. What is made in the background stands last and holds no step "
-            "up. The whisker ends at the p95 of whole steps, so spread."
+            "The mean of each phase. What serves several steps, as a bank and its index, is spread over them. Steps "
+            "that compiled or set up something are left out. What is made in the background stands last and holds no "
+            "step up. The whisker ends at the p95 of whole steps, so spread."
         )
         self.share_button = QToolButton()
         self.share_button.setText("%")

@@ -97,7 +97,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "speaker", "View", "Speaker's mode", "Clouds alone on the full screen, in larger letters", "F11", checkable=True
     ),
     ActionSpec("reduced_motion", "View", "Reduced motion", "Nothing turns, glides or plays by itself", checkable=True),
-    ActionSpec("follow_motion", "View", "Motion as the desktop asks", "Reduced where the desktop is", "", "", True, True),
+    ActionSpec(
+        "follow_motion", "View", "Motion as the desktop asks", "Reduced where the desktop is", "", "", True, True
+    ),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
     ActionSpec("reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes"),

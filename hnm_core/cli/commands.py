@@ -6,9 +6,8 @@ Modules that take long to load are imported inside the commands, so that `--help
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,6 @@ from hnm_core.cli.console import (
     progress_of,
     say,
     show_items,
-    show_table,
 )
 from hnm_core.cli.listing import KINDS, no_runs, rows
 from hnm_core.cli.options import (
@@ -39,68 +37,17 @@ from hnm_core.cli.options import (
     SetOption,
     StepsOption,
 )
+from hnm_core.cli.result_tables import show_audit, show_results
 from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError, shortened
-from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.spec.config import split_setting
 from hnm_core.spec.request import Request, narrow_network, resolve
-from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
     from hnm_core.recording import Recording
-    from hnm_core.run.results import LaneResult
     from hnm_core.spec.config import ExperimentConfig
     from hnm_core.training.experiment import Before
-
-RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "mine p95", "step ms")
-
-
-def show_results(
-    lanes: Sequence[LaneResult], raw: Mapping[str, Mapping[str, float]], *, to_stderr: bool = False
-) -> None:
-    """The result table. Times are milliseconds a step, see `hnm_core.run.cost`: the mean of what mining takes, its 95th
-    percentile, and the mean of whole steps.
-    Its last rows, `raw`, are what the features score as they are, where that was measured. Below it, where there is
-    any, the accuracy of the classifiers that are trained with the embeddings, and the entanglement of each layer in the
-    batch that was measured last."""
-    rows: list[tuple[str, ...]] = [
-        (
-            lane.lane,
-            f"{lane.steps:,}",
-            number(lane.loss, 4),
-            number(lane.map_at_r),
-            number(lane.precision_at_1),
-            number(lane.knn_accuracy),
-            number(lane.mining_recall),
-            number(lane.mining_ms_mean, 2),
-            number(lane.mining_ms_p95, 2),
-            number(lane.step_ms_mean, 2),
-        )
-        for lane in lanes
-    ]
-    for name, metrics in raw.items():
-        scored = (number(metrics.get(metric, math.nan)) for metric in ("map_at_r", "precision_at_1", "knn_accuracy"))
-        rows.append((name, "", "", *scored, "", "", "", ""))
-    stream = sys.stderr if to_stderr else sys.stdout
-    show_table(RESULT_COLUMNS, rows, stream)
-    classifiers = [lane for lane in lanes if math.isfinite(lane.accuracy)]
-    if classifiers:
-        echo(stream=stream)
-        show_table(("classifier", "accuracy"), [(lane.lane, number(lane.accuracy)) for lane in classifiers], stream)
-    looked_at = [lane for lane in lanes if lane.entanglement]
-    if looked_at:
-        echo(stream=stream)
-        deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
-        layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
-        shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
-        shown.append(("chance", *(number(lane.entanglement_chance) for lane in looked_at)))
-        show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
-
-
-def show_audit(results: list[LaneResult], *, to_stderr: bool = False) -> None:
-    """What was mined, how hard, how much of it false, and how near an approximate search comes to the exact one."""
-    show_table(tuple(COLUMNS), map(cells, results), sys.stderr if to_stderr else None)
 
 
 def run(

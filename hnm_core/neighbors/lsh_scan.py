@@ -91,10 +91,6 @@ class LshScan(QuerySearch):
             text += f", {how}"
         return text
 
-    def predicted_recall(self, k: int) -> float | None:
-        """See `PredictsRecall`: what was reached on the probe when the number of candidates was chosen."""
-        return self.probe_recall
-
     def _build(self, bank: Bank) -> None:
         """Hash the bank."""
         points = self._distance.prepare_exactly(bank.sorted_embeddings)

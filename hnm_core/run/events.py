@@ -77,10 +77,11 @@ are of the negatives that a miner over the whole set, exact or not, hands out in
 from the bank that it has, by the weights that the step begins with: the share of them that are among the used_of
 nearest of another class, which are as many as the miner may draw from, 0..1, and how much farther they are than the
 nearest. Of losses that have them: temperature; chance, the loss when every neighbour looks alike; entanglement_chance,
-likewise the entanglement of `LAYER_METRICS`; accuracy, share of the evaluated items whose class the classifier that is trained with the embedding
-names, 0..1. Root mean square distances of evaluated items, on the unit sphere where the lane's distance is blind to
-length: within_class_distance of two of one class, between_class_distance of two of different classes, and
-class_distance_ratio, the first over the second, small where clusters are tight for the gaps between them."""
+likewise the entanglement of `LAYER_METRICS`; accuracy, share of the evaluated items whose class the classifier that is
+trained with the embedding names, 0..1. Root mean square distances of evaluated items, on the unit sphere where the
+lane's distance is blind to length: within_class_distance of two of one class, between_class_distance of two of
+different classes, and class_distance_ratio, the first over the second, small where clusters are tight for the gaps
+between them."""
 
 LAYER_METRICS = ("entanglement", "temperature")
 """Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance

@@ -1,4 +1,4 @@
-"""Mining in a training loop of one's own: hard share, warm-up, bank and alarms, by what the lanes of a run have them."""
+"""Mining in a training loop of one's own: hard share, warm-up, bank and alarms, by what the lanes of a run use."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Mining:
     """Mines for a loop that somebody else writes, step by step, as a lane of a run does.
 
     Asked once a step with the step's anchors, it gives tuples: random pairs while it warms up, then of its miner for
-    `hard_share` of the anchors and random ones for the rest. The whole set is embedded anew when the refresh policy says
-    so. Told what came of a step, it raises alarms: each in words, once, with one thing to try.
+    `hard_share` of the anchors and random ones for the rest. The whole set is embedded anew when the refresh policy
+    says so. Told what came of a step, it raises alarms: each in words, once, with one thing to try.
 
         mining = Mining("knn", net, features, labels, warmup=200, loss=loss_of)
         for step in range(1000):
@@ -242,7 +242,7 @@ class Mining:
         return alarms
 
     def _terms(self, embeddings: Tensor, tuples: Sequence[Tensor]) -> Terms | None:
-        """The terms of the loss, once more and without a gradient; None where it is not known, or wants more than is."""
+        """The terms of the loss once more, without a gradient; None where it is not known, or wants more than is."""
         if self._loss is None or self._loss.uses_hidden:
             return None
         labels = self._set.train_y.new_zeros(len(embeddings))

@@ -13,12 +13,19 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.events import Alarm, StepRecord
 from hnm_core.experiment import Experiment
-from hnm_core.mining import Mining, MiningWarning
 from hnm_core.miners.base import MiningContext, Triplets
+from hnm_core.mining import Mining, MiningWarning
 from hnm_core.training.setup import prepare
 from hnm_core.training.trainer import Trainer
 
-LANE = {"name": "a", "miner": "knn", "hard_share": 0.7, "warmup": 8, "refresh_every": 4, "loss_options": {"margin": 0.5}}
+LANE = {
+    "name": "a",
+    "miner": "knn",
+    "hard_share": 0.7,
+    "warmup": 8,
+    "refresh_every": 4,
+    "loss_options": {"margin": 0.5},
+}
 CONFIG = {
     "seed": 3,
     "steps": 30,

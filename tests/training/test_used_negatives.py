@@ -112,7 +112,7 @@ def test_that_a_lane_tells_how_it_searches_when_that_changes() -> None:
     told = [event for event in events if isinstance(event, SearchUsed)]
     assert [(each.step, each.part) for each in told if each.lane == "batch"] == [(6, "sampler")]
     assert [each.step for each in told if (each.lane, each.part) == ("exact", "miner")] == [2]
-    assert [each.step for each in told if (each.lane, each.part) == ("routed", "miner")][0] == 4
+    assert next(each.step for each in told if (each.lane, each.part) == ("routed", "miner")) == 4
     exact, buckets, _, batch = results.lanes()
     assert exact.search.startswith("exact, by") and "batches: " in exact.search
     assert "16 hash tables" in buckets.search and 0 < buckets.predicted_recall <= 1

@@ -29,7 +29,7 @@ class Portal(QObject):
         assert bus.registerObject(PATH, self, QDBusConnection.RegisterOption.ExportAllSlots)
 
     @pyqtSlot(str, str, QDBusMessage)
-    def Read(self, namespace: str, name: str, message: QDBusMessage) -> None:
+    def Read(self, namespace: str, name: str, message: QDBusMessage) -> None:  # noqa: N802
         """As the portal spells it."""
         message.setDelayedReply(True)
         self.asked.add((namespace, name))
