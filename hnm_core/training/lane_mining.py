@@ -210,7 +210,7 @@ class LaneMining:
             asked = copy.deepcopy(miner)
         except Exception:  # noqa: BLE001 - of a plug-in: what cannot be copied can be mined with all the same
             return None
-        source = generator(self._shared.config.seed, "handed out")
+        source = generator(self._shared.seed, "handed out")
         tuples = asked.mine(anchor_row, MiningContext(step, epoch, source, self._distance))
         reach = asked.reach if isinstance(asked, SaysHowFar) else asked.pool if isinstance(asked, Searching) else 1
         return HandedOut(tuples[-2] if len(tuples) == 4 else tuples[0], tuples[-1], bank, reach)
