@@ -52,7 +52,7 @@ def test_that_a_recorded_step_is_told_phase_by_phase_in_the_clouds_and_in_the_ba
     QTest.keyClick(window, Qt.Key.Key_Space)
     choose_speed(window, PHASE_BY_PHASE)
     assert asked == [SPEEDS[-1][1]] and SPEEDS[-1][1] < 1 / slow_motion.SECONDS
-    qtbot.waitUntil(lambda: window.stage.panes.arrived, timeout=3000)
+    qtbot.waitUntil(lambda: window.stage.panes.arrived, timeout=10_000)
     window.stage.timeline.scrubbed.emit(0)
     qtbot.waitUntil(lambda: {frame.step for frame in window.stage.panes.frames} == {0}, timeout=3000)
     qtbot.waitUntil(lambda: window.stage.panes.arrived, timeout=5000)
