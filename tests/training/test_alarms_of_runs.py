@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hnm_core.config import from_dict
 from hnm_core.events import Alarm, RunFinished
 from hnm_core.experiment import Experiment
+from hnm_core.kernels import SEARCH_KERNELS
 
 HARDEST = {"miner": "knn", "miner_options": {"pool": 1, "positives": "hardest"}, "hard_share": 1.0}
 SMALL = {"model": {"name": "mlp", "options": {"widths": [16], "embedding": 3}}}
@@ -64,6 +66,12 @@ def alarms(lane: dict[str, Any], fields: dict[str, Any]) -> set[str]:
     *events, end = Experiment(from_dict({**values, **fields, "lanes": [{"name": "a", **lane}]})).run(frames=False)
     assert isinstance(end, RunFinished)
     return {event.code for event in events if isinstance(event, Alarm)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(compile_kernels: Callable[[str], None]) -> None:
+    """Without them a search of so few items compares all, and misses none."""
+    compile_kernels(SEARCH_KERNELS)
 
 
 @pytest.mark.parametrize("code", SICK)
