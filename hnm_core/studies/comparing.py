@@ -25,8 +25,9 @@ from hnm_core.system.whole_files import write_whole
 METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_mean", "step_ms_mean")
 """What is compared: fields of `LaneResult`."""
 
-OF_MINING = ("mining_recall", "false_share")
-"""The same, of lanes that search approximately, and of data whose true labels are known."""
+OF_SOME = ("mining_recall", "false_share", "accuracy")
+"""The same, of lanes that search approximately, of data whose true labels are known, and of lanes that train a
+classifier."""
 
 CONFIDENCE = 0.95
 

@@ -386,18 +386,22 @@ def test_that_evaluate_draws_a_map_of_a_lane_or_of_a_file(lab: Lab, tiny: Path, 
 
 
 def test_that_run_inspect_and_compare_tell_the_entanglement_of_each_layer(lab: Lab, tmp_path: Path) -> None:
-    layers = 'loss = "snnl"\nloss_options = { layers = "all", schedule = "searched" }\n'
+    options = '{ layers = "all", schedule = "searched", primary = "cross-entropy", factor = 0.1 }'
+    layers = f'loss = "snnl"\nloss_options = {options}\n'
     settings = tmp_path / "layers.toml"
     settings.write_text(TINY.replace('miner = "random"\n', f'miner = "none"\n{layers}'))
     ended = lab("run", settings, "--record", tmp_path / "run")
     assert ended.status == 0, ended.err
-    table = [line.split() for line in ended.out.split("\n\n")[1].strip().splitlines()]
+    classifiers, looked_at = ended.out.split("\n\n")[1:]
+    table = [line.split() for line in looked_at.strip().splitlines()]
     assert [line[0] for line in table] == ["entanglement", "hidden1", "embedding", "chance"]
     assert table[0][1:] == ["one"], "lane two looks at no layer"
     told = open_recording(tmp_path / "run").summary()["lanes"][0]
     assert table[1][1] == f"{told['entanglement/hidden1']:.3f}"
     assert table[3][1] == f"{told['entanglement_chance']:.3f}"
-    assert lab("inspect", tmp_path / "run").out.endswith(ended.out.split("\n\n")[1])
+    accuracy = f"{told['accuracy']:.3f}"
+    assert [line.split() for line in classifiers.splitlines()] == [["classifier", "accuracy"], ["one", accuracy]]
+    assert lab("inspect", tmp_path / "run").out.endswith(f"{classifiers}\n\n{looked_at}")
 
     ended = lab("compare", settings, "--seeds", 2, "--out", tmp_path / "out")
     assert ended.status == 0, ended.err
