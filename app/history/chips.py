@@ -112,7 +112,7 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
     if chip.warming_up:
         second.append("warming up")
     elif not audit and np.isfinite(chip.mining_ms):
-        second.append(f"mining {chip.mining_ms:.2f} ms a step (95% below {chip.mining_ms_p95:.2f})")
+        second.append(f"mining {chip.mining_ms:.2f} ms a step, p95 {chip.mining_ms_p95:.2f}")
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
     if np.isfinite(chip.used_recall) and not chip.warming_up:

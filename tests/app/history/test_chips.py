@@ -45,7 +45,7 @@ def test_that_the_chip_speaks_of_the_tuples_of_the_miner_at_work():
 def test_that_the_chip_text_leaves_out_what_was_not_measured():
     seen = Chip(1200, 0.1234, 0.25, 0.25, 0.5, 1.5, 2.0, float("nan"), 0.5, float("nan"), False)
     assert chip_text(seen) == (
-        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms a step (95% below 2.00)"
+        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms a step, p95 2.00"
     )
     assert chip_text(None) == "no step yet"
 
@@ -64,7 +64,7 @@ def test_that_the_chip_tells_the_cost_of_rare_refreshes_and_the_quantile_of_the_
         times = {Phase.SEARCH: 2.0, **({Phase.EMBED: 1000.0} if step % 50 == 0 else {})}
         lane.add(record(step, 0.5, phase_ms=times))
     assert (chip(lane).mining_ms, chip(lane).mining_ms_p95) == (22.0, 22.0)
-    assert chip_text(chip(lane)).endswith("mining 22.00 ms a step (95% below 22.00)")
+    assert chip_text(chip(lane)).endswith("mining 22.00 ms a step, p95 22.00")
     assert chip_details(chip(lane)).splitlines()[:2] == [
         "mining: 22.00 ms a step, banks and indexes spread over the steps that they serve",
         "so spread, 95 of 100 steps mine for 22.00 ms or less",
