@@ -6,7 +6,7 @@ import numpy as np
 
 from app.history.chips import Chip, chip, chip_details, chip_text
 from hnm_core.run.evaluated import Evaluated
-from hnm_core.run.events import StepRecord
+from hnm_core.run.events import SearchUsed, StepRecord
 from hnm_core.run.history import LaneHistory
 from hnm_core.run.timing import Phase
 from tests.app.fake_runs import run_history
@@ -77,6 +77,27 @@ def test_that_a_chip_tells_false_negatives_only_where_the_truth_is_known():
     assert "false" not in chip_text(chip(lane))
     lane.add(StepRecord("knn", 2, 0.5, tuples={"mined": 30, "hard": 30, "false_negative": 6}))
     assert "false 15.0%" in chip_text(chip(lane))
+
+
+def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_searches():
+    lane = LaneHistory("lsh")
+    lane.searches.append(SearchUsed("lsh", 1, "miner", "by a scan"))
+    metrics = {
+        "mining_recall": 0.75,
+        "predicted_recall": 0.5,
+        "used_recall": 0.125,
+        "used_of": 3.0,
+        "used_regret": 0.25,
+    }
+    lane.add(StepRecord("lsh", 1, 0.5, metrics=metrics))
+    assert chip_text(chip(lane)).endswith("recall 0.750 · used 0.125")
+    assert chip_details(chip(lane)).splitlines() == [
+        "used: 12.5% of the negatives handed out were among the 3 nearest of another class by the weights of their step",
+        "recall of the search in a bank of the moment 0.750",
+        "recall that the search expects 0.500",
+        "negatives used are farther than the nearest by 0.250",
+        "search: by a scan",
+    ]
 
 
 def test_that_the_details_of_a_chip_are_what_the_lane_has_measured():
