@@ -121,7 +121,7 @@ def _spread_over(lane: LaneHistory, count: int) -> tuple[Floats, NDArray[np.bool
     """Of the rows of `lane.alike(count)`: (n, len(PHASES)) what `spread` makes of their times, whether they are first
     calls, and whether they were timed at all."""
     phase_ms, first_call = _stretch(lane, count)
-    timed = phase_ms.any(axis=1)
+    timed: NDArray[np.bool_] = np.any(phase_ms, axis=1)
     ms = np.zeros(phase_ms.shape)
     ms[timed] = spread(phase_ms[timed], first_call[timed])
     own = len(phase_ms) - len(lane.alike(count))

@@ -92,7 +92,7 @@ def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_
     lane.add(StepRecord("lsh", 1, 0.5, metrics=metrics))
     assert chip_text(chip(lane)).endswith("recall 0.750 · used 0.125")
     assert chip_details(chip(lane)).splitlines() == [
-        "used: 12.5% of the negatives handed out were among the 3 nearest of another class by the weights of their step",
+        "used: 12.5% of the negatives handed out were among the 3 nearest by the weights of their step",
         "recall of the search in a bank of the moment 0.750",
         "recall that the search expects 0.500",
         "negatives used are farther than the nearest by 0.250",
