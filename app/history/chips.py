@@ -137,8 +137,8 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
             lines.append(f"{words}: {value:,.1f} a step")
     if np.isfinite(chip.used_recall):
         lines.append(
-            f"used: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} nearest by the "
-            "weights of their step"
+            f"used: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} nearest "
+            "by the weights of their step"
         )
     if np.isfinite(chip.mining_recall):
         lines.append(f"recall of the search in a bank of the moment {chip.mining_recall:.3f}")
