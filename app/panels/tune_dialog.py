@@ -26,8 +26,8 @@ TRIALS, MOST_TRIALS = 20, 10_000
 LINES = 4
 RULE = (
     "Settings are scored by MAP@R on a validation part of the training data; the held-out items are looked at once, at "
-    "the end, for the best setting and for the lane as it is. One option a line: KEY=LOW..HIGH, or KEY=A,B,C for one of "
-    "several values; KEY,KEY=... sets several alike."
+    "the end, for the best setting and for the lane as it is. One option a line: KEY=LOW..HIGH, or KEY=A,B,C for one "
+    "of several values; KEY,KEY=... sets several alike."
 )
 
 

@@ -1,4 +1,4 @@
-"""What networks of a recording score, and options searched for: `evaluate` and `tune` in processes of their own. No Qt."""
+"""What networks of a recording score, and options searched for: `evaluate` and `tune` as processes. No Qt."""
 
 from __future__ import annotations
 

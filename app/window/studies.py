@@ -96,7 +96,7 @@ class Studies:
         started, folder = self._stage.history.started, self._stage.folder
         if started is None or folder is None:
             raise InputError("There is no recorded run to evaluate: press Train first, or open a recording.")
-        if self._bridge.active and not self._stage.replaying:
+        if self._bridge.active and not self._stage.replaying and self._stage.history.ended is None:
             raise InputError("The run is still on. Its networks can be evaluated when it has ended.")
         return started, folder
 

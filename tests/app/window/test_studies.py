@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+import json
+import time
+
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
@@ -10,8 +12,10 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QFileDialog
 
 from app.panels.tune_dialog import TuneDialog
+from app.training.commands import Ended
 from app.window import studies
 from hnm_core import kernels
+from hnm_core.spec.config import load
 from hnm_core.words import number
 from tests.app import engine, runs
 
@@ -43,7 +47,7 @@ def cells(card) -> dict[str, list[str]]:
     return {name: values for name, *values in rows}
 
 
-def test_that_networks_are_scored_on_what_was_held_out_and_on_a_file(window, qtbot, tmp_path):
+def test_that_networks_are_scored_on_what_was_held_out(window, qtbot):
     window.actions_by_key["evaluate"].trigger()
     assert window.job_line.isVisible() and window.job_line.name.text() == studies.EVALUATE
     card = card_of(window, qtbot)
@@ -56,17 +60,24 @@ def test_that_networks_are_scored_on_what_was_held_out_and_on_a_file(window, qtb
     QTest.keyClick(card, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: window.studies.card is None, timeout=3000)
 
-    draw = np.random.default_rng(0)
-    np.savez(tmp_path / "mine.npz", x=draw.normal(size=(40, 10)), y=np.arange(40) % 4)
-    window.actions_by_key["evaluate_file"].trigger()
-    dialog = next(each for each in window.findChildren(QFileDialog) if each.isVisible())
-    dialog.fileSelected.emit(str(tmp_path / "mine.npz"))
-    dialog.close()
-    qtbot.waitUntil(lambda: bool(window.banner.text) or window.studies.card is not None, timeout=60_000)
-    assert "features an item, but lane 'random' was trained on" in window.banner.text
 
+def test_that_a_lane_is_tuned_and_a_file_scored_by_what_is_asked_and_that_can_be_called_off(window, qtbot, monkeypatch):
+    told = {
+        "columns": ["rank", "optimizer.lr", "score"],
+        "rows": [["1", "0.01", "0.9"]],
+        "of": "held-out 0.8",
+        "notes": [],
+    }
+    asked, far = [], []
 
-def test_that_a_lane_is_tuned_by_what_is_asked_and_that_can_be_called_off(window, qtbot):
+    def run(arguments, progress, how_far):
+        asked.append(list(arguments))
+        far.append(how_far("Seed 0\nSetting 1: 0.5\nSeed 1\nSetting 2: 0.9\n"))
+        while "--data" in arguments and progress(*far[-1]):
+            time.sleep(0.01)
+        return Ended(0, json.dumps(told | {"lane": "knn", "settings": ["optimizer.lr=0.01"]}), "")
+
+    monkeypatch.setattr("app.training.studies.run", run)
     window.actions_by_key["tune"].trigger()
     dialog = next(each for each in window.findChildren(TuneDialog) if each.isVisible())
     assert dialog.options.toPlainText() == "lanes.random.loss_options.margin=0.05..1.5"
@@ -76,21 +87,24 @@ def test_that_a_lane_is_tuned_by_what_is_asked_and_that_can_be_called_off(window
     qtbot.mouseClick(dialog.go, LEFT)
     assert "belongs to lane 'random'" in dialog.problem.text() and dialog.isVisible()
     dialog.options.setPlainText("optimizer.lr=1e-7,0.01\n")
-    dialog.trials.setValue(2)
+    dialog.trials.setValue(8)
     qtbot.mouseClick(dialog.go, LEFT)
     card = card_of(window, qtbot)
-    found = cells(card)
-    assert set(found) == {"1", "2"} and {found[place][0] for place in found} == {"1e-07", "0.01"}
-    assert "Lane 'knn': held-out map_at_r: " in card.words.text() and "--set optimizer.lr=" in card.words.text()
+    assert cells(card) == {"1": ["0.01", "0.9"]} and far == [(2, 8)]
+    assert card.words.text() == "Lane 'knn': held-out 0.8.\n--set optimizer.lr=0.01"
+    command, file, *options = asked[0]
+    assert command == "tune" and load(file) == window.session.config
+    assert options[:6] == ["--option", "optimizer.lr=1e-7,0.01", "--lane", "knn", "--trials", "8"]
     card.close()
 
-    window.actions_by_key["tune"].trigger()
-    again = next(each for each in window.findChildren(TuneDialog) if each.isVisible())
-    again.trials.setValue(1000)
-    qtbot.mouseClick(again.go, LEFT)
+    window.actions_by_key["evaluate_file"].trigger()
+    files = next(each for each in window.findChildren(QFileDialog) if each.isVisible())
+    files.fileSelected.emit("mine.npz")
+    files.close()
     qtbot.waitUntil(window.job_line.isVisible, timeout=5000)
     QTest.keyClick(window, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(window.job_line.isHidden, timeout=30_000)
+    qtbot.waitUntil(window.job_line.isHidden, timeout=5000)
+    assert asked[1] == ["evaluate", str(window.stage.folder), "--json", "--data", "mine.npz"]
     assert "called off" in window.statusBar().currentMessage() and window.banner.text == ""
 
 
