@@ -102,7 +102,7 @@ def test_that_a_lane_is_tuned_and_a_file_scored_by_what_is_asked_and_that_can_be
     files.fileSelected.emit("mine.npz")
     files.close()
     qtbot.waitUntil(window.job_line.isVisible, timeout=5000)
-    QTest.keyClick(window, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier)
+    qtbot.mouseClick(window.job_line.button, LEFT)
     qtbot.waitUntil(window.job_line.isHidden, timeout=5000)
     assert asked[1] == ["evaluate", str(window.stage.folder), "--json", "--data", "mine.npz"]
     assert "called off" in window.statusBar().currentMessage() and window.banner.text == ""
