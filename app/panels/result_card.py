@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 from app.plain import Label
 from app.training.studies import Table
 
-AROUND_PX = 60
+AROUND_PX, ROW_PX = 50, 25
 MOST_ROWS = 18
 
 
@@ -64,9 +64,9 @@ class ResultCard(QDialog):
         """As large as the table, no larger than the window."""
         grid = self.grid
         side = grid.verticalHeader()
-        row = side.defaultSectionSize() if side is not None else 24
+        row = side.defaultSectionSize() if side is not None else ROW_PX
         width = sum(grid.columnWidth(column) for column in range(grid.columnCount())) + AROUND_PX
-        height = (min(grid.rowCount(), MOST_ROWS) + 2) * row + self.words.sizeHint().height() + 2 * AROUND_PX
+        height = (min(grid.rowCount(), MOST_ROWS) + 1) * row + self.words.sizeHint().height() + 2 * AROUND_PX
         wanted = QSize(max(width, 420), height)
         parent = self.parentWidget()
         self.resize(wanted if parent is None else wanted.boundedTo(parent.size() - QSize(AROUND_PX, AROUND_PX)))
@@ -81,6 +81,7 @@ def _grid(title: str, table: Table) -> QTableWidget:
     side, head = grid.verticalHeader(), grid.horizontalHeader()
     if side is not None:
         side.hide()
+        side.setDefaultSectionSize(ROW_PX)
     for row, texts in enumerate(table.rows):
         for column, text in enumerate(texts):
             item = QTableWidgetItem(text)
@@ -89,5 +90,6 @@ def _grid(title: str, table: Table) -> QTableWidget:
             grid.setItem(row, column, item)
     if head is not None:
         head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        head.setStretchLastSection(True)
     grid.resizeColumnsToContents()
     return grid
