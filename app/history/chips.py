@@ -112,7 +112,7 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
     if chip.warming_up:
         second.append("warming up")
     elif not audit and np.isfinite(chip.mining_ms):
-        second.append(f"mining {chip.mining_ms:.2f} ms a step (95% below {chip.mining_ms_p95:.2f})")
+        second.append(f"mining {chip.mining_ms:.2f} ms a step, p95 {chip.mining_ms_p95:.2f}")
     if np.isfinite(chip.mining_recall):
         second.append(f"recall {chip.mining_recall:.3f}")
     if np.isfinite(chip.used_recall) and not chip.warming_up:
@@ -137,8 +137,8 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
             lines.append(f"{words}: {value:,.1f} a step")
     if np.isfinite(chip.used_recall):
         lines.append(
-            f"used: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} nearest of "
-            "another class by the weights of their step"
+            f"used: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} nearest "
+            "by the weights of their step"
         )
     if np.isfinite(chip.mining_recall):
         lines.append(f"recall of the search in a bank of the moment {chip.mining_recall:.3f}")

@@ -77,15 +77,15 @@ class LaneMissed:
 
     @property
     def used_words(self) -> str:
-        """What was handed out, by the weights of its step; empty where that was not measured."""
+        """How much of what was handed out was worth it by the weights of its step; empty where nobody measured."""
         if self.used is None or not len(self.used):
             return ""
-        return f"used: {self.used[-1]:.1%} among the {self.used_of:,} nearest by the weights of their step"
+        return f"used: {self.used[-1]:.1%} were still among the {self.used_of:,} nearest"
 
     @property
     def how(self) -> str:
-        """How it searches, and how good what it handed out was."""
-        return " · ".join(filter(None, (self.used_words, self.search)))
+        """How good what it handed out was and, where the note does not tell it, how it searches."""
+        return " · ".join(filter(None, (self.used_words, "" if self.note else self.search)))
 
     @property
     def short(self) -> str:

@@ -6,32 +6,24 @@ import hashlib
 import json
 import math
 import shlex
-import subprocess
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.progress import Progress
+from app.training.commands import own_code, run
 from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import preset_of
 from hnm_core.studies.made_of import made_of
-from hnm_core.system import processes
 from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.studies.comparing import Estimate, Trial
 
-CHILD = "app.training.seeds_child"
 SEEDS = 5
 JUDGED_BY = "map_at_r"
-LOOK_S = 0.25
-"""Between two looks at how far it is."""
-PATIENCE_S = 20.0
-"""So long a comparison that was called off may take to end in order."""
 
 
 def folder_of(config: ExperimentConfig, root: Path) -> Path:
@@ -53,7 +45,7 @@ def command(config: ExperimentConfig, file: Path, plug_ins: Sequence[Path]) -> s
     """What does the same in a terminal, by the name of a preset or by `file`, which holds `config`."""
     preset = preset_of(config)
     what = ("--preset", preset) if preset else (str(file),)
-    return shlex.join(("hnm-lab", "compare", *what, "--seeds", str(SEEDS), *_own_code(plug_ins)))
+    return shlex.join(("hnm-lab", "compare", *what, "--seeds", str(SEEDS), *own_code(plug_ins)))
 
 
 def repeat(
@@ -67,40 +59,12 @@ def repeat(
     """
     from hnm_core.studies.comparing import finished_trials  # loads scipy, which the window has no need of
 
-    with tempfile.TemporaryFile() as said:
-        arguments = ("compare", str(file), "--seeds", str(SEEDS), "--out", str(folder), *_own_code(plug_ins))
-        process = subprocess.Popen(
-            processes.command(CHILD, arguments),
-            stdin=subprocess.PIPE,  # nothing is written: its end says that nobody is left
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            env=processes.environment(),
-        )
-        try:
-            while process.poll() is None:
-                if not progress(len(finished_trials(folder)), SEEDS):
-                    raise InputError("Called off; the seeds that are done stay.")
-                time.sleep(LOOK_S)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(PATIENCE_S)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
-        said.seek(0)
-        words = said.read().decode(errors="replace").strip().splitlines()
+    arguments = ("compare", str(file), "--seeds", str(SEEDS), "--out", str(folder), *own_code(plug_ins))
+    ended = run(arguments, progress, lambda _said: (len(finished_trials(folder)), SEEDS))
     trials = finished_trials(folder)
     if len(trials) < SEEDS:
-        raise InputError(f"The comparison ended early: {words[-1] if words else 'it said nothing'}")
+        raise InputError(f"The comparison ended early: {ended.last_words}")
     return words_of(trials, [lane.name for lane in config.lanes])
-
-
-def _own_code(plug_ins: Sequence[Path]) -> list[str]:
-    return [argument for path in plug_ins for argument in ("--plugin", str(path))]
 
 
 def words_of(trials: Sequence[Trial], lanes: Sequence[str]) -> tuple[str, ...]:

@@ -206,7 +206,8 @@ class MissesView(QWidget):
         if lane is None:
             self.note.setText(EMPTY)
         elif not listed:
-            self.note.setText(f"{lane.lane} {lane.note or 'missed none of the nearest negatives ' + lane.when}.")
+            words = f"{lane.lane} {lane.note or 'missed none of the nearest negatives ' + lane.when}."
+            self.note.setText("\n".join(filter(None, (words, lane.search if lane.note else ""))))
         row = self._row(self.tree.currentItem())
         bar = self.tree.verticalScrollBar()
         scrolled = bar.value() if bar is not None else 0

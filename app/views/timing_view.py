@@ -137,7 +137,7 @@ class Bars(QWidget):
         short = f"{total}, mining {100 * mining / times.step_ms if times.step_ms else 0:.0f} %"
         tail = f", p95 {significant(times.step_p95)}"
         if times.background_ms:
-            tail += f", beside it {significant(times.background_ms)}"
+            tail += f", background {significant(times.background_ms)}"
         metrics = painter.fontMetrics()
         room = line.width() - DOT - 6
         name_px = min(metrics.horizontalAdvance(bar.lane), 0.45 * room)

@@ -53,6 +53,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "go_on", "Run", "Go on training from here", "Train a run on that has ended or was broken off, as it was", "G"
     ),
     ActionSpec("seeds", "Run", "Repeat with five seeds", "Train it with five seeds and tell differences from chance"),
+    ActionSpec("evaluate", "Run", "Evaluate", "Every figure of the ended run's networks on its held-out items"),
+    ActionSpec("evaluate_file", "Run", "Evaluate on a file ...", "Every figure of the run's networks on your own data"),
+    ActionSpec("tune", "Run", "Tune a lane ...", "Search options of a lane on a validation part, in the background"),
     ActionSpec("call_off", "Run", "Call off", "Call off what works in the background", "Ctrl+."),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),

@@ -44,6 +44,7 @@ from app.window.seeds import Seeds
 from app.window.session import Session
 from app.window.settings import Settings, data_dir
 from app.window.speaker import SpeakerMode
+from app.window.studies import Studies
 from app.window.tsne import Tsne
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFinished, RunStarted, RunState
@@ -138,6 +139,15 @@ class MainWindow(QMainWindow):
             outcome=self.outcome,
             messages=messages,
             root=data_dir() / "seeds",
+            plug_ins=plug_ins,
+        )
+        self.studies = Studies(
+            self,
+            bridge=bridge,
+            stage=stage,
+            jobs=jobs,
+            messages=messages,
+            root=data_dir() / "tuned",
             plug_ins=plug_ins,
         )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
@@ -248,6 +258,9 @@ class MainWindow(QMainWindow):
             "toggle_run": self.run.toggle,
             "step": self.run.step,
             "seeds": self.seeds.repeat,
+            "evaluate": self.studies.evaluate,
+            "evaluate_file": self.studies.evaluate_file,
+            "tune": self.studies.tune,
             "go_on": self.run.go_on,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,

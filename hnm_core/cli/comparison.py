@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hnm_core.cli.console import echo, show_table
+from hnm_core.cli.console import echo, plain, show_table
 from hnm_core.run.results import LESS_IS_BETTER
 from hnm_core.studies.comparing import (
     CONFIDENCE,
@@ -91,21 +91,21 @@ def document(
         "lanes": {
             lane: {
                 **{
-                    metric: _plain(asdict(summary(trials, lane, metric)))
+                    metric: plain(asdict(summary(trials, lane, metric)))
                     for metric in (*METRICS, *OF_SOME, *LESS_IS_BETTER)
                 },
-                "steps_to_level": _plain(asdict(steps_to(trials, lane, base))),
+                "steps_to_level": plain(asdict(steps_to(trials, lane, base))),
             }
             for lane in lanes
         },
         "entanglement": {
-            lane: {layer: _plain(asdict(value)) for layer, value in values.items()}
+            lane: {layer: plain(asdict(value)) for layer, value in values.items()}
             for lane, values in entanglement(trials).items()
         },
         "level": LEVEL,
         "margin": margin,
         "base": base,
-        "lines": [_plain(asdict(line)) | {"verdict": line.verdict} for line in lines],
+        "lines": [plain(asdict(line)) | {"verdict": line.verdict} for line in lines],
     }
 
 
@@ -120,14 +120,3 @@ def _p(value: float) -> str:
     if not math.isfinite(value):
         return "-"
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _plain(value)
-        if isinstance(value, dict)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for name, value in values.items()
-    }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import math
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
@@ -51,6 +52,18 @@ def echo(text: str = "", stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     stream.write(f"{text}\n")
     stream.flush()
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values for JSON, which knows no number that is not finite: None in its place."""
+    return {
+        name: plain(value)
+        if isinstance(value, Mapping)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for name, value in values.items()
+    }
 
 
 def shown(text: str) -> str:

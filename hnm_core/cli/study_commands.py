@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hnm_core.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, echo, progress_bar, progress_of, say, show_table
+from hnm_core.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, echo, plain, progress_bar, progress_of, say, show_table
 from hnm_core.cli.options import (
     ConfigArgument,
     DataOption,
@@ -118,6 +118,9 @@ def tune(
         int, typer.Option("--seeds", metavar="N", min=1, max=1000, help="A setting's score is its mean over so many.")
     ] = 1,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane that is trained.")] = None,
+    json_document: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output in place of the table.")
+    ] = False,
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=f"{', '.join(JUDGED)}.")] = "map_at_r",
     data: DataOption = None,
     settings: SetOption = None,
@@ -161,14 +164,34 @@ def tune(
         (str(place), *(_shown(one.values[key]) for key in keys), number(one.score, 4))
         for place, one in enumerate(ranked, 1)
     ]
-    show_table(("rank", *keys, f"{metric}, validation"), rows)
+    columns = ("rank", *keys, f"{metric}, validation")
+    if not json_document:
+        show_table(columns, rows)
     chosen = tuning.only_lane(tuning.with_values(experiment, best.values), name)
     final = getattr(_train(chosen, tell).lanes()[0], metric)
     before = getattr(_train(tuning.only_lane(experiment, name), tell).lanes()[0], metric)
-    echo(f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was")
-    for key, value in best.values.items():
-        for field in tuning.fields_of(key):
-            echo(f"--set {field}={value if isinstance(value, str) else json.dumps(value)}")  # all digits
+    words = f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was"
+    best_settings = [
+        f"{field}={value if isinstance(value, str) else json.dumps(value)}"  # all digits
+        for key, value in best.values.items()
+        for field in tuning.fields_of(key)
+    ]
+    if json_document:
+        document = {
+            "lane": name,
+            "metric": metric,
+            "of": words,
+            "columns": columns,
+            "rows": rows,
+            "trials": [{"values": one.values, "score": one.score} for one in ranked],
+            "held_out": {"best": final, "before": before},
+            "settings": best_settings,
+        }
+        echo(json.dumps(plain(document), indent=1, allow_nan=False))
+    else:
+        echo(words)
+        for setting in best_settings:
+            echo(f"--set {setting}")
     try:
         require_matplotlib()
     except InputError as error:
@@ -178,7 +201,7 @@ def tune(
         paths = [folder / f"{_slug(key)}.png", folder / f"{_slug(key)}.svg"]
         plot_search(key, [one.values[key] for one in tried], [one.score for one in tried], metric, paths)
         for path in paths:
-            echo(str(path))
+            (say if json_document else echo)(str(path))
 
 
 def evaluate(
@@ -192,6 +215,13 @@ def evaluate(
     ] = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Of a file: onto the unit sphere first.")] = False,
     k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Depth of mAP@k, and who votes.")] = 5,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DATA", help="Score a recording's lanes on this data set or file."),
+    ] = None,
+    json_document: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output in place of the table.")
+    ] = False,
     codes: Annotated[
         bool, typer.Option("--codes", help="Score the signs of the embeddings as binary codes too.")
     ] = False,
@@ -215,15 +245,28 @@ def evaluate(
     for option, given in (("--distance", distance is not None), ("--normalize", normalize)):
         if given and not file:
             say(f"{option} has no effect for a recording: each lane is scored by its own distance.")
+    if data is not None and file:
+        say("--data has no effect for a file: its own items are scored.")
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        say(text)
+
     if file:
         table, words = evaluating.evaluate_file(Path(what), Distance(distance or "euclidean", normalize), k, codes)
     else:
-        table, words = evaluating.evaluate_run(what, k, codes, say)
+        table, words = evaluating.evaluate_run(what, k, codes, note, data)
     say(words)
-    show_table(*evaluating.as_table(table, k))
+    columns, rows = evaluating.as_table(table, k)
+    if json_document:
+        document = {"of": words, "notes": notes, "columns": columns, "rows": rows, "figures": table}
+        echo(json.dumps(plain(document), indent=1, allow_nan=False))
+    else:
+        show_table(columns, rows)
     if tsne is not None:
         evaluating.snapshot(what, lane, tsne)
-        echo(str(tsne))
+        (say if json_document else echo)(str(tsne))
 
 
 def embed(

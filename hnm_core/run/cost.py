@@ -93,8 +93,8 @@ def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Floa
 
     What embeds and builds in a step is spread over it and the steps up to the next that does, and so are search and
     selection in a step that builds: they do what the index had put off, or mine the batches of an epoch. The sum stays
-    the same, but for what a first call made: that is priced as the mean of what other steps made, and as it was
-    measured where none did.
+    the same, but for what a first call made: that is priced as the mean of what other steps made; where none did, as
+    it was measured, unless it is a search such as every step has.
 
     Args:
         phase_ms: (n, len(PHASES)), 0 where a phase did not run.
@@ -109,6 +109,8 @@ def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Floa
         price, first = ms[made, phase], first_call[made]
         if first.any() and not first.all():
             price[first] = price[~first].mean()
+        elif first.any() and phase in _USES and (ms[~built, phase] > 0).any():
+            price[first] = 0  # a search for the step alone, as others have one, and most of it compiling
         served = np.diff(np.append(made, len(ms)))
         ms[made, phase] = 0
         ms[made[0] :, phase] += np.repeat(price / served, served)
@@ -119,7 +121,7 @@ def _spread_over(lane: LaneHistory, count: int) -> tuple[Floats, NDArray[np.bool
     """Of the rows of `lane.alike(count)`: (n, len(PHASES)) what `spread` makes of their times, whether they are first
     calls, and whether they were timed at all."""
     phase_ms, first_call = _stretch(lane, count)
-    timed = phase_ms.any(axis=1)
+    timed: NDArray[np.bool_] = np.any(phase_ms, axis=1)
     ms = np.zeros(phase_ms.shape)
     ms[timed] = spread(phase_ms[timed], first_call[timed])
     own = len(phase_ms) - len(lane.alike(count))

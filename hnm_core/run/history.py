@@ -385,7 +385,7 @@ class LaneHistory:
         return float((self.steps[count - 1] - self.steps[first]) / spent) if spent > 0 else math.nan
 
 
-def summed(phase_ms: NDArray[np.float32], phases: Iterable[int]) -> Floats:
+def summed(phase_ms: NDArray[np.floating[Any]], phases: Iterable[int]) -> Floats:
     """(n,) milliseconds of some phases together, of (n, len(PHASES)) as in `LaneHistory.phase_ms`."""
     total = np.zeros(len(phase_ms))
     with np.errstate(invalid="ignore"):

@@ -73,6 +73,12 @@ def trained_network(recording: Recording, lane: str, say: Say = _unsaid) -> Trai
     return Trained(network.eval(), weights.in_features, weights.step)
 
 
+def check_width(source: str, features: int, lane: str, width: int) -> None:
+    """Raises `InputError` where items of `source` have another number of features than a lane was trained on."""
+    if features != width:
+        raise InputError(f"'{source}' has {features:,} features an item, but lane '{lane}' was trained on {width:,}.")
+
+
 def embed_rows(network: nn.Module, x: NDArray[np.float32], progress: Progress | None = None) -> NDArray[np.float32]:
     """(N, E) embeddings of (N, D) features. Raises `LoadCancelled` when `progress` returns False."""
     parts = []
@@ -112,10 +118,7 @@ def embed_data(
     dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False)
     if tell is not None:
         tell(in_words(dataset))
-    if dataset.x.shape[1] != width:
-        raise InputError(
-            f"'{source}' has {dataset.x.shape[1]:,} features an item, but lane '{name}' was trained on {width:,}."
-        )
+    check_width(source, dataset.x.shape[1], name, width)
     embedded = embed_rows(network, dataset.x, progress)
     try:
         with whole_file(out) as part, part.open("wb") as file:

@@ -24,7 +24,8 @@ from hnm_core.evaluation.retrieval import knn_accuracies
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.spec.data_files import data_format
-from hnm_core.studies.embedding import Say, embed_rows, trained_network
+from hnm_core.spec.request import data_config
+from hnm_core.studies.embedding import Say, check_width, embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
 from hnm_core.system import paths
 from hnm_core.training.setup import Shared, prepare
@@ -131,28 +132,37 @@ def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[
     return table, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
-def evaluate_run(run: str, k: int, codes: bool, say: Say) -> tuple[dict[str, Figures], str]:
-    """Figures of what each lane of a recording makes of the run's held-out items, with the weights it ended with; with
-    those of a checkpoint, which is said, where the run was broken off.
+def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = None) -> tuple[dict[str, Figures], str]:
+    """Figures of what each lane of a recording makes of the run's held-out items, or of other data, with the weights it
+    ended with; with those of a checkpoint, which is said, where the run was broken off.
+
+    Args:
+        source: a data set or a file of data of as many features; None takes the run's own.
 
     Raises:
-        InputError: no such recording, or it holds no weights.
+        InputError: no such recording or data, it holds no weights, or the data are of another width.
     """
     recording = open_recording(find_run(run))
-    shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
-    evaluated, labels = _evaluated(shared)
-    of = asked(labels, shared.query_place.numpy())
+    if source is not None:
+        evaluated, of, words = _other_data(source, recording.config.seed)
+    else:
+        shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
+        evaluated, labels = _evaluated(shared)
+        of = asked(labels, shared.query_place.numpy())
+        kind = "held-out items" if shared.evaluated.held_out else "items, the ones trained on"
+        data_words = f"{shared.in_words} " if recording.config.data.own else ""
+        words = f"{data_words}{_what(of, shared.evaluated.items, kind)}"
     table, configs = {}, recording.lane_configs
     for name in recording.lanes:
         lane = configs[name].lanes[0]
-        network = trained_network(recording, name, say).network
+        network, width, _ = trained_network(recording, name, say)
+        if source is not None:
+            check_width(source, evaluated.shape[1], name, width)
         embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
         table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh")
     table[CHANCE] = _chance(of)
-    kind = "held-out items" if shared.evaluated.held_out else "items, the ones trained on"
-    data_words = f"{shared.in_words} " if recording.config.data.own else ""
-    return table, f"{data_words}{_what(of, shared.evaluated.items, kind)}"
+    return table, words
 
 
 def check_map(path: Path) -> None:
@@ -188,6 +198,13 @@ def snapshot(what: str, lane: str | None, path: Path) -> None:
 def _evaluated(shared: Shared) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Features and labels of the items that a run is measured on."""
     return shared.x[shared.evaluated_row].numpy(), shared.evaluated_label.numpy()
+
+
+def _other_data(source: str, seed: int) -> tuple[NDArray[np.float32], Asked, str]:
+    """Features of other data, which of them are scored, and what they are in words."""
+    dataset = data.build(data_config(source).part, seed=seed, minable=False)
+    of = asked(dataset.y)
+    return dataset.x, of, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
 def _chance(of: Asked) -> Figures:

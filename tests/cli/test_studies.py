@@ -134,6 +134,9 @@ def test_that_tune_finds_the_better_of_two_values_and_reports_held_out_once(
     assert sum(line.startswith("held-out map_at_r") for line in ended.out.splitlines()) == 1
     again = lab(*arguments, "--trials", 6)
     assert again.out.splitlines()[:7] == ended.out.splitlines()[:7], "nothing is tried twice"
+    told = json.loads(lab(*arguments, "--trials", 6, "--json").out)
+    assert (told["settings"], told["rows"][0][:2]) == (["optimizer.lr=0.01"], ["1", "0.01"])
+    assert told["of"] in ended.out and told["trials"][0]["values"] == {"optimizer.lr": 0.01}
 
 
 @pytest.mark.parametrize(
@@ -254,6 +257,15 @@ def test_that_evaluate_gives_a_recordings_lanes_the_score_they_ended_with(lab: L
     last = [recording.steps(lane)["map_at_r"][-1] for lane in ("one", "two")]
     assert [float(value) for value in figures_of(ended.out)["MAP@R"][:2]] == pytest.approx(last, abs=6e-5)
     assert "held-out items" in ended.err
+    np.savez(tmp_path / "mine.npz", **blobs(tmp_path))
+    other = json.loads(lab("evaluate", tmp_path / "run", "--data", tmp_path / "mine.npz", "--json").out)
+    assert other["columns"] == ["figure", "one", "two", "chance"] and other["notes"] == []
+    assert "90 items" in other["of"] and "held-out" not in other["of"]
+    assert lab("embed", tmp_path / "run", tmp_path / "mine.npz", tmp_path / "two.npz", "--lane", "two").status == 0
+    embedded = json.loads(lab("evaluate", tmp_path / "two.npz", "--json").out)
+    assert other["figures"]["two"] == pytest.approx(embedded["figures"]["two.npz"], nan_ok=True)
+    np.savez(tmp_path / "wide.npz", x=np.zeros((8, 3)), y=np.arange(8) % 2)
+    assert "was trained on 5" in lab("evaluate", tmp_path / "run", "--data", tmp_path / "wide.npz").err
 
 
 def test_that_evaluate_scores_a_file_of_embeddings_and_their_signs(lab: Lab, tmp_path: Path) -> None:

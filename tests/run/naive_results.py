@@ -69,7 +69,11 @@ def _shared(records: Sequence[StepRecord]) -> list[dict[Phase, float]]:
                 later = range(place + 1, len(records))
                 stop = next((other for other in later if makes(records[other], phase)), len(records))
                 served = list(range(place, stop))
-                ms = sum(usual) / len(usual) if record.first_call and usual else ms
+                every_step = phase in (Phase.SEARCH, Phase.SELECT) and any(
+                    other.phase_ms.get(phase, 0.0) > 0 for other in records if not makes(other, phase)
+                )
+                if record.first_call:
+                    ms = sum(usual) / len(usual) if usual else 0.0 if every_step else ms
             for other in served:
                 spent[other][phase] += ms / len(served)
     return spent

@@ -49,7 +49,7 @@ def test_that_a_first_call_stands_apart_but_the_bank_that_it_made_is_paid_for():
     cost = step_cost(lane)
     assert (cost.steps, cost.first_calls, cost.first_ms) == (5, 1, 1570.0)
     only = step_cost(lane, 4)
-    assert only.mining_ms == pytest.approx(1 + 1500 / 4), "no other bank tells what one costs"
+    assert only.mining_ms == pytest.approx(1 + 1000 / 4), "no other bank tells what one costs"
     nothing = step_cost(lane, 1)
     assert (nothing.steps, nothing.phase_ms.any(), math.isnan(nothing.mining_ms)) == (0, False, True)
     assert (step_cost(LaneHistory("new")).steps, math.isnan(lane_result(LaneHistory("new")).mining_ms_mean)) == (

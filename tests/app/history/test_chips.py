@@ -6,7 +6,7 @@ import numpy as np
 
 from app.history.chips import Chip, chip, chip_details, chip_text
 from hnm_core.run.evaluated import Evaluated
-from hnm_core.run.events import StepRecord
+from hnm_core.run.events import SearchUsed, StepRecord
 from hnm_core.run.history import LaneHistory
 from hnm_core.run.timing import Phase
 from tests.app.fake_runs import run_history
@@ -45,7 +45,7 @@ def test_that_the_chip_speaks_of_the_tuples_of_the_miner_at_work():
 def test_that_the_chip_text_leaves_out_what_was_not_measured():
     seen = Chip(1200, 0.1234, 0.25, 0.25, 0.5, 1.5, 2.0, float("nan"), 0.5, float("nan"), False)
     assert chip_text(seen) == (
-        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms a step (95% below 2.00)"
+        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms a step, p95 2.00"
     )
     assert chip_text(None) == "no step yet"
 
@@ -64,7 +64,7 @@ def test_that_the_chip_tells_the_cost_of_rare_refreshes_and_the_quantile_of_the_
         times = {Phase.SEARCH: 2.0, **({Phase.EMBED: 1000.0} if step % 50 == 0 else {})}
         lane.add(record(step, 0.5, phase_ms=times))
     assert (chip(lane).mining_ms, chip(lane).mining_ms_p95) == (22.0, 22.0)
-    assert chip_text(chip(lane)).endswith("mining 22.00 ms a step (95% below 22.00)")
+    assert chip_text(chip(lane)).endswith("mining 22.00 ms a step, p95 22.00")
     assert chip_details(chip(lane)).splitlines()[:2] == [
         "mining: 22.00 ms a step, banks and indexes spread over the steps that they serve",
         "so spread, 95 of 100 steps mine for 22.00 ms or less",
@@ -77,6 +77,27 @@ def test_that_a_chip_tells_false_negatives_only_where_the_truth_is_known():
     assert "false" not in chip_text(chip(lane))
     lane.add(StepRecord("knn", 2, 0.5, tuples={"mined": 30, "hard": 30, "false_negative": 6}))
     assert "false 15.0%" in chip_text(chip(lane))
+
+
+def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_searches():
+    lane = LaneHistory("lsh")
+    lane.searches.append(SearchUsed("lsh", 1, "miner", "by a scan"))
+    metrics = {
+        "mining_recall": 0.75,
+        "predicted_recall": 0.5,
+        "used_recall": 0.125,
+        "used_of": 3.0,
+        "used_regret": 0.25,
+    }
+    lane.add(StepRecord("lsh", 1, 0.5, metrics=metrics))
+    assert chip_text(chip(lane)).endswith("recall 0.750 · used 0.125")
+    assert chip_details(chip(lane)).splitlines() == [
+        "used: 12.5% of the negatives handed out were among the 3 nearest by the weights of their step",
+        "recall of the search in a bank of the moment 0.750",
+        "recall that the search expects 0.500",
+        "negatives used are farther than the nearest by 0.250",
+        "search: by a scan",
+    ]
 
 
 def test_that_the_details_of_a_chip_are_what_the_lane_has_measured():

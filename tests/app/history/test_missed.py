@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.history.missed import filling_words, missed, ordinal
-from hnm_core.run.events import Misses, OptionChanged, StepRecord
+from hnm_core.run.events import Misses, OptionChanged, SearchUsed, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, occupied, packed
 from hnm_core.spec.config import from_dict
@@ -136,3 +136,17 @@ def test_that_the_filling_of_buckets_is_told_by_sizes_that_double() -> None:
     line, details = filling_words(Buckets(1_200, 300, histogram, 87.6, 240.2))
     assert line == "1,200 buckets, up to 300 rows; 88 compared (p95 240)"
     assert details == "buckets by how many rows they hold: 1: 2, 2: 1, 3-4: 2, 5-8: 2, 9-16: 1, 257-512: 1"
+
+
+def test_that_every_lane_tells_how_it_searches_and_what_became_of_the_negatives_that_it_used():
+    used = {"used_recall": 0.25, "used_of": 3.0}
+    run = history({"name": "knn"}, LSH, {"name": "random", "miner": "random"})
+    for lane, words in (("knn", "exact, by a tree"), ("lsh", "by a scan")):
+        run.add(StepRecord(lane, 61, 1.0, metrics=used))
+        run.add(SearchUsed(lane, 61, "miner", words))
+    knn, lsh, random = missed(run)
+    assert (knn.search, knn.how) == ("exact, by a tree", "used: 25.0% were still among the 3 nearest")
+    assert lsh.tag == "..." and lsh.used_words == knn.used_words and (random.search, random.how) == ("", "")
+    run.add(told(61, None))
+    assert missed(run)[1].how == "used: 25.0% were still among the 3 nearest · by a scan"
+    assert [lane.search for lane in missed(run, 60)] == [""] * 3

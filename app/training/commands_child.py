@@ -1,4 +1,4 @@
-"""The process that trains a run again with other seeds: `hnm-lab compare`, for as long as the window is there."""
+"""The process of a command that the window asked for, for as long as the window is there."""
 
 from __future__ import annotations
 
