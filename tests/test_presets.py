@@ -27,6 +27,16 @@ def test_that_a_preset_says_what_it_is_and_what_to_look_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", preset_names())
+def test_that_lanes_of_a_preset_stand_on_equal_footing(name: str) -> None:
+    preset = config.load(preset_path(name))
+    hinges = [lane.loss_part.options for lane in preset.lanes if lane.loss == "triplet-margin"]
+    assert {options.reduction for options in hinges} <= {"mean_nonzero"}, "zeros would weigh down who mines least"
+    caps = {lane.miner_part.options.most_tuples(preset.sampler.batch) for lane in preset.lanes if lane.in_batch}
+    if name == "deephash-miners":
+        assert caps == {preset.sampler.batch}, "as many triplets as a lane over the whole set has"
+
+
+@pytest.mark.parametrize("name", preset_names())
 def test_that_a_preset_runs(name: str) -> None:
     preset = config.with_settings(config.load(preset_path(name)), [f"steps={STEPS}", "eval_every=5", "frame_every=5"])
     events: list[Event] = list(Experiment(preset).run())

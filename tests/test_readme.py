@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.cli import make_app
+from hnm_core.spec.compatibility import check, refuse
+from hnm_core.spec.request import Request, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,3 +66,24 @@ def test_that_every_file_the_readme_names_is_there() -> None:
     named = set(re.findall(r"`((?:docs|resources|hnm_core|app)/[\w./-]+)`", README)) | {"LICENSE", "constraints.txt"}
     assert len(named) >= 5
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_that_the_commands_of_the_studies_are_allowed() -> None:
+    from typer.main import get_command
+
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8").replace("\\\n", "")
+    blocks = re.findall(r"^```console\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    commands = [
+        shlex.split(line)[2:] for block in blocks for line in block.splitlines() if line.startswith("$ hnm-lab")
+    ]
+    assert len(commands) >= 10
+    group = get_command(make_app())
+    for command in commands:
+        context = group.make_context("hnm-lab", list(command))
+        name, subcommand, rest = group.resolve_command(context, list(command))
+        asked = subcommand.make_context(name, rest, parent=context).params
+        if name == "compare":
+            settings, miners = tuple(asked["settings"] or ()), tuple(asked["miner"] or ())
+            refuse(
+                check(resolve(Request(preset=asked["preset"], data=asked["data"], miners=miners, settings=settings)))
+            )

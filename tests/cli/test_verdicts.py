@@ -130,7 +130,7 @@ def test_that_a_lane_that_failed_stays_failed_when_results_are_taken_up_again(tm
     ended = RunFinished({"a": 3, "b": 10}, 1.0, failed_lanes=("a",))
     lanes = list(trials_of(a=[0.9], b=[0.5])[0].lanes)
     results = SimpleNamespace(lanes=lambda: lanes, curve=lambda *_: [], history=SimpleNamespace(ended=ended))
-    run_seeds(ExperimentConfig(), 2, tmp_path / "out", lambda _: results)
-    kept = run_seeds(ExperimentConfig(), 2, tmp_path / "out", pytest.fail)
+    run_seeds(ExperimentConfig(), 2, tmp_path / "out", lambda _: results, print)
+    kept = run_seeds(ExperimentConfig(), 2, tmp_path / "out", pytest.fail, print)
     assert [trial.failed for trial in kept] == [("a",), ("a",)]
     assert math.isnan(summary(kept, "a", "map_at_r").mean) and summary(kept, "b", "map_at_r").mean == 0.5
