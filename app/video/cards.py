@@ -17,7 +17,7 @@ TITLE, LEAD, BODY, SMALL = 92, 44, 36, 28
 def title_card(canvas: Canvas, block: Box, story: Story, names: Sequence[str], shown: float) -> None:
     """The question, the lanes in their colours, and on what they are compared; `shown` 0..1 as the card opens."""
     theme, unit, size = canvas.theme, canvas.unit, TITLE
-    title = Box(block.x, block.y, block.width, round(2.6 * size * unit))
+    title = Box(block.x, block.y, block.width, round(min(2.6 * size * unit, 0.5 * block.height)))
     high = canvas.paragraph(title, story.question(), theme.text, size, bold=True, top=True)
     y = round(title.y + high + 40 * unit)
     lanes = Box(block.x, y, block.width, round(LEAD * 1.5 * unit))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.history import histogram
 from app.history.histogram import Axis
 from app.picture.edges import EASY, HARD, SEMI_HARD, kind_colors
+from app.video import typeface
 from app.video.canvas import Align, Canvas
 from app.video.figures import Curve, Lane
 from app.video.layout import Box
@@ -48,8 +49,9 @@ def panel(canvas: Canvas, box: Box, title: str, note: str = "") -> Box:
     inner = box.inner(PAD * canvas.unit)
     line = inner.top(TITLE * 1.1 * canvas.unit)
     wide = canvas.text(line, title, canvas.theme.text, TITLE, bold=True)
-    if note:
-        canvas.text(line.rest_right(wide + 16 * canvas.unit), note, canvas.theme.muted, NUMBER, Align.LEFT)
+    rest = line.rest_right(wide + 16 * canvas.unit)
+    if note and typeface.width(note, NUMBER * canvas.unit) <= 1.15 * rest.width:
+        canvas.text(rest, note, canvas.theme.muted, NUMBER)
     return inner.rest_below(TITLE * 1.45 * canvas.unit)
 
 
@@ -83,17 +85,20 @@ def curves(
         canvas.line([(plot.x, y), (plot.right, y)], theme.grid, 1.5)
         label = Box(box.x, round(y - NUMBER * 0.6 * unit), gutter, round(NUMBER * 1.2 * unit))
         canvas.text(label, number(tick), theme.muted, NUMBER * 0.9)
-    for level, words in levels:
+    for level, _ in levels:
         y = y_of(level)
         canvas.dashes((plot.x, y), (plot.right, y), theme.muted, 2)
-        label = Box(plot.x, round(y - NUMBER * 1.25 * unit), plot.width, round(NUMBER * 1.2 * unit))
-        canvas.text(label, words, theme.muted, NUMBER * 0.9, Align.RIGHT if level < 0.5 * high else Align.LEFT)
     for mark in now.marks:
         canvas.line([(x_of(mark), plot.y), (x_of(mark), plot.bottom)], theme.accent, 2, 0.7)
     foot = Box(plot.x, plot.bottom, plot.width, box.bottom - plot.bottom)
     timed, short = any(lane.timed for lane in now.lanes), plot.width < 300 * unit
     end = f"{now.last:.3g} s{'' if short else ' of training'}" if timed else f"{now.last:,.0f} steps"
-    canvas.text(foot, end, theme.muted, NUMBER * 0.9, Align.RIGHT)
+    wide = canvas.text(foot, end, theme.muted, NUMBER * 0.9, Align.RIGHT)
+    if levels:
+        dashed = f"dashes: {', '.join(words for _, words in levels)}"
+        room = foot.left(foot.width - wide - 12 * unit)
+        if typeface.width(dashed, NUMBER * 0.9 * unit) <= 1.2 * room.width:
+            canvas.text(room, dashed, theme.muted, NUMBER * 0.9)
     heads = []
     for lane, curve in zip(now.lanes, whole, strict=True):
         x, y = curve.upto(now.place)
@@ -139,7 +144,7 @@ def race(canvas: Canvas, box: Box, now: Moment, goal: float, word: str) -> None:
         track = Box(row.x, row.y, finish - row.x, row.height)
         if not len(there):
             share = min(share, 0.99)  # it is there when it was measured there
-        _bar(canvas, track, lane, share, "" if len(there) else f"{word} {y[-1]:.2f}" if len(y) else "")
+        _bar(canvas, track, lane, share, "" if len(there) or not count else f"{word} {lane.quality.y[count - 1]:.2f}")
         if len(there):
             first = float(x[there[0]])
             told = f"{first:.3g} s" if lane.timed else f"step {first:,.0f}"
@@ -147,10 +152,10 @@ def race(canvas: Canvas, box: Box, now: Moment, goal: float, word: str) -> None:
             canvas.text(label, told, lane.color, VALUE, bold=True)
     checker = max(round(7 * unit), 1)
     top, bottom = rows[0].y, rows[-1].bottom
-    for place, y in enumerate(range(top, bottom, checker)):
+    for place, edge in enumerate(range(top, bottom, checker)):
         for column in range(2):
             color = theme.text if (place + column) % 2 else theme.window
-            canvas.fill(Box(finish + column * checker, y, checker, min(checker, bottom - y)), color)
+            canvas.fill(Box(finish + column * checker, edge, checker, min(checker, bottom - edge)), color)
 
 
 def hardness(canvas: Canvas, box: Box, now: Moment, axis: Axis | None) -> None:
@@ -163,8 +168,8 @@ def hardness(canvas: Canvas, box: Box, now: Moment, axis: Axis | None) -> None:
     gap = round(16 * unit)
     width = (box.width - gap * (len(told) - 1)) // len(told)
     colors = kind_colors(theme)
-    for place, (lane, one) in enumerate(told):
-        cell = Box(box.x + place * (width + gap), box.y, width, box.height)
+    for number, (lane, one) in enumerate(told):
+        cell = Box(box.x + number * (width + gap), box.y, width, box.height)
         name = cell.top(NUMBER * 1.3 * unit)
         plot = Box(cell.x, name.bottom, cell.width, cell.height - name.height)
         canvas.line([(plot.x, plot.bottom), (plot.right, plot.bottom)], theme.grid, 2)

@@ -15,6 +15,8 @@ GRID = 4097
 """Places of the run at which its pace is known."""
 WIDTH = 0.03
 """How far round a moment the run is slower, as a share of it."""
+FIRST_PACE, FIRST_WIDTH = 7.0, 0.06
+"""The run begins so many times slower, for such a share of it: clouds change fastest then."""
 FIRST_S, LAST_S = 0.4, 0.8
 """The run waits so long at its beginning and at its end, where the film has the time."""
 READING_S, PER_LETTER_S = 1.3, 0.045
@@ -77,9 +79,9 @@ def clock(
     pace = np.ones(GRID)
     if alike is not None:
         pace[places < alike] = alike_pace
-    for place in (first, *slow_at):  # clouds change fastest at the beginning
-        near = np.abs(places - place) / (WIDTH * length)
-        pace += (slow - 1) * np.where(near < 1, 0.5 + 0.5 * np.cos(np.pi * np.minimum(near, 1)), 0)
+    for place, times, width in ((first, FIRST_PACE, FIRST_WIDTH), *((place, slow, WIDTH) for place in slow_at)):
+        near = np.abs(places - place) / (width * length)
+        pace += (times - 1) * np.where(near < 1, 0.5 + 0.5 * np.cos(np.pi * np.minimum(near, 1)), 0)
     spent = np.concatenate(([0.0], np.cumsum((pace[1:] + pace[:-1]) / 2)))
     spent /= spent[-1]
     still = [(first, min(FIRST_S, 0.05 * seconds)), (last, min(LAST_S, 0.08 * seconds)), *holds]

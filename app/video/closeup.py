@@ -12,7 +12,8 @@ from app.picture.camera import Camera, blend, fit
 from app.picture.edges import HARD, POSITIVE, SEMI_HARD, kind_colors
 from app.picture.scene import Scene
 from app.picture.theme import Theme
-from app.video.canvas import Align, Canvas
+from app.video.callouts import callouts
+from app.video.canvas import Canvas
 from app.video.film import Film
 from app.video.layout import Box
 from app.video.path import ease
@@ -72,26 +73,8 @@ class CloseUp:
         points = self.scene.positions[list(self.places)]
         xs, ys, _ = camera.project(points, box.width, box.height)
         colors = (canvas.theme.text, kind_colors(canvas.theme)[POSITIVE], self.negative_color)
-        size, unit = 40, canvas.unit
-        left_most = int(np.argmin(xs))
-        for place, (word, color) in enumerate(zip(("anchor", "positive", "negative"), colors, strict=True)):
-            shown = ease((share - 0.18 - 0.16 * place) / 0.1)
-            to_left = place == left_most
-            x = box.x + float(xs[place]) + (-1 if to_left else 1) * 30 * unit
-            width = round(260 * unit)
-            line = Box(
-                round(x - width if to_left else x), round(box.y + ys[place] - 30 * unit), width, round(60 * unit)
-            )
-            canvas.text(
-                line,
-                word,
-                color,
-                size,
-                Align.RIGHT if to_left else Align.LEFT,
-                bold=True,
-                opacity=shown,
-                ground=canvas.theme.cloud_bottom,
-            )
+        shown = [ease((share - 0.18 - 0.16 * place) / 0.1) for place in range(3)]
+        callouts(canvas, box, xs, ys, list(zip(("anchor", "positive", "negative"), colors, shown, strict=True)))
 
     def caption(self, share: float) -> tuple[str, float]:
         """The sentence at a share of the scene, and how much of it is seen."""
@@ -123,7 +106,7 @@ def close_up(film: Film, step: float, theme: Theme) -> CloseUp | None:
         halos=np.array([anchor, positive, negative], np.int32),
         halo_colors=np.concatenate((text, colors)),
     )
-    told = f"{abs(separation):.2g}"
+    told = f"{abs(separation):#.2g}".rstrip(".")
     answer = (
         f"{named(film.lane)} picks one that is {told} nearer than the positive: a hard negative."
         if separation <= 0

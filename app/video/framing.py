@@ -21,7 +21,7 @@ MOST_KEYS = 110
 """Moments of a scene at which clouds are measured."""
 CALM = 0.016
 """Width of the camera's memory and foresight, as a share of the scene."""
-REACH = 0.016
+REACH = 0.028
 """How near by a moment is whose cloud must fit, likewise."""
 FILL = 0.93
 """Share of a pane that the outline may take."""

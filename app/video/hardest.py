@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.history.moments import named
-from app.picture.camera import Point
+from app.picture.camera import Camera, Point, fit
 from app.picture.scene import Scene
 from app.picture.theme import Theme
 from app.video.film import Film
@@ -38,6 +38,11 @@ class Region:
         middles = [np.nanmedian(positions[labels == label], axis=0) for label in self.classes]
         x, y, z = np.nan_to_num((middles[0] + middles[1]) / 2).tolist()
         return x, y, z
+
+    def zoom(self, film: Film, step: float, framed: Camera, aspect: float) -> float:
+        """How many times nearer than `framed` a camera may be that still has both classes in the picture."""
+        inside = np.isin(film.started.labels, self.classes)
+        return max(framed.distance / fit(film.positions(step)[inside], aspect, framed).distance, 1.0)
 
     def alone(self, scene: Scene, theme: Theme, share: float) -> Scene:
         """The scene with the points of other classes and what joins them stepped back, the more the larger `share`."""

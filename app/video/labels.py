@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from app.picture.missed_edges import MissedPair, end_colors
 from app.picture.theme import Theme
 from app.video import path
+from app.video.callouts import callouts
 from app.video.canvas import Align, Canvas
 from app.video.clouds import Clouds, Shot
 from app.video.layout import Box, Frame
@@ -66,18 +65,7 @@ class Labels:
         ends += [(word, item, color) for (item, word), color in zip(pair.ends, end_colors(self._theme), strict=False)]
         positions = shot.scene.positions[[shot.scene.place_of(item) for _, item, _ in ends]]
         xs, ys, _ = shot.camera.project(positions, box.width, box.height)
-        left_most = int(np.argmin(xs))
-        taken: list[float] = []
-        for number, (word, _, color) in enumerate(ends):
-            left, width = number == left_most, self._frame.px(300)
-            y = float(ys[number])
-            while any(abs(y - other) < 40 * canvas.unit for other in taken):
-                y += 40 * canvas.unit
-            taken.append(y)
-            x = box.x + float(xs[number]) + (-1 if left else 1) * 28 * canvas.unit
-            line = Box(round(x - width if left else x), round(box.y + y - 26 * canvas.unit), width, self._frame.px(52))
-            align = Align.RIGHT if left else Align.LEFT
-            canvas.text(line, word, color, 36, align, bold=True, opacity=opacity, ground=self._theme.cloud_bottom)
+        callouts(canvas, box, xs, ys, [(word, color, opacity) for word, _, color in ends])
 
     def wipe(self, canvas: Canvas, box: Box, share: float, divider: int) -> None:
         """Over two lanes in one picture, and the line between them."""

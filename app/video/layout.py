@@ -3,6 +3,7 @@ Pure functions, no Qt."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -147,7 +148,9 @@ def arrange(frame: Frame, lanes: int, panels: Sequence[str] = (), *, key: bool =
         high = frame.px(58 * lines + 4)
         caption_box = Box(safe.x, safe.bottom - high, safe.width, high)
     body = Box(safe.x, head.bottom + gap, safe.width, caption_box.y - head.bottom - gap - (gap if caption else 0))
-    choices = [_split(frame, body, lanes, panels, beside, key) for beside in ((False, True) if panels else (False,))]
+    # A race is run in a wide lane of its own.
+    sides = (False, True) if panels and (frame.wide or panels[0] != "race") else (False,)
+    choices = [_split(frame, body, lanes, panels, beside, key) for beside in sides]
     whole, key_box, boxes = max(choices, key=lambda choice: _worth(choice[0], lanes, gap))
     columns = _columns(whole, lanes, gap)
     width, height = _cell(whole, lanes, columns, gap)
@@ -179,11 +182,11 @@ def _split(
         boxes = _grid(Box(whole.right + gap, body.y, width, body.height), len(panels), 1, gap)
     elif panels:
         columns = min(len(panels), max(1, (body.width + gap) // (frame.px(LEAST_PANEL) + gap)))
-        if frame.tall and panels[0] == "race":
+        if panels[0] == "race" and not frame.wide:
             columns = 1
         rows = -(-len(panels) // columns)
         hero = 1.25 if panels[0] == "race" else 1.0
-        share = hero * (0.35 if frame.wide else 0.24 if frame.tall else 0.3) * (1 if rows == 1 else 1.5)
+        share = hero * (0.35 if frame.wide else 0.24 if frame.tall else 0.36) * (1 if rows == 1 else 1.5)
         height = round(share * body.height)
         whole = Box(body.x, body.y, body.width, body.height - height - gap)
         boxes = _grid(Box(body.x, whole.bottom + gap, body.width, height), len(panels), columns, gap)
@@ -192,18 +195,21 @@ def _split(
 
 
 def _grid(room: Box, count: int, columns: int, gap: int) -> tuple[Box, ...]:
-    """So many boxes in rows that fill the room; the first of a row of two or more is the widest."""
+    """So many boxes in rows that fill the room; the first of two or more is the largest."""
     rows = -(-count // columns)
-    height = (room.height - (rows - 1) * gap) // rows
-    boxes = []
+    tall = room.height - (rows - 1) * gap
+    shares = [1.4 if row == 0 and columns == 1 and rows == 2 else 1.0 for row in range(rows)]
+    boxes, y = [], room.y
     for row in range(rows):
+        height = int(tall * shares[row] / sum(shares))
         in_row = min(columns, count - row * columns)
         weights = [1.4 if place == 0 and in_row > 1 else 1.0 for place in range(in_row)]
         wide, x = room.width - (in_row - 1) * gap, room.x
         for weight in weights:
             width = int(wide * weight / sum(weights))
-            boxes.append(Box(x, room.y + row * (height + gap), width, height))
+            boxes.append(Box(x, y, width, height))
             x += width + gap
+        y += height + gap
     return tuple(boxes)
 
 
@@ -219,5 +225,7 @@ def _cell(room: Box, lanes: int, columns: int, gap: int) -> tuple[int, int]:
     return (room.width - (columns - 1) * gap) // columns, (room.height - (rows - 1) * gap) // rows
 
 
-def _worth(room: Box, lanes: int, gap: int) -> int:
-    return min(_cell(room, lanes, _columns(room, lanes, gap), gap))
+def _worth(room: Box, lanes: int, gap: int) -> float:
+    """How large clouds can be, and how well they are seen: a narrow pane is worth less than a wide one."""
+    width, height = _cell(room, lanes, _columns(room, lanes, gap), gap)
+    return min(width / 1.2, height) * math.sqrt(max(width * height, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +117,11 @@ class RunScene:
         if self._keys:
             return Shot(scene, path.recorded(self._keys, step, camera))
         pose, region = path.pose(self._scene.camera, share), self.plan.region
-        camera = pose.applied(camera, region.middle(film, step) if region is not None else None)
+        if region is None:
+            camera = pose.applied(camera, None)
+        else:
+            pose = replace(pose, zoom=min(pose.zoom, region.zoom(film, step, camera, aspect)))
+            camera = pose.applied(camera, region.middle(film, step))
         if region is not None and pose.near > 0:
             scene = region.alone(scene, self._theme, pose.near)
         for begin, end, miss in self.plan.missed:
@@ -125,7 +130,9 @@ class RunScene:
                 close = flown_to(scene, miss.pair, aspect, 0.5, camera)
                 way = path.ease(gone / 0.3) * path.ease((1 - gone) / 0.2)
                 scene = with_pair(scene, self._theme, miss.pair)
-                camera = blend(camera, close, way) if close is not None else camera
+                if close is not None:  # never farther off than the whole cloud needs
+                    close = replace(close, distance=min(close.distance, camera.distance))
+                    camera = blend(camera, close, way)
         return Shot(scene, camera)
 
     def _draw_clouds(self, pixels: Pixels, share: float, boxes: Sequence[Box]) -> None:

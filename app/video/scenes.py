@@ -24,8 +24,10 @@ from app.video.template import Key
 Pixels = NDArray[np.uint8]
 
 
-UPPER = 0.6
-"""Share of a picture that is not wide in which a cloud stands over words."""
+ROOM = 0.9
+"""How much of its part of a card a cloud takes."""
+UPPER, HALF = 0.6, 0.54
+"""Share of a tall picture in which a cloud stands over words, and of one that is about square."""
 
 
 class Picturing(Protocol):
@@ -45,14 +47,14 @@ class Backdrop:
         film = clouds.film(lane, step)
         self._scene = film.at(step) if film is not None else None
         whole = frame.whole
-        wide = frame.wide
+        wide, upper = frame.wide, UPPER if frame.tall else HALF
         self.words = (
             frame.safe.left(0.56 * frame.safe.width).rest_below(0.26 * frame.safe.height)
             if wide
-            else frame.safe.rest_below((UPPER + 0.04) * frame.safe.height)
+            else frame.safe.rest_below((upper + 0.04) * frame.safe.height)
         )
         """Where words may stand"""
-        room = Box(whole.width // 2, 0, whole.width // 2, whole.height) if wide else whole.top(UPPER * whole.height)
+        room = Box(whole.width // 2, 0, whole.width // 2, whole.height) if wide else whole.top(upper * whole.height)
         self._shift = (room.x + room.width / 2 - whole.width / 2, room.y + room.height / 2 - whole.height / 2)
         self._scale = room.height / whole.height
         positions = None if film is None else film.positions(step)
@@ -66,7 +68,7 @@ class Backdrop:
         whole = self._frame.whole
         if self._scene is None:
             return
-        camera = self._framing.camera(0, share).zoomed(self._scale)
+        camera = self._framing.camera(0, share).zoomed(ROOM * self._scale)
         camera = path.pose(self._keys, share).applied(camera, None)
         camera = camera.panned(*self._shift, whole.height)
         pixels[:] = self._clouds.picture(self._lane, whole.width, whole.height, Shot(self._scene, camera))
