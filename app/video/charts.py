@@ -22,6 +22,8 @@ from hnm_core.run.hardness import Hardness
 TITLE, NUMBER, VALUE = 30, 26, 32
 """Sizes of type, in units: what a chart shows, its axes, what it says of a lane."""
 PAD = 20
+LEAST_WORDS = 360
+"""A histogram that is narrower has no words below it, in units."""
 RADIUS = 14
 _BANDS = {histogram.HARD: HARD, histogram.SEMI_HARD: SEMI_HARD, histogram.EASY: EASY}
 Number = Callable[[float], str]
@@ -171,7 +173,8 @@ def hardness(canvas: Canvas, box: Box, now: Moment, axis: Axis | None) -> None:
     for number, (lane, one) in enumerate(told):
         cell = Box(box.x + number * (width + gap), box.y, width, box.height)
         name = cell.top(NUMBER * 1.3 * unit)
-        plot = Box(cell.x, name.bottom, cell.width, cell.height - name.height)
+        foot = round(NUMBER * 1.3 * unit) if cell.width > LEAST_WORDS * unit else 0
+        plot = Box(cell.x, name.bottom, cell.width, cell.height - name.height - foot)
         canvas.line([(plot.x, plot.bottom), (plot.right, plot.bottom)], theme.grid, 2)
         if one is None or not one.total:
             canvas.text(name, lane.name, lane.color, NUMBER, bold=True)
@@ -190,6 +193,11 @@ def hardness(canvas: Canvas, box: Box, now: Moment, axis: Axis | None) -> None:
                 canvas.fill(bar, colors[_BANDS[band]])
         zero = plot.x + axis.place(0.0) * plot.width
         canvas.line([(zero, plot.y), (zero, plot.bottom)], theme.muted, 2)
+        if foot:
+            words = Box(plot.x, plot.bottom, round(zero - plot.x - 8 * unit), foot)
+            canvas.text(words, "nearer", theme.muted, NUMBER * 0.9, Align.RIGHT)
+            beyond = Box(round(zero + 8 * unit), plot.bottom, round(plot.right - zero), foot)
+            canvas.text(beyond, "farther than the positive", theme.muted, NUMBER * 0.9)
 
 
 def _rows(box: Box, count: int, unit: float) -> list[Box]:

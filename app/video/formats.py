@@ -81,7 +81,7 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: floa
     if not paths.is_folder(place.parent):
         raise InputError(f"'{out}' cannot be written: there is no folder '{place.parent}'.")
     try:
-        check_writable(out if suffix != ".png" else place.with_name(f"{place.name}.txt"))
+        check_writable(out if suffix != ".png" else place.with_name(f"{place.name}.part.lock"))
     except OSError as error:
         raise refused(out, error) from error
     width, height = size

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.video import template as templates
+from app.video.clock import Caption
 from app.video.encoder import Encoder, VideoCancelledError
 from app.video.formats import VideoInfo, video_format
 from app.video.pictures import Pictures, Wishes
@@ -28,12 +29,14 @@ def render(
     fps: int | None = None,
     theme: str = "dark",
     steps: tuple[int | None, int | None] = (None, None),
+    captions: Sequence[Caption] | None = None,
     progress: Progress | None = None,
 ) -> VideoInfo | None:
     """Render the recording in `folder` to the video `out` (.mp4, .webm or .gif, or FOLDER/%05d.png for pictures).
 
     What is shown, how long, how large and how often a second, is the template's choice unless it is given. `steps` are
-    the first and the last that are shown. The same recording gives the same pictures every time. No display is needed;
+    the first and the last that are shown; `captions` stand in place of the sentences that are found (those are
+    `Pictures(...).plan.captions`). The same recording gives the same pictures every time. No display is needed;
     `out` appears when it is complete.
 
     Returns:
@@ -47,7 +50,9 @@ def render(
     check_seconds(seconds)
     length = chosen.seconds if seconds is None else seconds
     video = video_format(out, size or chosen.sides, chosen.fps if fps is None else fps, length)
-    pictures = Pictures(folder, video, Wishes(chosen, theme, seconds, steps))
+    pictures = Pictures(
+        folder, video, Wishes(chosen, theme, seconds, steps, None if captions is None else tuple(captions))
+    )
     total = len(pictures)
 
     def wanted(done: int = total) -> bool:

@@ -98,6 +98,8 @@ def test_that_a_gif_is_as_long_as_asked_for_to_the_hundredth(tmp_path: Path, sec
 
 def test_that_numbered_pictures_come_as_a_whole_folder_or_not_at_all(tmp_path: Path) -> None:
     out = tmp_path / "film" / "p-%03d.png"
+    (tmp_path / "film.part").mkdir()
+    (tmp_path / "film.part" / "p-009.png").touch()  # of a killed program
     info = write(out, count=3)
     assert sorted(path.name for path in out.parent.iterdir()) == ["p-001.png", "p-002.png", "p-003.png"]
     assert info.frames == 3 and info.file_bytes == sum(path.stat().st_size for path in out.parent.iterdir())

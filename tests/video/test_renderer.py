@@ -18,6 +18,7 @@ from app.picture.camera import Camera
 from app.picture.camera_keys import FILE, take_key
 from app.picture.theme import DARK, LIGHT
 from app.video import template, typeface
+from app.video.clock import Caption
 from app.video.film import Film
 from app.video.formats import video_format
 from app.video.framing import Framing, View
@@ -349,11 +350,16 @@ def test_that_a_lane_forked_off_later_is_its_parent_until_then_and_says_so(tmp_p
     assert len(list(shown)) == len(shown), "the whole video can be drawn"
 
 
-def test_that_a_part_of_the_run_can_be_shown_and_one_that_is_not_there_is_told(folder: Path, tmp_path: Path) -> None:
+def test_that_a_part_of_the_run_and_own_words_can_be_shown_and_a_part_that_is_not_there_is_told(
+    folder: Path, tmp_path: Path
+) -> None:
     video = Pictures(
         folder, video_format(tmp_path / "o.mp4", SIZE, 12), Wishes(template.load("orbit"), seconds=1, steps=(20, 40))
     )
     assert (video.plan.place(0), video.plan.place(1)) == (20, 40)
+    own = (Caption(0.0, 0.5, "My own words.", "look"),)
+    wishes = Wishes(template.load("orbit"), seconds=1, captions=own)
+    assert Pictures(folder, video_format(tmp_path / "o.mp4", SIZE, 12), wishes).plan.captions == own
     with pytest.raises(InputError, match="Steps 50 to 20 cannot be shown: the recording has steps 0 to 60"):
         render(folder, tmp_path / "o.mp4", steps=(50, 20), size=SIZE)
 
