@@ -47,6 +47,10 @@ class Clock:
         places = np.linspace(self.first, self.last, len(self.shares))
         return float(np.interp(min(max(share, 0.0), 1.0), self.shares, places))
 
+    def held_from(self, place: float) -> float:
+        """When it begins to stand still at a place where it does."""
+        return float(self.shares[_place_in_grid(place, self.first, max(self.last - self.first, 1e-9))])
+
     def share_of(self, place: float) -> float:
         """When the run gets to a place."""
         places = np.linspace(self.first, self.last, len(self.shares))
@@ -92,9 +96,12 @@ def clock(
     shares = spent * (seconds - waited)
     for place, wait in still:
         # Standing still takes one step of the grid, so that the share of a place stays one number.
-        at = min(round((place - first) / length * (GRID - 1)), GRID - 2)
-        shares[at + 1 :] += wait
+        shares[_place_in_grid(place, first, length) + 1 :] += wait
     return Clock(first, last, shares / shares[-1])
+
+
+def _place_in_grid(place: float, first: float, length: float) -> int:
+    return min(round((place - first) / length * (GRID - 1)), GRID - 2)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def plan(
     starts = {id(moment): exact.share_of(place_of(moment)) * seconds for moment in told}
     spans = []
     for miss in missed:
-        begin = starts[id(miss.moment)] / seconds
+        begin = exact.held_from(place_of(miss.moment))
         spans.append((begin, min(begin + _held(holds, seconds) / seconds, 1.0), miss))
     arrived = next((key.at for key in scene.camera if key.near > 0.5), 0.5) * seconds
     told, starts = _with_region(told, starts, region, arrived)
