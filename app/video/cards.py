@@ -10,6 +10,7 @@ from app.video import charts, typeface
 from app.video.canvas import Align, Canvas
 from app.video.layout import Box, Frame
 from app.video.story import Finding, Story
+from hnm_core.run.results import lane_result
 
 TITLE, LEAD, BODY, SMALL = 92, 44, 36, 28
 
@@ -77,8 +78,9 @@ def end_card(canvas: Canvas, frame: Frame, story: Story, shown: float) -> None:
         canvas.text(cell, text, theme.muted, 0.72 * size, align, opacity=opacity)
     for place, name in enumerate(names):
         line = Box(table.x, round(first.bottom + place * row), table.width, round(row))
-        seconds = story.lane(name).seconds
-        numbers = (ends.get(name, math.nan), story.mining_ms(name), float(seconds[-1]) if len(seconds) else math.nan)
+        lane = story.lane(name)
+        trained = float(lane.seconds[-1]) if len(lane) else math.nan
+        numbers = (ends.get(name, math.nan), lane_result(lane).mining_ms_mean, trained)
         texts = (name, *(_number(value, digits) for value, digits in zip(numbers, (3, 2, 1), strict=True)))
         here = _ease(shown * 3 - 0.25 * (place + 1))
         if place == 0 and len(ends) > 1:

@@ -13,7 +13,8 @@ from app.history.histogram import Axis
 from app.picture.theme import Rgb, Theme
 from app.video.film import Film
 from app.video.story import Story
-from hnm_core.run.history import MINING_COLUMNS, LaneHistory, summed
+from hnm_core.run import cost
+from hnm_core.run.history import LaneHistory
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +22,8 @@ MOST_POINTS = 400
 """Of a curve; a longer one is drawn through so many of its points."""
 SMOOTH = 0.98
 """Of the loss, see `LaneHistory.smoothed_loss`."""
+FEW_STEPS = 25
+"""Of fewer steps the time that mining takes is not told."""
 KEYS = 40
 """Frames whose histograms the axis of hardness holds."""
 
@@ -54,7 +57,9 @@ class Lane:
     loss: Curve
     recall: Curve
     seconds_mined: Curve
-    """Seconds spent on mining so far, without first calls"""
+    """Seconds spent on mining so far, see `hnm_core.run.cost`"""
+    mining_mean: Floats
+    """(n,) milliseconds that mining took a step, up to each row since the lane mines as it does"""
     timed: bool
     """Whether places of the run are seconds of training, not steps"""
 
@@ -64,6 +69,11 @@ class Lane:
             return place
         seconds = self.history.seconds
         return float(np.interp(place, np.append(0.0, seconds), np.append(0, self.history.steps)))
+
+    def mining_ms(self, place: float) -> float:
+        """What mining costs a step at a place; NaN before there are so many steps that this is more than a guess."""
+        count = self.history.rows(math.floor(self.step(place) + 1e-9))
+        return float(self.mining_mean[count - 1]) if count else math.nan
 
     def value(self, metric: str, place: float) -> float:
         """A metric as it was measured last."""
@@ -82,7 +92,7 @@ def lane_of(story: Story, name: str, theme: Theme, *, timed: bool) -> Lane:
         known = np.isfinite(values)
         return Curve(x_of(steps[known]), values[known])
 
-    spent = np.where(history.first_call, 0.0, summed(history.phase_ms, MINING_COLUMNS)) / 1e3
+    spent = cost.mining_ms(history)
     rows = _thinned(len(history))
     loss = history.smoothed_loss(SMOOTH)[rows] if len(history) else np.empty(0)
     x = x_of(history.steps)[rows]
@@ -94,9 +104,23 @@ def lane_of(story: Story, name: str, theme: Theme, *, timed: bool) -> Lane:
         curve(story.metric),
         Curve(x[np.isfinite(loss)], loss[np.isfinite(loss)]),
         curve("mining_recall"),
-        Curve(x, np.cumsum(np.nan_to_num(spent))[rows]),
+        Curve(x, np.nancumsum(spent)[rows] / 1e3),
+        _running_mean(history, spent),
         timed,
     )
+
+
+def _running_mean(history: LaneHistory, spent: Floats) -> Floats:
+    """(n,) the mean of (n,) values over the rows up to each that are like it; NaN of fewer than `FEW_STEPS`."""
+    if not len(spent):
+        return spent
+    turns = np.searchsorted(history.steps, np.array(history.turns, np.int64))
+    borders = np.union1d(turns[turns < len(spent)], np.flatnonzero(np.diff(history.mining)) + 1)
+    first = np.concatenate(([0], borders))[np.searchsorted(borders, np.arange(len(spent)), side="right")]
+    total, known = np.append(0, np.nancumsum(spent)), np.append(0, np.cumsum(np.isfinite(spent)))
+    sums, counts = total[1:] - total[first], known[1:] - known[first]
+    few = counts < min(FEW_STEPS, len(spent))
+    return np.where(few, np.nan, sums / np.maximum(counts, 1))
 
 
 def hardness_axis(films: list[Film]) -> Axis | None:

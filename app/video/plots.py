@@ -85,7 +85,7 @@ def _paint(canvas: Canvas, story: Story, clouds: Clouds) -> None:
     hardness = [
         film.frame_at(last).hardness if (film := clouds.films[name]) is not None else None for name in story.lanes
     ]
-    costs = [story.mining_ms(name) for name in story.lanes]
+    costs = [lane.mining_ms(last) for lane in lanes]
     now = charts.Moment(last, last, lanes, (), hardness, costs)
     room = Box(safe.x, safe.y + 116, safe.width, safe.height - 116 - 112)
     width, height = (room.width - GAP) // 2, (room.height - GAP) // 2

@@ -179,7 +179,7 @@ class RunScene:
                 film = self._clouds.film(name, step)
                 hardness.append(None if film is None else film.frame_at(step).hardness)
             if "mining" in self._scene.panels:
-                costs.append(self._story.mining_ms(name, math.floor(step)))
+                costs.append(lane.mining_ms(place))
         return charts.Moment(
             place, plan.clock.last, plan.lanes, [mark for mark in plan.marks if mark <= place], hardness, costs
         )

@@ -10,11 +10,8 @@ import numpy as np
 from app.history.moments import Moment, goal_of, joined, judged_by, moments, named
 from app.history.verdict import JUDGED_BY, apart, measured_items, seconds_to
 from hnm_core.recording import Recording
-from hnm_core.run.history import MINING_COLUMNS, LaneHistory, RunHistory
+from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.words import counted
-
-FEW_STEPS = 25
-"""Of fewer steps the time that mining takes is not told."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,6 @@ class Story:
         others = [name for name in order if name != best]
         plain = [name for name in others if not self.mines(name)]
         return (plain or others or [best])[0], best
-
-    def mining_ms(self, name: str, upto_step: int | None = None) -> float:
-        """What mining costs a lane in a step, a new bank now and then spread over all steps; NaN before there are so
-        many steps alike that this is more than a guess."""
-        times = self.lane(name).phase_summary(upto_step=upto_step)
-        enough = times.steps >= min(FEW_STEPS, len(self.lane(name)))
-        return float(times.per_step[MINING_COLUMNS].sum()) if enough and times.steps else math.nan
 
     def question(self) -> str:
         """What the film asks, on its first card."""

@@ -30,6 +30,7 @@ from app.video.stills import still
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record
 from hnm_core.run.events import Frame, LaneForked, RunStarted
+from hnm_core.run.results import lane_result
 from tests.video.conftest import STEPS, growing_run
 
 ROOT = Path(__file__).parents[2]
@@ -389,3 +390,15 @@ def test_that_charts_are_drawings_that_can_be_scaled(folder: Path, tmp_path: Pat
     with pytest.raises(InputError, match=r"ends in \.svg or \.pdf"):
         plots(folder, tmp_path / "a.eps")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_that_the_last_figures_of_a_film_are_those_of_the_tables(folder: Path, tmp_path: Path) -> None:
+    shown = pictures(folder, tmp_path / "o.mp4")
+    for lane in shown.plan.lanes:
+        result = lane_result(shown.story.lane(lane.name))
+        assert lane.mining_ms(STEPS) == pytest.approx(result.mining_ms_mean)
+        assert np.isnan(lane.mining_ms(10)), "too few steps"
+        assert lane.value("map_at_r", STEPS) == result.map_at_r == shown.story.ends()[lane.name]
+        assert lane.value("map_at_r", 19.5) == pytest.approx(10 / STEPS)
+        x, y = lane.seconds_mined.upto(30.5)
+        assert x[-1] == 30.5 and y[-1] == pytest.approx(30.5 * result.mining_ms_mean / 1e3)
