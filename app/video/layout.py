@@ -148,8 +148,8 @@ def arrange(frame: Frame, lanes: int, panels: Sequence[str] = (), *, key: bool =
         high = frame.px(58 * lines + 4)
         caption_box = Box(safe.x, safe.bottom - high, safe.width, high)
     body = Box(safe.x, head.bottom + gap, safe.width, caption_box.y - head.bottom - gap - (gap if caption else 0))
-    # A race is run in a wide lane of its own.
-    sides = (False, True) if panels and (frame.wide or panels[0] != "race") else (False,)
+    # A race is run in a wide lane of its own, and in a tall picture a column would be narrow.
+    sides = (False, True) if panels and (frame.wide or (panels[0] != "race" and not frame.tall)) else (False,)
     choices = [_split(frame, body, lanes, panels, beside, key) for beside in sides]
     whole, key_box, boxes = max(choices, key=lambda choice: _worth(choice[0], lanes, gap))
     columns = _columns(whole, lanes, gap)
@@ -186,7 +186,7 @@ def _split(
             columns = 1
         rows = -(-len(panels) // columns)
         hero = 1.25 if panels[0] == "race" else 1.0
-        share = hero * (0.35 if frame.wide else 0.24 if frame.tall else 0.36) * (1 if rows == 1 else 1.5)
+        share = hero * (0.35 if frame.wide else 0.24 if frame.tall else 0.36) * (1 if rows == 1 else 1.7)
         height = round(share * body.height)
         whole = Box(body.x, body.y, body.width, body.height - height - gap)
         boxes = _grid(Box(body.x, whole.bottom + gap, body.width, height), len(panels), columns, gap)
