@@ -6,6 +6,7 @@ Qt, torch and the video encoder are imported inside the commands, so that `--hel
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,17 +22,48 @@ from hnm_core.errors import InputError, shortened
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
-from hnm_core.spec.resources import FIRST_PRESET
+from hnm_core.spec.resources import FIRST_PRESET, FIRST_TEMPLATE
 from hnm_core.system import paths, whole_files
 
 RASTER_KERNELS = "app.picture.raster"
 
-OutArgument = Annotated[Path, typer.Argument(metavar="OUT.mp4", help="The video: .mp4, .webm or .gif.")]
-TemplateOption = Annotated[str, typer.Option("--template", metavar="orbit|fixed", help="How the camera moves.")]
-SecondsOption = Annotated[float, typer.Option("--seconds", metavar="S", help="Length of the video.")]
-VideoSizeOption = Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height in pixels.")]
-FpsOption = Annotated[int, typer.Option("--fps", metavar="N", help="Frames a second.")]
+OutArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="OUT",
+        help="OUT.mp4, .webm or .gif; FOLDER/%05d.png: all pictures; OUT.png: one; OUT.svg or .pdf: the charts.",
+    ),
+]
+VideoArgument = Annotated[Path, typer.Argument(metavar="OUT.mp4", help="The video: .mp4, .webm or .gif.")]
+TemplateOption = Annotated[
+    str, typer.Option("--template", metavar="NAME|FILE", help="What is shown: see hnm-lab list templates; or a .toml.")
+]
+SecondsOption = Annotated[
+    float | None, typer.Option("--seconds", metavar="S", help="Length.", show_default="the template's")
+]
+VideoSizeOption = Annotated[
+    str | None,
+    typer.Option("--size", metavar="WxH", help="Width and height in pixels.", show_default="the template's"),
+]
+FpsOption = Annotated[
+    int | None, typer.Option("--fps", metavar="N", help="Pictures a second.", show_default="the template's")
+]
 ThemeOption = Annotated[str, typer.Option("--theme", metavar="dark|light", help="Colours.")]
+FromOption = Annotated[int | None, typer.Option("--from", metavar="STEP", help="The first step that is shown.")]
+ToOption = Annotated[int | None, typer.Option("--to", metavar="STEP", help="The last one.")]
+AtOption = Annotated[int | None, typer.Option("--at", metavar="STEP", help="Of OUT.png: the step; else the last.")]
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a video shall be, as it was asked for."""
+
+    template: str
+    seconds: float | None
+    size: tuple[int, int] | None
+    fps: int | None
+    theme: str
+    steps: tuple[int | None, int | None] = (None, None)
 
 
 def gui(
@@ -107,35 +139,58 @@ def _recorded_config(folder: Path, others: list[object]) -> ExperimentConfig:
 def render(
     run: options.RunArgument,
     out: OutArgument,
-    template: TemplateOption = "orbit",
-    seconds: SecondsOption = 12.0,
-    size: VideoSizeOption = "1920x1080",
-    fps: FpsOption = 60,
+    template: TemplateOption = FIRST_TEMPLATE,
+    seconds: SecondsOption = None,
+    size: VideoSizeOption = None,
+    fps: FpsOption = None,
     theme: ThemeOption = "dark",
+    first: FromOption = None,
+    last: ToOption = None,
+    at: AtOption = None,
 ) -> None:
-    """A frame-exact video from a recording; needs no display."""
-    pixels = parse_size(size, VIDEO_SIDES)
+    """A frame-exact video from a recording, a still picture, or its charts; needs no display."""
+    film = Film(template, seconds, _sides(size), fps, theme, (first, last))
     from hnm_core.recording.runs import find_run
 
-    _render(find_run(run), out, template, seconds, pixels, fps, theme)
+    folder = find_run(run)
+    if out.suffix.lower() in (".svg", ".pdf"):
+        from app.video.plots import plots
+
+        plots(folder, out, theme=theme)
+        say(f"Wrote {out}")
+    elif out.suffix.lower() == ".png" and "%" not in out.name:
+        _still(folder, out, film, at)
+    elif at is not None:
+        raise InputError(f"--at {at} is for one picture: give OUT.png, or --from and --to for a part of the run.")
+    else:
+        _render(folder, out, film)
+
+
+def _still(folder: Path, out: Path, film: Film, at: int | None) -> None:
+    from app.video.stills import still
+    from hnm_core.cli.headless import wait_for_kernels
+
+    wait_for_kernels(RASTER_KERNELS)
+    width, height = still(folder, out, template=film.template, at=at, size=film.size, theme=film.theme)
+    say(f"Wrote {out}: {width} x {height}")
 
 
 def demo(
-    out: OutArgument,
+    out: VideoArgument,
     preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="A preset that ships.")] = FIRST_PRESET,
     steps: options.StepsOption = None,
     seed: options.SeedOption = None,
-    template: TemplateOption = "orbit",
-    seconds: SecondsOption = 12.0,
-    size: VideoSizeOption = "1920x1080",
-    fps: FpsOption = 60,
+    template: TemplateOption = FIRST_TEMPLATE,
+    seconds: SecondsOption = None,
+    size: VideoSizeOption = None,
+    fps: FpsOption = None,
     theme: ThemeOption = "dark",
 ) -> None:
     """Run a preset and render it, in one go."""
     experiment = resolve(Request(preset=preset, steps=steps, seed=seed))
-    pixels = parse_size(size, VIDEO_SIDES)
+    film = Film(template, seconds, _sides(size), fps, theme)
     # Whatever is wrong with it is said before the run and not after it.
-    _check_video(out, pixels, fps, template, len(experiment.lanes))
+    _check_video(out, film, len(experiment.lanes))
     from hnm_core.cli.headless import say_recorded, train
     from hnm_core.recording import make_room, new_run_dir, room
 
@@ -149,22 +204,28 @@ def demo(
         say_recorded(folder, outcome)
     if not outcome.finished or outcome.status == EXIT_INTERRUPTED:
         raise typer.Exit(outcome.status)
-    _render(folder, out, template, seconds, pixels, fps, theme)
+    _render(folder, out, film)
     raise typer.Exit(outcome.status)
 
 
-def _check_video(out: Path, size: tuple[int, int], fps: int, template: str, lanes: int) -> None:
+def _sides(size: str | None) -> tuple[int, int] | None:
+    return None if size is None else parse_size(size, VIDEO_SIDES)
+
+
+def _check_video(out: Path, film: Film, lanes: int) -> None:
     """Raises `InputError` for a video that cannot be made."""
-    from app.video import templates
-    from app.video.encoder import video_format
+    from app.video import layout, renderer
+    from app.video import template as templates
+    from app.video.formats import video_format
 
-    templates.arrange(*video_format(out, size, fps).size, lanes)
-    templates.template(template)
+    chosen = templates.load(film.template)
+    renderer.check_seconds(film.seconds)
+    video = video_format(out, film.size or chosen.sides, chosen.fps if film.fps is None else film.fps)
+    shown = len(chosen.run.lanes) or (lanes if chosen.run.view == "lanes" else 1)
+    layout.arrange(layout.frame_of(*video.size), shown, chosen.run.panels, key=chosen.run.key)
 
 
-def _render(
-    folder: Path, out: Path, template: str, seconds: float, size: tuple[int, int], fps: int, theme: str
-) -> None:
+def _render(folder: Path, out: Path, film: Film) -> None:
     from app.video import renderer
     from hnm_core.cli.headless import wait_for_kernels
     from hnm_core.recording import open_recording
@@ -172,7 +233,7 @@ def _render(
     # What is wrong with it, or with the video, is said before anything is compiled.
     recording = open_recording(folder)
     engine.say_losses(recording)
-    _check_video(out, size, fps, template, len(recording.lanes))
+    _check_video(out, film, len(recording.lanes))
     wait_for_kernels(RASTER_KERNELS)
     with progress_bar() as progress:
         bar = progress.add_task("frames", total=None, note="")
@@ -181,11 +242,22 @@ def _render(
             progress.update(bar, completed=done, total=total)
 
         video = renderer.render(
-            folder, out, template=template, seconds=seconds, size=size, fps=fps, theme=theme, progress=show
+            folder,
+            out,
+            template=film.template,
+            seconds=film.seconds,
+            size=film.size,
+            fps=film.fps,
+            theme=film.theme,
+            steps=film.steps,
+            progress=show,
         )
     assert video is not None, "only a progress callback that says no calls it off"
     width, height = video.size
-    say(f"Wrote {out}: {video.frames:,} pictures of {width} x {height}, {video.file_bytes / 1e6:,.1f} MB")
+    told = f"{video.frames:,} pictures of {width} x {height}, {video.seconds:.2f} s, {video.file_bytes / 1e6:,.1f} MB"
+    say(f"Wrote {out}: {told}")
+    if video.note:
+        say(video.note)
 
 
 def parse_size(text: str, limits: tuple[int, int]) -> tuple[int, int]:

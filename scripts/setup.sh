@@ -87,9 +87,9 @@ system_packages() {
     fi
     if [ -z "$(find /usr/share/fonts /usr/local/share/fonts "$HOME/.local/share/fonts" "$HOME/.fonts" -name '*.[to]tf' -print -quit 2>/dev/null)" ]; then
         if is_debian_root; then
-            apt_install "texts in videos" fonts-dejavu-core
+            apt_install "texts in the window" fonts-dejavu-core
         else
-            say "videos need a font; on Debian and Ubuntu: sudo apt-get install fonts-dejavu-core"
+            say "the window needs a font; on Debian and Ubuntu: sudo apt-get install fonts-dejavu-core"
         fi
     fi
     if [ "$for_what" = test ] && is_debian_root; then

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.history.race import steps_at_equal_time
-from hnm_core.run.events import RunFailed
+from hnm_core.run.events import RunFailed, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 
@@ -43,10 +43,7 @@ def verdict(history: RunHistory) -> Verdict | None:
         reason = missing or "Nothing was measured on held-out items"
         return Verdict(title, (f"{reason.rstrip('.')}, so nothing can be said of who was better.",))
     lanes = {name: lane for name, lane in history.lanes.items() if _measured(lane, metric)}
-    if started.evaluated is not None:
-        evaluated = started.evaluated.queries - started.evaluated.alone
-    else:
-        evaluated = min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
+    evaluated = measured_items(started)
     common = min(int(lane.metric(metric)[0][-1]) for lane in lanes.values())
     at_steps = {name: lane.latest(metric, common) for name, lane in lanes.items()}
     lines = [f"{JUDGED_BY[metric]} at equal steps ({common:,}): {ranking(at_steps, evaluated)}"]
@@ -65,6 +62,13 @@ def verdict(history: RunHistory) -> Verdict | None:
     raw = {name: scored[metric] for name, scored in by_name(started.raw).items() if metric in scored}
     lines += [beside_raw(name, value, at_steps, evaluated) for name, value in raw.items()]
     return Verdict(title, tuple(lines))
+
+
+def measured_items(started: RunStarted) -> int:
+    """How many items each retrieval metric of a run is a mean over."""
+    if started.evaluated is not None:
+        return started.evaluated.queries - started.evaluated.alone
+    return min(int(started.held_out.sum()) or len(started.ids), MOST_EVALUATED)
 
 
 def ranking(values: dict[str, float], evaluated: int) -> str:

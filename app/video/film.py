@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.picture.scene import Scene, build_scene, interpolate
 from app.picture.theme import Theme
 from hnm_core.recording import Recording
+from hnm_core.run.events import Frame
 from hnm_core.run.shown import shown_text
 
 MAX_EDGES = 320
@@ -23,9 +24,21 @@ EDGE_STRENGTH = 1.6
 class Film:
     """One lane, looked at from its first to its last step. Reads two frames at a time, never the whole run."""
 
-    def __init__(self, recording: Recording, lane: str, theme: Theme, edge_steps: float) -> None:
-        """`edge_steps`: the edges of a frame fade into those of one at least so many steps later."""
+    def __init__(
+        self,
+        recording: Recording,
+        lane: str,
+        theme: Theme,
+        edge_steps: float,
+        parent: Film | None = None,
+        begins: int = 0,
+    ) -> None:
+        """`edge_steps`: the edges of a frame fade into those of one at least so many steps later. Before step `begins`
+        the lane is its `parent`."""
         self.lane = lane
+        self._parent, self._begins = parent, begins
+        self.started = recording.started
+        self._theme = theme
         self._items_text = shown_text(recording.started)
         self.steps = recording.frame_steps(lane)
         """Steps of the recorded frames."""
@@ -35,8 +48,27 @@ class Film:
             lambda place: build_scene(recording.started, self._frame(place), theme, max_edges=MAX_EDGES)
         )
 
+    def still_parent(self, step: float) -> Film | None:
+        """The film of the lane that this one is at a step, where it was forked off later."""
+        return self._parent if step < self._begins else None
+
+    def frame_at(self, step: float) -> Frame:
+        """The newest frame not after a step, or the first."""
+        if (parent := self.still_parent(step)) is not None:
+            return parent.frame_at(step)
+        return self._frame(_between(self.steps, step)[0])
+
+    def positions(self, step: float) -> NDArray[np.float32]:
+        """(S, 3) where the items that every frame shows are at a step."""
+        if (parent := self.still_parent(step)) is not None:
+            return parent.positions(step)
+        before, after, share = _between(self.steps, step)
+        return interpolate(self._frame(before), self._frame(after), share)
+
     def at(self, step: float) -> Scene:
         """The cloud at a step, which may lie between two recorded ones."""
+        if (parent := self.still_parent(step)) is not None:
+            return parent.at(step)
         before, after, share = _between(self.steps, step)
         positions = interpolate(self._frame(before), self._frame(after), share)
         older, newer, share = _between(self.steps[self._edge_places], step)
@@ -59,12 +91,28 @@ class Film:
             halo_colors=rings[ringed],
         )
 
+    def plain(self, frame: Frame) -> Scene:
+        """The points of a frame without edges and rings; all but what its hard edges join step back."""
+        scene = build_scene(self.started, frame, self._theme, max_edges=2)
+        none = np.empty(0, np.int64)
+        return replace(
+            scene,
+            edges=scene.edges[none],
+            edge_colors=scene.edge_colors[none],
+            edge_shapes=scene.edge_shapes[none],
+            edge_kinds=scene.edge_kinds[none],
+            halos=scene.halos[none],
+            halo_colors=scene.halo_colors[none],
+        )
+
     def note(self, step: float) -> str:
         """What is to be said of the cloud: how many items of how many, and how it came to three dimensions."""
         return " · ".join(text for text in (self._items_text, self.projection(step)) if text)
 
     def projection(self, step: float) -> str:
         """How positions were made from more than three dimensions; empty for a 3-D net."""
+        if (parent := self.still_parent(step)) is not None:
+            return parent.projection(step)
         return self._frame(_between(self.steps, step)[0]).projection
 
 

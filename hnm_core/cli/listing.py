@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Registry
-from hnm_core.spec.resources import preset_names, preset_path
+from hnm_core.spec.resources import preset_names, preset_path, template_names, template_path
 
 Row = tuple[str, str, str]
 
@@ -45,6 +46,12 @@ def _presets() -> Iterator[Row]:
         yield name, _one_line(config.load(path).about), str(path)
 
 
+def _templates() -> Iterator[Row]:
+    for name in template_names():
+        path = template_path(name)
+        yield name, _one_line(tomllib.loads(path.read_text(encoding="utf-8")).get("about", "")), str(path)
+
+
 def _runs() -> Iterator[Row]:
     from hnm_core.recording import list_runs
     from hnm_core.recording.glance import glance
@@ -63,5 +70,5 @@ def _one_line(text: str) -> str:
     return words if end < 0 else words[: end + 1]
 
 
-_OTHERS: dict[str, Callable[[], Iterator[Row]]] = {"presets": _presets, "runs": _runs}
+_OTHERS: dict[str, Callable[[], Iterator[Row]]] = {"presets": _presets, "templates": _templates, "runs": _runs}
 KINDS = (*REGISTRIES, *_OTHERS)

@@ -28,4 +28,18 @@ def preset_path(name: str) -> Path:
     return resource_dir() / "presets" / f"{name}.toml"
 
 
+def template_names() -> list[str]:
+    """Names of the video templates that ship, the default first."""
+    names = sorted(path.stem for path in (resource_dir() / "templates").glob("*.toml"))
+    return sorted(names, key=lambda name: (name != FIRST_TEMPLATE, name))
+
+
+def template_path(name: str) -> Path:
+    """The TOML file of a video template. Raises `InputError` with the nearest names when there is none."""
+    if name not in template_names():
+        raise unknown_name("video template", name, template_names())
+    return resource_dir() / "templates" / f"{name}.toml"
+
+
 FIRST_PRESET = "near-classes"
+FIRST_TEMPLATE = "orbit"

@@ -1,9 +1,10 @@
-"""Files that are written whole or not at all: first beside their place, then moved into it."""
+"""Files and folders that are written whole or not at all: first beside their place, then moved into it."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import sys
 import time
@@ -65,6 +66,31 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file of text in UTF-8. Raises `OSError` as `whole_file`."""
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to write files into. When the block ends well, it takes the place of `path`, which must not be there or
+    be empty; otherwise it is gone with all that is in it.
+
+    Raises:
+        OSError: it cannot be written; `strerror` says why, also where another program is writing it just now.
+    """
+    part, lock = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.lock")
+    handle = _claim(lock)
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # of a killed program
+        part.mkdir()
+        yield part
+        with suppress(FileNotFoundError):
+            path.rmdir()  # only where it is empty
+        put(part, path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def check_writable(path: Path) -> None:

@@ -15,7 +15,8 @@ import av
 import numpy as np
 import pytest
 
-from app.video.encoder import Encoder, VideoFormat, video_format
+from app.video.encoder import Encoder
+from app.video.formats import VideoFormat, video_format
 from hnm_core.errors import InputError
 from hnm_core.recording import (
     EXPORT_KINDS,

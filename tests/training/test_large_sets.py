@@ -14,9 +14,10 @@ from app.history.chance import chance_of
 from app.history.playback import Past
 from app.picture.scene import build_scene
 from app.picture.theme import DARK
-from app.video.encoder import video_format
+from app.video import template
 from app.video.film import Film
-from app.video.renderer import Pictures
+from app.video.formats import video_format
+from app.video.pictures import Pictures, Wishes
 from hnm_core.evaluation.chance import chance_levels
 from hnm_core.recording import export, open_recording, record, replay
 from hnm_core.run.control import Control
@@ -120,9 +121,8 @@ def _check_frame(started: RunStarted, frame: Frame) -> None:
 
 
 def _check_video(folder: Path, kind: str) -> None:
-    for pixels in Pictures(
-        folder / "run", video_format(folder / "out.gif", (320, 200), 5), template="orbit", seconds=0.6, theme="dark"
-    ):
+    wishes = Wishes(template.load("orbit"), seconds=0.6)
+    for pixels in Pictures(folder / "run", video_format(folder / "out.gif", (320, 200), 5), wishes):
         assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 20
     recording = open_recording(folder / "run")
     film = Film(recording, "old", DARK, edge_steps=1.0)

@@ -1,0 +1,68 @@
+"""What colours mean, in one line of paint: kinds of edges on the left, classes on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.picture.edges import FALSE, HARD, NEGATIVE, POSITIVE, SEMI_HARD, kind_colors
+from app.picture.missed_edges import end_colors
+from app.picture.scene import class_colors
+from app.picture.theme import Rgb
+from app.video import typeface
+from app.video.canvas import Canvas
+from app.video.layout import Box
+from app.video.story import Story
+
+SIZE = 26
+MOST_CLASSES = 12
+_WORDS = {
+    HARD: "hard negative",
+    SEMI_HARD: "semi-hard",
+    NEGATIVE: "mined negative",
+    FALSE: "false negative",
+    POSITIVE: "positive",
+}
+
+
+def paint_key(canvas: Canvas, box: Box, story: Story, lanes: Sequence[str], view: str) -> None:
+    """As much of the key as there is room for: edges before classes."""
+    theme, unit = canvas.theme, canvas.unit
+    edges: list[tuple[str, Rgb]] = [(_WORDS[kind], kind_colors(theme)[kind]) for kind in _kinds(story, lanes)]
+    if view == "missed":
+        edges = list(zip(("true nearest", "returned instead"), end_colors(theme), strict=True)) + edges
+    px, gap, mark = SIZE * unit, 28 * unit, 40 * unit
+    x = float(box.x)
+    for words, color in edges:
+        wide = typeface.width(words, px)
+        if x + mark + wide > box.right:
+            break
+        canvas.line([(x, _middle(box)), (x + 28 * unit, _middle(box))], color, 5)
+        canvas.text(Box(round(x + mark), box.y, round(wide) + 2, box.height), words, theme.muted, SIZE)
+        x += mark + wide + gap
+    names = story.started.class_names
+    if story.started.groups is not None or len(names) > MOST_CLASSES:
+        return
+    shown = names if all(len(name) < 14 for name in names) else ()
+    widths = [typeface.width(name, px) + 26 * unit for name in shown]
+    left = box.right - sum(widths) - gap * 0.6 * max(len(shown) - 1, 0)
+    if not shown or left < x:
+        return
+    colors = class_colors(np.arange(len(shown)), theme).tolist()
+    for name, wide, color in zip(shown, widths, colors, strict=True):
+        canvas.dot(left + 9 * unit, _middle(box), 9, tuple(color))
+        canvas.text(Box(round(left + 26 * unit), box.y, round(wide), box.height), name, theme.muted, SIZE)
+        left += wide + gap * 0.6
+
+
+def _middle(box: Box) -> float:
+    return box.y + box.height / 2
+
+
+def _kinds(story: Story, lanes: Sequence[str]) -> tuple[int, ...]:
+    """The kinds of edges that a viewer should know apart."""
+    recording = story.recording
+    told = any(recording.frame(lane, -1).hardness is not None for lane in lanes if len(recording.frame_steps(lane)))
+    false = (FALSE,) if recording.started.true_labels is not None else ()
+    return (HARD, SEMI_HARD, *false, POSITIVE) if told else (NEGATIVE, *false, POSITIVE)

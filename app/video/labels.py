@@ -1,0 +1,111 @@
+"""What stands over the clouds of the run: whose it is, how good it is, and what is to be said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from app.picture.missed_edges import MissedPair, end_colors
+from app.picture.theme import Theme
+from app.video import path
+from app.video.callouts import callouts
+from app.video.canvas import Align, Canvas
+from app.video.clouds import Clouds, Shot
+from app.video.layout import Box, Frame
+from app.video.run_plan import RunPlan
+from app.video.story import Story
+
+NAME, VALUE, SMALL = 40, 48, 26
+"""Sizes of type, in units."""
+CORNER = 14
+"""Radius of the corners of a pane, likewise."""
+
+
+class Labels:
+    """Of one scene."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        story: Story,
+        clouds: Clouds,
+        frame: Frame,
+        theme: Theme,
+        shot: Callable[[int, float, float], Shot | None],
+    ) -> None:
+        """`shot`: what is drawn of a lane, by its place, the share of the scene that has passed, and the aspect."""
+        self._plan, self._story, self._clouds = plan, story, clouds
+        self._frame, self._theme, self._shot = frame, theme, shot
+
+    def panes(self, canvas: Canvas, boxes: Sequence[Box], share: float) -> None:
+        """Over clouds side by side."""
+        dealt = self._plan.dealt(share)
+        for place, box in reversed(list(enumerate(boxes))):
+            if dealt <= 0 and place:
+                continue
+            canvas.rounded(box, CORNER, self._theme.window)
+            step = self._plan.lanes[place].step(self._plan.place(share))
+            self._lane(canvas, box, place, share, path.ease((dealt - 0.4) / 0.6))
+            if dealt < 1 and place == 0:
+                line = self._corner(box, NAME)
+                words = "all lanes, still the same"
+                canvas.text(line, words, self._theme.text, NAME, bold=True, opacity=1 - path.ease(dealt / 0.5))
+            if why := self._clouds.why_none(self._plan.names[place], step):
+                canvas.text(box, why, self._theme.muted, 32, Align.MIDDLE)
+            for begin, end, miss in self._plan.missed:
+                gone = (share - begin) / max(end - begin, 1e-9)
+                if 0 <= gone <= 1:
+                    self._miss(canvas, box, place, share, miss.pair, path.ease(gone / 0.25))
+
+    def _miss(self, canvas: Canvas, box: Box, place: int, share: float, pair: MissedPair, opacity: float) -> None:
+        shot = self._shot(place, share, box.width / box.height)
+        if shot is None:
+            return
+        ends = [("anchor", pair.anchor, self._theme.text)]
+        ends += [(word, item, color) for (item, word), color in zip(pair.ends, end_colors(self._theme), strict=False)]
+        positions = shot.scene.positions[[shot.scene.place_of(item) for _, item, _ in ends]]
+        xs, ys, _ = shot.camera.project(positions, box.width, box.height)
+        callouts(canvas, box, xs, ys, [(word, color, opacity) for word, _, color in ends])
+
+    def wipe(self, canvas: Canvas, box: Box, share: float, divider: int) -> None:
+        """Over two lanes in one picture, and the line between them."""
+        x = box.x + divider
+        canvas.rounded(box, CORNER, self._theme.window)
+        canvas.line([(x, box.y), (x, box.bottom)], self._theme.text, 4)
+        canvas.dot(x, box.y + box.height / 2, 16, self._theme.text)
+        room = self._frame.px(240)
+        self._lane(canvas, box, 0, share, min(max(divider / room - 0.5, 0.0), 1.0), Align.LEFT)
+        if len(self._plan.names) > 1:
+            seen = min(max((box.width - divider) / room - 0.5, 0.0), 1.0)
+            self._lane(canvas, box, 1, share, seen, Align.RIGHT)
+
+    def _lane(
+        self, canvas: Canvas, box: Box, place: int, share: float, opacity: float, side: Align | None = None
+    ) -> None:
+        """Name and quality of a lane in the upper corners of its cloud and a note below; in a wipe name and quality
+        stand on its own side."""
+        lane, ground = self._plan.lanes[place], self._theme.cloud_top
+        line = self._corner(box, NAME)
+        room = line if side else line.left(0.62 * line.width)
+        canvas.text(room, lane.name, lane.color, NAME, side or Align.LEFT, bold=True, opacity=opacity, ground=ground)
+        metric = self._story.metric
+        value = lane.value(metric, self._plan.place(share)) if metric else math.nan
+        if math.isfinite(value):
+            number = Box(line.x, line.y + self._frame.px(NAME * 1.4 if side else 0), line.width, line.height)
+            under = Box(line.x, number.y + self._frame.px(VALUE * 0.98), line.width, self._frame.px(SMALL * 1.3))
+            for room, text, color, size in (
+                (number, f"{value:.2f}", self._theme.text, VALUE),
+                (under, self._story.word, self._theme.muted, SMALL),
+            ):
+                beside = side or Align.RIGHT
+                canvas.text(room, text, color, size, beside, bold=size == VALUE, opacity=opacity, ground=ground)
+        if side is None:
+            words = self._clouds.note(lane.name, lane.step(self._plan.place(share)))
+            foot = Box(line.x, box.bottom - self._frame.px(SMALL * 2), line.width, self._frame.px(SMALL * 1.4))
+            canvas.text(
+                foot, words, self._theme.muted, SMALL, opacity=opacity, least=0.6, ground=self._theme.cloud_bottom
+            )
+
+    def _corner(self, box: Box, size: float) -> Box:
+        pad = self._frame.px(20)
+        return Box(box.x + pad, box.y + self._frame.px(14), max(box.width - 2 * pad, 1), self._frame.px(size * 1.3))

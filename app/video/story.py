@@ -1,0 +1,130 @@
+"""What a film can tell of a recording: who ends best, what to look at, how it was measured. No Qt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.history.moments import Moment, goal_of, joined, judged_by, moments, named
+from app.history.verdict import JUDGED_BY, apart, measured_items, seconds_to
+from hnm_core.recording import Recording
+from hnm_core.run.history import LaneHistory, RunHistory
+from hnm_core.words import counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the run came to."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+class Story:
+    """A recording read once."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.history: RunHistory = recording.history()
+        self.started = recording.started
+        self.lanes: tuple[str, ...] = recording.lanes
+        self.metric: str | None = judged_by(self.history)
+        self.items: int = measured_items(self.started)
+        self.moments: list[Moment] = moments(self.history)
+        self.goal: float = goal_of(self.history)
+
+    def lane(self, name: str) -> LaneHistory:
+        """The history of a lane."""
+        return self.history.lane(name)
+
+    @property
+    def word(self) -> str:
+        """What the deciding metric is called; empty where there is none."""
+        return JUDGED_BY[self.metric] if self.metric else ""
+
+    def ends(self) -> dict[str, float]:
+        """What lanes came to at equal steps, the best first; those that were never measured are left out."""
+        if self.metric is None:
+            return {}
+        lanes = {name: self.lane(name) for name in self.lanes}
+        last = [int(steps[-1]) for lane in lanes.values() if len(steps := lane.metric(self.metric)[0])]
+        values = {name: lane.latest(self.metric, min(last)) for name, lane in lanes.items()}
+        known = {name: value for name, value in values.items() if math.isfinite(value)}
+        return dict(sorted(known.items(), key=lambda item: -item[1]))
+
+    def mines(self, name: str) -> bool:
+        """Whether a lane mines."""
+        config = self.recording.lane_configs.get(name)
+        return config is not None and config.lanes[0].mines
+
+    def best(self) -> str:
+        """The lane that ends best, the first where nobody knows."""
+        return next(iter(self.ends()), self.lanes[0])
+
+    def best_miner(self) -> str:
+        """The lane to look at where mining is to be seen: of those that mine the one that ends best."""
+        order = [*self.ends(), *self.lanes]
+        return next((name for name in order if self.mines(name)), self.best())
+
+    def pair(self) -> tuple[str, str]:
+        """Two lanes to compare: one that does not mine, or else the one that ends worst, and the one that ends best."""
+        best, order = self.best(), [*reversed(self.ends()), *self.lanes]
+        others = [name for name in order if name != best]
+        plain = [name for name in others if not self.mines(name)]
+        return (plain or others or [best])[0], best
+
+    def question(self) -> str:
+        """What the film asks, on its first card."""
+        return self.recording.config.title or "Which negatives should it learn from?"
+
+    def facts(self) -> str:
+        """What is compared, on what, in a line."""
+        classes = len(np.unique(self.started.labels))
+        items = f"{self.started.items_total:,} items in {classes:,} classes"
+        return f"{items}, {counted(self.history.last_step, 'step')} each, seed {self.started.config.seed}"
+
+    def finding(self) -> Finding | None:
+        """What the run came to; None where nothing was measured."""
+        ends = self.ends()
+        if not ends or self.history.audits:
+            return None
+        best, top = next(iter(ends.items()))
+        level = [name for name in ends if name == best or not apart(top, ends[name], self.items)]
+        behind = [name for name in ends if name not in level]
+        word = self.word
+        if len(ends) == 1:
+            title = f"{named(best)} ends at {word} {top:.2f}"
+        elif not behind:
+            title = "No lane is clearly better"
+        elif len(level) == 1:
+            title = f"{named(best)} wins: {word} {top:.2f}"
+        else:
+            title = f"{joined(level)} end level, ahead of {joined(behind)}"
+        lines = []
+        if len(ends) > 1:
+            lines.append(" · ".join(_pair(name, value) for name, value in ends.items()))
+        if behind and math.isfinite(self.goal) and self.metric is not None:
+            took = {name: seconds_to(self.lane(name), self.metric, self.goal) for name in ends}
+            there = [name for name in took if math.isfinite(took[name])]
+            never = [name for name in took if name not in there]
+            first = min(there, key=lambda name: took[name]) if there else None
+            if first is not None:
+                told = f"{word} {self.goal:.2f} after {took[first]:.3g} s of training"
+                lines.append(f"{named(first)}: {told}{f'; {joined(never)} never' if never else ''}")
+        return Finding(title, tuple(lines))
+
+    def measured(self) -> list[str]:
+        """How it was measured, for the end card: machine, seed, items, versions."""
+        started, evaluated, versions = self.started, self.started.evaluated, self.started.versions
+        program = " · ".join(f"{name} {versions[name]}" for name in ("hnm-lab", "torch", "numpy") if name in versions)
+        ran = [versions.get("device", ""), f"one run, seed {started.config.seed}", f"{started.items_total:,} items"]
+        on = evaluated.short if evaluated else f"{self.items:,} held-out items" if started.held_out.any() else ""
+        how = [f"{self.word} on {on}" if on and self.word else "", "mining time: of a step, refreshes spread over all"]
+        return [line for line in (" · ".join(filter(None, ran)), " · ".join(filter(None, how)), program) if line]
+
+
+def _pair(name: str, value: float) -> str:
+    """A lane and what it came to, which stay in one line."""
+    return f"{name} {value:.2f}".replace(" ", "\N{NO-BREAK SPACE}")

@@ -1,0 +1,129 @@
+"""What a film looks at: one anchor with its negative, the hardest region, what a search missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.picture.camera import Camera
+from app.picture.edges import HARD, POSITIVE
+from app.picture.theme import DARK
+from app.video import template
+from app.video.closeup import close_up
+from app.video.film import Film
+from app.video.formats import video_format
+from app.video.hardest import hardest_region
+from app.video.pictures import Pictures, Wishes
+from app.video.run_scene import RunScene
+from hnm_core.recording import open_recording, record
+from hnm_core.run.events import Event, Frame, Misses, frozen
+from hnm_core.run.hardness import Hardness, histogram
+from tests.video.conftest import POINTS, STEPS, growing_run
+
+pytestmark = pytest.mark.usefixtures("qapp")
+IDS = np.arange(POINTS) * 2
+"""Of the items; the class of the item at a place is place % 3."""
+TRIPLETS = ((0, 3, 1), (3, 6, 1), (6, 9, 4), (0, 6, 2), (9, 12, 4))
+"""Places: anchor, positive, negative. The first four are hard or semi-hard, three of them of classes 0 and 1."""
+SEPARATION = (-0.4, -0.1, 0.1, -0.2, 3.0)
+
+
+def told(event: Event) -> Event:
+    """A frame that tells how hard its triplets were; in the last one the first anchor sits between the other two."""
+    if not isinstance(event, Frame):
+        return event
+    separation = np.array(SEPARATION, np.float32)
+    positions = event.positions.copy()
+    positions[0], positions[3], positions[1] = (0, 0, 0), (0, 2.0, 0), (1.0, 0, 0)
+    return replace(
+        event,
+        positions=frozen(positions),
+        triplets=frozen(IDS[np.array(TRIPLETS)].astype(np.int32)),
+        mined_total=len(TRIPLETS),
+        separation=frozen(separation),
+        age=frozen(np.zeros(len(TRIPLETS), np.int32)),
+        hardness=Hardness(0.5, 3, 1, 1, *histogram(separation)),
+    )
+
+
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that tells how hard its tuples were, and what one search missed at two steps."""
+
+    def events() -> Iterator[Event]:
+        for event in growing_run():
+            if getattr(event, "step", 0) in (20, 40) and isinstance(event, Frame) and event.lane == "knn":
+                places = np.array([5, 0]) if event.step == 20 else np.array([7])
+                count = len(places)
+                yield Misses(
+                    "knn", event.step, 30, 12, IDS[places], IDS[places + 1], np.full(count, 0.5), IDS[places + 2],
+                    np.full(count, 0.6),
+                )  # fmt: skip
+            yield told(event)
+
+    path = tmp_path_factory.mktemp("hard") / "run"
+    list(record(events(), path))
+    return path
+
+
+def film(folder: Path, lane: str = "knn") -> Film:
+    return Film(open_recording(folder), lane, DARK, edge_steps=5)
+
+
+def test_that_a_close_up_shows_a_hard_triplet_in_words_that_are_true(hard: Path, folder: Path) -> None:
+    shot = close_up(film(hard), STEPS, DARK)
+    assert shot is not None and shot.step == STEPS
+    assert shot.answer == "knn picks one that is 0.40 nearer than the positive: a hard negative."
+    anchor, positive, negative = shot.places
+    assert (anchor, positive, negative) == (0, 3, 1)
+    assert shot.scene.edges.tolist() == [[0, 3], [0, 1]] and shot.scene.edge_kinds.tolist() == [POSITIVE, HARD]
+    assert sorted(shot.scene.halos.tolist()) == [0, 1, 3]
+    whole = Camera(distance=20.0, radius=4.0)
+    far, near = (shot.camera(whole, 1.5, share) for share in (0.0, 1.0))
+    assert far.distance == 20 and near.distance < 10
+    x, y, _ = near.project(shot.scene.positions[[0, 1, 3]], 300, 200)
+    assert ((x > 0) & (x < 300) & (y > 0) & (y < 200)).all()
+    assert close_up(film(folder), STEPS, DARK) is None  # a recording that does not tell how hard they were
+
+
+def test_that_the_camera_goes_to_the_classes_between_which_most_hard_negatives_lie(hard: Path, folder: Path) -> None:
+    one = film(hard)
+    region = hardest_region(one)
+    assert region is not None and region.classes == (0, 1)
+    assert region.hard / region.total == pytest.approx(3 / 4)
+    assert region.text == "knn finds more hard negatives between a and b than between any other two classes."
+    positions, labels = one.positions(STEPS), one.started.labels
+    middles = [np.median(positions[labels == label], axis=0) for label in (0, 1)]
+    np.testing.assert_allclose(region.middle(one, STEPS), np.mean(middles, axis=0), atol=1e-5)
+    scene = one.at(STEPS)
+    alone, outside = region.alone(scene, DARK, 1.0), scene.strata == 2
+    assert (alone.colors[~outside] == scene.colors[~outside]).all()
+    assert np.abs(alone.colors[outside].astype(int) - DARK.cloud_top).mean() < 40
+    assert hardest_region(film(folder)) is None
+
+
+def test_that_the_run_stands_still_where_a_search_missed_and_says_by_how_much(hard: Path, tmp_path: Path) -> None:
+    shown = Pictures(hard, video_format(tmp_path / "o.mp4", (320, 180), 12), Wishes(template.load("missed")))
+    (first, end, one), (later, _, other) = shown.plan.missed
+    assert shown.plan.names == ("knn",) and one.moment.step == 20 and other.moment.step == 40
+    assert (one.pair.anchor, one.pair.nearest, one.pair.found) == (10, 12, 14) and other.pair.anchor == 14
+    assert one.moment.text == "Step 20: knn missed the nearest negative; what it took is 0.100 (20 %) farther."
+    assert first < end <= later
+    places = [shown.plan.place(share) for share in np.linspace(first + 0.005, end - 0.01, 20).tolist()]
+    assert max(places) - min(places) < 0.1
+    scene = next(part.scene for part in shown._parts if isinstance(part.scene, RunScene))
+    before, held = (scene._shot(0, share, 1.5) for share in (first - 0.01, (first + end) / 2))
+    assert before is not None and held is not None
+    xs, ys, _ = held.camera.project(held.scene.positions[[5, 6, 7]], 300, 200)
+    assert np.hypot(xs.mean() - 150, ys.mean() - 100) < 40, "it looks at the three"
+    assert held.scene.edges[-2:].tolist() == [[5, 6], [5, 7]]
+    assert np.ptp(shown.at(round((first + end) / 2 * len(shown)))[..., :3]) > 100
+
+
+def test_that_mining_that_begins_is_seen_from_near_in_a_whole_film(hard: Path, tmp_path: Path) -> None:
+    shown = Pictures(hard, video_format(tmp_path / "o.mp4", (200, 200), 3), Wishes(template.load("orbit")))
+    assert len(shown._parts) == 5 and len(list(shown)) == len(shown) == round(3 * template.load("orbit").seconds)
