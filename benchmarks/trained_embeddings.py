@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from hnm_core import data, losses, miners, models, neighbors
 from hnm_core.bank import Bank
 from hnm_core.bench.levels import in_words, levels
+from hnm_core.bench.timing import pinned
 from hnm_core.distances import Distance
 from hnm_core.neighbors.euclidean import euclidean_form
 from hnm_core.neighbors.exact import Exact
@@ -139,6 +140,17 @@ def kept(file: str | None, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[T
     return made
 
 
+def compare(points: Tensor, labels: Tensor, given: argparse.Namespace) -> None:
+    print(f"{in_words(levels())}; {given.threads} thread(s)", flush=True)
+    for rows in given.rows or (10_000, 20_000, 40_000, *range(70_000, len(points) + 1, 70_000)):
+        search = Exact(distance=UNIT)
+        here, own = points[:rows], labels[:rows]
+        exact, truth = timed(lambda here=here, own=own, search=search: searched(search, here, own), given.repeat)
+        print(f"N={rows:>7,}: exact {exact:6.3f} s, {100 * (search.looked_at or 0):.1f} % looked at", flush=True)
+        for which in given.beside or ("lsh-scan",):
+            print(f"           {beside(which, here, own, exact, truth, given.repeat)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--loss", default="sup-con")
@@ -151,7 +163,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, action="append")
     parser.add_argument("--beside", choices=("lsh-scan", "products", "faiss"), action="append")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
 
     def make() -> tuple[Tensor, Tensor]:
         pictures = data.create("fashion-mnist", points=70_000)
@@ -162,15 +173,8 @@ def main() -> None:
         network = train(x[known], y[known], given.loss, given.miner, given.steps)
         return embedded(network, x, given.copies), y.repeat(given.copies)
 
-    points, labels = kept(given.keep, make)
-    print(f"{in_words(levels())}; {given.threads} thread(s)", flush=True)
-    for rows in given.rows or (10_000, 20_000, 40_000, *range(70_000, len(points) + 1, 70_000)):
-        search = Exact(distance=UNIT)
-        here, own = points[:rows], labels[:rows]
-        exact, truth = timed(lambda here=here, own=own, search=search: searched(search, here, own), given.repeat)
-        print(f"N={rows:>7,}: exact {exact:6.3f} s, {100 * (search.looked_at or 0):.1f} % looked at", flush=True)
-        for which in given.beside or ("lsh-scan",):
-            print(f"           {beside(which, here, own, exact, truth, given.repeat)}", flush=True)
+    with pinned(given.threads):
+        compare(*kept(given.keep, make), given)
 
 
 if __name__ == "__main__":
