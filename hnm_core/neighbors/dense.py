@@ -16,9 +16,11 @@ from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress, built, none_found, report
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
+from hnm_core.neighbors.machine import matrix_units
+from hnm_core.neighbors.near_blocks import LEAST_ROWS, MOST_K, NearBlocks, worth
 from hnm_core.neighbors.options import DenseOptions
 from hnm_core.neighbors.selection import by_score_then_row, smallest
-from hnm_core.relevance import Placed, Query, Ranges, VectorQuery
+from hnm_core.relevance import Placed, Query, Ranges, RowQuery, VectorQuery
 
 _ROWS = 256
 _ROWS_ON_DEVICE = 4_096
@@ -31,6 +33,8 @@ _SPARE = 16
 """Candidates beyond k that are re-scored exactly, where the tile's scores are rounded."""
 _FILTERED_K = 1_024
 """Longer lists are better selected tile by tile than kept in order."""
+_MANY = 4
+"""Blocks of near rows are made for no fewer anchors than this part of the rows."""
 _TIE = 2e-5
 """Squared distances that differ by less than this share count as equal."""
 
@@ -41,7 +45,12 @@ class Dense(BuiltAnew):
     Up to 16 dimensions scores are formed from exact coordinate differences. Above, and for the inner product, centred
     float32 products choose candidates, which are then re-scored from differences; where the rounding of the products
     could have hidden a better row, the anchor is searched again with float64 products. Negatives on the CPU go through
-    `FilteredProducts` instead, which does the same faster, once its kernels are compiled.
+    `FilteredProducts` instead, which does the same faster, once its kernels are compiled. Where many rows ask, and few
+    anchors tell that it is faster still, `NearBlocks` leave out those that cannot be near.
+
+    Attributes:
+        looked_at: the share of the bank that the last search for negatives looked at; 1 where nothing was left out,
+            None before one.
     """
 
     approximate = False
@@ -49,24 +58,30 @@ class Dense(BuiltAnew):
     def __init__(self, options: DenseOptions | None = None, distance: Distance | None = None) -> None:
         self._options = options or DenseOptions()
         self._distance = distance or Distance()
-        self._filtered: FilteredProducts | None = None
+        self._filters = self._coarse = False
+        self.looked_at: float | None = None
 
     @property
     def description(self) -> str:
         """How it searches, in words."""
-        if self._filtered is None:
+        if not self._filters:
             return "exact, by tiles of distances"
-        return f"exact, by {'bfloat16' if self._filtered.coarse else 'float32'} products, measured again in float32"
+        if self.looked_at is not None and self.looked_at < 1:
+            return f"exact, by blocks of near rows, {100 * self.looked_at:.1f} % of them looked at, measured in float32"
+        return f"exact, by {'bfloat16' if self._coarse else 'float32'} products, measured again in float32"
 
     def _build(self, bank: Bank) -> None:
         """Prepare the rows of the bank, sorted by class. Any dimension, any metric."""
         inner = self._distance.metric == "inner-product"
         self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
         self._made: _Differences | _Products | None = None
-        self._filtered = None
+        self._made_filter: FilteredProducts | None = None
+        self._near: NearBlocks | None = None
+        self._near_is_worth: bool | None = None
         treeless = inner or bank.dim > MAX_TREE_DIM
-        if bank.device.type == "cpu" and treeless and kernels.ready(kernels.SEARCH_KERNELS):
-            self._filtered = self._filter(bank)
+        self._filters = bank.device.type == "cpu" and treeless and kernels.ready(kernels.SEARCH_KERNELS)
+        self._coarse = self._filters and matrix_units()
+        self.looked_at = None
         self._bank = bank
 
     def _nearest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
@@ -75,14 +90,33 @@ class Dense(BuiltAnew):
     def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         return self._search(query, k, True, progress)
 
-    def _filter(self, bank: Bank) -> FilteredProducts:
-        from hnm_core.neighbors.cpu import amx
+    @property
+    def _filtered(self) -> FilteredProducts | None:
+        """Made when first asked for: searches that leave out blocks do without it."""
+        if self._made_filter is None and self._filters:
+            points, queries, inner = self._rows(built(self._bank))
+            self._made_filter = FilteredProducts(points, queries, built(self._bank), inner=inner, coarse=self._coarse)
+        return self._made_filter
 
+    def _rows(self, bank: Bank) -> tuple[Tensor, Tensor, bool]:
+        """The rows as points and as anchors, and whether to search by the inner product."""
         if self._form is not None:
-            points, queries = self._form.points, self._form.queries
-        else:
-            points = queries = self._distance.prepare_exactly(bank.sorted_embeddings)
-        return FilteredProducts(points, queries, bank, inner=self._form is None, coarse=amx.available())
+            return self._form.points, self._form.queries, False
+        points = self._distance.prepare_exactly(bank.sorted_embeddings)
+        return points, points, True
+
+    def _blocks(self, query: Query, k: int) -> NearBlocks | None:
+        """The blocks for a search of many rows, where that pays; decided at the first."""
+        bank = query.bank
+        many = len(bank) >= LEAST_ROWS and _MANY * len(query) >= len(bank) and k <= MOST_K
+        if not (self._filters and many and isinstance(query, RowQuery)):
+            return None
+        if self._near_is_worth is None:
+            points, _, inner = self._rows(bank)
+            sketched = worth(points, bank, k, inner=inner, coarse=self._coarse)
+            self._near = NearBlocks(sketched, bank) if sketched is not None else None
+            self._near_is_worth = sketched is not None  # no sooner: several threads may ask
+        return self._near
 
     @property
     def _scorer(self) -> _Differences | _Products:
@@ -100,12 +134,19 @@ class Dense(BuiltAnew):
 
     def _search(self, query: Query, k: int, farthest: bool, progress: SearchProgress | None) -> Neighbors:
         bank = query.bank
+        near = None if farthest else self._blocks(query, k)
+        if not farthest:
+            self.looked_at = 1.0
+        if near is not None and isinstance(query, RowQuery):
+            values, rows = near.search(query, k, progress)
+            self.looked_at = near.looked_at
+            return Neighbors(_from_values(values, query.place, self._form, farthest), rows)
         anchors, slots = query.by_place()
         form, vectors = self._form, None
         if isinstance(query, VectorQuery):
             form, vectors = with_vectors(form, self._distance, query.vectors)
-        if self._filtered is not None and k <= _FILTERED_K:
-            values, rows = self._filtered.search(anchors, k, farthest, progress, vectors)
+        if k <= _FILTERED_K and (filtered := self._filtered) is not None:
+            values, rows = filtered.search(anchors, k, farthest, progress, vectors)
             back = slots.argsort()
             return Neighbors(_from_values(values, anchors.line, form, farthest)[back], rows[back])
         found = none_found(bank, len(query), k)

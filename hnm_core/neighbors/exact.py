@@ -33,6 +33,12 @@ class Exact(BuiltAnew):
         """Which method searches and why."""
         return f"{self._search.description}{self._reason or self._why_tree}"
 
+    @property
+    def looked_at(self) -> float | None:
+        """The share of the bank that the last search for negatives looked at: 1 where products were made with all rows,
+        less where blocks of rows were left out; None before one, and where a tree or a GPU searches."""
+        return self._search.looked_at if isinstance(self._search, Dense) else None
+
     def _build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
         self._bank = bank

@@ -278,7 +278,6 @@ def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: An
 def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
     """The sorted keys of exact value and row of the k best that wait, or of all where there are fewer."""
     dim = rows.points.shape[1]
-    anchor = waiting.anchor[i] * dim
     count = waiting.count[i]
     listed = min(k, count)
     few = listed <= _FEW
@@ -297,11 +296,7 @@ def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
         place = np.int64(waiting.candidate[i, j])
         if rows.run[place] != run:  # what equals the row before is as far: a collapsed cloud is measured once
             run = rows.run[place]
-            if rows.inner:
-                exact = np.float32(simd.dot(rows.queries, anchor, rows.points, place * dim, dim)) * np.float32(-2)
-            else:
-                exact = _squared_distance(rows, anchor, place * dim)
-            exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
+            exact = measure(rows, waiting.anchor[i], place) * rows.sign + np.float32(0)  # again without a sign
         key = key_of(simd.bits(exact), rows.row[place])
         if not few:
             keys[j] = key
@@ -316,6 +311,17 @@ def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
 @njit(cache=True, nogil=True)
 def _value_of(key: Any) -> Any:
     return simd.number(key_bits(key))
+
+
+@njit(cache=True, nogil=True)
+def measure(rows: Any, line: Any, place: Any) -> Any:
+    """The exact value of an anchor, a line of `rows.queries`, and the row at a place: the squared distance, or -2 times
+    the inner product if `rows.inner`. A zero has no sign, as keys would tell -0 from 0."""
+    dim = rows.points.shape[1]
+    if rows.inner:
+        product = simd.dot(rows.queries, line * dim, rows.points, place * dim, dim)
+        return np.float32(product) * np.float32(-2) + np.float32(0)
+    return _squared_distance(rows, line * dim, place * dim)
 
 
 @njit(cache=True, nogil=True)
@@ -354,4 +360,15 @@ def waiting_list(
     return Waiting(place, low, high, anchor, base, slack, least, limit, candidate, value, waiting, own)
 
 
-__all__ = ["Rows", "Waiting", "filter_products", "numba", "settle", "span", "thin", "waiting_list", "warm_up"]
+__all__ = [
+    "Rows",
+    "Waiting",
+    "filter_products",
+    "measure",
+    "numba",
+    "settle",
+    "span",
+    "thin",
+    "waiting_list",
+    "warm_up",
+]

@@ -1,0 +1,211 @@
+"""Exact search of a whole bank in many dimensions that leaves out the blocks of rows that cannot be near."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hnm_core.bank import Bank
+from hnm_core.launching import launching
+from hnm_core.neighbors.base import SearchProgress, report
+from hnm_core.neighbors.copies import Copies
+from hnm_core.neighbors.likeness import alike_together
+from hnm_core.neighbors.probing import padded
+from hnm_core.neighbors.sketches import SIZE, Directions
+from hnm_core.relevance import RowQuery
+
+MOST_K = 64
+"""Longer lists let too much pass."""
+LEAST_ROWS = 8_192
+"""Of fewer rows, blocks are too wide."""
+
+_BLOCK = 32
+_ROWS = 4_096
+"""Anchors between two reports of progress."""
+_BATCH = 4
+"""Blocks of anchors that one thread takes at once."""
+_PROBE = 16
+"""Anchors that tell whether it pays."""
+_MOST_LEFT = 0.35
+"""Where directions leave more of the squares, sketches rule out next to nothing."""
+_LOOKED_AT, _MEASURED, _BUILT = 2.0, 60.0, 3_000.0
+"""What it costs to compare two sketches, to measure a row, and to put a row in its block: about nanoseconds."""
+_SURE = 0.7
+"""It pays where it would take this share of the time that products of all rows take: it is guessed from few anchors."""
+
+
+class Sketched(NamedTuple):
+    """The rows of a bank by their sorted places, and what is known of each: see `Directions.sketches`."""
+
+    directions: Directions
+    points: Tensor
+    """(N, D') float32; D' is the dimension of the bank, or one more where anchors have 0 there."""
+    numbers: Tensor
+    length: Tensor
+    key: Tensor
+    largest: float | None
+    """The largest square of a row's length, for a search by the inner product; None for squared distances."""
+
+
+def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> Sketched | None:
+    """What `NearBlocks` are made of, where leaving out blocks makes the search of all rows faster; else None.
+
+    A few anchors tell, and where rows spread in too many directions they are not even asked: a small share of the time
+    that products of all rows take.
+
+    Args:
+        points: (N, D') float32, by the bank's places; D' is the bank's dimension, or one more where anchors have 0.
+        bank: which rows are of a class.
+        k: neighbours.
+        inner: search by the inner product, else by the squared distance.
+        coarse: whether the other way would be products in bfloat16.
+    """
+    rows = points[:, : bank.dim]
+    directions = Directions.of(rows)
+    if directions.left > _MOST_LEFT:
+        return None
+    largest = float(rows.square().sum(1).max()) if inner else None
+    sketched = Sketched(directions, points, *directions.sketches(rows), largest)
+    share, measured = _outlook(sketched, rows, bank, k)
+    count, dim = rows.shape
+    each = (share + 1 / _BLOCK) * count * _LOOKED_AT + measured * (_MEASURED + dim / 8) + _BUILT
+    products = count * (0.25 + 0.0015 * dim if coarse else 0.2 + 0.01 * dim)
+    return sketched if each < _SURE * products else None
+
+
+def _outlook(sketched: Sketched, rows: Tensor, bank: Bank, k: int) -> tuple[float, float]:
+    """The share of the rows in blocks that cannot be ruled out, and how many rows are measured for each anchor: about,
+    as a few anchors tell whose k-th nearest row of another class is found."""
+    place = torch.linspace(0, len(rows) - 1, _PROBE, dtype=torch.float64).long()
+    own = bank.class_of_row[bank.order]
+    same = own[place][:, None] == own
+    squares = _squares(rows - sketched.directions.center.float(), place)
+    if sketched.largest is not None:
+        squares += sketched.largest - rows.square().sum(1)
+    rivals = squares.masked_fill_(same, torch.inf).topk(min(k, len(rows)), largest=False).values[:, -1:]
+    reach = rivals.clamp_min_(0).sqrt_()
+    away = _squares(sketched.numbers, place).clamp_min_(0).sqrt_()
+    # A block holds 32 neighbours of a class, so it is about as wide as those of an anchor are far.
+    width = away.masked_fill(~same, torch.inf).topk(_BLOCK, largest=False).values
+    width = width.masked_fill_(width.isinf(), 0).amax(1, keepdim=True)
+    away.masked_fill_(same, torch.inf)
+    return float((away <= reach + 2 * width).double().mean()), float((away <= reach).double().sum(1).mean())
+
+
+def _squares(rows: Tensor, which: Tensor) -> Tensor:
+    """(P, N) squared distances."""
+    square = rows.square().sum(1)
+    return torch.addmm(square[which, None] + square, rows[which], rows.T, alpha=-2)
+
+
+class NearBlocks:
+    """Rows stand in blocks of 32 that lie near each other, see `near_kernels`.
+
+    Attributes:
+        looked_at: share of the blocks that were not ruled out in the last search, on average; 0 before one.
+        measured: rows that were measured for each anchor, on average.
+    """
+
+    def __init__(self, sketched: Sketched, bank: Bank) -> None:
+        """Put the rows of the bank in blocks."""
+        from hnm_core.neighbors.cpu import blocks
+        from hnm_core.neighbors.cpu.near_kernels import Blocks
+
+        dim, count = bank.dim, len(bank)
+        self._arranged = alike_together(bank, sketched.numbers)
+        order = bank.place[self._arranged.rows]
+        points, sketches, length, key = (values[order] for values in sketched[1:5])
+        self._copies = Copies(points, key, bank.class_of_row[self._arranged.rows], self._arranged.rows)
+        self._sketches, self._square = sketches, sketches.double().square().sum(1)
+        self._longest = float(self._square.max()) ** 0.5
+        self._error = (length + length.max()) * sketched.directions.rounding + 2.0**-60
+        self._shift = torch.zeros(count, dtype=torch.float64)
+        inner = sketched.largest is not None
+        if inner:
+            square = points.double().square().sum(1)
+            self._shift = (square + square.max()) * (1 + 2.0**-21)
+        self._share = (dim + 24) * 2.0**-24
+        center, radius = _hulls(sketches)
+        more = -len(center) % _BLOCK
+        term = center.double().square().sum(1) / -2
+        wide = queries = padded(points)
+        if points.shape[1] > dim:
+            queries = wide.copy()
+            queries[:, dim] = 0
+        self._blocks = Blocks(
+            wide,
+            queries,
+            self._arranged.rows.numpy(),
+            inner,
+            SIZE,
+            blocks.pack_points(sketches, coarse=False),
+            pad((self._square / -2).float(), (0, -count % _BLOCK), value=-torch.inf).numpy(),
+            blocks.pack_points(center, coarse=False),
+            pad(term.float(), (0, more), value=-torch.inf).numpy(),
+            pad(radius, (0, more)).numpy(),
+        )
+        self.looked_at = 0.0
+        self.measured = 0.0
+
+    def search(self, query: RowQuery, k: int, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
+        """The nearest rows of other classes: (Q, k) values, squared distances or -2 times inner products, the smallest
+        first, and rows of the caller. inf and -1 where there is none."""
+        from hnm_core.neighbors.cpu.near_kernels import search_blocks
+
+        rows, beaten = self._blocks, self._copies.beaten(k, own=False)
+        if len(beaten):
+            bias = rows.bias.copy()
+            bias[beaten.numpy()] = -np.inf
+            rows = rows._replace(bias=bias)
+        anchors, slots = self._arranged.by_place(query)
+        count, seen, measured = len(query), 0, 0
+        scores, found = np.empty((count, k), np.float32), np.empty((count, k), np.int64)
+        report(progress, 0, count)
+        for start in range(0, count, _ROWS):
+            part = slice(start, min(start + _ROWS, count))
+            here = self._anchors(*(values[part] for values in anchors))
+            looked_at = np.zeros((len(here.line) // _BLOCK, 2), np.int64)
+            with launching():
+                search_blocks(_BATCH, k, rows, here, scores[part], found[part], looked_at)
+            seen, measured = seen + int(looked_at[:, 0].sum()), measured + int(looked_at[:, 1].sum())
+            report(progress, part.stop, count)
+        self.looked_at = seen / max(1, -(-count // _BLOCK) * -(-len(self._square) // _BLOCK))
+        self.measured = measured / max(1, count)
+        back = slots.argsort()
+        return torch.from_numpy(scores)[back], torch.from_numpy(found)[back]
+
+    def _anchors(self, place: Tensor, low: Tensor, high: Tensor, line: Tensor) -> Any:
+        from hnm_core.neighbors.cpu import blocks
+        from hnm_core.neighbors.cpu.near_kernels import Anchors
+
+        sketches, square = self._sketches[line], self._square[line]
+        more = (0, -len(place) % _BLOCK)
+
+        def filled(values: Tensor, value: float = 0) -> NDArray[Any]:
+            return pad(values, more, value=value).numpy()
+
+        return Anchors(
+            filled(line, -1),
+            filled(low),
+            filled(high),
+            blocks.pack_points(sketches, coarse=False),
+            filled(square - 2.0**-19 * (square.sqrt() + 2 * self._longest).square()),
+            filled(self._shift[line]),
+            filled(self._error[line]),
+            self._share,
+        )
+
+
+def _hulls(sketches: Tensor) -> tuple[Tensor, Tensor]:
+    """The centre (B, 16) float32 of each 32 sketches, and the distance of the farthest from it (B,), rounded up."""
+    count = len(sketches)
+    full = pad(sketches.double(), (0, 0, 0, -count % _BLOCK)).view(-1, _BLOCK, SIZE)
+    there = (torch.arange(len(full) * _BLOCK) < count).view(-1, _BLOCK, 1)
+    center = (full.sum(1) / there.sum(1)).float()
+    away = ((full - center.double()[:, None]) * there).square().sum(2).amax(1).sqrt()
+    return center, (away * (1 + 2.0**-20) + 2.0**-100).float()

@@ -1,0 +1,80 @@
+"""A few numbers for each row that are never farther apart than the rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SIZE = 16
+"""Numbers of a sketch."""
+
+_SAMPLE = 1_024
+"""Rows that the directions are found from."""
+_ROUNDS = 2
+_CONVERTED = 1 << 18
+"""Coordinates that are taken in float64 at once."""
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Where rows spread most, from about their mean: by subspace iteration (Halko et al. 2011) on a sample.
+
+    A sketch of a row x holds its coordinates p in 15 of them and, at the end, the length q of what is left of it. So
+    |x - y|^2 >= |p_x - p_y|^2 + (q_x - q_y)^2.
+    """
+
+    center: Tensor
+    """(D,) float64."""
+    basis: Tensor
+    """(D, at most 15) float64, orthonormal; up to 16 dimensions all coordinates are kept as they are."""
+    left: float
+    """The share of the squares in the sample that the directions leave."""
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Directions:
+        """The directions of rows (N, D) float32."""
+        dim = rows.shape[1]
+        sample = rows[:: -(-len(rows) // _SAMPLE)].double()
+        center = sample.mean(0)  # any point would do
+        if dim <= SIZE:
+            return cls(center, torch.eye(dim, dtype=torch.float64), 0.0)
+        sample -= center
+        source = torch.Generator().manual_seed(0)
+        basis = torch.randn(dim, SIZE - 1, generator=source, dtype=torch.float64)
+        for _ in range(_ROUNDS):
+            basis = torch.linalg.qr(sample.T @ (sample @ basis)).Q
+        whole = float(sample.square().sum())
+        return cls(center, basis, 1 - float((sample @ basis).square().sum()) / whole if whole else 0.0)
+
+    @property
+    def rounding(self) -> float:
+        """How far rounding moves a sketch, at most, as a share of the row's length from the mean."""
+        return 2.0**-22 + math.sqrt((len(self.center) + 64) * 2.0**-51)
+
+    def sketches(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of rows (N, D): sketches (N, 16) float32, lengths from the mean (N,) float64, and (N,) float64 numbers that
+        equal rows share and hardly any others."""
+        numbers = torch.zeros(len(rows), SIZE)
+        length, key = (torch.empty(len(rows), dtype=torch.float64) for _ in range(2))
+        kept = self.basis.shape[1]
+        uneven = torch.arange(1, len(self.center) + 1, dtype=torch.float64).sqrt()
+        for part in _parts(rows):
+            centered = rows[part].double() - self.center
+            inside = centered @ self.basis if kept < len(self.center) else centered
+            square = centered.square().sum(1)
+            length[part] = square.sqrt()
+            key[part] = centered @ uneven
+            numbers[part, :kept] = inside.float()
+            if kept < len(self.center):
+                numbers[part, -1] = (square - inside.square().sum(1)).clamp_min_(0).sqrt_().float()
+        return numbers, length, key
+
+
+def _parts(rows: Tensor) -> Iterator[slice]:
+    step = max(32, _CONVERTED // rows.shape[1])
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step)
