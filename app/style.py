@@ -127,6 +127,9 @@ def sheet(theme: Theme) -> str:
 
 
 def apply(app: QApplication, theme: Theme) -> None:
-    """Give the whole program the theme's look."""
-    app.setPalette(palette(theme))
-    app.setStyleSheet(sheet(theme))
+    """Give the whole program the theme's look. What has it already is left alone: a style sheet, even the same one again,
+    has Qt polish every widget there is."""
+    text = sheet(theme)
+    if text != app.styleSheet():
+        app.setPalette(palette(theme))
+        app.setStyleSheet(text)

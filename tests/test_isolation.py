@@ -18,6 +18,7 @@ from hnm_core.evaluation.codes import code_retrieval
 from hnm_core.evaluation.mining_quality import compare
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.evaluation.spread import class_spread
 from hnm_core.losses.base import Problem
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.in_batch.batch import KERNELS
@@ -124,6 +125,7 @@ ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "retrieval, cosine": lambda x, y: retrieval(x, y, Distance("cosine")),
     "ranking": ranking,
     "codes": code_retrieval,
+    "class spread": class_spread,
     "mining quality": lambda x, y: compare(found("lsh-scan", "euclidean", x, y)[0], found("exact", "cosine", x, y)[0]),
     "drift": lambda x, y: drift(x, x.flip(0), y, Distance()),
     **{

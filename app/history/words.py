@@ -51,3 +51,18 @@ def title(history: RunHistory, lane: str, upto_step: int | None = None) -> str:
         None,
     )
     return lane if now is None or now == re.sub(r"-\d+$", "", lane) else f"{lane} → {now}"
+
+
+def shared_and_own(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """What names say each by itself, and before that the words that all of them share: of "group 1, class 2" and
+    "group 3, class 4" it is "group, class", "1, 2" and "3, 4"."""
+    words = [name.split(" ") for name in names]
+    count = len(words[0]) if words else 0
+    if len(words) < 2 or any(len(each) != count for each in words):
+        return "", tuple(names)
+    shared = [all(each[place] == words[0][place] for each in words) for place in range(count)]
+    if all(shared):
+        return "", tuple(names)
+    common = ", ".join(word for word, same in zip(words[0], shared, strict=True) if same)
+    own = (" ".join(word for word, same in zip(each, shared, strict=True) if not same) for each in words)
+    return common, tuple(own)

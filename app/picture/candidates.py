@@ -34,14 +34,18 @@ class Looked:
     colors: NDArray[np.uint8]
     """(N, 3) of all points: those that have no part in it step back"""
     found_text: str
-    """For example "3 nearest of another class for 64 of 512 anchors" """
+    """For example "3 nearest of another class" """
+    anchors_text: str
+    """For example "for 64 of 512 anchors" """
     chosen_text: str
     """For example "1 chosen each" """
+    drawn_text: str
+    """For example "150 of 192 lines drawn"; empty where all are"""
 
     @property
-    def texts(self) -> tuple[str, str]:
-        """Both, in the words of a caption."""
-        return f"searched: {self.found_text}", self.chosen_text
+    def texts(self) -> tuple[str, ...]:
+        """All of it, in the words of a caption."""
+        return f"searched: {self.found_text}", self.anchors_text, self.chosen_text, self.drawn_text
 
 
 def looked_at(candidates: Candidates, plain: Scene, theme: Theme, pair: tuple[int, int] | None = None) -> Looked:
@@ -57,30 +61,31 @@ def looked_at(candidates: Candidates, plain: Scene, theme: Theme, pair: tuple[in
     back = np.ones(len(plain.ids), np.bool_)
     back[places], back[anchors] = False, False
     colors = plain.colors if plain.color_note else stepped_back(plain.colors, theme, back)
-    found = found_text(candidates)
-    if len(places) < (count := int(candidates.found.sum())):
-        found += f" ({len(places):,} of {count:,} lines drawn)"
-    return Looked(places, candidates.chosen[lines], anchors, colors, found, chosen_text(candidates))
+    found, chosen = (_of_each_anchor(candidates, which) for which in (candidates.found, candidates.chosen))
+    of = f" of {candidates.asked:,}" if len(found) < candidates.asked else ""
+    count = int(found.sum())
+    return Looked(
+        places,
+        candidates.chosen[lines],
+        anchors,
+        colors,
+        found_text=_found_text(candidates, found),
+        anchors_text=f"for {len(found):,}{of} anchor{'s' if candidates.asked != 1 else ''}",
+        chosen_text=f"{_span(chosen)} chosen each" if chosen.any() else "none chosen",
+        drawn_text=f"{len(places):,} of {count:,} lines drawn" if len(places) < count else "",
+    )
 
 
-def found_text(candidates: Candidates) -> str:
-    """How many candidates there were, for how many anchors."""
-    counts = _of_each_anchor(candidates, candidates.found)
-    if candidates.scope == "batch":
-        whole = f"{_span(counts)} of another class in the batch"
-    else:
-        kind = "nearest" if candidates.scope == "nearest" else "near ones"
-        whole = f"{_span(counts)} {kind} of another class"
+def _found_text(candidates: Candidates, counts: NDArray[np.int64]) -> str:
     if counts.max(initial=0) == MAX_OF_AN_ANCHOR < candidates.most:
-        whole = f"{_span(counts)} of {candidates.most:,} candidates"
-    of = f" of {candidates.asked:,}" if len(counts) < candidates.asked else ""
-    return f"{whole} for {len(counts):,}{of} anchor{'s' if candidates.asked != 1 else ''}"
-
-
-def chosen_text(candidates: Candidates) -> str:
-    """How many of them became negatives."""
-    counts = _of_each_anchor(candidates, candidates.chosen)
-    return f"{_span(counts)} chosen each" if counts.max(initial=0) else "none chosen"
+        return f"{_span(counts)} of {candidates.most:,} candidates"
+    match candidates.scope:
+        case "nearest":
+            return f"{_span(counts)} nearest of another class"
+        case "approximate":
+            return f"{_span(counts)} near ones of another class"
+        case "batch":
+            return f"{_span(counts)} of another class in the batch"
 
 
 def with_candidates(scene: Scene, looked: Looked, theme: Theme, seen: float, others: float) -> Scene:

@@ -46,16 +46,12 @@ class Selection:
         """These ids are selected, beside those that are already with `add`; edges are drawn of all classes again."""
         return replace(self, ids=np.union1d(self.ids, ids) if add else np.unique(ids), pair=None)
 
-    def select_pair(self, ids: NDArray[np.int64], pair: tuple[int, int]) -> Selection:
-        """These ids, of the items of two classes, are selected, and only edges from anchors of one to negatives of the
-        other are drawn. Where points of theirs were left out, these two classes are drawn, alone if others were."""
-        isolated, classes = self.isolated, self.classes
-        if isolated is not None and not np.isin(ids, isolated).all():
-            isolated = np.unique(ids)
-        if classes and not classes.issuperset(pair):
-            classes = frozenset(pair)
-        hidden = np.setdiff1d(self.hidden, ids)
-        return Selection(np.unique(ids), isolated, classes, hidden, pair)
+    def select_pair(self, ids: NDArray[np.int64], labels: NDArray[np.int64], pair: tuple[int, int]) -> Selection:
+        """Of the points of these ids and classes those of two classes are selected, and only edges from anchors of one
+        to negatives of the other are drawn. Where one of the two is left out whole, they alone are drawn."""
+        seen = np.isin(pair, labels[self.drawn(ids, labels)]).all()
+        before = self if seen else Selection(classes=frozenset(pair))
+        return replace(before, ids=np.unique(ids[np.isin(labels, pair)]), pair=pair)
 
     def isolate(self, ids: NDArray[np.int64]) -> Selection:
         """Only these ids are drawn."""

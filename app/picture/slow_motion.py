@@ -57,6 +57,11 @@ class SlowMotion:
     _looked: Looked | None
     _felt: NDArray[np.bool_]
 
+    @property
+    def start(self) -> NDArray[np.float32]:
+        """(S, 3) where the points of the sample stood before the step."""
+        return self._way.positions
+
     def act_at(self, gone: float) -> tuple[Act, float]:
         """What is shown after `gone` seconds, and how much of that is over, 0..1."""
         share = min(max(gone / self.seconds, 0.0), 1.0)
@@ -70,7 +75,7 @@ class SlowMotion:
         """What is said then, with true numbers where the frame tells them."""
         act, looked = self.act_at(gone)[0], self._looked
         if act is SEARCH:
-            return NOT_TOLD if looked is None else f"Search: {looked.found_text}"
+            return NOT_TOLD if looked is None else f"Search: {looked.found_text} {looked.anchors_text}"
         if act is SELECT and looked is not None:
             return f"Select: of these, {looked.chosen_text}"
         return act.words

@@ -68,10 +68,10 @@ class Choice(QObject):
         if self.selection.pair == pair:
             self._leave(-1, self.selection.select(NONE))
             return
-        known = [(self._started.ids, self._started.labels)]
-        known += [(frame.guests.ids, frame.guests.labels) for frame in self._panes.frames if frame.guests is not None]
-        ids = np.concatenate([ids[np.isin(labels, pair)] for ids, labels in known])
-        self._leave(-1, self.selection.select_pair(ids, pair))
+        guests = [frame.guests for frame in self._panes.frames if frame.guests is not None]
+        ids = np.concatenate([self._started.ids, *(some.ids for some in guests)])
+        labels = np.concatenate([self._started.labels, *(some.labels for some in guests)])
+        self._leave(-1, self.selection.select_pair(ids, labels, pair))
 
     def invert(self) -> None:
         """Those that are drawn and not selected are selected."""

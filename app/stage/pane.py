@@ -177,10 +177,13 @@ class Pane:
             way, gone = self._motion, time.perf_counter() - self._moving_since
             scene = way.at(gone)
             self._show(scene)
-            if scene is way.goal:
+            there = scene is way.goal
+            if there:
                 self._motion = None
-            slowly = isinstance(way, SlowMotion) and self._motion is not None
-            self.view.set_notice(way.words_at(gone) if slowly else "")
+            if isinstance(way, SlowMotion):
+                self.view.set_notice("" if there else way.words_at(gone))
+                if there and self.drawn is not None:
+                    self.refit(self.drawn)
 
     def _show(self, scene: Scene) -> None:
         """The scene, with the missed negative that is to stand out at each moment of its way."""
@@ -213,9 +216,12 @@ class Pane:
         return self.fitted
 
     def refit(self, frame: Frame) -> Camera:
-        """What frames the cloud of `frame`."""
+        """What frames the cloud of `frame`; in slow motion also where it comes from."""
         self.fitted_for = aspect, free, _ = self._wanted_fit()
-        some = frame.positions[:: max(1, len(frame.positions) // FITTED_POINTS)]
+        every = max(1, len(frame.positions) // FITTED_POINTS)
+        some = frame.positions[::every]
+        if isinstance(self._motion, SlowMotion):
+            some = np.concatenate((some, self._motion.start[::every]))
         self.fitted = snug(some, aspect, self.camera, free)
         return self.fitted
 

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.history.inspection_words import Cell, Section
+from app.history.words import shared_and_own
 from app.picture.edges import FALSE, HARD, SEMI_HARD, kind_colors
 from app.picture.theme import DARK, Rgb, Theme
 from app.plain import plain_tip
@@ -45,6 +46,8 @@ class InspectorLists(QTableWidget):
         super().__init__(0, 0, parent)
         self._theme = DARK
         self._class_rgb: Mapping[str, Rgb] = {}
+        self._own_words: Mapping[str, str] = {}
+        """Of each class name what the others do not say too"""
         self._shown: tuple[tuple[str, ...], tuple[Section, ...]] = ((), ())
         self._sections: list[str] = []
         """Of each row the title of its section"""
@@ -86,6 +89,8 @@ class InspectorLists(QTableWidget):
     ) -> None:
         """The lists of a point. `anew`: it is another one, so the first of its points is the current cell; else the
         current cell stays on the point it is on, as long as that is listed."""
+        if class_rgb.keys() != self._class_rgb.keys():
+            self._own_words = dict(zip(class_rgb, shared_and_own(tuple(class_rgb))[1], strict=True))
         self._class_rgb = class_rgb
         wanted = (tuple(lanes), tuple(sections))
         if wanted == self._shown and not anew:
@@ -117,6 +122,11 @@ class InspectorLists(QTableWidget):
     def class_colour(self, name: str) -> Rgb | None:
         """The colour of a class in the clouds, None where classes have none."""
         return self._class_rgb.get(name)
+
+    def in_short(self, cell: Cell) -> str:
+        """A cell's text where there is no room for the whole: without the words that all names of classes share."""
+        name = cell.class_name
+        return cell.text.replace(name, self._own_words.get(name, name)) if name else cell.text
 
     def cell(self, row: int, column: int) -> Cell:
         """What stands in a place; an empty cell where nothing does."""
@@ -251,7 +261,8 @@ class _CellPainter(QStyledItemDelegate):
         note_width = metrics.horizontalAdvance(cell.note) + DOT_PX + PAD_PX if one_line else 0
         painter.setPen(QColor(*theme.text))
         words = QRectF(left, top.top(), max(inner.right() - left - note_width, 10), top.height())
-        text = metrics.elidedText(cell.text, Qt.TextElideMode.ElideMiddle, int(words.width()))
+        text = cell.text if metrics.horizontalAdvance(cell.text) <= words.width() else self._lists.in_short(cell)
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, int(words.width()))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter), text)
         if not cell.note:
             return

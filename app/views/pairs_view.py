@@ -21,8 +21,9 @@ from PyQt6.QtWidgets import (
 )
 
 from app.history.class_axis import class_axis
-from app.history.class_pair_words import caption, cell_text, pair_text, part_text, share_text, shared_and_own
+from app.history.class_pair_words import caption, cell_text, pair_text, part_text, share_text
 from app.history.class_pairs import ClassPairs, Ranked, class_pairs, ranked
+from app.history.words import shared_and_own
 from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
 from app.style import css

@@ -98,18 +98,24 @@ class PhaseKey(QWidget):
 def flow(
     entries: Iterable[Entry], width_of: Callable[[str], float], room: float
 ) -> Iterable[list[tuple[float, str, Rgb | None]]]:
-    """Break entries into lines: lists of (x, text, colour). Words alone are not left at the end of a line."""
+    """Break entries into lines: lists of (x, text, colour). Words alone are not left at the end of a line, but for a
+    title before them that leaves no room for what follows."""
     line: list[tuple[float, str, Rgb | None]] = []
     x = 0.0
     waiting: list[Entry] = []
+
+    def width_of_waiting() -> float:
+        return sum(width_of(text) + (BOX + 4 if colour is not None else 0) + GAP for text, colour in waiting) - GAP
+
     for entry in entries:
         waiting.append(entry)
         if entry[1] is None:
             continue
-        needed = sum(width_of(text) + (BOX + 4 if colour is not None else 0) + GAP for text, colour in waiting) - GAP
-        if line and x + needed > room:
+        if line and x + width_of_waiting() > room:
             yield line
             line, x = [], 0.0
+        if len(waiting) > 2 and width_of_waiting() > room:
+            yield [(0.0, *waiting.pop(0))]
         for text, colour in waiting:
             line.append((x, text, colour))
             x += width_of(text) + (BOX + 4 if colour is not None else 0) + GAP

@@ -33,6 +33,8 @@ PHASE_COLOURS: dict[Phase, Rgb] = {
 INKS: tuple[Rgb, ...] = ((15, 17, 22), (255, 255, 255))
 MARGIN = 8
 DOT = 9
+MOST_ROW_PX, MOST_BAR_PX = 90.0, 56.0
+"""Rows take the height there is, but a lane alone is no wall."""
 WHISKER_ROOM = 1.4
 """The scale makes room for a p95 up to so many times the longest bar; a longer whisker ends in an arrow."""
 
@@ -87,7 +89,7 @@ class Bars(QWidget):
             inside = self.rect().adjusted(MARGIN, 0, -MARGIN, 0)
             painter.drawText(inside, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.message)
             return
-        row = min(54.0, (self.height() - 4) / len(self.bars))
+        row = min(MOST_ROW_PX, (self.height() - 4) / len(self.bars))
         scale = self._scale()
         for place, bar in enumerate(self.bars):
             self._paint_row(painter, bar, 4 + place * row, row, scale)
@@ -106,7 +108,7 @@ class Bars(QWidget):
         if words:
             self._paint_words(painter, bar, QRectF(MARGIN, top, width, words))
         indent = 0.0 if words else DOT + 5.0
-        box = QRectF(MARGIN + indent, top + words + 1, width - indent, max(5.0, min(24.0, height - words - 6)))
+        box = QRectF(MARGIN + indent, top + words + 1, width - indent, max(5.0, min(MOST_BAR_PX, height - words - 6)))
         if not words:  # no room for the name: its colour says whose bar it is
             self._paint_dot(painter, bar, QPointF(MARGIN + DOT / 2, box.center().y()))
         total = bar.total

@@ -22,6 +22,10 @@ from hnm_core.spec.config import ExperimentConfig
 TICK_MS = 33
 
 
+class NotYetError(InputError):
+    """It cannot be done now, but in a moment."""
+
+
 class Training(Protocol):
     """Where runs run: `app.training.process.TrainingProcess`. No method waits."""
 
@@ -123,9 +127,9 @@ class RunBridge(QObject):
         return self._active
 
     def refuse_while_starting(self) -> None:
-        """Raises `InputError` while nothing has come of a run yet that was started."""
+        """Raises `NotYetError` while nothing has come of a run yet that was started."""
         if self._state is RunState.STARTING:
-            raise InputError("The run is only starting: try again when it trains.")
+            raise NotYetError("The run is only starting: try again when it trains.")
 
     def start(
         self, config: ExperimentConfig, folder: Path | None, *, paused: bool = False, resume: Path | None = None

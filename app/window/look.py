@@ -20,6 +20,7 @@ class Look(QObject):
         super().__init__(parent)
         self._settings = settings
         self.theme: Theme = theme(settings.text("theme") or style.system_theme())
+        self._apply()  # before there are widgets, which would all have to be polished anew
         hints = QGuiApplication.styleHints()
         if hints is not None:
             hints.colorSchemeChanged.connect(self._on_system_theme)
@@ -27,10 +28,13 @@ class Look(QObject):
     def set(self, chosen: Theme) -> None:
         """Give everything the look of a theme, until the window is closed."""
         self.theme = chosen
+        self._apply()
+        self.changed.emit(chosen)
+
+    def _apply(self) -> None:
         app = QApplication.instance()
         if isinstance(app, QApplication):
-            style.apply(app, chosen)
-        self.changed.emit(chosen)
+            style.apply(app, self.theme)
 
     def toggle(self) -> None:
         """Light becomes dark, dark becomes light, and stays so."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PyQt6.QtWidgets import QStatusBar
 
 from app.panels.notices import Banner
+from app.window.bridge import NotYetError
 from hnm_core.errors import InputError
 from hnm_core.spec.plug_ins import PROGRAM
 
@@ -27,6 +28,8 @@ class Messages:
         """Do something the user may have got wrong; then say so and change nothing."""
         try:
             work()
+        except NotYetError as error:
+            self.say(str(error))  # it is over before anybody has dismissed a banner
         except InputError as error:
             self.notice(str(error))
         except OSError as error:

@@ -10,7 +10,7 @@ from app.history.pending import Pending, pending
 from app.limits import check_lanes
 from app.panels.experiment_form import ExperimentForm
 from app.stage.stage import Stage
-from app.window.bridge import RunBridge
+from app.window.bridge import NotYetError, RunBridge
 from app.window.closing import Closing
 from app.window.messages import Messages
 from app.window.session import Session
@@ -111,7 +111,7 @@ class RunActions:
             return
         if self._bridge.active:
             if history.ended is not None:
-                raise InputError("The recording is not complete yet. Try again in a moment.")
+                raise NotYetError("The recording is not complete yet. Try again in a moment.")
             raise InputError("A run is on already. What has ended goes on from here, or what was broken off.")
         if folder is None or history.started is None or self._new_folder is None:
             raise InputError("There is no recorded run to go on with: train first, or open a recording.")

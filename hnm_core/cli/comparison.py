@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from hnm_core.cli.console import echo, plain, show_table
+from hnm_core.run.results import LESS_IS_BETTER
 from hnm_core.studies.comparing import (
     CONFIDENCE,
     METRICS,
-    OF_MINING,
+    OF_SOME,
     REACHED,
     Estimate,
     Trial,
@@ -31,13 +32,15 @@ HEADS = {
     "step_ms_mean": "step ms",
     "mining_recall": "recall",
     "false_share": "false",
+    "accuracy": "accuracy",
+    "class_distance_ratio": "within/between",
 }
 
 
 def show(trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequence[Line], margin: float) -> None:
     """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts."""
-    measured = [metric for metric in OF_MINING if any(summary(trials, lane, metric).seeds for lane in lanes)]
-    columns = (*METRICS, *measured)
+    measured = [metric for metric in OF_SOME if any(summary(trials, lane, metric).seeds for lane in lanes)]
+    columns = tuple(dict.fromkeys((*METRICS, *measured, *(line.metric for line in lines))))
     rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in columns)) for lane in lanes]
     show_table((f"lane, {len(trials)} seeds", *(HEADS[metric] for metric in columns)), rows)
     looked_at = entanglement(trials)
@@ -87,7 +90,10 @@ def document(
         "confidence": CONFIDENCE,
         "lanes": {
             lane: {
-                **{metric: plain(asdict(summary(trials, lane, metric))) for metric in (*METRICS, *OF_MINING)},
+                **{
+                    metric: plain(asdict(summary(trials, lane, metric)))
+                    for metric in (*METRICS, *OF_SOME, *LESS_IS_BETTER)
+                },
                 "steps_to_level": plain(asdict(steps_to(trials, lane, base))),
             }
             for lane in lanes

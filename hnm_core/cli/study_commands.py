@@ -24,7 +24,7 @@ from hnm_core.cli.options import (
     StepsOption,
 )
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.run.results import JUDGED, MARGIN, Results
+from hnm_core.run.results import COMPARED, JUDGED, MARGIN, Results
 from hnm_core.spec.config import DISTANCES, ExperimentConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX
 from hnm_core.spec.request import Request, resolve
@@ -49,7 +49,8 @@ def compare(
         str | None, typer.Option("--base", metavar="LANE", help="The lane that others are compared with; the first.")
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="NAME", help=f"Repeatable, judged by: {', '.join(JUDGED)}.")
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help=f"Repeatable, judged by: {', '.join(COMPARED)}."),
     ] = None,
     margin: Annotated[
         float, typer.Option("--margin", metavar="M", help="Smaller differences count as none; stated in the table.")
@@ -65,8 +66,8 @@ def compare(
     beside = lanes[0] if base is None else experiment.lane(base).name
     judged = tuple(dict.fromkeys(metric or JUDGED[:1]))
     for name in judged:
-        if name not in JUDGED:
-            raise InputError(f"--metric {name} is not allowed: {', '.join(JUDGED)}.")
+        if name not in COMPARED:
+            raise InputError(f"--metric {name} is not allowed: {', '.join(COMPARED)}.")
     if not 0 < margin < 1:
         raise InputError(f"--margin {margin:g} is not allowed: it is more than 0 and less than 1.")
     from hnm_core.cli import comparison

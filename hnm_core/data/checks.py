@@ -38,7 +38,7 @@ def features(values: NDArray[Any], where: str) -> NDArray[np.float32]:
         raise InputError(f"{where} holds 0 items; at least 2 are needed.")
     if dim == 0:
         raise InputError(f"{where} holds {items:,} items without a single feature; at least 1 is needed.")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is told below
         x = np.ascontiguousarray(values, dtype=np.float32)
     good = np.isfinite(x).all(axis=1)
     if not good.all():
@@ -196,8 +196,9 @@ def count(n: int, noun: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What a library says about a damaged file: the first line of it, without a full stop."""
-    return (str(error).splitlines() or [""])[0][:200].rstrip(". ") or type(error).__name__
+    """What a library says about a damaged file, or the system about any: the first line of it, without a full stop."""
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [""])[0][:200].rstrip(". ") or type(error).__name__
 
 
 def _refuse_odd_types(values: NDArray[Any], where: str, wanted: str) -> None:

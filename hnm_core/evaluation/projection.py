@@ -12,6 +12,10 @@ from hnm_core.errors import InputError
 
 MAX_TSNE_ITEMS = 20_000
 """Above this t-SNE takes minutes."""
+QUICK_ITERATIONS, QUICK_ANGLE = 500, 0.8
+"""Of a picture that somebody waits for, in place of 1,000 and 0.5 (Barnes-Hut's trade of exact forces for speed). In
+3-D 1,800 items then take a third of the time (0.34 and 0.41 were seen), and of its ten nearest each keeps 6.4 in place
+of 6.5 (`digits`), 8.0 in place of 8.3 (`near-classes`)."""
 
 
 class AlignedPca:
@@ -91,11 +95,14 @@ def _aligned(axes: Tensor, before: Tensor) -> Tensor:
     return turned
 
 
-def tsne_snapshot(embeddings: Tensor, *, dim: int = 2, perplexity: float = 30.0, seed: int = 0) -> Tensor:
+def tsne_snapshot(
+    embeddings: Tensor, *, dim: int = 2, perplexity: float = 30.0, seed: int = 0, quick: bool = False
+) -> Tensor:
     """(N, dim) float32 picture of (N, D) embeddings by t-SNE (van der Maaten and Hinton 2008), for one moment only.
 
     Two snapshots are not comparable, and distances in one are not distances of the embedding; while training, use
-    `AlignedPca`. Takes seconds for thousands of items. The perplexity is lowered for few items.
+    `AlignedPca`. Takes seconds for thousands of items; `quick` is for those who wait, see `QUICK_ITERATIONS`. The
+    perplexity is lowered for few items.
 
     Raises:
         InputError: another shape, too many items, dim other than 2 or 3, perplexity <= 0, or non-finite embeddings.
@@ -117,6 +124,12 @@ def tsne_snapshot(embeddings: Tensor, *, dim: int = 2, perplexity: float = 30.0,
     start = "pca" if width >= dim and n > dim and torch.linalg.matrix_rank(points / scale) >= dim else "random"
     rate = max(n / 48, 10.0 if dim == 3 else 50.0)  # scikit-learn's own floor of 50 throws few points apart in 3-D
     model = TSNE(
-        dim, perplexity=min(perplexity, (n - 1) / 3), init=start, learning_rate=rate, random_state=seed % 2**32
+        dim,
+        perplexity=min(perplexity, (n - 1) / 3),
+        init=start,
+        learning_rate=rate,
+        random_state=seed % 2**32,
+        max_iter=QUICK_ITERATIONS if quick else 1000,
+        angle=QUICK_ANGLE if quick else 0.5,
     )
     return torch.from_numpy(model.fit_transform((points / scale).numpy())).float()

@@ -176,6 +176,10 @@ class TripletHashingOptions(LossOptions):
         return max(self.alpha_stages) if self.alpha_stages else self.alpha
 
 
+OUTWEIGHS = 1.0
+"""Factor of the soft nearest neighbour loss from which on a classifier beside it was seen to learn late."""
+
+
 @LOSSES.register("snnl", target="hnm_core.losses.snnl:SoftNearestNeighborLoss")
 class SoftNearestNeighborOptions(LossOptions):
     """Soft nearest neighbour loss: how entangled the classes are, in the embedding or in every layer (Frosst 2019)."""
@@ -244,6 +248,22 @@ class SoftNearestNeighborOptions(LossOptions):
                 f"line: the mean distance is at most {mean:g}. Without a temperature given, it is the mean distance.",
                 level="warn",
                 alarm_level="hint",
+            )
+        of_distances = self.temperature is None or self.schedule in ("learned", "searched")
+        if self.primary == "cross-entropy" and of_distances and abs(self.factor) >= OUTWEIGHS:
+            wide = "distance=cosine loss_options.layers=all loss_options.temperature=1 loss_options.schedule=annealed"
+            cure = (
+                "Cosine distances in all layers at a temperature of 1 that is annealed, as in pt-snnl, leave it alone; "
+                "a factor of 0.1 nearly does."
+                if self.factor > 0
+                else "A factor nearer 0 entangles with less harm."
+            )
+            yield Remark(
+                "C40",
+                f"A factor of {self.factor:g} outweighs the cross-entropy: at a temperature like the mean distance the "
+                f"classifier learns late or not at all. {cure}",
+                wide if self.factor > 0 else "loss_options.factor=-0.1",
+                level="warn",
             )
         if self.schedule in ("learned", "searched") and self.factor < 0:
             yield Remark(

@@ -128,7 +128,7 @@ class PmlLoss(nn.Module):
             return None
         with torch.no_grad():
             scores = logits(self._rows(embeddings))
-        near_is_less = self._name != "NormalizedSoftmaxLoss" and not self.loss.distance.is_inverted
+        near_is_less = self._name != "NormalizedSoftmaxLoss" and not getattr(self.loss.distance, "is_inverted", True)
         classes: Tensor = scores.argmin(1) if near_is_less else scores.argmax(1)
         return classes
 

@@ -14,6 +14,11 @@ from hnm_core.run.raw import by_name
 JUDGED = ("map_at_r", "precision_at_1", "knn_accuracy")
 """What lanes are judged by: more of it is better."""
 
+COMPARED = (*JUDGED, "accuracy", "class_distance_ratio")
+"""What lanes can be compared by over seeds; of `LESS_IS_BETTER` less is better."""
+
+LESS_IS_BETTER = ("class_distance_ratio",)
+
 MARGIN = 0.01
 """A difference below it counts as none, unless another margin is stated."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from hnm_core.run.results import JUDGED, MARGIN
+from hnm_core.run.results import JUDGED, LESS_IS_BETTER, MARGIN
 from hnm_core.studies.comparing import Estimate, Trial, estimate, figure
 
 Verdict = Literal["better", "worse", "no difference", "not told apart"]
@@ -54,7 +54,7 @@ class Line:
         if self.unpaired or math.isnan(self.p):
             return "not told apart"
         if self.p_corrected < LEVEL:
-            return "better" if self.difference.mean > 0 else "worse"
+            return "better" if (self.difference.mean > 0) != (self.metric in LESS_IS_BETTER) else "worse"
         return "no difference" if self.p_within < LEVEL else "not told apart"
 
     @property
@@ -82,7 +82,7 @@ def judge(
         trials: one for each seed.
         lanes: those compared; `base` among them is passed over.
         base: the lane that they are compared with.
-        metrics: of `JUDGED`.
+        metrics: of `hnm_core.run.results.COMPARED`.
         margin: more than 0; a smaller difference counts as none.
     """
     pairs = [(lane, metric) for metric in metrics for lane in lanes if lane != base]

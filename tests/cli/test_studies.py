@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,15 @@ import pytest
 import torch
 from scipy import stats
 
+import hnm_core
+from app.training import seeds
 from hnm_core.errors import InputError
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
-from hnm_core.spec.config import load
+from hnm_core.spec.config import from_dict, load
 from hnm_core.studies import evaluating, tuning
-from hnm_core.studies.comparing import Trial, estimate, steps_to
+from hnm_core.studies.comparing import Trial, claim_folder, estimate, steps_to
 from tests.cli.conftest import TINY, Lab
 
 
@@ -85,6 +89,31 @@ def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
         assert (other.status, words in other.err) == (2, True), other.err
 
 
+def test_that_results_know_the_data_and_the_versions_that_they_were_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, folder, said = tmp_path / "mine.csv", tmp_path / "out", list[str]()
+    table.write_text("label,a\nx,1\nx,2\ny,3\ny,4\n")
+    of = from_dict({"data": {"name": "file", "options": {"path": str(table)}}, "lanes": [{"name": "one"}]}, "here")
+    window = seeds.folder_of(of, tmp_path)
+    for _ in range(2):
+        claim_folder(folder, "asked", of, said.append)
+    assert said == [] and seeds.folder_of(of, tmp_path) == window
+    monkeypatch.setattr(hnm_core, "__version__", "0.0.1")
+    claim_folder(folder, "asked", of, said.append)
+    (sentence,) = said
+    assert "was begun with hnm-lab " in sentence and " in place of 0.0.1; name a new folder" in sentence
+    assert seeds.folder_of(of, tmp_path) != window
+    monkeypatch.undo()
+    table.write_text("label,a\nx,1\nx,2\ny,3\ny,5\n")
+    with pytest.raises(InputError, match=r"holds results of other contents of '.*mine\.csv'\. Name a new folder"):
+        claim_folder(folder, "asked", of, said.append)
+    assert seeds.folder_of(of, tmp_path) != window
+    (folder / "made-of.json").write_text("[]")
+    with pytest.raises(InputError, match=r"made-of\.json' is damaged"):
+        claim_folder(folder, "asked", of, said.append)
+
+
 def test_that_a_folder_of_somebody_else_is_not_written_into(lab: Lab, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     ended = lab("compare", tiny, "--seeds", 2, "--out", tmp_path)
@@ -134,6 +163,24 @@ def test_that_ranges_over_powers_are_searched_by_factors() -> None:
     assert tuning.parse_option("optimizer.lr=1e-5..1e-1").logarithmic
     assert not tuning.parse_option("lanes.a.loss_options.margin=0.05..0.5").logarithmic
     assert tuning.parse_option("sampler.batch=16..64").whole
+
+
+def test_that_trials_lie_in_a_folder_of_any_name_and_that_damaged_ones_are_a_sentence(
+    tiny: Path, tmp_path: Path
+) -> None:
+    folder, option = tmp_path / "what? 50% {x} #", tuning.parse_option("optimizer.lr=1e-3,1e-2")
+
+    def search() -> list[tuning.Tried]:
+        return tuning.search(load(tiny), [option], "one", 1, folder, lambda _: 0.5, lambda *_: None, lambda _: None)
+
+    assert len(search()) == 1 and len(search()) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["made-of.json", "settings.json", "trials.db"]
+    for damage in (lambda path: path.write_bytes(b"no base" * 900), lambda path: os.truncate(path, 3 * 4096)):
+        shutil.copy(folder / "trials.db", tmp_path / "whole.db")
+        damage(folder / "trials.db")
+        with pytest.raises(InputError, match=r"trials\.db' is damaged, or of another version: "):
+            search()
+        shutil.copy(tmp_path / "whole.db", folder / "trials.db")
 
 
 def test_that_options_of_two_lanes_are_not_searched_at_once(tiny: Path) -> None:
@@ -351,18 +398,22 @@ def test_that_evaluate_draws_a_map_of_a_lane_or_of_a_file(lab: Lab, tiny: Path, 
 
 
 def test_that_run_inspect_and_compare_tell_the_entanglement_of_each_layer(lab: Lab, tmp_path: Path) -> None:
-    layers = 'loss = "snnl"\nloss_options = { layers = "all", schedule = "searched" }\n'
+    options = '{ layers = "all", schedule = "searched", primary = "cross-entropy", factor = 0.1 }'
+    layers = f'loss = "snnl"\nloss_options = {options}\n'
     settings = tmp_path / "layers.toml"
     settings.write_text(TINY.replace('miner = "random"\n', f'miner = "none"\n{layers}'))
     ended = lab("run", settings, "--record", tmp_path / "run")
     assert ended.status == 0, ended.err
-    table = [line.split() for line in ended.out.split("\n\n")[1].strip().splitlines()]
+    classifiers, looked_at = ended.out.split("\n\n")[1:]
+    table = [line.split() for line in looked_at.strip().splitlines()]
     assert [line[0] for line in table] == ["entanglement", "hidden1", "embedding", "chance"]
     assert table[0][1:] == ["one"], "lane two looks at no layer"
     told = open_recording(tmp_path / "run").summary()["lanes"][0]
     assert table[1][1] == f"{told['entanglement/hidden1']:.3f}"
     assert table[3][1] == f"{told['entanglement_chance']:.3f}"
-    assert lab("inspect", tmp_path / "run").out.endswith(ended.out.split("\n\n")[1])
+    accuracy = f"{told['accuracy']:.3f}"
+    assert [line.split() for line in classifiers.splitlines()] == [["classifier", "accuracy"], ["one", accuracy]]
+    assert lab("inspect", tmp_path / "run").out.endswith(f"{classifiers}\n\n{looked_at}")
 
     ended = lab("compare", settings, "--seeds", 2, "--out", tmp_path / "out")
     assert ended.status == 0, ended.err

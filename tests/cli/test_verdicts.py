@@ -111,6 +111,21 @@ def test_that_what_cannot_be_judged_is_not_judged() -> None:
     assert judge(broken, ["base"], "base") == []
 
 
+def test_that_less_of_a_ratio_of_distances_is_better_and_more_of_an_accuracy() -> None:
+    def made(lane: str, ratio: float, accuracy: float) -> LaneResult:
+        unknown = (math.nan,) * 7
+        return LaneResult(lane, 10, 0.1, *unknown, class_distance_ratio=ratio, accuracy=accuracy)
+
+    trials = [
+        Trial(seed, (made("a", 0.5 + seed / 1e3, 0.7), made("b", 0.3 - seed / 1e3, 0.8 + seed / 1e3)), {})
+        for seed in range(5)
+    ]
+    lines = judge(trials, ["a", "b"], "a", ("class_distance_ratio", "accuracy"))
+    assert [line.verdict for line in lines] == ["better", "better"]
+    lines = judge(trials, ["b", "a"], "b", ("class_distance_ratio", "accuracy"))
+    assert [line.verdict for line in lines] == ["worse", "worse"]
+
+
 def test_that_a_lane_that_failed_stays_failed_when_results_are_taken_up_again(tmp_path: Path) -> None:
     ended = RunFinished({"a": 3, "b": 10}, 1.0, failed_lanes=("a",))
     lanes = list(trials_of(a=[0.9], b=[0.5])[0].lanes)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
 
-from hnm_core.evaluation.projection import AlignedPca
+from hnm_core.evaluation.projection import AlignedPca, tsne_snapshot
 
 
 def cloud(seed: int = 0) -> torch.Tensor:
@@ -58,3 +59,12 @@ def test_that_a_collapsed_cloud_is_drawn_and_finite() -> None:
         assert positions.shape == (points, 3) and torch.isfinite(positions).all()
     two, _ = AlignedPca()(torch.eye(16)[:2])
     assert float((two[0] - two[1]).norm()) == pytest.approx(2**0.5, abs=1e-6)
+
+
+def test_that_a_quick_t_sne_keeps_neighbours_as_well_as_a_thorough_one() -> None:
+    centres = torch.randn(6, 10, generator=torch.Generator().manual_seed(3)) * 3
+    x = centres[torch.arange(240) % 6] + torch.randn(240, 10, generator=torch.Generator().manual_seed(4))
+    quick, thorough = (tsne_snapshot(x, dim=3, quick=quick) for quick in (True, False))
+    kept = [trustworthiness(x.numpy(), picture.numpy(), n_neighbors=10) for picture in (quick, thorough)]
+    assert not torch.equal(quick, thorough)
+    assert min(kept) > 0.9 and kept[0] > kept[1] - 0.01

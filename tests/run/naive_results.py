@@ -128,6 +128,7 @@ def _row(
         *("map_at_r", "precision_at_1", "knn_accuracy", "mining_recall", "distance_ratio", "hardness_regret"),
         *("no_candidate", "entanglement_chance", "predicted_recall"),
         *("used_recall", "used_regret", "used_of", "bank_age"),
+        *("accuracy", "within_class_distance", "between_class_distance", "class_distance_ratio"),
     ):
         found[metric] = metrics.get(metric, math.nan)
     return found

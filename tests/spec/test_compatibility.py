@@ -72,6 +72,8 @@ UNIT = {"distance": "euclidean", "normalize": True}
         ("C15", "refuse", {"miner": "lsh", "miner_options": {"family": "sign"}}),
         ("C21", "info", {"loss": "snnl", "loss_options": {"schedule": "learned", "factor": -1.0}}),
         ("C21", "info", {"loss": "snnl", "loss_options": {"schedule": "searched", "factor": -1.0}}),
+        ("C40", "warn", {"loss": "snnl", "loss_options": {"primary": "cross-entropy", "factor": 10.0}}),
+        ("C40", "warn", {"loss": "snnl", "loss_options": {"primary": "cross-entropy", "factor": -10.0}}),
         ("C22", "warn", {"loss": "snnl", "loss_options": {"temperature": 21.0}, **UNIT}),
         ("C22", "warn", {"loss": "snnl", "loss_options": {"temperature": 10.5}, "distance": "cosine"}),
         ("C25", "warn", {"miner": "knn", "miner_options": {"pool": 1}, "hard_share": 1.0, "lr": 0.1}),
@@ -96,6 +98,12 @@ def test_that_each_rule_speaks_of_what_it_is_about(rule: str, level: str, lane: 
         {"miner": "semihard-negative", "loss_options": {"margin": 1.0}},
         {"miner": "lsh", "miner_options": {"family": "sign"}, "normalize": True},
         {"miner": "knn", "miner_options": {"pool": 1}, "hard_share": 1.0, "warmup": 100},
+        {"loss": "snnl", "loss_options": {"primary": "cross-entropy", "factor": 0.3}},
+        {
+            "loss": "snnl",
+            "loss_options": {"primary": "cross-entropy", "factor": 10.0, "temperature": 1.0, "schedule": "annealed"},
+            "distance": "cosine",
+        },
     ],
 )
 def test_that_what_goes_together_is_left_alone(lane: dict[str, Any]) -> None:

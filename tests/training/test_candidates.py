@@ -105,18 +105,18 @@ def test_that_nothing_is_told_where_nothing_was_searched_or_nobody_asked() -> No
 
 
 def test_that_of_very_many_candidates_the_chosen_and_the_nearest_or_an_even_part_are_told() -> None:
-    points = {"groups": 4, "classes_per_group": 3, "points_per_class": 60}
+    points = {"groups": 4, "classes_per_group": 3, "points_per_class": 100}
     shared = prepare(config(KNN, data={"name": "near-classes", "options": points}))
     rows, many = shared.trained, MAX_OF_AN_ANCHOR + 150
     generator = torch.Generator().manual_seed(1)
     some = even_part(5000, many, torch.device("cpu"))
-    assert len(some) == MAX_CANDIDATES // MAX_OF_AN_ANCHOR and some.tolist() == [0, 1250, 2500, 3750]
+    assert len(some) == MAX_CANDIDATES // MAX_OF_AN_ANCHOR and some.tolist() == [0, 2500]
     assert len(even_part(5000, 3, torch.device("cpu"))) == MAX_ANCHORS
     assert even_part(3, 3, torch.device("cpu")).tolist() == [0, 1, 2]
-    found = torch.stack([torch.randperm(rows, generator=generator) for _ in some])[:, :many]
     anchor = torch.tensor([0, 1, 2, 1])
+    found = torch.stack([torch.randperm(rows, generator=generator) for _ in anchor])[:, :many]
     found[2] = -1
-    negative = torch.tensor([int(found[0, 390]), int(found[1, 7]), 5])
+    negative = torch.tensor([int(found[0, many - 10]), int(found[1, 7]), 5])
     for scope in ("nearest", "batch"):
         tuples = (torch.tensor([0, 1, 9]), torch.tensor([3, 3, 3]), negative)
         told = candidates_of(Looked(anchor, found, 5000, scope), tuples, shared)

@@ -118,7 +118,9 @@ def test_that_metrics_come_every_eval_steps_and_after_the_last() -> None:
     assert sorted(measured) == [5, 10, 12]
     retrieval = {"precision_at_1", "map_at_r", "knn_accuracy", "mean_distance"}
     searched = {"mining_recall", "distance_ratio", "hardness_regret", "no_candidate", "bank_age", "drift"}
-    assert set(measured[12]) == retrieval | searched
+    of_classes = {"within_class_distance", "between_class_distance", "class_distance_ratio"}
+    used = {"used_recall", "used_regret", "used_of", "predicted_recall"}
+    assert set(measured[12]) == retrieval | of_classes | searched | used
     assert 0.9 <= measured[12]["mining_recall"] <= 1
     assert measured[12]["distance_ratio"] >= 1
     assert measured[12]["hardness_regret"] >= 0

@@ -10,16 +10,9 @@ import numpy as np
 import pytest
 
 from app.history.class_axis import MOST_CLASSES, alike, class_axis, clustered
-from app.history.class_pair_words import (
-    caption,
-    cell_text,
-    details,
-    lane_text,
-    part_text,
-    share_text,
-    shared_and_own,
-)
+from app.history.class_pair_words import caption, cell_text, details, lane_text, part_text, share_text
 from app.history.class_pairs import ClassPairs, class_pairs, ranked
+from app.history.words import shared_and_own
 from hnm_core.run.events import Frame, Guests, RunStarted
 from hnm_core.run.hardness import Hardness
 from hnm_core.spec.config import ExperimentConfig

@@ -53,21 +53,20 @@ def test_that_what_the_user_left_out_has_no_line():
 
 
 @pytest.mark.parametrize(
-    ("candidates", "words", "chosen"),
+    ("candidates", "found", "anchors"),
     [
-        (told(), "up to 3 nearest of another class for 3 of 12 anchors (4 of 5 lines drawn)", "up to 1 chosen each"),
-        (told("approximate", asked=3), "up to 3 near ones of another class for 3 anchors (4 of 5 lines drawn)", None),
-        (told("batch"), "up to 3 of another class in the batch for 3 of 12 anchors (4 of 5 lines drawn)", None),
+        (told(), "up to 3 nearest of another class", "for 3 of 12 anchors"),
+        (told("approximate", asked=3), "up to 3 near ones of another class", "for 3 anchors"),
+        (told("batch"), "up to 3 of another class in the batch", "for 3 of 12 anchors"),
     ],
 )
-def test_that_the_numbers_in_words_are_true(candidates: Candidates, words: str, chosen: str | None):
-    seen = looked(candidates)
-    assert seen.found_text == words and (chosen is None or seen.chosen_text == chosen)
+def test_that_the_numbers_in_words_are_true(candidates: Candidates, found: str, anchors: str):
+    assert looked(candidates).texts == (f"searched: {found}", anchors, "up to 1 chosen each", "4 of 5 lines drawn")
     even = replace(candidates, pairs=candidates.pairs[:3], chosen=np.zeros(3, np.bool_), asked=1, scope="nearest")
-    assert looked(even).texts == ("searched: 3 nearest of another class for 1 anchor", "none chosen")
+    assert looked(even).texts == ("searched: 3 nearest of another class", "for 1 anchor", "none chosen", "")
     many = np.stack((np.full(MAX_OF_AN_ANCHOR, 2), np.arange(MAX_OF_AN_ANCHOR) % 300 * 2 + 4), 1).astype(np.int32)
     cut = replace(even, pairs=many, chosen=np.ones(len(many), np.bool_), most=900)
-    assert looked(cut).found_text.startswith(f"{MAX_OF_AN_ANCHOR} of 900 candidates for 1 anchor")
+    assert looked(cut).found_text == f"{MAX_OF_AN_ANCHOR} of 900 candidates"
     assert looked(cut).chosen_text == f"{MAX_OF_AN_ANCHOR} chosen each"
 
 
@@ -84,7 +83,7 @@ def test_that_lines_stand_in_the_search_fade_in_the_choice_but_for_the_chosen_an
     assert lines[0] == seen.places.tolist() and len(choosing.edges) > 4
     assert (lines[1][seen.chosen] == 255).all() and (lines[1][~seen.chosen] < searching.edge_colors[0, 3] / 2).all()
     assert (way.at(middle_of(LOSS)).edges == silent.at(middle_of(LOSS)).edges).all()
-    assert way.words_at(middle_of(SEARCH)) == f"Search: {seen.found_text}"
+    assert way.words_at(middle_of(SEARCH)) == f"Search: {seen.found_text} {seen.anchors_text}"
     assert way.words_at(middle_of(SELECT)) == f"Select: of these, {seen.chosen_text}"
     assert silent.words_at(middle_of(SEARCH)) == NOT_TOLD and silent.words_at(middle_of(SELECT)) == SELECT.words
     assert not len(silent.at(middle_of(SEARCH)).edges)

@@ -85,7 +85,7 @@ def test_that_points_inside_an_outline_are_told_from_those_outside():
 
 def test_that_a_pair_of_classes_lasts_until_something_else_is_selected_or_all_is_shown():
     two = IDS[LABELS < 2]
-    chosen = Selection().hide(np.array([107])).select_pair(two, (0, 1))
+    chosen = Selection().hide(np.array([107])).select_pair(IDS, LABELS, (0, 1))
     assert chosen.pair == (0, 1) and chosen.ids.tolist() == two.tolist() and 107 not in drawn(chosen)
     assert chosen.isolate(chosen.ids).pair == (0, 1) and chosen.hide(np.array([100])).pair == (0, 1)
     for other in (

@@ -168,3 +168,5 @@ def test_that_a_heading_is_not_left_at_the_end_of_a_line():
     broken = list(flow(entries, lambda text: 10.0 * len(text), 150.0))
     assert [[text for _, text, _ in line] for line in broken] == [["title", "a:", "one"], ["b:", "two"]]
     assert [[x for x, *_ in line] for line in broken] == [[0, 60, 90], [0, 30]]
+    narrow = list(flow(entries, lambda text: 10.0 * len(text), 100.0))
+    assert [[text for _, text, _ in line] for line in narrow] == [["title"], ["a:", "one"], ["b:", "two"]]

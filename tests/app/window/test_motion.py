@@ -28,9 +28,9 @@ class Portal(QObject):
         assert bus.registerService(SERVICE)
         assert bus.registerObject(PATH, self, QDBusConnection.RegisterOption.ExportAllSlots)
 
-    @pyqtSlot(str, str, QDBusMessage)
-    def Read(self, namespace: str, name: str, message: QDBusMessage) -> None:  # noqa: N802
-        """As the portal spells it."""
+    @pyqtSlot(str, str, QDBusMessage, name="Read")
+    def read(self, namespace: str, name: str, message: QDBusMessage) -> None:
+        """One setting."""
         message.setDelayedReply(True)
         self.asked.add((namespace, name))
         if (namespace, name) in self._answers:

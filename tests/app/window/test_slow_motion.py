@@ -52,7 +52,7 @@ def test_that_a_recorded_step_is_told_phase_by_phase_in_the_clouds_and_in_the_ba
     QTest.keyClick(window, Qt.Key.Key_Space)
     choose_speed(window, PHASE_BY_PHASE)
     assert asked == [SPEEDS[-1][1]] and SPEEDS[-1][1] < 1 / slow_motion.SECONDS
-    qtbot.waitUntil(lambda: window.stage.panes.arrived, timeout=3000)
+    qtbot.waitUntil(lambda: window.stage.panes.arrived, timeout=10_000)
     window.stage.timeline.scrubbed.emit(0)
     qtbot.waitUntil(lambda: {frame.step for frame in window.stage.panes.frames} == {0}, timeout=3000)
     qtbot.waitUntil(lambda: window.stage.panes.arrived, timeout=5000)
@@ -75,7 +75,7 @@ def test_that_a_recorded_step_is_told_phase_by_phase_in_the_clouds_and_in_the_ba
     assert lines[found] == [[0, 1], [0, 2], [4, 5], [4, 2]] == lines[chosen][:4] and not lines[EMBED.words]
     assert silent == [NOT_TOLD if act is SEARCH else act.words for act in ACTS]
     captions = [view.caption.replace("\n", " · ") for view in window.stage.panes.views]
-    assert "searched: 2 nearest of another class for 2 of 9 anchors · 1 chosen each" in captions[0]
+    assert "searched: 2 nearest of another class · for 2 of 9 anchors · 1 chosen each" in captions[0]
     assert "searched" not in captions[1]
     assert set(lit) - {frozenset()} <= {act.phases for act in ACTS} and len(set(lit)) >= 4
     qtbot.waitUntil(lambda: window.stage.timing.bars.lit == frozenset(), timeout=1000)

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from app.history.inspection_words import Cell
+from app.views.inspector_lists import InspectorLists
+
+
+def test_that_a_cell_without_room_keeps_what_tells_its_class_from_others(qtbot):
+    lists = InspectorLists()
+    qtbot.addWidget(lists)
+    one, other = "group 1, class 2", "group 3, class 0"
+    lists.show_lists(["a"], [], {one: (0, 0, 0), other: (9, 9, 9)}, anew=True)
+    assert lists.in_short(Cell(f"7 · {one}", class_name=one)) == "7 · 1, 2"
+    lists.show_lists(["a"], [], {"boot": (0, 0, 0), "ankle boot": (9, 9, 9)}, anew=True)
+    assert lists.in_short(Cell("7 · boot", class_name="boot")) == "7 · boot"
+    assert lists.in_short(Cell("and 3 more")) == "and 3 more"
