@@ -90,6 +90,5 @@ def _grid(title: str, table: Table) -> QTableWidget:
             grid.setItem(row, column, item)
     if head is not None:
         head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        head.setStretchLastSection(True)
     grid.resizeColumnsToContents()
     return grid

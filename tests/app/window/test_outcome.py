@@ -13,7 +13,8 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
 
-from app.training.seeds import CHILD, command, experiment_file
+from app.training.commands import CHILD
+from app.training.seeds import command, experiment_file
 from app.window import seeds
 from hnm_core.spec import config as configuration
 from hnm_core.spec.resources import preset_path
