@@ -10,6 +10,8 @@ from hnm_core.data.own import MANY_FEATURES
 from hnm_core.distances import Distance
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.run.raw import RawScore
+from hnm_core.system import memory
+from hnm_core.training import room
 from hnm_core.training.setup import Shared
 
 MOST_PRODUCTS = 100_000_000_000
@@ -20,9 +22,9 @@ class Raw(NamedTuple):
     """What came of it."""
 
     scores: tuple[RawScore, ...] = ()
-    """One for each distance; none where nothing is trained, for then the lanes show it, nor where it takes too long"""
+    """One for each distance; none where nothing is trained, for then the lanes show it, nor where it takes too much"""
     skipped: str = ""
-    """Why not, in a sentence, where it takes too long"""
+    """Why not, in a sentence, where it takes too much time or memory"""
 
 
 def raw_scores(shared: Shared) -> Raw:
@@ -37,6 +39,12 @@ def raw_scores(shared: Shared) -> Raw:
     if len(distances) * queries * items * width > MOST_PRODUCTS:
         return Raw(
             skipped=f"What {kind} score by themselves is not measured: {items:,} items of {width:,} numbers take long."
+        )
+    needed, free = room.of_measuring(shared, width), memory.free()
+    if shared.device.type == "cpu" and free is not None and needed > free:
+        return Raw(
+            skipped=f"What {kind} score by themselves is not measured: it takes about {memory.in_words(needed)} of "
+            f"memory, and {memory.in_words(free)} are free."
         )
     features, labels = shared.x[shared.evaluated_row], shared.evaluated_label
     scores = []
