@@ -183,7 +183,7 @@ def _flags(values: NDArray[Any], items: int, where: str) -> NDArray[np.bool_]:
             f"{where} must hold 0 or 1, or False or True, for each item, but row {wrong[0]} (counted from 0) holds "
             f"{numbers[wrong[0]]}."
         )
-    return numbers != 0
+    return np.asarray(numbers != 0)
 
 
 def _named(labels: tuple[str, ...], class_names: NDArray[Any], where: Callable[[str], str]) -> tuple[str, ...]:

@@ -196,8 +196,9 @@ def count(n: int, noun: str) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What a library says about a damaged file: the first line of it, without a full stop."""
-    return (str(error).splitlines() or [""])[0][:200].rstrip(". ") or type(error).__name__
+    """What a library says about a damaged file, or the system about any: the first line of it, without a full stop."""
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [""])[0][:200].rstrip(". ") or type(error).__name__
 
 
 def _refuse_odd_types(values: NDArray[Any], where: str, wanted: str) -> None:

@@ -21,6 +21,7 @@ from hnm_core.data.pictures import read_picture
 from hnm_core.errors import InputError
 from hnm_core.studies import features
 from hnm_core.studies.features import FeatureRequest, extract
+from hnm_core.system.locks import try_lock
 from tests.cli.conftest import Lab, start
 
 Image = pytest.importorskip("PIL.Image")
@@ -330,6 +331,14 @@ def test_that_a_mistake_is_one_sentence_and_status_2(lab: Lab, here: Path, argum
     ended = lab("features", *arguments)
     assert (ended.status, ended.out) == (2, "")
     assert word in ended.err and ended.err.startswith("Error: ") and ended.err.count("\n") == 1
+
+
+def test_that_two_programs_do_not_make_one_result(lab: Lab, here: Path) -> None:
+    (here / "out.npz.part").mkdir()
+    with (here / "out.npz.part" / features.LOCK).open("ab") as held:
+        try_lock(held.fileno())
+        refused = lab("features", "blobs", "out.npz", "--backbone", "identity")
+        assert refused.status == 2 and "Another program is making 'out.npz' just now." in refused.err
 
 
 def test_that_a_result_that_is_there_is_not_written_over(lab: Lab, here: Path) -> None:

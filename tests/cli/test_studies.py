@@ -11,13 +11,15 @@ import pytest
 import torch
 from scipy import stats
 
+import hnm_core
+from app.training import seeds
 from hnm_core.errors import InputError
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
-from hnm_core.spec.config import load
+from hnm_core.spec.config import from_dict, load
 from hnm_core.studies import evaluating, tuning
-from hnm_core.studies.comparing import Trial, estimate, steps_to
+from hnm_core.studies.comparing import Trial, claim_folder, estimate, steps_to
 from tests.cli.conftest import TINY, Lab
 
 
@@ -83,6 +85,31 @@ def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
     ):
         other = lab(*asked, *wrong)
         assert (other.status, words in other.err) == (2, True), other.err
+
+
+def test_that_results_know_the_data_and_the_versions_that_they_were_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, folder, said = tmp_path / "mine.csv", tmp_path / "out", list[str]()
+    table.write_text("label,a\nx,1\nx,2\ny,3\ny,4\n")
+    of = from_dict({"data": {"name": "file", "options": {"path": str(table)}}, "lanes": [{"name": "one"}]}, "here")
+    window = seeds.folder_of(of, tmp_path)
+    for _ in range(2):
+        claim_folder(folder, "asked", of, said.append)
+    assert said == [] and seeds.folder_of(of, tmp_path) == window
+    monkeypatch.setattr(hnm_core, "__version__", "0.0.1")
+    claim_folder(folder, "asked", of, said.append)
+    (sentence,) = said
+    assert "was begun with hnm-lab " in sentence and " in place of 0.0.1; name a new folder" in sentence
+    assert seeds.folder_of(of, tmp_path) != window
+    monkeypatch.undo()
+    table.write_text("label,a\nx,1\nx,2\ny,3\ny,5\n")
+    with pytest.raises(InputError, match=r"holds results of other contents of '.*mine\.csv'\. Name a new folder"):
+        claim_folder(folder, "asked", of, said.append)
+    assert seeds.folder_of(of, tmp_path) != window
+    (folder / "made-of.json").write_text("[]")
+    with pytest.raises(InputError, match=r"made-of\.json' is damaged"):
+        claim_folder(folder, "asked", of, said.append)
 
 
 def test_that_a_folder_of_somebody_else_is_not_written_into(lab: Lab, tiny: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hnm_core.data.fetch import FetchError, RemoteFile, fetch
 from hnm_core.errors import InputError
+from hnm_core.system.locks import try_lock
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 FILE = RemoteFile("set.gz", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -54,6 +55,15 @@ def test_that_a_cancelled_download_goes_on_next_time(server, tmp_path):
     assert fetch(server.url, FILE, tmp_path, silent).read_bytes() == CONTENT
     assert server.requests[1:] == [("set.gz", f"bytes={len(part)}-")]
     assert not (tmp_path / "set.gz.part").exists()
+
+
+def test_that_two_programs_do_not_fetch_into_one_file(server, tmp_path):
+    server.files["set.gz"] = CONTENT
+    with (tmp_path / "set.gz.part").open("ab") as other:
+        try_lock(other.fileno())
+        with pytest.raises(InputError, match=r"Another program is fetching '.*set\.gz' just now"):
+            fetch(server.url, FILE, tmp_path, silent)
+    assert fetch(server.url, FILE, tmp_path, silent).read_bytes() == CONTENT
 
 
 def test_that_a_server_without_ranges_sends_everything_again(server, tmp_path):
