@@ -171,7 +171,8 @@ def claim_folder(folder: Path, settings: str, config: ExperimentConfig, say: Cal
         folder.mkdir(parents=True, exist_ok=True)
         there = _text(folder / SETTINGS)
         if there is None:
-            if any(entry.name != MADE_OF for entry in folder.iterdir()):
+            begun = (MADE_OF, f"{MADE_OF}.part", f"{SETTINGS}.part")  # what one leaves that is killed just here
+            if any(entry.name not in begun for entry in folder.iterdir()):
                 raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
             _write(folder / MADE_OF, json.dumps(now, indent=1))
             _write(folder / SETTINGS, settings)  # last: from here on the folder has a home

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,12 +185,7 @@ def search(
     asked = {"config": config.to_dict(), "options": [str(option) for option in options], "seeds": seeds}
     claim_folder(folder, json.dumps(asked, indent=1), config, say)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        storage=f"sqlite:///{(folder / 'trials.db').resolve()}",
-        study_name="options",
-        direction="maximize",
-        load_if_exists=True,
-    )
+    study = _study(folder / "trials.db")
 
     def run(trial: optuna.Trial) -> float:
         values = {option.key: option.suggest(trial) for option in options}
@@ -219,6 +215,23 @@ def search(
         if len(after := tried()) > before:
             finished(count + 1, after[-1])
     return tried()
+
+
+def _study(path: Path) -> optuna.Study:
+    """The trials in a file, which need not be there. Raises `InputError` where it holds something else."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # Not as an address: a path may hold what means something there.
+    engine = {"creator": lambda: sqlite3.connect(path)}
+    try:
+        storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
+        return optuna.create_study(storage=storage, study_name="options", direction="maximize", load_if_exists=True)
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise InputError(
+            f"'{path}' is damaged, or of another version: {reason}. Name a new folder with --out."
+        ) from error
 
 
 def _end(option: SearchedOption, value: float) -> Value:
