@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from hnm_core.evaluation.nearest import TILE_ENTRIES
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system import memory
+from hnm_core.training.lane_bank import EMBED_ROWS
 from hnm_core.training.setup import Shared
-from hnm_core.training.trainer import EMBED_ROWS
 
 FLOAT, DOUBLE = 4, 8
 COPIES_OF_A_BANK = 2

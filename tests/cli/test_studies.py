@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +160,24 @@ def test_that_ranges_over_powers_are_searched_by_factors() -> None:
     assert tuning.parse_option("optimizer.lr=1e-5..1e-1").logarithmic
     assert not tuning.parse_option("lanes.a.loss_options.margin=0.05..0.5").logarithmic
     assert tuning.parse_option("sampler.batch=16..64").whole
+
+
+def test_that_trials_lie_in_a_folder_of_any_name_and_that_damaged_ones_are_a_sentence(
+    tiny: Path, tmp_path: Path
+) -> None:
+    folder, option = tmp_path / "what? 50% {x} #", tuning.parse_option("optimizer.lr=1e-3,1e-2")
+
+    def search() -> list[tuning.Tried]:
+        return tuning.search(load(tiny), [option], "one", 1, folder, lambda _: 0.5, lambda *_: None, lambda _: None)
+
+    assert len(search()) == 1 and len(search()) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["made-of.json", "settings.json", "trials.db"]
+    for damage in (lambda path: path.write_bytes(b"no base" * 900), lambda path: os.truncate(path, 3 * 4096)):
+        shutil.copy(folder / "trials.db", tmp_path / "whole.db")
+        damage(folder / "trials.db")
+        with pytest.raises(InputError, match=r"trials\.db' is damaged, or of another version: "):
+            search()
+        shutil.copy(tmp_path / "whole.db", folder / "trials.db")
 
 
 def test_that_options_of_two_lanes_are_not_searched_at_once(tiny: Path) -> None:
