@@ -100,7 +100,8 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
     """A reader of the rows; what is no text, or no CSV, becomes a sentence with the line."""
     text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t")
-    before = csv.field_size_limit(LONGEST_CELL)  # of the module: there is none of a reader
+    # Of the module, as there is none of a reader; never lowered again, for another thread may be reading.
+    csv.field_size_limit(max(LONGEST_CELL, csv.field_size_limit()))
     try:
         yield reader
     except UnicodeDecodeError:
@@ -108,7 +109,6 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
     except csv.Error as error:
         raise InputError(f"'{path}', line {reader.line_num}, is not valid CSV: {error}.") from None
     finally:
-        csv.field_size_limit(before)
         text.detach()
 
 

@@ -26,8 +26,11 @@ _MAX_LINE = 16 << 20
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file is replaced."""
-    status = path.stat()
+    """Changes when the file is replaced, or gone."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
     return status.st_size, status.st_mtime_ns
 
 
