@@ -38,7 +38,7 @@ def features(values: NDArray[Any], where: str) -> NDArray[np.float32]:
         raise InputError(f"{where} holds 0 items; at least 2 are needed.")
     if dim == 0:
         raise InputError(f"{where} holds {items:,} items without a single feature; at least 1 is needed.")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is told below
         x = np.ascontiguousarray(values, dtype=np.float32)
     good = np.isfinite(x).all(axis=1)
     if not good.all():

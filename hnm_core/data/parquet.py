@@ -85,6 +85,8 @@ def look(path: Path) -> None:
 
 
 def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, str]) -> Dataset:
+    if not len(read[LABEL]):
+        raise InputError(f"'{path}' holds 0 items; at least 2 are needed.")
     for name in (LABEL, *roles.features):
         if read[name].null_count:
             row = int(np.argmax(read[name].is_null().to_numpy()))

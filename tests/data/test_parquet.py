@@ -71,6 +71,8 @@ def test_that_labels_of_every_kind_become_class_names(tmp_path, labels, y, names
         ({"label": ["x", "x"], "a": [1, 2]}, ("one class only",)),
         ({"label": ["x", "y"], "a": [1, 2]}, ("2 different classes",)),
         ({"label": pa.array([], pa.string()), "a": pa.array([], pa.int64())}, ("0 items",)),
+        ({"label": pa.array([], pa.string()), "v": pa.array([], pa.list_(pa.float32()))}, ("0 items",)),
+        ({"label": pa.array([], pa.string()), "v": pa.array([], pa.binary(4))}, ("0 items",)),
     ],
 )
 def test_that_a_wrong_table_gets_a_sentence_that_names_the_column(tmp_path, columns, words):
