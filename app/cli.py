@@ -6,6 +6,8 @@ Qt, torch and the video encoder are imported inside the commands, so that `--hel
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +25,7 @@ from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, resolve
 from hnm_core.spec.resources import FIRST_PRESET, FIRST_TEMPLATE
-from hnm_core.system import paths, whole_files
+from hnm_core.system import ends, paths, whole_files
 
 RASTER_KERNELS = "app.picture.raster"
 
@@ -156,7 +158,8 @@ def render(
     if out.suffix.lower() in (".svg", ".pdf"):
         from app.video.plots import plots
 
-        plots(folder, out, theme=theme)
+        with _ends_awaited():
+            plots(folder, out, theme=theme)
         say(f"Wrote {out}")
     elif out.suffix.lower() == ".png" and "%" not in out.name:
         _still(folder, out, film, at)
@@ -166,12 +169,30 @@ def render(
         _render(folder, out, film)
 
 
+@contextmanager
+def _ends_awaited() -> Iterator[Callable[[], bool]]:
+    """Ctrl+C and requests to end wait meanwhile, for Qt takes an exception in the midst of a call for a wrong argument;
+    yields whether one came. It is obeyed at the end, a second one at once."""
+    came: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    with ends.handled(note):
+        yield lambda: bool(came)
+    if came:
+        raise KeyboardInterrupt
+
+
 def _still(folder: Path, out: Path, film: Film, at: int | None) -> None:
     from app.video.stills import still
     from hnm_core.cli.headless import wait_for_kernels
 
     wait_for_kernels(RASTER_KERNELS)
-    width, height = still(folder, out, template=film.template, at=at, size=film.size, theme=film.theme)
+    with _ends_awaited():
+        width, height = still(folder, out, template=film.template, at=at, size=film.size, theme=film.theme)
     say(f"Wrote {out}: {width} x {height}")
 
 
@@ -235,11 +256,12 @@ def _render(folder: Path, out: Path, film: Film) -> None:
     engine.say_losses(recording)
     _check_video(out, film, len(recording.lanes))
     wait_for_kernels(RASTER_KERNELS)
-    with progress_bar() as progress:
+    with progress_bar() as progress, _ends_awaited() as ended:
         bar = progress.add_task("frames", total=None, note="")
 
-        def show(done: int, total: int) -> None:
+        def show(done: int, total: int) -> bool:
             progress.update(bar, completed=done, total=total)
+            return not ended()
 
         video = renderer.render(
             folder,
@@ -252,7 +274,7 @@ def _render(folder: Path, out: Path, film: Film) -> None:
             steps=film.steps,
             progress=show,
         )
-    assert video is not None, "only a progress callback that says no calls it off"
+    assert video is not None, "it is called off by nothing else"
     width, height = video.size
     told = f"{video.frames:,} pictures of {width} x {height}, {video.seconds:.2f} s, {video.file_bytes / 1e6:,.1f} MB"
     say(f"Wrote {out}: {told}")
