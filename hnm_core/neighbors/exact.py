@@ -39,6 +39,10 @@ class Exact(BuiltAnew):
         less where blocks of rows were left out; None before one, and where a tree or a GPU searches."""
         return self._search.looked_at if isinstance(self._search, Dense) else None
 
+    def expected(self, query: Query, k: int) -> float | None:
+        """Seconds, about, that `nearest` will take, see `Dense`; None where that is not known."""
+        return self._search.expected(query, k) if isinstance(self._search, Dense) else None
+
     def _build(self, bank: Bank) -> None:
         """Pick the method and index the bank."""
         self._bank = bank

@@ -50,6 +50,8 @@ class Sketched(NamedTuple):
     key: Tensor
     largest: float | None
     """The largest square of a row's length, for a search by the inner product; None for squared distances."""
+    each: float
+    """Nanoseconds an anchor, about, that a search of all rows takes one thread."""
 
 
 def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> Sketched | None:
@@ -70,12 +72,17 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
     if directions.left > _MOST_LEFT:
         return None
     largest = float(rows.square().sum(1).max()) if inner else None
-    sketched = Sketched(directions, points, *directions.sketches(rows), largest)
+    sketched = Sketched(directions, points, *directions.sketches(rows), largest, 0.0)
     share, measured = _outlook(sketched, rows, bank, k)
     count, dim = rows.shape
     each = (share + 1 / _BLOCK) * count * _LOOKED_AT + measured * (_MEASURED + dim / 8) + _BUILT
-    products = count * (0.25 + 0.0015 * dim if coarse else 0.2 + 0.01 * dim)
-    return sketched if each < _SURE * products else None
+    pays = each < _SURE * count * products_take(dim, coarse=coarse)
+    return sketched._replace(each=each) if pays else None
+
+
+def products_take(dim: int, *, coarse: bool) -> float:
+    """Nanoseconds, about, in which one thread compares an anchor with a row where products are made with all rows."""
+    return 0.25 + 0.0015 * dim if coarse else 0.2 + 0.01 * dim
 
 
 def _outlook(sketched: Sketched, rows: Tensor, bank: Bank, k: int) -> tuple[float, float]:
@@ -109,6 +116,7 @@ class NearBlocks:
     Attributes:
         looked_at: share of the blocks that were not ruled out in the last search, on average; 0 before one.
         measured: rows that were measured for each anchor, on average.
+        each: nanoseconds that an anchor was expected to take one thread.
     """
 
     def __init__(self, sketched: Sketched, bank: Bank) -> None:
@@ -149,8 +157,8 @@ class NearBlocks:
             pad(term.float(), (0, more), value=-torch.inf).numpy(),
             pad(radius, (0, more)).numpy(),
         )
-        self.looked_at = 0.0
-        self.measured = 0.0
+        self.looked_at = self.measured = 0.0
+        self.each = sketched.each
 
     def search(self, query: RowQuery, k: int, progress: SearchProgress | None) -> tuple[Tensor, Tensor]:
         """The nearest rows of other classes: (Q, k) values, squared distances or -2 times inner products, the smallest

@@ -72,6 +72,17 @@ class RoutedOptions(RoutingOptions, SearchOptions):
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the split of wide classes")
 
 
+@NEIGHBORS.register("auto", target="hnm_core.neighbors.auto:Auto")
+class AutoOptions(SearchOptions):
+    """Exact search, or the routed one where less recall will do and it should be faster; says which, and why."""
+
+    approximate = True
+
+    recall: float = Field(
+        1.0, gt=0, le=1, description="share of the true nearest negatives to find; 1 always searches exactly"
+    )
+
+
 class BucketOptions(Options):
     """What there is to choose of `lsh-buckets`, also for a miner that searches so."""
 

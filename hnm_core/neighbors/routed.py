@@ -142,6 +142,14 @@ class Routed(QuerySearch):
             return self._exact_search(bank).nearest(query, k, progress)
         return self._search(self._index, query, k, visited, progress)
 
+    def compares(self, query: Query, k: int) -> float | None:
+        """With about how many rows each anchor will be compared, or as long as that takes; None where all are, by
+        `exact`. Chooses the cells to visit where `nearest` would."""
+        if self._index is None or not len(query):
+            return None
+        cells, visited = len(self._index.cells), self._choose_visited(self._index, query, k)
+        return visited * (_VISIT + len(query.bank) / cells) if visited < cells else None
+
     def _farthest(self, query: Query, k: int, progress: SearchProgress | None) -> Neighbors:
         """Exact: inside a class there is little to search."""
         return self._exact_search(query.bank).farthest(query, k, progress)

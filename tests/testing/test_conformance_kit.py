@@ -25,6 +25,7 @@ from tests.miners.names import SEARCHING, WHOLE_SET
 NO_TREE = {"distances": [d for d in DISTANCES if d.metric != "inner-product"], "dims": (1, 3, 8)}
 SEARCHES = {
     "exact": {"dims": (3, 20)},
+    "auto": {"dims": (3, 20)},
     "kdtree": NO_TREE,
     "dense": {"dims": (2, 20)},
     "lsh-scan": {"approximate": True, "dims": (3, 20)},
