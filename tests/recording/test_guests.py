@@ -201,7 +201,7 @@ def test_that_guests_of_the_last_frame_are_exported_beside_the_fair_part(tmp_pat
     list(record(iter(events), tmp_path / "run"))
     paths = {path.name for path in export(tmp_path / "run", "csv")}
     of_lanes = {f"{lane}.{what}.csv" for lane in ("knn", "random") for what in ("steps", "positions", "guests")}
-    assert paths == {*of_lanes, "raw.csv"}
+    assert paths == {*of_lanes, "raw.csv", "results.csv"}
     with (tmp_path / "run" / "export" / "knn.guests.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     with (tmp_path / "run" / "export" / "knn.positions.csv").open(newline="", encoding="utf-8") as file:

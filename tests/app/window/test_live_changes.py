@@ -10,6 +10,7 @@ from app.history.words import title
 from app.window.main_window import MainWindow
 from hnm_core.recording import open_recording
 from hnm_core.run import changeable
+from hnm_core.run.cost import step_cost
 from hnm_core.run.events import OptionChanged, RunState, WarmupEnded
 from hnm_core.run.history import RunHistory
 from hnm_core.spec.config import ExperimentConfig
@@ -194,6 +195,6 @@ def test_that_times_are_those_of_the_miner_at_work():
         if step == 11:
             history.add(OptionChanged("knn", 11, "miner", "lsh", "knn", asked=True))
         history.add(runs.record("knn", step))
-    assert lane.phase_summary().steps == 10
-    assert lane.phase_summary(upto_step=10).steps == 10
-    assert lane.phase_summary(upto_step=12).steps == 2
+    assert step_cost(lane).steps == 10
+    assert step_cost(lane, upto_step=10).steps == 10
+    assert step_cost(lane, upto_step=12).steps == 2
