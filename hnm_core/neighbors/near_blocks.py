@@ -33,6 +33,12 @@ _PROBE = 16
 """Anchors that tell whether it pays."""
 _MOST_LEFT = 0.35
 """Where directions leave more of the squares, sketches rule out next to nothing."""
+_SAMPLE = 1_024
+"""Rows that are asked before."""
+_FEWEST_DIRECTIONS = 3
+"""Rows spread in so many at least."""
+_HOPELESS = 0.5
+"""It pays nowhere where this share of the rows is looked at."""
 _LOOKED_AT, _MEASURED, _BUILT = 2.0, 60.0, 3_000.0
 """What it costs to compare two sketches, to measure a row, and to put a row in its block: about nanoseconds."""
 _SURE = 0.7
@@ -68,13 +74,21 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
         coarse: whether the other way would be products in bfloat16.
     """
     rows = points[:, : bank.dim]
+    count, dim = rows.shape
     directions = Directions.of(rows)
     if directions.left > _MOST_LEFT:
         return None
     largest = float(rows.square().sum(1).max()) if inner else None
+    own = bank.class_of_row[bank.order]
+    every = -(-count // _SAMPLE)
+    # First rows of a sample ask, which is quicker still. Its neighbours are farther: if rows fill a volume, by so much.
+    few, of_few = rows[::every], own[::every]
+    nearer = min(1.0, k / every) ** (1 / _FEWEST_DIRECTIONS), min(1.0, _BLOCK / every) ** (1 / _FEWEST_DIRECTIONS)
+    first = Sketched(directions, few, *directions.sketches(few), largest, 0.0)
+    if _outlook(first, few, of_few, max(1, k // every), max(1, _BLOCK // every), nearer)[0] > _HOPELESS:
+        return None
     sketched = Sketched(directions, points, *directions.sketches(rows), largest, 0.0)
-    share, measured = _outlook(sketched, rows, bank, k)
-    count, dim = rows.shape
+    share, measured = _outlook(sketched, rows, own, k, _BLOCK, (1.0, 1.0))
     each = (share + 1 / _BLOCK) * count * _LOOKED_AT + measured * (_MEASURED + dim / 8) + _BUILT
     pays = each < _SURE * count * products_take(dim, coarse=coarse)
     return sketched._replace(each=each) if pays else None
@@ -85,21 +99,25 @@ def products_take(dim: int, *, coarse: bool) -> float:
     return 0.25 + 0.0015 * dim if coarse else 0.2 + 0.01 * dim
 
 
-def _outlook(sketched: Sketched, rows: Tensor, bank: Bank, k: int) -> tuple[float, float]:
+def _outlook(
+    sketched: Sketched, rows: Tensor, own: Tensor, k: int, block: int, nearer: tuple[float, float]
+) -> tuple[float, float]:
     """The share of the rows in blocks that cannot be ruled out, and how many rows are measured for each anchor: about,
-    as a few anchors tell whose k-th nearest row of another class is found."""
+    as a few anchors tell whose k-th nearest row of another class is found, and whose `block`-th of its own class.
+
+    `own` (N,) are classes; `nearer` are the shares of these two distances that count.
+    """
     place = torch.linspace(0, len(rows) - 1, _PROBE, dtype=torch.float64).long()
-    own = bank.class_of_row[bank.order]
     same = own[place][:, None] == own
     squares = _squares(rows - sketched.directions.center.float(), place)
     if sketched.largest is not None:
         squares += sketched.largest - rows.square().sum(1)
     rivals = squares.masked_fill_(same, torch.inf).topk(min(k, len(rows)), largest=False).values[:, -1:]
-    reach = rivals.clamp_min_(0).sqrt_()
+    reach = rivals.clamp_min_(0).sqrt_() * nearer[0]
     away = _squares(sketched.numbers, place).clamp_min_(0).sqrt_()
-    # A block holds 32 neighbours of a class, so it is about as wide as those of an anchor are far.
-    width = away.masked_fill(~same, torch.inf).topk(_BLOCK, largest=False).values
-    width = width.masked_fill_(width.isinf(), 0).amax(1, keepdim=True)
+    # A block holds neighbours of a class, so it is about as wide as those of an anchor are far; itself is not counted.
+    width = away.masked_fill(~same, torch.inf).topk(min(block + 1, len(rows)), largest=False).values
+    width = width.masked_fill_(width.isinf(), 0).amax(1, keepdim=True) * nearer[1]
     away.masked_fill_(same, torch.inf)
     return float((away <= reach + 2 * width).double().mean()), float((away <= reach).double().sum(1).mean())
 

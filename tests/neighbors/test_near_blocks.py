@@ -27,6 +27,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks are left out also where that does not pay."""
     monkeypatch.setattr(dense, "LEAST_ROWS", 1)
     monkeypatch.setattr(near_blocks, "_MOST_LEFT", torch.inf)
+    monkeypatch.setattr(near_blocks, "_HOPELESS", torch.inf)
     monkeypatch.setattr(near_blocks, "_SURE", torch.inf)
 
 

@@ -278,6 +278,7 @@ def _settle_line(i: Any, k: Any, rows: Any, waiting: Any, scores: Any, found: An
 def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
     """The sorted keys of exact value and row of the k best that wait, or of all where there are fewer."""
     dim = rows.points.shape[1]
+    anchor, points, queries = waiting.anchor[i] * dim, rows.points, rows.queries
     count = waiting.count[i]
     listed = min(k, count)
     few = listed <= _FEW
@@ -296,7 +297,8 @@ def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
         place = np.int64(waiting.candidate[i, j])
         if rows.run[place] != run:  # what equals the row before is as far: a collapsed cloud is measured once
             run = rows.run[place]
-            exact = measure(rows, waiting.anchor[i], place) * rows.sign + np.float32(0)  # again without a sign
+            exact = measure(points, queries, rows.inner, place * dim, anchor, dim)
+            exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
         key = key_of(simd.bits(exact), rows.row[place])
         if not few:
             keys[j] = key
@@ -314,21 +316,14 @@ def _value_of(key: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def measure(rows: Any, line: Any, place: Any) -> Any:
-    """The exact value of an anchor, a line of `rows.queries`, and the row at a place: the squared distance, or -2 times
-    the inner product if `rows.inner`. A zero has no sign, as keys would tell -0 from 0."""
-    dim = rows.points.shape[1]
-    if rows.inner:
-        product = simd.dot(rows.queries, line * dim, rows.points, place * dim, dim)
-        return np.float32(product) * np.float32(-2) + np.float32(0)
-    return _squared_distance(rows, line * dim, place * dim)
-
-
-@njit(cache=True, nogil=True)
-def _squared_distance(rows: Any, anchor: Any, point: Any) -> Any:
+def measure(points: Any, queries: Any, inner: Any, point: Any, query: Any, dim: Any) -> Any:
+    """The exact value of the row that begins at `point` and the anchor at `query`, of `dim` coordinates: the squared
+    distance, or -2 times the product if `inner`."""
+    if inner:
+        return np.float32(simd.dot(queries, query, points, point, dim)) * np.float32(-2)
     sums = simd.splat(np.float32(0))
-    for axis in range(0, rows.points.shape[1], ELEMENTS):
-        gap = simd.subtract(simd.load(rows.points, point + axis), simd.load(rows.queries, anchor + axis))
+    for axis in range(0, dim, ELEMENTS):
+        gap = simd.subtract(simd.load(points, point + axis), simd.load(queries, query + axis))
         sums = simd.add(sums, simd.multiply(gap, gap))
     return simd.total(sums)
 

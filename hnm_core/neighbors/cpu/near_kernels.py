@@ -215,19 +215,21 @@ def _take(
     """Measure the rows from `place` on whose bits are set, and keep the best of the anchor, the i-th of 32."""
     low, high, line = anchors.low[anchor], anchors.high[anchor], anchors.line[anchor]
     base, last, measured = start + KEYS_BEFORE, start + KEYS_BEFORE + k - 1, 0
-    before, dim, ahead = keys[last], rows.points.shape[1], passing
+    points, queries, dim = rows.points, rows.queries, rows.points.shape[1]
+    before, ahead = keys[last], passing
     while ahead:  # rows lie anywhere in memory: ask for all before one is measured
         at = place + simd.lowest(ahead)
         ahead &= ahead - np.uint32(1)
         for axis in range(0, dim, ELEMENTS):
-            simd.prefetch(rows.points, at * dim + axis)
+            simd.prefetch(points, at * dim + axis)
     while passing:
         at = place + simd.lowest(passing)
         passing &= passing - np.uint32(1)
         if low <= at < high:
             continue
         measured += 1
-        key = key_of(simd.bits(measure(rows, line, at)), rows.row[at])
+        value = measure(points, queries, rows.inner, at * dim, line * dim, dim)
+        key = key_of(simd.bits(value + np.float32(0)), rows.row[at])  # a zero without a sign
         if key < keys[last]:
             insert(keys, base, k, key)
     if keys[last] != before and keys[last] != EMPTY:
