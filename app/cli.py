@@ -71,9 +71,7 @@ class Film:
 def gui(
     config: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[CONFIG]", help="A TOML file, or the folder of a recording to play.", show_default=False
-        ),
+        typer.Argument(metavar="[CONFIG]", help="A TOML file, or a recording to play.", show_default=False),
     ] = None,
     preset: options.PresetOption = None,
     data: options.DataOption = None,
@@ -92,6 +90,10 @@ def gui(
     plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
+    if config is not None and config.suffix == ".hnmlab":
+        from hnm_core.recording import unpacked
+
+        config = unpacked(config)
     recording = config if config is not None and paths.is_folder(config) else None
     if recording is not None:
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])

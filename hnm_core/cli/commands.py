@@ -189,6 +189,40 @@ def export(
         echo(str(path))
 
 
+def pack(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT.hnmlab", help="The file to write.")],
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="With what training goes on from, as large as that is.")
+    ] = False,
+) -> None:
+    """A recording as one checksummed file that can be sent to somebody."""
+    from hnm_core import recording
+    from hnm_core.recording.runs import find_run
+
+    folder = find_run(run)
+    say_losses(recording.open_recording(folder))
+    with progress_bar() as bars:
+        show = progress_of(bars)
+        recording.pack(folder, out, checkpoints=checkpoints, progress=lambda done, total: show(done, total, "bytes"))
+    echo(str(out))
+
+
+def unpack(
+    file: Annotated[Path, typer.Argument(metavar="FILE.hnmlab", help="What `pack` wrote, here or elsewhere.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="A new folder; FILE unless given.", show_default=False)
+    ] = None,
+) -> None:
+    """A packed recording as a folder again, if all of it is right; safe to do with a stranger's."""
+    from hnm_core import recording
+
+    with progress_bar() as bars:
+        show = progress_of(bars)
+        made = recording.unpack(file, folder, progress=lambda done, total: show(done, total, "bytes"))
+    echo(str(made))
+
+
 def say_losses(recording: Recording) -> None:
     """What of a recording is damaged or missing, a line each."""
     recording.check()
@@ -279,6 +313,8 @@ def add_commands(
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)
+    app.command("pack")(pack)
+    app.command("unpack")(unpack)
     app.command("features")(features)
     app.command("bench")(bench or bench_command())
     app.command("doctor")(doctor)
