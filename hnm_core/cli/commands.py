@@ -177,13 +177,14 @@ def export(
     run: RunArgument,
     to: Annotated[str, typer.Option("--to", metavar="csv|parquet|npz", help="File format: csv, npz or parquet.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Folder; RUN/export unless given.")] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Also what was mined: a row for each tuple drawn.")] = False,
 ) -> None:
     """The numbers of a recording as files for other programs; prints their paths."""
     from hnm_core import recording
     from hnm_core.recording.runs import find_run
 
     folder = find_run(run)
-    paths = recording.export(folder, to, out)
+    paths = recording.export(folder, to, out, pairs=pairs)
     say_losses(recording.open_recording(folder))
     for path in paths:
         echo(str(path))
