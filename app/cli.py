@@ -198,6 +198,18 @@ def _still(folder: Path, out: Path, film: Film, at: int | None) -> None:
     say(f"Wrote {out}: {width} x {height}")
 
 
+def report(
+    run: options.RunArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page.")],
+) -> None:
+    """What a run came to as one page that can be sent: tables, curves, and clouds that can be turned."""
+    from app.report.report import write_report
+    from hnm_core.recording.runs import find_run
+
+    write_report(find_run(run), out)
+    say(f"Wrote {out}: {out.stat().st_size / 1e6:,.1f} MB")
+
+
 def demo(
     out: VideoArgument,
     preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="A preset that ships.")] = FIRST_PRESET,
@@ -326,6 +338,7 @@ def make_app() -> typer.Typer:
     app.command("gui")(gui)
     engine.add_commands(app, doctor=doctor, bench=bench())
     app.command("render")(render)
+    app.command("report")(report)
     app.command("demo")(demo)
     return app
 

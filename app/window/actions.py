@@ -40,6 +40,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "save_recording", "File", "Save recording ...", "Copy the folder of this run to a place of yours", "S", "save"
     ),
     ActionSpec("pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody"),
+    ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file"),
     ActionSpec("render_video", "File", "Render video ...", "Make an mp4, webm or gif of this run", "V", "video"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
     ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),

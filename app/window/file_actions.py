@@ -186,6 +186,20 @@ class FileActions:
             filters=f"Packed recordings (*{PACKED_SUFFIX})",
         )
 
+    def report(self) -> None:
+        """Write what the run came to as one page."""
+        source = self._recorded()
+
+        def start(path: Path) -> None:
+            def work(progress: Progress) -> None:
+                from app.report.report import write_report  # loads the tables of the commands
+
+                write_report(source, path, progress=progress)
+
+            self._start(f"Write {path.name}", work, f"Wrote {path}")
+
+        self._ask("Write a report", start, save=f"{self._file_name()}.html", filters="Pages (*.html)")
+
     def render_video(self) -> None:
         """Render the run to a video on a thread of its own."""
         source = self._recorded()

@@ -255,6 +255,7 @@ class MainWindow(QMainWindow):
             "save_config": self.files.save_config,
             "save_recording": self.files.save_recording,
             "pack_recording": self.files.pack_recording,
+            "report": self.files.report,
             "render_video": self.files.render_video,
             "screenshot": self.files.screenshot,
             "toggle_run": self.run.toggle,

@@ -36,9 +36,9 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None, *, pair
     label, held_out, x, y, z and the point columns. Of a set too large to show they are those of its fixed stratified
     part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
     its own, `LANE.guests.KIND`, of the same columns. `raw.KIND` tells what the features score as they are, where that
-    was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells how. With `pairs`, `LANE.pairs.KIND` holds
-    what was mined, see `pairs_table`; that is as much as all frames hold. Files of an
-    earlier export are replaced when all new ones are written.
+    was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells
+    how. With `pairs`, `LANE.pairs.KIND` holds what was mined, see `pairs_table`, as much as all frames hold. Files of
+    an earlier export are replaced when all new ones are written.
 
     Raises:
         InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
