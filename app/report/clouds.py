@@ -64,7 +64,8 @@ def colour(rgb: Rgb) -> str:
 def _stratified(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Places of at most so many items, of every class as many as its share."""
     by_class = np.argsort(labels, kind="stable")
-    return by_class[np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int)]
+    places: NDArray[np.int64] = by_class[np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int)]
+    return places
 
 
 def _hard_pairs(frame: Frame, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -87,4 +88,5 @@ def _scaled(positions: NDArray[np.float32]) -> NDArray[np.float64]:
     around = positions.astype(np.float64) - np.median(positions[finite].astype(np.float64), axis=0)
     around[~finite] = 0
     reach = np.percentile(np.abs(around[finite]).max(axis=1), _REACH) or 1.0
-    return np.rint((around / reach).clip(-1, 1) * 32767)
+    steps: NDArray[np.float64] = np.rint((around / reach).clip(-1, 1) * 32767)
+    return steps

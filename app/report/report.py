@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.picture.theme import DARK
+from app.picture.theme import DARK, LIGHT, Theme
 from app.progress import Progress
 from app.report.clouds import clouds, colour
 from app.report.plots import bars, curves
@@ -34,7 +34,8 @@ from hnm_core.system.whole_files import write_whole
 from hnm_core.words import percent
 
 CURVES = {"map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN", "mining_recall": "Recall of the search"}
-LANE_COLOURS = tuple(colour(rgb) for rgb in DARK.classes)
+LANE_COLOURS = tuple(f"var(--lane-{place})" for place in range(len(DARK.lanes)))
+"""As the style of the page has them, dark and light."""
 _SMOOTHING = 0.9
 _STEPS = 4
 
@@ -69,6 +70,7 @@ def page(recording: Recording) -> str:
     history, config = recording.history(), recording.config
     script = (resource_dir() / "report" / "page.js").read_text(encoding="utf-8")
     style = (resource_dir() / "report" / "page.css").read_text(encoding="utf-8")
+    style += _lane_colours(DARK) + f"@media (prefers-color-scheme: light) {{ {_lane_colours(LIGHT)} }}"
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
     if config.model.name == "identity":
@@ -103,6 +105,10 @@ def page(recording: Recording) -> str:
     )  # a file may name what is no text
 
 
+def _lane_colours(theme: Theme) -> str:
+    return ":root {" + "".join(f"--lane-{place}:{colour(rgb)};" for place, rgb in enumerate(theme.lanes)) + "}"
+
+
 def _part(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
 
@@ -125,7 +131,9 @@ def _curves(history: RunHistory) -> str:
 
 
 def _bars(history: RunHistory) -> str:
-    names = {str(PHASES[column]): LANE_COLOURS[place] for place, column in enumerate(MINING_COLUMNS)}
+    names = {
+        str(PHASES[column]): LANE_COLOURS[place % len(LANE_COLOURS)] for place, column in enumerate(MINING_COLUMNS)
+    }
     spent = {name: step_cost(lane).phase_ms for name, lane in history.lanes.items()}
     rows = {
         name: {str(PHASES[column]): float(phases[column]) for column in MINING_COLUMNS}

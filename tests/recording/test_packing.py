@@ -87,7 +87,8 @@ def test_that_nothing_is_left_of_what_is_called_off_or_finds_no_room(
         pack(run, tmp_path / "new.zip")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
-    for where, why in ((tmp_path / "full", "there is something at"), (file / "x", "cannot be written")):
+    something = "there is something at"
+    for where, why in ((tmp_path / "full", something), (Path("/"), something), (file / "x", "cannot be written")):
         with pytest.raises(InputError, match=why):
             unpack(file, where)
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: packing.SPARE_BYTES + 1000)
