@@ -204,9 +204,14 @@ def report(
 ) -> None:
     """What a run came to as one page that can be sent: tables, curves, and clouds that can be turned."""
     from app.report.report import write_report
+    from hnm_core.cli.headless import wait_for_kernels
+    from hnm_core.recording import open_recording
     from hnm_core.recording.runs import find_run
 
-    write_report(find_run(run), out)
+    folder = find_run(run)
+    engine.say_losses(open_recording(folder))
+    wait_for_kernels(RASTER_KERNELS)
+    write_report(folder, out)
     say(f"Wrote {out}: {out.stat().st_size / 1e6:,.1f} MB")
 
 

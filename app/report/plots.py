@@ -39,8 +39,8 @@ def curves(name: str, lines: Mapping[str, tuple[Floats, Floats]], colours: Seque
             points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, down, strict=True))
             stroke = colours[place % len(colours)]
             parts.append(
-                f'<polyline points="{points}" fill="none" style="stroke:{stroke}" stroke-width="2"><title>{escape(lane)}'
-                "</title></polyline>"
+                f'<polyline points="{points}" fill="none" style="stroke:{stroke}" stroke-width="2">'
+                f"<title>{escape(lane)}</title></polyline>"
             )
     return "".join([*parts, "</svg>"])
 
@@ -58,8 +58,8 @@ def bars(rows: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]) ->
         for name, spent in parts.items():
             wide = spent / longest * (WIDTH - 8)
             drawn.append(
-                f'<rect x="{4 + across:.1f}" y="{top + 20}" width="{wide:.1f}" height="20" style="fill:{colours[name]}">'
-                f"<title>{escape(name)}: {number(spent, 2)} ms</title></rect>"
+                f'<rect x="{4 + across:.1f}" y="{top + 20}" width="{wide:.1f}" height="20" '
+                f'style="fill:{colours[name]}"><title>{escape(name)}: {number(spent, 2)} ms</title></rect>'
             )
             across += wide
     return "".join([*drawn, "</svg>"])

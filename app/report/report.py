@@ -14,6 +14,7 @@ import numpy as np
 from app.picture.theme import DARK, LIGHT, Theme
 from app.progress import Progress
 from app.report.clouds import clouds, colour
+from app.report.pictures import pictures
 from app.report.plots import bars, curves
 from hnm_core.cli.commands import recording_facts
 from hnm_core.cli.result_tables import RESULT_COLUMNS, result_rows
@@ -72,7 +73,7 @@ def page(recording: Recording) -> str:
     style = (resource_dir() / "report" / "page.css").read_text(encoding="utf-8")
     style += _lane_colours(DARK) + f"@media (prefers-color-scheme: light) {{ {_lane_colours(LIGHT)} }}"
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
     if config.model.name == "identity":
         table = _table(tuple(AUDIT_COLUMNS), map(cells, results))
     else:
@@ -84,6 +85,7 @@ def page(recording: Recording) -> str:
         f"<h1>{escape(config.title)}</h1><p>{escape(config.about)}</p>",
         _part("Results", table),
         _part("Clouds that can be turned", _clouds(recording)),
+        _part("Moments", pictures(recording)),
         _part("Curves", _curves(history)),
         _part("Mining time of a step by phase", _bars(history)),
         _part("How hard what was mined is", _hardness(results)),

@@ -69,6 +69,8 @@ WEIGHTS_INPUT = "@in_features"
 WEIGHTS_IMAGE = "@image_shape"
 LOCK_FILE = "writing.lock"
 CHECKPOINTS_FOLDER = "checkpoints"
+CAMERA_FILE = "camera.json"
+"""The user's own path of the camera, which the window puts there: no part of what a run has told."""
 PACKED_SUFFIX = ".hnmlab"
 """Of a recording as one file, see `packed`."""
 ARRAY_FILES = ("labels.npy", "ids.npy", "held_out.npy", "groups.npy", TRUE_LABELS_FILE)
@@ -249,5 +251,5 @@ def is_part(path: str) -> bool:
     two of them are one to any file system, and none leads out of the recording."""
     folder, _, name = path.rpartition("/")
     if not folder:
-        return path in (RUN_FILE, EVENTS_FILE, *ARRAY_FILES)
+        return path in (RUN_FILE, EVENTS_FILE, CAMERA_FILE, *ARRAY_FILES)
     return is_checkpoint(path) or (re.fullmatch(LANE_FOLDER.strip("^$"), folder) is not None and name in LANE_FILES)

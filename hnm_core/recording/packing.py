@@ -134,7 +134,7 @@ def unpacked(file: Path, *, progress: Progress = lambda done, total: True) -> Pa
 def _new_folder(target: Path, size: int) -> Iterator[Path]:
     """A folder beside `target` that takes its place when the block ends well, and is gone when it does not. Raises
     `InputError` for all that is wrong with the disk, as `packed.opened` completes it."""
-    part = Path(f"{os.path.abspath(target)}.part")
+    part = Path(f"{os.path.realpath(target)}.part")
     try:
         if paths.exists(target) and not (target.is_dir() and not any(target.iterdir())):
             raise InputError(f"there is something at '{target}'; name a new or an empty folder")

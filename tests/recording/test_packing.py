@@ -29,6 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoints.write(folder / "checkpoints", Checkpoint(3, (), {"a": np.arange(3)}), 9)
     (folder / "export").mkdir()
     (folder / "export" / "mine.csv").write_text("not for others")
+    (folder / "camera.json").write_text("[]")
     (folder / "leaving.txt").write_text("a mark of the program's")
     return folder
 

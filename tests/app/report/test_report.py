@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PyQt6.QtGui import QImage
 
+from app.report.pictures import png
 from app.report.report import write_report
 from hnm_core.cli.result_tables import result_rows
 from hnm_core.errors import InputError
@@ -54,7 +56,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(raster_kernels: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "run"
     *events, last = made_up.run(9, 40)
     start = made_up.started(40, title=EVIL)
@@ -72,17 +74,32 @@ def text(run: Path) -> str:
 def test_that_the_page_needs_nothing_else_and_only_its_own_script_may_run(text: str) -> None:
     page = Page(text)
     outside = {"src", "href", "action", "data", "poster", "srcset", "background", "formaction"}
-    assert not [(tag, attributes) for tag, attributes in page.tags if outside & attributes.keys()]
+    addresses = [attributes.get("src") or "" for _, attributes in page.tags if outside & attributes.keys()]
+    assert len(addresses) == 9 and all(address.startswith("data:image/png;base64,") for address in addresses)
     assert not [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)]
-    assert {tag for tag, _ in page.tags} & {"link", "img", "iframe", "object", "embed", "base", "form"} == set()
+    assert {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base", "form"} == set()
     assert not re.search(r"url\(|@import|fetch\(|XMLHttp|import\(", text)
     policy = next(attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes)
     scripts = [attributes for tag, attributes in page.tags if tag == "script"]
     assert [one for one in scripts if one.get("type") != "application/json"] == [{}]
     seal = base64.b64encode(hashlib.sha256(page.texts["script"][-1].encode()).digest()).decode()
-    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
+    assert policy == f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
     assert page.texts["title"][0] == page.texts["h1"][0] == EVIL, "a title is text"
     assert any(f"All of it {EVIL}" in row for row in page.cells)
+
+
+def test_that_pictures_are_those_of_the_raster(run: Path, text: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    image = QImage.fromData(png(pixels)).convertToFormat(QImage.Format.Format_RGB888)
+    assert (image.width(), image.height()) == (7, 5)
+    assert [image.pixelColor(6, 4).red(), image.pixelColor(6, 4).blue()] == [pixels[4, 6, 0], pixels[4, 6, 2]]
+    shown = [attributes for tag, attributes in Page(text).tags if tag == "img"]
+    ends = [
+        (lane, open_recording(run).frame_steps(lane)[place]) for lane, place in (("KNN", 0), ("lsh + re.score", -1))
+    ]
+    assert [shown[place]["alt"] for place in (0, -1)] == [f"Cloud of {lane}, step {step}" for lane, step in ends]
+    first, last = (base64.b64decode((shown[place]["src"] or "").split(",")[1]) for place in (0, 2))
+    assert first != last and not QImage.fromData(first).isNull()
 
 
 def test_that_the_numbers_are_those_of_inspect_and_the_configuration_reads_back(run: Path, text: str) -> None:
