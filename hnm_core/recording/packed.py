@@ -41,6 +41,8 @@ _MOST = 16 << 20
 """Bytes of the manifest, and of the list of members."""
 _HEADER_BYTES = 30
 """Before the name of a member."""
+_END_BYTES = 22
+"""Of the last record of a zip file without a comment."""
 _PIECE = 1 << 20
 
 _DAMAGE = (
@@ -115,6 +117,9 @@ def opened(path: Path) -> Iterator[Packed]:
     refusal = f"'{path}' cannot be unpacked"
     try:
         with open_regular(path) as file, zipfile.ZipFile(cast("IO[bytes]", _Sparing(file))) as stored:
+            file.seek(-_END_BYTES, os.SEEK_END)
+            if not file.read(_END_BYTES).startswith(b"PK\5\6"):
+                raise InputError("it is damaged: something follows its end")
             yield _checked(path, stored, os.fstat(file.fileno()).st_size)
     except InputError as error:
         raise InputError(f"{refusal}: {str(error).rstrip('.')}.") from error
@@ -161,6 +166,16 @@ def _member(path: str) -> zipfile.ZipInfo:
     return member
 
 
+def _rest(member: zipfile.ZipInfo) -> tuple[object, ...]:
+    """What is the same of all members."""
+    return member.date_time, member.create_system, member.internal_attr, member.volume, member.reserved, member.comment
+
+
+_REST = (_DATE, 3, 0, 0, 0, b"")
+_VERSIONS = {20, 45}
+"""Of the form; the second from 2 GiB on."""
+
+
 def _checked(path: Path, stored: zipfile.ZipFile, length: int) -> Packed:
     """All that can be known of a file of `length` bytes before its data are read."""
     members = stored.infolist()
@@ -171,6 +186,8 @@ def _checked(path: Path, stored: zipfile.ZipFile, length: int) -> Packed:
             raise InputError(f"{name} is compressed in it, and files of a recording are stored as they are")
         if member.flag_bits or member.external_attr != MODE << 16 or member.filename != member.orig_filename:
             raise InputError(f"{name} is no plain file in it")
+        if _rest(member) != _REST or not {member.create_version, member.extract_version} <= _VERSIONS:
+            raise InputError(f"it is damaged: {name} says of itself what `pack` never writes")
         if member.header_offset < end or member.file_size > length:
             raise InputError(f"it is damaged: {name} overlaps what stands before it")
         end = member.header_offset + _HEADER_BYTES + len(member.filename) + member.file_size
