@@ -71,9 +71,7 @@ class Film:
 def gui(
     config: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[CONFIG]", help="A TOML file, or the folder of a recording to play.", show_default=False
-        ),
+        typer.Argument(metavar="[CONFIG]", help="A TOML file, or a recording to play.", show_default=False),
     ] = None,
     preset: options.PresetOption = None,
     data: options.DataOption = None,
@@ -92,6 +90,10 @@ def gui(
     plugin: options.PluginOption = None,
 ) -> None:
     """Open the window, on the first preset unless told otherwise."""
+    if config is not None and config.suffix == ".hnmlab":
+        from hnm_core.recording import unpacked
+
+        config = unpacked(config)
     recording = config if config is not None and paths.is_folder(config) else None
     if recording is not None:
         experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
@@ -194,6 +196,23 @@ def _still(folder: Path, out: Path, film: Film, at: int | None) -> None:
     with _ends_awaited():
         width, height = still(folder, out, template=film.template, at=at, size=film.size, theme=film.theme)
     say(f"Wrote {out}: {width} x {height}")
+
+
+def report(
+    run: options.RunArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page.")],
+) -> None:
+    """What a run came to as one page that can be sent: tables, curves, and clouds that can be turned."""
+    from app.report.report import write_report
+    from hnm_core.cli.headless import wait_for_kernels
+    from hnm_core.recording import open_recording
+    from hnm_core.recording.runs import find_run
+
+    folder = find_run(run)
+    engine.say_losses(open_recording(folder))
+    wait_for_kernels(RASTER_KERNELS)
+    write_report(folder, out)
+    say(f"Wrote {out}: {out.stat().st_size / 1e6:,.1f} MB")
 
 
 def demo(
@@ -324,6 +343,7 @@ def make_app() -> typer.Typer:
     app.command("gui")(gui)
     engine.add_commands(app, doctor=doctor, bench=bench())
     app.command("render")(render)
+    app.command("report")(report)
     app.command("demo")(demo)
     return app
 

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Literal
 
 from hnm_core.errors import InputError
-from hnm_core.recording import header
-from hnm_core.recording.layout import RUN_FILE
+from hnm_core.recording import header, packed
+from hnm_core.recording.layout import PACKED_SUFFIX, RUN_FILE
 from hnm_core.spec import config as configuration
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, vectors_in
 from hnm_core.system.paths import exists, is_folder
 from hnm_core.system.regular_files import open_regular
 
-Kind = Literal["recording", "data", "configuration"]
+Kind = Literal["recording", "packed", "data", "configuration"]
 LARGEST_CONFIG = 1 << 20
 """Bytes; nobody writes a configuration so long."""
 VERBS: dict[Kind, str] = {
     "recording": "open the recording",
+    "packed": "unpack and open the recording",
     "data": "train on",
     "configuration": "open the configuration",
 }
@@ -67,6 +68,9 @@ def kind_of(path: Path) -> Kind:
                     "pictures, one for each class, nor vectors.tsv with metadata.tsv."
                 )
             return "data"
+        if path.suffix == PACKED_SUFFIX:
+            with packed.opened(path):
+                return "packed"
         if path.suffix.lower() == ".toml":
             _check_config(path)
             return "configuration"
@@ -74,7 +78,7 @@ def kind_of(path: Path) -> Kind:
         if known is None:
             raise InputError(
                 f"'{path.name}' cannot be opened: it must be data ({ANY_DATA_SUFFIX}), a configuration "
-                "(.toml) or the folder of a recording."
+                f"(.toml) or a recording (its folder, or {PACKED_SUFFIX})."
             )
         if _size(path) == 0:
             raise InputError(f"'{path.name}' cannot be opened: it is empty.")
@@ -89,7 +93,7 @@ def _offer(path: Path, running: bool) -> Offer:
         kind = kind_of(path)
     except InputError as error:
         return Offer(str(error).replace(str(path), path.name), path)
-    if running and kind != "recording":
+    if running and kind not in ("recording", "packed"):
         return Offer(f"A run is on. Press R to reset it, then drop '{path.name}' again.", path)
     stops = "stop the run and " if running else ""
     name = path.resolve().name or str(path)

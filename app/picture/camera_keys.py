@@ -10,10 +10,11 @@ from pathlib import Path
 
 from app.picture.camera import MAX_ELEVATION, Camera
 from hnm_core.errors import InputError
+from hnm_core.recording.layout import CAMERA_FILE
 from hnm_core.system.regular_files import read_regular
 from hnm_core.system.whole_files import whole_file
 
-FILE = "camera.json"
+FILE = CAMERA_FILE
 FORMAT = 1
 MOST_KEYS = 200
 _MOST_BYTES = 1 << 20

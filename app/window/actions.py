@@ -31,6 +31,7 @@ class ActionSpec:
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("gallery", "File", "Gallery of presets ...", "Choose an experiment by its picture", "Ctrl+G", "gallery"),
     ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
+    ActionSpec("open_packed", "File", "Open packed recording ...", "Play a run that somebody sent as one file"),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
     ActionSpec("clear_recent", "Open recent", "Clear the list of recent files", "Forget which files were opened"),
@@ -38,6 +39,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "save_recording", "File", "Save recording ...", "Copy the folder of this run to a place of yours", "S", "save"
     ),
+    ActionSpec("pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody"),
+    ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file"),
     ActionSpec("render_video", "File", "Render video ...", "Make an mp4, webm or gif of this run", "V", "video"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
     ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),

@@ -25,7 +25,7 @@ from app.window.session import Session
 from hnm_core import recording
 from hnm_core.data import own as own_data
 from hnm_core.errors import InputError
-from hnm_core.recording.layout import RUN_FILE
+from hnm_core.recording.layout import PACKED_SUFFIX, RUN_FILE
 from hnm_core.run.history import RunHistory
 from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
@@ -74,6 +74,25 @@ class FileActions:
 
         self._read(folder, lambda progress: playback.load(folder, progress), show)
 
+    def open_packed(self) -> None:
+        """Ask for a packed recording and play it."""
+        self._ask("Open a packed recording", self.play_packed, filters=f"Packed recordings (*{PACKED_SUFFIX})")
+
+    def play_packed(self, path: Path) -> None:
+        """Unpack a recording among the others, unless it is there already, and play it."""
+
+        def work(progress: Progress) -> tuple[Path, tuple[Past, RunHistory]] | None:
+            folder = recording.unpacked(path, progress=progress)
+            return None if folder is None else (folder, playback.load(folder, progress))
+
+        def show(opened: tuple[Path, tuple[Past, RunHistory]] | None) -> None:
+            if opened is not None:
+                folder, loaded = opened
+                self._session.show_past(*loaded)
+                self._recent.note(folder)
+
+        self._read(path, work, show)
+
     def open_data(self) -> None:
         """Ask for a file of data to train on."""
         self._ask("Open data", self.take, filters=f"Data ({DATA_PATTERNS})")
@@ -91,6 +110,8 @@ class FileActions:
             self.play(path)
         elif paths.is_folder(path):
             self._take_data(path, data_of(path))
+        elif path.suffix == PACKED_SUFFIX:
+            self.play_packed(path)
         elif path.suffix.lower() == ".toml":
             self._session.set_experiment(configuration.load(path))
             self._recent.note(path)
@@ -98,8 +119,8 @@ class FileActions:
             self._take_data(path, data_of(path))
         else:
             raise InputError(
-                f"'{path.name}' is of no use here: drop data ({ANY_DATA_SUFFIX}, or a folder with one "
-                "folder of pictures for each class), a configuration (.toml) or the folder of a recording."
+                f"'{path.name}' is of no use here: drop data ({ANY_DATA_SUFFIX}, or a folder with one folder of "
+                f"pictures for each class), a configuration (.toml) or a recording (its folder, or {PACKED_SUFFIX})."
             )
 
     def _take_data(self, path: Path, own: DataConfig) -> None:
@@ -150,6 +171,34 @@ class FileActions:
             ),
             save=source.name,
         )
+
+    def pack_recording(self) -> None:
+        """Write the run into one file."""
+        source = self._recorded()
+        self._ask(
+            "Pack the recording into one file",
+            lambda path: self._start(
+                f"Pack {path.name}",
+                lambda progress: recording.pack(source, path, progress=progress),
+                f"Packed the recording as {path}",
+            ),
+            save=f"{source.name}{PACKED_SUFFIX}",
+            filters=f"Packed recordings (*{PACKED_SUFFIX})",
+        )
+
+    def report(self) -> None:
+        """Write what the run came to as one page."""
+        source = self._recorded()
+
+        def start(path: Path) -> None:
+            def work(progress: Progress) -> None:
+                from app.report.report import write_report  # loads the tables of the commands
+
+                write_report(source, path, progress=progress)
+
+            self._start(f"Write {path.name}", work, f"Wrote {path}")
+
+        self._ask("Write a report", start, save=f"{self._file_name()}.html", filters="Pages (*.html)")
 
     def render_video(self) -> None:
         """Render the run to a video on a thread of its own."""

@@ -249,10 +249,13 @@ class MainWindow(QMainWindow):
         """Every row of the actions table. What a user can get wrong goes through `attempt`."""
         tried: dict[str, Callable[[], None]] = {
             "open_recording": self.files.open_recording,
+            "open_packed": self.files.open_packed,
             "open_data": self.files.open_data,
             "open_config": self.files.open_config,
             "save_config": self.files.save_config,
             "save_recording": self.files.save_recording,
+            "pack_recording": self.files.pack_recording,
+            "report": self.files.report,
             "render_video": self.files.render_video,
             "screenshot": self.files.screenshot,
             "toggle_run": self.run.toggle,

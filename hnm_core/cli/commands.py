@@ -177,16 +177,51 @@ def export(
     run: RunArgument,
     to: Annotated[str, typer.Option("--to", metavar="csv|parquet|npz", help="File format: csv, npz or parquet.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Folder; RUN/export unless given.")] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Also what was mined: a row for each tuple drawn.")] = False,
 ) -> None:
     """The numbers of a recording as files for other programs; prints their paths."""
     from hnm_core import recording
     from hnm_core.recording.runs import find_run
 
     folder = find_run(run)
-    paths = recording.export(folder, to, out)
+    paths = recording.export(folder, to, out, pairs=pairs)
     say_losses(recording.open_recording(folder))
     for path in paths:
         echo(str(path))
+
+
+def pack(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT.hnmlab", help="The file to write.")],
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="With what training goes on from, as large as that is.")
+    ] = False,
+) -> None:
+    """A recording as one checksummed file that can be sent to somebody."""
+    from hnm_core import recording
+    from hnm_core.recording.runs import find_run
+
+    folder = find_run(run)
+    say_losses(recording.open_recording(folder))
+    with progress_bar() as bars:
+        show = progress_of(bars)
+        recording.pack(folder, out, checkpoints=checkpoints, progress=lambda done, total: show(done, total, "bytes"))
+    echo(str(out))
+
+
+def unpack(
+    file: Annotated[Path, typer.Argument(metavar="FILE.hnmlab", help="What `pack` wrote, here or elsewhere.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="A new folder; FILE unless given.", show_default=False)
+    ] = None,
+) -> None:
+    """A packed recording as a folder again, if all of it is right; safe to do with a stranger's."""
+    from hnm_core import recording
+
+    with progress_bar() as bars:
+        show = progress_of(bars)
+        made = recording.unpack(file, folder, progress=lambda done, total: show(done, total, "bytes"))
+    echo(str(made))
 
 
 def say_losses(recording: Recording) -> None:
@@ -279,6 +314,8 @@ def add_commands(
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)
+    app.command("pack")(pack)
+    app.command("unpack")(unpack)
     app.command("features")(features)
     app.command("bench")(bench or bench_command())
     app.command("doctor")(doctor)

@@ -24,6 +24,26 @@ def show_results(
     rows, `raw`, are what the features score as they are, where that was measured. Below, where there is any, the
     accuracy of the classifiers that are trained with the embeddings, the entanglement of each layer in the batch that
     was measured last, and the negatives that were used."""
+    rows = result_rows(lanes, raw)
+    stream = sys.stderr if to_stderr else sys.stdout
+    show_table(RESULT_COLUMNS, rows, stream)
+    classifiers = [lane for lane in lanes if math.isfinite(lane.accuracy)]
+    if classifiers:
+        echo(stream=stream)
+        show_table(("classifier", "accuracy"), [(lane.lane, number(lane.accuracy)) for lane in classifiers], stream)
+    looked_at = [lane for lane in lanes if lane.entanglement]
+    if looked_at:
+        echo(stream=stream)
+        deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
+        layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
+        shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
+        shown.append(("chance", *(number(lane.entanglement_chance) for lane in looked_at)))
+        show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
+    show_used(lanes, stream)
+
+
+def result_rows(lanes: Sequence[LaneResult], raw: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
+    """The rows of the result table, of `RESULT_COLUMNS`."""
     rows: list[tuple[str, ...]] = [
         (
             lane.lane,
@@ -42,21 +62,7 @@ def show_results(
     for name, metrics in raw.items():
         scored = (number(metrics.get(metric, math.nan)) for metric in ("map_at_r", "precision_at_1", "knn_accuracy"))
         rows.append((name, "", "", *scored, "", "", "", ""))
-    stream = sys.stderr if to_stderr else sys.stdout
-    show_table(RESULT_COLUMNS, rows, stream)
-    classifiers = [lane for lane in lanes if math.isfinite(lane.accuracy)]
-    if classifiers:
-        echo(stream=stream)
-        show_table(("classifier", "accuracy"), [(lane.lane, number(lane.accuracy)) for lane in classifiers], stream)
-    looked_at = [lane for lane in lanes if lane.entanglement]
-    if looked_at:
-        echo(stream=stream)
-        deepest_first = sorted(looked_at, key=lambda lane: -len(lane.entanglement))
-        layers = dict.fromkeys(layer for lane in deepest_first for layer in lane.entanglement)
-        shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
-        shown.append(("chance", *(number(lane.entanglement_chance) for lane in looked_at)))
-        show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
-    show_used(lanes, stream)
+    return rows
 
 
 def show_used(lanes: Sequence[LaneResult], stream: TextIO) -> None:

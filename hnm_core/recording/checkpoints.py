@@ -150,7 +150,7 @@ def read_weights(folder: Path, lane: str) -> tuple[Weights | None, str]:
 
 def newest_step(folder: Path) -> int | None:
     """The step of the newest checkpoint that says it, and that training can go on from; None where there is none."""
-    for path in _newest_first(folder / CHECKPOINTS_FOLDER):
+    for path in newest_first(folder):
         with suppress(InputError, *_DAMAGE), _opened(path) as file:
             return file.step if file.whole else None
     return None
@@ -158,7 +158,7 @@ def newest_step(folder: Path) -> int | None:
 
 def copy(source: Path, target: Path) -> None:
     """Copy the newest checkpoints of the recording `source`, also of one that is being written, into `target`."""
-    for path in _newest_first(source / CHECKPOINTS_FOLDER):
+    for path in newest_first(source):
         (target / CHECKPOINTS_FOLDER).mkdir(exist_ok=True)
         with suppress(FileNotFoundError):  # an older one that has just made room
             copy_regular(path, target / CHECKPOINTS_FOLDER / path.name)
@@ -168,7 +168,7 @@ def _first_whole(folder: Path, read_one: Callable[[_File], Found]) -> tuple[Foun
     """What `read_one` makes of the newest checkpoint for which it can, and in a sentence that this is not the newest
     of all. None where there is none. Raises `InputError` where it can for none of them."""
     failed: InputError | None = None
-    for path in _newest_first(folder / CHECKPOINTS_FOLDER):
+    for path in newest_first(folder):
         try:
             with _opened(path) as file:
                 found = read_one(file)
@@ -179,6 +179,11 @@ def _first_whole(folder: Path, read_one: Callable[[_File], Found]) -> tuple[Foun
     if failed is not None:
         raise failed
     return None
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """The files of checkpoints of the recording in `folder`."""
+    return _newest_first(folder / CHECKPOINTS_FOLDER)
 
 
 def _newest_first(folder: Path) -> list[Path]:

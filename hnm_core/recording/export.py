@@ -26,7 +26,7 @@ Table = dict[str, NDArray[Any]]
 _INTERNAL_FIELDS = ("event", "flags", "measured", CHECKSUM)
 
 
-def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list[Path]:
+def export(folder: str | Path, kind: str, out: str | Path | None = None, *, pairs: bool = False) -> list[Path]:
     """Write `LANE.steps.KIND` and `LANE.positions.KIND` for every lane into `out`, by default `folder/export`.
 
     Steps have a column for each field of a step record (`loss`, `search_ms`, `hard`, `map_at_r`, ...), empty or NaN
@@ -36,8 +36,9 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     label, held_out, x, y, z and the point columns. Of a set too large to show they are those of its fixed stratified
     part, which is fair to every class; what that frame mined beyond it is hard and not fair, so it stands in a file of
     its own, `LANE.guests.KIND`, of the same columns. `raw.KIND` tells what the features score as they are, where that
-    was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells how. Files of an
-    earlier export are replaced when all new ones are written.
+    was measured, and where lanes were changed or forked while they trained, `changes.KIND` tells
+    how. With `pairs`, `LANE.pairs.KIND` holds what was mined, see `pairs_table`, as much as all frames hold. Files of
+    an earlier export are replaced when all new ones are written.
 
     Raises:
         InputError: unknown kind, damaged recording, a folder that cannot be written, or parquet without pyarrow.
@@ -53,7 +54,7 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     try:
         out.mkdir(parents=True, exist_ok=True)
         with ExitStack() as files:  # all take their places, or none does
-            for name, table in _tables(recording):
+            for name, table in _tables(recording, pairs=pairs):
                 path = out / f"{name}.{kind}"
                 EXPORT_KINDS[kind](files.enter_context(whole_file(path)), table)
                 paths.append(path)
@@ -62,7 +63,7 @@ def export(folder: str | Path, kind: str, out: str | Path | None = None) -> list
     return paths
 
 
-def _tables(recording: Recording) -> Iterator[tuple[str, Table]]:
+def _tables(recording: Recording, *, pairs: bool) -> Iterator[tuple[str, Table]]:
     """Every table with its name."""
     told = recording.of_each_lane(lambda lane: (lane_result(lane), lane.steps, mining_ms(lane)))
     for lane, (_, steps, spent) in zip(recording.lanes, told, strict=True):
@@ -72,6 +73,8 @@ def _tables(recording: Recording) -> Iterator[tuple[str, Table]]:
             yield f"{lane}.positions", positions_table(recording, lane)
             if (guests := guests_table(recording, lane)) is not None:
                 yield f"{lane}.guests", guests
+            if pairs:
+                yield f"{lane}.pairs", pairs_table(recording, lane)
     results = results_table([result for result, *_ in told])
     for name, table in (("results", results), ("raw", raw_table(recording)), ("changes", changes_table(recording))):
         if len(next(iter(table.values()))):
@@ -134,6 +137,40 @@ def guests_table(recording: Recording, lane: str) -> Table | None:
         **{axis: guests.positions[:, place] for place, axis in enumerate("xyz")},
         **guests.columns,
     }
+
+
+def pairs_table(recording: Recording, lane: str) -> Table:
+    """The mined tuples that the frames of a lane drew, the hardest of what was mined, a row for each in each frame.
+
+    `frame` is the step of the frame, `mined` that at which it was mined (so that it may stand in two frames), -1 where
+    that is not known. `anchor`, `positive` and `negative` are ids of the data set, -1 where a pair has no such end,
+    each with its label beside it; `separation` is d(a,n) - d(a,p) in the lane's distance when it was mined, NaN where
+    it is no triplet or that is not known.
+    """
+    ids, labels, steps = recording.started.ids, recording.started.labels, recording.frame_steps(lane)
+    whole = len(ids) == recording.started.items_total
+    parts: list[Table] = []
+    for place, (step, triplets, hardness) in enumerate(recording.mined(lane, 0, len(steps))):
+        guests = None if whole else recording.frame(lane, place).guests
+        known = ids if guests is None else np.concatenate((ids, guests.ids))
+        known_labels = labels if guests is None else np.concatenate((labels, guests.labels))
+        count, ends = len(triplets), triplets.astype(np.int64)
+        told = _labels_of(ends, known, known_labels)
+        age = np.full(count, -1) if hardness is None else hardness["age"].astype(np.int64)
+        part: Table = {"frame": np.full(count, step, np.int64), "mined": np.where(age >= 0, step - age, -1)}
+        for column, name in enumerate(("anchor", "positive", "negative")):
+            part |= {name: ends[:, column], f"{name}_label": told[:, column]}
+        part["separation"] = np.full(count, np.nan, np.float32) if hardness is None else hardness["separation"]
+        parts.append(part)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _labels_of(ends: NDArray[np.int64], ids: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The label of each of these ids; -1 where there is none."""
+    order = np.argsort(ids, kind="stable")
+    place = order[np.searchsorted(ids, ends, sorter=order).clip(max=len(ids) - 1)]
+    found: NDArray[np.int64] = np.where(ids[place] == ends, labels[place], -1)
+    return found
 
 
 def results_table(results: Sequence[LaneResult]) -> Table:

@@ -69,6 +69,22 @@ WEIGHTS_INPUT = "@in_features"
 WEIGHTS_IMAGE = "@image_shape"
 LOCK_FILE = "writing.lock"
 CHECKPOINTS_FOLDER = "checkpoints"
+CAMERA_FILE = "camera.json"
+"""The user's own path of the camera, which the window puts there: no part of what a run has told."""
+PACKED_SUFFIX = ".hnmlab"
+"""Of a recording as one file, see `packed`."""
+ARRAY_FILES = ("labels.npy", "ids.npy", "held_out.npy", "groups.npy", TRUE_LABELS_FILE)
+LANE_FILES = (
+    STEPS_FILE,
+    FRAMES_FILE,
+    INDEX_FILE,
+    EDGES_FILE,
+    HARDNESS_FILE,
+    GUESTS_FILE,
+    CANDIDATES_FILE,
+    LAYERS_FILE,
+    WEIGHTS_FILE,
+)
 
 POSITION_STEPS = 65_534
 POSITION_MISSING = 65_535
@@ -219,3 +235,21 @@ def lane_folder(place: int, name: str) -> str:
 
 
 LANE_FOLDER = r"^[0-9]{2,4}-[a-z0-9-]{1,48}$"
+
+
+_CHECKPOINT = re.compile(r"[0-9]{8,12}\.npz")
+
+
+def is_checkpoint(path: str) -> bool:
+    """Whether a path inside a recording, with `/`, is that of a checkpoint."""
+    folder, _, name = path.rpartition("/")
+    return folder == CHECKPOINTS_FOLDER and _CHECKPOINT.fullmatch(name) is not None
+
+
+def is_part(path: str) -> bool:
+    """Whether a path inside a recording, with `/`, is that of one of its files. Such names have small letters, so no
+    two of them are one to any file system, and none leads out of the recording."""
+    folder, _, name = path.rpartition("/")
+    if not folder:
+        return path in (RUN_FILE, EVENTS_FILE, CAMERA_FILE, *ARRAY_FILES)
+    return is_checkpoint(path) or (re.fullmatch(LANE_FOLDER.strip("^$"), folder) is not None and name in LANE_FILES)

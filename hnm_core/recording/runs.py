@@ -139,10 +139,7 @@ def copy_run(source: str | Path, target: str | Path) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     checkpoints.copy(source, target)
-    sizes = {source / EVENTS_FILE: _size(source / EVENTS_FILE)}
-    run_file = read_regular(source / RUN_FILE, MAX_RUN_FILE)  # it names all lanes that events tell of
-    for path in sorted(_copied(source), key=_place):
-        sizes.setdefault(path, _size(path))
+    run_file, sizes = as_it_is_now(source)
     for path, size in sizes.items():
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +147,19 @@ def _copy(source: Path, target: Path) -> None:
             copy_regular(path, copy, size)
     with disk.whole_file(target / RUN_FILE) as file:  # last: from here on it is a recording
         file.write(run_file)
+
+
+def as_it_is_now(source: Path) -> tuple[bytes, dict[Path, int]]:
+    """Of a recording, also of one that is being written: what `run.json` says, and of its other files, checkpoints left
+    out, how many bytes of each belong together. One of them may be gone when it is read, where its run goes on.
+
+    Raises `OSError`.
+    """
+    sizes = {source / EVENTS_FILE: _size(source / EVENTS_FILE)}
+    run_file = read_regular(source / RUN_FILE, MAX_RUN_FILE)  # it names all lanes that events tell of
+    for path in sorted(_copied(source), key=_place):
+        sizes.setdefault(path, _size(path))
+    return run_file, sizes
 
 
 def _empty(folder: Path) -> None:

@@ -10,7 +10,7 @@ from app.offers import LARGEST_CONFIG, kind_of, offer
 from hnm_core.data.csv_table import read_csv
 from hnm_core.data.npz import read_npz
 from hnm_core.errors import InputError
-from hnm_core.recording import record
+from hnm_core.recording import pack, record
 from hnm_core.run.control import Control
 from hnm_core.spec import config as configuration
 from tests.app import runs
@@ -26,6 +26,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "table.csv").write_text('\ufeffa, "label"\n1,x\n2,y\n3,x\n4,y\n', encoding="utf-8")
     (tmp_path / "table.parquet").write_bytes(b"PAR1 and the rest")
     (tmp_path / "mine.toml").write_text(configuration.dump(config), encoding="utf-8")
+    pack(tmp_path / "my run", tmp_path / "for you.hnmlab")
     return {path.name: path for path in tmp_path.iterdir()}
 
 
@@ -33,6 +34,7 @@ def test_that_each_kind_is_known_and_said_in_the_words_of_what_will_happen(files
     said = {name: offer([path], running=False).text for name, path in files.items()}
     assert said == {
         "my run": "Drop to open the recording 'my run'",
+        "for you.hnmlab": "Drop to unpack and open the recording 'for you.hnmlab'",
         "mine.npz": "Drop to train on 'mine.npz'",
         "table.csv": "Drop to train on 'table.csv'",
         "table.parquet": "Drop to train on 'table.parquet'",
@@ -43,6 +45,7 @@ def test_that_each_kind_is_known_and_said_in_the_words_of_what_will_happen(files
 
 def test_that_while_a_run_is_on_a_recording_stops_it_and_other_files_wait(files):
     assert offer([files["my run"]], running=True).text == "Drop to stop the run and open the recording 'my run'"
+    assert offer([files["for you.hnmlab"]], running=True).accepted
     for name in ("mine.npz", "mine.toml"):
         waits = offer([files[name]], running=True)
         assert not waits.accepted

@@ -179,3 +179,24 @@ def test_that_a_field_of_several_numbers_of_another_version_becomes_columns(fold
         columns = dict(np.load(path))
     found = np.stack([np.array(columns[f"odds_{place}"], np.float64) for place in range(2)], axis=1)
     assert np.array_equal(found, np.arange(found.size).reshape(-1, 2)) and "odds" not in columns
+
+
+def test_that_mined_pairs_are_told_by_ids_labels_and_when_they_were_mined(tmp_path: Path) -> None:
+    list(record(made_up.run_of_a_large_set(), tmp_path / "run"))
+    assert not [path for path in export(tmp_path / "run", "csv") if "pairs" in path.name]
+    (path,) = (path for path in export(tmp_path / "run", "csv", pairs=True) if path.name == "knn.pairs.csv")
+    table, row, start = columns_of(path), 0, made_up.started()
+    for frame in (event for event in made_up.run_of_a_large_set() if isinstance(event, Frame) and event.lane == "knn"):
+        label_of = dict(zip(start.ids.tolist(), start.labels.tolist(), strict=True)) | {-1: -1}
+        if frame.guests is not None:
+            label_of |= dict(zip(frame.guests.ids.tolist(), frame.guests.labels.tolist(), strict=True))
+        for place, ends in enumerate(frame.triplets.tolist()):
+            told = {name: int(table[name][row]) for name in table if name != "separation"}
+            assert [told["anchor"], told["positive"], told["negative"]] == ends and told["frame"] == frame.step
+            labels = [told[f"{name}_label"] for name in ("anchor", "positive", "negative")]
+            assert labels == [label_of[item] for item in ends]
+            if frame.separation is not None and frame.age is not None:
+                assert told["mined"] == (frame.step - frame.age[place] if frame.age[place] >= 0 else -1)
+                assert table["separation"][row] == (str(held) if np.isfinite(held := frame.separation[place]) else "")
+            row += 1
+    assert row == len(table["frame"]) > 20

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QComboBox
+from PyQt6.QtWidgets import QComboBox, QFileDialog
 
+from app.cli import make_app
 from app.window.main_window import MainWindow
-from hnm_core.recording import record
+from hnm_core.recording import list_runs, record, runs_dir
 from hnm_core.recording.lock import is_being_written, nobody_at
 from hnm_core.run.control import Control
 from hnm_core.run.events import RunState, StepRecord
@@ -167,3 +169,30 @@ def test_that_a_run_that_is_shown_makes_no_room_for_others_until_it_is_left(open
     qtbot.waitUntil(lambda: window.stage.folder is None, timeout=5000)
     with nobody_at(folder) as free:
         assert free
+
+
+def test_that_a_run_is_packed_and_a_packed_one_opened_by_drop_menu_and_command(open_window, qtbot, tmp_path):
+    window, packed = open_window(), tmp_path / "for you.hnmlab"
+    with pytest.raises(SystemExit):
+        make_app()(["pack", str(recorded(preset("digits"), tmp_path / "old")), str(packed)])
+    drop(window, packed)
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    there = window.stage.folder
+    assert window.form.config() == preset("digits") and there.parent == runs_dir() and there.name.startswith("for you-")
+    window.actions_by_key["open_packed"].trigger()
+    dialog = window.findChild(QFileDialog)
+    dialog.fileSelected.emit(str(packed))
+    dialog.close()
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=10_000)
+    assert list_runs() == [window.stage.folder] == [there], "it is unpacked once"
+    for action, name in (("pack_recording", "again.hnmlab"), ("report", "page.html")):
+        window.actions_by_key[action].trigger()
+        dialog = next(box for box in window.findChildren(QFileDialog) if box.isVisible())
+        dialog.fileSelected.emit(str(tmp_path / name))
+        dialog.close()
+        qtbot.waitUntil(lambda: not window.jobs.busy, timeout=10_000)
+    assert preset("digits").title in (tmp_path / "page.html").read_text()
+    assert (tmp_path / "again.hnmlab").read_bytes() == packed.read_bytes()
+    packed.write_bytes(packed.read_bytes()[:-9])
+    drop(window, packed)
+    qtbot.waitUntil(lambda: "cannot be unpacked" in window.banner.text, timeout=10_000)
