@@ -48,7 +48,7 @@ def test_that_the_page_s_miners_are_listed_and_train(file: Path, lab: Lab) -> No
         "--set", "lanes.all-closer.warmup=2", "--set", "sampler.batch=32",
     )  # fmt: skip
     assert ended.status == 0, ended.err
-    rows = [line.split()[:2] for line in ended.out.splitlines()[1:]]
+    rows = [line.split()[:2] for line in ended.out.split("\n\n")[0].splitlines()[1:]]
     assert rows == [["far-third", "12"], ["all-closer", "12"], ["raw", "pixels"]]
 
 

@@ -130,7 +130,7 @@ def labelled(
             raise InputError(f"{where('y')} holds text and {where('y_true')} does not; both must be of one kind.")
         y = _text(labels, items, where("y"))
         true = [] if truth is None else _text(truth, items, where("y_true"))
-        numbers, names = checks.named_classes([*y, *true])
+        numbers, names = checks.named_classes([*y, *true], where("y"))
         return numbers[:items], None if truth is None else numbers[items:], names
     if labels.ndim == 2 and labels.shape[0] == items and 2 <= labels.shape[1] <= MOST_CLASSES:
         labels = _places_of_ones(labels, where("y"))

@@ -94,7 +94,15 @@ def classes(
     return y, None if true_labels is None else numbers[len(labels) :], names
 
 
-def named_classes(labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def label_length(label: str, where: str) -> None:
+    """Raises `InputError` where a label is too long to be one; `where` begins the sentence."""
+    if len(label) > LONGEST_LABEL:
+        raise InputError(
+            f"{where}: the label '{shortened(label)}' is too long; labels have up to {LONGEST_LABEL:,} characters."
+        )
+
+
+def named_classes(labels: Sequence[str], where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Number class names 0 .. C-1: in numerical order if all of them are numbers, else in alphabetical order.
 
     Returns:
@@ -104,11 +112,7 @@ def named_classes(labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, 
         InputError: a label is too long to be one.
     """
     names = sorted(set(labels))
-    longest = max(names, key=len, default="")
-    if len(longest) > LONGEST_LABEL:
-        raise InputError(
-            f"The label '{shortened(longest)}' is too long; labels have up to {LONGEST_LABEL:,} characters."
-        )
+    label_length(max(names, key=len, default=""), where)
     if all(is_number(name) for name in names):
         names.sort(key=float)
     numbers = {name: number for number, name in enumerate(names)}

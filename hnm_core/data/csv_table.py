@@ -154,6 +154,8 @@ def _labels(cells: Sequence[str], lines: Sequence[int], path: Path) -> list[str]
     names = [cell.strip() for cell in cells]
     if "" in names:
         raise InputError(f"'{path}', line {lines[names.index('')]}, has no value in column '{LABEL}'.")
+    for name, line in zip(names, lines, strict=True):
+        checks.label_length(name, f"'{path}', line {line}")
     return names
 
 
@@ -168,7 +170,7 @@ def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str]) -> Data
         for place, name in enumerate(roles.features):
             values[:, place] = read[name].numbers()
     x = checks.features(values, f"'{path}'")
-    y, names = checks.named_classes(labels)
+    y, names = checks.named_classes(labels, f"'{path}'")
     numbered = {name: read[name].numbers() for name in roles.ids if kinds[name] == columns.NUMBERS}
     return columns.table(path.name, x, y, names, roles, numbered)
 

@@ -255,7 +255,7 @@ def _classes(column: Any, where: str) -> tuple[NDArray[np.int64], tuple[str, ...
         labels = [value.strip() for value in column.to_pylist()]
         if "" in labels:
             raise InputError(f"{where} has no value in row {labels.index('')} (counted from 0).")
-        return checks.named_classes(labels)
+        return checks.named_classes(labels, where)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
         y, _, names = checks.classes(checks.whole_numbers(column.to_numpy(), len(column), where), None)
         return y, names

@@ -75,7 +75,7 @@ def find_pictures(folder: Path) -> ImageFolder:
     if not found:
         kinds = ", ".join(sorted(SUFFIXES))
         raise InputError(f"'{folder}' holds no folder with pictures ({kinds}); it must hold one for each class.")
-    y, names = checks.named_classes([name for name, _, _ in found])
+    y, names = checks.named_classes([name for name, _, _ in found], f"'{folder}'")
     order = np.argsort(y, kind="stable")
     files = tuple(found[place][1] for place in order)
     if not parts:

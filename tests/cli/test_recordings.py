@@ -36,8 +36,10 @@ def test_that_inspect_shows_the_facts_and_the_table_of_the_run(lab: Lab, run: Pa
         f"{lane} {len(open_recording(run).frame_steps(lane))}" for lane in ("one", "two")
     )
     # Times are kept in less digits than they were measured with, so the table is compared up to them.
-    table = [line.split()[:7] for line in shown.out.split("\n\n")[1].splitlines()]
-    assert table == [line.split()[:7] for line in ended.out.splitlines()]
+    results, used = ([line.split() for line in table.splitlines()] for table in shown.out.split("\n\n")[1:])
+    told, used_then = ([line.split() for line in table.splitlines()] for table in ended.out.split("\n\n"))
+    assert [line[:7] for line in results] == [line[:7] for line in told]
+    assert used == used_then and [line[0] for line in used] == ["negatives", "one", "two", "two:"]
 
 
 def test_that_inspect_lists_what_was_changed_and_forked_and_its_table_has_every_lane(lab: Lab, tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_that_inspect_lists_what_was_changed_and_forked_and_its_table_has_every_
             control.change("knn", "lr", 0.001)
             control.fork("knn", "new", {"miner": "lsh"})
     shown = lab("inspect", tmp_path / "run")
-    facts, table = shown.out.split("\n\n")
+    facts, table, _ = shown.out.split("\n\n")
     told = [line.split("\t", 1)[1] for line in facts.splitlines() if line.startswith("change\t")]
     assert told == [
         "step 5, knn: optimizer.lr 0.002 → 0.001",
@@ -81,7 +83,7 @@ def test_that_what_is_lost_is_said_by_inspect_and_export_and_the_rest_is_exporte
     data = bytearray(steps.read_bytes())
     data[len(data) // 2 + 20] ^= 1
     steps.write_bytes(bytes(data))
-    lost = "Lane 'one' lost 3 records of steps (732 bytes) after step 3: 00-one/steps.bin is damaged."
+    lost = "Lane 'one' lost 3 records of steps (948 bytes) after step 3: 00-one/steps.bin is damaged."
     assert f"lost\t{lost}\n" in lab("inspect", run).out
     exported = lab("export", run, "--to", "csv")
     assert exported.status == 0 and exported.err == f"Damaged: {lost}\n"

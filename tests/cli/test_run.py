@@ -36,7 +36,9 @@ def test_that_a_run_ends_with_a_row_for_each_lane(lab: Lab, tiny: Path) -> None:
     ended = lab("run", tiny)
     assert ended.status == 0
     assert "MAP@R, P@1 and kNN: 22 held-out items, each against all others." in ended.err.splitlines()
-    header, *rows, raw = ended.out.splitlines()
+    results, used = ended.out.split("\n\n")
+    header, *rows, raw = results.splitlines()
+    assert [row.split()[0] for row in used.splitlines()] == ["negatives", "one", "two", "two:"]
     assert header.split()[:4] == ["lane", "steps", "loss", "MAP@R"]
     assert [row.split()[:2] for row in rows] == [["one", "6"], ["two", "6"]]
     started = json_lines(lab("run", tiny, "--json").out)[0]
@@ -250,7 +252,8 @@ def test_that_an_interrupted_run_has_a_whole_recording_and_a_table(tiny: Path, t
     assert recorded.finished.stopped
     assert recorded.torn_bytes == 0
     steps = recorded.finished.steps
-    assert [line.split()[:2] for line in err.splitlines()[-4:-2]] == [[lane, f"{steps[lane]:,}"] for lane in steps]
+    rows = err[err.index("mine p95") :].splitlines()[1:3]
+    assert [line.split()[:2] for line in rows] == [[lane, f"{steps[lane]:,}"] for lane in steps]
     assert "Traceback" not in err
 
 

@@ -404,7 +404,7 @@ def test_that_run_inspect_and_compare_tell_the_entanglement_of_each_layer(lab: L
     settings.write_text(TINY.replace('miner = "random"\n', f'miner = "none"\n{layers}'))
     ended = lab("run", settings, "--record", tmp_path / "run")
     assert ended.status == 0, ended.err
-    classifiers, looked_at = ended.out.split("\n\n")[1:]
+    classifiers, looked_at, used = ended.out.split("\n\n")[1:]
     table = [line.split() for line in looked_at.strip().splitlines()]
     assert [line[0] for line in table] == ["entanglement", "hidden1", "embedding", "chance"]
     assert table[0][1:] == ["one"], "lane two looks at no layer"
@@ -413,7 +413,7 @@ def test_that_run_inspect_and_compare_tell_the_entanglement_of_each_layer(lab: L
     assert table[3][1] == f"{told['entanglement_chance']:.3f}"
     accuracy = f"{told['accuracy']:.3f}"
     assert [line.split() for line in classifiers.splitlines()] == [["classifier", "accuracy"], ["one", accuracy]]
-    assert lab("inspect", tmp_path / "run").out.endswith(f"{classifiers}\n\n{looked_at}")
+    assert lab("inspect", tmp_path / "run").out.endswith(f"{classifiers}\n\n{looked_at}\n\n{used}")
 
     ended = lab("compare", settings, "--seeds", 2, "--out", tmp_path / "out")
     assert ended.status == 0, ended.err

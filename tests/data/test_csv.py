@@ -120,7 +120,7 @@ def test_that_blocks_of_a_long_file_are_put_together(tmp_path):
         ("a,label\n1,0.1\n2,0.2\n3,0.3\n", ("3 different classes", "no positives")),
         ('a,label\n1,"x\n2,y\n', ("not valid CSV", "line 3")),
         ('a,label\n1,"x"y\n', ("line 2", "not valid CSV")),
-        ("a,label\n1," + "x" * 200_000 + "\n", ("line 2", "not valid CSV")),
+        ("a,label\n1," + "x" * 200_000 + "\n", ("line 2", "200,000 characters", "too long")),
         ("a,label\n1,größe\n".encode("latin-1"), ("not UTF-8",)),
         (PLAIN.encode("utf-16"), ("not UTF-8",)),
         (bytes(range(256)) * 10, ("not UTF-8",)),

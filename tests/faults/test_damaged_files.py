@@ -15,6 +15,8 @@ from tests.faults.judging import TRIES, Counts, files_of, judged, truth
 from tests.recording import made_up
 
 EVENTS = truth(steps=6, points=8)
+READ_BY_PLACES = {"edges.bin", "hardness.bin", "candidates.bin", "weights.npz"}
+"""Where something that follows is not looked at: all that is read is where frames.idx, or the archive's list, says."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def grown(data: bytes, rng: random.Random) -> bytes:
 def test_that_what_is_left_of_a_damaged_recording_is_true(
     sound: Path, tmp_path: Path, fault: str, damage: Callable[[bytes, random.Random], bytes], tries: int
 ) -> None:
-    rng, counts = random.Random(fault), Counts(fault)
+    rng, counts, harmless = random.Random(fault), Counts(fault), 0
     folder = Path(shutil.copytree(sound, tmp_path / "run"))
     paths = files_of(folder)
     for number in range(tries * TRIES):
@@ -77,9 +79,12 @@ def test_that_what_is_left_of_a_damaged_recording_is_true(
         outcome = judged(folder, EVENTS)
         counts.take(outcome)
         assert outcome != "wrong", (fault, number, path.relative_to(folder))
+        if damage is grown and path.name in READ_BY_PLACES:
+            assert outcome == "whole", path.relative_to(folder)
+            harmless += 1
         path.write_bytes(whole)
     counts.report()
-    assert counts.lost > counts.tries // 2
+    assert counts.lost > (counts.tries - harmless) // 2
 
 
 def test_that_a_file_that_is_gone_is_told(sound: Path, tmp_path: Path) -> None:

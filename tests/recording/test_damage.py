@@ -20,7 +20,7 @@ import pytest
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record, replay
 from hnm_core.run.candidates import Candidates
-from hnm_core.run.events import Frame, StepRecord, Weights
+from hnm_core.run.events import METRICS, Frame, StepRecord, Weights
 from tests.recording import made_up
 
 POINTS = 12
@@ -255,7 +255,7 @@ def test_that_damage_ends_a_file_there_and_is_told(folder: Path, damage: Callabl
         (in_records("steps.bin", "step", 3, 4), "after step 4: "),
         (in_records("steps.bin", "event", 0, 4), "after step 4: "),
         (in_records("steps.bin", "flags", 99, 4), "after step 4: "),
-        (in_records("steps.bin", "measured", 1 << 20, 4), "after step 4: "),
+        (in_records("steps.bin", "measured", 1 << len(METRICS), 4), "after step 4: "),
         (in_records("steps.bin", "hard", -2, 4), "after step 4: "),
         (zeros("steps.bin", 0.51), "after step 5: 01-knn/steps.bin is damaged"),
         (zeros("frames.idx", 0.4), "clouds after step 4: 01-knn/frames.idx is damaged"),

@@ -397,7 +397,7 @@ def test_that_memory_that_does_not_suffice_is_refused_with_the_option_and_the_am
     for settings, words in (
         (
             ["model.options.embedding=65536"],
-            r"for model\.options\.embedding = 65,536: about .* GB are needed, and 20 MB are free; make it smaller",
+            r"for model\.options\.embedding = 65,536: about \d+ MB are needed, and 20 MB are free; make it smaller",
         ),
         (["model.options.widths=[5000, 5000]"], r"for the model 'mlp': about \d+ MB are needed"),
         (["data.options.points=1000000"], r"for 1,000,000 points with dim = 5: about \d+ MB are needed"),
