@@ -196,9 +196,11 @@ def test_that_a_warm_up_that_waits_for_the_loss_goes_on_waiting(tmp_path: Path) 
 
 def test_that_an_audit_and_a_model_with_running_means_go_on(tmp_path: Path) -> None:
     audit = config(KNN, LSH, model={"name": "identity"})
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "pictures.npz", x=rng.random((60, 64), np.float32), y=np.arange(60) % 3)
     pictures = config(
         {"name": "knn", "miner": "knn"},
-        data={"name": "digits", "options": {}},
+        data={"name": "file", "options": {"path": str(tmp_path / "pictures.npz")}},
         model={"name": "resnet18", "options": {}},
         sampler={"batch": 8},
         steps=3,
