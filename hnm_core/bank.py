@@ -17,7 +17,7 @@ class Bank:
 
     Attributes, in the caller's order:
         embeddings: (N, D) float32, without gradient: a copy of the caller's, of whatever float they are.
-        labels: (N,) int64, any values.
+        labels: (N,) int64, any values; all 0 where none were given.
         step: the training step the embeddings belong to.
     Sorted by class, for searches:
         order: (N,) int64, sorted place -> row of the caller.
@@ -29,8 +29,11 @@ class Bank:
     """
 
     @isolated
-    def __init__(self, embeddings: Tensor, labels: Tensor, *, step: int = 0) -> None:
-        """Check and sort. Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number."""
+    def __init__(self, embeddings: Tensor, labels: Tensor | None = None, *, step: int = 0) -> None:
+        """Check and sort; without labels rows keep their order, and what is relevant to whom comes with the queries.
+
+        Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number.
+        """
         embeddings, labels = _checked(embeddings, labels)
         self.embeddings = embeddings
         self.labels = labels
@@ -40,7 +43,8 @@ class Bank:
         self.order = torch.argsort(self.class_of_row, stable=True)
         self.place = torch.empty_like(self.order)
         self.place[self.order] = torch.arange(len(labels), device=labels.device)
-        self.sorted_embeddings = embeddings[self.order]
+        sorted_already = bool((self.order[1:] > self.order[:-1]).all())
+        self.sorted_embeddings = embeddings if sorted_already else embeddings[self.order]
         self.offsets = torch.zeros(len(classes) + 1, dtype=torch.int64, device=labels.device)
         torch.cumsum(self.sizes, 0, out=self.offsets[1:])
 
@@ -68,11 +72,13 @@ def check_bank(bank: object) -> None:
         raise InputError(f"A bank is needed, Bank(embeddings, labels), not {described(bank)}.")
 
 
-def _checked(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _checked(embeddings: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise InputError(f"Embeddings must be a floating-point tensor of shape (N, D), not {described(embeddings)}.")
     if len(embeddings) == 0 or embeddings.shape[1] == 0:
         raise InputError(f"A bank needs at least one row and one column, not {tuple(embeddings.shape)}.")
+    if labels is None:
+        labels = torch.zeros(len(embeddings), dtype=torch.int64)
     if not isinstance(labels, Tensor) or labels.shape != embeddings.shape[:1]:
         got = f"{tuple(labels.shape)}" if isinstance(labels, Tensor) else described(labels)
         raise InputError(f"Labels must be a tensor of shape ({len(embeddings)},), one for each embedding, not {got}.")

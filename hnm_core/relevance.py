@@ -1,11 +1,10 @@
 """What a search is asked: anchors, and which rows of a bank are relevant to each.
 
-Relevant rows may not come back as an anchor's negatives, and are its positives. So far they are a class: that of an
-anchor that is a row of the bank itself, or the one whose label comes with a vector that is no row of it. Searches and
-miners over the whole set ask here and compare no labels; so another kind of relevance (judged pairs of queries and
-documents, several labels an item) is another class beside `SameClass`, joined to it in `Relevance`: the type checker
-then names each place that takes for granted what `SameClass` alone can tell. Inside a batch, and in retrieval metrics,
-classes are still compared where they are used.
+Relevant rows may not come back as an anchor's negatives, and are its positives. There are two kinds of relevance.
+`SameClass`: a class is relevant, that of an anchor that is a row of the bank itself, or the one whose label comes with
+a vector that is no row of it. `Judged`: rows are listed one by one for each anchor, as judgements of queries and
+documents list them, and others may be kept from coming back as well. Searches and miners over the whole set ask here
+and compare no labels. Inside a batch, and in retrieval metrics, classes are still compared where they are used.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError, described
 from hnm_core.labels import INTEGERS
+from hnm_core.row_lists import RowLists
 
 NO_CLASS = -2
 """Where a class would stand, if anything were relevant. Indexes have a use of their own for -1."""
@@ -230,9 +230,105 @@ Query: TypeAlias = RowQuery | VectorQuery
 """What a search is asked with: Q anchors, each with a vector, and by their relevance what may come back for each."""
 
 
-def of_rows(query: Query) -> RowQuery:
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Listed rows are relevant to each of the Q queries of a set, and more may not come back for them: what the user
+    leaves out, duplicates of either, and the query itself where it stands among the documents too."""
+
+    bank: Bank
+    """The documents. Its classes, if it has several, mean nothing here."""
+    positives: RowLists
+    """What is relevant to each query."""
+    excluded: RowLists
+    """What else may not come back for each."""
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` where the lists are of other rows or of different numbers of queries."""
+        for name, lists in (("positives", self.positives), ("excluded", self.excluded)):
+            if lists.rows != len(self.bank):
+                raise InputError(f"The {name} are of {lists.rows:,} rows, but the bank has {len(self.bank):,}.")
+        if len(self.positives) != len(self.excluded):
+            raise InputError(
+                f"There are positives of {len(self.positives):,} queries, but rows left out of {len(self.excluded):,}."
+            )
+
+    @cached_property
+    def barred(self) -> RowLists:
+        """All that may not come back for each query."""
+        return self.positives.joined(self.excluded)
+
+    def query(self, vectors: Tensor, which: Tensor | None = None) -> JudgedQuery:
+        """What to ask a search with about queries.
+
+        Args:
+            vectors: (Q', D) of any float, embeddings like those of the bank.
+            which: (Q',) integers, the query that each is, 0 .. Q-1; None where they are all, in order.
+
+        Raises:
+            InputError: the vectors are no finite embeddings of the bank's width, or not one for each query.
+        """
+        vectors = checked_vectors(self.bank, vectors)
+        if which is None:
+            which = torch.arange(len(self.positives), device=self.bank.device)
+        if which.shape != (len(vectors),):
+            raise InputError(f"There are {len(vectors):,} vectors for {len(which):,} queries; each needs one.")
+        return JudgedQuery(self, vectors, which)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedQuery:
+    """Anchors that are queries: vectors, each with a list of rows that may not come back."""
+
+    relevance: Judged
+    vectors: Tensor
+    """(Q, D) float32, finite, contiguous, on the bank's device."""
+    which: Tensor
+    """(Q,) int64, the queries of the set. `Judged.query` checks them."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def bank(self) -> Bank:
+        """The bank that holds the candidates."""
+        return self.relevance.bank
+
+    @cached_property
+    def barred(self) -> RowLists:
+        """What may not come back for each anchor."""
+        return self.relevance.barred.at(self.which)
+
+    @cached_property
+    def relevant(self) -> RowLists:
+        """The positives of each anchor."""
+        return self.relevance.positives.at(self.which)
+
+    @property
+    def positives(self) -> Tensor:
+        """(Q,) int64, how many rows are relevant to each anchor."""
+        return self.relevant.sizes
+
+    @property
+    def negatives(self) -> Tensor:
+        """(Q,) int64, how many rows may come back for each."""
+        return len(self.bank) - self.barred.sizes
+
+    def at(self, which: slice | Tensor) -> JudgedQuery:
+        """Some of the anchors, in any order."""
+        return JudgedQuery(self.relevance, self.vectors[which].contiguous(), self.which[which])
+
+    def unrestricted(self) -> VectorQuery:
+        """The same vectors, for which any row may come back."""
+        return SameClass(self.bank).of_vectors(self.vectors)
+
+
+AnyQuery: TypeAlias = RowQuery | VectorQuery | JudgedQuery
+"""A query of either kind of relevance."""
+
+
+def of_rows(query: AnyQuery) -> RowQuery:
     """The query, for what needs its anchors to be rows of the bank. Raises `InputError` where they are vectors."""
-    if isinstance(query, VectorQuery):
+    if not isinstance(query, RowQuery):
         raise InputError("Here anchors must be rows of the bank; vectors that are none cannot be asked about.")
     return query
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hnm_core.neighbors.base import Neighbors, NeighborSearch
+from hnm_core.neighbors.base import NeighborSearch
+from hnm_core.neighbors.found import Neighbors
 
 TOLERANCE = 1e-4
 """A found row counts as a neighbour up to this relative excess over the k-th exact distance: proof against ties."""

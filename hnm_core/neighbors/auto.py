@@ -6,8 +6,9 @@ import torch
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress
+from hnm_core.neighbors.base import BuiltAnew
 from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.found import Neighbors, SearchProgress
 from hnm_core.neighbors.machine import matrix_units
 from hnm_core.neighbors.near_blocks import products_take
 from hnm_core.neighbors.options import AutoOptions, RoutedOptions

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
 from hnm_core.bank import Bank, check_bank
 from hnm_core.distances import Distance, check_range
 from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
-from hnm_core.relevance import Query, SameClass, VectorQuery, of_rows
+from hnm_core.neighbors import listed
+from hnm_core.neighbors.found import Neighbors, SearchProgress, report
+from hnm_core.relevance import AnyQuery, JudgedQuery, Query, SameClass, VectorQuery, of_rows
 from hnm_core.run.misses import Reason
-
-SearchProgress = Callable[[int, int], bool | None]
-"""Called as progress(done, total); returning False cancels the search."""
-
-
-class Neighbors(NamedTuple):
-    """Found rows, best first."""
-
-    distance: Tensor
-    """(Q, k) float32; inf where there is no such neighbour."""
-    row: Tensor
-    """(Q, k) int64 rows of the bank in the caller's order; -1 where there is no such neighbour."""
-
-
-class SearchCancelled(Exception):  # noqa: N818  (no error: the caller asked for it)
-    """The progress callback returned False."""
 
 
 class NeighborSearch(Protocol):
@@ -169,8 +154,9 @@ class QuerySearch(NeighborSearch):
         self._build(bank)
 
     @isolated
-    def nearest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """The k nearest rows that are not relevant to each anchor, nearest first.
+    def nearest(self, query: AnyQuery, k: int, progress: SearchProgress | None = None) -> Neighbors:
+        """The k nearest rows that may come back for each anchor, nearest first: what is not relevant to it, and not
+        kept from coming back besides.
 
         Args:
             query: Q anchors, and what is relevant to them.
@@ -183,12 +169,23 @@ class QuerySearch(NeighborSearch):
             SearchCancelled: the progress callback returned False.
         """
         self._check(query, k)
+        if isinstance(query, JudgedQuery):
+            done = 0
+
+            def asked(anchors: int) -> None:
+                nonlocal done
+                done += anchors
+                report(progress, done, len(query))
+
+            return listed.nearest(query, k, lambda vectors, wanted: self._nearest(vectors, wanted, None), asked)
         return self._nearest(query, k, progress)
 
     @isolated
-    def farthest(self, query: Query, k: int, progress: SearchProgress | None = None) -> Neighbors:
+    def farthest(self, query: AnyQuery, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k farthest rows that are relevant to each anchor, without itself, farthest first. Arguments as above."""
         self._check(query, k)
+        if isinstance(query, JudgedQuery):
+            return listed.farthest(query, k, self._distance)
         return self._farthest(query, k, progress)
 
     @abstractmethod
@@ -234,9 +231,11 @@ class QuerySearch(NeighborSearch):
     def _of_classes(self, anchors: Tensor) -> Query:
         return SameClass(built(self._bank)).query(anchors)
 
-    def _check(self, query: Query, k: int) -> None:
+    def _check(self, query: AnyQuery, k: int) -> None:
         check_query(self._bank, query, k)
-        if isinstance(query, VectorQuery) and self._distance.metric != "euclidean":  # whose form looks at vectors
+        if (
+            isinstance(query, VectorQuery | JudgedQuery) and self._distance.metric != "euclidean"
+        ):  # whose form looks at vectors
             check_range(self._distance, query.vectors, self._longest, what="vectors")
 
 
@@ -253,7 +252,7 @@ class BuiltAnew(QuerySearch):
             self.build(bank)
 
 
-def nearest(search: NeighborSearch, query: Query, k: int) -> Neighbors:
+def nearest(search: NeighborSearch, query: AnyQuery, k: int) -> Neighbors:
     """Ask any search for the k nearest rows that are not relevant, also one that knows rows and classes only, or that
     answers them in a way of its own. Raises `InputError` where it cannot be asked about vectors."""
     if isinstance(search, QuerySearch) and type(search).nearest_negatives is QuerySearch.nearest_negatives:
@@ -268,21 +267,9 @@ def built(bank: Bank | None) -> Bank:
     return bank
 
 
-def check_query(bank: Bank | None, query: Query, k: int) -> None:
+def check_query(bank: Bank | None, query: AnyQuery, k: int) -> None:
     """Raises `InputError` where the search was built on no bank or on another than the query's, or k < 1."""
     if query.bank is not built(bank):
         raise InputError("The query is about another bank than the one the search was built on; build it on that one.")
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InputError(f"k = {k} neighbours cannot be searched for; k must be a whole number of at least 1.")
-
-
-def none_found(bank: Bank, count: int, k: int) -> Neighbors:
-    """Room for the k neighbours of `count` anchors."""
-    distance = torch.full((count, k), torch.inf, dtype=torch.float32, device=bank.device)
-    return Neighbors(distance, torch.full((count, k), -1, dtype=torch.int64, device=bank.device))
-
-
-def report(progress: SearchProgress | None, done: int, total: int) -> None:
-    """Tell `progress`. Raises `SearchCancelled` where it returns False."""
-    if progress is not None and progress(done, total) is False:
-        raise SearchCancelled

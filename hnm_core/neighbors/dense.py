@@ -13,9 +13,10 @@ from torch.nn.functional import pad
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
-from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress, built, none_found, report
+from hnm_core.neighbors.base import BuiltAnew, built
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.neighbors.machine import matrix_units
 from hnm_core.neighbors.near_blocks import LEAST_ROWS, MOST_K, NearBlocks, products_take, worth
 from hnm_core.neighbors.options import DenseOptions

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import BuiltAnew, Neighbors, QuerySearch, SearchProgress
+from hnm_core.neighbors.base import BuiltAnew, QuerySearch
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, has_form
+from hnm_core.neighbors.found import Neighbors, SearchProgress
 from hnm_core.neighbors.options import DenseOptions, ExactOptions, KdTreeOptions
 from hnm_core.relevance import Query
 

@@ -15,9 +15,10 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, report
+from hnm_core.neighbors.base import QuerySearch
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.found import Neighbors, SearchProgress, report
 from hnm_core.neighbors.hashing import Hash, family_for
 from hnm_core.neighbors.options import FaissOptions
 from hnm_core.neighbors.selection import by_score_then_row

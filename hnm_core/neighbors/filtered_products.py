@@ -15,8 +15,8 @@ from torch.nn.functional import pad
 
 from hnm_core.bank import Bank
 from hnm_core.launching import launching
-from hnm_core.neighbors.base import SearchProgress, report
 from hnm_core.neighbors.copies import Copies
+from hnm_core.neighbors.found import SearchProgress, report
 from hnm_core.relevance import Placed
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.launching import launching
-from hnm_core.neighbors.base import BuiltAnew, Neighbors, SearchProgress, report
+from hnm_core.neighbors.base import BuiltAnew
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form, has_form
+from hnm_core.neighbors.found import Neighbors, SearchProgress, report
 from hnm_core.neighbors.options import KdTreeOptions
 from hnm_core.relevance import Query, VectorQuery
 

@@ -17,9 +17,10 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
 from hnm_core.neighbors import theory
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
+from hnm_core.neighbors.base import QuerySearch
 from hnm_core.neighbors.bucket_index import BucketIndex, Occupancy
 from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshBucketsOptions
 from hnm_core.neighbors.probing import Kept, Probe, compiled, probe_of, probe_places, recall

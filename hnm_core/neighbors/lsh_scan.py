@@ -14,10 +14,11 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
 from hnm_core.neighbors import theory
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, built, check_query, none_found, report
+from hnm_core.neighbors.base import QuerySearch, built, check_query
 from hnm_core.neighbors.code_index import Asked, CodeIndex
 from hnm_core.neighbors.cuda import kernels as cuda_kernels
 from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.neighbors.hashing import Family, Hash, family_for
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.neighbors.probing import Numbers, Probe, apart, mixed, probe_of, probe_places, recall

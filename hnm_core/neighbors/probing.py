@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import kernels
-from hnm_core.neighbors.base import Neighbors, SearchProgress, none_found
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found
 from hnm_core.relevance import Query, Relevance, VectorQuery
 
 PROBE = 512

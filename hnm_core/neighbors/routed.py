@@ -14,10 +14,11 @@ from torch import Tensor
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.isolation import isolated
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
+from hnm_core.neighbors.base import QuerySearch
 from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, has_form, with_vectors
 from hnm_core.neighbors.exact import Exact
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.neighbors.options import RoutedOptions
 from hnm_core.neighbors.probing import Numbers, apart, compiled, mixed, probe_of, probe_places, recall
 from hnm_core.relevance import Query, Relevance, SameClass, VectorQuery

@@ -12,7 +12,8 @@ from torch.nn.functional import pad
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, NeighborSearch, QuerySearch, SearchCancelled, SearchProgress
+from hnm_core.neighbors.base import NeighborSearch, QuerySearch
+from hnm_core.neighbors.found import Neighbors, SearchCancelled, SearchProgress
 from hnm_core.relevance import SameClass
 from hnm_core.testing.banks import KINDS, bank_of, of_same_class, true_distances, vectors_for
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged

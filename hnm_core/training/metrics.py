@@ -19,7 +19,8 @@ from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.evaluation.spread import class_spread
 from hnm_core.losses.base import Classifies, Loss
 from hnm_core.miners.whole_set.measuring import distances_to
-from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch, PredictsRecall
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, NeighborSearch, PredictsRecall
+from hnm_core.neighbors.found import Neighbors
 from hnm_core.relevance import SameClass
 from hnm_core.run.events import MAX_MISSES, MAX_PLANES, Misses, frozen
 from hnm_core.run.misses import Buckets, occupied

@@ -8,7 +8,7 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.evaluation.mining_quality import compare, probe
-from hnm_core.neighbors.base import Neighbors
+from hnm_core.neighbors.found import Neighbors
 
 INF = math.inf
 

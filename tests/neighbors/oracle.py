@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors
+from hnm_core.neighbors.found import Neighbors
 
 KINDS = ("random", "clustered", "duplicated", "collapsed", "near-ties", "offset", "imbalanced", "many", "single", "one")
 

@@ -11,11 +11,12 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, NeighborSearch, SearchCancelled
+from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.neighbors.cpu import amx, pair_kernels
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import has_form
 from hnm_core.neighbors.filtered_products import FilteredProducts
+from hnm_core.neighbors.found import Neighbors, SearchCancelled
 from hnm_core.neighbors.kdtree import KdTree
 from hnm_core.relevance import Placed
 

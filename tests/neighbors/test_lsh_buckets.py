@@ -12,8 +12,8 @@ from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import SearchCancelled
 from hnm_core.neighbors.cpu.bucket_kernels import probe_masks
+from hnm_core.neighbors.found import SearchCancelled
 from hnm_core.neighbors.lsh_buckets import LshBuckets
 
 from .oracle import KINDS, assert_exact, bank_of, distances

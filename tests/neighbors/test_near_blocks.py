@@ -12,8 +12,8 @@ from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors import dense, near_blocks
-from hnm_core.neighbors.base import Neighbors, SearchCancelled
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.found import Neighbors, SearchCancelled
 from hnm_core.neighbors.near_blocks import worth
 from hnm_core.neighbors.sketches import Directions
 

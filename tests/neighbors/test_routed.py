@@ -12,9 +12,9 @@ from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import SearchCancelled
 from hnm_core.neighbors.cell_index import CellIndex
 from hnm_core.neighbors.cells import make_cells
+from hnm_core.neighbors.found import SearchCancelled
 from hnm_core.neighbors.probing import recall
 from hnm_core.neighbors.routed import Routed, _reach
 

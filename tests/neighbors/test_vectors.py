@@ -14,9 +14,10 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext
-from hnm_core.neighbors.base import Neighbors, NeighborSearch, QuerySearch, SearchCancelled, nearest
+from hnm_core.neighbors.base import NeighborSearch, QuerySearch, nearest
 from hnm_core.neighbors.cpu import amx
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.found import Neighbors, SearchCancelled
 from hnm_core.neighbors.probing import recall
 from hnm_core.relevance import SameClass
 

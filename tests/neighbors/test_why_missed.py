@@ -13,7 +13,8 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.mining_quality import compare, worst_misses
-from hnm_core.neighbors.base import ExplainsMisses, Hashing, Neighbors, NeighborSearch
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, NeighborSearch
+from hnm_core.neighbors.found import Neighbors
 from hnm_core.neighbors.hashing import Hash
 from hnm_core.neighbors.lsh_buckets import _DRAWN
 from hnm_core.neighbors.lsh_scan import PREFIX_BITS

@@ -14,8 +14,8 @@ import torch
 from hnm_core import miners, neighbors
 from hnm_core.distances import Distance
 from hnm_core.miners.base import Pairs, Triplets
-from hnm_core.neighbors.base import Neighbors
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.found import Neighbors
 from hnm_core.relevance import VectorQuery
 from hnm_core.spec.registry import NEIGHBORS
 from hnm_core.testing import check_batch_miner, check_dataset_miner, check_neighbors

@@ -7,9 +7,10 @@ import torch
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
+from hnm_core.neighbors.base import QuerySearch
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, euclidean_form
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.relevance import Query, VectorQuery
 
 

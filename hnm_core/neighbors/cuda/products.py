@@ -10,11 +10,12 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, QuerySearch, SearchProgress, none_found, report
+from hnm_core.neighbors.base import QuerySearch
 from hnm_core.neighbors.cuda import best, kernels, launches, operands
 from hnm_core.neighbors.cuda.operands import Operands
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.euclidean import EuclideanForm, euclidean_form, with_vectors
+from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.relevance import Placed, Query, VectorQuery
 
 _ROWS = 16_384

@@ -18,8 +18,8 @@ from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.options import KnnOptions
 from hnm_core.miners.whole_set.searching import SearchingMiner
-from hnm_core.neighbors.base import Neighbors, SearchProgress
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.found import Neighbors, SearchProgress
 from tests.miners.names import WHOLE_SET
 
 

@@ -11,12 +11,13 @@ import torch
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.neighbors.base import Neighbors, NeighborSearch
+from hnm_core.neighbors.base import NeighborSearch
 from hnm_core.neighbors.cuda import best, kernels, launches
 from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
 from hnm_core.neighbors.cuda.products import CudaProducts
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.found import Neighbors
 from hnm_core.neighbors.kdtree import KdTree
 from hnm_core.relevance import SameClass
 from tests.neighbors.oracle import KINDS, assert_exact, assert_exact_for_vectors, bank_of, queries_for

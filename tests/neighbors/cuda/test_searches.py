@@ -11,12 +11,12 @@ import torch
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.neighbors.base import SearchCancelled
 from hnm_core.neighbors.cuda import launches, operands, products
 from hnm_core.neighbors.cuda.codes import CudaCodes
 from hnm_core.neighbors.cuda.low_dim import CudaLowDim
 from hnm_core.neighbors.cuda.products import CudaProducts
 from hnm_core.neighbors.dense import Dense
+from hnm_core.neighbors.found import SearchCancelled
 from hnm_core.neighbors.lsh_scan import LshScan
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.relevance import SameClass
