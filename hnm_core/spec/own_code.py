@@ -38,10 +38,7 @@ def said(error: BaseException) -> str:
 
 def hint(name: str, error: BaseException) -> str:
     """What helps where a file was named instead of a module; empty otherwise."""
-    module, _, attribute = name.partition(":")
+    module = name.partition(":")[0]
     if isinstance(error, ModuleNotFoundError) and (module.endswith(".py") or "/" in module):
-        return (
-            f" Name the module, not its file: run it in the folder of the file, as {Path(module).stem}:"
-            f"{attribute or 'callable'}."
-        )
+        return f" Name the module, not its file: run it in the folder of the file, as {Path(module).stem}:callable."
     return ""

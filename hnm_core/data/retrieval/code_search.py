@@ -7,6 +7,7 @@ They are parsed and never imported. What was found is kept, so that the next cal
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import importlib.metadata
 import inspect
@@ -165,5 +166,11 @@ def _without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: 
     if not function.body or ast.get_docstring(function) is None:
         return textwrap.dedent("\n".join(lines[function.lineno - 1 : last]))
     docstring = function.body[0]
-    before, after = lines[function.lineno - 1 : docstring.lineno - 1], lines[docstring.end_lineno or last : last]
+    end_line, end_column = docstring.end_lineno or last, docstring.end_col_offset or 0
+    beside = (lines[docstring.lineno - 1].encode()[: docstring.col_offset], lines[end_line - 1].encode()[end_column:])
+    if any(part.strip() and not part.lstrip().startswith(b"#") for part in beside):
+        bare = copy.copy(function)
+        bare.body, bare.decorator_list = function.body[1:] or [ast.Pass()], []
+        return ast.unparse(bare)
+    before, after = lines[function.lineno - 1 : docstring.lineno - 1], lines[end_line:last]
     return textwrap.dedent("\n".join([*before, *after])).rstrip()

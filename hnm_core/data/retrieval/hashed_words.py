@@ -75,9 +75,7 @@ def _buckets(text: str) -> NDArray[np.int64]:
 def _projection(bucket: NDArray[np.int64], dimensions: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(W, NONZERO) places of the numbers of each bucket, and whether they are 1 or -1; drawn by a hash (the finaliser
     of splitmix64), so that they are the same on every machine."""
-    mixed: NDArray[np.uint64] = bucket.astype(np.uint64)[:, None] * np.uint64(NONZERO) + np.arange(
-        1, NONZERO + 1, dtype=np.uint64
-    )
+    mixed = (bucket[:, None] * NONZERO + np.arange(1, NONZERO + 1)).view(np.uint64)
     mixed = mixed * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

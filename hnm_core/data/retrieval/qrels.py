@@ -17,6 +17,9 @@ from hnm_core.errors import InputError
 
 BEIR, TREC, RUN = 3, 4, 6
 """Columns of either kind, and of a TREC run, which holds no judgements."""
+HEADERS = frozenset({"score", "grade", "rel", "relevance", "relevancy", "label", "judgement", "judgment", "rating"})
+"""What the last column is called in a line of names."""
+LARGEST = float(np.finfo(np.float32).max)
 
 EXPECTED = "qrels are TREC lines (qid 0 docid grade) or BEIR's (query-id, corpus-id and score, separated by tabs)"
 
@@ -61,8 +64,8 @@ def read_qrels(path: Path, progress: Progress | None = None) -> Qrels:
                 raise InputError(
                     f"'{path}', line {number:,}, has {checks.count(width, 'value')}, {found or 'but '}{EXPECTED}."
                 )
-            if _grade(cells[-1]) is None and not any(character.isdigit() for character in cells[-1]):
-                continue  # names of columns
+            if cells[-1].lower() in HEADERS:
+                continue
         cells = _cells(line, tabs)
         if len(cells) != width:
             raise InputError(
@@ -95,4 +98,4 @@ def _grade(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and abs(number) <= np.finfo(np.float32).max else None
+    return number if math.isfinite(number) and abs(number) <= LARGEST else None
