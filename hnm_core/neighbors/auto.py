@@ -66,9 +66,9 @@ class Auto(BuiltAnew):
             return self._exact, "; chosen as nothing is known to be faster there"
         if recall == 1:
             return self._exact, f"; chosen as all neighbours are asked for: about {exactly:.2g} s expected"
-        bank = query.bank
-        each = products_take(bank.dim, coarse=matrix_units())  # to compare an anchor with a row
-        preparing = 1e-9 * len(bank) * (_INTO_CELLS + PROBE * each) / torch.get_num_threads()
+        bank, coarse = query.bank, matrix_units()
+        trying = PROBE * products_take(len(bank), bank.dim, coarse=coarse)
+        preparing = 1e-9 * (len(bank) * _INTO_CELLS + trying) / torch.get_num_threads()
         if self._routed is None and exactly <= preparing:
             return (
                 self._exact,
@@ -81,7 +81,8 @@ class Auto(BuiltAnew):
         compared = self._routed.compares(query, k)
         if compared is None:
             return self._exact, f"; chosen as routing would have to visit everything: about {exactly:.2g} s expected"
-        by_routing = 1e-9 * len(query) * compared * each / torch.get_num_threads()
+        routing = products_take(compared, bank.dim, coarse=coarse)
+        by_routing = 1e-9 * len(query) * routing / torch.get_num_threads()
         if exactly <= by_routing:
             return self._exact, f"; chosen as about {exactly:.2g} s are expected, and {by_routing:.2g} s by routing"
         return self._routed, f"; chosen as about {by_routing:.2g} s are expected, and {exactly:.2g} s exactly"

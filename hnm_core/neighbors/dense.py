@@ -76,7 +76,7 @@ class Dense(BuiltAnew):
         if not self._filters:
             return None
         near, bank = self._blocks(query, k), query.bank
-        each = near.each if near is not None else len(bank) * products_take(bank.dim, coarse=self._coarse)
+        each = near.each if near is not None else products_take(len(bank), bank.dim, coarse=self._coarse)
         return 1e-9 * each * len(query) / torch.get_num_threads()
 
     def _build(self, bank: Bank) -> None:

@@ -41,6 +41,8 @@ _HOPELESS = 0.5
 """It pays nowhere where this share of the rows is looked at."""
 _LOOKED_AT, _MEASURED, _BUILT = 2.0, 60.0, 3_000.0
 """What it costs to compare two sketches, to measure a row, and to put a row in its block: about nanoseconds."""
+_LEAST_SHARE = 0.05
+"""Less of the rows is hardly ever looked at: where this much would take too long, nobody is asked."""
 _SURE = 0.7
 """It pays where it would take this share of the time that products of all rows take: it is guessed from few anchors."""
 
@@ -63,8 +65,8 @@ class Sketched(NamedTuple):
 def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> Sketched | None:
     """What `NearBlocks` are made of, where leaving out blocks makes the search of all rows faster; else None.
 
-    A few anchors tell, and where rows spread in too many directions they are not even asked: a small share of the time
-    that products of all rows take.
+    A few anchors tell, a small share of the time that products of all rows take. They are not even asked where rows
+    spread in too many directions, or where products are too fast for it.
 
     Args:
         points: (N, D') float32, by the bank's places; D' is the bank's dimension, or one more where anchors have 0.
@@ -75,6 +77,9 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
     """
     rows = points[:, : bank.dim]
     count, dim = rows.shape
+    limit = _SURE * products_take(count, dim, coarse=coarse)
+    if _takes(_LEAST_SHARE, k, count, dim) >= limit:
+        return None
     directions = Directions.of(rows)
     if directions.left > _MOST_LEFT:
         return None
@@ -89,14 +94,20 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
         return None
     sketched = Sketched(directions, points, *directions.sketches(rows), largest, 0.0)
     share, measured = _outlook(sketched, rows, own, k, _BLOCK, (1.0, 1.0))
-    each = (share + 1 / _BLOCK) * count * _LOOKED_AT + measured * (_MEASURED + dim / 8) + _BUILT
-    pays = each < _SURE * count * products_take(dim, coarse=coarse)
-    return sketched._replace(each=each) if pays else None
+    each = _takes(share, measured, count, dim)
+    return sketched._replace(each=each) if each < limit else None
 
 
-def products_take(dim: int, *, coarse: bool) -> float:
-    """Nanoseconds, about, in which one thread compares an anchor with a row where products are made with all rows."""
-    return 0.25 + 0.0015 * dim if coarse else 0.2 + 0.01 * dim
+def _takes(share: float, measured: float, count: int, dim: int) -> float:
+    """Nanoseconds, about, for one thread and one anchor, where this share of `count` rows is looked at."""
+    return (share + 1 / _BLOCK) * count * _LOOKED_AT + measured * (_MEASURED + dim / 8) + _BUILT
+
+
+def products_take(count: float, dim: int, *, coarse: bool) -> float:
+    """Nanoseconds, about, that one anchor takes one thread where products are made with all `count` rows: one for each
+    row, and the choice of the best."""
+    row = 0.13 + 0.0019 * dim if coarse else 0.25 + 0.0095 * dim
+    return row * count + 4_000 + 30 * dim
 
 
 def _outlook(

@@ -99,7 +99,8 @@ def test_that_no_sketches_are_farther_apart_than_their_rows() -> None:
     assert seen.sum() > 0.5 * true.sum()
 
 
-def test_that_it_finds_out_by_itself_whether_leaving_out_pays() -> None:
+def test_that_it_finds_out_by_itself_whether_leaving_out_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense, "matrix_units", lambda: False)  # products of so few rows are fast by them
     source = torch.Generator().manual_seed(5)
     labels = torch.arange(9_000) % 2
     flat = torch.randn(9_000, 2, generator=source) @ torch.randn(2, 64, generator=source)
@@ -123,3 +124,27 @@ def test_that_it_finds_out_by_itself_whether_leaving_out_pays() -> None:
     assert worth(flat, bank, 5, inner=True, coarse=False) is None, (
         "lengths differ, so that no distance bounds a product"
     )
+
+
+def test_that_nobody_is_asked_where_products_are_too_fast_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = torch.randn(9_000, 2) @ torch.randn(2, 16)
+    bank = Bank(flat, torch.arange(9_000) % 2)
+    monkeypatch.setattr(Directions, "of", lambda _rows: pytest.fail("directions were looked for"))
+    assert worth(flat, bank, 64, inner=False, coarse=True) is None
+    with pytest.raises(pytest.fail.Exception):
+        worth(torch.cat([flat] * 8, 1), bank, 5, inner=False, coarse=False)
+
+
+def test_that_ten_thousand_classes_change_no_bit(always: None) -> None:
+    """Classes of two rows on average, all of them anchors: a block holds rows of ten classes and more."""
+    source = torch.Generator().manual_seed(6)
+    labels = torch.cat([torch.arange(10_000), torch.randint(10_000, (10_000,), generator=source)])
+    centers = torch.randn(10_000, 3, generator=source)
+    points = (centers[labels] + 0.02 * torch.randn(20_000, 3, generator=source)) @ torch.randn(3, 20, generator=source)
+    mixed = torch.randperm(20_000, generator=source)
+    bank, anchors = Bank(points[mixed], labels[mixed]), torch.arange(20_000)
+    for distance in (Distance(), Distance("cosine", True)):
+        found, looked_at = both(bank, distance, anchors, 10)
+        assert looked_at < 0.5
+        few = slice(None, None, 500)
+        assert_exact(Neighbors(found.distance[few], found.row[few]), bank, anchors[few], 10, distance, False)

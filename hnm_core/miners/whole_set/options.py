@@ -195,7 +195,8 @@ class KnnOptions(SearchingOptions):
 
 @MINERS.register("lsh", target=SEARCHING, scope="dataset")
 class LshOptions(ScanOptions, SearchingOptions):
-    """The nearest items of other classes, found approximately by hashing (Deuser 2025); exact is faster in 3-D."""
+    """The nearest items of other classes, found approximately by hashing (Deuser 2025). Exact search is faster in 3-D,
+    and as fast or faster over embeddings that were trained."""
 
     search = "lsh-scan"
 
