@@ -226,7 +226,7 @@ def judged_refusal(name: str) -> str:
     """What to say where a set of queries and documents stands in the place of one with classes."""
     return (
         f"'{name}' holds queries and documents with judgements, not items with classes: it is for mining negatives "
-        "among documents and for `hnm-lab encode`; this needs a set with classes."
+        "among documents and for `hnm-lab encode`; here a set with classes is needed."
     )
 
 

@@ -74,6 +74,7 @@ class SetFiles:
 def files_in(folder: Path) -> SetFiles:
     """What of a set lies in a folder, by the usual names. Raises `InputError` where a part is there twice."""
     qrels = _with_endings(folder / "qrels", None, QRELS_SUFFIXES) if paths.is_folder(folder / "qrels") else []
+    qrels = [path for path in qrels if path.name.endswith((".tsv", ".tsv.gz"))] or qrels  # what else is there is prose
     qrels += _with_endings(folder, ("qrels",), QRELS_SUFFIXES)
     return SetFiles(_side_in(folder, QUERIES), _side_in(folder, DOCUMENTS), tuple(sorted(qrels)))
 

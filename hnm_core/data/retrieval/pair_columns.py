@@ -39,6 +39,12 @@ class PairColumns:
         """The names of all that is read."""
         return tuple(filter(None, (self.query, self.positive, *self.negatives, self.label)))
 
+    def negatives_in(self, record: Mapping[str, Any]) -> Sequence[str]:
+        """The names of the negatives of a record: of JSON, each may have another number of them."""
+        if self.by_order or self.label:
+            return self.negatives
+        return [name for name in record if NEGATIVE.fullmatch(name)]
+
     @property
     def words(self) -> str:
         """One sentence that says what was taken for what."""

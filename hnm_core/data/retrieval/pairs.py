@@ -105,7 +105,7 @@ def _columns(columns: PairColumns) -> Take:
         texts = _texts_or_one(record, columns.positive, where, into)
         for text, grade in zip(texts, _grades(record, columns.label, len(texts), where, into), strict=True):
             into.judge(row, text, grade, where)
-        for name in columns.negatives:
+        for name in columns.negatives_in(record):
             for text in _texts_or_one(record, name, where, into, needed=False):
                 into.negative(row, text, where)
 

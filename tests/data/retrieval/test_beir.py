@@ -44,6 +44,12 @@ def test_that_a_split_is_chosen_by_name_and_an_unknown_one_names_those_there_are
     assert len(read(str(beir)).judgements) == 3
 
 
+def test_that_a_text_beside_the_qrels_is_no_split(beir):
+    (beir / "qrels" / "README.txt").write_text("How these were made.\n")
+    made = read(str(beir))
+    assert len(made.queries) == 2 and "Split 'test'." in made.as_read
+
+
 def test_that_a_query_that_no_split_judges_is_kept_and_counted(beir):
     write_lines(beir / "queries.jsonl", [*QUERIES, {"_id": "q4", "text": "Judged by nobody"}])
     made = read(str(beir))

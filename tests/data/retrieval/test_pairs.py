@@ -102,6 +102,16 @@ def test_that_an_n_tuple_brings_all_its_negatives(tmp_path: Path):
     assert "4 negatives, 'negative_1' to 'negative_4'" in made.as_read
 
 
+def test_that_records_of_json_may_have_each_another_number_of_negatives(tmp_path: Path):
+    records = [
+        {"anchor": "a", "positive": "p"},
+        {"anchor": "b", "positive": "p", "negative_1": "m", "negative_2": "n"},
+        {"anchor": "c", "positive": "p", "negative_1": "m", "negative_2": None},
+    ]
+    made = read(str(write_lines(tmp_path / "tuples.jsonl", records)))
+    assert negatives_of(made) == {("b", "m"), ("b", "n"), ("c", "m")}
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_that_labelled_pairs_are_judgements_of_both_kinds(tmp_path: Path, ending: str):
     records = [
