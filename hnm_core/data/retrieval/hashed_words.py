@@ -15,8 +15,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-BUCKETS = 1 << 20
-"""Hashes of words and pairs; of so many, few meet by chance."""
+BUCKETS = 1 << 19
+"""Hashes of words, and as many of pairs; of so many, few meet by chance."""
+PAIR_WEIGHT = 0.5
+"""Of a pair beside a word. Pairs are many and rare: at the weight of words, what they add by chance in a projection to
+few dimensions hides the words."""
 DIMENSIONS = 512
 NONZERO = 8
 """Numbers, 1 or -1, that each bucket has in the projection."""
@@ -41,11 +44,12 @@ class HashedWords:
 
     def __init__(self, documents: Iterable[str], dimensions: int = DIMENSIONS) -> None:
         self._dimensions = dimensions
-        seen, counts = 0, np.zeros(BUCKETS, np.int64)
+        seen, counts = 0, np.zeros(2 * BUCKETS, np.int64)
         for text in documents:
             seen += 1
             counts[np.unique(_buckets(text))] += 1
-        self._rarity = (np.log((1 + seen) / (1 + counts)) + 1).astype(np.float32)
+        self._weight = np.log((1 + seen) / (1 + counts)) + 1
+        self._weight[BUCKETS:] *= PAIR_WEIGHT
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of texts."""
@@ -53,7 +57,7 @@ class HashedWords:
         bucket = np.concatenate([buckets for buckets, _ in found] or [np.zeros(0, np.int64)])
         count = np.concatenate([counts for _, counts in found] or [np.zeros(0, np.int64)])
         row = np.repeat(np.arange(len(texts)), [len(buckets) for buckets, _ in found])
-        weight = (1 + np.log(count)) * self._rarity[bucket]
+        weight = (1 + np.log(count)) * self._weight[bucket]
         place, sign = _projection(bucket, self._dimensions)
         made = np.bincount(
             (row[:, None] * self._dimensions + place).ravel(),
@@ -65,11 +69,11 @@ class HashedWords:
 
 
 def _buckets(text: str) -> NDArray[np.int64]:
-    """(W,) of all words and pairs of a text, in no order that matters."""
+    """(W,) of all words of a text, 0 .. BUCKETS - 1, and of all pairs, from there on; in no order that matters."""
     words = words_of(text)
-    pairs = map(" ".join, pairwise(words))
-    hashes = [zlib.crc32(word.encode()) for word in (*words, *pairs)]
-    return np.array(hashes, np.int64) % BUCKETS
+    singles = [zlib.crc32(word.encode()) % BUCKETS for word in words]
+    pairs = [zlib.crc32(" ".join(pair).encode()) % BUCKETS + BUCKETS for pair in pairwise(words)]
+    return np.array(singles + pairs, np.int64)
 
 
 def _projection(bucket: NDArray[np.int64], dimensions: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

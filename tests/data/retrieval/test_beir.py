@@ -44,6 +44,13 @@ def test_that_a_split_is_chosen_by_name_and_an_unknown_one_names_those_there_are
     assert len(read(str(beir)).judgements) == 3
 
 
+def test_that_a_query_that_two_splits_judge_is_in_both(beir):
+    with (beir / "qrels" / "train.tsv").open("a") as file:
+        file.write("PLAIN-3\tMED-10\t1\n")
+    assert list(read(str(beir)).queries.ids) == ["PLAIN-2", "PLAIN-3"]
+    assert list(read(str(beir), split="train").queries.ids) == ["PLAIN-3", "PLAIN-9"]
+
+
 def test_that_a_text_beside_the_qrels_is_no_split(beir):
     (beir / "qrels" / "README.txt").write_text("How these were made.\n")
     made = read(str(beir))

@@ -23,6 +23,7 @@ TEXTS = [
     "the ash is a tree of the wood",
     "a fish swims in the sea",
     "readLine and read_line of HTTP2Server",
+    "tree tree tree tree tree tree tree tree fish",
     "木 は 森 に ある",
     "",
 ]
@@ -39,7 +40,9 @@ def tf_idf_cosine(one: str, other: str, documents: list[str]) -> float:
 
     def vector(text: str) -> dict[str, float]:
         return {
-            feature: (1 + math.log(count)) * (math.log((1 + len(documents)) / (1 + rare[feature])) + 1)
+            feature: (0.5 if " " in feature else 1)
+            * (1 + math.log(count))
+            * (math.log((1 + len(documents)) / (1 + rare[feature])) + 1)
             for feature, count in features(text).items()
         }
 
@@ -54,8 +57,8 @@ def test_that_words_are_split_at_underscores_and_humps():
 
 def test_that_cosines_of_hashed_words_are_those_of_tf_idf_up_to_the_projection():
     wide = HashedWords(TEXTS, 1 << 14)(TEXTS).astype(np.float64)
-    for row in range(5):
-        for other in range(5):
+    for row in range(6):
+        for other in range(6):
             expected = tf_idf_cosine(TEXTS[row], TEXTS[other], TEXTS)
             assert wide[row] @ wide[other] == pytest.approx(expected, abs=4 / math.sqrt(1 << 14)), (row, other)
     assert tf_idf_cosine(TEXTS[0], TEXTS[1], TEXTS) > 0.3, "or the comparison shows nothing"
@@ -64,8 +67,8 @@ def test_that_cosines_of_hashed_words_are_those_of_tf_idf_up_to_the_projection()
 def test_that_vectors_have_length_1_and_do_not_depend_on_what_stands_beside_them():
     by = HashedWords(TEXTS)
     together = by(TEXTS)
-    assert together.dtype == np.float32 and together.shape == (6, 512)
-    assert np.allclose(np.linalg.norm(together[:5], axis=1), 1) and not together[5].any()
+    assert together.dtype == np.float32 and together.shape == (7, 512)
+    assert np.allclose(np.linalg.norm(together[:6], axis=1), 1) and not together[6].any()
     assert np.array_equal(together, np.concatenate([by([text]) for text in TEXTS]))
     assert by([]).shape == (0, 512)
 
@@ -80,7 +83,7 @@ def test_that_vectors_are_the_same_on_every_machine():
     vector = HashedWords(["one"])(["one"])[0]
     expected = [0] * 512
     for draw in range(1, 9):  # by whole numbers of Python, which have no width
-        mixed = (zlib.crc32(b"one") % (1 << 20) * 8 + draw) * 0x9E3779B97F4A7C15 % 2**64
+        mixed = (zlib.crc32(b"one") % (1 << 19) * 8 + draw) * 0x9E3779B97F4A7C15 % 2**64
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
             mixed = (mixed ^ (mixed >> shift)) * factor % 2**64
         expected[(mixed >> 1) % 512] += 1 if mixed % 2 else -1
