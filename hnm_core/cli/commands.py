@@ -39,6 +39,7 @@ from hnm_core.cli.options import (
 )
 from hnm_core.cli.result_tables import show_audit, show_results
 from hnm_core.cli.retrieval_commands import encode
+from hnm_core.cli.review_command import review
 from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import split_setting
@@ -69,12 +70,15 @@ def run(
         str | None,
         typer.Option("--resume", metavar="RUN", help="Go on from the newest checkpoint of a recording, in a new one."),
     ] = None,
+    reviewed: Annotated[
+        Path | None, typer.Option("--review", metavar="FILE.jsonl", help="Obey what `hnm-lab review` wrote down.")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on standard output.")] = False,
     plugin: PluginOption = None,
 ) -> None:
     """Train without a window; a progress bar, then a table of results."""
     request = Request(
-        config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps, checkpoint_every
+        config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps, checkpoint_every, reviewed
     )
     before = None
     if resume is None:
@@ -312,6 +316,7 @@ def add_commands(
     app.command("tune")(tune)
     app.command("embed")(embed)
     app.command("evaluate")(evaluate)
+    app.command("review")(review)
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)

@@ -194,6 +194,30 @@ class LabelNoiseOptions(DataOptions):
         return DATASETS.part(self.of, self.of_options)
 
 
+@DATASETS.register("reviewed", target="hnm_core.data.review:build")
+class ReviewedOptions(DataOptions):
+    """Another set with what `hnm-lab review` wrote down: items left out, and in another class."""
+
+    of: str = Field("digits", description="data set that was reviewed")
+    of_options: dict[str, Any] = Field(default_factory=dict, description="options of that data set")
+    review: str = Field(min_length=1, description="file of the decisions, .jsonl")
+
+    @model_validator(mode="after")
+    def _check(self) -> ReviewedOptions:
+        _ = self.of_part  # raises what is wrong with it
+        return self
+
+    @property
+    def official_split(self) -> bool | None:
+        """See `DataOptions`."""
+        return self.of_part.options.official_split
+
+    @cached_property
+    def of_part(self) -> Part[DataOptions]:
+        """The other data set with its typed options."""
+        return DATASETS.part(self.of, self.of_options)
+
+
 PIXELS: dict[str, JsonValue] = {"unit": "px"}
 PATH_HELP = "folder with its files; empty looks in the usual places, then downloads"
 

@@ -73,8 +73,8 @@ class DataConfig(Section):
 
     @property
     def own(self) -> bool:
-        """Whether it is made of files of the user's."""
-        return not OWN_DATA.isdisjoint((self.name, str(self.options.get("of"))))
+        """Whether files of the user's have a part in it."""
+        return not (OWN_DATA | {"reviewed"}).isdisjoint((self.name, str(self.options.get("of"))))
 
     @cached_property
     def part(self) -> Part[DataOptions]:

@@ -38,6 +38,8 @@ class Request:
     device: str | None = None
     steps: int | None = None
     checkpoint_every: float | None = None
+    review: Path | None = None
+    """A file of decisions on the data, see `hnm_core.data.review`."""
 
 
 def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> ExperimentConfig:
@@ -57,6 +59,10 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
     asked = {name: getattr(request, name) for name in ("seed", "device", "steps", "checkpoint_every")}
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
+    if request.review is not None:
+        of = {"of": values["data"]["name"], "of_options": values["data"]["options"]}
+        reviewed = {"name": "reviewed", "options": of | {"review": paths.text_of(request.review)}}
+        values["data"] = values["data"] | reviewed
     return configuration.from_dict(values, "--set" if request.settings else "command line")
 
 

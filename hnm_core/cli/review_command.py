@@ -1,0 +1,209 @@
+"""`hnm-lab review`: doubtful items one by one in a terminal, each decision kept as it is made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from hnm_core.cli.console import echo, plain, progress_bar, progress_of, say, show_table, shown
+from hnm_core.cli.options import DataOption, PluginOption, SeedOption, SetOption
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.spec.config import DISTANCES
+from hnm_core.spec.request import Request, resolve
+from hnm_core.words import number
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hnm_core.data.review import Decision, Reviewing
+    from hnm_core.studies.doubtful import Queue
+
+COLUMNS = ("item", "labelled", "rather", "of the neighbours", "its own", "mutual", "hard negative of", "twin")
+SHADES = " .:-=+*#%@"
+"""Dark to light, in any encoding."""
+WIDEST = 40
+"""Columns of a picture in a terminal."""
+KEYS = "K keep   D drop   R relabel   U undo   S skip   Q quit"
+
+
+def review(
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="File of decisions; goes on where it ends.")],
+    data: DataOption = None,
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN", help="Its data, looked at in the embedding that a lane of it has learnt."),
+    ] = None,
+    lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The first unless given.")] = None,
+    distance: Annotated[
+        str, typer.Option("--distance", metavar="NAME", help="Between features; lanes have their own.")
+    ] = "euclidean",
+    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Neighbours that vote.")] = 20,
+    listed: Annotated[bool, typer.Option("--list", help="Show the queue and end; decide nothing.")] = False,
+    most: Annotated[int, typer.Option("--most", metavar="N", min=1, help="So many of the queue.")] = 100,
+    json_document: Annotated[bool, typer.Option("--json", help="With --list: one JSON document.")] = False,
+    plugin: PluginOption = None,
+) -> None:
+    """Items whose neighbours are of another class, the most doubtful first: keep, drop or relabel (`run --review`)."""
+    if distance not in DISTANCES:
+        raise unknown_name("distance", distance, DISTANCES)
+    if out.suffix != ".jsonl":
+        raise InputError(f"'{out}': the file of decisions must end in .jsonl.")
+    if run is not None and (data is not None or settings or seed is not None):
+        raise InputError("A recording has data of its own: with --run, give no --data, --set or --seed.")
+    if lane is not None and run is None:
+        say("--lane has no effect without --run.")
+    config = resolve(Request(data=data, settings=tuple(settings or ()), seed=seed), default_preset="audit")
+    from hnm_core.data.own import in_words
+    from hnm_core.data.review import reviewing
+    from hnm_core.distances import Distance
+    from hnm_core.studies.doubtful import queue
+
+    with progress_bar() as bars:
+        looked_at = queue(config, Distance(distance), k, run=run, lane=lane, progress=progress_of(bars), say=say)
+    say(in_words(looked_at.dataset))
+    if listed:
+        _list(looked_at, most, json_document)
+        return
+    with reviewing(out, looked_at.dataset) as ongoing:
+        if ongoing.review.torn:
+            say(f"The last line of '{out}' was not written whole; it is left out.")
+        _ask(looked_at, ongoing, most)
+        counts = ongoing.review.counts()
+    said = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in counts)
+    say(f"{said}. `hnm-lab run --review` obeys them.")
+    echo(str(out))
+
+
+def _list(queue: Queue, most: int, json_document: bool) -> None:
+    from hnm_core.studies.doubtful import found_by
+
+    rows = [_row(queue, place) for place in range(min(most, len(queue.suspects)))]
+    found = found_by(queue)
+    if json_document:
+        items = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        document = {"suspects": len(queue.suspects), "queue": items, "truth": vars(found) if found else None}
+        echo(json.dumps(plain(document), indent=1, allow_nan=False))
+        return
+    show_table(COLUMNS, rows)
+    say(f"{len(queue.suspects):,} of {len(queue.dataset.y):,} items are doubtful.")
+    if found is not None:
+        say(
+            f"True labels are known: {found.wrong:,} are wrong. Of the first {found.first:,} suspects "
+            f"{100 * found.first_wrong:.1f} % are. Looking at {found.looked_at:,} items, 5 % of all, finds "
+            f"{100 * found.found:.1f} % of the wrong ones, of at most {100 * found.at_most:.1f} %."
+        )
+
+
+def _row(queue: Queue, place: int) -> tuple[str, ...]:
+    dataset, found = queue.dataset, queue.suspects
+    row, twin = int(found.row[place]), int(found.twin[place])
+    return (
+        str(dataset.ids[row]),
+        dataset.class_names[dataset.y[row]],
+        dataset.class_names[int(found.instead[place])],
+        number(float(found.vote[place]), 2),
+        number(float(found.own[place]), 2),
+        number(float(found.mutual[place]), 2),
+        f"{int(found.wanted[place]):,}",
+        str(dataset.ids[twin]) if twin >= 0 else "-",
+    )
+
+
+def _ask(queue: Queue, ongoing: Reviewing, most: int) -> None:
+    """Show one after the other, and obey the keys."""
+    dataset, found = queue.dataset, queue.suspects
+    decided = ongoing.review.by_item()
+    places = [place for place in range(len(found)) if int(dataset.ids[int(found.row[place])]) not in decided][:most]
+    if not places:
+        say("There is nothing left to decide.")
+        return
+    keys, at = _keys(), 0
+    echo(KEYS)
+    while at < len(places):
+        _show(queue, places[at], f"{at + 1} of {len(places)}")
+        match next(keys, "q"):
+            case "k" | "d" | "r" as key:
+                ongoing.decide(_decision(queue, places[at], key))
+                at += 1
+            case "s":
+                at += 1
+            case "u":
+                undone = ongoing.undo()
+                if undone is None:
+                    say("There is nothing to undo.")
+                    continue
+                say(f"Item {undone.item}: '{undone.verdict}' is taken back.")
+                items = [int(dataset.ids[int(found.row[place])]) for place in places]
+                at = items.index(undone.item) if undone.item in items else at
+            case "q":
+                return
+            case other:
+                say(f"{other!r} is no key here: {KEYS}")
+
+
+def _decision(queue: Queue, place: int, key: str) -> Decision:
+    from hnm_core.data.review import Decision
+
+    dataset, row = queue.dataset, int(queue.suspects.row[place])
+    item, label = int(dataset.ids[row]), dataset.class_names[dataset.y[row]]
+    match key:
+        case "k":
+            return Decision(item, label, "keep")
+        case "d":
+            return Decision(item, label, "drop")
+    return Decision(item, label, "relabel", dataset.class_names[int(queue.suspects.instead[place])])
+
+
+def _show(queue: Queue, place: int, where: str) -> None:
+    item, label, instead, vote, own, mutual, wanted, twin = map(shown, _row(queue, place))
+    echo(f"\n{where}: item {item}, labelled {label}, rather {instead}?")
+    vote, own, mutual = (f"{100 * float(share):.0f} %" for share in (vote, own, mutual))
+    echo(f"Of its {queue.neighbours} nearest {vote} are {instead} and {own} {label}. Of these {instead}, {mutual} have")
+    echo(f"it among their nearest; so do {wanted} of other classes, for which it is a hard negative.")
+    if twin != "-":
+        echo(f"Item {twin}, which is equal to it, has another label.")
+    dataset, rows = queue.dataset, [int(queue.suspects.row[place])]
+    rows += [row for row in queue.suspects.like[place].tolist() if row >= 0]
+    if dataset.images is None:
+        echo(f"Nearest {instead}: {', '.join(str(dataset.ids[row]) for row in rows[1:])}")
+        return
+    echo("\n".join(_side_by_side([dataset.images[row] for row in rows])))
+
+
+def _side_by_side(pictures: list[NDArray[np.uint8]]) -> list[str]:
+    """Lines of a terminal: the item, a bar, and its nearest; a letter is about twice as high as wide."""
+    lines: list[str] = []
+    drawn = [_letters(picture) for picture in pictures]
+    for parts in zip(*drawn, strict=True):
+        lines.append(parts[0] + "  |  " + "  ".join(parts[1:]))
+    return lines
+
+
+def _letters(picture: NDArray[np.uint8]) -> list[str]:
+    grey = picture.mean(2) if picture.ndim == 3 else picture
+    every = max(1, -(-grey.shape[1] // WIDEST))
+    grey = grey[::every, ::every]
+    if grey.shape[1] > WIDEST // 2:
+        return ["".join(SHADES[int(value) * len(SHADES) // 256] for value in line) for line in grey[::2]]
+    return ["".join(2 * SHADES[int(value) * len(SHADES) // 256] for value in line) for line in grey]
+
+
+def _keys() -> Iterator[str]:
+    """The keys that are pressed, in small letters; where nobody sits at a terminal, the letters that come in."""
+    if sys.stdin.isatty():
+        while True:
+            key = click.getchar()
+            if key in ("\x03", "\x04"):
+                return
+            yield key.lower()
+    for line in sys.stdin:
+        yield from "".join(line.split()).lower()

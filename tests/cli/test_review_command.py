@@ -1,0 +1,72 @@
+"""`hnm-lab review` and what obeys it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hnm_core.cli.commands import make_app
+from hnm_core.data.review import read
+from hnm_core.spec.request import Request, resolve
+
+NOISY = ("--data", "label-noise", "--set", "data.options.noise=0.1")
+
+
+def test_that_the_queue_is_listed_with_what_it_is_worth(tmp_path: Path) -> None:
+    out = str(tmp_path / "r.jsonl")
+    result = CliRunner().invoke(make_app(), ["review", out, *NOISY, "--list", "--most", "3"])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0].split()[:3] == ["item", "labelled", "rather"]
+    assert "True labels are known: 180 are wrong." in result.stderr
+    assert not (tmp_path / "r.jsonl").exists()
+    document = json.loads(CliRunner().invoke(make_app(), ["review", out, *NOISY, "--list", "--json"]).stdout)
+    assert document["truth"]["first_wrong"] > 0.95
+    assert len(document["queue"]) == 100
+
+
+def test_that_keys_decide_and_a_second_sitting_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "r.jsonl"
+    first = CliRunner().invoke(make_app(), ["review", str(out), *NOISY], input="kd\nr u R s x q")
+    assert first.exit_code == 0
+    assert [decision.verdict for decision in read(out).decisions] == ["keep", "drop", "relabel"]
+    assert "'x' is no key here" in first.stderr
+    assert "'relabel' is taken back" in first.stderr
+    assert first.stdout.splitlines()[-1] == str(out)
+    second = CliRunner().invoke(make_app(), ["review", str(out), *NOISY, "--most", "2"], input="ddd")
+    assert second.exit_code == 0
+    decided = [decision.item for decision in read(out).decisions]
+    assert len(decided) == len(set(decided)) == 5, "nobody is asked twice, and no more than two were asked for"
+    assert "1 of 2: item" in second.stdout
+
+
+def test_that_a_run_obeys_a_review_and_its_settings_reach_the_set_below(tmp_path: Path) -> None:
+    out = tmp_path / "r.jsonl"
+    CliRunner().invoke(make_app(), ["review", str(out), *NOISY], input="d" * 20)
+    request = Request(data="label-noise", settings=("data.options.noise=0.1", "data.held_out=0.5"), review=out)
+    config = resolve(request)
+    assert config.data.name == "reviewed"
+    assert config.data.options["of_options"] == {"noise": 0.1}
+    assert config.data.held_out == 0.5
+    result = CliRunner().invoke(make_app(), ["run", "--preset", "digits", *NOISY, "--review", str(out), "--steps", "1"])
+    assert result.exit_code == 0
+    assert "0 items have another label, 20 are left out" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["r.txt"], "must end in .jsonl"),
+        (["r.jsonl", "--run", "x", "--data", "digits"], "has data of its own"),
+        (["r.jsonl", "--distance", "taxi"], "taxi"),
+        (["r.jsonl", "--run", "nowhere"], "nowhere"),
+    ],
+)
+def test_that_what_cannot_be_reviewed_is_refused(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(make_app(), ["review", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr

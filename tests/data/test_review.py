@@ -1,0 +1,149 @@
+"""What a person decided on doubtful items, kept line by line and applied to a set."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hnm_core import data
+from hnm_core.data.review import Decision, Review, read, reviewing
+from hnm_core.errors import InputError
+
+KEEP, DROP = Decision(3, "3", "keep"), Decision(5, "5", "drop")
+RELABEL = Decision(8, "8", "relabel", "1")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A review with one decision of each kind."""
+    path = tmp_path / "review.jsonl"
+    with reviewing(path, data.create("digits")) as ongoing:
+        for decision in (KEEP, DROP, RELABEL):
+            ongoing.decide(decision)
+    return path
+
+
+def test_that_decisions_are_read_as_they_were_made_and_the_last_on_an_item_counts(path: Path) -> None:
+    assert read(path).decisions == (KEEP, DROP, RELABEL)
+    with reviewing(path, data.create("digits")) as ongoing:
+        ongoing.decide(Decision(5, "5", "keep"))
+        assert read(path).counts() == {"keep": 2, "drop": 0, "relabel": 1}, "it is in the file already"
+        assert ongoing.undo() == Decision(5, "5", "keep")
+        assert ongoing.undo() == RELABEL
+        ongoing.decide(Decision(9, "9", "drop"))
+    review = read(path)
+    assert review.decisions == (KEEP, DROP, Decision(9, "9", "drop"))
+    assert review.counts() == {"keep": 1, "drop": 2, "relabel": 0}
+
+
+def test_that_nothing_can_be_undone_before_the_first_decision(tmp_path: Path) -> None:
+    with reviewing(tmp_path / "r.jsonl", data.create("digits")) as ongoing:
+        assert ongoing.undo() is None
+    assert read(tmp_path / "r.jsonl").decisions == ()
+
+
+def test_that_a_reviewed_set_lacks_what_was_dropped_and_has_new_labels(path: Path) -> None:
+    plain = data.create("digits")
+    reviewed = data.create("reviewed", of="digits", review=str(path))
+    assert reviewed.ids.tolist() == [item for item in plain.ids.tolist() if item != 5]
+    changed = plain.y[plain.ids != 5] != reviewed.y
+    assert reviewed.ids[changed].tolist() == [8]
+    assert reviewed.y[changed].tolist() == [1]
+    assert np.array_equal(reviewed.x, plain.x[plain.ids != 5])
+    assert "1 items have another label, 1 are left out" in reviewed.as_read
+    assert plain.y[8] == 8, "the set itself is as it was"
+
+
+def test_that_true_classes_stay_where_they_are_known(tmp_path: Path) -> None:
+    noisy = data.create("label-noise", noise=0.1, seed=3)
+    wrong = np.flatnonzero(noisy.y != noisy.y_true)
+    with reviewing(tmp_path / "r.jsonl", noisy) as ongoing:
+        for row in wrong:
+            names = noisy.class_names
+            ongoing.decide(Decision(int(noisy.ids[row]), names[noisy.y[row]], "relabel", names[noisy.y_true[row]]))
+    options = {"of": "label-noise", "of_options": {"noise": 0.1}, "review": str(tmp_path / "r.jsonl")}
+    mended = data.create("reviewed", seed=3, **options)
+    assert np.array_equal(mended.y, noisy.y_true)
+    assert np.array_equal(mended.y_true, noisy.y_true)
+    with pytest.raises(InputError, match="review of other data"):
+        data.create("reviewed", seed=4, **options)
+
+
+def test_that_a_line_that_was_cut_off_is_told_and_made_good(path: Path) -> None:
+    whole = path.read_bytes()
+    for cut in range(len(whole) - 40, len(whole)):
+        path.write_bytes(whole[:cut])
+        review = read(path)
+        assert review.torn == (not whole[:cut].endswith(b"\n"))
+        assert review.decisions == (KEEP, DROP)
+        with reviewing(path, data.create("digits")) as ongoing:
+            ongoing.decide(Decision(11, "1", "keep"))
+        assert read(path) == Review((KEEP, DROP, Decision(11, "1", "keep")), read(path).of)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"item": 4, "label": "4", "verdict": "burn"}',
+        '{"item": "4", "label": "4", "verdict": "drop"}',
+        '{"item": 4, "label": "4", "verdict": "relabel"}',
+        '{"review": 2, "of": "x"}',
+        "[" * 100_000,
+        "[1]",
+        "gibberish",
+        "7",
+    ],
+)
+def test_that_a_line_that_says_nothing_is_named(path: Path, line: str) -> None:
+    path.write_bytes(path.read_bytes() + line.encode() + b"\n")
+    with pytest.raises(InputError, match=r"line 5: '.*' is no decision of a review"):
+        read(path)
+
+
+def test_that_items_and_classes_that_the_set_does_not_have_are_named(path: Path) -> None:
+    begin = path.read_bytes()
+    path.write_bytes(begin + json.dumps({"item": 9999, "label": "4", "verdict": "drop"}).encode() + b"\n")
+    with pytest.raises(InputError, match="decides on item 9999, which 'digits' does not have"):
+        data.create("reviewed", of="digits", review=str(path))
+    told = {"item": 4, "label": "4", "verdict": "relabel", "to": "eleven"}
+    path.write_bytes(begin + json.dumps(told).encode() + b"\n")
+    with pytest.raises(InputError, match="into the class 'eleven'"):
+        data.create("reviewed", of="digits", review=str(path))
+    with pytest.raises(InputError, match="Cannot read"):
+        data.create("reviewed", of="digits", review=str(path.parent / "none.jsonl"))
+
+
+def test_that_a_second_program_is_refused(path: Path) -> None:
+    program = (
+        "from pathlib import Path; from hnm_core import data; from hnm_core.data.review import reviewing\n"
+        f"with reviewing(Path({str(path)!r}), data.create('digits')): pass"
+    )
+    with reviewing(path, data.create("digits")):
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
+    assert "is being reviewed by another program" in ended.stderr
+
+
+def test_that_a_decision_that_cannot_be_written_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reviewing(path, data.create("digits")) as ongoing:
+
+        def full(_handle: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            ongoing.decide(Decision(20, "0", "drop"))
+        monkeypatch.undo()
+        ongoing.decide(Decision(21, "1", "drop"))
+    assert read(path).decisions == (KEEP, DROP, RELABEL, Decision(21, "1", "drop"))
+
+
+def test_that_many_decisions_are_read_in_no_time(path: Path) -> None:
+    more = b"".join(b'{"item": %d, "label": "4", "verdict": "keep"}\n' % item for item in range(100_000))
+    path.write_bytes(path.read_bytes() + more)
+    assert len(read(path).by_item()) == 100_000
