@@ -38,6 +38,7 @@ from hnm_core.cli.options import (
     StepsOption,
 )
 from hnm_core.cli.result_tables import show_audit, show_results
+from hnm_core.cli.retrieval_commands import encode
 from hnm_core.cli.review_command import review
 from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError, shortened
@@ -322,6 +323,7 @@ def add_commands(
     app.command("pack")(pack)
     app.command("unpack")(unpack)
     app.command("features")(features)
+    app.command("encode")(encode)
     app.command("bench")(bench or bench_command())
     app.command("doctor")(doctor)
 

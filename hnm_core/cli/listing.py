@@ -8,7 +8,7 @@ from typing import Any
 
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config
-from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Registry
+from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, DataOptions, Entry, Registry
 from hnm_core.spec.resources import preset_names, preset_path, template_names, template_path
 
 Row = tuple[str, str, str]
@@ -27,10 +27,17 @@ def rows(what: str) -> Iterator[Row]:
     """The items of one kind, see `KINDS`. Raises `InputError` for any other kind."""
     if what in REGISTRIES:
         registry = REGISTRIES[what]
-        return ((entry.name, entry.help, entry.target) for entry in map(registry.entry, registry.names()))
+        entries = map(registry.entry, registry.names())
+        return ((entry.name, f"{entry.help}{_kind_of(entry)}", entry.target) for entry in entries)
     if what not in _OTHERS:
         raise unknown_name("list", what, KINDS)
     return _OTHERS[what]()
+
+
+def _kind_of(entry: Entry[Any]) -> str:
+    """Of a data set that has no classes, what it has."""
+    judged = isinstance(entry.options, type) and issubclass(entry.options, DataOptions) and entry.options.judged
+    return " [queries and documents]" if judged else ""
 
 
 def no_runs() -> str:

@@ -32,9 +32,15 @@ def build(part: Part[DataOptions], *, seed: int = 0, progress: Progress | None =
 
     `minable`: refuse data without two classes, or without two items of one class; what only goes through a network
     needs neither.
+
+    A set of queries and documents is none of these, and refused; `hnm_core.data.retrieval.read` takes it.
     """
     from hnm_core.data.checks import check_minable
+    from hnm_core.errors import InputError
+    from hnm_core.spec.traits import judged_refusal
 
+    if part.options.judged:
+        raise InputError(judged_refusal(part.entry.name))
     dataset: Dataset = part.entry.load()(part.options, seed=seed, progress=progress)
     if minable:
         check_minable(dataset.y, dataset.class_names, f"'{getattr(part.options, 'path', '') or dataset.name}'")

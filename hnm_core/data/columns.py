@@ -62,6 +62,11 @@ def may_be_feature(name: str) -> bool:
     return not _ID.fullmatch(name) and not _OTHER_LABEL.fullmatch(name)
 
 
+def is_called_id(name: str) -> bool:
+    """Whether a column of this name holds ids."""
+    return _ID.fullmatch(name) is not None
+
+
 def is_called_vector(name: str) -> bool:
     """Whether a column of this name stands out where several could be the vector."""
     return _VECTOR.fullmatch(name) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,15 @@ def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
         InputError: the file is no `.npz`, damaged, lacks an array, or an array is not what it must be.
         LoadCancelled: the progress callback returned False.
     """
+    with named_arrays(path) as (names, load):
+        return arrays.dataset_of(path.name, str(path), names, load, progress)
+
+
+@contextmanager
+def named_arrays(path: Path) -> Iterator[tuple[list[str], Callable[[str], NDArray[Any]]]]:
+    """The names in a file of `numpy.savez`, and what gives an array by its name. Raises `InputError` as `read_npz`."""
     with _opened(path) as file:
-        return arrays.dataset_of(path.name, str(path), file.files, lambda name: _array(file, name, path), progress)
+        yield file.files, lambda name: _array(file, name, path)
 
 
 def look(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -307,6 +307,18 @@ class FileOptions(DataOptions):
         description="file of the labels of vectors in .npy or .tsv; empty looks beside it for labels or metadata",
     )
     standardize: bool = Field(False, description="give every feature mean 0 and deviation 1")
+
+
+@DATASETS.register("code-search", target="hnm_core.data.retrieval.code_search:build")
+class CodeSearchOptions(UnpartedOptions):
+    """Queries: first sentences of docstrings; documents: their functions, out of the Python on this machine."""
+
+    judged: ClassVar[bool] = True
+
+    packages: Literal["standard", "installed"] = Field(
+        "standard",
+        description="standard: the functions of Python's own library; installed: those of all packages beside it too",
+    )
 
 
 def _check_two_of_each(points: int, classes: int) -> None:

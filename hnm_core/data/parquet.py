@@ -77,6 +77,49 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
         raise InputError(f"'{path}' is no .parquet file, or it is damaged: {checks.reason(error)}.") from None
 
 
+def read_vectors(path: Path, progress: Progress | None = None) -> tuple[NDArray[Any], list[Any] | None]:
+    """The one column of vectors of a file, or of several the one that is called so, and its column of ids.
+
+    Returns:
+        (N, D) numbers; and N ids, text or whole numbers, or None where there is no such column.
+
+    Raises:
+        InputError: as `read_parquet`, but that no label is needed.
+        LoadCancelled: the progress callback returned False.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(f"'{path}' needs pyarrow, which is not installed: pip install hnm-lab[parquet]") from None
+    try:
+        with open_regular(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
+            schema = file.schema_arrow
+            kinds = {field.name: _kind(field.type) for field in schema}
+            vectors = [name for name, kind in kinds.items() if kind == VECTORS]
+            called = [name for name in vectors if columns.is_called_vector(name)]
+            chosen = vectors if len(vectors) == 1 else called
+            if len(chosen) != 1:
+                raise InputError(
+                    f"'{path}' has {checks.count(len(vectors), 'column')} of vectors among "
+                    f"{checks.shown_names(schema.names)}; one must be a list of numbers; of several, "
+                    "it is the one called 'embedding'."
+                )
+            ids = [name for name in kinds if columns.is_called_id(name)][:1]
+            report(progress, 0, 1, f"reading {path.name}")
+            read = file.read(columns=[*chosen, *ids])
+            report(progress, 1, 1, f"reading {path.name}")
+            column = read.column(chosen[0])
+            for name in (*chosen, *ids):
+                if read.column(name).null_count:
+                    row = int(np.argmax(read.column(name).is_null().to_numpy()))
+                    raise InputError(f"'{path}' has no value in column '{name}', row {row} (counted from 0).")
+            return _vectors(column, chosen[0], path), _plain(read.column(ids[0])).to_pylist() if ids else None
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None):
+            raise  # the system's own word, not pyarrow's on the content
+        raise InputError(f"'{path}' is no .parquet file, or it is damaged: {checks.reason(error)}.") from None
+
+
 def look(path: Path) -> None:
     """Refuse a file that does not begin as such files do. Raises `InputError`."""
     with open_regular(path) as raw:

@@ -7,6 +7,8 @@ import math
 import os
 import pickle
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -34,6 +36,12 @@ def read_pt(path: Path, progress: Progress | None = None) -> Dataset:
         InputError: no such file, more than plain tensors in it, or not the ones that are needed.
         LoadCancelled: the progress callback returned False.
     """
+    return arrays.dataset_of(path.name, str(path), *named_in_pt(path), progress)
+
+
+def named_in_pt(path: Path) -> tuple[list[str], Callable[[str], NDArray[Any]]]:
+    """The names in a dictionary that `torch.save` wrote, and what gives an array by its name. Raises `InputError` as
+    `read_pt`."""
     import torch
 
     try:
@@ -69,7 +77,7 @@ def read_pt(path: Path, progress: Progress | None = None) -> Dataset:
             raise InputError(f"'{name}' of '{path}' is a {type(value).__name__}; it must be a tensor or a list.")
         return made
 
-    return arrays.dataset_of(path.name, str(path), list(there), load, progress)
+    return list(there), load
 
 
 def read_safetensors(path: Path, progress: Progress | None = None) -> Dataset:
@@ -79,13 +87,20 @@ def read_safetensors(path: Path, progress: Progress | None = None) -> Dataset:
         InputError: the file is none, damaged, or lacks a tensor that is needed.
         LoadCancelled: the progress callback returned False.
     """
+    with named_in_safetensors(path) as (names, load):
+        return arrays.dataset_of(path.name, str(path), names, load, progress)
+
+
+@contextmanager
+def named_in_safetensors(path: Path) -> Iterator[tuple[list[str], Callable[[str], NDArray[Any]]]]:
+    """The names in such a file, and what gives an array by its name. Raises `InputError` as `read_safetensors`."""
     with open_regular(path) as file:
         header = _header(file, path)
 
         def load(name: str) -> NDArray[Any]:
             return _tensor(file, path, name, header)
 
-        return arrays.dataset_of(path.name, str(path), list(header.tensors), load, progress)
+        yield list(header.tensors), load
 
 
 def look_at_safetensors(path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from hnm_core import models
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models.weights import read_state_dict
+from hnm_core.spec import own_code
 from hnm_core.spec.registry import MODELS
 
 RESIDUAL = ("resnet18", "resnet34")
@@ -65,38 +64,17 @@ def digest(network: nn.Module) -> str:
 
 def _foreign(name: str, seed: int) -> nn.Module:
     """What `module:callable` returns; modules in the current folder are found."""
-    module_name, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.append(here)  # last: what else lies there stands for nothing that is installed
     try:
-        with torch.random.fork_rng(devices=[]):
+        with own_code.importable_here(), torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # weights that are drawn there are the same in every run
-            factory: Callable[[], Any] = getattr(importlib.import_module(module_name), attribute)
+            factory: Callable[[], Any] = own_code.attribute_of(name)
             network = factory if isinstance(factory, nn.Module) else factory()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - code of the user's breaks, or ends, in any way it likes
-        raise InputError(f"The backbone '{name}' cannot be made: {said(error)}.{_hint(module_name, error)}") from None
-    finally:
-        if added and here in sys.path:
-            sys.path.remove(here)
+        hint = own_code.hint(name, error)
+        raise InputError(f"The backbone '{name}' cannot be made: {own_code.said(error)}.{hint}") from None
     if not isinstance(network, nn.Module):
         raise InputError(f"The backbone '{name}' returned {type(network).__name__}; it must return an nn.Module.")
     return network
-
-
-def said(error: BaseException) -> str:
-    """Kind and first line of an error in somebody else's code, without a full stop."""
-    first = next(iter(str(error).splitlines()), "").rstrip(". ")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _hint(module_name: str, error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError) and (module_name.endswith(".py") or "/" in module_name):
-        return (
-            f" Name the module, not its file: run it in the folder of the file, as {Path(module_name).stem}:callable."
-        )
-    return ""
 
 
 def _load(network: nn.Module, weights: Path, name: str) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from hnm_core.errors import InputError
 from hnm_core.spec.config import DISTANCES, ExperimentConfig, LaneConfig
 from hnm_core.spec.registry import LOSSES, MINERS, AbsentEntry
-from hnm_core.spec.traits import Level, Lock, LossOptions, MinerOptions, Remark
+from hnm_core.spec.traits import Level, Lock, LossOptions, MinerOptions, Remark, judged_refusal
 
 Kind = Literal["miner", "loss", "distance"]
 """What a lane chooses by name."""
@@ -141,6 +141,9 @@ def _unmet(config: ExperimentConfig, lane: LaneConfig, kind: Kind) -> Iterator[R
 def _data_rules(
     config: ExperimentConfig, classes: int | None, smallest_class: int | None, items: int | None
 ) -> Iterator[Finding]:
+    if config.data.part.options.judged:
+        yield Finding("C41", "", "refuse", judged_refusal(config.data.name))
+        return
     if classes is not None and classes < 2:
         yield Finding("C23", "", "refuse", "The data have one class: there is nothing to separate.")
         return

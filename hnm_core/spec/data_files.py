@@ -74,6 +74,14 @@ def vectors_in(folder: Path) -> Path | None:
     return next((folder / name for name in ("vectors.tsv", "tensors.tsv") if paths.is_file(folder / name)), None)
 
 
+def is_judged(path: Path) -> bool:
+    """Whether a file or a folder holds queries and documents, by its names alone; a table may hold either."""
+    names = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz", "queries.npy")
+    if any(paths.is_file(path / name) for name in names):
+        return True
+    return path.name.lower().endswith((".jsonl", ".jsonl.gz"))
+
+
 def data_format(path: Path) -> DataFormat | None:
     """The kind of file by its ending, in capitals or not; None for one that holds no data."""
     return next((known for known in DATA_FORMATS if path.suffix.lower() == known.suffix), None)

@@ -55,6 +55,9 @@ class Options(Section):
 class DataOptions(Options):
     """Base of the data sets' options."""
 
+    judged: ClassVar[bool] = False
+    """Whether it is queries and documents with judgements (`hnm_core.data.judged`) rather than items with classes."""
+
     @property
     def official_split(self) -> bool | None:
         """Whether the set is published in a training and a test part; None is known only once it is read."""
@@ -217,6 +220,14 @@ class SamplerOptions(Options):
     def of_each_class(self) -> int | None:
         """Items of each class of a batch where these options settle that."""
         return None
+
+
+def judged_refusal(name: str) -> str:
+    """What to say where a set of queries and documents stands in the place of one with classes."""
+    return (
+        f"'{name}' holds queries and documents with judgements, not items with classes: it is for mining negatives "
+        "among documents and for `hnm-lab encode`; here a set with classes is needed."
+    )
 
 
 DISTANCE_WORDS: Mapping[DistanceName, str] = {
