@@ -38,3 +38,47 @@ def chance_levels(labels: NDArray[np.int64], queries: NDArray[np.int64] | None =
         "accuracy": float(counts.max() / len(labels)),
         "ami": 0.0,
     }
+
+
+def chance_of_documents(
+    relevant: NDArray[np.int64],
+    gain: NDArray[np.float64],
+    ideal: NDArray[np.float64],
+    documents: NDArray[np.int64] | int,
+    depth: int,
+) -> dict[str, float]:
+    """Expected scores of a random ranking of documents, by the names of `DOCUMENT_METRICS`, as means over Q queries.
+
+    With n documents, R of them relevant, L listed and f = (R - 1) / (n - 1): precision@1 = R / n, recall@k = k / n,
+    MAP = (h_L + f (L - h_L)) / n, nDCG@10 = the mean grade times the sum of the discounts over the ideal, and MRR@10
+    the mean of 1 / place of the first relevant one, drawn without replacement. Empty where there is no query.
+
+    Args:
+        relevant: (Q,) R, at least 1.
+        gain: (Q,) sum of the grades of these.
+        ideal: (Q,) DCG@10 of the best ranking.
+        documents: n, or (Q,) where it is not the same for all.
+        depth: documents that a ranking lists, where there are so many.
+    """
+    if not len(relevant):
+        return {}
+    r, n = relevant.astype(np.float64), np.broadcast_to(documents, relevant.shape).astype(np.int64)
+    listed = np.minimum(depth, n)
+    harmonic = np.cumsum(1 / np.arange(1, listed.max() + 1))[listed - 1]
+    f = (r - 1) / np.maximum(n - 1, 1)
+    first = np.minimum(10, listed)
+    discount = np.cumsum(1 / np.log2(np.arange(2, 12)))[first - 1]
+    missed, reciprocal = np.ones_like(r), np.zeros_like(r)
+    for place in range(1, int(first.max()) + 1):
+        left = np.maximum(n - place + 1, 1)
+        now = np.where(place <= first, missed * np.clip(left - r, 0, None) / left, missed)
+        reciprocal += (missed - now) / place
+        missed = now
+    return {
+        "mrr_at_10": float(reciprocal.mean()),
+        "ndcg_at_10": float((gain / n * discount / ideal).mean()),
+        "recall_at_10": float((first / n).mean()),
+        "recall_at_100": float((np.minimum(100, listed) / n).mean()),
+        "mean_average_precision": float(((harmonic + f * (listed - harmonic)) / n).mean()),
+        "precision_at_1": float((r / n).mean()),
+    }

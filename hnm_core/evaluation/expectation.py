@@ -33,11 +33,11 @@ def groups(hit: Tensor, ties: Ties) -> tuple[Tensor, Tensor, Tensor]:
     return before, so_far.gather(1, ties.end) - before, (ties.end - ties.start).double()
 
 
-def expected_reciprocal(hit: Tensor, ties: Ties | None) -> Tensor:
-    """(Q,) float64: the expected 1 / place of the first hit. Every row needs a hit."""
-    first = hit.int().argmax(1)
+def expected_reciprocal(hit: Tensor, ties: Ties | None, depth: int | None = None) -> Tensor:
+    """(Q,) float64: the expected 1 / place of the first hit; 0 where there is none, or none among the first `depth`."""
+    first, some = hit.int().argmax(1), hit.any(1)
     if ties is None:
-        return 1 / (first + 1).double()
+        return torch.where(some & (first < (depth or hit.shape[1])), 1 / (first + 1).double(), 0.0)
     _, in_group, size = groups(hit, ties)
     start = ties.start.gather(1, first[:, None])
     here = ties.start == start
@@ -45,4 +45,4 @@ def expected_reciprocal(hit: Tensor, ties: Ties | None) -> Tensor:
     missed = torch.where(here, ((left - in_group) / left).clamp(min=0), 1.0).cumprod(1)
     up_to = torch.nn.functional.pad(missed[:, :-1], (1, 0), value=1.0)
     place = torch.arange(1, hit.shape[1] + 1, device=hit.device, dtype=torch.float64)
-    return (here * (up_to - missed) / place).sum(1)
+    return (here * (up_to - missed) / place)[:, :depth].sum(1) * some
