@@ -22,6 +22,7 @@ EXTRAS = {
     "pillow": ("images", "reading folders of pictures"),
     "matplotlib": ("plots", "plots of comparisons and searches"),
     "optuna": ("tune", "choosing options on a validation part"),
+    "bm25s": ("bm25", "negatives that share words with the query"),
 }
 """Optional packages: the extra of hnm-lab that installs each, and what it is for."""
 

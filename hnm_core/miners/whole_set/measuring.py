@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.relevance import Query
+from hnm_core.relevance import AnyQuery
 
 _GATHERED = 1 << 24
 """Coordinates held at once."""
 
 
-def distances_to(query: Query, rows: Tensor, distance: Distance) -> Tensor:
+def distances_to(query: AnyQuery, rows: Tensor, distance: Distance) -> Tensor:
     """(Q, K) distances from the anchors to rows (Q, K) of the bank; inf where a row is -1.
 
     All of a line are computed alike, so that equal points have equal distances to the last bit.

@@ -23,7 +23,7 @@ from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.miners.whole_set.positives import choose_positives, fill_negatives, ranked_positives
 from hnm_core.neighbors.base import KeepsState, NeighborSearch, nearest
-from hnm_core.relevance import RowQuery, SameClass
+from hnm_core.relevance import JudgedQuery, RowQuery, SameClass, of_rows
 from hnm_core.run.timing import Phase
 
 
@@ -41,7 +41,7 @@ def build(
 class _Outcome:
     """What the last call of `mine` did; tensors, so that counting waits for no device until somebody asks."""
 
-    query: RowQuery
+    query: RowQuery | JudgedQuery
     considered: Tensor
     removed: dict[str, Tensor]
     passed: Tensor
@@ -152,7 +152,7 @@ class SearchingMiner(WholeSetMiner):
         last = self._last
         if last is None or last.mined:
             return None
-        reason = without_partner(last.query)
+        reason = without_partner(of_rows(last.query))
         if reason is not None:
             return reason
         considered = int(last.considered)
@@ -203,7 +203,11 @@ class SearchingMiner(WholeSetMiner):
                 shape = (len(found), 0)
         return torch.rand(shape, generator=context.generator, dtype=torch.float64).to(found.device)
 
-    def _choose(self, query: RowQuery, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
+    def _nearest_positive(self, query: RowQuery | JudgedQuery) -> Tensor:
+        """(Q,) rows of the nearest positives, which guard where `guard` = nearest; -1 where there is none."""
+        return ranked_positives(of_rows(query), "easiest", self.distance)
+
+    def _choose(self, query: RowQuery | JudgedQuery, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
         """(Q, m) columns of `found`; -1 where there is no more."""
         options, filters = self.options, self._filters
         there = (found >= 0) & (positive >= 0)[:, None]
@@ -211,7 +215,7 @@ class SearchingMiner(WholeSetMiner):
         if filters.measure or options.select in ("semi-hard", "distance-weighted"):
             rows = [found, positive[:, None]]
             if filters.know_positive and filters.guard == "nearest":
-                rows.append(ranked_positives(query, "easiest", self.distance)[:, None])
+                rows.append(self._nearest_positive(query)[:, None])
             measured = distances_to(query, torch.cat(rows, 1), self.distance)
             distance, to_positive = measured[:, : found.shape[1]], measured[:, found.shape[1]]
             guard = measured[:, -1] if filters.know_positive else None
