@@ -46,6 +46,11 @@ METRIC_NAMES = {
     "precision_at_1": "precision@1",
     "knn_accuracy": "kNN accuracy",
     "accuracy": "accuracy",
+    "mrr_at_10": "MRR@10",
+    "ndcg_at_10": "nDCG@10",
+    "recall_at_10": "recall@10",
+    "recall_at_100": "recall@100",
+    "mean_average_precision": "MAP",
     "mean_distance": "mean distance",
     "used_recall": "recall of used negatives",
     "used_regret": "regret of used negatives",
@@ -65,6 +70,7 @@ METRIC_NAMES = {
 SHARES = frozenset(
     (
         *("map_at_r", "precision_at_1", "knn_accuracy", "accuracy"),
+        *("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision"),
         *("used_recall", "mining_recall", "predicted_recall", "no_candidate"),
     )
 )
@@ -78,6 +84,10 @@ OF_SOME = {
     **dict.fromkeys(
         ("used_recall", "used_regret", "bank_age", "drift"),
         "Measured of lanes that mine a bank of the whole set; none does yet.",
+    ),
+    **dict.fromkeys(
+        ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision"),
+        "Measured of runs over queries and documents; this one is over classes.",
     ),
     "accuracy": "Measured of lanes whose loss trains a classifier with the embedding; no lane's does.",
     "temperature": "No lane's loss has a temperature.",

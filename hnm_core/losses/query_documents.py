@@ -4,7 +4,7 @@ other queries and whatever negatives were mined (van den Oord 2018; DPR, Karpukh
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -106,6 +106,11 @@ class QueryDocumentLoss(nn.Module):
             return wide(queries).sum()
         mean = terms.to_documents.mean()
         return mean if terms.to_queries is None else (mean + terms.to_queries.mean()) / 2
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """The temperature, where it is learned, as an optimiser group without weight decay; else nothing."""
+        parameters = list(self.parameters())
+        return [{"params": parameters, "lr": lr, "weight_decay": 0.0}] if parameters else []
 
     def _temperature(self, kind: torch.dtype, device: torch.device) -> Tensor:
         if not self.options.learn_temperature:

@@ -65,6 +65,11 @@ METRICS = (
     "within_class_distance",
     "between_class_distance",
     "class_distance_ratio",
+    "mrr_at_10",
+    "ndcg_at_10",
+    "recall_at_10",
+    "recall_at_100",
+    "mean_average_precision",
 )
 """Names of the metrics of a `StepRecord`; absent where a step did not measure them. The first three are retrieval on
 the held-out items, 0..1; mining_recall: an approximate search's share of true nearest negatives on the probe, 0..1;
@@ -81,7 +86,8 @@ likewise the entanglement of `LAYER_METRICS`; accuracy, share of the evaluated i
 trained with the embedding names, 0..1. Root mean square distances of evaluated items, on the unit sphere where the
 lane's distance is blind to length: within_class_distance of two of one class, between_class_distance of two of
 different classes, and class_distance_ratio, the first over the second, small where clusters are tight for the gaps
-between them."""
+between them. Of runs over queries and documents, 0..1: mrr_at_10, ndcg_at_10, recall_at_10, recall_at_100 and
+mean_average_precision (of the first 100), and precision_at_1, of held-out queries against all documents."""
 
 LAYER_METRICS = ("entanglement", "temperature")
 """Metrics of a `StepRecord` that the layers of the network have one each of; they are named METRIC/LAYER, for instance

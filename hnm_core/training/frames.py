@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from hnm_core.run.candidates import Candidates
 from hnm_core.run.events import MAX_DRAWN_TRIPLETS, MAX_GUESTS, TRAIL_STEPS, Frame, Guests, frozen
 from hnm_core.run.hardness import Hardness, histogram
 from hnm_core.spec.config import LaneConfig
-from hnm_core.training.setup import Shared
 
 GATHER_STEPS = 64
 """Steps that wait to be counted together: counting costs about the same for one as for many."""
@@ -55,13 +54,50 @@ class _Mined(NamedTuple):
     """How many of all were hard, semi-hard and easy"""
 
 
+class FrameItems(Protocol):
+    """The items that frames speak of, see `hnm_core.training.setup.Shared`: those that are trained on before the
+    others."""
+
+    @property
+    def trained(self) -> int:
+        """T, rows 0 .. T-1 are trained on."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+
+    @property
+    def x(self) -> Tensor:
+        """(N, ...) what each item is embedded from."""
+
+    @property
+    def y(self) -> Tensor:
+        """(N,) int64 labels."""
+
+    @property
+    def y_true(self) -> Tensor | None:
+        """(N,) int64 true classes, where they are known to differ."""
+
+    @property
+    def groups(self) -> Tensor | None:
+        """(N,) int64 coarser classes, where there are any."""
+
+    @property
+    def ids(self) -> Tensor:
+        """(N,) int64 dataset ids."""
+
+    @property
+    def shown_row(self) -> Tensor:
+        """(S,) rows that all frames show, in id order."""
+
+
 class FrameMaker:
     """Gathers, step by step, what the next frame shows. Frames speak in dataset ids; nothing in training changes."""
 
     def __init__(
         self,
         lane: LaneConfig,
-        shared: Shared,
+        shared: FrameItems,
         distance: Distance,
         embed: Callable[[Tensor], Tensor],
         buckets: Callable[[], Tensor | None] = lambda: None,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from hnm_core.losses.base import Loss
 from hnm_core.run.changeable import OPTIMIZER_DEFAULTS
 from hnm_core.spec.config import OptimizerConfig
 
 
-def optimizer(config: OptimizerConfig, model: nn.Module, loss: Loss) -> torch.optim.Optimizer | None:
+class HasWeights(Protocol):
+    """A loss, of which only its own weights matter here."""
+
+    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
+        """See `hnm_core.losses.base.Loss`."""
+
+
+def optimizer(config: OptimizerConfig, model: nn.Module, loss: HasWeights) -> torch.optim.Optimizer | None:
     """The optimiser of every parameter of the network and of the loss; None where there is none to train."""
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}, *loss.parameter_groups(config.lr)]
     groups = [group for group in groups if group["params"]]

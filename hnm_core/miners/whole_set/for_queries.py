@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from hnm_core.miners.whole_set.searching import SearchingMiner
 from hnm_core.neighbors.base import nearest
 from hnm_core.relevance import JudgedQuery, RowQuery
 from hnm_core.row_lists import RowLists
+from hnm_core.run.timing import Phase
 
 
 class MinedForQueries(NamedTuple):
@@ -46,7 +48,8 @@ class QueryMiner(SearchingMiner):
         """
         if self._bank is None:
             raise InputError("The miner has seen no bank yet: call refresh before mine_for.")
-        found = nearest(self.search, query, self._list_length()).row
+        with context.clock(Phase.SEARCH) if context.clock else nullcontext():
+            found = nearest(self.search, query, self._list_length()).row
         column = self._choose(query, positive, found, self._draw(found, context))
         negative = found.gather(1, column.clamp(min=0)).where(column >= 0, -1)
         missing = (negative < 0) & (positive >= 0)[:, None]

@@ -1,0 +1,153 @@
+"""What is asked of a run over queries and documents: two towers, a loss, and lanes that differ in their negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from hnm_core.errors import InputError, unknown_name
+from hnm_core.losses.query_documents import QueryDocumentOptions
+from hnm_core.miners.whole_set.bm25 import Bm25Options
+from hnm_core.miners.whole_set.options import SearchingOptions
+from hnm_core.models.bag import BagOptions
+from hnm_core.spec import config as configuration
+from hnm_core.spec import plug_ins
+from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig, OptimizerConfig
+from hnm_core.spec.explaining import explain
+from hnm_core.spec.fields import Section
+from hnm_core.spec.registry import MINERS
+from hnm_core.spec.traits import Options
+
+
+class InBatchOptions(Options):
+    """Nothing is mined: the positives of the other queries are the negatives."""
+
+    @property
+    def negatives(self) -> int:
+        """None beside those."""
+        return 0
+
+
+class RandomOptions(Options):
+    """Documents by chance."""
+
+    negatives: int = Field(1, ge=1, le=1_000, description="negatives for each query, beside those of the batch")
+
+
+class WordsOptions(Bm25Options):
+    """Documents that share words with the query, by BM25."""
+
+    negatives: int = Field(1, ge=1, le=1_000, description="negatives for each query, beside those of the batch")
+    pool: int = Field(20, ge=1, le=10_000, description="they are drawn from so many of the highest scores")
+
+
+OWN_NEGATIVES: Mapping[str, type[Options]] = {
+    "in-batch": InBatchOptions,
+    "random": RandomOptions,
+    "bm25": WordsOptions,
+}
+"""Ways to negatives that no search over embeddings finds. The others are the miners over the whole set that search."""
+
+
+class RetrievalLane(Section):
+    """One way to negatives."""
+
+    name: str = Field(pattern=LANE_NAME, description="title of the lane")
+    negatives: str = Field(
+        "in-batch",
+        description="in-batch, random, bm25, or a miner over the whole set that searches, such as knn, lsh or routed",
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="of these negatives, by name")
+    warmup: int = Field(0, ge=0, le=10_000_000, description="steps on the negatives of the batch alone, at first")
+    refresh: Literal["steps", "epoch", "drift"] = Field(
+        "steps", description="when documents and queries are embedded anew for a search"
+    )
+    refresh_every: int = Field(50, ge=1, le=1_000_000, description="steps between two; with drift, two looks at it")
+    drift_threshold: float = Field(1.0, gt=0, le=1_000, description="drift that calls for embedding anew; 1 is stale")
+
+    @model_validator(mode="after")
+    def _check(self) -> RetrievalLane:
+        _ = self.checked
+        return self
+
+    @cached_property
+    def checked(self) -> Options:
+        """The typed options. Raises `InputError` where they, or the name of the negatives, are not allowed."""
+        own = OWN_NEGATIVES.get(self.negatives)
+        if own is None:
+            searching = [name for name in MINERS.names() if issubclass(MINERS.entry(name).options, SearchingOptions)]
+            if self.negatives not in searching:
+                raise unknown_name("kind of negatives", self.negatives, [*OWN_NEGATIVES, *searching])
+            return MINERS.validate(self.negatives, self.options)
+        try:
+            return own.model_validate(self.options)
+        except ValidationError as error:
+            raise InputError(explain(error, f"negatives '{self.negatives}'", own)) from None
+
+
+class RetrievalConfig(Section):
+    """A whole run. All lanes begin with the same weights and see the same queries and positives in the same order."""
+
+    title: str = Field("", max_length=120, description="name shown in the window and in videos")
+    about: str = Field("", max_length=2000, description="what to look for")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
+    steps: int = Field(1000, ge=1, le=1_000_000_000, description="steps per lane")
+    batch: int = Field(128, ge=1, le=1_000_000, description="queries a step; all that are trained on if they are fewer")
+    held_out: float = Field(0.2, ge=0, lt=1, description="share of the queries that is kept out and measured")
+    frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
+    eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
+    shown: int = Field(20_000, ge=10, le=1_000_000, description="queries and documents in a cloud")
+    towers: BagOptions = Field(default_factory=BagOptions, description="the network")
+    loss: QueryDocumentOptions = Field(default_factory=QueryDocumentOptions, description="the loss")
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, description="how weights are updated")
+    lanes: Annotated[tuple[RetrievalLane, ...], Field(min_length=1, max_length=MAX_LANES)] = (
+        RetrievalLane(name="in-batch"),
+    )
+
+    @model_validator(mode="after")
+    def _different_names(self) -> RetrievalConfig:
+        names = [lane.name for lane in self.lanes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two lanes are called '{name}'; lane names must differ")
+        return self
+
+
+def retrieval_config(values: Mapping[str, Any], where: str = "configuration") -> RetrievalConfig:
+    """Validate plain nested values. Raises `InputError` naming every wrong field and what is allowed."""
+    try:
+        return RetrievalConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, where, RetrievalConfig, values)) from None
+
+
+def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
+    """The run in the words of an experiment over classes, for recordings and the window: they show names and options,
+    and cannot train by it, as its data, model and loss are none of those by name."""
+    values: dict[str, Any] = {
+        **config.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
+        "device": "cpu",
+        "checkpoint_every": 0,
+        "data": {"name": f"{data_name} (queries and documents)", "held_out": config.held_out},
+        "model": {"name": "bag (two towers)", "options": config.towers.model_dump()},
+        "sampler": {"name": "random", "batch": config.batch},
+        "optimizer": config.optimizer.model_dump(),
+        "lanes": [
+            {
+                "name": lane.name,
+                "miner": "none" if lane.negatives == "in-batch" else lane.negatives,
+                "miner_options": {} if lane.negatives in ("in-batch", "random") else lane.options,
+                "loss": "info-nce (queries and documents)",
+                "loss_options": config.loss.model_dump(),
+                "distance": "cosine",
+                "hard_share": 1.0,
+                **lane.model_dump(include={"warmup", "refresh", "refresh_every", "drift_threshold"}),
+            }
+            for lane in config.lanes
+        ],
+    }
+    plug_ins.allow_absent(values)
+    return configuration.from_dict(values)
