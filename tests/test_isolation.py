@@ -7,23 +7,32 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from hnm_core import kernels, losses, miners, neighbors
 from hnm_core.bank import Bank
+from hnm_core.data.judged import Judgements
 from hnm_core.distances import METRICS, Distance
 from hnm_core.evaluation.codes import code_retrieval
+from hnm_core.evaluation.document_metrics import document_scores
 from hnm_core.evaluation.mining_quality import compare
+from hnm_core.evaluation.ranked_documents import rank_documents
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.evaluation.spread import class_spread
 from hnm_core.losses.base import Problem
+from hnm_core.losses.query_documents import QueryDocumentLoss, QueryDocumentOptions
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.in_batch.batch import KERNELS
 from hnm_core.miners.in_batch.memory_bank import MemoryBank
 from hnm_core.miners.whole_set.drift import drift
+from hnm_core.miners.whole_set.for_queries import QueryMiner
+from hnm_core.miners.whole_set.options import KnnOptions
+from hnm_core.relevance import Judged
+from hnm_core.row_lists import RowLists
 from hnm_core.spec.registry import LOSSES, MINERS, NEIGHBORS
 
 ROWS, DIM, CLASSES = 60, 24, 6
@@ -107,6 +116,26 @@ def remembered(rows: Tensor, labels: Tensor) -> Any:
     return memory.reference(3, without=torch.arange(5))
 
 
+def ranked(rows: Tensor, labels: Tensor) -> Any:
+    """The first 20 rows are queries about the others, one of which is relevant to each."""
+    place = np.arange(20)
+    blocks = list(rank_documents(rows[:20], rows[20:], depth=10))
+    return tuple(blocks), document_scores(blocks, Judgements(place, place, np.ones(20, np.float32)), 20, 40)
+
+
+def lost_of_queries(rows: Tensor, labels: Tensor) -> Any:
+    loss = QueryDocumentLoss(QueryDocumentOptions(symmetric=True, learn_temperature=True))
+    return loss(rows[:20], rows[20:], torch.arange(20), labels[:20, None] == labels[20:])
+
+
+def mined_for_queries(rows: Tensor, labels: Tensor) -> Any:
+    place = torch.arange(20)
+    judged = Judged(Bank(rows[20:]), RowLists.of_pairs(place, place, 20, 40), RowLists.empty(20, 40))
+    miner = QueryMiner(KnnOptions(relative_margin=0.05, candidates=8), neighbors.create("exact"))
+    miner.refresh(judged.bank, MiningContext())
+    return miner.mine_for(judged.query(rows[:20]), place, MiningContext())
+
+
 ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     **{f"miner {name}": lambda x, y, name=name: mined_in_batch(name, x, y) for name in IN_BATCH},
     **{f"whole-set miner {name}": lambda x, y, name=name: mined_of_whole_set(name, x, y) for name in WHOLE_SET},
@@ -124,6 +153,9 @@ ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "retrieval": retrieval,
     "retrieval, cosine": lambda x, y: retrieval(x, y, Distance("cosine")),
     "ranking": ranking,
+    "ranked documents": ranked,
+    "query-document loss": lost_of_queries,
+    "negatives for queries": mined_for_queries,
     "codes": code_retrieval,
     "class spread": class_spread,
     "mining quality": lambda x, y: compare(found("lsh-scan", "euclidean", x, y)[0], found("exact", "cosine", x, y)[0]),

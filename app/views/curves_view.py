@@ -67,10 +67,14 @@ METRIC_NAMES = {
     "temperature": "temperature",
     "entanglement": "entanglement by layer",
 }
+OF_DOCUMENTS = ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision")
+"""Metrics of runs over queries and documents alone."""
+OF_CLASSES = ("map_at_r", "knn_accuracy")
+"""Those of runs over classes alone."""
 SHARES = frozenset(
     (
         *("map_at_r", "precision_at_1", "knn_accuracy", "accuracy"),
-        *("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision"),
+        *OF_DOCUMENTS,
         *("used_recall", "mining_recall", "predicted_recall", "no_candidate"),
     )
 )
@@ -85,10 +89,7 @@ OF_SOME = {
         ("used_recall", "used_regret", "bank_age", "drift"),
         "Measured of lanes that mine a bank of the whole set; none does yet.",
     ),
-    **dict.fromkeys(
-        ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision"),
-        "Measured of runs over queries and documents; this one is over classes.",
-    ),
+    **dict.fromkeys(OF_DOCUMENTS, "Measured of runs over queries and documents; this one is over classes."),
     "accuracy": "Measured of lanes whose loss trains a classifier with the embedding; no lane's does.",
     "temperature": "No lane's loss has a temperature.",
     "entanglement": "Measured of lanes whose loss is soft nearest neighbour, 'snnl'; no lane's is.",
@@ -222,8 +223,16 @@ class CurvesView(QWidget):
             evaluated = history.started.evaluated if history.started is not None else None
             measured_on = f"on {evaluated.text}" if evaluated is not None else "on held-out items"
             self.metric_box.setToolTip(f"Measured every few steps; retrieval {measured_on}")
+            self._take_metric_of(history.started)
         self._history, self._upto = history, upto_step
         self._redraw()
+
+    def _take_metric_of(self, started: RunStarted | None) -> None:
+        """Where runs of this kind do not have the chosen metric, the first that they have."""
+        over_documents = started is not None and OF_DOCUMENTS[0] in (started.chance or {})
+        absent, instead = (OF_CLASSES, OF_DOCUMENTS) if over_documents else (OF_DOCUMENTS, OF_CLASSES)
+        if started is not None and self.metric_box.currentData() in absent:
+            self.metric_box.setCurrentIndex(self.metric_box.findData(instead[0]))
 
     def export_csv(self, path: Path) -> None:
         """One row for each lane and step: loss, times and counts, and metrics where they were measured."""

@@ -76,7 +76,7 @@ class Bag(nn.Module):
         super().__init__()
         self.options = options or BagOptions()
         generator = or_seed_0(generator)
-        table = torch.empty((self.options.rows, self.options.width))
+        table = torch.empty((self.options.rows, self.options.width), dtype=torch.float32)
         self.table = nn.EmbeddingBag.from_pretrained(
             nn.init.normal_(table, std=1 / math.sqrt(self.options.width), generator=generator),
             freeze=False,
@@ -93,7 +93,7 @@ class Bag(nn.Module):
         """
         mean: Tensor = self.table(row, starts)
         if self.training and self.options.dropout and generator is not None:
-            kept = torch.rand(mean.shape, generator=generator) >= self.options.dropout
+            kept = torch.rand(mean.shape, generator=generator, dtype=torch.float32) >= self.options.dropout
             mean = mean * kept.to(mean) / (1 - self.options.dropout)
         embedded: Tensor = self.layer(mean)
         return embedded

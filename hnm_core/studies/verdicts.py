@@ -87,28 +87,36 @@ def judge(
     """
     pairs = [(lane, metric) for metric in metrics for lane in lanes if lane != base]
     found = [_differences(trials, lane, base, metric) for lane, metric in pairs]
-    known = [values[np.isfinite(values)] for values in found]
+    return lines_of(pairs, found, [trial.seed for trial in trials], base, margin)
+
+
+def lines_of(
+    pairs: Sequence[tuple[str, str]],
+    differences: Sequence[NDArray[np.float64]],
+    seeds: Sequence[int],
+    base: str,
+    margin: float = MARGIN,
+) -> list[Line]:
+    """The lines of a table, corrected as a whole.
+
+    Args:
+        pairs: lane and metric of each line.
+        differences: of each line, (seeds,) how much the lane is above `base`; NaN where either has no figure.
+        seeds: which they are.
+        base: the lane that the others are compared with.
+        margin: more than 0; a smaller difference counts as none.
+    """
+    known = [values[np.isfinite(values)] for values in differences]
     p = [p_different(values) for values in known]
     p_corrected, p_within = holm(p), holm([p_smaller(values, margin) for values in known])
     lines = []
     for place, (lane, metric) in enumerate(pairs):
-        missing = tuple(trial.seed for trial, value in zip(trials, found[place], strict=True) if not np.isfinite(value))
+        missing = tuple(seed for seed, value in zip(seeds, differences[place], strict=True) if not np.isfinite(value))
         told = min(p_corrected[place], p_within[place]) < LEVEL
         needed = None if told or math.isnan(p[place]) else seeds_to_tell(known[place].std(ddof=1), margin, len(pairs))
-        lines.append(
-            Line(
-                lane,
-                base,
-                metric,
-                margin,
-                estimate(known[place]),
-                p[place],
-                p_corrected[place],
-                p_within[place],
-                missing,
-                needed,
-            )
-        )
+        of = estimate(known[place])
+        tests = p[place], p_corrected[place], p_within[place]
+        lines.append(Line(lane, base, metric, margin, of, *tests, missing, needed))
     return lines
 
 

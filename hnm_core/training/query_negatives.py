@@ -100,7 +100,11 @@ class ByWords(_Plain):
     def mine(self, query: Tensor, positive: Tensor, context: MiningContext) -> MinedForQueries:
         """See `Negatives`. A query that shares a word with fewer documents gets fewer."""
         found = self._found[torch.searchsorted(self._asking, query)]
-        order = torch.rand(found.shape, generator=context.generator).masked_fill(found < 0, 2).argsort(dim=1)
+        order = (
+            torch.rand(found.shape, generator=context.generator, dtype=torch.float64)
+            .masked_fill(found < 0, 2)
+            .argsort(dim=1)
+        )
         negative = found.gather(1, order[:, : self._count])
         return MinedForQueries(negative, torch.zeros_like(negative, dtype=torch.bool))
 

@@ -87,6 +87,11 @@ class RetrievalLane(Section):
         except ValidationError as error:
             raise InputError(explain(error, f"negatives '{self.negatives}'", own)) from None
 
+    @property
+    def searches(self) -> bool:
+        """Whether negatives are searched for among embeddings."""
+        return self.negatives not in OWN_NEGATIVES
+
 
 class RetrievalConfig(Section):
     """A whole run. All lanes begin with the same weights and see the same queries and positives in the same order."""
@@ -143,8 +148,9 @@ def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
                 "loss": "info-nce (queries and documents)",
                 "loss_options": config.loss.model_dump(),
                 "distance": "cosine",
-                "hard_share": 1.0,
-                **lane.model_dump(include={"warmup", "refresh", "refresh_every", "drift_threshold"}),
+                **({} if lane.negatives in ("in-batch", "random") else {"hard_share": 1.0}),
+                **lane.model_dump(include={"warmup", "refresh", "refresh_every"} if lane.searches else {"warmup"}),
+                **({"drift_threshold": lane.drift_threshold} if lane.refresh == "drift" else {}),
             }
             for lane in config.lanes
         ],

@@ -165,6 +165,20 @@ def test_that_the_chance_line_is_the_chance_level_of_the_metric_shown(view, hist
     assert not view.metric_plot.level_lines
 
 
+def test_that_a_run_over_queries_and_documents_shows_their_metric_and_one_over_classes_its_own(view, history):
+    run = run_history(100)
+    chance = {"mrr_at_10": 0.001, "precision_at_1": 0.0005}
+    run.started = replace(run.started, chance=chance)
+    view.show_history(run)
+    assert view.metric_box.currentText() == "MRR@10"
+    view.metric_box.setCurrentIndex(view.metric_box.findData("precision_at_1"))
+    view.show_history(history)
+    assert view.metric_box.currentText() == "precision@1", "both have it"
+    view.metric_box.setCurrentIndex(view.metric_box.findData("recall_at_100"))
+    view.show_history(run_history(50))
+    assert view.metric_box.currentText() == "MAP@R"
+
+
 def test_that_what_the_features_score_as_they_are_is_a_dashed_line_with_a_name_in_the_metric_shown(view):
     run = run_history(200)
     scores = {"map_at_r": 0.95, "precision_at_1": 0.97}
