@@ -34,7 +34,7 @@ COMMANDS = [
 
 def test_that_the_readme_shows_commands_and_python() -> None:
     assert len(COMMANDS) >= 7
-    assert len(fenced("python")) == 5
+    assert len(fenced("python")) == 6
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -49,7 +49,7 @@ def test_that_a_command_of_the_readme_parses(command: str) -> None:
     assert parsed.params, "a command without parameters proves nothing"
 
 
-@pytest.mark.parametrize("block", fenced("python"), ids=["search", "batch", "whole set", "layers", "run"])
+@pytest.mark.parametrize("block", fenced("python"), ids=["search", "batch", "whole set", "queries", "layers", "run"])
 def test_that_the_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", block],
