@@ -67,15 +67,24 @@ class AnyOptions(Options):
     model_config = ConfigDict(extra="allow")
 
 
+OVER_DOCUMENTS = " (queries and documents)"
+"""Ends the names that a run over queries and documents has for parts that no run over classes has."""
+
+
 @dataclass(frozen=True)
 class AbsentEntry(Entry[KindT]):
-    """Stands for a part of a plug-in that is not here."""
+    """Stands for a part that is not here: of a plug-in, or of a run over queries and documents."""
 
     kind: str
 
     @property
     def refusal(self) -> str:
         """Why it cannot be used, and what to do."""
+        if self.name.endswith(OVER_DOCUMENTS):
+            return (
+                f"The {self.kind} '{self.name}' is trained on in Python alone, by hnm_core.training.retrieval: the "
+                f"recording can be played, and a run over classes needs another {self.kind}."
+            )
         return (
             f"The {self.kind} '{self.name}' comes from a plug-in that is not here. Give its file with "
             f"--plugin FILE.py, install its package, or choose another {self.kind}."

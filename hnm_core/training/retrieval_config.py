@@ -18,7 +18,7 @@ from hnm_core.spec import plug_ins
 from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig, OptimizerConfig
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
-from hnm_core.spec.registry import MINERS
+from hnm_core.spec.registry import MINERS, OVER_DOCUMENTS
 from hnm_core.spec.traits import Options
 
 
@@ -136,16 +136,16 @@ def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
         **config.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
         "device": "cpu",
         "checkpoint_every": 0,
-        "data": {"name": f"{data_name} (queries and documents)", "held_out": config.held_out},
-        "model": {"name": "bag (two towers)", "options": config.towers.model_dump()},
+        "data": {"name": data_name + OVER_DOCUMENTS, "held_out": config.held_out},
+        "model": {"name": "bag" + OVER_DOCUMENTS, "options": config.towers.model_dump()},
         "sampler": {"name": "random", "batch": config.batch},
         "optimizer": config.optimizer.model_dump(),
         "lanes": [
             {
                 "name": lane.name,
-                "miner": "none" if lane.negatives == "in-batch" else lane.negatives,
+                "miner": {"in-batch": "none", "bm25": "bm25" + OVER_DOCUMENTS}.get(lane.negatives, lane.negatives),
                 "miner_options": {} if lane.negatives in ("in-batch", "random") else lane.options,
-                "loss": "info-nce (queries and documents)",
+                "loss": "info-nce" + OVER_DOCUMENTS,
                 "loss_options": config.loss.model_dump(),
                 "distance": "cosine",
                 **({} if lane.negatives in ("in-batch", "random") else {"hard_share": 1.0}),

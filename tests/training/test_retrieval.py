@@ -126,9 +126,12 @@ def test_that_snapshots_are_as_old_as_the_policy_says_and_a_warm_up_ends(told: l
 
 def test_that_lanes_with_equal_options_are_equal_and_frames_change_nothing(told: list[Event]) -> None:
     twice = [{**LANES[2], "name": "one"}, {**LANES[2], "name": "two"}]
+    twice += [{**LANES[1], "name": "by chance"}, {**LANES[1], "name": "by the same"}]
     again = list(train_retrieval(little_set(), config(twice), frames=False))
     losses = [[record.loss for record in steps_of(again, name)] for name in ("one", "two")]
     assert losses[0] == losses[1] == [record.loss for record in steps_of(told, "exact")]
+    by_chance = [[record.loss for record in steps_of(again, name)] for name in ("by chance", "by the same")]
+    assert by_chance[0] == by_chance[1] == [record.loss for record in steps_of(told, "random")]
     weights = {event.lane: event.arrays for event in again if isinstance(event, Weights)}
     assert all((weights["one"][name] == weights["two"][name]).all() for name in weights["one"])
     assert not [event for event in again if isinstance(event, Frame)]
@@ -145,6 +148,8 @@ def test_that_a_recording_tells_what_was_told(told: list[Event], tmp_path: Path)
     assert np.bincount(started.labels).tolist() == [63, 61]
     assert started.held_out.sum() == 12 + 1, "those that are measured, and the one that nothing answers"
     assert [lane.miner for lane in started.config.lanes][:3] == ["none", "random", "knn"]
+    with pytest.raises(InputError, match=r"hnm_core\.training\.retrieval"):
+        started.config.model.part.entry.load()
     replayed = [event for event in replay(tmp_path / "run") if isinstance(event, StepRecord)]
     assert [(one.lane, one.loss) for one in replayed] == [
         (one.lane, one.loss) for one in told if isinstance(one, StepRecord)
