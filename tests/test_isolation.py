@@ -260,6 +260,9 @@ class _Busy:
     def poll(self) -> None:
         return None
 
+    def wait(self) -> int:
+        return 1
+
 
 @pytest.mark.parametrize("name", NEIGHBORS.names())
 @pytest.mark.parametrize("without_kernels", [False, True])

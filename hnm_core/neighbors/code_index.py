@@ -56,8 +56,8 @@ class CodeIndex:
     """Codes stand in places of an arrangement, and beside them the rows that they are of.
 
     On the CPU kernels compare packed codes, and leave out blocks of codes that cannot hold a candidate, which changes
-    nothing of what is found; on a CUDA device our kernels do where they are. Elsewhere, and until they are compiled,
-    products of +-1 codes differ in (b - s s') / 2 bits.
+    nothing of what is found; on a CUDA device our kernels do where they are. Elsewhere, and where they cannot be
+    compiled, products of +-1 codes differ in (b - s s') / 2 bits.
 
     Attributes:
         rows: N.
@@ -131,7 +131,7 @@ class CodeIndex:
             return "by kernels of the device"
         if self._packed:
             return ""
-        why = "until its kernels are compiled" if self._device.type == "cpu" else f"on {self._device.type}"
+        why = "as its kernels cannot be compiled" if self._device.type == "cpu" else f"on {self._device.type}"
         return f"by products of codes {why}"
 
     def best(self, asked: Asked, anchors: Placed, candidates: int, k: int) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,7 @@ class LshBuckets(QuerySearch):
     The answer is the k nearest of all candidates; an anchor without candidates gets -1. Bits are chosen for the nearest
     negatives of rows. Vectors to which no class is relevant have nearer rows, which share more of their buckets.
 
-    On other devices than the CPU and until the kernels are compiled, `exact` answers.
+    On other devices than the CPU, and where the kernels cannot be compiled, `exact` answers.
 
     Attributes, None before a search:
         compared: (Q,) rows that each anchor was compared with.

@@ -160,11 +160,12 @@ class Numbers:
 
 
 def compiled() -> bool:
-    """Whether the search kernels are at hand; has them compiled in the background where not."""
-    if kernels.ready(kernels.SEARCH_KERNELS):
-        return True
-    kernels.compile_in_background(kernels.SEARCH_KERNELS)
-    return False
+    """Whether the search kernels are at hand. Where they are not, this has them compiled and waits for that.
+
+    An approximate search finds other rows without them, which must not depend on whether it is the first on a machine.
+    """
+    compiler = kernels.compile_in_background(kernels.SEARCH_KERNELS)
+    return compiler is None or compiler.wait() == 0
 
 
 def padded(points: Tensor) -> NDArray[np.float32]:

@@ -41,7 +41,8 @@ class Routed(QuerySearch):
     searched everywhere. Where that many visits would cost more than comparing everything, in small sets and where rows
     do not lie in cells, `exact` searches.
 
-    In up to 8 dimensions, on other devices than the CPU and until the kernels are compiled it hands over to `exact`.
+    In up to 8 dimensions, on other devices than the CPU and where the kernels cannot be compiled it hands over to
+    `exact`.
 
     Attributes:
         visited: cells an anchor visits; None before it was chosen.
@@ -93,7 +94,7 @@ class Routed(QuerySearch):
         self._bank, self._exact, self._index = bank, None, None
         self._form: EuclideanForm | None = None
         product = self._distance.metric == "inner-product"
-        if not compiled() or bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and has_form(self._distance)):
+        if bank.device.type != "cpu" or (bank.dim <= MAX_TREE_DIM and has_form(self._distance)) or not compiled():
             self._exact_search(bank)
             return
         from hnm_core.neighbors.cells import make_cells

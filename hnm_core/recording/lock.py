@@ -109,7 +109,7 @@ def nobody_at(folder: Path) -> Iterator[bool]:
         return
     try:
         try:
-            try_lock(handle)
+            _lock(handle)  # a program that lists recordings, or looks into one, has it for a moment
             there = os.path.samestat(os.fstat(handle), folder.lstat())  # not moved away while we opened it
         except OSError:
             there = False

@@ -41,7 +41,23 @@ def open_recording(folder: str | Path) -> Recording:
     Raises:
         InputError: the folder is missing, empty, no recording, newer than this version, or damaged; one sentence.
     """
-    return Recording(Path(folder))
+    folder = Path(folder)
+    try:
+        return Recording(folder)
+    except InputError:
+        if _is_gone(folder):  # somebody made room while we read: it is not damaged, whatever was missing
+            raise InputError(f"The recording '{folder}' does not exist.") from None
+        raise
+
+
+def _is_gone(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        pass  # a closed folder, a name that is none: told as it was
+    return False
 
 
 def replay(folder: str | Path) -> Iterator[Event]:

@@ -47,20 +47,20 @@ def as_columns(rows: NDArray[Any], run_file: RunFile, layers: Measured) -> StepC
     phases = [(PHASES.index(Phase(name)), f"{name}_ms") for name in run_file.phases if name in PHASES]
     counts = [(TUPLE_COUNTS.index(name), name) for name in run_file.tuple_counts if name in TUPLE_COUNTS]
     flags = rows["flags"]
-    phase_ms = np.zeros((len(rows), len(PHASES)), np.float32)
+    phase_ms = np.zeros((len(PHASES), len(rows)), np.float32)
     for place, name in phases:
-        phase_ms[:, place] = rows[name]
+        phase_ms[place] = rows[name]
     np.copyto(phase_ms, 0, where=np.isnan(phase_ms))
-    tuples = np.full((len(rows), len(TUPLE_COUNTS)), ABSENT_COUNT, np.int64)
+    tuples = np.full((len(TUPLE_COUNTS), len(rows)), ABSENT_COUNT, np.int64)
     for place, name in counts:
-        tuples[:, place] = rows[name]
-    given = tuples.max(axis=0) >= 0
+        tuples[place] = rows[name]
+    given = tuples.max(axis=1, initial=ABSENT_COUNT) >= 0
     np.maximum(tuples, 0, out=tuples)
     return StepColumns(
         step=rows["step"],
         loss=rows["loss"],
-        phase_ms=phase_ms,
-        tuples=tuples,
+        phase_ms=phase_ms.T,
+        tuples=tuples.T,
         counted=frozenset(name for place, name in counts if given[place]),
         mining=(flags & FLAG_MINING).astype(np.bool_),
         first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
@@ -73,10 +73,11 @@ def _measured(steps: NDArray[Any], names: Sequence[str]) -> Measured:
     measured = np.ascontiguousarray(steps["measured"])
     somewhere = np.flatnonzero(measured)
     bits = measured[somewhere]
+    anywhere = int(np.bitwise_or.reduce(bits)) if len(bits) else 0
     found = {}
     for place, name in enumerate(names):
-        row = somewhere[(bits >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
-        if len(row):
+        if anywhere >> place & 1:
+            row = somewhere[(bits >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
             found[name] = row, steps[name][row]
     return found
 

@@ -8,12 +8,13 @@ nothing. So what serves several steps is spread evenly over them, and every figu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.run.history import LaneHistory, summed
+from hnm_core.run.history import LaneHistory, summed, taken
 from hnm_core.run.series import Floats
 from hnm_core.run.timing import MINING_COLUMNS, PHASES, STEP_COLUMNS, Phase
 
@@ -59,18 +60,25 @@ def step_cost(lane: LaneHistory, upto_step: int | None = None) -> StepCost:
     """What the steps of a lane cost that were like the last one up to a step, None for now: with its miner, loss and
     sampler, and in or after the warm-up as it was. A bank that a lane was forked off with serves it and its parent."""
     count = lane.rows(upto_step)
-    row = lane.alike(count)
+    calls = lane.alike(count)
+    calls = calls[lane.first_call[calls]]
     with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
-        ms, first_call, timed = _spread_over(lane, count)
-        step_ms, kept = summed(ms, STEP_COLUMNS), timed & ~first_call
-        first = summed(lane.phase_ms[row[first_call]], STEP_COLUMNS)
-        if not kept.any():
+        first = summed(lane.phase_ms[calls], STEP_COLUMNS)
+        kept, columns = _spread_over(lane, count)
+        steps = int(np.count_nonzero(kept))
+        if not steps:
             return StepCost(0, np.zeros(len(PHASES)), math.nan, math.nan, len(first), float(first.sum()))
+        phase_ms, mining, step = np.zeros(len(PHASES)), np.zeros(steps), np.zeros(steps)
+        for phase, ms in enumerate(columns):
+            phase_ms[phase] = ms.mean()
+            for total, parts in ((mining, MINING_COLUMNS), (step, STEP_COLUMNS)):
+                if phase in parts:
+                    total += ms
         return StepCost(
-            steps=int(kept.sum()),
-            phase_ms=ms[kept].mean(axis=0),
-            mining_p95=float(np.percentile(summed(ms, MINING_COLUMNS)[kept], 95)),
-            step_p95=float(np.percentile(step_ms[kept], 95)),
+            steps=steps,
+            phase_ms=phase_ms,
+            mining_p95=float(np.percentile(mining, 95, overwrite_input=True)),
+            step_p95=float(np.percentile(step, 95, overwrite_input=True)),
             first_calls=len(first),
             first_ms=float(first.sum()),
         )
@@ -83,13 +91,15 @@ def mining_ms(lane: LaneHistory) -> Floats:
     turns = np.searchsorted(lane.steps, np.array(lane.turns, np.int64)).tolist()
     flips = (np.flatnonzero(np.diff(lane.mining)) + 1).tolist()
     for end in sorted({*turns, *flips, len(lane)} - {0}):
-        ms, first_call, timed = _spread_over(lane, end)
-        spent[lane.alike(end)] = np.where(timed & ~first_call, summed(ms, MINING_COLUMNS), np.nan)
+        kept, columns = _spread_over(lane, end)
+        row = lane.alike(end)
+        spent[row] = np.nan
+        spent[row[kept]] = sum((ms for phase, ms in enumerate(columns) if phase in MINING_COLUMNS), np.zeros(1))
     return spent
 
 
-def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Floats:
-    """(n, len(PHASES)) milliseconds of n steps in a row, each with its share of what serves it.
+def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Iterator[Floats]:
+    """Phase by phase, (n,) milliseconds of n steps in a row, each with its share of what serves it.
 
     What embeds and builds in a step is spread over it and the steps up to the next that does, and so are search and
     selection in a step that builds: they do what the index had put off, or mine the batches of an epoch. The sum stays
@@ -100,38 +110,50 @@ def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Floa
         phase_ms: (n, len(PHASES)), 0 where a phase did not run.
         first_call: (n,) see `hnm_core.run.events.StepRecord`.
     """
-    ms = phase_ms.astype(np.float64)
-    built = ms[:, _BUILD] > 0
-    for phase in (*_MAKES, *_USES):
-        made = np.flatnonzero(built if phase in _USES else ms[:, phase] > 0)
-        if not len(made):
-            continue
-        price, first = ms[made, phase], first_call[made]
-        if first.any() and not first.all():
-            price[first] = price[~first].mean()
-        elif first.any() and phase in _USES and (ms[~built, phase] > 0).any():
-            price[first] = 0  # a search for the step alone, as others have one, and most of it compiling
-        served = np.diff(np.append(made, len(ms)))
-        ms[made, phase] = 0
-        ms[made[0] :, phase] += np.repeat(price / served, served)
-    return ms
+    built = phase_ms[:, _BUILD] > 0
+    for phase in range(len(PHASES)):
+        ms = phase_ms[:, phase].astype(np.float64)  # a phase at a time, because all of a long run would fill the memory
+        if phase in _MAKES or phase in _USES:
+            makes = built if phase in _USES else ms > 0
+            _spread_one(ms, np.flatnonzero(makes), first_call, alone=phase in _USES and bool((ms[~built] > 0).any()))
+        yield ms
 
 
-def _spread_over(lane: LaneHistory, count: int) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of the rows of `lane.alike(count)`: (n, len(PHASES)) what `spread` makes of their times, whether they are first
-    calls, and whether they were timed at all."""
+def _spread_one(ms: Floats, made: NDArray[np.int64], first_call: NDArray[np.bool_], *, alone: bool) -> None:
+    """Spread what the steps `made` took over those that they serve; `alone`: others do the same for themselves."""
+    if not len(made):
+        return
+    price, first = ms[made], first_call[made]
+    if first.any() and not first.all():
+        price[first] = price[~first].mean()
+    elif first.any() and alone:
+        price[first] = 0  # a search for the step alone, as others have one, and most of it compiling
+    if len(made) == len(ms) - made[0]:  # every step from there on is served by itself alone
+        ms[made] = price
+        return
+    served = np.diff(made, append=len(ms))
+    ms[made] = 0
+    ms[made[0] :] += np.repeat(price / served, served)
+
+
+def _spread_over(lane: LaneHistory, count: int) -> tuple[NDArray[np.bool_], Iterator[Floats]]:
+    """Which rows of `lane.alike(count)` were timed and are no first calls, and of these what `spread` makes of their
+    times, phase by phase."""
     phase_ms, first_call = _stretch(lane, count)
-    timed: NDArray[np.bool_] = np.any(phase_ms, axis=1)
-    ms = np.zeros(phase_ms.shape)
-    ms[timed] = spread(phase_ms[timed], first_call[timed])
+    timed = np.zeros(len(phase_ms), np.bool_)
+    for phase in range(len(PHASES)):  # so few columns are looked at faster one by one than row by row
+        timed |= phase_ms[:, phase] != 0
     own = len(phase_ms) - len(lane.alike(count))
-    return ms[own:], first_call[own:], timed[own:]
+    kept = timed & ~first_call
+    kept[:own] = False
+    columns = spread(phase_ms, first_call) if timed.all() else spread(phase_ms[timed], first_call[timed])
+    return kept[own:], (ms[kept[timed]] for ms in columns)
 
 
 def _stretch(lane: LaneHistory, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Times and first calls of the rows of `lane.alike(count)`, after those of the parent that they go on from."""
     row = lane.alike(count)
-    phase_ms, first_call = lane.phase_ms[row], lane.first_call[row]
+    phase_ms, first_call = taken(lane.phase_ms, row), taken(lane.first_call, row)
     if lane.parent is None or not lane.begun_by_parent(count):
         return phase_ms, first_call
     then = lane.parent.rows(lane.forked_at)

@@ -28,6 +28,7 @@ from hnm_core.spec.plug_ins import at_fault
 from hnm_core.system import memory
 from hnm_core.training import room
 from hnm_core.training.checkpoint import Checkpoints, restored
+from hnm_core.training.compiling import await_kernels
 from hnm_core.training.lane_changes import change, fork
 from hnm_core.training.raw import raw_scores
 from hnm_core.training.setup import Shared, prepare
@@ -120,9 +121,11 @@ class Experiment:
     ) -> Iterator[Event]:
         start = time.monotonic()
         devices.start_thread_on(devices.resolve(self.config.device))
-        self.prepare(_watched(control, progress))
+        watched = _watched(control, progress)
+        self.prepare(watched)
         assert self._shared is not None
         shared, self._shared = self._shared, None
+        await_kernels(self.config, shared.device.type, watched)
         room.require(shared, frames=frames)
         raw = raw_scores(shared)
         lanes, saved = _Lanes(done), Checkpoints(self.config.checkpoint_every if checkpoints else 0, shared)

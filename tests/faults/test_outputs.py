@@ -177,17 +177,22 @@ def test_that_every_command_works_where_the_home_cannot_be_written(called, comma
 @quick_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_as_a_user_whom_the_system_does_not_know(
-    lab: Forks, things: Things, command: Command, strangers_folder: Path
+    lab: Forks, things: Things, command: Command, strangers_folder: Path, strangers_cache: Path
 ) -> None:
     moved = Things(*(strangers_folder / place.name for place in (things.run, things.data, things.config)))
     arguments = command.arguments(moved, strangers_folder / "new")
-    env = HOMELESS | {"TMPDIR": str(strangers_folder), "XDG_CACHE_HOME": str(strangers_folder / "cache")}
+    env = HOMELESS | {"TMPDIR": str(strangers_folder), "XDG_CACHE_HOME": str(strangers_cache)}
     ended = lab.run(*arguments, cwd=strangers_folder, env=env, user=STRANGER)
     assert ended.status == 0, ended
     assert_is_no_bug(ended)
 
 
 STRANGER = 54_321
+
+
+def give_away(folder: Path) -> None:
+    for place in (folder, *folder.rglob("*")):
+        os.chown(place, STRANGER, STRANGER)
 
 
 @pytest.fixture
@@ -199,9 +204,17 @@ def strangers_folder(things: Things) -> Iterator[Path]:
         shutil.copytree(things.run, folder / things.run.name)
         for file in (things.data, things.config):
             shutil.copy(file, folder)
-        kernels = Path("hnm-lab", "kernels")
+        give_away(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def strangers_cache(compiled: None) -> Iterator[Path]:
+    """The stranger's cache. The program's own folders are closed to strangers, so numba keeps here what they use."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder, kernels = Path(name), Path("hnm-lab", "kernels")
+        folder.chmod(0o777)
         if (CACHE / kernels).is_dir():  # which of them are compiled; they themselves lie beside the program
-            shutil.copytree(CACHE / kernels, folder / "cache" / kernels, ignore=shutil.ignore_patterns("*.lock"))
-        for place in (folder, *folder.rglob("*")):
-            os.chown(place, STRANGER, STRANGER)
+            shutil.copytree(CACHE / kernels, folder / kernels, ignore=shutil.ignore_patterns("*.lock"))
+        give_away(folder)
         yield folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from hnm_core.errors import InputError
 from hnm_core.recording import (
     EXPORT_KINDS,
     export,
+    header,
     list_runs,
     make_room,
     new_run_dir,
@@ -32,6 +34,7 @@ from hnm_core.recording import (
 )  # fmt: skip
 from hnm_core.recording.lock import lock
 from hnm_core.run.events import RunStarted
+from hnm_core.system.locks import try_lock
 from hnm_core.system.whole_files import check_writable, whole_file
 from tests.recording import made_up
 from tests.video.test_encoder import pictures
@@ -74,30 +77,36 @@ sys.stdin.readline()
 if sys.argv[1] == "prune":
     print(len(prune(keep=3, root=root)))
 else:
-    while len(found := list_runs(root)) > 3:
-        for folder in found:
+    while Path(sys.argv[3]).exists():
+        for folder in list_runs(root):
             try:
                 open_recording(folder)
             except InputError as error:
                 assert "does not exist" in str(error) or "cannot be read" in str(error) or "has no" in str(error), error
-    print(len(found))
 """
 
 
 def test_that_many_prune_and_list_at_once(tmp_path: Path) -> None:
-    kept = recorded(tmp_path, RUNS)[:3]
-    programs = [program(AT_ONCE, kind, tmp_path) for kind in ["prune"] * PRUNERS + ["list"] * LISTERS]
+    """A recording that a lister looks into stays, for whoever prunes next."""
+    root, going_on = tmp_path / "runs", tmp_path / "going on"
+    going_on.touch()
+    kept = recorded(root, RUNS)[:3]
+    programs = [program(AT_ONCE, kind, root, going_on) for kind in ["prune"] * PRUNERS + ["list"] * LISTERS]
     for each in programs:
         assert each.stdout is not None and each.stdout.readline() == "ready\n"
     for each in programs:
         assert each.stdin is not None
         each.stdin.write("\n")
         each.stdin.flush()
-    ended = [(each.communicate(timeout=60), each.returncode) for each in programs]
+    ended = [(each.communicate(timeout=60), each.returncode) for each in programs[:PRUNERS]]
+    going_on.unlink()
+    ended += [(each.communicate(timeout=60), each.returncode) for each in programs[PRUNERS:]]
     assert [(err, status) for (_, err), status in ended if status] == []
-    assert sum(int(out) for (out, _), _ in ended[:PRUNERS]) == RUNS - 3  # each is deleted by one
-    assert list_runs(tmp_path) == kept
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    left = list_runs(root)
+    assert sum(int(out) for (out, _), _ in ended[:PRUNERS]) == RUNS - len(left)  # each is deleted by one
+    assert left[:3] == kept and len(left) < RUNS // 2
+    assert prune(keep=3, root=root) == left[3:]
+    assert sorted(root.iterdir()) == sorted(kept)
 
 
 def test_that_nothing_goes_that_somebody_writes_or_shows(tmp_path: Path) -> None:
@@ -120,6 +129,33 @@ def test_that_nothing_goes_that_somebody_writes_or_shows(tmp_path: Path) -> None
     del shown
     prune(keep=1, root=tmp_path)
     assert list_runs(tmp_path) == [tmp_path / "written"], "the newest"
+
+
+def test_that_a_recording_that_goes_while_it_is_opened_is_not_told_as_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is thrown away as soon as its `run.json` is read, by somebody who looked before we were at it."""
+    (folder,) = recorded(tmp_path)
+    read_run_file = header.read_run_file
+
+    def read_and_lose(run: Path) -> object:
+        content = read_run_file(run)
+        shutil.rmtree(run)
+        return content
+
+    monkeypatch.setattr(header, "read_run_file", read_and_lose)
+    with pytest.raises(InputError, match=r"run-000' does not exist\.$"):
+        open_recording(folder)
+
+
+def test_that_who_looks_into_a_recording_for_a_moment_does_not_keep_it_from_going(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, old = recorded(tmp_path, 2)
+    looking = [os.open(old, os.O_RDONLY)]
+    try_lock(looking[0], shared=True)
+    monkeypatch.setattr("hnm_core.recording.lock.time.sleep", lambda _s: os.close(looking.pop()) if looking else None)
+    assert prune(keep=1, root=tmp_path) == [old]
 
 
 def test_that_what_goes_by_itself_was_named_a_day_before(tmp_path: Path) -> None:

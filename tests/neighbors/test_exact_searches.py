@@ -75,7 +75,7 @@ def test_that_tiny_and_huge_coordinates_neither_vanish_nor_overflow(dim: int, si
 
 @pytest.mark.parametrize("dim", [12, 33, 128])
 @pytest.mark.parametrize("kind", KINDS)
-def test_that_dense_is_exact_without_compiled_kernels(dim: int, kind: str, no_kernels: None) -> None:
+def test_that_dense_is_exact_without_compiled_kernels(dim: int, kind: str, no_kernels: object) -> None:
     search = neighbors.create("dense")
     check(search, bank_of(kind, dim), Distance(), (1, 10, 64))
     assert search.description == "exact, by tiles of distances"

@@ -12,9 +12,11 @@ from hnm_core import kernels, neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from hnm_core.neighbors.found import Neighbors
 from hnm_core.relevance import SameClass
 from hnm_core.spec.registry import NEIGHBORS
 
+from .conftest import Compiler
 from .oracle import assert_exact, bank_of
 
 every_search = pytest.mark.parametrize("name", [n for n in NEIGHBORS.names() if NEIGHBORS.entry(n).scope != "optional"])
@@ -171,12 +173,40 @@ def test_that_exact_says_which_method_it_took_and_why(dim: int, metric: str, wor
     assert words in search.description
 
 
-def test_that_exact_answers_by_tiles_until_the_tree_is_compiled(no_kernels: None) -> None:
+def test_that_exact_answers_by_tiles_until_the_tree_is_compiled_and_waits_for_nobody(no_kernels: Compiler) -> None:
     bank, anchors = bank_of("clustered", 3), torch.arange(40)
     search = neighbors.create("exact")
     search.build(bank)
     assert search.description == "exact, by tiles of distances until the KD-tree is compiled"
     assert_exact(search.nearest_negatives(anchors, 5), bank, anchors, 5, Distance(), False)
+    assert not no_kernels.waited_for
+
+
+@pytest.mark.parametrize("name", ["lsh-scan", "lsh-buckets", "routed"])
+def test_that_an_approximate_search_finds_the_same_whether_its_kernels_were_compiled_before(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, anchors, compiled = bank_of("random", 40, n=2_000), torch.arange(200), False
+
+    class Slow:
+        def wait(self) -> int:
+            nonlocal compiled
+            compiled = True
+            return 0
+
+        def poll(self) -> int | None:
+            return 0 if compiled else None
+
+    def found() -> Neighbors:
+        search = neighbors.create(name)
+        search.build(bank)
+        return search.nearest_negatives(anchors, 5)
+
+    expected = found()
+    monkeypatch.setattr(kernels, "ready", lambda _module: compiled)
+    monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: None if compiled else Slow())
+    first = found()
+    assert torch.equal(first.row, expected.row) and torch.equal(first.distance, expected.distance)
 
 
 @pytest.mark.parametrize(("rows", "waits"), [(1_000, False), (32_000, True)])

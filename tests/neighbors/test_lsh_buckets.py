@@ -192,7 +192,7 @@ def test_that_a_search_can_be_watched_and_cancelled() -> None:
         search.nearest_negatives(torch.arange(3_000), 3, lambda done, _total: done == 0)
 
 
-def test_that_it_answers_exactly_before_its_kernels_are_compiled(no_kernels: None) -> None:
+def test_that_it_answers_exactly_where_its_kernels_cannot_be_compiled(no_kernels: object) -> None:
     bank, anchors = bank_of("clustered", 20), torch.arange(60)
     search = built(bank)
     assert_exact(search.nearest_negatives(anchors, 5), bank, anchors, 5, Distance(), False)

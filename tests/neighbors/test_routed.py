@@ -191,7 +191,7 @@ def test_that_few_dimensions_go_to_the_tree() -> None:
     assert search.description.startswith("exact, by a label-aware KD-tree")
 
 
-def test_that_it_answers_exactly_before_its_kernels_are_compiled(no_kernels: None) -> None:
+def test_that_it_answers_exactly_where_its_kernels_cannot_be_compiled(no_kernels: object) -> None:
     bank, anchors = bank_of("clustered", 40), torch.arange(60)
     search = built(bank)
     assert_exact(search.nearest_negatives(anchors, 5), bank, anchors, 5, Distance(), False)

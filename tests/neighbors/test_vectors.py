@@ -93,7 +93,7 @@ def test_that_the_metric_is_applied_to_vectors_as_to_rows(dim: int, metric: str)
 
 @pytest.mark.parametrize("dim", [3, 24])
 @pytest.mark.parametrize("metric", METRICS)
-def test_that_vectors_are_searched_exactly_without_compiled_kernels(dim: int, metric: str, no_kernels: None) -> None:
+def test_that_vectors_are_searched_exactly_without_compiled_kernels(dim: int, metric: str, no_kernels: object) -> None:
     search = Dense(distance=Distance(metric))
     check(search, bank_of("clustered", dim), Distance(metric), (1, 10))
     assert search.description == "exact, by tiles of distances"

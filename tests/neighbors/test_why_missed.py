@@ -138,7 +138,7 @@ def test_that_routing_tells_the_class_that_was_not_visited_and_how_near_its_cent
         assert reason.rank[place] > 2
 
 
-def test_that_a_search_that_hands_over_to_the_exact_one_gives_no_reason(no_kernels: None) -> None:
+def test_that_a_search_that_hands_over_to_the_exact_one_gives_no_reason(no_kernels: object) -> None:
     bank = loose()
     for name in ("lsh-buckets", "routed"):
         search = neighbors.create(name)

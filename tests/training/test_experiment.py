@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from hnm_core import kernels
 from hnm_core.run.control import Control
 from hnm_core.run.events import (
     Alarm,
@@ -424,3 +425,50 @@ def test_that_memory_that_runs_out_is_no_fault_of_the_program(monkeypatch, error
     failure = list(Experiment(config(RANDOM)).run())[-1]
     assert isinstance(failure, RunFailed) and not failure.traceback
     assert failure.message.startswith("The memory does not suffice")
+
+
+class Compiling:
+    """A compiler of the search kernels, from the first kernel to the last."""
+
+    done = 0
+
+    def poll(self) -> int | None:
+        return 0 if self.done == 3 else None
+
+    def wait(self, _seconds: float | None = None) -> int:
+        self.done += 1
+        return 0
+
+
+@pytest.mark.parametrize(("lane", "waits"), [(LSH, True), (KNN, True), (RANDOM, False)])
+def test_that_a_lane_that_searches_begins_once_the_kernels_are_compiled_and_comes_to_the_same_numbers(
+    lane: dict, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = numbers(list(Experiment(config(lane)).run(frames=False)), lane["name"])
+    compiler, told = Compiling(), list[tuple]()
+    ready = kernels.ready
+    monkeypatch.setattr(kernels, "ready", lambda module: compiler.done == 3 and ready(module))
+    monkeypatch.setattr(kernels, "progress", lambda _module: kernels.Progress(compiler.done, 3, "tree"))
+    monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: None if compiler.done == 3 else compiler)
+
+    def progress(*how_far: object) -> None:
+        told.append(how_far)
+
+    events = list(Experiment(config(lane)).run(frames=False, progress=progress))
+    words = "compiling the search kernels, once for this machine"
+    assert [far for far in told if far[2] == words] == [(done, 3, words) for done in range(3) if waits]
+    assert numbers(events, lane["name"]) == expected
+
+
+def test_that_who_waits_for_the_kernels_can_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Control()
+
+    class Slow(Compiling):
+        def wait(self, _seconds: float | None = None) -> int:
+            control.stop()
+            return 0
+
+    monkeypatch.setattr(kernels, "ready", lambda _module: False)
+    monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: Slow())
+    (ended,) = Experiment(config(LSH)).run(control)
+    assert isinstance(ended, RunFinished) and ended.stopped

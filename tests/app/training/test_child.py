@@ -10,9 +10,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from app.training import child
 from app.training.child import Run, serve
 from app.training.messages import Ask, Report, Start, receive, send
+from hnm_core import kernels
 from hnm_core.recording import open_recording
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Event, Frame, RunFailed, RunFinished, RunStarted, StepRecord
@@ -176,3 +179,21 @@ def test_that_one_process_does_several_runs_one_after_the_other():
     assert (first.steps, first.stopped) == ({"one": 2, "two": 2}, False)
     assert second.stopped or second.steps == {"one": 3, "two": 3}  # the pipe ended meanwhile
     assert [report.ended for report in pipe.reports()].count(True) == 2
+
+
+def test_that_the_warm_up_waits_for_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Compiler:
+        waited_for = False
+
+        def poll(self) -> None:
+            return None
+
+        def wait(self, _seconds: float | None = None) -> int:
+            self.waited_for = True
+            return 1
+
+    compiler = Compiler()
+    monkeypatch.setattr(kernels, "ready", lambda _module: False)
+    monkeypatch.setattr(kernels, "compile_in_background", lambda *_modules: compiler)
+    child._warm_up()
+    assert not compiler.waited_for
