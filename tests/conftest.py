@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+from tests.forked import Forks
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "PyQt6")
 
@@ -84,8 +87,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if windows in item.path.parents:  # one after the other: what is painted and when depends on the machine's load
             item.add_marker(pytest.mark.xdist_group("windows"))
         names = getattr(item, "fixturenames", None)
+        if names is not None and "forks" in names:
+            item.add_marker(pytest.mark.xdist_group("forks"))
         if names is not None and "qtbot" in names and "no_qt_left" not in names:
             names.insert(0, "no_qt_left")  # set up first, so torn down after everything else
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Starts processes that begin at once. It takes some seconds to load what they have loaded, so tests that take this
+    are of the group `forks`, which one process of pytest works off."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system cannot fork processes")
+    with forked.forks(tmp_path_factory.mktemp("forked")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

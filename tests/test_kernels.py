@@ -4,11 +4,17 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hnm_core import kernels
+from tests.forked import Forks
+
+Python = Callable[[str], str]
+Compile = Callable[[str], str]
+Ready = Callable[[str], bool]
 
 ROOT = str(Path(__file__).parents[1])
 
@@ -46,13 +52,14 @@ def test_that_kernels_are_ready_once_a_process_has_compiled_them(module: str) ->
     assert kernels.compile_in_background(module) is None
 
 
-def test_that_a_changed_source_is_compiled_again(module: str, tmp_path: Path) -> None:
-    ready = ("-c", f"from hnm_core import kernels; print(kernels.ready({module!r}))")
-    assert python(tmp_path, *ready) == "False"
-    python(tmp_path, "-m", "hnm_core.kernels", module)
-    assert python(tmp_path, *ready) == "True"
+def test_that_a_changed_source_is_compiled_again(
+    module: str, tmp_path: Path, compile_now: Compile, is_ready: Ready
+) -> None:
+    assert not is_ready(module)
+    compile_now(module)
+    assert is_ready(module)
     (tmp_path / f"{module}.py").write_text(SOURCE.replace("3) == 6", "40) == 80"))
-    assert python(tmp_path, *ready) == "False"
+    assert not is_ready(module)
 
 
 def test_that_a_module_whose_kernels_do_not_compile_never_becomes_ready(module: str, tmp_path: Path) -> None:
@@ -161,63 +168,97 @@ def python(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.fixture
+def run(forks: Forks, tmp_path: Path) -> Python:
+    """What code prints in a process of its own, which finds what lies in `tmp_path`."""
+
+    def run(code: str) -> str:
+        places = {name: os.environ.get(name) for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")}
+        return forks.python(code, cwd=tmp_path, env=places).strip()
+
+    return run
+
+
+@pytest.fixture
+def compile_now(run: Python) -> Compile:
+    """Compiles the kernels of a module in a process of its own."""
+    return lambda module: run(f"from hnm_core import kernels; kernels.compile_once({module!r})")
+
+
+@pytest.fixture
+def is_ready(run: Python) -> Ready:
+    """Whether a process of its own finds the kernels of a module compiled."""
+    return lambda module: run(f"from hnm_core import kernels; print(kernels.ready({module!r}))") == "True"
+
+
 @pytest.mark.parametrize("named", ["", ".kernel"])
-def test_that_a_change_of_what_a_kernel_calls_ends_up_in_the_kernel(package: str, named: str, tmp_path: Path) -> None:
-    added = ("-c", f"from {package}.kernel import added; print(added(1), *added.stats.cache_hits.values())")
-    python(tmp_path, "-m", "hnm_core.kernels", package + named)
-    assert python(tmp_path, *added) == "11 1"
+def test_that_a_change_of_what_a_kernel_calls_ends_up_in_the_kernel(
+    package: str, named: str, tmp_path: Path, run: Python, compile_now: Compile
+) -> None:
+    added = f"from {package}.kernel import added; print(added(1), *added.stats.cache_hits.values())"
+    compile_now(package + named)
+    assert run(added) == "11 1"
     (tmp_path / package / "inlined.py").write_text(INLINED.replace("10", "2000"))
-    python(tmp_path, "-m", "hnm_core.kernels", package + named)
-    assert python(tmp_path, *added) == "2001 1"
+    compile_now(package + named)
+    assert run(added) == "2001 1"
 
 
-def test_that_a_new_file_of_a_package_is_compiled_too(package: str, tmp_path: Path) -> None:
-    ready = ("-c", f"from hnm_core import kernels; print(kernels.ready({package!r}))")
-    python(tmp_path, "-m", "hnm_core.kernels", package)
-    assert python(tmp_path, *ready) == "True"
+def test_that_a_new_file_of_a_package_is_compiled_too(
+    package: str, tmp_path: Path, run: Python, compile_now: Compile, is_ready: Ready
+) -> None:
+    compile_now(package)
+    assert is_ready(package)
     (tmp_path / package / "another.py").write_text(SOURCE)
-    assert python(tmp_path, *ready) == "False"
-    python(tmp_path, "-m", "hnm_core.kernels", package)
+    assert not is_ready(package)
+    compile_now(package)
     code = f"from {package}.another import double; double(3); print(*double.stats.cache_hits.values())"
-    assert python(tmp_path, "-c", code) == "1"
+    assert run(code) == "1"
 
 
-def test_that_what_is_saved_while_kernels_are_compiled_does_not_count_as_compiled(package: str, tmp_path: Path) -> None:
+def test_that_what_is_saved_while_kernels_are_compiled_does_not_count_as_compiled(
+    package: str, tmp_path: Path, compile_now: Compile, is_ready: Ready
+) -> None:
     inlined = tmp_path / package / "inlined.py"
     with (tmp_path / package / "kernel.py").open("a") as kernel:
         kernel.write(
             f"    import pathlib; pathlib.Path({str(inlined)!r}).write_text({INLINED.replace('10', '2000')!r})\n"
         )
-    python(tmp_path, "-m", "hnm_core.kernels", package)
-    assert python(tmp_path, "-c", f"from hnm_core import kernels; print(kernels.ready({package!r}))") == "False"
+    compile_now(package)
+    assert not is_ready(package)
 
 
-def test_that_what_another_python_keeps_of_the_same_kernels_stays(module: str, tmp_path: Path) -> None:
-    python(tmp_path, "-m", "hnm_core.kernels", module)
+def test_that_what_another_python_keeps_of_the_same_kernels_stays(
+    module: str, tmp_path: Path, compile_now: Compile
+) -> None:
+    compile_now(module)
     (own,) = tmp_path.rglob(f"{module}.*.nbi")
     other = own.with_name(own.name.replace(f"py3{sys.version_info.minor}", "py37"))
     other.write_bytes(b"of another")
     (tmp_path / f"{module}.py").write_text(SOURCE + "\n")
-    python(tmp_path, "-m", "hnm_core.kernels", module)
+    compile_now(module)
     assert other.read_bytes() == b"of another"
 
 
-def test_that_kernels_beside_the_module_that_warms_them_up_are_followed(package: str, tmp_path: Path) -> None:
+def test_that_kernels_beside_the_module_that_warms_them_up_are_followed(
+    package: str, tmp_path: Path, run: Python, compile_now: Compile
+) -> None:
     """As the raster's: the module that was asked for calls kernels and holds none."""
     front = f"{package}.front"
     (tmp_path / package / "front.py").write_text(f"from {package}.kernel import added\ndef warm_up():\n    added(1)\n")
-    added = ("-c", f"from {package}.front import added; print(added(1), *added.stats.cache_hits.values())")
-    python(tmp_path, "-m", "hnm_core.kernels", front)
-    assert python(tmp_path, *added) == "11 1"
+    added = f"from {package}.front import added; print(added(1), *added.stats.cache_hits.values())"
+    compile_now(front)
+    assert run(added) == "11 1"
     (tmp_path / package / "inlined.py").write_text(INLINED.replace("10", "2000"))
-    python(tmp_path, "-m", "hnm_core.kernels", front)
-    assert python(tmp_path, *added) == "2001 1"
+    compile_now(front)
+    assert run(added) == "2001 1"
 
 
-def test_that_caches_of_kernels_that_are_gone_are_cleared_away(module: str, tmp_path: Path) -> None:
-    python(tmp_path, "-m", "hnm_core.kernels", module)
+def test_that_caches_of_kernels_that_are_gone_are_cleared_away(
+    module: str, tmp_path: Path, compile_now: Compile
+) -> None:
+    compile_now(module)
     (tmp_path / f"{module}.py").write_text("\n\n" + SOURCE)  # two lines further down, so with files of other names
-    python(tmp_path, "-m", "hnm_core.kernels", module)
+    compile_now(module)
     assert len([*tmp_path.rglob(f"{module}.*.nbi")]) == len([*tmp_path.rglob(f"{module}.*.nbc")]) == 1
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app import cli
+from tests.forked import Forks, Process
 
 ROOT = Path(__file__).resolve().parents[2]
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+PLACES = ("QT_QPA_PLATFORM", "COLUMNS", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 TINY = """
 seed = 7
@@ -53,7 +55,7 @@ Lab = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def own_data_folder(user_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where recordings and reports of a test go. Nothing sees a display, and lines are wide."""
-    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+    for variable in DISPLAYS:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     monkeypatch.setenv("COLUMNS", "120")
@@ -84,13 +86,11 @@ def tiny(tmp_path: Path) -> Path:
     return path
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """`hnm-lab ...` as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "app", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "error::ResourceWarning"},
-    )
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(forks: Forks, own_data_folder: Path) -> Start:
+    """`start("run", ..., out=file)` is `hnm-lab run ... > file`, as a process of its own."""
+    env = {name: os.environ.get(name) for name in (*DISPLAYS, *PLACES)} | {"PYTHONWARNINGS": "error::ResourceWarning"}
+    return partial(forks.start, cwd=ROOT, env=env)

@@ -22,7 +22,7 @@ from hnm_core.errors import InputError
 from hnm_core.studies import features
 from hnm_core.studies.features import FeatureRequest, extract
 from hnm_core.system.locks import try_lock
-from tests.cli.conftest import Lab, start
+from tests.cli.conftest import Lab, Start
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -263,7 +263,7 @@ def test_that_random_weights_of_a_network_of_the_users_are_the_same_in_every_run
     torch.set_rng_state(before)
 
 
-def test_that_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(here: Path) -> None:
+def test_that_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(start: Start, here: Path) -> None:
     out = here / "out.npz"
     command = ("features", str(here / "pictures"), str(out), "--backbone", "tests.cli.slow_network:Slow", "--size", "8")
     run = start(*command, "--batch", "1")
@@ -271,17 +271,16 @@ def test_that_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(here: Path)
     parts = here / "out.npz.part" / "x.bin"
     while time.monotonic() < until and not (parts.exists() and parts.stat().st_size >= 4 * 3 * 3):
         time.sleep(0.01)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == 130 and "Traceback" not in err
-    assert "What is done is kept; the same command goes on from there." in err
+    run.send(signal.SIGINT)
+    ended = run.wait()
+    assert ended.status == 130 and "Traceback" not in ended.err
+    assert "What is done is kept; the same command goes on from there." in ended.err
     plan = json.loads((here / "out.npz.part" / "plan.json").read_text())
     assert plan["width"] == 3 and not out.exists()
     done = parts.stat().st_size // 12
     assert 3 <= done < 20
-    again = start(*command, "--batch", "1")
-    text, err = again.communicate(timeout=60)
-    assert (again.returncode, text) == (0, f"{out}\n"), err
+    again = start(*command, "--batch", "1", out=here / "said").wait()
+    assert (again.status, (here / "said").read_text()) == (0, f"{out}\n"), again.err
     assert len(data.create("file", path=str(out)).x) == 20
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from hnm_core.recording import checkpoints, open_recording, replay
 from hnm_core.run.events import Alarm, Event, Frame, StepRecord, Weights
-from tests.cli.conftest import Ended, Lab, start
+from tests.cli.conftest import Ended, Lab, Start
 from tests.training.test_experiment import numbers
 from tests.training.test_forks import clouds
 
@@ -58,19 +58,20 @@ def went_on(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing is killed so here")
-def test_that_a_run_killed_at_once_goes_on_as_if_it_never_was(lab: Lab, tiny: Path, tmp_path: Path) -> None:
-    steps = 300
+def test_that_a_run_killed_at_once_goes_on_as_if_it_never_was(
+    lab: Lab, start: Start, tiny: Path, tmp_path: Path
+) -> None:
+    steps = 200
     assert lab("run", tiny, "--steps", str(steps), "--record", tmp_path / "whole").status == 0
     killed = tmp_path / "killed"
     child = start("run", tiny, "--steps", str(steps), "--record", killed, "--checkpoint-every", "0.01")
     try:
         until = time.monotonic() + 120
-        while (checkpoints.newest_step(killed) or 0) < 30 and child.poll() is None and time.monotonic() < until:
+        while (checkpoints.newest_step(killed) or 0) < 30 and child.running and time.monotonic() < until:
             time.sleep(0.005)
-        os.kill(child.pid, signal.SIGKILL)
     finally:
-        child.communicate()
-    assert child.returncode == -signal.SIGKILL
+        child.send(signal.SIGKILL)
+    assert child.wait().status == -signal.SIGKILL
     recording, step = open_recording(killed), checkpoints.newest_step(killed)
     assert recording.finished is None and step is not None and 30 <= step < steps
     files = {path: path.read_bytes() for path in killed.rglob("*") if path.is_file()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from hnm_core.run.control import Control
 from hnm_core.run.events import Alarm, Event, RunFailed, RunFinished, StepRecord
 from hnm_core.spec import config
 from hnm_core.training import experiment
-from tests.cli.conftest import Lab, start
+from tests.cli.conftest import Lab, Start
 from tests.recording import made_up
 
 
@@ -239,15 +240,20 @@ def wait_for_line(stream: Any, word: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_that_an_interrupted_run_has_a_whole_recording_and_a_table(tiny: Path, tmp_path: Path, kind: int) -> None:
-    run = start("run", tiny, "--steps", "1000000", "--record", tmp_path / "run", "--json")
-    assert run.stdout is not None
-    wait_for_line(run.stdout, '"step": 3,')
-    run.send_signal(kind)
-    out, err = run.communicate(timeout=60)
+def test_that_an_interrupted_run_has_a_whole_recording_and_a_table(
+    start: Start, tiny: Path, tmp_path: Path, kind: int
+) -> None:
+    out = tmp_path / "out"
+    os.mkfifo(out)
+    run = start("run", tiny, "--steps", "1000000", "--record", tmp_path / "run", "--json", out=out)
+    with out.open() as lines:
+        wait_for_line(lines, '"step": 3,')
+        run.send(kind)
+        last = json_lines(lines.read())[-1]
+    status, err = run.wait().status, run.err.read_text()
     recorded = open_recording(tmp_path / "run")
-    assert run.returncode == 130, err
-    assert json_lines(out)[-1]["type"] == "RunFinished"
+    assert status == 130, err
+    assert last["type"] == "RunFinished"
     assert isinstance(recorded.finished, RunFinished)
     assert recorded.finished.stopped
     assert recorded.torn_bytes == 0
@@ -257,19 +263,18 @@ def test_that_an_interrupted_run_has_a_whole_recording_and_a_table(tiny: Path, t
     assert "Traceback" not in err
 
 
-def test_that_a_reader_that_goes_away_ends_the_run_quietly(tiny: Path, tmp_path: Path) -> None:
-    run = start("run", tiny, "--steps", "1000000", "--record", tmp_path / "run", "--json")
-    assert run.stdout is not None
-    assert run.stderr is not None
-    run.stdout.readline()
-    run.stdout.close()
-    err = run.stderr.read()
-    run.stderr.close()
+def test_that_a_reader_that_goes_away_ends_the_run_quietly(start: Start, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    os.mkfifo(out)
+    run = start("run", tiny, "--steps", "1000000", "--record", tmp_path / "run", "--json", out=out)
+    with out.open() as lines:
+        lines.readline()
     began = time.monotonic()
-    assert run.wait(timeout=60) == 141
+    ended = run.wait()
+    assert ended.status == 141
     assert time.monotonic() - began < 10
-    assert "Traceback" not in err
-    assert "BrokenPipe" not in err
+    assert "Traceback" not in ended.err
+    assert "BrokenPipe" not in ended.err
     assert isinstance(open_recording(tmp_path / "run").finished, RunFinished)
 
 

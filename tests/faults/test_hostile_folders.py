@@ -19,13 +19,10 @@ from hnm_core.spec import config
 from hnm_core.system import processes
 from hnm_core.system.regular_files import open_regular, read_regular
 from tests.faults.commands import Things
-from tests.faults.forked import Forks
+from tests.forked import Forks
 from tests.recording import made_up
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="devices and processes as Linux has them"),
-    pytest.mark.xdist_group("forks"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices and processes as Linux has them")
 
 ROOT = Path(__file__).resolve().parents[2]
 SHADOWS = (

@@ -19,12 +19,9 @@ import pytest
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
 from tests.faults.commands import COMMANDS, Command, Things
-from tests.faults.forked import CLOSED, Ended, Forks
+from tests.forked import CLOSED, Ended, Forks
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="devices and processes as Linux has them"),
-    pytest.mark.xdist_group("forks"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="devices and processes as Linux has them")
 
 NARROW = 20
 ODD_TITLE = "Müller → 97 ± 2 % · \u4e2d\u6587 \x1b[31m"

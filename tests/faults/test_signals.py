@@ -16,13 +16,10 @@ from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording, record
 from hnm_core.run.events import RunFinished
 from tests.faults.commands import LITTLE
-from tests.faults.forked import Forks, Process
+from tests.forked import Forks, Process
 from tests.video.conftest import growing_run
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="signals and terminals as Linux has them"),
-    pytest.mark.xdist_group("forks"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and terminals as Linux has them")
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

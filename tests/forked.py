@@ -1,4 +1,5 @@
-"""`hnm-lab ...` as a process of its own that begins at once: a fork of one that has loaded all and done nothing.
+"""`hnm-lab ...`, or any Python, as a process of its own that begins at once: a fork of one that has loaded all and done
+nothing.
 
 Its descriptors, folder, user and environment are what a test says; its streams are made as Python makes them at a
 start, and it ends as any Python does. The parent of these processes is this module run as a program.
@@ -7,6 +8,7 @@ start, and it ends as any Python does. The parent of these processes is this mod
 from __future__ import annotations
 
 import atexit
+import builtins
 import gc
 import importlib
 import json
@@ -17,13 +19,15 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 CLOSED = ""
 """Instead of a path: the descriptor is closed."""
 LOADED = (
@@ -84,7 +88,7 @@ class Forks:
     def __init__(self, folder: Path) -> None:
         self._folder, self._count, self._statuses = folder, 0, dict[int, int]()
         self._parent = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.faults.forked"],
+            [sys.executable, "-P", "-m", "tests.forked"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -101,21 +105,30 @@ class Forks:
         env: Mapping[str, str | None] | None = None,
         user: int = 0,
         ignored: Sequence[int] = (),
+        code: str = "",
     ) -> Process:
-        """`hnm-lab arguments` with standard output to the path `out`; None in `env` takes a variable away. Signals that
-        are `ignored` are so from the start."""
+        """`hnm-lab arguments`, or `code`, with standard output to the path `out`; None in `env` takes a variable away.
+        Signals that are `ignored` are so from the start."""
         self._count += 1
         said = self._folder / f"{self._count}.err"
         said.touch()
         said.chmod(0o666)
         asked = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "out": str(out)}
         asked |= {"err": str(said if err is None else err), "env": dict(env or {}), "user": user}
-        asked |= {"ignored": list(map(int, ignored))}
+        asked |= {"ignored": list(map(int, ignored)), "code": code}
         return Process(self._ask(asked), said, time.monotonic(), self)
 
     def run(self, *arguments: str | Path, **options: Any) -> Ended:
         """Start it and wait for its end."""
         return self.start(*arguments, **options).wait()
+
+    def python(self, code: str, *, cwd: Path, env: Mapping[str, str | None] | None = None) -> str:
+        """What `code` prints, which may import what lies in `cwd`. It must end well."""
+        out = self._folder / f"{self._count + 1}.out"
+        found = f"import sys; sys.path.insert(0, {str(cwd)!r})\n{code}"
+        ended = self.run(cwd=cwd, env=env, out=out, code=found)
+        assert ended.status == 0, ended.err
+        return out.read_text()
 
     def status(self, pid: int) -> int | None:
         """Of a process that has ended."""
@@ -181,6 +194,9 @@ def become(asked: Mapping[str, Any]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    for named in filter(None, os.environ.get("PYTHONWARNINGS", "").split(",")):
+        action, category = named.split("::")
+        warnings.simplefilter(action, getattr(builtins, category))
     tempfile.tempdir = None  # to be found anew
     os.chdir(asked["cwd"])
     if asked["user"]:
@@ -214,10 +230,18 @@ def _stream(handle: int, encoding: str, errors: str, *, closed: bool) -> Any:
 
 
 if __name__ == "__main__":
-    become(serve())
-    from app.cli import main
-
+    wanted = serve()
+    become(wanted)
     try:
-        main()
+        if wanted["code"]:
+            exec(wanted["code"], {"__name__": "__main__"})
+        else:
+            from app.cli import main
+
+            main()
     except SystemExit as ended:
         end(ended.code)
+    except Exception:  # noqa: BLE001  told as Python tells it
+        traceback.print_exc()
+        end(1)
+    end(0)
