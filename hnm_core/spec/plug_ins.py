@@ -15,8 +15,11 @@ from typing import Any
 from hnm_core.errors import InputError
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, Entry, Registry
 from hnm_core.system import paths
+from hnm_core.system.regular_files import read_regular
 
 REGISTRIES: tuple[Registry[Any], ...] = (MINERS, LOSSES, DATASETS, MODELS, SAMPLERS, NEIGHBORS)
+MAX_SOURCE = 16 << 20
+"""Bytes of a plug-in file; no text is longer that somebody wrote."""
 PAGE = "docs/your-own-miner.md"
 
 PROGRAM = "the program"
@@ -36,8 +39,6 @@ def load_file(path: Path) -> None:
             the line), or it registers nothing.
     """
     path = Path(os.path.realpath(paths.path_of(str(path))))
-    if not paths.is_file(path):
-        raise InputError(f"There is no plug-in file '{path}'.")
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise InputError(
             f"'{path}' is no plug-in: it must be a Python file called with letters, digits and _ alone, as my_miner.py."
@@ -58,12 +59,18 @@ def load_file(path: Path) -> None:
 
 def _run(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    assert spec is not None, "a .py file has a loader"
+    try:
+        source = read_regular(path, MAX_SOURCE)
+    except FileNotFoundError:
+        raise InputError(f"There is no plug-in file '{path}'.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"The plug-in '{path}' cannot be read: {paths.why(error)}.") from None
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[path.stem]
         line = error.lineno if isinstance(error, SyntaxError) else None

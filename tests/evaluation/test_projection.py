@@ -8,6 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
+from hnm_core.evaluation import projection
 from hnm_core.evaluation.projection import AlignedPca, tsne_snapshot
 
 
@@ -42,6 +43,20 @@ def test_that_a_slowly_turning_cloud_neither_flips_nor_spins(into: torch.Tensor)
         after, _ = project(turned @ into)
         assert float((after - before).norm() / before.norm()) < 0.2
         before = after
+
+
+@pytest.mark.parametrize("shape", [(600, 300), (300, 600)], ids=str)
+@pytest.mark.parametrize(("decay", "least"), [(1.0, 0.99999), (0.0, 0.98)])
+def test_that_of_very_many_dimensions_and_points_nearly_all_variance_is_found(
+    shape: tuple[int, int], decay: float, least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no three directions stand out."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(2)) * torch.arange(1, shape[1] + 1) ** -decay
+    reference = PCA(3).fit(x.numpy()).explained_variance_.sum()
+    monkeypatch.setattr(projection, "MAX_EXACT", 299)
+    positions, _ = AlignedPca()(x)
+    assert least * reference < float(positions.double().var(0).sum()) < 1.000001 * reference
+    assert torch.equal(positions, AlignedPca()(x)[0])
 
 
 def test_that_three_and_fewer_dimensions_are_shown_as_they_are() -> None:

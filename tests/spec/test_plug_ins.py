@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -22,6 +23,16 @@ __all__ = ["forgotten"]
 @pytest.fixture(autouse=True)
 def _forget(forgotten: None) -> None:
     """What a test loads is gone after it."""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_that_what_is_no_file_is_refused_at_once_by_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "own_pipe.py")
+    (tmp_path / "own_folder.py").mkdir()
+    with pytest.raises(InputError, match="cannot be read: it is a named pipe, and only regular files are read"):
+        plug_ins.load_file(tmp_path / "own_pipe.py")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        plug_ins.load_file(tmp_path / "own_folder.py")
 
 
 def test_that_a_file_registers_and_is_loaded_once(tmp_path: Path) -> None:
