@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hnm_core.evaluation.nearest import TILE_ENTRIES
+from hnm_core.evaluation.projection import MAX_EXACT
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system import memory
 from hnm_core.training.lane_bank import EMBED_ROWS
@@ -48,7 +49,8 @@ def require(shared: Shared, *, frames: bool) -> None:
     embeddings = width * FLOAT * rows
     if frames:
         embeddings += width * COPIES_OF_A_FRAME * len(shared.shown_row)
-        embeddings += min(width, len(shared.shown_row)) ** 2 * COPIES_OF_A_SQUARE * (width > 3)
+        side = min(width, len(shared.shown_row))
+        embeddings += side**2 * COPIES_OF_A_SQUARE * (width > 3 and side <= MAX_EXACT)
     weights = sum(parameter.numel() for parameter in shared.model.parameters())
     layers = layers_of(shared.model, shared.x[:1])
     passing = min(EMBED_ROWS, shared.trained) * COPIES_IN_PASSING * layers.largest

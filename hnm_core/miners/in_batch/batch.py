@@ -165,9 +165,12 @@ def pairwise(distance: Distance, left: Tensor, right: Tensor) -> Tensor:
 
 def _of_products(left: Tensor, right: Tensor, root: bool, compiled: bool) -> Tensor:
     """(L, R) Euclidean distances, or their squares; the kernel gives what torch gives, in one pass."""
-    precision, center = left.dtype, right.double().mean(0)
-    left, right = left.double() - center, right.double() - center
-    products, left_squares, right_squares = left @ right.T, left.square().sum(1), right.square().sum(1)
+    precision, same, wide = left.dtype, left is right, right.double()
+    center = wide.mean(0)
+    right = wide - center
+    left = right if same else left.double() - center
+    products, right_squares = left @ right.T, right.square().sum(1)
+    left_squares = right_squares if same else left.square().sum(1)
     # Products over D terms are off by (D + 8) 2^-51 of the squares at most.
     share = (left.shape[1] + 8) * 2.0**-27
     if compiled:

@@ -19,6 +19,8 @@ from hnm_core.miners.in_batch import vectors
 
 ELEMENTS = vectors.ELEMENTS
 SET_BITS = vectors.set_bits()
+STRETCH = 64
+"""Distances of an anchor that are looked at together for any that have to be formed anew."""
 
 
 @njit(cache=True, nogil=True)
@@ -42,19 +44,28 @@ def distances_of_products(
     squares (L,) and (R,): left + right - 2 products, or the roots of that. Where that is less than `share` of the
     squares, it is formed anew from differences."""
     for i in range(products.shape[0]):
-        row, square = products[i], left_squares[i]
-        for j in range(len(row)):
-            row[j] = (square + right_squares[j]) - (row[j] + row[j])
-        for j in range(len(row)):
-            if row[j] < share * (square + right_squares[j]):
-                total = 0.0
-                for axis in range(left.shape[1]):
-                    difference = left[i, axis] - right[j, axis]
-                    total += difference * difference
-                row[j] = total
-        line = distances[i]
-        for j in range(len(row)):
-            line[j] = np.sqrt(row[j]) if root else row[j]
+        row, square, line = products[i], left_squares[i], distances[i]
+        for start in range(0, len(row), STRETCH):
+            part, squares = row[start : start + STRETCH], right_squares[start : start + STRETCH]
+            near = np.int64(0)  # counted without a branch, which vector registers do; seldom is there one
+            for j in range(len(part)):
+                both = square + squares[j]
+                squared = both - (part[j] + part[j])
+                part[j] = squared
+                near += np.int64(squared < share * both)
+            for j in range(len(part) if near else 0):
+                if part[j] < share * (square + squares[j]):
+                    total = 0.0
+                    for axis in range(left.shape[1]):
+                        difference = left[i, axis] - right[start + j, axis]
+                        total += difference * difference
+                    part[j] = total
+        if root:
+            for j in range(len(row)):
+                line[j] = np.sqrt(row[j])
+        else:
+            for j in range(len(row)):
+                line[j] = row[j]
 
 
 @njit(cache=True, nogil=True)
