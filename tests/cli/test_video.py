@@ -10,7 +10,7 @@ import av
 import pytest
 
 from hnm_core.recording import list_runs, open_recording
-from tests.cli.conftest import Lab, start
+from tests.cli.conftest import Lab, Start
 
 SMALL = ("--seconds", "0.5", "--size", "160x120", "--fps", "10")
 
@@ -78,16 +78,16 @@ def test_that_a_wrong_video_of_a_recording_is_refused_before_anything_is_compile
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("raster_kernels")
-def test_that_an_interrupted_render_leaves_no_file(run: Path, tmp_path: Path, kind: int) -> None:
+def test_that_an_interrupted_render_leaves_no_file(start: Start, run: Path, tmp_path: Path, kind: int) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     rendering = start("render", run, folder / "out.mp4", "--seconds", "600")
     until = time.monotonic() + 60
-    while not list(folder.iterdir()) and rendering.poll() is None and time.monotonic() < until:
+    while not list(folder.iterdir()) and rendering.running and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.3)
-    rendering.send_signal(kind)
-    _, err = rendering.communicate(timeout=60)
-    assert rendering.returncode == 130, err
-    assert "Traceback" not in err
+    rendering.send(kind)
+    ended = rendering.wait()
+    assert ended.status == 130, ended.err
+    assert "Traceback" not in ended.err
     assert list(folder.iterdir()) == []
