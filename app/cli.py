@@ -77,6 +77,7 @@ def gui(
     data: options.DataOption = None,
     miner: options.MinerOption = None,
     settings: options.SetOption = None,
+    steps: options.StepsOption = None,
     seed: options.SeedOption = None,
     device: options.DeviceOption = None,
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of the window.")] = None,
@@ -96,9 +97,10 @@ def gui(
         config = unpacked(config)
     recording = config if config is not None and paths.is_folder(config) else None
     if recording is not None:
-        experiment = _recorded_config(recording, [preset, data, miner, settings, seed, device])
+        experiment = _recorded_config(recording, [preset, data, miner, settings, steps, seed, device])
     else:
-        experiment = resolve(Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device))
+        asked = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
+        experiment = resolve(asked)
         own_network = config is not None or any(setting.startswith("model") for setting in settings or ())
         experiment = _check_inputs(experiment, own_network=own_network)
     window = parse_size(size, WINDOW_SIDES) if size is not None else None

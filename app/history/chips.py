@@ -106,17 +106,17 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
             first.append(f"P@1 {chip.precision_at_1:.3f}")
     second = []
     if np.isfinite(chip.hard):
-        second.append(f"hard {chip.hard:.0%}, semi {chip.semi_hard:.0%}, easy {chip.easy:.0%}")
+        second.append(f"hard {chip.hard:.0%}, semi-hard {chip.semi_hard:.0%}, easy {chip.easy:.0%}")
     if np.isfinite(chip.false):
-        (first if audit else second).append(f"false {chip.false:.1%}")
+        (first if audit else second).append(f"false negatives {chip.false:.1%}")
     if chip.warming_up:
         second.append("warming up")
     elif not audit and np.isfinite(chip.mining_ms):
         second.append(f"mining {chip.mining_ms:.2f} ms a step, p95 {chip.mining_ms_p95:.2f}")
     if np.isfinite(chip.mining_recall):
-        second.append(f"recall {chip.mining_recall:.3f}")
+        second.append(f"search recall {chip.mining_recall:.3f}")
     if np.isfinite(chip.used_recall) and not chip.warming_up:
-        second.append(f"used {chip.used_recall:.3f}")
+        second.append(f"used recall {chip.used_recall:.3f}")
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
 
 
@@ -137,11 +137,13 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
             lines.append(f"{words}: {value:,.1f} a step")
     if np.isfinite(chip.used_recall):
         lines.append(
-            f"used: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} nearest "
-            "by the weights of their step"
+            f"used recall: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} "
+            "nearest that there were, by the weights of their step"
         )
     if np.isfinite(chip.mining_recall):
-        lines.append(f"recall of the search in a bank of the moment {chip.mining_recall:.3f}")
+        lines.append(
+            f"search recall: in a bank of the moment the search finds {chip.mining_recall:.1%} of the nearest negatives"
+        )
     for name, words in DETAILS.items():
         if name in chip.metrics:
             value = chip.metrics[name]

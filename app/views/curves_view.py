@@ -57,7 +57,7 @@ METRIC_NAMES = {
     "within_class_distance": "within classes",
     "between_class_distance": "between classes",
     "class_distance_ratio": "within / between",
-    "mining_recall": "mining recall",
+    "mining_recall": "search recall",
     "predicted_recall": "predicted recall",
     "distance_ratio": "distance ratio",
     "hardness_regret": "hardness regret",

@@ -31,7 +31,9 @@ class ActionSpec:
 ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("gallery", "File", "Gallery of presets ...", "Choose an experiment by its picture", "Ctrl+G", "gallery"),
     ActionSpec("open_recording", "File", "Open recording ...", "Play a finished run from its folder", "Ctrl+O", "open"),
-    ActionSpec("open_packed", "File", "Open packed recording ...", "Play a run that somebody sent as one file"),
+    ActionSpec(
+        "open_packed", "File", "Open packed recording ...", "Play a run that somebody sent as one file", "Ctrl+Shift+P"
+    ),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
     ActionSpec("clear_recent", "Open recent", "Clear the list of recent files", "Forget which files were opened"),
@@ -39,8 +41,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "save_recording", "File", "Save recording ...", "Copy the folder of this run to a place of yours", "S", "save"
     ),
-    ActionSpec("pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody"),
-    ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file"),
+    ActionSpec(
+        "pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody", "Ctrl+P"
+    ),
+    ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file", "Ctrl+R"),
     ActionSpec("render_video", "File", "Render video ...", "Make an mp4, webm or gif of this run", "V", "video"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
     ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),
@@ -55,10 +59,22 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "go_on", "Run", "Go on training from here", "Train a run on that has ended or was broken off, as it was", "G"
     ),
-    ActionSpec("seeds", "Run", "Repeat with five seeds", "Train it with five seeds and tell differences from chance"),
-    ActionSpec("evaluate", "Run", "Evaluate", "Every figure of the ended run's networks on its held-out items"),
-    ActionSpec("evaluate_file", "Run", "Evaluate on a file ...", "Every figure of the run's networks on your own data"),
-    ActionSpec("tune", "Run", "Tune a lane ...", "Search options of a lane on a validation part, in the background"),
+    ActionSpec(
+        "seeds", "Run", "Repeat with five seeds", "Train it with five seeds and tell differences from chance", "Ctrl+5"
+    ),
+    ActionSpec(
+        "evaluate", "Run", "Evaluate", "Every figure of the ended run's networks on its held-out items", "Ctrl+E"
+    ),
+    ActionSpec(
+        "evaluate_file",
+        "Run",
+        "Evaluate on a file ...",
+        "Every figure of the run's networks on your own data",
+        "Ctrl+Shift+E",
+    ),
+    ActionSpec(
+        "tune", "Run", "Tune a lane ...", "Search options of a lane on a validation part, in the background", "Ctrl+T"
+    ),
     ActionSpec("call_off", "Run", "Call off", "Call off what works in the background", "Ctrl+."),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),
     ActionSpec("orbit", "View", "Orbit", "Turn the clouds slowly", "O", "orbit", checkable=True),
@@ -96,22 +112,26 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("hide", "Select", "Hide", "Draw the selected points no longer", "H"),
     ActionSpec("invert", "Select", "Invert", "Select the other points", "Shift+I"),
     ActionSpec("zoom", "Select", "Zoom to selection", "Look at the selected points from near by", "Z"),
-    ActionSpec("clear", "Select", "Clear", "Select no point; once more: show all points (Esc)"),
+    ActionSpec("clear", "Select", "Clear", "Select no point; once more: show all points (Esc)", "Shift+Q"),
     ActionSpec("show_all", "Select", "Show all points", "Draw every point again", "Shift+H"),
     ActionSpec("live", "View", "Live", "Leave the past and show the newest frame", "End"),
     ActionSpec(
         "speaker", "View", "Speaker's mode", "Clouds alone on the full screen, in larger letters", "F11", checkable=True
     ),
-    ActionSpec("reduced_motion", "View", "Reduced motion", "Nothing turns, glides or plays by itself", checkable=True),
+    ActionSpec(
+        "reduced_motion", "View", "Reduced motion", "Nothing turns, glides or plays by itself", "Shift+R", "", True
+    ),
     ActionSpec(
         "follow_motion", "View", "Motion as the desktop asks", "Reduced where the desktop is", "", "", True, True
     ),
     ActionSpec("theme", "View", "Light or dark", "Change between the light and the dark look", "T", "theme"),
     ActionSpec("follow_system", "View", "Follow the system's look", "Light or dark as the desktop is"),
-    ActionSpec("reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes"),
+    ActionSpec(
+        "reset_layout", "View", "Reset layout", "Put the form and the charts back to their places and sizes", "Ctrl+0"
+    ),
     ActionSpec("dismiss", "View", "Dismiss", "End the full screen, a message, or the selection", "Esc"),
     ActionSpec("palette", "Help", "Command palette ...", "Find any command by name", "Ctrl+K", "search"),
-    ActionSpec("tour", "Help", "Tour", "The six things to know first, on the real controls"),
+    ActionSpec("tour", "Help", "Tour", "The six things to know first, on the real controls", "F1"),
     ActionSpec("shortcuts", "Help", "Keys ...", "What every key does, on one sheet", "?"),
     ActionSpec("report_folder", "Help", "Open the reports folder", "Where reports of faults are kept"),
     ActionSpec("about", "Help", "About HNM Lab", "Version, and what is drawn"),

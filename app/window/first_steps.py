@@ -79,9 +79,9 @@ def tour_stops(
         ),
         Stop(
             "The clouds",
-            "Every point is an item, coloured by its class. Red lines join anchors to the negatives that were mined "
-            "for them, blue ones to positives. Drag turns all clouds, the wheel brings them nearer, a click marks a "
-            "point in each.",
+            "Every point is an item, coloured by its class. Lines join anchors to the negatives that were mined for "
+            "them, the bolder the harder, and blue ones to positives. Drag turns all clouds, the wheel brings them "
+            "nearer, a click marks a point in each.",
             lambda: [stage.panes],
         ),
         Stop(
@@ -98,7 +98,7 @@ def tour_stops(
         ),
         Stop(
             "Find anything",
-            "Ctrl+K finds any command by name, ? shows all keys, and Help brings this tour again. Data, "
+            "Ctrl+K finds any command by name, ? shows all keys, and F1 brings this tour again. Data, "
             "configurations and recordings can be dropped anywhere on the window.",
             lambda: button("palette"),
         ),

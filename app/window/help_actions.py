@@ -34,6 +34,7 @@ def show_about(window: QWidget) -> None:
     box.setWindowTitle("About HNM Lab")
     box.setText(
         f"HNM Lab {hnm_core.__version__}\n\nHard negative mining made visible. Every point is an "
-        "item in the embedding; lines join anchors to the negatives (red) and the positives (blue) mined for them."
+        "item in the embedding; lines join anchors to the negatives mined for them, the bolder the harder, and blue "
+        "ones to positives."
     )
     box.open()

@@ -37,15 +37,17 @@ def test_that_the_window_opens_on_the_first_preset(lab: Lab, asked: list[GuiRequ
 
 def test_that_every_option_reaches_the_window(lab: Lab, asked: list[GuiRequest], tiny: Path, tmp_path: Path) -> None:
     ended = lab(
-        "gui", tiny, "--data", "digits", "--miner", "lsh", "--set", "lanes.lsh.warmup=5", "--seed", "4",
-        "--device", "cpu", "--size", "1280x720", "--autoplay", "--quit-after", "2.5", "--stats", tmp_path / "s.json",
+        "gui", tiny, "--data", "digits", "--miner", "lsh", "--set", "lanes.lsh.warmup=5", "--steps", "77",
+        "--seed", "4", "--device", "cpu", "--size", "1280x720", "--autoplay", "--quit-after", "2.5", "--stats", tmp_path / "s.json",
     )  # fmt: skip
     assert ended.status == 0
     (request,) = asked
     assert (request.size, request.autoplay, request.quit_after, request.stats, request.recording) == (
         (1280, 720), True, 2.5, tmp_path / "s.json", None,
     )  # fmt: skip
-    assert (request.config.data.name, request.config.seed, request.config.device) == ("digits", 4, "cpu")
+    experiment = request.config
+    assert (experiment.data.name, experiment.steps, experiment.seed) == ("digits", 77, 4)
+    assert experiment.device == "cpu"
     assert [(lane.name, lane.miner, lane.warmup) for lane in request.config.lanes] == [("lsh", "lsh", 5)]
 
 

@@ -45,7 +45,7 @@ def test_that_the_chip_speaks_of_the_tuples_of_the_miner_at_work():
 def test_that_the_chip_text_leaves_out_what_was_not_measured():
     seen = Chip(1200, 0.1234, 0.25, 0.25, 0.5, 1.5, 2.0, float("nan"), 0.5, float("nan"), False)
     assert chip_text(seen) == (
-        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi 25%, easy 50% · mining 1.50 ms a step, p95 2.00"
+        "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi-hard 25%, easy 50% · mining 1.50 ms a step, p95 2.00"
     )
     assert chip_text(None) == "no step yet"
 
@@ -76,7 +76,7 @@ def test_that_a_chip_tells_false_negatives_only_where_the_truth_is_known():
     lane.add(StepRecord("knn", 1, 0.5, tuples={"mined": 10, "hard": 10}))
     assert "false" not in chip_text(chip(lane))
     lane.add(StepRecord("knn", 2, 0.5, tuples={"mined": 30, "hard": 30, "false_negative": 6}))
-    assert "false 15.0%" in chip_text(chip(lane))
+    assert "false negatives 15.0%" in chip_text(chip(lane))
 
 
 def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_searches():
@@ -90,10 +90,11 @@ def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_
         "used_regret": 0.25,
     }
     lane.add(StepRecord("lsh", 1, 0.5, metrics=metrics))
-    assert chip_text(chip(lane)).endswith("recall 0.750 · used 0.125")
+    assert chip_text(chip(lane)).endswith("search recall 0.750 · used recall 0.125")
     assert chip_details(chip(lane)).splitlines() == [
-        "used: 12.5% of the negatives handed out were among the 3 nearest by the weights of their step",
-        "recall of the search in a bank of the moment 0.750",
+        "used recall: 12.5% of the negatives handed out were among the 3 nearest that there were, by the weights of their "
+        "step",
+        "search recall: in a bank of the moment the search finds 75.0% of the nearest negatives",
         "recall that the search expects 0.500",
         "negatives used are farther than the nearest by 0.250",
         "search: by a scan",
@@ -128,7 +129,7 @@ def test_that_the_chip_of_an_audit_speaks_of_no_loss_and_no_retrieval():
     assert "loss" not in text
     assert "MAP@R" not in text
     assert "hard 100%" in text
-    assert "recall 0.900" in text
+    assert "search recall 0.900" in text
 
 
 def test_that_the_details_of_a_chip_say_on_which_items_the_metrics_are_measured():

@@ -9,6 +9,7 @@ import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtWidgets import QApplication
 
+from app.history.hardness_words import BAND_WORDS
 from app.picture.edges import kind_colors
 from app.picture.theme import DARK, LIGHT
 from app.views.band_key import BAND_KINDS
@@ -75,10 +76,15 @@ def test_that_nothing_yet_says_what_will_be_here(view):
     assert "appears here" in view.plot.message
 
 
-@pytest.mark.parametrize("width", [290, 600])
+@pytest.mark.parametrize("width", [150, 180, 210, 240, 270, 300, 600])
 def test_that_the_key_names_all_colours_of_bars_also_in_a_narrow_panel(shown, width):
+    shown.setMinimumWidth(1)
+    shown.plot.setMinimumWidth(1)
     shown.resize(width, 200)
     QApplication.processEvents()
+    assert all(word.startswith(brief) for word, brief in zip(BAND_WORDS, shown.key.words, strict=True))
+    assert (shown.key.words == BAND_WORDS) is (width >= 270)
+    assert all(shown.key.words) is (width > 150)
     image = shown.key.grab().toImage()
     drawn = {image.pixelColor(x, image.height() // 2).getRgb()[:3] for x in range(image.width())}
     assert {kind_colors(DARK)[kind] for kind in BAND_KINDS} <= drawn
