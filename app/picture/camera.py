@@ -112,11 +112,13 @@ def lowered(camera: Camera, height: float, top: float, bottom: float) -> Camera:
     return moved_down(replace(camera, distance=away), height, down)
 
 
-def snug(positions: NDArray[np.floating], aspect: float, like: Camera, free: float = 1.0) -> Camera:
+def snug(
+    positions: NDArray[np.floating], aspect: float, like: Camera, free: float = 1.0, turn: float = 180.0
+) -> Camera:
     """As `fit`, as near as the cloud's outline allows while the camera turns round it at its elevation.
 
     A flat or a long cloud fills a picture that its ball would leave empty. `free` is the share of the height that the
-    cloud may take.
+    cloud may take, `turn` how many degrees to either side the camera may turn with all of the cloud in the picture.
     """
     camera = fit(positions, aspect, like)
     finite = np.asarray(positions, np.float64).reshape(-1, 3)
@@ -124,12 +126,17 @@ def snug(positions: NDArray[np.floating], aspect: float, like: Camera, free: flo
     if not len(finite):
         return camera
     around, along = np.hypot(finite[:, 0], finite[:, 1]), finite[:, 2]
-    half = math.tan(math.radians(like.fov) / 2)
+    half, wide = math.tan(math.radians(like.fov) / 2), math.tan(math.radians(like.fov) / 2) * max(aspect, 1e-2)
     ahead, up = math.sin(math.radians(like.elevation)), math.cos(math.radians(like.elevation))
-    # How far off the eye must be for each point to stay in the picture all the way round, sideways and up and down.
-    needed = around * math.hypot(1 / (half * max(aspect, 1e-2)), up)
+    # The angle between a point's direction and the eye's, from 0 to pi: its least and its largest on the way.
+    apart = np.arctan2(finite[:, 1], finite[:, 0]) - math.radians(like.azimuth)
+    apart = np.abs((apart + math.pi) % (2 * math.pi) - math.pi)
+    least, most = np.maximum(apart - math.radians(turn), 0.0), np.minimum(apart + math.radians(turn), math.pi)
+    # How far off the eye must be for each point to stay in the picture all the way, sideways and up and down.
+    worst = np.clip(math.atan(1 / (wide * max(up, 1e-9))), least, most)
+    needed = around * (np.sin(worst) / wide + np.cos(worst) * up) + along * ahead
     for side in (-1.0, 1.0):
-        for near in (-around, around):
+        for near in (around * np.cos(least), around * np.cos(most)):
             needed = np.maximum(needed, side * (along * up - near * ahead) / (half * free) + near * up + along * ahead)
     bulk = float(np.quantile(needed, 0.98))
     distance = MARGIN * min(float(needed.max()), 1.12 * bulk)

@@ -29,6 +29,9 @@ NEAREST_ZOOM = 0.3
 """A few points are looked at from no nearer than this share of the cloud's radius."""
 FITTED_POINTS = 1500
 """A cloud is framed by about so many of its points: it is done for every frame."""
+AHEAD_DEGREES, EVERY_DEGREES = 12.0, 4.0
+"""A cloud is framed as it is seen while the camera turns by so much to either side, and again after every so much: a
+long one fills its pane from the side and from its end, and in between the camera glides."""
 LEAST_FREE = 0.5
 """Share of a pane's height that a cloud may take, however much its labels cover."""
 
@@ -63,8 +66,9 @@ class Pane:
     """Where the view's camera was put last, by us or by the user."""
     fitted: Camera | None = None
     """What would frame the newest cloud, but for its labels; None before the first."""
-    fitted_for: tuple[float, float, float] = (1.0, 1.0, 0.0)
-    """Width of the view by its height, share of the height without labels, and elevation, for which that holds."""
+    fitted_for: tuple[float, float, float, int] = (1.0, 1.0, 0.0, 0)
+    """Width of the view by its height, share of the height without labels, elevation, and azimuth in parts of
+    `EVERY_DEGREES`, for which that holds."""
     hint: str = ""
     """What it says while it has no cloud, in place of what all such panes say."""
     stale: bool = False
@@ -213,17 +217,17 @@ class Pane:
         wanted = self._wanted_fit()
         if self.drawn is not None and self.fitted is not None and wanted != self.fitted_for:
             self.refit(self.drawn)
-        return self.fitted
+        return self.fitted and replace(self.fitted, azimuth=self.camera.azimuth)
 
     def refit(self, frame: Frame) -> Camera:
         """What frames the cloud of `frame`; in slow motion also where it comes from."""
-        self.fitted_for = aspect, free, _ = self._wanted_fit()
+        self.fitted_for = aspect, free, _, part = self._wanted_fit()
         every = max(1, len(frame.positions) // FITTED_POINTS)
         some = frame.positions[::every]
         if isinstance(self._motion, SlowMotion):
             some = np.concatenate((some, self._motion.start[::every]))
-        self.fitted = snug(some, aspect, self.camera, free)
-        return self.fitted
+        self.fitted = snug(some, aspect, replace(self.camera, azimuth=part * EVERY_DEGREES), free, AHEAD_DEGREES)
+        return replace(self.fitted, azimuth=self.camera.azimuth)
 
     def between_labels(self, camera: Camera) -> Camera:
         """A fitted camera, with the cloud in the middle of what the labels leave."""
@@ -256,7 +260,7 @@ class Pane:
         scene = self.view.scene
         if self.pair is None or not self.flies or scene is None or self.fitted is None:
             return None
-        aspect, free, _ = self._wanted_fit()
+        aspect, free, *_ = self._wanted_fit()
         flight = flown_to(scene, self.pair, aspect, free, self.fitted)
         return None if flight is None else self.between_labels(flight)
 
@@ -266,10 +270,11 @@ class Pane:
             self.camera = camera
             self.view.set_camera(camera)
 
-    def _wanted_fit(self) -> tuple[float, float, float]:
+    def _wanted_fit(self) -> tuple[float, float, float, int]:
         height = max(self.view.height(), 1)
         free = max(LEAST_FREE, 1 - sum(self.covered) / height)
-        return self.view.width() / height, free, self.camera.elevation
+        part = round(self.camera.azimuth / EVERY_DEGREES)
+        return self.view.width() / height, free, self.camera.elevation, part
 
 
 def _scene(started: RunStarted, frame: Frame, wish: Wish) -> Scene:

@@ -196,6 +196,30 @@ def test_that_a_snug_camera_shows_all_of_a_cloud_from_every_side_and_no_more(sha
     assert snug(positions, aspect, camera, 1.0).distance <= fit(positions, aspect, camera).distance * 1.001
 
 
+@pytest.mark.parametrize("shape", CLOUDS.values(), ids=CLOUDS)
+@pytest.mark.parametrize("azimuth", [0.0, 40.0, 90.0, 200.0])
+@pytest.mark.parametrize("elevation", [-40.0, 22.0])
+def test_that_a_camera_that_turns_little_comes_nearer_and_loses_nothing_on_its_way(shape, azimuth, elevation):
+    positions = np.random.default_rng(5).normal(size=(3000, 3))
+    positions = positions / np.linalg.norm(positions, axis=1, keepdims=True) * shape + (3, -4, 5)
+    like, height, aspect, turn = Camera(azimuth=azimuth, elevation=elevation), 400.0, 0.8, 12.0
+    camera = snug(positions, aspect, like, 0.9, turn)
+    largest = 0.0
+    for by in np.linspace(-turn, turn, 21):
+        x, y, depth = camera.orbited(float(by), 0).project(positions, aspect * height, height)
+        assert (depth > 0).all()
+        across, along = 2 * np.abs(x / (aspect * height) - 0.5).max(), 2 * np.abs(y / height - 0.5).max() / 0.9
+        largest = max(largest, across, along)
+    assert 0.85 < largest <= 1.0
+    assert camera.distance <= snug(positions, aspect, like, 0.9).distance
+
+
+def test_that_a_long_cloud_is_looked_at_from_nearer_at_its_end_than_at_its_side():
+    positions = np.random.default_rng(5).uniform(-1, 1, (3000, 3)) * CLOUDS["plank"]
+    end, side = (snug(positions, 1.0, Camera(azimuth=azimuth, elevation=10.0), 1.0, 12.0) for azimuth in (0.0, 90.0))
+    assert end.distance < 0.75 * side.distance
+
+
 def test_that_a_snug_camera_does_not_blow_up_a_speck_and_survives_what_is_not_finite():
     speck = np.full((100, 3), 2.0) + np.random.default_rng(4).normal(size=(100, 3)) * 1e-7
     assert snug(speck, 1.5, Camera()).distance >= MIN_RADIUS
