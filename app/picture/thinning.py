@@ -24,7 +24,7 @@ def thinned(scene: Scene, rank: NDArray[np.float64], share: float) -> Scene:
 
 
 def context_rank(scene: Scene) -> NDArray[np.float64]:
-    """(S,) rank of the points that every scene of the run has, the same in all of them; guests are always mined."""
+    """(S,) rank of the points that every scene of the run has, the same in all of them; guests have none."""
     return stratified_rank(scene.ids[: scene.sample], scene.strata[: scene.sample])
 
 

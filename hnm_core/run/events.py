@@ -28,7 +28,7 @@ TRAIL_STEPS = 8
 """A `Frame` tells of what was mined in so many steps at least, also where there is one for each step."""
 
 MAX_GUESTS = 3000
-"""At most so many mined items travel in a `Frame` beside those that all frames of the run show."""
+"""At most so many mined items and candidates travel in a `Frame` beside those that all frames of the run show."""
 
 MAX_PLANES = 8
 """At most so many planes of a hash travel in a `Misses`."""
@@ -205,7 +205,8 @@ class StepRecord:
 
 @dataclass(frozen=True, eq=False)
 class Guests:
-    """Mined items of one frame that are not among the N of `RunStarted.ids`; no other frame need have them."""
+    """Mined items and candidates of one frame that are not among the N of `RunStarted.ids`; no other frame need have
+    them."""
 
     ids: NDArray[np.int64]
     """(G,) dataset ids, ascending; 0 < G <= MAX_GUESTS. None of them is held out."""
@@ -239,7 +240,8 @@ class Frame:
     projection: str = ""
     """Empty when the positions are the network's own 3-D output, else how they were made, e.g. "PCA of 16-D, 93 %"."""
     guests: Guests | None = None
-    """The mined items that are not among the N; None where there are none, as in every run that shows all items."""
+    """The mined items, and the candidates, that are not among the N; None where there are none, as in every run that
+    shows all items."""
     separation: NDArray[np.float32] | None = None
     """(M,) d(a,n) - d(a,p) of each triplet in the lane's distance when it was mined; NaN where it is no triplet. None
     where nobody has told it, as in recordings before schema 4."""

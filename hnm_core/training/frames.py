@@ -1,6 +1,7 @@
 """Makes the frames of a lane: where every shown item is, what was mined since the last frame, who carries the loss.
 
-Of a set too large to show, a frame also brings the mined items that are not among the shown ones, as its guests."""
+Of a set too large to show, a frame also brings the mined items and the candidates that are not among the shown ones, as
+its guests."""
 
 from __future__ import annotations
 
@@ -157,6 +158,7 @@ class FrameMaker:
         since = min(self._told, step - TRAIL_STEPS)
         recent = [mined for mined in self._recent if mined.step > since]
         mined, separation, age, guest_row = self._drawn(recent, step)
+        guest_row = self._with_candidates(guest_row, candidates)
         shown_loss, hidden_loss = self._loss[self._shown_row], self._loss[self._hidden_row].sum()
         total = float(torch.cat((shown_loss, hidden_loss[None])).sum())
         frame = Frame(
@@ -232,6 +234,16 @@ class FrameMaker:
             return self._hidden_row
         row: Tensor = torch.unique(mined[mined >= 0])
         return row[self._hidden[row]]
+
+    def _with_candidates(self, guest_row: Tensor, candidates: Candidates | None) -> Tensor:
+        """(G,) rows of the guests, and of candidates and their anchors that are not shown, as long as there is room."""
+        if candidates is None or not len(self._hidden_row):
+            return guest_row
+        ends = candidates.pairs[candidates.pairs >= 0].astype(np.int64)
+        ends, first = np.unique(ends, return_index=True)
+        row = self._shared.rows_of(ends[np.argsort(first)])  # in their order, so that those of an anchor come together
+        row = row[self._hidden[row] & ~torch.isin(row, guest_row)]
+        return torch.cat((guest_row, row[: MAX_GUESTS - len(guest_row)])).sort().values
 
     def _guests(self, row: Tensor, total: float) -> Guests:
         shared = self._shared

@@ -38,7 +38,8 @@ def test_that_the_window_opens_on_the_first_preset(lab: Lab, asked: list[GuiRequ
 def test_that_every_option_reaches_the_window(lab: Lab, asked: list[GuiRequest], tiny: Path, tmp_path: Path) -> None:
     ended = lab(
         "gui", tiny, "--data", "digits", "--miner", "lsh", "--set", "lanes.lsh.warmup=5", "--steps", "77",
-        "--seed", "4", "--device", "cpu", "--size", "1280x720", "--autoplay", "--quit-after", "2.5", "--stats", tmp_path / "s.json",
+        "--seed", "4", "--device", "cpu", "--size", "1280x720", "--autoplay", "--quit-after", "2.5",
+        "--stats", tmp_path / "s.json",
     )  # fmt: skip
     assert ended.status == 0
     (request,) = asked

@@ -35,7 +35,11 @@ from tests.training.test_experiment import KNN, RANDOM, config, numbers
 SHOWN = 50
 LANES: dict[str, dict[str, Any]] = {
     "random": {"miner": "random"},
-    "of the whole set": {"miner": "knn", "refresh_every": 4},
+    "of the whole set": {
+        "miner": "knn",
+        "miner_options": {"select": "semi-hard", "candidates": 40},
+        "refresh_every": 4,
+    },
     "triplets in the batch": {"miner": "batch-hard"},
     "pairs in the batch": {"miner": "multi-similarity", "loss": "contrastive", "loss_options": {}},
     "no tuples": {"miner": "none", "loss": "sup-con", "loss_options": {}, "distance": "cosine"},
@@ -101,11 +105,12 @@ def test_that_a_run_of_a_large_set_works_from_end_to_end(kind: str, tmp_path: Pa
 
 
 def _check_frame(started: RunStarted, frame: Frame) -> None:
-    """Every mined item is drawn, each item once, and all edges lead to it."""
+    """Every mined item and every candidate is drawn, each item once, and all edges lead to it."""
     guests = [] if frame.guests is None else frame.guests.ids.tolist()
     shown = set(started.ids.tolist())
     mined = set(frame.triplets[frame.triplets >= 0].tolist())
-    assert mined - shown == set(guests) and guests == sorted(set(guests))
+    looked_at = set() if frame.candidates is None else set(frame.candidates.pairs.ravel().tolist()) - {-1}
+    assert (mined | looked_at) - shown == set(guests) and guests == sorted(set(guests))
     drawn = drawn_items(started, frame)
     scene = build_scene(started, frame, DARK, max_edges=10_000)
     ends = [
@@ -189,6 +194,23 @@ def test_that_no_more_guests_travel_than_allowed_and_every_kind_of_tuple_keeps_i
             assert cloud.guests is not None and len(cloud.triplets) >= 10
             assert cloud.mined_total > len(cloud.triplets)
     assert {cloud.lane for cloud in clouds if len(cloud.triplets)} >= {"half"}
+
+
+def test_that_of_candidates_that_are_not_shown_the_first_come_where_there_is_no_room_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lane = {**LANES["of the whole set"], "name": "old"}
+    of = config(lane, steps=2, frame_every=2, shown=SHOWN, sampler={"batch": 8})
+    *_, full = (event for event in Experiment(of).run() if isinstance(event, Frame))
+    assert full.guests is not None and full.candidates is not None
+    guests, mined = set(full.guests.ids.tolist()), set(full.triplets.ravel().tolist())
+    hidden = [item for item in dict.fromkeys(full.candidates.pairs.ravel().tolist()) if item in guests - mined]
+    assert len(hidden) > 5
+    monkeypatch.setattr(frames, "MAX_GUESTS", len(guests & mined) + 5)
+    *_, cut = (event for event in Experiment(of).run() if isinstance(event, Frame))
+    assert cut.guests is not None
+    assert set(cut.guests.ids.tolist()) == guests & mined | set(hidden[:5])
+    assert cut.guests.ids.tolist() == sorted(cut.guests.ids.tolist())
 
 
 def test_that_shares_of_the_loss_are_shares_of_all_items_not_of_the_shown_ones() -> None:

@@ -92,8 +92,8 @@ def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_
     lane.add(StepRecord("lsh", 1, 0.5, metrics=metrics))
     assert chip_text(chip(lane)).endswith("search recall 0.750 · used recall 0.125")
     assert chip_details(chip(lane)).splitlines() == [
-        "used recall: 12.5% of the negatives handed out were among the 3 nearest that there were, by the weights of their "
-        "step",
+        "used recall: 12.5% of the negatives handed out were among the 3 nearest that there were, by the weights of "
+        "their step",
         "search recall: in a bank of the moment the search finds 75.0% of the nearest negatives",
         "recall that the search expects 0.500",
         "negatives used are farther than the nearest by 0.250",
