@@ -184,11 +184,14 @@ def blend(a: Camera, b: Camera, t: float) -> Camera:
     )
 
 
-def followed(camera: Camera, wanted: Camera, seconds: float, half_life: float = 0.35) -> Camera:
+def followed(
+    camera: Camera, wanted: Camera, seconds: float, half_life: float = 0.35, slack: float = math.inf
+) -> Camera:
     """`camera` after gliding towards `wanted` for `seconds`; half of the way is gone every `half_life` seconds.
 
     The glide does not depend on the frame rate. Within a thousandth of the goal it arrives, so that a still cloud is
-    not painted again for ever.
+    not painted again for ever. A camera that looks past the ball of `wanted`, or from too near, by more than about
+    `slack` (a share of the radius, and of the distance) hurries, so that it does not lose a cloud that moves fast.
     """
     near = 1e-3 * wanted.radius
     apart = max(abs(x - y) for x, y in zip(camera.target + camera.center, wanted.target + wanted.center, strict=True))
@@ -196,7 +199,10 @@ def followed(camera: Camera, wanted: Camera, seconds: float, half_life: float = 
     turned = max(abs((wanted.azimuth - camera.azimuth + 180) % 360 - 180), abs(wanted.elevation - camera.elevation))
     if apart < near and sizes < 1e-3 and turned < 0.02 and camera.fov == wanted.fov:
         return wanted
-    return blend(camera, wanted, 1 - 0.5 ** (seconds / half_life))
+    off = max(math.dist(camera.target, wanted.target) / wanted.radius, math.log(wanted.distance / camera.distance), 0.0)
+    left, pull = 0.5 ** (seconds / half_life), (off / slack) ** 2
+    # What is left of the way x, where its rate of decay is 1 + (x / slack)^2 times that of the half-life.
+    return blend(camera, wanted, 1 - left / math.sqrt(1 + pull * (1 - left**2)))
 
 
 def _between(a: Point, b: Point, t: float) -> Point:

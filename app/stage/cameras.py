@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from app.picture.camera import Camera, followed
 from app.stage.pane import Pane
 
+SLACK = 0.2
+"""A camera that is farther off its cloud than such a share of its size hurries."""
+
 
 @dataclass
 class Cameras:
@@ -40,7 +43,7 @@ class Cameras:
         if flight is not None:
             camera = followed(camera, turned_like(flight, camera), seconds)
         elif wanted is not None and self.following:
-            camera = followed(camera, turned_like(wanted, camera), seconds)
+            camera = followed(camera, turned_like(wanted, camera), seconds, slack=SLACK)
         pane.aim(camera)
 
     def go_along(self, panes: Sequence[Pane], moved: Pane, camera: Camera) -> None:

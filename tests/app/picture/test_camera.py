@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,6 +138,19 @@ def test_that_following_does_not_depend_on_the_frame_rate():
         fine = followed(fine, goal, 0.01)
     assert fine.distance == pytest.approx(coarse.distance) and fine.target == pytest.approx(coarse.target)
     assert fine.azimuth == pytest.approx(coarse.azimuth)
+
+
+def test_that_a_camera_hurries_after_a_cloud_it_is_about_to_lose_and_is_as_calm_as_ever_near_it():
+    goal = Camera(distance=8.0, radius=2.0, target=(3.0, 1.0, 0.0))
+    lost = replace(goal, target=(9.0, 1.0, 0.0), distance=2.0)
+    calm, quick = followed(lost, goal, 0.1), followed(lost, goal, 0.1, slack=0.2)
+    assert abs(calm.target[0] - 3.0) > 4.5 and abs(quick.target[0] - 3.0) < 1.0 and quick.distance > 5.0
+    coarse, fine = followed(quick, goal, 0.1, slack=0.2), quick
+    for _ in range(10):
+        fine = followed(fine, goal, 0.01, slack=0.2)
+    assert fine.distance == pytest.approx(coarse.distance) and fine.target == pytest.approx(coarse.target)
+    near = replace(goal, target=(3.02, 1.0, 0.0))
+    assert followed(near, goal, 0.1, slack=0.2).target == pytest.approx(followed(near, goal, 0.1).target, abs=1e-4)
 
 
 def test_that_following_arrives_exactly():
