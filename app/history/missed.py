@@ -80,7 +80,7 @@ class LaneMissed:
         """How much of what was handed out was worth it by the weights of its step; empty where nobody measured."""
         if self.used is None or not len(self.used):
             return ""
-        return f"used: {self.used[-1]:.1%} were still among the {self.used_of:,} nearest"
+        return f"used recall {self.used[-1]:.1%}: so many were still among the {self.used_of:,} nearest"
 
     @property
     def how(self) -> str:

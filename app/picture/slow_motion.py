@@ -42,7 +42,7 @@ LOSS = Act(frozenset({Phase.FORWARD, Phase.LOSS}), "Loss: only what lies within 
 STEP = Act(frozenset({Phase.BACKWARD, Phase.STEP}), "Backward and step: the network moves", 0.24)
 ACTS = (EMBED, SEARCH, SELECT, LOSS, STEP)
 
-NOT_TOLD = "Search: what the ringed anchors could choose from, this frame does not tell"
+NOT_TOLD = "Search: no candidates are told of in this step"
 """In place of the words of `SEARCH`, where a frame has no candidates"""
 
 

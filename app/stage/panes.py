@@ -444,19 +444,24 @@ class PaneGrid(QWidget):
 
 
 def wrapped(text: str, room: float, width_of: Callable[[str], float]) -> str:
-    """`text` with its lines broken at " · " where they are wider than `room`."""
+    """`text` with its lines broken at " · ", and where that does not do at commas, where they are wider than `room`."""
     lines = []
     for line in text.splitlines():
-        filled = ""
-        for part in line.split(" · "):
-            longer = f"{filled} · {part}" if filled else part
-            if filled and width_of(longer) > room:
-                lines.append(filled)
-                filled = part
-            else:
-                filled = longer
-        lines.append(filled)
+        for part in _filled(line.split(" · "), " · ", room, width_of):
+            lines += [part] if width_of(part) <= room else _filled(part.split(", "), ", ", room, width_of)
     return "\n".join(lines)
+
+
+def _filled(parts: list[str], between: str, room: float, width_of: Callable[[str], float]) -> list[str]:
+    """Lines of as many parts as there is room for, one at least."""
+    lines = parts[:1]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}{between}{part}"
+        if width_of(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
 
 
 def _caption(text: str, view: CloudView) -> str:

@@ -24,6 +24,12 @@ def test_that_lines_break_between_figures_and_never_inside_one(room, lines):
     assert wrapped("step 1 · loss 0.5 · MAP@R 0.8\nhard 5%", room, len).splitlines() == lines
 
 
+def test_that_a_figure_of_several_breaks_at_its_commas_where_it_is_too_wide_by_itself():
+    text = "hard 4%, semi-hard 13%, easy 83% · warming up"
+    assert wrapped(text, 40, len).splitlines() == ["hard 4%, semi-hard 13%, easy 83%", "warming up"]
+    assert wrapped(text, 25, len).splitlines() == ["hard 4%, semi-hard 13%", "easy 83%", "warming up"]
+
+
 def started(classes: int, groups: np.ndarray | None = None) -> RunStarted:
     labels = np.arange(3 * classes) % classes
     names = tuple(f"class {label}" for label in range(classes))

@@ -86,7 +86,7 @@ def test_that_the_panel_says_when_the_first_measure_comes_and_which_lanes_miss_n
     assert view.how.isVisible() and "among the 3 nearest · approximate, by a scan of 16-bit codes" in view.how.text()
     click_lane(window, qtbot, 2)
     qtbot.waitUntil(lambda: "misses nothing.\nexact, by " in view.note.text(), timeout=5000)  # told with its next step
-    assert view.how.text().startswith("used: ")
+    assert view.how.text().startswith("used recall ")
     click_lane(window, qtbot, 0)
     rows = [view.tree.topLevelItem(row).data(0, ROW) for row in range(view.tree.topLevelItemCount())]
     assert [row.anchor for row in rows] == told.anchors.tolist()
