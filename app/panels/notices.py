@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PyQt6.QtCore import Qt, QUrl, pyqtSignal
-from PyQt6.QtGui import QDesktopServices
+from PyQt6.QtGui import QDesktopServices, QResizeEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.plain import Label, plain_tip
@@ -86,6 +86,12 @@ class Banner(QFrame):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(self._report))))
 
 
+MOST_LINES = 4
+"""Where what to look for takes more lines it stands in a tooltip: the clouds need the room."""
+BESIDE_PX = 60
+"""What else there is in a line of it."""
+
+
 class About(QFrame):
     """The title of the experiment and what to look for in it."""
 
@@ -128,8 +134,13 @@ class About(QFrame):
             self._brief = brief
             self._show_text()
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._show_text()
+
     def _show_text(self) -> None:
-        hidden = self._brief and bool(self._title.text())
+        lines = self._text.heightForWidth(self.width() - BESIDE_PX) / self._text.fontMetrics().lineSpacing()
+        hidden = (self._brief or lines > MOST_LINES) and bool(self._title.text())
         self._text.setVisible(bool(self._text.text()) and not hidden)
         text = self._text.text()
         self.setToolTip(plain_tip(text) if hidden else "")

@@ -37,7 +37,9 @@ class AuditView(QWidget):
         header, side = self.table.horizontalHeader(), self.table.verticalHeader()
         if header is not None and side is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-            for column in map(list(COLUMNS).index, ("lane", "mined", "semi-hard", "mine ms")):  # the others are short
+            for column in map(
+                list(COLUMNS).index, ("lane", "mined", "semi-hard", "missing", "mine ms")
+            ):  # the others are short
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
             header.setMinimumSectionSize(30)
             side.hide()

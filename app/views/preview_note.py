@@ -11,7 +11,7 @@ from app.style import css
 
 PLAYED = "A recording of this preset · press Space to train it yourself"
 STILL = "The end of a recording of this preset · press Space to train it yourself"
-ABOVE_PX = 56
+ABOVE_PX = 70
 """Over the bottom of the panes, so that their captions stay in sight."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PyQt6.QtGui import QColor, QImage
+from PyQt6.QtWidgets import QLabel
 
 from app.panels.notices import About, Banner
 
@@ -39,3 +40,17 @@ def test_that_words_of_a_file_load_no_picture(qtbot, picture):
         assert not shows_red(widget.grab().toImage())
     about.set_brief(True)
     assert "<img" not in about.toolTip(), "tooltips are pages where they look like some"
+
+
+def test_that_what_to_look_for_stands_in_a_tooltip_where_it_would_take_the_room_of_the_clouds(qtbot):
+    about, text = About(), "Half of the edges in this lane are mined. " * 6
+    qtbot.addWidget(about)
+    about.say("Mining pays", text)
+    about.resize(1200, 80)
+    about.show()
+    label = about.findChild(QLabel, "text")
+    assert label.isVisibleTo(about) and not about.toolTip()
+    about.resize(280, 80)
+    assert not label.isVisibleTo(about) and "Half of the edges" in about.toolTip()
+    about.resize(1200, 80)
+    assert label.isVisibleTo(about)
