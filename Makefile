@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help run test check bench gallery clean setup setup-test
+.PHONY: help run test check bench gallery pictures clean setup setup-test
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*##/ {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: setup-test ## ours beside the peers, all subjects; half an hour, and noth
 
 gallery: setup ## make the pictures and short recordings of the presets anew, from runs; ten minutes
 	@PYTHONPATH=. $(BIN)/python scripts/gallery.py
+
+pictures: setup ## make the pictures of the window in docs anew, from runs; needs a display, ten minutes
+	@PYTHONPATH=. $(BIN)/python scripts/pictures.py
 
 clean: ## remove the environment, caches and build outputs; recordings stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

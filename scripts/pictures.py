@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import QApplication, QDialog, QWidget
 
 from app.picture.slow_motion import SEARCH
 from app.training.process import TrainingProcess
+from app.views.inspector_data import ItemData
 from app.views.inspector_view import InspectorView
 from app.window.bridge import RunBridge
 from app.window.errors import BugReporter
@@ -66,7 +67,11 @@ def inspector(window: MainWindow) -> Steps:
     fives = started.ids[(started.labels == 5) & ~started.held_out]
     mined = [frame.triplets[:, 0] for frame in window.stage.panes.frames]
     window.stage.choice.pick(int(next(item for item in fives if all((anchors == item).any() for anchors in mined[1:]))))
-    yield 5.0
+    looked = window.stage.inspecting.view.findChild(ItemData)
+    assert looked is not None
+    while looked.picture.pixmap().isNull():
+        yield 0.5
+    yield 3.0
 
 
 def equal_time(window: MainWindow) -> Steps:
@@ -80,9 +85,11 @@ def slow_motion(window: MainWindow) -> Steps:
     panes = window.stage.panes
     panes.set_slow_motion(True)
     window.stage.next_frame()
-    while not (panes.arrived or panes.phases) or any(pane.act is not SEARCH for pane in panes.panes[1:]):
+    while panes.panes[-1].act is not SEARCH:  # it is the last to begin
         yield 0.02
-    yield 0.3
+        if panes.arrived:  # a machine that has much else to do may have passed it
+            window.stage.next_frame()
+    yield 0.4
 
 
 def class_pairs(window: MainWindow) -> Steps:
@@ -186,6 +193,12 @@ def main() -> None:
 def all_pictures(window: MainWindow, scenes: list[Scene], runs: Path, out: Path, *, gallery: bool) -> Steps:
     """One after the other, then the window closes."""
     yield 2.0
+    if gallery:  # first, when no files were opened before
+        window.actions_by_key["gallery"].trigger()
+        yield 2.0
+        for dialog in window.findChildren(QDialog):
+            save(dialog, out / GALLERY)
+            dialog.close()
     for scene in scenes:
         if window.look.theme.name != scene.theme:
             window.look.toggle()
@@ -194,7 +207,10 @@ def all_pictures(window: MainWindow, scenes: list[Scene], runs: Path, out: Path,
         stage.panes.set_slow_motion(False)
         stage.panes.cameras.following = True
         window.docks.reset()
+        before = stage.history
         window.files.play(runs / scene.run)
+        while stage.history is before or not stage.replaying:  # it is read in the background
+            yield 0.1
         stage.timeline.set_playing(False)
         for view in stage.panes.views:
             view.paint_budget_ms = math.inf  # a picture has time
@@ -207,12 +223,6 @@ def all_pictures(window: MainWindow, scenes: list[Scene], runs: Path, out: Path,
             yield 0.2
         yield from scene.show(window)
         save(window, out / scene.file)
-    if gallery:
-        window.actions_by_key["gallery"].trigger()
-        yield 2.0
-        for dialog in window.findChildren(QDialog):
-            save(dialog, out / GALLERY)
-            dialog.close()
     window.close()
 
 
