@@ -106,7 +106,9 @@ def pictures(window: MainWindow) -> Steps:
     choice.isolate_class(3, add=True)
     yield 1.0
     choice.zoom()
-    yield 8.0
+    while not all(view.thumbnail_ids for view in window.stage.panes.views):
+        yield 0.5
+    yield 3.0
 
 
 def tsne(window: MainWindow) -> Steps:
