@@ -241,8 +241,12 @@ class FrameMaker:
             return guest_row
         ends = candidates.pairs[candidates.pairs >= 0].astype(np.int64)
         ends, first = np.unique(ends, return_index=True)
-        row = self._shared.rows_of(ends[np.argsort(first)])  # in their order, so that those of an anchor come together
-        row = row[self._hidden[row] & ~torch.isin(row, guest_row)]
+        # In their order, so that those of an anchor come together.
+        wanted = torch.from_numpy(ends[np.argsort(first)]).to(guest_row.device)
+        hidden, order = self._shared.ids[self._hidden_row].sort()
+        place = torch.searchsorted(hidden, wanted).clamp(max=len(hidden) - 1)
+        row = self._hidden_row[order[place[hidden[place] == wanted]]]
+        row = row[~torch.isin(row, guest_row)]
         return torch.cat((guest_row, row[: MAX_GUESTS - len(guest_row)])).sort().values
 
     def _guests(self, row: Tensor, total: float) -> Guests:
