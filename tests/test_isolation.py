@@ -139,7 +139,7 @@ def mined_for_queries(rows: Tensor, labels: Tensor) -> Any:
 
 def mined_negatives(rows: Tensor, labels: Tensor) -> Any:
     listed, of_classes = mine(rows, rows.flip(0), absolute_margin=0.01), mine(rows, labels=labels)
-    return [torch.from_numpy(part) for each in (listed, of_classes) for part in (each.negative, each.score)]
+    return tuple(torch.from_numpy(part) for each in (listed, of_classes) for part in (each.negative, each.score))
 
 
 ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {

@@ -44,9 +44,9 @@ class Positives:
     def guards(self, nearest: bool) -> Tensor:
         """(Q,) the distance that margins speak of: of the nearest positive or of the farthest; NaN without any."""
         how = "amin" if nearest else "amax"
-        found = torch.full((len(self.lists),), torch.nan)
+        found = torch.full((len(self.lists),), torch.nan, dtype=torch.float32)
         has = self.lists.sizes > 0
-        worst = torch.full((len(self.lists),), torch.inf if nearest else -torch.inf)
+        worst = torch.full_like(found, torch.inf if nearest else -torch.inf)
         best = worst.scatter_reduce(0, self.lists.anchor, self.distance, how)
         found[has] = best[has]
         return found
@@ -129,7 +129,7 @@ class JudgedAnchors:
         lists = self.stands_with.at(which)
         row = self.first[lists.row]
         apart = _apart(self.vectors[part], lists.anchor, self.bank, row, distance)
-        if options.positives != "all":
+        if options.keep_positives != "all":
             keep = _one_of(lists, apart, options, which[:1])
             lists, row, apart = _kept(lists, keep), row[keep], apart[keep]
         return Positives(RowLists(lists.offsets, row, len(self.bank)), lists.row, apart)
@@ -171,8 +171,8 @@ class ClassAnchors:
     def positives(self, part: slice, options: MineOptions, distance: Distance) -> Positives:
         """See `Anchors`."""
         query = self.query(part)
-        if options.positives in ("hardest", "easiest"):
-            row = ranked_positives(query, options.positives, distance)
+        if options.keep_positives in ("hardest", "easiest"):
+            row = ranked_positives(query, options.keep_positives, distance)
         else:
             row = _drawn(query, fractions(options.seed, "positives", part.start, len(query), 1)[:, 0])
         has = row >= 0
@@ -312,7 +312,7 @@ def _with_those_of_the_same(excluded: RowLists, positives: RowLists, group: NDAr
 
 def _apart(vectors: Tensor, anchor: Tensor, bank: Bank, row: Tensor, distance: Distance) -> Tensor:
     """(M,) float32 distances of pairs of an anchor and a row of the bank."""
-    found = torch.empty(len(row))
+    found = torch.empty(len(row), dtype=torch.float32)
     for part in torch.arange(len(row)).split(max(1, COORDINATES_AT_ONCE // bank.dim)):
         left = distance.prepare_exactly(vectors[anchor[part]].double())
         right = distance.prepare_exactly(bank.embeddings[row[part]].double())
@@ -333,11 +333,11 @@ def _one_of(lists: RowLists, apart: Tensor, options: MineOptions, first: Tensor)
     sizes = lists.sizes
     has = (sizes > 0).nonzero()[:, 0]
     start, size = lists.offsets[:-1][has], sizes[has]
-    if options.positives == "random":
+    if options.keep_positives == "random":
         begin = int(first) if len(first) else 0
         chance = fractions(options.seed, "positives", begin, len(sizes), 1)[has, 0]
         return start + (chance * size).long().minimum(size - 1)
-    sign = -1.0 if options.positives == "hardest" else 1.0
+    sign = -1.0 if options.keep_positives == "hardest" else 1.0
     order = (sign * apart.double()).argsort(stable=True)
     by_anchor = order[lists.anchor[order].argsort(stable=True)]
     return by_anchor[start]

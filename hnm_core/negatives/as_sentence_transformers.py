@@ -52,7 +52,7 @@ def choose(
         options: what is asked for.
         source: draws for one anchor after the other, as `random` does in that library.
     """
-    struck = torch.tensor(-torch.inf)
+    struck = score.new_tensor(-torch.inf)
     usable = ~lowest.isnan()
     score = torch.where(positive | (row < 0) | ~usable[:, None], struck, score)
     lost: dict[str, Tensor] = {}

@@ -29,7 +29,7 @@ class MineOptions(ChoiceOptions):
         "the `pool` nearest; semi-hard: the nearest that are farther than the positive; distance-weighted: drawn "
         "evenly over distances (Wu 2017), on the unit sphere only",
     )
-    positives: Kept = Field(
+    keep_positives: Kept = Field(
         "all", description="which positives an anchor stands with: all, any one, the farthest, or the nearest"
     )
     like: Like = Field(
@@ -51,8 +51,8 @@ class MineOptions(ChoiceOptions):
                 f"select = {self.select} is unknown to sentence-transformers; it has 'hardest' (top) and "
                 "'rank-window' (random)"
             )
-        if self.positives != "all":
-            raise ValueError(f"positives = {self.positives}, but sentence-transformers keeps all")
+        if self.keep_positives != "all":
+            raise ValueError(f"keep_positives = {self.keep_positives}, but sentence-transformers keeps all")
         if self.rank_max is not None and self.negatives > self.rank_max - self.rank_min:
             raise ValueError(
                 f"negatives = {self.negatives} are more than the {self.rank_max - self.rank_min} candidates from "

@@ -89,7 +89,7 @@ def test_that_too_few_documents_are_the_reason_where_there_are_too_few() -> None
     "choice",
     [
         {"search": "exact", "absolute_margin": 0.05},
-        {"search": "exact", "sampling_strategy": "random", "positives": "random"},
+        {"search": "exact", "sampling_strategy": "random", "keep_positives": "random"},
         {"search": "lsh-scan", "select": "pool", "pool": 9, "candidates": 30},
         {"search": "routed", "select": "distance-weighted", "candidates": 40},
         {"search": "exact", "like": "sentence-transformers", "sampling_strategy": "random", "range_max": 20},
@@ -117,7 +117,9 @@ def test_that_neither_blocks_nor_threads_change_a_byte(choice: dict[str, Any]) -
 @pytest.mark.parametrize("positives", ["random", "hardest", "easiest"])
 def test_that_an_anchor_stands_with_one_positive_where_that_is_asked_for(positives: str) -> None:
     given = small()
-    mined = hnm_core.mine(given.queries, given.documents, given.positives, positives=positives, absolute_margin=0.0)
+    mined = hnm_core.mine(
+        given.queries, given.documents, given.positives, keep_positives=positives, absolute_margin=0.0
+    )
     similarity = similarities(given.queries, given.documents)
     for anchor, own in enumerate(given.positives):
         kept = mined.positive[mined.offsets[anchor] : mined.offsets[anchor + 1]].tolist()
@@ -147,7 +149,7 @@ def test_that_margins_speak_of_the_farthest_positive_or_of_the_nearest() -> None
 def test_that_semi_hard_negatives_are_farther_than_the_positive_and_the_nearest_of_these() -> None:
     given = small()
     mined = hnm_core.mine(
-        given.queries, given.documents, given.positives, select="semi-hard", positives="easiest", candidates=199
+        given.queries, given.documents, given.positives, select="semi-hard", keep_positives="easiest", candidates=199
     )
     similarity = similarities(given.queries, given.documents)
     for anchor, own in enumerate(given.positives):
@@ -271,7 +273,7 @@ def test_that_queries_of_one_text_do_not_get_each_others_positives() -> None:
         given.queries,
         given.documents,
         [[0], [1], [2]],
-        num_negatives=10,
+        num_negatives=11,
         query_text=["same", "other", "same"],
         document_text=[f"d{row}" for row in range(12)],
     )
