@@ -64,6 +64,13 @@ class Anchors(Protocol):
         """(N,) int64, the row of the documents that each row of the bank is."""
 
     @property
+    def documents(self) -> int:
+        """How many documents were given, those that are the same among them."""
+
+    def bank_row(self, document: Tensor) -> Tensor:
+        """The rows of the bank that documents are, or are the same as."""
+
+    @property
     def group(self) -> Tensor | None:
         """(N,) int64 rows of the bank that are the same have the same number; None where all differ."""
 
@@ -108,6 +115,15 @@ class JudgedAnchors:
     group: Tensor | None = None
 
     @property
+    def documents(self) -> int:
+        """See `Anchors`."""
+        return len(self.first)
+
+    def bank_row(self, document: Tensor) -> Tensor:
+        """See `Anchors`."""
+        return self.first[document]
+
+    @property
     def most_positives(self) -> int:
         """See `Anchors`."""
         sizes = self.judged.positives.sizes
@@ -128,7 +144,7 @@ class JudgedAnchors:
         which = torch.arange(len(self.anchor))[part]
         lists = self.stands_with.at(which)
         row = self.first[lists.row]
-        apart = _apart(self.vectors[part], lists.anchor, self.bank, row, distance)
+        apart = distances_of(self.vectors[part], lists.anchor, self.bank, row, distance)
         if options.keep_positives != "all":
             keep = _one_of(lists, apart, options, which[:1])
             lists, row, apart = _kept(lists, keep), row[keep], apart[keep]
@@ -142,6 +158,15 @@ class ClassAnchors:
     bank: Bank
     group: Tensor | None
     alike: Mapping[str, int]
+
+    @property
+    def documents(self) -> int:
+        """See `Anchors`."""
+        return len(self.bank)
+
+    def bank_row(self, document: Tensor) -> Tensor:
+        """See `Anchors`."""
+        return document
 
     @property
     def document(self) -> Tensor:
@@ -178,7 +203,7 @@ class ClassAnchors:
         has = row >= 0
         offsets = torch.cat((torch.zeros(1, dtype=torch.int64), has.long().cumsum(0)))
         lists = RowLists(offsets, row[has], len(self.bank))
-        return Positives(lists, lists.row, _apart(query.vectors, lists.anchor, self.bank, lists.row, distance))
+        return Positives(lists, lists.row, distances_of(query.vectors, lists.anchor, self.bank, lists.row, distance))
 
 
 def of_classes(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> ClassAnchors:
@@ -310,8 +335,16 @@ def _with_those_of_the_same(excluded: RowLists, positives: RowLists, group: NDAr
     return excluded.joined(more), new
 
 
-def _apart(vectors: Tensor, anchor: Tensor, bank: Bank, row: Tensor, distance: Distance) -> Tensor:
-    """(M,) float32 distances of pairs of an anchor and a row of the bank."""
+def distances_of(vectors: Tensor, anchor: Tensor, bank: Bank, row: Tensor, distance: Distance) -> Tensor:
+    """(M,) float32 distances of pairs of an anchor and a row of the bank.
+
+    Args:
+        vectors: (Q, D) of the anchors.
+        anchor: (M,) lines of `vectors`.
+        bank: holds the rows.
+        row: (M,)
+        distance: what is measured.
+    """
     found = torch.empty(len(row), dtype=torch.float32)
     for part in torch.arange(len(row)).split(max(1, COORDINATES_AT_ONCE // bank.dim)):
         left = distance.prepare_exactly(vectors[anchor[part]].double())

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -99,18 +99,38 @@ class Block(NamedTuple):
     """By phase: searching and choosing."""
 
 
-class Finder:
-    """The neighbours of the anchors of a block: a search by name, on its bank."""
+class Finder(Protocol):
+    """Where candidates come from."""
+
+    @property
+    def description(self) -> str:
+        """How they are found, in words."""
+
+    def prepare(self, anchors: Anchors) -> None:
+        """Be ready for a set. Raises `InputError` where that cannot be."""
+
+    def find(self, anchors: Anchors, part: slice, k: int, *, all_rows: bool) -> Neighbors:
+        """(Q, k) neighbours of the anchors of a block among the rows of the bank, nearest first; those that are
+        relevant or left out only with `all_rows`."""
+
+
+class SearchFinder:
+    """Candidates by a search of ours, by its name."""
 
     def __init__(self, search: Part[SearchOptions], distance: Distance) -> None:
         self.search: NeighborSearch = neighbors.build(search, distance=distance)
+
+    @property
+    def description(self) -> str:
+        """See `Finder`."""
+        return self.search.description
 
     def prepare(self, anchors: Anchors) -> None:
         """Index the bank. Raises `InputError` where it cannot be."""
         self.search.build(anchors.bank)
 
     def find(self, anchors: Anchors, part: slice, k: int, *, all_rows: bool) -> Neighbors:
-        """(Q, k) neighbours, those that are relevant or left out among them only with `all_rows`."""
+        """See `Finder`."""
         query = anchors.query(part)
         if isinstance(query, JudgedQuery):
             if not isinstance(self.search, QuerySearch):
@@ -281,7 +301,7 @@ def mine(
     check_distance(distance)
     part = NEIGHBORS.part(search, search_options or {})
     anchors = _anchors(queries, documents, positives, labels, query_text, document_text, asked)
-    miner = Miner(anchors, asked, distance, Finder(part, distance))
+    miner = Miner(anchors, asked, distance, SearchFinder(part, distance))
     return joined([block.mined for block in blocks_of(miner, progress=progress)])
 
 

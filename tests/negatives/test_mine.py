@@ -12,7 +12,7 @@ import hnm_core
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.negatives.anchors import of_classes, of_judged
-from hnm_core.negatives.mining import Finder, Mined, Miner, blocks_of, joined, judged_set
+from hnm_core.negatives.mining import Mined, Miner, SearchFinder, blocks_of, joined, judged_set
 from hnm_core.negatives.options import checked
 from hnm_core.neighbors.found import SearchCancelled
 from hnm_core.spec.registry import NEIGHBORS
@@ -110,7 +110,7 @@ def test_that_neither_blocks_nor_threads_change_a_byte(choice: dict[str, Any]) -
     asked = checked({**choice, "seed": 3})
     for size in (1, 7, 59):
         anchors = of_judged(judged, asked)
-        miner = Miner(anchors, asked, Distance("cosine"), Finder(NEIGHBORS.part(search, {}), Distance("cosine")))
+        miner = Miner(anchors, asked, Distance("cosine"), SearchFinder(NEIGHBORS.part(search, {}), Distance("cosine")))
         assert same(one, joined([block.mined for block in blocks_of(miner, size)]))
 
 
@@ -201,7 +201,7 @@ def test_that_items_of_classes_get_the_same_in_blocks_of_any_size() -> None:
             of_classes(given.documents, labels),
             asked,
             Distance("cosine"),
-            Finder(NEIGHBORS.part("exact", {}), Distance("cosine")),
+            SearchFinder(NEIGHBORS.part("exact", {}), Distance("cosine")),
         )
         assert same(one, joined([block.mined for block in blocks_of(miner, size)]))
 
