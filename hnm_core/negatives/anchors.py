@@ -6,6 +6,7 @@ same as a positive comes back at all.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -208,7 +209,7 @@ class ClassAnchors:
 
 def of_classes(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> ClassAnchors:
     """Anchors of items with classes. Raises `InputError` as `Bank`."""
-    bank = Bank(torch.from_numpy(np.ascontiguousarray(embeddings)), torch.from_numpy(labels))
+    bank = Bank(_floats(embeddings), _tensor(labels))
     first = duplicates.firsts(None, embeddings)
     same = int((first != np.arange(len(first))).sum())
     return ClassAnchors(bank, torch.from_numpy(first) if same else None, {"documents": same} if same else {})
@@ -235,7 +236,7 @@ def of_judged(given: JudgedSet, options: MineOptions) -> JudgedAnchors:
     bank_row = np.full(len(same), -1, np.int64)
     bank_row[kept] = np.arange(len(kept))
     first = bank_row[same]
-    bank = Bank(torch.from_numpy(rows[kept] if len(kept) < len(rows) else np.ascontiguousarray(rows)))
+    bank = Bank(_floats(rows[kept] if len(kept) < len(rows) else rows))
 
     query_group = _same(given.queries, vectors, theirs)
     relevant = given.judgements.relevant
@@ -264,7 +265,7 @@ def of_judged(given: JudgedSet, options: MineOptions) -> JudgedAnchors:
         _tensor(kept),
         {name: number for name, number in counts.items() if number},
         _tensor(merged),
-        torch.from_numpy(np.ascontiguousarray(vectors[merged] if theirs else vectors)),
+        _floats(vectors[merged] if theirs else vectors),
         Judged(bank, positives, excluded),
         stands_with,
         _tensor(first),
@@ -273,6 +274,13 @@ def of_judged(given: JudgedSet, options: MineOptions) -> JudgedAnchors:
 
 def _tensor(values: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, np.int64))
+
+
+def _floats(table: NDArray[np.float32]) -> Tensor:
+    """The same numbers, in the same place where they can be; nobody here writes to them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # as those mapped from a file
+        return torch.from_numpy(np.ascontiguousarray(table, np.float32))
 
 
 def _embeddings(items: Items, what: str) -> NDArray[np.float32]:

@@ -169,19 +169,20 @@ def _run(path: Path, queries: Items, documents: Items) -> NDArray[np.int64]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number, from 1, and columns of the lines of a run."""
     with open_regular(path) as raw:
         unpacked = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
         try:
-            for number, line in enumerate(io.TextIOWrapper(unpacked, "utf-8"), 1):
-                columns = line.split()
-                if not columns:
-                    continue
-                if len(columns) != _COLUMNS:
-                    raise InputError(
-                        f"'{path}', line {number:,} has {len(columns)} columns; a TREC run has {_COLUMNS}: query id, "
-                        "Q0, document id, rank, score, tag."
-                    )
-                yield number, columns
+            with io.TextIOWrapper(unpacked, "utf-8") as file:
+                for number, line in enumerate(file, 1):
+                    columns = line.split()
+                    if columns and len(columns) != _COLUMNS:
+                        raise InputError(
+                            f"'{path}', line {number:,} has {len(columns)} columns; a TREC run has {_COLUMNS}: query "
+                            "id, Q0, document id, rank, score, tag."
+                        )
+                    if columns:
+                        yield number, columns
         except UnicodeDecodeError:
             raise InputError(f"'{path}' is no text in UTF-8; candidates are .npy, .npz or a TREC run.") from None
         except (EOFError, gzip.BadGzipFile):

@@ -35,10 +35,10 @@ def test_that_lists_of_faiss_give_what_a_search_gives(tmp_path: Path) -> None:
     scores, rows = index.search(on_sphere[1], 80)
     np.save(tmp_path / "I.npy", rows)
     np.savez(tmp_path / "both.npz", D=scores, I=rows)
-    mine_to_file(given, request(tmp_path / "own.jsonl", relative_margin=0.1, scores=True))
+    mine_to_file(given, request(tmp_path / "own.jsonl", relative_margin=0.1))
     for name in ("I.npy", "both.npz"):
         out = tmp_path / "out.jsonl"
-        mine_to_file(given, request(out, relative_margin=0.1, scores=True, lists=[tmp_path / name]))
+        mine_to_file(given, request(out, relative_margin=0.1, lists=[tmp_path / name]))
         assert out.read_bytes() == (tmp_path / "own.jsonl").read_bytes()
         assert name in json.loads(meta_of(out).read_text())["candidates"]
 
