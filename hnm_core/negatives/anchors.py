@@ -250,9 +250,10 @@ def of_judged(given: JudgedSet, options: MineOptions) -> JudgedAnchors:
     positives = RowLists.of_pairs(_tensor(owner), _tensor(first[document]), count, len(bank))
     excluded, itself, shared = RowLists.empty(count, len(bank)), 0, 0
     if not theirs:
-        at, row = _itself(given, first)
-        itself = len(np.unique(at))
-        excluded = RowLists.of_pairs(_tensor(at), _tensor(row), count, len(bank))
+        at, row = (_tensor(side) for side in _itself(given, first))
+        other = ~positives.at(at).hold(row[:, None])[:, 0]  # a positive that has the query's id is left out anyway
+        itself = len(at[other].unique())
+        excluded = RowLists.of_pairs(at[other], row[other], count, len(bank))
         excluded, shared = _with_those_of_the_same(excluded, positives, query_group)
     counts = {
         "documents": len(same) - len(kept),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -265,6 +266,19 @@ def test_that_a_query_among_the_documents_is_no_negative_of_itself() -> None:
     for mined in (by_embedding, by_text):
         assert mined.alike == {"queries among the documents": 5}
         assert all(anchor not in mined.negative[anchor] for anchor in range(5))
+
+
+def test_that_a_positive_with_the_querys_id_is_not_taken_for_the_query() -> None:
+    given = small(queries=4, documents=10)
+    made = judged_set(given.queries, given.documents, [[0], [1], [2], [3]])
+    names = [f"n{row}" for row in range(10)]
+    named = replace(
+        made, queries=replace(made.queries, ids=[*names[:3], "n7"]), documents=replace(made.documents, ids=names)
+    )
+    anchors = of_judged(named, checked({}))
+    assert anchors.alike == {"queries among the documents": 1}
+    assert anchors.judged.excluded.row.tolist() == [7]
+    assert anchors.judged.excluded.sizes.tolist() == [0, 0, 0, 1]
 
 
 def test_that_queries_of_one_text_do_not_get_each_others_positives() -> None:
