@@ -70,7 +70,7 @@ def write(target: Path, name: str, form: str, mined: Mined, to: Written) -> tupl
     records = count.through(mined, form, to)
     lower = name.lower()
     if lower.endswith(".parquet"):
-        _write_parquet(target, records)
+        _write_parquet(target, records, number_ids=isinstance(to.documents.ids, np.ndarray))
     else:
         with _text(target, packed=lower.endswith(".gz")) as file:
             for record in records:
@@ -106,27 +106,32 @@ def _text(target: Path, *, packed: bool) -> Iterator[IO[bytes]]:
             yield file  # type: ignore[misc]  # it is what it says
 
 
-def _write_parquet(target: Path, records: Iterator[Record]) -> None:
-    arrow, parquet = _pyarrow()
+def _write_parquet(target: Path, records: Iterator[Record], *, number_ids: bool) -> None:
     writer, rows = None, []
     try:
         for record in records:
             rows.append(record)
             if len(rows) == ROWS_AT_ONCE:
-                writer = _written(writer, target, rows, arrow, parquet)
+                writer = _written(writer, target, rows, number_ids)
                 rows = []
         if rows or writer is None:
-            writer = _written(writer, target, rows, arrow, parquet)
+            writer = _written(writer, target, rows, number_ids)
     finally:
         if writer is not None:
             writer.close()
 
 
-def _written(writer: Any, target: Path, rows: list[Record], arrow: Any, parquet: Any) -> Any:
-    table = arrow.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
+def _written(writer: Any, target: Path, rows: list[Record], number_ids: bool) -> Any:
+    arrow, parquet = _pyarrow()
     if writer is None:
-        writer = parquet.ParquetWriter(target, table.schema)
-    writer.write_table(table)
+        schema = arrow.Table.from_pylist(rows).schema
+        for place, field in enumerate(schema):
+            if field.type == arrow.list_(arrow.null()):  # so far all of them are empty
+                kind = arrow.float64() if field.name.endswith("scores") else arrow.string()
+                kind = arrow.int64() if field.name.endswith("ids") and number_ids else kind
+                schema = schema.set(place, arrow.field(field.name, arrow.list_(kind)))
+        writer = parquet.ParquetWriter(target, schema)
+    writer.write_table(arrow.Table.from_pylist(rows, schema=writer.schema))
     return writer
 
 

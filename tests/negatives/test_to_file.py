@@ -20,7 +20,7 @@ from hnm_core.data.base import LoadCancelled
 from hnm_core.data.judged import Items, JudgedSet
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.negatives import mining
+from hnm_core.negatives import files, mining
 from hnm_core.negatives.mining import Mined, judged_set
 from hnm_core.negatives.options import checked
 from hnm_core.negatives.to_file import LabelledSet, Request, meta_of, mine_to_file
@@ -210,6 +210,21 @@ def test_that_items_of_classes_become_lists_of_ids(tmp_path: Path) -> None:
     assert [record["negative_ids"] for record in found] == (mined.negative * 3).tolist()
     assert [record["query_id"] for record in found] == (np.arange(40) * 3).tolist()
     assert json.loads(meta_of(tmp_path / "out.jsonl").read_text())["kind"] == "classes"
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_that_queries_without_anything_come_first_in_a_table_of_lists(
+    numbers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(files, "ROWS_AT_ONCE", 1)  # the first query has no positive
+    given = small()
+    made = judged_set(given.queries, given.documents, given.positives) if numbers else texts()
+    mine_to_file(made, request(tmp_path / "out.parquet", "ids", scores=True))
+    mine_to_file(made, request(tmp_path / "out.jsonl", "ids", scores=True))
+    found = records(tmp_path / "out.parquet")
+    assert found[0]["negative_ids"] == []
+    assert rounded(found) == rounded(records(tmp_path / "out.jsonl"))
 
 
 def test_that_beside_the_file_it_is_told_how_it_was_made(tmp_path: Path) -> None:
