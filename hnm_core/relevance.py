@@ -265,13 +265,20 @@ class Judged:
             which: (Q',) integers, the query that each is, 0 .. Q-1; None where they are all, in order.
 
         Raises:
-            InputError: the vectors are no finite embeddings of the bank's width, or not one for each query.
+            InputError: the vectors are no finite embeddings of the bank's width, not one for each query, or for what
+                is no query of the set.
         """
         vectors = checked_vectors(self.bank, vectors)
+        count = len(self.positives)
         if which is None:
-            which = torch.arange(len(self.positives), device=self.bank.device)
-        if which.shape != (len(vectors),):
+            which = torch.arange(count, device=self.bank.device)
+        if not isinstance(which, Tensor) or which.ndim != 1 or which.dtype not in INTEGERS:
+            raise InputError(f"Queries must be a one-dimensional tensor of integers, not {described(which)}.")
+        which = which.detach().to(self.bank.device, torch.int64)
+        if len(which) != len(vectors):
             raise InputError(f"There are {len(vectors):,} vectors for {len(which):,} queries; each needs one.")
+        if len(which) and not 0 <= int(which.min()) <= int(which.max()) < count:
+            raise InputError(f"Queries must be 0 to {count - 1}, as there are judgements of {count:,}.")
         return JudgedQuery(self, vectors, which)
 
 

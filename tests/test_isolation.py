@@ -31,6 +31,7 @@ from hnm_core.miners.in_batch.memory_bank import MemoryBank
 from hnm_core.miners.whole_set.drift import drift
 from hnm_core.miners.whole_set.for_queries import QueryMiner
 from hnm_core.miners.whole_set.options import KnnOptions
+from hnm_core.negatives.mining import mine
 from hnm_core.relevance import Judged
 from hnm_core.row_lists import RowLists
 from hnm_core.spec.registry import LOSSES, MINERS, NEIGHBORS
@@ -136,6 +137,11 @@ def mined_for_queries(rows: Tensor, labels: Tensor) -> Any:
     return miner.mine_for(judged.query(rows[:20]), place, MiningContext())
 
 
+def mined_negatives(rows: Tensor, labels: Tensor) -> Any:
+    listed, of_classes = mine(rows, rows.flip(0), absolute_margin=0.01), mine(rows, labels=labels)
+    return tuple(torch.from_numpy(part) for each in (listed, of_classes) for part in (each.negative, each.score))
+
+
 ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     **{f"miner {name}": lambda x, y, name=name: mined_in_batch(name, x, y) for name in IN_BATCH},
     **{f"whole-set miner {name}": lambda x, y, name=name: mined_of_whole_set(name, x, y) for name in WHOLE_SET},
@@ -150,6 +156,7 @@ ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
         if not getattr(LOSSES.entry(name).options, "bug", "")
     },
     "memory bank": remembered,
+    "mined negatives": mined_negatives,
     "retrieval": retrieval,
     "retrieval, cosine": lambda x, y: retrieval(x, y, Distance("cosine")),
     "ranking": ranking,

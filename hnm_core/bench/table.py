@@ -72,6 +72,8 @@ class Settings:
     """Also what takes minutes or gigabytes a row."""
     threads: int = 1
     repeat: int = 5
+    rows: int | None = None
+    """Of a subject whose size can be chosen; None takes its own."""
     tell: Callable[[str], None] = field(default=lambda text: None)
     """Where progress is told."""
 

@@ -33,9 +33,13 @@ _PACKAGES = {
     "hnswlib": "hnswlib",
     "pytorch_metric_learning": "pytorch-metric-learning",
     "scipy": "scipy",
+    "sentence_transformers": "sentence-transformers",
     "sklearn": "scikit-learn",
 }
 """Package of each module that a contender may need."""
+
+_EXTRAS = {"sentence_transformers": "sentence-transformers"}
+"""What it comes with, where that is not `bench`: it is large."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,8 @@ def why_absent(module: str) -> str:
         importlib.import_module(module)
     except ImportError:
         package = _PACKAGES.get(module, module)
-        return f"{package} is not installed: pip install 'hnm-lab[bench]'"
+        extra = _EXTRAS.get(module, "bench")
+        return f"{package} is not installed: pip install 'hnm-lab[{extra}]'"
     return ""
 
 

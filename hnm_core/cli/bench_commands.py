@@ -21,7 +21,10 @@ from hnm_core.system import paths
 if TYPE_CHECKING:
     from hnm_core.bench.table import Case, Row, Settings
 
-PACKAGES = ("torch", "numba", "numpy", "scipy", "scikit-learn", "faiss-cpu", "hnswlib", "pytorch-metric-learning")
+PACKAGES = (
+    *("torch", "numba", "numpy", "scipy", "scikit-learn"),
+    *("faiss-cpu", "hnswlib", "pytorch-metric-learning", "sentence-transformers"),
+)
 """Whose versions stand above the table."""
 
 Subject = Callable[["Settings"], list["Case"]]
@@ -53,14 +56,26 @@ def _render(_settings: Settings) -> list[Case]:
     raise InputError(NEEDS_APP)
 
 
-SUBJECTS: Mapping[str, Subject] = {"mining": _mining, "losses": _losses, "batch": _batch, "render": _render}
+def _mine(settings: Settings) -> list[Case]:
+    from hnm_core.bench import mine
+
+    return mine.cases(settings)
+
+
+SUBJECTS: Mapping[str, Subject] = {
+    "mining": _mining,
+    "mine": _mine,
+    "losses": _losses,
+    "batch": _batch,
+    "render": _render,
+}
 
 
 def command(subjects: Mapping[str, Subject] = SUBJECTS) -> Callable[..., None]:
     """The command on these subjects; the app has one more."""
 
     def bench(
-        subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="mining, losses, batch or render.")],
+        subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="mining, mine, losses, batch or render.")],
         json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a row on standard output.")] = False,
         quick: Annotated[bool, typer.Option("--quick", help="Small sizes, a few seconds.")] = False,
         large: Annotated[
@@ -73,6 +88,9 @@ def command(subjects: Mapping[str, Subject] = SUBJECTS) -> Callable[..., None]:
             int | None, typer.Option("--threads", metavar="N", min=1, max=1_024, help="All processors unless given.")
         ] = None,
         repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1_000, help="Runs of a median.")] = 5,
+        rows: Annotated[
+            int | None, typer.Option("--rows", metavar="N", min=100, max=1_000_000, help="With mine: so many pairs.")
+        ] = None,
         growth: Annotated[
             Path | None,
             typer.Option("--growth", metavar="OUT.png", help="With mining: time as N grows instead, and a plot of it."),
@@ -83,19 +101,21 @@ def command(subjects: Mapping[str, Subject] = SUBJECTS) -> Callable[..., None]:
         if subject not in subjects:
             raise unknown_name("subject", subject, subjects)
         list_cases = subjects[subject]
+        if rows is not None and subject != "mine":
+            raise InputError(f"--rows goes with the subject mine, not with {subject}.")
         if growth is not None:
             list_cases = _growth(subject, growth)
         from hnm_core.bench.table import Settings
         from hnm_core.bench.timing import cores, pinned
 
-        settings = Settings(quick, large, threads or cores(), repeat, lambda text: say(f"    {text}"))
+        settings = Settings(quick, large, threads or cores(), repeat, rows, lambda text: say(f"    {text}"))
         cases = _chosen(list_cases(settings), only or [])
         with pinned(settings.threads):
-            rows = _measure(cases, settings, json_lines=json_lines)
+            measured = _measure(cases, settings, json_lines=json_lines)
         if growth is not None:
             from hnm_core.bench.growth import plot
 
-            plot(rows, growth)
+            plot(measured, growth)
             say(f"Wrote {growth}")
 
     return bench

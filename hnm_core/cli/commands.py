@@ -25,6 +25,7 @@ from hnm_core.cli.console import (
     show_items,
 )
 from hnm_core.cli.listing import KINDS, no_runs, rows
+from hnm_core.cli.mine_commands import mine
 from hnm_core.cli.options import (
     ConfigArgument,
     DataOption,
@@ -324,6 +325,7 @@ def add_commands(
     app.command("unpack")(unpack)
     app.command("features")(features)
     app.command("encode")(encode)
+    app.command("mine")(mine)
     app.command("bench")(bench or bench_command())
     app.command("doctor")(doctor)
 

@@ -177,7 +177,10 @@ class QuerySearch(NeighborSearch):
                 done += anchors
                 report(progress, done, len(query))
 
-            return listed.nearest(query, k, lambda vectors, wanted: self._nearest(vectors, wanted, None), asked)
+            def ask(vectors: VectorQuery, wanted: int) -> Neighbors:
+                return self._nearest(vectors, wanted, None)
+
+            return listed.nearest(query, k, self._distance, ask, asked)
         return self._nearest(query, k, progress)
 
     @isolated

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.row_lists import RowLists
 
 SHORTEST = 1e-300
 """A row of zeros stays one on the sphere."""
@@ -73,6 +74,21 @@ def vectors_for(bank: Bank, seed: int = 0) -> tuple[Tensor, Tensor]:
     vectors = bank.embeddings[rows] + 0.1 * torch.randn(20, bank.dim, generator=source)
     vectors[:5] = bank.embeddings[rows[:5]]
     return vectors, bank.labels[rows].where(torch.arange(20) % 3 > 0, -1)
+
+
+def judgements_for(bank: Bank, queries: int, seed: int = 0) -> tuple[RowLists, RowLists]:
+    """Positives of queries and what else may not come back for them: few or none mostly, most of the bank for the last
+    but one, and all of it for the last. Some rows are in both lists."""
+    source = torch.Generator().manual_seed(seed)
+    rows = len(bank)
+    lists = []
+    for share in (0.03, 0.1):
+        listed = torch.rand(queries, rows, generator=source) < share * (torch.arange(queries) % 3)[:, None]
+        listed[-2] = torch.rand(rows, generator=source) < 0.9
+        listed[-1] = share > 0.05
+        query, row = listed.nonzero(as_tuple=True)
+        lists.append(RowLists.of_pairs(query, row, queries, rows))
+    return lists[0], lists[1]
 
 
 def true_distances(bank: Bank, vectors: Tensor, distance: Distance) -> Tensor:

@@ -14,8 +14,8 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.neighbors.base import NeighborSearch, QuerySearch
 from hnm_core.neighbors.found import Neighbors, SearchCancelled, SearchProgress
-from hnm_core.relevance import SameClass
-from hnm_core.testing.banks import KINDS, bank_of, of_same_class, true_distances, vectors_for
+from hnm_core.relevance import Judged, SameClass
+from hnm_core.testing.banks import KINDS, bank_of, judgements_for, of_same_class, true_distances, vectors_for
 from hnm_core.testing.expect import expect, expect_refused, torch_threads, unchanged
 
 DISTANCES = (
@@ -77,6 +77,12 @@ def _check_answers(search: NeighborSearch, kind: str, dim: int, distance: Distan
     rows = _Asked(bank.embeddings[anchors], of_same_class(bank, anchors), anchors)
     vectors, labels = vectors_for(bank)
     strangers = _Asked(vectors, labels[:, None] == bank.labels[None], torch.full_like(labels, -1))
+    positives, excluded = judgements_for(bank, len(vectors))
+    judged = Judged(bank, positives, excluded)
+    nobody, listed = torch.full_like(labels, -1), torch.zeros(len(vectors), len(bank), dtype=torch.bool)
+    relevant, barred = listed.clone(), listed
+    relevant[positives.anchor, positives.row] = True
+    barred[judged.barred.anchor, judged.barred.row] = True
     answers = []
     with unchanged(bank, f"'{kind}' bank"):
         search.build(bank)
@@ -86,6 +92,10 @@ def _check_answers(search: NeighborSearch, kind: str, dim: int, distance: Distan
             query = SameClass(bank).of_vectors(vectors, labels)
             answers.append(("nearest to vectors", 5, strangers, search.nearest(query, 5)))
             answers.append(("farthest of vectors", 5, strangers, search.farthest(query, 5)))
+            queries, of = judged.query(vectors), "of judged queries"
+            for k in (1, 5, len(bank) + 3):
+                answers.append((f"nearest {of}", k, _Asked(vectors, barred, nobody), search.nearest(queries, k)))
+                answers.append((f"farthest {of}", k, _Asked(vectors, relevant, nobody), search.farthest(queries, k)))
     expect(bool(search.description), "description must say in words how it searches")
     for name, k, asked, found in answers:
         where = f"{name}, k = {k}, {distance}, '{kind}' bank of {len(bank)} points in {dim}-D"
@@ -99,7 +109,7 @@ class _Asked:
     vectors: Tensor
     """(Q, D)."""
     relevant: Tensor
-    """(Q, N) bool, itself included."""
+    """(Q, N) bool, itself included; of the nearest ones of judged queries all that may not come back."""
     row: Tensor
     """(Q,) the row that each of them is, or -1."""
 
@@ -126,7 +136,7 @@ def _check_answer(
     safe = row.clamp(min=0)
     same = asked.relevant.gather(1, safe)
     if farthest:
-        expect(bool(same[there].all()), f"{where}: a row of another class was found")
+        expect(bool(same[there].all()), f"{where}: a row that is not relevant was found")
         expect(bool((row != asked.row[:, None])[there].all()), f"{where}: an anchor was found as its own positive")
     else:
         expect(not bool(same[there].any()), f"{where}: a row of the anchor's own class was found")
@@ -201,8 +211,30 @@ def _check_queries(search: NeighborSearch, dim: int) -> None:
     expect(same, "nearest_to: vectors that equal rows must get what these rows get, with their labels")
     none = search.nearest_to(vectors[:0], 3)
     expect(none.row.shape == none.distance.shape == (0, 3), "nearest_to: no vectors must give shape (0, k)")
+    _check_judged_queries(search, bank)
     nothing = search.farthest(SameClass(bank).of_vectors(vectors), 3)
     expect(bool((nothing.row == -1).all()), "farthest: of vectors to which nothing is relevant nothing may be found")
+
+
+def _check_judged_queries(search: QuerySearch, bank: Bank) -> None:
+    """Queries whose positives are listed get what they get alone, in any order, also none of them; they are about the
+    bank of the search."""
+    vectors, _ = vectors_for(bank)
+    positives, excluded = judgements_for(bank, len(vectors))
+    judged, mixed = Judged(bank, positives, excluded), torch.tensor([7, 3, 7, 19, 0, 3])
+    other = Judged(bank_of("random", bank.dim), positives, excluded).query(vectors)
+    for name, answer in (("nearest", search.nearest), ("farthest", search.farthest)):
+        every, some = answer(judged.query(vectors), 3), answer(judged.query(vectors[mixed], mixed), 3)
+        same = torch.equal(some.row, every.row[mixed]) and torch.equal(some.distance, every.distance[mixed])
+        expect(same, f"{name} of judged queries: their order and repetition must not matter")
+        nobody = torch.zeros(0, dtype=torch.int64)
+        none = answer(judged.query(vectors[:0], nobody), 3)
+        expect(none.row.shape == none.distance.shape == (0, 3), f"{name}: no judged queries must give shape (0, k)")
+        expect_refused(lambda answer=answer: answer(other, 3), f"{name}: judged queries about another bank")  # type: ignore[misc]
+        calls: list[tuple[int, int]] = []
+        answer(judged.query(vectors), 3, lambda done, total, calls=calls: calls.append((done, total)))  # type: ignore[misc]
+        if name == "nearest":
+            expect(bool(calls) and calls[-1] == (20, 20), "nearest of judged queries: progress must end with the total")
 
 
 def _check_repeatable(factory: SearchFactory, distance: Distance, dim: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnm_core.bench import batch, limits, table, timing, usage
+from hnm_core.bench import batch, limits, mine, table, timing, usage
 from hnm_core.bench.table import Case, Result, Row, Settings
 from hnm_core.bench.timing import Contender, take_turns
 from hnm_core.cli import bench_commands
@@ -272,3 +272,34 @@ def test_that_a_peer_that_is_given_up_leaves_a_note_and_the_other_rows(monkeypat
     notes = [case.measure().ours.note for case in growth.cases(FEW)]
     assert len(notes) == 3
     assert notes[0].startswith("given up after")
+
+
+def test_that_mined_pairs_are_compared_with_sentence_transformers_or_it_is_told_what_to_install(lab: Lab) -> None:
+    ended = lab("bench", "mine", "--rows", "150", "--json", "--repeat", "1", "--threads", "1", "--only", "top")
+    assert ended.status == 0, ended.err
+    (row,) = [json.loads(line) for line in ended.out.splitlines()]
+    assert row["size"] == "N=150 pairs d=384, 5 negatives"
+    assert row["ours"]["check"] == "750 triplets"
+    assert [peer["name"] for peer in row["peers"]] == ["sentence-transformers, torch", "sentence-transformers, FAISS"]
+    for peer in row["peers"]:
+        if peer["seconds"] is None:
+            assert "pip install 'hnm-lab[sentence-transformers]'" in peer["note"]
+        else:
+            assert peer["check"] == "same 750 triplets"
+
+
+def test_that_triplets_that_differ_are_counted_and_those_that_rounding_explains_apart() -> None:
+    pairs = mine.pairs_of(100)
+    found = mine.ours(pairs, {})
+    assert mine.agreement(found, list(found), pairs) == "same 500 triplets"
+    other = [(query, text, "text 99") if place == 7 else (query, text, negative) for place, (query, text, negative) in
+             enumerate(found)]  # fmt: skip
+    assert mine.agreement(found, other, pairs) == "1 of 500 differ, 0 of them by rounding"
+    pairs.documents[99] = pairs.documents[int(found[7][2].split()[1])]
+    assert mine.agreement(found, other, pairs) == "1 of 500 differ, 1 of them by rounding"
+    assert mine.agreement(found, found[:-2], pairs) == "2 of 500 differ, 0 of them by rounding"
+
+
+def test_that_the_number_of_pairs_goes_with_the_subject_mine_alone(lab: Lab) -> None:
+    ended = lab("bench", "losses", "--rows", "150")
+    assert (ended.status, ended.err) == (2, "Error: --rows goes with the subject mine, not with losses.\n")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.miners.whole_set.options import Guard, SearchingOptions
+from hnm_core.miners.whole_set.options import ChoiceOptions, Guard
 
 FILTERS = ("rank_window", "min_distance", "max_distance", "absolute_margin", "relative_margin")
 """Names of the filters, in the order in which they are applied."""
@@ -56,11 +56,18 @@ class Filters:
         Returns:
             (Q, K) bool, and a 0-dimensional integer tensor for each filter that is on.
         """
-        passed, removed = there, {}
+        passed, lost = self.each(there, distance, to_positive)
+        return passed, {name: gone.sum() for name, gone in lost.items()}
+
+    def each(
+        self, there: Tensor, distance: Tensor | None, to_positive: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `apply`, with (Q, K) bool for each filter that is on: which candidates it removed."""
+        passed, lost = there, {}
         for name, allowed in self._rules(there, distance, to_positive):
-            removed[name] = (passed & ~allowed).sum()
+            lost[name] = passed & ~allowed
             passed = passed & allowed
-        return passed, removed
+        return passed, lost
 
     def _rules(self, there: Tensor, distance: Tensor | None, to_positive: Tensor | None) -> list[tuple[str, Tensor]]:
         rules = []
@@ -83,7 +90,7 @@ class Filters:
         return rules
 
 
-def filters_of(options: SearchingOptions, distance: Distance) -> Filters:
+def filters_of(options: ChoiceOptions, distance: Distance) -> Filters:
     """The filters that `options` ask for. Raises `InputError` for bounds on a similarity that the lane has not."""
     low, high = options.min_distance, options.max_distance
     for name, score in (("max_score", options.max_score), ("min_score", options.min_score)):

@@ -7,13 +7,13 @@ what there is to choose of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from hnm_core.neighbors.options import BucketOptions, Family, RoutingOptions, ScanOptions
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
-from hnm_core.spec.registry import MINERS, NEIGHBORS, MinerOptions, Part, SearchOptions
+from hnm_core.spec.registry import MINERS, NEIGHBORS, MinerOptions, Options, Part, SearchOptions
 from hnm_core.spec.traits import Remark
 
 SEARCHING = "hnm_core.miners.whole_set.searching:build"
@@ -34,19 +34,8 @@ ALIASES = {
 _SAMPLING = {"top": "hardest", "random": "rank-window"}
 
 
-class WholeSetOptions(MinerOptions):
-    """What the miners over the whole set have in common."""
-
-    positives: Positives = Field(
-        "random", description="which item of the anchor's class: any, the farthest, or the nearest"
-    )
-
-
-class SearchingOptions(WholeSetOptions):
-    """What the miners that search have in common: which of the nearest items of other classes become negatives."""
-
-    search: ClassVar[str]
-    """The neighbour search, by its registered name. Its options are those of the same name here."""
+class ChoiceOptions(Options):
+    """Which of the nearest items that are not relevant become negatives."""
 
     pool: int = Field(3, ge=1, le=10_000, description="the negative is drawn from so many nearest ones")
     select: Select = Field(
@@ -93,7 +82,6 @@ class SearchingOptions(WholeSetOptions):
     nonzero_loss_cutoff: float = Field(
         1.4, gt=0, le=2, description="distance-weighted: negatives from this distance on are not drawn"
     )
-    fill: bool = Field(True, description="an anchor that is left without a negative takes a random one")
 
     @model_validator(mode="before")
     @classmethod
@@ -116,7 +104,7 @@ class SearchingOptions(WholeSetOptions):
         return own
 
     @model_validator(mode="after")
-    def _consistent(self) -> SearchingOptions:
+    def _consistent(self) -> Self:
         if self.rank_max is not None and self.rank_max <= self.rank_min:
             raise ValueError(f"rank_max = {self.rank_max} must be larger than rank_min = {self.rank_min}")
         for low, high, what in (
@@ -130,6 +118,23 @@ class SearchingOptions(WholeSetOptions):
         if self.max_distance is not None and self.min_score is not None:
             raise ValueError("max_distance and min_score bound the same side; give one of the two")
         return self
+
+
+class WholeSetOptions(MinerOptions):
+    """What the miners over the whole set have in common."""
+
+    positives: Positives = Field(
+        "random", description="which item of the anchor's class: any, the farthest, or the nearest"
+    )
+
+
+class SearchingOptions(ChoiceOptions, WholeSetOptions):
+    """What the miners that search have in common: which of the nearest items of other classes become negatives."""
+
+    search: ClassVar[str]
+    """The neighbour search, by its registered name. Its options are those of the same name here."""
+
+    fill: bool = Field(True, description="an anchor that is left without a negative takes a random one")
 
     @property
     def hardest_only(self) -> bool:

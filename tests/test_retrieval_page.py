@@ -1,0 +1,64 @@
+"""What `docs/retrieval.md` shows works: its commands, on pairs of a user's, and its Python."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import make_app
+from hnm_core.negatives.formats import FORMS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "retrieval.md").read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(line.removeprefix("$ hnm-lab ").split("#")[0])
+    for line in PAGE.splitlines()
+    if line.startswith("$ hnm-lab ")
+]
+
+
+def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["red", "green", "blue", "cat", "dog", "bird", "house"]
+    pairs = [
+        {
+            "query": f"{words[row % 7]} {words[row % 5]} {row}",
+            "positive": f"{words[row % 7]} {words[row % 5]} {row} {row}",
+        }
+        for row in range(80)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert [command[0] for command in COMMANDS] == ["encode", "mine"]
+    for command in COMMANDS:
+        arguments = ["pairs.jsonl" if part == "code-search" else part for part in command]
+        try:
+            make_app()(arguments, prog_name="hnm-lab")
+        except SystemExit as ended:
+            assert not ended.code
+    records = [json.loads(line) for line in gzip.decompress((tmp_path / "triplets.jsonl.gz").read_bytes()).splitlines()]
+    assert list(records[0]) == ["anchor", "positive", "negative"]
+    assert json.loads((tmp_path / "triplets.jsonl.gz.meta.json").read_text())["anchors"] == 80
+
+
+def test_that_its_python_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", blocks[1]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "relative_margin" in done.stdout
+
+
+def test_that_it_names_every_format() -> None:
+    table = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    assert all(any(f"`{name}`" in line for line in table) for name in [*FORMS, "npz"])
