@@ -67,11 +67,7 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: floa
         raise InputError(
             f"'{out}' is one picture: give --at STEP for that, or a name like '{out.parent / 'film'}/%05d.png' for all."
         )
-    low, high = VIDEO_SIDES
-    if not all(low <= side <= high for side in size):
-        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {low} to {high:,} each way.")
-    if not 1 <= fps <= MAX_FPS:
-        raise InputError(f"fps = {fps} is not allowed: it must lie in 1..{MAX_FPS}.")
+    video = fitted(suffix, size, fps, seconds)
     place = out.parent if suffix == ".png" else out
     if suffix == ".png" and paths.is_folder(place):
         if any(place.iterdir()):
@@ -84,6 +80,16 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: floa
         check_writable(out if suffix != ".png" else place.with_name(f"{place.name}.part.lock"))
     except OSError as error:
         raise refused(out, error) from error
+    return video
+
+
+def fitted(suffix: str, size: tuple[int, int], fps: int, seconds: float | None = None) -> VideoFormat:
+    """What a file of a kind will be, wherever it goes; see `video_format`. Raises `InputError` for a size or rate."""
+    low, high = VIDEO_SIDES
+    if not all(low <= side <= high for side in size):
+        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {low} to {high:,} each way.")
+    if not 1 <= fps <= MAX_FPS:
+        raise InputError(f"fps = {fps} is not allowed: it must lie in 1..{MAX_FPS}.")
     width, height = size
     if suffix == ".gif":
         shrink = min(1.0, GIF_SIDE / max(size))

@@ -17,8 +17,8 @@ from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
 from app.saving import PICTURES, write_picture
 from app.stage.stage import Stage
+from app.window.exporting import Exporting
 from app.window.jobs import Jobs
-from app.window.look import Look
 from app.window.messages import Messages
 from app.window.recent import Recent
 from app.window.session import Session
@@ -52,13 +52,13 @@ class FileActions:
         form: ExperimentForm,
         stage: Stage,
         jobs: Jobs,
-        look: Look,
         messages: Messages,
         recent: Recent,
+        exporting: Exporting,
     ) -> None:
-        self._recent = recent
+        self._recent, self._exporting = recent, exporting
         self._window, self._session, self._form, self._stage = window, session, form, stage
-        self._jobs, self._look, self._messages = jobs, look, messages
+        self._jobs, self._messages = jobs, messages
         self._opening = object()  # what was asked for last; of two that are read at once it alone is shown
 
     def open_recording(self) -> None:
@@ -201,19 +201,8 @@ class FileActions:
         self._ask("Write a report", start, save=f"{self._file_name()}.html", filters="Pages (*.html)")
 
     def render_video(self) -> None:
-        """Render the run to a video on a thread of its own."""
-        source = self._recorded()
-        theme = self._look.theme.name
-
-        def start(path: Path) -> None:
-            def work(progress: Progress) -> None:
-                from app.video import renderer  # loads the encoder
-
-                renderer.render(source, path, theme=theme, progress=progress)
-
-            self._start(f"Render {path.name}", work, f"Wrote {path}")
-
-        self._ask("Render a video", start, save=f"{self._file_name()}.mp4", filters="Videos (*.mp4 *.webm *.gif)")
+        """Ask what a video of the run shall be."""
+        self._exporting.open(self._recorded(), self._file_name())
 
     def screenshot(self) -> None:
         """Save a picture of the window as it is now."""

@@ -27,6 +27,7 @@ from app.window.desktop import Desktop
 from app.window.docks import Docks
 from app.window.drops import Drops
 from app.window.errors import BugReporter
+from app.window.exporting import Exporting
 from app.window.file_actions import FileActions
 from app.window.forks import Forks
 from app.window.incoming import Incoming
@@ -110,8 +111,15 @@ class MainWindow(QMainWindow):
             still=lambda: self.motion.reduced,
             parent=self,
         )
+        self.exporting = Exporting(self, stage=stage, jobs=jobs, look=self.look, messages=messages)
         closing = self.closing = Closing(
-            bridge=bridge, stage=stage, jobs=jobs, preparation=preparation, messages=messages, parent=self
+            bridge=bridge,
+            stage=stage,
+            jobs=jobs,
+            exporting=self.exporting,
+            preparation=preparation,
+            messages=messages,
+            parent=self,
         )
         self.files = FileActions(
             self,
@@ -119,9 +127,9 @@ class MainWindow(QMainWindow):
             form=form,
             stage=stage,
             jobs=jobs,
-            look=self.look,
             messages=messages,
             recent=self.recent,
+            exporting=self.exporting,
         )
         self.run = RunActions(
             session=session,
@@ -274,7 +282,7 @@ class MainWindow(QMainWindow):
             "gallery": self._open_gallery,
             "clear_recent": self.recent.clear,
             "quit": self.close,
-            "call_off": self.jobs.cancel,
+            "call_off": self._call_off,
             "reset": self.session.reset,
             "undo": self.session.undo,
             "redo": self.session.redo,
@@ -378,8 +386,14 @@ class MainWindow(QMainWindow):
         self.stage.set_theme(theme)
         self.preview.set_theme(theme)
         self.drops.set_theme(theme)
+        self.exporting.set_theme(theme)
         if self._tour is not None:
             self._tour.set_theme(theme)
+
+    def _call_off(self) -> None:
+        """All that works in the background, videos that wait for it too."""
+        self.exporting.renders.cancel_all()
+        self.jobs.cancel()
 
     def _go_live(self) -> None:
         self.tsne.set(False)
