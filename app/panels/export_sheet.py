@@ -91,6 +91,7 @@ class ExportSheet(QDialog):
         self._folder, self._last_step, self._stem = folder, last_step, out
         self._chosen: Template = load(DEFAULT)
         self._planned: Order | None = None
+        self._queued: set[Path] = set()
         self._typed = ""  # the name of the file that was offered last
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
@@ -187,6 +188,7 @@ class ExportSheet(QDialog):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inside)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setFixedWidth(OPTIONS_PX)
         right, left = QVBoxLayout(), QVBoxLayout()
         right.addWidget(area, 1)
@@ -284,10 +286,10 @@ class ExportSheet(QDialog):
         )
         self._say_problem()
 
-    def show_picture(self, _number: int, image: QImage) -> None:
+    def show_picture(self, number: int, image: QImage) -> None:
         """A picture of it."""
         if self._planned is not None:
-            self.view.picture.show_image(image)
+            self.view.picture.show_image(image, number)
 
     def show_estimate(self, order: Order, found: Estimate) -> None:
         """How long it will take, and how large it will be."""
@@ -312,7 +314,8 @@ class ExportSheet(QDialog):
             self._enable()
 
     def show_renders(self, renders: Sequence[Render]) -> None:
-        """The queue."""
+        """The queue; its names are taken."""
+        self._queued = {render.out for render in renders if not render.ended}
         self.queue.show_renders(renders)
 
     def refuse(self, sentence: str) -> None:
@@ -401,10 +404,11 @@ class ExportSheet(QDialog):
         while True:
             stem = self._stem if number == 1 else self._stem.with_name(f"{self._stem.name}-{number}")
             taken = stem if suffix == ".png" else stem.with_name(stem.name + suffix)
-            if not taken.exists() and not taken.with_name(f"{taken.name}.part").exists():
+            out = taken / NUMBERED if suffix == ".png" else taken
+            if not taken.exists() and out not in self._queued:
                 break
             number += 1
-        self._typed = str(taken / NUMBERED if suffix == ".png" else taken)
+        self._typed = str(out)
         self.file.setText(self._typed)
         self.file.setCursorPosition(len(self._typed))
 

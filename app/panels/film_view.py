@@ -25,6 +25,8 @@ class FilmPicture(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme, self._image, self._words = theme, QImage(), WAITING
+        self.number = -1
+        """Which picture of the film was shown last"""
         self.setMinimumSize(LEAST)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Preview of the video")
@@ -45,9 +47,9 @@ class FilmPicture(QWidget):
         self._theme = theme
         self.update()
 
-    def show_image(self, image: QImage) -> None:
-        """Show a picture."""
-        self._image, self._words = image, ""
+    def show_image(self, image: QImage, number: int) -> None:
+        """Show a picture of the film."""
+        self._image, self._words, self.number = image, "", number
         self.update()
 
     def say(self, words: str) -> None:

@@ -49,6 +49,13 @@ class _Wanted:
     number: int = 0
     copies: int = 0
     """How many pictures of the full size were asked for"""
+    times: int = 0
+    """How often the recording has changed meanwhile"""
+
+    @property
+    def shown(self) -> tuple[Order | None, tuple[int, int], int, int]:
+        """What tells one picture from another."""
+        return self.order, self.room, self.number, self.times
 
 
 class FilmPreview(QObject):
@@ -73,9 +80,9 @@ class FilmPreview(QObject):
         self._change = threading.Condition()
         self._small: _Made | None = None
         self._full: _Made | None = None
-        self._shown: tuple[Order, tuple[int, int], int] | None = None
+        self._shown: tuple[Order | None, tuple[int, int], int, int] | None = None
         self._planned: Order | None = None
-        self._copied = 0
+        self._copied = self._times = 0
         self._told: Order | None = None  # of which film was estimated, or cannot be
         self._thread = threading.Thread(target=self._run, name="hnm-film-preview")
         self._thread.start()
@@ -96,6 +103,10 @@ class FilmPreview(QObject):
     def copy(self) -> None:
         """The present picture at the film's own size."""
         self._set(lambda wanted: replace(wanted, copies=wanted.copies + 1))
+
+    def again(self) -> None:
+        """The recording has changed: what was drawn of it does not count any more."""
+        self._set(lambda wanted: replace(wanted, times=wanted.times + 1))
 
     def close(self) -> None:
         """Nothing more is wanted: the thread ends after the picture at which it is."""
@@ -125,8 +136,7 @@ class FilmPreview(QObject):
     def _give_up(self, wanted: _Wanted, sentence: str) -> None:
         """Nothing more of this film until something else is wanted."""
         self._told, self._copied, self._planned = wanted.order, wanted.copies, None
-        if wanted.order is not None:
-            self._shown = (wanted.order, wanted.room, wanted.number)
+        self._shown = wanted.shown
         self.failed.emit(sentence)
 
     def _next(self) -> _Wanted | None:
@@ -139,19 +149,19 @@ class FilmPreview(QObject):
     def _open(self, wanted: _Wanted) -> bool:
         if wanted.order is None:
             return False
-        shown = (wanted.order, wanted.room, wanted.number)
-        return shown != self._shown or wanted.copies != self._copied or wanted.order != self._told
+        return wanted.shown != self._shown or wanted.copies != self._copied or wanted.order != self._told
 
     def _do(self, wanted: _Wanted, order: Order) -> None:
-        shown = (order, wanted.room, wanted.number)
-        if shown != self._shown:
+        if wanted.times != self._times:
+            self._times, self._small, self._full, self._planned = wanted.times, None, None, None
+        if wanted.shown != self._shown:
             small = self._small = self._made(self._small, order, wanted.room)
             if order != self._planned:
                 self._planned = order
                 self.planned.emit(_planned(small))
             number = min(max(wanted.number, 0), len(small.pictures) - 1)
             image = _image(small.pictures.at(number))
-            self._shown = shown
+            self._shown = wanted.shown
             self.drawn.emit(number, image)
         elif wanted.copies != self._copied:
             self._full = self._made(self._full, order, None)

@@ -77,6 +77,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
         True,
     ),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
+    ActionSpec("take_key", "View", "Key frame of the camera", "A video can come by this view at this step", "C"),
+    ActionSpec("drop_key", "View", "Remove key frame", "Take the camera's nearest key frame away", "Shift+C"),
     ActionSpec("trails", "View", "Trails", "Draw the way that selected points went", "J", "", True, True),
     ActionSpec("class_names", "View", "Class names", "Write the names of classes at their points", "K", "", True),
     ActionSpec(

@@ -72,6 +72,11 @@ class Exporting(QObject):
         if self.sheet is not None:
             self.sheet.set_theme(theme)
 
+    def redraw(self) -> None:
+        """The recording has changed, and with it what a video of it shows."""
+        if self._preview is not None:
+            self._preview.again()
+
     def close(self) -> None:
         """The window closes: no sheet, and no video is begun any more."""
         if self.sheet is not None:

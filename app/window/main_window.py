@@ -22,6 +22,7 @@ from app.stage.panes import ROW
 from app.stage.stage import Stage
 from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
+from app.window.camera_path import CameraPath
 from app.window.closing import Closing
 from app.window.desktop import Desktop
 from app.window.docks import Docks
@@ -111,6 +112,7 @@ class MainWindow(QMainWindow):
             still=lambda: self.motion.reduced,
             parent=self,
         )
+        self.path = CameraPath(stage=stage, messages=messages, parent=self)
         self.exporting = Exporting(self, stage=stage, jobs=jobs, look=self.look, messages=messages)
         closing = self.closing = Closing(
             bridge=bridge,
@@ -227,6 +229,9 @@ class MainWindow(QMainWindow):
         self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
         session.opened.connect(self.run.offer_to_go_on)
+        session.opened.connect(lambda: messages.attempt(self.path.follow))
+        self.path.changed.connect(self.exporting.redraw)
+        self.form.config_changed.connect(self.path.yield_undo)
         self.banner.accepted.connect(self.actions_by_key["go_on"].trigger)
         session.preset_changed.connect(self.controls.set_preset)
         self.closing.ended.connect(self._end)
@@ -255,6 +260,7 @@ class MainWindow(QMainWindow):
 
     def handlers(self) -> dict[str, Callable[..., object]]:
         """Every row of the actions table. What a user can get wrong goes through `attempt`."""
+        session = self.session
         tried: dict[str, Callable[[], None]] = {
             "open_recording": self.files.open_recording,
             "open_packed": self.files.open_packed,
@@ -276,6 +282,10 @@ class MainWindow(QMainWindow):
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
             "link_one": self.forks.toggle_link,
+            "take_key": self.path.take,
+            "drop_key": self.path.remove,
+            "undo": lambda: None if self.path.undo() else session.undo(),
+            "redo": lambda: None if self.path.redo() else session.redo(),
         }
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},
@@ -284,8 +294,6 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "call_off": self._call_off,
             "reset": self.session.reset,
-            "undo": self.session.undo,
-            "redo": self.session.redo,
             "orbit": lambda _on: None,
             "edges": self.stage.panes.set_edges,
             "planes": self.stage.panes.set_planes,
@@ -372,6 +380,7 @@ class MainWindow(QMainWindow):
 
     def _on_session(self) -> None:
         self.setWindowTitle(f"{self.session.title} - HNM Lab")
+        self.messages.attempt(self.path.follow)
         self._share_height()
         self.show_state()
 
@@ -423,6 +432,7 @@ class MainWindow(QMainWindow):
         self.incoming.take(drained)
         self.tsne.advance()
         if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
+            self.messages.attempt(self.path.follow)
             self.outcome.say(verdict(self.stage.history))
         self.closing.go_on()
 
