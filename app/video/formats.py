@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class VideoFormat:
     """Pictures a second"""
     hundredths: int | None = None
     """Length of a gif, whose last picture may stand for less than the others; None: as long as they"""
+    live: bool = False
+    """Whether pictures come as they happen: an mp4 is then encoded as quickly as can be, and is larger"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class VideoInfo:
     """What is to be known before it is shown somewhere: a sentence, or empty."""
 
 
-def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: float | None = None) -> VideoFormat:
+def video_format(
+    out: str | Path, size: tuple[int, int], fps: int, seconds: float | None = None, *, live: bool = False
+) -> VideoFormat:
     """Check where a video shall go and what it shall be, before the first picture is drawn.
 
     Odd widths and heights are rounded down, as players need even ones. A gif is at most 720 pixels wide and high and
@@ -80,7 +84,7 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: floa
         check_writable(out if suffix != ".png" else place.with_name(f"{place.name}.part.lock"))
     except OSError as error:
         raise refused(out, error) from error
-    return video
+    return replace(video, live=live)
 
 
 def fitted(suffix: str, size: tuple[int, int], fps: int, seconds: float | None = None) -> VideoFormat:

@@ -42,6 +42,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody"),
     ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file"),
     ActionSpec("render_video", "File", "Make video ...", "A video of this run, with a preview", "Ctrl+E", "video"),
+    ActionSpec("capture", "File", "Film the window", "Film the window as it is, until pressed again", "V"),
+    ActionSpec("capture_pane", "File", "Film one cloud", "Film the clicked cloud, until pressed again", "Shift+V"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
     ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),
     ActionSpec("undo", "Edit", "Undo", "Take the last change of the experiment back, a lane or preset too", "Ctrl+Z"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from app.panels.experiment_form import ExperimentForm
 from app.progress import Progress
 from app.saving import PICTURES, write_picture
 from app.stage.stage import Stage
+from app.window.capturing import Capturing
 from app.window.exporting import Exporting
 from app.window.jobs import Jobs
 from app.window.messages import Messages
@@ -55,8 +57,9 @@ class FileActions:
         messages: Messages,
         recent: Recent,
         exporting: Exporting,
+        capturing: Capturing,
     ) -> None:
-        self._recent, self._exporting = recent, exporting
+        self._recent, self._exporting, self._capturing = recent, exporting, capturing
         self._window, self._session, self._form, self._stage = window, session, form, stage
         self._jobs, self._messages = jobs, messages
         self._opening = object()  # what was asked for last; of two that are read at once it alone is shown
@@ -203,6 +206,27 @@ class FileActions:
     def render_video(self) -> None:
         """Ask what a video of the run shall be."""
         self._exporting.open(self._recorded(), self._file_name())
+
+    def film_window(self) -> None:
+        """Film the window, or end that."""
+        self._capturing.toggle(self._free_name("window"))
+
+    def film_pane(self) -> None:
+        """Film the cloud that has the keyboard, or else the first; or end that."""
+        panes = self._stage.panes
+        lane = panes.focused_lane or next(iter(panes.lanes), "")
+        if not lane:
+            raise InputError("There is no cloud to film.")
+        self._capturing.toggle(self._free_name("cloud"), panes.view(lane))
+
+    def _free_name(self, what: str) -> Path:
+        """The first file that is not there yet, beside where the program was started."""
+        stem = f"{self._file_name()}-{what}"
+        for number in count(1):
+            path = Path.cwd() / f"{stem}-{number}.mp4"
+            if not paths.exists(path):
+                return path
+        raise AssertionError("numbers do not end")
 
     def screenshot(self) -> None:
         """Save a picture of the window as it is now."""

@@ -23,6 +23,7 @@ from app.stage.stage import Stage
 from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
 from app.window.camera_path import CameraPath
+from app.window.capturing import Capturing
 from app.window.closing import Closing
 from app.window.desktop import Desktop
 from app.window.docks import Docks
@@ -114,6 +115,7 @@ class MainWindow(QMainWindow):
         )
         self.path = CameraPath(stage=stage, messages=messages, parent=self)
         self.exporting = Exporting(self, stage=stage, jobs=jobs, look=self.look, messages=messages)
+        self.capturing = Capturing(self, bridge=bridge, stage=stage, jobs=jobs, messages=messages)
         closing = self.closing = Closing(
             bridge=bridge,
             stage=stage,
@@ -132,6 +134,7 @@ class MainWindow(QMainWindow):
             messages=messages,
             recent=self.recent,
             exporting=self.exporting,
+            capturing=self.capturing,
         )
         self.run = RunActions(
             session=session,
@@ -271,6 +274,8 @@ class MainWindow(QMainWindow):
             "pack_recording": self.files.pack_recording,
             "report": self.files.report,
             "render_video": self.files.render_video,
+            "capture": self.files.film_window,
+            "capture_pane": self.files.film_pane,
             "screenshot": self.files.screenshot,
             "toggle_run": self.run.toggle,
             "step": self.run.step,
@@ -455,6 +460,7 @@ class MainWindow(QMainWindow):
         if not self.closing.begun:
             self.session.stay()
             self.preview.stop()
+            self.capturing.stop()
             self.speaker.set(False)  # what is remembered is how the window was before
             self.docks.keep(self._settings)
             self.closing.begin()
