@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QFileDialog, QWidget
 from app.history import playback
 from app.history.playback import Past
 from app.panels.experiment_form import ExperimentForm
+from app.panels.pack_dialog import PackDialog
 from app.progress import Progress
 from app.saving import PICTURES, write_picture
 from app.stage.stage import Stage
@@ -176,13 +177,22 @@ class FileActions:
         )
 
     def pack_recording(self) -> None:
-        """Write the run into one file."""
+        """Write the run into one file, with its checkpoints if it has any and the user wants them."""
         source = self._recorded()
+        recorded, checkpoints = recording.pack_sizes(source)
+        if not checkpoints:
+            self._pack(source, checkpoints=False)
+            return
+        dialog = PackDialog(recorded, checkpoints, self._window)
+        dialog.chosen.connect(lambda wanted: self._pack(source, checkpoints=wanted))
+        dialog.open()
+
+    def _pack(self, source: Path, *, checkpoints: bool) -> None:
         self._ask(
             "Pack the recording into one file",
             lambda path: self._start(
                 f"Pack {path.name}",
-                lambda progress: recording.pack(source, path, progress=progress),
+                lambda progress: recording.pack(source, path, checkpoints=checkpoints, progress=progress),
                 f"Packed the recording as {path}",
             ),
             save=f"{source.name}{PACKED_SUFFIX}",
