@@ -226,6 +226,5 @@ def test_that_a_recording_with_checkpoints_is_packed_with_them_if_the_user_says_
         unpack(tmp_path / f"{name}.hnmlab", tmp_path / name)
         assert (newest_step(tmp_path / name) is not None) is wanted
         sizes.append((tmp_path / f"{name}.hnmlab").stat().st_size)
-    assert sizes[0] == pytest.approx(recorded_bytes, rel=0.1) and sizes[1] - sizes[0] == pytest.approx(
-        checkpoint_bytes, rel=0.1
-    )
+    assert 0 < sizes[0] - recorded_bytes < 8000  # names and checksums
+    assert sizes[1] - sizes[0] == pytest.approx(checkpoint_bytes, rel=0.1)
