@@ -9,6 +9,7 @@ from app.progress import Progress
 from app.video import template as templates
 from app.video.clock import Caption
 from app.video.formats import VideoFormat, VideoInfo, fitted, video_format
+from app.video.layout import check_type
 from app.video.pictures import Pictures, Wishes
 from app.video.renderer import check_seconds, render
 from app.video.template import Template
@@ -44,7 +45,9 @@ class Order:
         check_seconds(self.seconds)
         size, fps = self.size or chosen.sides, chosen.fps if self.fps is None else self.fps
         seconds = chosen.seconds if self.seconds is None else self.seconds
-        return fitted(self.suffix, size, fps, seconds) if out is None else video_format(out, size, fps, seconds)
+        video = fitted(self.suffix, size, fps, seconds) if out is None else video_format(out, size, fps, seconds)
+        check_type(*video.size)
+        return video
 
     def pictures(self, room: tuple[int, int] | None = None) -> Pictures:
         """The pictures of the film, of its own size or as large as there is room for; never larger than its own.
