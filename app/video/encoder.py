@@ -93,8 +93,9 @@ class Encoder:
 
     @property
     def full(self) -> bool:
-        """Whether the encoder has all the pictures that may wait for it, so that the next one must wait."""
-        return self._queue.full()
+        """Whether the encoder has all the pictures that may wait for it, so that the next one must wait. One that failed
+        is never full: the next picture is told why."""
+        return self._error is None and self._queue.full()
 
     def offer(self, pixels: NDArray[np.uint8], again: int = 0) -> bool:
         """As `write`, without waiting: False where there is no room just now. First the last picture is shown `again`

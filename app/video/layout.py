@@ -142,7 +142,7 @@ def check_type(width: int, height: int) -> None:
     if letters < LEAST_CAPTION_PX:
         least = math.ceil(LEAST_CAPTION_PX / letters * min(width, height) / 2) * 2
         raise InputError(
-            f"A video of {width} x {height} pixels would have letters {letters:.0f} pixels high, which nobody can read: "
+            f"A video of {width} x {height} pixels has letters {letters:.0f} pixels high, which nobody can read: "
             f"give it at least {least} each way."
         )
 

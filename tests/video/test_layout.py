@@ -67,7 +67,7 @@ def test_that_a_picture_without_room_is_refused(size: tuple[int, int], lanes: in
 
 def test_that_a_film_whose_letters_nobody_can_read_is_refused_with_a_size_that_will_do() -> None:
     for size in ((7680, 64), (64, 7680), (64, 64)):
-        with pytest.raises(InputError, match="nobody can read: give it at least ([0-9]+) each way") as refusal:
+        with pytest.raises(InputError, match="nobody can read: give it at least") as refusal:
             check_type(*size)
         least = int(re.findall(r"at least (\d+)", str(refusal.value))[0])
         check_type(*(max(side, least) for side in size))
