@@ -93,8 +93,8 @@ class Encoder:
 
     @property
     def full(self) -> bool:
-        """Whether the encoder has all the pictures that may wait for it, so that the next one must wait. One that failed
-        is never full: the next picture is told why."""
+        """Whether as many pictures wait as may, so that the next one has no room. After a failure there is always room:
+        who offers a picture is told why."""
         return self._error is None and self._queue.full()
 
     def offer(self, pixels: NDArray[np.uint8], again: int = 0) -> bool:

@@ -44,6 +44,7 @@ def _uncover(seen: QImage, window: QWidget, area: QRect, hidden: QRect, without:
 def fitted(image: QImage, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W, 4) blue, green, red, 255 of an image, made to fit where it has another size by now; black round it."""
     width, height = size
+    image.setDevicePixelRatio(1.0)  # from here on pixels are pixels
     if (image.width(), image.height()) != size:
         inside = image.scaled(
             width, height, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation

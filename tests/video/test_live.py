@@ -84,6 +84,7 @@ def test_that_an_abandoned_film_leaves_no_file_and_no_thread(tmp_path: Path) -> 
 def test_that_a_full_disk_is_told_with_the_next_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_part: Path, _video: object, frames: object) -> None:
         next(iter(frames))
+        time.sleep(0.5)  # all places are taken by then
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(writers.WRITERS, ".mp4", full)
