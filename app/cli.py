@@ -263,6 +263,7 @@ def _check_video(out: Path, film: Film, lanes: int) -> None:
     chosen = templates.load(film.template)
     renderer.check_seconds(film.seconds)
     video = video_format(out, film.size or chosen.sides, chosen.fps if film.fps is None else film.fps)
+    layout.check_type(*video.size)
     shown = len(chosen.run.lanes) or (lanes if chosen.run.view == "lanes" else 1)
     layout.arrange(layout.frame_of(*video.size), shown, chosen.run.panels, key=chosen.run.key)
 

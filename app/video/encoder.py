@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +32,14 @@ class _AbandonedError(Exception):
     """Ends the thread that writes."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A picture for the encoder; before it, the last one is shown so many times again."""
+
+    frame: av.VideoFrame | None
+    again: int = 0
+
+
 class Encoder:
     """Writes pictures to `OUT.part`, which takes the place of OUT at the end; used with `with`.
 
@@ -52,7 +61,7 @@ class Encoder:
         self._file = ExitStack()
         self._part = self._out
         self._frames = 0
-        self._queue: queue.Queue[av.VideoFrame | None] = queue.Queue(_QUEUE)
+        self._queue: queue.Queue[_Shown | None] = queue.Queue(_QUEUE)
         self._error: BaseException | None = None
         self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hnm-encoder")
@@ -80,15 +89,33 @@ class Encoder:
         Raises:
             InputError: the file cannot be written any more (a full disk).
         """
-        frame = av.VideoFrame.from_ndarray(pixels, format="bgra")
-        frame.pts = self._frames
-        frame.time_base = 1 / self._video.fps
+        self._put(_Shown(av.VideoFrame.from_ndarray(pixels, format="bgra")))
+
+    @property
+    def full(self) -> bool:
+        """Whether as many pictures wait as may, so that the next one has no room. After a failure there is always room:
+        who offers a picture is told why."""
+        return self._error is None and self._queue.full()
+
+    def offer(self, pixels: NDArray[np.uint8], again: int = 0) -> bool:
+        """As `write`, without waiting: False where there is no room just now. First the last picture is shown `again`
+        so many times, in place of those that were not offered in time. One thread alone may write and offer."""
+        self._raise()
+        if self.full:
+            return False
+        self._put(_Shown(av.VideoFrame.from_ndarray(pixels, format="bgra"), again))
+        return True
+
+    def hold(self, again: int) -> None:
+        """Show the last picture so many times again. Raises `InputError`, as `write`."""
+        self._put(_Shown(None, again))
+
+    def _put(self, shown: _Shown) -> None:
         while self._error is None:
             try:
-                self._queue.put(frame, timeout=_WAIT_S)
+                self._queue.put(shown, timeout=_WAIT_S)
             except queue.Full:
                 continue
-            self._frames += 1
             return
         self._raise()
 
@@ -164,12 +191,26 @@ class Encoder:
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """The pictures for the writers, as they come."""
+        last: av.VideoFrame | None = None
         while True:
-            frame = self._queue.get()
+            shown = self._queue.get()
             self.check()
-            if frame is None:
+            if shown is None:
                 return
-            yield frame
+            if last is not None:
+                for _ in range(shown.again):
+                    self.check()
+                    yield self._timed(last)
+            last = shown.frame or last
+            if shown.frame is not None:
+                yield self._timed(shown.frame)
+
+    def _timed(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame as the next one of the film; writers have done with it when they ask for another."""
+        frame.pts = self._frames
+        frame.time_base = 1 / self._video.fps
+        self._frames += 1
+        return frame
 
     def check(self) -> None:
         """For the writers, where they work without asking for pictures: ends them if nobody wants the video."""

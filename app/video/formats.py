@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class VideoFormat:
     """Pictures a second"""
     hundredths: int | None = None
     """Length of a gif, whose last picture may stand for less than the others; None: as long as they"""
+    live: bool = False
+    """Whether pictures come as they happen: an mp4 is then encoded as quickly as can be, and is larger"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class VideoInfo:
     """What is to be known before it is shown somewhere: a sentence, or empty."""
 
 
-def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: float | None = None) -> VideoFormat:
+def video_format(
+    out: str | Path, size: tuple[int, int], fps: int, seconds: float | None = None, *, live: bool = False
+) -> VideoFormat:
     """Check where a video shall go and what it shall be, before the first picture is drawn.
 
     Odd widths and heights are rounded down, as players need even ones. A gif is at most 720 pixels wide and high and
@@ -67,11 +71,7 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: floa
         raise InputError(
             f"'{out}' is one picture: give --at STEP for that, or a name like '{out.parent / 'film'}/%05d.png' for all."
         )
-    low, high = VIDEO_SIDES
-    if not all(low <= side <= high for side in size):
-        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {low} to {high:,} each way.")
-    if not 1 <= fps <= MAX_FPS:
-        raise InputError(f"fps = {fps} is not allowed: it must lie in 1..{MAX_FPS}.")
+    video = fitted(suffix, size, fps, seconds)
     place = out.parent if suffix == ".png" else out
     if suffix == ".png" and paths.is_folder(place):
         if any(place.iterdir()):
@@ -84,6 +84,16 @@ def video_format(out: str | Path, size: tuple[int, int], fps: int, seconds: floa
         check_writable(out if suffix != ".png" else place.with_name(f"{place.name}.part.lock"))
     except OSError as error:
         raise refused(out, error) from error
+    return replace(video, live=live)
+
+
+def fitted(suffix: str, size: tuple[int, int], fps: int, seconds: float | None = None) -> VideoFormat:
+    """What a file of a kind will be, wherever it goes; see `video_format`. Raises `InputError` for a size or rate."""
+    low, high = VIDEO_SIDES
+    if not all(low <= side <= high for side in size):
+        raise InputError(f"A video of {size[0]} x {size[1]} pixels is not allowed: {low} to {high:,} each way.")
+    if not 1 <= fps <= MAX_FPS:
+        raise InputError(f"fps = {fps} is not allowed: it must lie in 1..{MAX_FPS}.")
     width, height = size
     if suffix == ".gif":
         shrink = min(1.0, GIF_SIDE / max(size))

@@ -12,6 +12,10 @@ from hnm_core.errors import InputError
 GRID = 8
 """All distances are multiples of so many units; a unit is a pixel where the shorter side has 1,080."""
 MAX_COLUMNS = 3
+CAPTION = 46
+"""Size of type of what is said, in units."""
+LEAST_CAPTION_PX = 5
+"""Smaller letters cannot be read."""
 SMALLEST_CLOUD = 8
 """Pixels of a side."""
 WIDE, TALL = 1.25, 0.8
@@ -130,6 +134,17 @@ def frame_of(width: int, height: int) -> Frame:
     side, top, bottom = (48, 112, 176) if tall else (64, 40, 48)
     left, up, down = round(side * unit), round(top * unit), round(bottom * unit)
     return Frame(unit, whole, Box(left, up, width - 2 * left, height - up - down))
+
+
+def check_type(width: int, height: int) -> None:
+    """Raises `InputError` for a picture that is so low or narrow that nobody could read what it says."""
+    letters = CAPTION * frame_of(width, height).unit
+    if letters < LEAST_CAPTION_PX:
+        least = math.ceil(LEAST_CAPTION_PX / letters * min(width, height) / 2) * 2
+        raise InputError(
+            f"A video of {width} x {height} pixels has letters {letters:.0f} pixels high, which nobody can read: "
+            f"give it at least {least} each way."
+        )
 
 
 def arrange(frame: Frame, lanes: int, panels: Sequence[str] = (), *, key: bool = False, caption: bool = True) -> Layout:

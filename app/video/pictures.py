@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +157,25 @@ class Pictures:
         pixels = self.empty()
         part.scene.draw(pixels, part.share(number))
         return pixels
+
+    def clip(self, first: int, count: int) -> Iterator[Pixels]:
+        """So many pictures from one on, each as `at` has it and drawn as fast as the whole film is."""
+        with self._clouds.on_threads():
+            for number in range(first, min(first + count, len(self))):
+                yield self.at(number)
+
+    @property
+    def run_span(self) -> tuple[int, int]:
+        """The first picture of the run, and how many show it. Captions are timed from the first one on."""
+        part = next(part for part in self._parts if isinstance(part.scene, RunScene))
+        return part.first, part.pictures
+
+    def set_captions(self, captions: Sequence[Caption]) -> None:
+        """Say these sentences; nothing else changes, so nothing else is worked out anew."""
+        self.plan = replace(self.plan, captions=tuple(captions))
+        for part in self._parts:
+            if isinstance(part.scene, RunScene):
+                part.scene.plan = self.plan
 
     def empty(self) -> Pixels:
         """An array for a picture."""

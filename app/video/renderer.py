@@ -9,6 +9,7 @@ from app.video import template as templates
 from app.video.clock import Caption
 from app.video.encoder import Encoder, VideoCancelledError
 from app.video.formats import VideoInfo, video_format
+from app.video.layout import check_type
 from app.video.pictures import Pictures, Wishes
 from hnm_core.errors import InputError
 
@@ -50,6 +51,7 @@ def render(
     check_seconds(seconds)
     length = chosen.seconds if seconds is None else seconds
     video = video_format(out, size or chosen.sides, chosen.fps if fps is None else fps, length)
+    check_type(*video.size)
     pictures = Pictures(
         folder, video, Wishes(chosen, theme, seconds, steps, None if captions is None else tuple(captions))
     )

@@ -20,15 +20,15 @@ from app.video.figures import hardness_axis
 from app.video.framing import Framing, View
 from app.video.keys import paint_key
 from app.video.labels import NAME, Labels
-from app.video.layout import Box, Frame, arrange
+from app.video.layout import CAPTION, Box, Frame, arrange
 from app.video.run_plan import RunPlan
 from app.video.story import Story
 from app.video.template import Scene
 from hnm_core.run.hardness import Hardness
 
 Pixels = NDArray[np.uint8]
-CAPTION, HEAD = 46, 36
-"""Sizes of type, in units."""
+HEAD = 36
+"""Size of type, in units."""
 TITLES = {
     "curve": "",
     "loss": "loss",

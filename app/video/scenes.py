@@ -16,8 +16,8 @@ from app.video.closeup import CloseUp
 from app.video.clouds import Clouds, Shot
 from app.video.framing import Framing, View
 from app.video.labels import CORNER
-from app.video.layout import Box, Frame, arrange
-from app.video.run_scene import CAPTION, HEAD
+from app.video.layout import CAPTION, Box, Frame, arrange
+from app.video.run_scene import HEAD
 from app.video.story import Finding, Story
 from app.video.template import Key
 

@@ -10,6 +10,7 @@ import av
 from app.limits import VIDEO_SIDES
 from app.video import template as templates
 from app.video.formats import VideoFormat, refused
+from app.video.layout import check_type
 from app.video.pictures import Pictures, Wishes
 from app.video.writers import png
 from hnm_core.errors import InputError
@@ -41,6 +42,7 @@ def still(
     width, height = size or chosen.sides
     if not all(low <= side <= high for side in (width, height)):
         raise InputError(f"A picture of {width} x {height} pixels is not allowed: {low} to {high:,} each way.")
+    check_type(width, height)
     supersample = SUPERSAMPLE if width * height <= MOST_PIXELS else 1
     wishes = Wishes(chosen, theme, supersample=supersample, still=True)
     pictures = Pictures(folder, VideoFormat(".png", (width, height), Fraction(chosen.fps)), wishes)

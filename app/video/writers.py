@@ -17,8 +17,10 @@ from hnm_core.errors import InputError
 _BT709, _LIMITED_RANGE = 1, 1
 """Values of `color_primaries`, `color_trc`, `colorspace` and of `color_range` for ordinary high-definition video."""
 
-H264: Mapping[str, Mapping[str, str]] = {"libx264": {"preset": "veryfast", "crf": "18"}}
-WEBM: Mapping[str, Mapping[str, str]] = {
+H264: Mapping[str, dict[str, str]] = {"libx264": {"preset": "veryfast", "crf": "18"}}
+LIVE = {"preset": "ultrafast"}
+"""While pictures are taken as they happen, what they show needs the machine more."""
+WEBM: Mapping[str, dict[str, str]] = {
     "libvpx-vp9": {
         "deadline": "realtime",
         "cpu-used": "7",
@@ -49,7 +51,8 @@ def codec_of(suffix: str) -> str:
 def _write_mp4(part: Path, video: VideoFormat, frames: Frames) -> None:
     with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         name = codec_of(".mp4")
-        _encode(container, _stream(container, name, video, dict(H264[name])), frames)
+        options = H264[name] | (LIVE if video.live else {})
+        _encode(container, _stream(container, name, video, dict(options)), frames)
 
 
 def _write_webm(part: Path, video: VideoFormat, frames: Frames) -> None:

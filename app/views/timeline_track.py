@@ -31,6 +31,8 @@ SIDE = 12
 
 
 Mark = tuple[int, str, str]
+KEY = "camera"
+"""The kind of a mark that is a key frame of the camera."""
 
 
 class Track(QWidget):
@@ -112,7 +114,7 @@ class Track(QWidget):
 
     def _paint_mark(self, painter: QPainter, mark: Mark) -> None:
         """Above the track: a square for an option, a disc for a lane that was forked off, a triangle for a warm-up's
-        end, a diamond for an alarm or a hint."""
+        end, a diamond for an alarm or a hint, a camera for a key frame of its own."""
         step, _, kind = mark
         x, colour = self.x_of(step), self._mark_colour(kind)
         painter.setPen(QPen(QColor(*colour), 1.2))
@@ -124,6 +126,8 @@ class Track(QWidget):
             return
         if kind in ("hint", "warning", "fatal"):
             shape = [(0, -1), (5, 4), (0, 9), (-5, 4)]
+        elif kind == KEY:
+            shape = [(-6, 0), (2, 0), (2, 3), (6, 0), (6, 8), (2, 5), (2, 8), (-6, 8)]
         elif kind == "warm-up":
             shape = [(0, 0), (7, 4), (0, 8)]
         else:
@@ -132,7 +136,7 @@ class Track(QWidget):
 
     def _mark_colour(self, kind: str) -> Rgb:
         theme = self.theme
-        colours = {"warning": theme.warning, "fatal": theme.error, "warm-up": theme.positive_edge}
+        colours = {"warning": theme.warning, "fatal": theme.error, "warm-up": theme.positive_edge, KEY: theme.accent}
         return (colours | dict.fromkeys(("option", "fork"), theme.text)).get(kind, theme.muted)
 
     def _paint_handle(self, painter: QPainter, x: float, y: float) -> None:

@@ -19,7 +19,7 @@ from app.picture.theme import DARK, Theme
 from app.plain import Label
 from app.style import icon
 from app.views.notice_list import NoticesButton
-from app.views.timeline_track import TRACK_HEIGHT, Mark, Track
+from app.views.timeline_track import KEY, TRACK_HEIGHT, Mark, Track
 
 HEIGHT = TRACK_HEIGHT + 4
 RATES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -45,6 +45,8 @@ class TimelineView(QWidget):
         self._theme = DARK
         self._position = 0.0
         self._then = 0.0
+        self._marks: tuple[Mark, ...] = ()
+        self._keys: tuple[Mark, ...] = ()
         self.track = Track(self)
         self.track.moved.connect(self._dragged)
         self.track.live_asked.connect(self._ask_live)
@@ -133,6 +135,16 @@ class TimelineView(QWidget):
             (mark.step, f"{mark.lane}: {mark.text}", mark.kind) if isinstance(mark, Marker) else mark
             for mark in markers
         )
+        self._marks = marks
+        self._show_marks()
+
+    def set_keys(self, steps: Iterable[int]) -> None:
+        """At which steps the camera has key frames."""
+        self._keys = tuple((step, "key frame of the camera", KEY) for step in steps)
+        self._show_marks()
+
+    def _show_marks(self) -> None:
+        marks = self._marks + self._keys
         if marks != self.track.marks:
             self.track.marks = marks
             self.track.update()

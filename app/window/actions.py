@@ -45,7 +45,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody", "Ctrl+P"
     ),
     ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file", "Ctrl+R"),
-    ActionSpec("render_video", "File", "Render video ...", "Make an mp4, webm or gif of this run", "V", "video"),
+    ActionSpec("render_video", "File", "Make video ...", "A video of this run, with a preview", "Ctrl+M", "video"),
+    ActionSpec("capture", "File", "Film the window", "Film the window as it is, until pressed again", "V"),
+    ActionSpec("capture_pane", "File", "Film one cloud", "Film the clicked cloud, until pressed again", "Shift+V"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),
     ActionSpec("quit", "File", "Quit", "Stop the run and close the window", "Ctrl+Q"),
     ActionSpec("undo", "Edit", "Undo", "Take the last change of the experiment back, a lane or preset too", "Ctrl+Z"),
@@ -93,6 +95,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
         True,
     ),
     ActionSpec("fit", "View", "Fit", "Bring the clouds back into view and follow them", "F", "fit"),
+    ActionSpec("take_key", "View", "Key frame of the camera", "A video can come by this view at this step", "C"),
+    ActionSpec("drop_key", "View", "Remove key frame", "Take the camera's nearest key frame away", "Shift+C"),
     ActionSpec("trails", "View", "Trails", "Draw the way that selected points went", "J", "", True, True),
     ActionSpec("class_names", "View", "Class names", "Write the names of classes at their points", "K", "", True),
     ActionSpec(

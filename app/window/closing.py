@@ -8,6 +8,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.stage.stage import Stage
 from app.window.bridge import RunBridge
+from app.window.exporting import Exporting
 from app.window.jobs import Jobs
 from app.window.messages import Messages
 from app.window.preparation import Preparation
@@ -27,12 +28,13 @@ class Closing(QObject):
         bridge: RunBridge,
         stage: Stage,
         jobs: Jobs,
+        exporting: Exporting,
         preparation: Preparation | None,
         messages: Messages,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._bridge, self._stage, self._jobs = bridge, stage, jobs
+        self._bridge, self._stage, self._jobs, self._exporting = bridge, stage, jobs, exporting
         self._preparation, self._messages = preparation, messages
         self._since: float | None = None
         self.over = False
@@ -50,6 +52,7 @@ class Closing(QObject):
         self._stage.panes.set_hint("Stopping ...")
         self._messages.say("Stopping ...")
         self._bridge.stop()
+        self._exporting.close()
         self._jobs.cancel()
         if self._preparation is not None:
             self._preparation.cancel()
@@ -64,4 +67,5 @@ class Closing(QObject):
 
     @property
     def _busy(self) -> bool:
-        return self._bridge.active or self._jobs.busy or (self._preparation is not None and self._preparation.busy)
+        preparing = self._preparation is not None and self._preparation.busy
+        return self._bridge.active or self._jobs.busy or self._exporting.busy or preparing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,11 +15,13 @@ from PyQt6.QtWidgets import QFileDialog, QWidget
 from app.history import playback
 from app.history.playback import Past
 from app.panels.experiment_form import ExperimentForm
+from app.panels.pack_dialog import PackDialog
 from app.progress import Progress
 from app.saving import PICTURES, write_picture
 from app.stage.stage import Stage
+from app.window.capturing import Capturing
+from app.window.exporting import Exporting
 from app.window.jobs import Jobs
-from app.window.look import Look
 from app.window.messages import Messages
 from app.window.recent import Recent
 from app.window.session import Session
@@ -52,13 +55,14 @@ class FileActions:
         form: ExperimentForm,
         stage: Stage,
         jobs: Jobs,
-        look: Look,
         messages: Messages,
         recent: Recent,
+        exporting: Exporting,
+        capturing: Capturing,
     ) -> None:
-        self._recent = recent
+        self._recent, self._exporting, self._capturing = recent, exporting, capturing
         self._window, self._session, self._form, self._stage = window, session, form, stage
-        self._jobs, self._look, self._messages = jobs, look, messages
+        self._jobs, self._messages = jobs, messages
         self._opening = object()  # what was asked for last; of two that are read at once it alone is shown
 
     def open_recording(self) -> None:
@@ -173,13 +177,22 @@ class FileActions:
         )
 
     def pack_recording(self) -> None:
-        """Write the run into one file."""
+        """Write the run into one file, with its checkpoints if it has any and the user wants them."""
         source = self._recorded()
+        recorded, checkpoints = recording.pack_sizes(source)
+        if not checkpoints:
+            self._pack(source, checkpoints=False)
+            return
+        dialog = PackDialog(recorded, checkpoints, self._window)
+        dialog.chosen.connect(lambda wanted: self._pack(source, checkpoints=wanted))
+        dialog.open()
+
+    def _pack(self, source: Path, *, checkpoints: bool) -> None:
         self._ask(
             "Pack the recording into one file",
             lambda path: self._start(
                 f"Pack {path.name}",
-                lambda progress: recording.pack(source, path, progress=progress),
+                lambda progress: recording.pack(source, path, checkpoints=checkpoints, progress=progress),
                 f"Packed the recording as {path}",
             ),
             save=f"{source.name}{PACKED_SUFFIX}",
@@ -201,19 +214,29 @@ class FileActions:
         self._ask("Write a report", start, save=f"{self._file_name()}.html", filters="Pages (*.html)")
 
     def render_video(self) -> None:
-        """Render the run to a video on a thread of its own."""
-        source = self._recorded()
-        theme = self._look.theme.name
+        """Ask what a video of the run shall be."""
+        self._exporting.open(self._recorded(), self._file_name())
 
-        def start(path: Path) -> None:
-            def work(progress: Progress) -> None:
-                from app.video import renderer  # loads the encoder
+    def film_window(self) -> None:
+        """Film the window, or end that."""
+        self._capturing.toggle(self._free_name("window"))
 
-                renderer.render(source, path, theme=theme, progress=progress)
+    def film_pane(self) -> None:
+        """Film the cloud that has the keyboard, or else the first; or end that."""
+        panes = self._stage.panes
+        lane = panes.focused_lane or next(iter(panes.lanes), "")
+        if not lane:
+            raise InputError("There is no cloud to film.")
+        self._capturing.toggle(self._free_name("cloud"), panes.view(lane))
 
-            self._start(f"Render {path.name}", work, f"Wrote {path}")
-
-        self._ask("Render a video", start, save=f"{self._file_name()}.mp4", filters="Videos (*.mp4 *.webm *.gif)")
+    def _free_name(self, what: str) -> Path:
+        """The first file that is not there yet, beside where the program was started."""
+        stem = f"{self._file_name()}-{what}"
+        for number in count(1):
+            path = Path.cwd() / f"{stem}-{number}.mp4"
+            if not paths.exists(path):
+                return path
+        raise AssertionError("numbers do not end")
 
     def screenshot(self) -> None:
         """Save a picture of the window as it is now."""

@@ -22,11 +22,14 @@ from app.stage.panes import ROW
 from app.stage.stage import Stage
 from app.window import actions, first_steps, help_actions
 from app.window.bridge import RunBridge
+from app.window.camera_path import CameraPath
+from app.window.capturing import Capturing
 from app.window.closing import Closing
 from app.window.desktop import Desktop
 from app.window.docks import Docks
 from app.window.drops import Drops
 from app.window.errors import BugReporter
+from app.window.exporting import Exporting
 from app.window.file_actions import FileActions
 from app.window.forks import Forks
 from app.window.incoming import Incoming
@@ -110,8 +113,17 @@ class MainWindow(QMainWindow):
             still=lambda: self.motion.reduced,
             parent=self,
         )
+        self.path = CameraPath(stage=stage, messages=messages, parent=self)
+        self.exporting = Exporting(self, stage=stage, jobs=jobs, look=self.look, messages=messages)
+        self.capturing = Capturing(self, bridge=bridge, stage=stage, jobs=jobs, messages=messages)
         closing = self.closing = Closing(
-            bridge=bridge, stage=stage, jobs=jobs, preparation=preparation, messages=messages, parent=self
+            bridge=bridge,
+            stage=stage,
+            jobs=jobs,
+            exporting=self.exporting,
+            preparation=preparation,
+            messages=messages,
+            parent=self,
         )
         self.files = FileActions(
             self,
@@ -119,9 +131,10 @@ class MainWindow(QMainWindow):
             form=form,
             stage=stage,
             jobs=jobs,
-            look=self.look,
             messages=messages,
             recent=self.recent,
+            exporting=self.exporting,
+            capturing=self.capturing,
         )
         self.run = RunActions(
             session=session,
@@ -219,6 +232,9 @@ class MainWindow(QMainWindow):
         self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
         session.opened.connect(self.run.offer_to_go_on)
+        session.opened.connect(lambda: messages.attempt(self.path.follow))
+        self.path.changed.connect(self.exporting.redraw)
+        self.form.config_changed.connect(self.path.yield_undo)
         self.banner.accepted.connect(self.actions_by_key["go_on"].trigger)
         session.preset_changed.connect(self.controls.set_preset)
         self.closing.ended.connect(self._end)
@@ -247,6 +263,7 @@ class MainWindow(QMainWindow):
 
     def handlers(self) -> dict[str, Callable[..., object]]:
         """Every row of the actions table. What a user can get wrong goes through `attempt`."""
+        session = self.session
         tried: dict[str, Callable[[], None]] = {
             "open_recording": self.files.open_recording,
             "open_packed": self.files.open_packed,
@@ -257,6 +274,8 @@ class MainWindow(QMainWindow):
             "pack_recording": self.files.pack_recording,
             "report": self.files.report,
             "render_video": self.files.render_video,
+            "capture": self.files.film_window,
+            "capture_pane": self.files.film_pane,
             "screenshot": self.files.screenshot,
             "toggle_run": self.run.toggle,
             "step": self.run.step,
@@ -268,16 +287,18 @@ class MainWindow(QMainWindow):
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
             "link_one": self.forks.toggle_link,
+            "take_key": self.path.take,
+            "drop_key": self.path.remove,
+            "undo": lambda: None if self.path.undo() else session.undo(),
+            "redo": lambda: None if self.path.redo() else session.redo(),
         }
         return {
             **{key: (lambda work=work: self.messages.attempt(work)) for key, work in tried.items()},
             "gallery": self._open_gallery,
             "clear_recent": self.recent.clear,
             "quit": self.close,
-            "call_off": self.jobs.cancel,
+            "call_off": self._call_off,
             "reset": self.session.reset,
-            "undo": self.session.undo,
-            "redo": self.session.redo,
             "orbit": lambda _on: None,
             "edges": self.stage.panes.set_edges,
             "planes": self.stage.panes.set_planes,
@@ -364,6 +385,7 @@ class MainWindow(QMainWindow):
 
     def _on_session(self) -> None:
         self.setWindowTitle(f"{self.session.title} - HNM Lab")
+        self.messages.attempt(self.path.follow)
         self._share_height()
         self.show_state()
 
@@ -378,8 +400,14 @@ class MainWindow(QMainWindow):
         self.stage.set_theme(theme)
         self.preview.set_theme(theme)
         self.drops.set_theme(theme)
+        self.exporting.set_theme(theme)
         if self._tour is not None:
             self._tour.set_theme(theme)
+
+    def _call_off(self) -> None:
+        """All that works in the background, videos that wait for it too."""
+        self.exporting.renders.cancel_all()
+        self.jobs.cancel()
 
     def _go_live(self) -> None:
         self.tsne.set(False)
@@ -409,6 +437,7 @@ class MainWindow(QMainWindow):
         self.incoming.take(drained)
         self.tsne.advance()
         if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
+            self.messages.attempt(self.path.follow)
             self.outcome.say(verdict(self.stage.history))
         self.closing.go_on()
 
@@ -431,6 +460,7 @@ class MainWindow(QMainWindow):
         if not self.closing.begun:
             self.session.stay()
             self.preview.stop()
+            self.capturing.stop()
             self.speaker.set(False)  # what is remembered is how the window was before
             self.docks.keep(self._settings)
             self.closing.begin()

@@ -1,7 +1,7 @@
 """Recordings of runs: `record` writes one as the run goes on, `replay` and `open_recording` read it without torch."""
 
 from hnm_core.recording.export import EXPORT_KINDS, export
-from hnm_core.recording.packing import pack, unpack, unpacked
+from hnm_core.recording.packing import pack, pack_sizes, unpack, unpacked
 from hnm_core.recording.reader import Recording, open_recording, replay
 from hnm_core.recording.room import make_room, prune
 from hnm_core.recording.runs import copy_run, find_run, is_recording, list_runs, new_run_dir, runs_dir
@@ -19,6 +19,7 @@ __all__ = [
     "new_run_dir",
     "open_recording",
     "pack",
+    "pack_sizes",
     "prune",
     "record",
     "replay",

@@ -80,6 +80,22 @@ def pack(
     return out
 
 
+def pack_sizes(folder: str | Path) -> tuple[int, int]:
+    """About how many bytes a recording takes in one file, and how many more its checkpoints.
+
+    Raises:
+        InputError: no recording, or one that cannot be read.
+    """
+    folder = Path(folder)
+    read_run_file(folder)
+    try:
+        run_file, sizes = as_it_is_now(folder)
+        stored = sum(path.stat().st_size for path in checkpoint_files.newest_first(folder))
+    except OSError as error:
+        raise InputError(f"The recording '{folder}' cannot be read: {paths.why(error)}.") from error
+    return len(run_file) + sum(sizes.values()), stored
+
+
 def unpack(
     file: str | Path, folder: str | Path | None = None, *, progress: Progress = lambda done, total: True
 ) -> Path | None:

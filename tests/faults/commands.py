@@ -73,7 +73,7 @@ COMMANDS = (
     Command("features {data} {new}.npz --backbone mlp"),
     Command("doctor", slow=True),
     Command("bench losses --quick --repeat 1 --only triplet-margin --threads 1", slow=True),
-    Command("render {run} {new}.mp4 --seconds 0.2 --size 64x64 --fps 10", prints=False),
-    Command("demo {new}.mp4 --preset demo-2019 --steps 1 --seconds 0.2 --size 64x64 --fps 10", slow=True),
+    Command("render {run} {new}.mp4 --seconds 0.2 --size 128x128 --fps 10", prints=False),
+    Command("demo {new}.mp4 --preset demo-2019 --steps 1 --seconds 0.2 --size 128x128 --fps 10", slow=True),
 )
 """The window is another matter: it has no output."""

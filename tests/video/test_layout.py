@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
-from app.video.layout import MAX_COLUMNS, Box, arrange, frame_of
+from app.video.layout import MAX_COLUMNS, Box, arrange, check_type, frame_of
 from hnm_core.errors import InputError
 
 SIZES = [(1920, 1080), (1280, 720), (1080, 1920), (720, 404), (640, 480), (3840, 2160), (320, 180), (1000, 1000)]
@@ -62,3 +63,12 @@ def test_that_type_is_as_large_on_a_telephone_whatever_the_shape() -> None:
 def test_that_a_picture_without_room_is_refused(size: tuple[int, int], lanes: int) -> None:
     with pytest.raises(InputError, match=rf"{size[0]} x {size[1]} pixels has no room for {lanes} lane.*make it"):
         arrange(frame_of(*size), lanes, ("curve", "mining"), key=True)
+
+
+def test_that_a_film_whose_letters_nobody_can_read_is_refused_with_a_size_that_will_do() -> None:
+    for size in ((7680, 64), (64, 7680), (64, 64)):
+        with pytest.raises(InputError, match="nobody can read: give it at least") as refusal:
+            check_type(*size)
+        least = int(re.findall(r"at least (\d+)", str(refusal.value))[0])
+        check_type(*(max(side, least) for side in size))
+    check_type(160, 120)

@@ -10,8 +10,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QComboBox, QFileDialog
 
 from app.cli import make_app
+from app.panels.pack_dialog import PackDialog
 from app.window.main_window import MainWindow
-from hnm_core.recording import list_runs, record, runs_dir
+from hnm_core import words
+from hnm_core.recording import list_runs, pack_sizes, record, runs_dir, unpack
+from hnm_core.recording.checkpoints import newest_step
 from hnm_core.recording.lock import is_being_written, nobody_at
 from hnm_core.run.control import Control
 from hnm_core.run.events import RunState, StepRecord
@@ -196,3 +199,32 @@ def test_that_a_run_is_packed_and_a_packed_one_opened_by_drop_menu_and_command(o
     packed.write_bytes(packed.read_bytes()[:-9])
     drop(window, packed)
     qtbot.waitUntil(lambda: "cannot be unpacked" in window.banner.text, timeout=10_000)
+
+
+def test_that_a_recording_with_checkpoints_is_packed_with_them_if_the_user_says_so(open_window, qtbot, tmp_path):
+    config = engine.config().model_copy(update={"steps": 3})
+    folder = tmp_path / "old"
+    list(record(Experiment(config).run(checkpoints=True), folder))
+    recorded_bytes, checkpoint_bytes = pack_sizes(folder)
+    assert checkpoint_bytes > 0
+    window = open_window()
+    drop(window, folder)
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    sizes = []
+    for name, wanted in (("without", False), ("with", True)):
+        window.actions_by_key["pack_recording"].trigger()
+        asking = window.findChild(PackDialog)
+        assert words.size(checkpoint_bytes) in asking.checkpoints.toolTip()
+        if wanted:
+            qtbot.keyClick(asking.checkpoints, Qt.Key.Key_Space)
+        qtbot.mouseClick(asking.go, Qt.MouseButton.LeftButton)
+        dialog = next(box for box in window.findChildren(QFileDialog) if box.isVisible())
+        dialog.fileSelected.emit(str(tmp_path / f"{name}.hnmlab"))
+        dialog.close()
+        qtbot.waitUntil(lambda: not window.jobs.busy, timeout=10_000)
+        qtbot.waitUntil(lambda: window.findChild(PackDialog) is None, timeout=10_000)
+        unpack(tmp_path / f"{name}.hnmlab", tmp_path / name)
+        assert (newest_step(tmp_path / name) is not None) is wanted
+        sizes.append((tmp_path / f"{name}.hnmlab").stat().st_size)
+    assert 0 < sizes[0] - recorded_bytes < 8000  # names and checksums
+    assert sizes[1] - sizes[0] == pytest.approx(checkpoint_bytes, rel=0.1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFileDialog
 
+from app.video.order import Order
 from app.window.errors import BugReporter
 from app.window.preparation import Preparation
 from hnm_core import kernels
@@ -168,10 +168,7 @@ def test_that_closing_while_a_video_is_rendered_leaves_no_file(open_window, qtbo
     qtbot.waitUntil(lambda: window.stage.replaying and not window.jobs.busy, timeout=5000)
     done: list[int] = []
     window.jobs.progressed.connect(lambda _title, count, _total: done.append(count))
-    qtbot.keyClick(window, Qt.Key.Key_V)
-    dialog = window.findChild(QFileDialog)
-    dialog.fileSelected.emit(str(tmp_path / "video.mp4"))
-    dialog.reject()
+    window.exporting.renders.add(Order(tmp_path / "old"), tmp_path / "video.mp4")
     qtbot.waitUntil(lambda: bool(done), timeout=20_000)
     assert close(qtbot, window) < 5
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
