@@ -91,6 +91,9 @@ def mine(
         str, typer.Option("--encoder", metavar="NAME", help="For texts without embeddings, see `encode`.")
     ] = "",
     classes: Annotated[bool, typer.Option("--classes", help="DATA is a table of items with labels.")] = False,
+    review: Annotated[
+        Path | None, typer.Option("--review", metavar="FILE.jsonl", help="Of items with labels: obey `hnm-lab review`.")
+    ] = None,
     split: SplitOption = "",
     queries: QueriesOption = "",
     documents: DocumentsOption = "",
@@ -137,8 +140,10 @@ def mine(
     with progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):  # an encoder's own words are no output
         show = progress_of(bars)
         if classes or _has_classes(data, qrels):
-            made: JudgedSet | LabelledSet = _labelled(data, settings, show)
+            made: JudgedSet | LabelledSet = _labelled(data, settings, review, show)
         else:
+            if review is not None:
+                raise InputError(f"--review is of items with labels, and '{data}' holds queries and documents.")
             judged = read_judged(
                 data, split=split, queries=queries, documents=documents, qrels=qrels, settings=settings, progress=show
             )
@@ -164,20 +169,20 @@ def _has_classes(data: str, qrels: str) -> bool:
     return Path(data).suffix.lower() in WITH_CLASSES and not qrels
 
 
-def _labelled(data: str, settings: list[str] | None, progress: Progress) -> LabelledSet:
-    """Items of a registered set or a file of the user's."""
+def _labelled(data: str, settings: list[str] | None, review: Path | None, progress: Progress) -> LabelledSet:
+    """Items of a registered set or a file of the user's, as a review left them where there is one."""
     from hnm_core import data as sets
     from hnm_core.data.judged import Items
     from hnm_core.negatives.to_file import LabelledSet
     from hnm_core.spec.registry import DATASETS
 
     options = dict(map(split_setting, settings or ()))
-    if data in DATASETS.names():
-        found = sets.create(data, progress=progress, **options)
-    elif data_format(Path(data)) is None:
+    if data not in DATASETS.names() and data_format(Path(data)) is None:
         raise InputError(f"'{data}' is no file of items with labels.")
-    else:
-        found = sets.create("file", progress=progress, path=data, **options)
+    name, options = (data, options) if data in DATASETS.names() else ("file", options | {"path": data})
+    if review is not None:
+        name, options = "reviewed", {"of": name, "of_options": options, "review": str(review)}
+    found = sets.create(name, progress=progress, **options)
     say(f"{len(found.x):,} items of {len(found.class_names):,} classes. {found.as_read}".strip())
     return LabelledSet(found.name, Items(found.ids, None, found.x), found.y)
 

@@ -79,7 +79,7 @@ def review(
         _ask(looked_at, ongoing, most)
         counts = ongoing.review.counts()
     said = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in counts)
-    say(f"{said}. `hnm-lab run --review` obeys them.")
+    say(f"{said}. `hnm-lab run --review` and `mine --review` obey them.")
     echo(str(out))
 
 

@@ -57,6 +57,23 @@ def test_that_a_run_obeys_a_review_and_its_settings_reach_the_set_below(tmp_path
     assert "0 items have another label, 20 are left out" in result.stderr
 
 
+def test_that_mining_obeys_a_review(tmp_path: Path) -> None:
+    out, mined = tmp_path / "r.jsonl", tmp_path / "mined.jsonl"
+    CliRunner().invoke(make_app(), ["review", str(out), "--data", "label-noise"], input="d" * 20)
+    dropped = {decision.item for decision in read(out).decisions}
+    result = CliRunner().invoke(
+        make_app(), ["mine", "label-noise", str(mined), "--format", "ids", "--review", str(out)]
+    )
+    assert result.exit_code == 0
+    records = [json.loads(line) for line in mined.read_text().splitlines()]
+    seen = {item for record in records for item in (record["query_id"], *record["negative_ids"])}
+    assert len(records) == 1_797 - 20
+    assert not seen & dropped
+    refused = CliRunner().invoke(make_app(), ["mine", "code-search", str(tmp_path / "x.jsonl"), "--review", str(out)])
+    assert refused.exit_code == 2
+    assert "holds queries and documents" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
