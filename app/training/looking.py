@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hnm_core import data
 from hnm_core.data.base import Dataset, LoadCancelled
-from hnm_core.data.options import FileOptions, ImbalancedOptions, LabelNoiseOptions, MadeUpOptions, ReviewedOptions
+from hnm_core.data.options import FileOptions, ImbalancedOptions, MadeUpOptions, OfAnotherOptions
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
 from hnm_core.run.shown import places_of
@@ -165,7 +165,7 @@ def may_be_pictures(options: Options) -> bool:
             return False
         case ImbalancedOptions():
             return bool(options.of) and may_be_pictures(options.of_part.options)
-        case LabelNoiseOptions() | ReviewedOptions():
+        case OfAnotherOptions():
             return may_be_pictures(options.of_part.options)
         case FileOptions():
             return _file_has_pictures(options.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -170,52 +170,42 @@ class ImbalancedOptions(DataOptions):
         return DATASETS.part(self.of, self.of_options)
 
 
+class OfAnotherOptions(DataOptions):
+    """Base of sets that are another set with something changed."""
+
+    of: str = Field("digits", description="data set that is changed")
+    of_options: dict[str, Any] = Field(default_factory=dict, description="options of that data set")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _ = self.of_part  # raises what is wrong with it
+        return self
+
+    @property
+    def official_split(self) -> bool | None:
+        """See `DataOptions`."""
+        return self.of_part.options.official_split
+
+    @cached_property
+    def of_part(self) -> Part[DataOptions]:
+        """The other data set with its typed options."""
+        return DATASETS.part(self.of, self.of_options)
+
+
 @DATASETS.register("label-noise", target="hnm_core.data.wrapped:label_noise")
-class LabelNoiseOptions(DataOptions):
+class LabelNoiseOptions(OfAnotherOptions):
     """Another set with a share of its labels wrong; the truth is kept, so that false negatives can be counted."""
 
     of: str = Field("digits", description="data set whose labels are made noisy")
-    of_options: dict[str, Any] = Field(default_factory=dict, description="options of that data set")
     noise: float = Field(0.2, ge=0, le=1, description="share of the items that get a wrong label")
-
-    @model_validator(mode="after")
-    def _check(self) -> LabelNoiseOptions:
-        _ = self.of_part  # raises what is wrong with it
-        return self
-
-    @property
-    def official_split(self) -> bool | None:
-        """See `DataOptions`."""
-        return self.of_part.options.official_split
-
-    @cached_property
-    def of_part(self) -> Part[DataOptions]:
-        """The other data set with its typed options."""
-        return DATASETS.part(self.of, self.of_options)
 
 
 @DATASETS.register("reviewed", target="hnm_core.data.review:build")
-class ReviewedOptions(DataOptions):
+class ReviewedOptions(OfAnotherOptions):
     """Another set with what `hnm-lab review` wrote down: items left out, and in another class."""
 
     of: str = Field("digits", description="data set that was reviewed")
-    of_options: dict[str, Any] = Field(default_factory=dict, description="options of that data set")
     review: str = Field(min_length=1, description="file of the decisions, .jsonl")
-
-    @model_validator(mode="after")
-    def _check(self) -> ReviewedOptions:
-        _ = self.of_part  # raises what is wrong with it
-        return self
-
-    @property
-    def official_split(self) -> bool | None:
-        """See `DataOptions`."""
-        return self.of_part.options.official_split
-
-    @cached_property
-    def of_part(self) -> Part[DataOptions]:
-        """The other data set with its typed options."""
-        return DATASETS.part(self.of, self.of_options)
 
 
 PIXELS: dict[str, JsonValue] = {"unit": "px"}
