@@ -12,8 +12,7 @@ from hnm_core.errors import InputError
 from hnm_core.recording import header, packed
 from hnm_core.recording.layout import PACKED_SUFFIX, RUN_FILE
 from hnm_core.spec import config as configuration
-from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, is_judged, vectors_in
-from hnm_core.spec.traits import judged_refusal
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, refuse_no_items, vectors_in
 from hnm_core.system.paths import exists, is_folder
 from hnm_core.system.regular_files import open_regular
 
@@ -62,8 +61,7 @@ def kind_of(path: Path) -> Kind:
         if is_folder(path) and exists(path / RUN_FILE):
             header.read_run_file(path)
             return "recording"
-        if is_judged(path):
-            raise InputError(judged_refusal(path.name))
+        refuse_no_items(path, path.name)
         if is_folder(path):
             if vectors_in(path) is None and not any(child.is_dir() for child in path.iterdir()):
                 raise InputError(

@@ -63,7 +63,7 @@ def review(
         say("--lane has no effect without --run.")
     config = resolve(Request(data=data, settings=tuple(settings or ()), seed=seed), default_preset="audit")
     from hnm_core.data.own import in_words
-    from hnm_core.data.review import reviewing
+    from hnm_core.data.review import reviewing, subject
     from hnm_core.distances import Distance
     from hnm_core.studies.doubtful import queue
 
@@ -73,7 +73,7 @@ def review(
     if listed:
         _list(looked_at, most, json_document)
         return
-    with reviewing(out, looked_at.dataset) as ongoing:
+    with reviewing(out, subject(looked_at.dataset)) as ongoing:
         if ongoing.review.torn:
             say(f"The last line of '{out}' was not written whole; it is left out.")
         _ask(looked_at, ongoing, most)
@@ -164,13 +164,12 @@ def _decision(queue: Queue, place: int, key: str) -> Decision:
 
 
 def _show(queue: Queue, place: int, where: str) -> None:
-    item, label, instead, vote, own, mutual, wanted, twin = map(shown, _row(queue, place))
+    from hnm_core.studies.doubtful import evidence
+
+    item, label, instead = map(shown, _row(queue, place)[:3])
     echo(f"\n{where}: item {item}, labelled {label}, rather {instead}?")
-    vote, own, mutual = (f"{100 * float(share):.0f} %" for share in (vote, own, mutual))
-    echo(f"Of its {queue.neighbours} nearest {vote} are {instead} and {own} {label}. Of these {instead}, {mutual} have")
-    echo(f"it among their nearest; so do {wanted} of other classes, for which it is a hard negative.")
-    if twin != "-":
-        echo(f"Item {twin}, which is equal to it, has another label.")
+    for sentence in evidence(queue, place):
+        echo(shown(sentence))
     dataset, rows = queue.dataset, [int(queue.suspects.row[place])]
     rows += [row for row in queue.suspects.like[place].tolist() if row >= 0]
     if dataset.images is None:

@@ -47,7 +47,7 @@ class Review:
     decisions: tuple[Decision, ...] = ()
     """In order; those that were undone are gone."""
     of: str = ""
-    """`fingerprint` of the data set."""
+    """`Subject.fingerprint` of the data set."""
     torn: bool = False
     """Whether the last line was not written whole, and says nothing."""
 
@@ -61,12 +61,22 @@ class Review:
         return {verdict: final.count(verdict) for verdict in get_args(Verdict)}
 
 
-def fingerprint(dataset: Dataset) -> str:
-    """What a review belongs to: the items and their classes, whatever the features."""
+@dataclass(frozen=True)
+class Subject:
+    """A data set as far as a review tells it from others."""
+
+    name: str
+    items: int
+    fingerprint: str
+    """Of the items and their classes, whatever the features."""
+
+
+def subject(dataset: Dataset) -> Subject:
+    """What a review of this data set is of."""
     value = zlib.crc32(np.ascontiguousarray(dataset.ids).tobytes())
     value = zlib.crc32(np.ascontiguousarray(dataset.y).tobytes(), value)
     value = zlib.crc32("\0".join(dataset.class_names).encode(), value)
-    return f"{len(dataset.ids)}-{value:08x}"
+    return Subject(dataset.name, len(dataset.ids), f"{len(dataset.ids)}-{value:08x}")
 
 
 def read(path: Path) -> Review:
@@ -145,15 +155,15 @@ class Reviewing:
 
 
 @contextmanager
-def reviewing(path: Path, dataset: Dataset) -> Iterator[Reviewing]:
-    """Begin a review of the data set in a new file, or go on with the one that is there.
+def reviewing(path: Path, of: Subject) -> Iterator[Reviewing]:
+    """Begin a review of a data set in a new file, or go on with the one that is there.
 
     Raises:
         InputError: the file is of another data set, is no review, is being written by another program, or cannot be.
     """
     known = path.exists() or path.is_symlink()
-    review = read(path) if known else Review(of=fingerprint(dataset))
-    check_of(review, dataset, path)
+    review = read(path) if known else Review(of=of.fingerprint)
+    check_of(review, of, path)
     try:
         file = path.open("r+b" if known else "x+b", buffering=0)
     except OSError as error:
@@ -171,15 +181,15 @@ def reviewing(path: Path, dataset: Dataset) -> Iterator[Reviewing]:
                 end = file.seek(content.rfind(b"\n") + 1)
                 file.truncate(end)
         else:
-            ongoing._write({"review": 1, "of": review.of, "data": dataset.name})
+            ongoing._write({"review": 1, "of": of.fingerprint, "data": of.name})
         yield ongoing
 
 
-def check_of(review: Review, dataset: Dataset, path: Path) -> None:
+def check_of(review: Review, of: Subject, path: Path) -> None:
     """Raises `InputError` where the review is of another data set, or of one whose items or labels have changed."""
-    if review.of and review.of != fingerprint(dataset):
+    if review.of and review.of != of.fingerprint:
         raise InputError(
-            f"'{path}' is a review of other data: '{dataset.name}' has {len(dataset.ids):,} items, and these or their "
+            f"'{path}' is a review of other data: '{of.name}' has {of.items:,} items, and these or their "
             "labels are not those that were reviewed."
         )
 
@@ -204,7 +214,7 @@ def applied(dataset: Dataset, review: Review, path: Path) -> Dataset:
     Raises:
         InputError: it is a review of other data, or names an item or a class that these do not have.
     """
-    check_of(review, dataset, path)
+    check_of(review, subject(dataset), path)
     names = {name: number for number, name in enumerate(dataset.class_names)}
     rows = {int(item): row for row, item in enumerate(dataset.ids)}
     y, keep = dataset.y.copy(), np.ones(len(dataset.y), bool)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hnm_core.errors import InputError
+from hnm_core.spec.traits import judged_refusal, review_refusal
 from hnm_core.system import paths
+from hnm_core.system.regular_files import open_regular
+
+FIRST_LINE_BYTES = 4096
+"""The first line of a review is shorter."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,27 @@ def is_judged(path: Path) -> bool:
     if any(paths.is_file(path / name) for name in names):
         return True
     return path.name.lower().endswith((".jsonl", ".jsonl.gz"))
+
+
+def is_review(path: Path) -> bool:
+    """Whether a file holds the decisions of a review, by its first line."""
+    if not path.name.lower().endswith(".jsonl"):
+        return False
+    try:
+        with open_regular(path) as file:
+            told = json.loads(file.readline(FIRST_LINE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and "review" in told and "of" in told
+
+
+def refuse_no_items(path: Path, name: str) -> None:
+    """Raises `InputError` where what lies at `path`, called `name`, is known to be no data set of items with classes:
+    decisions of a review, or queries and documents."""
+    if is_review(path):
+        raise InputError(review_refusal(name))
+    if is_judged(path):
+        raise InputError(judged_refusal(name))
 
 
 def data_format(path: Path) -> DataFormat | None:

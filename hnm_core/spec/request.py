@@ -11,10 +11,9 @@ from typing import Any
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
-from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, is_judged, vectors_in
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, refuse_no_items, vectors_in
 from hnm_core.spec.registry import DATASETS, MINERS
 from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
-from hnm_core.spec.traits import judged_refusal
 from hnm_core.system import paths
 
 FEW_DIMENSIONS = 16
@@ -118,8 +117,8 @@ def _data(wanted: str) -> dict[str, Any]:
     if wanted in DATASETS.names():
         return {"name": wanted, "options": {}}
     path, kind = Path(wanted), paths.kind(paths.path_of(wanted))
-    if kind in ("file", "folder") and is_judged(paths.path_of(wanted)):
-        raise InputError(judged_refusal(wanted))
+    if kind in ("file", "folder"):
+        refuse_no_items(paths.path_of(wanted), wanted)
     if data_format(path) is not None or kind == "file":
         return {"name": "file", "options": {"path": paths.text_of(wanted)}}
     if kind == "folder":

@@ -230,6 +230,14 @@ def judged_refusal(name: str) -> str:
     )
 
 
+def review_refusal(name: str) -> str:
+    """What to say where the decisions of a review stand in the place of data."""
+    return (
+        f"'{name}' holds the decisions of a review, not data: name the data that were reviewed, and beside them "
+        f"--review '{name}' has `hnm-lab run` obey it."
+    )
+
+
 DISTANCE_WORDS: Mapping[DistanceName, str] = {
     "euclidean": "Euclidean",
     "squared-euclidean": "squared Euclidean",

@@ -95,6 +95,22 @@ def queue(
     return Queue(dataset, found, k)
 
 
+def evidence(queue: Queue, place: int) -> tuple[str, ...]:
+    """Why the item at this place of the queue is doubtful, in sentences."""
+    dataset, found = queue.dataset, queue.suspects
+    label, instead = dataset.class_names[dataset.y[int(found.row[place])]], dataset.class_names[found.instead[place]]
+    vote, own, mutual = (f"{100 * float(share[place]):.0f} %" for share in (found.vote, found.own, found.mutual))
+    wanted, twin = int(found.wanted[place]), int(found.twin[place])
+    near = f"Of its {queue.neighbours} nearest {vote} are {instead} and {own} {label}."
+    back = (
+        f"Of these {instead}, {mutual} have it among their nearest; it is a hard negative for {wanted:,} "
+        f"{'item' if wanted == 1 else 'items'} of other classes."
+    )
+    if twin < 0:
+        return near, back
+    return near, back, f"Item {dataset.ids[twin]}, which is equal to it, has another label."
+
+
 def found_by(queue: Queue) -> Found | None:
     """How well the queue does; None where the truth is not known, or nothing is wrong."""
     dataset = queue.dataset

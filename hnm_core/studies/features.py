@@ -27,10 +27,9 @@ from hnm_core.data.pictures import ImageFolder, broken, find_pictures, read_pict
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.models import backbone
 from hnm_core.spec import own_code
-from hnm_core.spec.data_files import data_format, is_judged, vectors_in
+from hnm_core.spec.data_files import data_format, refuse_no_items, vectors_in
 from hnm_core.spec.registry import DATASETS
 from hnm_core.spec.request import data_of
-from hnm_core.spec.traits import judged_refusal
 from hnm_core.system import paths
 from hnm_core.system.locks import try_lock
 from hnm_core.system.regular_files import open_regular, read_regular
@@ -328,8 +327,7 @@ def _items(request: FeatureRequest, progress: Progress | None) -> _Items:
     name, options = request.source, dict(request.options)
     if name not in DATASETS.names():
         path = paths.path_of(name)
-        if is_judged(path):
-            raise InputError(judged_refusal(name))
+        refuse_no_items(path, name)
         if paths.is_folder(path) and vectors_in(path) is None:
             if options:
                 raise InputError("A folder of pictures has no options; --size and --resize say how they are read.")

@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.offers import kind_of
 from hnm_core import data
-from hnm_core.data.review import Decision, Review, read, reviewing
+from hnm_core.data import retrieval
+from hnm_core.data.review import Decision, Review, read, reviewing, subject
 from hnm_core.errors import InputError
+from hnm_core.spec.data_files import is_review
+from hnm_core.spec.request import data_config
 
 KEEP, DROP = Decision(3, "3", "keep"), Decision(5, "5", "drop")
 RELABEL = Decision(8, "8", "relabel", "1")
@@ -23,7 +27,7 @@ RELABEL = Decision(8, "8", "relabel", "1")
 def path(tmp_path: Path) -> Path:
     """A review with one decision of each kind."""
     path = tmp_path / "review.jsonl"
-    with reviewing(path, data.create("digits")) as ongoing:
+    with reviewing(path, subject(data.create("digits"))) as ongoing:
         for decision in (KEEP, DROP, RELABEL):
             ongoing.decide(decision)
     return path
@@ -31,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_that_decisions_are_read_as_they_were_made_and_the_last_on_an_item_counts(path: Path) -> None:
     assert read(path).decisions == (KEEP, DROP, RELABEL)
-    with reviewing(path, data.create("digits")) as ongoing:
+    with reviewing(path, subject(data.create("digits"))) as ongoing:
         ongoing.decide(Decision(5, "5", "keep"))
         assert read(path).counts() == {"keep": 2, "drop": 0, "relabel": 1}, "it is in the file already"
         assert ongoing.undo() == Decision(5, "5", "keep")
@@ -43,7 +47,7 @@ def test_that_decisions_are_read_as_they_were_made_and_the_last_on_an_item_count
 
 
 def test_that_nothing_can_be_undone_before_the_first_decision(tmp_path: Path) -> None:
-    with reviewing(tmp_path / "r.jsonl", data.create("digits")) as ongoing:
+    with reviewing(tmp_path / "r.jsonl", subject(data.create("digits"))) as ongoing:
         assert ongoing.undo() is None
     assert read(tmp_path / "r.jsonl").decisions == ()
 
@@ -63,7 +67,7 @@ def test_that_a_reviewed_set_lacks_what_was_dropped_and_has_new_labels(path: Pat
 def test_that_true_classes_stay_where_they_are_known(tmp_path: Path) -> None:
     noisy = data.create("label-noise", noise=0.1, seed=3)
     wrong = np.flatnonzero(noisy.y != noisy.y_true)
-    with reviewing(tmp_path / "r.jsonl", noisy) as ongoing:
+    with reviewing(tmp_path / "r.jsonl", subject(noisy)) as ongoing:
         for row in wrong:
             names = noisy.class_names
             ongoing.decide(Decision(int(noisy.ids[row]), names[noisy.y[row]], "relabel", names[noisy.y_true[row]]))
@@ -82,7 +86,7 @@ def test_that_a_line_that_was_cut_off_is_told_and_made_good(path: Path) -> None:
         review = read(path)
         assert review.torn == (not whole[:cut].endswith(b"\n"))
         assert review.decisions == (KEEP, DROP)
-        with reviewing(path, data.create("digits")) as ongoing:
+        with reviewing(path, subject(data.create("digits"))) as ongoing:
             ongoing.decide(Decision(11, "1", "keep"))
         assert read(path) == Review((KEEP, DROP, Decision(11, "1", "keep")), read(path).of)
 
@@ -121,16 +125,16 @@ def test_that_items_and_classes_that_the_set_does_not_have_are_named(path: Path)
 
 def test_that_a_second_program_is_refused(path: Path) -> None:
     program = (
-        "from pathlib import Path; from hnm_core import data; from hnm_core.data.review import reviewing\n"
-        f"with reviewing(Path({str(path)!r}), data.create('digits')): pass"
+        "from pathlib import Path; from hnm_core import data; from hnm_core.data.review import reviewing, subject\n"
+        f"with reviewing(Path({str(path)!r}), subject(data.create('digits'))): pass"
     )
-    with reviewing(path, data.create("digits")):
+    with reviewing(path, subject(data.create("digits"))):
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
     assert "is being reviewed by another program" in ended.stderr
 
 
 def test_that_a_decision_that_cannot_be_written_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with reviewing(path, data.create("digits")) as ongoing:
+    with reviewing(path, subject(data.create("digits"))) as ongoing:
 
         def full(_handle: int) -> None:
             raise OSError(28, "No space left on device")
@@ -147,3 +151,18 @@ def test_that_many_decisions_are_read_in_no_time(path: Path) -> None:
     more = b"".join(b'{"item": %d, "label": "4", "verdict": "keep"}\n' % item for item in range(100_000))
     path.write_bytes(path.read_bytes() + more)
     assert len(read(path).by_item()) == 100_000
+
+
+def test_that_decisions_given_as_data_are_refused_as_what_they_are(path: Path) -> None:
+    said = "holds the decisions of a review, not data"
+    for refused in (
+        lambda: data_config(str(path)),
+        lambda: retrieval.read(str(path)),
+        lambda: kind_of(path),
+    ):
+        with pytest.raises(InputError, match=said):
+            refused()
+    pairs = path.parent / "pairs.jsonl"
+    pairs.write_text('{"query": "a review", "positive": "of a film"}\n')
+    assert not is_review(pairs)
+    assert len(retrieval.read(str(pairs)).queries.ids) == 1

@@ -14,7 +14,9 @@ from hnm_core.data.retrieval import pairs
 from hnm_core.data.retrieval.folder import SetFiles, SideFiles, files_in, read_files
 from hnm_core.data.retrieval.records import suffix_of
 from hnm_core.errors import InputError
+from hnm_core.spec.data_files import is_review
 from hnm_core.spec.registry import DATASETS
+from hnm_core.spec.traits import review_refusal
 from hnm_core.system import memory, paths
 
 BOTH_IN_ONE = (".npz", ".safetensors", ".pt")
@@ -76,6 +78,8 @@ def read(
             return _assembled(files_in(path), path.name, split, given, progress, path)
         if not paths.exists(path):
             raise InputError(f"There is no file or folder '{source}'. A set of queries and documents is {_kinds()}.")
+        if is_review(path):
+            raise InputError(review_refusal(source))
         if path.suffix.lower() in BOTH_IN_ONE:
             return _assembled(_both_in(path), path.name, split, given, progress, path)
         if suffix_of(path) not in pairs.SUFFIXES:
