@@ -31,6 +31,18 @@ CLOUD_KEYS = KeyGroup(
     ),
 )
 
+REVIEW_KEYS = KeyGroup(
+    "In a review of doubtful labels",
+    (
+        ("K", "Keep the label"),
+        ("D", "Drop the item"),
+        ("R", "Relabel it"),
+        ("U", "Take the last decision back"),
+        ("←  →", "The one before, the next"),
+        ("Esc", "End the review"),
+    ),
+)
+
 TIMELINE_KEYS = KeyGroup(
     "On the timeline",
     (

@@ -30,6 +30,8 @@ MOST_KEPT = 256 << 20
 """Bytes of features that are kept unasked, beside those that are trained on."""
 MOST_SIDE = 64
 """Pictures of many items are shrunk by a whole number until they are no larger."""
+NUMBERS = 6
+"""So many features of an item are told."""
 FETCHING = "downloading"
 """How what is said begins while a data set comes from the network."""
 
@@ -195,6 +197,15 @@ def shrunk(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     mean = cut.reshape(count, high, side, wide, side, *pictures.shape[3:]).mean((2, 4))
     small: NDArray[np.uint8] = np.rint(mean).astype(np.uint8)
     return small
+
+
+def row_text(row: NDArray[np.float32]) -> str:
+    """For example "32 features, of length 1.24: 0.1, −0.4, ..."."""
+    first = ", ".join(f"{value:.3g}" for value in row[:NUMBERS].tolist())
+    more = ", ..." if len(row) > NUMBERS else ""
+    length = float(np.linalg.norm(row.astype(np.float64)))
+    told = f"{len(row):,} feature{'s' if len(row) != 1 else ''}, of length {length:.3g}: {first}{more}"
+    return told.replace("-", "\N{MINUS SIGN}")
 
 
 def no_fetching(_done: int, _total: int, what: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.training.looking import Looked, Pictured
+from hnm_core.data.review import Subject
 from hnm_core.run.channel import Drained
 from hnm_core.run.control import Embedded
 from hnm_core.spec.config import ExperimentConfig
@@ -97,6 +98,63 @@ class LaidOut(NamedTuple):
     """How many lanes there are"""
 
 
+class Rank(NamedTuple):
+    """To a process of `app.training.suspects_child`: rank the doubtful labels of a run's data. Answered by a `HowFar`
+    now and then, and by `Suspects` or `Refused`."""
+
+    config: ExperimentConfig
+    """Of the run"""
+    most: int
+    """So many of the queue are told."""
+    recording: Path | None = None
+    """In what a lane of it makes of the items they are near; None takes their features."""
+    lane: str | None = None
+
+
+class HowFar(NamedTuple):
+    """To the window: how far a request is; `total` is 0 while unknown."""
+
+    done: int
+    total: int
+
+
+class Item(NamedTuple):
+    """An item of a data set, to be looked at."""
+
+    item_id: int
+    label: str
+    """The name of its class"""
+    picture: NDArray[np.uint8] | None = None
+    """(H, W) or (H, W, 3); None where the data are no pictures"""
+    words: str = ""
+    """Its numbers, where they are none"""
+
+
+class Suspect(NamedTuple):
+    """An item whose label is doubtful."""
+
+    item: Item
+    instead: str
+    """The class that it is rather of"""
+    like: tuple[Item, ...]
+    """Its nearest of that class, nearest first"""
+    evidence: tuple[str, ...]
+    """Why it is doubtful, in sentences"""
+
+
+class Suspects(NamedTuple):
+    """To the window: a queue of doubtful labels."""
+
+    of: Subject
+    """What its review is of"""
+    queue: tuple[Suspect, ...]
+    """The most doubtful first"""
+    found: int
+    """How many there are, told or not"""
+    notes: tuple[str, ...] = ()
+    """What else there is to know of them, a sentence each"""
+
+
 class Refused(NamedTuple):
     """To the window: why there is no answer."""
 
@@ -115,7 +173,23 @@ class Report(NamedTuple):
     """Whether the run is over and its recording complete."""
 
 
-Message = Start | Ask | Look | LookAtMany | Embed | LayOut | Report | Looked | Pictured | Moment | LaidOut | Refused
+Message = (
+    Start
+    | Ask
+    | Look
+    | LookAtMany
+    | Embed
+    | LayOut
+    | Rank
+    | Report
+    | Looked
+    | Pictured
+    | Moment
+    | LaidOut
+    | HowFar
+    | Suspects
+    | Refused
+)
 
 
 def pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -13,11 +13,9 @@ from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 from app.picture.theme import Theme
 from app.plain import Label
 from app.style import css
-from app.training.looking import Looked
+from app.training.looking import Looked, row_text
 
 SIDE_PX = 64
-NUMBERS = 6
-"""So many features of an item are told."""
 
 
 class ItemData(QWidget):
@@ -52,15 +50,6 @@ class ItemData(QWidget):
             self.picture.setPixmap(pixmap(looked.picture, SIDE_PX - 4))
             self.picture.setAccessibleName(f"Picture of point {looked.item_id}")
         self.words.setText(looked.problem or ("" if looked.row is None else row_text(looked.row)))
-
-
-def row_text(row: NDArray[np.float32]) -> str:
-    """For example "32 features, of length 1.24: 0.1, −0.4, ..."."""
-    first = ", ".join(f"{value:.3g}" for value in row[:NUMBERS].tolist())
-    more = ", ..." if len(row) > NUMBERS else ""
-    length = float(np.linalg.norm(row.astype(np.float64)))
-    told = f"{len(row):,} feature{'s' if len(row) != 1 else ''}, of length {length:.3g}: {first}{more}"
-    return told.replace("-", "\N{MINUS SIGN}")
 
 
 def pixmap(picture: NDArray[np.uint8], side_px: int) -> QPixmap:

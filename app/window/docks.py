@@ -15,7 +15,7 @@ from app.window.bottom_height import SHARE, BottomHeight
 from app.window.settings import Settings
 
 FORM_WIDTH = 270
-VERSION = 2
+VERSION = 3
 """Of the set of docks: a layout that was kept with another set is not restored, for it has no place for all of them."""
 THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
@@ -26,9 +26,10 @@ CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
 
 
 class Docks:
-    """Puts the form and the charts of `stage` around the centre of `window`; `menu` shows and hides them."""
+    """Puts the form and the charts of `stage` around the centre of `window`; `menu` shows and hides them.
+    `review` stands over the inspector while there is one."""
 
-    def __init__(self, window: QMainWindow, menu: QMenu, form: ExperimentForm, stage: Stage) -> None:
+    def __init__(self, window: QMainWindow, menu: QMenu, form: ExperimentForm, stage: Stage, review: QWidget) -> None:
         self._window, self._menu = window, menu
         self._placed = False
         left, bottom = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
@@ -52,6 +53,10 @@ class Docks:
             "Inspector", "inspector", stage.inspecting.view, Qt.DockWidgetArea.RightDockWidgetArea
         )
         self._inspector.hide()
+        self._review = self._dock("Doubtful labels", "review", review, Qt.DockWidgetArea.RightDockWidgetArea, False)
+        window.tabifyDockWidget(self._inspector, self._review)
+        self._review.hide()
+        self._reviews = False
         self._inspect_clicks = True
         self._inspector.visibilityChanged.connect(self._on_inspector)
         stage.choice.changed.connect(lambda: self._show_choice(stage.choice.item_id))
@@ -66,12 +71,23 @@ class Docks:
         assert isinstance(view, InspectorView)
         view.focus_search()
 
+    def show_review(self, shown: bool) -> None:
+        """Whether there is a review to be seen."""
+        self._reviews = shown
+        self._review.setVisible(shown)
+        if not shown:
+            return
+        self._review.raise_()
+        if self._review.width() < INSPECTOR_WIDTH:
+            self._window.resizeDocks([self._review], [INSPECTOR_WIDTH], Qt.Orientation.Horizontal)
+
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
         """Put the window and its docks where they were the last time; the window itself stays with `keep_size`."""
         geometry, state = settings.blob("geometry"), settings.blob("docks")
         if geometry is not None and not keep_size:
             self._window.restoreGeometry(geometry)
         self._placed = state is not None and self._window.restoreState(state, VERSION)
+        self._review.hide()  # it is of a run that is not shown yet
         share = settings.text("bottom_share")
         self._bottom.share = float(share) if re.fullmatch(r"0\.\d+", share) else SHARE
         self._inspect_clicks = not settings.text(CLOSED)
@@ -91,6 +107,7 @@ class Docks:
     def reset(self) -> None:
         """Everything as on the first start: all docks shown, in their places, with their shares of the room."""
         self._window.restoreState(self._built)
+        self.show_review(self._reviews)
         self._bottom.share = SHARE
         QTimer.singleShot(0, self._share_room)
 
@@ -116,7 +133,7 @@ class Docks:
 
     def _show_choice(self, item_id: int) -> None:
         """The first point that is chosen opens the inspector, unless the user has closed it."""
-        if item_id >= 0 and self._inspect_clicks and self._inspector.isHidden():
+        if item_id >= 0 and self._inspect_clicks and not self._reviews and self._inspector.isHidden():
             self._open_inspector()
 
     def _open_inspector(self) -> None:
@@ -130,12 +147,15 @@ class Docks:
         if self._window.isVisible():  # else it is the window that goes
             self._inspect_clicks = not self._inspector.isHidden()
 
-    def _dock(self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+    def _dock(
+        self, title: str, name: str, content: QWidget, area: Qt.DockWidgetArea, listed: bool = True
+    ) -> QDockWidget:
         dock = QDockWidget(title, self._window)
         dock.setObjectName(name)
         dock.setWidget(content)
         self._window.addDockWidget(area, dock)
-        self._menu.addAction(dock.toggleViewAction())
+        if listed:
+            self._menu.addAction(dock.toggleViewAction())
         return dock
 
     def _name_chart(self, place: int) -> None:

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QWidget
 
 from app.panels.experiment_form import ExperimentForm
 from app.panels.gallery import Gallery
-from app.panels.keys import CLOUD_KEYS, TIMELINE_KEYS, KeyGroup
+from app.panels.keys import CLOUD_KEYS, REVIEW_KEYS, TIMELINE_KEYS, KeyGroup
 from app.panels.shortcut_sheet import ShortcutSheet
 from app.panels.tour import Stop
 from app.picture.theme import Theme
@@ -48,7 +48,7 @@ def key_groups(actions: Mapping[str, QAction]) -> list[KeyGroup]:
         ]
         if named:
             groups.append(KeyGroup(menu, tuple(named)))
-    return [*groups, CLOUD_KEYS, TIMELINE_KEYS]
+    return [*groups, CLOUD_KEYS, TIMELINE_KEYS, REVIEW_KEYS]
 
 
 def tour_stops(

@@ -41,6 +41,7 @@ from app.window.motion import Motion
 from app.window.preparation import Preparation
 from app.window.preview_player import PreviewPlayer
 from app.window.recent import Recent, RecentMenu
+from app.window.reviews import Reviews
 from app.window.run_actions import RunActions
 from app.window.run_controls import RunControls
 from app.window.seeds import Seeds
@@ -163,6 +164,16 @@ class MainWindow(QMainWindow):
             root=data_dir() / "tuned",
             plug_ins=plug_ins,
         )
+        self.reviews = Reviews(
+            self,
+            session=session,
+            bridge=bridge,
+            stage=stage,
+            run=self.run,
+            jobs=jobs,
+            messages=messages,
+            plug_ins=plug_ins,
+        )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
         self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
         self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, plug_ins=plug_ins, parent=self)
@@ -201,7 +212,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(centre)
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
-        self.docks = Docks(self, menus["View"], self.form, self.stage)
+        self.docks = Docks(self, menus["View"], self.form, self.stage, self.reviews.view)
         self.drops = Drops(
             self,
             take=self._take,
@@ -231,6 +242,8 @@ class MainWindow(QMainWindow):
         self.look.changed.connect(self._on_look)
         self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
+        self.reviews.opened.connect(lambda: self.docks.show_review(True))
+        self.reviews.closed.connect(self._end_review)
         session.opened.connect(self.run.offer_to_go_on)
         session.opened.connect(lambda: messages.attempt(self.path.follow))
         self.path.changed.connect(self.exporting.redraw)
@@ -283,6 +296,7 @@ class MainWindow(QMainWindow):
             "evaluate": self.studies.evaluate,
             "evaluate_file": self.studies.evaluate_file,
             "tune": self.studies.tune,
+            "review": self.reviews.ask,
             "go_on": self.run.go_on,
             "apply": self.run.apply_changes,
             "fork": self.forks.ask,
@@ -360,6 +374,11 @@ class MainWindow(QMainWindow):
         if (centre := self.centralWidget()) is not None:
             centre.setFocus()
 
+    def _end_review(self) -> None:
+        self.docks.show_review(False)
+        if (centre := self.centralWidget()) is not None:
+            centre.setFocus()  # else the next key goes to whatever stands next in the tab order
+
     # What is shown
 
     def show_state(self) -> None:
@@ -398,6 +417,7 @@ class MainWindow(QMainWindow):
         actions.paint_icons(self.actions_by_key, theme.text)
         self.show_state()
         self.stage.set_theme(theme)
+        self.reviews.set_theme(theme)
         self.preview.set_theme(theme)
         self.drops.set_theme(theme)
         self.exporting.set_theme(theme)
@@ -461,6 +481,7 @@ class MainWindow(QMainWindow):
             self.session.stay()
             self.preview.stop()
             self.capturing.stop()
+            self.reviews.close()
             self.speaker.set(False)  # what is remembered is how the window was before
             self.docks.keep(self._settings)
             self.closing.begin()

@@ -59,10 +59,21 @@ def resolve(request: Request, default_preset: str | None = FIRST_PRESET) -> Expe
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
     if request.review is not None:
-        of = {"of": values["data"]["name"], "of_options": values["data"]["options"]}
-        reviewed = {"name": "reviewed", "options": of | {"review": paths.text_of(request.review)}}
-        values["data"] = values["data"] | reviewed
+        values["data"] = values["data"] | _reviewed(values["data"], request.review)
     return configuration.from_dict(values, "--set" if request.settings else "command line")
+
+
+def with_review(config: ExperimentConfig, review: Path) -> ExperimentConfig:
+    """The same experiment on its data as they are after a review, see `hnm_core.data.review`."""
+    values = config.to_dict()
+    values["data"] = values["data"] | _reviewed(values["data"], review)
+    return configuration.from_dict(values)
+
+
+def _reviewed(data: Mapping[str, Any], review: Path) -> dict[str, Any]:
+    """The fields `name` and `options` of the section `data` that have these data obey a review."""
+    of = {"of": data["name"], "of_options": data["options"]}
+    return {"name": "reviewed", "options": of | {"review": paths.text_of(review)}}
 
 
 def title_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hnm_core import data
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.distances import Distance
+from hnm_core.errors import unknown_name
 from hnm_core.evaluation.suspects import Suspects, suspects
 from hnm_core.recording import open_recording
 from hnm_core.recording.runs import find_run
@@ -81,7 +82,10 @@ def queue(
     points = dataset.x
     if recording is not None:
         name = recording.lanes[0] if lane is None else lane
-        own = config.lane(name)
+        known = recording.history().lane_configs()  # those too that were forked off
+        if name not in known:
+            raise unknown_name("lane", name, known)
+        own = known[name].lanes[0]
         distance = Distance(own.distance, own.normalize)
         points = embed_rows(trained_network(recording, name, say).network, points, progress)
 

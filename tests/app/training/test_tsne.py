@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.training import tsne
+from app.training import asking, tsne
 from app.training.messages import LaidOut, LayOut, Refused
 from app.training.tsne_child import laid_out
 from hnm_core.errors import InputError
@@ -130,8 +130,8 @@ def test_that_a_wish_that_is_called_off_ends_the_process_and_one_that_dies_says_
 ):
     told: list[LaidOut] = []
     begun = []
-    really = tsne.started
-    monkeypatch.setattr(tsne, "started", lambda *given: begun.append(really(*given)) or begun[-1])
+    really = asking.started
+    monkeypatch.setattr(asking, "started", lambda *given: begun.append(really(*given)) or begun[-1])
     asked = request(one=np.random.default_rng(1).normal(size=(2000, 8)).astype(np.float32))
     with pytest.raises(InputError, match="called off"):
         tsne.lay_out(asked, (), lambda _done, _total: len(begun) == 0, told.append)
