@@ -55,7 +55,9 @@ def window(open_window, qtbot):
 
 
 def dialog_of(window) -> ReviewDialog:
-    window.actions_by_key["review"].trigger()
+    window.activateWindow()
+    assert QTest.qWaitForWindowActive(window)
+    QTest.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     return next(each for each in window.findChildren(ReviewDialog) if each.isVisible())
 
 
