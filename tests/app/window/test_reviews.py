@@ -120,6 +120,8 @@ def test_that_buttons_and_pictures_do_it_too_and_a_second_review_goes_on(reviewi
     assert window.stage.choice.item_id == near.item_id and near.label == view._suspects.queue[1].instead
     assert view.hasFocus(), "a click leaves the keys where they are"
     assert [decision.verdict for decision in read(file_of(window)).decisions] == ["drop"]
+    window.actions_by_key["reset_layout"].trigger()
+    assert view.isVisible() and window.reviews.on, "the layout is put back with the review in it"
     view.close_asked.emit()
     qtbot.mouseClick(dialog_of(window).go, LEFT)
     qtbot.waitUntil(lambda: window.reviews.on, timeout=60_000)
@@ -162,6 +164,10 @@ def test_that_files_that_cannot_be_written_into_are_refused_in_a_sentence(window
         dialog.file.put(name)
         qtbot.mouseClick(dialog.go, LEFT)
         assert words in dialog.problem.text() and dialog.isVisible()
+    (tmp_path / "folder.jsonl").mkdir()
+    dialog.file.put(str(tmp_path / "folder.jsonl"))
+    qtbot.mouseClick(dialog.go, LEFT)
+    assert f"Cannot read '{tmp_path / 'folder.jsonl'}'" in dialog.problem.text() and dialog.isVisible()
     (tmp_path / "pairs.jsonl").write_text('{"query": "a", "positive": "b"}\n')
     dialog.file.put(str(tmp_path / "pairs.jsonl"))
     qtbot.mouseClick(dialog.go, LEFT)
