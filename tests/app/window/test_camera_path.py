@@ -110,7 +110,7 @@ def test_that_key_frames_come_with_the_recording_and_are_told_from_another(shown
 
 
 def test_that_the_template_own_path_follows_the_key_frames_as_they_are_taken(shown, qtbot, tmp_path):
-    press(qtbot, shown, Qt.Key.Key_E, CTRL)
+    press(qtbot, shown, Qt.Key.Key_M, CTRL)
     sheet = shown.exporting.sheet
     choose(qtbot, sheet.size_box, "Own")
     number(qtbot, sheet.width_box, "320")

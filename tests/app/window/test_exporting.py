@@ -13,8 +13,10 @@ from PyQt6.QtGui import QDesktopServices, QGuiApplication
 from PyQt6.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QWidget
 
 from app.panels.export_sheet import ExportSheet
+from app.video import order
 from app.video.pictures import Pictures
 from app.window.main_window import MainWindow
+from hnm_core.errors import InputError
 from hnm_core.recording import record
 from tests.app.window.test_main_window import press
 from tests.video.conftest import STEPS, growing_run
@@ -38,7 +40,7 @@ def shown(open_window: Callable[..., MainWindow], qtbot, tmp_path: Path, monkeyp
 @pytest.fixture
 def sheet(shown: MainWindow, qtbot) -> ExportSheet:
     """The sheet of it, for a small video."""
-    press(qtbot, shown, Qt.Key.Key_E, CTRL)
+    press(qtbot, shown, Qt.Key.Key_M, CTRL)
     sheet = shown.exporting.sheet
     assert sheet is not None
     choose(qtbot, sheet.size_box, "Own")
@@ -242,6 +244,20 @@ def test_that_what_cannot_be_made_is_said_in_the_sheet(sheet, shown, qtbot, tmp_
     assert not sheet.render_button.isEnabled() and sheet.view.picture.image.isNull()
     choose(qtbot, sheet.template, "orbit")
     ready(qtbot, sheet)
+
+
+def test_that_a_video_that_fails_says_why_and_leaves_no_work_in_the_status_bar(
+    sheet, shown, qtbot, tmp_path, monkeypatch
+):
+    def fail(*_arguments, **_options):
+        raise InputError("The disk is full.")
+
+    monkeypatch.setattr(order, "render", fail)
+    click(qtbot, sheet.render_button)
+    qtbot.waitUntil(lambda: states(shown) == ["failed"], timeout=WAIT_MS)
+    assert "The disk is full." in shown.exporting.renders.renders[0].told
+    assert shown.job_line.isHidden()
+    assert list(tmp_path.glob("*.mp4")) == []
 
 
 def test_that_a_second_video_in_the_same_place_is_refused_while_the_first_is_made(sheet, shown, qtbot, tmp_path):

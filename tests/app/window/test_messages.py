@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFileDialog
 
-from app.video import renderer
-from hnm_core.errors import InputError
 from hnm_core.run.events import RunState
 from hnm_core.spec import config as configuration
 from tests.app import runs
@@ -70,22 +67,6 @@ def test_that_what_a_user_did_wrong_is_said_below_where_an_error_keeps_the_banne
     drop(window, tmp_path / "poem.txt")
     assert "seven is not a number" in window.banner.text
     assert "poem.txt" in window.statusBar().currentMessage()
-
-
-def test_that_a_video_that_fails_leaves_no_work_in_the_status_bar(open_window, qtbot, tmp_path, monkeypatch):
-    def fail(*_arguments, **_options):
-        raise InputError("The disk is full.")
-
-    monkeypatch.setattr(renderer, "render", fail)
-    window = open_window()
-    train(qtbot, window)
-    press(qtbot, window, Qt.Key.Key_V)
-    dialog = window.findChild(QFileDialog)
-    dialog.fileSelected.emit(str(tmp_path / "x.mp4"))
-    dialog.reject()
-    qtbot.waitUntil(lambda: "The disk is full." in window.banner.text, timeout=5000)
-    assert window.statusBar().currentMessage() == "Render x.mp4: failed"
-    assert window.job_line.isHidden()
 
 
 def test_that_opening_a_file_leaves_no_work_in_the_status_bar(open_window, qtbot, tmp_path):

@@ -69,7 +69,7 @@ def test_that_a_window_closed_in_it_is_remembered_as_it_was_before(open_window, 
     again = open_window(settings=settings)
     again.docks.restore(settings)
     assert not again.isFullScreen()
-    assert [dock.objectName() for dock in again.findChildren(QDockWidget) if dock.isHidden()] == ["inspector"]
+    assert [dock.objectName() for dock in again.findChildren(QDockWidget) if dock.isHidden()] == ["inspector", "review"]
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0])
