@@ -68,7 +68,7 @@ class PaneGrid(QWidget):
         self._smooth = True
         self._slow_motion = False
         self._lasso = self._names = False
-        self._ready = True
+        self._preparing = ""
         self._hint = ""
         self._turns: list[Callable[[], None]] = []
         self._turn_timer = QTimer(self)
@@ -155,11 +155,10 @@ class PaneGrid(QWidget):
         for pane in self._panes:
             self._overlay(pane)
 
-    def set_ready(self, ready: bool) -> None:
-        """Whether clouds can be drawn; until then panes say that the renderer is being prepared."""
-        self._ready = ready
+    def set_preparing(self, text: str) -> None:
+        """How far it is that the renderer is prepared: panes say so, and sketch their clouds until it is empty."""
+        self._preparing = text
         for pane in self._panes:
-            pane.stale = pane.frame is not None
             self._overlay(pane)
 
     def show_frame(self, frame: Frame) -> None:
@@ -366,7 +365,7 @@ class PaneGrid(QWidget):
         if pane.chip is not None:
             pane.view.set_chip(pane.chip)
             pane.chip = None
-        if pane.stale and self._ready and self._started is not None and pane.drawn is not None:
+        if pane.stale and self._started is not None and pane.drawn is not None:
             self._stage(pane, self._started, pane.drawn)
         pane.glide()
         self.cameras.move(pane, wanted, seconds, turn)
@@ -398,10 +397,8 @@ class PaneGrid(QWidget):
             pane.stale = pane.frame is not None
 
     def _overlay(self, pane: Pane) -> None:
-        if not self._ready:
-            pane.view.set_overlay("Preparing the renderer, once per machine\u00a0...")
-        else:
-            pane.view.set_overlay(None if pane.fitted is not None else pane.hint or self._hint or None)
+        pane.view.set_preparing(self._preparing)
+        pane.view.set_overlay(None if pane.fitted is not None else self._preparing or pane.hint or self._hint or None)
 
     def _lane_of(self, view: CloudView) -> str:
         return next(pane.lane for pane in self._panes if pane.view is view)

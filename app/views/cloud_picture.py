@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.picture import raster
 from app.picture.camera import Camera
 from app.picture.scene import Scene
+from app.picture.sketch import sketch
 from app.picture.theme import Theme
 from app.picture.thinning import DetailLevel, context_rank, same_sample, thinned
 from hnm_core import kernels
@@ -22,7 +23,8 @@ SMALLEST_SHARE = 1 / 256
 DEAREST_MS = 150.0
 """A picture that stands still is rendered finely unless that would take longer than this."""
 LONGEST_WAIT_S = 90.0
-"""So long one waits for compiled kernels; then they are compiled here, late but not never."""
+"""So long one waits for compiled kernels that nobody is known to prepare; then they are compiled here, late but not
+never."""
 PICK_PX = 5
 """How near to a point the pointer must be."""
 
@@ -43,6 +45,9 @@ class CloudPicture:
         self.fine = False
         """Whether it is that of a cloud that stands still: every point, and every pixel of the device"""
         self.kernels_ready = False
+        """Whether pictures are rendered; until then they are sketches"""
+        self.preparing = False
+        """Whether somebody is known to prepare the kernels, so that they are waited for however long that takes"""
         self._workspace = raster.Workspace()
         self._stale = True
         self._waiting_since: float | None = None
@@ -73,27 +78,32 @@ class CloudPicture:
         return self._detail.share
 
     def can_be_made(self) -> bool:
-        """Whether there is something to show and the kernels are there; asks for these where they are not."""
+        """Whether there is something to show; asks whether the kernels are there where they were not."""
         if self.scene is None or len(self.scene.ids) == 0:
             self.picture = None
             return False
         if not self.kernels_ready:
             now = time.monotonic()
-            self._waiting_since = self._waiting_since or now
+            if self.preparing or self._waiting_since is None:
+                self._waiting_since = now
             waited = now - self._waiting_since > LONGEST_WAIT_S
-            self.kernels_ready = waited or kernels.ready(raster.RASTER_KERNELS)
-        return self.kernels_ready
+            self.kernels_ready = not self.preparing and (waited or kernels.ready(raster.RASTER_KERNELS))
+            self._stale |= self.kernels_ready  # what there is is a sketch
+        return True
 
     def make(self, camera: Camera, theme: Theme, width: float, height: float, scale: float) -> bool:
         """Make the picture if it is stale and can be made; whether that was done. `width` and `height` in logical
         pixels, of which a device has `scale` squared, which are told apart in a fine picture only."""
-        if not self._stale or not self.can_be_made():
+        if not self.can_be_made() or not self._stale:
             return False
         self._stale, self.failure = False, None
         scale = scale if self.fine else 1.0
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         try:
-            self.picture = raster.render(self._drawn(), camera, *size, theme, workspace=self._workspace)
+            if self.kernels_ready:
+                self.picture = raster.render(self._drawn(), camera, *size, theme, workspace=self._workspace)
+            else:
+                self.picture = sketch(self._drawn(), camera, *size, theme)
         except Exception as error:  # a pane that cannot draw says so and lets the rest of the window live
             self.failures += 1
             self.picture = None

@@ -51,6 +51,7 @@ STILL_MS = 250
 POLL_MS = 250
 
 PREPARING = "Preparing the renderer ..."
+"""Of a sketch, where nothing more is known."""
 NOTHING_YET = "Nothing to show yet. Press Space to train."
 NOT_FINITE = "No point has finite coordinates: training has diverged. Lower the learning rate and reset."
 NONE_LEFT = "No point is left to be drawn. Press Shift+H to show all."
@@ -91,7 +92,7 @@ class CloudView(QWidget):
         self._clusters: tuple[Scene | None, list[Cluster]] = (None, [])
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
-        self._details = self._notice = ""
+        self._details = self._notice = self._preparing = ""
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
@@ -195,6 +196,12 @@ class CloudView(QWidget):
         """What `set_notice` says."""
         return self._notice
 
+    def set_preparing(self, text: str) -> None:
+        """Somebody prepares the renderer, as `text` says; until that is empty the cloud is a sketch, and says so."""
+        if text != self._preparing:
+            self._preparing, self._made.preparing = text, bool(text)
+            self.update()
+
     def set_overlay(self, text: str | None) -> None:
         """A message over the cloud; None takes it away."""
         if text != self._overlay:
@@ -281,8 +288,6 @@ class CloudView(QWidget):
             return self._overlay or made.failure or ""
         if scene is None or len(scene.ids) == 0:
             return NOTHING_YET
-        if not made.kernels_ready:
-            return PREPARING
         if not scene.radii.any():
             return NONE_LEFT
         if made.picture is not None and made.picture.points_in_view == 0:
@@ -292,6 +297,8 @@ class CloudView(QWidget):
     @property
     def caption(self) -> str:
         """The small lines at the bottom as they are painted."""
+        if self.scene is not None and not self._made.kernels_ready:
+            return f"{self._preparing or PREPARING}\n{self._caption}".strip()
         if self._made.moving_share >= 1 or self.scene is None:
             return self._caption
         # Of as many lines in both cases: the camera keeps the cloud clear of them, so another would move it.

@@ -271,8 +271,9 @@ class MainWindow(QMainWindow):
         self.stage.thumbnails.told.connect(messages.say)
         self.stage.timeline.play_toggled.connect(self.show_state)
         if self.preparation is not None:
-            panes.set_ready(False)
-            self.preparation.renderer_ready.connect(lambda: panes.set_ready(True))
+            panes.set_preparing(self.preparation.text)
+            self.preparation.renderer_progressed.connect(panes.set_preparing)
+            self.preparation.renderer_ready.connect(lambda: panes.set_preparing(""))
 
     def handlers(self) -> dict[str, Callable[..., object]]:
         """Every row of the actions table. What a user can get wrong goes through `attempt`."""

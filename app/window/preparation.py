@@ -26,10 +26,18 @@ def load_renderer() -> None:
         importlib.import_module(RASTER_KERNELS).warm_up()
 
 
+def in_words(progress: kernels.Progress | None) -> str:
+    """What panes say while the renderer is prepared."""
+    share = f", {100 * progress.done / progress.total:.0f} %" if progress is not None and progress.total else ""
+    return f"Preparing the renderer, once for this machine{share}\u00a0..."
+
+
 class Preparation(QObject):
-    """`renderer_ready` is emitted once, from the GUI thread."""
+    """`renderer_ready` is emitted once, from the GUI thread, and before it `renderer_progressed(text)`, as `text` says
+    how far it is."""
 
     renderer_ready = pyqtSignal()
+    renderer_progressed = pyqtSignal(str)
 
     def __init__(
         self,
@@ -46,6 +54,8 @@ class Preparation(QObject):
         self._loader: threading.Thread | None = None
         self._renderer_ready = False
         self._begun = False
+        self.text = in_words(None)
+        """What is going on, for people to read"""
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -93,5 +103,8 @@ class Preparation(QObject):
         if not self._renderer_ready and compiled and self._loader is None:
             self._renderer_ready = True  # also when the compiler failed: the first picture then compiles by itself
             self.renderer_ready.emit()
+        if not self._renderer_ready and (text := in_words(kernels.progress(RASTER_KERNELS))) != self.text:
+            self.text = text
+            self.renderer_progressed.emit(text)
         if not self.busy:
             self._timer.stop()

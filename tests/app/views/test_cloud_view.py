@@ -128,7 +128,7 @@ def test_that_the_first_scene_is_brought_into_view(view: CloudView):
     assert view.message == "" and view.picture().points_in_view == 50
 
 
-def test_that_it_waits_for_compiled_kernels_and_then_draws(qtbot, monkeypatch: pytest.MonkeyPatch):
+def test_that_it_sketches_until_kernels_are_compiled_says_so_and_then_draws(qtbot, monkeypatch: pytest.MonkeyPatch):
     compiled = False
     monkeypatch.setattr(kernels, "ready", lambda module: compiled and module == "app.picture.raster")
     view = CloudView()
@@ -136,11 +136,19 @@ def test_that_it_waits_for_compiled_kernels_and_then_draws(qtbot, monkeypatch: p
     view.set_scene(scene())
     view.show()
     qtbot.waitExposed(view)
+    view.set_caption("3 edges")
     view.render_now()
-    assert view.message == PREPARING and view.picture() is None and view.paint_count == 0
+    sketched = view.picture()
+    assert view.message == "" and view.caption == f"{PREPARING}\n3 edges" and (sketched.rows >= 0).any()
+    view.set_preparing("Preparing, 3 of 20")
     compiled = True
-    qtbot.waitUntil(lambda: view.picture() is not None, timeout=3000)
-    assert view.message == "" and view.paint_count >= 1
+    view.render_now()
+    assert (
+        view.caption == "Preparing, 3 of 20\n3 edges" and view.picture() is sketched
+    )  # who prepares it says when it is over
+    view.set_preparing("")
+    qtbot.waitUntil(lambda: view.caption == "3 edges", timeout=3000)
+    assert view.picture() is not sketched and (view.picture().rows >= 0).any()
 
 
 def test_that_it_draws_late_but_not_never_when_kernels_never_get_ready(qtbot, monkeypatch: pytest.MonkeyPatch):
@@ -150,7 +158,7 @@ def test_that_it_draws_late_but_not_never_when_kernels_never_get_ready(qtbot, mo
     qtbot.addWidget(view)
     view.set_scene(scene())
     view.show()
-    qtbot.waitUntil(lambda: view.picture() is not None, timeout=3000)
+    qtbot.waitUntil(lambda: view.picture() is not None and view.caption == "", timeout=3000)
 
 
 def test_that_a_failure_becomes_a_message_and_the_next_scene_is_drawn(

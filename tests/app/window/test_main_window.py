@@ -482,13 +482,11 @@ def test_that_docks_float_and_come_back(open_window, qtbot):
 
 def test_that_panes_say_so_while_the_renderer_is_prepared(open_window, qtbot):
     window = open_window()
-    said = []
-    for view in window.stage.panes.views:
-        view.set_overlay = said.append
-    window.stage.panes.set_ready(False)
-    assert said == ["Preparing the renderer, once per machine\u00a0..."] * 2
-    window.stage.panes.set_ready(True)
-    assert said[2:] == [HINT, HINT]
+    panes = window.stage.panes
+    panes.set_preparing("Preparing, 3 of 20")
+    assert [view.message for view in panes.views] == ["Preparing, 3 of 20"] * 2
+    panes.set_preparing("")
+    assert [view.message for view in panes.views] == [HINT, HINT]
 
 
 def test_that_a_camera_moved_in_an_empty_pane_does_no_harm(open_window, qtbot):

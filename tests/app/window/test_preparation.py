@@ -88,3 +88,15 @@ def test_that_cancelling_ends_the_compiler(qtbot, compiler):
     prepared.cancel()
     qtbot.waitUntil(lambda: not prepared.busy, timeout=2000)
     assert compiler.terminated
+
+
+def test_that_it_tells_how_far_the_compiler_of_the_renderer_is(qtbot, compiler, monkeypatch):
+    told = kernels.Progress(3, 12, "shade")
+    monkeypatch.setattr(kernels, "progress", lambda module: told if module == preparation.RASTER_KERNELS else None)
+    prepared = Preparation(BugReporter(), load=lambda: None)
+    assert prepared.text == "Preparing the renderer, once for this machine\u00a0..."
+    with qtbot.waitSignal(prepared.renderer_progressed, timeout=2000) as said:
+        prepared.start()
+    assert said.args == ["Preparing the renderer, once for this machine, 25 %\u00a0..."]
+    compiler.done = True
+    qtbot.waitUntil(lambda: not prepared.busy, timeout=2000)
