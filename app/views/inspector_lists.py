@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PyQt6.QtCore import QModelIndex, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetrics, QIcon, QKeyEvent, QPainter, QPixmap, QResizeEvent
@@ -127,6 +127,10 @@ class InspectorLists(QTableWidget):
         """A cell's text where there is no room for the whole: without the words that all names of classes share."""
         name = cell.class_name
         return cell.text.replace(name, self._own_words.get(name, name)) if name else cell.text
+
+    def fitted(self, cell: Cell, fits: Callable[[str], bool]) -> str:
+        """As much of an item's text as `fits`, but at least its id: the dot before it has the colour of its class."""
+        return next(filter(fits, (cell.text, self.in_short(cell))), str(cell.item_id))
 
     def cell(self, row: int, column: int) -> Cell:
         """What stands in a place; an empty cell where nothing does."""
@@ -261,7 +265,7 @@ class _CellPainter(QStyledItemDelegate):
         note_width = metrics.horizontalAdvance(cell.note) + DOT_PX + PAD_PX if one_line else 0
         painter.setPen(QColor(*theme.text))
         words = QRectF(left, top.top(), max(inner.right() - left - note_width, 10), top.height())
-        text = cell.text if metrics.horizontalAdvance(cell.text) <= words.width() else self._lists.in_short(cell)
+        text = self._lists.fitted(cell, lambda text: metrics.horizontalAdvance(text) <= words.width())
         text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, int(words.width()))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter), text)
         if not cell.note:

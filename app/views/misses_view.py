@@ -69,7 +69,7 @@ class MissesView(QWidget):
         self.tabs.setUsesScrollButtons(True)
         self.tabs.currentChanged.connect(lambda _place: self._fill())
         self._build_tree()
-        self.note, self.detail, self.how = Label(EMPTY), Label(), ElidedLabel()
+        self.note, self.detail, self.how = Label(EMPTY), ElidedLabel(), ElidedLabel()
         self.note.setWordWrap(True)
         self.note.setAlignment(Qt.AlignmentFlag.AlignCenter)
         for label in (self.detail, self.how):

@@ -13,3 +13,13 @@ def test_that_a_cell_without_room_keeps_what_tells_its_class_from_others(qtbot):
     lists.show_lists(["a"], [], {"boot": (0, 0, 0), "ankle boot": (9, 9, 9)}, anew=True)
     assert lists.in_short(Cell("7 · boot", class_name="boot")) == "7 · boot"
     assert lists.in_short(Cell("and 3 more")) == "and 3 more"
+
+
+def test_that_in_a_narrow_cell_the_id_of_an_item_stays_whole(qtbot):
+    lists = InspectorLists()
+    qtbot.addWidget(lists)
+    one = "group 1, class 2"
+    lists.show_lists(["a"], [], {one: (0, 0, 0), "group 3, class 0": (9, 9, 9)}, anew=True)
+    cell = Cell(f"2334 · {one}", item_id=2334, class_name=one)
+    for room, wanted in ((40, cell.text), (11, "2334 · 1, 2"), (8, "2334"), (2, "2334")):
+        assert lists.fitted(cell, lambda text, room=room: len(text) <= room) == wanted

@@ -19,6 +19,9 @@ from hnm_core.spec.resources import preset_path
 from tests.app import runs
 from tests.app.windows import LONG
 
+PATIENCE_MS = 60_000
+"""For what a machine that has little else to do shows within a second."""
+
 
 def preset(name: str = "near-classes", *settings: str) -> configuration.ExperimentConfig:
     return configuration.with_settings(configuration.load(preset_path(name)), settings)
@@ -26,7 +29,7 @@ def preset(name: str = "near-classes", *settings: str) -> configuration.Experime
 
 def open_preset(open_window, qtbot, **options):
     window = open_window(**{"config": preset(), "previews": True, **options})
-    qtbot.waitUntil(lambda: window.preview.note.text() != "", timeout=10_000)
+    qtbot.waitUntil(lambda: window.preview.note.text() != "", timeout=PATIENCE_MS)
     return window
 
 
@@ -41,8 +44,8 @@ def test_that_a_preset_plays_its_recording_at_first_sight_and_says_what_it_is(op
     assert window.stage.panes.lanes == ["random", "knn", "lsh"]
     before = window.stage.panes.frames[1].positions
     azimuth = window.stage.panes.views[0].camera.azimuth
-    qtbot.waitUntil(lambda: window.stage.panes.frames[1].positions is not before, timeout=3000)
-    qtbot.waitUntil(lambda: window.stage.panes.views[0].camera.azimuth != azimuth, timeout=3000)
+    qtbot.waitUntil(lambda: window.stage.panes.frames[1].positions is not before, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: window.stage.panes.views[0].camera.azimuth != azimuth, timeout=PATIENCE_MS)
     assert len(window.stage.history.lanes) == 0, "curves and times stay empty"
     assert window.stage.timeline.track.last_step == 0
     assert window.stage.folder is None
@@ -54,7 +57,7 @@ def test_that_it_begins_again_at_its_end_and_stands_still_after_some_rounds(open
     window = open_preset(open_window, qtbot)
     seen = []
     window.preview._timer.timeout.connect(lambda: seen.append(window.stage.panes.frames[0].step))
-    qtbot.waitUntil(lambda: not window.preview.moving, timeout=5000)
+    qtbot.waitUntil(lambda: not window.preview.moving, timeout=PATIENCE_MS)
     assert any(later < earlier for earlier, later in pairwise(seen))
     assert first_steps(window) == [1000] * 3
     assert window.preview.note.isVisible()
@@ -65,11 +68,11 @@ def test_that_space_ends_it_and_trains(open_window, qtbot):
     qtbot.keyClick(window, Qt.Key.Key_Space)
     assert not window.preview.shown
     assert window.preview.note.isHidden()
-    qtbot.waitUntil(lambda: window.bridge.state is RunState.RUNNING, timeout=5000)
+    qtbot.waitUntil(lambda: window.bridge.state is RunState.RUNNING, timeout=PATIENCE_MS)
     qtbot.wait(100)
     assert not window.preview.shown
     qtbot.keyClick(window, Qt.Key.Key_R)
-    qtbot.waitUntil(lambda: window.bridge.state is RunState.IDLE, timeout=5000)
+    qtbot.waitUntil(lambda: window.bridge.state is RunState.IDLE, timeout=PATIENCE_MS)
     qtbot.wait(100)
     assert not window.preview.shown, "first sight is over"
     assert window.stage.panes._hint == HINT
@@ -78,8 +81,8 @@ def test_that_space_ends_it_and_trains(open_window, qtbot):
 def test_that_another_preset_plays_its_own_and_an_edited_form_ends_it(open_window, qtbot):
     window = open_preset(open_window, qtbot)
     window.controls.preset_chosen.emit("types-of-triplets")
-    qtbot.waitUntil(lambda: window.stage.panes.lanes == ["all", "hard", "semihard", "easy"], timeout=3000)
-    qtbot.waitUntil(lambda: len(window.stage.panes.frames) == 4 and window.preview.shown, timeout=5000)
+    qtbot.waitUntil(lambda: window.stage.panes.lanes == ["all", "hard", "semihard", "easy"], timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: len(window.stage.panes.frames) == 4 and window.preview.shown, timeout=PATIENCE_MS)
     qtbot.mouseClick(window.form.lanes.cards[0].buttons["remove"], Qt.MouseButton.LeftButton)
     assert not window.preview.shown
     assert window.stage.panes.lanes == ["hard", "semihard", "easy"]
@@ -101,7 +104,7 @@ def test_that_a_damaged_recording_leaves_the_window_as_it_was(open_window, qtbot
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04")
     window.preview._find = lambda _name: tmp_path / "torn.npz"
     window.controls.preset_chosen.emit("digits")
-    qtbot.waitUntil(lambda: "torn.npz" in caplog.text, timeout=3000)
+    qtbot.waitUntil(lambda: "torn.npz" in caplog.text, timeout=PATIENCE_MS)
     caplog.clear()
     assert not window.preview.shown
     assert window.stage.panes._hint == HINT
@@ -111,7 +114,7 @@ def test_that_with_reduced_motion_the_end_is_shown_and_nothing_moves(open_window
     settings = Settings(tmp_path / "window.ini")
     window = open_preset(open_window, qtbot, settings=settings)
     window.actions_by_key["reduced_motion"].trigger()
-    qtbot.waitUntil(lambda: window.preview.note.text() == STILL, timeout=3000)
+    qtbot.waitUntil(lambda: window.preview.note.text() == STILL, timeout=PATIENCE_MS)
     assert not window.preview.moving
     assert first_steps(window) == [1000] * 3
     assert not window.actions_by_key["orbit"].isEnabled()
@@ -122,7 +125,7 @@ def test_that_with_reduced_motion_the_end_is_shown_and_nothing_moves(open_window
     assert [view.camera for view in window.stage.panes.views] == before
     assert Motion(settings).reduced, "the next start knows it"
     window.actions_by_key["reduced_motion"].trigger()
-    qtbot.waitUntil(lambda: window.preview.moving, timeout=3000)
+    qtbot.waitUntil(lambda: window.preview.moving, timeout=PATIENCE_MS)
     assert not Motion(settings).reduced
 
 
@@ -132,11 +135,11 @@ def test_that_the_gallery_opens_beside_the_preset_box_and_shows_what_is_chosen(o
     assert isinstance(button, QToolButton)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     gallery = window.findChild(Gallery)
-    qtbot.waitUntil(gallery.isVisible, timeout=3000)
+    qtbot.waitUntil(gallery.isVisible, timeout=PATIENCE_MS)
     assert gallery.size().width() <= window.width()
     qtbot.keyClick(gallery.list, Qt.Key.Key_Right)
     qtbot.keyClick(gallery.list, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.session.title == "Mining pays on real data", timeout=3000)
+    qtbot.waitUntil(lambda: window.session.title == "Mining pays on real data", timeout=PATIENCE_MS)
     assert window.controls.preset.currentData() == "digits"
 
 
