@@ -37,7 +37,10 @@ COLUMNS = (
     "build s", "search s", "MB",
 )  # fmt: skip
 
-_NO_PROOF = "Margins and semi-hard leave out what is nearer than the positive, which is what is suspected: their 0 % is no proof."
+_NO_PROOF = (
+    "Margins and semi-hard leave out what is nearer than the positive, which is what is suspected: their 0 % proves "
+    "nothing."
+)
 
 
 def audit(

@@ -291,7 +291,7 @@ def audit(given: JudgedSet | LabelledSet, asked: AuditRequest, progress: Progres
     ]
     rows.append(judge.row("", CHANCE, by_chance))
     return Audit(
-        _with_front(rows),
+        with_front(rows),
         len(anchors.anchor),
         total,
         len(anchors.bank),
@@ -406,8 +406,9 @@ class _Judge:
 def _means(mined: Mined) -> NDArray[np.float64]:
     """(Q,) the mean score of an anchor's negatives; 0 without any."""
     there = mined.negative >= 0
-    total: NDArray[np.float64] = np.where(there, mined.score, 0).sum(1, dtype=np.float64)
-    return np.divide(total, there.sum(1).clip(1))
+    total = np.where(there, mined.score, 0).sum(1, dtype=np.float64)
+    mean: NDArray[np.float64] = total / there.sum(1).clip(1)
+    return mean
 
 
 def _nearest_positives(mined: Mined) -> NDArray[np.float64]:
@@ -426,7 +427,9 @@ def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan
 
 
-def _with_front(rows: Sequence[Row]) -> list[Row]:
+def with_front(rows: Sequence[Row]) -> list[Row]:
+    """The rows, with those marked that are on the front, see `Row.front`."""
+
     def beaten(row: Row) -> bool:
         return any(
             other.hardness >= row.hardness

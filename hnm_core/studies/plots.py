@@ -110,14 +110,8 @@ def plot_audit(rows: Sequence[Row], title: str, across: str, paths: Sequence[Pat
     the pareto front. `across` says what false means."""
     figure, axes = _figure(title)
     ways, searches = (list(dict.fromkeys(getattr(row, field) for row in rows)) for field in ("way", "search"))
-    front = sorted((row for row in rows if row.front), key=lambda row: (row.false, row.hardness))
-    axes.plot(
-        [100 * row.false for row in front],
-        [100 * row.hardness for row in front],
-        color="#999999",
-        linewidth=1,
-        drawstyle="steps-post",
-    )
+    front = sorted((100 * row.false, 100 * row.hardness) for row in rows if row.front)
+    axes.plot(*np.reshape(front, (-1, 2)).T, color="#999999", linewidth=1, drawstyle="steps-post")
     for row in rows:
         axes.scatter(
             100 * row.false,
