@@ -130,11 +130,6 @@ class Row:
         """Hardness x share of the negatives that are true."""
         return self.hardness * (1 - self.false)
 
-    @property
-    def seconds(self) -> float:
-        """Of building the index and searching."""
-        return self.build_s + self.search_s
-
 
 @dataclass(frozen=True, eq=False)
 class Audit:
@@ -155,6 +150,10 @@ class Audit:
     """Whether the share of false negatives is known."""
     skipped: Mapping[str, str]
     """Searches that cannot search this set, and why."""
+
+    def seconds(self, row: Row) -> float:
+        """What the index and searching for all anchors take, estimated from those looked at."""
+        return row.build_s + row.search_s * self.of_anchors / self.anchors
 
     @property
     def evidence_is_filter(self) -> bool:
@@ -447,20 +446,23 @@ def _advice(made: Audit) -> str:
         return "No advice: no way found negatives that differ from random ones in hardness."
     best = max(worth, key=lambda row: row.worth)
     alike = [row for row in worth if row.way == best.way and row.worth >= CLOSE * best.worth]
-    quickest = min(alike, key=lambda row: row.seconds)
-    exact = [row for row in alike if row.search == "exact" and quickest.seconds > WORTH_THE_LOSS * row.seconds]
+    quickest = min(alike, key=made.seconds)
+    exact = [
+        row for row in alike if row.search == "exact" and made.seconds(quickest) > WORTH_THE_LOSS * made.seconds(row)
+    ]
     taken = exact[0] if exact else quickest
     nearest = next(row for row in made.rows if (row.search, row.way) == ("exact", "nearest"))
     kind = "known" if made.truth else "suspected"
     beside = "" if taken.way == nearest.way else f" (the nearest: {percent(nearest.false)})"
     if made.evidence_is_filter and not taken.suspected:
         beside = f", as it leaves out what is nearer than the positive,{beside}"
+    time_of = "the time" if made.anchors == made.of_anchors else "the time that all anchors should take"
     if exact:
-        why = "no search that comes as far takes less than half of the time"
+        why = f"no search that comes as far takes less than half of {time_of}"
     elif len(alike) == 1:
         why = "no other search comes as far"
     else:
-        why = f"of the {len(alike)} searches that come as far it takes the least time"
+        why = f"of the {len(alike)} searches that come as far it takes the least of {time_of}"
     return (
         f"Take '{taken.way}' with {taken.search}: it leaves most hardness in true negatives, keeping "
         f"{percent(taken.kept)} with {percent(taken.false)} {kind} false negatives{beside} and "

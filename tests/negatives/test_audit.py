@@ -214,11 +214,16 @@ def test_that_the_front_holds_what_nothing_beats_and_the_advice_says_why() -> No
     assert made.advice == (
         "Take 'margin' with routed: it leaves most hardness in true negatives, keeping 89.0 % with 10.0 % known false "
         "negatives (the nearest: 50.0 %) and 100.0 % of the negatives asked for; of the 2 searches that come as far it "
-        "takes the least time."
+        "takes the least of the time."
     )
     slower = replace(made, rows=[replace(each, search_s=6.0) if each.search == "routed" else each for each in rows])
     assert slower.advice.startswith("Take 'margin' with exact")
     assert "less than half of the time" in slower.advice
+    built = [replace(each, build_s=5.0) if each.search == "routed" else each for each in rows]
+    assert "with exact" in replace(made, rows=built).advice
+    many = replace(made, rows=built, of_anchors=1_000)
+    assert "with routed" in many.advice, "what is built once counts little where many more are searched for"
+    assert "that all anchors should take" in many.advice
     assert replace(made, rows=rows[5:]).advice.startswith("No advice")
 
 
