@@ -148,9 +148,8 @@ def mined_negatives(rows: Tensor, labels: Tensor) -> Any:
 def audited(rows: Tensor, labels: Tensor) -> Any:
     items = Items(np.arange(len(rows)), None, rows.float().numpy())
     made = audit(LabelledSet("set", items, labels.numpy()), request({"routed": ("routed", {})}))
-    return tuple(
-        torch.tensor([row.similarity, row.lead, row.kept, row.suspected, row.recall]).nan_to_num() for row in made.rows
-    )
+    figures = [(row.similarity, row.lead, row.kept, row.suspected, row.recall) for row in made.rows]
+    return tuple(value for row in figures for value in row)
 
 
 ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {

@@ -8,7 +8,7 @@ import torch
 from hnm_core import data
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.evaluation.suspects import FEWEST, suspects
+from hnm_core.evaluation.suspects import FEWEST, suspects, voted
 from hnm_core.neighbors.found import SearchCancelled
 
 
