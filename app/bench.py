@@ -66,7 +66,7 @@ def measure(picture: Picture, settings: Settings) -> Row:
     from app.picture.theme import DARK
     from hnm_core.bench.limits import limits
     from hnm_core.bench.table import Bound, Result, Row
-    from hnm_core.bench.timing import Peak
+    from hnm_core.system.peak import Peak
 
     warm_up()
     scenes = [clusters(picture.points, picture.edges, seed) for seed in range(picture.panes)]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hnm_core import kernels, losses, miners, neighbors
 from hnm_core.bank import Bank
-from hnm_core.data.judged import Judgements
+from hnm_core.data.judged import Items, Judgements
 from hnm_core.distances import METRICS, Distance
 from hnm_core.evaluation.codes import code_retrieval
 from hnm_core.evaluation.document_metrics import document_scores
@@ -23,6 +23,7 @@ from hnm_core.evaluation.ranked_documents import rank_documents
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.evaluation.spread import class_spread
+from hnm_core.evaluation.suspects import voted
 from hnm_core.losses.base import Problem
 from hnm_core.losses.query_documents import QueryDocumentLoss, QueryDocumentOptions
 from hnm_core.miners.base import MiningContext
@@ -32,9 +33,11 @@ from hnm_core.miners.whole_set.drift import drift
 from hnm_core.miners.whole_set.for_queries import QueryMiner
 from hnm_core.miners.whole_set.options import KnnOptions
 from hnm_core.negatives.mining import mine
+from hnm_core.negatives.to_file import LabelledSet
 from hnm_core.relevance import Judged
 from hnm_core.row_lists import RowLists
 from hnm_core.spec.registry import LOSSES, MINERS, NEIGHBORS
+from hnm_core.studies.auditing import audit, request
 
 ROWS, DIM, CLASSES = 60, 24, 6
 """More than 16 dimensions, where distances are made of products."""
@@ -142,6 +145,13 @@ def mined_negatives(rows: Tensor, labels: Tensor) -> Any:
     return tuple(torch.from_numpy(part) for each in (listed, of_classes) for part in (each.negative, each.score))
 
 
+def audited(rows: Tensor, labels: Tensor) -> Any:
+    items = Items(np.arange(len(rows)), None, rows.float().numpy())
+    made = audit(LabelledSet("set", items, labels.numpy()), request({"routed": ("routed", {})}))
+    figures = [(row.similarity, row.lead, row.kept, row.suspected, row.recall) for row in made.rows]
+    return tuple(value for row in figures for value in row)
+
+
 ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     **{f"miner {name}": lambda x, y, name=name: mined_in_batch(name, x, y) for name in IN_BATCH},
     **{f"whole-set miner {name}": lambda x, y, name=name: mined_of_whole_set(name, x, y) for name in WHOLE_SET},
@@ -157,6 +167,8 @@ ENTRIES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     },
     "memory bank": remembered,
     "mined negatives": mined_negatives,
+    "audit": audited,
+    "votes": lambda x, y: voted(x, y, torch.arange(20)),
     "retrieval": retrieval,
     "retrieval, cosine": lambda x, y: retrieval(x, y, Distance("cosine")),
     "ranking": ranking,

@@ -18,8 +18,9 @@ from hnm_core.bench import usage
 from hnm_core.bench.exact import flat
 from hnm_core.bench.limits import limits
 from hnm_core.bench.table import Bound, Case, Result, Row, Settings
-from hnm_core.bench.timing import Contender, Peak, TookTooLong, take_turns, why_absent
+from hnm_core.bench.timing import Contender, TookTooLong, take_turns, why_absent
 from hnm_core.bench.usage import Distances, Fetch, Problem, Rows
+from hnm_core.system.peak import Peak
 
 TARGET = 0.9
 """Recall that a routed search and its peers have to reach."""

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from hnm_core.bench.table import Result, Settings, duration
+from hnm_core.system.peak import Peak
 
 Answer = TypeVar("Answer")
 
@@ -171,47 +169,6 @@ def _turn(contender: Contender[Answer]) -> float:
         contender.run()
         runs, seconds = runs + 1, time.perf_counter() - start
     return seconds / runs
-
-
-class Peak:
-    """Growth of the process's resident memory to its peak inside the block, in MB.
-
-    Attributes:
-        megabytes: None where the system cannot tell (it is Linux that can).
-    """
-
-    megabytes: float | None = None
-
-    def __enter__(self) -> Peak:
-        if sys.platform == "linux":
-            trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-            if trim is not None:
-                trim(0)  # what was freed before must not hide what is needed now
-        self._before = _status("VmRSS") if _reset_peak() else None
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        after = _status("VmHWM")
-        if self._before is not None and after is not None:
-            self.megabytes = max(0.0, after - self._before)
-
-
-def _reset_peak() -> bool:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # see proc(5): resets the peak of the resident memory
-    except OSError:
-        return False
-    return True
-
-
-def _status(name: str) -> float | None:
-    """A line of /proc/self/status in MB."""
-    try:
-        text = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name}:")]
-    return int(found[0]) / 1024 if found else None
 
 
 def cores() -> int:

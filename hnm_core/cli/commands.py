@@ -15,6 +15,7 @@ import typer
 
 import hnm_core
 from hnm_core.cli import console
+from hnm_core.cli.audit_command import audit
 from hnm_core.cli.bench_commands import command as bench_command
 from hnm_core.cli.console import (
     Guarded,
@@ -326,6 +327,7 @@ def add_commands(
     app.command("features")(features)
     app.command("encode")(encode)
     app.command("mine")(mine)
+    app.command("audit")(audit)
     app.command("bench")(bench or bench_command())
     app.command("doctor")(doctor)
 

@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hnm_core.cli.console import echo, progress_bar, progress_of, say
+from hnm_core.cli.minable import (
+    ClassesOption,
+    EncoderOption,
+    MetricOption,
+    MinableArgument,
+    ReviewOption,
+    read_minable,
+)
 from hnm_core.cli.options import PluginOption
 from hnm_core.cli.retrieval_commands import (
     DocumentsOption,
@@ -17,30 +25,18 @@ from hnm_core.cli.retrieval_commands import (
     QueriesOption,
     SetOfDataOption,
     SplitOption,
-    read_judged,
 )
-from hnm_core.data.base import Progress
 from hnm_core.errors import InputError
 from hnm_core.spec.config import split_setting
-from hnm_core.spec.data_files import data_format
 
 if TYPE_CHECKING:
-    from hnm_core.data.judged import JudgedSet
-    from hnm_core.negatives.to_file import LabelledSet, Report
+    from hnm_core.negatives.to_file import Report
 
-WITH_CLASSES = (".npz", ".npy", ".pt", ".safetensors")
-"""Files that hold labels, unless qrels are given."""
 FORMATS = "triplet, n-tuple, labeled-pair, labeled-list, flag-embedding, tevatron, ids, trec, npz"
 
 
 def mine(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder (BEIR layout, or embeddings with qrels), a file of pairs, a set; or items of classes.",
-        ),
-    ],
+    data: MinableArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A .jsonl, .jsonl.gz, .parquet, .npz or .trec file.")],
     form: Annotated[
         str, typer.Option("--format", metavar="NAME", help=f"{FORMATS}; triplet, or what the ending says.")
@@ -51,9 +47,7 @@ def mine(
     search: Annotated[
         str, typer.Option("--search", metavar="NAME", help="exact, routed, lsh-scan ...; see `list neighbors`.")
     ] = "exact",
-    metric: Annotated[
-        str, typer.Option("--metric", metavar="NAME", help="cosine, inner-product, euclidean, squared-euclidean.")
-    ] = "cosine",
+    metric: MetricOption = "cosine",
     rank_min: Annotated[
         int | None, typer.Option("--rank-min", "--range-min", metavar="N", help="So many nearest are passed over.")
     ] = None,
@@ -87,13 +81,9 @@ def mine(
         typer.Option("--candidates", metavar="LISTS", help="Repeatable: what others found (.npy, .npz, TREC run)."),
     ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="With scores, where the format can have them.")] = False,
-    encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="For texts without embeddings, see `encode`.")
-    ] = "",
-    classes: Annotated[bool, typer.Option("--classes", help="DATA is a table of items with labels.")] = False,
-    review: Annotated[
-        Path | None, typer.Option("--review", metavar="FILE.jsonl", help="Of items with labels: obey `hnm-lab review`.")
-    ] = None,
+    encoder: EncoderOption = "",
+    classes: ClassesOption = False,
+    review: ReviewOption = None,
     split: SplitOption = "",
     queries: QueriesOption = "",
     documents: DocumentsOption = "",
@@ -139,15 +129,18 @@ def mine(
     )
     with progress_bar() as bars, contextlib.redirect_stdout(sys.stderr):  # an encoder's own words are no output
         show = progress_of(bars)
-        if classes or _has_classes(data, qrels):
-            made: JudgedSet | LabelledSet = _labelled(data, settings, review, show)
-        else:
-            if review is not None:
-                raise InputError(f"--review is of items with labels, and '{data}' holds queries and documents.")
-            judged = read_judged(
-                data, split=split, queries=queries, documents=documents, qrels=qrels, settings=settings, progress=show
-            )
-            made = _encoded(judged, encoder, show)
+        made = read_minable(
+            data,
+            classes=classes,
+            review=review,
+            encoder=encoder,
+            split=split,
+            queries=queries,
+            documents=documents,
+            qrels=qrels,
+            settings=settings,
+            progress=show,
+        )
         try:
             report = mine_to_file(made, request, show)
         except KeyboardInterrupt:
@@ -158,48 +151,6 @@ def mine(
         echo(meta_of(out).read_text(encoding="utf-8").rstrip())
     else:
         echo(str(out))
-
-
-def _has_classes(data: str, qrels: str) -> bool:
-    """Whether the data hold classes rather than queries and documents."""
-    from hnm_core.spec.registry import DATASETS
-
-    if data in DATASETS.names():
-        return not DATASETS.entry(data).options.judged
-    return Path(data).suffix.lower() in WITH_CLASSES and not qrels
-
-
-def _labelled(data: str, settings: list[str] | None, review: Path | None, progress: Progress) -> LabelledSet:
-    """Items of a registered set or a file of the user's, as a review left them where there is one."""
-    from hnm_core import data as sets
-    from hnm_core.data.judged import Items
-    from hnm_core.negatives.to_file import LabelledSet
-    from hnm_core.spec.registry import DATASETS
-
-    options = dict(map(split_setting, settings or ()))
-    if data not in DATASETS.names() and data_format(Path(data)) is None:
-        raise InputError(f"'{data}' is no file of items with labels.")
-    name, options = (data, options) if data in DATASETS.names() else ("file", options | {"path": data})
-    if review is not None:
-        name, options = "reviewed", {"of": name, "of_options": options, "review": str(review)}
-    found = sets.create(name, progress=progress, **options)
-    say(f"{len(found.x):,} items of {len(found.class_names):,} classes. {found.as_read}".strip())
-    return LabelledSet(found.name, Items(found.ids, None, found.x), found.y)
-
-
-def _encoded(made: JudgedSet, encoder: str, progress: Progress) -> JudgedSet:
-    if made.queries.embeddings is not None and made.documents.embeddings is not None:
-        if encoder:
-            raise InputError(f"'{made.name}' has embeddings already; leave --encoder out.")
-        return made
-    if not encoder:
-        raise InputError(
-            f"'{made.name}' has texts without embeddings. Write them by `encode {made.name} FOLDER`, or give "
-            "--encoder hashed-words, which needs no model, or --encoder module:function."
-        )
-    from hnm_core.data.retrieval.encoders import encoded
-
-    return encoded(made, encoder, progress=progress)
 
 
 def _say(report: Report) -> None:

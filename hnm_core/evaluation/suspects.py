@@ -7,6 +7,7 @@ hardest negative. The vote of nearest neighbours finds such items, as in edited 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -95,14 +96,50 @@ def suspects(
     return Suspects(*(getattr(found, field.name)[order] for field in fields(found)))
 
 
-def _others(bank: Bank, distance: Distance, k: int, progress: SearchProgress | None) -> Neighbors:
-    """The k nearest other items of each, whatever their labels."""
+@isolated
+def voted(
+    embeddings: Tensor,
+    labels: Tensor,
+    rows: Tensor,
+    distance: Distance | None = None,
+    *,
+    k: int = NEIGHBOURS,
+    progress: SearchProgress | None = None,
+) -> Tensor:
+    """(R,) int64, the label that some items have by their neighbours: of a suspect `instead`, else its own.
+
+    Args:
+        embeddings: (N, D) finite floats, N at least 2.
+        labels: (N,) integers.
+        rows: (R,) int64 rows.
+        distance: what near means; None is Euclidean.
+        k: as for `suspects`.
+        progress: called as progress(done, R).
+
+    Raises:
+        SearchCancelled: the progress callback returned False.
+    """
+    bank = Bank(embeddings, labels)
+    near = _others(bank, distance or Distance(), min(k, len(bank) - 1), progress, rows)
+    found = bank.class_of_row[rows]
+    for place in torch.arange(len(rows)).split(_ROWS):
+        ballot = _ballot(bank, near.distance[place], near.row[place], rows[place])
+        found[place] = torch.where(ballot.listed, ballot.instead, found[place])
+    chosen: Tensor = bank.classes[found]
+    return chosen
+
+
+def _others(
+    bank: Bank, distance: Distance, k: int, progress: SearchProgress | None, rows: Tensor | None = None
+) -> Neighbors:
+    """The k nearest other items of each, or of some rows, whatever their labels."""
     search = Exact(distance=distance)
     search.build(bank)
-    found = search.nearest(SameClass(bank).of_vectors(bank.embeddings), k + 1, progress)
-    itself = found.row == torch.arange(len(bank))[:, None]
+    rows = torch.arange(len(bank)) if rows is None else rows
+    found = search.nearest(SameClass(bank).of_vectors(bank.embeddings[rows]), k + 1, progress)
+    itself = found.row == rows[:, None]
     itself[:, -1] |= ~itself.any(1)  # so many lie on one spot that it is not among them
-    return Neighbors(*(values[~itself].view(len(bank), k) for values in found))
+    return Neighbors(*(values[~itself].view(len(rows), k) for values in found))
 
 
 def _wanted(bank: Bank, row: Tensor) -> Tensor:
@@ -111,9 +148,27 @@ def _wanted(bank: Bank, row: Tensor) -> Tensor:
     return torch.bincount(row[other], minlength=len(bank))
 
 
-def _judged(bank: Bank, near: Neighbors, wanted: Tensor, part: Tensor) -> tuple[Tensor, ...]:
-    """The fields of `Suspects` for the doubtful ones among some rows (P,), by row."""
-    apart, row = near.distance[part], near.row[part]
+class _Ballot(NamedTuple):
+    """How the k neighbours of P items vote, by places in `bank.classes`."""
+
+    voters: Tensor
+    """(P, 1) how many have a vote,"""
+    votes: Tensor
+    """(P, k) bool, which."""
+    same: Tensor
+    """(P, k) bool, which neighbours are of the item's class."""
+    own: Tensor
+    """(P,) votes for it."""
+    instead: Tensor
+    """(P,) the other class with most votes, or of the twin where only this makes the item doubtful."""
+    twin: Tensor
+    """(P,) see `Suspects`."""
+    listed: Tensor
+    """(P,) bool, whether it is doubtful."""
+
+
+def _ballot(bank: Bank, apart: Tensor, row: Tensor, part: Tensor) -> _Ballot:
+    """Of rows (P,) with their neighbours (P, k)."""
     k = row.shape[1]
     own_class, theirs = bank.class_of_row[part, None], bank.class_of_row[row]
     voters = (bank.sizes[own_class] - 1).clamp(min=min(FEWEST, k), max=k)
@@ -122,14 +177,20 @@ def _judged(bank: Bank, near: Neighbors, wanted: Tensor, part: Tensor) -> tuple[
     most, first = alike.sum(2).masked_fill(same | ~votes, 0).max(1)  # of several classes the one that stands nearest
     own = (same & votes).sum(1)
     twin = _twins(bank, part, row, apart, same)
-    listed = (most > own) | (twin >= 0)
+    at_twin = (twin >= 0) & (most <= own)
+    instead = torch.where(at_twin, bank.class_of_row[twin], theirs.gather(1, first[:, None])[:, 0])
+    return _Ballot(voters, votes, same, own, instead, twin, (most > own) | (twin >= 0))
+
+
+def _judged(bank: Bank, near: Neighbors, wanted: Tensor, part: Tensor) -> tuple[Tensor, ...]:
+    """The fields of `Suspects` for the doubtful ones among some rows (P,), by row."""
+    apart, row = near.distance[part], near.row[part]
+    k = row.shape[1]
+    ballot = _ballot(bank, apart, row, part)
     # What leads to a place in the list is known; the rest is worked out for those that have one.
-    part, row, apart, same, votes, first = (values[listed] for values in (part, row, apart, same, votes, first))
-    theirs, voters = theirs[listed], voters[listed, 0]
-    instead = theirs.gather(1, first[:, None])
-    at_twin = (twin[listed] >= 0) & (most[listed] <= own[listed])
-    instead[at_twin, 0] = bank.class_of_row[twin[listed][at_twin]]
-    there = (theirs == instead) & votes
+    voters, votes, same, own, instead, twin, _ = (values[ballot.listed] for values in ballot)
+    part, row, apart = part[ballot.listed], row[ballot.listed], apart[ballot.listed]
+    there = (bank.class_of_row[row] == instead[:, None]) & votes
     nearest_own = torch.where(same.any(1), _first(same), k - 1)
     nearer = apart.gather(1, nearest_own[:, None]) - apart.gather(1, _first(there)[:, None])
     back = (near.row[row] == part[:, None, None]).any(2)
@@ -137,13 +198,13 @@ def _judged(bank: Bank, near: Neighbors, wanted: Tensor, part: Tensor) -> tuple[
     like = row.gather(1, shown).masked_fill(~there.gather(1, shown), -1)
     return (
         part,
-        bank.classes[instead[:, 0]],
-        there.sum(1).double() / voters,
-        own[listed].double() / voters,
+        bank.classes[instead],
+        there.sum(1).double() / voters[:, 0],
+        own.double() / voters[:, 0],
         nearer[:, 0].double(),
         (back & there).sum(1).double() / there.sum(1).clamp_min(1),
         wanted[part],
-        twin[listed],
+        twin,
         pad(like, (0, _SHOWN - like.shape[1]), value=-1),
     )
 

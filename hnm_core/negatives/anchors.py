@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -96,6 +96,9 @@ class Anchors(Protocol):
     def positives(self, part: slice, options: MineOptions, distance: Distance) -> Positives:
         """What the anchors of a block stand with."""
 
+    def some(self, which: Tensor) -> Self:
+        """Only the anchors at some places, (Q',) int64, in that order; the same bank."""
+
 
 @dataclass(frozen=True, eq=False)
 class JudgedAnchors:
@@ -151,6 +154,16 @@ class JudgedAnchors:
             lists, row, apart = _kept(lists, keep), row[keep], apart[keep]
         return Positives(RowLists(lists.offsets, row, len(self.bank)), lists.row, apart)
 
+    def some(self, which: Tensor) -> JudgedAnchors:
+        """See `Anchors`."""
+        return replace(
+            self,
+            anchor=self.anchor[which],
+            vectors=self.vectors[which],
+            judged=Judged(self.bank, self.judged.positives.at(which), self.judged.excluded.at(which)),
+            stands_with=self.stands_with.at(which),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class ClassAnchors:
@@ -159,6 +172,7 @@ class ClassAnchors:
     bank: Bank
     group: Tensor | None
     alike: Mapping[str, int]
+    anchor: Tensor
 
     @property
     def documents(self) -> int:
@@ -175,18 +189,13 @@ class ClassAnchors:
         return torch.arange(len(self.bank))
 
     @property
-    def anchor(self) -> Tensor:
-        """See `Anchors`."""
-        return torch.arange(len(self.bank))
-
-    @property
     def most_positives(self) -> int:
         """See `Anchors`."""
         return int(self.bank.sizes.max())
 
     def query(self, part: slice) -> RowQuery:
         """See `Anchors`."""
-        return SameClass(self.bank).query(torch.arange(len(self.bank))[part])
+        return SameClass(self.bank).query(self.anchor[part])
 
     def relevant(self, query: AnyQuery, row: Tensor) -> Tensor:
         """See `Anchors`."""
@@ -206,13 +215,22 @@ class ClassAnchors:
         lists = RowLists(offsets, row[has], len(self.bank))
         return Positives(lists, lists.row, distances_of(query.vectors, lists.anchor, self.bank, lists.row, distance))
 
+    def some(self, which: Tensor) -> ClassAnchors:
+        """See `Anchors`."""
+        return replace(self, anchor=self.anchor[which])
+
 
 def of_classes(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> ClassAnchors:
     """Anchors of items with classes. Raises `InputError` as `Bank`."""
     bank = Bank(_floats(embeddings), _tensor(labels))
     first = duplicates.firsts(None, embeddings)
     same = int((first != np.arange(len(first))).sum())
-    return ClassAnchors(bank, torch.from_numpy(first) if same else None, {"documents": same} if same else {})
+    return ClassAnchors(
+        bank,
+        torch.from_numpy(first) if same else None,
+        {"documents": same} if same else {},
+        torch.arange(len(bank)),
+    )
 
 
 def of_judged(given: JudgedSet, options: MineOptions) -> JudgedAnchors:

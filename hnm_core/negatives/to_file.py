@@ -43,6 +43,8 @@ class LabelledSet:
     items: Items
     labels: NDArray[np.int64]
     """(N,)"""
+    true_labels: NDArray[np.int64] | None = None
+    """(N,) where `labels` are known to be noisy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +116,7 @@ def mine_to_file(given: JudgedSet | LabelledSet, request: Request, progress: Pro
             source = hash_of(queries, documents, judged)
             parts = Parts(_parts_of(request.out), _asked(request, source, lists))
             seconds["hash"] = time.perf_counter() - begun
-            miner = Miner(_anchors(given, request.options), request.options, request.distance, finder)
+            miner = Miner(anchors_of(given, request.options), request.options, request.distance, finder)
             seconds["index"] = time.perf_counter() - begun - seconds["hash"]
             blocks, resumed = _blocks(miner, parts, progress)
             for block in blocks:
@@ -149,7 +151,8 @@ def _finder(request: Request, queries: Items, documents: Items) -> Finder:
     return SearchFinder(request.search, request.distance)
 
 
-def _anchors(given: JudgedSet | LabelledSet, options: MineOptions) -> Anchors:
+def anchors_of(given: JudgedSet | LabelledSet, options: MineOptions) -> Anchors:
+    """Whom to mine for. Raises `InputError` where there are no embeddings, or they are not what a bank takes."""
     if isinstance(given, JudgedSet):
         return of_judged(given, options)
     if given.items.embeddings is None:

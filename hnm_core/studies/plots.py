@@ -16,8 +16,14 @@ from hnm_core.system.whole_files import whole_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from hnm_core.studies.auditing import Row
+
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c510a", "#999999", "#b8b000")
 """Okabe and Ito's palette, which the colour-blind can tell apart, and two more."""
+
+
+MARKS = "osD^vPX*<>"
+"""Of points that are of different kinds."""
 
 
 def require_matplotlib() -> None:
@@ -97,6 +103,35 @@ def plot_map(points: NDArray[np.floating], labels: NDArray[np.int64], title: str
     if len(classes) <= len(COLOURS):
         axes.legend(frameon=False, markerscale=2)
     _save(figure, [path])
+
+
+def plot_audit(rows: Sequence[Row], title: str, across: str, paths: Sequence[Path]) -> None:
+    """Hardness over the share of false negatives: a colour for each way, a mark for each search, a line through
+    the pareto front. `across` says what false means."""
+    figure, axes = _figure(title)
+    ways, searches = (list(dict.fromkeys(getattr(row, field) for row in rows)) for field in ("way", "search"))
+    front = sorted((100 * row.false, 100 * row.hardness) for row in rows if row.front)
+    axes.plot(*np.reshape(front, (-1, 2)).T, color="#999999", linewidth=1, drawstyle="steps-post")
+    for row in rows:
+        axes.scatter(
+            100 * row.false,
+            100 * row.hardness,
+            color=COLOURS[ways.index(row.way) % len(COLOURS)],
+            marker=MARKS[searches.index(row.search) % len(MARKS)],
+            s=60 if row.front else 30,
+            alpha=0.9,
+            zorder=3,
+        )
+    for place, way in enumerate(ways):
+        axes.plot([], [], "o", color=COLOURS[place % len(COLOURS)], label=way)
+    for place, search in enumerate(searches):
+        if search:
+            axes.plot([], [], MARKS[place % len(MARKS)], color="#666666", label=search)
+    axes.plot([], [], color="#999999", linewidth=1, label="pareto front")
+    axes.set_xlabel(across)
+    axes.set_ylabel("hardness kept x negatives found, %\n(random: 0, the exact nearest: 100)")
+    axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    _save(figure, paths)
 
 
 def _colours() -> list[str]:

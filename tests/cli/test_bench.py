@@ -185,19 +185,6 @@ def test_that_a_slow_peer_is_timed_once_and_one_that_gives_up_says_so(monkeypatc
     assert (other.result.seconds, other.result.note) == (None, "given up after 40 s")
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of the memory")
-def test_that_the_peak_is_what_was_held_inside_the_block() -> None:
-    with timing.Peak() as peak:
-        held = np.ones(8 << 20)
-        del held
-    with timing.Peak() as nothing:
-        pass
-    assert peak.megabytes is not None
-    assert nothing.megabytes is not None
-    assert 60 < peak.megabytes < 80
-    assert nothing.megabytes < 8
-
-
 def brute_force(points: Any, labels: Any, k: int) -> Any:
     gap = points[:, None].astype(np.float64) - points[None]
     distance = np.sqrt((gap**2).sum(2))

@@ -8,7 +8,7 @@ import torch
 from hnm_core import data
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.evaluation.suspects import FEWEST, suspects
+from hnm_core.evaluation.suspects import FEWEST, suspects, voted
 from hnm_core.neighbors.found import SearchCancelled
 
 
@@ -93,6 +93,22 @@ def test_that_a_twin_with_another_label_is_listed_whatever_the_vote() -> None:
         assert int(found.instead[at[3]]) == 1
         assert int(found.twin[at[59]]) == 3
         assert sorted(row for row in at if found.twin[at[row]] >= 0) == [3, 59]
+
+
+def test_that_some_items_are_voted_on_as_all_are() -> None:
+    source = torch.Generator().manual_seed(2)
+    x = torch.randn(90, 3, generator=source)
+    y = (x[:, 0] > 0).long() * 5 + 2
+    y[:9] = 9 - y[:9]
+    x[89] = x[20]
+    y[89] = 9 - y[20]  # its twin
+    found = suspects(x, y, k=7)
+    rather = y.clone()
+    rather[found.row] = found.instead
+    assert 9 <= (rather != y).sum() < 40
+    rows = torch.tensor([20, 3, 89, 50, 3, 8])
+    assert torch.equal(voted(x, y, rows, k=7), rather[rows])
+    assert torch.equal(voted(x, y, torch.arange(90), k=7), rather)
 
 
 def test_that_many_equal_items_are_not_their_own_neighbours() -> None:

@@ -1,0 +1,111 @@
+"""What can be mined, as the commands name it: queries and documents with embeddings, or items of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hnm_core.cli.console import say
+from hnm_core.cli.retrieval_commands import read_judged
+from hnm_core.data.base import Progress
+from hnm_core.errors import InputError
+from hnm_core.spec.config import split_setting
+from hnm_core.spec.data_files import data_format
+
+if TYPE_CHECKING:
+    from hnm_core.data.judged import JudgedSet
+    from hnm_core.negatives.to_file import LabelledSet
+
+WITH_CLASSES = (".npz", ".npy", ".pt", ".safetensors")
+"""Files that hold labels, unless qrels are given."""
+
+MinableArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder (BEIR layout, or embeddings with qrels), a file of pairs, a set; or items of classes.",
+    ),
+]
+MetricOption = Annotated[
+    str, typer.Option("--metric", metavar="NAME", help="cosine, inner-product, euclidean, squared-euclidean.")
+]
+EncoderOption = Annotated[
+    str, typer.Option("--encoder", metavar="NAME", help="For texts without embeddings, see `encode`.")
+]
+ClassesOption = Annotated[bool, typer.Option("--classes", help="DATA is a table of items with labels.")]
+ReviewOption = Annotated[
+    Path | None, typer.Option("--review", metavar="FILE.jsonl", help="Of items with labels: obey `hnm-lab review`.")
+]
+
+
+def read_minable(
+    data: str,
+    *,
+    classes: bool,
+    review: Path | None,
+    encoder: str,
+    split: str,
+    queries: str,
+    documents: str,
+    qrels: str,
+    settings: list[str] | None,
+    progress: Progress,
+) -> JudgedSet | LabelledSet:
+    """The set that such options name, with embeddings, and say what was read.
+
+    Raises:
+        InputError: it cannot be read, has no embeddings and no encoder, or a review is of another kind of set.
+        LoadCancelled: the progress callback returned False.
+    """
+    if classes or _has_classes(data, qrels):
+        return _labelled(data, settings, review, progress)
+    if review is not None:
+        raise InputError(f"--review is of items with labels, and '{data}' holds queries and documents.")
+    judged = read_judged(
+        data, split=split, queries=queries, documents=documents, qrels=qrels, settings=settings, progress=progress
+    )
+    return _encoded(judged, encoder, progress)
+
+
+def _has_classes(data: str, qrels: str) -> bool:
+    """Whether the data hold classes rather than queries and documents."""
+    from hnm_core.spec.registry import DATASETS
+
+    if data in DATASETS.names():
+        return not DATASETS.entry(data).options.judged
+    return Path(data).suffix.lower() in WITH_CLASSES and not qrels
+
+
+def _labelled(data: str, settings: list[str] | None, review: Path | None, progress: Progress) -> LabelledSet:
+    """Items of a registered set or a file of the user's, as a review left them where there is one."""
+    from hnm_core import data as sets
+    from hnm_core.data.judged import Items
+    from hnm_core.negatives.to_file import LabelledSet
+    from hnm_core.spec.registry import DATASETS
+
+    options = dict(map(split_setting, settings or ()))
+    if data not in DATASETS.names() and data_format(Path(data)) is None:
+        raise InputError(f"'{data}' is no file of items with labels.")
+    name, options = (data, options) if data in DATASETS.names() else ("file", options | {"path": data})
+    if review is not None:
+        name, options = "reviewed", {"of": name, "of_options": options, "review": str(review)}
+    found = sets.create(name, progress=progress, **options)
+    say(f"{len(found.x):,} items of {len(found.class_names):,} classes. {found.as_read}".strip())
+    return LabelledSet(found.name, Items(found.ids, None, found.x), found.y, found.y_true)
+
+
+def _encoded(made: JudgedSet, encoder: str, progress: Progress) -> JudgedSet:
+    if made.queries.embeddings is not None and made.documents.embeddings is not None:
+        if encoder:
+            raise InputError(f"'{made.name}' has embeddings already; leave --encoder out.")
+        return made
+    if not encoder:
+        raise InputError(
+            f"'{made.name}' has texts without embeddings. Write them by `encode {made.name} FOLDER`, or give "
+            "--encoder hashed-words, which needs no model, or --encoder module:function."
+        )
+    from hnm_core.data.retrieval.encoders import encoded
+
+    return encoded(made, encoder, progress=progress)
