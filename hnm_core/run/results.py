@@ -14,6 +14,9 @@ from hnm_core.run.raw import by_name
 DOCUMENTS = ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision")
 """What lanes over queries and documents are judged by: more of it is better."""
 
+LEVEL, DOCUMENT_LEVEL = "map_at_r", DOCUMENTS[0]
+"""What curves of comparisons are of, over classes and over documents."""
+
 JUDGED = ("map_at_r", "precision_at_1", "knn_accuracy")
 """What lanes are judged by: more of it is better."""
 

@@ -152,3 +152,37 @@ def test_that_ctrl_c_ends_such_a_run_between_two_steps_with_a_whole_recording(
     finished = open_recording(folder).finished
     assert isinstance(finished, RunFinished) and finished.stopped
     assert finished.steps["in-batch"] == finished.steps["lsh"] > 0
+
+
+def test_that_seeds_are_compared_by_mrr_with_a_verdict_and_go_on_in_the_same_folder(
+    lab: Lab, little: Path, tmp_path: Path
+) -> None:
+    asked = ["compare", little, "--seeds", "2", "--out", tmp_path / "out", "--metric", "mrr_at_10"]
+    ended = lab(*asked, "--metric", "recall_at_10", "--json")
+    assert ended.status == 0, ended.err
+    told = json.loads(ended.out)
+    assert told["seeds"] == [0, 1]
+    assert {(line["lane"], line["metric"]) for line in told["lines"]} == {("lsh", "mrr_at_10"), ("lsh", "recall_at_10")}
+    assert all(line["verdict"] in ("better", "worse", "no difference", "not told apart") for line in told["lines"])
+    assert told["lanes"]["lsh"]["mrr_at_10"]["seeds"] == 2
+    kept = (tmp_path / "out" / "seed-1.json").stat().st_mtime_ns
+    again = lab(*asked)
+    assert again.status == 0
+    assert (tmp_path / "out" / "seed-1.json").stat().st_mtime_ns == kept
+    assert "MRR@10, paired by seed" in again.out and "of the MRR@10 of in-batch" in again.out
+    mean = told["lanes"]["lsh"]["mrr_at_10"]["mean"]
+    assert f"{mean:.4f}" in next(line for line in again.out.splitlines() if line.startswith("lsh "))
+
+
+def test_that_other_contents_of_the_pairs_are_other_data(lab: Lab, little: Path, pairs: Path, tmp_path: Path) -> None:
+    asked = ["compare", little, "--seeds", "2", "--steps", "1", "--out", tmp_path / "out"]
+    assert lab(*asked).status == 0
+    pairs.write_text(pairs.read_text().replace("follows", "precedes"))
+    ended = lab(*asked)
+    assert ended.status == 2 and "holds results of other contents" in ended.err
+
+
+def test_that_lanes_on_documents_are_judged_by_what_is_measured_there_alone(lab: Lab, little: Path) -> None:
+    for option, value, said in (("--metric", "map_at_r", "mrr_at_10, "), ("--base", "knn", "in-batch, lsh")):
+        ended = lab("compare", little, option, value)
+        assert ended.status == 2 and said in ended.err
