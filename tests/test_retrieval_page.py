@@ -15,6 +15,7 @@ import pytest
 
 from app.cli import make_app
 from hnm_core.negatives.formats import FORMS
+from hnm_core.recording import is_recording
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "retrieval.md").read_text(encoding="utf-8")
@@ -36,8 +37,8 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     ]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert [command[0] for command in COMMANDS] == ["encode", "mine"]
-    for command in COMMANDS:
+    assert [command[0] for command in COMMANDS] == ["encode", "mine", "run", "run", "compare"]
+    for command in COMMANDS[:2]:
         arguments = ["pairs.jsonl" if part == "code-search" else part for part in command]
         try:
             make_app()(arguments, prog_name="hnm-lab")
@@ -46,6 +47,20 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     records = [json.loads(line) for line in gzip.decompress((tmp_path / "triplets.jsonl.gz").read_bytes()).splitlines()]
     assert list(records[0]) == ["anchor", "positive", "negative"]
     assert json.loads((tmp_path / "triplets.jsonl.gz.meta.json").read_text())["anchors"] == 80
+
+
+def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [{"query": f"what is number {row}", "positive": f"{row} follows {row - 1}"} for row in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
+    (file,) = re.findall(r"^```toml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "own.toml").write_text(file, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    little = ["--data", "pairs.jsonl", "--steps", "2", "--set", "batch=8"]
+    for command in [*COMMANDS[2:], ["run", "own.toml"]]:
+        with pytest.raises(SystemExit) as ended:
+            make_app()([*command, *little], prog_name="hnm-lab")
+        assert not ended.value.code, command
+    assert is_recording(tmp_path / "my-search")
 
 
 def test_that_its_python_runs(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class Chip:
     """Anchors a step without a negative; likewise negatives filled in at random, and candidates filtered out."""
     filled: float = math.nan
     filtered: float = math.nan
+    mrr_at_10: float = math.nan
+    """Of runs over queries and documents."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The newest of each other metric, by name."""
 
@@ -89,6 +91,7 @@ def chip(lane: LaneHistory, upto_step: int | None = None) -> Chip | None:
         missing=recent.per_step("missing"),
         filled=recent.per_step("filled"),
         filtered=recent.per_step("filtered"),
+        mrr_at_10=lane.latest("mrr_at_10", upto_step),
         metrics={name: value for name in DETAILS if np.isfinite(value := lane.latest(name, upto_step))},
     )
 
@@ -102,7 +105,9 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
         first.append(f"loss {significant(chip.loss)}")
         if np.isfinite(chip.map_at_r):
             first.append(f"MAP@R {chip.map_at_r:.3f}")
-        if np.isfinite(chip.precision_at_1):
+        if np.isfinite(chip.mrr_at_10):
+            first.append(f"MRR@10 {chip.mrr_at_10:.3f}")
+        elif np.isfinite(chip.precision_at_1):
             first.append(f"P@1 {chip.precision_at_1:.3f}")
     second = []
     if np.isfinite(chip.hard):

@@ -14,6 +14,7 @@ from app.history.tracks import Mentions
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import BANDS, bands_of
 from hnm_core.run.shown import Drawn, class_name, drawn_items, item_of, places_of
+from hnm_core.spec.registry import is_over_documents
 
 ANCHOR, POSITIVE, NEGATIVE = range(3)
 """Columns of a triplet."""
@@ -65,6 +66,8 @@ class Facts:
     true_class: str
     """Empty where the truth is not known to differ from the labels of the set."""
     held_out: bool
+    over_documents: bool = False
+    """Whether its class is what it is, a query or a document."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | Non
         class_name(started, item.label),
         "" if true_label is None else class_name(started, true_label),
         item.held_out,
+        is_over_documents(started.config.data.name),
     )
 
 

@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QScrollArea, Q
 
 from app.history.pending import Pending
 from app.limits import MAX_PANES
+from app.panels.documents_note import REFUSAL, DocumentsNote
 from app.panels.expander import Expander
 from app.panels.findings import FindingsList, fixed
 from app.panels.form_style import style_sheet
@@ -33,7 +34,7 @@ from hnm_core.run import changeable
 from hnm_core.spec import compatibility
 from hnm_core.spec.compatibility import Finding
 from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, from_dict
-from hnm_core.spec.registry import DATASETS, MODELS
+from hnm_core.spec.registry import DATASETS, MODELS, is_over_documents
 
 SPLIT_FIELDS = ("split", "held_out", "validation")
 RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every", "shown", "checkpoint_every")
@@ -73,6 +74,7 @@ class ExperimentForm(QWidget):
         self.running_note = LiveNote()
         self.running_note.apply_asked.connect(self.apply_asked)
         self.problem = ProblemLabel()
+        self.documents, self.fields = DocumentsNote(), QWidget()
         self.findings = FindingsList()
         self.findings.fix_asked.connect(self._fix)
         self._lay_out()
@@ -98,8 +100,13 @@ class ExperimentForm(QWidget):
     def _lay_out(self) -> None:
         content = QWidget()
         content.setObjectName("form")
-        column = QVBoxLayout(content)
-        column.setContentsMargins(8, 4, 8, 8)
+        whole = QVBoxLayout(content)
+        whole.setContentsMargins(8, 4, 8, 8)
+        whole.addWidget(self.documents)
+        whole.addWidget(self.fields)
+        whole.addStretch(1)
+        column = QVBoxLayout(self.fields)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.problem)
         column.addWidget(self.findings)
@@ -119,7 +126,6 @@ class ExperimentForm(QWidget):
         heading.setToolTip("Methods trained side by side on the same data, seed and initial weights")
         column.addWidget(heading)
         column.addWidget(self.lanes)
-        column.addStretch(1)
         self.scroll_area = QScrollArea()
         self.scroll_area.setWidgetResizable(True)
         self.scroll_area.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -159,6 +165,8 @@ class ExperimentForm(QWidget):
     def refusal(self) -> str:
         """Why the form as it stands is no experiment, in a sentence; empty if it is one."""
         self._commit()
+        if is_over_documents(self._config.data.name):
+            return REFUSAL
         values = self._values()
         if values == self._shown_values:
             return ""
@@ -255,6 +263,7 @@ class ExperimentForm(QWidget):
         finally:
             self._filling = False
         self._shown_values = self._values()
+        self.fields.setHidden(self.documents.show_run(config))
         self._check()
         self._show_findings()
         self._show_history()

@@ -73,7 +73,8 @@ def _draw_lines(pixels: NDArray[np.uint8], places: NDArray[np.float64], scene: S
 
 def _discs(sizes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Pixels of discs of these radii round their middles: across, down, and whose each is, disc after disc."""
-    square = np.stack(np.mgrid[-LARGEST_PX : LARGEST_PX + 1, -LARGEST_PX : LARGEST_PX + 1], -1).reshape(-1, 2)
+    side = np.arange(-LARGEST_PX, LARGEST_PX + 1)
+    square = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
     away = (square**2).sum(1)
     inner_first = square[np.argsort(away, kind="stable")]
     counts = np.searchsorted(np.sort(away), sizes**2, side="right")

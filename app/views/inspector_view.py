@@ -114,7 +114,8 @@ class InspectorView(QWidget):
     def show_point(self, facts: Facts, lanes: Sequence[Inspection], class_rgb: Mapping[str, Rgb]) -> None:
         """A point in every lane. `class_rgb`: the colours of classes by name."""
         anew, self._item_id = facts.item_id != self._item_id, facts.item_id
-        self.title.setText(f"Point {facts.item_id} · class {facts.class_name}")
+        kind = facts.class_name if facts.over_documents else f"class {facts.class_name}"
+        self.title.setText(f"Point {facts.item_id} · {kind}")
         self.title.show()
         notes = []
         if facts.true_class:

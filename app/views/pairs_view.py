@@ -33,7 +33,9 @@ from app.views.pair_matrix import PairMatrix
 from app.views.pair_painter import Shown
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import class_name
+from hnm_core.spec.registry import is_over_documents
 
+OVER_DOCUMENTS = "Queries and documents have no classes, so there are no pairs of these."
 EMPTY = "Which classes are mined against which appears here, once a lane has mined."
 RUNS = "anchor ↓ negative →"
 TIP = (
@@ -190,8 +192,10 @@ class PairsView(QWidget):
         started = self._started
         lanes = sorted(self._made.values(), key=lambda pairs: self._places.get(pairs.lane, len(self._places)))
         told = [pairs for pairs in lanes if pairs.total]
-        if started is None or not told:
+        over_documents = started is not None and is_over_documents(started.config.data.name)
+        if started is None or not told or over_documents:
             message = EMPTY if not lanes else "No lane has mined negatives at this moment."
+            message = OVER_DOCUMENTS if over_documents else message
             self.matrix.show_lanes((), np.empty(0, np.int64), 0, str, 1.0, message)
             self.list.clear()
             self._say("")

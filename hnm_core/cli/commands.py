@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -39,13 +39,14 @@ from hnm_core.cli.options import (
     SetOption,
     StepsOption,
 )
-from hnm_core.cli.result_tables import show_audit, show_results
+from hnm_core.cli.result_tables import show_audit, show_document_results, show_results
 from hnm_core.cli.retrieval_commands import encode
 from hnm_core.cli.review_command import review
 from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import split_setting
-from hnm_core.spec.request import Request, narrow_network, resolve
+from hnm_core.spec.registry import is_over_documents
+from hnm_core.spec.request import Request, narrow_network, over_documents, resolve
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
@@ -82,6 +83,8 @@ def run(
     request = Request(
         config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps, checkpoint_every, reviewed
     )
+    if resume is None and over_documents(request):
+        _run_on_documents(request, record, json_lines)
     before = None
     if resume is None:
         experiment = resolve(request, default_preset=None)
@@ -102,6 +105,25 @@ def run(
     finally:  # also where the table cannot be shown
         if resume is None and (narrow := narrow_network(request, experiment)):
             say(narrow)
+        if record is not None:
+            say_recorded(record, outcome)
+    raise typer.Exit(outcome.status)
+
+
+def _run_on_documents(request: Request, record: Path | None, json_lines: bool) -> NoReturn:
+    """`run` on queries and documents."""
+    from hnm_core.cli.headless import say_recorded, train_on_documents
+    from hnm_core.training.retrieval_request import resolve_retrieval
+
+    config, notes = resolve_retrieval(request)
+    for note in notes:
+        say(note)
+    outcome = train_on_documents(config, record, json_lines=json_lines)
+    results, started = outcome.results, outcome.results.history.started
+    try:
+        chance = (started.chance if started is not None else None) or {}
+        show_document_results(results.lanes(), chance, to_stderr=json_lines)
+    finally:  # also where the table cannot be shown
         if record is not None:
             say_recorded(record, outcome)
     raise typer.Exit(outcome.status)
@@ -150,6 +172,8 @@ def inspect(run: RunArgument) -> None:
     echo()
     if recording.config.model.name == "identity":
         show_audit(results)
+    elif is_over_documents(recording.config.data.name):
+        show_document_results(results, recording.started.chance or {})
     else:
         show_results(results, summary["raw"])
 

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from hnm_core.cli.console import echo, plain, show_table
-from hnm_core.run.results import LESS_IS_BETTER
+from hnm_core.run.results import DOCUMENT_LEVEL, LESS_IS_BETTER
+from hnm_core.run.results import LEVEL as LEVEL_METRIC
 from hnm_core.studies.comparing import (
     CONFIDENCE,
+    DOCUMENT_METRICS,
     METRICS,
     OF_SOME,
     REACHED,
@@ -32,15 +34,27 @@ HEADS = {
     "step_ms_mean": "step ms",
     "mining_recall": "recall",
     "false_share": "false",
+    "mrr_at_10": "MRR@10",
+    "ndcg_at_10": "nDCG@10",
+    "recall_at_10": "recall@10",
+    "recall_at_100": "recall@100",
+    "mean_average_precision": "MAP",
     "accuracy": "accuracy",
     "class_distance_ratio": "within/between",
 }
 
 
-def show(trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequence[Line], margin: float) -> None:
+def show(
+    trials: Sequence[Trial],
+    lanes: Sequence[str],
+    base: str,
+    lines: Sequence[Line],
+    margin: float,
+    level: str = LEVEL_METRIC,
+) -> None:
     """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts."""
     measured = [metric for metric in OF_SOME if any(summary(trials, lane, metric).seeds for lane in lanes)]
-    columns = tuple(dict.fromkeys((*METRICS, *measured, *(line.metric for line in lines))))
+    columns = tuple(dict.fromkeys((*_metrics(level), *measured, *(line.metric for line in lines))))
     rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in columns)) for lane in lanes]
     show_table((f"lane, {len(trials)} seeds", *(HEADS[metric] for metric in columns)), rows)
     looked_at = entanglement(trials)
@@ -60,7 +74,7 @@ def show(trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequen
         reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
         rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
     echo()
-    show_table((f"steps to {REACHED:.0%} of the MAP@R of {base}", "steps", "seeds that got there"), rows)
+    show_table((f"steps to {REACHED:.0%} of the {HEADS[level]} of {base}", "steps", "seeds that got there"), rows)
     rows = [
         (
             f"{line.lane} - {line.base}" if len({other.metric for other in lines}) == 1 else
@@ -81,7 +95,12 @@ def show(trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequen
 
 
 def document(
-    trials: Sequence[Trial], lanes: Sequence[str], base: str, lines: Sequence[Line], margin: float
+    trials: Sequence[Trial],
+    lanes: Sequence[str],
+    base: str,
+    lines: Sequence[Line],
+    margin: float,
+    level: str = LEVEL_METRIC,
 ) -> dict[str, Any]:
     """The same as plain values for JSON, in which None stands for what was not measured."""
     return {
@@ -92,7 +111,7 @@ def document(
             lane: {
                 **{
                     metric: plain(asdict(summary(trials, lane, metric)))
-                    for metric in (*METRICS, *OF_SOME, *LESS_IS_BETTER)
+                    for metric in (*_metrics(level), *OF_SOME, *LESS_IS_BETTER)
                 },
                 "steps_to_level": plain(asdict(steps_to(trials, lane, base))),
             }
@@ -107,6 +126,10 @@ def document(
         "base": base,
         "lines": [plain(asdict(line)) | {"verdict": line.verdict} for line in lines],
     }
+
+
+def _metrics(level: str) -> tuple[str, ...]:
+    return DOCUMENT_METRICS if level == DOCUMENT_LEVEL else METRICS
 
 
 def _shown(estimate: Estimate) -> str:

@@ -38,7 +38,9 @@ from hnm_core.system import ends
 from hnm_core.words import number
 
 if TYPE_CHECKING:
+    from hnm_core.data.judged import JudgedSet
     from hnm_core.training.experiment import Before, Experiment
+    from hnm_core.training.retrieval_config import RetrievalConfig
 
 
 LOOK_EVERY_S = 0.2
@@ -119,19 +121,65 @@ def train(
         InputError: the experiment or the recording cannot start.
         KeyboardInterrupt: Ctrl+C before the first step.
     """
-    from hnm_core.recording import record
     from hnm_core.training.experiment import Experiment
 
-    experiment = Experiment(config, before)
-    control = Control()
+    experiment, control = Experiment(config, before), Control()
+
+    def prepare() -> None:
+        _prepare(experiment, config, tell)
+
     events = experiment.run(control, frames=folder is not None, checkpoints=folder is not None)
+    return _follow(events, folder, control, prepare, json_lines)
+
+
+def train_on_documents(
+    config: RetrievalConfig,
+    folder: Path | None = None,
+    *,
+    data: JudgedSet | None = None,
+    json_lines: bool = False,
+    tell: Callable[[str], None] = say,
+) -> Outcome:
+    """`train` for a run over queries and documents.
+
+    Args:
+        config: what to run.
+        folder: where to record it; None records nothing, and no frames are computed.
+        data: the set that `config` names, where it is read already.
+        json_lines: write each event as a line of JSON on standard output.
+        tell: is given what the data are, in words, once they are read.
+
+    Raises:
+        InputError: the data cannot be read, or the recording cannot start.
+        KeyboardInterrupt: Ctrl+C before the first step.
+    """
+    from hnm_core.training.retrieval_experiment import RetrievalExperiment
+
+    experiment, control = RetrievalExperiment(config, data), Control()
+
+    def prepare() -> None:
+        with progress_bar() as progress:
+            words = experiment.prepare(progress_of(progress))
+        tell(words)
+        if any(lane.searches for lane in config.lanes):
+            wait_for_kernels(kernels.SEARCH_KERNELS)
+
+    return _follow(experiment.run(control, frames=folder is not None), folder, control, prepare, json_lines)
+
+
+def _follow(
+    events: Iterator[Event], folder: Path | None, control: Control, prepare: Callable[[], None], json_lines: bool
+) -> Outcome:
+    """Take a run's events to their end, see `train`; `prepare` reads the data before the first of them."""
+    from hnm_core.recording import record
+
     if folder is not None:
         events = record(events, folder)  # refuses a folder that is in use before the data are loaded
     outcome = Outcome()
     lost = 0
     bugs: list[Alarm] = []
     with _interruptible(control, outcome) as received, closing(cast(_Closable, events)):
-        _prepare(experiment, config, tell)
+        prepare()
         with progress_bar() as progress:
             bars = _Bars(progress)
             for event in events:

@@ -9,7 +9,14 @@ from typing import Any
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec import config
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, NEIGHBORS, SAMPLERS, DataOptions, Entry, Registry
-from hnm_core.spec.resources import preset_names, preset_path, template_names, template_path
+from hnm_core.spec.resources import (
+    preset_names,
+    preset_path,
+    retrieval_preset_names,
+    retrieval_preset_path,
+    template_names,
+    template_path,
+)
 
 Row = tuple[str, str, str]
 
@@ -51,6 +58,9 @@ def _presets() -> Iterator[Row]:
     for name in preset_names():
         path = preset_path(name)
         yield name, _one_line(config.load(path).about), str(path)
+    for name in retrieval_preset_names():
+        path = retrieval_preset_path(name)
+        yield name, f"{_one_line(str(config.read_toml(path)['about']))} [queries and documents]", str(path)
 
 
 def _templates() -> Iterator[Row]:

@@ -9,10 +9,15 @@ from typing import TextIO
 
 from hnm_core.cli.console import echo, show_table, shown
 from hnm_core.run.auditing import COLUMNS, cells
-from hnm_core.run.results import LaneResult
+from hnm_core.run.results import DOCUMENTS, LaneResult
 from hnm_core.words import number
 
 RESULT_COLUMNS = ("lane", "steps", "loss", "MAP@R", "P@1", "kNN", "recall", "mine ms", "mine p95", "step ms")
+DOCUMENT_COLUMNS = (
+    *("lane", "steps", "MRR@10", "nDCG@10", "recall@10", "recall@100"),
+    *("loss", "search recall", "mine ms", "step ms"),
+)
+"""Of runs over queries and documents."""
 USED_COLUMNS = ("negatives used", "recall", "regret", "steps old", "recall of the search", "predicted")
 
 
@@ -39,6 +44,29 @@ def show_results(
         shown = [(layer, *(number(lane.entanglement.get(layer, math.nan)) for lane in looked_at)) for layer in layers]
         shown.append(("chance", *(number(lane.entanglement_chance) for lane in looked_at)))
         show_table(("entanglement", *(lane.lane for lane in looked_at)), shown, stream)
+    show_used(lanes, stream)
+
+
+def show_document_results(lanes: Sequence[LaneResult], chance: Mapping[str, float], *, to_stderr: bool = False) -> None:
+    """The result table of a run over queries and documents, of `DOCUMENT_COLUMNS`. The last row is what a random
+    ranking scores. Below, how lanes search that do."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    rows = [
+        (
+            lane.lane,
+            f"{lane.steps:,}",
+            *(number(getattr(lane, metric)) for metric in DOCUMENTS[:4]),
+            number(lane.loss, 4),
+            number(lane.mining_recall),
+            number(lane.mining_ms_mean, 2),
+            number(lane.step_ms_mean, 2),
+        )
+        for lane in lanes
+    ]
+    if chance:
+        levels = (number(chance.get(metric, math.nan)) for metric in DOCUMENTS[:4])
+        rows.append(("chance", "", *levels, "", "", "", ""))
+    show_table(DOCUMENT_COLUMNS, rows, stream)
     show_used(lanes, stream)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,11 +24,19 @@ from hnm_core.cli.options import (
     StepsOption,
 )
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.run.results import COMPARED, JUDGED, MARGIN, Results
+from hnm_core.run.results import COMPARED, DOCUMENT_LEVEL, DOCUMENTS, JUDGED, LEVEL, MARGIN, Results
 from hnm_core.spec.config import DISTANCES, ExperimentConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX
-from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.request import Request, over_documents, resolve
 from hnm_core.words import number
+
+if TYPE_CHECKING:
+    from hnm_core.cli.headless import Outcome
+    from hnm_core.data.judged import JudgedSet
+    from hnm_core.training.retrieval_config import RetrievalConfig
+
+OVER_DOCUMENTS = (DOCUMENT_LEVEL, DOCUMENTS)
+"""What curves are of, and what lanes can be judged by, over queries and documents."""
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where results go; the same folder again goes on there.")
@@ -50,7 +58,11 @@ def compare(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help=f"Repeatable, judged by: {', '.join(COMPARED)}."),
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help=f"Repeatable, judged by: {', '.join(COMPARED)}; on queries and documents: {', '.join(DOCUMENTS)}.",
+        ),
     ] = None,
     margin: Annotated[
         float, typer.Option("--margin", metavar="M", help="Smaller differences count as none; stated in the table.")
@@ -61,13 +73,24 @@ def compare(
 ) -> None:
     """Every lane over several seeds: means with 95 % intervals, paired differences with corrected verdicts, plots."""
     request = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
-    experiment = resolve(request, default_preset=None)
-    lanes = [lane.name for lane in experiment.lanes]
-    beside = lanes[0] if base is None else experiment.lane(base).name
-    judged = tuple(dict.fromkeys(metric or JUDGED[:1]))
+    if over_documents(request):
+        from hnm_core.training.retrieval_request import resolve_retrieval
+
+        documents, notes = resolve_retrieval(request)
+        for note in notes:
+            say(note)
+        title, lanes, level, compared = documents.title, [lane.name for lane in documents.lanes], *OVER_DOCUMENTS
+    else:
+        experiment = resolve(request, default_preset=None)
+        title, lanes = experiment.title or experiment.data.name, [lane.name for lane in experiment.lanes]
+        level, compared = LEVEL, COMPARED
+    if base is not None and base not in lanes:
+        raise unknown_name("lane", base, lanes)
+    beside = lanes[0] if base is None else base
+    judged = tuple(dict.fromkeys(metric or (level,)))
     for name in judged:
-        if name not in COMPARED:
-            raise InputError(f"--metric {name} is not allowed: {', '.join(COMPARED)}.")
+        if name not in compared:
+            raise InputError(f"--metric {name} is not allowed: {', '.join(compared)}.")
     if not 0 < margin < 1:
         raise InputError(f"--margin {margin:g} is not allowed: it is more than 0 and less than 1.")
     from hnm_core.cli import comparison
@@ -75,22 +98,27 @@ def compare(
     from hnm_core.studies.plots import plot_curves, require_matplotlib
     from hnm_core.studies.verdicts import judge
 
-    folder = out or Path(f"compare-{_slug(preset or (config.stem if config else experiment.title))}")
+    folder = out or Path(f"compare-{_slug(preset or (config.stem if config else title))}")
     tell = _once(say)
-    trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell), say)
+    if over_documents(request):
+        train = _train_on_documents(documents, tell)
+        trials = run_seeds(documents, seeds, folder, train, say, level)
+    else:
+        trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell), say)
     say("")
     lines = judge(trials, lanes, beside, judged, margin)
     if json_document:
-        echo(json.dumps(comparison.document(trials, lanes, beside, lines, margin), indent=1, allow_nan=False))
+        echo(json.dumps(comparison.document(trials, lanes, beside, lines, margin, level), indent=1, allow_nan=False))
     else:
-        comparison.show(trials, lanes, beside, lines, margin)
+        comparison.show(trials, lanes, beside, lines, margin, level)
     try:
         require_matplotlib()
     except InputError as error:
         say(f"No plots: {error}")
     else:
-        paths = [folder / "map_at_r.png", folder / "map_at_r.svg"]
-        plot_curves(trials, experiment.title or experiment.data.name, paths)
+        paths = [folder / f"{level}.png", folder / f"{level}.svg"]
+        of = "queries" if level == DOCUMENT_LEVEL else "items"
+        plot_curves(trials, title, paths, f"{comparison.HEADS[level]} on held-out {of}")
         for path in paths:
             (say if json_document else echo)(str(path))
     failed = {lane: [trial.seed for trial in trials if lane in trial.failed] for lane in lanes}
@@ -305,7 +333,31 @@ def _train(config: ExperimentConfig, tell: Callable[[str], None]) -> Results:
         tell(words)
         say(f"Seed {config.seed}")
 
-    outcome = train(config, tell=begin)
+    return _results(train(config, tell=begin))
+
+
+def _train_on_documents(config: RetrievalConfig, tell: Callable[[str], None]) -> Callable[[RetrievalConfig], Results]:
+    """`_train` for runs over queries and documents, whose set is read once for all seeds."""
+    from hnm_core.cli.headless import train_on_documents
+    from hnm_core.training.retrieval_experiment import read_data
+
+    data: list[JudgedSet] = []
+
+    def train(setting: RetrievalConfig) -> Results:
+        def begin(words: str) -> None:
+            tell(words)
+            say(f"Seed {setting.seed}")
+
+        if not data:
+            with progress_bar() as bars:
+                data.append(read_data(config.retrieval, config.seed, progress_of(bars)))
+        return _results(train_on_documents(setting, data=data[0], tell=begin))
+
+    return train
+
+
+def _results(outcome: Outcome) -> Results:
+    """Of a run of one seed, if it came to its end."""
     if outcome.status == EXIT_INTERRUPTED:
         say("The same command again goes on from here.")
         raise KeyboardInterrupt

@@ -11,6 +11,12 @@ from hnm_core.run.events import Event
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 
+DOCUMENTS = ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision")
+"""What lanes over queries and documents are judged by: more of it is better."""
+
+LEVEL, DOCUMENT_LEVEL = "map_at_r", DOCUMENTS[0]
+"""What curves of comparisons are of, over classes and over documents."""
+
 JUDGED = ("map_at_r", "precision_at_1", "knn_accuracy")
 """What lanes are judged by: more of it is better."""
 
@@ -77,6 +83,12 @@ class LaneResult:
     within_class_distance: float = math.nan
     between_class_distance: float = math.nan
     class_distance_ratio: float = math.nan
+    mrr_at_10: float = math.nan
+    """This and what follows of runs over queries and documents, see `hnm_core.run.events.METRICS`."""
+    ndcg_at_10: float = math.nan
+    recall_at_10: float = math.nan
+    recall_at_100: float = math.nan
+    mean_average_precision: float = math.nan
 
 
 class Results:
@@ -149,4 +161,9 @@ def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
         within_class_distance=latest("within_class_distance"),
         between_class_distance=latest("between_class_distance"),
         class_distance_ratio=latest("class_distance_ratio"),
+        mrr_at_10=latest("mrr_at_10"),
+        ndcg_at_10=latest("ndcg_at_10"),
+        recall_at_10=latest("recall_at_10"),
+        recall_at_100=latest("recall_at_100"),
+        mean_average_precision=latest("mean_average_precision"),
     )

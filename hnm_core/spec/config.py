@@ -303,6 +303,22 @@ def load(path: str | Path) -> ExperimentConfig:
     Raises:
         InputError: the file is missing, unreadable, no TOML (with the line), or holds a value that is not allowed.
     """
+    values = read_toml(path)
+    if RETRIEVAL in values:
+        raise InputError(f"'{path}' is of queries and documents: `hnm-lab run` and `hnm-lab compare` train it.")
+    return from_dict(values, str(path))
+
+
+RETRIEVAL = "retrieval"
+"""The section that a configuration over queries and documents has, and no other."""
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """A TOML file as plain values, which nothing has judged yet.
+
+    Raises:
+        InputError: the file is missing, unreadable, or no TOML (with the line).
+    """
     path = Path(path)
     try:
         text = read_regular(path, MAX_TOML).decode("utf-8-sig")
@@ -312,10 +328,9 @@ def load(path: str | Path) -> ExperimentConfig:
         why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise InputError(f"The configuration '{path}' cannot be read: {why}.{_taken_for(path)}") from None
     try:
-        values = _parsed(text)
+        return _parsed(text)
     except ValueError as error:
         raise InputError(f"'{path}' is not valid TOML: {error}.{_taken_for(path)}") from None
-    return from_dict(values, str(path))
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -433,9 +448,11 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
             raise InputError(f"--set: '{key}' is no field of the configuration; '{part}' is a single value.{hint}")
     last = parts[-1]
     if _NAMES.search(key) and node.get(last) != value:
-        node["options" if last == "name" else f"{last}_options"] = {}
+        node["options" if last in ("name", "source", "negatives") else f"{last}_options"] = {}
     node[last] = value
 
 
-_NAMES = re.compile(r"^(data|model|sampler)\.name$|^lanes\..+\.(miner|loss|sampler\.name)$")
+_NAMES = re.compile(
+    r"^(data|model|sampler)\.name$|^retrieval\.source$|^lanes\..+\.(miner|loss|sampler\.name|negatives)$"
+)
 """Keys that choose what their options belong to."""

@@ -71,6 +71,11 @@ OVER_DOCUMENTS = " (queries and documents)"
 """Ends the names that a run over queries and documents has for parts that no run over classes has."""
 
 
+def is_over_documents(data: str) -> bool:
+    """Whether a run whose data are called so is one over queries and documents."""
+    return data.endswith(OVER_DOCUMENTS)
+
+
 @dataclass(frozen=True)
 class AbsentEntry(Entry[KindT]):
     """Stands for a part that is not here: of a plug-in, or of a run over queries and documents."""
@@ -82,8 +87,8 @@ class AbsentEntry(Entry[KindT]):
         """Why it cannot be used, and what to do."""
         if self.name.endswith(OVER_DOCUMENTS):
             return (
-                f"The {self.kind} '{self.name}' is trained on in Python alone, by hnm_core.training.retrieval: the "
-                f"recording can be played, and a run over classes needs another {self.kind}."
+                f"The {self.kind} '{self.name}' is of a run over queries and documents, which `hnm-lab run` trains: "
+                f"its recording can be played, and a run over classes needs another {self.kind}."
             )
         return (
             f"The {self.kind} '{self.name}' comes from a plug-in that is not here. Give its file with "

@@ -13,7 +13,7 @@ from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig, ExperimentConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, refuse_no_items, vectors_in
 from hnm_core.spec.registry import DATASETS, MINERS
-from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
+from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path, retrieval_preset_names
 from hnm_core.system import paths
 
 FEW_DIMENSIONS = 16
@@ -74,6 +74,18 @@ def _reviewed(data: Mapping[str, Any], review: Path) -> dict[str, Any]:
     """The fields `name` and `options` of the section `data` that have these data obey a review."""
     of = {"of": data["name"], "of_options": data["options"]}
     return {"name": "reviewed", "options": of | {"review": paths.text_of(review)}}
+
+
+def over_documents(request: Request) -> bool:
+    """Whether a run over queries and documents is asked for: its preset is one of these, or its file has the section
+    `retrieval`. `hnm_core.training.retrieval_request.resolve_retrieval` makes its configuration.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if request.config is not None:
+        return request.preset is None and configuration.RETRIEVAL in configuration.read_toml(request.config)
+    return request.preset in retrieval_preset_names()
 
 
 def title_of(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hnm_core.errors import unknown_name
+from hnm_core.errors import InputError, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -22,10 +22,23 @@ def preset_names() -> list[str]:
 
 
 def preset_path(name: str) -> Path:
-    """The TOML file of a preset. Raises `InputError` with the nearest names when there is none."""
+    """The TOML file of a preset. Raises `InputError` with the nearest names when there is none, and for one of queries
+    and documents."""
+    if name in retrieval_preset_names():
+        raise InputError(f"The preset '{name}' is of queries and documents: `hnm-lab run --preset {name}` trains it.")
     if name not in preset_names():
-        raise unknown_name("preset", name, preset_names())
+        raise unknown_name("preset", name, [*preset_names(), *retrieval_preset_names()])
     return resource_dir() / "presets" / f"{name}.toml"
+
+
+def retrieval_preset_names() -> list[str]:
+    """Names of the presets over queries and documents that ship."""
+    return sorted(path.stem for path in (resource_dir() / "presets" / "retrieval").glob("*.toml"))
+
+
+def retrieval_preset_path(name: str) -> Path:
+    """The TOML file of one of `retrieval_preset_names`."""
+    return resource_dir() / "presets" / "retrieval" / f"{name}.toml"
 
 
 def template_names() -> list[str]:

@@ -225,8 +225,8 @@ class SamplerOptions(Options):
 def judged_refusal(name: str) -> str:
     """What to say where a set of queries and documents stands in the place of one with classes."""
     return (
-        f"'{name}' holds queries and documents with judgements, not items with classes: it is for mining negatives "
-        "among documents and for `hnm-lab encode`; here a set with classes is needed."
+        f"'{name}' holds queries and documents with judgements, not items with classes, which are needed here: "
+        f"`hnm-lab run --preset code-search --data {name}` trains on it, `hnm-lab mine` mines its negatives."
     )
 
 

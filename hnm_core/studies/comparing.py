@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,21 @@ from scipy import stats
 
 from hnm_core.errors import InputError
 from hnm_core.run.events import RunFinished
-from hnm_core.run.results import LaneResult, Results
+from hnm_core.run.results import DOCUMENTS, LEVEL, LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.studies.made_of import made_of, other_files, other_versions
 from hnm_core.system import paths
 from hnm_core.system.regular_files import read_regular
 from hnm_core.system.whole_files import write_whole
 
+if TYPE_CHECKING:
+    from hnm_core.training.retrieval_config import RetrievalConfig
+
 METRICS = ("map_at_r", "precision_at_1", "knn_accuracy", "loss", "mining_ms_mean", "step_ms_mean")
 """What is compared: fields of `LaneResult`."""
+
+DOCUMENT_METRICS = (*DOCUMENTS[:4], "loss", "mining_ms_mean", "step_ms_mean")
+"""The same, of runs over queries and documents."""
 
 OF_SOME = ("mining_recall", "false_share", "accuracy")
 """The same, of lanes that search approximately, of data whose true labels are known, and of lanes that train a
@@ -57,13 +63,12 @@ class Trial:
     seed: int
     lanes: tuple[LaneResult, ...]
     curves: dict[str, list[tuple[int, float]]]
-    """MAP@R of each lane as (step, value)"""
+    """MAP@R of each lane as (step, value); over queries and documents MRR@10"""
     failed: tuple[str, ...] = ()
     """lanes that broke off; what they had come to is kept, and counts nowhere"""
 
 
-Train = Callable[[ExperimentConfig], Results]
-"""Trains a configuration to its end."""
+ConfigT = TypeVar("ConfigT", "ExperimentConfig", "RetrievalConfig")
 
 
 def estimate(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
@@ -103,7 +108,7 @@ REACHED = 0.95
 
 
 def steps_to(trials: Sequence[Trial], lane: str, base: str) -> Estimate:
-    """Steps after which `lane` first had 95 % of the MAP@R that `base` ends with, seed by seed.
+    """Steps after which `lane` first had 95 % of what `base` ends with in `Trial.curves`, seed by seed.
 
     The speed of learning, whatever else the machine does. Seeds in which it never got there are left out, which
     `Estimate.seeds` tells.
@@ -117,9 +122,15 @@ def steps_to(trials: Sequence[Trial], lane: str, base: str) -> Estimate:
 
 
 def run_seeds(
-    config: ExperimentConfig, seeds: int, folder: Path, train: Train, say: Callable[[str], object]
+    config: ConfigT,
+    seeds: int,
+    folder: Path,
+    train: Callable[[ConfigT], Results],
+    say: Callable[[str], object],
+    level: str = LEVEL,
 ) -> list[Trial]:
-    """Train `config` with the seeds config.seed, config.seed + 1, ... and keep each result in `folder`.
+    """Train `config` with the seeds config.seed, config.seed + 1, ... and keep each result in `folder`; `train` trains
+    one to its end, and curves are of the metric `level`.
 
     What `folder` holds already, of the same configuration, is not trained again, so a comparison that was broken off
     goes on where it was; `say` is told in a sentence where another version of the program has begun it.
@@ -138,7 +149,7 @@ def run_seeds(
         if trial is None:
             results = train(config.model_copy(update={"seed": seed}))
             lanes, ended = tuple(results.lanes()), results.history.ended
-            curves = {lane.lane: results.curve(lane.lane, "map_at_r") for lane in lanes}
+            curves = {lane.lane: results.curve(lane.lane, level) for lane in lanes}
             trial = Trial(seed, lanes, curves, ended.failed_lanes if isinstance(ended, RunFinished) else ())
             _write(path, json.dumps(_to_json(trial)))
         trials.append(trial)
@@ -155,7 +166,9 @@ def finished_trials(folder: Path) -> tuple[Trial, ...]:
     return tuple(sorted(found, key=lambda trial: trial.seed))
 
 
-def claim_folder(folder: Path, settings: str, config: ExperimentConfig, say: Callable[[str], object]) -> None:
+def claim_folder(
+    folder: Path, settings: str, config: ExperimentConfig | RetrievalConfig, say: Callable[[str], object]
+) -> None:
     """Make `folder` the home of what `settings` (text) describes, or find that it is already.
 
     Args:

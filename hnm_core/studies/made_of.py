@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hnm_core
 from hnm_core.errors import InputError
@@ -15,15 +15,18 @@ from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system import paths
 from hnm_core.system.regular_files import open_regular
 
+if TYPE_CHECKING:
+    from hnm_core.training.retrieval_config import RetrievalConfig
+
 _COMPUTES = ("torch", "numpy", "pytorch-metric-learning")
-_NAMES_A_FILE = ("path", "labels", "weights")
+_NAMES_A_FILE = ("path", "labels", "weights", "source", "queries", "documents", "qrels")
 """Options that do, in whatever part and however deep."""
 
 MadeOf = dict[str, dict[str, str]]
 """Versions by the name of a package, and digests by the path of a file."""
 
 
-def made_of(config: ExperimentConfig) -> MadeOf:
+def made_of(config: ExperimentConfig | RetrievalConfig) -> MadeOf:
     """Of what the results of a configuration are made now. A file is read; of a folder the names, sizes and times of
     what lies in it count. What is not there is left out: training will say so."""
     files = {name: digest for name in _named(config.to_dict()) if (digest := _digest(name))}

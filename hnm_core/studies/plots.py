@@ -34,8 +34,10 @@ def require_matplotlib() -> None:
         raise InputError('Plots need matplotlib: pip install "hnm-lab[plots]".') from None
 
 
-def plot_curves(trials: Sequence[Trial], title: str, paths: Sequence[Path]) -> None:
-    """MAP@R over the steps: the mean of each lane over the seeds, its 95 % interval as a band."""
+def plot_curves(
+    trials: Sequence[Trial], title: str, paths: Sequence[Path], measured: str = "MAP@R on held-out items"
+) -> None:
+    """What was `measured` over the steps: the mean of each lane over the seeds, its 95 % interval as a band."""
     figure, axes = _figure(title)
     for colour, lane in zip(_colours(), trials[0].curves, strict=False):
         by_step: dict[int, list[float]] = {}
@@ -51,7 +53,7 @@ def plot_curves(trials: Sequence[Trial], title: str, paths: Sequence[Path]) -> N
         axes.plot(steps, mean, color=colour, label=lane)
         axes.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
     axes.set_xlabel("step")
-    axes.set_ylabel("MAP@R on held-out items")
+    axes.set_ylabel(measured)
     if axes.lines:
         axes.legend(frameon=False)
     _save(figure, paths)

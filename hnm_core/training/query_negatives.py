@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Protocol
@@ -12,12 +14,14 @@ from torch import Tensor
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
+from hnm_core.evaluation.mining_quality import compare
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.bm25 import Bm25
 from hnm_core.miners.whole_set.drift import PROBE, drift
 from hnm_core.miners.whole_set.for_queries import MinedForQueries, QueryMiner, draw_unbarred
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.miners.whole_set.refresh import RefreshPolicy, Snapshot
+from hnm_core.neighbors.base import nearest
 from hnm_core.relevance import Judged
 from hnm_core.row_lists import RowLists
 from hnm_core.run.timing import Phase
@@ -138,6 +142,7 @@ class BySearch:
         self._queries = torch.empty((0, 0))
         self._last: MinedForQueries | None = None
         self._probe = torch.randperm(lists.positives.rows, generator=generator(seed, "drift probe"))[:PROBE]
+        self._asked = torch.randperm(len(lists.positives), generator=generator(seed, "recall probe"))[:PROBE]
 
     @property
     def words(self) -> str:
@@ -158,7 +163,23 @@ class BySearch:
 
     def metrics(self, step: int) -> Mapping[str, float]:
         """See `Negatives`."""
-        return {} if self._snapshot is None else {"bank_age": float(step - self._snapshot.step)}
+        if self._snapshot is None:
+            return {}
+        return {"bank_age": float(step - self._snapshot.step), **self._recall()}
+
+    def _recall(self) -> dict[str, float]:
+        """Of an approximate search, its share of the true nearest of a fixed probe of queries, in a bank of the moment.
+        A copy of it is asked, so that measuring never changes what is mined next."""
+        if not self._miner.search.approximate:
+            return {}
+        queries, documents = self._embed()
+        bank = Bank(documents)
+        query = Judged(bank, self._lists.positives, self._excluded).query(queries[self._asked], self._asked)
+        exact, mine = neighbors.create("exact", distance=COSINE), copy.deepcopy(self._miner.search)
+        exact.build(bank)
+        mine.build(bank)
+        recall = compare(*(nearest(search, query, self._miner.reach) for search in (mine, exact))).recall
+        return {"mining_recall": recall} if math.isfinite(recall) else {}
 
     def _refresh(self, context: MiningContext) -> None:
         with context.clock(Phase.EMBED) if context.clock else nullcontext():

@@ -32,6 +32,7 @@ from hnm_core.miners.whole_set.bm25 import Bm25
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.miners.whole_set.refresh import policy_of
 from hnm_core.models.bag import TwoTowers, Words
+from hnm_core.run.control import Control, Embedded, EmbedRequest
 from hnm_core.run.events import (
     Alarm,
     Event,
@@ -55,6 +56,9 @@ from hnm_core.training.retrieval_config import RandomOptions, RetrievalConfig, R
 
 DEPTH = 100
 """Documents that are ranked for each measured query."""
+
+NOT_HERE = "Lanes over queries and documents stay as they began: they are neither changed nor forked, nor laid out."
+EMPTY = frozen(np.empty((0, 0), np.float32))
 
 DOCUMENT, QUERY = 0, 1
 """The classes of the items."""
@@ -159,30 +163,43 @@ def retrieval_items(data: JudgedSet, config: RetrievalConfig) -> RetrievalItems:
     )
 
 
-def train_retrieval(data: JudgedSet, config: RetrievalConfig, *, frames: bool = True) -> Iterator[Event]:
+def train_retrieval(
+    data: JudgedSet,
+    config: RetrievalConfig,
+    *,
+    frames: bool = True,
+    control: Control | None = None,
+    done: dict[str, int] | None = None,
+) -> Iterator[Event]:
     """Train the lanes in turn, a step each, and tell it; `hnm_core.recording.record` records what is told.
 
     Args:
         data: queries and documents with texts.
         config: of the run.
         frames: whether anybody wants clouds; they never change the numbers.
+        control: how somebody else pauses or stops the run; None runs to the end. Lanes cannot be changed or forked.
+        done: is kept at the steps of each lane.
 
     Raises:
         InputError: at once, as `retrieval_items` does, or BM25 is asked for and not installed.
     """
     items = retrieval_items(data, config)
-    return _run(items, [_Lane(lane, items, frames) for lane in config.lanes])
+    lanes = [_Lane(lane, items, frames) for lane in config.lanes]
+    return _run(items, lanes, control or Control(), {} if done is None else done)
 
 
-def _run(items: RetrievalItems, lanes: list[_Lane]) -> Iterator[Event]:
+def _run(items: RetrievalItems, lanes: list[_Lane], control: Control, done: dict[str, int]) -> Iterator[Event]:
     began = time.monotonic()
     yield _started(items)
     for sentence in _left_out(items):
         yield Alarm(items.config.lanes[0].name, 0, "queries", sentence, "hint")
-    done: dict[str, int] = dict.fromkeys((lane.name for lane in lanes), 0)
+    done.update(dict.fromkeys((lane.name for lane in lanes), 0))
     failed: list[str] = []
     running = {lane.name: lane.steps() for lane in lanes}
-    while running:
+    while running and (turn := control.next_turn()) != "stop":
+        if turn == "obey":
+            yield from _refused(control, done)
+            continue
         for name, steps in list(running.items()):
             try:
                 events = next(steps)
@@ -197,7 +214,16 @@ def _run(items: RetrievalItems, lanes: list[_Lane]) -> Iterator[Event]:
                 del running[name]
     for lane in lanes:
         yield lane.weights(done[lane.name])
-    yield RunFinished(done, time.monotonic() - began, failed_lanes=tuple(failed))
+    yield RunFinished(dict(done), time.monotonic() - began, stopped=bool(running), failed_lanes=tuple(failed))
+
+
+def _refused(control: Control, done: Mapping[str, int]) -> Iterator[Alarm]:
+    """Answer what such lanes cannot do."""
+    for request in control.requests():
+        if isinstance(request, EmbedRequest):
+            request.answer({name: Embedded(step, EMPTY, NOT_HERE) for name, step in done.items()})
+        else:
+            yield Alarm(request.lane, done.get(request.lane, 0), "refused", NOT_HERE, "hint")
 
 
 class _Lane:

@@ -52,6 +52,17 @@ OWN_NEGATIVES: Mapping[str, type[Options]] = {
 """Ways to negatives that no search over embeddings finds. The others are the miners over the whole set that search."""
 
 
+class RetrievalData(Section):
+    """Which set of queries and documents, as `hnm_core.data.retrieval.read` takes it."""
+
+    source: str = Field("", description="a registered set, a folder, a file of pairs, or one with both embeddings")
+    split: str = Field("", description="which qrels of a folder that has several; empty takes test, or the only ones")
+    queries: str = Field("", description="file of the queries, instead of what the source has or beside it")
+    documents: str = Field("", description="file of the documents, likewise")
+    qrels: str = Field("", description="file of the judgements, likewise")
+    options: dict[str, Any] = Field(default_factory=dict, description="of a registered set, by name")
+
+
 class RetrievalLane(Section):
     """One way to negatives."""
 
@@ -105,6 +116,7 @@ class RetrievalConfig(Section):
     frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
     eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
     shown: int = Field(20_000, ge=10, le=1_000_000, description="queries and documents in a cloud")
+    retrieval: RetrievalData = Field(default_factory=RetrievalData, description="queries and documents")
     towers: BagOptions = Field(default_factory=BagOptions, description="the network")
     loss: QueryDocumentOptions = Field(default_factory=QueryDocumentOptions, description="the loss")
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig, description="how weights are updated")
@@ -119,6 +131,10 @@ class RetrievalConfig(Section):
             if names.count(name) > 1:
                 raise ValueError(f"two lanes are called '{name}'; lane names must differ")
         return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, nested as in the TOML file."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 def retrieval_config(values: Mapping[str, Any], where: str = "configuration") -> RetrievalConfig:

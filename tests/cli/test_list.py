@@ -49,7 +49,7 @@ def test_that_an_unknown_list_names_the_known_ones(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "words"), [("list", "miners, "), ("bench", "mining, losses"), ("inspect", "A recording")]
+    ("command", "words"), [("list", "miners, "), ("bench", "mining, mine, losses"), ("inspect", "A recording")]
 )
 def test_that_a_missing_argument_is_told_with_what_it_may_be(lab: Lab, command: str, words: str) -> None:
     ended = lab(command)

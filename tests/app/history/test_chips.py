@@ -50,6 +50,13 @@ def test_that_the_chip_text_leaves_out_what_was_not_measured():
     assert chip_text(None) == "no step yet"
 
 
+def test_that_the_chip_of_a_lane_over_documents_speaks_of_mrr_and_not_of_precision():
+    lane = LaneHistory("knn")
+    lane.add(record(1, 0.5, metrics={"mrr_at_10": 0.25, "precision_at_1": 0.125}))
+    assert "MRR@10 0.250" in chip_text(chip(lane))
+    assert "P@1" not in chip_text(chip(lane))
+
+
 def test_that_a_chip_tells_no_time_before_a_step_was_timed():
     lane = LaneHistory("knn")
     lane.add(record(1, 0.5, phase_ms={Phase.SEARCH: 1024.0}, first_call=True))

@@ -143,7 +143,10 @@ def test_that_the_standard_library_holds_thousands_of_pairs_and_near_duplicates(
 
 
 def test_that_training_refuses_it_and_says_what_it_is_for():
-    with pytest.raises(InputError, match=r"'code-search' holds queries and documents .*`hnm-lab encode`"):
+    with pytest.raises(
+        InputError,
+        match=r"'code-search' holds queries and documents .*`hnm-lab run --preset",
+    ):
         data.create("code-search")
     with pytest.raises(InputError, match="holds queries and documents"):
         data.create("label-noise", of="code-search")
