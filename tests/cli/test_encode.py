@@ -108,7 +108,8 @@ def test_that_such_a_set_where_classes_are_needed_is_refused_with_what_it_is_for
     for data in ("code-search", pairs, tmp_path / "set"):
         ended = lab(*command, data, *([tmp_path / "out.npz"] if command[0] == "features" else []))
         assert ended.status == 2 and ended.out == ""
-        assert "holds queries and documents with judgements" in ended.err and "hnm-lab encode" in ended.err
+        assert "holds queries and documents with judgements" in ended.err
+        assert "--preset code-search" in ended.err and "hnm-lab mine" in ended.err
 
 
 def test_that_the_window_refuses_such_a_set_with_what_it_is_for(lab: Lab, pairs: Path, tmp_path: Path) -> None:
