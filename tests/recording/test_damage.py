@@ -209,8 +209,8 @@ def zeros(name: str, share: float) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (in_records("steps.bin", "loss", 1), "lost 9 records of steps (2.8 kB) after step 1: 01-knn/steps.bin is"),
-        (zeros("steps.bin", 0.5), "lost 5 records of steps (1.6 kB) after step 5: 01-knn/steps.bin is damaged"),
+        (in_records("steps.bin", "loss", 1), "lost 9 records of steps (3.2 kB) after step 1: 01-knn/steps.bin is"),
+        (zeros("steps.bin", 0.5), "lost 5 records of steps (1.8 kB) after step 5: 01-knn/steps.bin is damaged"),
         (cut_off("steps.bin", 3 * 244), "The run lost 3 records after step 7: 01-knn/steps.bin ends too early"),
         (remove("steps.bin"), "its steps: 01-knn/steps.bin is missing"),
         (in_records("frames.idx", "offset", 10**12), "4 clouds after step 2: 01-knn/frames.idx is damaged"),
@@ -251,7 +251,7 @@ def test_that_damage_ends_a_file_there_and_is_told(folder: Path, damage: Callabl
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (in_records("steps.bin", "step", 1 << 62, 4), "records of steps (1.8 kB) after step 4: 01-knn/steps.bin is"),
+        (in_records("steps.bin", "step", 1 << 62, 4), "records of steps (2.1 kB) after step 4: 01-knn/steps.bin is"),
         (in_records("steps.bin", "step", 3, 4), "after step 4: "),
         (in_records("steps.bin", "event", 0, 4), "after step 4: "),
         (in_records("steps.bin", "flags", 99, 4), "after step 4: "),

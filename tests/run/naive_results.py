@@ -129,6 +129,7 @@ def _row(
         *("no_candidate", "entanglement_chance", "predicted_recall"),
         *("used_recall", "used_regret", "used_of", "bank_age"),
         *("accuracy", "within_class_distance", "between_class_distance", "class_distance_ratio"),
+        *("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision"),
     ):
         found[metric] = metrics.get(metric, math.nan)
     return found
