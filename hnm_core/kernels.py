@@ -22,11 +22,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from hnm_core import compilers
 from hnm_core.system import processes, user_folders
 from hnm_core.system.regular_files import read_regular
 from hnm_core.system.whole_files import put
@@ -132,13 +133,21 @@ def compile_now(module: str) -> None:
     versions = {str(_file(source)): _version(_file(source)) for source in sources}
     if _begun(module) != versions:
         # numba looks for changes in a kernel's own file only: what it kept may hold old code of what the kernel calls.
-        for cached in _cached(sources, f"*.{_PYTHON}*.nb[ic]"):
+        others = _stamp_path(module).parent.glob(f"{module}.{_PYTHON}-*.json")  # say of what goes now that it is there
+        for cached in (*others, *_cached(sources, f"*.{_PYTHON}*.nb[ic]")):
             cached.unlink(missing_ok=True)
         _replace(_begun_path(module), versions)
-    with _told(module, sources):
-        for part in parts:
-            if hasattr(part, "warm_up"):
-                part.warm_up()
+    total = sum(1 for source in sources for _ in compilers.kernels_of(source))
+
+    def tell(done: set[str], kernel: str) -> None:
+        with suppress(OSError):  # somebody looks at it just now, or there is no room: no reason to stop
+            _replace(_progress_path(module), [len(done), total, kernel])
+
+    try:
+        compilers.compile_parts([part for part in parts if hasattr(part, "warm_up")], sources, tell)
+    finally:
+        with suppress(OSError):
+            _progress_path(module).unlink(missing_ok=True)
     files = sorted(str(index) for index in _cached(sources, f"*.{_PYTHON}*.nbi"))
     _replace(_stamp_path(module), {"module": module, "files": files, "sources": versions})
     _begun_path(module).unlink(missing_ok=True)
@@ -173,31 +182,6 @@ def progress(module: str) -> Progress | None:
         return Progress(int(done), int(total), str(name))
     except (OSError, ValueError, TypeError):
         return None
-
-
-@contextmanager
-def _told(module: str, sources: Iterable[ModuleType]) -> Iterator[None]:
-    """Within, what numba compiles is told to whoever asks for the `progress`."""
-    event: Any = importlib.import_module("numba.core.event")  # not by `import`: nothing here ends up in machine code
-    kernels = {kernel.py_func: kernel for source in sources for kernel in _kernels(source)}
-    done = set[Any]()
-
-    class Told(event.Listener):  # type: ignore[misc]  # numba carries no types
-        def on_start(self, event: Any) -> None:
-            if (kernel := event.data["dispatcher"].py_func) in kernels:  # numba has some of its own
-                loaded = {function for function, ours in kernels.items() if ours.stats.cache_hits}
-                with suppress(OSError):  # somebody looks at it just now, or there is no room: no reason to stop
-                    _replace(_progress_path(module), [len((done | loaded) - {kernel}), len(kernels), kernel.__name__])
-
-        def on_end(self, event: Any) -> None:
-            done.update({event.data["dispatcher"].py_func} & kernels.keys())
-
-    try:
-        with event.install_listener("numba:compile", Told()):
-            yield
-    finally:
-        with suppress(OSError):
-            _progress_path(module).unlink(missing_ok=True)
 
 
 def _progress_path(module: str) -> Path:
@@ -256,16 +240,9 @@ def _cached(sources: Iterable[ModuleType], pattern: str) -> list[Path]:
     return [
         file
         for source in sources
-        for folder in {kernel.stats.cache_path for kernel in _kernels(source)} - {None}
+        for folder in {kernel.stats.cache_path for kernel in compilers.kernels_of(source)} - {None}
         for file in Path(folder).glob(f"{_file(source).stem}.{pattern}")
     ]
-
-
-def _kernels(module: ModuleType) -> Iterator[Any]:
-    """The functions written in a module that numba compiles."""
-    for value in vars(module).values():
-        if getattr(getattr(value, "py_func", None), "__module__", None) == module.__name__:
-            yield value
 
 
 def _file(module: ModuleType) -> Path:
@@ -287,7 +264,16 @@ def _stamp_path(module: str) -> Path:
     target = [os.environ.get(name, "") for name in _TARGET]
     key = f"{source}|{_version(source)}|{inside}|{sys.version}|{importlib.metadata.version('numba')}|{target}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return user_folders.writable(user_folders.cache_folder() / "kernels") / f"{module}-{digest}.json"
+    return _stamps(source.parent) / f"{module}.{_PYTHON}-{digest}.json"
+
+
+def _stamps(sources: Path) -> Path:
+    """Where it is noted what was compiled of a folder of sources: as numba does it, beside what numba keeps. Whoever
+    shares the kernels shares the notes, so that nobody clears away and compiles anew what another has."""
+    kept = os.environ.get("NUMBA_CACHE_DIR")
+    places = [*([Path(kept) / "hnm-lab"] if kept else []), sources / "__pycache__"]
+    own = user_folders.writable(user_folders.cache_folder() / "kernels")
+    return next((place for place in places if user_folders.is_writable(place)), own)
 
 
 def compile_once(module: str) -> None:

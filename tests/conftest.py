@@ -24,8 +24,22 @@ os.environ.setdefault("QT_API", "PyQt6")
 LEAK_WAIT_S = 3.0
 
 
+KERNELS = (("hnm_core.neighbors.cpu",), ("app.picture.raster", "hnm_core.miners.in_batch.kernels"))
+"""What is compiled, side by side."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("qt_log_ignore", "This plugin does not support")  # what the offscreen platform cannot do
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before a run of many tests on several processes: all kernels, so that none of them waits for a compiler."""
+    if session.config.getoption("numprocesses", None) and not os.environ.get("PYTEST_XDIST_WORKER"):
+        from hnm_core import kernels
+
+        for compiler in [kernels.compile_in_background(*modules) for modules in KERNELS]:
+            if compiler is not None:
+                compiler.wait()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hnm_core import kernels
+from hnm_core import compilers, kernels
 from tests.forked import Forks
 
 Python = Callable[[str], str]
@@ -174,7 +175,9 @@ def run(forks: Forks, tmp_path: Path) -> Python:
 
     def run(code: str) -> str:
         places = {name: os.environ.get(name) for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME")}
-        return forks.python(code, cwd=tmp_path, env=places).strip()
+        folder = tmp_path / "elsewhere"  # no process of ours looks into the folder that it is started in
+        folder.mkdir(exist_ok=True)
+        return forks.python(f"sys.path.insert(0, {str(tmp_path)!r})\n{code}", cwd=folder, env=places).strip()
 
     return run
 
@@ -213,6 +216,45 @@ def test_that_a_new_file_of_a_package_is_compiled_too(
     compile_now(package)
     code = f"from {package}.another import double; double(3); print(*double.stats.cache_hits.values())"
     assert run(code) == "1"
+
+
+def test_that_parts_are_compiled_side_by_side_and_told_of(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = []
+    for mine, others in (("one", "two"), ("two", "one")):
+        wait = f"    import pathlib, time\n    pathlib.Path(__file__).with_name('{mine}').touch()\n"
+        wait += f"    while not pathlib.Path(__file__).with_name('{others}').exists():\n        time.sleep(0.01)\n"
+        (tmp_path / package / f"{mine}_kernels.py").write_text(SOURCE + wait)
+        parts.append(importlib.import_module(f"{package}.{mine}_kernels"))
+    monkeypatch.setattr(compilers, "_cores", lambda: 2)
+    told = []
+    compilers.compile_parts(parts, parts, lambda done, at: told.append((done, at)))  # neither ends without the other
+    assert told[-1] == ({f"{package}.one_kernels.double", f"{package}.two_kernels.double"}, "")
+    assert {"double"} < {at for _, at in told}
+
+
+def test_that_a_part_that_fails_is_told_when_the_others_are_compiled(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / package / "bad.py").write_text("def warm_up():\n    raise ValueError('as it should')\n")
+    parts = [importlib.import_module(f"{package}.{name}") for name in ("bad", "kernel")]
+    monkeypatch.setattr(compilers, "_cores", lambda: 2)
+    told = []
+    with pytest.raises(RuntimeError, match="a compiler of kernels failed"):
+        compilers.compile_parts(parts, parts, lambda done, at: told.append((done, at)))
+    assert told[-1] == ({f"{package}.kernel.added"}, "")
+    assert "ValueError: as it should" in capfd.readouterr().err
+
+
+def test_that_who_shares_the_kernels_finds_them_compiled(
+    module: str, tmp_path: Path, compile_now: Compile, is_ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they would be cleared away and compiled anew by one user after the other."""
+    compile_now(module)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "another"))
+    assert is_ready(module)
 
 
 def test_that_what_is_saved_while_kernels_are_compiled_does_not_count_as_compiled(

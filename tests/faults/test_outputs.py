@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import hnm_core
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
 from tests.faults.commands import COMMANDS, Command, Things
@@ -207,11 +208,17 @@ def strangers_folder(things: Things) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def strangers_cache(compiled: None) -> Iterator[Path]:
-    """The stranger's cache. The program's own folders are closed to strangers, so numba keeps here what they use."""
+    """The stranger's cache, with all kernels: the program's own folders are closed to strangers, so numba looks here."""
+    from numba.core.caching import _UserWideCacheLocator as Stranger
+
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        folder, kernels = Path(name), Path("hnm-lab", "kernels")
+        folder = Path(name)
         folder.chmod(0o777)
-        if (CACHE / kernels).is_dir():  # which of them are compiled; they themselves lie beside the program
-            shutil.copytree(CACHE / kernels, folder / kernels, ignore=shutil.ignore_patterns("*.lock"))
+        for kept in (Path(hnm_core.__file__).parent).rglob("__pycache__/*.*"):
+            numbas = folder / "numba" / Stranger.get_suitable_cache_subpath(str(kept.parent.with_name("any.py")))
+            places = {".json": folder / "hnm-lab" / "kernels", ".nbi": numbas, ".nbc": numbas}
+            if place := places.get(kept.suffix):
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(kept, place)
         give_away(folder)
         yield folder
