@@ -13,7 +13,7 @@ run: setup ## set up at the first call, then open the window; without a display 
 	@bash scripts/launch.sh
 
 test: setup-test ## run the whole test suite
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup-test ## linter, formatter, types, import rules; under a minute
 	$(BIN)/ruff check .

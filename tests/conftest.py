@@ -96,21 +96,15 @@ def _running_timers(kind: type) -> list:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    windows = Path(__file__).parent / "app"
     for item in items:
-        if windows in item.path.parents:  # one after the other: what is painted and when depends on the machine's load
-            item.add_marker(pytest.mark.xdist_group("windows"))
         names = getattr(item, "fixturenames", None)
-        if names is not None and "forks" in names:
-            item.add_marker(pytest.mark.xdist_group("forks"))
         if names is not None and "qtbot" in names and "no_qt_left" not in names:
             names.insert(0, "no_qt_left")  # set up first, so torn down after everything else
 
 
 @pytest.fixture(scope="session")
 def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Starts processes that begin at once. It takes some seconds to load what they have loaded, so tests that take this
-    are of the group `forks`, which one process of pytest works off."""
+    """Starts processes that begin at once. It takes some seconds to load what they have loaded."""
     if not hasattr(os, "fork"):
         pytest.skip("this system cannot fork processes")
     with forked.forks(tmp_path_factory.mktemp("forked")) as started:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from app.cli import make_app
 from hnm_core.spec.compatibility import check, refuse
 from hnm_core.spec.request import Request, resolve
+from tests.forked import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,16 +48,8 @@ def test_that_a_command_of_the_readme_parses(command: str) -> None:
 
 
 @pytest.mark.parametrize("block", fenced("python"), ids=["search", "batch", "whole set", "queries", "layers", "run"])
-def test_that_the_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", block],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_that_the_python_of_the_readme_runs(block: str, tmp_path: Path, forks: Forks) -> None:
+    forks.python(block, cwd=tmp_path)
 
 
 def test_that_every_file_the_readme_names_is_there() -> None:

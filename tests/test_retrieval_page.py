@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ import pytest
 from app.cli import make_app
 from hnm_core.negatives.formats import FORMS
 from hnm_core.recording import is_recording
+from tests.forked import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "retrieval.md").read_text(encoding="utf-8")
@@ -63,15 +61,10 @@ def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypat
     assert is_recording(tmp_path / "my-search")
 
 
-def test_that_its_python_runs(tmp_path: Path) -> None:
+def test_that_its_python_runs(tmp_path: Path, forks: Forks) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", blocks[1]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "relative_margin" in done.stdout
+    assert "relative_margin" in forks.python(blocks[1], cwd=tmp_path)
 
 
 def test_that_it_names_every_format() -> None:

@@ -209,7 +209,7 @@ def strangers_folder(things: Things) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def strangers_cache(compiled: None) -> Iterator[Path]:
     """The stranger's cache, with all kernels: the program's own folders are closed to strangers, so numba looks here."""
-    from numba.core.caching import _UserWideCacheLocator as Stranger
+    from numba.core.caching import UserWideCacheLocator as Stranger
 
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)

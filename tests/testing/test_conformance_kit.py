@@ -22,14 +22,14 @@ from hnm_core.testing import check_batch_miner, check_dataset_miner, check_neigh
 from hnm_core.testing.neighbors import DISTANCES
 from tests.miners.names import SEARCHING, WHOLE_SET
 
-NO_TREE = {"distances": [d for d in DISTANCES if d.metric != "inner-product"], "dims": (1, 3, 8)}
+NO_TREE = {"distances": [d for d in DISTANCES if d.metric != "inner-product"], "dims": (1, 8)}
 SEARCHES = {
     "exact": {"dims": (3, 20)},
-    "auto": {"dims": (3, 20)},
+    "auto": {"dims": (20,)},
     "kdtree": NO_TREE,
-    "dense": {"dims": (2, 20)},
-    "lsh-scan": {"approximate": True, "dims": (3, 20)},
-    "lsh-buckets": {"approximate": True, "dims": (3, 20)},
+    "dense": {"dims": (2,)},
+    "lsh-scan": {"approximate": True, "dims": (3,)},
+    "lsh-buckets": {"approximate": True, "dims": (20,)},
     "routed": {"approximate": True, "dims": (3, 20)},
 }
 

@@ -13,6 +13,7 @@ from app.picture.camera_keys import FILE, read_keys
 from app.window.main_window import MainWindow
 from hnm_core.recording import copy_run, record
 from tests.app.window.test_exporting import choose, click, decoded, number, ready, states
+from tests.app.window.test_inspector import settle
 from tests.app.window.test_main_window import press
 from tests.video.conftest import growing_run
 
@@ -35,7 +36,7 @@ def shown(open_window: Callable[..., MainWindow], qtbot, tmp_path: Path, monkeyp
 def show_step(qtbot, window: MainWindow, step: int) -> None:
     window.stage._seek(step)
     qtbot.waitUntil(lambda: {frame.step for frame in window.stage.panes.frames} == {step}, timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: window.stage.panes.at_rest, timeout=WAIT_MS)
+    settle(qtbot, window)
 
 
 def steps(window: MainWindow) -> list[int]:

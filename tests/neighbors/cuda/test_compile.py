@@ -17,10 +17,7 @@ KERNELS = {
     "select": {"select_float", "select_int"},
 }
 
-pytestmark = [
-    pytest.mark.skipif(bool(nvrtc.why_absent()), reason=nvrtc.why_absent()),
-    pytest.mark.xdist_group("nvrtc"),  # everything is compiled once, by one process
-]
+pytestmark = pytest.mark.skipif(bool(nvrtc.why_absent()), reason=nvrtc.why_absent())
 
 Outcome = Callable[[str, int], nvrtc.Compiled]
 
