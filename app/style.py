@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QByteArray, QRectF, Qt
-from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
+from PyQt6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap, QPixmapCache
 from PyQt6.QtSvg import QSvgRenderer
 from PyQt6.QtWidgets import QApplication
 
@@ -30,17 +30,26 @@ def icon(name: str, colour: Rgb) -> QIcon:
         source = path.read_text(encoding="utf-8")
     except OSError:
         return QIcon()  # an icon is missing from a broken installation: the text remains
+    svg = source.replace("currentColor", "#{:02x}{:02x}{:02x}".format(*colour))
     result = QIcon()
     for mode, opacity in ((QIcon.Mode.Normal, 1.0), (QIcon.Mode.Disabled, 0.35)):
-        svg = source.replace("currentColor", "#{:02x}{:02x}{:02x}".format(*colour))
-        pixmap = QPixmap(ICON_PX, ICON_PX)
-        pixmap.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(pixmap)
-        painter.setOpacity(opacity)
-        QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(0, 0, ICON_PX, ICON_PX))
-        painter.end()
-        result.addPixmap(pixmap, mode)
+        result.addPixmap(_drawn(svg, opacity), mode)
     return result
+
+
+def _drawn(svg: str, opacity: float) -> QPixmap:
+    """A picture of an icon; drawn once, for a window asks for some of them a dozen times."""
+    known = f"{opacity} {svg}"
+    if (pixmap := QPixmapCache.find(known)) is not None:
+        return pixmap
+    pixmap = QPixmap(ICON_PX, ICON_PX)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setOpacity(opacity)
+    QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(0, 0, ICON_PX, ICON_PX))
+    painter.end()
+    QPixmapCache.insert(known, pixmap)
+    return pixmap
 
 
 def system_theme() -> str:

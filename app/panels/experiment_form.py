@@ -50,9 +50,9 @@ class ExperimentForm(QWidget):
     config_changed = pyqtSignal(object)
     apply_asked = pyqtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, config: ExperimentConfig | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._config = ExperimentConfig()
+        self._config = config or ExperimentConfig()
         self._changes = UndoList[ExperimentConfig]()
         self._filling = False
         self._theme = DARK

@@ -100,7 +100,7 @@ class MainWindow(QMainWindow):
         self.banner, self.about, self.outcome = Banner(), About(), Outcome()
         self.job_line = JobLine()
         bar.addPermanentWidget(self.job_line)
-        self.form, self.stage = ExperimentForm(), Stage(self.look.theme, Figures(bar), self)
+        self.form, self.stage = ExperimentForm(config), Stage(self.look.theme, Figures(bar), self)
         form, stage = self.form, self.stage
         messages = self.messages = Messages(bar, self.banner)
         session = self.session = Session(

@@ -154,8 +154,9 @@ class Session(QObject):
         """Put an experiment into the form; what was in it can be brought back."""
         self._messages.banner.dismiss()  # what it says is of what was there before
         replaces = self._filled and config != self._form.config()
+        if self._filled or config != self._form.committed:  # else it was made with it
+            self._form.set_config(config, undoable=replaces)
         self.config, self._filled = config, True
-        self._form.set_config(config, undoable=replaces)
         if replaces:
             self._messages.say("Undo (Ctrl+Z) brings back the experiment from before.")
         self.name_preset(config)

@@ -12,10 +12,12 @@ import tempfile
 import termios
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+import app
 import hnm_core
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
@@ -208,13 +210,14 @@ def strangers_folder(things: Things) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def strangers_cache(compiled: None) -> Iterator[Path]:
-    """The stranger's cache, with all kernels: the program's own folders are closed to strangers, so numba looks here."""
+    """The stranger's cache, with all kernels: our folders are closed to strangers, so numba looks here."""
     from numba.core.caching import UserWideCacheLocator as Stranger
 
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o777)
-        for kept in (Path(hnm_core.__file__).parent).rglob("__pycache__/*.*"):
+        packages = [Path(package.__file__).parent for package in (hnm_core, app)]
+        for kept in chain.from_iterable(package.rglob("__pycache__/*.*") for package in packages):
             numbas = folder / "numba" / Stranger.get_suitable_cache_subpath(str(kept.parent.with_name("any.py")))
             places = {".json": folder / "hnm-lab" / "kernels", ".nbi": numbas, ".nbc": numbas}
             if place := places.get(kept.suffix):
