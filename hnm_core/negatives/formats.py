@@ -64,6 +64,9 @@ class Written:
         return [self.document(row) for row in rows]
 
 
+_DIGITS = 16
+"""Characters of a number in single precision, at most: -1.1754944e-38."""
+
 Form = Callable[[Lists, Written], Iterator[Record]]
 """The records of an anchor; none where it has not what the form needs."""
 
@@ -192,15 +195,16 @@ def check_form(name: str, queries: Items, documents: Items) -> None:
 def lists_of(mined: Mined) -> Iterator[Lists]:
     """Every anchor, in order."""
     complete = np.all(mined.negative >= 0, axis=1).tolist()
+    own_score, score = _shortest(mined.positive_score), _shortest(mined.score)
     for place, query in enumerate(mined.anchor.tolist()):
         own = slice(int(mined.offsets[place]), int(mined.offsets[place + 1]))
         there = mined.negative[place] >= 0
         yield Lists(
             query,
             mined.positive[own].tolist(),
-            _floats(mined.positive_score[own]),
+            own_score[own].tolist(),
             mined.negative[place][there].tolist(),
-            _floats(mined.score[place][there]),
+            score[place][there].tolist(),
             complete[place],
         )
 
@@ -220,9 +224,9 @@ def arrays_of(mined: Mined, to: Written) -> dict[str, NDArray[Any]]:
     }
 
 
-def _floats(scores: NDArray[np.float32]) -> list[float]:
-    """The shortest numbers that are these in single precision."""
-    return [float(np.format_float_scientific(value)) for value in scores]
+def _shortest(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The numbers of the fewest digits that are these in single precision."""
+    return scores.astype(f"U{_DIGITS}").astype(np.float64)
 
 
 def _plain(value: Any) -> str | int:
