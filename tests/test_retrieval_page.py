@@ -35,7 +35,10 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     ]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert [command[0] for command in COMMANDS] == ["encode", "mine", "run", "run", "compare"]
+    assert [command[0] for command in COMMANDS] == [
+        *("encode", "mine", "run", "run", "compare"),
+        *("evaluate", "evaluate", "embed", "tune"),
+    ]
     for command in COMMANDS[:2]:
         arguments = ["pairs.jsonl" if part == "code-search" else part for part in command]
         try:
@@ -54,9 +57,10 @@ def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypat
     (tmp_path / "own.toml").write_text(file, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     little = ["--data", "pairs.jsonl", "--steps", "2", "--set", "batch=8"]
+    more = {"evaluate": [], "embed": [], "tune": [*little, "--trials", "1"]}
     for command in [*COMMANDS[2:], ["run", "own.toml"]]:
         with pytest.raises(SystemExit) as ended:
-            make_app()([*command, *little], prog_name="hnm-lab")
+            make_app()([*command, *more.get(command[0], little)], prog_name="hnm-lab")
         assert not ended.value.code, command
     assert is_recording(tmp_path / "my-search")
 

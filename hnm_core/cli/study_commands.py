@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,10 +34,14 @@ from hnm_core.words import number
 if TYPE_CHECKING:
     from hnm_core.cli.headless import Outcome
     from hnm_core.data.judged import JudgedSet
+    from hnm_core.studies.tuning import ConfigT, SearchedOption
     from hnm_core.training.retrieval_config import RetrievalConfig
 
 OVER_DOCUMENTS = (DOCUMENT_LEVEL, DOCUMENTS)
 """What curves are of, and what lanes can be judged by, over queries and documents."""
+
+K = 5
+"""Neighbours that vote, unless another number is asked for."""
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where results go; the same folder again goes on there.")
@@ -149,7 +154,14 @@ def tune(
     json_document: Annotated[
         bool, typer.Option("--json", help="One JSON document on standard output in place of the table.")
     ] = False,
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help=f"{', '.join(JUDGED)}.")] = "map_at_r",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help=f"{', '.join(JUDGED)}, the first unless given; on queries and documents: {', '.join(DOCUMENTS)}.",
+        ),
+    ] = None,
     data: DataOption = None,
     settings: SetOption = None,
     steps: StepsOption = None,
@@ -160,29 +172,58 @@ def tune(
 ) -> None:
     """Choose options on a validation part of the training data; the held-out items are looked at once, at the end."""
     from hnm_core.studies import tuning
-    from hnm_core.studies.plots import plot_search, require_matplotlib
 
-    if metric not in JUDGED:
-        raise InputError(f"--metric {metric} is not allowed: {', '.join(JUDGED)}.")
     if not option:
         raise InputError("Name what to search: --option KEY=LOW..HIGH, e.g. --option optimizer.lr=1e-4..1e-2.")
     request = Request(config, preset, data, (), tuple(settings or ()), seed, device, steps)
-    experiment = resolve(request, default_preset=None)
-    searched = [tuning.parse_option(text) for text in option]
-    tuning.refuse_twice(experiment, searched)
-    name = tuning.lane_of(experiment, searched, lane)
-    folder = out or Path(f"tune-{_slug(preset or (config.stem if config else experiment.title))}")
-
+    documents = over_documents(request)
+    allowed = DOCUMENTS if documents else JUDGED
+    metric = allowed[0] if metric is None else metric
+    if metric not in allowed:
+        raise InputError(f"--metric {metric} is not allowed: {', '.join(allowed)}.")
+    asked = _Search([tuning.parse_option(text) for text in option], lane, trials, seeds, metric, json_document)
+    folder = out or Path(f"tune-{_slug(preset or (config.stem if config else 'experiment'))}")
     tell = _once(say)
+    if documents:
+        from hnm_core.training.retrieval_request import resolve_retrieval
 
-    def score(setting: ExperimentConfig) -> float:
-        return float(getattr(_train(setting, tell).lanes()[0], metric))
+        over, notes = resolve_retrieval(request)
+        for note in notes:
+            say(note)
+        _tune(over, asked, folder, _train_on_documents(over, tell))
+    else:
+        _tune(resolve(request, default_preset=None), asked, folder, lambda setting: _train(setting, tell))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What `tune` is asked."""
+
+    options: list[SearchedOption]
+    lane: str | None
+    trials: int
+    seeds: int
+    metric: str
+    json_document: bool
+
+
+def _tune(experiment: ConfigT, asked: _Search, folder: Path, train: Callable[[ConfigT], Results]) -> None:
+    """Search, and print what was found."""
+    from hnm_core.studies import tuning
+    from hnm_core.studies.plots import plot_search, require_matplotlib
+
+    searched, metric, json_document = asked.options, asked.metric, asked.json_document
+    tuning.refuse_twice(experiment, searched)
+    name = tuning.lane_of(experiment, searched, asked.lane)
+
+    def score(setting: ConfigT) -> float:
+        return float(getattr(train(setting).lanes()[0], metric))
 
     def finished(count: int, tried: tuning.Tried) -> None:
         values = ", ".join(f"{key} = {_shown(value)}" for key, value in tried.values.items())
         say(f"Setting {count}: {metric} {number(tried.score, 4)} with {values}")
 
-    tried = tuning.search(experiment, searched, name, trials, folder, score, finished, say, seeds)
+    tried = tuning.search(experiment, searched, name, asked.trials, folder, score, finished, say, asked.seeds)
     if not tried:
         raise InputError("No setting could be trained to its end; look at the alarms above.")
     best = max(tried, key=lambda one: one.score)
@@ -196,8 +237,8 @@ def tune(
     if not json_document:
         show_table(columns, rows)
     chosen = tuning.only_lane(tuning.with_values(experiment, best.values), name)
-    final = getattr(_train(chosen, tell).lanes()[0], metric)
-    before = getattr(_train(tuning.only_lane(experiment, name), tell).lanes()[0], metric)
+    final = getattr(train(chosen).lanes()[0], metric)
+    before = getattr(train(tuning.only_lane(experiment, name)).lanes()[0], metric)
     words = f"held-out {metric}: {number(final, 4)} with the best setting, {number(before, 4)} as it was"
     best_settings = [
         f"{field}={value if isinstance(value, str) else json.dumps(value)}"  # all digits
@@ -242,10 +283,10 @@ def evaluate(
         typer.Option("--distance", metavar="NAME", help="Of a file: euclidean unless given; lanes have their own."),
     ] = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Of a file: onto the unit sphere first.")] = False,
-    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Depth of mAP@k, and who votes.")] = 5,
+    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Depth of mAP@k, and who votes.")] = K,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="DATA", help="Score a recording's lanes on this data set or file."),
+        typer.Option("--data", metavar="DATA", help="Score a recording's lanes on this data set, file or folder."),
     ] = None,
     json_document: Annotated[
         bool, typer.Option("--json", help="One JSON document on standard output in place of the table.")
@@ -259,20 +300,25 @@ def evaluate(
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane of the map.")] = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Retrieval, voting and clustering figures of embeddings, with the level of chance beside them."""
+    """Retrieval, voting and clustering figures of embeddings, of a run over queries and documents how well these are
+    ranked; with the level of chance beside them."""
     if distance is not None and distance not in DISTANCES:
         raise unknown_name("distance", distance, DISTANCES)
     from hnm_core.distances import Distance
     from hnm_core.studies import evaluating
 
-    if tsne is not None:
-        evaluating.check_map(tsne)
     file = evaluating.is_file(what)
+    if tsne is not None:
+        evaluating.check_map(tsne, None if file else what)
     if lane is not None and (tsne is None or file):
         say(f"--lane has no effect {'for a file' if file else 'without --tsne: every lane is scored'}.")
     for option, given in (("--distance", distance is not None), ("--normalize", normalize)):
         if given and not file:
             say(f"{option} has no effect for a recording: each lane is scored by its own distance.")
+    if not file and evaluating.is_of_documents(what):
+        for option, given in (("--k", k != K), ("--codes", codes)):
+            if given:
+                say(f"{option} has no effect for a run over queries and documents: rankings of them are scored.")
     if data is not None and file:
         say("--data has no effect for a file: its own items are scored.")
     notes: list[str] = []
@@ -299,18 +345,31 @@ def evaluate(
 
 def embed(
     run: RunArgument,
-    data: Annotated[str, typer.Argument(metavar="DATA", help=f"A data set, or your {ANY_DATA_SUFFIX}.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT.npz", help="File to write: x, y, ids.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="[DATA]", help=f"A data set, or your {ANY_DATA_SUFFIX}; the run's own where it is left out."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="OUT",
+            help="A .npz to write: x, y, ids; of a run over queries and documents a new folder, as `encode` writes.",
+            show_default=False,
+        ),
+    ] = None,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The first unless given.")] = None,
     plugin: PluginOption = None,
 ) -> None:
     """Data through the weights that a recorded lane ended with."""
     from hnm_core.studies.embedding import embed_data
 
+    source, into = (None, Path(data)) if out is None else (data, out)
     with progress_bar() as bars:
-        n_items, width = embed_data(run, lane, data, out, progress_of(bars), say)
+        n_items, width = embed_data(run, lane, source, into, progress_of(bars), say)
     say(f"{n_items:,} items in {width} dimensions.")
-    echo(str(out))
+    echo(str(into))
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -341,17 +400,19 @@ def _train_on_documents(config: RetrievalConfig, tell: Callable[[str], None]) ->
     from hnm_core.cli.headless import train_on_documents
     from hnm_core.training.retrieval_experiment import read_data
 
-    data: list[JudgedSet] = []
+    kept: dict[str, JudgedSet] = {}
 
     def train(setting: RetrievalConfig) -> Results:
         def begin(words: str) -> None:
             tell(words)
             say(f"Seed {setting.seed}")
 
-        if not data:
+        named = setting.retrieval.model_dump_json()
+        if named not in kept:  # options may be searched that choose the data
+            kept.clear()
             with progress_bar() as bars:
-                data.append(read_data(config.retrieval, config.seed, progress_of(bars)))
-        return _results(train_on_documents(setting, data=data[0], tell=begin))
+                kept[named] = read_data(setting.retrieval, config.seed, progress_of(bars))
+        return _results(train_on_documents(setting, data=kept[named], tell=begin))
 
     return train
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
+import platform
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
@@ -309,6 +313,15 @@ class CodeSearchOptions(UnpartedOptions):
         "standard",
         description="standard: the functions of Python's own library; installed: those of all packages beside it too",
     )
+
+    @property
+    def found_in(self) -> str:
+        """The Python that runs; where its packages are searched too, these as well, as a digest."""
+        python = f"{platform.python_implementation()} {platform.python_version()}"
+        if self.packages == "standard":
+            return python
+        found = sorted(f"{one.metadata['Name']} {one.version}" for one in importlib.metadata.distributions())
+        return f"{python} with {hashlib.sha256(json.dumps(found).encode()).hexdigest()}"
 
 
 def _check_two_of_each(points: int, classes: int) -> None:

@@ -59,6 +59,12 @@ class DataOptions(Options):
     """Whether it is queries and documents with judgements (`hnm_core.data.judged`) rather than items with classes."""
 
     @property
+    def found_in(self) -> str:
+        """What its items are taken from that is neither an option nor a file of the user's, in words that change with
+        its contents; empty where there is nothing of the kind."""
+        return ""
+
+    @property
     def official_split(self) -> bool | None:
         """Whether the set is published in a training and a test part; None is known only once it is read."""
         return None

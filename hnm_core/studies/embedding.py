@@ -14,11 +14,12 @@ from torch import nn
 from hnm_core import data, models
 from hnm_core.data.base import Progress, report
 from hnm_core.data.own import in_words
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.past import last_weights
 from hnm_core.recording.runs import find_run
 from hnm_core.run.events import RunFinished
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import data_config
 from hnm_core.system.whole_files import whole_file
 
@@ -93,32 +94,38 @@ def embed_rows(network: nn.Module, x: NDArray[np.float32], progress: Progress | 
 def embed_data(
     run: str,
     lane: str | None,
-    source: str,
+    source: str | None,
     out: Path,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[int, int]:
-    """Write the embeddings `x` of `source` with its labels `y`, their `class_names` and `ids` into `out`.
+    """Write the embeddings `x` of `source`, or of the run's own data, with labels `y`, `class_names` and `ids` into
+    `out`, a `.npz` file. Those of a run over queries and documents go into a folder that mining takes, see
+    `hnm_core.studies.over_documents.embed_set`.
 
     One item, or one class, is enough: nothing is compared. `tell` is given what the data are, in words, and whose the
     network is where that is not plain.
 
     Returns:
-        The shape of `x`.
+        How many items, and the numbers of each embedding.
 
     Raises:
         InputError: no such run, lane or data, another width of features, or `out` cannot be written.
     """
+    recording = open_recording(find_run(run))
+    if lane is not None and lane not in recording.lanes:
+        raise unknown_name("lane", lane, recording.lanes)
+    if is_over_documents(recording.config.data.name):
+        return _over_documents(recording, lane, source, out, progress, tell or _unsaid)
     if out.suffix != ".npz":
         raise InputError(f"'{out}': the file to write must end in .npz.")
-    recording = open_recording(find_run(run))
     name = lane if lane is not None else recording.lanes[0]
     network, width, _ = trained_network(recording, name, tell or _unsaid)
-    wanted = data_config(source)
+    wanted = recording.config.data if source is None else data_config(source)
     dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False)
     if tell is not None:
         tell(in_words(dataset))
-    check_width(source, dataset.x.shape[1], name, width)
+    check_width(source or wanted.name, dataset.x.shape[1], name, width)
     embedded = embed_rows(network, dataset.x, progress)
     try:
         with whole_file(out) as part, part.open("wb") as file:
@@ -126,3 +133,16 @@ def embed_data(
     except OSError as error:
         raise InputError(f"Cannot write '{out}': {error.strerror or error}.") from error
     return embedded.shape[0], embedded.shape[1]
+
+
+def _over_documents(
+    recording: Recording, lane: str | None, source: str | None, out: Path, progress: Progress | None, tell: Say
+) -> tuple[int, int]:
+    from hnm_core.studies.over_documents import embed_set
+
+    if out.suffix:
+        raise InputError(f"'{out}': queries and documents are written into a folder, whose name has no ending.")
+    data, width, note = embed_set(recording, lane or recording.lanes[0], source, out, progress)
+    for words in filter(None, (data.as_read, note)):
+        tell(words)
+    return len(data.queries) + len(data.documents), width

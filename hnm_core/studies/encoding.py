@@ -51,31 +51,61 @@ def encode_set(
     if not 1 <= batch <= MOST_BATCH:
         raise InputError(f"batch = {batch} is not allowed: 1 .. {MOST_BATCH:,}.")
     queries, documents = texts_of(made)
+    return write_set(
+        made,
+        out,
+        _encoded(queries, documents, query_encoder or encoder, batch, "queries", progress),
+        _encoded(documents, documents, encoder, batch, "documents", progress),
+        "The encoder of queries gives {:,} numbers and that of documents {:,}",
+    )
+
+
+def write_set(
+    made: JudgedSet,
+    out: Path,
+    queries: Iterator[NDArray[np.float32]],
+    documents: Iterator[NDArray[np.float32]],
+    widths_in_words: str = "A query has {:,} numbers and a document {:,}",
+) -> int:
+    """Write `out` as `encode_set` does, from (B, D) blocks of the embeddings of all queries and all documents in order.
+
+    Args:
+        widths_in_words: what to say where the two have different D.
+
+    Raises:
+        InputError: `out` is there, or cannot be written; there are no texts, or different D.
+    """
+    texts = texts_of(made)
     _check_ids(made)
     if paths.exists(out) and not (paths.is_folder(out) and not any(out.iterdir())):
         raise InputError(f"'{out}' exists already; remove it, or give another name.")
     try:
         with whole_folder(out) as folder:
-            widths = []
-            for name, texts, which in (
-                ("queries", queries, query_encoder or encoder),
-                ("documents", documents, encoder),
-            ):
-                with encoder_of(which, documents) as by:
-                    blocks = encoded_blocks(texts, by, which, batch=batch, what=name, progress=progress)
-                    widths.append(_write_blocks(folder / f"{name}.npy", blocks, len(texts)))
+            widths = (
+                _write_blocks(folder / "queries.npy", queries, len(made.queries)),
+                _write_blocks(folder / "documents.npy", documents, len(made.documents)),
+            )
             if widths[0] != widths[1]:
-                raise InputError(
-                    f"'{query_encoder}' gives {widths[0]:,} numbers a query and '{encoder}' {widths[1]:,} a document; "
-                    "both must give the same number."
-                )
-            _write_texts(folder / "corpus.jsonl", made.documents.ids, documents)
-            _write_texts(folder / "queries.jsonl", made.queries.ids, queries)
+                raise InputError(f"{widths_in_words.format(*widths)}; both must give the same number.")
+            _write_texts(folder / "queries.jsonl", made.queries.ids, texts[0])
+            _write_texts(folder / "corpus.jsonl", made.documents.ids, texts[1])
             (folder / "qrels").mkdir()
             _write_qrels(folder / "qrels" / "test.tsv", made)
     except OSError as error:
         raise InputError(f"'{out}' cannot be written: {paths.why(error)}.") from None
     return widths[0]
+
+
+def _encoded(
+    texts: Sequence[str],
+    documents: Sequence[str],
+    encoder: str,
+    batch: int,
+    what: str,
+    progress: Progress | None,
+) -> Iterator[NDArray[np.float32]]:
+    with encoder_of(encoder, documents) as by:
+        yield from encoded_blocks(texts, by, encoder, batch=batch, what=what, progress=progress)
 
 
 def _write_blocks(path: Path, blocks: Iterator[NDArray[np.float32]], items: int) -> int:

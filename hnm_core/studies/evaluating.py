@@ -21,9 +21,10 @@ from hnm_core.evaluation.codes import code_retrieval
 from hnm_core.evaluation.projection import tsne_snapshot
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import knn_accuracies
-from hnm_core.recording import open_recording
+from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.spec.data_files import data_format
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import data_config
 from hnm_core.studies.embedding import Say, check_width, embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
@@ -72,6 +73,16 @@ TITLES = {
     "code_radius": "sign codes: precision within 2 bits",
 }
 """What each figure is called; the divisor is named where there is more than one."""
+
+DOCUMENT_TITLES = {
+    "mrr_at_10": "MRR@10",
+    "ndcg_at_10": "nDCG@10",
+    "recall_at_10": "recall@10",
+    "recall_at_100": "recall@100",
+    "mean_average_precision": "MAP of the first 100",
+    "precision_at_1": "precision@1",
+}
+"""The same, of queries and documents."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,15 +145,19 @@ def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[
 
 def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = None) -> tuple[dict[str, Figures], str]:
     """Figures of what each lane of a recording makes of the run's held-out items, or of other data, with the weights it
-    ended with; with those of a checkpoint, which is said, where the run was broken off.
+    ended with; with those of a checkpoint, which is said, where the run was broken off. Of a run over queries and
+    documents the metrics are those of its held-out queries, or of all queries of another set.
 
     Args:
-        source: a data set or a file of data of as many features; None takes the run's own.
+        source: a data set or a file of data of as many features, or another set of queries and documents; None takes
+            the run's own.
 
     Raises:
         InputError: no such recording or data, it holds no weights, or the data are of another width.
     """
     recording = open_recording(find_run(run))
+    if is_over_documents(recording.config.data.name):
+        return _over_documents(recording, say, source)
     if source is not None:
         evaluated, of, words = _other_data(source, recording.config.seed)
     else:
@@ -165,9 +180,26 @@ def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = N
     return table, words
 
 
-def check_map(path: Path) -> None:
-    """Raises `InputError` when a map cannot be drawn into `path`."""
+def _over_documents(recording: Recording, say: Say, source: str | None) -> tuple[dict[str, Figures], str]:
+    from hnm_core.studies import over_documents
+
+    notes: list[str] = []
+    scored = over_documents.score(recording, source, notes)
+    for note in notes:
+        say(note)
+    return {**scored.lanes, CHANCE: scored.chance}, scored.words
+
+
+def is_of_documents(run: str) -> bool:
+    """Whether a recording is of a run over queries and documents. Raises `InputError` where there is none."""
+    return is_over_documents(open_recording(find_run(run)).config.data.name)
+
+
+def check_map(path: Path, run: str | None = None) -> None:
+    """Raises `InputError` when a map cannot be drawn into `path`, or not of this recording."""
     require_matplotlib()
+    if run is not None and is_of_documents(run):
+        raise InputError("--tsne is not allowed: a map shows classes, and this run is over queries and documents.")
     if path.suffix not in (".png", ".svg"):
         raise InputError(f"'{path}': a map is a .png or .svg file.")
     if not paths.is_folder(path.parent):
@@ -248,9 +280,10 @@ def _what(of: Asked, there: int, kind: str) -> str:
 def as_table(table: dict[str, Figures], k: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows to print: one row for each figure that any column has."""
     measured = [column for title, column in table.items() if title != CHANCE]
-    names = [name for name in TITLES if any(math.isfinite(column.get(name, math.nan)) for column in measured)]
+    titles = DOCUMENT_TITLES if any("mrr_at_10" in column for column in measured) else TITLES
+    names = [name for name in titles if any(math.isfinite(column.get(name, math.nan)) for column in measured)]
     rows = [
-        (TITLES[name].format(k=k), *(number(column.get(name, math.nan), 4) for column in table.values()))
+        (titles[name].format(k=k), *(number(column.get(name, math.nan), 4) for column in table.values()))
         for name in names
     ]
     return ("figure", *table), rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import hnm_core
 from hnm_core.errors import InputError
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import DATASETS
 from hnm_core.system import paths
 from hnm_core.system.regular_files import open_regular
 
@@ -23,7 +24,8 @@ _NAMES_A_FILE = ("path", "labels", "weights", "source", "queries", "documents", 
 """Options that do, in whatever part and however deep."""
 
 MadeOf = dict[str, dict[str, str]]
-"""Versions by the name of a package, and digests by the path of a file."""
+"""Versions by the name of a package, and digests by the path of a file, or by the name of a set that is found on the
+machine."""
 
 
 def made_of(config: ExperimentConfig | RetrievalConfig) -> MadeOf:
@@ -31,6 +33,12 @@ def made_of(config: ExperimentConfig | RetrievalConfig) -> MadeOf:
     what lies in it count. What is not there is left out: training will say so."""
     files = {name: digest for name in _named(config.to_dict()) if (digest := _digest(name))}
     versions = {"hnm-lab": hnm_core.__version__} | {name: metadata.version(name) for name in _COMPUTES}
+    if isinstance(config, ExperimentConfig):
+        data, options = config.data.name, config.data.options
+    else:
+        data, options = config.retrieval.source, config.retrieval.options
+    if data in DATASETS.names() and (found_in := DATASETS.part(data, options).options.found_in):
+        files[data] = found_in
     return {"versions": versions, "files": files}
 
 

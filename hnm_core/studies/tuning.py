@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import ExperimentConfig, parse_value, with_settings
@@ -17,6 +17,10 @@ from hnm_core.studies.comparing import claim_folder
 
 if TYPE_CHECKING:
     import optuna
+
+    from hnm_core.training.retrieval_config import RetrievalConfig
+
+ConfigT = TypeVar("ConfigT", "ExperimentConfig", "RetrievalConfig")
 
 LOG_RATIO = 50
 """A range of floats whose ends differ by this factor or more is searched on a logarithmic scale."""
@@ -97,7 +101,7 @@ def parse_option(text: str) -> SearchedOption:
     return SearchedOption(key, low, high, whole=isinstance(low, int) and isinstance(high, int))
 
 
-def refuse_twice(config: ExperimentConfig, options: Sequence[SearchedOption]) -> None:
+def refuse_twice(config: ExperimentConfig | RetrievalConfig, options: Sequence[SearchedOption]) -> None:
     """Raises `InputError` where two options are one field, by a lane's name or its place."""
     keys: set[str] = set()
     for field in itertools.chain.from_iterable(option.fields for option in options):
@@ -110,7 +114,7 @@ def refuse_twice(config: ExperimentConfig, options: Sequence[SearchedOption]) ->
         keys.add(key)
 
 
-def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: str | None) -> str:
+def lane_of(config: ExperimentConfig | RetrievalConfig, options: Sequence[SearchedOption], lane: str | None) -> str:
     """The one lane that is trained: the one named, else the one that the options belong to, else the first.
 
     Raises:
@@ -134,29 +138,36 @@ def lane_of(config: ExperimentConfig, options: Sequence[SearchedOption], lane: s
     return owners.pop() if owners else config.lanes[0].name
 
 
-def with_values(config: ExperimentConfig, values: dict[str, Value]) -> ExperimentConfig:
+def with_values(config: ConfigT, values: dict[str, Value]) -> ConfigT:
     """The configuration with the searched options set. Raises `InputError` where one is not allowed."""
-    return with_settings(config, [f"{field}={json.dumps(values[key])}" for key in values for field in fields_of(key)])
+    settings = [f"{field}={json.dumps(values[key])}" for key in values for field in fields_of(key)]
+    if isinstance(config, ExperimentConfig):
+        return with_settings(config, settings)
+    from hnm_core.training.retrieval_config import with_settings as with_settings_of_retrieval
+
+    return with_settings_of_retrieval(config, settings)
 
 
-def only_lane(config: ExperimentConfig, lane: str) -> ExperimentConfig:
+def only_lane(config: ConfigT, lane: str) -> ConfigT:
     """The configuration with one of its lanes alone."""
     return config.model_copy(update={"lanes": (config.lane(lane),)})
 
 
-def validated(config: ExperimentConfig) -> ExperimentConfig:
+def validated(config: ConfigT) -> ConfigT:
     """The configuration with a validation part, if it has none."""
-    share = config.data.validation or VALIDATION
-    return config.model_copy(update={"data": config.data.model_copy(update={"validation": share})})
+    if isinstance(config, ExperimentConfig):
+        share = config.data.validation or VALIDATION
+        return config.model_copy(update={"data": config.data.model_copy(update={"validation": share})})
+    return config.model_copy(update={"validation": config.validation or VALIDATION})
 
 
 def search(
-    config: ExperimentConfig,
+    config: ConfigT,
     options: Sequence[SearchedOption],
     lane: str,
     trials: int,
     folder: Path,
-    score: Callable[[ExperimentConfig], float],
+    score: Callable[[ConfigT], float],
     finished: Callable[[int, Tried], None],
     say: Callable[[str], object],
     seeds: int = 1,

@@ -12,19 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hnm_core.data.judged import JudgedSet, Judgements
+from hnm_core.data.judged import JudgedSet
 from hnm_core.data.split import thinned
 from hnm_core.devices import phase_clock
 from hnm_core.distances import normalize
 from hnm_core.errors import InputError
-from hnm_core.evaluation.document_metrics import document_chance, document_scores
-from hnm_core.evaluation.ranked_documents import rank_documents
 from hnm_core.losses.base import Part, Terms
 from hnm_core.losses.query_documents import QueryDocumentLoss
 from hnm_core.miners.base import MiningContext
@@ -50,12 +47,10 @@ from hnm_core.spec.config import ExperimentConfig
 from hnm_core.training.experiment import versions
 from hnm_core.training.frames import FrameMaker
 from hnm_core.training.judged_lists import JudgedLists, judged_lists
+from hnm_core.training.measured_queries import MeasuredQueries, measured_queries, split_queries
 from hnm_core.training.optimizers import optimizer
 from hnm_core.training.query_negatives import COSINE, BatchOnly, ByChance, BySearch, ByWords, Negatives
 from hnm_core.training.retrieval_config import RandomOptions, RetrievalConfig, RetrievalLane, WordsOptions, told_as
-
-DEPTH = 100
-"""Documents that are ranked for each measured query."""
 
 NOT_HERE = "Lanes over queries and documents stay as they began: they are neither changed nor forked, nor laid out."
 EMPTY = frozen(np.empty((0, 0), np.float32))
@@ -78,10 +73,7 @@ class RetrievalItems:
     document_words: Words
     train: Tensor
     """(T,) places of the queries that are trained on, ascending"""
-    measured: Tensor
-    """(H,) places of the queries that are measured, ascending"""
-    judgements: Judgements
-    """of the measured queries, numbered 0 .. H-1"""
+    measured: MeasuredQueries
     query_place: Tensor
     """(Q,) the place of each query in the order of rows"""
     shown_row: Tensor
@@ -135,15 +127,7 @@ def retrieval_items(data: JudgedSet, config: RetrievalConfig) -> RetrievalItems:
     if data.queries.text is None or data.documents.text is None:
         raise InputError(f"'{data.name}' has no texts; towers over words need the texts of queries and documents.")
     lists = judged_lists(data)
-    usable = lists.positives.sizes.nonzero()[:, 0]
-    order = usable[torch.randperm(len(usable), generator=generator(config.seed, "held-out queries"))]
-    count = round(config.held_out * len(usable))
-    measured, train = order[:count].sort().values, order[count:].sort().values
-    if len(train) < 2 or (config.held_out > 0 and not len(measured)):
-        raise InputError(
-            f"'{data.name}' has {len(usable):,} queries with a relevant document, of which {len(measured):,} would be "
-            f"held out; at least 2 must be left to train on, and 1 to measure."
-        )
+    train, measured = split_queries(data, lists, config.seed, config.held_out, config.validation)
     rest = torch.ones(len(data.queries), dtype=torch.bool)
     rest[train] = False
     query_place = torch.cat((train, rest.nonzero()[:, 0]))
@@ -156,8 +140,7 @@ def retrieval_items(data: JudgedSet, config: RetrievalConfig) -> RetrievalItems:
         Words(data.queries.text, config.towers),
         Words(data.documents.text, config.towers),
         train,
-        measured,
-        _judgements_of(data.judgements, measured.numpy()),
+        measured_queries(data, lists, measured),
         query_place,
         torch.from_numpy(np.sort(thinned(kinds, config.shown, config.seed))),
     )
@@ -324,14 +307,8 @@ class _Lane:
     def measure(self) -> dict[str, float]:
         """Metrics of the measured queries against all documents, see `hnm_core.run.events.METRICS`; none where none is
         held out."""
-        items = self._items
-        if not len(items.measured):
-            return {}
-        queries, documents = self._embed()
-        count, among = len(items.measured), len(documents)
-        itself = items.lists.itself.at(items.measured)
-        ranked = rank_documents(queries[items.measured], documents, COSINE, depth=DEPTH, excluded=itself)
-        return document_scores(ranked, items.judgements, count, among, excluded=itself).means
+        measured = self._items.measured
+        return measured.scores(*self._embed(), COSINE).means if len(measured) else {}
 
     def _counts(self, negative: Tensor, separation: Tensor, negatives: Negatives) -> dict[str, int]:
         """See `hnm_core.run.events.TUPLE_COUNTS`."""
@@ -400,15 +377,6 @@ def _is(place: Tensor, document: Tensor) -> Tensor:
     return place[:, None] == torch.arange(len(document))
 
 
-def _judgements_of(judgements: Judgements, query: np.ndarray[Any, np.dtype[np.int64]]) -> Judgements:
-    """Those of some queries, ascending, which are numbered anew."""
-    if not len(query):
-        return Judgements(judgements.query[:0], judgements.document[:0], judgements.grade[:0])
-    place = np.searchsorted(query, judgements.query).clip(max=len(query) - 1)
-    kept = query[place] == judgements.query
-    return Judgements(place[kept], judgements.document[kept], judgements.grade[kept])
-
-
 def _left_out(items: RetrievalItems) -> Iterator[str]:
     none = int((items.lists.positives.sizes == 0).sum())
     if none:
@@ -425,10 +393,6 @@ def _left_out(items: RetrievalItems) -> Iterator[str]:
 
 
 def _started(items: RetrievalItems) -> RunStarted:
-    count, among = len(items.measured), len(items.data.documents)
-    chance: Mapping[str, float] = document_chance(
-        items.judgements, count, among, depth=DEPTH, excluded=items.lists.itself.at(items.measured)
-    )
     return RunStarted(
         config=items.told,
         labels=frozen(items.y[items.shown_row].numpy()),
@@ -438,5 +402,5 @@ def _started(items: RetrievalItems) -> RunStarted:
         items_total=len(items.ids),
         versions=versions(items.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        chance=chance,
+        chance=items.measured.chance(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -113,6 +113,12 @@ class RetrievalConfig(Section):
     steps: int = Field(1000, ge=1, le=1_000_000_000, description="steps per lane")
     batch: int = Field(128, ge=1, le=1_000_000, description="queries a step; all that are trained on if they are fewer")
     held_out: float = Field(0.2, ge=0, lt=1, description="share of the queries that is kept out and measured")
+    validation: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="share of the queries left that is kept out as well and measured instead, to choose options by",
+    )
     frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")
     eval_every: int = Field(50, ge=1, le=1_000_000, description="steps between two evaluations")
     shown: int = Field(20_000, ge=10, le=1_000_000, description="queries and documents in a cloud")
@@ -132,6 +138,13 @@ class RetrievalConfig(Section):
                 raise ValueError(f"two lanes are called '{name}'; lane names must differ")
         return self
 
+    def lane(self, name: str) -> RetrievalLane:
+        """The lane with this name. Raises `InputError` if there is none."""
+        for lane in self.lanes:
+            if lane.name == name:
+                return lane
+        raise unknown_name("lane", name, [lane.name for lane in self.lanes])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, nested as in the TOML file."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -145,6 +158,13 @@ def retrieval_config(values: Mapping[str, Any], where: str = "configuration") ->
         raise InputError(explain(error, where, RetrievalConfig, values)) from None
 
 
+def with_settings(config: RetrievalConfig, settings: Iterable[str]) -> RetrievalConfig:
+    """Apply `KEY=VALUE` overrides, as `hnm_core.spec.config.with_settings` does. Raises `InputError` likewise."""
+    values = config.to_dict()
+    configuration.assign(values, settings)
+    return retrieval_config(values, "--set")
+
+
 def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
     """The run in the words of an experiment over classes, for recordings and the window: they show names and options,
     and cannot train by it, as its data, model and loss are none of those by name."""
@@ -152,7 +172,11 @@ def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
         **config.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
         "device": "cpu",
         "checkpoint_every": 0,
-        "data": {"name": data_name + OVER_DOCUMENTS, "held_out": config.held_out},
+        "data": {
+            "name": data_name + OVER_DOCUMENTS,
+            "options": config.retrieval.model_dump(exclude_defaults=True),
+            **config.model_dump(include={"held_out", "validation"}),
+        },
         "model": {"name": "bag" + OVER_DOCUMENTS, "options": config.towers.model_dump()},
         "sampler": {"name": "random", "batch": config.batch},
         "optimizer": config.optimizer.model_dump(),
@@ -173,3 +197,19 @@ def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
     }
     plug_ins.allow_absent(values)
     return configuration.from_dict(values)
+
+
+def data_told(told: ExperimentConfig) -> RetrievalData:
+    """The queries and documents that `told_as` tells of; nameless in recordings of before it did."""
+    try:
+        return RetrievalData.model_validate(told.data.options)
+    except ValidationError as error:
+        raise InputError(explain(error, "options of the data", RetrievalData)) from None
+
+
+def towers_told(told: ExperimentConfig) -> BagOptions:
+    """The options of the towers that `told_as` tells of. Raises `InputError` where they are not allowed."""
+    try:
+        return BagOptions.model_validate(told.model.options)
+    except ValidationError as error:
+        raise InputError(explain(error, "options of the towers", BagOptions)) from None

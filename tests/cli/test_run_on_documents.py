@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hnm_core.data.retrieval import read
 from hnm_core.recording import open_recording, replay
 from hnm_core.run.events import RunFinished, StepRecord
 from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import Request
+from hnm_core.studies.made_of import made_of, other_files
+from hnm_core.studies.over_documents import towers_of
 from hnm_core.training import retrieval_request
+from hnm_core.training.retrieval_config import with_settings
 from tests.cli.conftest import Lab, Start
 
 LITTLE = """
@@ -132,7 +138,7 @@ def test_that_what_such_a_run_cannot_be_is_refused_in_a_sentence(
 
 
 def test_that_what_is_for_classes_refuses_such_configurations_and_says_who_takes_them(lab: Lab, little: Path) -> None:
-    for command in (["gui", little], ["gui", "--preset", "code-search"], ["tune", little, "--option", "steps=1..2"]):
+    for command in (["gui", little], ["gui", "--preset", "code-search"]):
         ended = lab(*command)
         assert ended.status == 2
         assert "`hnm-lab run" in ended.err
@@ -186,3 +192,83 @@ def test_that_lanes_on_documents_are_judged_by_what_is_measured_there_alone(lab:
     for option, value, said in (("--metric", "map_at_r", "mrr_at_10, "), ("--base", "knn", "in-batch, lsh")):
         ended = lab("compare", little, option, value)
         assert ended.status == 2 and said in ended.err
+
+
+def test_that_evaluate_gives_such_lanes_the_scores_they_ended_with(
+    lab: Lab, little: Path, pairs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    assert lab("run", little, "--record", folder).status == 0
+    told = json.loads(lab("evaluate", folder, "--json").out)
+    assert "8 held-out queries, each against 40 documents" in told["of"] and told["notes"] == []
+    last = {e.lane: e.metrics for e in replay(folder) if isinstance(e, StepRecord) and "mrr_at_10" in e.metrics}
+    for lane, metrics in last.items():
+        measured = {name: value for name, value in metrics.items() if name in told["figures"][lane]}
+        assert len(measured) >= 5 and told["figures"][lane] == pytest.approx(told["figures"][lane] | measured)
+    assert told["figures"]["chance"] == pytest.approx(open_recording(folder).started.chance)
+    assert [row[0] for row in told["rows"]][:2] == ["MRR@10", "nDCG@10"]
+    other = lab("evaluate", folder, "--data", pairs, "--k", "7", "--codes")
+    assert "40 queries, each against 40 documents" in other.err
+    assert "--k has no effect" in other.err and "--codes has no effect" in other.err
+
+    pairs.write_text(pairs.read_text() + '\n{"query": "one more", "positive": "of these"}')
+    grown = lab("evaluate", folder)
+    assert grown.status == 2 and "82 queries and documents by now" in grown.err
+    for asked, said in (
+        (["evaluate", folder, "--data", "digits"], "'digits' has classes, not queries and documents"),
+        (["evaluate", folder, "--tsne", tmp_path / "map.png"], "--tsne is not allowed"),
+        (["embed", folder, pairs, tmp_path / "vectors.npz"], "a folder, whose name has no ending"),
+        (["embed", folder, pairs, tmp_path / "vectors", "--lane", "knn"], "Unknown lane 'knn'"),
+    ):
+        ended = lab(*asked)
+        assert ended.status == 2 and said in ended.err, ended.err
+        assert len(ended.err.strip().splitlines()) == 1
+
+
+def test_that_embed_writes_queries_and_documents_as_mining_reads_them(
+    lab: Lab, little: Path, pairs: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "run", tmp_path / "vectors"
+    lines = [{"_id": f"q-{n}", "text": f"what is number {n}"} for n in range(12)]
+    (tmp_path / "set" / "qrels").mkdir(parents=True)
+    (tmp_path / "set" / "queries.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "set" / "corpus.jsonl").write_text(
+        "\n".join(json.dumps({"_id": f"d-{n}", "text": f"{n} follows {n - 1}"}) for n in range(12))
+    )
+    judged = "".join(f"q-{n}\td-{n}\t1\n" for n in range(12))
+    (tmp_path / "set" / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    assert lab("run", little, "--record", folder).status == 0
+    ended = lab("embed", folder, tmp_path / "set", out, "--lane", "lsh")
+    assert ended.status == 0 and "24 items in 8 dimensions" in ended.err
+    made = read(str(out))
+    assert list(made.queries.ids) == [f"q-{n}" for n in range(12)]
+    assert list(made.documents.ids) == [f"d-{n}" for n in range(12)]
+    towers, note = towers_of(open_recording(folder), "lsh")
+    assert note == ""
+    expected = towers.embed([line["text"] for line in lines], "query").numpy()
+    np.testing.assert_array_equal(made.queries.embeddings, expected)
+    assert lab("mine", out, tmp_path / "mined.jsonl").status == 0
+    own = lab("embed", folder, tmp_path / "own")
+    assert own.status == 0 and len(read(str(tmp_path / "own")).documents) == 40
+
+
+def test_that_tune_searches_on_a_validation_part_of_the_queries(lab: Lab, little: Path, tmp_path: Path) -> None:
+    asked = ["tune", little, "--option", "optimizer.lr=1e-8,0.05", "--steps", "30", "--out", tmp_path / "out"]
+    ended = lab(*asked, "--lane", "lsh", "--json")
+    assert ended.status == 0, ended.err
+    told = json.loads(ended.out)
+    assert (told["lane"], told["metric"], told["columns"][-1]) == ("lsh", "mrr_at_10", "mrr_at_10, validation")
+    assert sorted(one["values"]["optimizer.lr"] for one in told["trials"]) == [1e-8, 0.05]
+    for option, value, said in (("--metric", "map_at_r", "mrr_at_10, "), ("--lane", "knn", "in-batch, lsh")):
+        wrong = lab(*asked, option, value)
+        assert wrong.status == 2 and said in wrong.err
+
+
+def test_that_results_on_the_functions_of_python_know_which_python() -> None:
+    config, _notes = retrieval_request.resolve_retrieval(Request(preset="code-search"))
+    before = made_of(config)
+    assert before["files"]["code-search"].endswith(platform.python_version())
+    other = {**before, "files": {"code-search": "CPython 3.1.0"}}
+    assert other_files(other, before) == ["code-search"]
+    installed = made_of(with_settings(config, ["retrieval.options.packages=installed"]))
+    assert other_files(before, installed) == ["code-search"]

@@ -202,3 +202,13 @@ def test_that_sets_without_texts_or_with_too_few_queries_are_refused() -> None:
     )
     with pytest.raises(InputError, match="1 queries with a relevant document"):
         train_retrieval(JudgedSet("one", data.queries, data.documents, one), config(LANES[:1]))
+
+
+def test_that_a_validation_part_is_neither_trained_on_nor_held_out() -> None:
+    data = little_set()
+    whole = retrieval_items(data, config(LANES[:1]))
+    parted = retrieval_items(data, config(LANES[:1], validation=0.25))
+    held_out, trained = set(whole.measured.place.tolist()), set(whole.train.tolist())
+    chosen_by, left = set(parted.measured.place.tolist()), set(parted.train.tolist())
+    assert (len(held_out), len(chosen_by)) == (12, 12)
+    assert chosen_by | left == trained and not chosen_by & left and not chosen_by & held_out

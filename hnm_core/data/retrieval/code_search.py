@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
-import importlib.metadata
 import inspect
 import json
 import platform
@@ -83,10 +82,7 @@ def _folders(options: CodeSearchOptions) -> list[Path]:
 
 def _kept_file(options: CodeSearchOptions) -> Path:
     """Where pairs are kept, under a name that changes with the version of Python and with what is installed."""
-    key = [FORM, platform.python_implementation(), platform.python_version(), *map(str, _folders(options))]
-    if options.packages == "installed":
-        found = importlib.metadata.distributions()
-        key += sorted(f"{one.metadata['Name']} {one.version}" for one in found)
+    key = [FORM, options.found_in, *map(str, _folders(options))]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     folder = user_folders.writable(user_folders.cache_folder()) / "code-search"
     return folder / f"{options.packages}-{platform.python_version()}-{digest}.jsonl"
