@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import class_name
+from hnm_core.run.item_texts import in_sight
+from hnm_core.run.shown import class_name, text_of
 
 MOST = 12
 """So many matches are listed."""
@@ -26,7 +28,8 @@ class Match(NamedTuple):
 
 def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Match]:
     """The item whose id was typed, classes whose names hold the text, items whose ids begin with it, and items of the
-    first such class; at most `MOST`. "class shirt" finds the same classes as "shirt"."""
+    first such class; at most `MOST`. "class shirt" finds the same classes as "shirt". Where items have ids and texts of
+    the user's, those whose ids or texts hold what was typed come first."""
     typed = text.strip().casefold()
     if not typed:
         return []
@@ -37,9 +40,12 @@ def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Mat
     labels = labels[first]
 
     def item(place: int) -> Match:
-        return Match(f"{ids[place]} · {class_name(started, int(labels[place]))}", item_id=int(ids[place]))
+        told = text_of(started, int(ids[place]))
+        kind = class_name(started, int(labels[place]))
+        text = f"{ids[place]} · {kind}" if told is None else f"{kind} {in_sight(told.name)} · {in_sight(told.text)}"
+        return Match(text, item_id=int(ids[place]))
 
-    found = []
+    found = [item(place) for place in _by_text(started, ids, typed)]
     if typed.isdigit():
         found = [item(place) for place in np.flatnonzero(ids == int(typed)).tolist()]
     wanted = typed.removeprefix("class ").strip() or typed
@@ -56,3 +62,17 @@ def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Mat
     if named:
         found += [item(place) for place in np.flatnonzero(labels == named[0])[:MOST].tolist()]
     return list(dict.fromkeys(found))[:MOST]
+
+
+def _by_text(started: RunStarted, ids: NDArray[np.int64], typed: str) -> list[int]:
+    """Places in `ids` of the items whose ids in the user's files are what was typed, begin with it or hold it, then of
+    those whose texts hold it as far as they are known; at most `MOST`."""
+    ranked: list[tuple[int, int]] = []
+    for place, item_id in enumerate(ids.tolist() if started.texts else ()):
+        told = text_of(started, item_id)
+        name = "" if told is None else told.name.casefold()
+        if told is not None and typed in name:
+            ranked.append((0 if name == typed else 1 if name.startswith(typed) else 2, place))
+        elif told is not None and typed in told.text.casefold():
+            ranked.append((3, place))
+    return [place for _, place in sorted(ranked)[:MOST]]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from app.history.tracks import Mentions
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import BANDS, bands_of
-from hnm_core.run.shown import Drawn, class_name, drawn_items, item_of, places_of
+from hnm_core.run.item_texts import in_sight
+from hnm_core.run.shown import Drawn, class_name, drawn_items, item_of, places_of, text_of
 from hnm_core.spec.registry import is_over_documents
 
 ANCHOR, POSITIVE, NEGATIVE = range(3)
@@ -68,6 +69,10 @@ class Facts:
     held_out: bool
     over_documents: bool = False
     """Whether its class is what it is, a query or a document."""
+    name: str = ""
+    """Its id in the user's files, where that is known and another than `item_id`, fit to be shown"""
+    text: str = ""
+    """How its text begins, likewise"""
 
 
 @dataclass(frozen=True)
@@ -107,12 +112,15 @@ def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | Non
     if item is None:
         return None
     true_label = _true_label(started, frames, item_id)
+    told = text_of(started, item_id)
     return Facts(
         item_id,
         class_name(started, item.label),
         "" if true_label is None else class_name(started, true_label),
         item.held_out,
         is_over_documents(started.config.data.name),
+        "" if told is None else in_sight(told.name),
+        "" if told is None else in_sight(told.text),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.history.inspection import FALSE_BAND, Inspection, Neighbour, Partner, Ranked
+from hnm_core.run.item_texts import ItemText, in_sight
 
 MOST = 6
 """So many items are listed of a kind; how many more there are is told."""
@@ -31,6 +32,8 @@ class Cell:
     class_name: str = ""
     band: str = ""
     tip: str = ""
+    is_text: bool = False
+    """Whether the item is told by how its text begins, which may be cut anywhere"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,13 @@ class Section:
         return max(map(len, self.columns), default=0)
 
 
-def sections(lanes: Sequence[Inspection]) -> list[Section]:
-    """What each lane says of the point, kind by kind; kinds of which no lane has any are left out."""
+TextOf = Callable[[int], ItemText | None]
+"""What an item is called and how it begins; None where that is not known."""
+
+
+def sections(lanes: Sequence[Inspection], text_of: TextOf = lambda _item_id: None) -> list[Section]:
+    """What each lane says of the point, kind by kind; kinds of which no lane has any are left out. Items are told by
+    their ids and texts in the user's files, where `text_of` knows them."""
     projection = next((lane.projection for lane in lanes if lane.projection), "")
     near = f"Nearest in the picture ({projection})" if projection else "Nearest in the embedding"
     kinds: list[tuple[str, Callable[[Inspection], Sequence[Cell]]]] = [
@@ -60,7 +68,10 @@ def sections(lanes: Sequence[Inspection]) -> list[Section]:
         ("Positives so far", lambda lane: [_so_far(one) for one in lane.positives_so_far]),
         ("So far a negative of", lambda lane: [_so_far(one) for one in lane.anchors_so_far]),
     ]
-    made = [Section(title, tuple(_cut(cells(lane)) for lane in lanes)) for title, cells in kinds]
+    made = [
+        Section(title, tuple(tuple(_told(cell, text_of) for cell in _cut(cells(lane))) for lane in lanes))
+        for title, cells in kinds
+    ]
     return [section for section in made if section.rows]
 
 
@@ -148,6 +159,14 @@ def _ranked(one: Ranked) -> Cell:
 
 def _named(one: Partner) -> str:
     return f"{one.item_id} · {one.class_name}" if one.class_name else str(one.item_id)
+
+
+def _told(cell: Cell, text_of: TextOf) -> Cell:
+    told = text_of(cell.item_id) if cell.item_id >= 0 else None
+    if told is None:
+        return cell
+    name, text = in_sight(told.name), in_sight(told.text)
+    return replace(cell, text=f"{name} · {text}", tip=f"{cell.class_name} {name}\n{text}\n{cell.tip}", is_text=True)
 
 
 def _cut(cells: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -1,4 +1,5 @@
-"""The cloud renderer: shaded spheres and antialiased edges into an image, on the CPU, in compiled kernels. No Qt.
+"""The cloud renderer: shaded spheres, diamonds and antialiased edges into an image, on the CPU, in compiled kernels.
+No Qt.
 
 One picture is made in passes, each a kernel below: ground, floor, which sphere covers which pixel (a depth buffer),
 light and shade, eye-dome lighting, smooth rims, edges and rings (tested against that depth), and for a supersampled
@@ -137,6 +138,8 @@ def render(
     ground = np.array((theme.cloud_top, theme.cloud_bottom), np.float64)
     # Fresh arrays, as kernels are compiled for writable ones only and frames are read-only.
     positions, radii = np.array(scene.positions, np.float32), np.array(scene.radii, np.float32)
+    if scene.diamond_class >= 0:
+        radii[scene.strata == scene.diamond_class] *= -1
 
     fill_ground(work.pixels, work.depth, work.rows, ground)
     lines, line_colors = _floor_lines(camera.center, camera.radius, theme.grid, work)

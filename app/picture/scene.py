@@ -24,7 +24,7 @@ from app.picture.edges import (
 from app.picture.selection import Selection
 from app.picture.theme import Rgb, Theme
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import Drawn, class_name, drawn_items, drawn_places, shown_text
+from hnm_core.run.shown import Drawn, class_name, drawn_items, drawn_places, query_label, shown_text
 
 HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
@@ -101,6 +101,8 @@ class Scene:
     """How many points are drawn where the user has isolated or hidden some."""
     groups: NDArray[np.int64] | None = None
     """(N,) groups of classes, where it is they that have colours"""
+    diamond_class: int = -1
+    """The class in `strata` whose points are drawn as diamonds rather than as spheres; -1 where none is"""
     trails: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 6)))
     """(L, 6) both ends of lines along the ways that points went"""
     trail_colors: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 5)))
@@ -185,6 +187,7 @@ def build_scene(
         guests=len(drawn.ids) - drawn.sample,
         filter_text=selection.text(int(kept.sum()), len(kept)),
         groups=drawn.groups if color_by in ("class", "group") else None,
+        diamond_class=query_label(started),
     )
 
 

@@ -1,4 +1,4 @@
-"""A cloud in plain numpy, while the kernels of the renderer are being compiled: flat discs and thin lines, no light.
+"""A cloud in plain numpy, while the kernels of the renderer are compiled: flat discs, diamonds, thin lines, no light.
 
 A first start has something to show from its first second on, and what moves moves. No Qt.
 """
@@ -19,8 +19,8 @@ LINE_SAMPLES = 32
 
 
 def sketch(scene: Scene, camera: Camera, width: int, height: int, theme: Theme) -> Picture:
-    """The points of `scene` as discs and its edges as dotted lines below them; halos and trails are left out. Points
-    and edges with a NaN or infinite end are left out too.
+    """The points of `scene` as discs or diamonds and its edges as dotted lines below them; halos and trails are left
+    out. Points and edges with a NaN or infinite end are left out too.
 
     Raises:
         ValueError: width or height below 1.
@@ -39,6 +39,10 @@ def sketch(scene: Scene, camera: Camera, width: int, height: int, theme: Theme) 
     inside = (x + sizes >= 0) & (x - sizes < width) & (y + sizes >= 0) & (y - sizes < height)
     far_first, x, y, sizes = far_first[inside], x[inside], y[inside], sizes[inside]
     across, down, owners = _discs(sizes)
+    if scene.diamond_class >= 0:
+        round_ones = scene.strata[far_first[owners]] != scene.diamond_class
+        whole = round_ones | (np.abs(across) + np.abs(down) <= sizes[owners])
+        across, down, owners = across[whole], down[whole], owners[whole]
     columns = np.floor(x).astype(np.intp)[owners] + across
     lines = np.floor(y).astype(np.intp)[owners] + down
     kept = (columns >= 0) & (columns < width) & (lines >= 0) & (lines < height)

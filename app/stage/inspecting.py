@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from app.training.looking import Looked
 from app.views.inspector_view import NOTHING, InspectorView
 from hnm_core.errors import InputError
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import places_of
+from hnm_core.run.shown import places_of, text_of
 
 SHOWN_S = 0.25
 """While a run trains the inspector says something new so often."""
@@ -177,7 +178,7 @@ class Inspecting(QObject):
         lanes = [
             inspect(started, frame, tracks.mentions(frame.lane, frame.step), known.item_id, near) for frame in frames
         ]
-        self.view.show_point(known, lanes, self._class_colours(started))
+        self.view.show_point(known, lanes, self._class_colours(started), partial(text_of, started))
 
     def _selected_text(self) -> str:
         """How many points are selected, and of which classes; empty where none are."""

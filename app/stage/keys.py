@@ -12,6 +12,7 @@ from app.views.class_key import ClassKey
 from app.views.color_scale import ColorScale
 from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.shown import query_label
 
 SPREAD_SLACK = 0.1
 """By so much of its width the range of a column's colours may be off before it is made anew."""
@@ -51,7 +52,10 @@ class Keys(QWidget):
             self.scale.hide()
         grouped = started is not None and started.groups is not None and color_by != "label"
         named = started is not None and by_class and not grouped
-        self.classes.show_classes(started.class_names if started is not None and named else ())
+        if started is not None and named:
+            self.classes.show_classes(started.class_names, query_label(started))
+        else:
+            self.classes.show_classes(())
 
     def spread(self, frames: Sequence[Frame], color_by: str) -> tuple[float, float] | None:
         """One range for the colours of a column in all `frames`, so that equal colours mean equal values; made anew

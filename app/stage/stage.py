@@ -37,7 +37,8 @@ from hnm_core.recording.lock import Held
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
-from hnm_core.run.shown import class_name, item_of
+from hnm_core.run.item_texts import in_sight
+from hnm_core.run.shown import class_name, item_of, text_of
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
@@ -359,5 +360,9 @@ class Stage(QObject):
         if started is None or known is None:
             self._figures.set_point("")
             return
-        name = class_name(started, known.label)
+        name, told = class_name(started, known.label), text_of(started, point)
+        if told is not None:
+            held_out = "not trained on · " if known.held_out else ""
+            self._figures.set_point(f"{name} {in_sight(told.name)} · {held_out}{in_sight(told.text)}")
+            return
         self._figures.set_point(f"point {point} · class {name}{' · held out' if known.held_out else ''}")

@@ -14,6 +14,7 @@ from app.video import typeface
 from app.video.canvas import Canvas
 from app.video.layout import Box
 from app.video.story import Story
+from hnm_core.run.shown import query_label
 
 SIZE = 26
 MOST_CLASSES = 12
@@ -50,8 +51,10 @@ def paint_key(canvas: Canvas, box: Box, story: Story, lanes: Sequence[str], view
     if not shown or left < x:
         return
     colors = class_colors(np.arange(len(shown)), theme).tolist()
-    for name, wide, color in zip(shown, widths, colors, strict=True):
-        canvas.dot(left + 9 * unit, _middle(box), 9, tuple(color))
+    queries = query_label(story.started)
+    for label, (name, wide, color) in enumerate(zip(shown, widths, colors, strict=True)):
+        mark_of = canvas.diamond if label == queries else canvas.dot
+        mark_of(left + 9 * unit, _middle(box), 9, tuple(color))
         canvas.text(Box(round(left + 26 * unit), box.y, round(wide), box.height), name, theme.muted, SIZE)
         left += wide + gap * 0.6
 

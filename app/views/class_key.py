@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
+from app.picture.raster_kernels import DIAMOND
 from app.picture.scene import class_colors
 from app.picture.theme import DARK, Theme
 from app.plain import plain_tip
@@ -19,6 +20,12 @@ MARGIN = 10
 CHOOSING_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 LEFT_OUT_OPACITY = 0.4
 """Of a class that is not drawn while others are isolated."""
+
+
+def diamond(middle: QPointF, reach: float) -> QPolygonF:
+    """A square on its tip, `reach` from its middle to each corner."""
+    corners = ((0, -reach), (reach, 0), (0, reach), (-reach, 0))
+    return QPolygonF([middle + QPointF(x, y) for x, y in corners])
 
 
 class ClassKey(QWidget):
@@ -41,6 +48,7 @@ class ClassKey(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._theme = DARK
         self.names: tuple[str, ...] = ()
+        self._diamond = -1
         self._isolated: frozenset[int] = frozenset()
         self._current = 0
         self.hide()
@@ -50,8 +58,10 @@ class ClassKey(QWidget):
         self._theme = theme
         self.update()
 
-    def show_classes(self, names: Sequence[str]) -> None:
-        """The names of classes 0, 1, ...; none, or more than there are plain colours, hides the key."""
+    def show_classes(self, names: Sequence[str], diamond: int = -1) -> None:
+        """The names of classes 0, 1, ...; none, or more than there are plain colours, hides the key. The points of the
+        class `diamond` are diamonds."""
+        self._diamond = diamond
         self.names = tuple(names) if len(names) <= len(self._theme.classes) else ()
         self._current = 0
         listed = ", ".join(self.names)
@@ -121,7 +131,11 @@ class ClassKey(QWidget):
             painter.setOpacity(1.0 if not self._isolated or label in self._isolated else LEFT_OUT_OPACITY)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(*color))
-            painter.drawEllipse(QPointF(room.left() + DOT / 2, self.height() / 2), DOT / 2, DOT / 2)
+            middle = QPointF(room.left() + DOT / 2, self.height() / 2)
+            if label == self._diamond:
+                painter.drawPolygon(diamond(middle, DIAMOND * DOT / 2))
+            else:
+                painter.drawEllipse(middle, DOT / 2, DOT / 2)
             painter.setPen(QColor(*(self._theme.text if label in self._isolated else self._theme.muted)))
             words = room.adjusted(DOT + GAP, 0, 0, 0)
             painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter), shown)

@@ -129,7 +129,10 @@ class InspectorLists(QTableWidget):
         return cell.text.replace(name, self._own_words.get(name, name)) if name else cell.text
 
     def fitted(self, cell: Cell, fits: Callable[[str], bool]) -> str:
-        """As much of an item's text as `fits`, but at least its id: the dot before it has the colour of its class."""
+        """As much of an item's text as `fits`, but at least its id: the dot before it has the colour of its class. What
+        is told by a text comes whole, to be cut."""
+        if cell.is_text:
+            return cell.text
         return next(filter(fits, (cell.text, self.in_short(cell))), str(cell.item_id))
 
     def cell(self, row: int, column: int) -> Cell:
@@ -266,7 +269,8 @@ class _CellPainter(QStyledItemDelegate):
         painter.setPen(QColor(*theme.text))
         words = QRectF(left, top.top(), max(inner.right() - left - note_width, 10), top.height())
         text = self._lists.fitted(cell, lambda text: metrics.horizontalAdvance(text) <= words.width())
-        text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, int(words.width()))
+        cut = Qt.TextElideMode.ElideRight if cell.is_text else Qt.TextElideMode.ElideMiddle
+        text = metrics.elidedText(text, cut, int(words.width()))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter), text)
         if not cell.note:
             return

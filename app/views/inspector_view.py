@@ -21,17 +21,19 @@ from PyQt6.QtWidgets import (
 
 from app.history.finding import Match
 from app.history.inspection import Facts, Inspection
-from app.history.inspection_words import SUMMARY_TITLES, sections, summary
+from app.history.inspection_words import SUMMARY_TITLES, TextOf, sections, summary
 from app.picture.theme import DARK, Rgb, Theme
-from app.plain import Label
+from app.plain import Label, plain_tip
 from app.style import css
 from app.training.looking import Looked
 from app.views.inspector_data import ItemData
 from app.views.inspector_lists import InspectorLists
 
-NOTHING = "Click a point in a cloud, or press / and type its id or the name of its class."
+NOTHING = "Click a point in a cloud, or press / and type its id, its text or the name of its class."
 MOST_ROWS_SEEN = 6
 """So many matches are seen without scrolling."""
+MATCH_MARGIN = 30
+"""Pixels of a match's line that are the frame's and the scroll bar's."""
 MATCH_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
@@ -47,8 +49,8 @@ class InspectorView(QWidget):
         self._find, self._theme = find, DARK
         self._item_id = -1
         self.line = QLineEdit()
-        self.line.setPlaceholderText("Find a point: id or class")
-        self.line.setAccessibleName("Find a point by its id or its class")
+        self.line.setPlaceholderText("Find a point: id, text or class")
+        self.line.setAccessibleName("Find a point by its id, its text or its class")
         self.line.setClearButtonEnabled(True)
         self.line.textChanged.connect(self._fill)
         self.line.returnPressed.connect(self._take_match)
@@ -111,21 +113,33 @@ class InspectorView(QWidget):
         """What the data tell of the point; None while that is not known."""
         self.data.show_item(looked)
 
-    def show_point(self, facts: Facts, lanes: Sequence[Inspection], class_rgb: Mapping[str, Rgb]) -> None:
-        """A point in every lane. `class_rgb`: the colours of classes by name."""
+    def show_point(
+        self,
+        facts: Facts,
+        lanes: Sequence[Inspection],
+        class_rgb: Mapping[str, Rgb],
+        text_of: TextOf = lambda _item_id: None,
+    ) -> None:
+        """A point in every lane. `class_rgb`: the colours of classes by name; `text_of`: see `sections`."""
         anew, self._item_id = facts.item_id != self._item_id, facts.item_id
-        kind = facts.class_name if facts.over_documents else f"class {facts.class_name}"
-        self.title.setText(f"Point {facts.item_id} · {kind}")
+        if facts.name:
+            self.title.setText(f"{facts.class_name.capitalize()} {facts.name}")
+        else:
+            kind = facts.class_name if facts.over_documents else f"class {facts.class_name}"
+            self.title.setText(f"Point {facts.item_id} · {kind}")
         self.title.show()
         notes = []
         if facts.true_class:
             wrong = facts.true_class != facts.class_name
             notes.append(f"truly {facts.true_class}, so its label is wrong" if wrong else "its label is true")
-        notes.append("held out of training, so it is never mined" if facts.held_out else "trained on")
-        self.about.setText(" · ".join(notes))
+        if facts.over_documents:
+            notes.append("not trained on" if facts.held_out else "trained on")
+        else:
+            notes.append("held out of training, so it is never mined" if facts.held_out else "trained on")
+        self.about.setText("\n".join(filter(None, (facts.text, " · ".join(notes)))))
         self._show_summary(lanes)
         self.lists.show()
-        self.lists.show_lists([lane.lane for lane in lanes], sections(lanes), class_rgb, anew=anew)
+        self.lists.show_lists([lane.lane for lane in lanes], sections(lanes, text_of), class_rgb, anew=anew)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None
@@ -163,8 +177,10 @@ class InspectorView(QWidget):
     def _fill(self, text: str) -> None:
         found = self._find(text) if text.strip() else []
         self.matches.clear()
+        metrics, room = self.matches.fontMetrics(), self.line.width() - MATCH_MARGIN
         for match in found:
-            item = QListWidgetItem(match.text)
+            item = QListWidgetItem(metrics.elidedText(match.text, Qt.TextElideMode.ElideRight, room))
+            item.setToolTip(plain_tip(match.text))
             item.setData(MATCH_ROLE, match)
             self.matches.addItem(item)
         if text.strip() and not found:

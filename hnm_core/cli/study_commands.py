@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +34,7 @@ from hnm_core.words import number
 if TYPE_CHECKING:
     from hnm_core.cli.headless import Outcome
     from hnm_core.data.judged import JudgedSet
-    from hnm_core.studies.tuning import ConfigT, SearchedOption
+    from hnm_core.studies.tuning import ConfigT, SearchedOption, Tried
     from hnm_core.training.retrieval_config import RetrievalConfig
 
 OVER_DOCUMENTS = (DOCUMENT_LEVEL, DOCUMENTS)
@@ -226,13 +226,10 @@ def _tune(experiment: ConfigT, asked: _Search, folder: Path, train: Callable[[Co
     tried = tuning.search(experiment, searched, name, asked.trials, folder, score, finished, say, asked.seeds)
     if not tried:
         raise InputError("No setting could be trained to its end; look at the alarms above.")
-    best = max(tried, key=lambda one: one.score)
-    ranked = sorted(tried, key=lambda one: -one.score)
-    keys = [one.key for one in searched]
-    rows = [
-        (str(place), *(_shown(one.values[key]) for key in keys), number(one.score, 4))
-        for place, one in enumerate(ranked, 1)
-    ]
+    ranked: list[tuning.Tried] = sorted(tried, key=lambda setting: -setting.score)
+    best = ranked[0]
+    keys: list[str] = [option.key for option in searched]
+    rows = [_ranked_row(place, setting, keys) for place, setting in enumerate(ranked, 1)]
     columns = ("rank", *keys, f"{metric}, validation")
     if not json_document:
         show_table(columns, rows)
@@ -252,7 +249,7 @@ def _tune(experiment: ConfigT, asked: _Search, folder: Path, train: Callable[[Co
             "of": words,
             "columns": columns,
             "rows": rows,
-            "trials": [{"values": one.values, "score": one.score} for one in ranked],
+            "trials": [asdict(setting) for setting in ranked],
             "held_out": {"best": final, "before": before},
             "settings": best_settings,
         }
@@ -271,6 +268,10 @@ def _tune(experiment: ConfigT, asked: _Search, folder: Path, train: Callable[[Co
         plot_search(key, [one.values[key] for one in tried], [one.score for one in tried], metric, paths)
         for path in paths:
             (say if json_document else echo)(str(path))
+
+
+def _ranked_row(place: int, tried: Tried, keys: list[str]) -> tuple[str, ...]:
+    return (str(place), *(_shown(tried.values[key]) for key in keys), number(tried.score, 4))
 
 
 def evaluate(

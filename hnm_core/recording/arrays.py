@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import disk
-from hnm_core.recording.layout import RUN_FILE, TRUE_LABELS_FILE
+from hnm_core.recording.layout import RUN_FILE, TEXTS_FILE, TRUE_LABELS_FILE
+from hnm_core.recording.texts import text_lines
 from hnm_core.run.events import RunStarted, frozen
 from hnm_core.system.paths import why
 from hnm_core.system.regular_files import read_regular
@@ -27,7 +28,7 @@ Arrays = dict[str, bytes]
 
 
 def arrays_of(started: RunStarted) -> Arrays:
-    """The arrays of the shown items, one `.npy` each."""
+    """The arrays of the shown items, one `.npy` each, and their texts where they have any."""
     arrays = {"labels.npy": started.labels, "ids.npy": started.ids, "held_out.npy": started.held_out}
     if started.groups is not None:
         arrays["groups.npy"] = started.groups
@@ -38,6 +39,8 @@ def arrays_of(started: RunStarted) -> Arrays:
         file = io.BytesIO()
         np.save(file, array)
         files[name] = file.getvalue()
+    if started.texts:
+        files[TEXTS_FILE] = text_lines(started.texts)
     return files
 
 

@@ -17,9 +17,20 @@ from hnm_core.errors import InputError
 from hnm_core.recording import disk, layout
 from hnm_core.recording.arrays import Arrays, read_array
 from hnm_core.recording.checksums import is_sealed_file, sealed_file
-from hnm_core.recording.layout import EVENTS_FILE, KIND, LANE_FOLDER, RUN_FILE, SCHEMA, TRUE_LABELS_FILE, Layout
+from hnm_core.recording.layout import (
+    EVENTS_FILE,
+    KIND,
+    LANE_FOLDER,
+    RUN_FILE,
+    SCHEMA,
+    TEXTS_FILE,
+    TRUE_LABELS_FILE,
+    Layout,
+)
+from hnm_core.recording.texts import read_texts
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
+from hnm_core.run.item_texts import MOST_ITEMS, ItemText
 from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec import config as configuration
@@ -104,7 +115,7 @@ class RunFile(BaseModel):
     salt: str = Field(default="0" * 16, pattern="^[0-9a-f]{16}$")
     """Goes into every checksum, see `checksums`; there are none before schema 5."""
     arrays: dict[str, str] = {}
-    """The crc32 of each `.npy` file, 8 hexadecimal digits; empty before schema 5."""
+    """The crc32 of each `.npy` file and of `texts.jsonl`, 8 hexadecimal digits; empty before schema 5."""
 
     @property
     def has_checksums(self) -> bool:
@@ -284,6 +295,10 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         if other is not None and len(other) != len(ids):
             where = folder / f"{name}.npy"
             raise InputError(f"'{where}' is damaged: it has {len(other):,} entries, but ids.npy has {len(ids):,}.")
+    texts: dict[int, ItemText] = {}
+    if content.has_checksums and TEXTS_FILE in content.arrays:
+        most = max(len(ids), min(content.items_total, MOST_ITEMS))
+        texts = read_texts(folder / TEXTS_FILE, most, content.arrays[TEXTS_FILE])
     if (np.diff(ids) <= 0).any():
         raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
     if labels.min() < 0 or labels.max() >= len(content.class_names):
@@ -301,6 +316,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         started=content.started,
         true_labels=true_labels,
         chance=content.chance,
+        texts=texts,
         raw=tuple(RawScore(one.kind, one.distance, one.metrics) for one in content.raw),
         evaluated=None if content.evaluated is None else Evaluated(**content.evaluated.model_dump()),
     )

@@ -2,6 +2,8 @@
 
     run.json        configuration, versions, lanes, and every layout below, ready for `np.dtype`
     labels.npy ids.npy held_out.npy [groups.npy] [true_labels.npy]
+    [texts.jsonl]   {"item": 12, "id": "...", "text": "..."}: an item's id in the user's files and how its text begins;
+                    missing where items are no texts
     events.jsonl    every event that is neither a step nor a frame, one JSON object a line; weights are named
     00-NAME/        one folder a lane
         steps.bin   np.fromfile(path, step_dtype)
@@ -26,7 +28,8 @@ first order. From schema 5 on nothing else is counted, so a number that is nowhe
 Everything has a checksum (from schema 5 on), and reading a file ends before the first record whose checksum is wrong:
 how they are made stands in `checksums.py`. Records of `steps.bin` and `frames.idx` end with a field `checksum`; `data`
 of an entry of `frames.idx` is the crc32 of what the five files hold of its frame; lines of `events.jsonl` and
-`layers.jsonl` and `run.json` itself end with `checksum`; `run.json` has the crc32 of each `.npy` file under `arrays`.
+`layers.jsonl` and `run.json` itself end with `checksum`; `run.json` has the crc32 of each `.npy` file, and of
+`texts.jsonl`, under `arrays`.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ FIRST_WITH_CANDIDATES = 6
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
+TEXTS_FILE = "texts.jsonl"
 STEPS_FILE = "steps.bin"
 FRAMES_FILE = "frames.bin"
 INDEX_FILE = "frames.idx"
@@ -73,7 +77,7 @@ CAMERA_FILE = "camera.json"
 """The user's own path of the camera, which the window puts there: no part of what a run has told."""
 PACKED_SUFFIX = ".hnmlab"
 """Of a recording as one file, see `packed`."""
-ARRAY_FILES = ("labels.npy", "ids.npy", "held_out.npy", "groups.npy", TRUE_LABELS_FILE)
+ARRAY_FILES = ("labels.npy", "ids.npy", "held_out.npy", "groups.npy", TRUE_LABELS_FILE, TEXTS_FILE)
 LANE_FILES = (
     STEPS_FILE,
     FRAMES_FILE,

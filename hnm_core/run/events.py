@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hnm_core.run.candidates import Candidates
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.hardness import Hardness
+from hnm_core.run.item_texts import ItemText
 from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
@@ -180,6 +181,9 @@ class RunStarted:
     raw: tuple[RawScore, ...] = ()
     """What the features of these items score as they are, by each distance of the lanes; none where nothing is trained,
     where measuring it would take long, and in recordings of earlier versions."""
+    texts: Mapping[int, ItemText] = field(default_factory=dict)
+    """By dataset id the id that an item has in its file, and how its text begins: of the shown items, of few of all;
+    none where they are no texts."""
     evaluated: Evaluated | None = None
     """Which items the retrieval metrics are measured on; None where nobody has told, as in older recordings."""
 

@@ -15,6 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.item_texts import ItemText
+from hnm_core.spec.registry import is_over_documents
+
+QUERY = "query"
+"""The name of the class of queries, in runs over queries and documents."""
 
 
 def places_of(ids: NDArray[np.integer], wanted_id: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -99,6 +104,17 @@ def item_of(started: RunStarted, frames: Iterable[Frame], item_id: int) -> Item 
         if place >= 0:
             return Item(int(guests.labels[place]), False)
     return None
+
+
+def text_of(started: RunStarted, item_id: int) -> ItemText | None:
+    """The id and the beginning of the text of an item, as its file has them; None where that is not known."""
+    return started.texts.get(item_id)
+
+
+def query_label(started: RunStarted) -> int:
+    """The class of the queries, -1 where there are none: in runs over classes."""
+    names = started.class_names
+    return names.index(QUERY) if is_over_documents(started.config.data.name) and QUERY in names else -1
 
 
 def class_name(started: RunStarted, label: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -97,15 +97,15 @@ def score(recording: Recording, source: str | None, notes: list[str]) -> Scored:
         InputError: as `data_of` and `towers_of`; there are no texts, or no query with a relevant document.
     """
     data = data_of(recording, source)
-    texts_of(data)
+    texts = texts_of(data)
     measured, words = _measured(recording, data, of_run=source is None)
     lanes = {}
     for lane in recording.lanes:
         towers, note = towers_of(recording, lane)
         notes += [note] if note else []
         queries, documents = (
-            torch.from_numpy(np.concatenate(list(_blocks(towers, items.text or (), side))))
-            for items, side in ((data.queries, "query"), (data.documents, "document"))
+            torch.from_numpy(np.concatenate(list(_blocks(towers, of_side, side))))
+            for of_side, side in zip(texts, get_args(Side), strict=True)
         )
         lanes[lane] = measured.scores(queries, documents, COSINE).means
     return Scored(lanes, dict(measured.chance()), f"{data.as_read} {words}")

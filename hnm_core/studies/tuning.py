@@ -101,7 +101,7 @@ def parse_option(text: str) -> SearchedOption:
     return SearchedOption(key, low, high, whole=isinstance(low, int) and isinstance(high, int))
 
 
-def refuse_twice(config: ExperimentConfig | RetrievalConfig, options: Sequence[SearchedOption]) -> None:
+def refuse_twice(config: ConfigT, options: Sequence[SearchedOption]) -> None:
     """Raises `InputError` where two options are one field, by a lane's name or its place."""
     keys: set[str] = set()
     for field in itertools.chain.from_iterable(option.fields for option in options):
@@ -114,7 +114,7 @@ def refuse_twice(config: ExperimentConfig | RetrievalConfig, options: Sequence[S
         keys.add(key)
 
 
-def lane_of(config: ExperimentConfig | RetrievalConfig, options: Sequence[SearchedOption], lane: str | None) -> str:
+def lane_of(config: ConfigT, options: Sequence[SearchedOption], lane: str | None) -> str:
     """The one lane that is trained: the one named, else the one that the options belong to, else the first.
 
     Raises:

@@ -41,6 +41,8 @@ from hnm_core.run.events import (
     Weights,
     frozen,
 )
+from hnm_core.run.item_texts import MOST_ITEMS, ItemText, item_text
+from hnm_core.run.shown import QUERY as QUERY_NAME
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import derived_seed, generator
 from hnm_core.spec.config import ExperimentConfig
@@ -109,6 +111,14 @@ class RetrievalItems:
         return torch.empty_like(self.query_place).scatter_(
             0, self.query_place, torch.arange(len(self.query_place)) + len(self.data.documents)
         )
+
+    def text_of(self, row: int) -> ItemText:
+        """The id of an item in the user's files, and how its text begins."""
+        documents = self.data.documents
+        place = row - len(documents)
+        side, place = (documents, row) if place < 0 else (self.data.queries, int(self.query_place[place]))
+        assert side.text is not None, "retrieval_items refuses sets without"
+        return item_text(side.ids[place], side.text[place])
 
     @cached_property
     def words_index(self) -> Bm25:
@@ -393,14 +403,16 @@ def _left_out(items: RetrievalItems) -> Iterator[str]:
 
 
 def _started(items: RetrievalItems) -> RunStarted:
+    told = items.ids if len(items.ids) <= MOST_ITEMS else items.shown_row
     return RunStarted(
         config=items.told,
         labels=frozen(items.y[items.shown_row].numpy()),
         ids=frozen(items.shown_row.numpy()),
         held_out=frozen((items.shown_row >= items.trained).numpy()),
-        class_names=("document", "query"),
+        class_names=("document", QUERY_NAME),
         items_total=len(items.ids),
         versions=versions(items.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         chance=items.measured.chance(),
+        texts={row: items.text_of(row) for row in told.tolist()},
     )

@@ -16,6 +16,7 @@ from hnm_core.errors import InputError
 from hnm_core.recording import record, replay
 from hnm_core.recording.reader import Recording
 from hnm_core.run.events import Alarm, Event, Frame, RunFinished, RunStarted, StepRecord, WarmupEnded, Weights
+from hnm_core.run.item_texts import item_text
 from hnm_core.training.judged_lists import judged_lists
 from hnm_core.training.retrieval import retrieval_items, train_retrieval
 from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config
@@ -212,3 +213,17 @@ def test_that_a_validation_part_is_neither_trained_on_nor_held_out() -> None:
     chosen_by, left = set(parted.measured.place.tolist()), set(parted.train.tolist())
     assert (len(held_out), len(chosen_by)) == (12, 12)
     assert chosen_by | left == trained and not chosen_by & left and not chosen_by & held_out
+
+
+def test_that_items_are_told_by_their_ids_and_texts(told: list[Event], tmp_path: Path) -> None:
+    started = told[0]
+    assert isinstance(started, RunStarted)
+    data, items = little_set(), retrieval_items(little_set(), config(LANES))
+    assert data.documents.text is not None and data.queries.text is not None
+    assert len(started.texts) == started.items_total == len(data.documents) + len(data.queries)
+    assert started.texts[2] == item_text("d2", data.documents.text[2])
+    place = int(items.query_place[5])
+    assert started.texts[len(data.documents) + 5] == item_text(f"q{place}", data.queries.text[place])
+    for _ in record(told, tmp_path / "run"):
+        pass
+    assert Recording(tmp_path / "run").started.texts == started.texts

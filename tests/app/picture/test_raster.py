@@ -82,6 +82,33 @@ def test_that_a_sphere_in_the_middle_covers_exactly_its_disc(radius: float):
     assert (rows[rows != 0] == -1).all()
 
 
+@pytest.mark.parametrize("radius", [1.0, 3.5, 8.25, 17.0])
+def test_that_a_diamond_covers_exactly_the_square_on_its_tip_that_is_as_large_as_a_sphere(radius: float):
+    rows = picture(replace(scene([(0, 0, 0)]), diamond_class=0), point_px=radius).rows
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    inside = abs(xs - WIDTH / 2) + abs(ys - HEIGHT / 2) <= max(raster_kernels.DIAMOND * radius, 1.0)
+    assert np.array_equal(rows == 0, inside)
+    assert inside.sum() == pytest.approx((picture(scene([(0, 0, 0)]), point_px=radius).rows == 0).sum(), rel=0.35)
+
+
+def test_that_a_diamond_has_four_faces_the_brightest_at_the_upper_left():
+    drawn = picture(replace(scene([(0, 0, 0)]), diamond_class=0), FRONT, FLAT, point_px=12.0).pixels[..., 1].astype(int)
+    faces = [drawn[30 + down, 40 + right] for down, right in ((-4, -4), (-4, 3), (3, -4), (3, 3))]
+    assert faces[0] > faces[1] > faces[2] > faces[3] > 0
+    for down, right in ((-2, -2), (-3, -5), (-6, -3)):
+        assert abs(drawn[30 + down, 40 + right] - faces[0]) <= 1
+
+
+def test_that_only_points_of_the_class_of_diamonds_are_diamonds_and_the_others_as_ever():
+    two = replace(scene([(0, -12 * PX, 0), (0, 12 * PX, 0)]), strata=np.array([0, 1]))
+    plain, mixed = picture(two, point_px=8.0), picture(replace(two, diamond_class=1), point_px=8.0)
+    assert np.array_equal(plain.pixels[:, :40], mixed.pixels[:, :40])
+    assert (plain.rows[:, 40:] != mixed.rows[:, 40:]).any()
+    ringed = replace(two, diamond_class=1, halos=np.array([1], np.int32), halo_colors=np.full((1, 4), 255, np.uint8))
+    changed = (picture(ringed, point_px=8.0).pixels != mixed.pixels).any(2)
+    assert changed.any() and not changed[:, :40].any()
+
+
 def test_that_spheres_lie_where_the_camera_projects_them_with_a_radius_by_perspective():
     camera = Camera(azimuth=40.0, elevation=25.0, distance=10.0)
     positions = np.random.default_rng(0).uniform(-2, 2, (6, 3)).astype(np.float32)

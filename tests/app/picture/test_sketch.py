@@ -73,3 +73,13 @@ def test_that_an_edge_is_a_line_of_its_colour_as_strong_as_it_is_opaque():
 def test_that_a_picture_without_pixels_is_refused():
     with pytest.raises(ValueError, match="0 x 80"):
         sketch(scene([(0, 0, 0)]), AHEAD, 0, 80, DARK)
+
+
+def test_that_a_point_of_the_class_of_diamonds_is_a_square_on_its_tip():
+    rows = sketch(replace(scene([(0, 0, 0)]), diamond_class=0), AHEAD, 800, 600, DARK).rows
+    down, across = np.nonzero(rows == 0)
+    reach = down.max() - 300
+    assert reach >= 3
+    assert set(zip(down - 300, across - 400, strict=True)) == {
+        (y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1) if abs(y) + abs(x) <= reach
+    }
