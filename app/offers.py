@@ -12,17 +12,20 @@ from hnm_core.errors import InputError
 from hnm_core.recording import header, packed
 from hnm_core.recording.layout import PACKED_SUFFIX, RUN_FILE
 from hnm_core.spec import config as configuration
-from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, refuse_no_items, vectors_in
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, data_format, is_judged, is_review, refuse_no_items, vectors_in
+from hnm_core.spec.request import Request, over_documents
 from hnm_core.system.paths import exists, is_folder
 from hnm_core.system.regular_files import open_regular
+from hnm_core.training.retrieval_request import told_of
 
-Kind = Literal["recording", "packed", "data", "configuration"]
+Kind = Literal["recording", "packed", "data", "documents", "configuration"]
 LARGEST_CONFIG = 1 << 20
 """Bytes; nobody writes a configuration so long."""
 VERBS: dict[Kind, str] = {
     "recording": "open the recording",
     "packed": "unpack and open the recording",
     "data": "train on",
+    "documents": "train on the queries and documents of",
     "configuration": "open the configuration",
 }
 
@@ -61,6 +64,8 @@ def kind_of(path: Path) -> Kind:
         if is_folder(path) and exists(path / RUN_FILE):
             header.read_run_file(path)
             return "recording"
+        if is_judged(path) and not is_review(path):
+            return "documents"
         refuse_no_items(path, path.name)
         if is_folder(path):
             if vectors_in(path) is None and not any(child.is_dir() for child in path.iterdir()):
@@ -110,4 +115,8 @@ def _size(path: Path) -> int:
 def _check_config(path: Path) -> None:
     if _size(path) > LARGEST_CONFIG:
         raise InputError(f"'{path.name}' cannot be opened: it is too long for a configuration.")
-    configuration.load(path)
+    request = Request(path)
+    if over_documents(request):
+        told_of(request)
+    else:
+        configuration.load(path)

@@ -1,5 +1,4 @@
-"""What stands in the place of the form for a run over queries and documents, which the window plays and does not
-train."""
+"""What stands in the place of the form for a run over queries and documents, whose settings come from its file."""
 
 from __future__ import annotations
 
@@ -10,13 +9,24 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QSizePolicy
 
 from app.plain import Label
+from hnm_core.errors import InputError
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.spec.registry import OVER_DOCUMENTS, is_over_documents
+from hnm_core.training.retrieval_config import asked_as
 
 SENTENCE = (
-    "A run over queries and documents. The window plays it; hnm-lab run trains such runs, from a file or from a preset."
+    "A run over queries and documents. Space trains it; other settings come from a configuration with a section "
+    "[retrieval]: open or drop one, or a folder or a file with other data."
 )
-REFUSAL = "The window does not train on queries and documents: hnm-lab run does. Choose a preset over classes."
+
+
+def refusal_of(config: ExperimentConfig) -> str:
+    """Why a run over queries and documents cannot be trained, in a sentence; empty if it can."""
+    try:
+        asked_as(config)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 class DocumentsNote(Label):

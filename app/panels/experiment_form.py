@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QScrollArea, Q
 
 from app.history.pending import Pending
 from app.limits import MAX_PANES
-from app.panels.documents_note import REFUSAL, DocumentsNote
+from app.panels.documents_note import DocumentsNote, refusal_of
 from app.panels.expander import Expander
 from app.panels.findings import FindingsList, fixed
 from app.panels.form_style import style_sheet
@@ -166,7 +166,7 @@ class ExperimentForm(QWidget):
         """Why the form as it stands is no experiment, in a sentence; empty if it is one."""
         self._commit()
         if is_over_documents(self._config.data.name):
-            return REFUSAL
+            return refusal_of(self._config)
         values = self._values()
         if values == self._shown_values:
             return ""

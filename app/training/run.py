@@ -12,6 +12,8 @@ from hnm_core.recording import record
 from hnm_core.run.control import Control
 from hnm_core.run.events import Checkpoint, Event, RunFailed, RunFinished, Weights
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import is_over_documents
+from hnm_core.training.retrieval_config import asked_as
 
 Source = Callable[[ExperimentConfig, Control], Iterator[Event]]
 
@@ -25,11 +27,18 @@ def experiment(
     progress: Progress | None = None,
     on_data: Callable[[Dataset], None] | None = None,
 ) -> Iterator[Event]:
-    """The events of a run of the engine, one that begins or one that goes on, see `app.training.messages.Start`.
+    """The events of a run of the engine, one that begins or one that goes on, see `app.training.messages.Start`; over
+    classes, or over queries and documents.
 
     Raises:
         InputError: it cannot go on.
     """
+    if is_over_documents(config.data.name):
+        from hnm_core.training.retrieval_experiment import RetrievalExperiment  # loads torch
+
+        if resume is not None:
+            raise InputError("A run over queries and documents keeps no checkpoints, so it cannot go on.")
+        return RetrievalExperiment(asked_as(config)).run(control, progress=progress)
     from hnm_core.training.experiment import Experiment  # loads torch
     from hnm_core.training.resuming import resume as resumed
 

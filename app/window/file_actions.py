@@ -27,18 +27,27 @@ from app.window.recent import Recent
 from app.window.session import Session
 from hnm_core import recording
 from hnm_core.data import own as own_data
+from hnm_core.data.retrieval import read
+from hnm_core.data.retrieval.encoders import texts_of
 from hnm_core.errors import InputError
 from hnm_core.recording.layout import PACKED_SUFFIX, RUN_FILE
 from hnm_core.run.history import RunHistory
 from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig
-from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_PATTERNS, data_format
-from hnm_core.spec.request import data_of
+from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_PATTERNS, data_format, is_judged, is_review
+from hnm_core.spec.registry import is_over_documents
+from hnm_core.spec.request import Request, data_of, over_documents
+from hnm_core.spec.resources import retrieval_preset_names
 from hnm_core.system import paths
 from hnm_core.system.whole_files import write_whole
+from hnm_core.training.retrieval_config import asked_as
+from hnm_core.training.retrieval_request import told_of
 
 Result = TypeVar("Result")
+
+MOST_ABOUT = 2_000
+"""Characters of what is said of an experiment."""
 
 
 class FileActions:
@@ -112,12 +121,18 @@ class FileActions:
         """
         if paths.is_folder(path) and paths.exists(path / RUN_FILE):
             self.play(path)
+        elif is_judged(path) and not is_review(path):
+            self._take_documents(path)
         elif paths.is_folder(path):
             self._take_data(path, data_of(path))
         elif path.suffix == PACKED_SUFFIX:
             self.play_packed(path)
         elif path.suffix.lower() == ".toml":
-            self._session.set_experiment(configuration.load(path))
+            request = Request(path)
+            if over_documents(request):
+                self._session.set_experiment(*told_of(request))
+            else:
+                self._session.set_experiment(configuration.load(path))
             self._recent.note(path)
         elif data_format(path) is not None:
             self._take_data(path, data_of(path))
@@ -146,6 +161,22 @@ class FileActions:
 
         self._read(path, work, show)
 
+    def _take_documents(self, path: Path) -> None:
+        """Queries and documents: the preset's lanes on them, once they could be read and have texts to train on."""
+        self._session.refuse_during_run()
+        told, notes = told_of(Request(preset=retrieval_preset_names()[0], data=path))
+
+        def work(progress: Progress) -> str:
+            data = read(str(path), progress=lambda done, total, _what: progress(done, total))
+            texts_of(data)
+            return data.as_read
+
+        def show(as_read: str) -> None:
+            self._session.set_experiment(told.model_copy(update={"about": as_read[:MOST_ABOUT]}), notes)
+            self._recent.note(path)
+
+        self._read(path, work, show)
+
     def _read(self, path: Path, work: Callable[[Progress], Result], show: Callable[[Result], None]) -> None:
         """Read something on a thread of its own and show it, unless something else was asked for meanwhile."""
         opening = self._opening = object()
@@ -155,7 +186,8 @@ class FileActions:
         """Write the experiment in the form to a TOML file."""
         if refusal := self._form.refusal():
             raise InputError(refusal)
-        text = configuration.dump(self._form.config())
+        config = self._form.config()
+        text = configuration.dump(asked_as(config) if is_over_documents(config.data.name) else config)
 
         def write(path: Path) -> None:
             write_whole(path, text)

@@ -53,7 +53,7 @@ from app.window.tsne import Tsne
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFinished, RunStarted, RunState
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.resources import preset_names
+from hnm_core.spec.resources import preset_names, retrieval_preset_names
 
 LOW_PX = 700
 """Below this height what to look for is one line."""
@@ -200,7 +200,7 @@ class MainWindow(QMainWindow):
         menus = actions.fill_menus(self, self.actions_by_key)
         self.recent_menu = RecentMenu(self.recent, self._take, self.actions_by_key, menus["File"])
         menus["File"].insertMenu(self.actions_by_key["save_config"], self.recent_menu)
-        self.controls = RunControls(self.actions_by_key, preset_names(), self)
+        self.controls = RunControls(self.actions_by_key, [*preset_names(), *retrieval_preset_names()], self)
         self.addToolBar(self.controls)
         self.setStatusBar(bar)
         centre = QWidget()

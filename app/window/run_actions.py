@@ -20,6 +20,7 @@ from hnm_core.recording.lock import is_being_written
 from hnm_core.run.events import RunState
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import is_over_documents
 
 
 class RunActions:
@@ -76,7 +77,8 @@ class RunActions:
             raise InputError(refusal)
         config = self._session.config = self._form.config()
         check_lanes(config)
-        compatibility.refuse(compatibility.check(config))
+        if not is_over_documents(config.data.name):  # such lanes are judged as they are made
+            compatibility.refuse(compatibility.check(config))
         self._begin(config, paused=paused)
 
     def apply_changes(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
@@ -18,8 +18,10 @@ from hnm_core.run.events import RunState
 from hnm_core.run.history import RunHistory
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.request import preset_of
-from hnm_core.spec.resources import preset_path
+from hnm_core.spec.registry import is_over_documents
+from hnm_core.spec.request import Request, preset_of
+from hnm_core.spec.resources import preset_path, retrieval_preset_names
+from hnm_core.training.retrieval_request import preset_told, told_of
 
 HINT = "Press Space to train"
 
@@ -63,15 +65,21 @@ class Session(QObject):
 
     def choose_preset(self, name: str) -> None:
         """Stop what runs and show a preset."""
-        chosen = configuration.load(preset_path(name))
-        self.reset(lambda: self.set_experiment(chosen))
+        if name in retrieval_preset_names():
+            chosen, notes = told_of(Request(preset=name))
+        else:
+            chosen, notes = configuration.load(preset_path(name)), []
+        self.reset(lambda: self.set_experiment(chosen, notes))
 
-    def set_experiment(self, config: ExperimentConfig) -> None:
-        """Show another experiment, ready to be trained. Raises `InputError`: too many lanes, or a run is on."""
+    def set_experiment(self, config: ExperimentConfig, notes: Sequence[str] = ()) -> None:
+        """Show another experiment, ready to be trained, and say what there is to know of it. Raises `InputError`: too
+        many lanes, or a run is on."""
         check_lanes(config)
         self.refuse_during_run()
         self._fill(config)
         self.clear()
+        if notes:
+            self._messages.notice("\n".join(notes))
 
     def refuse_during_run(self) -> None:
         """Raises `InputError` while a run is on: nothing else can be opened then."""
@@ -80,7 +88,8 @@ class Session(QObject):
 
     def name_preset(self, config: ExperimentConfig) -> None:
         """Say which preset the form, which holds `config`, is equal to."""
-        self.preset_changed.emit(preset_of(config))
+        over_documents = is_over_documents(config.data.name)
+        self.preset_changed.emit(preset_told(config) if over_documents else preset_of(config))
 
     def follow_form(self, config: ExperimentConfig) -> None:
         """The form says something else while nothing runs."""

@@ -7,7 +7,6 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,20 +15,10 @@ from hnm_core.errors import InputError, described
 from hnm_core.isolation import in_full_precision
 from hnm_core.labels import INTEGERS
 from hnm_core.losses.checks import check_rows, wide
+from hnm_core.losses.query_document_options import QueryDocumentOptions
 from hnm_core.losses.softmax import TEMPERATURES
-from hnm_core.spec.traits import Options
 
 COSINE = Distance("cosine")
-
-
-class QueryDocumentOptions(Options):
-    """Options of `QueryDocumentLoss`."""
-
-    temperature: float = Field(0.05, ge=1e-4, le=1e4, description="divides the similarities; lower is sharper")
-    learn_temperature: bool = Field(False, description="train the temperature as its logarithm, from that value on")
-    symmetric: bool = Field(
-        False, description="also tell each positive's query from the other queries of the batch; the mean of both"
-    )
 
 
 class QueryDocumentTerms(NamedTuple):

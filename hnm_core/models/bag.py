@@ -14,29 +14,15 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from hnm_core.errors import InputError, described
+from hnm_core.models.bag_options import BagOptions
 from hnm_core.models.base import linear, or_seed_0
 from hnm_core.models.weights import read_state_dict
 from hnm_core.models.words import hashed
-from hnm_core.spec.traits import Options
 
 Side = Literal["query", "document"]
-
-
-class BagOptions(Options):
-    """Options of `Bag` and `TwoTowers`."""
-
-    rows: int = Field(1 << 16, ge=16, le=1 << 24, description="vectors that words and pairs are hashed to")
-    width: int = Field(128, ge=1, le=65_536, description="of the vector of a word")
-    embedding: int = Field(64, ge=1, le=65_536, description="dimension of the embedding")
-    pairs: bool = Field(True, description="count pairs of neighbouring words as well")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the mean's coordinates that a training step leaves out"
-    )
-    shared: bool = Field(True, description="one tower for queries and documents; else one each")
 
 
 class Words:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Protocol, get_args
 
 import tomli_w
 from pydantic import (
@@ -297,6 +297,13 @@ MAX_TOML = 16 << 20
 """Bytes of a configuration file."""
 
 
+class Dumped(Protocol):
+    """A configuration."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, nested as in the TOML file."""
+
+
 def load(path: str | Path) -> ExperimentConfig:
     """Read a TOML file.
 
@@ -366,8 +373,8 @@ def _taken_for(path: Path) -> str:
     return ""
 
 
-def dump(config: ExperimentConfig) -> str:
-    """The configuration as TOML text that `load` reads back equal."""
+def dump(config: Dumped) -> str:
+    """The configuration as TOML text that `load` reads back equal, or `retrieval_config` of runs over documents."""
     return tomli_w.dumps(config.to_dict())
 
 

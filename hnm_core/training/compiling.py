@@ -25,6 +25,11 @@ def await_kernels(config: ExperimentConfig, device: str, progress: Progress | No
     """
     if device != "cpu" or not any(isinstance(lane.miner_part.options, SearchingOptions) for lane in config.lanes):
         return
+    compile_search_kernels(progress)
+
+
+def compile_search_kernels(progress: Progress | None) -> None:
+    """Wait for the compiler, as `await_kernels` does. Raises `LoadCancelled` where `progress` returned False."""
     compiler = kernels.compile_in_background(kernels.SEARCH_KERNELS)
     while compiler is not None and compiler.poll() is None:
         told = kernels.progress(kernels.SEARCH_KERNELS)

@@ -121,7 +121,7 @@ class Experiment:
     ) -> Iterator[Event]:
         start = time.monotonic()
         devices.start_thread_on(devices.resolve(self.config.device))
-        watched = _watched(control, progress)
+        watched = watched_by(control, progress)
         self.prepare(watched)
         assert self._shared is not None
         shared, self._shared = self._shared, None
@@ -314,7 +314,7 @@ def _bug(lane: str, step: int, error: Exception) -> Alarm:
     return Alarm(lane, step, "bug", f"A fault of {at_fault(text)}, {reason}", "fatal", text)
 
 
-def _watched(control: Control, progress: Progress | None) -> Progress:
+def watched_by(control: Control, progress: Progress | None) -> Progress:
     """A progress callback that tells `control` what is loaded, and cancels when a stop was asked for."""
 
     def report(done: int, total: int, what: str) -> bool | None:

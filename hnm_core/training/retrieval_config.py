@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.losses.query_documents import QueryDocumentOptions
-from hnm_core.miners.whole_set.bm25 import Bm25Options
+from hnm_core.losses.query_document_options import QueryDocumentOptions
+from hnm_core.miners.whole_set.bm25_options import Bm25Options
 from hnm_core.miners.whole_set.options import SearchingOptions
-from hnm_core.models.bag import BagOptions
+from hnm_core.models.bag_options import BagOptions
 from hnm_core.spec import config as configuration
 from hnm_core.spec import plug_ins
 from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig, OptimizerConfig
@@ -166,8 +166,9 @@ def with_settings(config: RetrievalConfig, settings: Iterable[str]) -> Retrieval
 
 
 def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
-    """The run in the words of an experiment over classes, for recordings and the window: they show names and options,
-    and cannot train by it, as its data, model and loss are none of those by name."""
+    """The run in the words of an experiment over classes, for recordings and the window: they show names and options.
+    An `hnm_core.training.experiment.Experiment` cannot train by it, as its data, model and loss are none of those by
+    name; `asked_as` is what can."""
     values: dict[str, Any] = {
         **config.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
         "device": "cpu",
@@ -183,8 +184,7 @@ def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
         "lanes": [
             {
                 "name": lane.name,
-                "miner": {"in-batch": "none", "bm25": "bm25" + OVER_DOCUMENTS}.get(lane.negatives, lane.negatives),
-                "miner_options": {} if lane.negatives in ("in-batch", "random") else lane.options,
+                **_miner(lane),
                 "loss": "info-nce" + OVER_DOCUMENTS,
                 "loss_options": config.loss.model_dump(),
                 "distance": "cosine",
@@ -197,6 +197,42 @@ def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
     }
     plug_ins.allow_absent(values)
     return configuration.from_dict(values)
+
+
+def _miner(lane: RetrievalLane) -> dict[str, Any]:
+    """The way to negatives as a miner; one that is none by name, or has other options than the one by its name, stands
+    for itself."""
+    if lane.negatives == "in-batch":
+        return {"miner": "none"}
+    plain = lane.searches or (lane.negatives == "random" and not lane.options)
+    return {"miner": lane.negatives + ("" if plain else OVER_DOCUMENTS), "miner_options": lane.options}
+
+
+def asked_as(told: ExperimentConfig) -> RetrievalConfig:
+    """What `told_as` tells of, to be trained. Raises `InputError` where it does not name its data, or something in it
+    is not allowed."""
+    data = data_told(told)
+    if not (data.source or data.queries or data.documents):
+        raise InputError("It is not known where the queries and documents of this run lie, so it cannot be trained.")
+    lanes = []
+    for lane in told.lanes:
+        negatives = "in-batch" if lane.miner == "none" else lane.miner.removesuffix(OVER_DOCUMENTS)
+        of_search = {"refresh", "refresh_every", "drift_threshold"} if negatives not in OWN_NEGATIVES else set()
+        drift = of_search if lane.refresh == "drift" else of_search - {"drift_threshold"}
+        own = lane.model_dump(include={"name", "warmup", *drift})
+        lanes.append({**own, "negatives": negatives, "options": lane.miner_options})
+    return retrieval_config(
+        {
+            **told.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
+            **told.data.model_dump(include={"held_out", "validation"}),
+            "batch": told.sampler.batch,
+            "retrieval": data.model_dump(),
+            "towers": told.model.options,
+            "loss": told.lanes[0].loss_options,
+            "optimizer": told.optimizer.model_dump(),
+            "lanes": lanes,
+        }
+    )
 
 
 def data_told(told: ExperimentConfig) -> RetrievalData:

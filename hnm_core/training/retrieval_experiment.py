@@ -5,13 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
-from hnm_core.data.base import Progress
+from hnm_core.data.base import LoadCancelled, Progress
 from hnm_core.data.judged import JudgedSet
 from hnm_core.data.retrieval import read
 from hnm_core.errors import InputError
 from hnm_core.run.control import Control
-from hnm_core.run.events import Event, RunFailed
+from hnm_core.run.events import Event, RunFailed, RunFinished
 from hnm_core.system import memory
+from hnm_core.training.compiling import compile_search_kernels
+from hnm_core.training.experiment import watched_by
 from hnm_core.training.retrieval import train_retrieval
 from hnm_core.training.retrieval_config import RetrievalConfig, RetrievalData
 
@@ -38,18 +40,28 @@ class RetrievalExperiment:
             self._data = read_data(self.config.retrieval, self.config.seed, progress)
         return self._data.as_read
 
-    def run(self, control: Control | None = None, *, frames: bool = True) -> Iterator[Event]:
+    def run(
+        self, control: Control | None = None, *, frames: bool = True, progress: Progress | None = None
+    ) -> Iterator[Event]:
         """Train every lane, a step each in turn; `RunFinished` or `RunFailed` comes last, always.
 
         Args:
             control: how somebody else pauses or stops the run; None runs to the end.
             frames: whether clouds are computed; they cost time and never change the numbers.
+            progress: called while data are read and kernels compiled, before `RunStarted`; returning False cancels, as
+                a stop does.
         """
         done: dict[str, int] = {}
+        control = control or Control()
         try:
-            self.prepare()
+            watched = watched_by(control, progress)
+            self.prepare(watched)
+            if any(lane.searches for lane in self.config.lanes):
+                compile_search_kernels(watched)
             assert self._data is not None
             yield from train_retrieval(self._data, self.config, frames=frames, control=control, done=done)
+        except LoadCancelled:
+            yield RunFinished({}, 0.0, stopped=True)
         except InputError as error:
             yield RunFailed(str(error), steps=dict(done))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever watches the run has to learn of it

@@ -9,10 +9,11 @@ from typing import Any
 
 from hnm_core.errors import InputError
 from hnm_core.spec import config as configuration
+from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, title_of
-from hnm_core.spec.resources import retrieval_preset_path
+from hnm_core.spec.resources import retrieval_preset_names, retrieval_preset_path
 from hnm_core.system import paths
-from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config
+from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config, told_as
 
 BM25_MISSING = (
     "Lane '{lane}' is left out: the library bm25s, which finds its negatives, is not installed (pip install "
@@ -46,6 +47,19 @@ def resolve_retrieval(request: Request) -> tuple[RetrievalConfig, list[str]]:
     if not any((config.retrieval.source, config.retrieval.queries, config.retrieval.documents)):
         raise InputError("Say which queries and documents: source in the section [retrieval], or --data.")
     return config, notes
+
+
+def told_of(request: Request) -> tuple[ExperimentConfig, list[str]]:
+    """`resolve_retrieval` in the words of recordings and of the window, see `told_as`; its data are called as their
+    file or folder is. Loads no torch and reads no data."""
+    config, notes = resolve_retrieval(request)
+    data = config.retrieval
+    return told_as(config, Path(data.source or data.documents or data.queries).name), notes
+
+
+def preset_told(told: ExperimentConfig) -> str:
+    """The preset over queries and documents that a run equals, as `told_of` tells of both; empty where none."""
+    return next((name for name in retrieval_preset_names() if told_of(Request(preset=name))[0] == told), "")
 
 
 def _refuse(request: Request) -> None:

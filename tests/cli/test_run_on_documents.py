@@ -137,11 +137,11 @@ def test_that_what_such_a_run_cannot_be_is_refused_in_a_sentence(
     assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_that_what_is_for_classes_refuses_such_configurations_and_says_who_takes_them(lab: Lab, little: Path) -> None:
-    for command in (["gui", little], ["gui", "--preset", "code-search"]):
-        ended = lab(*command)
+def test_that_the_window_refuses_what_such_a_run_cannot_be_before_it_opens(lab: Lab, little: Path) -> None:
+    for asked in ([little], ["--preset", "code-search"]):
+        ended = lab("gui", *asked, "--device", "cuda")
         assert ended.status == 2
-        assert "`hnm-lab run" in ended.err
+        assert "queries and documents are trained on the cpu" in ended.err
 
 
 def test_that_ctrl_c_ends_such_a_run_between_two_steps_with_a_whole_recording(

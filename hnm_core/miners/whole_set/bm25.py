@@ -15,23 +15,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from hnm_core.errors import InputError
+from hnm_core.miners.whole_set.bm25_options import Bm25Options
 from hnm_core.models.words import words_of
 from hnm_core.neighbors.found import SearchProgress, report
 from hnm_core.row_lists import RowLists
-from hnm_core.spec.traits import Options
 
 _NO_BARS = "DISABLE_TQDM"
-
-
-class Bm25Options(Options):
-    """Options of `Bm25`."""
-
-    k1: float = Field(1.5, ge=0, le=100, description="how much a word counts that occurs again; 0 counts it once")
-    b: float = Field(0.75, ge=0, le=1, description="how much a long document's words count for less")
 
 
 class Scored(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.panels.documents_note import REFUSAL, SENTENCE
+from app.panels.documents_note import SENTENCE
 from app.panels.experiment_form import ExperimentForm
 from app.panels.problem_label import ProblemLabel
 from hnm_core.spec.config import ExperimentConfig
@@ -38,7 +38,10 @@ def test_that_a_sentence_stands_in_the_forms_place_and_nothing_red_is_seen(form,
     assert "(queries and documents)" not in text
     assert not [label for label in form.findChildren(ProblemLabel) if label.isVisible()]
     assert not form.fields.isVisible()
-    assert form.refusal() == REFUSAL
+    assert form.refusal() == ""
+    nameless = over_documents.model_copy(update={"data": over_documents.data.model_copy(update={"options": {}})})
+    form.set_config(nameless)
+    assert "not known where the queries and documents" in form.refusal()
 
 
 def test_that_the_form_is_back_with_a_run_over_classes(form, over_documents):

@@ -1,0 +1,164 @@
+"""Queries and documents in the window: dropped, opened or chosen, trained, and looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+
+from app.offers import offer
+from app.training.run import experiment
+from app.window.main_window import MainWindow
+from hnm_core.recording import open_recording
+from hnm_core.run.events import RunState
+from hnm_core.spec.registry import is_over_documents
+from hnm_core.training.retrieval_config import asked_as, retrieval_config, told_as
+from tests.app.window.test_main_window import drop, press
+
+LITTLE = """
+steps = 6
+batch = 8
+eval_every = 2
+frame_every = 2
+[retrieval]
+source = "{source}"
+[towers]
+rows = 512
+width = 8
+embedding = 8
+[[lanes]]
+name = "in-batch"
+[[lanes]]
+name = "drawn"
+negatives = "random"
+options = {{ negatives = 2 }}
+"""
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.jsonl"
+    lines = [json.dumps({"query": f"what is number {n}", "positive": f"{n}\nfollows {n - 1}"}) for n in range(40)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    for name, letter in (("queries", "q"), ("corpus", "d")):
+        lines = [json.dumps({"_id": f"{letter}{n}", "text": f"{letter} number {n}"}) for n in range(40)]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines))
+    judged = "".join(f"q{n}\td{n}\t1\n" for n in range(40))
+    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    return folder
+
+
+@pytest.fixture
+def little(tmp_path: Path, pairs: Path) -> Path:
+    path = tmp_path / "little.toml"
+    path.write_text(LITTLE.format(source=pairs))
+    return path
+
+
+def over_documents(window: MainWindow) -> bool:
+    return is_over_documents(window.form.config().data.name)
+
+
+def test_that_what_a_drop_will_do_is_said_before(pairs: Path, beir: Path, little: Path):
+    for path in (pairs, beir):
+        offered = offer([path], running=False)
+        assert offered.text == f"Drop to train on the queries and documents of '{path.name}'"
+        assert offered.kind == "documents"
+        assert not offer([path], running=True).accepted
+    assert offer([little], running=False).text == "Drop to open the configuration 'little.toml'"
+    little.write_text(little.read_text().replace("batch", "bathc"))
+    assert "bathc" in offer([little], running=False).text
+
+
+def test_that_a_configuration_is_opened_trained_recorded_and_looked_at(open_window, qtbot, little, tmp_path):
+    window = open_window(source=experiment)
+    drop(window, little)
+    assert over_documents(window) and not window.form.fields.isVisible()
+    assert "negatives of random (negatives 2)" in window.form.documents.text()
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.bridge.state is RunState.FINISHED, timeout=60_000)
+    assert window.stage.panes.lanes == ["in-batch", "drawn"]
+    history = window.stage.history
+    assert history.lane("drawn").latest("mrr_at_10") > 0
+    inspecting = window.stage.inspecting
+    inspecting.view.line.setText("number 17")
+    inspecting.view.line.returnPressed.emit()
+    qtbot.waitUntil(lambda: inspecting.view.title.text() == "Query 17", timeout=5_000)
+    assert inspecting.view.about.text().startswith("what is number 17\n")
+    assert window.stage.panes.keys.classes.names == ("document", "query")
+    started = open_recording(window.stage.folder).started
+    document = next(item for item, told in started.texts.items() if told.text == "17\nfollows 16")
+    window.stage._name_point(document)
+    assert "document 17 · 17␊follows 16" in window.stage._figures.text("point")
+
+
+@pytest.mark.parametrize("which", ["pairs", "beir"])
+def test_that_dropped_queries_and_documents_are_read_told_and_ready(open_window, qtbot, request, which):
+    window, path = open_window(source=experiment), request.getfixturevalue(which)
+    before = window.form.config()
+    drop(window, path)
+    qtbot.waitUntil(lambda: over_documents(window), timeout=10_000)
+    assert "40 queries, 40 documents" in window.about._text.text()
+    assert window.windowTitle() == f"{path.name} - HNM Lab"
+    assert asked_as(window.form.config()).retrieval.source == str(path)
+    assert window.form.refusal() == ""
+    press(qtbot, window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.form.config() == before and window.form.fields.isVisibleTo(window.form)
+
+
+def test_that_embeddings_without_texts_are_refused_with_what_is_needed(open_window, qtbot, tmp_path):
+    import numpy as np
+
+    folder = tmp_path / "vectors"
+    folder.mkdir()
+    for name in ("queries", "documents"):
+        np.save(folder / f"{name}.npy", np.eye(4, dtype=np.float32))
+    (folder / "qrels.tsv").write_text("".join(f"{n}\t{n}\t1\n" for n in range(4)))
+    window = open_window(source=experiment)
+    drop(window, folder)
+    qtbot.waitUntil(lambda: "text" in window.banner.text, timeout=10_000)
+    assert not over_documents(window)
+
+
+def test_that_the_preset_is_chosen_by_its_name(open_window):
+    window = open_window(source=experiment)
+    names = [window.controls.preset.itemData(place) for place in range(window.controls.preset.count())]
+    assert "code-search" in names
+    window.controls.preset_chosen.emit("code-search")
+    assert over_documents(window) and window.form.refusal() == ""
+    assert window.controls.preset.currentData() == "code-search"
+
+
+def test_that_what_is_told_of_a_run_is_enough_to_train_it():
+    config = retrieval_config(
+        {
+            "title": "All of it",
+            "about": "words",
+            "seed": 4,
+            "held_out": 0.3,
+            "validation": 0.1,
+            "shown": 50,
+            "retrieval": {"source": "code-search", "options": {"packages": "installed"}},
+            "towers": {"dropout": 0.2, "shared": False},
+            "loss": {"temperature": 0.1, "symmetric": True},
+            "optimizer": {"name": "sgd", "lr": 0.5},
+            "lanes": [
+                {"name": "a"},
+                {"name": "b", "negatives": "random", "options": {"negatives": 3}, "warmup": 2},
+                {"name": "c", "negatives": "bm25", "options": {"k1": 2.0, "pool": 7}},
+                {"name": "d", "negatives": "lsh", "options": {"bits": 64}, "refresh": "epoch"},
+                {"name": "e", "negatives": "knn", "refresh": "drift", "drift_threshold": 0.5, "refresh_every": 9},
+                {"name": "f", "negatives": "random"},
+            ],
+        }
+    )
+    assert asked_as(told_as(config, "code-search")) == config
