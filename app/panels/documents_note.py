@@ -15,7 +15,7 @@ from hnm_core.spec.registry import OVER_DOCUMENTS, is_over_documents
 from hnm_core.training.retrieval_config import asked_as
 
 SENTENCE = (
-    "A run over queries and documents. Space trains it; other settings come from a configuration with a section "
+    "A run over queries and documents, trained as it stands. Other settings come from a configuration with a section "
     "[retrieval]: open or drop one, or a folder or a file with other data."
 )
 

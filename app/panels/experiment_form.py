@@ -189,7 +189,8 @@ class ExperimentForm(QWidget):
 
     def set_running(self, running: bool) -> None:
         """Say that a run is on. Its lanes keep their names."""
-        self.running_note.setVisible(running)
+        changeable_now = not is_over_documents(self._config.data.name)  # such lanes stay as they began
+        self.running_note.setVisible(running and changeable_now)
         self.lanes.keep_names(keep=running)
 
     def add_lane(self, config: ExperimentConfig) -> None:

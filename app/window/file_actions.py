@@ -164,7 +164,7 @@ class FileActions:
     def _take_documents(self, path: Path) -> None:
         """Queries and documents: the preset's lanes on them, once they could be read and have texts to train on."""
         self._session.refuse_during_run()
-        told, notes = told_of(Request(preset=retrieval_preset_names()[0], data=path))
+        told, notes = told_of(Request(preset=retrieval_preset_names()[0], data=paths.text_of(path)))
 
         def work(progress: Progress) -> str:
             data = read(str(path), progress=lambda done, total, _what: progress(done, total))

@@ -13,8 +13,8 @@ import torch
 
 from hnm_core.errors import InputError
 from hnm_core.miners.whole_set.bm25 import Bm25, Bm25Options
-from hnm_core.models.words import words_of
 from hnm_core.row_lists import RowLists
+from hnm_core.tokens import words_of
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("bm25s") is None, reason="bm25s is not installed")
 

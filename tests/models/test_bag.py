@@ -12,7 +12,8 @@ import torch
 
 from hnm_core.errors import InputError
 from hnm_core.models.bag import BagOptions, TwoTowers, Words
-from hnm_core.models.words import hashed, words_of
+from hnm_core.models.words import hashed
+from hnm_core.tokens import words_of
 
 SMALL = BagOptions(rows=512, width=16, embedding=8)
 TEXTS = ["read a file", "", "def getHTTPResponse2(url): return url_open(url)", "the file is read", "größer als Ωmega"]

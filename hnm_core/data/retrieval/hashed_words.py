@@ -7,13 +7,14 @@ mine at once.
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hnm_core.tokens import words_of
 
 BUCKETS = 1 << 19
 """Hashes of words, and as many of pairs; of so many, few meet by chance."""
@@ -23,14 +24,6 @@ few dimensions hides the words."""
 DIMENSIONS = 512
 NONZERO = 8
 """Numbers, 1 or -1, that each bucket has in the projection."""
-
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_WORD = re.compile(r"[^\W_]+")
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text in small letters; names of code are split at underscores and humps."""
-    return _WORD.findall(_HUMP.sub(" ", text).lower())
 
 
 class HashedWords:

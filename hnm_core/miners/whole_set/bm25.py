@@ -19,9 +19,9 @@ from torch import Tensor
 
 from hnm_core.errors import InputError
 from hnm_core.miners.whole_set.bm25_options import Bm25Options
-from hnm_core.models.words import words_of
 from hnm_core.neighbors.found import SearchProgress, report
 from hnm_core.row_lists import RowLists
+from hnm_core.tokens import words_of
 
 _NO_BARS = "DISABLE_TQDM"
 
@@ -36,7 +36,7 @@ class Scored(NamedTuple):
 
 
 class Bm25:
-    """An index of documents by words, as `hnm_core.models.words.words_of` has them."""
+    """An index of documents by words, as `hnm_core.tokens.words_of` has them."""
 
     def __init__(self, documents: Sequence[str], options: Bm25Options | None = None) -> None:
         """Raises `InputError` where bm25s is not installed, or no document has a word."""

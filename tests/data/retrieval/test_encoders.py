@@ -14,8 +14,9 @@ import pytest
 from hnm_core.data.base import LoadCancelled
 from hnm_core.data.retrieval import read
 from hnm_core.data.retrieval.encoders import encoded, encoded_blocks, encoder_of
-from hnm_core.data.retrieval.hashed_words import HashedWords, words_of
+from hnm_core.data.retrieval.hashed_words import HashedWords
 from hnm_core.errors import InputError
+from hnm_core.tokens import words_of
 from tests.data.retrieval.conftest import write_lines
 
 TEXTS = [
