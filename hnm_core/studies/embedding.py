@@ -14,7 +14,7 @@ from torch import nn
 from hnm_core import data, models
 from hnm_core.data.base import Progress, report
 from hnm_core.data.own import in_words
-from hnm_core.errors import InputError, unknown_name
+from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.past import last_weights
 from hnm_core.recording.runs import find_run
@@ -113,8 +113,6 @@ def embed_data(
         InputError: no such run, lane or data, another width of features, or `out` cannot be written.
     """
     recording = open_recording(find_run(run))
-    if lane is not None and lane not in recording.lanes:
-        raise unknown_name("lane", lane, recording.lanes)
     if is_over_documents(recording.config.data.name):
         return _over_documents(recording, lane, source, out, progress, tell or _unsaid)
     if out.suffix != ".npz":

@@ -218,7 +218,7 @@ def test_that_evaluate_gives_such_lanes_the_scores_they_ended_with(
         (["evaluate", folder, "--data", "digits"], "'digits' has classes, not queries and documents"),
         (["evaluate", folder, "--tsne", tmp_path / "map.png"], "--tsne is not allowed"),
         (["embed", folder, pairs, tmp_path / "vectors.npz"], "a folder, whose name has no ending"),
-        (["embed", folder, pairs, tmp_path / "vectors", "--lane", "knn"], "Unknown lane 'knn'"),
+        (["embed", folder, pairs, tmp_path / "vectors", "--lane", "knn"], "no lane 'knn'"),
     ):
         ended = lab(*asked)
         assert ended.status == 2 and said in ended.err, ended.err

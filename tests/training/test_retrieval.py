@@ -148,7 +148,7 @@ def test_that_a_recording_tells_what_was_told(told: list[Event], tmp_path: Path)
     assert started.class_names == ("document", "query")
     assert np.bincount(started.labels).tolist() == [63, 61]
     assert started.held_out.sum() == 12 + 1, "those that are measured, and the one that nothing answers"
-    assert [lane.miner for lane in started.config.lanes][:3] == ["none", "random", "knn"]
+    assert [lane.miner for lane in started.config.lanes][:3] == ["none", "random (queries and documents)", "knn"]
     with pytest.raises(InputError, match="over queries and documents, which `hnm-lab run` trains"):
         started.config.model.part.entry.load()
     replayed = [event for event in replay(tmp_path / "run") if isinstance(event, StepRecord)]
