@@ -48,6 +48,8 @@ COLUMNS = ("Pair", "Share", "Hard")
 MOST_ROWS = 40
 LEAST_LIST_PX, MOST_LIST_PX = 176, 260
 """Width of the list. It takes what the matrices leave; where not all classes have a row, at least the lesser one."""
+LEAST_MATRIX_PX = 48
+"""But a matrix is no smaller than this for the list's sake."""
 MOST_SLACK = 0.6
 """The strongest colour stands for as large a share as there has been, until all are below this part of it."""
 WIDE_LIST_PX = 200
@@ -223,7 +225,9 @@ class PairsView(QWidget):
         """Between the matrices and the list."""
         inside = self.width() - 12
         left_over = int(inside - self.matrix.room_taken(inside) - LIST_GAP)
-        seen = bool(self.list.topLevelItemCount()) and (self._cut or left_over >= LEAST_LIST_PX)
+        beside_list = self.matrix.side(inside - LIST_GAP - LEAST_LIST_PX)
+        spares = self._cut and beside_list >= min(LEAST_MATRIX_PX, self.matrix.side(inside))
+        seen = bool(self.list.topLevelItemCount()) and (spares or left_over >= LEAST_LIST_PX)
         width = min(max(left_over, LEAST_LIST_PX), MOST_LIST_PX)
         beside = not seen and bool(self._made) and LEAST_SIDE_PX <= left_over < inside
         self.side.setVisible(beside)

@@ -14,6 +14,8 @@ from app.picture.theme import DARK, LIGHT, contrast
 from app.views.pair_layout import GAP, pair_layout
 from app.views.pair_matrix import PairMatrix
 from app.views.pair_painter import Shown
+from app.views.pairs_view import LEAST_MATRIX_PX, PairsView
+from hnm_core.run.events import Frame
 from tests.app.history.test_class_pairs import frame, started
 
 SIZES = [(250, 110), (420, 150), (700, 220), (900, 500), (1400, 300), (90, 60)]
@@ -105,3 +107,30 @@ def test_that_no_name_of_a_lane_is_cut_through_by_the_edge_of_a_narrow_panel(qtb
     image = matrix.grab().toImage()
     edge = {image.pixelColor(image.width() - 1, y).getRgb()[:3] for y in range(14)}
     assert edge == {DARK.panel}
+
+
+def test_that_a_list_beside_many_classes_leaves_the_matrices_room_to_be_read(qtbot):
+    view = PairsView()
+    qtbot.addWidget(view)
+    labels = np.arange(400) % 100
+    run = replace(
+        started(),
+        labels=labels,
+        ids=np.arange(400),
+        held_out=np.zeros(400, np.bool_),
+        class_names=tuple(map(str, range(100))),
+    )
+    anchors = np.arange(400)
+    triplets = np.stack((anchors, (anchors + 100) % 400, (anchors + 7) % 400), 1).astype(np.int32)
+    lanes = ["random", "knn", "lsh"]
+    told = [
+        Frame(lane, 10, np.zeros((400, 3), np.float32), triplets, len(triplets), separation=np.zeros(400, np.float32))
+        for lane in lanes
+    ]
+    view.show_run(run, lanes, told)
+    with qtbot.waitExposed(view):
+        view.show()
+    for width, listed in ((380, True), (290, False)):
+        view.resize(width, 170)
+        assert view.list.isVisible() is listed
+        assert view.matrix.side(view.matrix.width()) >= LEAST_MATRIX_PX
