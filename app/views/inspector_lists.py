@@ -287,8 +287,11 @@ class _CellPainter(QStyledItemDelegate):
         flags = Qt.AlignmentFlag.AlignVCenter | (
             Qt.AlignmentFlag.AlignRight if one_line else Qt.AlignmentFlag.AlignLeft
         )
-        said = shortened(cell.note, lambda text: metrics.horizontalAdvance(text) <= note.width())
-        painter.drawText(note, int(flags), metrics.elidedText(said, Qt.TextElideMode.ElideRight, int(note.width())))
+
+        def cut(text: str) -> str:
+            return metrics.elidedText(text, Qt.TextElideMode.ElideRight, int(note.width()))
+
+        painter.drawText(note, int(flags), cut(shortened(cell.note, lambda text: cut(text) == text)))
 
     def _dot(self, painter: QPainter, room: QRectF, rgb: Rgb | None, *, square: bool = False) -> float:
         """A mark at the left of `room`, if there is a colour; where to go on behind it."""
