@@ -335,8 +335,9 @@ class Stage(QObject):
         self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
         self.panes.set_title(name, title(self.history, name, step))
         text = chip_text(now_is, audit=self.history.audits)
-        if self._equal_time and step is not None:
-            text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
+        if self._equal_time and lane.rows(step):
+            shown = int(lane.steps[-1]) if step is None else step  # the lane that is ahead shows its newest
+            text = f"{lane.seconds_at(np.array([shown]))[0]:.2f} s · {text}"
         self.panes.set_chip(name, text, chip_details(now_is, self.history.started))
 
     def _show_rates(self) -> None:

@@ -31,12 +31,13 @@ from hnm_core.run.history import RunHistory
 from hnm_core.words import significant
 
 COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
-FARTHER = COLUMNS.index("Farther by")
+FARTHER, WHY = COLUMNS.index("Farther by"), COLUMNS.index("Why")
 WIDTHS = (50, 102, 84, 92)
 WIDE_WIDTHS = (54, 132, 132, 112)
-WIDE_PX, NARROW_PX, LOW_PX = 600, 460, 190
+WIDE_PX, NARROW_PX, NARROWEST_PX, LOW_PX = 600, 460, 340, 190
 """From this width on distances stand beside the items; below this one by how much farther what was returned is stands
-in the tooltip alone; below this height there is no hint while no row is the current one."""
+in the tooltip alone, and below the next one the reason below the list alone; below this height there is no hint while
+no row is the current one."""
 EMPTY = "What an approximate search misses is listed here: train a lane that has one, such as 'lsh' or 'routed'."
 TIP = (
     "With each measurement the miner's search is asked about a fixed probe, and an exact one beside it. Listed are "
@@ -203,7 +204,6 @@ class MissesView(QWidget):
         self.line.show_lane(lane)
         self.filling.show_lane(lane)
         self.how.setText("" if lane is None else lane.how)
-        self.how.setVisible(lane is not None and bool(lane.how))
         self.filling.setVisible(lane is not None and lane.buckets is not None)
         if lane is None:
             self.note.setText(EMPTY)
@@ -212,6 +212,7 @@ class MissesView(QWidget):
             self.note.setText("\n".join(filter(None, (words, lane.search if lane.note else ""))))
         wide = self.width() >= WIDE_PX
         self.tree.setColumnHidden(FARTHER, self.width() < NARROW_PX)
+        self.tree.setColumnHidden(WHY, self.width() < NARROWEST_PX)
         rows = lane.rows if lane is not None else ()
         filled = lane and (lane.lane, lane.step, len(rows)), id(self._started), wide, self._theme
         if filled != self._filled:  # else what the user points at stays, however many steps pass
@@ -271,6 +272,8 @@ class MissesView(QWidget):
         row = self._row(item)
         words = "Enter or a click shows one in the cloud." if row is None else row.why or row.farther
         self.detail.setVisible(self.tree.isVisibleTo(self) and (row is not None or self.height() >= LOW_PX))
+        # In a low panel what is said of all rows gives way to what is said of the current one.
+        self.how.setVisible(bool(self.how.text()) and (row is None or self.height() >= LOW_PX))
         self.detail.setText(words)
         self.detail.setToolTip("" if item is None else item.toolTip(0))
 
@@ -351,8 +354,8 @@ def _text(painter: QPainter, box: QRectF, left: float, text: str, width: float, 
     return left + metrics.horizontalAdvance(shown) + GAP
 
 
-def _room(size: QSize) -> tuple[bool, bool, bool]:
-    return size.width() >= WIDE_PX, size.width() >= NARROW_PX, size.height() >= LOW_PX
+def _room(size: QSize) -> tuple[bool, ...]:
+    return *(size.width() >= px for px in (WIDE_PX, NARROW_PX, NARROWEST_PX)), size.height() >= LOW_PX
 
 
 def _pair(row: Missed) -> MissedPair:
