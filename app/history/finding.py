@@ -28,7 +28,7 @@ def nothing_fits(started: RunStarted | None) -> str:
     """What to say where nothing matches: of a large set, only the items that are shown were looked through."""
     if started is None or started.items_total <= len(started.ids):
         return "No point and no class fits"
-    return f"None of the {len(started.ids):,} of {started.items_total:,} points shown fits, and no class"
+    return f"Nothing fits among {len(started.ids):,} of {started.items_total:,} points"
 
 
 def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Match]:

@@ -61,6 +61,7 @@ class InspectorView(QWidget):
         self.matches = QListWidget()
         self.matches.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.matches.setAccessibleName("What fits the text")
+        self.matches.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # it would hide the only row
         self.matches.itemClicked.connect(self._take_match)
         self.matches.hide()
         self.title, self.about = Label(), Label()

@@ -21,7 +21,8 @@ THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
 INSPECTOR_WIDTH = 330
 LEAST_CHART_PX = 290
-"""What stands beside the curves is no narrower than this on opening the inspector, where the curves can spare it."""
+"""What stands beside the curves is no narrower than this when the inspector or a review comes, where the curves can spare
+it."""
 CLOSED = "inspector_closed"
 """Setting: the user closed the inspector, so a click in a cloud no longer opens it."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
@@ -82,6 +83,7 @@ class Docks:
         self._review.raise_()
         if self._review.width() < INSPECTOR_WIDTH:
             self._window.resizeDocks([self._review], [INSPECTOR_WIDTH], Qt.Orientation.Horizontal)
+        QTimer.singleShot(0, self._share_charts)
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
         """Put the window and its docks where they were the last time; the window itself stays with `keep_size`."""
