@@ -21,7 +21,7 @@ THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
 INSPECTOR_WIDTH = 330
 LEAST_CHART_PX = 290
-"""What stands beside the curves is no narrower than this when the inspector or a review comes, where the curves can spare
+"""What stands beside the curves is no narrower than this when the inspector or a review comes, where curves can spare
 it."""
 CLOSED = "inspector_closed"
 """Setting: the user closed the inspector, so a click in a cloud no longer opens it."""
