@@ -26,6 +26,13 @@ class Match(NamedTuple):
     """-1 where it is an item"""
 
 
+def nothing_fits(started: RunStarted | None) -> str:
+    """What to say where nothing matches: of a large set, only the items that are shown were looked through."""
+    if started is None or started.items_total <= len(started.ids):
+        return "No point and no class fits"
+    return f"Nothing fits among {len(started.ids):,} of {started.items_total:,} points"
+
+
 def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Match]:
     """The item whose id was typed, classes whose names hold the text, items whose ids begin with it, and items of the
     first such class; at most `MOST`. "class shirt" finds the same classes as "shirt". Where items have ids and texts of

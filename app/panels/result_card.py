@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtGui import QGuiApplication, QIcon
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -42,6 +42,9 @@ class ResultCard(QDialog):
             self.copy.setToolTip("The table and what is said of it, as text with tabs")
             self.copy.clicked.connect(self._copy)
         self.buttons.rejected.connect(self.close)
+        close = self.buttons.button(QDialogButtonBox.StandardButton.Close)
+        if close is not None:
+            close.setIcon(QIcon())
         layout = QVBoxLayout(self)
         layout.addWidget(self.words)
         layout.addWidget(self.grid, 1)

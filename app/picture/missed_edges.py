@@ -32,6 +32,11 @@ class MissedPair:
     found: int
 
     @property
+    def items(self) -> tuple[int, ...]:
+        """The anchor and the ends."""
+        return self.anchor, *(item for item, _ in self.ends)
+
+    @property
     def ends(self) -> tuple[tuple[int, str], ...]:
         """The ends of its edges, with what each is."""
         both = (self.nearest, TRUE_WORDS), (self.found, RETURNED_WORDS)
@@ -83,7 +88,7 @@ def flown_to(scene: Scene, pair: MissedPair, aspect: float, free: float, whole: 
         free: share of the height that the three may take.
         whole: says from where to look, and how near is near.
     """
-    places = [scene.place_of(item) for item in (pair.anchor, *(item for item, _ in pair.ends))]
+    places = [scene.place_of(item) for item in pair.items]
     if min(places[:2]) < 0:
         return None
     points: NDArray[np.float32] = scene.positions[[place for place in places if place >= 0]]

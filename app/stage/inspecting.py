@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.history.finding import Match, matches
+from app.history.finding import Match, matches, nothing_fits
 from app.history.inspection import facts, inspect
 from app.history.playback import Past
 from app.history.tracks import Tracks
@@ -54,7 +54,7 @@ class Inspecting(QObject):
     ) -> None:
         super().__init__(parent)
         self._panes, self._choice, self._theme, self._folder = panes, choice, theme, folder
-        self.view = InspectorView(self._find)
+        self.view = InspectorView(self._find, lambda: nothing_fits(self._started))
         self.view.set_theme(theme)
         self._started: RunStarted | None = None
         self._past: Past | None = None

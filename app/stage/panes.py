@@ -35,6 +35,8 @@ ORBIT_DEGREES_PER_S = 9.0
 CHIP_MARGIN_PX = 30
 CHIP_SHARE = 0.28
 """Of a pane's height, for its title and its status lines."""
+ONE_STATUS_BELOW_PX = 180
+"""Lower panes have one status line: the cloud needs the height."""
 TWO_LINES_FROM_PX = 300
 """Lower panes have one line under the cloud, cut where it is too long."""
 TURNS_MS = 30
@@ -193,7 +195,8 @@ class PaneGrid(QWidget):
             if pane.lane == lane:
                 metrics = QFontMetricsF(pane.view.font())
                 lines = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance).splitlines()
-                most = max(1, int(CHIP_SHARE * pane.view.height() / metrics.height()) - 1)
+                height = pane.view.height()
+                most = 1 if height < ONE_STATUS_BELOW_PX else max(1, int(CHIP_SHARE * height / metrics.height()) - 1)
                 pane.chip = "\n".join(lines[:most])
                 whole = "\n".join(text.replace("\n", " · ").split(" · "))
                 pane.view.set_details(f"{whole}\n{details}".strip())

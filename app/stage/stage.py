@@ -88,6 +88,7 @@ class Stage(QObject):
         self._past: Past | None = None
         self._step: int | None = None  # what is shown of the past; None is live
         self._shown_step: int | None = None
+        self._missed: MissedPair | None = None
         self._equal_time = False
         self._step_of: dict[str, int] = {}  # at equal time: the step at which each lane is shown
         self._shown_step_of: dict[str, int] = {}
@@ -103,10 +104,12 @@ class Stage(QObject):
         self._curves_timer.start()
         self.timeline.scrubbed.connect(self._scrub)
         self.timeline.live_requested.connect(self.go_live)
-        self.misses.chosen.connect(self._show_missed)
+        self.misses.pair_changed.connect(self._show_missed)
+        self.misses.chosen.connect(self.choice.pick)
         self.pairs.pair_chosen.connect(self.choice.select_pair)
         self.pairs.cleared.connect(self.choice.clear)
         self.choice.changed.connect(lambda: self.pairs.set_chosen(self.choice.selection.pair))
+        self.choice.changed.connect(self._leave_missed)
         self.panes.point_hovered.connect(self._name_point)
 
     def set_theme(self, theme: Theme) -> None:
@@ -333,8 +336,9 @@ class Stage(QObject):
         self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
         self.panes.set_title(name, title(self.history, name, step))
         text = chip_text(now_is, audit=self.history.audits)
-        if self._equal_time and step is not None:
-            text = f"{lane.seconds_at(np.array([step]))[0]:.2f} s · {text}"
+        if self._equal_time and lane.rows(step):
+            shown = int(lane.steps[-1]) if step is None else step  # the lane that is ahead shows its newest
+            text = f"{lane.seconds_at(np.array([shown]))[0]:.2f} s · {text}"
         self.panes.set_chip(name, text, chip_details(now_is, self.history.started))
 
     def _show_rates(self) -> None:
@@ -348,10 +352,14 @@ class Stage(QObject):
             self._rates = (now, paints, steps)
 
     def _show_missed(self, lane: str, pair: MissedPair | None) -> None:
-        """What was chosen among the misses: its anchor in every pane, the rest where it was missed."""
+        """What was chosen among the misses, in the pane of the lane that missed it."""
+        self._missed = pair
         self.panes.show_pair(lane, pair)
-        if pair is not None:
-            self.choice.pick(pair.anchor)
+
+    def _leave_missed(self) -> None:
+        """A miss goes when none of its points is looked at any more."""
+        if self._missed is not None and self.choice.item_id not in self._missed.items:
+            self.misses.forget()
 
     def _name_point(self, point: int) -> None:
         """Say in the status bar what lies under the pointer."""

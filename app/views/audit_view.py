@@ -7,8 +7,8 @@ from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from app.picture.theme import DARK, Theme
-from app.plain import Label
 from app.style import css
+from app.views.elided_label import ElidedLabel
 from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.run.history import RunHistory
 from hnm_core.run.results import Results
@@ -22,7 +22,8 @@ class AuditView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self.note = Label(EXPLANATION)
+        self.note = ElidedLabel(EXPLANATION)
+        self.note.setMinimumWidth(20)  # curves share this one's place, and may be narrow
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setHorizontalHeaderLabels(list(COLUMNS))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

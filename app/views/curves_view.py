@@ -101,6 +101,8 @@ SMOOTHING = 57
 """Place of the smoothing slider at first."""
 METRIC_LETTERS = 8
 """Of the chosen metric's name there is room for so many at least; the legend beside it needs the rest."""
+ARROW_PX = 38
+"""Of a box of choices, with its frame."""
 NARROW_PX = 520
 """Below this width one plot is shown at a time."""
 
@@ -150,6 +152,7 @@ class CurvesView(QWidget):
 
     def _build_controls(self) -> None:
         self.axis_box = _compact_box(AXES, "What runs from left to right")
+        self.axis_box.setMinimumWidth(self.fontMetrics().horizontalAdvance("wall") + ARROW_PX)
         self.axis_box.currentIndexChanged.connect(self._axis_changed)
         self.metric_box = _compact_box(METRIC_NAMES, "Measured every few steps; retrieval on held-out items")
         self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +59,14 @@ class Cell:
         return self.line.separation((x - self.plot.left()) / self.plot.width())
 
 
+def beginning(message: str, fits: Callable[[str], bool]) -> str:
+    """All of a message, or as much of its beginning as there is room for; the tip has the rest."""
+    words = message.split()
+    clause = re.split("[:;]", message)[0]
+    shorter = (" ".join(words[:count]) + " ..." for count in range(len(clause.split()) - 1, 0, -1))
+    return next((text for text in (message, clause, *shorter) if fits(text)), "")
+
+
 class CellPainter:
     """In the colours of a theme."""
 
@@ -74,9 +84,11 @@ class CellPainter:
         painter.setPen(QColor(*self.theme.muted))
         flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
         room = cell.plot.adjusted(0, 4 - cell.plot.top() + cell.box.top() + painter.fontMetrics().height(), 0, 4)
-        whole, message = painter.boundingRect(room, flags, cell.shown.message), cell.shown.message
-        # Where there is no room for all of it, its beginning; the tip has the rest.
-        painter.drawText(room, flags, message if room.contains(whole) else message.split(":")[0])
+        painter.drawText(
+            room,
+            flags,
+            beginning(cell.shown.message, lambda text: room.contains(painter.boundingRect(room, flags, text))),
+        )
 
     def _paint_cell(self, painter: QPainter, cell: Cell, hardness: Hardness) -> None:
         theme, plot, margin = self.theme, cell.plot, cell.handle.value

@@ -218,6 +218,14 @@ def _at(bar: QScrollBar | None) -> int:
     return bar.value() if bar is not None else 0
 
 
+def shortened(note: str, fits: Callable[[str], bool]) -> str:
+    """As many of the last words of a note as fit, at least one: the band, its first word, is told by a mark too."""
+    words = note.split()
+    while len(words) > 1 and not fits(" ".join(words)):
+        del words[0]
+    return " ".join(words)
+
+
 class _CellPainter(QStyledItemDelegate):
     """A dot in the colour of the class, the point, and muted beside or below it how hard it is."""
 
@@ -283,9 +291,11 @@ class _CellPainter(QStyledItemDelegate):
         flags = Qt.AlignmentFlag.AlignVCenter | (
             Qt.AlignmentFlag.AlignRight if one_line else Qt.AlignmentFlag.AlignLeft
         )
-        painter.drawText(
-            note, int(flags), metrics.elidedText(cell.note, Qt.TextElideMode.ElideRight, int(note.width()))
-        )
+
+        def cut(text: str) -> str:
+            return metrics.elidedText(text, Qt.TextElideMode.ElideRight, int(note.width()))
+
+        painter.drawText(note, int(flags), cut(shortened(cell.note, lambda text: cut(text) == text)))
 
     def _dot(self, painter: QPainter, room: QRectF, rgb: Rgb | None, *, square: bool = False) -> float:
         """A mark at the left of `room`, if there is a colour; where to go on behind it."""

@@ -38,15 +38,20 @@ MATCH_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
 class InspectorView(QWidget):
-    """`find` says what fits a text. `point_chosen(id)`, `class_chosen(label)`, `back_asked()`."""
+    """`find` says what fits a text, `nothing_fits` what to say where nothing does.
+
+    `point_chosen(id)`, `class_chosen(label)`, `back_asked()`.
+    """
 
     point_chosen = pyqtSignal(int)
     class_chosen = pyqtSignal(int)
     back_asked = pyqtSignal()
 
-    def __init__(self, find: Callable[[str], Sequence[Match]], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, find: Callable[[str], Sequence[Match]], nothing_fits: Callable[[], str], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._find, self._theme = find, DARK
+        self._find, self._nothing_fits, self._theme = find, nothing_fits, DARK
         self._item_id = -1
         self.line = QLineEdit()
         self.line.setPlaceholderText("Find a point: id, text or class")
@@ -58,6 +63,7 @@ class InspectorView(QWidget):
         self.matches = QListWidget()
         self.matches.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.matches.setAccessibleName("What fits the text")
+        self.matches.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # it would hide the only row
         self.matches.itemClicked.connect(self._take_match)
         self.matches.hide()
         self.title, self.about = Label(), Label()
@@ -184,7 +190,7 @@ class InspectorView(QWidget):
             item.setData(MATCH_ROLE, match)
             self.matches.addItem(item)
         if text.strip() and not found:
-            item = QListWidgetItem("No point and no class fits")
+            item = QListWidgetItem(self._nothing_fits())
             item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.matches.addItem(item)
         self.matches.setCurrentRow(0 if found else -1)

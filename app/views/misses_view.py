@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -31,12 +31,13 @@ from hnm_core.run.history import RunHistory
 from hnm_core.words import significant
 
 COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
-FARTHER = COLUMNS.index("Farther by")
+FARTHER, WHY = COLUMNS.index("Farther by"), COLUMNS.index("Why")
 WIDTHS = (50, 102, 84, 92)
 WIDE_WIDTHS = (54, 132, 132, 112)
-WIDE_PX, NARROW_PX, LOW_PX = 600, 460, 190
+WIDE_PX, NARROW_PX, NARROWEST_PX, LOW_PX = 600, 460, 340, 190
 """From this width on distances stand beside the items; below this one by how much farther what was returned is stands
-in the tooltip alone; below this height there is no hint while no row is the current one."""
+in the tooltip alone, and below the next one the reason below the list alone; below this height there is no hint while
+no row is the current one."""
 EMPTY = "What an approximate search misses is listed here: train a lane that has one, such as 'lsh' or 'routed'."
 TIP = (
     "With each measurement the miner's search is asked about a fixed probe, and an exact one beside it. Listed are "
@@ -50,10 +51,11 @@ GAP = 10
 
 
 class MissesView(QWidget):
-    """A tab a lane. `chosen(lane, MissedPair)` when a row is clicked or entered; `chosen("", None)` when what was
-    chosen is gone."""
+    """A tab a lane. `chosen(anchor)` when a row is pressed or entered; `pair_changed(lane, MissedPair)` when what is to
+    be seen of it is another one, `pair_changed("", None)` when that is nothing any more."""
 
-    chosen = pyqtSignal(str, object)
+    chosen = pyqtSignal(int)
+    pair_changed = pyqtSignal(str, object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +64,7 @@ class MissesView(QWidget):
         self._lanes: list[LaneMissed] = []
         self._started: RunStarted | None = None
         self._chosen: tuple[str, int] | None = None  # lane and anchor
+        self._filled: object = None  # what the rows were made of
         self.tabs, self.line, self.filling, self.tree = QTabBar(), LaneLine(), BucketLine(), QTreeWidget()
         self.tabs.setAccessibleName("Lane")
         self.tabs.setExpanding(False)
@@ -94,7 +97,7 @@ class MissesView(QWidget):
         tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         tree.setMinimumHeight(40)
-        tree.itemClicked.connect(lambda item, _column: self._choose(item))
+        tree.itemPressed.connect(lambda item, _column: self._choose(item))  # a click ends on what a new measure brought
         tree.itemActivated.connect(lambda item, _column: self._choose(item))
         tree.currentItemChanged.connect(lambda item, _before: self._tell(item))
         header = tree.header()
@@ -165,7 +168,7 @@ class MissesView(QWidget):
         if self._chosen is not None:
             self._chosen = None
             self.tree.setCurrentItem(None)
-            self.chosen.emit("", None)
+            self.pair_changed.emit("", None)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """As much in the rows as there is room for."""
@@ -201,28 +204,35 @@ class MissesView(QWidget):
         self.line.show_lane(lane)
         self.filling.show_lane(lane)
         self.how.setText("" if lane is None else lane.how)
-        self.how.setVisible(lane is not None and bool(lane.how))
         self.filling.setVisible(lane is not None and lane.buckets is not None)
         if lane is None:
             self.note.setText(EMPTY)
         elif not listed:
             words = f"{lane.lane} {lane.note or 'missed none of the nearest negatives ' + lane.when}."
             self.note.setText("\n".join(filter(None, (words, lane.search if lane.note else ""))))
+        wide = self.width() >= WIDE_PX
+        self.tree.setColumnHidden(FARTHER, self.width() < NARROW_PX)
+        self.tree.setColumnHidden(WHY, self.width() < NARROWEST_PX)
+        rows = lane.rows if lane is not None else ()
+        filled = lane and (lane.lane, lane.step, len(rows)), id(self._started), wide, self._theme
+        if filled != self._filled:  # else what the user points at stays, however many steps pass
+            self._filled = filled
+            self._fill_tree(rows, wide)
+        self._tell(self.tree.currentItem())
+
+    def _fill_tree(self, rows: Sequence[Missed], wide: bool) -> None:
         row = self._row(self.tree.currentItem())
         bar = self.tree.verticalScrollBar()
         scrolled = bar.value() if bar is not None else 0
-        wide = self.width() >= WIDE_PX
         self.tree.clear()
         for column, width in enumerate(WIDE_WIDTHS if wide else WIDTHS):
             self.tree.setColumnWidth(column, width)
-        self.tree.setColumnHidden(FARTHER, self.width() < NARROW_PX)
-        for each in lane.rows if lane is not None else ():
+        for each in rows:
             item = self._item(each, wide)
             if row is not None and each.anchor == row.anchor:
                 self.tree.setCurrentItem(item)
         if bar is not None:
             bar.setValue(scrolled)
-        self._tell(self.tree.currentItem())
 
     def _item(self, row: Missed, wide: bool) -> QTreeWidgetItem:
         near, far = (f" at {significant(d)}" if wide else "" for d in (row.nearest_distance, row.found_distance))
@@ -262,6 +272,8 @@ class MissesView(QWidget):
         row = self._row(item)
         words = "Enter or a click shows one in the cloud." if row is None else row.why or row.farther
         self.detail.setVisible(self.tree.isVisibleTo(self) and (row is not None or self.height() >= LOW_PX))
+        # In a low panel what is said of all rows gives way to what is said of the current one.
+        self.how.setVisible(bool(self.how.text()) and (row is None or self.height() >= LOW_PX))
         self.detail.setText(words)
         self.detail.setToolTip("" if item is None else item.toolTip(0))
 
@@ -272,7 +284,7 @@ class MissesView(QWidget):
         name, anchor = self._chosen
         rows = [row for lane in self._lanes if lane.lane == name for row in lane.rows if row.anchor == anchor]
         if rows:
-            self.chosen.emit(name, _pair(rows[0]))
+            self.pair_changed.emit(name, _pair(rows[0]))
         else:
             self.forget()
 
@@ -280,7 +292,8 @@ class MissesView(QWidget):
         row, place = self._row(item), self.tabs.currentIndex()
         if row is not None:
             self._chosen = self._lanes[place].lane, row.anchor
-            self.chosen.emit(self._lanes[place].lane, _pair(row))
+            self.pair_changed.emit(self._lanes[place].lane, _pair(row))
+            self.chosen.emit(row.anchor)
 
     @staticmethod
     def _row(item: QTreeWidgetItem | None) -> Missed | None:
@@ -341,8 +354,8 @@ def _text(painter: QPainter, box: QRectF, left: float, text: str, width: float, 
     return left + metrics.horizontalAdvance(shown) + GAP
 
 
-def _room(size: QSize) -> tuple[bool, bool, bool]:
-    return size.width() >= WIDE_PX, size.width() >= NARROW_PX, size.height() >= LOW_PX
+def _room(size: QSize) -> tuple[bool, ...]:
+    return *(size.width() >= px for px in (WIDE_PX, NARROW_PX, NARROWEST_PX)), size.height() >= LOW_PX
 
 
 def _pair(row: Missed) -> MissedPair:

@@ -114,6 +114,10 @@ class PairMatrix(QWidget):
         """So much of a widget of this width would be enough for the matrices."""
         return self._laid_out(width).right + 2 if self._full else 0.0
 
+    def side(self, width: float) -> float:
+        """How large each matrix would be in a widget of this width, in pixels."""
+        return self._laid_out(width).cell * len(self._painted.axis) if self._full else 0.0
+
     @property
     def _full(self) -> bool:
         return bool(self._painted.lanes) and len(self._painted.axis) > 0

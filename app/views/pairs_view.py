@@ -48,6 +48,10 @@ COLUMNS = ("Pair", "Share", "Hard")
 MOST_ROWS = 40
 LEAST_LIST_PX, MOST_LIST_PX = 176, 260
 """Width of the list. It takes what the matrices leave; where not all classes have a row, at least the lesser one."""
+LEAST_MATRIX_PX = 48
+"""But a matrix is no smaller than this for the list's sake,"""
+LEAST_TOLD = 0.1
+"""unless all of them hold less than this share of what was mined: then the list tells more, and takes their place."""
 MOST_SLACK = 0.6
 """The strongest colour stands for as large a share as there has been, until all are below this part of it."""
 WIDE_LIST_PX = 200
@@ -75,6 +79,7 @@ class PairsView(QWidget):
         self._made: dict[int, ClassPairs] = {}  # by the id of a frame in `_frames`
         self._axis: NDArray[np.int64] | None = None
         self._cut = False  # whether not all classes have a row
+        self._told = 1.0  # at most such a share of a lane's pairs is in its matrix
         self._most = 0.0
         self._caption = ""
         self._own_words: tuple[str, ...] = ()  # of the name of each class
@@ -204,7 +209,7 @@ class PairsView(QWidget):
         labels = max(int(max(pairs.anchor.max(), pairs.negative.max())) for pairs in told)
         classes = max(len(started.class_names), labels + 1)
         self._axis = class_axis(told, classes, self._axis, by_label=self.order_box.isChecked())
-        self._cut = len(self._axis) < classes
+        self._cut, self._told = len(self._axis) < classes, max(pairs.share_of(self._axis) for pairs in told)
         greatest = max(float(pairs.mined[0]) / pairs.total for pairs in told)
         if greatest > self._most or greatest < MOST_SLACK * self._most:
             self._most = greatest
@@ -223,8 +228,12 @@ class PairsView(QWidget):
         """Between the matrices and the list."""
         inside = self.width() - 12
         left_over = int(inside - self.matrix.room_taken(inside) - LIST_GAP)
-        seen = bool(self.list.topLevelItemCount()) and (self._cut or left_over >= LEAST_LIST_PX)
-        width = min(max(left_over, LEAST_LIST_PX), MOST_LIST_PX)
+        beside_list = self.matrix.side(inside - LIST_GAP - LEAST_LIST_PX)
+        readable = beside_list >= min(LEAST_MATRIX_PX, self.matrix.side(inside))
+        spares = self._cut and (readable or self._told < LEAST_TOLD)
+        seen = bool(self.list.topLevelItemCount()) and (spares or left_over >= LEAST_LIST_PX)
+        alone = seen and not readable and left_over < LEAST_LIST_PX
+        width = inside if alone else min(max(left_over, LEAST_LIST_PX), MOST_LIST_PX)
         beside = not seen and bool(self._made) and LEAST_SIDE_PX <= left_over < inside
         self.side.setVisible(beside)
         taken = width if seen else left_over if beside else 0
@@ -233,6 +242,7 @@ class PairsView(QWidget):
         self.title.setText("" if beside else self.side.text())
         self.bar.setVisible(bool(self.list.topLevelItemCount()) and inside >= NARROW_PX)
         self.list.setVisible(seen)
+        self.matrix.setHidden(alone)
         narrow = width < WIDE_LIST_PX
         self.list.setColumnHidden(2, narrow)
         self.list.setColumnWidth(0, width - (64 if narrow else 110))

@@ -44,6 +44,10 @@ class BottomHeight(QObject):
                 self.share = max(dock.height() for dock in self._docks if self._is_below(dock)) / height
         return super().eventFilter(watched, event)
 
+    def shows(self, dock: QDockWidget) -> bool:
+        """Whether a dock stands there, and not behind another one as a tab."""
+        return self._is_below(dock) and not dock.visibleRegion().isEmpty()
+
     def _is_below(self, dock: QDockWidget) -> bool:
         area = self._window.dockWidgetArea(dock)
         return dock.isVisible() and not dock.isFloating() and area == Qt.DockWidgetArea.BottomDockWidgetArea

@@ -20,6 +20,9 @@ VERSION = 3
 THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
 INSPECTOR_WIDTH = 330
+LEAST_CHART_PX = 290
+"""What stands beside the curves is no narrower than this when the inspector or a review comes, where curves can spare
+it."""
 CLOSED = "inspector_closed"
 """Setting: the user closed the inspector, so a click in a cloud no longer opens it."""
 CURVES_TITLE, AUDIT_TITLE = "Loss and quality", "Audit: what would be mined"
@@ -60,8 +63,8 @@ class Docks:
         self._inspect_clicks = True
         self._inspector.visibilityChanged.connect(self._on_inspector)
         stage.choice.changed.connect(lambda: self._show_choice(stage.choice.item_id))
-        below = [self._curves, self._hardness, self._timing, self._misses, self._pairs]
-        self._bottom = BottomHeight(window, below)
+        self._below = [self._curves, self._hardness, self._timing, self._misses, self._pairs]
+        self._bottom = BottomHeight(window, self._below)
         self._built = window.saveState()
 
     def search(self) -> None:
@@ -80,6 +83,7 @@ class Docks:
         self._review.raise_()
         if self._review.width() < INSPECTOR_WIDTH:
             self._window.resizeDocks([self._review], [INSPECTOR_WIDTH], Qt.Orientation.Horizontal)
+        QTimer.singleShot(0, self._share_charts)
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
         """Put the window and its docks where they were the last time; the window itself stays with `keep_size`."""
@@ -142,6 +146,22 @@ class Docks:
         self._inspector.raise_()
         if hidden and self._inspector.width() < INSPECTOR_WIDTH:
             self._window.resizeDocks([self._inspector], [INSPECTOR_WIDTH], Qt.Orientation.Horizontal)
+        if hidden:
+            QTimer.singleShot(0, self._share_charts)
+
+    def _share_charts(self) -> None:
+        """The curves give of their width to what stands beside them and has become too narrow, as far as they can."""
+        if (layout := self._window.layout()) is not None:
+            layout.activate()  # else the docks are still as wide as before the inspector came
+        curves, spare = self._curves, self._curves.width() - LEAST_CHART_PX
+        missing = {dock: LEAST_CHART_PX - dock.width() for dock in self._below if self._bottom.shows(dock)}
+        missing = {dock: px for dock, px in missing.items() if px > 0}
+        if curves in missing or not missing or not self._bottom.shows(curves):
+            return
+        part = min(1.0, spare / sum(missing.values()))
+        widths = [dock.width() + round(part * px) for dock, px in missing.items()]
+        rest = curves.width() + sum(dock.width() for dock in missing) - sum(widths)
+        self._window.resizeDocks([curves, *missing], [rest, *widths], Qt.Orientation.Horizontal)
 
     def _on_inspector(self, _seen: bool) -> None:
         if self._window.isVisible():  # else it is the window that goes

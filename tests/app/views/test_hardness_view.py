@@ -13,6 +13,7 @@ from app.history.hardness_words import BAND_WORDS
 from app.picture.edges import kind_colors
 from app.picture.theme import DARK, LIGHT
 from app.views.band_key import BAND_KINDS
+from app.views.hardness_cell import beginning
 from app.views.hardness_view import HardnessView
 from hnm_core.run.events import Frame, StepRecord, frozen
 from hnm_core.run.hardness import Hardness, bands_of, histogram
@@ -252,3 +253,9 @@ def test_that_the_same_frames_are_not_painted_again(shown, monkeypatch):
     assert calls == []
     shown.show_run(history, [frame_of("one", separations())], None)
     assert calls == [1]
+
+
+def test_that_a_message_without_room_ends_at_a_clause_or_in_an_ellipsis() -> None:
+    message = "No tuples were mined in these steps; the loss looks at the whole batch."
+    for room, wanted in ((80, message), (40, "No tuples were mined in these steps"), (15, "No tuples ..."), (2, "")):
+        assert beginning(message, lambda text, room=room: len(text) <= room) == wanted

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from app.history.inspection_words import Cell
-from app.views.inspector_lists import InspectorLists
+from app.views.inspector_lists import InspectorLists, shortened
 
 
 def test_that_a_cell_without_room_keeps_what_tells_its_class_from_others(qtbot):
@@ -23,3 +23,9 @@ def test_that_in_a_narrow_cell_the_id_of_an_item_stays_whole(qtbot):
     cell = Cell(f"2334 · {one}", item_id=2334, class_name=one)
     for room, wanted in ((40, cell.text), (11, "2334 · 1, 2"), (8, "2334"), (2, "2334")):
         assert lists.fitted(cell, lambda text, room=room: len(text) <= room) == wanted
+
+
+def test_that_a_note_without_room_keeps_its_numbers_whole_and_lets_its_first_words_go():
+    note = "hard \N{MINUS SIGN}0.26 ×12"
+    for room, wanted in ((14, note), (9, "\N{MINUS SIGN}0.26 ×12"), (4, "×12"), (1, "×12")):
+        assert shortened(note, lambda text, room=room: len(text) <= room) == wanted

@@ -14,6 +14,8 @@ from app.picture.theme import DARK, LIGHT, contrast
 from app.views.pair_layout import GAP, pair_layout
 from app.views.pair_matrix import PairMatrix
 from app.views.pair_painter import Shown
+from app.views.pairs_view import LEAST_MATRIX_PX, PairsView
+from hnm_core.run.events import Frame
 from tests.app.history.test_class_pairs import frame, started
 
 SIZES = [(250, 110), (420, 150), (700, 220), (900, 500), (1400, 300), (90, 60)]
@@ -105,3 +107,44 @@ def test_that_no_name_of_a_lane_is_cut_through_by_the_edge_of_a_narrow_panel(qtb
     image = matrix.grab().toImage()
     edge = {image.pixelColor(image.width() - 1, y).getRgb()[:3] for y in range(14)}
     assert edge == {DARK.panel}
+
+
+def view_of(qtbot, classes: int) -> PairsView:
+    """Three lanes in which an item of every class was mined once, by one of the seventh class before it."""
+    view, ids = PairsView(), np.arange(2 * classes)
+    qtbot.addWidget(view)
+    run = replace(
+        started(),
+        labels=ids % classes,
+        ids=ids,
+        held_out=np.zeros(len(ids), np.bool_),
+        class_names=tuple(map(str, range(classes))),
+    )
+    anchors = ids[:classes]
+    triplets = np.stack((anchors, anchors + classes, (anchors + 7) % classes), 1).astype(np.int32)
+    frames = [
+        Frame(
+            lane, 10, np.zeros((len(ids), 3), np.float32), triplets, classes, separation=np.zeros(classes, np.float32)
+        )
+        for lane in ("random", "knn", "lsh")
+    ]
+    view.show_run(run, [frame.lane for frame in frames], frames)
+    with qtbot.waitExposed(view):
+        view.show()
+    return view
+
+
+def test_that_a_list_beside_many_classes_leaves_the_matrices_room_to_be_read(qtbot):
+    view = view_of(qtbot, classes=100)
+    for width, listed in ((380, True), (290, False)):
+        view.resize(width, 170)
+        assert view.list.isVisible() is listed and view.matrix.isVisible()
+        assert view.matrix.side(view.matrix.width()) >= LEAST_MATRIX_PX
+
+
+def test_that_the_list_takes_the_place_of_small_matrices_that_hold_next_to_nothing(qtbot):
+    view = view_of(qtbot, classes=800)
+    for width, drawn in ((380, True), (290, False)):
+        view.resize(width, 170)
+        assert view.list.isVisible() and view.matrix.isVisible() is drawn
+    qtbot.waitUntil(lambda: view.list.width() > 250, timeout=2000)

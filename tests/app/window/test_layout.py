@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QTabBar
 
 from app.panels.command_palette import CommandPalette
 from app.window.bottom_height import SHARE
+from app.window.docks import LEAST_CHART_PX
 from app.window.main_window import MainWindow
 from app.window.settings import Settings
 from tests.app.window.test_main_window import press
@@ -113,3 +114,17 @@ def test_that_a_height_the_user_dragged_is_the_one_that_comes_back(open_window, 
     again.docks.place()
     qtbot.wait(100)
     assert near(bottom(again)[0], dragged[0])
+
+
+def test_that_the_inspector_of_a_small_window_takes_its_room_from_the_curves_not_from_what_is_beside_them(
+    open_window, qtbot
+):
+    window = open_window()
+    sized(qtbot, window, 1280, 720)
+    docks = window.docks
+    beside = docks._hardness.width()
+    assert beside > 350
+    press(qtbot, window, Qt.Key.Key_Slash)
+    qtbot.waitUntil(lambda: docks._inspector.width() >= 300, timeout=3000)
+    qtbot.waitUntil(lambda: LEAST_CHART_PX <= docks._hardness.width() < beside, timeout=3000)
+    assert docks._curves.width() >= LEAST_CHART_PX

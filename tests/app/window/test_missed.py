@@ -134,6 +134,41 @@ def test_that_a_click_selects_the_anchor_everywhere_and_flies_its_lane_to_both_e
     qtbot.waitUntil(lambda: cloud.camera.distance > 1.3 * camera.distance, timeout=PATIENCE_MS)
 
 
+def test_that_esc_lets_a_miss_go_for_good_and_looking_at_its_ends_does_not(window, qtbot) -> None:
+    steps(window, qtbot, 2)
+    panes, view, choice = window.stage.panes, window.stage.misses, window.stage.choice
+    qtbot.waitUntil(lambda: view.tree.topLevelItemCount() > 3, timeout=PATIENCE_MS)
+    pair = click_row(window, qtbot, 0)
+    choice.pick(pair.nearest)
+    assert panes._pane("lsh").pair == pair, "the true nearest was clicked in the cloud"
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert choice.item_id == -1 and panes._pane("lsh").pair is None and view.tree.currentItem() is None
+    qtbot.waitUntil(lambda: not panes.view("lsh")._marks, timeout=PATIENCE_MS)
+    steps(window, qtbot, 4)
+    qtbot.waitUntil(lambda: view._lanes[0].step == 4, timeout=PATIENCE_MS)
+    assert choice.item_id == -1 and panes._pane("lsh").pair is None
+    pair = click_row(window, qtbot, 0)
+    choice.pick(next(item for item in window.stage._started.ids.tolist() if item not in pair.items))
+    assert panes._pane("lsh").pair is None, "another point is looked at"
+
+
+def test_that_a_press_chooses_a_row_and_steps_without_a_measure_leave_the_rows_alone(window, qtbot) -> None:
+    steps(window, qtbot, 2)
+    view = window.stage.misses
+    qtbot.waitUntil(lambda: view.tree.topLevelItemCount() > 3, timeout=PATIENCE_MS)
+    item = view.tree.topLevelItem(1)
+    steps(window, qtbot, 3)
+    window.stage._show_misses()
+    assert view.tree.topLevelItem(1) is item
+    at = view.tree.visualItemRect(item).center()
+    qtbot.mousePress(view.tree.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    chosen = item.data(0, ROW).anchor
+    steps(window, qtbot, 4)  # a new measure, before the button is let go
+    qtbot.waitUntil(lambda: view._lanes[0].step == 4, timeout=PATIENCE_MS)
+    assert window.stage.choice.item_id == chosen
+    qtbot.mouseRelease(view.tree.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+
 def test_that_arrow_keys_and_enter_choose_and_a_lane_is_reached_by_keys(window, qtbot) -> None:
     steps(window, qtbot, 2)
     view, panes = window.stage.misses, window.stage.panes

@@ -41,6 +41,8 @@ def test_that_a_slow_lane_falls_behind_and_catches_up_again_at_equal_steps(windo
     QTest.keyClick(window, Qt.Key.Key_X)
     assert window.stage.curves.axis_box.currentData() == "seconds"
     qtbot.waitUntil(lambda: 0 < frame_steps(window)["two"] <= frame_steps(window)["one"] // 2, timeout=5000)
+    said = [view.accessibleDescription for view in window.stage.panes.views]
+    qtbot.waitUntil(lambda: all(" s · step " in text() for text in said), timeout=5000)  # the one that is ahead, too
     before = frame_steps(window)
     qtbot.waitUntil(lambda: frame_steps(window)["two"] >= before["two"] + 20, timeout=10_000)
     now = frame_steps(window)
