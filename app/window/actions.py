@@ -34,6 +34,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "open_packed", "File", "Open packed recording ...", "Play a run that somebody sent as one file", "Ctrl+Shift+P"
     ),
+    ActionSpec(
+        "compare",
+        "File",
+        "Compare with recording ...",
+        "Play this run and another one of the same data side by side",
+        "Ctrl+B",
+    ),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
     ActionSpec("clear_recent", "Open recent", "Clear the list of recent files", "Forget which files were opened"),
