@@ -115,7 +115,7 @@ class FileActions:
             if lanes > MAX_PANES:
                 raise InputError(f"The window shows at most {MAX_PANES} lanes, and together these have {lanes}.")
             recording.compared(*both)  # what cannot be compared leaves no folder
-            folder = recording.new_run_dir(f"{shown.name[-18:]} beside {other.name[-18:]}")
+            folder = recording.new_run_dir(" beside ".join(one.config.title or one.folder.name for one in both))
             found = recording.join(shown, other, folder, progress=progress)
             if found is None:
                 return None

@@ -68,7 +68,8 @@ def test_that_every_step_frame_fork_and_network_of_both_is_in_the_joined_recordi
         network, before = joined.weights(f"{prefix}knn"), source.weights("knn")
         assert network is not None and before is not None
         assert np.array_equal(network.arrays["layer.weight"], before.arrays["layer.weight"])
-    assert joined.begins["B forked"] == 6
+    forks = {event.lane: (event.parent, event.step) for event in joined.events if isinstance(event, LaneForked)}
+    assert forks == {"forked": ("knn", 6), "B forked": ("B knn", 6)}
     assert found is not None and "steps 1000, 7" in found.sentence and "frame_every 10, 3" in found.sentence
     assert found.sentence in joined.config.about and joined.config.title == "Made up beside Made up"
     ended = joined.finished
