@@ -24,7 +24,7 @@ check: setup-test ## linter, formatter, types, import rules; under a minute
 bench: setup-test ## ours beside the peers, all subjects; half an hour, and nothing else should run
 	@for subject in mining batch losses render; do $(BIN)/hnm-lab bench $$subject || exit; done; $(BIN)/python benchmarks/training_step.py
 
-gallery: setup ## make the pictures and short recordings of the presets anew, from runs; ten minutes
+gallery: setup ## make pictures, short recordings and videos of the presets anew, from runs; twenty minutes
 	@PYTHONPATH=. $(BIN)/python scripts/gallery.py
 
 pictures: setup ## make the pictures of the window in docs anew, from runs; needs a display, ten minutes

@@ -196,9 +196,18 @@ def _still(folder: Path, out: Path, film: Film, at: int | None) -> None:
     from hnm_core.cli.headless import wait_for_kernels
 
     wait_for_kernels(RASTER_KERNELS)
-    with _ends_awaited():
-        width, height = still(folder, out, template=film.template, at=at, size=film.size, theme=film.theme)
-    say(f"Wrote {out}: {width} x {height}")
+    with _ends_awaited() as ended:
+        size = still(
+            folder,
+            out,
+            template=film.template,
+            at=at,
+            size=film.size,
+            theme=film.theme,
+            progress=lambda _done, _total: not ended(),
+        )
+    assert size is not None, "it is called off by nothing else"
+    say(f"Wrote {out}: {size[0]} x {size[1]}")
 
 
 def report(

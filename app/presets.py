@@ -25,6 +25,8 @@ class Card:
     """What to look for, in some sentences."""
     lanes: tuple[str, ...]
     """Whose clouds are on the picture; empty where nobody has chosen."""
+    videos: tuple[str, ...] = ()
+    """The templates by which videos of it are made, `docs/gallery/NAME-TEMPLATE.webm`."""
 
     def picture(self, theme: str) -> Path:
         """Where the picture for the `dark` or `light` look is; a preset without one has no such file."""
@@ -68,6 +70,7 @@ def _card(name: str, chosen: dict[str, Any]) -> Card:
         see=chosen.get("see", about.partition(". ")[0]),
         about=about,
         lanes=tuple(chosen.get("lanes", ())),
+        videos=tuple(chosen.get("videos", ())),
     )
 
 

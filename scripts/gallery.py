@@ -1,9 +1,11 @@
 """Makes what the gallery shows of the presets, from real runs: `NAME-dark.webp`, `NAME-light.webp` and
-`NAME.preview.npz` in `resources/gallery`.
+`NAME.preview.npz` in `resources/gallery`; and for the README the videos `NAME-TEMPLATE.webm` with a picture of each,
+`NAME-TEMPLATE.webp`, in `docs/gallery`.
 
-    python scripts/gallery.py [--runs FOLDER] [NAME ...]
+    python scripts/gallery.py [--runs FOLDER] [--only videos|pictures] [NAME ...]
 
-Runs that are in FOLDER already are taken as they are. Ten minutes for all presets on two cores.
+Runs that are in FOLDER already are taken as they are. About twenty minutes for all
+presets on two cores.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from app.picture.camera import Camera, fit
 from app.picture.scene import build_scene
 from app.picture.theme import DARK, LIGHT, Theme
 from app.presets import PICTURE_SIZE, Card, cards, picture_path, preview_path
+from app.video.order import Order
 from hnm_core import recording
 from hnm_core.recording import Recording, open_recording
 from hnm_core.run.events import Frame
@@ -36,6 +39,12 @@ FILLED = 0.74
 """So much of a picture the cloud takes that reaches farthest, without the last 2 % of its points."""
 GAP_PX = 4
 """Between two clouds on one picture."""
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+VIDEO_SIZE, VIDEO_FPS, VIDEO_SECONDS = (960, 540), 15, 12.0
+MOST_BYTES = 3_000_000
+"""Of a video, so that all of them together stay small beside the program."""
+POSTER_AT, POSTER_QUALITY = 0.86, 80
+"""The share of its run at which a video is pictured: lanes have come apart by then."""
 
 
 def main() -> None:
@@ -43,18 +52,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="presets; all unless given")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "gallery", help="where the runs are kept")
+    parser.add_argument("--only", choices=("pictures", "videos"), help="both unless given")
     asked = parser.parse_args()
     for card in cards():
         if card.name in (asked.names or preset_names()):
             run = trained(card.name, asked.runs / card.name)
-            for theme in (DARK, LIGHT):
-                draw(run, card, theme)
-            first = card.name == FIRST_PRESET
-            thinned = preview.thin(
-                run, moments=FIRST_MOMENTS if first else MOMENTS, points=FIRST_POINTS if first else POINTS
-            )
-            preview.save(thinned, preview_path(card.name))
-            files = [picture_path(card.name, "dark"), picture_path(card.name, "light"), preview_path(card.name)]
+            files = []
+            if asked.only != "videos":
+                files += pictures(run, card)
+            if asked.only != "pictures":
+                for template in card.videos:
+                    files += video(run, DOCS / "gallery", card.name, template)
             print(card.name, *(f"{file.stat().st_size / 1000:.0f} kB" for file in files), flush=True)
 
 
@@ -65,6 +73,34 @@ def trained(name: str, folder: Path) -> Recording:
         for _event in recording.record(Experiment(configuration.load(preset_path(name))).run(), folder):
             pass
     return open_recording(folder)
+
+
+def pictures(run: Recording, card: Card) -> list[Path]:
+    """What the window's gallery shows of a preset."""
+    for theme in (DARK, LIGHT):
+        draw(run, card, theme)
+    first = card.name == FIRST_PRESET
+    thinned = preview.thin(run, moments=FIRST_MOMENTS if first else MOMENTS, points=FIRST_POINTS if first else POINTS)
+    preview.save(thinned, preview_path(card.name))
+    return [picture_path(card.name, "dark"), picture_path(card.name, "light"), preview_path(card.name)]
+
+
+def video(run: Recording, folder: Path, name: str, template: str) -> list[Path]:
+    """A film of a preset, and a picture of it as its link."""
+    folder.mkdir(exist_ok=True)
+    film, poster = folder / f"{name}-{template}.webm", folder / f"{name}-{template}.webp"
+    order = Order(run.folder, template, ".webm", VIDEO_SIZE, VIDEO_SECONDS, VIDEO_FPS)
+    made = order.render(film, lambda _done, _total: True)
+    assert made is not None, "nobody calls it off"
+    if made.file_bytes > MOST_BYTES:
+        raise SystemExit(f"{film} has {made.file_bytes:,} bytes, more than {MOST_BYTES:,}")
+    shown = order.pictures()
+    begins, count = shown.run_span
+    pixels = shown.at(begins + round(POSTER_AT * count))
+    image = QImage(pixels.tobytes(), *VIDEO_SIZE, 4 * VIDEO_SIZE[0], QImage.Format.Format_RGB32)
+    if not image.save(str(poster), "WEBP", POSTER_QUALITY):
+        raise SystemExit(f"{poster} cannot be written")
+    return [film, poster]
 
 
 def draw(run: Recording, card: Card, theme: Theme) -> None:

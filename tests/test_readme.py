@@ -6,11 +6,14 @@ import re
 import shlex
 from pathlib import Path
 
+import av
 import pytest
 
 from app.cli import make_app
+from app.presets import cards
 from hnm_core.spec.compatibility import check, refuse
 from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.resources import template_names
 from tests.forked import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,3 +80,21 @@ def test_that_the_commands_of_the_studies_are_allowed() -> None:
             refuse(
                 check(resolve(Request(preset=asked["preset"], data=asked["data"], miners=miners, settings=settings)))
             )
+
+
+def test_that_every_video_of_the_gallery_is_there_small_and_shown_with_a_picture() -> None:
+    named = {f"{card.name}-{template}" for card in cards() for template in card.videos}
+    assert len(named) == 8 and {template for card in cards() for template in card.videos} <= set(template_names())
+    folder = ROOT / "docs" / "gallery"
+    assert {path.name for path in folder.iterdir()} == {f"{name}{end}" for name in named for end in (".webm", ".webp")}
+    for name in named:
+        assert f"(docs/gallery/{name}.webp)](docs/gallery/{name}.webm)" in README
+        with av.open(str(folder / f"{name}.webm")) as film:
+            stream = film.streams.video[0]
+            assert (stream.width, stream.height, stream.codec_context.name) == (960, 540, "vp9")
+            assert film.duration == pytest.approx(12_000_000, rel=0.02) and film.size < 3_000_000
+
+
+def test_that_every_file_that_the_readme_links_is_there() -> None:
+    linked = re.findall(r"\]\(((?!https?:|#)[^)]+)\)", README)
+    assert len(linked) > 20 and [path for path in linked if not (ROOT / path.split("#")[0]).exists()] == []

@@ -1,9 +1,10 @@
-"""Asks what a video of a run shall be, and shows it before it is made."""
+"""Asks what a video, a picture or the charts of a run shall be, and shows it before it is made."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from app.picture.theme import Theme
 from app.plain import Label, plain_tip
 from app.video.estimate import Estimate
 from app.video.formats import MAX_FPS
-from app.video.order import Order
+from app.video.order import Kind, Order
 from app.video.previewing import Planned
 from app.video.renderer import MAX_SECONDS, MIN_SECONDS
 from app.video.template import DEFAULT, Template, load
@@ -55,17 +56,38 @@ SIZES: tuple[tuple[str, tuple[int, int] | None], ...] = (
     ("1080p, 1920 x 1080", (1920, 1080)),
     ("720p, 1280 x 720", (1280, 720)),
     ("4K, 3840 x 2160", (3840, 2160)),
+    ("8K, 7680 x 4320", (7680, 4320)),
     ("Square, 1080 x 1080", (1080, 1080)),
     ("Vertical, 1080 x 1920", (1080, 1920)),
     ("Own", OWN_SIZE),
 )
-FORMATS = (
-    ("MP4 (H.264), plays everywhere", ".mp4"),
-    ("WebM (VP9), small", ".webm"),
-    ("GIF, at most 720 pixels", ".gif"),
-    ("PNG pictures in a new folder", ".png"),
-)
 NUMBERED = "%05d.png"
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file that can be made."""
+
+    words: str
+    suffix: str
+    kind: Kind = "film"
+
+    @property
+    def numbered(self) -> bool:
+        """Whether it is a folder of pictures."""
+        return self.kind == "film" and self.suffix == ".png"
+
+
+FORMATS = (
+    FileKind("MP4 (H.264), plays everywhere", ".mp4"),
+    FileKind("WebM (VP9), small", ".webm"),
+    FileKind("GIF, at most 720 pixels", ".gif"),
+    FileKind("PNG pictures in a new folder", ".png"),
+    FileKind("PNG, the picture of one step", ".png", "still"),
+    FileKind("SVG, the charts as a drawing", ".svg", "charts"),
+    FileKind("PDF, the charts as a drawing", ".pdf", "charts"),
+)
+MAKE = {"film": "Make video", "still": "Make picture", "charts": "Make drawing"}
 
 
 class ExportSheet(QDialog):
@@ -75,6 +97,7 @@ class ExportSheet(QDialog):
     Args:
         folder: of the recording.
         last_step: of the run.
+        shown_step: the one that the window shows, where a picture of one step begins.
         out: the name without an ending that the video is offered; a number is added where there is a file already.
     """
 
@@ -84,13 +107,23 @@ class ExportSheet(QDialog):
     render_asked = pyqtSignal(object, object)
     closed = pyqtSignal()
 
-    def __init__(self, folder: Path, last_step: int, theme: Theme, out: Path, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        last_step: int,
+        theme: Theme,
+        out: Path,
+        parent: QWidget | None = None,
+        shown_step: int | None = None,
+    ) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Make a video")
+        self.setWindowTitle("Make a video or a picture")
         self.setModal(False)
         self._folder, self._last_step, self._stem = folder, last_step, out
+        self._shown_step = last_step if shown_step is None else shown_step
         self._chosen: Template = load(DEFAULT)
         self._planned: Order | None = None
+        self._rate = 1.0  # pictures a second of what is planned
         self._queued: set[Path] = set()
         self._typed = ""  # the name of the file that was offered last
         self._settled = QTimer(self)
@@ -115,8 +148,8 @@ class ExportSheet(QDialog):
         self.template.addItem("Own file ...", OWN_FILE)
         for text, size in SIZES:
             self.size_box.addItem(text, size)
-        for text, suffix in FORMATS:
-            self.format.addItem(text, suffix)
+        for kind in FORMATS:
+            self.format.addItem(kind.words, kind)
         self.look.addItems(("dark", "light"))
         self.look.setCurrentText(theme.name)
         self.about = Label()
@@ -141,8 +174,8 @@ class ExportSheet(QDialog):
         self.estimate, self.problem = Label(), ProblemLabel()
         self.estimate.setWordWrap(True)
         self.estimate.setAccessibleName("Estimate")
-        self.render_button, self.close_button = QPushButton("Make video"), QPushButton("Close")
-        self.render_button.setToolTip("Put this video into the queue (Ctrl+Return)")
+        self.render_button, self.close_button = QPushButton(MAKE["film"]), QPushButton("Close")
+        self.render_button.setToolTip("Put this into the queue (Ctrl+Return)")
         self.close_button.setToolTip("Videos that are being made go on (Esc)")
         for button in (self.render_button, self.close_button):
             button.setAutoDefault(False)  # Enter ends the editing of a number, no more
@@ -164,7 +197,7 @@ class ExportSheet(QDialog):
             widget.setAccessibleName(name)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
+        form = self._form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Template", self.template)
         form.addRow("", self.about)
@@ -173,7 +206,8 @@ class ExportSheet(QDialog):
         form.addRow("", self._own_size)
         form.addRow("Length", self.seconds)
         form.addRow("Pictures a second", self.fps)
-        form.addRow("Steps", _row(self.first, Label("to"), self.last))
+        self._steps = _row(self.first, Label("to"), self.last)
+        form.addRow("Steps", self._steps)
         form.addRow("Look", self.look)
         form.addRow("Kind of file", self.format)
         form.addRow("File", self.file)
@@ -239,22 +273,33 @@ class ExportSheet(QDialog):
     # What it asks for
 
     @property
+    def _kind(self) -> FileKind:
+        chosen = self.format.currentData()
+        assert isinstance(chosen, FileKind)
+        return chosen
+
+    @property
     def order(self) -> Order:
         """What the fields say."""
         chosen = self._chosen
         size = self.size_box.currentData()
         if size == OWN_SIZE:
             size = (self.width_box.value(), self.height_box.value())
+        kind, look = self._kind, self.look.currentText()
+        if kind.kind == "charts":
+            return Order(self._folder, suffix=kind.suffix, theme=look, kind="charts")
+        if kind.kind == "still":
+            return Order(self._folder, self.template.currentData(), kind.suffix, size, theme=look, kind="still")
         seconds, fps = self.seconds.value(), self.fps.value()
         first, last = self.first.value(), self.last.value()
         return Order(
             self._folder,
             self.template.currentData(),
-            self.format.currentData(),
+            kind.suffix,
             size,
             None if math.isclose(seconds, chosen.seconds, abs_tol=0.05) else seconds,
             None if fps == chosen.fps else fps,
-            self.look.currentText(),
+            look,
             (first or None, None if last == self._last_step else last),
             self.captions.captions if self.captions.own else None,
         )
@@ -274,16 +319,23 @@ class ExportSheet(QDialog):
         """The film can be made, and will be so."""
         if planned.order != self.order:
             return  # something else was asked for meanwhile
-        self._planned = planned.order
-        self.view.set_length(planned.pictures, float(planned.video.fps))
-        self.captions.show_found(planned.captions, planned.run_from, planned.run_seconds)
+        self._planned, self._rate = planned.order, planned.fps
+        width, height = planned.size
+        match planned.order.kind:
+            case "film":
+                self.view.set_length(planned.pictures, planned.fps)
+                self.captions.show_found(planned.captions, planned.run_from, planned.run_seconds)
+                told = f"{width} x {height}, {planned.pictures:,} pictures, {planned.fps:g} a second. Estimating ..."
+                self.estimate.setText(told + (f"\n{planned.note}" if planned.note else ""))
+            case "still":
+                first, last = planned.steps
+                wanted = self._shown_step if self.view.step is None else self.view.step
+                self.view.set_moments(first, last, min(max(wanted, first), last))
+                self.estimate.setText(f"{width} x {height}. The bar below the picture chooses the step.")
+            case "charts":
+                self.view.set_length(1, 1.0)
+                self.estimate.setText("All lanes at the end of the run, in lines that can be scaled to any size.")
         self._moved(self.view.number)  # the same share of another length is another picture
-        width, height = planned.video.size
-        fps = float(planned.video.fps)
-        self.estimate.setText(
-            f"{width} x {height}, {planned.pictures:,} pictures, {fps:g} a second. Estimating ..."
-            + (f"\n{planned.note}" if planned.note else "")
-        )
         self._say_problem()
 
     def show_picture(self, number: int, image: QImage) -> None:
@@ -341,11 +393,13 @@ class ExportSheet(QDialog):
         self._settled.start()
 
     def _ask(self) -> None:
-        self.preview_asked.emit(self.order, self.view.picture.room, self.view.number)
+        first_look = self._kind.kind == "still" and self.view.step is None  # what is in the bar is of a film
+        self.preview_asked.emit(
+            self.order, self.view.picture.room, self._shown_step if first_look else self.view.number
+        )
 
     def _moved(self, number: int) -> None:
-        fps = self.fps.value() if self._planned is None else float(self._planned.format().fps)
-        self.captions.set_now(number / fps)
+        self.captions.set_now(number / (self.fps.value() if self._planned is None else self._rate))
         self.picture_asked.emit(number)
 
     def _template_chosen(self) -> None:
@@ -385,26 +439,38 @@ class ExportSheet(QDialog):
         self._on_size()
 
     def _on_size(self) -> None:
-        self._own_size.setVisible(self.size_box.currentData() == OWN_SIZE)
+        self._show_rows()
         self._change()
 
+    def _show_rows(self) -> None:
+        """What has a say in this kind of file."""
+        kind = self._kind.kind
+        for widget in (self.seconds, self.fps, self._steps):
+            self._form.setRowVisible(widget, kind == "film")
+        for widget in (self.template, self.about, self.size_box):
+            self._form.setRowVisible(widget, kind != "charts")
+        self._form.setRowVisible(self._own_size, kind != "charts" and self.size_box.currentData() == OWN_SIZE)
+        self.captions.setVisible(kind == "film")
+
     def _on_format(self) -> None:
+        kind = self._kind
         if self.file.text() == self._typed:
             self._offer_name()
         else:
-            path, suffix = self.out, self.format.currentData()
+            path = self.out
             path = path.parent if path.name == NUMBERED else path.with_suffix("")
-            self.file.setText(str(path / NUMBERED if suffix == ".png" else path.with_suffix(suffix)))
+            self.file.setText(str(path / NUMBERED if kind.numbered else path.with_suffix(kind.suffix)))
+        self.render_button.setText(MAKE[kind.kind])
+        self._show_rows()
         self._change()
 
     def _offer_name(self) -> None:
         """A name that is not taken."""
-        suffix: str = self.format.currentData()
-        number = 1
+        kind, number = self._kind, 1
         while True:
             stem = self._stem if number == 1 else self._stem.with_name(f"{self._stem.name}-{number}")
-            taken = stem if suffix == ".png" else stem.with_name(stem.name + suffix)
-            out = taken / NUMBERED if suffix == ".png" else taken
+            taken = stem if kind.numbered else stem.with_name(stem.name + kind.suffix)
+            out = taken / NUMBERED if kind.numbered else taken
             if not taken.exists() and out not in self._queued:
                 break
             number += 1
@@ -413,14 +479,14 @@ class ExportSheet(QDialog):
         self.file.setCursorPosition(len(self._typed))
 
     def _browse(self) -> None:
-        numbered = self.format.currentData() == ".png"
-        dialog = QFileDialog(self, "Where the video goes", str(self.out.parent.parent if numbered else self.out.parent))
+        numbered = self._kind.numbered
+        dialog = QFileDialog(self, "Where it goes", str(self.out.parent.parent if numbered else self.out.parent))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         if numbered:
             dialog.selectFile(self.out.parent.name)
         else:
             dialog.selectFile(self.out.name)
-            dialog.setDefaultSuffix(self.format.currentData().removeprefix("."))
+            dialog.setDefaultSuffix(self._kind.suffix.removeprefix("."))
         dialog.fileSelected.connect(lambda name: self.file.setText(str(Path(name) / NUMBERED) if numbered else name))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -428,7 +494,7 @@ class ExportSheet(QDialog):
     def _say_problem(self) -> None:
         """What is to be known of the name of the file."""
         out = self.out
-        exists = out.suffix != ".png" and out.is_file()
+        exists = not self._kind.numbered and out.is_file()
         self.problem.say(f"'{out.name}' is there already and will be replaced." if exists else "")
         self._enable()
 
@@ -442,7 +508,7 @@ class ExportSheet(QDialog):
                 self.problem.say(f"'{out.name}' must end in {order.suffix}, as the kind of file says.")
                 return
             self.problem.say("")
-            self.render_asked.emit(order, out)
+            self.render_asked.emit(replace(order, at=self.view.step), out)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         super().closeEvent(event)

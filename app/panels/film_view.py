@@ -97,6 +97,7 @@ class FilmView(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._fps, self._began, self._theme = 30.0, (0.0, 0), theme
+        self._first_step: int | None = None
         self.picture, self.bar = FilmPicture(theme), QSlider(Qt.Orientation.Horizontal)
         self.bar.setAccessibleName("Picture of the video")
         self.bar.setToolTip("Go through the video: arrows by a picture, Page Up and Page Down by a second")
@@ -143,8 +144,23 @@ class FilmView(QWidget):
         self.bar.setPageStep(max(round(fps), 1))
         self.bar.setValue(round(share * self.bar.maximum()) if known else self.bar.maximum() // 2)
         self.bar.blockSignals(False)
-        for part in (self.bar, self.play_button, self.copy_button):
-            part.setEnabled(pictures > 0)
+        self._first_step = None
+        self._enable(pictures)
+
+    def set_moments(self, first: int, last: int, shown: int) -> None:
+        """A picture for each step, of which one is wanted; `shown` is where to begin."""
+        self.bar.blockSignals(True)
+        self.bar.setRange(0, last - first)
+        self.bar.setPageStep(max((last - first) // 20, 1))
+        self.bar.setValue(shown - first)
+        self.bar.blockSignals(False)
+        self._first_step = first
+        self._enable(last - first + 1)
+
+    def _enable(self, pictures: int) -> None:
+        self.bar.setEnabled(pictures > 1)
+        self.play_button.setEnabled(pictures > 1 and self._first_step is None)
+        self.copy_button.setEnabled(pictures > 0)
         self._say_now()
 
     def go_to(self, seconds: float) -> None:
@@ -176,7 +192,15 @@ class FilmView(QWidget):
         if number >= self.bar.maximum():
             self.stop()
 
+    @property
+    def step(self) -> int | None:
+        """The step whose picture is wanted, where there is a picture for each."""
+        return None if self._first_step is None else self._first_step + self.bar.value()
+
     def _say_now(self) -> None:
+        if self.step is not None:
+            self.now.setText(f"step {self.step:,}")
+            return
         length = (self.bar.maximum() + 1) / self._fps if self.bar.maximum() else 0.0
         self.now.setText(f"{self.bar.value() / self._fps:.2f} of {length:.2f} s" if length else "")
 

@@ -129,7 +129,7 @@ class RenderRow(QWidget):
 
     def show_render(self, render: Render) -> None:
         """How it is now."""
-        name = render.out.parent.name if render.out.suffix == ".png" else render.out.name
+        name = render.out.parent.name if "%" in render.out.name else render.out.name
         if self.name.text() != name:
             self.name.setText(name)
             self.name.setToolTip(plain_tip(str(render.out)))

@@ -87,6 +87,6 @@ def _scaled(positions: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.zeros(positions.shape)
     around = positions.astype(np.float64) - np.median(positions[finite].astype(np.float64), axis=0)
     around[~finite] = 0
-    reach = np.percentile(np.abs(around[finite]).max(axis=1), _REACH) or 1.0
+    reach = np.percentile(np.linalg.norm(around[finite], axis=1), _REACH) or 1.0  # however it is turned
     steps: NDArray[np.float64] = np.rint((around / reach).clip(-1, 1) * 32767)
     return steps

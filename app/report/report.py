@@ -14,6 +14,7 @@ import numpy as np
 from app.picture.theme import DARK, LIGHT, Theme
 from app.progress import Progress
 from app.report.clouds import clouds, colour
+from app.report.histograms import BAND_COLOURS, histograms
 from app.report.pictures import pictures
 from app.report.plots import bars, curves
 from hnm_core.cli.commands import recording_facts
@@ -25,6 +26,7 @@ from hnm_core.run.auditing import COLUMNS as AUDIT_COLUMNS
 from hnm_core.run.auditing import cells
 from hnm_core.run.cost import step_cost
 from hnm_core.run.events import Alarm
+from hnm_core.run.hardness import Hardness
 from hnm_core.run.history import RunHistory
 from hnm_core.run.results import LaneResult
 from hnm_core.run.timing import MINING_COLUMNS, PHASES
@@ -32,11 +34,17 @@ from hnm_core.spec.config import dump
 from hnm_core.spec.resources import resource_dir
 from hnm_core.system.paths import why
 from hnm_core.system.whole_files import write_whole
-from hnm_core.words import percent
+from hnm_core.words import percent, size
 
 CURVES = {"map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN", "mining_recall": "Recall of the search"}
 LANE_COLOURS = tuple(f"var(--lane-{place})" for place in range(len(DARK.lanes)))
 """As the style of the page has them, dark and light."""
+MOST_BYTES = 8_000_000
+"""Of a page: pictures are left out where it would be larger. All else in it has bounds of its own."""
+MOST_ROWS = 300
+"""Of a table of alarms or changes."""
+MOST_BACK = 8
+"""So many frames are looked at for one that tells how hard a lane mined."""
 _SMOOTHING = 0.9
 _STEPS = 4
 
@@ -66,12 +74,19 @@ def write_report(folder: str | Path, out: str | Path, *, progress: Progress = la
 
 
 def page(recording: Recording) -> str:
-    """The page as text. Every word of a recording stands in it escaped."""
+    """The page as text, at most about `MOST_BYTES`. Every word of a recording stands in it escaped."""
+    whole = _page(recording, pictures(recording))
+    if len(whole.encode()) <= MOST_BYTES:
+        return whole
+    return _page(recording, f"<p>Left out, as the page would be larger than {size(MOST_BYTES)}.</p>")
+
+
+def _page(recording: Recording, moments: str) -> str:
     summary, results = inspected(recording)
     history, config = recording.history(), recording.config
     script = (resource_dir() / "report" / "page.js").read_text(encoding="utf-8")
     style = (resource_dir() / "report" / "page.css").read_text(encoding="utf-8")
-    style += _lane_colours(DARK) + f"@media (prefers-color-scheme: light) {{ {_lane_colours(LIGHT)} }}"
+    style += _colours(DARK) + f"@media (prefers-color-scheme: light) {{ {_colours(LIGHT)} }}"
     seal = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
     if config.model.name == "identity":
@@ -85,12 +100,12 @@ def page(recording: Recording) -> str:
         f"<h1>{escape(config.title)}</h1><p>{escape(config.about)}</p>",
         _part("Results", table),
         _part("Clouds that can be turned", _clouds(recording)),
-        _part("Moments", pictures(recording)),
+        _part("Moments", moments),
         _part("Curves", _curves(history)),
         _part("Mining time of a step by phase", _bars(history)),
-        _part("How hard what was mined is", _hardness(results)),
-        _part("Alarms", _table(("step", "lane", "what"), alarms) if alarms else ""),
-        _part("Changes", _table(("step", "lane", "what"), changes) if changes else ""),
+        _part("How hard what was mined is", _hardness(recording, results)),
+        _part("Alarms", _told("alarms", alarms)),
+        _part("Changes", _told("changes", changes)),
         _part("The run", _table(("", ""), [fact for fact in facts if fact[0] != "folder"])),
         _part("What was asked", f"<pre>{escape(dump(config))}</pre>"),
     ]
@@ -107,8 +122,10 @@ def page(recording: Recording) -> str:
     )  # a file may name what is no text
 
 
-def _lane_colours(theme: Theme) -> str:
-    return ":root {" + "".join(f"--lane-{place}:{colour(rgb)};" for place, rgb in enumerate(theme.lanes)) + "}"
+def _colours(theme: Theme) -> str:
+    lanes = "".join(f"--lane-{place}:{colour(rgb)};" for place, rgb in enumerate(theme.lanes))
+    bands = {"hard": theme.hard_edge, "semi-hard": theme.semi_hard_edge, "easy": theme.easy_edge}
+    return f":root {{{lanes}{''.join(f'--{name}-band:{colour(rgb)};' for name, rgb in bands.items())}}}"
 
 
 def _part(title: str, content: str) -> str:
@@ -151,13 +168,40 @@ def _key(colours: Mapping[str, str]) -> str:
     return f"<p>{' &nbsp; '.join(marks)}</p>"
 
 
-def _hardness(results: Sequence[LaneResult]) -> str:
+def _hardness(recording: Recording, results: Sequence[LaneResult]) -> str:
     rows = [
         (one.lane, f"{one.mined:,}", percent(one.hard_share), percent(one.semi_hard_share), percent(one.easy_share))
         for one in results
         if one.mined
     ]
-    return _table(("lane", "mined", "hard", "semi-hard", "easy"), rows) if rows else ""
+    table = _table(("lane", "mined", "hard", "semi-hard", "easy"), rows) if rows else ""
+    last = {lane: found for lane in recording.lanes if (found := _last_hardness(recording, lane)) is not None}
+    drawn = histograms(last)
+    if not drawn:
+        return table
+    said = (
+        "At the end, by how much farther the negative is than the positive: left of 0 it is nearer (hard), up to the "
+        "dashed margin of the loss semi-hard. Every lane has its own height."
+    )
+    return f"{table}{_key(dict(zip(('hard', 'semi-hard', 'easy'), BAND_COLOURS, strict=True)))}<p>{said}</p>{drawn}"
+
+
+def _last_hardness(recording: Recording, lane: str) -> tuple[int, Hardness] | None:
+    """The step of the last frame of a lane that tells how hard it mined, and what it tells."""
+    count = len(recording.frame_steps(lane))
+    for place in range(count - 1, max(count - MOST_BACK, 0) - 1, -1):
+        frame = recording.frame(lane, place)
+        if frame.hardness is not None:
+            return frame.step, frame.hardness
+    return None
+
+
+def _told(what: str, rows: Sequence[tuple[str, str, str]]) -> str:
+    """A table of what happened, the first `MOST_ROWS`."""
+    if not rows:
+        return ""
+    more = f"<p>The first {MOST_ROWS} of {len(rows):,} {what}.</p>" if len(rows) > MOST_ROWS else ""
+    return more + _table(("step", "lane", "what"), rows[:MOST_ROWS])
 
 
 def _clouds(recording: Recording) -> str:

@@ -24,6 +24,8 @@ TITLE, NUMBER, VALUE = 30, 26, 32
 PAD = 20
 LEAST_WORDS = 360
 """A histogram that is narrower has no words below it, in units."""
+NARROW = 0.7
+"""Type over a histogram becomes so small before words are left out."""
 RADIUS = 14
 _BANDS = {histogram.HARD: HARD, histogram.SEMI_HARD: SEMI_HARD, histogram.EASY: EASY}
 Number = Callable[[float], str]
@@ -179,7 +181,9 @@ def hardness(canvas: Canvas, box: Box, now: Moment, axis: Axis | None) -> None:
         if one is None or not one.total:
             canvas.text(name, lane.name, lane.color, NUMBER, bold=True)
             continue
-        canvas.text(name, f"{lane.name}  {100 * one.hard / one.total:.0f} % hard", lane.color, NUMBER, bold=True)
+        share = f"{lane.name}  {100 * one.hard / one.total:.0f} %"
+        fits = typeface.width(f"{share} hard", NARROW * NUMBER * unit, bold=True) <= name.width
+        canvas.text(name, f"{share} hard" if fits else share, lane.color, NUMBER, bold=True, least=NARROW)
         drawn = histogram.bars(one, one.margin)
         left, right = np.clip(axis.share(drawn.left), 0, 1), np.clip(axis.share(drawn.right), 0, 1)
         seen = right > left

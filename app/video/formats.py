@@ -38,7 +38,7 @@ class VideoFormat:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A finished video."""
+    """A finished video, or a picture: that takes no seconds."""
 
     path: Path
     size: tuple[int, int]
@@ -73,18 +73,23 @@ def video_format(
         )
     video = fitted(suffix, size, fps, seconds)
     place = out.parent if suffix == ".png" else out
-    if suffix == ".png" and paths.is_folder(place):
-        if any(place.iterdir()):
-            raise InputError(f"The folder '{place}' is not empty; name a new one for the pictures.")
-    elif paths.is_folder(place):
+    if suffix == ".png" and paths.is_folder(place) and any(place.iterdir()):
+        raise InputError(f"The folder '{place}' is not empty; name a new one for the pictures.")
+    check_place(out if suffix != ".png" else place.with_name(f"{place.name}.part.lock"), out)
+    return replace(video, live=live)
+
+
+def check_place(file: Path, out: Path | None = None) -> None:
+    """Raises `InputError` where no file can be written; it names `out`, where that is what was asked for."""
+    out = out or file
+    if paths.is_folder(file):
         raise InputError(f"'{out}' is a folder; give the name of a file.")
-    if not paths.is_folder(place.parent):
-        raise InputError(f"'{out}' cannot be written: there is no folder '{place.parent}'.")
+    if not paths.is_folder(file.parent):
+        raise InputError(f"'{out}' cannot be written: there is no folder '{file.parent}'.")
     try:
-        check_writable(out if suffix != ".png" else place.with_name(f"{place.name}.part.lock"))
+        check_writable(file)
     except OSError as error:
         raise refused(out, error) from error
-    return replace(video, live=live)
 
 
 def fitted(suffix: str, size: tuple[int, int], fps: int, seconds: float | None = None) -> VideoFormat:

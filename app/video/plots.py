@@ -4,32 +4,65 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PyQt6.QtCore import QMarginsF, QSize, QSizeF
-from PyQt6.QtGui import QPageSize, QPainter, QPdfWriter
+from PyQt6.QtGui import QImage, QPageSize, QPainter, QPdfWriter
 from PyQt6.QtSvg import QSvgGenerator
 
 from app.picture.theme import theme as theme_named
+from app.progress import Progress
 from app.video import charts, typeface
 from app.video.canvas import Align, Canvas
 from app.video.clouds import Clouds
 from app.video.figures import hardness_axis, lane_of
-from app.video.formats import refused
+from app.video.formats import check_place, refused
 from app.video.layout import Box
-from app.video.pictures import THEMES
+from app.video.pictures import THEMES, Pixels
 from app.video.story import Story
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import open_recording
 from hnm_core.system.whole_files import whole_file
 
 SUFFIXES = (".svg", ".pdf")
-WIDTH, HEIGHT, EDGE, GAP = 1600, 1200, 48, 24
+SIZE = WIDTH, HEIGHT = 1600, 1200
+EDGE, GAP = 48, 24
 """Of the page, in units."""
 
 
-def plots(folder: str | Path, out: str | Path, *, theme: str = "light") -> None:
-    """Write the charts of a recording to `out`, .svg or .pdf: curves, loss, mining time, hardness.
+class Charts:
+    """The page of a recording's charts. Raises `InputError`: the recording is damaged."""
 
-    Letters are outlines, so that it looks the same everywhere.
+    def __init__(self, folder: str | Path, theme: str = "light") -> None:
+        if theme not in THEMES:
+            raise unknown_name("theme", theme, THEMES)
+        recording = open_recording(folder)
+        recording.check()
+        self._app = typeface.ensure_text()
+        self._theme = theme_named(theme)
+        self._story, self._clouds = Story(recording), Clouds(recording, self._theme, 1.0)
+
+    def paint(self, painter: QPainter) -> None:
+        """The page, `WIDTH` x `HEIGHT` units."""
+        _paint(Canvas(painter, self._theme, 1.0), self._story, self._clouds)
+
+    def picture(self, size: tuple[int, int]) -> Pixels:
+        """(H, W, 4) blue, green, red, 255."""
+        image = QImage(*size, QImage.Format.Format_RGB32)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.scale(size[0] / WIDTH, size[1] / HEIGHT)
+        self.paint(painter)
+        painter.end()
+        bits = image.constBits()
+        assert bits is not None
+        return np.frombuffer(bits.asstring(image.sizeInBytes()), np.uint8).reshape(size[1], size[0], 4)
+
+
+def plots(
+    folder: str | Path, out: str | Path, *, theme: str = "light", progress: Progress = lambda done, total: True
+) -> Path | None:
+    """Write the charts of a recording to `out`, .svg or .pdf: curves, loss, mining time, hardness. Letters are
+    outlines, so that it looks the same everywhere. None where `progress` called it off.
 
     Raises:
         InputError: the recording is damaged, or `out` cannot be written.
@@ -37,25 +70,22 @@ def plots(folder: str | Path, out: str | Path, *, theme: str = "light") -> None:
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"'{out}' cannot be a drawing: give a name that ends in {' or '.join(SUFFIXES)}.")
-    if theme not in THEMES:
-        raise unknown_name("theme", theme, THEMES)
-    recording = open_recording(folder)
-    recording.check()
-    app = typeface.ensure_text()
-    colors = theme_named(theme)
-    clouds = Clouds(recording, colors, 1.0)
+    check_place(out)
+    drawn = Charts(folder, theme)
+    if not progress(0, 1):
+        return None
     try:
         with whole_file(out) as part:
             device = _svg(part) if out.suffix.lower() == ".svg" else _pdf(part)
             painter = QPainter(device)
             if isinstance(device, QPdfWriter):
                 painter.scale(device.width() / WIDTH, device.width() / WIDTH)
-            _paint(Canvas(painter, colors, 1.0), Story(recording), clouds)
+            drawn.paint(painter)
             painter.end()
             del device
     except OSError as error:
         raise refused(out, error) from error
-    del app
+    return out
 
 
 def _svg(path: Path) -> QSvgGenerator:

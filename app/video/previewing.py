@@ -15,10 +15,11 @@ from PyQt6.QtGui import QImage
 
 from app.video.clock import Caption
 from app.video.estimate import estimate
-from app.video.formats import VideoFormat
 from app.video.levels import level_note
-from app.video.order import Order
+from app.video.order import Order, within
 from app.video.pictures import Pictures
+from app.video.plots import SIZE, Charts
+from app.video.stills import Moments
 from app.video.typeface import ensure_text
 from hnm_core.errors import InputError
 from hnm_core.system import memory
@@ -28,10 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Planned:
-    """What a film will be."""
+    """What a film will be. Of a still there is a picture for each step, of charts one."""
 
     order: Order
-    video: VideoFormat
+    size: tuple[int, int]
+    fps: float
     pictures: int
     steps: tuple[int, int]
     run_from: float
@@ -159,17 +161,20 @@ class FilmPreview(QObject):
             if order != self._planned:
                 self._planned = order
                 self.planned.emit(_planned(small))
-            number = min(max(wanted.number, 0), len(small.pictures) - 1)
-            image = _image(small.pictures.at(number))
+            number = min(max(wanted.number, 0), small.count - 1)
+            image = _image(small.at(number))
             self._shown = wanted.shown
             self.drawn.emit(number, image)
         elif wanted.copies != self._copied:
             self._full = self._made(self._full, order, None)
-            number = min(max(wanted.number, 0), len(self._full.pictures) - 1)
+            number = min(max(wanted.number, 0), self._full.count - 1)
             self._copied = wanted.copies
-            self.copied.emit(_image(self._full.pictures.at(number)))
+            self.copied.emit(_image(self._full.at(number)))
+        elif order.kind != "film":
+            self._told = order  # one picture is made as soon as it is estimated
         else:
             self._full = self._made(self._full, order, None)
+            assert isinstance(self._full.pictures, Pictures)
             found = estimate(
                 self._full.pictures,
                 order.format(),
@@ -185,11 +190,19 @@ class FilmPreview(QObject):
         if before is not None and before.room == room:
             if before.order == order:
                 return before
-            if replace(before.order, captions=None) == replace(order, captions=None) and order.captions is not None:
+            same = replace(before.order, captions=None) == replace(order, captions=None)
+            if same and order.captions is not None and isinstance(before.pictures, Pictures):
                 before.pictures.set_captions(order.captions)
                 return replace(before, order=order)
         began = time.perf_counter()
-        pictures = order.pictures(room)
+        pictures: Pictures | Moments | Charts
+        match order.kind:
+            case "film":
+                pictures = order.pictures(room)
+            case "still":
+                pictures = order.moments(room)
+            case "charts":
+                pictures = Charts(order.folder, order.theme)
         return _Made(order, room, pictures, time.perf_counter() - began)
 
 
@@ -199,17 +212,41 @@ class _Made:
 
     order: Order
     room: tuple[int, int] | None
-    pictures: Pictures
+    pictures: Pictures | Moments | Charts
     setup_s: float
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are to look at."""
+        return 1 if isinstance(self.pictures, Charts) else len(self.pictures)
+
+    def at(self, number: int) -> NDArray[np.uint8]:
+        """One of them."""
+        if isinstance(self.pictures, Charts):
+            return self.pictures.picture(SIZE if self.room is None else within(SIZE, self.room))
+        return self.pictures.at(number)
 
 
 def _planned(made: _Made) -> Planned:
-    video, pictures = made.order.format(), made.pictures
+    pictures = made.pictures
+    if isinstance(pictures, Charts):
+        return Planned(made.order, SIZE, 1.0, 1, (0, 0), 0.0, 0.0, (), "")
+    if isinstance(pictures, Moments):
+        return Planned(made.order, made.order.still_size(), 1.0, len(pictures), pictures.steps, 0.0, 0.0, (), "")
+    video = made.order.format()
     fps = float(video.fps)
     first, count = pictures.run_span
     note = level_note(*video.size, fps) if video.suffix == ".mp4" else ""
     return Planned(
-        made.order, video, len(pictures), pictures.steps, first / fps, count / fps, pictures.plan.captions, note
+        made.order,
+        video.size,
+        fps,
+        len(pictures),
+        pictures.steps,
+        first / fps,
+        count / fps,
+        pictures.plan.captions,
+        note,
     )
 
 

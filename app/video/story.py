@@ -100,8 +100,10 @@ class Story:
             title = "No lane is clearly better"
         elif len(level) == 1:
             title = f"{named(best)} wins: {word} {top:.2f}"
-        else:
+        elif all(apart(ends[one], ends[other], self.items) for one in level for other in behind):
             title = f"{joined(level)} end level, ahead of {joined(behind)}"
+        else:  # who is level with the best is level with another that is not
+            title = f"{named(best)} ends ahead of {joined(behind)}, not clearly of {joined(level[1:])}"
         lines = []
         if len(ends) > 1:
             lines.append(" · ".join(_pair(name, value) for name, value in ends.items()))

@@ -34,6 +34,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "open_packed", "File", "Open packed recording ...", "Play a run that somebody sent as one file", "Ctrl+Shift+P"
     ),
+    ActionSpec(
+        "compare",
+        "File",
+        "Compare with recording ...",
+        "Play this run and another one of the same data side by side",
+        "Ctrl+B",
+    ),
     ActionSpec("open_data", "File", "Open data ...", f"Train on your own {ANY_DATA_SUFFIX} file", "Ctrl+D", "data"),
     ActionSpec("open_config", "File", "Open configuration ...", "Read an experiment from a TOML file", "Ctrl+Shift+O"),
     ActionSpec("clear_recent", "Open recent", "Clear the list of recent files", "Forget which files were opened"),
@@ -45,7 +52,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "pack_recording", "File", "Pack recording ...", "Write this run into one file, to be sent to somebody", "Ctrl+P"
     ),
     ActionSpec("report", "File", "Report as a page ...", "Write what this run came to as one HTML file", "Ctrl+R"),
-    ActionSpec("render_video", "File", "Make video ...", "A video of this run, with a preview", "Ctrl+M", "video"),
+    ActionSpec(
+        "render_video",
+        "File",
+        "Make video or picture ...",
+        "A video of this run, a picture or its charts, with a preview",
+        "Ctrl+M",
+        "video",
+    ),
     ActionSpec("capture", "File", "Film the window", "Film the window as it is, until pressed again", "V"),
     ActionSpec("capture_pane", "File", "Film one cloud", "Film the clicked cloud, until pressed again", "Shift+V"),
     ActionSpec("screenshot", "File", "Screenshot ...", "Save a picture of the window", "P", "camera"),

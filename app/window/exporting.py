@@ -1,4 +1,4 @@
-"""Videos of what is shown: the sheet that asks what they shall be, their preview, and the queue."""
+"""Videos and pictures of what is shown: the sheet that asks what they shall be, their preview, and the queue."""
 
 from __future__ import annotations
 
@@ -48,7 +48,14 @@ class Exporting(QObject):
 
         if self.sheet is not None:
             self.sheet.close()
-        sheet = ExportSheet(folder, self._stage.history.last_step, self._look.theme, Path.cwd() / stem, self._window)
+        sheet = ExportSheet(
+            folder,
+            self._stage.history.last_step,
+            self._look.theme,
+            Path.cwd() / stem,
+            self._window,
+            self._stage.past_step,
+        )
         preview = FilmPreview()
         sheet.preview_asked.connect(preview.ask)
         sheet.picture_asked.connect(preview.look_at)

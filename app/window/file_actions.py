@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from app.history import playback
 from app.history.playback import Past
+from app.limits import MAX_PANES
 from app.panels.experiment_form import ExperimentForm
 from app.panels.pack_dialog import PackDialog
 from app.progress import Progress
@@ -105,6 +106,38 @@ class FileActions:
                 self._recent.note(folder)
 
         self._read(path, work, show)
+
+    def compare(self) -> None:
+        """Ask for another recording, and play both side by side."""
+        self._recorded()  # says so where there is nothing to compare
+        self._ask("Compare with a recording: its folder", self.play_beside, folder=True, start=recording.runs_dir())
+
+    def play_beside(self, other: Path) -> None:
+        """Join the run that is shown and a recording into a new one, and play that."""
+        shown = self._recorded()
+        if self._session.running:
+            raise InputError("A run is on: wait until it has ended, then compare it.")
+
+        def work(progress: Progress) -> tuple[Path, str, tuple[Past, RunHistory]] | None:
+            both = recording.open_recording(shown), recording.open_recording(other)
+            lanes = sum(len(one.lanes) for one in both)
+            if lanes > MAX_PANES:
+                raise InputError(f"The window shows at most {MAX_PANES} lanes, and together these have {lanes}.")
+            recording.compared(*both)  # what cannot be compared leaves no folder
+            folder = recording.new_run_dir(" beside ".join(one.config.title or one.folder.name for one in both))
+            found = recording.join(shown, other, folder, progress=progress)
+            if found is None:
+                return None
+            return folder, found.sentence, playback.load(folder, progress)
+
+        def show(joined: tuple[Path, str, tuple[Past, RunHistory]] | None) -> None:
+            if joined is not None:
+                folder, sentence, loaded = joined
+                self._session.show_past(*loaded)
+                self._recent.note(folder)
+                self._messages.say(sentence)
+
+        self._read(other, work, show)
 
     def open_data(self) -> None:
         """Ask for a file of data to train on."""

@@ -281,6 +281,7 @@ class MainWindow(QMainWindow):
         tried: dict[str, Callable[[], None]] = {
             "open_recording": self.files.open_recording,
             "open_packed": self.files.open_packed,
+            "compare": self.files.compare,
             "open_data": self.files.open_data,
             "open_config": self.files.open_config,
             "save_config": self.files.save_config,

@@ -48,7 +48,7 @@ class Renders(QObject):
         place = _place(out)
         if any(_place(render.out) == place for render in self.renders if not render.ended):
             raise InputError(f"'{out}' is being made already: choose another name, or wait for it.")
-        order.format(out)
+        order.check(out)
         self._count += 1
         self.renders = (*self.renders, Render(self._count, out, order))
         self.changed.emit()
@@ -130,10 +130,11 @@ def _title(render: Render) -> str:
 
 def _place(out: Path) -> Path:
     """The file, or the folder of numbered pictures."""
-    return (out.parent if out.suffix == ".png" else out).absolute()
+    return (out.parent if "%" in out.name else out).absolute()
 
 
 def _told(info: VideoInfo) -> str:
     width, height = info.size
-    told = f"{info.seconds:.2f} s, {width} x {height}, {words.size(info.file_bytes)}"
+    length = f"{info.seconds:.2f} s, " if info.seconds else ""
+    told = f"{length}{width} x {height}, {words.size(info.file_bytes)}"
     return f"{told}. {info.note}" if info.note else told

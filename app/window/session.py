@@ -63,6 +63,11 @@ class Session(QObject):
         """What the experiment is called."""
         return self.config.title or self.config.data.name
 
+    @property
+    def running(self) -> bool:
+        """Whether a run is on."""
+        return self._bridge.active
+
     def choose_preset(self, name: str) -> None:
         """Stop what runs and show a preset."""
         if name in retrieval_preset_names():

@@ -255,6 +255,26 @@ def unpack(
     echo(str(made))
 
 
+def join(
+    first: Annotated[str, typer.Argument(metavar="A", help="A recording: its folder, or its name in `list runs`.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one of the same data.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+) -> None:
+    """Two recordings of the same data as one, whose lanes stand side by side, to be played, rendered or reported."""
+    from hnm_core import recording
+    from hnm_core.recording.runs import find_run
+
+    one, other = find_run(first), find_run(second)
+    for folder in (one, other):
+        say_losses(recording.open_recording(folder))
+    with progress_bar() as bars:
+        show = progress_of(bars)
+        found = recording.join(one, other, out, progress=lambda done, total: show(done, total, "events"))
+    assert found is not None, "nobody calls it off"
+    say(found.sentence)
+    echo(str(out))
+
+
 def say_losses(recording: Recording) -> None:
     """What of a recording is damaged or missing, a line each."""
     recording.check()
@@ -346,6 +366,7 @@ def add_commands(
     app.command("list")(list_items)
     app.command("inspect")(inspect)
     app.command("export")(export)
+    app.command("join")(join)
     app.command("pack")(pack)
     app.command("unpack")(unpack)
     app.command("features")(features)

@@ -1,6 +1,7 @@
 """Recordings of runs: `record` writes one as the run goes on, `replay` and `open_recording` read it without torch."""
 
 from hnm_core.recording.export import EXPORT_KINDS, export
+from hnm_core.recording.joining import Comparison, compared, join
 from hnm_core.recording.packing import pack, pack_sizes, unpack, unpacked
 from hnm_core.recording.reader import Recording, open_recording, replay
 from hnm_core.recording.room import make_room, prune
@@ -9,11 +10,14 @@ from hnm_core.recording.writer import record
 
 __all__ = [
     "EXPORT_KINDS",
+    "Comparison",
     "Recording",
+    "compared",
     "copy_run",
     "export",
     "find_run",
     "is_recording",
+    "join",
     "list_runs",
     "make_room",
     "new_run_dir",

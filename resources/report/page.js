@@ -21,7 +21,7 @@ for (const figure of document.querySelectorAll("figure[data-cloud]")) {
     const frame = Number(slider.value), style = getComputedStyle(document.documentElement);
     const placed = Array.from({ length: count }, (_, item) => place(frame, item));
     const pixel = ([x, y, deep]) => {
-      const scale = (0.46 * side * zoom * 3) / (3 + deep);
+      const scale = (0.42 * side * zoom * 3) / (3 + deep);
       return [side / 2 + x * scale, side / 2 - y * scale];
     };
     const order = placed.map((_, item) => item).sort((one, other) => placed[other][2] - placed[one][2]);
@@ -42,7 +42,8 @@ for (const figure of document.querySelectorAll("figure[data-cloud]")) {
       context.lineTo(...pixel(placed[negative]));
     }
     context.stroke();
-    told.textContent = `step ${cloud.steps[frame].toLocaleString("en")}, ${cloud.edges[frame].length} hard pairs`;
+    const pairs = cloud.edges[frame].length;
+    told.textContent = `step ${cloud.steps[frame].toLocaleString("en")}, ${pairs} hard ${pairs === 1 ? "pair" : "pairs"}`;
   }
 
   function turn(across, up) {
@@ -66,7 +67,11 @@ for (const figure of document.querySelectorAll("figure[data-cloud]")) {
     turn((event.clientX - held.clientX) / 150, (event.clientY - held.clientY) / 150);
     held = event;
   });
-  canvas.addEventListener("wheel", (event) => { keys[event.deltaY < 0 ? "+" : "-"](); event.preventDefault(); }, { passive: false });
+  canvas.addEventListener("wheel", (event) => {
+    if (document.activeElement !== canvas) return;  // else nobody could scroll past it
+    keys[event.deltaY < 0 ? "+" : "-"]();
+    event.preventDefault();
+  }, { passive: false });
   slider.addEventListener("input", draw);
   window.addEventListener("resize", draw);
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", draw);

@@ -378,6 +378,7 @@ def test_that_a_still_picture_is_that_of_its_step_only_finer(folder: Path, tmp_p
     for wrong, words in ((("b.jpg", 30), "ends in .png"), (("b.png", 61), "There is no step 61")):
         with pytest.raises(InputError, match=words):
             still(folder, tmp_path / wrong[0], at=wrong[1], size=SIZE)
+    assert still(folder, tmp_path / "b.png", size=SIZE, progress=lambda _done, _total: False) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png"]
 
 

@@ -27,7 +27,9 @@ PLAIN: dict[str, Any] = {
 def test_that_every_template_that_ships_is_right_and_says_what_it_is() -> None:
     names = template_names()
     assert names[0] == template.DEFAULT == "orbit"
-    assert {"push-in", "one-lane", "wipe", "race", "missed", "square", "vertical", "loop", "own-path"} < set(names)
+    assert {"push-in", "one-lane", "wipe", "race", "missed", "square", "vertical", "loop", "untimed", "own-path"} < set(
+        names
+    )
     for name in names:
         shipped = load(name)
         assert shipped.about.endswith(".") and 3 < shipped.seconds < 40 and shipped.run.seconds > 5

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PyQt6.QtGui import QImage
 
+from app.history.histogram import bars
+from app.report import report
+from app.report.histograms import BAND_COLOURS, EDGE, FOOT, HEIGHT, histograms
 from app.report.pictures import png
 from app.report.report import write_report
 from hnm_core.cli.result_tables import result_rows
@@ -20,6 +23,7 @@ from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record
 from hnm_core.recording.results import inspected
 from hnm_core.run.events import Alarm
+from hnm_core.run.hardness import Hardness
 from hnm_core.spec import config as configuration
 from tests.recording import made_up
 
@@ -141,3 +145,42 @@ def test_that_a_page_is_written_whole_or_not_at_all(run: Path, tmp_path: Path) -
         with pytest.raises(InputError, match=why):
             write_report(run, out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_each_lane_has_a_histogram_of_what_it_mined_last_in_the_bands_of_the_window(run: Path, text: str) -> None:
+    recording = open_recording(run)
+    part = text.partition("How hard what was mined is</h2>")[2].partition("</section>")[0]
+    figures = part.split("<figure>")[1:]
+    assert len(figures) == len(recording.lanes)
+    for lane, figure in zip(recording.lanes, figures, strict=True):
+        frame = recording.frame(lane, -2)
+        assert recording.frame(lane, -1).hardness is None, "the last one that tells it is taken"
+        assert frame.hardness is not None and f"<h3>{lane}</h3>" in figure and f"step {frame.step:,}" in figure
+        drawn = bars(frame.hardness, frame.hardness.margin)
+        bands = [BAND_COLOURS.index(found) for found in re.findall(r'<rect[^>]*style="fill:([^"]*)"', figure)]
+        assert bands == drawn.band[drawn.share > 0].tolist()
+        left, wide, tall = (
+            np.array(re.findall(rf'<rect[^>]* {side}="([\d.]+)"', figure), float) for side in ("x", "width", "height")
+        )
+        assert (np.diff(left) > 0).all() and tall.max() == pytest.approx(HEIGHT - FOOT - EDGE)
+        broad = wide > 1.0  # thinner ones are drawn wider than they are
+        areas, shares = (wide * tall)[broad], drawn.share[drawn.share > 0][broad]
+        assert areas / areas.sum() == pytest.approx(shares / shares.sum(), rel=0.1)  # an area is a share
+    assert "--hard-band:" in text and "--easy-band:" in text
+
+
+def test_that_a_lane_of_which_nobody_told_how_hard_it_mined_has_no_histogram() -> None:
+    assert histograms({}) == ""
+    empty = Hardness(0.5, 0, 0, 0, 0.02, 0, np.zeros(64, np.int64))
+    assert histograms({"a": (3, empty)}) == ""
+
+
+def test_that_a_page_has_a_limit_and_says_what_it_left_out(run: Path, text: str, monkeypatch) -> None:
+    recording = open_recording(run)
+    monkeypatch.setattr(report, "MOST_BYTES", len(text.encode()) - 1)
+    short = report.page(recording)
+    assert "Left out, as the page would be larger than" in short and "<img" not in short and "<canvas" in short
+    monkeypatch.setattr(report, "MOST_ROWS", 2)
+    assert report._told("alarms", [("1", "a", "x")] * 3).count("<tr>") == 3  # a head and two
+    assert "The first 2 of 3 alarms." in report._told("alarms", [("1", "a", "x")] * 3)
+    assert "The first" not in report._told("alarms", [("1", "a", "x")] * 2)

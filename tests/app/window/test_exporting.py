@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QWidget
 from app.panels.export_sheet import ExportSheet
 from app.video import order
 from app.video.pictures import Pictures
+from app.video.stills import still
 from app.window.main_window import MainWindow
 from hnm_core.errors import InputError
 from hnm_core.recording import record
@@ -121,6 +122,46 @@ def test_that_pictures_go_into_a_folder_of_their_own(sheet, shown, qtbot, tmp_pa
     click(qtbot, sheet.render_button)
     qtbot.waitUntil(lambda: states(shown) == ["done"], timeout=WAIT_MS)
     assert len(list((tmp_path / "clouds-part").glob("*.png"))) == 18
+
+
+def test_that_the_picture_of_the_step_that_is_shown_is_made_finer_than_the_film_and_as_large_as_asked(
+    shown, qtbot, tmp_path
+):
+    shown.stage.timeline.set_step(30)
+    shown.stage.timeline.scrubbed.emit(30)
+    press(qtbot, shown, Qt.Key.Key_M, CTRL)
+    sheet = shown.exporting.sheet
+    choose(qtbot, sheet.format, "PNG, the picture of one step")
+    choose(qtbot, sheet.size_box, "720p, 1280 x 720")
+    ready(qtbot, sheet)
+    assert sheet.view.now.text() == "step 30" and sheet.render_button.text() == "Make picture"
+    assert not sheet.seconds.isVisible() and not sheet.captions.isVisible()
+    qtbot.keyClick(sheet.view.bar, Qt.Key.Key_Right)
+    click(qtbot, sheet.render_button)
+    qtbot.waitUntil(lambda: states(shown) == ["done"], timeout=WAIT_MS)
+    still(tmp_path / "run", tmp_path / "same.png", at=31, size=(1280, 720))
+    made = tmp_path / "clouds-part.png"
+    assert made.read_bytes() == (tmp_path / "same.png").read_bytes()
+    assert shown.exporting.renders.renders[0].told.startswith("1280 x 720, ")
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("SVG", b"<?xml"), ("PDF", b"%PDF")])
+def test_that_the_charts_are_made_as_a_drawing(sheet, shown, qtbot, tmp_path, kind, begins):
+    choose(qtbot, sheet.format, f"{kind}, the charts as a drawing")
+    ready(qtbot, sheet)
+    assert not sheet.template.isVisible() and not sheet.view.bar.isEnabled()
+    click(qtbot, sheet.render_button)
+    qtbot.waitUntil(lambda: states(shown) == ["done"], timeout=WAIT_MS)
+    assert (tmp_path / f"clouds-part.{kind.lower()}").read_bytes().startswith(begins)
+
+
+def test_that_a_film_is_asked_for_again_after_a_picture_as_it_was_before(sheet, qtbot):
+    before = sheet.order
+    choose(qtbot, sheet.format, "SVG, the charts as a drawing")
+    ready(qtbot, sheet)
+    choose(qtbot, sheet.format, "MP4 (H.264), plays everywhere")
+    ready(qtbot, sheet)
+    assert sheet.order == before and sheet.seconds.isVisible() and sheet.captions.isVisible()
 
 
 def test_that_the_bar_goes_through_the_preview_picture_by_picture(sheet, qtbot):
