@@ -43,7 +43,7 @@ def isolated(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
 
     @functools.wraps(function)
     def alone(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        if not (_coarse() or _elsewhere() or torch.is_inference_mode_enabled() or forked()):  # as mostly; many are short
+        if not (_coarse() or _elsewhere() or torch.is_inference_mode_enabled() or forked()):  # as mostly, and often
             if not torch.is_grad_enabled():
                 return function(*args, **kwargs)
             with torch.no_grad():

@@ -232,7 +232,7 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("surroundings", SURROUNDINGS)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_that_the_surroundings_change_no_answer(entry: str, surroundings: str) -> None:
-    if surroundings in ("double by default", "another default device") and entry.startswith("loss ") and not entry.islower():
+    if "default" in surroundings and entry.startswith("loss ") and not entry.islower():
         pytest.skip("the library's losses make weights and tables of torch's default")
     rows, labels = points()
     expected = numbers(ENTRIES[entry](rows, labels))

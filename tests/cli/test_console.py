@@ -40,6 +40,16 @@ def test_that_a_pipe_gets_plain_lines() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_that_foreign_text_can_neither_steer_a_terminal_nor_pretend_to_be_another_line() -> None:
+    text = "a\x1b[31mb\x9bc\u202ed\u2066e\u2028f\ud800g\nh\ti é ‍中"
+    shown = r"a\x1b[31mb\x9bc\u202ed\u2066e\u2028f\ud800g"
+    assert console.shown(text) == f"{shown}\nh\ti é ‍中"
+    assert console.in_a_line(text) == rf"{shown}\nh\ti é ‍中"
+    stream = io.StringIO()
+    console.show_table(("item", "label"), [("1", "cat\n2  dog")], stream)
+    assert len(stream.getvalue().splitlines()) == 2
+
+
 def test_that_an_unexpected_error_is_saved_and_named_and_exits_with_1(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, own_data_folder: Path
 ) -> None:
