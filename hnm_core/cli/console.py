@@ -21,7 +21,7 @@ from hnm_core.cli import streams
 from hnm_core.cli.reports import save_report
 from hnm_core.errors import InputError
 from hnm_core.spec.plug_ins import PROGRAM, at_fault
-from hnm_core.system import ends
+from hnm_core.system import ends, memory
 
 EXIT_FAILED = 1
 """A lane failed, or a bug of ours."""
@@ -161,10 +161,11 @@ def _guarded() -> Iterator[None]:
         if status is None:
             report_bug(traceback.format_exc())
         raise typer.Exit(EXIT_FAILED if status is None else status) from None
-    except MemoryError as error:
-        say(f"Error: There is not enough memory for this: {error or 'it needs more than there is'}.")
-        raise typer.Exit(EXIT_INPUT) from None
     except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may end in a bare traceback
+        if memory.ran_out(error):
+            said = str(error).strip().rstrip(".").rpartition("] ")[2] or "it needs more than there is"
+            say(f"Error: There is not enough memory for this: {said}.")
+            raise typer.Exit(EXIT_INPUT) from None
         usage = getattr(error, "format_message", None)  # only the errors that the command line parser raises have it
         if callable(usage):
             text, about = usage(), getattr(getattr(error, "param", None), "help", None)

@@ -68,6 +68,28 @@ def test_that_an_unexpected_error_is_saved_and_named_and_exits_with_1(
     assert "in broken" in text
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_that_memory_that_does_not_suffice_is_no_bug(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def large(path: object) -> None:
+        raise error
+
+    monkeypatch.setattr(listing.config, "load", large)
+    ended = lab("list", "presets")
+    assert ended.status == 2
+    assert "Error: There is not enough memory for this" in ended.err and "bug" not in ended.err
+
+
 def test_that_a_report_that_cannot_be_saved_is_shown(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def broken(path: object) -> None:
         raise ZeroDivisionError("deep inside")

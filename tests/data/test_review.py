@@ -104,9 +104,7 @@ def test_that_a_review_that_was_cut_off_in_its_first_line_is_of_its_data_from_th
 
 def test_that_a_number_that_was_damaged_does_not_decide_on_another_item(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"item": 5', b'"item": 7'))
-    with pytest.raises(
-        InputError, match="item 7 for one of the class '5', but it is of '7': the file is damaged"
-    ):
+    with pytest.raises(InputError, match="item 7 for one of the class '5', but it is of '7': the file is damaged"):
         data.create("reviewed", of="digits", review=str(path))
 
 

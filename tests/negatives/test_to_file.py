@@ -336,6 +336,24 @@ def test_that_a_file_that_is_written_is_not_said_to_be_missing(tmp_path: Path, m
     assert (tmp_path / "out.jsonl.meta.json").exists() and not (tmp_path / "out.jsonl.parts").exists()
 
 
+def test_that_the_second_of_two_who_mine_into_one_file_is_refused_and_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "BLOCK", 16)
+    out, seen = tmp_path / "out.jsonl", list[int]()
+
+    def both(done: int, _total: int, _what: str) -> None:
+        if done == 32:
+            with pytest.raises(
+                InputError, match=r"out.jsonl' cannot be written: another program is writing it just now"
+            ):
+                mine_to_file(texts(), request(out, max_score=0.4))
+            seen.append(len(list((tmp_path / "out.jsonl.parts").glob("*.npz"))))
+
+    report = mine_to_file(texts(), request(out), both)
+    assert seen == [2] and report.resumed == 0 and out.exists()
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
