@@ -163,7 +163,7 @@ def _guarded() -> Iterator[None]:
         raise typer.Exit(EXIT_FAILED if status is None else status) from None
     except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may end in a bare traceback
         if memory.ran_out(error):
-            said = str(error).strip().rstrip(".").rpartition("] ")[2] or "it needs more than there is"
+            said = str(error).strip().rstrip(".").rpartition("Allocator: ")[2] or "it needs more than there is"
             say(f"Error: There is not enough memory for this: {said}.")
             raise typer.Exit(EXIT_INPUT) from None
         usage = getattr(error, "format_message", None)  # only the errors that the command line parser raises have it

@@ -18,6 +18,7 @@ from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.options import ReviewedOptions
 from hnm_core.data.wrapped import taken
 from hnm_core.errors import InputError, shortened
+from hnm_core.system import paths
 from hnm_core.system.locks import try_lock
 from hnm_core.system.regular_files import read_regular
 
@@ -201,7 +202,7 @@ def build(options: ReviewedOptions, *, seed: int, progress: Progress | None = No
         InputError: the other set or the review cannot be had, or do not belong together.
         LoadCancelled: the progress callback returned False.
     """
-    path = Path(options.review)
+    path = paths.path_of(options.review)
     review = read(path)
     return applied(data.build(options.of_part, seed=seed, progress=progress, minable=False), review, path)
 
