@@ -1,5 +1,6 @@
 """What the program around does to torch, and what shall not reach our numbers: whoever calls us inside autocast, inside
-inference mode, with coarse products or from a forked process gets the answer that he would get elsewhere.
+inference mode, with coarse products, with another default device or from a forked process gets the answer that he
+would get elsewhere.
 
 Public entries that compute are `isolated`; losses, which have a gradient, are `in_full_precision`.
 """
@@ -23,13 +24,14 @@ DEVICES = ("cpu", "cuda")
 
 
 def in_full_precision(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The function, in which products of float32 numbers are products of float32 numbers."""
+    """The function, in which products of float32 numbers are products of float32 numbers, and what it makes lies where
+    it says."""
 
     @functools.wraps(function)
     def precise(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        if not _coarse():
+        if not (_coarse() or _elsewhere()):
             return function(*args, **kwargs)
-        with _in_full_precision():
+        with _in_full_precision(), torch.device("cpu"):
             return function(*args, **kwargs)
 
     return precise
@@ -41,7 +43,7 @@ def isolated(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
 
     @functools.wraps(function)
     def alone(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
-        if not (_coarse() or torch.is_inference_mode_enabled() or forked()):  # as mostly, and many calls are short
+        if not (_coarse() or _elsewhere() or torch.is_inference_mode_enabled() or forked()):  # as mostly, and often
             if not torch.is_grad_enabled():
                 return function(*args, **kwargs)
             with torch.no_grad():
@@ -49,6 +51,8 @@ def isolated(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
         with ExitStack() as stack:
             if _coarse():
                 stack.enter_context(_in_full_precision())
+            if _elsewhere():
+                stack.enter_context(torch.device("cpu"))
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))
             if forked() and torch.get_num_threads() > 1:
@@ -62,6 +66,11 @@ def isolated(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
 def _coarse() -> bool:
     """Whether somebody has asked for products that are quick rather than precise."""
     return any(map(torch.is_autocast_enabled, DEVICES)) or torch.get_float32_matmul_precision() != "highest"
+
+
+def _elsewhere() -> bool:
+    """Whether somebody has said that new tensors lie on another device unless told otherwise."""
+    return torch.get_default_device().type != "cpu"
 
 
 @contextmanager

@@ -277,8 +277,8 @@ class _CellPainter(QStyledItemDelegate):
         painter.setPen(QColor(*theme.text))
         words = QRectF(left, top.top(), max(inner.right() - left - note_width, 10), top.height())
         text = self._lists.fitted(cell, lambda text: metrics.horizontalAdvance(text) <= words.width())
-        cut = Qt.TextElideMode.ElideRight if cell.is_text else Qt.TextElideMode.ElideMiddle
-        text = metrics.elidedText(text, cut, int(words.width()))
+        elided = Qt.TextElideMode.ElideRight if cell.is_text else Qt.TextElideMode.ElideMiddle
+        text = metrics.elidedText(text, elided, int(words.width()))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter), text)
         if not cell.note:
             return

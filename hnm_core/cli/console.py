@@ -21,7 +21,7 @@ from hnm_core.cli import streams
 from hnm_core.cli.reports import save_report
 from hnm_core.errors import InputError
 from hnm_core.spec.plug_ins import PROGRAM, at_fault
-from hnm_core.system import ends
+from hnm_core.system import ends, memory
 
 EXIT_FAILED = 1
 """A lane failed, or a bug of ours."""
@@ -37,6 +37,9 @@ REFUSALS = (
     errno.ENFILE, errno.EIO,
 )  # fmt: skip
 """Errors of files that are nobody's fault in the program: no leave, no room, a name that cannot be."""
+
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""What of Unicode's bidirectional algorithm makes letters stand where they are not."""
 
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
@@ -67,8 +70,18 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(text: str) -> str:
-    """A text of anybody's as it may go to a terminal: control characters but line breaks are shown, not sent."""
-    return "".join(sign if sign in "\n\t" or unicodedata.category(sign) != "Cc" else repr(sign)[1:-1] for sign in text)
+    """A text of anybody's as it may go to a terminal: what a terminal obeys rather than shows is shown, but for line
+    breaks; so are marks that turn the order of letters round, and halves of letters."""
+    return "".join(sign if sign in "\n\t" or not _obeyed(sign) else ascii(sign)[1:-1] for sign in text)
+
+
+def in_a_line(text: str) -> str:
+    """The same of a part of a line, such as a label or a cell of a table: line breaks and tabs are shown, too."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _obeyed(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(sign) in _TURNING
 
 
 def report_bug(traceback_text: str, where: str = "") -> None:
@@ -148,10 +161,11 @@ def _guarded() -> Iterator[None]:
         if status is None:
             report_bug(traceback.format_exc())
         raise typer.Exit(EXIT_FAILED if status is None else status) from None
-    except MemoryError as error:
-        say(f"Error: There is not enough memory for this: {error or 'it needs more than there is'}.")
-        raise typer.Exit(EXIT_INPUT) from None
     except Exception as error:  # noqa: BLE001 - the outermost frame: nothing may end in a bare traceback
+        if memory.ran_out(error):
+            said = str(error).strip().rstrip(".").rpartition("Allocator: ")[2] or "it needs more than there is"
+            say(f"Error: There is not enough memory for this: {said}.")
+            raise typer.Exit(EXIT_INPUT) from None
         usage = getattr(error, "format_message", None)  # only the errors that the command line parser raises have it
         if callable(usage):
             text, about = usage(), getattr(getattr(error, "param", None), "help", None)
@@ -166,7 +180,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], stream: Te
     """A table on `stream` (standard output): the first column flush left, the others flush right."""
     stream = stream or sys.stdout
     console_width = None if stream.isatty() else PLAIN_WIDTH
-    lines = [tuple(map(shown, line)) for line in (columns, *rows)]
+    lines = [tuple(map(in_a_line, line)) for line in (columns, *rows)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(lines[0][0], overflow="fold")  # gives way where it is narrow: a number cut short is another number
     for place in range(1, len(columns)):
@@ -181,7 +195,7 @@ def show_items(rows: Iterable[Sequence[str]]) -> None:
     """One item a line, its parts separated by tabs; columns where a person looks at a terminal."""
     if not sys.stdout.isatty():
         for row in rows:
-            echo("\t".join(map(shown, row)))
+            echo("\t".join(map(in_a_line, row)))
         return
     rows = list(rows)
     if not rows:
@@ -190,7 +204,7 @@ def show_items(rows: Iterable[Sequence[str]]) -> None:
     for style in ("bold", None, "dim"):
         table.add_column(style=style, overflow="fold")
     for row in rows:
-        table.add_row(*map(shown, row))
+        table.add_row(*map(in_a_line, row))
     _print(table, sys.stdout)
 
 

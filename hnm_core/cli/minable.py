@@ -13,6 +13,7 @@ from hnm_core.data.base import Progress
 from hnm_core.errors import InputError
 from hnm_core.spec.config import split_setting
 from hnm_core.spec.data_files import data_format
+from hnm_core.system import paths
 
 if TYPE_CHECKING:
     from hnm_core.data.judged import JudgedSet
@@ -88,9 +89,9 @@ def _labelled(data: str, settings: list[str] | None, review: Path | None, progre
     options = dict(map(split_setting, settings or ()))
     if data not in DATASETS.names() and data_format(Path(data)) is None:
         raise InputError(f"'{data}' is no file of items with labels.")
-    name, options = (data, options) if data in DATASETS.names() else ("file", options | {"path": data})
+    name, options = (data, options) if data in DATASETS.names() else ("file", options | {"path": paths.text_of(data)})
     if review is not None:
-        name, options = "reviewed", {"of": name, "of_options": options, "review": str(review)}
+        name, options = "reviewed", {"of": name, "of_options": options, "review": paths.text_of(review)}
     found = sets.create(name, progress=progress, **options)
     say(f"{len(found.x):,} items of {len(found.class_names):,} classes. {found.as_read}".strip())
     return LabelledSet(found.name, Items(found.ids, None, found.x), found.y, found.y_true)

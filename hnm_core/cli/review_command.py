@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 import typer
 
-from hnm_core.cli.console import echo, plain, progress_bar, progress_of, say, show_table, shown
+from hnm_core.cli.console import echo, in_a_line, plain, progress_bar, progress_of, say, show_table
 from hnm_core.cli.options import DataOption, PluginOption, SeedOption, SetOption
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.config import DISTANCES
@@ -166,10 +166,10 @@ def _decision(queue: Queue, place: int, key: str) -> Decision:
 def _show(queue: Queue, place: int, where: str) -> None:
     from hnm_core.studies.doubtful import evidence
 
-    item, label, instead = map(shown, _row(queue, place)[:3])
+    item, label, instead = map(in_a_line, _row(queue, place)[:3])
     echo(f"\n{where}: item {item}, labelled {label}, rather {instead}?")
     for sentence in evidence(queue, place):
-        echo(shown(sentence))
+        echo(in_a_line(sentence))
     dataset, rows = queue.dataset, [int(queue.suspects.row[place])]
     rows += [row for row in queue.suspects.like[place].tolist() if row >= 0]
     if dataset.images is None:

@@ -18,6 +18,7 @@ from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.options import ReviewedOptions
 from hnm_core.data.wrapped import taken
 from hnm_core.errors import InputError, shortened
+from hnm_core.system import paths
 from hnm_core.system.locks import try_lock
 from hnm_core.system.regular_files import read_regular
 
@@ -180,7 +181,7 @@ def reviewing(path: Path, of: Subject) -> Iterator[Reviewing]:
                 content = read_regular(path, MAX_BYTES)
                 end = file.seek(content.rfind(b"\n") + 1)
                 file.truncate(end)
-        else:
+        if not (known and review.of):  # also where a program was killed before it could say so
             ongoing._write({"review": 1, "of": of.fingerprint, "data": of.name})
         yield ongoing
 
@@ -201,7 +202,7 @@ def build(options: ReviewedOptions, *, seed: int, progress: Progress | None = No
         InputError: the other set or the review cannot be had, or do not belong together.
         LoadCancelled: the progress callback returned False.
     """
-    path = Path(options.review)
+    path = paths.path_of(options.review)
     review = read(path)
     return applied(data.build(options.of_part, seed=seed, progress=progress, minable=False), review, path)
 
@@ -212,7 +213,8 @@ def applied(dataset: Dataset, review: Review, path: Path) -> Dataset:
     `path` is that of the review, for messages.
 
     Raises:
-        InputError: it is a review of other data, or names an item or a class that these do not have.
+        InputError: it is a review of other data, names an item or a class that these do not have, or takes an item
+            for one of another class than it is of.
     """
     check_of(review, subject(dataset), path)
     names = {name: number for number, name in enumerate(dataset.class_names)}
@@ -222,6 +224,12 @@ def applied(dataset: Dataset, review: Review, path: Path) -> Dataset:
         row, to = rows.get(decision.item), names.get(decision.to)
         if row is None:
             raise InputError(f"'{path}' decides on item {decision.item}, which '{dataset.name}' does not have.")
+        label = dataset.class_names[dataset.y[row]]
+        if decision.label != label:  # of the same data, so the file has changed since
+            raise InputError(
+                f"'{path}' takes item {decision.item} for one of the class '{shortened(decision.label)}', but it is of "
+                f"'{shortened(label)}': the file is damaged."
+            )
         if decision.verdict == "drop":
             keep[row] = False
         elif decision.verdict == "relabel":

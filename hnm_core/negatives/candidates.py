@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,7 +186,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                         yield number, columns
         except UnicodeDecodeError:
             raise InputError(f"'{path}' is no text in UTF-8; candidates are .npy, .npz or a TREC run.") from None
-        except (EOFError, gzip.BadGzipFile):
+        except (EOFError, gzip.BadGzipFile, zlib.error):
             raise InputError(f"'{path}' is no whole gzip file.") from None
 
 

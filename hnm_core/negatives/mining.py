@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -40,6 +40,10 @@ ENTRIES = 1 << 22
 """Neighbours that are looked at for the anchors of a block, at most."""
 OF_ITEMS = 4
 """Rows of the bank are asked about in no more blocks than this: a search of many of its own rows can be the faster."""
+LEAST_NORMAL = float(np.finfo(np.float32).tiny)
+"""Where the numbers of a row are all smaller, its direction is lost."""
+HALF = (torch.float16, torch.bfloat16)
+"""What numpy has not, or what loses nothing in single precision."""
 MOST_ALIKE = 64
 """So many more neighbours are looked at, at most, where items of classes are the same."""
 
@@ -328,6 +332,8 @@ def _anchors(
         raise InputError("labels are of items without documents; what is relevant to queries are positives.")
     rows = _table(documents, "documents")
     for what, text, table in (("query_text", query_text, vectors), ("document_text", document_text, rows)):
+        if text is not None and (isinstance(text, str) or not all(isinstance(each, str) for each in text)):
+            raise InputError(f"{what} must be a list of text, one for each embedding, and some of it is none.")
         if text is not None and len(text) != len(table):
             raise InputError(f"{what} has {len(text):,} texts for {len(table):,} embeddings; each needs one.")
     judged = judged_set(vectors, rows, positives, query_text, document_text)
@@ -353,14 +359,30 @@ def judged_set(
 def _table(given: object, what: str) -> NDArray[np.float32]:
     """(N, D) float32. Raises `InputError`."""
     if isinstance(given, Tensor):
+        if given.layout != torch.strided or given.is_meta:
+            raise InputError(f"The {what} must be a table with numbers, not a tensor that is sparse or without any.")
         given = given.detach().cpu()
-        given = (given.float() if given.is_floating_point() else given).numpy()
+        given = (given.float() if given.dtype in HALF else given).numpy()
     if not isinstance(given, np.ndarray) or given.ndim != 2 or given.dtype.kind != "f" or not given.size:
         raise InputError(f"The {what} must be a table of floats of shape (N, D), not {described(given)}.")
-    table = np.ascontiguousarray(given, np.float32)
-    bad = int((~np.isfinite(table).all(1)).sum())
-    if bad:
-        raise InputError(f"{bad} of {len(table)} embeddings of the {what} hold NaN or infinity.")
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise InputError(f"The {what} have masked numbers; every number must be there.")
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what comes of it is told
+        table = np.ascontiguousarray(given, np.float32)
+    bad = np.flatnonzero(~np.isfinite(table).all(1))
+    beyond = len(bad) and np.isfinite(given[bad]).all(1)
+    if np.count_nonzero(beyond) < len(bad):
+        raise InputError(
+            f"{len(bad) - np.count_nonzero(beyond)} of {len(table)} embeddings of the {what} hold NaN or infinity."
+        )
+    if given.dtype.itemsize > table.dtype.itemsize:
+        tiny = np.flatnonzero(np.maximum(table.max(1), -table.min(1)) < LEAST_NORMAL)
+        lost = len(bad) + np.count_nonzero(given[tiny].any(1))
+        if lost:
+            raise InputError(
+                f"{lost} of {len(table)} embeddings of the {what} are too large or too small for single precision; "
+                "scale them, which changes no cosine."
+            )
     return table
 
 
@@ -374,15 +396,33 @@ def _judgements(positives: Iterable[Sequence[int]] | None, queries: int, documen
             )
         query = document = np.arange(queries)
     else:
-        lists = [np.asarray(each).reshape(-1) for each in positives]
+        if isinstance(positives, Mapping | str) or not isinstance(positives, Iterable):
+            raise InputError(f"Positives must be lists of rows, one for each query, not {described(positives)}.")
+        lists = [_rows(each, place) for place, each in enumerate(positives)]
         if len(lists) != queries:
             raise InputError(f"There are {len(lists):,} lists of positives for {queries:,} queries; each needs one.")
         query = np.repeat(np.arange(queries), [len(each) for each in lists])
-        document = np.concatenate([each for each in lists if len(each)] or [np.zeros(0, np.int64)])
-        if document.dtype.kind not in "iu":
-            raise InputError(f"Positives must be rows of the documents, integers, not {document.dtype}.")
+        document = np.concatenate([*lists, np.zeros(0, np.int64)])
         if len(document) and not 0 <= document.min() <= document.max() < documents:
             wrong = document.min() if document.min() < 0 else document.max()
             raise InputError(f"Positive {wrong} is no row of the documents; their rows are 0 to {documents - 1}.")
         query, document = np.unique(np.stack((query, document), 1), axis=0).astype(np.int64).T
     return Judgements(query, document, np.ones(len(query), np.float32))
+
+
+def _rows(given: object, place: int) -> NDArray[np.int64]:
+    """The rows of one list, or the only one. Raises `InputError` where they are none."""
+    try:
+        rows = np.asarray(list(given) if isinstance(given, Set) else given)
+    except ValueError:  # lists of lists of different lengths
+        rows = np.empty(0, object)
+    if rows.ndim < 2 and not rows.size and rows.dtype != object:
+        return np.zeros(0, np.int64)
+    if rows.ndim > 1 or rows.dtype.kind not in "iu":
+        what = f"an array of the shape {rows.shape}" if rows.ndim > 1 else f"{rows.dtype}"
+        raise InputError(
+            f"Positives must be rows of the documents, a list of integers for each query, not {what} (query {place})."
+        )
+    if rows.dtype == np.uint64 and rows.max() > np.iinfo(np.int64).max:
+        raise InputError(f"Positive {rows.max()} is no row of the documents (query {place}).")
+    return rows.astype(np.int64).reshape(-1)

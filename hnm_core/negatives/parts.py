@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from hnm_core.data import checks
 from hnm_core.data.judged import Items, Judgements
+from hnm_core.errors import InputError
 from hnm_core.negatives.mining import Block, Mined
 from hnm_core.system.regular_files import open_regular, read_regular
 from hnm_core.system.whole_files import whole_file, write_whole
@@ -20,14 +22,22 @@ from hnm_core.system.whole_files import whole_file, write_whole
 _MOST_ASKED = 1 << 20
 ROWS_AT_ONCE = 1 << 16
 TEXTS_AT_ONCE = 1 << 12
+_OURS = re.compile(r"(asked\.txt|[0-9]{6,}\.npz)(\.part)?")
+"""What lies in such a folder."""
 
 
 class Parts:
     """A folder of blocks, of one question; those of another question make way."""
 
     def __init__(self, folder: Path, asked: str) -> None:
-        """`asked` stands for all that the blocks depend on."""
+        """`asked` stands for all that the blocks depend on.
+
+        Raises:
+            InputError: something that is none of ours lies there.
+            OSError: it cannot be written.
+        """
         self._folder = folder
+        self._refuse_foreign()
         note = folder / "asked.txt"
         try:
             known = read_regular(note, _MOST_ASKED).decode()
@@ -35,7 +45,7 @@ class Parts:
             known = ""
         if known != asked:
             self.remove()
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             write_whole(note, asked)
 
     def load(self, number: int) -> Block | None:
@@ -63,9 +73,29 @@ class Parts:
             np.savez(file, rest=np.array(json.dumps(rest)), **arrays)
 
     def remove(self) -> None:
-        """All of it."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder)
+        """All blocks, and the folder where nothing else is in it. Raises `OSError` where one cannot be removed."""
+        for path in self._there():
+            if _OURS.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):  # what is a link to a folder stays one
+            self._folder.rmdir()
+
+    def _there(self) -> list[Path]:
+        try:
+            return sorted(self._folder.iterdir())
+        except FileNotFoundError:
+            return []
+
+    def _refuse_foreign(self) -> None:
+        try:
+            foreign = [path.name for path in self._there() if not _OURS.fullmatch(path.name)]
+        except NotADirectoryError:
+            raise InputError(f"'{self._folder}' is a file, and blocks are kept in a folder of that name.") from None
+        if foreign:
+            raise InputError(
+                f"'{self._folder}', where blocks are kept, holds {checks.shown_names(foreign)}, which is no block; "
+                "move it away, or write the file elsewhere."
+            )
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number:06d}.npz"

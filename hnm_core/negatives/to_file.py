@@ -29,7 +29,7 @@ from hnm_core.negatives.options import MineOptions
 from hnm_core.negatives.parts import Parts, hash_of
 from hnm_core.spec.registry import Part, SearchOptions
 from hnm_core.system import paths
-from hnm_core.system.whole_files import whole_file, write_whole
+from hnm_core.system.whole_files import check_writable, whole_file, write_whole
 
 PACKAGES = ("torch", "numpy", "numba")
 """Whose versions are told."""
@@ -106,6 +106,7 @@ def mine_to_file(given: JudgedSet | LabelledSet, request: Request, progress: Pro
     form = request.form or files.usual_form(request.out)
     check_form(form, queries, documents)
     files.check_ending(request.out, form)
+    _check_beside(request.out)
     seconds = dict.fromkeys(("hash", "index", "search", "choose", "write"), 0.0)
     try:
         with whole_file(request.out) as part:
@@ -129,16 +130,34 @@ def mine_to_file(given: JudgedSet | LabelledSet, request: Request, progress: Pro
             records, without = files.write(part, request.out.name, form, mined, to)
             seconds["write"] = time.perf_counter() - begun
             made = Report(mined, form, records, without, finder.description, seconds, resumed)
+    except OSError as error:
+        raise InputError(f"'{request.out}' cannot be written: {paths.why(error)}.") from None
+    try:
         write_whole(meta_of(request.out), json.dumps(_meta(given, request, source, made), indent=1) + "\n")
         parts.remove()
     except OSError as error:
-        raise InputError(f"'{request.out}' cannot be written: {paths.why(error)}.") from None
+        raise InputError(
+            f"'{request.out}' is written, but what belongs beside it cannot be, '{error.filename}': "
+            f"{paths.why(error)}; the same command does the rest."
+        ) from None
     return made
 
 
 def meta_of(out: Path) -> Path:
     """Where it is told how a file was made."""
     return out.with_name(f"{out.name}.meta.json")
+
+
+def _check_beside(out: Path) -> None:
+    """Raises `InputError` where what is told beside a file could not be written, before anything is mined."""
+    meta = meta_of(out)
+    try:
+        if paths.is_folder(out.parent):  # else the file itself cannot be written, which is what is told
+            check_writable(meta)
+    except OSError as error:
+        raise InputError(
+            f"'{meta}', which tells how '{out.name}' was made, cannot be written: {paths.why(error)}."
+        ) from None
 
 
 def _parts_of(out: Path) -> Path:

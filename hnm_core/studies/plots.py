@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.studies.comparing import Trial, estimate
+from hnm_core.system.paths import text_of
 from hnm_core.system.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -148,13 +149,17 @@ def _figure(title: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(title, parse_math=False)
+    axes.set_title(text_of(title), parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes
 
 
 def _save(figure: Figure, paths: Sequence[Path]) -> None:
+    for legend in filter(None, (axes.get_legend() for axes in figure.axes)):
+        for text in legend.get_texts():  # names of the user's, which are no formulas
+            text.set_parse_math(False)
+            text.set_text(text_of(text.get_text()))
     for path in paths:
         try:
             with whole_file(path) as part:

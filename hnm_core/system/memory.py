@@ -45,10 +45,12 @@ def in_words(amount: float) -> str:
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that the memory did not suffice; libraries say it in ways of their own."""
     text = str(error)
-    told = "can't allocate memory" in text or "not enough memory" in text
+    told = any(words in text.lower() for words in _SAID)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or told
 
 
+_SAID = ("can't allocate memory", "not enough memory", "cannot allocate memory", "std::bad_alloc")
+"""By torch, by the system, by what is written in C++."""
 RAN_OUT = "The memory does not suffice: make the data, the batch, the embedding or the number of lanes smaller."
 """What is said then."""
 

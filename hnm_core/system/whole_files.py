@@ -82,6 +82,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)  # of a killed program
         part.mkdir()
         yield part
+        _sync_all(part)
         with suppress(FileNotFoundError):
             path.rmdir()  # only where it is empty
         put(part, path)
@@ -97,6 +98,19 @@ def check_writable(path: Path) -> None:
     """Raises `OSError` where `whole_file` would; nothing changes."""
     with suppress(_NothingToWrite), whole_file(path):
         raise _NothingToWrite
+
+
+def _sync_all(folder: Path) -> None:
+    """Have all that is in a folder on the disk, before its name is: a power cut must not leave empty files under it."""
+    if sys.platform == "win32":  # which syncs no handle that only reads
+        return
+    for place, _, names in os.walk(folder):
+        for path in (Path(place), *(Path(place, name) for name in names)):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 class _NothingToWrite(Exception):  # noqa: N818  no error

@@ -40,6 +40,16 @@ def test_that_a_pipe_gets_plain_lines() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_that_foreign_text_can_neither_steer_a_terminal_nor_pretend_to_be_another_line() -> None:
+    text = "a\x1b[31mb\x9bc\u202ed\u2066e\u2028f\ud800g\nh\ti é ‍中"
+    shown = r"a\x1b[31mb\x9bc\u202ed\u2066e\u2028f\ud800g"
+    assert console.shown(text) == f"{shown}\nh\ti é ‍中"
+    assert console.in_a_line(text) == rf"{shown}\nh\ti é ‍中"
+    stream = io.StringIO()
+    console.show_table(("item", "label"), [("1", "cat\n2  dog")], stream)
+    assert len(stream.getvalue().splitlines()) == 2
+
+
 def test_that_an_unexpected_error_is_saved_and_named_and_exits_with_1(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, own_data_folder: Path
 ) -> None:
@@ -56,6 +66,28 @@ def test_that_an_unexpected_error_is_saved_and_named_and_exits_with_1(
     text = report.read_text()
     assert "Traceback (most recent call last)" in text
     assert "in broken" in text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+        ),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_that_memory_that_does_not_suffice_is_no_bug(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def large(path: object) -> None:
+        raise error
+
+    monkeypatch.setattr(listing.config, "load", large)
+    ended = lab("list", "presets")
+    assert ended.status == 2
+    assert "Error: There is not enough memory for this" in ended.err and "bug" not in ended.err
 
 
 def test_that_a_report_that_cannot_be_saved_is_shown(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hnm_core.cli.commands import make_app
 from hnm_core.data.review import read
 from hnm_core.spec.request import Request, resolve
+from tests.forked import Forks
 
 NOISY = ("--data", "label-noise", "--set", "data.options.noise=0.1")
 
@@ -72,6 +75,21 @@ def test_that_mining_obeys_a_review(tmp_path: Path) -> None:
     refused = CliRunner().invoke(make_app(), ["mine", "code-search", str(tmp_path / "x.jsonl"), "--review", str(out)])
     assert refused.exit_code == 2
     assert "holds queries and documents" in refused.stderr
+
+
+def test_that_names_that_are_no_text_are_mined_audited_and_reviewed(forks: Forks, tmp_path: Path) -> None:
+    name = os.fsdecode(b"b\xffd")
+    x = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    data, decisions = f"{name}.npz", f"{name}.jsonl"
+    np.savez(tmp_path / data, x=x, y=np.arange(40) % 2)
+    for words in (
+        ("review", decisions, "--data", data),
+        ("mine", data, f"{name}-mined.jsonl", "--format", "ids", "--review", decisions),
+        ("audit", data, name, "--anchors", "5", "--review", decisions),
+    ):
+        ended = forks.run(*words, cwd=tmp_path)
+        assert ended.status == 0, ended
+    assert len((tmp_path / f"{name}-mined.jsonl").read_text().splitlines()) == 40
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from hnm_core.recording import open_recording
 from hnm_core.spec.config import from_dict, load
 from hnm_core.studies import evaluating, tuning
 from hnm_core.studies.comparing import Trial, claim_folder, estimate, steps_to
+from hnm_core.studies.plots import plot_lines
 from tests.cli.conftest import TINY, Lab
 
 
@@ -442,3 +443,9 @@ def test_that_evaluate_asks_a_part_of_a_large_set_of_small_classes_against_all(
     assert 0.3 < whole < 0.95 and found == pytest.approx(whole, abs=0.03)
     of = evaluating.asked(y)
     assert set(np.bincount(y[of.clustered])) <= {0, 3}
+
+
+def test_that_names_on_a_plot_are_neither_formulas_nor_halves_of_letters(tmp_path: Path) -> None:
+    names = {r"a $\frac$ b": [(1.0, 1.0), (2.0, 3.0)], os.fsdecode(b"b\xffd"): [(1.0, 2.0), (2.0, 2.0)]}
+    plot_lines(names, os.fsdecode(rb"$\frac$" + b"\xff"), "rows", "s", [tmp_path / "plot.svg"])
+    assert (tmp_path / "plot.svg").stat().st_size > 1_000

@@ -91,6 +91,23 @@ def test_that_a_line_that_was_cut_off_is_told_and_made_good(path: Path) -> None:
         assert read(path) == Review((KEEP, DROP, Decision(11, "1", "keep")), read(path).of)
 
 
+def test_that_a_review_that_was_cut_off_in_its_first_line_is_of_its_data_from_the_next_sitting_on(path: Path) -> None:
+    whole = path.read_bytes()
+    for cut in (0, 1, 20, whole.index(b"\n")):
+        path.write_bytes(whole[:cut])
+        with reviewing(path, subject(data.create("digits"))) as ongoing:
+            ongoing.decide(DROP)
+        assert read(path).decisions == (DROP,)
+        with pytest.raises(InputError, match="review of other data"):
+            data.create("reviewed", of="blobs", review=str(path))
+
+
+def test_that_a_number_that_was_damaged_does_not_decide_on_another_item(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"item": 5', b'"item": 7'))
+    with pytest.raises(InputError, match="item 7 for one of the class '5', but it is of '7': the file is damaged"):
+        data.create("reviewed", of="digits", review=str(path))
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ LITTLE = (
 
 @dataclass(frozen=True)
 class Command:
-    """How a command is called, with `{run}`, `{data}`, `{config}` and `{new}` for a recording, a data file, a
-    configuration and a path that is free."""
+    """How a command is called, with `{run}`, `{data}`, `{config}`, `{pairs}` and `{new}` for a recording, a data file,
+    a configuration, texts of queries and documents, and a path that is free."""
 
     words: str
     prints: bool = True
@@ -33,8 +34,7 @@ class Command:
 
     def arguments(self, things: Things, new: Path) -> list[str]:
         """For one call; `new` must not exist."""
-        places = {"run": things.run, "data": things.data, "config": things.config, "new": new}
-        return [word.format(**places) for word in self.words.split()]
+        return [word.format(**vars(things), new=new) for word in self.words.split()]
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,24 @@ class Things:
     run: Path
     data: Path
     config: Path
+    pairs: Path
+
+    def moved_to(self, folder: Path) -> Things:
+        """Where they are when all of them are in another folder."""
+        return Things(*(folder / place.name for place in astuple(self)))
 
     @classmethod
     def made_in(cls, folder: Path) -> Things:
         """All but the recording, which a run has to make."""
-        config, data = folder / "tiny.toml", folder / "data.npz"
+        config, data, pairs = folder / "tiny.toml", folder / "data.npz", folder / "pairs.jsonl"
         config.write_text(LITTLE)
         np.savez(data, x=np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32), y=np.arange(60) % 3)
-        return cls(folder / "run", data, config)
+        lines = (
+            json.dumps({"query": f"how to {word}", "positive": f"{word} so"})
+            for word in ("cut", "fold", "glue", "nail")
+        )
+        pairs.write_text("\n".join(lines))
+        return cls(folder / "run", data, config, pairs)
 
 
 COMMANDS = (
@@ -71,6 +81,11 @@ COMMANDS = (
     Command("evaluate {run}"),
     Command("embed {run} {data} {new}.npz"),
     Command("features {data} {new}.npz --backbone mlp"),
+    Command("mine {pairs} {new}.jsonl --encoder hashed-words"),
+    Command("review {new}.jsonl --data {data} --list"),
+    Command("mine {data} {new}.jsonl --format ids --json", slow=True),
+    Command("encode {pairs} {new}", slow=True),
+    Command("audit {data} {new} --anchors 9", slow=True),
     Command("doctor", slow=True),
     Command("bench losses --quick --repeat 1 --only triplet-margin --threads 1", slow=True),
     Command("render {run} {new}.mp4 --seconds 0.2 --size 128x128 --fps 10", prints=False),

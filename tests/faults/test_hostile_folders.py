@@ -190,7 +190,9 @@ def test_that_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
         "features {data} {new}.npz --backbone mlp --weights {odd}", "inspect {odd}", "inspect {folder}",
         "export {folder} --to csv", "render {folder} {new}.mp4", "render {run} {odd}.mp4", "gui {odd}",
         "run {config} --plugin {odd}.py", "embed {run} {odd}.npz {new}.npz", "run {config} --record {odd}",
-        "compare {config} --out {odd}",
+        "compare {config} --out {odd}", "mine {odd}.jsonl {new}.jsonl", "mine {data} {odd}.jsonl --format ids",
+        "mine {pairs} {new}.jsonl --encoder hashed-words --candidates {odd}.npz", "encode {odd}.jsonl {new}",
+        "audit {odd}.npz", "review {odd}.jsonl --data {data}", "run --preset code-search --data {odd}.jsonl",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["pipe", "endless", "long", "closed"])
@@ -199,7 +201,11 @@ def test_that_no_command_hangs_or_breaks_over_what_is_no_file(
 ) -> None:
     odd, folder = tmp_path / "odd", tmp_path / "folder"
     folder.mkdir()
-    for path in (odd, *(tmp_path / f"odd{suffix}" for suffix in (".npz", ".csv", ".py", ".mp4")), folder / "run.json"):
+    for path in (
+        odd,
+        *(tmp_path / f"odd{suffix}" for suffix in (".npz", ".csv", ".py", ".mp4", ".jsonl")),
+        folder / "run.json",
+    ):
         if kind == "pipe":
             os.mkfifo(path)
         elif kind == "endless":
@@ -207,8 +213,8 @@ def test_that_no_command_hangs_or_breaks_over_what_is_no_file(
     if kind in ("long", "closed"):
         odd = tmp_path / ("x" * 300) if kind == "long" else things.config / "below-a-file"
         folder = odd
-    places = {"odd": odd, "folder": folder, "new": tmp_path / "new", "run": things.run, "data": things.data}
-    arguments = [word.format(**places, config=things.config) for word in words.split()]
+    places = {"odd": odd, "folder": folder, "new": tmp_path / "new", **vars(things)}
+    arguments = [word.format(**places) for word in words.split()]
     ended = lab.run(*arguments, cwd=tmp_path)
     assert ended.status == 2, ended
     *_, last = ended.err.splitlines()

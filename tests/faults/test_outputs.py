@@ -179,8 +179,7 @@ def test_that_every_command_works_where_the_home_cannot_be_written(called, comma
 def test_that_every_command_works_as_a_user_whom_the_system_does_not_know(
     lab: Forks, things: Things, command: Command, strangers_folder: Path, strangers_cache: Path
 ) -> None:
-    moved = Things(*(strangers_folder / place.name for place in (things.run, things.data, things.config)))
-    arguments = command.arguments(moved, strangers_folder / "new")
+    arguments = command.arguments(things.moved_to(strangers_folder), strangers_folder / "new")
     env = HOMELESS | {"TMPDIR": str(strangers_folder), "XDG_CACHE_HOME": str(strangers_cache)}
     ended = lab.run(*arguments, cwd=strangers_folder, env=env, user=STRANGER)
     assert ended.status == 0, ended
@@ -202,7 +201,7 @@ def strangers_folder(things: Things) -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o777)
         shutil.copytree(things.run, folder / things.run.name)
-        for file in (things.data, things.config):
+        for file in (things.data, things.config, things.pairs):
             shutil.copy(file, folder)
         give_away(folder)
         yield folder

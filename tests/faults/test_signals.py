@@ -127,6 +127,9 @@ def make(*_, **__):
         "compare {config} --seeds 2 --out {new}-compared",
         "tune {config} --lane one --trials 2 --option optimizer.lr=1e-3..1e-2 --out {new}-tuned",
         "features slow {new}.npz --backbone mlp",
+        "mine slow {new}.jsonl --format ids",
+        "audit slow {new}-audited",
+        "review {new}.jsonl --data slow --list",
     ],
 )
 def test_that_every_command_ends_in_order_before_its_first_step(

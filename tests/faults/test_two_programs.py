@@ -34,6 +34,7 @@ from hnm_core.recording import (
 )  # fmt: skip
 from hnm_core.recording.lock import lock
 from hnm_core.run.events import RunStarted
+from hnm_core.system import whole_files
 from hnm_core.system.locks import try_lock
 from hnm_core.system.whole_files import check_writable, whole_file
 from tests.recording import made_up
@@ -315,6 +316,28 @@ def test_that_a_file_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None
         part.write_text("after")
     assert path.read_text() == "after" and list(tmp_path.iterdir()) == [path]
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def test_that_a_folder_gets_its_name_when_all_in_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync, move = list[int](), os.fsync, whole_files.put
+
+    def sync(handle: int) -> None:
+        fsync(handle)
+        synced.append(os.fstat(handle).st_ino)
+
+    def put(part: Path, target: Path) -> None:
+        assert {path.stat().st_ino for path in (part, *part.rglob("*"))} <= set(synced)
+        move(part, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(whole_files, "put", put)
+    with whole_files.whole_folder(tmp_path / "new") as folder:
+        (folder / "qrels").mkdir()
+        for name in ("a.npy", "qrels/test.tsv"):
+            (folder / name).write_text(name)
+    assert (tmp_path / "new" / "qrels" / "test.tsv").read_text() == "qrels/test.tsv"
 
 
 def _umask() -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hnm_core.data.judged import Items
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.negatives.candidates import ListFinder, read_lists
@@ -136,3 +138,16 @@ def test_that_wrong_lists_are_refused_in_a_sentence(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             mine_to_file(given, request(tmp_path / "out.jsonl", lists=[tmp_path / name for name in names]))
+
+
+def test_that_a_packed_run_is_refused_wherever_it_is_damaged(tmp_path: Path) -> None:
+    items = Items(np.arange(9), None, None)
+    path, noise = tmp_path / "run.gz", np.random.default_rng(0)
+    lines = "".join(f"{row} Q0 {row} 1 {noise.random()} t\n" for row in range(9))
+    whole = gzip.compress(lines.encode())
+    path.write_bytes(whole)
+    assert read_lists([path], items, items).row.tolist() == [[row] for row in range(9)]
+    for place in range(10, len(whole) - 8, 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with pytest.raises(InputError, match=r"run.gz'"):
+            read_lists([path], items, items)

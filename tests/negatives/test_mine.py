@@ -215,6 +215,20 @@ def test_that_a_class_of_one_item_has_no_positive_and_one_class_no_negatives() -
     assert mined.reasons == {"few documents": 10}
 
 
+def test_that_positives_are_sets_and_numbers_of_any_kind_and_arrays_lie_as_they_like() -> None:
+    expected = hnm_core.mine(GIVEN.queries, GIVEN.documents, [[0], [1], [2], [3]], num_negatives=2)
+    mixed = [np.uint64([0]), [1], np.int8([2]), [3]]
+    for positives in ([{0}, {1}, {2}, {3}], [0, 1, 2, 3], np.arange(4)[:, None], mixed):
+        made = hnm_core.mine(GIVEN.queries, GIVEN.documents, positives, num_negatives=2)
+        assert np.array_equal(made.negative, expected.negative)
+    fixed = GIVEN.queries.copy()
+    fixed.flags.writeable = False
+    double = fixed.astype(">f8")
+    for queries in (fixed, np.asfortranarray(fixed), double, np.repeat(fixed, 2, 0)[::2], torch.tensor(double + 0.0)):
+        made = hnm_core.mine(queries, GIVEN.documents, [0, 1, 2, 3], num_negatives=2)
+        assert np.array_equal(made.score, expected.score)
+
+
 def test_that_pairs_are_positives_by_their_places() -> None:
     given = small(queries=40)
     pairs = given.documents[:40]
@@ -338,11 +352,23 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"positives": [[0]]}, "There are 1 lists of positives for 4 queries"),
     ({"positives": [[0], [1], [2], [10]]}, "Positive 10 is no row of the documents; their rows are 0 to 9"),
     ({"positives": [[0], [-1], [2], [3]]}, "Positive -1 is no row"),
-    ({"positives": [[0.5], [1], [2], [3]]}, "integers, not float64"),
+    ({"positives": [[0.5], [1], [2], [3]]}, "of integers for each query, not float64"),
     ({"documents": None, "positives": None}, "Give documents with positives, or labels"),
     ({"labels": np.zeros(4, np.int64)}, "labels are of items without documents"),
     ({"documents": None, "positives": None, "labels": np.zeros(3, np.int64)}, "labels must be 4 integers"),
     ({"documents": np.full((10, 24), np.nan, np.float32)}, "10 of 10 embeddings of the documents hold NaN"),
+    ({"queries": 1e300 * GIVEN.queries.astype(float)}, "4 of 4 embeddings of the queries are too large or too small"),
+    ({"documents": 1e-60 * GIVEN.documents.astype(float)}, "10 of 10 embeddings of the documents are too large or too"),
+    ({"queries": np.ma.masked_greater(GIVEN.queries, 0)}, "The queries have masked numbers"),
+    ({"queries": torch.ones(4, 24).to_sparse()}, "The queries must be a table with numbers"),
+    ({"documents": torch.ones(10, 24, device="meta")}, "The documents must be a table with numbers"),
+    ({"positives": {0: [0], 1: [1], 2: [2], 3: [3]}}, "lists of rows, one for each query, not a dict"),
+    ({"positives": 4}, "lists of rows, one for each query, not a int"),
+    ({"positives": [[[1], [2, 3]], [1], [2], [3]]}, r"a list of integers for each query, not object \(query 0\)"),
+    ({"positives": [[0], [[1, 2]], [2], [3]]}, r"not an array of the shape \(1, 2\) \(query 1\)"),
+    ({"positives": [[0], [2**63], [2], [3]]}, r"Positive 9223372036854775808 is no row of the documents \(query 1\)"),
+    ({"query_text": "four", "document_text": ["a"] * 10}, "query_text must be a list of text"),
+    ({"query_text": ["a", "b", "c", None], "document_text": ["a"] * 10}, "query_text must be a list of text"),
     ({"documents": np.zeros((10, 3), np.float32)}, "24 dimensions and its documents 3"),
     ({"queries": [[1.0]]}, "The queries must be a table of floats"),
     ({"document_text": ["a"]}, "document_text has 1 texts for 10 embeddings"),

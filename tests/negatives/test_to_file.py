@@ -20,7 +20,7 @@ from hnm_core.data.base import LoadCancelled
 from hnm_core.data.judged import Items, JudgedSet
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.negatives import files, mining
+from hnm_core.negatives import files, mining, to_file
 from hnm_core.negatives.mining import Mined, judged_set
 from hnm_core.negatives.options import checked
 from hnm_core.negatives.to_file import LabelledSet, Request, meta_of, mine_to_file
@@ -289,6 +289,69 @@ def test_that_blocks_of_another_question_or_broken_ones_are_made_anew(
     first.write_bytes(first.read_bytes()[:300])
     assert mine_to_file(given, request(out)).resumed == 2
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_that_what_is_no_block_stays_where_blocks_are_kept(tmp_path: Path) -> None:
+    parts = tmp_path / "out.jsonl.parts"
+    parts.mkdir()
+    (parts / "thesis.txt").write_text("mine")
+    with pytest.raises(
+        InputError, match=r"out.jsonl.parts', where blocks are kept, holds thesis.txt, which is no block"
+    ):
+        mine_to_file(texts(), request(tmp_path / "out.jsonl"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl.parts"]
+    (parts / "thesis.txt").rename(tmp_path / "thesis.txt")
+    parts.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    parts.symlink_to("elsewhere")
+    mine_to_file(texts(), request(tmp_path / "out.jsonl"))
+    assert parts.is_symlink() and list((tmp_path / "elsewhere").iterdir()) == []
+    parts.unlink()
+    parts.write_text("mine")
+    with pytest.raises(InputError, match=r"out.jsonl.parts' is a file, and blocks are kept in a folder of that name"):
+        mine_to_file(texts(), request(tmp_path / "out.jsonl"))
+    assert parts.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "x" * 239 + ".jsonl"])
+def test_that_what_cannot_be_told_beside_a_file_is_noticed_before_it_is_mined(tmp_path: Path, name: str) -> None:
+    if name == "out.jsonl":
+        (tmp_path / "out.jsonl.meta.json").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"meta.json', which tells how '.*jsonl' was made, cannot be written"):
+        mine_to_file(texts(), request(tmp_path / name))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_that_a_file_that_is_written_is_not_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _text: str) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(to_file, "write_whole", full)
+    with pytest.raises(InputError, match=r"out.jsonl' is written, but what belongs beside it cannot be, '.*meta.json'"):
+        mine_to_file(texts(), request(tmp_path / "out.jsonl"))
+    assert (tmp_path / "out.jsonl").exists()
+    monkeypatch.undo()
+    assert mine_to_file(texts(), request(tmp_path / "out.jsonl")).resumed == 1
+    assert (tmp_path / "out.jsonl.meta.json").exists() and not (tmp_path / "out.jsonl.parts").exists()
+
+
+def test_that_the_second_of_two_who_mine_into_one_file_is_refused_and_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "BLOCK", 16)
+    out, seen = tmp_path / "out.jsonl", list[int]()
+
+    def both(done: int, _total: int, _what: str) -> None:
+        if done == 32:
+            with pytest.raises(
+                InputError, match=r"out.jsonl' cannot be written: another program is writing it just now"
+            ):
+                mine_to_file(texts(), request(out, max_score=0.4))
+            seen.append(len(list((tmp_path / "out.jsonl.parts").glob("*.npz"))))
+
+    report = mine_to_file(texts(), request(out), both)
+    assert seen == [2] and report.resumed == 0 and out.exists()
 
 
 KILLED = """

@@ -104,7 +104,7 @@ def _mapped(path: Path) -> NDArray[Any]:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_columns, dtype = read(file)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - a damaged header breaks Python's own reader of literals in any way
             raise InputError(f"'{path}' is no .npy file, or it is damaged: {checks.reason(error)}.") from None
         start, there = file.tell(), os.fstat(file.fileno()).st_size
         if dtype.hasobject or by_columns or version[0] > 2 or 0 in shape or not shape:

@@ -31,9 +31,9 @@ def build(
     options: SearchingOptions, generator: Generator | None = None, distance: Distance | None = None
 ) -> SearchingMiner:
     """A miner over the search that `options` name. What the search draws itself is seeded by `generator`, or by 0."""
-    seed = None
-    if options.search_draws:
-        seed = int(torch.randint(2**62, (), generator=generator)) if generator is not None else 0
+    seed = 0 if options.search_draws else None
+    if options.search_draws and generator is not None:
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     return SearchingMiner(options, neighbors.build(options.search_part(seed), distance=distance), distance)
 
 

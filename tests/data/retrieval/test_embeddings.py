@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from hnm_core.data.retrieval import read
+from hnm_core.errors import InputError
 from tests.data.retrieval.conftest import Refusal
 
 RNG = np.random.default_rng(0)
@@ -147,6 +148,17 @@ def changed(values: np.ndarray, value: float) -> np.ndarray:
 )
 def test_that_what_is_no_embedding_is_refused(tmp_path: Path, refusal: Refusal, documents: np.ndarray, words: str):
     assert words in refusal(folder_of(tmp_path, documents=documents))
+
+
+def test_that_a_damaged_header_is_told_wherever_it_is_damaged(tmp_path: Path, refusal: Refusal):
+    path = folder_of(tmp_path) / "documents.npy"
+    whole = path.read_bytes()
+    for place in range(10, whole.index(b"\n")):
+        path.write_bytes(whole[:place] + b"(" + whole[place + 1 :])
+        try:
+            read(str(tmp_path))  # blanks behind the header say nothing
+        except InputError as error:
+            assert "is no .npy file, or it is damaged" in str(error) or "documents.npy" in str(error)
 
 
 def test_that_embeddings_of_zeros_are_counted(tmp_path: Path):
