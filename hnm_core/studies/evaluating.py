@@ -198,12 +198,12 @@ def is_of_documents(run: str) -> bool:
 def check_map(path: Path, run: str | None = None) -> None:
     """Raises `InputError` when a map cannot be drawn into `path`, or not of this recording."""
     require_matplotlib()
-    if run is not None and is_of_documents(run):
-        raise InputError("--tsne is not allowed: a map shows classes, and this run is over queries and documents.")
     if path.suffix not in (".png", ".svg"):
         raise InputError(f"'{path}': a map is a .png or .svg file.")
     if not paths.is_folder(path.parent):
         raise InputError(f"'{path}': there is no folder '{path.parent}'.")
+    if run is not None and is_of_documents(run):
+        raise InputError("--tsne is not allowed: a map shows classes, and this run is over queries and documents.")
 
 
 def snapshot(what: str, lane: str | None, path: Path) -> None:

@@ -27,7 +27,7 @@ def test_that_the_window_outlives_a_killed_training_process_and_trains_again(ope
     window = open_window(config=runs.config(steps=LONG, model={"options": {"widths": [16]}}), training=training)
     qtbot.keyClick(window, Qt.Key.Key_Space)
     assert window.bridge.state is RunState.STARTING
-    qtbot.waitUntil(lambda: steps(window) > 20, timeout=20_000)
+    qtbot.waitUntil(lambda: steps(window) > 20, timeout=60_000)
     qtbot.waitUntil(lambda: window.stage._figures.text("steps") != "", timeout=15_000)
     shown = float(window.stage._figures.text("memory").removesuffix(" MB").replace(",", ""))
     assert shown > window.bridge.training_mb > 50
