@@ -25,6 +25,7 @@ Tell = Callable[[set[str], str], None]
 
 _MOST = 4
 """Compilers at once: each takes some 300 MB, and the largest module a quarter of the whole time."""
+_LOOK_EVERY_S = 0.1
 
 
 def kernels_of(module: ModuleType) -> Iterator[Any]:
@@ -62,37 +63,39 @@ def compile_parts(parts: Sequence[ModuleType], sources: Sequence[ModuleType], te
         raise RuntimeError("a compiler of kernels failed")
 
 
-_LOOK_EVERY_S = 0.1
-
-
 class _Compiler(threading.Thread):
     """Has one process compile what is waiting, part after part."""
 
     def __init__(self, waiting: queue.SimpleQueue[str], sources: Iterable[str]) -> None:
         super().__init__(name="hnm-compiler")
         self._waiting, self._sources = waiting, tuple(sources)
-        self.done, self.at, self.failed = set[str](), "", False
+        self.done, self.at = set[str](), ""
+        self.failed = True  # until it is through, whatever ends it before
         self.start()
 
     def run(self) -> None:
+        try:
+            self._work_off()
+        except queue.Empty:
+            self.failed = False
+        except (OSError, ValueError):  # it did not start, or is gone, in the middle of a line perhaps
+            pass
+        self.at = ""
+
+    def _work_off(self) -> None:
+        """Raises `queue.Empty` where nothing is left, else `OSError` or `ValueError`."""
         command, environment = processes.command("hnm_core.compilers", self._sources), processes.environment()
         with subprocess.Popen(
             command, env=environment, cwd=processes.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdin is not None and process.stdout is not None
-            try:
-                while True:
-                    part = self._waiting.get_nowait()
-                    print(part, file=process.stdin, flush=True)
-                    self.at = part.rpartition(".")[2]
-                    while self.at:
-                        done, self.at = json.loads(process.stdout.readline())
-                        self.done.update(done)
-            except queue.Empty:
-                pass
-            except (OSError, ValueError):  # it is gone, in the middle of a line perhaps
-                self.failed = True
-            self.at = ""
+            while True:
+                part = self._waiting.get_nowait()
+                print(part, file=process.stdin, flush=True)
+                self.at = part.rpartition(".")[2]
+                while self.at:
+                    done, self.at = json.loads(process.stdout.readline())
+                    self.done.update(done)
 
 
 @contextmanager

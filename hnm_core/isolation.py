@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -31,7 +31,7 @@ def in_full_precision(function: Callable[Given, Answer]) -> Callable[Given, Answ
     def precise(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
         if not (_coarse() or _elsewhere()):
             return function(*args, **kwargs)
-        with _in_full_precision(), torch.device("cpu"):
+        with _in_full_precision(), torch.device("cpu") if _elsewhere() else nullcontext():
             return function(*args, **kwargs)
 
     return precise

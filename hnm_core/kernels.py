@@ -271,9 +271,10 @@ def _stamps(sources: Path) -> Path:
     """Where it is noted what was compiled of a folder of sources: as numba does it, beside what numba keeps. Whoever
     shares the kernels shares the notes, so that nobody clears away and compiles anew what another has."""
     kept = os.environ.get("NUMBA_CACHE_DIR")
-    places = [*([Path(kept) / "hnm-lab"] if kept else []), sources / "__pycache__"]
-    own = user_folders.writable(user_folders.cache_folder() / "kernels")
-    return next((place for place in places if user_folders.is_writable(place)), own)
+    for place in (*([Path(kept) / "hnm-lab"] if kept else []), sources / "__pycache__"):
+        if user_folders.is_writable(place):
+            return place
+    return user_folders.writable(user_folders.cache_folder() / "kernels")
 
 
 def compile_once(module: str) -> None:

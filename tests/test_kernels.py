@@ -247,6 +247,19 @@ def test_that_a_part_that_fails_is_told_when_the_others_are_compiled(
     assert "ValueError: as it should" in capfd.readouterr().err
 
 
+def test_that_a_compiler_that_cannot_be_started_is_told(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else kernels that nobody has compiled would count as compiled."""
+
+    def none_left(*_command: object, **_options: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    parts = [importlib.import_module(f"{package}.{name}") for name in ("cached", "kernel")]
+    monkeypatch.setattr(compilers, "_cores", lambda: 2)
+    monkeypatch.setattr(compilers.subprocess, "Popen", none_left)
+    with pytest.raises(RuntimeError, match="a compiler of kernels failed"):
+        compilers.compile_parts(parts, parts, lambda done, at: None)
+
+
 def test_that_who_shares_the_kernels_finds_them_compiled(
     module: str, tmp_path: Path, compile_now: Compile, is_ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Mat
 
     found = [item(place) for place in _by_text(started, ids, typed)]
     if typed.isdigit():
-        found = [item(place) for place in np.flatnonzero(ids == int(typed)).tolist()]
+        found += [item(place) for place in np.flatnonzero(ids == int(typed)).tolist()]
     wanted = typed.removeprefix("class ").strip() or typed
     named = [label for label, name in enumerate(started.class_names) if wanted in name.casefold()]
     named.sort(key=lambda label: (started.class_names[label].casefold() != wanted, label))

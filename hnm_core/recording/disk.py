@@ -3,20 +3,19 @@ files that are there whole or not at all. Tests put a disk that loses things in 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
+from hnm_core.system.syncing import sync_folder as sync_folder
+from hnm_core.system.syncing import sync_path as sync_path
+from hnm_core.system.syncing import where_possible
 from hnm_core.system.whole_files import put
 
 _sync_data = getattr(os, "fdatasync", os.fsync)  # Windows and macOS have no fdatasync
-_NOT_POSSIBLE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
-"""What systems say that cannot sync such a thing; there is nothing better to be had then."""
 
 
 class UnwrittenError(OSError):
@@ -63,7 +62,7 @@ def truncate(file: OutFile, size: int) -> None:
 
 def sync(file: OutFile, *, length_alone: bool = True) -> None:
     """Wait until all that was written is on the disk. `length_alone`: times and such need not be."""
-    with _where_possible():
+    with where_possible():
         (_sync_data if length_alone else os.fsync)(file.fileno())
 
 
@@ -88,31 +87,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk, where a system can do that: not on Windows."""
-    if sys.platform != "win32":
-        sync_path(path)
-
-
-def sync_path(path: Path) -> None:
-    """Wait until a file that somebody else writes is on the disk."""
-    with _where_possible():
-        handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)  # else it refuses there
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextmanager
-def _where_possible() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NOT_POSSIBLE:
-            raise
 
 
 def free_bytes(folder: Path) -> int:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hnm_core.system.locks import try_lock
+from hnm_core.system.syncing import sync_folder, sync_path
 
 _TRIES, _TRY_AGAIN_S = 50, 0.01
 
@@ -102,15 +103,10 @@ def check_writable(path: Path) -> None:
 
 def _sync_all(folder: Path) -> None:
     """Have all that is in a folder on the disk, before its name is: a power cut must not leave empty files under it."""
-    if sys.platform == "win32":  # which syncs no handle that only reads
-        return
     for place, _, names in os.walk(folder):
-        for path in (Path(place), *(Path(place, name) for name in names)):
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        for name in names:
+            sync_path(Path(place, name))
+        sync_folder(Path(place))
 
 
 class _NothingToWrite(Exception):  # noqa: N818  no error

@@ -87,6 +87,12 @@ def test_that_items_are_found_by_id_before_text_and_only_where_they_are_drawn(
     assert matches(replace(started, texts={}), [frame], "read") == []
 
 
+def test_that_an_id_of_digits_is_the_users_before_it_is_a_row(started: RunStarted, frame: Frame) -> None:
+    numbered = replace(started, texts={2: item_text("4", "nothing"), 4: item_text("77", "a file of 4 lines")})
+    assert [match.item_id for match in matches(numbered, [frame], "4")] == [2, 4]
+    assert [match.item_id for match in matches(numbered, [frame], "77")] == [4]
+
+
 def test_that_queries_alone_are_diamonds_and_runs_over_classes_have_none(started: RunStarted, frame: Frame) -> None:
     scene = build_scene(started, frame, DARK)
     assert (scene.strata == scene.diamond_class).tolist() == [False] * 3 + [True] * 3
