@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help run test check bench gallery pictures clean setup setup-test
+.PHONY: help run test test-all check bench gallery pictures clean setup setup-test
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*##/ {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,7 +12,10 @@ help: ## show this list
 run: setup ## set up at the first call, then open the window; without a display run two presets and render a video
 	@bash scripts/launch.sh
 
-test: setup-test ## run the whole test suite
+test: setup-test ## run the tests, without the longest and without further cases of a kind; ten minutes on two cores
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not thorough" $(ARGS)
+
+test-all: setup-test ## run every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup-test ## linter, formatter, types, import rules; under a minute

@@ -5,6 +5,7 @@ warning. A test that expects a warning in the log takes the fixture `caplog` and
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "PyQt6")
 
 LEAK_WAIT_S = 3.0
+USERS = itertools.count()
 
 
 KERNELS = (("hnm_core.neighbors.cpu",), ("app.picture.raster", "hnm_core.miners.in_batch.kernels"))
@@ -45,7 +47,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True)
 def user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings and data go to a folder of the test's own. The cache stays: compiled kernels, data sets."""
-    home = tmp_path_factory.mktemp("user")
+    home = tmp_path_factory.mktemp(f"user{next(USERS)}", numbered=False)  # to number it, all folders would be listed
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     return home

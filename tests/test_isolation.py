@@ -38,6 +38,7 @@ from hnm_core.relevance import Judged
 from hnm_core.row_lists import RowLists
 from hnm_core.spec.registry import LOSSES, MINERS, NEIGHBORS
 from hnm_core.studies.auditing import audit, request
+from tests.families import across
 
 ROWS, DIM, CLASSES = 60, 24, 6
 """More than 16 dimensions, where distances are made of products."""
@@ -229,8 +230,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("surroundings", SURROUNDINGS)
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(("entry", "surroundings"), across([*ENTRIES], [*SURROUNDINGS]))
 def test_that_the_surroundings_change_no_answer(entry: str, surroundings: str) -> None:
     if "default" in surroundings and entry.startswith("loss ") and not entry.islower():
         pytest.skip("the library's losses make weights and tables of torch's default")
@@ -254,8 +254,10 @@ def test_that_the_gradient_of_a_loss_is_the_same_in_autocast_and_with_another_de
     assert torch.equal(slopes[2], slopes[0])
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if not entry.startswith("distance ")])
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    across([entry for entry in ENTRIES if not entry.startswith("distance ")], [torch.float16, torch.bfloat16]),
+)
 def test_that_half_precision_is_computed_in_single(entry: str, kind: torch.dtype) -> None:
     if kind == torch.float16 and not entry.islower():
         pytest.skip("the library's are seen with one kind")

@@ -206,6 +206,7 @@ def test_that_a_change_of_what_a_kernel_calls_ends_up_in_the_kernel(
     assert run(added) == "2001 1"
 
 
+@pytest.mark.thorough
 def test_that_a_new_file_of_a_package_is_compiled_too(
     package: str, tmp_path: Path, run: Python, compile_now: Compile, is_ready: Ready
 ) -> None:

@@ -20,6 +20,7 @@ from hnm_core.distances import Distance
 from hnm_core.launching import launching
 from hnm_core.miners.base import MiningContext, Triplets
 from hnm_core.spec.registry import NEIGHBORS
+from tests.families import across, one_in
 
 ROOT = str(Path(__file__).parents[1])
 
@@ -67,7 +68,7 @@ for name, dim in [pair.split(":") for pair in sys.argv[1:]]:
 """
 
 
-@pytest.mark.parametrize(("layer", "names"), [("omp", NEIGHBORS.names()), ("workqueue", ["dense"])])
+@pytest.mark.parametrize(("layer", "names"), one_in(2, [("omp", NEIGHBORS.names()), ("workqueue", ["dense"])]))
 def test_that_a_forked_process_and_its_own_child_search_as_the_first_did(layer: str, names: list[str]) -> None:
     asked = [f"{name}:{8 if name == 'kdtree' else 24}" for name in names]
     command = [sys.executable, "-c", FORKED, *asked]
@@ -115,8 +116,7 @@ def test_that_the_workers_of_a_loader_mine_what_the_program_would(name: str) -> 
     assert all(torch.equal(*pair) for pair in zip(loader, expected, strict=True))
 
 
-@pytest.mark.parametrize("name", [*NEIGHBORS.names(), "tiles"])
-@pytest.mark.parametrize("dim", [3, 24])
+@pytest.mark.parametrize(("dim", "name"), across([3, 24], [*NEIGHBORS.names(), "tiles"]))
 def test_that_threads_that_ask_a_fresh_search_get_the_same_rows(
     name: str, dim: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

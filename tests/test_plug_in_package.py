@@ -114,6 +114,7 @@ def test_that_an_installed_miner_mines_in_a_run(site: Path, tmp_path: Path) -> N
     assert [line.split()[:2] for line in table[1:3]] == [["farthest", "6"], ["knn", "6"]]
 
 
+@pytest.mark.thorough
 def test_that_an_installed_miner_passes_the_conformance_kit(site: Path) -> None:
     code = (
         "from functools import partial; from hnm_core import miners; from hnm_core.testing import check_dataset_miner;"

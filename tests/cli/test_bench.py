@@ -19,6 +19,7 @@ from hnm_core.bench.table import Case, Result, Row, Settings
 from hnm_core.bench.timing import Contender, take_turns
 from hnm_core.cli import bench_commands
 from tests.cli.conftest import Lab
+from tests.families import one_in
 
 FEW = Settings(quick=True, repeat=3)
 ONE_OF_EACH = {
@@ -36,7 +37,7 @@ def limits_measured_once() -> Iterator[None]:
     limits.limits.cache_clear()
 
 
-@pytest.mark.parametrize("subject", ONE_OF_EACH)
+@pytest.mark.parametrize("subject", one_in(3, [*ONE_OF_EACH]))
 def test_that_every_subject_gives_one_object_a_row_with_times_and_agreement(lab: Lab, subject: str) -> None:
     names = ONE_OF_EACH[subject]
     only = [part for name in names for part in ("--only", name)]
@@ -261,6 +262,7 @@ def test_that_a_peer_that_is_given_up_leaves_a_note_and_the_other_rows(monkeypat
     assert notes[0].startswith("given up after")
 
 
+@pytest.mark.thorough
 def test_that_mined_pairs_are_compared_with_sentence_transformers_or_it_is_told_what_to_install(lab: Lab) -> None:
     ended = lab("bench", "mine", "--rows", "150", "--json", "--repeat", "1", "--threads", "1", "--only", "top")
     assert ended.status == 0, ended.err

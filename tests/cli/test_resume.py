@@ -57,6 +57,7 @@ def went_on(folder: Path) -> list[str]:
     return [event.message for event in replay(folder) if isinstance(event, Alarm) and event.code == "went-on"]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing is killed so here")
 def test_that_a_run_killed_at_once_goes_on_as_if_it_never_was(
     lab: Lab, start: Start, tiny: Path, tmp_path: Path

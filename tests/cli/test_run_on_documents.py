@@ -252,6 +252,7 @@ def test_that_embed_writes_queries_and_documents_as_mining_reads_them(
     assert own.status == 0 and len(read(str(tmp_path / "own")).documents) == 40
 
 
+@pytest.mark.thorough
 def test_that_tune_searches_on_a_validation_part_of_the_queries(lab: Lab, little: Path, tmp_path: Path) -> None:
     asked = ["tune", little, "--option", "optimizer.lr=1e-8,0.05", "--steps", "30", "--out", tmp_path / "out"]
     ended = lab(*asked, "--lane", "lsh", "--json")

@@ -122,6 +122,7 @@ def test_that_a_folder_of_somebody_else_is_not_written_into(lab: Lab, tiny: Path
     assert "not empty" in ended.err
 
 
+@pytest.mark.thorough
 def test_that_tune_finds_the_better_of_two_values_and_reports_held_out_once(
     lab: Lab, tiny: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from hnm_core.recording.lock import is_being_written, lock
 from hnm_core.spec import config
 from hnm_core.system import processes
 from hnm_core.system.regular_files import open_regular, read_regular
+from tests.families import across
 from tests.faults.commands import Things
 from tests.forked import Forks
 from tests.recording import made_up
@@ -54,9 +55,9 @@ def things(tmp_path: Path) -> Things:
     "words",
     [
         "{lab} run {config}",
-        "{lab} gui {config} --quit-after 0.1",
-        "-m app features {data} {new}.npz --backbone mlp",
-        "-m hnm_core run {config}",
+        pytest.param("{lab} gui {config} --quit-after 0.1", marks=pytest.mark.thorough),
+        pytest.param("-m app features {data} {new}.npz --backbone mlp", marks=pytest.mark.thorough),
+        pytest.param("-m hnm_core run {config}", marks=pytest.mark.thorough),
     ],
 )
 def test_that_nothing_in_the_current_folder_runs(hostile: Path, tmp_path: Path, things: Things, words: str) -> None:
@@ -183,19 +184,18 @@ def test_that_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
         config.load(path)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "run {odd}", "run {config} --set data.name=file --set data.options.path={odd}.npz", "evaluate {odd}.csv",
-        "features {data} {new}.npz --backbone mlp --weights {odd}", "inspect {odd}", "inspect {folder}",
-        "export {folder} --to csv", "render {folder} {new}.mp4", "render {run} {odd}.mp4", "gui {odd}",
-        "run {config} --plugin {odd}.py", "embed {run} {odd}.npz {new}.npz", "run {config} --record {odd}",
-        "compare {config} --out {odd}", "mine {odd}.jsonl {new}.jsonl", "mine {data} {odd}.jsonl --format ids",
-        "mine {pairs} {new}.jsonl --encoder hashed-words --candidates {odd}.npz", "encode {odd}.jsonl {new}",
-        "audit {odd}.npz", "review {odd}.jsonl --data {data}", "run --preset code-search --data {odd}.jsonl",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("kind", ["pipe", "endless", "long", "closed"])
+WITH_NO_FILE = [
+    "run {odd}", "run {config} --set data.name=file --set data.options.path={odd}.npz", "evaluate {odd}.csv",
+    "features {data} {new}.npz --backbone mlp --weights {odd}", "inspect {odd}", "inspect {folder}",
+    "export {folder} --to csv", "render {folder} {new}.mp4", "render {run} {odd}.mp4", "gui {odd}",
+    "run {config} --plugin {odd}.py", "embed {run} {odd}.npz {new}.npz", "run {config} --record {odd}",
+    "compare {config} --out {odd}", "mine {odd}.jsonl {new}.jsonl", "mine {data} {odd}.jsonl --format ids",
+    "mine {pairs} {new}.jsonl --encoder hashed-words --candidates {odd}.npz", "encode {odd}.jsonl {new}",
+    "audit {odd}.npz", "review {odd}.jsonl --data {data}", "run --preset code-search --data {odd}.jsonl",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "kind"), across(WITH_NO_FILE, ["pipe", "endless", "long", "closed"]))
 def test_that_no_command_hangs_or_breaks_over_what_is_no_file(
     lab: Forks, things: Things, tmp_path: Path, words: str, kind: str
 ) -> None:

@@ -21,6 +21,7 @@ import app
 import hnm_core
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording
+from tests.families import across, one_in
 from tests.faults.commands import COMMANDS, Command, Things
 from tests.forked import CLOSED, Ended, Forks
 
@@ -76,11 +77,17 @@ def assert_is_no_bug(ended: Ended) -> None:
         assert word not in ended.err, ended.err
 
 
-commands = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-quick_commands = pytest.mark.parametrize(
-    "command", [command for command in COMMANDS if not command.slow], ids=lambda command: command.name
+commands = pytest.mark.parametrize(
+    "command",
+    [pytest.param(command, marks=pytest.mark.thorough if command.slow else ()) for command in COMMANDS],
+    ids=lambda command: command.name,
 )
+QUICK = [command for command in COMMANDS if not command.slow]
 """The others go the same ways: they are slow, and called once."""
+quick_commands = pytest.mark.parametrize("command", one_in(2, QUICK), ids=lambda command: command.name)
+the_other_commands = pytest.mark.parametrize(
+    "command", one_in(2, QUICK[1:] + QUICK[:1]), ids=lambda command: command.name
+)
 
 
 @commands
@@ -104,8 +111,11 @@ def test_that_a_recording_is_whole_whatever_standard_output_is(called, tmp_path:
         assert recording.summary()["state"] == "finished"
 
 
-@quick_commands
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252"])
+@pytest.mark.parametrize(
+    ("command", "encoding"),
+    across(QUICK, ["utf-8", "latin-1", "cp1252"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 @pytest.mark.usefixtures("compiled")
 def test_that_output_is_text_in_the_encoding_that_is_asked_for(
     called, command: Command, encoding: str, tmp_path: Path
@@ -142,7 +152,7 @@ class Terminal:
             pass  # nobody has it open any more
 
 
-@quick_commands
+@the_other_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_on_a_narrow_terminal_that_knows_ascii_alone(called, command: Command) -> None:
     terminal = Terminal(NARROW)
@@ -174,7 +184,7 @@ def test_that_every_command_works_where_the_home_cannot_be_written(called, comma
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
-@quick_commands
+@the_other_commands
 @pytest.mark.usefixtures("compiled")
 def test_that_every_command_works_as_a_user_whom_the_system_does_not_know(
     lab: Forks, things: Things, command: Command, strangers_folder: Path, strangers_cache: Path

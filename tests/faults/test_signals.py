@@ -15,6 +15,7 @@ import pytest
 from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.recording import open_recording, record
 from hnm_core.run.events import RunFinished
+from tests.families import across, one_in
 from tests.faults.commands import LITTLE
 from tests.forked import Forks, Process
 from tests.video.conftest import growing_run
@@ -119,18 +120,21 @@ def make(*_, **__):
     return path
 
 
-@pytest.mark.parametrize("kind", ENDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize(
-    "words",
-    [
-        "run {config} --record {new}",
-        "compare {config} --seeds 2 --out {new}-compared",
-        "tune {config} --lane one --trials 2 --option optimizer.lr=1e-3..1e-2 --out {new}-tuned",
-        "features slow {new}.npz --backbone mlp",
-        "mine slow {new}.jsonl --format ids",
-        "audit slow {new}-audited",
-        "review {new}.jsonl --data slow --list",
-    ],
+    ("words", "kind"),
+    across(
+        [
+            "run {config} --record {new}",
+            "compare {config} --seeds 2 --out {new}-compared",
+            "tune {config} --lane one --trials 2 --option optimizer.lr=1e-3..1e-2 --out {new}-tuned",
+            "features slow {new}.npz --backbone mlp",
+            "mine slow {new}.jsonl --format ids",
+            "audit slow {new}-audited",
+            "review {new}.jsonl --data slow --list",
+        ],
+        ENDS,
+    ),
+    ids=lambda value: getattr(value, "name", value),
 )
 def test_that_every_command_ends_in_order_before_its_first_step(
     lab: Forks, tiny: Path, slow_data: Path, tmp_path: Path, words: str, kind: signal.Signals
@@ -149,7 +153,7 @@ def test_that_every_command_ends_in_order_before_its_first_step(
         assert list((tmp_path / "new").iterdir()) == []  # as if the run had never been
 
 
-@pytest.mark.parametrize("kind", ENDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", one_in(3, ENDS), ids=lambda kind: kind.name)
 def test_that_a_tuning_and_a_comparison_that_are_told_to_end_keep_what_is_done(
     lab: Forks, tiny: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:
@@ -164,7 +168,7 @@ def test_that_a_tuning_and_a_comparison_that_are_told_to_end_keep_what_is_done(
         assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("kind", ENDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", one_in(3, ENDS), ids=lambda kind: kind.name)
 def test_that_a_bench_that_is_told_to_end_shows_what_it_has(
     lab: Forks, tmp_path: Path, kind: signal.Signals, compile_kernels: Callable[[str], None]
 ) -> None:
@@ -188,8 +192,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("raster_kernels")
-@pytest.mark.parametrize("kind", ENDS, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+@pytest.mark.parametrize(
+    ("suffix", "kind"), across([".mp4", ".gif"], ENDS), ids=lambda value: getattr(value, "name", value)
+)
 def test_that_a_video_that_is_told_to_end_leaves_nothing(
     lab: Forks, recorded: Path, tmp_path: Path, kind: signal.Signals, suffix: str
 ) -> None:

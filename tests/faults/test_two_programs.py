@@ -87,6 +87,7 @@ else:
 """
 
 
+@pytest.mark.thorough
 def test_that_many_prune_and_list_at_once(tmp_path: Path) -> None:
     """A recording that a lister looks into stays, for whoever prunes next."""
     root, going_on = tmp_path / "runs", tmp_path / "going on"

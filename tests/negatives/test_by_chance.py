@@ -50,6 +50,7 @@ def test_that_all_that_may_come_back_does_so_once_and_nothing_else(kind: str) ->
         assert torch.isinf(found.distance[anchor, len(may) :]).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["classes", "judged"])
 def test_that_each_is_drawn_equally_often_at_each_place(kind: str) -> None:
     anchors, allowed, _ = of_both_kinds()[kind]

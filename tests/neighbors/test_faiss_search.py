@@ -12,6 +12,7 @@ from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
+from tests.families import across
 
 from .oracle import KINDS, assert_exact, bank_of
 
@@ -38,8 +39,7 @@ def test_that_the_flat_index_is_exact(kind: str) -> None:
 
 
 @needs_faiss
-@pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner-product"])
+@pytest.mark.parametrize(("metric", "index"), across(["euclidean", "cosine", "inner-product"], [*INDEXES]))
 def test_that_tight_classes_are_fetched_through(index: str, metric: str) -> None:
     """An anchor's 60 nearest rows are of its own class: only fetching more finds a negative."""
     source = torch.Generator().manual_seed(0)

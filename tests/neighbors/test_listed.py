@@ -18,6 +18,7 @@ from hnm_core.neighbors.found import Neighbors, SearchCancelled
 from hnm_core.relevance import Judged, JudgedQuery
 from hnm_core.row_lists import RowLists
 from hnm_core.spec.registry import NEIGHBORS
+from tests.families import across
 
 from .oracle import KINDS, _assert_best, bank_of, distances_to
 
@@ -70,9 +71,7 @@ def built(name: str, bank: Bank, distance: Distance) -> QuerySearch:
     return search
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("dim", [3, 24])
+@pytest.mark.parametrize(("dim", "metric", "kind"), across([3, 24], METRICS, KINDS))
 def test_that_exact_search_is_exact_whatever_is_listed(kind: str, metric: str, dim: int) -> None:
     bank, distance = bank_of(kind, dim), Distance(metric)
     query = judged_for(bank, LENGTHS)

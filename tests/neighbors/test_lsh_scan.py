@@ -72,6 +72,7 @@ def test_that_sign_bits_collide_as_often_as_the_angle_says() -> None:
         assert abs(float((left == right).double().mean()) - expected) < 3 * spread
 
 
+@pytest.mark.thorough
 def test_that_affine_bits_differ_as_often_as_the_ranks_of_the_projections() -> None:
     """P[differ | direction] = |F(a x) - F(a y)| with F the distribution of the projected data."""
     points = torch.randn(2_000, 3, generator=torch.Generator().manual_seed(2))

@@ -12,6 +12,7 @@ from hnm_core.bank import Bank
 from hnm_core.neighbors.base import KeepsState
 from hnm_core.neighbors.probing import PROBE_EVERY
 from hnm_core.spec.registry import NEIGHBORS
+from tests.families import across
 
 K = 5
 
@@ -24,8 +25,10 @@ def bank(spread: float, seed: int = 0) -> Bank:
     return Bank(means[labels] + torch.randn(1500, 16, generator=generator), labels)
 
 
-@pytest.mark.parametrize("builds", [1, 2, PROBE_EVERY - 1, PROBE_EVERY, PROBE_EVERY + 1])
-@pytest.mark.parametrize("name", ["lsh-scan", "lsh-buckets", "routed"])
+@pytest.mark.parametrize(
+    ("name", "builds"),
+    across(["lsh-scan", "lsh-buckets", "routed"], [1, 2, PROBE_EVERY - 1, PROBE_EVERY, PROBE_EVERY + 1]),
+)
 def test_that_a_search_made_anew_goes_on_as_the_one_that_told_its_state(name: str, builds: int) -> None:
     tight, wide, anchors = bank(0.3), bank(6.0, seed=1), torch.arange(0, 1500, 7)
     search = neighbors.create(name, seed=5)

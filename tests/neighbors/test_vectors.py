@@ -20,6 +20,7 @@ from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.found import Neighbors, SearchCancelled
 from hnm_core.neighbors.probing import recall
 from hnm_core.relevance import SameClass
+from tests.families import across
 
 from .oracle import UNKNOWN, assert_exact_for_vectors, bank_of, distances_to, queries_for
 
@@ -66,8 +67,9 @@ def exact_searches(dim: int, metric: str) -> list[str]:
     return ["kdtree", "dense"] if dim <= 8 and metric != "inner-product" else ["dense"]
 
 
-@pytest.mark.parametrize("kind", ["random", "duplicated", "collapsed", "offset", "many", "one"])
-@pytest.mark.parametrize("dim", [2, 3, 16, 128])
+@pytest.mark.parametrize(
+    ("dim", "kind"), across([2, 3, 16, 128], ["random", "duplicated", "collapsed", "offset", "many", "one"])
+)
 def test_that_exact_answers_for_vectors_are_those_of_brute_force(dim: int, kind: str) -> None:
     for name in exact_searches(dim, "euclidean"):
         check(neighbors.create(name), bank_of(kind, dim), Distance(), (1, 10, 350))
@@ -99,8 +101,7 @@ def test_that_vectors_are_searched_exactly_without_compiled_kernels(dim: int, me
     assert search.description == "exact, by tiles of distances"
 
 
-@pytest.mark.parametrize("units", sorted({amx.available(), False}))
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("metric", "units"), across(METRICS, sorted({amx.available(), False})))
 def test_that_a_limit_guessed_from_a_sample_loses_no_neighbour_of_a_vector(
     units: bool, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

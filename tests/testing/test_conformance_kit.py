@@ -20,6 +20,7 @@ from hnm_core.relevance import VectorQuery
 from hnm_core.spec.registry import NEIGHBORS
 from hnm_core.testing import check_batch_miner, check_dataset_miner, check_neighbors
 from hnm_core.testing.neighbors import DISTANCES
+from tests.families import one_in
 from tests.miners.names import SEARCHING, WHOLE_SET
 
 NO_TREE = {"distances": [d for d in DISTANCES if d.metric != "inner-product"], "dims": (1, 8)}
@@ -34,7 +35,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in SEARCHES if name in NEIGHBORS.names()])
+@pytest.mark.parametrize("name", one_in(2, [name for name in SEARCHES if name in NEIGHBORS.names()]))
 def test_that_every_search_keeps_its_promises(name: str) -> None:
     check_neighbors(partial(neighbors.create, name), **SEARCHES[name])
 
@@ -332,6 +333,7 @@ def test_that_a_batch_miner_may_leave_the_choice_to_the_loss() -> None:
     check_batch_miner(partial(WrongBatchMiner, "nothing"), dims=(2,))
 
 
+@pytest.mark.thorough
 def test_that_the_kit_needs_neither_pytest_nor_assert() -> None:
     code = """
 import sys

@@ -33,6 +33,7 @@ from hnm_core.training.experiment import Experiment
 from hnm_core.training.lane_changes import change
 from hnm_core.training.setup import prepare
 from hnm_core.training.trainer import Trainer
+from tests.families import one_in
 from tests.training.test_experiment import KNN, LSH, RANDOM, config, numbers
 
 Ask = Callable[[Control], None]
@@ -91,7 +92,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("option", "value", "fields"), CHANGES)
+@pytest.mark.parametrize(("option", "value", "fields"), one_in(2, CHANGES))
 def test_that_a_change_before_the_first_step_is_as_if_the_lane_had_been_configured_so(
     option: str, value: Any, fields: dict
 ) -> None:

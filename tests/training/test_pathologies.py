@@ -103,6 +103,7 @@ def plateaus_of(preset: str, *lanes: str, steps: int) -> list[Alarm]:
     return [event for event in events if isinstance(event, Alarm) and event.code == "plateau"]
 
 
+@pytest.mark.thorough
 def test_that_a_start_from_one_spot_that_the_points_slowly_leave_is_no_alarm() -> None:
     assert plateaus_of("demo-2019", "random", steps=300) == []
 

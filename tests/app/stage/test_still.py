@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PyQt6.QtTest import QTest
 
 from app.picture.theme import DARK
@@ -13,6 +14,7 @@ from hnm_core.spec.config import from_dict
 POINTS = 4000
 
 
+@pytest.mark.thorough
 def test_that_thinned_clouds_come_to_rest_in_full_though_their_captions_and_so_their_cameras_change(
     qtbot, raster_kernels
 ):

@@ -93,6 +93,7 @@ def test_that_the_training_process_answers_the_last_question_and_ends():
         end.close()
 
 
+@pytest.mark.thorough
 def test_that_the_process_of_its_own_answers_without_a_run(qtbot):
     training = TrainingProcess()
     try:

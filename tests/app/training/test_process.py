@@ -84,6 +84,7 @@ def numbers(events: list[Event]) -> list[tuple]:
     return [(event.lane, event.step, event.loss, event.tuples, event.metrics) for event in steps]
 
 
+@pytest.mark.thorough
 def test_that_losses_metrics_and_clouds_are_those_of_a_run_without_a_window_bit_for_bit(training, tmp_path):
     here = list(Experiment(config()).run())
     training.start(config(), tmp_path / "run")
@@ -98,6 +99,7 @@ def test_that_losses_metrics_and_clouds_are_those_of_a_run_without_a_window_bit_
     assert training.resident_mb > 50
 
 
+@pytest.mark.thorough
 @posix
 def test_that_a_run_whose_process_was_killed_goes_on_in_another_one_as_if_it_never_was(mortal, tmp_path):
     of = config(steps=300, checkpoint_every=0.01)
@@ -277,6 +279,7 @@ def test_that_closing_while_the_engine_loads_leaves_nothing_behind(mortal):
         os.kill(mortal.pid, 0)
 
 
+@pytest.mark.thorough
 @posix
 def test_that_closing_breaks_off_a_run_that_does_not_stop_and_keeps_its_stacks(mortal):
     mortal.start(config(steps=LONG), None)

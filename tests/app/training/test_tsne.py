@@ -73,6 +73,7 @@ def test_that_a_recording_is_laid_out_by_the_networks_it_has_kept(folder: Path):
     assert np.corrcoef(answers["unit"].positions.ravel(), expected.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.thorough
 def test_that_an_audit_and_a_lane_that_was_forked_off_are_laid_out_too(tmp_path: Path):
     audit = engine.config(steps=3, model={"name": "identity"}, device="cpu")
     for _ in record(Experiment(audit).run(), tmp_path / "audit"):
@@ -108,6 +109,7 @@ def test_that_what_cannot_be_laid_out_is_told_in_a_sentence(folder: Path, tmp_pa
     assert "was broken off before its end" in sentence(asked._replace(recording=broken_off))
 
 
+@pytest.mark.thorough
 def test_that_the_process_tells_lane_after_lane_and_the_same_again_for_the_same_seed():
     vectors = np.random.default_rng(1).normal(size=(90, 8)).astype(np.float32)
     asked, told, seen = request(one=vectors, two=-vectors), [], []

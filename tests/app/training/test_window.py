@@ -21,6 +21,7 @@ def steps(window) -> int:
     return window.stage.history.last_step
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_that_the_window_outlives_a_killed_training_process_and_trains_again(open_window, qtbot, tmp_path):
     training = TrainingProcess()

@@ -95,6 +95,7 @@ def test_that_each_step_asked_for_is_one_step_of_every_lane(make, qtbot):
     assert bridge.state is RunState.PAUSED
 
 
+@pytest.mark.thorough
 def test_that_a_rate_holds_the_run_to_it_and_none_lets_it_go(make, qtbot):
     bridge, watcher = make(runs.source(seconds_a_round=0))
     bridge.set_rate(20.0)

@@ -63,6 +63,7 @@ def test_that_one_key_takes_the_camera_and_the_timeline_shows_it(shown, qtbot, t
     assert "2 key frames" in shown.statusBar().currentMessage()
 
 
+@pytest.mark.thorough
 def test_that_key_frames_are_undone_and_done_again_before_other_changes(shown, qtbot, tmp_path):
     press(qtbot, shown, Qt.Key.Key_C)
     show_step(qtbot, shown, 40)
@@ -80,6 +81,7 @@ def test_that_key_frames_are_undone_and_done_again_before_other_changes(shown, q
     assert shown.form.config() != config  # what was changed before them: the recording was opened
 
 
+@pytest.mark.thorough
 def test_that_the_nearest_key_frame_is_removed_and_that_can_be_undone(shown, qtbot, tmp_path):
     for step in (20, 40):
         show_step(qtbot, shown, step)
@@ -96,6 +98,7 @@ def test_that_without_a_cloud_the_window_says_what_to_do(open_window, qtbot):
     assert "There is no cloud to look at yet" in window.banner.text
 
 
+@pytest.mark.thorough
 def test_that_key_frames_come_with_the_recording_and_are_told_from_another(shown, qtbot, tmp_path):
     press(qtbot, shown, Qt.Key.Key_C)
     copy_run(tmp_path / "run", tmp_path / "copy")

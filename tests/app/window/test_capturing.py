@@ -61,6 +61,7 @@ def test_that_v_films_the_window_at_a_constant_rate_until_pressed_again(training
     assert reds == 0  # the mark is on the screen alone
 
 
+@pytest.mark.thorough
 def test_that_one_cloud_is_filmed_and_a_second_film_replaces_none(training, qtbot, tmp_path):
     view = training.stage.panes.views[1]
     view.setFocus()
@@ -75,6 +76,7 @@ def test_that_one_cloud_is_filmed_and_a_second_film_replaces_none(training, qtbo
     assert [decoded(path)[0].shape[:2] for path in files] == sizes
 
 
+@pytest.mark.thorough
 def test_that_a_film_is_complete_when_the_window_closes_while_it_is_taken(open_window, qtbot, tmp_path):
     window = open_window()
     press(qtbot, window, Qt.Key.Key_V)

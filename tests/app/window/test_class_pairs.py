@@ -111,6 +111,7 @@ def test_that_a_click_selects_both_classes_everywhere_and_draws_their_edges_alon
     assert not window.stage.pairs.clear_button.isVisible()
 
 
+@pytest.mark.thorough
 def test_that_escape_and_the_button_draw_all_edges_again_also_of_isolated_points(window, qtbot) -> None:
     choice, pair, view = window.stage.choice, most_mined(window), window.stage.panes.views[1]
     before = drawn_pairs(window, 1)
@@ -161,6 +162,7 @@ def test_that_arrow_keys_go_through_the_matrices_and_return_and_space_choose(win
     assert f"random · {name(window, axis[2])} anchors → {name(window, axis[-1])}: " in matrix.accessibleDescription()
 
 
+@pytest.mark.thorough
 def test_that_the_pointer_tells_counts_and_the_list_ranks_pairs(window, qtbot) -> None:
     view, pair = window.stage.pairs, most_mined(window)
     told = told_pairs(window, 1)
@@ -195,6 +197,7 @@ def _middle(box) -> tuple[float, float]:
     return box.center().x(), box.center().y()
 
 
+@pytest.mark.thorough
 def test_that_every_panel_has_its_turn_also_where_ticks_are_slow(window, monkeypatch) -> None:
     stage, served = window.stage, []
     for panel, method in (("timing", "show_history"), ("hardness", "show_run"), ("pairs", "show_run")):
@@ -224,6 +227,7 @@ def test_that_matrices_follow_the_timeline_and_the_order_of_labels_is_a_click_aw
     qtbot.waitUntil(lambda: shown_step(window) == 12, timeout=5000)
 
 
+@pytest.mark.thorough
 def test_that_a_caption_without_room_ends_in_an_ellipsis_and_its_tip_has_the_whole(window, qtbot) -> None:
     title = window.stage.pairs.title
     title.setText("anchor ↓ negative → · of the hardest 2,000 of 2,372 tuples")

@@ -66,6 +66,7 @@ def test_that_other_data_are_refused_and_what_was_shown_stays_and_no_folder_is_l
     assert tuple(shown.stage.panes.lanes) == ("random", "knn") and list_runs() == []
 
 
+@pytest.mark.thorough
 def test_that_more_lanes_than_there_are_panes_are_refused(shown, qtbot, tmp_path):
     list(record(growing_run(tuple("abcde")), tmp_path / "second"))
     compare(shown, tmp_path / "second", qtbot)

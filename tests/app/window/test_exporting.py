@@ -105,7 +105,10 @@ def test_that_a_video_has_the_size_length_and_rate_that_the_fields_say(sheet, sh
 
 @pytest.mark.parametrize(
     ("kind", "suffix", "pictures"),
-    [("WebM (VP9), small", ".webm", 18), ("GIF, at most 720 pixels", ".gif", 17)],  # of 9 hundredths each
+    [
+        ("WebM (VP9), small", ".webm", 18),
+        pytest.param("GIF, at most 720 pixels", ".gif", 17, marks=pytest.mark.thorough),  # of 9 hundredths each
+    ],
 )
 def test_that_every_kind_of_file_is_made_and_named_so(sheet, shown, qtbot, tmp_path, kind, suffix, pictures):
     choose(qtbot, sheet.format, kind)
@@ -116,6 +119,7 @@ def test_that_every_kind_of_file_is_made_and_named_so(sheet, shown, qtbot, tmp_p
     assert decoded(tmp_path / f"clouds-part{suffix}") == (pictures, 320, 200, pytest.approx(1.5, abs=0.02))
 
 
+@pytest.mark.thorough
 def test_that_pictures_go_into_a_folder_of_their_own(sheet, shown, qtbot, tmp_path):
     choose(qtbot, sheet.format, "PNG pictures in a new folder")
     ready(qtbot, sheet)
@@ -155,6 +159,7 @@ def test_that_the_charts_are_made_as_a_drawing(sheet, shown, qtbot, tmp_path, ki
     assert (tmp_path / f"clouds-part.{kind.lower()}").read_bytes().startswith(begins)
 
 
+@pytest.mark.thorough
 def test_that_a_film_is_asked_for_again_after_a_picture_as_it_was_before(sheet, qtbot):
     before = sheet.order
     choose(qtbot, sheet.format, "SVG, the charts as a drawing")
@@ -186,6 +191,7 @@ def test_that_the_preview_is_drawn_on_another_thread_than_the_window(sheet, qtbo
     assert threading.main_thread() not in drew
 
 
+@pytest.mark.thorough
 def test_that_an_edited_caption_is_shown_in_the_preview_and_said_in_the_video(sheet, shown, qtbot):
     before = sheet.view.picture.image
     click(qtbot, sheet.captions.add_button)
@@ -204,6 +210,7 @@ def test_that_an_edited_caption_is_shown_in_the_preview_and_said_in_the_video(sh
     qtbot.waitUntil(lambda: states(shown) == ["done"], timeout=WAIT_MS)
 
 
+@pytest.mark.thorough
 def test_that_the_users_captions_keep_their_place_when_the_length_changes(sheet, qtbot):
     click(qtbot, sheet.captions.add_button)
     ready(qtbot, sheet)
@@ -215,6 +222,7 @@ def test_that_the_users_captions_keep_their_place_when_the_length_changes(sheet,
     assert sheet.order.captions == sheet.captions.captions
 
 
+@pytest.mark.thorough
 def test_that_a_range_of_steps_is_taken_from_the_run(sheet, shown, qtbot, tmp_path):
     assert (sheet.first.value(), sheet.last.value()) == (0, STEPS)
     number(qtbot, sheet.first, "50")
@@ -232,6 +240,7 @@ def test_that_an_estimate_is_told_and_called_one(sheet, qtbot):
     assert "kB" in sheet.estimate.text()
 
 
+@pytest.mark.thorough
 def test_that_of_two_videos_either_can_be_called_off_and_nothing_is_left_of_it(sheet, shown, qtbot, tmp_path):
     number(qtbot, sheet.seconds, "600")
     ready(qtbot, sheet)
@@ -250,6 +259,7 @@ def test_that_of_two_videos_either_can_be_called_off_and_nothing_is_left_of_it(s
     assert not sheet.queue.rows and not sheet.queue.isVisible()
 
 
+@pytest.mark.thorough
 def test_that_calling_off_what_works_in_the_background_begins_no_waiting_video(sheet, shown, qtbot, tmp_path):
     number(qtbot, sheet.seconds, "600")
     ready(qtbot, sheet)
@@ -301,6 +311,7 @@ def test_that_a_video_that_fails_says_why_and_leaves_no_work_in_the_status_bar(
     assert list(tmp_path.glob("*.mp4")) == []
 
 
+@pytest.mark.thorough
 def test_that_a_second_video_in_the_same_place_is_refused_while_the_first_is_made(sheet, shown, qtbot, tmp_path):
     number(qtbot, sheet.seconds, "600")
     ready(qtbot, sheet)
@@ -317,6 +328,7 @@ def test_that_a_file_that_is_there_is_said_to_be_replaced_before_it_is(sheet, qt
     assert (tmp_path / "old.mp4").read_bytes() == b"old"
 
 
+@pytest.mark.thorough
 def test_that_a_picture_of_the_videos_own_size_is_copied(sheet, qtbot):
     number(qtbot, sheet.width_box, "1600")
     number(qtbot, sheet.height_box, "1000")
@@ -329,6 +341,7 @@ def test_that_a_picture_of_the_videos_own_size_is_copied(sheet, qtbot):
     assert (clipboard.image().width(), clipboard.image().height()) == (1600, 1000)
 
 
+@pytest.mark.thorough
 def test_that_the_folder_of_a_video_is_opened(sheet, shown, qtbot, tmp_path, monkeypatch):
     opened: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)

@@ -139,6 +139,7 @@ def test_that_the_dialog_says_what_is_wrong_before_anything_happens(training, qt
     assert window.stage.panes.lanes == ["random", "knn"]
 
 
+@pytest.mark.thorough
 def test_that_the_run_stands_still_while_the_dialog_is_open_and_goes_on_after_it(training, qtbot):
     window = training
     window.bridge.resume()
@@ -156,6 +157,7 @@ def test_that_the_run_stands_still_while_the_dialog_is_open_and_goes_on_after_it
     assert window.bridge.state is RunState.PAUSED, "as it was found"
 
 
+@pytest.mark.thorough
 def test_that_a_run_that_ended_under_the_dialog_is_told(training, qtbot):
     window = training
     window.forks.ask("knn")
@@ -191,6 +193,7 @@ def test_that_after_the_end_a_new_lane_is_refused_with_the_way_to_one(training, 
     assert not [child for child in window.findChildren(ForkDialog) if child.isVisible()]
 
 
+@pytest.mark.thorough
 def test_that_the_timeline_goes_back_to_before_the_fork_and_forth_again(training, qtbot):
     window = training
     fork(qtbot, window, "knn", "twin")
@@ -215,6 +218,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.thorough
 def test_that_a_recording_with_a_fork_is_shown_from_where_each_lane_begins(open_window, qtbot, folder):
     window = open_window()
     window.files.play(folder)

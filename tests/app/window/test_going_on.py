@@ -110,6 +110,7 @@ def test_that_a_finished_recording_goes_on_by_a_key_to_twice_its_steps_or_to_tho
     assert checkpoints.newest_step(window.stage.folder) == 19
 
 
+@pytest.mark.thorough
 def test_that_a_run_of_the_window_goes_on_by_the_button_where_its_end_is_told(open_window, qtbot):
     window = open_window(config=engine.config(steps=6, eval_every=3), source=experiment)
     window.resize(1400, 950)
@@ -123,6 +124,7 @@ def test_that_a_run_of_the_window_goes_on_by_the_button_where_its_end_is_told(op
     assert window.form.config() == engine.config(steps=6, eval_every=3)
 
 
+@pytest.mark.thorough
 def test_that_a_lane_that_was_forked_off_goes_on_and_has_one_card(open_window, qtbot, tmp_path):
     folder = recorded(tmp_path / "old", engine.config(steps=8, eval_every=4), forked_at=4)
     window = opened(open_window, qtbot, folder)
@@ -145,6 +147,7 @@ def test_that_what_cannot_go_on_says_why(open_window, qtbot, tmp_path):
     assert window.banner.text.startswith("A run is on already")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("checkpoint_every", [0, 60])
 def test_that_nothing_is_offered_without_a_checkpoint_or_for_a_run_that_still_goes_on(
     open_window, qtbot, tmp_path, checkpoint_every
@@ -168,6 +171,7 @@ def test_that_nothing_is_offered_without_a_checkpoint_or_for_a_run_that_still_go
         events.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing is killed so here")
 def test_that_a_run_whose_process_died_offers_to_go_on_where_that_is_told(open_window, qtbot, tmp_path):
     training = TrainingProcess()

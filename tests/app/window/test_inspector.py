@@ -178,6 +178,7 @@ def test_that_the_past_says_the_same_as_it_said_then_live_and_from_the_recording
     assert cells(window, "Nearest in the embedding") == near
 
 
+@pytest.mark.thorough
 def test_that_an_inspector_that_was_closed_stays_closed_until_it_is_asked_for(open_window, qtbot, tmp_path):
     settings = Settings(tmp_path / "window.ini")
     window = stand_still(qtbot, open_window(settings=settings))
@@ -224,6 +225,7 @@ def test_that_the_nearest_in_the_data_stand_beside_those_in_each_lane(training, 
     assert not view.data.isVisible()
 
 
+@pytest.mark.thorough
 def test_that_data_that_are_not_those_of_the_run_are_told(window, qtbot):
     view = window.stage.inspecting.view
     click(qtbot, window, seen(window)[-1])

@@ -98,6 +98,7 @@ def test_that_reset_layout_brings_docks_back_to_their_places_and_sizes(open_wind
     assert times.left() > docks._hardness.geometry().right() > 0, "the times lie on top of the misses"
 
 
+@pytest.mark.thorough
 def test_that_a_height_the_user_dragged_is_the_one_that_comes_back(open_window, qtbot, settings):
     window = open_window(settings=settings)
     sized(qtbot, window, 1500, 900)

@@ -98,6 +98,7 @@ def test_that_every_pane_paints_while_training_goes_on(open_window, qtbot):
     assert [view.draw_failures for view in window.stage.panes.views] == [0, 0]
 
 
+@pytest.mark.thorough
 def test_that_a_still_picture_is_not_painted_again(open_window, qtbot):
     window = open_window()
     train(qtbot, window)

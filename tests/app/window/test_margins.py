@@ -104,6 +104,7 @@ def test_that_the_keyboard_moves_a_margin_and_the_would_be_bands_are_those_of_th
     assert changes(window) == [("knn", OPTION, "0.05", str(margin))]
 
 
+@pytest.mark.thorough
 def test_that_escape_changes_nothing(training, qtbot):
     handle = training.stage.hardness.plot.handle("knn")
     handle.setFocus()
@@ -113,6 +114,7 @@ def test_that_escape_changes_nothing(training, qtbot):
     assert changes(training) == [] and handle.value == 0.05 == form_margin(training)
 
 
+@pytest.mark.thorough
 def test_that_undo_of_something_else_leaves_the_margin(training, qtbot):
     window = training
     margin = drag(qtbot, window, 40)
@@ -124,6 +126,7 @@ def test_that_undo_of_something_else_leaves_the_margin(training, qtbot):
     assert len(changes(window)) == 1 and form_margin(window) == margin
 
 
+@pytest.mark.thorough
 def test_that_a_form_that_is_no_experiment_is_told_and_the_line_goes_back(training, qtbot):
     window = training
     window.form.training.open()
@@ -181,6 +184,7 @@ def test_that_the_charts_stand_side_by_side_where_there_is_room_and_histograms_a
     window.jobs.close()
 
 
+@pytest.mark.thorough
 def test_that_a_recording_shows_the_histograms_of_each_moment_and_its_margins_stay(training, qtbot):
     window = training
     drag(qtbot, window, 40)
@@ -218,6 +222,7 @@ def same(one: Hardness, other: Hardness) -> bool:
     )
 
 
+@pytest.mark.thorough
 def test_that_lanes_without_triplets_or_a_margin_say_so_beside_those_that_have_both(open_window, qtbot):
     lanes = [
         {"name": "triplets", "miner": "knn"},

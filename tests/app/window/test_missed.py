@@ -71,6 +71,7 @@ def click_lane(window, qtbot, place: int) -> None:
     assert tabs.currentIndex() == place
 
 
+@pytest.mark.thorough
 def test_that_the_panel_says_when_the_first_measure_comes_and_which_lanes_miss_nothing(window, qtbot) -> None:
     view = window.stage.misses
     assert view.isVisible() and "train a lane" in view.note.text() and not view.tabs.isVisible()
@@ -152,6 +153,7 @@ def test_that_esc_lets_a_miss_go_for_good_and_looking_at_its_ends_does_not(windo
     assert panes._pane("lsh").pair is None, "another point is looked at"
 
 
+@pytest.mark.thorough
 def test_that_a_press_chooses_a_row_and_steps_without_a_measure_leave_the_rows_alone(window, qtbot) -> None:
     steps(window, qtbot, 2)
     view = window.stage.misses
@@ -169,6 +171,7 @@ def test_that_a_press_chooses_a_row_and_steps_without_a_measure_leave_the_rows_a
     qtbot.mouseRelease(view.tree.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
+@pytest.mark.thorough
 def test_that_arrow_keys_and_enter_choose_and_a_lane_is_reached_by_keys(window, qtbot) -> None:
     steps(window, qtbot, 2)
     view, panes = window.stage.misses, window.stage.panes
@@ -189,6 +192,7 @@ def test_that_arrow_keys_and_enter_choose_and_a_lane_is_reached_by_keys(window, 
     assert chosen.why in view.detail.text()
 
 
+@pytest.mark.thorough
 def test_that_the_panel_follows_the_timeline_and_what_is_no_longer_missed_is_let_go(window, qtbot) -> None:
     steps(window, qtbot, 8)
     stage, view = window.stage, window.stage.misses
@@ -252,6 +256,7 @@ def test_that_edges_of_a_pair_lie_on_top_of_paler_ones() -> None:
     np.testing.assert_array_equal(scene.positions, shown.positions)
 
 
+@pytest.mark.thorough
 def test_that_clouds_can_be_coloured_by_bucket_and_the_panel_tells_how_full_buckets_are(window, qtbot) -> None:
     steps(window, qtbot, 2)
     view, panes = window.stage.misses, window.stage.panes

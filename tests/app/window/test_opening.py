@@ -80,6 +80,7 @@ def test_that_undo_while_a_recording_plays_is_what_reset_then_shows(open_window,
     assert window.session.config == before and window.stage.panes.lanes == ["one", "two"]
 
 
+@pytest.mark.thorough
 def test_that_a_lane_forked_off_in_a_recording_has_a_card_with_what_it_was_given(open_window, qtbot, tmp_path):
     control = Control()
     of = engine.config(steps=20, frame_every=10, eval_every=10)
@@ -99,6 +100,7 @@ def test_that_a_lane_forked_off_in_a_recording_has_a_card_with_what_it_was_given
     qtbot.waitUntil(lambda: steps(window, "new") > 0, timeout=5000)  # and it can be trained
 
 
+@pytest.mark.thorough
 def test_that_the_preset_box_names_a_preset_whenever_the_form_equals_it(open_window, qtbot):
     window = open_window(config=preset("audit"))
     box = window.controls.preset
@@ -201,6 +203,7 @@ def test_that_a_run_is_packed_and_a_packed_one_opened_by_drop_menu_and_command(o
     qtbot.waitUntil(lambda: "cannot be unpacked" in window.banner.text, timeout=10_000)
 
 
+@pytest.mark.thorough
 def test_that_a_recording_with_checkpoints_is_packed_with_them_if_the_user_says_so(open_window, qtbot, tmp_path):
     config = engine.config().model_copy(update={"steps": 3})
     folder = tmp_path / "old"

@@ -54,6 +54,7 @@ def test_that_five_seeds_are_trained_in_the_background_and_told_where_the_run_is
     assert knn["map_at_r"] == pytest.approx(of_run, abs=1e-9)
 
 
+@pytest.mark.thorough
 def test_that_five_seeds_can_be_called_off_by_the_button_and_by_a_key(open_window, qtbot):
     window = ended(open_window, qtbot, data={"name": "blobs", "options": {"points": 30_000, "classes": 4}})
     for call_off in (

@@ -47,6 +47,7 @@ def shown(window: MainWindow, lane: int = 0) -> list[int]:
     return window.stage.panes.views[lane].thumbnail_ids
 
 
+@pytest.mark.thorough
 def test_that_a_chosen_point_and_the_ends_of_hard_edges_have_their_pictures_in_every_pane(open_window, qtbot, own):
     window = opened(open_window, qtbot, {"name": "file", "options": {"path": str(own)}})
     stage = window.stage
@@ -90,6 +91,7 @@ def test_that_pictures_appear_where_a_zoom_makes_room_and_the_switch_takes_them_
     qtbot.waitUntil(lambda: len(shown(window)) > 0, timeout=10_000)
 
 
+@pytest.mark.thorough
 def test_that_of_data_without_pictures_nothing_is_asked_twice_and_the_switch_says_why(open_window, qtbot):
     window = opened(open_window, qtbot, {"name": "blobs", "options": {"points": 120, "classes": 4}})
     asked = []
@@ -104,6 +106,7 @@ def test_that_of_data_without_pictures_nothing_is_asked_twice_and_the_switch_say
     assert said(window) == NO_PICTURES
 
 
+@pytest.mark.thorough
 def test_that_a_recording_has_its_pictures_while_its_data_are_there(open_window, qtbot, own, tmp_path):
     window = opened(open_window, qtbot, {"name": "file", "options": {"path": str(own)}})
     window.run.toggle()

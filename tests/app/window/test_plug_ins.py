@@ -27,6 +27,7 @@ def _forget(forgotten: None) -> None:
     """What a test loads is gone after it."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("alone", [True, False])
 def test_that_the_training_process_loads_the_file_too_and_a_fault_in_it_is_told_as_the_plug_ins(
     open_window, qtbot, tmp_path, alone

@@ -51,6 +51,7 @@ def test_that_a_preset_plays_its_recording_at_first_sight_and_says_what_it_is(op
     assert window.stage.folder is None
 
 
+@pytest.mark.thorough
 def test_that_it_begins_again_at_its_end_and_stands_still_after_some_rounds(open_window, qtbot, monkeypatch):
     for name, seconds in (("RUN_S", 0.2), ("REST_S", 0.1), ("ROUNDS", 2)):
         monkeypatch.setattr(preview_player, name, seconds)
@@ -78,6 +79,7 @@ def test_that_space_ends_it_and_trains(open_window, qtbot):
     assert window.stage.panes._hint == HINT
 
 
+@pytest.mark.thorough
 def test_that_another_preset_plays_its_own_and_an_edited_form_ends_it(open_window, qtbot):
     window = open_preset(open_window, qtbot)
     window.controls.preset_chosen.emit("types-of-triplets")
@@ -90,6 +92,7 @@ def test_that_another_preset_plays_its_own_and_an_edited_form_ends_it(open_windo
     assert window.stage.panes._hint == HINT
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [{"config": preset("near-classes", "seed=5")}, {"previews": False}])
 def test_that_a_changed_preset_or_an_automated_window_has_none(open_window, qtbot, options):
     window = open_window(**{"config": preset(), "previews": True, **options})
@@ -99,6 +102,7 @@ def test_that_a_changed_preset_or_an_automated_window_has_none(open_window, qtbo
     assert window.stage.panes._hint == HINT
 
 
+@pytest.mark.thorough
 def test_that_a_damaged_recording_leaves_the_window_as_it_was(open_window, qtbot, tmp_path, caplog):
     window = open_window(config=preset(), previews=True)
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04")

@@ -52,6 +52,7 @@ def test_that_a_slow_lane_falls_behind_and_catches_up_again_at_equal_steps(windo
     qtbot.waitUntil(lambda: frame_steps(window)["two"] >= frame_steps(window)["one"] - 10, timeout=5000)
 
 
+@pytest.mark.thorough
 def test_that_the_timeline_goes_by_the_steps_of_the_quickest_lane(window, qtbot):
     QTest.keyClick(window, Qt.Key.Key_Space)
     QTest.keyClick(window, Qt.Key.Key_X)

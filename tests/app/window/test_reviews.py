@@ -151,6 +151,7 @@ def test_that_an_embedding_can_be_looked_at_and_a_run_obeys_the_review(window, q
     assert "left out 1, in another class 1" in window.statusBar().currentMessage()
 
 
+@pytest.mark.thorough
 def test_that_files_that_cannot_be_written_into_are_refused_in_a_sentence(window, qtbot, asked, tmp_path):
     other = tmp_path / "other.jsonl"
     with reviewing(other, subject(data.create("digits"))):
@@ -185,6 +186,7 @@ def test_that_files_that_cannot_be_written_into_are_refused_in_a_sentence(window
         assert "is being reviewed by another program" in window.banner.text and not window.reviews.on
 
 
+@pytest.mark.thorough
 def test_that_a_decision_that_cannot_be_written_is_told_and_does_not_count(reviewing_window, monkeypatch):
     view = reviewing_window.reviews.view
 
@@ -200,6 +202,7 @@ def test_that_a_decision_that_cannot_be_written_is_told_and_does_not_count(revie
     assert view.problem.text() == "" and len(read(file_of(reviewing_window)).decisions) == 1
 
 
+@pytest.mark.thorough
 def test_that_without_a_run_there_is_nothing_to_review_and_another_run_ends_a_review(open_window, reviewing_window):
     reviewing_window.session.reset()
     assert not reviewing_window.reviews.on and not reviewing_window.reviews.view.isVisible()
@@ -208,6 +211,7 @@ def test_that_without_a_run_there_is_nothing_to_review_and_another_run_ends_a_re
     assert "no run whose labels could be reviewed" in window.banner.text
 
 
+@pytest.mark.thorough
 def test_that_a_ranking_can_be_called_off(window, qtbot, monkeypatch):
     def ranked(_request: Rank, _plug_ins: Sequence[Path], progress: Progress) -> Suspects:
         while progress(0, 0):
@@ -222,6 +226,7 @@ def test_that_a_ranking_can_be_called_off(window, qtbot, monkeypatch):
     assert not window.reviews.on and window.banner.text == ""
 
 
+@pytest.mark.thorough
 def test_that_a_process_of_its_own_ranks_as_the_engine_does_and_says_how_far_it_is(window):
     folder = window.stage.folder
     far = []

@@ -111,6 +111,7 @@ def test_that_closing_while_a_job_works_calls_it_off(open_window, qtbot):
     assert ended == ["cancelled"]
 
 
+@pytest.mark.thorough
 def test_that_closing_while_kernels_compile_and_are_loaded_ends_both(open_window, qtbot, monkeypatch):
     class Process:
         code = None

@@ -45,6 +45,7 @@ def test_that_the_clouds_fill_the_screen_and_everything_comes_back_as_it_was(ope
         assert not any(line.selectedText() for line in window.form.findChildren(QLineEdit))
 
 
+@pytest.mark.thorough
 def test_that_what_is_opened_meanwhile_keeps_to_the_clouds_until_the_full_screen_ends(open_window, qtbot):
     window = open_window()
     window.actions_by_key["speaker"].trigger()
@@ -60,6 +61,7 @@ def test_that_what_is_opened_meanwhile_keeps_to_the_clouds_until_the_full_screen
     assert window.about.isVisible(), "it was there before"
 
 
+@pytest.mark.thorough
 def test_that_a_window_closed_in_it_is_remembered_as_it_was_before(open_window, qtbot, tmp_path):
     settings = Settings(tmp_path / "window.ini")
     window = open_window(settings=settings)

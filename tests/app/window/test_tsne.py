@@ -99,6 +99,7 @@ def test_that_a_key_lays_all_lanes_out_and_esc_goes_back_to_the_newest_frames(si
     assert "t-SNE" not in panes.views[0].accessibleName() and "PCA of 6-D" in panes.views[0].caption
 
 
+@pytest.mark.thorough
 def test_that_the_training_is_not_asked_for_what_frames_tell(training, qtbot, in_thread, monkeypatch):
     monkeypatch.setattr(training.bridge, "embed", lambda *_: pytest.fail("it was asked"))
     frames = training.stage.panes.frames
@@ -125,6 +126,7 @@ def test_that_without_a_run_there_is_nothing_to_lay_out(open_window):
     assert "no run to lay out yet" in window.banner.text and not window.actions_by_key["tsne"].isChecked()
 
 
+@pytest.mark.thorough
 def test_that_another_run_ends_it(training, qtbot, in_thread):
     training.actions_by_key["tsne"].trigger()
     qtbot.waitUntil(lambda: all_laid_out(training), timeout=60_000)
@@ -155,6 +157,7 @@ def test_that_a_recording_is_laid_out_at_its_end_and_says_so_and_the_timeline_le
     qtbot.waitUntil(lambda: [frame.step for frame in window.stage.panes.frames] == [4, 4], timeout=10_000)
 
 
+@pytest.mark.thorough
 def test_that_an_audit_is_the_same_at_every_step_so_nothing_is_said_of_its_end(
     open_window, qtbot, in_thread, tmp_path: Path
 ):
@@ -173,6 +176,7 @@ def test_that_an_audit_is_the_same_at_every_step_so_nothing_is_said_of_its_end(
     assert "t-SNE of 120 items, step 2" in window.stage.panes.views[0].caption
 
 
+@pytest.mark.thorough
 def test_that_of_a_run_whose_past_is_looked_at_it_is_made_now_without_the_lanes_that_cannot_tell(
     six_d, qtbot, in_thread, monkeypatch
 ):

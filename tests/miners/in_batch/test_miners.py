@@ -24,6 +24,7 @@ from hnm_core.miners.in_batch.maximum_loss import MaximumLossMiner
 from hnm_core.seeding import generator
 from hnm_core.spec.registry import MINERS
 from hnm_core.testing.batch_miners import check_batch_miner
+from tests.families import across
 
 OWN = [name for name in MINERS.names() if MINERS.entry(name).target.startswith("hnm_core.miners.in_batch.")]
 FOUR_POINTS = torch.tensor([[math.cos(math.radians(a)), math.sin(math.radians(a))] for a in (0, 40, 90, 160)])
@@ -197,9 +198,7 @@ def test_that_equality_is_hard_at_zero_and_semihard_at_the_margin() -> None:
     assert (0, 1, 4) in mined["easy"]
 
 
-@pytest.mark.parametrize("same_set", [True, False])
-@pytest.mark.parametrize("dim", [3, 20])
-@pytest.mark.parametrize("angle", [0.0, 20.0, 44.0, 89.0])
+@pytest.mark.parametrize(("angle", "dim", "same_set"), across([0.0, 20.0, 44.0, 89.0], [3, 20], [True, False]))
 def test_that_angular_mining_measures_the_angle(same_set: bool, dim: int, angle: float) -> None:
     points, labels = batch(30, dim)
     others, other_labels = (points, labels) if same_set else batch(26, dim, seed=3)

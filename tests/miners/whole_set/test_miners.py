@@ -20,6 +20,7 @@ from hnm_core.miners.whole_set.options import KnnOptions
 from hnm_core.miners.whole_set.searching import SearchingMiner
 from hnm_core.neighbors.dense import Dense
 from hnm_core.neighbors.found import Neighbors, SearchProgress
+from tests.families import one_in
 from tests.miners.names import WHOLE_SET
 
 
@@ -190,7 +191,7 @@ def test_that_a_wrong_option_names_the_known_ones() -> None:
         miners.create("knn", pool=0)
 
 
-@pytest.mark.parametrize("search", ["exact", "lsh-scan"])
+@pytest.mark.parametrize("search", one_in(2, ["exact", "lsh-scan"]))
 def test_that_a_first_search_leaves_torchs_thread_count_alone(search: str) -> None:
     """numba's OpenMP layer sets the thread count that torch reads; unnoticed, that made training many times slower."""
     code = f"""

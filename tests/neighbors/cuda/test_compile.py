@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from hnm_core.neighbors.cuda import nvrtc, source
+from tests.families import across
 
 ARCHITECTURES = (75, 80, 86, 90, 100, 120)
 KERNELS = {
@@ -19,34 +19,19 @@ KERNELS = {
 
 pytestmark = pytest.mark.skipif(bool(nvrtc.why_absent()), reason=nvrtc.why_absent())
 
-Outcome = Callable[[str, int], nvrtc.Compiled]
-
-
-@pytest.fixture(scope="module")
-def outcome() -> Outcome:
-    """All compilations, started together: the compiler leaves the interpreter alone."""
-    with ThreadPoolExecutor(2) as pool:
-        started: dict[tuple[str, int], Future[nvrtc.Compiled]] = {
-            (name, architecture): pool.submit(nvrtc.compile_source, source.source(name), f"{name}.cu", architecture)
-            for name in source.names()
-            for architecture in sorted(set(ARCHITECTURES) & set(nvrtc.architectures()))
-        }
-    return lambda name, architecture: started[name, architecture].result()
-
 
 def test_that_every_source_is_known_here() -> None:
     assert source.names() == sorted(KERNELS)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("name", sorted(KERNELS))
+@pytest.mark.parametrize(("name", "architecture"), across(sorted(KERNELS), ARCHITECTURES))
 def test_that_a_source_compiles_without_a_warning_and_fits_the_registers(
-    outcome: Outcome, record_property: Callable[[str, object], None], name: str, architecture: int
+    record_property: Callable[[str, object], None], name: str, architecture: int
 ) -> None:
     """A block of 256 threads of each kernel finds the registers for two on a multiprocessor, and none spill."""
     if architecture not in nvrtc.architectures():
         pytest.skip(f"NVRTC {nvrtc.version()} does not compile for sm_{architecture}")
-    compiled = outcome(name, architecture)
+    compiled = nvrtc.compile_source(source.source(name), f"{name}.cu", architecture)
     assert compiled.works, compiled.log
     assert compiled.log == ""
     assert compiled.cubin.startswith(b"\x7fELF")

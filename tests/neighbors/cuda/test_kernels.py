@@ -15,6 +15,7 @@ from torch import Tensor
 from hnm_core.neighbors.cuda import best, launches
 from hnm_core.neighbors.cuda.launches import Anchors, TileSelect
 from hnm_core.neighbors.cuda.source import source
+from tests.families import across
 
 from . import cpu
 from .cpu import CpuKernels, CudaError
@@ -29,9 +30,9 @@ def classes_of(sizes: list[int]) -> tuple[Tensor, Tensor]:
     return (ends - torch.tensor(sizes))[of_place], ends[of_place]
 
 
-@pytest.mark.parametrize("k", [1, 33, 64, 500, COLUMNS + 100])
-@pytest.mark.parametrize("kind", ["float", "int", "equal"])
-@pytest.mark.parametrize("farthest", [False, True])
+@pytest.mark.parametrize(
+    ("farthest", "kind", "k"), across([False, True], ["float", "int", "equal"], [1, 33, 64, 500, COLUMNS + 100])
+)
 def test_that_the_best_of_all_tiles_are_kept(on_cpu: CpuKernels, k: int, kind: str, farthest: bool) -> None:
     """Tiles of several widths, filled up with better numbers, with terms of the columns; NaN and infinity stay out."""
     source = torch.Generator().manual_seed(k)

@@ -20,6 +20,7 @@ from hnm_core.neighbors.found import SearchCancelled
 from hnm_core.neighbors.lsh_scan import LshScan
 from hnm_core.neighbors.options import LshScanOptions
 from hnm_core.relevance import SameClass
+from tests.families import across, one_in
 from tests.neighbors.oracle import KINDS, assert_exact, assert_exact_for_vectors, bank_of, queries_for
 
 from .cpu import CpuKernels
@@ -35,15 +36,13 @@ def check(search: CudaLowDim | CudaProducts, bank: Bank, distance: Distance, ks:
         assert_exact(search.farthest_positives(anchors, k), bank, anchors, k, distance, True)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dim", [1, 2, 3, 8])
+@pytest.mark.parametrize(("dim", "kind"), across([1, 2, 3, 8], KINDS))
 def test_that_low_dimensional_answers_are_those_of_brute_force(on_cpu: CpuKernels, dim: int, kind: str) -> None:
     check(CudaLowDim(device_kernels=on_cpu), bank_of(kind, dim, n=301), Distance(), (1, 10, 64), 37)
     assert set(on_cpu.launched) == {f"nearest_{dim}", f"farthest_{dim}"}
 
 
-@pytest.mark.parametrize("dim", range(1, 9))
-@pytest.mark.parametrize("metric", METRICS[:3])
+@pytest.mark.parametrize(("metric", "dim"), across(METRICS[:3], range(1, 9)))
 def test_that_every_metric_is_searched_in_every_low_dimension(on_cpu: CpuKernels, dim: int, metric: str) -> None:
     for normalized in (False, True):
         distance = Distance(metric, normalized)
@@ -52,15 +51,13 @@ def test_that_every_metric_is_searched_in_every_low_dimension(on_cpu: CpuKernels
     assert on_cpu.launched[0] == f"nearest_{coordinates}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dim", [3, 24, 130])
+@pytest.mark.parametrize(("dim", "kind"), across([3, 24, 130], KINDS))
 def test_that_products_give_the_answers_of_brute_force(on_cpu: CpuKernels, dim: int, kind: str) -> None:
     check(CudaProducts(device_kernels=on_cpu), bank_of(kind, dim, n=301), Distance(), (1, 10, 64), 37)
     assert "select_float" in on_cpu.launched
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize(("normalized", "metric"), across([False, True], METRICS))
 def test_that_products_search_every_metric(on_cpu: CpuKernels, metric: str, normalized: bool) -> None:
     distance = Distance(metric, normalized)
     for kind in ("clustered", "duplicated", "offset"):
@@ -150,7 +147,7 @@ def test_that_what_the_low_dimensional_kernels_cannot_do_is_refused(on_cpu: CpuK
         CudaLowDim().build(bank_of("random", 3))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", one_in(2, METRICS))
 def test_that_products_come_in_tiles_and_anchors_in_chunks(
     on_cpu: CpuKernels, monkeypatch: pytest.MonkeyPatch, metric: str
 ) -> None:
@@ -162,8 +159,7 @@ def test_that_products_come_in_tiles_and_anchors_in_chunks(
         check(CudaProducts(Distance(metric), on_cpu), bank_of(kind, 20), Distance(metric), (1, 20), 90)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("metric", "kind"), across(METRICS, KINDS))
 def test_that_bfloat16_parts_give_the_answers_of_brute_force(on_cpu: CpuKernels, kind: str, metric: str) -> None:
     distance = Distance(metric)
     check(CudaProducts(distance, on_cpu, in_parts=True), bank_of(kind, 21), distance, (1, 10), 40)
@@ -231,8 +227,7 @@ def check_vectors(search: CudaLowDim | CudaProducts, bank: Bank, distance: Dista
     assert search.nearest_to(vectors[:0], 3).row.shape == (0, 3)
 
 
-@pytest.mark.parametrize("kind", ["random", "duplicated", "many"])
-@pytest.mark.parametrize("dim", [2, 3, 8])
+@pytest.mark.parametrize(("dim", "kind"), across([2, 3, 8], ["random", "duplicated", "many"]))
 def test_that_vectors_are_compared_with_every_row(on_cpu: CpuKernels, dim: int, kind: str) -> None:
     check_vectors(CudaLowDim(device_kernels=on_cpu), bank_of(kind, dim, n=301), Distance(), (1, 10))
 
@@ -280,8 +275,7 @@ def signs(bank: Bank, bits: int, kind: str) -> torch.Tensor:
     return torch.ones(len(bank), bits, dtype=torch.bool)
 
 
-@pytest.mark.parametrize("product", [False, True])
-@pytest.mark.parametrize("bits", [32, 64, 100, 256, 1000, 4096])
+@pytest.mark.parametrize(("bits", "product"), across([32, 64, 100, 256, 1000, 4096], [False, True]))
 def test_that_the_rows_with_the_fewest_differing_bits_are_found(on_cpu: CpuKernels, bits: int, product: bool) -> None:
     bank = bank_of("imbalanced" if bits == 100 else "random", 3, n=300)
     places = torch.randperm(300, generator=torch.Generator().manual_seed(1))[:41].sort().values
@@ -309,7 +303,7 @@ def test_that_codes_too_long_for_shared_memory_are_refused(on_cpu: CpuKernels) -
         CudaCodes([torch.ones(300, 4_100, dtype=torch.bool)], 300, device_kernels=on_cpu)
 
 
-@pytest.mark.parametrize("kind", ["clustered", "duplicated", "imbalanced"])
+@pytest.mark.parametrize("kind", one_in(3, ["clustered", "duplicated", "imbalanced"]))
 def test_that_first_limits_from_a_sample_of_many_columns_hide_no_row(on_cpu: CpuKernels, kind: str) -> None:
     on_cpu.blocks = 1  # no shares
     check(CudaLowDim(device_kernels=on_cpu), bank_of(kind, 2, n=20_003), Distance(), (1, 10, 32, 33), 40)
@@ -330,6 +324,7 @@ def test_that_a_first_limit_lets_pass_the_row_it_was_taken_from(on_cpu: CpuKerne
     assert torch.equal(found.distance, torch.arange(1.0, k + 1).expand(10, k))
 
 
+@pytest.mark.thorough
 def test_that_a_hundred_thousand_rows_are_searched_as_brute_force_does(on_cpu: CpuKernels) -> None:
     source = torch.Generator().manual_seed(0)
     bank = Bank(torch.randn(100_003, 3, generator=source), torch.randint(10, (100_003,), generator=source))
