@@ -85,7 +85,7 @@ def _checked(embeddings: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]
     if labels.dtype not in INTEGERS:
         raise InputError(f"Labels must be integers, not {labels.dtype}; labels.long() makes integers of whole numbers.")
     embeddings = embeddings.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-    if not torch.isfinite(embeddings.sum(dtype=torch.float64)):  # finite float32 cannot add up to more than float64 has
-        bad = int((~torch.isfinite(embeddings).all(1)).sum())
+    # Whoever adds NaN or infinity gets no finite number; a sum of large numbers may be none either.
+    if not torch.isfinite(embeddings.sum()) and (bad := int((~torch.isfinite(embeddings).all(1)).sum())):
         raise InputError(f"{bad} of {len(embeddings)} embeddings hold NaN or infinity; mining needs finite numbers.")
     return embeddings, labels.detach().to(embeddings.device, torch.int64, copy=True)

@@ -98,7 +98,7 @@ def _float32(problem: Problem) -> Callable[[], Distances]:
     def run() -> Distances:
         bank = Bank(torch.from_numpy(problem.points), torch.from_numpy(problem.labels))
         form = euclidean_form(Distance(), bank.sorted_embeddings)
-        search = FilteredProducts(form.points, form.queries, bank, inner=False, coarse=False)
+        search = FilteredProducts(form.points, lambda: form.queries, bank, inner=False, coarse=False)
         anchors, _ = SameClass(bank).query(bank.order).by_place()
         squared, _ = search.search(anchors, problem.k, False, None)
         return form.distance(squared, anchors.line)[bank.place].numpy()

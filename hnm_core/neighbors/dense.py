@@ -103,16 +103,22 @@ class Dense(BuiltAnew):
     def _filtered(self) -> FilteredProducts | None:
         """Made when first asked for: searches that leave out blocks do without it."""
         if self._made_filter is None and self._filters:
-            points, queries, inner = self._rows(built(self._bank))
-            self._made_filter = FilteredProducts(points, queries, built(self._bank), inner=inner, coarse=self._coarse)
+            points, inner = self._rows(built(self._bank))
+            form = self._form
+            self._made_filter = FilteredProducts(
+                points,
+                lambda: points if form is None else form.queries,
+                built(self._bank),
+                inner=inner,
+                coarse=self._coarse,
+            )
         return self._made_filter
 
-    def _rows(self, bank: Bank) -> tuple[Tensor, Tensor, bool]:
-        """The rows as points and as anchors, and whether to search by the inner product."""
+    def _rows(self, bank: Bank) -> tuple[Tensor, bool]:
+        """The rows as points, and whether to search by the inner product."""
         if self._form is not None:
-            return self._form.points, self._form.queries, False
-        points = self._distance.prepare_exactly(bank.sorted_embeddings)
-        return points, points, True
+            return self._form.points, False
+        return self._distance.prepare_exactly(bank.sorted_embeddings), True
 
     def _blocks(self, query: Query, k: int) -> NearBlocks | None:
         """The blocks for a search of many rows, where that pays; decided at the first."""
@@ -121,7 +127,7 @@ class Dense(BuiltAnew):
         if not (self._filters and many and isinstance(query, RowQuery)):
             return None
         if self._near_is_worth is None:
-            points, _, inner = self._rows(bank)
+            points, inner = self._rows(bank)
             sketched = worth(points, bank, k, inner=inner, coarse=self._coarse)
             self._near = NearBlocks(sketched, bank) if sketched is not None else None
             self._near_is_worth = sketched is not None  # no sooner: several threads may ask

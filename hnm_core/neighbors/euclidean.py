@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
@@ -14,6 +16,8 @@ from hnm_core.errors import InputError
 MAX_TREE_DIM = 8
 """Above it a tree of boxes prunes too little to beat the tiled products."""
 
+_AT_ONCE = 1 << 22
+"""Coordinates that are squared in float64 at once."""
 _SAFE = 1e15
 """Coordinates within 1 / _SAFE .. _SAFE are left as they are: their squares fit float32."""
 
@@ -30,12 +34,26 @@ class EuclideanForm:
     of: Distance
     points: Tensor
     """(N, D) or, on the sphere, (N, D + 1) float32."""
-    queries: Tensor
-    """(A, D) or (A, D + 1), the anchors: the same rows, and `points` itself but on the sphere; or vectors."""
     scale: float
     """Power of two that the coordinates were multiplied with."""
     offset: Tensor | None
     """(A,) float32, on the sphere: (1 - |q|^2) / 2."""
+    vectors: Tensor | None = None
+    """(A, D) or (A, D + 1) the anchors, where these are no rows."""
+
+    @cached_property
+    def queries(self) -> Tensor:
+        """(A, D) or (A, D + 1), the anchors: vectors, or the same rows, `points` itself but on the sphere.
+
+        Made when first asked for: where all anchors are vectors, nobody needs the rows a second time.
+        """
+        if self.vectors is not None:
+            return self.vectors
+        if self.offset is None:
+            return self.points
+        queries = self.points.clone()
+        queries[:, -1] = 0
+        return queries
 
     def with_vectors(self, vectors: Tensor) -> EuclideanForm:
         """The same points with vectors (A, D) for anchors.
@@ -45,8 +63,8 @@ class EuclideanForm:
         """
         prepared = self.of.prepare_exactly(vectors)
         if self.offset is not None:
-            _, queries, offset = _on_sphere(prepared)
-            return replace(self, queries=queries, offset=offset)
+            queries = pad(prepared, (0, 1))
+            return replace(self, vectors=queries, offset=(_missing(prepared)[:, 0] / 2).float())
         queries = prepared if self.scale == 1 else prepared * self.scale
         largest = float(queries.abs().max()) if queries.numel() else 0.0
         if largest > _SAFE:
@@ -54,7 +72,7 @@ class EuclideanForm:
                 f"Vectors with coordinates up to {largest / self.scale:.3g} lie too far from this bank: the squares of "
                 "their distances do not fit float32."
             )
-        return replace(self, queries=queries)
+        return replace(self, vectors=queries)
 
     def distance(self, squared: Tensor, anchors: Tensor) -> Tensor:
         """Distances from (Q, k) squared distances of anchors (Q,), lines of `queries`; overwrites `squared`. Infinity
@@ -76,11 +94,11 @@ def euclidean_form(distance: Distance, embeddings: Tensor) -> EuclideanForm:
     """The form of embeddings (N, D) float32 under a metric that has one."""
     prepared = distance.prepare_exactly(embeddings)
     if distance.metric in ("cosine", "inner-product"):
-        points, queries, offset = _on_sphere(prepared)
-        return EuclideanForm(distance, points, queries, 1.0, offset)
+        missing = _missing(prepared)
+        points = torch.cat([prepared, missing.sqrt().float()], 1)
+        return EuclideanForm(distance, points, 1.0, (missing[:, 0] / 2).float())
     scale = _scale(prepared)
-    points = prepared if scale == 1 else prepared * scale
-    return EuclideanForm(distance, points, points, scale, None)
+    return EuclideanForm(distance, prepared if scale == 1 else prepared * scale, scale, None)
 
 
 def with_vectors(
@@ -97,12 +115,11 @@ def with_vectors(
     return form, form.queries
 
 
-def _on_sphere(prepared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """On the sphere: rows as points and as anchors, (N, D + 1), and the anchors' offsets (N,)."""
-    missing = (1 - prepared.double().square().sum(1, keepdim=True)).clamp_min_(0)
-    points = torch.cat([prepared, missing.sqrt().float()], 1)
-    queries = torch.cat([prepared, torch.zeros_like(points[:, :1])], 1)
-    return points, queries, (missing[:, 0] / 2).float()
+def _missing(prepared: Tensor) -> Tensor:
+    """(N, 1) float64: what the squares of rows (N, D) lack to 1; in parts, or it would take twice what the rows do."""
+    step = max(1, _AT_ONCE // prepared.shape[1])
+    sums = [part.double().square_().sum(1, keepdim=True) for part in prepared.split(step)]
+    return (1 - torch.cat(sums)).clamp_min_(0)
 
 
 def _scale(points: Tensor) -> float:

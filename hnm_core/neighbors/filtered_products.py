@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,12 +59,13 @@ class FilteredProducts:
     Every product comes with a bound of its rounding, so the answer is that of exact values, see `filtering`.
     """
 
-    def __init__(self, points: Tensor, queries: Tensor, bank: Bank, *, inner: bool, coarse: bool) -> None:
+    def __init__(self, points: Tensor, queries: Callable[[], Tensor], bank: Bank, *, inner: bool, coarse: bool) -> None:
         """Prepare the rows.
 
         Args:
             points: (N, D') float32, sorted by class as the bank is; D' is the dimension of the bank or one more.
-            queries: (N, D') the same rows as anchors; they differ from `points` in the last coordinate at most.
+            queries: gives (N, D') the same rows as anchors, once they are; they differ from `points` in the last
+                coordinate at most.
             bank: for the order of its rows.
             inner: search by the inner product, else by the squared distance.
             coarse: multiply in bfloat16; the processor must have matrix units.
@@ -77,10 +79,13 @@ class FilteredProducts:
         self._points = _wide(points)
         self._row, self._place = _array(bank.order), _array(bank.place)
         self._run = _runs(points)
-        self._center = points[:, : bank.dim].mean(0, dtype=torch.float64)
-        self._own = self._measure(self._points if queries is points else _wide(queries))
+        self._queries = queries
+        self._center = torch.stack([part.sum(0, dtype=torch.float64) for part in self._coordinates()]).sum(0) / len(
+            points
+        )
+        self._own_base, self._own_slack = self._measure()
         self._copies = Copies(points, self._key, bank.class_of_row[bank.order], bank.order)
-        self._sides: dict[bool, _Side] = {}
+        self._sides: dict[bool, tuple[Rows, Sample | None]] = {}
 
     def search(
         self,
@@ -97,9 +102,8 @@ class FilteredProducts:
         Returns (Q, k) values, best and so smallest first: squared distances or -2 times inner products, negated for
         the farthest; and rows of the caller. inf and -1 where there is none.
         """
-        side = self._side(farthest).without(self._copies.beaten(k, own=farthest))
-        if vectors is not None:
-            side = side.asking(self._asked(vectors))
+        asked = self._own if vectors is None else self._asked(vectors)
+        side = self._side(farthest, asked).without(self._copies.beaten(k, own=farthest))
         rank = self._rank(k, side)
         count = len(anchors.place)
         report(progress, 0, count)
@@ -188,19 +192,31 @@ class FilteredProducts:
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
+    def _coordinates(self) -> Iterator[Tensor]:
+        """(R, D) of the rows, part by part."""
+        for part in self._parts(len(self._given)):
+            yield self._given[part, : self._dim]
+
     def _centered(self, rows: Tensor) -> Tensor:
         """(R, D) float64."""
         return rows[:, : self._dim].double() - self._center
 
-    def _measure(self, queries: NDArray[np.float32]) -> _Asked:
-        """Take the norms and what rounding costs, and pack the points for the kernels. Returns what is known of the
-        rows as anchors; `queries` are these, filled up."""
+    @cached_property
+    def _own(self) -> _Asked:
+        """What is known of the rows as anchors."""
+        queries = self._queries()
+        wide = self._points if queries is self._given else _wide(queries)
+        return _Asked(self._given, wide, self._own_base, self._own_slack)
+
+    def _measure(self) -> tuple[Tensor, NDArray[np.float32]]:
+        """Take the norms and what rounding costs, and pack the points for the kernels. Returns base and slack of the
+        rows as anchors."""
         from hnm_core.neighbors.cpu import blocks
 
         count, dim = len(self._given), self._dim
         norm, lost, term, key = (torch.zeros(count, dtype=torch.float64) for _ in range(4))
         uneven = torch.arange(1, dim + 1, dtype=torch.float64).sqrt()
-        parts = []
+        packed: Tensor | None = None
         for part in self._parts(count):
             centered = self._centered(self._given[part])
             key[part] = centered @ uneven
@@ -212,16 +228,21 @@ class FilteredProducts:
             else:
                 rest = self._given[part, dim:].double().square().sum(1)
                 term[part] = (norm[part].square() + rest) / -2
-            parts.append(torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse)))
-        # By torch, which puts arrays on the lines of the cache: kernels read lines.
-        self._packed = torch.cat(parts).numpy()
+            block = torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse))
+            if packed is None:
+                each = len(block) // (len(rounded) + -len(rounded) % _BLOCK)
+                # By torch, which puts arrays on the lines of the cache: kernels read lines.
+                packed = torch.empty(each * self._count, dtype=block.dtype)
+            packed[each * part.start :][: len(block)] = block
+        assert packed is not None, "a bank has a row"
+        self._packed = packed.numpy()
         self._term, self._key = term, key
         # Rounding of one product: of either factor, and of adding up in float32.
         self._share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
         self._rounding = (dim + 24) * 2.0**-24
         size = torch.maximum(norm, lost / self._share).clamp_min(_FEW).where(norm > 0, 0.0)
         self._size = _array(pad(size, (0, self._count - count)).float())
-        return _Asked(self._given, queries, self._base(norm, term), self._slack(norm, lost))
+        return self._base(norm, term), self._slack(norm, lost)
 
     def _asked(self, vectors: Tensor) -> _Asked:
         """What has to be known of vectors (A, D') as anchors."""
@@ -242,18 +263,18 @@ class FilteredProducts:
         slack = 1.01 * (lost + (norm + lost) * (self._share + self._rounding))
         return _array(slack.clamp_min(_FEW).where(norm > 0, 0.0).float())
 
-    def _side(self, farthest: bool) -> _Side:
-        """What a search in one direction needs, made once."""
+    def _side(self, farthest: bool, asked: _Asked) -> _Side:
+        """What a search in one direction needs, made once but for the anchors."""
         from hnm_core.neighbors.cpu.filter_kernels import Rows
 
+        sign = -1.0 if farthest else 1.0
         if farthest not in self._sides:
-            sign = -1.0 if farthest else 1.0
             count = len(self._given)
             bias = self._term * sign
             bias = (bias + self._rounding * bias.abs()).float()
             rows = Rows(
                 self._points,
-                self._own.wide,
+                asked.wide,
                 _array(pad(bias, (0, self._count - count), value=-math.inf)),
                 self._size,
                 self._size.reshape(-1, _BLOCK).max(1),
@@ -264,9 +285,9 @@ class FilteredProducts:
                 self._inner,
                 np.float32(sign),
             )
-            sample = None if farthest else self._sample(rows.bias)
-            self._sides[farthest] = _Side(farthest, sign, rows, sample, self._own)
-        return self._sides[farthest]
+            self._sides[farthest] = (rows, None if farthest else self._sample(rows.bias))
+        rows, sample = self._sides[farthest]
+        return _Side(farthest, sign, rows._replace(queries=asked.wide), sample, asked)
 
     def _sample(self, bias: NDArray[np.float32]) -> Sample | None:
         """Evenly spaced rows; none where they would be hardly fewer than all."""
@@ -343,10 +364,6 @@ class _Side:
     """To guess first limits from."""
     asked: _Asked
     """The anchors."""
-
-    def asking(self, asked: _Asked) -> _Side:
-        """The same side for other anchors."""
-        return replace(self, rows=self.rows._replace(queries=asked.wide), asked=asked)
 
     def without(self, places: Tensor) -> _Side:
         """The same side, where some places pass no filter."""

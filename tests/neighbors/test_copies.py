@@ -40,7 +40,11 @@ def test_that_equal_rows_pass_no_filter_in_vain() -> None:
     search = Dense()
     search.build(bank)
     assert search._filtered is not None
-    left = search._filtered._side(False).without(search._filtered._copies.beaten(5, own=False)).rows.bias[:3_000]
+    left = (
+        search._filtered._side(False, search._filtered._own)
+        .without(search._filtered._copies.beaten(5, own=False))
+        .rows.bias[:3_000]
+    )
     assert 2 * 5 <= (left > -torch.inf).sum() <= 2 * 15
     assert_exact(search.nearest_negatives(anchors, 5), bank, anchors, 5, Distance(), False)
     assert_exact(search.farthest_positives(anchors, 5), bank, anchors, 5, Distance(), True)

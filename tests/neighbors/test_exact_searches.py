@@ -163,7 +163,7 @@ def test_that_a_wrong_guess_is_noticed_and_searched_again(units: bool, monkeypat
     probe = Dense()
     probe.build(Bank(points, labels))
     assert probe._filtered is not None
-    sample = probe._filtered._side(False).sample
+    sample = probe._filtered._side(False, probe._filtered._own).sample
     assert sample is not None
     points[:: sample.every] *= 0.1
     points[:64] = 0.01 * torch.randn(64, 24, generator=source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from hnm_core.neighbors.found import Neighbors, SearchCancelled
 from hnm_core.neighbors.probing import recall
 from hnm_core.relevance import SameClass
 from tests.families import across
+from tests.forked import Forks
 
 from .oracle import UNKNOWN, assert_exact_for_vectors, bank_of, distances_to, queries_for
 
@@ -109,7 +111,7 @@ def test_that_a_limit_guessed_from_a_sample_loses_no_neighbour_of_a_vector(
     search = Dense(distance=Distance(metric))
     check(search, bank_of("random", 24, n=9_000), Distance(metric), (1, 100))
     assert search._filtered is not None
-    assert search._filtered._side(False).sample is not None
+    assert search._filtered._side(False, search._filtered._own).sample is not None
 
 
 def test_that_products_are_about_the_mean_also_where_vectors_are_not() -> None:
@@ -369,3 +371,31 @@ def test_that_what_needs_rows_says_so() -> None:
         miner.refresh(bank, context)
         with pytest.raises(InputError, match=r"one-dimensional tensor of integer rows, not torch\.float32"):
             miner.mine(bank.embeddings[:5], context)
+
+
+PEAK = """
+import torch
+from hnm_core import neighbors
+from hnm_core.bank import Bank
+from hnm_core.distances import Distance
+
+def bytes_of(name):
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name + ":"))
+
+rows = torch.randn(60_000, 128, generator=torch.Generator().manual_seed(0))
+search = neighbors.create("exact", distance=Distance("cosine"))
+few = Bank(rows[:99])
+search.build(few)
+search.nearest_to(few.embeddings, 5)  # all is loaded
+open("/proc/self/clear_refs", "w").write("5")  # and the peak so far forgotten
+before = bytes_of("VmRSS")
+search.build(Bank(rows))
+search.nearest_to(rows[:500], 5)
+print((bytes_of("VmHWM") - before) / rows.nbytes)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells a process its peak")
+def test_that_vectors_are_searched_exactly_in_a_few_times_the_memory_of_the_bank(forks: Forks, tmp_path: Path) -> None:
+    """It holds the bank, and prepared rows twice: to measure, and half as long to multiply."""
+    assert float(forks.python(PEAK, cwd=tmp_path)) < 7
