@@ -21,7 +21,7 @@ class Items:
     text: Sequence[str] | None = None
     """(N,) None where only embeddings are there."""
     embeddings: NDArray[np.float32] | None = None
-    """(N, D) finite; may be mapped from a file. None where only text is there."""
+    """(N, D) finite. None where only text is there."""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -298,7 +298,7 @@ def _tensor(values: NDArray[np.int64]) -> Tensor:
 def _floats(table: NDArray[np.float32]) -> Tensor:
     """The same numbers, in the same place where they can be; nobody here writes to them."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # as those mapped from a file
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # as those read from a file
         return torch.from_numpy(np.ascontiguousarray(table, np.float32))
 
 

@@ -40,15 +40,14 @@ RECENT_STEPS = 100
 """The loss of a lane is its mean over so many last steps, wherever it is shown; recent tuples are counted over them."""
 RATE_STEPS = 200
 """Steps that the rate of steps looks back on."""
-_TOGETHER = 64
-"""Rows that are added up as one."""
 
 
 class Column:
-    """A numpy array that grows at its end; appending is amortised O(1)."""
+    """A numpy array that grows at its end; appending is amortised O(1). Of one with a width, each of its columns lies in
+    one piece, because they are read one by one, and a row is short."""
 
     def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
-        self._buffer: NDArray[Any] = np.empty((64,) if width is None else (64, width), dtype)
+        self._buffer: NDArray[Any] = _by_columns(64, () if width is None else (width,), np.dtype(dtype))
         self._length = 0
 
     def __len__(self) -> int:
@@ -57,7 +56,7 @@ class Column:
     def reserve(self, rows: int) -> None:
         """Have room for so many rows, so that growing up to them copies nothing."""
         if rows > len(self._buffer):
-            grown = np.empty((rows, *self._buffer.shape[1:]), self._buffer.dtype)
+            grown = _by_columns(rows, self._buffer.shape[1:], self._buffer.dtype)
             grown[: self._length] = self._buffer[: self._length]
             self._buffer = grown
 
@@ -82,6 +81,10 @@ class Column:
         view = self._buffer[: self._length]
         view.flags.writeable = False
         return view
+
+
+def _by_columns(rows: int, width: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.empty((rows, *width), dtype, order="F")
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,7 +345,7 @@ class LaneHistory:
         return first + np.flatnonzero(self.mining[first:count])
 
     def _tally(self, row: NDArray[np.int64]) -> Tally:
-        sums = dict(zip(TUPLE_COUNTS, _column_sums(taken(self.tuples, row)).tolist(), strict=True))
+        sums = dict(zip(TUPLE_COUNTS, taken(self.tuples, row).sum(0).tolist(), strict=True))
         return Tally(len(row), {name: total for name, total in sums.items() if name in self.counted})
 
     def alike(self, count: int) -> NDArray[np.int64]:
@@ -389,15 +392,6 @@ def taken(values: NDArray[Any], row: NDArray[np.int64]) -> NDArray[Any]:
     """`values[row]` of ascending rows; where they follow one another, as after every warm-up, nothing is copied."""
     together = len(row) and row[-1] - row[0] + 1 == len(row)
     return values[row[0] : row[-1] + 1] if together else values[row]
-
-
-def _column_sums(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`counts.sum(0)` of an array with many rows and few columns, of which numpy adds up long rows several times as
-    fast."""
-    whole = len(counts) // _TOGETHER * _TOGETHER
-    wide = counts[:whole].reshape(-1, _TOGETHER * counts.shape[1]).sum(0)
-    sums: NDArray[np.int64] = wide.reshape(_TOGETHER, -1).sum(0) + counts[whole:].sum(0)
-    return sums
 
 
 def summed(phase_ms: NDArray[np.floating[Any]], phases: Iterable[int]) -> Floats:

@@ -1,15 +1,18 @@
 """Reads embeddings without labels: one matrix of a file of any kind that people keep them in, and the ids beside it.
 
-A large `.npy` of float32 stays in its file: it is mapped, looked through once, and never copied.
+A `.npy` is read once, block by block, and never mapped: a mapped file that another program cuts short ends this one by a
+signal, and one that is written to meanwhile changes what was looked through already.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +58,9 @@ def read_matrix(path: Path, names: Sequence[str], progress: Progress | None = No
     """
     match path.suffix.lower():
         case ".npy":
-            values, ids, where = _mapped(path), None, f"'{path}'"
+            with _npy(path) as rows:
+                vectors, zero = _finite(rows, f"'{path}'", progress, path.name)
+            return Matrix(vectors, None, zero)
         case ".parquet":
             values, ids = read_vectors(path, progress)
             where = f"'{path}'"
@@ -97,8 +102,42 @@ def read_ids(path: Path) -> list[str | int]:
     raise InputError(f"'{path}' is no file of ids: it must end in .txt, one id a line, or in .npy.")
 
 
-def _mapped(path: Path) -> NDArray[Any]:
-    """The array of a `.npy` file, left in it. Raises `InputError` where it is none, or holds Python objects."""
+class _Rows(Protocol):
+    """A table of numbers that is had in blocks, each asked for once and in order; an array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As of an array."""
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """The next rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _RowsOfFile:
+    """Those that a file holds one after the other from where it stands."""
+
+    file: BufferedReader
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        start, stop, _ = rows.indices(self.shape[0])
+        width = self.shape[1]
+        values = np.fromfile(self.file, self.dtype, (stop - start) * width)
+        if values.size < (stop - start) * width:
+            raise InputError(f"'{self.path}' is damaged: it has become shorter while it was read.")
+        return values.reshape(-1, width)
+
+
+@contextmanager
+def _npy(path: Path) -> Iterator[_Rows]:
+    """The table in a `.npy` file. Raises `InputError` where it is none, or holds Python objects."""
     with open_regular(path) as file:
         try:
             version = np.lib.format.read_magic(file)
@@ -108,10 +147,11 @@ def _mapped(path: Path) -> NDArray[Any]:
             raise InputError(f"'{path}' is no .npy file, or it is damaged: {checks.reason(error)}.") from None
         start, there = file.tell(), os.fstat(file.fileno()).st_size
         if dtype.hasobject or by_columns or version[0] > 2 or 0 in shape or not shape:
-            return read_array(path)  # which says what is wrong with it
+            yield read_array(path)  # or says what is wrong with it
+            return
         if there - start < int(np.prod(shape, dtype=object)) * dtype.itemsize:
             raise InputError(f"'{path}' is damaged: it ends before its {' x '.join(map(str, shape))} numbers do.")
-        return np.asarray(np.memmap(file, dtype, "r", start, shape))
+        yield _RowsOfFile(file, path, shape, dtype)
 
 
 def _chosen(
@@ -143,18 +183,19 @@ def _ids(values: NDArray[Any], where: str) -> list[str | int]:
     return found
 
 
-def _finite(values: NDArray[Any], where: str, progress: Progress | None, name: str) -> tuple[NDArray[np.float32], int]:
+def _finite(values: _Rows, where: str, progress: Progress | None, name: str) -> tuple[NDArray[np.float32], int]:
     """(N, D) finite float32, and how many rows are zero; the same array where it is that already."""
-    if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
+    if len(values.shape) != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
         raise InputError(
             f"{where} holds {values.dtype} of the shape {values.shape}; embeddings are (items, dimensions), real "
             "numbers, one row an item."
         )
     items, width = values.shape
-    same = values.dtype == np.float32 and values.flags.c_contiguous and values.dtype.isnative
-    if not same:
-        memory.require(4 * items * width, f"{items:,} x {width:,} numbers of {where}", "save them as float32 in a .npy")
-    found = values if same else np.empty(values.shape, np.float32)
+    if isinstance(values, np.ndarray) and values.dtype == np.float32 and values.flags.c_contiguous:
+        found, same = values, True
+    else:
+        memory.require(4 * items * width, f"{items:,} x {width:,} numbers of {where}", "give fewer rows or dimensions")
+        found, same = np.empty((items, width), np.float32), False
     step, zero, bad, first = max(1, BLOCK_BYTES // (4 * width)), 0, 0, 0
     for start in range(0, items, step):
         report(progress, start, items, f"reading {name}")
@@ -173,4 +214,5 @@ def _finite(values: NDArray[Any], where: str, progress: Progress | None, name: s
             f"{where} holds NaN, infinity or a number too large for 32 bits in row {first:,} (counted from 0), and "
             f"{bad:,} of {items:,} rows are like that; every number must be finite."
         )
+    found.flags.writeable = False
     return found, zero

@@ -233,25 +233,71 @@ MEASURED = """
 import resource, sys
 import numpy as np
 from hnm_core.data.retrieval import read
-from hnm_core.system import memory
 read(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29))  # what is mapped from a file does not count
+resource.setrlimit(resource.RLIMIT_DATA, (900 << 20, 900 << 20))  # 488 MiB of them are the embeddings
 made = read(sys.argv[2])
 assert made.documents.embeddings.shape == (1_000_000, 128), made.documents.embeddings.shape
+assert made.documents.embeddings.dtype == np.float32
 assert not made.documents.embeddings.flags.writeable
 made.documents.embeddings[-1].sum()
 """
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_DATA") or sys.platform != "linux", reason="needs Linux's limits")
-def test_that_a_million_embeddings_are_mapped_and_never_copied(tmp_path: Path):
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_that_a_million_embeddings_are_in_memory_once(tmp_path: Path, kind: type[np.floating[Any]]):
     small, large = tmp_path / "small", tmp_path / "large"
     for folder in (small, large):
         folder.mkdir()
         folder_of(folder, np.ones((3, 128), np.float32), np.ones((5, 128), np.float32))
     (large / "documents.npy").unlink()
-    mapped = np.lib.format.open_memmap(large / "documents.npy", "w+", np.float32, (1_000_000, 128))
+    mapped = np.lib.format.open_memmap(large / "documents.npy", "w+", kind, (1_000_000, 128))
     mapped[-1] = 1  # the rest are holes
     mapped.flush()
     subprocess.run([sys.executable, "-c", MEASURED, small, large], check=True, timeout=120)
+
+
+CUT = """
+import os, sys
+import numpy as np
+from hnm_core.data.retrieval import matrices, read
+from hnm_core.errors import InputError
+matrices.BLOCK_BYTES = 1 << 16
+folder, cut_at = sys.argv[1], int(sys.argv[2])
+path = os.path.join(folder, "documents.npy")
+
+def cut(done, total, what):
+    if what == "reading documents.npy" and done >= cut_at:
+        os.truncate(path, 1 << 12)
+    return True
+
+try:
+    made = read(folder, progress=cut)
+except InputError as error:
+    print(error)
+else:
+    os.truncate(path, 1 << 12)
+    assert (made.documents.embeddings == 1).all()
+    print("whole")
+"""
+
+
+def cut(folder: Path, at: int) -> str:
+    """What is told of documents that another program cuts short once so many of them are read."""
+    command = [sys.executable, "-c", CUT, str(folder), str(at)]
+    return subprocess.run(command, check=True, timeout=120, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_that_a_file_that_is_cut_short_while_it_is_read_is_told_in_a_sentence(
+    tmp_path: Path, kind: type[np.floating[Any]]
+):
+    path = folder_of(tmp_path, np.ones((3, 128), np.float32), np.ones((5, 128), np.float32)) / "documents.npy"
+    np.save(path, np.ones((3000, 128), kind))
+    assert cut(tmp_path, 1000) == f"'{path}' is damaged: it has become shorter while it was read."
+
+
+def test_that_a_file_that_is_cut_short_once_it_is_read_changes_nothing(tmp_path: Path):
+    path = folder_of(tmp_path, np.ones((3, 128), np.float32), np.ones((5, 128), np.float32)) / "documents.npy"
+    np.save(path, np.ones((3000, 128), np.float32))
+    assert cut(tmp_path, 3000) == "whole"
