@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,10 @@ def read_array(path: Path) -> NDArray[Any]:
     """The array of a `.npy` file. Raises `InputError` where it is none, or holds Python objects."""
     try:
         with open_regular(path) as raw:
+            memory.require(os.fstat(raw.fileno()).st_size, f"'{path}'", "read a part of it")
             value = np.lib.format.read_array(raw, allow_pickle=False)
+    except InputError:
+        raise
     except MemoryError:
         raise InputError(f"'{path}' is larger than the memory, or it is damaged.") from None
     except Exception as error:

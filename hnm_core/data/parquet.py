@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ HALF_BYTES = 2
 """Of a number in fixed-size binary, which is how float16 is stored by what has no such type."""
 NUMBER_BYTES = 16
 """That a number takes at least while a table is put together: as it is read, and in 64 bits."""
+VECTOR_BYTES = 4
+"""That a number of a vector takes at least."""
 BLOCK_ROWS = 4096
 MOST_READS = 200
 """Each looks through the names of all columns."""
@@ -63,6 +65,9 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
                 f"{file.metadata.num_rows:,} rows of {len(wanted):,} columns in '{path}'",
                 "take a part of it",
             )
+            if vectors := {name for name in wanted if kinds.get(name) == VECTORS}:
+                values = _values_of(file.metadata, vectors)
+                memory.require(values * VECTOR_BYTES, f"{values:,} values of '{path}'", "take a part of it")
             read: dict[str, Any] = {}
             together = -(-len(wanted) // MOST_READS)
             for done in range(0, len(wanted), together):
@@ -105,6 +110,8 @@ def read_vectors(path: Path, progress: Progress | None = None) -> tuple[NDArray[
                     "it is the one called 'embedding'."
                 )
             ids = [name for name in kinds if columns.is_called_id(name)][:1]
+            values = _values_of(file.metadata, {*chosen, *ids})
+            memory.require(values * VECTOR_BYTES, f"{values:,} values of '{path}'", "take a part of it")
             report(progress, 0, 1, f"reading {path.name}")
             read = file.read(columns=[*chosen, *ids])
             report(progress, 1, 1, f"reading {path.name}")
@@ -118,6 +125,13 @@ def read_vectors(path: Path, progress: Progress | None = None) -> tuple[NDArray[
         if getattr(error, "errno", None):
             raise  # the system's own word, not pyarrow's on the content
         raise InputError(f"'{path}' is no .parquet file, or it is damaged: {checks.reason(error)}.") from None
+
+
+def _values_of(metadata: Any, names: Set[str]) -> int:
+    """How many values some columns hold, those inside of vectors counted one by one."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    return sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
 
 
 def look(path: Path) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hnm_core.data import arrays, checks
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
+from hnm_core.system import memory
 from hnm_core.system.regular_files import open_regular
 
 LARGEST_HEADER = 100_000_000
@@ -47,13 +48,14 @@ def named_in_pt(path: Path) -> tuple[list[str], Callable[[str], NDArray[Any]]]:
     try:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
+            memory.require(os.fstat(file.fileno()).st_size, f"'{path}'", "read a part of it")
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             f"'{path}' holds more than plain tensors, or is damaged; it is not loaded because it could run code. Write "
             'torch.save({"x": x, "y": y}, path).'
         ) from None
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, InputError):
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file breaks the unpickler in any way it likes
         raise InputError(f"'{path}' is no .pt file, or it is damaged: {checks.reason(error)}.") from None
@@ -148,6 +150,7 @@ def _tensor(file: BinaryIO, path: Path, name: str, header: _Header) -> NDArray[A
         raise damaged
     if not 0 <= low <= high <= header.size or high - low != math.prod(shape) * dtype.itemsize:
         raise damaged
+    memory.require(high - low, f"'{name}' of '{path}'", "read a part of it, or the file is damaged")
     file.seek(header.start + low)
     values = np.fromfile(file, dtype, math.prod(shape))
     if values.size != math.prod(shape):  # it has become shorter meanwhile

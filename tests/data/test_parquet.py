@@ -105,3 +105,11 @@ def test_that_reading_a_parquet_file_can_be_cancelled(tmp_path):
     assert seen[-1] == (2, 2, "reading set.parquet")
     with pytest.raises(LoadCancelled):
         data.create("file", path=path, progress=lambda *_: False)
+
+
+def test_that_vectors_that_the_memory_does_not_hold_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "same.parquet", embedding=[[1.0] * 1000] * 500, label=[0, 1] * 250)
+    assert Path(path).stat().st_size < 100_000  # it is packed well, and says of itself how much it holds
+    monkeypatch.setattr("hnm_core.system.memory.free", lambda: 1_900_000)
+    with pytest.raises(InputError, match="^The memory does not suffice for 500,000 values of"):
+        data.create("file", path=path)

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from hnm_core.data.retrieval import read
+from hnm_core.data.retrieval.matrices import read_matrix
 from hnm_core.errors import InputError
 from tests.data.retrieval.conftest import Refusal
 
@@ -255,6 +256,16 @@ def test_that_a_million_embeddings_are_in_memory_once(tmp_path: Path, kind: type
     mapped[-1] = 1  # the rest are holes
     mapped.flush()
     subprocess.run([sys.executable, "-c", MEASURED, small, large], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "parquet", "safetensors", "pt"])
+def test_that_embeddings_that_the_memory_does_not_hold_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+):
+    path = save(tmp_path, "documents", np.ones((5, 2000), np.float32), ending)
+    monkeypatch.setattr("hnm_core.system.memory.free", lambda: 39_000)
+    with pytest.raises(InputError, match=rf"^The memory does not suffice for .*documents\.{ending}'"):
+        read_matrix(path, ("documents",))
 
 
 CUT = """
