@@ -43,8 +43,8 @@ RATE_STEPS = 200
 
 
 class Column:
-    """A numpy array that grows at its end; appending is amortised O(1). Of one with a width, each of its columns lies in
-    one piece, because they are read one by one, and a row is short."""
+    """A numpy array that grows at its end; appending is amortised O(1). Of one with a width, each of its columns lies
+    in one piece, because they are read one by one, and a row is short."""
 
     def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
         self._buffer: NDArray[Any] = _by_columns(64, () if width is None else (width,), np.dtype(dtype))

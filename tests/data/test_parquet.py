@@ -111,5 +111,5 @@ def test_that_vectors_that_the_memory_does_not_hold_are_refused_before_they_are_
     path = write(tmp_path / "same.parquet", embedding=[[1.0] * 1000] * 500, label=[0, 1] * 250)
     assert Path(path).stat().st_size < 100_000  # it is packed well, and says of itself how much it holds
     monkeypatch.setattr("hnm_core.system.memory.free", lambda: 1_900_000)
-    with pytest.raises(InputError, match="^The memory does not suffice for 500,000 values of"):
+    with pytest.raises(InputError, match=r"^The memory does not suffice for 500,000 values of"):
         data.create("file", path=path)

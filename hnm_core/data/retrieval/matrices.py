@@ -1,7 +1,7 @@
 """Reads embeddings without labels: one matrix of a file of any kind that people keep them in, and the ids beside it.
 
-A `.npy` is read once, block by block, and never mapped: a mapped file that another program cuts short ends this one by a
-signal, and one that is written to meanwhile changes what was looked through already.
+A `.npy` is read once, block by block, and never mapped: a mapped file that another program cuts short ends this one by
+a signal, and one that is written to meanwhile changes what was looked through already.
 """
 
 from __future__ import annotations
