@@ -279,8 +279,9 @@ def _checked_guest(content: RunFile, started: RunStarted, where: str) -> np.dtyp
     return given
 
 
-def read_started(folder: Path, content: RunFile) -> RunStarted:
-    """The first event of the run. Raises `InputError` when an array is missing, damaged or of the wrong length."""
+def read_started(folder: Path, content: RunFile) -> tuple[RunStarted, str]:
+    """The first event of the run, and in a sentence that the texts of its items are lost, without which it says what it
+    said; empty where they are not. Raises `InputError` when an array is missing, damaged or of the wrong length."""
 
     def array(name: str, kind: type[np.generic]) -> NDArray[Any]:
         return read_array(folder / name, kind, points, content.arrays.get(name, "") if content.has_checksums else None)
@@ -296,15 +297,19 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
             where = folder / f"{name}.npy"
             raise InputError(f"'{where}' is damaged: it has {len(other):,} entries, but ids.npy has {len(ids):,}.")
     texts: dict[int, ItemText] = {}
+    lost = ""
     if content.has_checksums and TEXTS_FILE in content.arrays:
         most = max(len(ids), min(content.items_total, MOST_ITEMS))
-        texts = read_texts(folder / TEXTS_FILE, most, content.arrays[TEXTS_FILE])
+        try:
+            texts = read_texts(folder / TEXTS_FILE, most, content.arrays[TEXTS_FILE])
+        except InputError as error:
+            lost = f"The ids and texts of items are lost: {error}"
     if (np.diff(ids) <= 0).any():
         raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
     if labels.min() < 0 or labels.max() >= len(content.class_names):
         raise InputError(f"'{folder / 'labels.npy'}' is damaged: labels must lie in 0..{len(content.class_names) - 1}.")
     plug_ins.allow_absent(content.config)
-    return RunStarted(
+    started = RunStarted(
         config=configuration.from_dict(content.config, f"'{folder / RUN_FILE}'"),
         labels=labels,
         ids=ids,
@@ -320,6 +325,7 @@ def read_started(folder: Path, content: RunFile) -> RunStarted:
         raw=tuple(RawScore(one.kind, one.distance, one.metrics) for one in content.raw),
         evaluated=None if content.evaluated is None else Evaluated(**content.evaluated.model_dump()),
     )
+    return started, lost
 
 
 def _points(where: str, content: RunFile) -> int:

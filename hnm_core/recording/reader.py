@@ -103,7 +103,8 @@ class Recording:
         self._held = Held(folder)  # nobody throws it away while it is looked at
         self._run_file = header.read_run_file(folder)
         self._run_file_stamp = stamp(folder / RUN_FILE)
-        self.started: RunStarted = header.read_started(folder, self._run_file)
+        self.started: RunStarted
+        self.started, self._texts_loss = header.read_started(folder, self._run_file)
         self._dtypes = header.checked_dtypes(folder, self._run_file, self.started)
         self._frames = FrameReader(self.started, self._run_file, self._dtypes)
         self._lanes: dict[str, LaneFiles] = {}
@@ -159,7 +160,7 @@ class Recording:
     def losses(self) -> tuple[str, ...]:
         """What is damaged or missing, a sentence each: which file, from which step on, how much. Empty for a recording
         that is as it was written, also where its writer was killed."""
-        told = [loss] if (loss := self._told_lines.loss) else []
+        told = [loss for loss in (self._texts_loss, self._told_lines.loss) if loss]
         told += [loss for lane in self._lanes.values() for loss in lane.losses]
         for name, lane in self._lanes.items():
             if name in self._told_lines.trained and not (lane.folder / WEIGHTS_FILE).is_file():

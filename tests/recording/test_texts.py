@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record
 from hnm_core.recording.packing import pack, unpack
 from hnm_core.run.events import RunStarted
@@ -60,13 +60,18 @@ def rewritten(content: bytes) -> Callable[[Path], None]:
     return damage
 
 
+def summary_of(folder: Path) -> dict[str, Any]:
+    """What a recording comes to, without what is said of its files."""
+    return {k: v for k, v in open_recording(folder).summary().items() if k not in ("bytes", "losses", "torn_bytes")}
+
+
 LINE = b'{"item": 0, "id": "a", "text": "b"}\n'
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda folder: (folder / "texts.jsonl").unlink(), "texts.jsonl is missing"),
+        (lambda folder: (folder / "texts.jsonl").unlink(), "texts.jsonl' is missing"),
         (lambda folder: (folder / "texts.jsonl").write_bytes(LINE), "its checksum is not that in run.json"),
         (rewritten(LINE.replace(b'"a"', b"7")), "is none, or is too long"),
         (rewritten(LINE.replace(b'"a"', b'"' + b"a" * 201 + b'"')), "is none, or is too long"),
@@ -76,11 +81,19 @@ LINE = b'{"item": 0, "id": "a", "text": "b"}\n'
         (rewritten(b"".join(LINE.replace(b"0", b"%d" % n) for n in range(601))), "tells of 601 items, and 600"),
     ],
 )
-def test_that_damaged_texts_get_their_sentence(folder: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_that_damaged_texts_are_told_and_all_else_is_there(
+    folder: Path, tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    whole = summary_of(folder)
     damage(folder)
-    with pytest.raises(InputError, match=r"texts\.jsonl") as refused:
-        open_recording(folder)
-    assert words in str(refused.value)
+    recording = open_recording(folder)
+    assert recording.started.texts == {}
+    (loss,) = recording.losses
+    assert loss.startswith("The ids and texts of items are lost: ") and words in loss and "texts.jsonl" in loss
+    assert summary_of(folder) == whole
+    pack(folder, tmp_path / "one.hnmlab")
+    unpack(tmp_path / "one.hnmlab", tmp_path / "again")
+    assert open_recording(tmp_path / "again").steps("knn").tobytes() == recording.steps("knn").tobytes()
 
 
 def test_that_texts_of_a_file_are_a_pair_of_texts() -> None:
