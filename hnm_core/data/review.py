@@ -1,4 +1,7 @@
-"""What a person decided on doubtful items: a file of lines that grows as it goes, and a set to which it is applied."""
+"""What a person decided on doubtful items: a file of lines that grows as it goes, and a set to which it is applied.
+
+Each line that the program writes ends with a checksum, see `hnm_core.recording.checksums`; one without is read as well.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.options import ReviewedOptions
 from hnm_core.data.wrapped import taken
 from hnm_core.errors import InputError, shortened
+from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
 from hnm_core.system import paths
 from hnm_core.system.locks import try_lock
 from hnm_core.system.regular_files import read_regular
@@ -26,6 +30,8 @@ Verdict = Literal["keep", "drop", "relabel"]
 """The label is right; leave the item out; it is of another class."""
 
 MAX_BYTES = 1 << 30
+_SEAL = ("review", "", 0)
+"""Nothing that a line does not hold itself, so that lines can be put together, or taken out."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,8 @@ def read(path: Path) -> Review:
     """Read a file of decisions.
 
     Raises:
-        InputError: there is no such file, or a line other than the last says nothing that can be understood; the
-            message names it.
+        InputError: there is no such file, or a line other than the last says nothing that can be understood, or is
+            not as it was written; the message names it.
     """
     try:
         content = read_regular(path, MAX_BYTES)
@@ -95,6 +101,11 @@ def read(path: Path) -> Review:
     decisions: list[Decision] = []
     of = ""
     for number, line in enumerate(lines, 1):
+        if is_marked(line) and not is_sealed(line, *_SEAL):
+            raise InputError(
+                f"'{path}', line {number}, is not as it was written. If you have changed it yourself, take the "
+                "checksum out of it."
+            )
         try:
             match json.loads(line) if line.strip() else None:
                 case None:
@@ -146,7 +157,8 @@ class Reviewing:
     def _write(self, line: Mapping[str, object]) -> None:
         start = self._file.tell()
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            text = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode()
+            self._file.write(sealed_line(text, *_SEAL))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError:

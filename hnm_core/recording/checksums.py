@@ -92,6 +92,11 @@ def sealed_line(text: str, salt: str, path: str, place: int) -> bytes:
     return body + _LINE_MARK + f'{_line(body, salt, path, place):08x}"}}\n'.encode()
 
 
+def is_marked(line: bytes) -> bool:
+    """Whether a line has a checksum, right or wrong."""
+    return _LINE_MARK in line
+
+
 def is_sealed(line: bytes, salt: str, path: str, place: int) -> bool:
     """Whether a line, without its line break, has the right checksum."""
     body, mark, tail = line.rpartition(_LINE_MARK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,8 +103,36 @@ def test_that_a_review_that_was_cut_off_in_its_first_line_is_of_its_data_from_th
             data.create("reviewed", of="blobs", review=str(path))
 
 
+def test_that_no_bit_of_a_review_can_change_what_was_decided(path: Path) -> None:
+    whole, known = path.read_bytes(), read(path)
+    refused = 0
+    for at in range(8 * (len(whole) - 1)):  # the last is the end of the last line
+        damaged = bytearray(whole)
+        damaged[at // 8] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        try:
+            found = read(path)
+        except InputError:
+            refused += 1
+        else:
+            assert found == known, (at, bytes(damaged))
+    assert refused > 6 * len(whole)
+
+
+def test_that_a_line_of_somebody_else_needs_no_checksum_and_one_with_a_wrong_one_is_named(path: Path) -> None:
+    more = b'{"item": 15, "label": "5", "verdict": "drop"}\n'
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + more + b"".join(lines[2:]))
+    assert read(path).decisions == (Decision(15, "5", "drop"), DROP, RELABEL)
+    path.write_bytes(path.read_bytes().replace(b'"item": 5,', b'"item": 15,'))
+    with pytest.raises(InputError, match=r"line 3, is not as it was written\. If you have changed it yourself"):
+        read(path)
+
+
 def test_that_a_number_that_was_damaged_does_not_decide_on_another_item(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b'"item": 5', b'"item": 7'))
+    """In a file of before there were checksums."""
+    plain = re.sub(rb', "checksum": "[0-9a-f]*"', b"", path.read_bytes())
+    path.write_bytes(plain.replace(b'"item": 5', b'"item": 7'))
     with pytest.raises(InputError, match="item 7 for one of the class '5', but it is of '7': the file is damaged"):
         data.create("reviewed", of="digits", review=str(path))
 

@@ -309,7 +309,17 @@ def assert_same_event(replayed: Event, original: Event) -> None:
         case RunStarted():
             for name in ("labels", "ids", "held_out", "groups", "true_labels"):
                 np.testing.assert_array_equal(getattr(replayed, name), getattr(original, name))
-            same = ("config", "class_names", "items_total", "versions", "started", "chance", "raw")
+            same = (
+                "config",
+                "class_names",
+                "items_total",
+                "versions",
+                "started",
+                "chance",
+                "raw",
+                "texts",
+                "evaluated",
+            )
         case StepRecord():
             assert replayed.metrics.keys() == original.metrics.keys()
             assert {name for name in original.metrics if not layer_metric(name)} <= set(METRICS)
