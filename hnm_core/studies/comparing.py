@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hnm_core.errors import InputError
+from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
 from hnm_core.run.events import RunFinished
 from hnm_core.run.results import DOCUMENTS, LEVEL, LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
@@ -37,6 +38,7 @@ classifier."""
 
 CONFIDENCE = 0.95
 
+_SEAL = ("result", "", 0)
 SETTINGS, MADE_OF = "settings.json", "made-of.json"
 """In the folder of a study: what was asked for, and what else the results depend on."""
 
@@ -151,7 +153,7 @@ def run_seeds(
             lanes, ended = tuple(results.lanes()), results.history.ended
             curves = {lane.lane: results.curve(lane.lane, level) for lane in lanes}
             trial = Trial(seed, lanes, curves, ended.failed_lanes if isinstance(ended, RunFinished) else ())
-            _write(path, json.dumps(_to_json(trial)))
+            _write(path, sealed_line(json.dumps(_to_json(trial)), *_SEAL).decode())
         trials.append(trial)
     return trials
 
@@ -246,7 +248,10 @@ def _read(path: Path) -> Trial | None:
         text = _text(path)
         if text is None:
             return None
-        values = json.loads(text)
+        line = text.encode().rstrip(b"\n")
+        if is_marked(line) and not is_sealed(line, *_SEAL):  # earlier versions wrote none
+            raise ValueError("its checksum is another")
+        values = json.loads(line)
         rows: list[dict[str, Any]] = values["lanes"]
         lanes = tuple(_lane_result(row) for row in rows)
         curves = {

@@ -10,8 +10,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +47,8 @@ CHECKED = 8
 LOCK = "lock"
 """A file in the folder of parts: who has it is at them."""
 MAX_PLAN = 1 << 20
+ROWS_AT_ONCE = 256
+"""That are compared with their checksums."""
 THUMBNAIL = 32
 """Pixels of a side of the small pictures that are kept beside the features."""
 
@@ -115,7 +118,9 @@ def extract(
             else:
                 done = parts.begin_anew()
         if parts.thrown_away:
-            sentence = f"What another request or network left in '{parts.folder}' was thrown away."
+            sentence = (
+                f"What lay in '{parts.folder}' is damaged, or of another request or network, and was thrown away."
+            )
         if sentence and tell is not None:
             tell(sentence)
         for start in range(done, n_items, batch):
@@ -210,7 +215,8 @@ class _Rows:
 
 
 class _Parts:
-    """The finished rows on disk: raw float32, and raw bytes of small pictures, both appended batch by batch."""
+    """The finished rows on disk: raw float32, and raw bytes of small pictures, both appended batch by batch, and a
+    checksum of each row, for a power cut leaves files that are long enough and hold zeros."""
 
     def __init__(self, request: FeatureRequest, key: str, thumbnails: bool) -> None:
         self._out, self.folder = request.out, request.out.with_name(f"{request.out.name}.part")
@@ -218,7 +224,8 @@ class _Parts:
         self._plan = {"backbone": request.backbone, "mean": request.mean, "std": request.std, "key": key}
         self._plan_file, self._x = self.folder / "plan.json", self.folder / "x.bin"
         self._images = self.folder / "images.bin" if thumbnails else None
-        self._width = 0
+        self._checksums = self.folder / "checksums.bin"
+        self._width = self._done = 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -241,17 +248,33 @@ class _Parts:
             found = json.loads(read_regular(self._plan_file, MAX_PLAN))
             self._width = found.pop("width")
             if found == json.loads(json.dumps(self._plan)):
-                sizes = [(self._x, 4 * self._width)]
-                if self._images is not None:
-                    sizes.append((self._images, THUMBNAIL * THUMBNAIL * 3))
-                done = min(_length(path) // size for path, size in sizes)
-                done = done if done == n_items else done // batch * batch
+                sizes = [(path, kind.itemsize * width) for path, kind, width in self._columns()]
+                there = self._right_rows(min(_length(path) // size for path, size in sizes))
+                self._done = there if there == n_items else there // batch * batch
                 for path, size in sizes:
-                    os.truncate(path, done * size)
-                return done
+                    os.truncate(path, self._done * size)
+                if self._done:
+                    return self._done
         except (OSError, ValueError, KeyError, AttributeError, TypeError, ZeroDivisionError, RecursionError):
             pass  # nothing there, or nothing that can be gone on with
         return self.begin_anew()
+
+    def _columns(self) -> list[tuple[Path, np.dtype[Any], int]]:
+        """Of each file what a row of it is: so many numbers of a kind. The last has the checksums."""
+        images = [] if self._images is None else [(self._images, np.dtype(np.uint8), THUMBNAIL * THUMBNAIL * 3)]
+        return [(self._x, np.dtype(np.float32), self._width), *images, (self._checksums, np.dtype("<u4"), 1)]
+
+    def _right_rows(self, rows: int) -> int:
+        """How many rows, of so many and from the first on, are as they were written. Raises `OSError`."""
+        with ExitStack() as stack:
+            files = [(stack.enter_context(open_regular(path)), *row) for path, *row in self._columns()]
+            for start in range(0, rows, ROWS_AT_ONCE):
+                count = min(ROWS_AT_ONCE, rows - start)
+                *parts, told = [np.fromfile(file, kind, count * width) for file, kind, width in files]
+                right = _checksums(start, [part.reshape(count, -1) for part in parts]) == told
+                if not right.all():
+                    return start + int(np.argmin(right))
+        return rows
 
     def begin_with(self, features: NDArray[np.float32]) -> bool:
         """Whether the first rows are these, as far as rounding goes: the same code made them."""
@@ -264,7 +287,7 @@ class _Parts:
 
     def begin_anew(self) -> int:
         """Remove what is there. Returns 0: the rows that are left."""
-        self._width = 0
+        self._width = self._done = 0
         try:
             self.thrown_away = self._x.exists()
             for entry in self.folder.iterdir():
@@ -285,18 +308,20 @@ class _Parts:
                     f"The network gave {self._width:,} features an item before and {features.shape[1]:,} now; every "
                     "item needs the same number."
                 )
-            for path, array in ((self._x, features), (self._images, thumbnails)):
-                if path is not None and array is not None:
-                    with path.open("ab") as file:
-                        file.write(array.tobytes())
+            parts = [features] if thumbnails is None else [features, thumbnails]
+            for (path, *_), part in zip(self._columns(), [*parts, _checksums(self._done, parts)], strict=True):
+                with path.open("ab") as file:
+                    file.write(part.tobytes())
+            self._done += len(features)
         except OSError as error:
             raise InputError(f"'{self.folder}' cannot be written: {paths.why(error)}. What is done is kept.") from None
 
     def finish(self, items: _Items) -> int:
-        """Put everything into the result and remove the parts. Returns E."""
-        arrays = {"x": np.fromfile(self._x, np.float32).reshape(-1, self._width), **items.arrays}
+        """Put everything into the result. Returns E."""
+        rows = len(items.y)
+        arrays = {"x": _array_of(self._x, np.float32, (rows, self._width)), **items.arrays}
         if self._images is not None:
-            arrays["images"] = np.fromfile(self._images, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL, 3)
+            arrays["images"] = _array_of(self._images, np.uint8, (rows, THUMBNAIL, THUMBNAIL, 3))
         result = self.folder / "result.npz"
         try:
             with whole_file(result) as part, part.open("wb") as file:
@@ -371,6 +396,26 @@ def _normalized(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...])
 def _length(path: Path) -> int:
     with open_regular(path) as file:
         return os.fstat(file.fileno()).st_size
+
+
+def _checksums(first: int, parts: Sequence[NDArray[Any]]) -> NDArray[np.uint32]:
+    """(B,) the crc32 of each of B rows, begun with that of its place; `first` is that of the first row, and `parts`
+    hold (B, ...) each."""
+    found = np.empty(len(parts[0]), "<u4")
+    for row in range(len(found)):
+        value = zlib.crc32(b"%d" % (first + row))
+        for part in parts:
+            value = zlib.crc32(np.ascontiguousarray(part[row]), value)
+        found[row] = value
+    return found
+
+
+def _array_of(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    with open_regular(path) as file:
+        values = np.fromfile(file, kind)
+    if values.size != math.prod(shape):
+        raise InputError(f"'{path}' is not as it was written: another program has changed it meanwhile.")
+    return values.reshape(shape)
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:

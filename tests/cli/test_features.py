@@ -225,6 +225,52 @@ def test_that_a_run_that_was_broken_off_goes_on_and_comes_to_the_same(here: Path
     assert np.array_equal(whole.x, once.x) and np.array_equal(whole.images, once.images)
 
 
+THROWN_AWAY = "What lay in '{}' is damaged, or of another request or network, and was thrown away."
+
+
+def zeroed(content: bytes) -> bytes:
+    """What a power cut leaves: the length is on the disk, the end of the content is not."""
+    return content[: len(content) * 7 // 10] + bytes(len(content) - len(content) * 7 // 10)
+
+
+def with_one_bit_changed(content: bytes) -> bytes:
+    at = len(content) * 7 // 10
+    return content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", [zeroed, with_one_bit_changed])
+@pytest.mark.parametrize("name", ["x.bin", "images.bin", "checksums.bin", "plan.json"])
+def test_that_a_run_goes_on_before_the_first_row_that_is_damaged(
+    here: Path, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    request = FeatureRequest("pictures", here / "out.npz", "networks:Means", size=16, batch=4)
+    with pytest.raises(Stop):
+        extract(request, stop_at(16))
+    path = here / "out.npz.part" / name
+    path.write_bytes(damage(path.read_bytes()))
+    told: list[str] = []
+    extract(request, tell=told.append)
+    anew = THROWN_AWAY.format(here / "out.npz.part")
+    assert told == [anew if name == "plan.json" else "Going on at item 8 of 20."]  # the 12th is the first damaged one
+    whole = data.create("file", path="out.npz")
+    extract(FeatureRequest("pictures", here / "once.npz", "networks:Means", size=16, batch=4))
+    once = data.create("file", path="once.npz")
+    assert np.array_equal(whole.x, once.x) and np.array_equal(whole.images, once.images)
+
+
+def test_that_rows_that_are_gone_at_the_end_are_told(here: Path) -> None:
+    request = FeatureRequest("pictures", here / "out.npz", "networks:Means", size=16, batch=4)
+
+    def shorten(done: int, total: int, what: str) -> bool:
+        if done == total == 20:
+            os.truncate(here / "out.npz.part" / "x.bin", 100)
+        return True
+
+    with pytest.raises(InputError, match=r"x\.bin' is not as it was written"):
+        extract(request, shorten)
+    assert not (here / "out.npz").exists()
+
+
 @pytest.mark.parametrize("change", ["size", "picture", "weights", "mean", "damage"])
 def test_that_another_request_begins_anew(here: Path, change: str) -> None:
     first = {"source": "pictures", "out": here / "out.npz", "backbone": "networks:Means", "batch": 4}
@@ -246,7 +292,7 @@ def test_that_another_request_begins_anew(here: Path, change: str) -> None:
     told = []
     extract(FeatureRequest(**first, **second), tell=told.append)
     assert len(asked(here)) == 5
-    assert told == [f"What another request or network left in '{here / 'out.npz.part'}' was thrown away."]
+    assert told == [THROWN_AWAY.format(here / "out.npz.part")]
     if change == "weights":
         assert not data.create("file", path="out.npz").x.any()
 
