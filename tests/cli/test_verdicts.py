@@ -14,6 +14,7 @@ from scipy import stats
 
 from app.training.seeds import words_of
 from hnm_core.cli import comparison
+from hnm_core.errors import InputError
 from hnm_core.run.events import RunFinished
 from hnm_core.run.results import LaneResult
 from hnm_core.spec.config import ExperimentConfig
@@ -124,6 +125,23 @@ def test_that_less_of_a_ratio_of_distances_is_better_and_more_of_an_accuracy() -
     assert [line.verdict for line in lines] == ["better", "better"]
     lines = judge(trials, ["b", "a"], "b", ("class_distance_ratio", "accuracy"))
     assert [line.verdict for line in lines] == ["worse", "worse"]
+
+
+def test_that_a_digit_of_a_kept_result_that_was_damaged_counts_nowhere(tmp_path: Path) -> None:
+    lanes = list(trials_of(a=[0.8125])[0].lanes)
+    ended = RunFinished({"a": 10}, 1.0)
+    results = SimpleNamespace(lanes=lambda: lanes, curve=lambda *_: [], history=SimpleNamespace(ended=ended))
+    run_seeds(ExperimentConfig(), 1, tmp_path, lambda _: results, print)
+    path = tmp_path / "seed-0.json"
+    whole = path.read_text()
+    assert whole.count("0.8125") == 1
+    path.write_text(whole.replace("0.8125", "0.8129"))
+    with pytest.raises(InputError, match=r"seed-0\.json' is damaged .* Remove it, and that seed is trained again"):
+        run_seeds(ExperimentConfig(), 1, tmp_path, pytest.fail, print)
+    told = {name: value for name, value in json.loads(whole).items() if name != "checksum"}
+    path.write_text(json.dumps(told))  # as versions before checksums wrote it
+    (kept,) = run_seeds(ExperimentConfig(), 1, tmp_path, pytest.fail, print)
+    assert kept.lanes == tuple(lanes)
 
 
 def test_that_a_lane_that_failed_stays_failed_when_results_are_taken_up_again(tmp_path: Path) -> None:
