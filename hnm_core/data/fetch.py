@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from typing import BinaryIO
 from hnm_core.errors import InputError
 from hnm_core.system.locks import try_lock
 from hnm_core.system.paths import why
+from hnm_core.system.syncing import sync_folder
 
 CHUNK_BYTES = 1 << 16
 TIMEOUT_S = 20.0
@@ -64,6 +66,8 @@ def fetch(base_url: str, file: RemoteFile, folder: Path, report: Callable[[int],
             if sink.tell() > file.size:
                 _empty(sink)
             _receive_all(base_url + file.name, sink, file.size, report)
+            sink.flush()
+            os.fsync(sink.fileno())  # a name that outlives a power cut must not stand for zeros
         if _sha256(part) != file.sha256:
             part.unlink()
             raise InputError(
@@ -71,6 +75,7 @@ def fetch(base_url: str, file: RemoteFile, folder: Path, report: Callable[[int],
                 "Try again, or fetch the file elsewhere."
             )
         part.replace(target)
+        sync_folder(folder)
     except BlockingIOError:
         raise InputError(f"Another program is fetching '{target}' just now; try again when it is done.") from None
     except OSError as error:

@@ -34,6 +34,7 @@ from hnm_core.spec.request import data_of
 from hnm_core.system import paths
 from hnm_core.system.locks import try_lock
 from hnm_core.system.regular_files import open_regular, read_regular
+from hnm_core.system.syncing import sync_folder
 from hnm_core.system.whole_files import whole_file, write_whole
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -327,6 +328,7 @@ class _Parts:
             with whole_file(result) as part, part.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
             result.replace(self._out)
+            sync_folder(self._out.parent)
         except OSError as error:
             raise InputError(f"'{self._out}' cannot be written: {paths.why(error)}. What is done is kept.") from None
         return self._width

@@ -1,4 +1,5 @@
-"""Files and folders that are written whole or not at all: first beside their place, then moved into it."""
+"""Files and folders that are written whole or not at all: first beside their place, then moved into it. What is moved
+stays there: its name is on the disk too, so that what it was made of can go."""
 
 from __future__ import annotations
 
@@ -51,6 +52,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         if handle >= 0:
             os.close(handle)
+    sync_folder(target.parent)
 
 
 def put(part: Path, target: Path) -> None:
@@ -93,6 +95,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     finally:
         lock.unlink(missing_ok=True)
         os.close(handle)
+    sync_folder(path.parent)
 
 
 def check_writable(path: Path) -> None:
