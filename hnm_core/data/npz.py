@@ -17,6 +17,7 @@ from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
 from hnm_core.system import memory
 from hnm_core.system.regular_files import open_regular
+from hnm_core.system.zip_lists import check_list
 
 
 def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
@@ -77,6 +78,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raw.seek(0)
         try:
             file = np.load(raw, allow_pickle=False)
+            check_list(file.zip)
         except Exception as error:  # noqa: BLE001 - a damaged archive breaks zipfile in any way it likes
             raise InputError(f"'{path}' is no .npz file, or it is damaged: {checks.reason(error)}.") from None
         with file:

@@ -28,6 +28,7 @@ from hnm_core.neighbors.found import Neighbors
 from hnm_core.relevance import JudgedQuery, RowQuery
 from hnm_core.system import memory, paths
 from hnm_core.system.regular_files import open_regular
+from hnm_core.system.zip_lists import check_list
 
 NAMES = ("I", "indices", "rows", "neighbors", "labels")
 """What the array of rows may be called in an archive."""
@@ -136,6 +137,7 @@ def _of_archive(path: Path) -> NDArray[Any]:
     with open_regular(path) as raw:
         try:
             with np.load(raw, allow_pickle=False) as file:
+                check_list(file.zip)
                 found = [name for name in NAMES if name in file.files]
                 if not found:
                     raise InputError(f"'{path}' has no array {', '.join(NAMES)}, only: {', '.join(file.files)}.")

@@ -18,6 +18,7 @@ from hnm_core.errors import InputError
 from hnm_core.negatives.mining import Block, Mined
 from hnm_core.system.regular_files import open_regular, read_regular
 from hnm_core.system.whole_files import whole_file, write_whole
+from hnm_core.system.zip_lists import check_list
 
 _MOST_ASKED = 1 << 20
 ROWS_AT_ONCE = 1 << 16
@@ -52,6 +53,7 @@ class Parts:
         """A block that is there and whole."""
         try:
             with open_regular(self._file(number)) as raw, np.load(raw, allow_pickle=False) as file:
+                check_list(file.zip)
                 arrays = {name: file[name] for name in file.files}
                 rest = json.loads(str(arrays.pop("rest")))
             mined = Mined(**arrays, removed=rest["removed"], alike=rest["alike"])

@@ -29,6 +29,7 @@ from hnm_core.recording.files import size_of
 from hnm_core.recording.layout import CHECKPOINTS_FOLDER
 from hnm_core.run.events import Checkpoint, Weights
 from hnm_core.system.regular_files import copy_regular, open_regular
+from hnm_core.system.zip_lists import check_list
 
 KEPT = 2
 FORMAT = 1
@@ -240,6 +241,7 @@ class _File:
     """An open checkpoint. Everything raises what is in `_DAMAGE` where the file is not what it should be."""
 
     def __init__(self, stored: zipfile.ZipFile, size: int) -> None:
+        check_list(stored)
         members = stored.infolist()
         if sum(member.file_size for member in members) > size or any(
             member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in members

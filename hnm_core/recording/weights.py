@@ -15,6 +15,7 @@ from hnm_core.recording.disk import whole_file
 from hnm_core.recording.layout import WEIGHTS_IMAGE, WEIGHTS_INPUT, WEIGHTS_STEP
 from hnm_core.run.events import Weights, frozen
 from hnm_core.system.regular_files import open_regular
+from hnm_core.system.zip_lists import check_list
 
 
 def write_weights(path: Path, weights: Weights) -> None:
@@ -35,6 +36,7 @@ def read_weights(path: Path, lane: str) -> Weights | None:
     try:
         with open_regular(path) as file:
             with zipfile.ZipFile(file) as parts:
+                check_list(parts)
                 total = sum(part.file_size for part in parts.infolist())
                 if total > os.fstat(file.fileno()).st_size or any(part.compress_type for part in parts.infolist()):
                     raise ValueError("it holds other things than arrays as they are")
