@@ -268,7 +268,7 @@ class _Parts:
     def _right_rows(self, rows: int) -> int:
         """How many rows, of so many and from the first on, are as they were written. Raises `OSError`."""
         with ExitStack() as stack:
-            files = [(stack.enter_context(open_regular(path)), *row) for path, *row in self._columns()]
+            files = [(stack.enter_context(open_regular(path)), kind, width) for path, kind, width in self._columns()]
             for start in range(0, rows, ROWS_AT_ONCE):
                 count = min(ROWS_AT_ONCE, rows - start)
                 *parts, told = [np.fromfile(file, kind, count * width) for file, kind, width in files]
@@ -309,7 +309,7 @@ class _Parts:
                     f"The network gave {self._width:,} features an item before and {features.shape[1]:,} now; every "
                     "item needs the same number."
                 )
-            parts = [features] if thumbnails is None else [features, thumbnails]
+            parts: list[NDArray[Any]] = [features] if thumbnails is None else [features, thumbnails]
             for (path, *_), part in zip(self._columns(), [*parts, _checksums(self._done, parts)], strict=True):
                 with path.open("ab") as file:
                     file.write(part.tobytes())
@@ -407,7 +407,7 @@ def _checksums(first: int, parts: Sequence[NDArray[Any]]) -> NDArray[np.uint32]:
     for row in range(len(found)):
         value = zlib.crc32(b"%d" % (first + row))
         for part in parts:
-            value = zlib.crc32(np.ascontiguousarray(part[row]), value)
+            value = zlib.crc32(np.ascontiguousarray(part[row]).data, value)
         found[row] = value
     return found
 
