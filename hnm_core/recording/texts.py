@@ -33,11 +33,11 @@ def read_texts(path: Path, most: int, checksum: str) -> dict[int, ItemText]:
         if len(texts) > most:
             raise ValueError(f"it tells of {len(texts):,} items, and {most:,} are the most")
     except FileNotFoundError:
-        raise InputError(f"'{path}' is missing.") from None
+        raise InputError(f"{path.name} is missing.") from None
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {why(error)}.") from error
+        raise InputError(f"{path.name} cannot be read: {why(error)}.") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"'{path}' is damaged: {error}.") from error
+        raise InputError(f"{path.name} is damaged: {error}.") from error
     return texts
 
 
