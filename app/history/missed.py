@@ -13,7 +13,6 @@ from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.run.events import Misses, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, unpacked
-from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import NEIGHBORS
 from hnm_core.words import significant
@@ -179,13 +178,9 @@ def _when(step: int, config: ExperimentConfig) -> str:
 def rows_of(misses: Misses, started: RunStarted) -> tuple[Missed, ...]:
     """The misses one by one."""
     why = _words(misses.reason, started.class_names)
-    drawn = [places_of(started.ids, ids) >= 0 for ids in (misses.anchors, misses.nearest, misses.found)]
     rows = []
     for row in range(len(misses)):
         words, details = why(row)
-        hidden = not (drawn[0][row] and drawn[1][row] and (drawn[2][row] or misses.found[row] < 0))
-        if hidden:
-            details = f"{details}\nNot all of these items are among those shown.".strip()
         rows.append(
             Missed(
                 int(misses.anchors[row]),
@@ -238,7 +233,7 @@ def _cell(reason: CellUnvisited, row: int, class_names: tuple[str, ...]) -> tupl
     label, rank = int(reason.label[row]), int(reason.rank[row])
     name = class_names[label] if 0 <= label < len(class_names) else str(label)
     what = f"class {name}" if name.isdigit() else name
-    words = f"{what} was not visited ({ordinal(rank)} nearest, {reason.visited:,} visited)"
+    words = f"not visited: {what} ({ordinal(rank)} nearest, {reason.visited:,} visited)"
     return words, f"{reason.cells:,} cells in all: classes, parts of wide ones, or several small ones."
 
 

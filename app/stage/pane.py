@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.picture.camera import Camera, fit, moved_down, snug
 from app.picture.candidates import looked_at
-from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
+from app.picture.missed_edges import MissedPair, end_colors, flown_to, not_drawn, with_pair
 from app.picture.motion import Motion, motion
 from app.picture.planes import outlines
 from app.picture.scene import EVERYTHING, Scene, build_scene
@@ -165,7 +165,8 @@ class Pane:
         note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
         searched = looked.texts if looked is not None else ()
         texts = goal.filter_text, goal.items_text, goal.edge_text, *searched, note
-        return *texts, self._cut(frame, wish), frame.projection
+        absent = "" if self.pair is None else not_drawn(goal, self.pair)  # first: the rest may be cut
+        return absent, *texts, self._cut(frame, wish), frame.projection
 
     def _cut(self, frame: Frame, wish: Wish) -> str:
         """Draw the planes of the hash where they are wished for; what is to be noted of them."""
