@@ -14,10 +14,11 @@ from hnm_core.run.events import Misses, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, unpacked
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.registry import NEIGHBORS
+from hnm_core.spec.registry import NEIGHBORS, is_over_documents
 from hnm_core.words import significant
 
 MOST_BITS_NAMED = 24
+NOT_LISTED = "tells its recall alone: what a search over queries and documents misses is counted and not listed"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class LaneMissed:
         """How much of what was handed out was worth it by the weights of its step; empty where nobody measured."""
         if self.used is None or not len(self.used):
             return ""
-        return f"used recall {self.used[-1]:.1%}: so many were still among the {self.used_of:,} nearest"
+        return f"still nearest {self.used[-1]:.1%}: so many of those handed out were among the {self.used_of:,} nearest"
 
     @property
     def how(self) -> str:
@@ -137,6 +138,8 @@ def _of_lane(
     without = without_misses(config)
     if without:
         return replace(lately, note=without[0], tag=without[1])
+    if is_over_documents(config.data.name):
+        return replace(lately, note=NOT_LISTED, tag="recall only")
     misses = lane.misses_at(upto_step)
     turn = max((step for step in lane.turns if upto_step is None or step <= upto_step), default=0)
     if misses is None or misses.step < turn:

@@ -164,8 +164,9 @@ class Pane:
             self._show(goal)
         note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
         searched = looked.texts if looked is not None else ()
-        texts = goal.filter_text, goal.items_text, goal.edge_text, *searched, note
-        absent = "" if self.pair is None else not_drawn(goal, self.pair)  # first: the rest may be cut
+        # The most telling first: where there is no room for all, what comes last is left out.
+        texts = goal.edge_text, goal.filter_text, *searched, note, goal.items_text
+        absent = "" if self.pair is None else not_drawn(goal, self.pair)
         return absent, *texts, self._cut(frame, wish), frame.projection
 
     def _cut(self, frame: Frame, wish: Wish) -> str:

@@ -38,7 +38,7 @@ CHIP_SHARE = 0.28
 ONE_STATUS_BELOW_PX = 180
 """Lower panes have one status line: the cloud needs the height."""
 TWO_LINES_FROM_PX = 300
-"""Lower panes have one line under the cloud, cut where it is too long."""
+"""Lower panes have one line under the cloud, and what it has no room for in a tooltip."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
 
@@ -189,15 +189,16 @@ class PaneGrid(QWidget):
         """Whether the items of any cloud stand elsewhere than their frame says."""
         return any(pane.laid_out is not None for pane in self._panes)
 
-    def set_chip(self, lane: str, text: str, details: str = "") -> None:
-        """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
+    def set_chip(self, lane: str, text: str, details: str = "", brief: str = "") -> None:
+        """The figures of a lane, as many lines as leave the cloud in sight, `brief` where that is one; the rest and the
+        details in a tooltip."""
         for pane in self._panes:
             if pane.lane == lane:
                 metrics = QFontMetricsF(pane.view.font())
                 lines = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance).splitlines()
                 height = pane.view.height()
                 most = 1 if height < ONE_STATUS_BELOW_PX else max(1, int(CHIP_SHARE * height / metrics.height()) - 1)
-                pane.chip = "\n".join(lines[:most])
+                pane.chip = brief if brief and len(lines) > most == 1 else "\n".join(lines[:most])
                 whole = "\n".join(text.replace("\n", " · ").split(" · "))
                 pane.view.set_details(f"{whole}\n{details}".strip())
 
@@ -384,7 +385,8 @@ class PaneGrid(QWidget):
         else:
             self.keys.edges.show_kinds(())
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
-        pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
+        text = " · ".join(text for text in notes if text)
+        pane.view.set_caption(_caption(text, pane.view), text.replace(" · ", "\n"))
         first = pane.fitted is None
         fitted = pane.refit(frame)
         if first:
@@ -465,11 +467,10 @@ def _filled(parts: list[str], between: str, room: float, width_of: Callable[[str
 
 
 def _caption(text: str, view: CloudView) -> str:
-    """The notes under a cloud, in a second line where one is too narrow and the pane is high enough for two."""
-    metrics = QFontMetricsF(view.font())
-    if view.height() < TWO_LINES_FROM_PX:
-        return text
-    return wrapped(text, view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
+    """The notes under a cloud, in further lines where one is too narrow and the pane is high enough; else the first of
+    them, as many as there is room for."""
+    lines = wrapped(text, view.width() - CHIP_MARGIN_PX, QFontMetricsF(view.font()).horizontalAdvance)
+    return lines if view.height() >= TWO_LINES_FROM_PX else lines.partition("\n")[0]
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:

@@ -138,8 +138,11 @@ def test_that_every_lane_tells_how_it_searches_and_what_became_of_the_negatives_
         run.add(StepRecord(lane, 61, 1.0, metrics=used))
         run.add(SearchUsed(lane, 61, "miner", words))
     knn, lsh, random = missed(run)
-    assert (knn.search, knn.how) == ("exact, by a tree", "used recall 25.0%: so many were still among the 3 nearest")
+    assert (knn.search, knn.how) == (
+        "exact, by a tree",
+        "still nearest 25.0%: so many of those handed out were among the 3 nearest",
+    )
     assert lsh.tag == "..." and lsh.used_words == knn.used_words and (random.search, random.how) == ("", "")
     run.add(told(61, None))
-    assert missed(run)[1].how == "used recall 25.0%: so many were still among the 3 nearest · by a scan"
+    assert missed(run)[1].how == "still nearest 25.0%: so many of those handed out were among the 3 nearest · by a scan"
     assert [lane.search for lane in missed(run, 60)] == [""] * 3

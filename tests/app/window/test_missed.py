@@ -91,7 +91,7 @@ def test_that_the_panel_says_when_the_first_measure_comes_and_which_lanes_miss_n
     click_lane(window, qtbot, 2)
     # Told with its next step.
     qtbot.waitUntil(lambda: "misses nothing.\nexact, by " in view.note.text(), timeout=PATIENCE_MS)
-    assert view.how.text().startswith("used recall ")
+    assert view.how.text().startswith("still nearest ")
     click_lane(window, qtbot, 0)
     rows = [view.tree.topLevelItem(row).data(0, ROW) for row in range(view.tree.topLevelItemCount())]
     assert [row.anchor for row in rows] == told.anchors.tolist()
