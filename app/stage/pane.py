@@ -77,6 +77,10 @@ class Pane:
     """What the view is called; the lane's name if empty."""
     linked: bool = True
     """Whether its camera turns with those of the others"""
+    notes: str = ""
+    """What there is to say under the cloud, parted by " · "."""
+    captioned: tuple[str, int, int] = ("", 0, 0)
+    """Of which notes its caption is, and for which size of the view."""
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
@@ -109,6 +113,7 @@ class Pane:
         self.view.set_outlines([])
         self.view.set_notice("")
         self.view.set_scene(None)
+        self.notes, self.captioned = "", ("", 0, 0)
         self.view.set_caption("")
 
     def take(self, frame: Frame) -> None:

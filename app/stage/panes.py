@@ -372,6 +372,7 @@ class PaneGrid(QWidget):
         if pane.stale and self._started is not None and pane.drawn is not None:
             self._stage(pane, self._started, pane.drawn)
         pane.glide()
+        self._caption(pane)
         self.cameras.move(pane, wanted, seconds, turn)
 
     def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
@@ -385,13 +386,24 @@ class PaneGrid(QWidget):
         else:
             self.keys.edges.show_kinds(())
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
-        text = " · ".join(text for text in notes if text)
-        pane.view.set_caption(_caption(text, pane.view), text.replace(" · ", "\n"))
+        pane.notes = " · ".join(text for text in notes if text)
         first = pane.fitted is None
         fitted = pane.refit(frame)
         if first:
             pane.aim(pane.between_labels(fitted))
             self._overlay(pane)
+
+    def _caption(self, pane: Pane) -> None:
+        """The notes under a cloud, in further lines where one is too narrow and the pane is high enough; else the first
+        of them, as many as there is room for."""
+        view = pane.view
+        wanted = pane.notes, view.width(), view.height()
+        if wanted == pane.captioned:
+            return
+        pane.captioned = wanted
+        lines = wrapped(pane.notes, view.width() - CHIP_MARGIN_PX, QFontMetricsF(view.font()).horizontalAdvance)
+        shown = lines if view.height() >= TWO_LINES_FROM_PX else lines.partition("\n")[0]
+        view.set_caption(shown, pane.notes.replace(" · ", "\n"))
 
     def _on_camera(self, source: CloudView, camera: Camera) -> None:
         moved = next(pane for pane in self._panes if pane.view is source)
@@ -464,13 +476,6 @@ def _filled(parts: list[str], between: str, room: float, width_of: Callable[[str
         else:
             lines.append(part)
     return lines
-
-
-def _caption(text: str, view: CloudView) -> str:
-    """The notes under a cloud, in further lines where one is too narrow and the pane is high enough; else the first of
-    them, as many as there is room for."""
-    lines = wrapped(text, view.width() - CHIP_MARGIN_PX, QFontMetricsF(view.font()).horizontalAdvance)
-    return lines if view.height() >= TWO_LINES_FROM_PX else lines.partition("\n")[0]
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:
