@@ -10,7 +10,7 @@ import numpy as np
 
 from hnm_core.run.cost import step_cost
 from hnm_core.run.events import RunStarted
-from hnm_core.run.history import LaneHistory
+from hnm_core.run.history import RECENT_STEPS, LaneHistory
 from hnm_core.words import significant
 
 DETAILS = {
@@ -147,6 +147,8 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
     lines = []
     if started is not None and started.evaluated is not None and np.isfinite(chip.precision_at_1):
         lines.append(f"MAP@R and P@1: {started.evaluated.text}")
+    if np.isfinite(chip.hard):
+        lines.append(f"hard, semi-hard, easy: of the last {RECENT_STEPS} steps, the histogram's are of the last few")
     if not chip.warming_up and chip.mining_ms > 0:
         lines.append(f"mining: {chip.mining_ms:.2f} ms a step, banks and indexes spread over the steps that they serve")
         lines.append(f"so spread, 95 of 100 steps mine for {chip.mining_ms_p95:.2f} ms or less")

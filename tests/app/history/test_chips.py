@@ -48,6 +48,7 @@ def test_that_the_chip_text_leaves_out_what_was_not_measured():
         "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi-hard 25%, easy 50% · mining 1.50 ms a step, p95 2.00"
     )
     assert chip_text(None) == brief_chip_text(None) == "no step yet"
+    assert "easy: of the last 100 steps" in chip_details(seen)
     assert brief_chip_text(seen) == "hard 25%"
     assert brief_chip_text(replace(seen, map_at_r=0.5)) == "MAP@R 0.500 · hard 25%"
     assert brief_chip_text(replace(seen, map_at_r=0.5), audit=True) == "hard 25%", "it never changes"
