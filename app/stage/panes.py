@@ -21,6 +21,7 @@ from app.picture.theme import Theme
 from app.stage.cameras import Cameras
 from app.stage.keys import Keys
 from app.stage.pane import Pane, Wish
+from app.views.cloud_labels import caption_font, caption_room
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.timing import Phase
@@ -401,8 +402,11 @@ class PaneGrid(QWidget):
         if wanted == pane.captioned:
             return
         pane.captioned = wanted
-        lines = wrapped(pane.notes, view.width() - CHIP_MARGIN_PX, QFontMetricsF(view.font()).horizontalAdvance)
-        shown = lines if view.height() >= TWO_LINES_FROM_PX else lines.partition("\n")[0]
+        room, width_of = caption_room(view.width()), QFontMetricsF(caption_font(view.font())).horizontalAdvance
+        if view.height() >= TWO_LINES_FROM_PX:
+            shown = wrapped(pane.notes, room, width_of)
+        else:
+            shown = _filled(pane.notes.split(" · "), " · ", room, width_of)[0]
         view.set_caption(shown, pane.notes.replace(" · ", "\n"))
 
     def _on_camera(self, source: CloudView, camera: Camera) -> None:

@@ -114,7 +114,11 @@ def test_that_a_low_pane_says_the_most_telling_first_and_the_rest_in_a_tip(qtbot
         view.grab()
         assert (view.accessibleDescription() == "MAP@R 0.250 · hard 25%") == brief
         lines = view.caption.splitlines()
-        assert "edges" in lines[0] and ("items shown" in view.caption) != brief
+        assert lines[0].endswith("edges") and ("items shown" in view.caption) != brief
         over_title, over_caption = view._tip_at(QPoint(20, 20)), view._tip_at(QPoint(20, view.height() - 15))
         assert "details" in over_title and ("items shown" in over_title) == (height < CAPTION_FROM_PX)
         assert ("items shown" in over_caption) == (height >= CAPTION_FROM_PX)
+    grid._pane("one").notes = "25 hard, 58 semi-hard of 2,390 · 1,000 edges"
+    grid.resize(150, 170)
+    grid.advance(0.1, orbiting=False)
+    assert view.caption == "25 hard, 58 semi-hard of 2,390", "a count is not cut at a comma"
