@@ -38,7 +38,7 @@ CHIP_SHARE = 0.28
 """Of a pane's height, for its title and its status lines."""
 ONE_STATUS_BELOW_PX = 180
 """Lower panes have one status line: the cloud needs the height."""
-TWO_LINES_FROM_PX = 300
+TWO_LINES_FROM_PX = 240
 """Lower panes have one line under the cloud, and what it has no room for in a tooltip."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
