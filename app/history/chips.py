@@ -10,7 +10,7 @@ import numpy as np
 
 from hnm_core.run.cost import step_cost
 from hnm_core.run.events import RunStarted
-from hnm_core.run.history import LaneHistory
+from hnm_core.run.history import RECENT_STEPS, LaneHistory
 from hnm_core.words import significant
 
 DETAILS = {
@@ -121,8 +121,23 @@ def chip_text(chip: Chip | None, *, audit: bool = False) -> str:
     if np.isfinite(chip.mining_recall):
         second.append(f"search recall {chip.mining_recall:.3f}")
     if np.isfinite(chip.used_recall) and not chip.warming_up:
-        second.append(f"used recall {chip.used_recall:.3f}")
+        second.append(f"still nearest {chip.used_recall:.0%}")
     return " · ".join(first) + ("\n" + " · ".join(second) if second else "")
+
+
+def brief_chip_text(chip: Chip | None, *, audit: bool = False) -> str:
+    """The most telling part of a chip, in one line for panes that have room for no more: the step stands on the
+    timeline, the loss beside the curves."""
+    if chip is None:
+        return chip_text(chip)
+    parts = []
+    if np.isfinite(chip.mrr_at_10):
+        parts.append(f"MRR@10 {chip.mrr_at_10:.3f}")
+    elif np.isfinite(chip.map_at_r) and not audit:
+        parts.append(f"MAP@R {chip.map_at_r:.3f}")
+    if np.isfinite(chip.hard):
+        parts.append(f"hard {chip.hard:.0%}")
+    return " · ".join(parts) or chip_text(chip, audit=audit).splitlines()[0]
 
 
 def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
@@ -132,6 +147,8 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
     lines = []
     if started is not None and started.evaluated is not None and np.isfinite(chip.precision_at_1):
         lines.append(f"MAP@R and P@1: {started.evaluated.text}")
+    if np.isfinite(chip.hard):
+        lines.append(f"hard, semi-hard, easy: of the last {RECENT_STEPS} steps, the histogram's are of the last few")
     if not chip.warming_up and chip.mining_ms > 0:
         lines.append(f"mining: {chip.mining_ms:.2f} ms a step, banks and indexes spread over the steps that they serve")
         lines.append(f"so spread, 95 of 100 steps mine for {chip.mining_ms_p95:.2f} ms or less")
@@ -142,8 +159,8 @@ def chip_details(chip: Chip | None, started: RunStarted | None = None) -> str:
             lines.append(f"{words}: {value:,.1f} a step")
     if np.isfinite(chip.used_recall):
         lines.append(
-            f"used recall: {chip.used_recall:.1%} of the negatives handed out were among the {chip.used_of:,.0f} "
-            "nearest that there were, by the weights of their step"
+            f"still nearest: of the negatives handed out {chip.used_recall:.1%} were among the {chip.used_of:,.0f} "
+            "nearest that there were, by the weights of their step (recall of used negatives)"
         )
     if np.isfinite(chip.mining_recall):
         lines.append(

@@ -13,12 +13,12 @@ from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.run.events import Misses, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, unpacked
-from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.registry import NEIGHBORS
+from hnm_core.spec.registry import NEIGHBORS, is_over_documents
 from hnm_core.words import significant
 
 MOST_BITS_NAMED = 24
+NOT_LISTED = "tells its recall alone: what a search over queries and documents misses is counted and not listed"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class LaneMissed:
         """How much of what was handed out was worth it by the weights of its step; empty where nobody measured."""
         if self.used is None or not len(self.used):
             return ""
-        return f"used recall {self.used[-1]:.1%}: so many were still among the {self.used_of:,} nearest"
+        return f"still nearest {self.used[-1]:.1%}: so many of those handed out were among the {self.used_of:,} nearest"
 
     @property
     def how(self) -> str:
@@ -138,6 +138,8 @@ def _of_lane(
     without = without_misses(config)
     if without:
         return replace(lately, note=without[0], tag=without[1])
+    if is_over_documents(config.data.name):
+        return replace(lately, note=NOT_LISTED, tag="recall only")
     misses = lane.misses_at(upto_step)
     turn = max((step for step in lane.turns if upto_step is None or step <= upto_step), default=0)
     if misses is None or misses.step < turn:
@@ -179,13 +181,9 @@ def _when(step: int, config: ExperimentConfig) -> str:
 def rows_of(misses: Misses, started: RunStarted) -> tuple[Missed, ...]:
     """The misses one by one."""
     why = _words(misses.reason, started.class_names)
-    drawn = [places_of(started.ids, ids) >= 0 for ids in (misses.anchors, misses.nearest, misses.found)]
     rows = []
     for row in range(len(misses)):
         words, details = why(row)
-        hidden = not (drawn[0][row] and drawn[1][row] and (drawn[2][row] or misses.found[row] < 0))
-        if hidden:
-            details = f"{details}\nNot all of these items are among those shown.".strip()
         rows.append(
             Missed(
                 int(misses.anchors[row]),
@@ -238,7 +236,7 @@ def _cell(reason: CellUnvisited, row: int, class_names: tuple[str, ...]) -> tupl
     label, rank = int(reason.label[row]), int(reason.rank[row])
     name = class_names[label] if 0 <= label < len(class_names) else str(label)
     what = f"class {name}" if name.isdigit() else name
-    words = f"{what} was not visited ({ordinal(rank)} nearest, {reason.visited:,} visited)"
+    words = f"not visited: {what} ({ordinal(rank)} nearest, {reason.visited:,} visited)"
     return words, f"{reason.cells:,} cells in all: classes, parts of wide ones, or several small ones."
 
 

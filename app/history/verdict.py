@@ -12,8 +12,13 @@ from app.history.race import steps_at_equal_time
 from hnm_core.run.events import RunFailed, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
+from hnm_core.run.results import DOCUMENT_LEVEL, LEVEL, LEVEL_NAMES
 
-JUDGED_BY = {"mrr_at_10": "MRR@10", "map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN accuracy"}
+JUDGED_BY = {
+    **{level: LEVEL_NAMES[level] for level in (DOCUMENT_LEVEL, LEVEL)},
+    "precision_at_1": "P@1",
+    "knn_accuracy": "kNN accuracy",
+}
 """The first of these that was measured decides."""
 MOST_EVALUATED = 2000
 """So many items were evaluated at most before a run said itself on what it is measured."""

@@ -14,6 +14,7 @@ REPEAT = (
 )
 BEING_REPEATED = "Five seeds are being trained; the status bar says how far they are"
 REPEATED = "What five seeds say stands here"
+GO_ON = "Go on training from here, to the steps of the form or twice as many as there are (G)"
 ONE_SEED = "One run with one seed: other seeds may turn it round."
 
 
@@ -39,7 +40,6 @@ class Outcome(QFrame):
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.equal_time, self.seeds = QPushButton("Equal time"), QPushButton("Five seeds")
         self.go_on = QPushButton("Train on")
-        self.go_on.setToolTip("Go on training from here, to the steps of the form or twice as many as there are (G)")
         self.go_on.clicked.connect(self.go_on_asked)
         self.equal_time.setToolTip("Show every lane at the same time spent, and curves over the training clock (X)")
         self.equal_time.clicked.connect(self.equal_time_asked)
@@ -62,12 +62,13 @@ class Outcome(QFrame):
         for widget in (self.equal_time, self.seeds, self.go_on):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        self._show_seeds()
-        self.hide()
+        self.say(None)
 
-    def say(self, verdict: Verdict | None) -> None:
-        """Show it; None hides it."""
+    def say(self, verdict: Verdict | None, never_goes_on: str = "") -> None:
+        """Show it; None hides it. `never_goes_on`: why the run cannot be trained on, where it cannot."""
         self._verdict, self._of_seeds = verdict, ()
+        self.go_on.setDisabled(bool(never_goes_on))
+        self.go_on.setToolTip(never_goes_on or GO_ON)
         self._show_seeds()
         self.setVisible(verdict is not None)
         self._show_text()

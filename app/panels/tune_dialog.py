@@ -19,16 +19,20 @@ from app.panels.problem_label import ProblemLabel
 from app.plain import Label
 from app.training.studies import Search
 from hnm_core.errors import InputError
+from hnm_core.run.results import DOCUMENT_LEVEL, LEVEL, LEVEL_NAMES
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.training.retrieval_config import RetrievalConfig
 
 WIDTH = 480
 TRIALS, MOST_TRIALS = 20, 10_000
 LINES = 4
 RULE = (
-    "Settings are scored by MAP@R on a validation part of the training data; the held-out items are looked at once, at "
-    "the end, for the best setting and for the lane as it is. One option a line: KEY=LOW..HIGH, or KEY=A,B,C for one "
-    "of several values; KEY,KEY=... sets several alike."
+    "Settings are scored by {level} on a validation part of the {trained_on}; the held-out {held_out} are looked at "
+    "once, at the end, for the best setting and for the lane as it is. One option a line: KEY=LOW..HIGH, or KEY=A,B,C "
+    "for one of several values; KEY,KEY=... sets several alike."
 )
+OF_CLASSES = RULE.format(level=LEVEL_NAMES[LEVEL], trained_on="training data", held_out="items")
+OF_DOCUMENTS = RULE.format(level=LEVEL_NAMES[DOCUMENT_LEVEL], trained_on="queries", held_out="ones")
 
 
 class TuneDialog(QDialog):
@@ -36,7 +40,7 @@ class TuneDialog(QDialog):
 
     chosen = pyqtSignal(object)
 
-    def __init__(self, config: ExperimentConfig, parent: QWidget | None = None) -> None:
+    def __init__(self, config: ExperimentConfig | RetrievalConfig, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Tune a lane")
@@ -55,14 +59,14 @@ class TuneDialog(QDialog):
         if cancel is not None:
             cancel.setIcon(QIcon())
         self.go = self.buttons.addButton("Tune", QDialogButtonBox.ButtonRole.AcceptRole)
-        rule = Label(RULE)
-        rule.setWordWrap(True)
+        self.rule = Label(OF_CLASSES if isinstance(config, ExperimentConfig) else OF_DOCUMENTS)
+        self.rule.setWordWrap(True)
         form = QFormLayout()
         form.addRow("Lane", self.lane)
         form.addRow("Options", self.options)
         form.addRow("Settings", self.trials)
         layout = QVBoxLayout(self)
-        layout.addWidget(rule)
+        layout.addWidget(self.rule)
         layout.addLayout(form)
         layout.addWidget(self.problem)
         layout.addWidget(self.buttons)
@@ -78,9 +82,11 @@ class TuneDialog(QDialog):
         """Fill in an option that the lane has, unless something else was typed."""
         if self.options.toPlainText() != self._suggested:
             return
-        lane = self._config.lane(self.lane.currentText())
-        has_margin = "margin" in type(lane.loss_part.options).model_fields
-        option = f"lanes.{lane.name}.loss_options.margin=0.05..1.5" if has_margin else "optimizer.lr=1e-4..1e-2"
+        option, config = "optimizer.lr=1e-4..1e-2", self._config
+        if isinstance(config, ExperimentConfig):
+            lane = config.lane(self.lane.currentText())
+            if "margin" in type(lane.loss_part.options).model_fields:
+                option = f"lanes.{lane.name}.loss_options.margin=0.05..1.5"
         self._suggested = option
         self.options.setPlainText(option)
 

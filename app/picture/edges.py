@@ -238,7 +238,8 @@ def pair_count_text(pair: Sequence[str], shown: int, total: int) -> str:
 
 
 def count_text(frame: Frame, shown: int, total: int, false: int) -> str:
-    """For example "214 hard, 609 semi-hard of 5,024 · 1,000 edges, 12 false (ringed)"; empty where nothing was."""
+    """For example "214 hard, 609 semi-hard of 5,024 · 1,000 edges, 12 false (ringed)"; empty where nothing was. Without
+    a margin nothing can be semi-hard, and it is not said that nothing is."""
     if not total:
         return ""
     ringed = f", {false:,} false (ringed)" if false else ""
@@ -246,5 +247,6 @@ def count_text(frame: Frame, shown: int, total: int, false: int) -> str:
     if hardness is None:
         part = f"{shown:,} of " if shown < total else ""
         return f"{part}{total:,} edge{'s' if total != 1 else ''}{ringed}"
-    kinds = f"{hardness.hard:,} hard, {hardness.semi_hard:,} semi-hard of {hardness.total:,}"
+    semi_hard = f", {hardness.semi_hard:,} semi-hard" if hardness.margin > 0 else ""
+    kinds = f"{hardness.hard:,} hard{semi_hard} of {hardness.total:,}"
     return f"{kinds} · {shown:,} edge{'s' if shown != 1 else ''}{ringed}"

@@ -77,6 +77,13 @@ def with_pair(scene: Scene, theme: Theme, pair: MissedPair) -> Scene:
     )
 
 
+def not_drawn(scene: Scene, pair: MissedPair) -> str:
+    """Which of its three items are not among the points, in words; empty where all are."""
+    named = (pair.anchor, "anchor"), *pair.ends
+    absent = [f"{words} {item}" for item, words in named if scene.place_of(item) < 0]
+    return f"not among these points: {', '.join(absent)}" if absent else ""
+
+
 def flown_to(scene: Scene, pair: MissedPair, aspect: float, free: float, whole: Camera) -> Camera | None:
     """A camera that looks at the anchor and both ends from the side of `whole`, which frames the cloud; None where the
     anchor or the true nearest is not drawn, or has no finite place.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.picture.camera import Camera, fit, moved_down, snug
 from app.picture.candidates import looked_at
-from app.picture.missed_edges import MissedPair, end_colors, flown_to, with_pair
+from app.picture.missed_edges import MissedPair, end_colors, flown_to, not_drawn, with_pair
 from app.picture.motion import Motion, motion
 from app.picture.planes import outlines
 from app.picture.scene import EVERYTHING, Scene, build_scene
@@ -77,6 +77,10 @@ class Pane:
     """What the view is called; the lane's name if empty."""
     linked: bool = True
     """Whether its camera turns with those of the others"""
+    notes: str = ""
+    """What there is to say under the cloud, parted by " · "."""
+    captioned: tuple[str, int, int] = ("", 0, 0)
+    """Of which notes its caption is, and for which size of the view."""
     chip: str | None = None
     """New status lines, shown with the pane's next turn."""
 
@@ -109,6 +113,7 @@ class Pane:
         self.view.set_outlines([])
         self.view.set_notice("")
         self.view.set_scene(None)
+        self.notes, self.captioned = "", ("", 0, 0)
         self.view.set_caption("")
 
     def take(self, frame: Frame) -> None:
@@ -164,8 +169,10 @@ class Pane:
             self._show(goal)
         note = "" if wish.spread is not None and wish.color_by in frame.columns else goal.color_note
         searched = looked.texts if looked is not None else ()
-        texts = goal.filter_text, goal.items_text, goal.edge_text, *searched, note
-        return *texts, self._cut(frame, wish), frame.projection
+        # The most telling first: where there is no room for all, what comes last is left out.
+        texts = goal.edge_text, goal.filter_text, *searched, note, goal.items_text
+        absent = "" if self.pair is None else not_drawn(goal, self.pair)
+        return absent, *texts, self._cut(frame, wish), frame.projection
 
     def _cut(self, frame: Frame, wish: Wish) -> str:
         """Draw the planes of the hash where they are wished for; what is to be noted of them."""

@@ -21,6 +21,7 @@ from app.picture.theme import Theme
 from app.stage.cameras import Cameras
 from app.stage.keys import Keys
 from app.stage.pane import Pane, Wish
+from app.views.cloud_labels import caption_font, caption_room
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.timing import Phase
@@ -37,8 +38,8 @@ CHIP_SHARE = 0.28
 """Of a pane's height, for its title and its status lines."""
 ONE_STATUS_BELOW_PX = 180
 """Lower panes have one status line: the cloud needs the height."""
-TWO_LINES_FROM_PX = 300
-"""Lower panes have one line under the cloud, cut where it is too long."""
+TWO_LINES_FROM_PX = 240
+"""Lower panes have one line under the cloud, and what it has no room for in a tooltip."""
 TURNS_MS = 30
 """All panes have had their turn after so much of a tick."""
 
@@ -189,15 +190,16 @@ class PaneGrid(QWidget):
         """Whether the items of any cloud stand elsewhere than their frame says."""
         return any(pane.laid_out is not None for pane in self._panes)
 
-    def set_chip(self, lane: str, text: str, details: str = "") -> None:
-        """The figures of a lane, as many lines as leave the cloud in sight; the rest and the details in a tooltip."""
+    def set_chip(self, lane: str, text: str, details: str = "", brief: str = "") -> None:
+        """The figures of a lane, as many lines as leave the cloud in sight, `brief` where that is one; the rest and the
+        details in a tooltip."""
         for pane in self._panes:
             if pane.lane == lane:
                 metrics = QFontMetricsF(pane.view.font())
                 lines = wrapped(text, pane.view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance).splitlines()
                 height = pane.view.height()
                 most = 1 if height < ONE_STATUS_BELOW_PX else max(1, int(CHIP_SHARE * height / metrics.height()) - 1)
-                pane.chip = "\n".join(lines[:most])
+                pane.chip = brief if brief and len(lines) > most == 1 else "\n".join(lines[:most])
                 whole = "\n".join(text.replace("\n", " · ").split(" · "))
                 pane.view.set_details(f"{whole}\n{details}".strip())
 
@@ -371,6 +373,7 @@ class PaneGrid(QWidget):
         if pane.stale and self._started is not None and pane.drawn is not None:
             self._stage(pane, self._started, pane.drawn)
         pane.glide()
+        self._caption(pane)
         self.cameras.move(pane, wanted, seconds, turn)
 
     def _stage(self, pane: Pane, started: RunStarted, frame: Frame) -> None:
@@ -384,12 +387,27 @@ class PaneGrid(QWidget):
         else:
             self.keys.edges.show_kinds(())
         notes = pane.stage(started, frame, wish, smoothly=self._smooth)
-        pane.view.set_caption(_caption(" · ".join(text for text in notes if text), pane.view))
+        pane.notes = " · ".join(text for text in notes if text)
         first = pane.fitted is None
         fitted = pane.refit(frame)
         if first:
             pane.aim(pane.between_labels(fitted))
             self._overlay(pane)
+
+    def _caption(self, pane: Pane) -> None:
+        """The notes under a cloud, in further lines where one is too narrow and the pane is high enough; else the first
+        of them, as many as there is room for."""
+        view = pane.view
+        wanted = pane.notes, view.width(), view.height()
+        if wanted == pane.captioned:
+            return
+        pane.captioned = wanted
+        room, width_of = caption_room(view.width()), QFontMetricsF(caption_font(view.font())).horizontalAdvance
+        if view.height() >= TWO_LINES_FROM_PX:
+            shown = wrapped(pane.notes, room, width_of)
+        else:
+            shown = _filled(pane.notes.split(" · "), " · ", room, width_of)[0]
+        view.set_caption(shown, pane.notes.replace(" · ", "\n"))
 
     def _on_camera(self, source: CloudView, camera: Camera) -> None:
         moved = next(pane for pane in self._panes if pane.view is source)
@@ -462,14 +480,6 @@ def _filled(parts: list[str], between: str, room: float, width_of: Callable[[str
         else:
             lines.append(part)
     return lines
-
-
-def _caption(text: str, view: CloudView) -> str:
-    """The notes under a cloud, in a second line where one is too narrow and the pane is high enough for two."""
-    metrics = QFontMetricsF(view.font())
-    if view.height() < TWO_LINES_FROM_PX:
-        return text
-    return wrapped(text, view.width() - CHIP_MARGIN_PX, metrics.horizontalAdvance)
 
 
 def _arranged(views: list[CloudView]) -> QSplitter:

@@ -12,7 +12,7 @@ import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QStackedWidget
 
-from app.history.chips import chip, chip_details, chip_text
+from app.history.chips import brief_chip_text, chip, chip_details, chip_text
 from app.history.markers import markers
 from app.history.playback import Past
 from app.history.race import steps_at_equal_time
@@ -335,11 +335,11 @@ class Stage(QObject):
         now_is, misses = chip(lane, step), lane.misses_at(step)
         self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
         self.panes.set_title(name, title(self.history, name, step))
-        text = chip_text(now_is, audit=self.history.audits)
+        texts = [words(now_is, audit=self.history.audits) for words in (chip_text, brief_chip_text)]
         if self._equal_time and lane.rows(step):
             shown = int(lane.steps[-1]) if step is None else step  # the lane that is ahead shows its newest
-            text = f"{lane.seconds_at(np.array([shown]))[0]:.2f} s · {text}"
-        self.panes.set_chip(name, text, chip_details(now_is, self.history.started))
+            texts = [f"{lane.seconds_at(np.array([shown]))[0]:.2f} s · {text}" for text in texts]
+        self.panes.set_chip(name, texts[0], chip_details(now_is, self.history.started), texts[1])
 
     def _show_rates(self) -> None:
         now = time.perf_counter()

@@ -20,7 +20,7 @@ from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
 from hnm_core.run.shown import places_of
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.registry import Options
+from hnm_core.spec.registry import Options, is_over_documents
 from hnm_core.system.paths import path_of
 from hnm_core.system.regular_files import open_regular
 
@@ -127,6 +127,8 @@ class Looker:
         """Pictures of items of the data of a run. Raises nothing, as `look`. Data of which it is known that they are no
         pictures are not loaded for it."""
         none, album = np.empty(0, np.int64), self._album
+        if is_over_documents(config.data.name):
+            return Pictured(run, none, none)
         if album is None or album.of != _of(config):
             dataset = self._data(config) if may_be_pictures(config.data.part.options) else ""
             if isinstance(dataset, str):

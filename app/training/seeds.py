@@ -13,37 +13,42 @@ from typing import TYPE_CHECKING
 from app.progress import Progress
 from app.training.commands import own_code, run
 from hnm_core.errors import InputError
+from hnm_core.run.results import DOCUMENT_LEVEL, LEVEL, LEVEL_NAMES
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import preset_of
 from hnm_core.studies.made_of import made_of
+from hnm_core.training.retrieval_config import to_train
+from hnm_core.training.retrieval_request import preset_told
 from hnm_core.words import number
 
 if TYPE_CHECKING:
     from hnm_core.studies.comparing import Estimate, Trial
 
 SEEDS = 5
-JUDGED_BY = "map_at_r"
 
 
 def folder_of(config: ExperimentConfig, root: Path) -> Path:
     """Where the results of a configuration are kept, as the program and the files that it names are now: asked for
-    again, what is there is not trained again."""
-    text = json.dumps([config.to_dict(), made_of(config)], sort_keys=True)
+    again, what is there is not trained again. Raises `InputError` where it is not known what trains it."""
+    asked = to_train(config)
+    text = json.dumps([asked.to_dict(), made_of(asked)], sort_keys=True)
     return root / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def experiment_file(config: ExperimentConfig, folder: Path) -> Path:
-    """`config` as a TOML file that stays, written beside the results in `folder`. Raises `OSError`."""
+    """`config` as a TOML file that stays, written beside the results in `folder`. Raises `OSError`, and `InputError`
+    where it is not known what trains it."""
     file = folder.with_suffix(".toml")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(configuration.dump(config), encoding="utf-8")
+    file.write_text(configuration.dump(to_train(config)), encoding="utf-8")
     return file
 
 
 def command(config: ExperimentConfig, file: Path, plug_ins: Sequence[Path]) -> str:
     """What does the same in a terminal, by the name of a preset or by `file`, which holds `config`."""
-    preset = preset_of(config)
+    preset = preset_told(config) if is_over_documents(config.data.name) else preset_of(config)
     what = ("--preset", preset) if preset else (str(file),)
     return shlex.join(("hnm-lab", "compare", *what, "--seeds", str(SEEDS), *own_code(plug_ins)))
 
@@ -64,19 +69,20 @@ def repeat(
     trials = finished_trials(folder)
     if len(trials) < SEEDS:
         raise InputError(f"The comparison ended early: {ended.last_words}")
-    return words_of(trials, [lane.name for lane in config.lanes])
+    metric = DOCUMENT_LEVEL if is_over_documents(config.data.name) else LEVEL
+    return words_of(trials, [lane.name for lane in config.lanes], metric)
 
 
-def words_of(trials: Sequence[Trial], lanes: Sequence[str]) -> tuple[str, ...]:
+def words_of(trials: Sequence[Trial], lanes: Sequence[str], metric: str = LEVEL) -> tuple[str, ...]:
     """What several seeds say of each lane with 95 % intervals, and of each beside the first with the verdict of
-    `hnm-lab compare`."""
+    `hnm-lab compare`, by `LEVEL` or `DOCUMENT_LEVEL`."""
     from hnm_core.studies.comparing import summary
     from hnm_core.studies.verdicts import judge
 
     seeds = f"Seeds {trials[0].seed} to {trials[-1].seed}"
-    means = [(lane, summary(trials, lane, JUDGED_BY)) for lane in lanes]
-    lines = [f"{seeds}, MAP@R: " + ", ".join(f"{lane} {_shown(each)}" for lane, each in means)]
-    for line in judge(trials, lanes, lanes[0], (JUDGED_BY,)):
+    means = [(lane, summary(trials, lane, metric)) for lane in lanes]
+    lines = [f"{seeds}, {LEVEL_NAMES[metric]}: " + ", ".join(f"{lane} {_shown(each)}" for lane, each in means)]
+    for line in judge(trials, lanes, lanes[0], (metric,)):
         told = f"{_shown(line.difference, sign='+')}, {line.words}"
         lines.append(f"{line.lane} beside {line.base}, paired by seed: {told}")
     return tuple(lines)

@@ -14,7 +14,7 @@ from PyQt6 import sip
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QBrush, QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF
 
-from app.picture.raster_kernels import DIAMOND
+from app.picture.diamond import diamond
 from app.picture.theme import Rgb, Theme
 from app.video import typeface
 from app.video.layout import Box
@@ -154,9 +154,7 @@ class Canvas:
         """A square on its tip, as large as a disc of a radius in units."""
         self.painter.setPen(Qt.PenStyle.NoPen)
         self.painter.setBrush(_brush(color, opacity))
-        reach = DIAMOND * radius * self.unit
-        corners = ((0, -reach), (reach, 0), (0, reach), (-reach, 0))
-        self.painter.drawPolygon(QPolygonF([QPointF(x + right, y + down) for right, down in corners]))
+        self.painter.drawPolygon(QPolygonF([QPointF(*corner) for corner in diamond(x, y, radius * self.unit)]))
 
     def picture(self, x: float, y: float, pixels: Pixels, opacity: float = 1.0) -> None:
         """Another picture on top."""

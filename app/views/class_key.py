@@ -9,7 +9,7 @@ from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from app.picture.raster_kernels import DIAMOND
+from app.picture.diamond import diamond
 from app.picture.scene import class_colors
 from app.picture.theme import DARK, Theme
 from app.plain import plain_tip
@@ -20,12 +20,6 @@ MARGIN = 10
 CHOOSING_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 LEFT_OUT_OPACITY = 0.4
 """Of a class that is not drawn while others are isolated."""
-
-
-def diamond(middle: QPointF, reach: float) -> QPolygonF:
-    """A square on its tip, `reach` from its middle to each corner."""
-    corners = ((0, -reach), (reach, 0), (0, reach), (-reach, 0))
-    return QPolygonF([middle + QPointF(x, y) for x, y in corners])
 
 
 class ClassKey(QWidget):
@@ -133,7 +127,8 @@ class ClassKey(QWidget):
             painter.setBrush(QColor(*color))
             middle = QPointF(room.left() + DOT / 2, self.height() / 2)
             if label == self._diamond:
-                painter.drawPolygon(diamond(middle, DIAMOND * DOT / 2))
+                corners = diamond(middle.x(), middle.y(), DOT / 2)
+                painter.drawPolygon(QPolygonF([QPointF(*corner) for corner in corners]))
             else:
                 painter.drawEllipse(middle, DOT / 2, DOT / 2)
             painter.setPen(QColor(*(self._theme.text if label in self._isolated else self._theme.muted)))

@@ -86,13 +86,23 @@ def _title_image(painter: QPainter, theme: Theme, title: str, rgb: Rgb, chip: st
     return image
 
 
+def caption_font(font: QFont) -> QFont:
+    """In which captions are painted in a widget of this font."""
+    return _scaled(font, 0.88)
+
+
+def caption_room(width: float) -> float:
+    """How wide a caption's lines may be in a widget so wide."""
+    return max(width - 2 * MARGIN - 2 * PADDING, 40.0)
+
+
 def _caption_image(painter: QPainter, theme: Theme, caption: str, width: float) -> QImage | None:
     lines = caption.splitlines()
     if not lines:
         return None
-    font = _scaled(painter.font(), 0.88)
+    font = caption_font(painter.font())
     metrics = QFontMetricsF(font)
-    room = max(width - 2 * MARGIN - 2 * PADDING, 40.0)
+    room = caption_room(width)
     lines = [_elided(line, font, room) for line in lines]
     text_width = max(metrics.horizontalAdvance(line) for line in lines)
     box = QRectF(0, 0, text_width + 2 * PADDING, metrics.height() * len(lines) + 0.8 * PADDING)

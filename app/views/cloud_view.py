@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -92,7 +92,7 @@ class CloudView(QWidget):
         self._clusters: tuple[Scene | None, list[Cluster]] = (None, [])
         self._camera: Camera | None = None
         self._title, self._title_rgb, self._chip, self._caption = "", theme.accent, "", ""
-        self._details = self._notice = self._preparing = ""
+        self._details = self._notice = self._preparing = self._notes = ""
         self._title_plate, self._caption_plate = cloud_labels.Plate(), cloud_labels.Plate()
         self._overlay: str | None = None
         self._selected_id = self._hovered_id = -1
@@ -174,13 +174,22 @@ class CloudView(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            over = self._title_plate.covers(event.pos())
-            QToolTip.showText(event.globalPos(), plain_tip(self._details) if over else "", self)
+            tip = self._tip_at(event.pos())
+            QToolTip.showText(event.globalPos(), plain_tip(tip) if tip else "", self)
             return True
         return super().event(event)
 
-    def set_caption(self, text: str) -> None:
-        """Small lines at the bottom, such as how many edges are drawn."""
+    def _tip_at(self, place: QPoint) -> str:
+        if self._title_plate.covers(place):
+            low = self.height() < CAPTION_FROM_PX  # the caption is not painted
+            return "\n".join(filter(None, (self._details, self._notes if low else "")))
+        left, top, width, height = self._covered_boxes()[1]
+        return self._notes if QRectF(left, top, width, height).contains(QPointF(place)) else ""
+
+    def set_caption(self, text: str, notes: str = "") -> None:
+        """Small lines at the bottom, such as how many edges are drawn. `notes`: all of it, a line each, a tooltip where
+        the lines have no room for it."""
+        self._notes = notes
         if text != self._caption:
             self._caption = text
             self.update()

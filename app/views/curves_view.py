@@ -36,6 +36,7 @@ from app.views.legend import LaneLegend
 from hnm_core.run.events import RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
+from hnm_core.run.results import DOCUMENT_NAMES, DOCUMENTS
 from hnm_core.run.timing import PHASES
 from hnm_core.system.whole_files import whole_file
 from hnm_core.words import significant
@@ -46,11 +47,7 @@ METRIC_NAMES = {
     "precision_at_1": "precision@1",
     "knn_accuracy": "kNN accuracy",
     "accuracy": "accuracy",
-    "mrr_at_10": "MRR@10",
-    "ndcg_at_10": "nDCG@10",
-    "recall_at_10": "recall@10",
-    "recall_at_100": "recall@100",
-    "mean_average_precision": "MAP",
+    **DOCUMENT_NAMES,
     "mean_distance": "mean distance",
     "used_recall": "recall of used negatives",
     "used_regret": "regret of used negatives",
@@ -67,14 +64,12 @@ METRIC_NAMES = {
     "temperature": "temperature",
     "entanglement": "entanglement by layer",
 }
-OF_DOCUMENTS = ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision")
-"""Metrics of runs over queries and documents alone."""
 OF_CLASSES = ("map_at_r", "knn_accuracy")
 """Those of runs over classes alone."""
 SHARES = frozenset(
     (
         *("map_at_r", "precision_at_1", "knn_accuracy", "accuracy"),
-        *OF_DOCUMENTS,
+        *DOCUMENTS,
         *("used_recall", "mining_recall", "predicted_recall", "no_candidate"),
     )
 )
@@ -89,7 +84,7 @@ OF_SOME = {
         ("used_recall", "used_regret", "bank_age", "drift"),
         "Measured of lanes that mine a bank of the whole set; none does yet.",
     ),
-    **dict.fromkeys(OF_DOCUMENTS, "Measured of runs over queries and documents; this one is over classes."),
+    **dict.fromkeys(DOCUMENTS, "Measured of runs over queries and documents; this one is over classes."),
     "accuracy": "Measured of lanes whose loss trains a classifier with the embedding; no lane's does.",
     "temperature": "No lane's loss has a temperature.",
     "entanglement": "Measured of lanes whose loss is soft nearest neighbour, 'snnl'; no lane's is.",
@@ -232,8 +227,8 @@ class CurvesView(QWidget):
 
     def _take_metric_of(self, started: RunStarted | None) -> None:
         """Where runs of this kind do not have the chosen metric, the first that they have."""
-        over_documents = started is not None and OF_DOCUMENTS[0] in (started.chance or {})
-        absent, instead = (OF_CLASSES, OF_DOCUMENTS) if over_documents else (OF_DOCUMENTS, OF_CLASSES)
+        over_documents = started is not None and DOCUMENTS[0] in (started.chance or {})
+        absent, instead = (OF_CLASSES, DOCUMENTS) if over_documents else (DOCUMENTS, OF_CLASSES)
         if started is not None and self.metric_box.currentData() in absent:
             self.metric_box.setCurrentIndex(self.metric_box.findData(instead[0]))
 

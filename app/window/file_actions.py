@@ -37,12 +37,11 @@ from hnm_core.spec import compatibility
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import DataConfig
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX, DATA_PATTERNS, data_format, is_judged, is_review
-from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import Request, data_of, over_documents
 from hnm_core.spec.resources import retrieval_preset_names
 from hnm_core.system import paths
 from hnm_core.system.whole_files import write_whole
-from hnm_core.training.retrieval_config import asked_as
+from hnm_core.training.retrieval_config import to_train
 from hnm_core.training.retrieval_request import told_of
 
 Result = TypeVar("Result")
@@ -220,7 +219,7 @@ class FileActions:
         if refusal := self._form.refusal():
             raise InputError(refusal)
         config = self._form.config()
-        text = configuration.dump(asked_as(config) if is_over_documents(config.data.name) else config)
+        text = configuration.dump(to_train(config))
 
         def write(path: Path) -> None:
             write_whole(path, text)

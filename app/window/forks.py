@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PyQt6.QtCore import QPoint, Qt
@@ -16,29 +16,40 @@ from app.window.bridge import RunBridge
 from app.window.messages import Messages
 from hnm_core.errors import InputError
 from hnm_core.run.events import LaneForked, RunState
+from hnm_core.spec.registry import is_over_documents
+from hnm_core.training.retrieval_config import NOT_HERE
 
 
 class Forks:
-    """`parent` is the window that the dialog and the menu belong to."""
+    """`parent` is the window that the dialog and the menu belong to; `way_on` says from where what is shown can be
+    trained on, empty where it cannot."""
 
     def __init__(
-        self, parent: QWidget, *, bridge: RunBridge, form: ExperimentForm, stage: Stage, messages: Messages
+        self,
+        parent: QWidget,
+        *,
+        bridge: RunBridge,
+        form: ExperimentForm,
+        stage: Stage,
+        messages: Messages,
+        way_on: Callable[[], str],
     ) -> None:
         self._parent, self._bridge, self._form, self._stage, self._messages = parent, bridge, form, stage, messages
+        self._way_on = way_on
 
     def ask(self, lane: str = "") -> None:
-        """Ask how a new lane shall go on from where a lane of the run stands. Raises `InputError` if none can.
+        """Ask how a new lane shall go on from where a lane of the run stands; of a run that does not train but has a
+        checkpoint, offer to train it on first. Raises `InputError` if none can.
 
         The run stands still meanwhile, so that it does not end, or go far, while its user reads.
         """
         history = self._stage.history
         self._bridge.refuse_while_starting()
+        if history.started is not None and is_over_documents(history.started.config.data.name):
+            raise InputError(NOT_HERE)
         if self._bridge.state not in (RunState.RUNNING, RunState.PAUSED) or not history.running:
-            if history.lanes:
-                raise InputError(
-                    "The run is over. A new lane goes on from one that trains: train again, and ask earlier."
-                )
-            raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
+            self._say_what_comes_first()
+            return
         if len(history.lanes) >= MAX_PANES:
             raise InputError(f"The window shows at most {MAX_PANES} lanes, and there are as many.")
         if lane and lane not in history.running:
@@ -51,6 +62,18 @@ class Forks:
             self._bridge.pause()
             dialog.finished.connect(self._go_on)
         dialog.open()
+
+    def _say_what_comes_first(self) -> None:
+        """No lane trains. Raises `InputError` where none of what is shown can be made to."""
+        if not self._stage.history.lanes:
+            raise InputError("A new lane goes on from one that trains, and none does. Start the run first (Space).")
+        here = "This is a recording" if self._stage.replaying else "The run is over"
+        if words := self._way_on():
+            text = f"{here}, and a new lane goes on from one that trains. Train on first (G), and ask again (N)."
+            self._messages.banner.show_notice(text, words)
+        else:
+            text = f"{here} without a checkpoint, and a new lane goes on from one that trains: train again, ask then."
+            raise InputError(text)
 
     def open_menu(self, lane: str, at: QPoint) -> None:
         """What can be done with one lane, at a place of the screen."""

@@ -175,7 +175,7 @@ class MainWindow(QMainWindow):
             plug_ins=plug_ins,
         )
         self.margins = Margins(bridge=bridge, form=form, stage=stage, run=self.run)
-        self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages)
+        self.forks = Forks(self, bridge=bridge, form=form, stage=stage, messages=messages, way_on=self.run.way_on)
         self.tsne = Tsne(bridge=bridge, stage=stage, jobs=jobs, messages=messages, plug_ins=plug_ins, parent=self)
         self.actions_by_key = actions.build(self, self.handlers(), self.look.theme.text)
         self.incoming = Incoming(
@@ -460,7 +460,7 @@ class MainWindow(QMainWindow):
         self.tsne.advance()
         if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
             self.messages.attempt(self.path.follow)
-            self.outcome.say(verdict(self.stage.history))
+            self.outcome.say(verdict(self.stage.history), self.run.never_goes_on())
         self.closing.go_on()
 
     def figures_of_run(self) -> dict[str, Any]:

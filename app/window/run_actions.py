@@ -115,8 +115,8 @@ class RunActions:
             if history.ended is not None:
                 raise NotYetError("The recording is not complete yet. Try again in a moment.")
             raise InputError("A run is on already. What has ended goes on from here, or what was broken off.")
-        if folder is None or history.started is None or self._new_folder is None:
-            raise InputError("There is no recorded run to go on with: train first, or open a recording.")
+        if (refusal := self.never_goes_on()) or folder is None or history.started is None:
+            raise InputError(refusal)
         step = checkpoints.newest_step(folder)
         if step is None:
             raise InputError(f"'{folder.name}' holds no checkpoint, so its run cannot go on.")
@@ -127,10 +127,19 @@ class RunActions:
         self._begin(self._session.config, resume=folder)
         self._messages.say(f"Goes on from step {step:,} to step {steps:,}, in a new recording.")
 
+    def never_goes_on(self) -> str:
+        """Why what is shown cannot go on, whatever checkpoints there will be, in a sentence; empty where it may."""
+        started = self._stage.history.started
+        if self._stage.folder is None or started is None or self._new_folder is None:
+            return "There is no recorded run to go on with: train first, or open a recording."
+        if is_over_documents(started.config.data.name):
+            return "Runs over queries and documents keep no checkpoints to go on from: train again, with more steps."
+        return ""
+
     def way_on(self) -> str:
         """What is shown can go on from where, in words; empty where it cannot."""
         folder = self._stage.folder
-        step = None if folder is None or self._new_folder is None else checkpoints.newest_step(folder)
+        step = None if folder is None or self.never_goes_on() else checkpoints.newest_step(folder)
         return "" if step is None else f"Go on from step {step:,}"
 
     def offer_to_go_on(self) -> None:

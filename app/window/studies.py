@@ -22,6 +22,7 @@ from app.window.messages import Messages
 from hnm_core.errors import InputError
 from hnm_core.run.events import RunStarted
 from hnm_core.spec.data_files import DATA_PATTERNS
+from hnm_core.training.retrieval_config import to_train
 
 EVALUATE, TUNE = "Evaluate", "Tune"
 
@@ -65,7 +66,7 @@ class Studies:
         started = self._stage.history.started
         if started is None:
             raise InputError("There is no run to tune: press Train first, or open a recording.")
-        dialog = TuneDialog(started.config, self._window)
+        dialog = TuneDialog(to_train(started.config), self._window)
         dialog.chosen.connect(lambda search: self._messages.attempt(lambda: self._tune(started, search)))
         dialog.open()
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hnm_core.cli.console import echo, plain, show_table
-from hnm_core.run.results import DOCUMENT_LEVEL, LESS_IS_BETTER
+from hnm_core.run.results import DOCUMENT_LEVEL, DOCUMENT_NAMES, LESS_IS_BETTER
 from hnm_core.run.results import LEVEL as LEVEL_METRIC
 from hnm_core.studies.comparing import (
     CONFIDENCE,
@@ -34,11 +34,7 @@ HEADS = {
     "step_ms_mean": "step ms",
     "mining_recall": "recall",
     "false_share": "false",
-    "mrr_at_10": "MRR@10",
-    "ndcg_at_10": "nDCG@10",
-    "recall_at_10": "recall@10",
-    "recall_at_100": "recall@100",
-    "mean_average_precision": "MAP",
+    **DOCUMENT_NAMES,
     "accuracy": "accuracy",
     "class_distance_ratio": "within/between",
 }

@@ -12,8 +12,8 @@
         edges.bin   (total, 3) int32: the triplets of all frames, end to end
         hardness.bin  np.fromfile(path, hardness_dtype): of each of these triplets how hard it was, and how many steps
                     before its frame it was mined
-        guests.bin  np.fromfile(path, guest_dtype): the guests of all frames, end to end: mined items and candidates
-                    that are not in ids.npy, where that holds a part of a large set only
+        guests.bin  np.fromfile(path, guest_dtype): the guests of all frames, end to end: mined items, missed ones and
+                    candidates that are not in ids.npy, where that holds a part of a large set only
         candidates.bin  np.fromfile(path, candidate_dtype): of all frames, end to end, what some anchors of the last
                     step had to choose from: anchor, candidate (-1 where it has none), whether that was chosen
         layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};

@@ -11,11 +11,22 @@ from hnm_core.run.events import Event
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 
-DOCUMENTS = ("mrr_at_10", "ndcg_at_10", "recall_at_10", "recall_at_100", "mean_average_precision")
+DOCUMENT_NAMES = {
+    "mrr_at_10": "MRR@10",
+    "ndcg_at_10": "nDCG@10",
+    "recall_at_10": "recall@10",
+    "recall_at_100": "recall@100",
+    "mean_average_precision": "MAP",
+}
+"""What the metrics of queries and documents are called, wherever they are shown."""
+
+DOCUMENTS = tuple(DOCUMENT_NAMES)
 """What lanes over queries and documents are judged by: more of it is better."""
 
 LEVEL, DOCUMENT_LEVEL = "map_at_r", DOCUMENTS[0]
 """What curves of comparisons are of, over classes and over documents."""
+
+LEVEL_NAMES = {LEVEL: "MAP@R", DOCUMENT_LEVEL: DOCUMENT_NAMES[DOCUMENT_LEVEL]}
 
 JUDGED = ("map_at_r", "precision_at_1", "knn_accuracy")
 """What lanes are judged by: more of it is better."""

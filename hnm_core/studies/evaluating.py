@@ -23,6 +23,7 @@ from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import knn_accuracies
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.runs import find_run
+from hnm_core.run.results import DOCUMENT_NAMES
 from hnm_core.spec.data_files import data_format
 from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import data_config
@@ -75,10 +76,7 @@ TITLES = {
 """What each figure is called; the divisor is named where there is more than one."""
 
 DOCUMENT_TITLES = {
-    "mrr_at_10": "MRR@10",
-    "ndcg_at_10": "nDCG@10",
-    "recall_at_10": "recall@10",
-    "recall_at_100": "recall@100",
+    **DOCUMENT_NAMES,
     "mean_average_precision": "MAP of the first 100",
     "precision_at_1": "precision@1",
 }

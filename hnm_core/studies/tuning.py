@@ -101,30 +101,30 @@ def parse_option(text: str) -> SearchedOption:
     return SearchedOption(key, low, high, whole=isinstance(low, int) and isinstance(high, int))
 
 
-def refuse_twice(config: ConfigT, options: Sequence[SearchedOption]) -> None:
+def refuse_twice(config: ExperimentConfig | RetrievalConfig, options: Sequence[SearchedOption]) -> None:
     """Raises `InputError` where two options are one field, by a lane's name or its place."""
     keys: set[str] = set()
     for field in itertools.chain.from_iterable(option.fields for option in options):
         key = field
-        for place, lane in enumerate(config.lanes):
+        for place, name in enumerate(lane.name for lane in config.lanes):
             if key.startswith(f"lanes.{place}."):
-                key = f"lanes.{lane.name}.{key.split('.', 2)[2]}"
+                key = f"lanes.{name}.{key.split('.', 2)[2]}"
         if key in keys:
             raise InputError(f"--option {field} is given twice; give all its values, or one range, at once.")
         keys.add(key)
 
 
-def lane_of(config: ConfigT, options: Sequence[SearchedOption], lane: str | None) -> str:
+def lane_of(config: ExperimentConfig | RetrievalConfig, options: Sequence[SearchedOption], lane: str | None) -> str:
     """The one lane that is trained: the one named, else the one that the options belong to, else the first.
 
     Raises:
         InputError: no such lane, or options of several lanes.
     """
     owners = {
-        owner.name
+        owner
         for field in itertools.chain.from_iterable(option.fields for option in options)
-        for place, owner in enumerate(config.lanes)
-        if field.startswith((f"lanes.{owner.name}.", f"lanes.{place}."))
+        for place, owner in enumerate(lane.name for lane in config.lanes)
+        if field.startswith((f"lanes.{owner}.", f"lanes.{place}."))
     }
     if lane is not None:
         others = owners - {config.lane(lane).name}

@@ -1,7 +1,7 @@
 """Makes the frames of a lane: where every shown item is, what was mined since the last frame, who carries the loss.
 
-Of a set too large to show, a frame also brings the mined items and the candidates that are not among the shown ones, as
-its guests."""
+Of a set too large to show, a frame also brings the mined items, what the search missed when that was measured last, and
+the candidates, as far as they are not among the shown ones, as its guests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hnm_core.distances import Distance
 from hnm_core.evaluation.projection import AlignedPca
 from hnm_core.losses.base import Part, Terms
 from hnm_core.run.candidates import Candidates
-from hnm_core.run.events import MAX_DRAWN_TRIPLETS, MAX_GUESTS, TRAIL_STEPS, Frame, Guests, frozen
+from hnm_core.run.events import MAX_DRAWN_TRIPLETS, MAX_GUESTS, TRAIL_STEPS, Frame, Guests, Misses, frozen
 from hnm_core.run.hardness import Hardness, histogram
 from hnm_core.spec.config import LaneConfig
 
@@ -122,6 +122,7 @@ class FrameMaker:
         self._recent: deque[_Mined] = deque(maxlen=GATHER_STEPS)
         self._margin = 0.0
         self._told = 0  # the step of the last frame
+        self._missed = shared.ids[:0]
 
     def add(
         self,
@@ -149,6 +150,13 @@ class FrameMaker:
         if len(self._waiting) == GATHER_STEPS or self._entries > GATHER_ENTRIES:
             self._gather()
 
+    def show_missed(self, misses: Misses | None) -> None:
+        """Bring the items of what was missed with every frame, the worst first, until others are told; None for
+        none."""
+        told = () if misses is None else (misses.anchors, misses.nearest, misses.found)
+        items = np.array(told, np.int64).T.ravel()
+        self._missed = torch.from_numpy(_distinct(items[items >= 0])).to(self._missed.device)
+
     def make(self, step: int, candidates: Candidates | None = None) -> Frame:
         """The frame now, with what was mined since the last one, at least in the last `TRAIL_STEPS` steps and at most
         in the last `GATHER_STEPS`, and with the `candidates` of the last step; then start over."""
@@ -158,7 +166,10 @@ class FrameMaker:
         since = min(self._told, step - TRAIL_STEPS)
         recent = [mined for mined in self._recent if mined.step > since]
         mined, separation, age, guest_row = self._drawn(recent, step)
-        guest_row = self._with_candidates(guest_row, candidates)
+        guest_row = self._with_more(guest_row, self._missed)
+        if candidates is not None:
+            pairs = candidates.pairs[candidates.pairs >= 0]
+            guest_row = self._with_more(guest_row, torch.from_numpy(_distinct(pairs)).to(guest_row.device))
         shown_loss, hidden_loss = self._loss[self._shown_row], self._loss[self._hidden_row].sum()
         total = float(torch.cat((shown_loss, hidden_loss[None])).sum())
         frame = Frame(
@@ -189,6 +200,7 @@ class FrameMaker:
             "recent": [{**mined._asdict(), "bands": list(mined.bands)} for mined in self._recent],
             "margin": self._margin,
             "told": self._told,
+            "missed": self._missed,
             "projection": self._project.state(),
         }
 
@@ -205,6 +217,8 @@ class FrameMaker:
             self._recent.append(_Mined(int(mined["step"]), rows, separation, every, int(mined["total"]), bands))
         self._margin, self._told = float(state["margin"]), int(state["told"])
         self._project.restore(state["projection"], device)
+        if "missed" in state:  # which older checkpoints do not tell
+            self._missed = state["missed"].to(device)
 
     def _drawn(self, recent: Sequence[_Mined], step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(M, 3) rows of mined triplets to draw, hard ones first, their separations and ages; and the (G,) rows in
@@ -235,14 +249,11 @@ class FrameMaker:
         row: Tensor = torch.unique(mined[mined >= 0])
         return row[self._hidden[row]]
 
-    def _with_candidates(self, guest_row: Tensor, candidates: Candidates | None) -> Tensor:
-        """(G,) rows of the guests, and of candidates and their anchors that are not shown, as long as there is room."""
-        if candidates is None or not len(self._hidden_row):
+    def _with_more(self, guest_row: Tensor, wanted: Tensor) -> Tensor:
+        """(G,) rows of the guests, and of those of the (W,) different ids that are not shown, as long as there is
+        room."""
+        if not len(wanted) or not len(self._hidden_row):
             return guest_row
-        ends = candidates.pairs[candidates.pairs >= 0].astype(np.int64)
-        ends, first = np.unique(ends, return_index=True)
-        # In their order, so that those of an anchor come together.
-        wanted = torch.from_numpy(ends[np.argsort(first)]).to(guest_row.device)
         hidden, order = self._shared.ids[self._hidden_row].sort()
         place = torch.searchsorted(hidden, wanted).clamp(max=len(hidden) - 1)
         row = self._hidden_row[order[place[hidden[place] == wanted]]]
@@ -335,6 +346,12 @@ def _as_rows(tuples: Sequence[Tensor]) -> Tensor:
     pulled = torch.stack((anchor1, positive, torch.full_like(anchor1, -1)), dim=1)
     pushed = torch.stack((anchor2, torch.full_like(anchor2, -1), negative), dim=1)
     return torch.cat((pulled, pushed))
+
+
+def _distinct(ids: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """The different ones among (W,) ids, in the order in which they come first: those of an anchor stay together."""
+    known, first = np.unique(ids.astype(np.int64), return_index=True)
+    return known[np.argsort(first)]
 
 
 def _array(values: Tensor) -> NDArray[Any]:

@@ -52,9 +52,15 @@ from hnm_core.training.judged_lists import JudgedLists, judged_lists
 from hnm_core.training.measured_queries import MeasuredQueries, measured_queries, split_queries
 from hnm_core.training.optimizers import optimizer
 from hnm_core.training.query_negatives import COSINE, BatchOnly, ByChance, BySearch, ByWords, Negatives
-from hnm_core.training.retrieval_config import RandomOptions, RetrievalConfig, RetrievalLane, WordsOptions, told_as
+from hnm_core.training.retrieval_config import (
+    NOT_HERE,
+    RandomOptions,
+    RetrievalConfig,
+    RetrievalLane,
+    WordsOptions,
+    told_as,
+)
 
-NOT_HERE = "Lanes over queries and documents stay as they began: they are neither changed nor forked, nor laid out."
 EMPTY = frozen(np.empty((0, 0), np.float32))
 
 DOCUMENT, QUERY = 0, 1

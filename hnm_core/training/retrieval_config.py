@@ -18,8 +18,11 @@ from hnm_core.spec import plug_ins
 from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig, OptimizerConfig
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
-from hnm_core.spec.registry import MINERS, OVER_DOCUMENTS
+from hnm_core.spec.registry import MINERS, OVER_DOCUMENTS, is_over_documents
 from hnm_core.spec.traits import Options
+
+NOT_HERE = "Lanes over queries and documents stay as they began: they are neither changed nor forked, nor laid out."
+"""What is answered where that is asked of them."""
 
 
 class InBatchOptions(Options):
@@ -233,6 +236,12 @@ def asked_as(told: ExperimentConfig) -> RetrievalConfig:
             "lanes": lanes,
         }
     )
+
+
+def to_train(told: ExperimentConfig) -> ExperimentConfig | RetrievalConfig:
+    """What trains a run as recordings and the window tell of it: itself, or of queries and documents `asked_as`.
+    Raises `InputError` likewise."""
+    return asked_as(told) if is_over_documents(told.data.name) else told
 
 
 def data_told(told: ExperimentConfig) -> RetrievalData:

@@ -230,6 +230,8 @@ class Trainer:
             mining=not mining.warming_up,
             first_call=first_call,
         )
+        if self.frames is not None and measured:
+            self.frames.show_missed(misses)
         if misses is not None:
             yield misses
         if measured:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.history.missed import missed
 from hnm_core import kernels
 from hnm_core.recording import open_recording, record, replay
 from hnm_core.run.event_json import from_json, to_json
@@ -18,6 +19,7 @@ from hnm_core.run.misses import CellUnvisited, CodesDiffer, TablesPart
 from hnm_core.spec.config import ExperimentConfig, from_dict
 from hnm_core.training import metrics
 from hnm_core.training.experiment import Experiment
+from hnm_core.training.setup import prepare
 from hnm_core.training.trainer import Trainer
 from tests.recording import made_up
 from tests.recording.made_up import assert_same_event
@@ -70,6 +72,39 @@ def test_that_each_measurement_of_an_approximate_search_is_followed_by_its_misse
             assert isinstance(before, StepRecord) and (before.lane, before.step) == (lane, each.step)
             assert each.total >= each.probed * (1 - before.metrics["mining_recall"]) / 3
     assert misses_of(events, "knn") == []
+
+
+def test_that_the_panel_names_the_class_that_was_not_visited_of_each_negative_that_routing_missed(events: list) -> None:
+    history = RunHistory()
+    for event in events:
+        history.add(event)
+    (lane,) = (each for each in missed(history) if each.lane == "routed")
+    started = events[0]
+    label = dict(zip(started.ids.tolist(), started.labels.tolist(), strict=True))
+    assert lane.rows
+    for row in lane.rows:
+        assert row.why.startswith(f"not visited: {started.class_names[label[row.nearest]]} ("), row.why
+        assert row.why.endswith(" nearest, 1 visited)") and "(1st" not in row.why
+
+
+def test_that_frames_of_a_set_shown_in_part_bring_what_was_missed_last() -> None:
+    of = config((LANES[0],), shown=60, frame_every=1, eval_every=3, steps=7)
+    events = list(Experiment(of).run())
+    shown = set(events[0].ids.tolist())
+    for frame in (event for event in events if isinstance(event, Frame) and event.step):
+        last = next((told for told in misses_of(events, "lsh")[::-1] if told.step <= frame.step), None)
+        guests = set(frame.guests.ids.tolist())
+        looked_at = {*frame.triplets.ravel().tolist(), *frame.candidates.pairs.ravel().tolist()} - {-1}
+        ends = () if last is None else (last.anchors, last.nearest, last.found)
+        absent = {item for items in ends for item in items.tolist()} - {-1}
+        assert guests == (looked_at | absent) - shown
+        assert last is None or absent - looked_at - shown, "mining alone would not have brought them"
+    trainer, other = (Trainer(of.lanes[0], prepare(of), frames=True) for _ in range(2))
+    trainer.frames.show_missed(last)
+    other.frames.restore(trainer.frames.state())
+    assert set(other.frames.make(0).guests.ids.tolist()) == absent - shown, "a run that goes on brings them, too"
+    trainer.frames.show_missed(None)
+    assert trainer.frames.make(0).guests is None
 
 
 @pytest.mark.parametrize("lane", list(KINDS))

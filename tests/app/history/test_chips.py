@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.history.chips import Chip, chip, chip_details, chip_text
+from app.history.chips import Chip, brief_chip_text, chip, chip_details, chip_text
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import SearchUsed, StepRecord
 from hnm_core.run.history import LaneHistory
@@ -47,7 +47,12 @@ def test_that_the_chip_text_leaves_out_what_was_not_measured():
     assert chip_text(seen) == (
         "step 1,200 · loss 0.123 · P@1 0.500\nhard 25%, semi-hard 25%, easy 50% · mining 1.50 ms a step, p95 2.00"
     )
-    assert chip_text(None) == "no step yet"
+    assert chip_text(None) == brief_chip_text(None) == "no step yet"
+    assert "easy: of the last 100 steps" in chip_details(seen)
+    assert brief_chip_text(seen) == "hard 25%"
+    assert brief_chip_text(replace(seen, map_at_r=0.5)) == "MAP@R 0.500 · hard 25%"
+    assert brief_chip_text(replace(seen, map_at_r=0.5), audit=True) == "hard 25%", "it never changes"
+    assert brief_chip_text(replace(seen, hard=float("nan"))) == "step 1,200 · loss 0.123 · P@1 0.500"
 
 
 def test_that_the_chip_of_a_lane_over_documents_speaks_of_mrr_and_not_of_precision():
@@ -55,6 +60,7 @@ def test_that_the_chip_of_a_lane_over_documents_speaks_of_mrr_and_not_of_precisi
     lane.add(record(1, 0.5, metrics={"mrr_at_10": 0.25, "precision_at_1": 0.125}))
     assert "MRR@10 0.250" in chip_text(chip(lane))
     assert "P@1" not in chip_text(chip(lane))
+    assert brief_chip_text(chip(lane)) == "MRR@10 0.250"
 
 
 def test_that_a_chip_tells_no_time_before_a_step_was_timed():
@@ -97,10 +103,10 @@ def test_that_the_chip_tells_what_became_of_the_negatives_used_and_how_the_lane_
         "used_regret": 0.25,
     }
     lane.add(StepRecord("lsh", 1, 0.5, metrics=metrics))
-    assert chip_text(chip(lane)).endswith("search recall 0.750 · used recall 0.125")
+    assert chip_text(chip(lane)).endswith("search recall 0.750 · still nearest 12%")
     assert chip_details(chip(lane)).splitlines() == [
-        "used recall: 12.5% of the negatives handed out were among the 3 nearest that there were, by the weights of "
-        "their step",
+        "still nearest: of the negatives handed out 12.5% were among the 3 nearest that there were, by the weights of "
+        "their step (recall of used negatives)",
         "search recall: in a bank of the moment the search finds 75.0% of the nearest negatives",
         "recall that the search expects 0.500",
         "negatives used are farther than the nearest by 0.250",

@@ -91,6 +91,8 @@ def test_that_the_text_counts_all_that_was_mined_by_kind():
     hard, semi_hard = told.hardness.hard, told.hardness.semi_hard
     assert scene.edge_text == f"{hard:,} hard, {semi_hard:,} semi-hard of 6,000 · 100 edges"
     assert build_scene(started(), told, DARK, show_edges=()).edge_text == ""
+    without = replace(told, hardness=replace(told.hardness, margin=0.0))
+    assert build_scene(started(), without, DARK, max_edges=100).edge_text == f"{hard:,} hard of 6,000 · 100 edges"
 
 
 @pytest.mark.parametrize("kind", EDGE_KINDS)

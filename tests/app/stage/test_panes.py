@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PyQt6.QtCore import QPoint
 from PyQt6.QtTest import QTest
 
 from app.picture.scene import column_colors
 from app.picture.theme import DARK, LIGHT
 from app.stage.panes import PaneGrid, wrapped
 from app.views.class_key import DOT, MARGIN, ClassKey
+from app.views.cloud_view import CAPTION_FROM_PX
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.spec.config import ExperimentConfig, from_dict
+from tests.app import runs
 
 
 @pytest.mark.parametrize(
@@ -92,3 +97,28 @@ def test_that_equal_colours_mean_equal_values_in_all_panes_and_a_scale_says_whic
     assert not grid.keys.scale.isHidden() and grid.keys.scale.texts == ("loss share", f"{low:.3g}", f"{high:.3g}")
     grid.set_color_by("class")
     assert grid.keys.scale.isHidden()
+
+
+def test_that_a_low_pane_says_the_most_telling_first_and_the_rest_in_a_tip(qtbot):
+    grid = PaneGrid(DARK)
+    qtbot.addWidget(grid)
+    grid.set_smooth(False)
+    grid.begin(replace(runs.started(runs.config("one")), items_total=5_000))
+    view, frame = grid.view("one"), runs.frame("one", 3)
+    for height, brief in ((400, False), (170, True), (110, True)):
+        grid.resize(200, height)
+        grid.show()
+        grid.set_chip("one", "step 3 · loss 0.5 · MAP@R 0.250\nhard 25%", "details", "MAP@R 0.250 · hard 25%")
+        grid.show_frame(frame)
+        grid.advance(0.1, orbiting=False)
+        view.grab()
+        assert (view.accessibleDescription() == "MAP@R 0.250 · hard 25%") == brief
+        lines = view.caption.splitlines()
+        assert lines[0].endswith("edges") and ("items shown" in view.caption) != brief
+        over_title, over_caption = view._tip_at(QPoint(20, 20)), view._tip_at(QPoint(20, view.height() - 15))
+        assert "details" in over_title and ("items shown" in over_title) == (height < CAPTION_FROM_PX)
+        assert ("items shown" in over_caption) == (height >= CAPTION_FROM_PX)
+    grid._pane("one").notes = "25 hard, 58 semi-hard of 2,390 · 1,000 edges"
+    grid.resize(150, 170)
+    grid.advance(0.1, orbiting=False)
+    assert view.caption == "25 hard, 58 semi-hard of 2,390", "a count is not cut at a comma"

@@ -17,6 +17,8 @@ from app.training.process import TrainingProcess
 from hnm_core import data
 from hnm_core.data import downloads
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.request import Request
+from hnm_core.training.retrieval_request import told_of
 from tests.app import runs
 
 
@@ -144,6 +146,7 @@ def test_that_data_that_are_no_pictures_are_not_loaded_to_find_that_out(monkeypa
             config("imbalanced"),
             config("file", path=str(tmp_path / "rows.npz")),
             config("file", path=str(tmp_path / "rows.csv")),
+            told_of(Request(preset="code-search"))[0],
         ]
         for of in without:
             answer = Looker().pictures(of, (1, 2), 1)

@@ -9,12 +9,17 @@ import pytest
 from PyQt6.QtCore import Qt
 
 from app.offers import offer
+from app.panels.tune_dialog import TuneDialog
+from app.training import seeds
 from app.training.run import experiment
 from app.window.main_window import MainWindow
 from hnm_core.recording import open_recording
 from hnm_core.run.events import RunState
+from hnm_core.spec.config import read_toml
 from hnm_core.spec.registry import is_over_documents
+from hnm_core.spec.request import Request
 from hnm_core.training.retrieval_config import asked_as, retrieval_config, told_as
+from hnm_core.training.retrieval_request import told_of
 from tests.app.window.test_main_window import drop, press
 
 LITTLE = """
@@ -91,6 +96,15 @@ def test_that_a_configuration_is_opened_trained_recorded_and_looked_at(open_wind
     assert window.stage.panes.lanes == ["in-batch", "drawn"]
     history = window.stage.history
     assert history.lane("drawn").latest("mrr_at_10") > 0
+    assert window.outcome.isVisible() and not window.outcome.go_on.isEnabled() and window.outcome.seeds.isEnabled()
+    assert "keep no checkpoints" in window.outcome.go_on.toolTip()
+    for key, words in ((Qt.Key.Key_G, "keep no checkpoints"), (Qt.Key.Key_N, "neither changed nor forked")):
+        press(qtbot, window, key)
+        assert words in window.banner.text
+    window.actions_by_key["tune"].trigger()
+    dialog = next(each for each in window.findChildren(TuneDialog) if each.isVisible())
+    assert "scored by MRR@10" in dialog.rule.text() and dialog.options.toPlainText() == "optimizer.lr=1e-4..1e-2"
+    dialog.reject()
     inspecting = window.stage.inspecting
     inspecting.view.line.setText("number 17")
     inspecting.view.line.returnPressed.emit()
@@ -138,6 +152,15 @@ def test_that_the_preset_is_chosen_by_its_name(open_window):
     window.controls.preset_chosen.emit("code-search")
     assert over_documents(window) and window.form.refusal() == ""
     assert window.controls.preset.currentData() == "code-search"
+
+
+def test_that_five_seeds_of_documents_are_of_what_trains_them(little, tmp_path):
+    told, _ = told_of(Request(config=little))
+    file = seeds.experiment_file(told, seeds.folder_of(told, tmp_path / "kept"))
+    assert retrieval_config(read_toml(file)) == asked_as(told)
+    assert seeds.command(told, file, ()) == f"hnm-lab compare {file} --seeds 5"
+    preset, _ = told_of(Request(preset="code-search"))
+    assert seeds.command(preset, file, ()) == "hnm-lab compare --preset code-search --seeds 5"
 
 
 def test_that_what_is_told_of_a_run_is_enough_to_train_it():

@@ -189,7 +189,7 @@ def test_that_after_the_end_a_new_lane_is_refused_with_the_way_to_one(training, 
     window.bridge.stop()
     wait_for(qtbot, window, RunState.FINISHED)
     press(qtbot, window, Qt.Key.Key_N)
-    assert "The run is over" in window.banner.text and "train again" in window.banner.text
+    assert "The run is over without a checkpoint" in window.banner.text and "train again" in window.banner.text
     assert not [child for child in window.findChildren(ForkDialog) if child.isVisible()]
 
 

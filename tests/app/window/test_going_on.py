@@ -74,6 +74,9 @@ def test_that_a_run_that_was_broken_off_offers_to_go_on_and_does(open_window, qt
     offer = window.banner.offer
     assert offer.isVisible() and offer.text() == "Go on from step 7"
     assert window.banner.text == "This run was broken off at step 7. It can be trained on as if it never was."
+    QTest.keyClick(window, Qt.Key.Key_N)
+    assert "This is a recording, and a new lane goes on from one that trains" in window.banner.text
+    assert offer.isVisible() and offer.text() == "Go on from step 7", "the way to a fork begins so"
     qtbot.mouseClick(offer, LEFT)
     assert window.banner.text == "" and window.bridge.active
     ended(window, qtbot)

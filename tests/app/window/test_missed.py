@@ -91,7 +91,7 @@ def test_that_the_panel_says_when_the_first_measure_comes_and_which_lanes_miss_n
     click_lane(window, qtbot, 2)
     # Told with its next step.
     qtbot.waitUntil(lambda: "misses nothing.\nexact, by " in view.note.text(), timeout=PATIENCE_MS)
-    assert view.how.text().startswith("used recall ")
+    assert view.how.text().startswith("still nearest ")
     click_lane(window, qtbot, 0)
     rows = [view.tree.topLevelItem(row).data(0, ROW) for row in range(view.tree.topLevelItemCount())]
     assert [row.anchor for row in rows] == told.anchors.tolist()
@@ -238,7 +238,7 @@ def test_that_the_panel_can_be_closed_and_is_reached_from_the_view_menu(window) 
 
 
 def test_that_edges_of_a_pair_lie_on_top_of_paler_ones() -> None:
-    from app.picture.missed_edges import with_pair
+    from app.picture.missed_edges import not_drawn, with_pair
     from app.picture.scene import build_scene
     from app.picture.theme import LIGHT
     from tests.app import runs
@@ -253,6 +253,8 @@ def test_that_edges_of_a_pair_lie_on_top_of_paler_ones() -> None:
     nothing = with_pair(scene, LIGHT, MissedPair(100, 110, -1))
     assert nothing.edges[-1].tolist() == [0, 10] and len(nothing.edges) == len(scene.edges) + 1
     assert with_pair(scene, LIGHT, MissedPair(7, 110, 120)) is scene, "an anchor that is not shown"
+    assert not_drawn(scene, MissedPair(100, 110, -1)) == ""
+    assert not_drawn(scene, MissedPair(7, 110, 8)) == "not among these points: anchor 7, returned 8"
     np.testing.assert_array_equal(scene.positions, shown.positions)
 
 
