@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hnm_core.spec.resources import preset_names, preset_path, resource_dir
+from hnm_core.spec.resources import (
+    preset_names,
+    preset_path,
+    resource_dir,
+    retrieval_preset_names,
+    retrieval_preset_path,
+)
 
 PICTURE_SIZE = (480, 300)
 """Width and height of a picture in pixels; a card shows it at half of that, sharp on fine screens."""
@@ -57,12 +63,13 @@ def cards() -> list[Card]:
     """All presets that ship: in the gallery's order, then those of which the gallery says nothing."""
     chosen = _read(gallery_dir() / "gallery.toml")
     order = list(chosen)
-    names = sorted(preset_names(), key=lambda name: order.index(name) if name in chosen else len(order))
-    return [_card(name, chosen.get(name, {})) for name in names]
+    files = {name: preset_path(name) for name in preset_names()}
+    files |= {name: retrieval_preset_path(name) for name in retrieval_preset_names()}
+    names = sorted(files, key=lambda name: order.index(name) if name in chosen else len(order))
+    return [_card(name, _read(files[name]), chosen.get(name, {})) for name in names]
 
 
-def _card(name: str, chosen: dict[str, Any]) -> Card:
-    preset = _read(preset_path(name))
+def _card(name: str, preset: dict[str, Any], chosen: dict[str, Any]) -> Card:
     about = " ".join(preset.get("about", "").split())
     return Card(
         name=name,

@@ -27,8 +27,11 @@ from hnm_core import recording
 from hnm_core.recording import Recording, open_recording
 from hnm_core.run.events import Frame
 from hnm_core.spec import config as configuration
-from hnm_core.spec.resources import FIRST_PRESET, preset_names, preset_path
+from hnm_core.spec.request import Request
+from hnm_core.spec.resources import FIRST_PRESET, preset_path, retrieval_preset_names
 from hnm_core.training.experiment import Experiment
+from hnm_core.training.retrieval_experiment import RetrievalExperiment
+from hnm_core.training.retrieval_request import resolve_retrieval
 
 QUALITY = 84
 MOMENTS, POINTS = 10, 640
@@ -55,7 +58,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("pictures", "videos"), help="both unless given")
     asked = parser.parse_args()
     for card in cards():
-        if card.name in (asked.names or preset_names()):
+        if not asked.names or card.name in asked.names:
             run = trained(card.name, asked.runs / card.name)
             files = []
             if asked.only != "videos":
@@ -70,15 +73,25 @@ def trained(name: str, folder: Path) -> Recording:
     """The recording of a preset, made now unless it is there."""
     if not (folder / "run.json").exists():
         print(f"training {name} ...", flush=True)
-        for _event in recording.record(Experiment(configuration.load(preset_path(name))).run(), folder):
+        for _event in recording.record(experiment(name).run(), folder):
             pass
     return open_recording(folder)
 
 
+def experiment(name: str) -> Experiment | RetrievalExperiment:
+    """A preset, ready to run."""
+    if name in retrieval_preset_names():
+        return RetrievalExperiment(resolve_retrieval(Request(preset=name))[0])
+    return Experiment(configuration.load(preset_path(name)))
+
+
 def pictures(run: Recording, card: Card) -> list[Path]:
-    """What the window's gallery shows of a preset."""
+    """What the window's gallery shows of a preset. There is no short recording of queries and documents: they are too
+    many for triplets of a few hundred of them to be whole."""
     for theme in (DARK, LIGHT):
         draw(run, card, theme)
+    if card.name in retrieval_preset_names():
+        return [picture_path(card.name, "dark"), picture_path(card.name, "light")]
     first = card.name == FIRST_PRESET
     thinned = preview.thin(run, moments=FIRST_MOMENTS if first else MOMENTS, points=FIRST_POINTS if first else POINTS)
     preview.save(thinned, preview_path(card.name))

@@ -1,37 +1,26 @@
-"""What a person decided on doubtful items: a file of lines that grows as it goes, and a set to which it is applied.
-
-Each line that the program writes ends with a checksum, see `hnm_core.recording.checksums`; one without is read as well.
-"""
+"""What a person decided on doubtful items: a file of lines that grows as it goes, and a set to which it is applied."""
 
 from __future__ import annotations
 
-import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from hnm_core import data
 from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.decision_file import Growing, Log, growing_file, read_log
 from hnm_core.data.options import ReviewedOptions
 from hnm_core.data.wrapped import taken
 from hnm_core.errors import InputError, shortened
-from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
 from hnm_core.system import paths
-from hnm_core.system.locks import try_lock
-from hnm_core.system.regular_files import read_regular
 
 Verdict = Literal["keep", "drop", "relabel"]
 """The label is right; leave the item out; it is of another class."""
-
-MAX_BYTES = 1 << 30
-_SEAL = ("review", "", 0)
-"""Nothing that a line does not hold itself, so that lines can be put together, or taken out."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +35,15 @@ class Decision:
     to: str = ""
     """The class that it is of instead, if it is relabelled."""
 
+    def told(self) -> Mapping[str, object]:
+        """See `hnm_core.data.decision_file.Telling`."""
+        line = {"item": self.item, "label": self.label, "verdict": self.verdict}
+        return line | ({"to": self.to} if self.to else {})
+
 
 @dataclass(frozen=True)
-class Review:
-    """Decisions, the last one on an item counts."""
-
-    decisions: tuple[Decision, ...] = ()
-    """In order; those that were undone are gone."""
-    of: str = ""
-    """`Subject.fingerprint` of the data set."""
-    torn: bool = False
-    """Whether the last line was not written whole, and says nothing."""
+class Review(Log[Decision]):
+    """Decisions, the last one on an item counts; `of` is `Subject.fingerprint`."""
 
     def by_item(self) -> dict[int, Decision]:
         """The decision that counts for each item that has one."""
@@ -87,39 +74,9 @@ def subject(dataset: Dataset) -> Subject:
 
 
 def read(path: Path) -> Review:
-    """Read a file of decisions.
-
-    Raises:
-        InputError: there is no such file, or a line other than the last says nothing that can be understood, or is
-            not as it was written; the message names it.
-    """
-    try:
-        content = read_regular(path, MAX_BYTES)
-    except OSError as error:
-        raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
-    *lines, rest = content.split(b"\n")  # each line is written with its end
-    decisions: list[Decision] = []
-    of = ""
-    for number, line in enumerate(lines, 1):
-        if is_marked(line) and not is_sealed(line, *_SEAL):
-            raise InputError(
-                f"'{path}', line {number}, is not as it was written. If you have changed it yourself, take the "
-                "checksum out of it."
-            )
-        try:
-            match json.loads(line) if line.strip() else None:
-                case None:
-                    pass
-                case {"review": 1, "of": str(whose)}:
-                    of = whose
-                case {"undo": True}:
-                    decisions[-1:] = []
-                case told:
-                    decisions.append(_decision(told))
-        except (ValueError, RecursionError) as error:
-            what = shortened(line.decode("utf-8", "replace"))
-            raise InputError(f"'{path}', line {number}: '{what}' is no decision of a review.") from error
-    return Review(tuple(decisions), of, torn=bool(rest.strip()))
+    """Read a file of decisions. Raises `InputError` as `hnm_core.data.decision_file.read_log`."""
+    log = read_log(path, _decision)
+    return Review(log.decisions, log.of, log.torn)
 
 
 def _decision(told: object) -> Decision:
@@ -133,38 +90,10 @@ def _decision(told: object) -> Decision:
 
 
 @dataclass
-class Reviewing:
-    """A review that goes on: every decision is in the file before the next one is asked for."""
+class Reviewing(Growing[Decision]):
+    """A review that goes on."""
 
     review: Review
-    _file: BinaryIO = field(repr=False)
-
-    def decide(self, decision: Decision) -> None:
-        """Write down one more. Raises `OSError` where it cannot be written; then it does not count."""
-        told = {"item": decision.item, "label": decision.label, "verdict": decision.verdict}
-        self._write(told | ({"to": decision.to} if decision.to else {}))
-        self.review = replace(self.review, decisions=(*self.review.decisions, decision))
-
-    def undo(self) -> Decision | None:
-        """Take the last one back, and return it; None where there is none. Raises `OSError` as `decide`."""
-        if not self.review.decisions:
-            return None
-        self._write({"undo": True})
-        last = self.review.decisions[-1]
-        self.review = replace(self.review, decisions=self.review.decisions[:-1])
-        return last
-
-    def _write(self, line: Mapping[str, object]) -> None:
-        start = self._file.tell()
-        try:
-            text = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode()
-            self._file.write(sealed_line(text, *_SEAL))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(start)
-            self._file.seek(start)
-            raise
 
 
 @contextmanager
@@ -174,28 +103,11 @@ def reviewing(path: Path, of: Subject) -> Iterator[Reviewing]:
     Raises:
         InputError: the file is of another data set, is no review, is being written by another program, or cannot be.
     """
-    known = path.exists() or path.is_symlink()
-    review = read(path) if known else Review(of=of.fingerprint)
+    there = read(path) if path.exists() or path.is_symlink() else None
+    review = there or Review(of=of.fingerprint)
     check_of(review, of, path)
-    try:
-        file = path.open("r+b" if known else "x+b", buffering=0)
-    except OSError as error:
-        raise InputError(f"Cannot write '{path}': {error.strerror or error}.") from error
-    with file:
-        try:
-            try_lock(file.fileno())
-        except OSError as error:
-            raise InputError(f"'{path}' is being reviewed by another program.") from error
-        ongoing = Reviewing(review, file)
-        if known:
-            end = file.seek(0, os.SEEK_END)
-            if review.torn:  # what was cut off says nothing
-                content = read_regular(path, MAX_BYTES)
-                end = file.seek(content.rfind(b"\n") + 1)
-                file.truncate(end)
-        if not (known and review.of):  # also where a program was killed before it could say so
-            ongoing._write({"review": 1, "of": of.fingerprint, "data": of.name})
-        yield ongoing
+    with growing_file(path, there, of.fingerprint, of.name) as file:
+        yield Reviewing(review, file)
 
 
 def check_of(review: Review, of: Subject, path: Path) -> None:

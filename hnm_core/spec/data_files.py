@@ -81,12 +81,19 @@ def vectors_in(folder: Path) -> Path | None:
     return next((folder / name for name in ("vectors.tsv", "tensors.tsv") if paths.is_file(folder / name)), None)
 
 
+TABLES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
+"""They hold items with labels, or pairs of a query and a document."""
+
+
 def is_judged(path: Path) -> bool:
-    """Whether a file or a folder holds queries and documents, by its names alone; a table may hold either."""
+    """Whether a file or a folder holds queries and documents: by its names, of a table by a short look at it."""
     names = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz", "queries.npy")
     if any(paths.is_file(path / name) for name in names):
         return True
-    return path.name.lower().endswith((".jsonl", ".jsonl.gz"))
+    name = path.name.lower()
+    if name.endswith(TABLES) and paths.is_file(path):
+        return bool(_imported("hnm_core.data.retrieval.glance:holds_pairs")(path))
+    return name.endswith((".jsonl", ".jsonl.gz"))
 
 
 def is_review(path: Path) -> bool:

@@ -91,7 +91,8 @@ def _made(
     if negatives:
         label = ""  # of triplets it is a margin between scores, no judgement
     made = PairColumns(query, positive, negatives, label, by_order=by_order)
-    left_out = tuple(name for name in names if name not in made.used)
+    used = set(made.used)
+    left_out = tuple(name for name in names if name not in used)
     return PairColumns(query, positive, negatives, label, left_out, by_order)
 
 

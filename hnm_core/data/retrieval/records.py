@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,7 @@ def _header(path: Path) -> tuple[tuple[str, ...], str]:
     header = tuple(name.strip() for name in names)
     if not any(header):
         raise InputError(f"'{path}' is empty; its first line must name the columns.")
-    twice = next((name for place, name in enumerate(header) if name in header[:place]), None)
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"'{path}' has several columns called '{checks.shown(twice)}'; column names must differ.")
     return header, delimiter

@@ -11,7 +11,7 @@ from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record
 from hnm_core.run.control import Control
 from hnm_core.spec import config as configuration
-from hnm_core.spec.resources import preset_path
+from hnm_core.spec.resources import preset_names, preset_path
 from tests.app import runs
 
 
@@ -83,8 +83,8 @@ def test_that_a_damaged_file_is_told_in_one_sentence(tmp_path, content):
         preview.load(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("card", cards(), ids=lambda card: card.name)
-def test_that_every_preset_ships_with_a_recording_of_just_itself(card):
+@pytest.mark.parametrize("card", [one for one in cards() if one.name in preset_names()], ids=lambda card: card.name)
+def test_that_every_preset_over_classes_ships_with_a_recording_of_just_itself(card):
     """`make gallery` makes them anew when a preset has changed."""
     shipped: Preview = preview.load(preview_path(card.name))
     config = configuration.load(preset_path(card.name))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from PyQt6.QtCore import Qt
 
@@ -63,6 +65,21 @@ def beir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text("query,positive\n" + "".join(f"what is number {n},{n} follows {n - 1}\n" for n in range(40)))
+    return path
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    path = tmp_path / "table.parquet"
+    texts = {"anchor": [f"what is number {n}" for n in range(40)], "positive": [f"{n} follows" for n in range(40)]}
+    pyarrow.parquet.write_table(pa.table(texts), path)
+    return path
+
+
+@pytest.fixture
 def little(tmp_path: Path, pairs: Path) -> Path:
     path = tmp_path / "little.toml"
     path.write_text(LITTLE.format(source=pairs))
@@ -73,8 +90,8 @@ def over_documents(window: MainWindow) -> bool:
     return is_over_documents(window.form.config().data.name)
 
 
-def test_that_what_a_drop_will_do_is_said_before(pairs: Path, beir: Path, little: Path):
-    for path in (pairs, beir):
+def test_that_what_a_drop_will_do_is_said_before(pairs: Path, beir: Path, table: Path, parquet: Path, little: Path):
+    for path in (pairs, beir, table, parquet):
         offered = offer([path], running=False)
         assert offered.text == f"Drop to train on the queries and documents of '{path.name}'"
         assert offered.kind == "documents"
@@ -117,7 +134,9 @@ def test_that_a_configuration_is_opened_trained_recorded_and_looked_at(open_wind
     assert "document 17 · 17␊follows 16" in window.stage._figures.text("point")
 
 
-@pytest.mark.parametrize("which", ["pairs", "beir"])
+@pytest.mark.parametrize(
+    "which", ["pairs", "beir", *[pytest.param(kind, marks=pytest.mark.thorough) for kind in ("table", "parquet")]]
+)
 def test_that_dropped_queries_and_documents_are_read_told_and_ready(open_window, qtbot, request, which):
     window, path = open_window(source=experiment), request.getfixturevalue(which)
     before = window.form.config()

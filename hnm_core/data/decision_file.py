@@ -1,0 +1,154 @@
+"""Decisions of a person as a file of lines that grows as it goes: each is written before the next is asked for, the
+last can be undone, and a file that somebody else writes is left alone. What a decision is, its module says.
+
+Each line that the program writes ends with a checksum, see `hnm_core.recording.checksums`; one without is read as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, Generic, Protocol, TypeVar
+
+from hnm_core.errors import InputError, shortened
+from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
+from hnm_core.system.locks import try_lock
+from hnm_core.system.regular_files import read_regular
+
+MAX_BYTES = 1 << 30
+_SEAL = ("review", "", 0)
+"""Nothing that a line does not hold itself, so that lines can be put together, or taken out."""
+
+
+class Telling(Protocol):
+    """A decision that can be written down."""
+
+    def told(self) -> Mapping[str, object]:
+        """Its line, as JSON has it."""
+
+
+D = TypeVar("D", bound=Telling)
+
+
+@dataclass(frozen=True)
+class Log(Generic[D]):
+    """What such a file says."""
+
+    decisions: tuple[D, ...] = ()
+    """In order; those that were undone are gone."""
+    of: str = ""
+    """The fingerprint of the data set that they are of."""
+    torn: bool = False
+    """Whether the last line was not written whole, and says nothing."""
+
+
+def read_log(path: Path, decision: Callable[[object], D]) -> Log[D]:
+    """Read a file of decisions.
+
+    Args:
+        path: of the file.
+        decision: makes one of what a line says; it raises `ValueError` where that is none.
+
+    Raises:
+        InputError: there is no such file, or a line other than the last says nothing that can be understood, or is
+            not as it was written; the message names it.
+    """
+    try:
+        content = read_regular(path, MAX_BYTES)
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
+    *lines, rest = content.split(b"\n")  # each line is written with its end
+    decisions: list[D] = []
+    of = ""
+    for number, line in enumerate(lines, 1):
+        if is_marked(line) and not is_sealed(line, *_SEAL):
+            raise InputError(
+                f"'{path}', line {number}, is not as it was written. If you have changed it yourself, take the "
+                "checksum out of it."
+            )
+        try:
+            match json.loads(line) if line.strip() else None:
+                case None:
+                    pass
+                case {"review": 1, "of": str(whose)}:
+                    of = whose
+                case {"undo": True}:
+                    decisions[-1:] = []
+                case told:
+                    decisions.append(decision(told))
+        except (ValueError, RecursionError) as error:
+            what = shortened(line.decode("utf-8", "replace"))
+            raise InputError(f"'{path}', line {number}: '{what}' is no decision of a review.") from error
+    return Log(tuple(decisions), of, torn=bool(rest.strip()))
+
+
+@dataclass
+class Growing(Generic[D]):
+    """Decisions that go on: every one is in the file before the next one is asked for."""
+
+    review: Log[D]
+    _file: BinaryIO = field(repr=False)
+
+    def decide(self, decision: D) -> None:
+        """Write down one more. Raises `OSError` where it cannot be written; then it does not count."""
+        write(self._file, decision.told())
+        self.review = replace(self.review, decisions=(*self.review.decisions, decision))
+
+    def undo(self) -> D | None:
+        """Take the last one back, and return it; None where there is none. Raises `OSError` as `decide`."""
+        if not self.review.decisions:
+            return None
+        write(self._file, {"undo": True})
+        last = self.review.decisions[-1]
+        self.review = replace(self.review, decisions=self.review.decisions[:-1])
+        return last
+
+
+def write(file: BinaryIO, line: Mapping[str, object]) -> None:
+    """One line at the end of the file, on the disk when this returns, or not at all."""
+    start = file.tell()
+    try:
+        text = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode()
+        file.write(sealed_line(text, *_SEAL))
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(start)
+        file.seek(start)
+        raise
+
+
+@contextmanager
+def growing_file(path: Path, there: Log[D] | None, of: str, name: str) -> Iterator[BinaryIO]:
+    """The file, locked and at its end: a new one, or the one that is there, without a last line that was cut off.
+
+    Args:
+        path: of the file.
+        there: what it says; None where there is none.
+        of: the fingerprint of the data set, which a new file begins with.
+        name: of the data set.
+
+    Raises:
+        InputError: it is being written by another program, or cannot be.
+    """
+    try:
+        file = path.open("x+b" if there is None else "r+b", buffering=0)
+    except OSError as error:
+        raise InputError(f"Cannot write '{path}': {error.strerror or error}.") from error
+    with file:
+        try:
+            try_lock(file.fileno())
+        except OSError as error:
+            raise InputError(f"'{path}' is being reviewed by another program.") from error
+        if there is not None:
+            file.seek(0, os.SEEK_END)
+            if there.torn:  # what was cut off says nothing
+                content = read_regular(path, MAX_BYTES)
+                file.truncate(file.seek(content.rfind(b"\n") + 1))
+        if there is None or not there.of:  # also where a program was killed before it could say so
+            write(file, {"review": 1, "of": of, "data": name})
+        yield file
