@@ -12,7 +12,7 @@ from hnm_core.cli.retrieval_commands import read_judged
 from hnm_core.data.base import Progress
 from hnm_core.errors import InputError
 from hnm_core.spec.config import split_setting
-from hnm_core.spec.data_files import data_format
+from hnm_core.spec.data_files import data_format, is_judged
 from hnm_core.system import paths
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ EncoderOption = Annotated[
 ]
 ClassesOption = Annotated[bool, typer.Option("--classes", help="DATA is a table of items with labels.")]
 ReviewOption = Annotated[
-    Path | None, typer.Option("--review", metavar="FILE.jsonl", help="Of items with labels: obey `hnm-lab review`.")
+    Path | None, typer.Option("--review", metavar="FILE.jsonl", help="Obey the decisions of `hnm-lab review`.")
 ]
 
 
@@ -57,17 +57,28 @@ def read_minable(
     """The set that such options name, with embeddings, and say what was read.
 
     Raises:
-        InputError: it cannot be read, has no embeddings and no encoder, or a review is of another kind of set.
+        InputError: it cannot be read, has no embeddings and no encoder, or a review is not of it.
         LoadCancelled: the progress callback returned False.
     """
     if classes or _has_classes(data, qrels):
         return _labelled(data, settings, review, progress)
-    if review is not None:
-        raise InputError(f"--review is of items with labels, and '{data}' holds queries and documents.")
     judged = read_judged(
         data, split=split, queries=queries, documents=documents, qrels=qrels, settings=settings, progress=progress
     )
-    return _encoded(judged, encoder, progress)
+    if review is not None:
+        from hnm_core.data import pair_review
+
+        decided = pair_review.read(review)
+        judged = pair_review.applied(judged, decided, review)
+        say(pair_review.said_of(decided, review))
+    return with_embeddings(judged, encoder, progress)
+
+
+def over_judgements(data: str) -> bool:
+    """Whether that names queries and documents: a registered set, or files, by their names or a short look."""
+    from hnm_core.spec.registry import DATASETS
+
+    return not _has_classes(data, "") and (data in DATASETS.names() or is_judged(paths.path_of(data)))
 
 
 def _has_classes(data: str, qrels: str) -> bool:
@@ -97,7 +108,8 @@ def _labelled(data: str, settings: list[str] | None, review: Path | None, progre
     return LabelledSet(found.name, Items(found.ids, None, found.x), found.y, found.y_true)
 
 
-def _encoded(made: JudgedSet, encoder: str, progress: Progress) -> JudgedSet:
+def with_embeddings(made: JudgedSet, encoder: str, progress: Progress) -> JudgedSet:
+    """The set with those that it has, or those that an encoder makes. Raises `InputError` where that cannot be."""
     if made.queries.embeddings is not None and made.documents.embeddings is not None:
         if encoder:
             raise InputError(f"'{made.name}' has embeddings already; leave --encoder out.")

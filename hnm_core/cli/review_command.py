@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from hnm_core.cli.console import echo, in_a_line, plain, progress_bar, progress_of, say, show_table
+from hnm_core.cli.deciding import go_through
+from hnm_core.cli.minable import EncoderOption, over_judgements
 from hnm_core.cli.options import DataOption, PluginOption, SeedOption, SetOption
+from hnm_core.cli.pair_review import review_pairs
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.config import DISTANCES
 from hnm_core.spec.request import Request, resolve
@@ -43,17 +43,27 @@ def review(
         typer.Option("--run", metavar="RUN", help="Its data, looked at in the embedding that a lane of it has learnt."),
     ] = None,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The first unless given.")] = None,
+    encoder: EncoderOption = "",
     distance: Annotated[
-        str, typer.Option("--distance", metavar="NAME", help="Between features; lanes have their own.")
-    ] = "euclidean",
-    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Neighbours that vote.")] = 20,
+        str | None,
+        typer.Option(
+            "--distance",
+            metavar="NAME",
+            help="Between features euclidean unless given, of queries and documents cosine; lanes have their own.",
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", metavar="N", min=1, max=1000, help="Neighbours that are looked at.")] = 20,
     listed: Annotated[bool, typer.Option("--list", help="Show the queue and end; decide nothing.")] = False,
     most: Annotated[int, typer.Option("--most", metavar="N", min=1, help="So many of the queue.")] = 100,
     json_document: Annotated[bool, typer.Option("--json", help="With --list: one JSON document.")] = False,
     plugin: PluginOption = None,
 ) -> None:
-    """Items whose neighbours are of another class, the most doubtful first: keep, drop or relabel (`run --review`)."""
-    if distance not in DISTANCES:
+    """Items whose neighbours are of another class, the most doubtful first: keep, drop or relabel (`run --review`).
+
+    Of queries and documents: documents that nobody judged and that lie nearer to a query than all that is relevant to
+    it: keep as negatives, drop, or relevant (`mine --review`).
+    """
+    if distance is not None and distance not in DISTANCES:
         raise unknown_name("distance", distance, DISTANCES)
     if out.suffix != ".jsonl":
         raise InputError(f"'{out}': the file of decisions must end in .jsonl.")
@@ -61,14 +71,25 @@ def review(
         raise InputError("A recording has data of its own: with --run, give no --data, --set or --seed.")
     if lane is not None and run is None:
         say("--lane has no effect without --run.")
+    from hnm_core.distances import Distance
+
+    if data is not None and over_judgements(data):
+        if settings or seed is not None:
+            raise InputError("--set and --seed are of items with classes; leave them out.")
+        of_pairs = Distance(distance or "cosine")
+        review_pairs(out, data, encoder, of_pairs, k, listed=listed, most=most, json_document=json_document)
+        return
+    if encoder:
+        raise InputError("--encoder is of queries and documents; items with classes have features.")
     config = resolve(Request(data=data, settings=tuple(settings or ()), seed=seed), default_preset="audit")
     from hnm_core.data.own import in_words
     from hnm_core.data.review import reviewing, subject
-    from hnm_core.distances import Distance
     from hnm_core.studies.doubtful import queue
 
     with progress_bar() as bars:
-        looked_at = queue(config, Distance(distance), k, run=run, lane=lane, progress=progress_of(bars), say=say)
+        looked_at = queue(
+            config, Distance(distance or "euclidean"), k, run=run, lane=lane, progress=progress_of(bars), say=say
+        )
     say(in_words(looked_at.dataset))
     if listed:
         _list(looked_at, most, json_document)
@@ -119,35 +140,25 @@ def _row(queue: Queue, place: int) -> tuple[str, ...]:
 
 
 def _ask(queue: Queue, ongoing: Reviewing, most: int) -> None:
-    """Show one after the other, and obey the keys."""
-    dataset, found = queue.dataset, queue.suspects
+    ids, found = queue.dataset.ids, queue.suspects
     decided = ongoing.review.by_item()
-    places = [place for place in range(len(found)) if int(dataset.ids[int(found.row[place])]) not in decided][:most]
-    if not places:
-        say("There is nothing left to decide.")
-        return
-    keys, at = _keys(), 0
-    echo(KEYS)
-    while at < len(places):
-        _show(queue, places[at], f"{at + 1} of {len(places)}")
-        match next(keys, "q"):
-            case "k" | "d" | "r" as key:
-                ongoing.decide(_decision(queue, places[at], key))
-                at += 1
-            case "s":
-                at += 1
-            case "u":
-                undone = ongoing.undo()
-                if undone is None:
-                    say("There is nothing to undo.")
-                    continue
-                say(f"Item {undone.item}: '{undone.verdict}' is taken back.")
-                items = [int(dataset.ids[int(found.row[place])]) for place in places]
-                at = items.index(undone.item) if undone.item in items else at
-            case "q":
-                return
-            case other:
-                say(f"{other!r} is no key here: {KEYS}")
+    places = [place for place in range(len(found)) if int(ids[int(found.row[place])]) not in decided][:most]
+
+    def undo() -> int | None:
+        undone = ongoing.undo()
+        if undone is None:
+            return None
+        say(f"Item {undone.item}: '{undone.verdict}' is taken back.")
+        items = [int(ids[int(found.row[place])]) for place in places]
+        return items.index(undone.item) if undone.item in items else -1
+
+    go_through(
+        len(places),
+        KEYS,
+        lambda at, where: _show(queue, places[at], where),
+        lambda at, key: ongoing.decide(_decision(queue, places[at], key)),
+        undo,
+    )
 
 
 def _decision(queue: Queue, place: int, key: str) -> Decision:
@@ -194,15 +205,3 @@ def _letters(picture: NDArray[np.uint8]) -> list[str]:
     if grey.shape[1] > WIDEST // 2:
         return ["".join(SHADES[int(value) * len(SHADES) // 256] for value in line) for line in grey[::2]]
     return ["".join(2 * SHADES[int(value) * len(SHADES) // 256] for value in line) for line in grey]
-
-
-def _keys() -> Iterator[str]:
-    """The keys that are pressed, in small letters; where nobody sits at a terminal, the letters that come in."""
-    if sys.stdin.isatty():
-        while True:
-            key = click.getchar()
-            if key in ("\x03", "\x04"):
-                return
-            yield key.lower()
-    for line in sys.stdin:
-        yield from "".join(line.split()).lower()

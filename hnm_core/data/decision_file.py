@@ -46,12 +46,13 @@ class Log(Generic[D]):
     """Whether the last line was not written whole, and says nothing."""
 
 
-def read_log(path: Path, decision: Callable[[object], D]) -> Log[D]:
+def read_log(path: Path, decision: Callable[[object], D], what: str) -> Log[D]:
     """Read a file of decisions.
 
     Args:
         path: of the file.
         decision: makes one of what a line says; it raises `ValueError` where that is none.
+        what: the review is of, for messages.
 
     Raises:
         InputError: there is no such file, or a line other than the last says nothing that can be understood, or is
@@ -81,8 +82,8 @@ def read_log(path: Path, decision: Callable[[object], D]) -> Log[D]:
                 case told:
                     decisions.append(decision(told))
         except (ValueError, RecursionError) as error:
-            what = shortened(line.decode("utf-8", "replace"))
-            raise InputError(f"'{path}', line {number}: '{what}' is no decision of a review.") from error
+            said = shortened(line.decode("utf-8", "replace"))
+            raise InputError(f"'{path}', line {number}: '{said}' is no decision of a review of {what}.") from error
     return Log(tuple(decisions), of, torn=bool(rest.strip()))
 
 

@@ -59,3 +59,6 @@ class JudgedSet:
     """What was taken for what, and what was left out, in sentences with counts."""
     negatives: Judgements | None = None
     """Negatives that came with the files, as pairs of query and document (their grades are 0); None where none did."""
+    left_out: Judgements | None = None
+    """Pairs that are neither: the document is no positive of the query and never its negative (their grades are 0);
+    None where there are none."""

@@ -75,7 +75,7 @@ def subject(dataset: Dataset) -> Subject:
 
 def read(path: Path) -> Review:
     """Read a file of decisions. Raises `InputError` as `hnm_core.data.decision_file.read_log`."""
-    log = read_log(path, _decision)
+    log = read_log(path, _decision, "items with classes")
     return Review(log.decisions, log.of, log.torn)
 
 

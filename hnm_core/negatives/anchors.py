@@ -266,6 +266,11 @@ def of_judged(given: JudgedSet, options: MineOptions) -> JudgedAnchors:
     count = len(merged)
     stands_with = RowLists.of_pairs(_tensor(owner), _tensor(document), count, len(rows))
     positives = RowLists.of_pairs(_tensor(owner), _tensor(first[document]), count, len(bank))
+    if given.left_out is not None:  # never found either, and nobody stands with them
+        asking = given.left_out.query
+        owner = place[query_group[asking]] if theirs else asking
+        neither = RowLists.of_pairs(_tensor(owner), _tensor(first[given.left_out.document]), count, len(bank))
+        positives = positives.joined(neither)
     excluded, itself, shared = RowLists.empty(count, len(bank)), 0, 0
     if not theirs:
         at, row = (_tensor(side) for side in _itself(given, first))

@@ -103,8 +103,10 @@ class Parts:
         return self._folder / f"{number:06d}.npz"
 
 
-def hash_of(queries: Items, documents: Items, judged: Judgements | np.ndarray[Any, Any]) -> str:
-    """Of all that a set holds: embeddings, ids, texts, and judgements or classes."""
+def hash_of(
+    queries: Items, documents: Items, judged: Judgements | np.ndarray[Any, Any], left_out: Judgements | None = None
+) -> str:
+    """Of all that a set holds: embeddings, ids, texts, and judgements or classes, with pairs that are left out."""
     digest = hashlib.sha256()
     for items in (queries,) if documents is queries else (queries, documents):
         digest.update(f"{len(items)} items".encode())
@@ -117,7 +119,8 @@ def hash_of(queries: Items, documents: Items, judged: Judgements | np.ndarray[An
             _add_texts(digest, items.ids)
         if items.text is not None:
             _add_texts(digest, items.text)
-    values = (judged.query, judged.document, judged.grade) if isinstance(judged, Judgements) else (judged,)
+    values = [judged.query, judged.document, judged.grade] if isinstance(judged, Judgements) else [judged]
+    values += [] if left_out is None else [left_out.query, left_out.document]
     for array in values:
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -114,7 +114,8 @@ def mine_to_file(given: JudgedSet | LabelledSet, request: Request, progress: Pro
             finder = _finder(request, queries, documents)
             judged = given.judgements if isinstance(given, JudgedSet) else given.labels
             lists = (finder.hash,) if isinstance(finder, ListFinder) else ()
-            source = hash_of(queries, documents, judged)
+            left_out = given.left_out if isinstance(given, JudgedSet) else None
+            source = hash_of(queries, documents, judged, left_out)
             parts = Parts(_parts_of(request.out), _asked(request, source, lists))
             seconds["hash"] = time.perf_counter() - begun
             miner = Miner(anchors_of(given, request.options), request.options, request.distance, finder)

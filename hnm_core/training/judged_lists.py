@@ -22,11 +22,13 @@ class JudgedLists:
     """The query itself where it stands among the documents: the same text."""
     copies: RowLists
     """Documents with the text of one that is relevant."""
+    left_out: RowLists
+    """Neither relevant nor negatives."""
 
     @property
     def excluded(self) -> RowLists:
         """What else may not come back as a negative."""
-        return self.itself.joined(self.copies)
+        return self.itself.joined(self.copies).joined(self.left_out)
 
 
 def judged_lists(data: JudgedSet) -> JudgedLists:
@@ -37,10 +39,14 @@ def judged_lists(data: JudgedSet) -> JudgedLists:
     query = torch.as_tensor(judged.query)[torch.as_tensor(judged.relevant)]
     document = torch.as_tensor(judged.document)[torch.as_tensor(judged.relevant)]
     positives = RowLists.of_pairs(query, document, queries, documents)
+    nothing = RowLists.empty(queries, documents)
+    neither = nothing
+    if data.left_out is not None:
+        sides = torch.as_tensor(data.left_out.query), torch.as_tensor(data.left_out.document)
+        neither = RowLists.of_pairs(*sides, queries, documents)
     texts = data.documents.text
     if texts is None:
-        nothing = RowLists.empty(queries, documents)
-        return JudgedLists(positives, nothing, nothing)
+        return JudgedLists(positives, nothing, nothing, neither)
     with_text: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
         if text.strip():
@@ -54,7 +60,7 @@ def judged_lists(data: JudgedSet) -> JudgedLists:
         for copy in with_text.get(texts[row].strip(), ())
         if copy != row
     ]
-    return JudgedLists(positives, _of(itself, queries, documents), _of(copies, queries, documents))
+    return JudgedLists(positives, _of(itself, queries, documents), _of(copies, queries, documents), neither)
 
 
 def _of(pairs: Sequence[tuple[int, int]], queries: int, documents: int) -> RowLists:

@@ -69,7 +69,10 @@ def _refuse(request: Request) -> None:
     if request.checkpoint_every:
         raise InputError("--checkpoint-every is not allowed: runs over queries and documents keep no checkpoints.")
     if request.review is not None:
-        raise InputError("--review is not allowed: a review decides on items with classes, not on judgements.")
+        raise InputError(
+            "--review is not allowed: runs over queries and documents take judgements as they are; `mine --review` "
+            "obeys a review of them."
+        )
 
 
 def _base(request: Request) -> tuple[dict[str, Any], str]:

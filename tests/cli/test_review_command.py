@@ -74,7 +74,53 @@ def test_that_mining_obeys_a_review(tmp_path: Path) -> None:
     assert not seen & dropped
     refused = CliRunner().invoke(make_app(), ["mine", "code-search", str(tmp_path / "x.jsonl"), "--review", str(out)])
     assert refused.exit_code == 2
-    assert "holds queries and documents" in refused.stderr
+    assert "is no decision of a review of queries and documents" in refused.stderr
+
+
+def judged(folder: Path) -> Path:
+    """Three queries with an answer each; to the first two a nearer document that nobody judged, to the third one that
+    was judged not to be an answer."""
+    folder.mkdir()
+    (folder / "qrels").mkdir()
+    axes = np.eye(6, dtype=np.float32)
+    answers = axes[:3] + 0.7 * axes[3:]
+    rows = np.concatenate((answers, axes[:3] + np.float32([[0.2], [0.3], [0.1]]) * axes[3:], axes[5:]))
+    np.save(folder / "queries.npy", axes[:3])
+    np.save(folder / "documents.npy", rows)
+    texts = [json.dumps({"_id": f"d{row}", "text": f"answer {row}\nof some lines"}) for row in range(len(rows))]
+    (folder / "corpus.jsonl").write_text("\n".join(texts))
+    (folder / "queries.jsonl").write_text(
+        "\n".join(json.dumps({"_id": f"q{n}", "text": f"what {n}?"}) for n in range(3))
+    )
+    (folder / "qrels" / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n" + "".join(f"q{n}\td{n}\t1\n" for n in range(3)) + "q2\td5\t0\n"
+    )
+    return folder
+
+
+def test_that_doubtful_pairs_are_listed_decided_and_obeyed_by_mining(tmp_path: Path) -> None:
+    data, out, mined = str(judged(tmp_path / "set")), tmp_path / "r.jsonl", tmp_path / "mined.jsonl"
+    listed = CliRunner().invoke(make_app(), ["review", str(out), "--data", data, "--list", "--json"])
+    queue = json.loads(listed.stdout)["queue"]
+    assert [(pair["query"], pair["document"], pair["relevant"]) for pair in queue] == [
+        ("q1", "d4", "d1"),
+        ("q0", "d3", "d0"),
+    ], "first the one that is more like the answer, and none that was judged"
+    result = CliRunner().invoke(make_app(), ["review", str(out), "--data", data], input="kuxrd")
+    assert result.exit_code == 0 and "'x' is no key here" in result.stderr and "is taken back" in result.stderr
+    assert "keep 0, drop 1, relevant 1" in result.stderr
+    assert "not judged: d4" in result.stdout and "of some lines" in result.stdout and "what 1?" in result.stdout
+    again = CliRunner().invoke(make_app(), ["review", str(out), "--data", data])
+    assert "nothing left to decide" in again.stderr
+    asked = ["mine", data, str(mined), "--review", str(out), "--format", "ids", "--num-negatives", "5"]
+    assert CliRunner().invoke(make_app(), asked).exit_code == 0
+    first, second, third = (json.loads(line) for line in mined.read_text().splitlines())
+    assert first["positive_ids"] == ["d0"] and "d3" not in first["negative_ids"], "it is neither"
+    assert second["positive_ids"] == ["d1", "d4"] and "d4" not in second["negative_ids"]
+    assert third["negative_ids"][0] == "d5", "as it was judged"
+    (tmp_path / "set" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t1\n")
+    refused = CliRunner().invoke(make_app(), asked)
+    assert refused.exit_code == 2 and "these or their judgements are not those that were reviewed" in refused.stderr
 
 
 def test_that_names_that_are_no_text_are_mined_audited_and_reviewed(forks: Forks, tmp_path: Path) -> None:
@@ -99,6 +145,9 @@ def test_that_names_that_are_no_text_are_mined_audited_and_reviewed(forks: Forks
         (["r.jsonl", "--run", "x", "--data", "digits"], "has data of its own"),
         (["r.jsonl", "--distance", "taxi"], "taxi"),
         (["r.jsonl", "--run", "nowhere"], "nowhere"),
+        (["r.jsonl", "--data", "code-search"], "has texts without embeddings"),
+        (["r.jsonl", "--data", "code-search", "--seed", "3"], "are of items with classes"),
+        (["r.jsonl", "--data", "digits", "--encoder", "hashed-words"], "is of queries and documents"),
     ],
 )
 def test_that_what_cannot_be_reviewed_is_refused(arguments: list[str], message: str) -> None:

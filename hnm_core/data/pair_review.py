@@ -1,0 +1,163 @@
+"""What a person decided on doubtful pairs of a query and a document that nobody judged, applied to their set."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hnm_core.data.decision_file import Growing, Log, growing_file, read_log
+from hnm_core.data.judged import Ids, Items, JudgedSet, Judgements
+from hnm_core.errors import InputError, shortened
+
+Id = str | int
+Verdict = Literal["keep", "drop", "relevant"]
+"""The document does not answer the query and stays a negative; it is neither; it answers it."""
+
+
+@dataclass(frozen=True)
+class PairDecision:
+    """On one pair, by the ids of the files."""
+
+    query: Id
+    document: Id
+    verdict: Verdict
+
+    def told(self) -> Mapping[str, object]:
+        """See `hnm_core.data.decision_file.Telling`."""
+        return {"query": self.query, "document": self.document, "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class PairReview(Log[PairDecision]):
+    """Decisions, the last one on a pair counts; `of` is `fingerprint`."""
+
+    def by_pair(self) -> dict[tuple[Id, Id], Verdict]:
+        """The verdict that counts for each pair that has one."""
+        return {(each.query, each.document): each.verdict for each in self.decisions}
+
+    def counts(self) -> Mapping[Verdict, int]:
+        """How many pairs each verdict is on."""
+        final = list(self.by_pair().values())
+        return {verdict: final.count(verdict) for verdict in get_args(Verdict)}
+
+
+@dataclass
+class PairReviewing(Growing[PairDecision]):
+    """A review that goes on."""
+
+    review: PairReview
+
+
+def id_of(items: Items, row: int) -> Id:
+    """The id of an item, as a line of the file has it."""
+    found = items.ids[row]
+    return found if isinstance(found, str) else int(found)
+
+
+def fingerprint(judged: JudgedSet) -> str:
+    """Of the ids and the judgements of a set, whatever its embeddings."""
+    value = 0
+    for ids in (judged.queries.ids, judged.documents.ids):
+        value = zlib.crc32("\0".join(map(str, ids)).encode("utf-8", "surrogatepass"), value)
+    for column in (judged.judgements.query, judged.judgements.document, judged.judgements.grade):
+        value = zlib.crc32(np.ascontiguousarray(column).tobytes(), value)
+    return f"{len(judged.queries)}-{len(judged.documents)}-{value:08x}"
+
+
+def read(path: Path) -> PairReview:
+    """Read a file of decisions. Raises `InputError` as `hnm_core.data.decision_file.read_log`."""
+    log = read_log(path, _decision, "queries and documents")
+    return PairReview(log.decisions, log.of, log.torn)
+
+
+def _decision(told: object) -> PairDecision:
+    """What a line says. Raises `ValueError` where that is no decision."""
+    match told:
+        case {
+            "query": str() | int() as query,
+            "document": str() | int() as document,
+            "verdict": "keep" | "drop" | "relevant" as verdict,
+        }:
+            return PairDecision(query, document, verdict)
+    raise ValueError("no decision")
+
+
+@contextmanager
+def reviewing(path: Path, judged: JudgedSet) -> Iterator[PairReviewing]:
+    """Begin a review of a set in a new file, or go on with the one that is there.
+
+    Raises:
+        InputError: the file is of another set, is no review, is being written by another program, or cannot be.
+    """
+    of = fingerprint(judged)
+    there = read(path) if path.exists() or path.is_symlink() else None
+    review = there or PairReview(of=of)
+    _check_of(review, judged, path)
+    with growing_file(path, there, of, judged.name) as file:
+        yield PairReviewing(review, file)
+
+
+def _check_of(review: PairReview, judged: JudgedSet, path: Path) -> None:
+    """Raises `InputError` where the review is of another set."""
+    if review.of and review.of != fingerprint(judged):
+        raise InputError(
+            f"'{path}' is a review of other data: '{judged.name}' has {len(judged.queries):,} queries and "
+            f"{len(judged.documents):,} documents, and these or their judgements are not those that were reviewed."
+        )
+
+
+def applied(judged: JudgedSet, review: PairReview, path: Path) -> JudgedSet:
+    """The set with what was decided: what is relevant is judged so, what stays a negative is judged not to be, and what
+    was dropped is neither a positive nor a negative of its query. `path` is that of the review, for messages.
+
+    Raises:
+        InputError: it is a review of other data, or names a query or a document that these do not have.
+    """
+    _check_of(review, judged, path)
+    decided = review.by_pair()
+    query = _rows([query for query, _ in decided], judged.queries.ids, "query", path, judged.name)
+    document = _rows([document for _, document in decided], judged.documents.ids, "document", path, judged.name)
+    verdict = np.array(list(decided.values()), dtype="U8")
+    dropped = verdict == "drop"
+    grade = (verdict == "relevant").astype(np.float32)
+    old = judged.judgements
+    made = _ordered(
+        np.concatenate((old.query, query[~dropped])),
+        np.concatenate((old.document, document[~dropped])),
+        np.concatenate((old.grade, grade[~dropped])),
+    )
+    left_out = _ordered(query[dropped], document[dropped], grade[dropped])
+    as_read = f"{judged.as_read} {said_of(review, path)}".strip()
+    return replace(judged, judgements=made, left_out=left_out if len(left_out) else None, as_read=as_read)
+
+
+def said_of(review: PairReview, path: Path) -> str:
+    """What it changes, in a sentence."""
+    counts = review.counts()
+    return (
+        f"By the review '{path.name}' {counts['relevant']:,} more documents are relevant to a query, "
+        f"{counts['keep']:,} are not, and {counts['drop']:,} are neither."
+    )
+
+
+def _rows(ids: list[Id], there: Ids, what: str, path: Path, name: str) -> NDArray[np.int64]:
+    """Rows of these ids. Raises `InputError` where there is none."""
+    rows = {each: row for row, each in enumerate(there.tolist() if isinstance(there, np.ndarray) else there)}
+    unknown = next((each for each in ids if each not in rows), None)
+    if unknown is not None:
+        raise InputError(f"'{path}' decides on the {what} '{shortened(str(unknown))}', which '{name}' does not have.")
+    return np.array([rows[each] for each in ids], np.int64)
+
+
+def _ordered(query: NDArray[np.int64], document: NDArray[np.int64], grade: NDArray[np.float32]) -> Judgements:
+    """By query, then document; of a pair that comes twice the last."""
+    last = {pair: place for place, pair in enumerate(zip(query.tolist(), document.tolist(), strict=True))}
+    place = np.array([last[pair] for pair in sorted(last)], np.int64)
+    return Judgements(query[place], document[place], grade[place])
