@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import ast
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +37,16 @@ from hnm_core.evaluation.document_metrics import document_scores
 from hnm_core.evaluation.ranked_documents import rank_documents
 from hnm_core.losses.query_document_options import QueryDocumentOptions
 from hnm_core.losses.query_documents import QueryDocumentLoss
+from hnm_core.negatives.mining import Mined
 from hnm_core.studies.comparing import estimate
 from hnm_core.studies.verdicts import lines_of
 
-FUNCTIONS = 2_000
-LONGEST = 1_000
+FUNCTIONS = 800
+LONGEST = 600
 """Characters of a function; the encoder reads 256 tokens."""
 VERSIONS = ("judged", "renamed", "disguised")
 NEGATIVES = 3
-STEPS, BATCH, REFRESH, WIDTH, TEMPERATURE = 400, 128, 20, 128, 0.05
+STEPS, BATCH, REFRESH, WIDTH, TEMPERATURE = 200, 128, 20, 64, 0.05
 METRICS = ("ndcg_at_10", "mrr_at_10", "recall_at_10")
 
 Options = Mapping[str, float]
@@ -198,35 +200,35 @@ def trial(made: Embedded, seed: int) -> Trial:
     )
 
 
-@dataclass(frozen=True)
-class Found:
-    """Negatives of some queries, and what they are."""
-
-    negative: NDArray[np.int64]
-    """(Q, NEGATIVES) documents, -1 where there is none"""
-    false: Mapping[str, float]
-    """share of the negatives that answer the query, by version, and of all ("all")"""
-    hardness: float
-    """0 as documents by chance, 1 as the nearest, of the queries that got some"""
-    enough: float
-    """share of the negatives asked for that were found"""
-
-
-def mined(given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options) -> Found:
-    """Of the queries of these rows. `query` and `document` are (F, D) and (N, D)."""
+def mined(given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options) -> Mined:
+    """Negatives of the queries of these rows. `query` and `document` are (F, D) and (N, D)."""
     positives = [[int(row)] for row in rows]
-    asked = query[torch.from_numpy(rows)]
-    ways = [hnm_core.mine(asked, document, positives, num_negatives=NEGATIVES, **way) for way in (options, {})]
-    chosen = ways[0]
+    return hnm_core.mine(query[torch.from_numpy(rows)], document, positives, num_negatives=NEGATIVES, **options)
+
+
+def figures(
+    given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options
+) -> dict[str, float]:
+    """What such negatives are: the share of them that answers the query, of all and by version; hardness kept, 0 as
+    documents by chance, 1 as the nearest, of the queries that got some; and the share of those asked for that was
+    found."""
+    chosen, nearest = (mined(given, query, document, rows, way) for way in (options, {}))
     there = chosen.negative >= 0
-    answers = there & (given.answers[chosen.negative] == rows[:, None])
-    kinds = given.kind[chosen.negative]
-    share = {name: (answers & (kinds == kind)).sum() / there.sum() for kind, name in enumerate(VERSIONS) if kind}
+    false = there & (given.answers[chosen.negative] == rows[:, None])
+    made = {"false": false.sum() / there.sum()}
+    for kind, name in enumerate(VERSIONS[1:], 1):
+        made[name] = (false & (given.kind[chosen.negative] == kind)).sum() / there.sum()
     some = there.any(1)
-    means = [np.where(way.negative >= 0, way.score, 0).sum(1)[some] / (way.negative >= 0).sum(1)[some] for way in ways]
-    chance = (normalize(asked) @ normalize(document).mean(0)).numpy()[some]
-    hardness = (means[0] - chance).mean() / (means[1] - chance).mean()
-    return Found(chosen.negative, share | {"all": answers.sum() / there.sum()}, float(hardness), float(there.mean()))
+    chance = (normalize(query[torch.from_numpy(rows)]) @ normalize(document).mean(0)).numpy()[some]
+    of_chosen, of_nearest = (_mean_scores(way)[some] for way in (chosen, nearest))
+    made["hardness"] = (of_chosen - chance).mean() / (of_nearest - chance).mean()
+    return {name: float(value) for name, value in made.items()} | {"found": float(there.mean())}
+
+
+def _mean_scores(made: Mined) -> NDArray[np.float64]:
+    there = made.negative >= 0
+    total: NDArray[np.float64] = np.where(there, made.score, 0).sum(1) / there.sum(1).clip(1)
+    return total
 
 
 def scores(given: Trial, query: Tensor, document: Tensor) -> dict[str, float]:
@@ -239,8 +241,8 @@ def scores(given: Trial, query: Tensor, document: Tensor) -> dict[str, float]:
     return document_scores(ranked, truth, len(rows), len(document)).means
 
 
-def trained(given: Trial, options: Options | None) -> tuple[dict[str, float], list[Found]]:
-    """Scores of a head that was trained on such negatives, and what was mined on the way."""
+def trained(given: Trial, options: Options | None) -> dict[str, float]:
+    """Scores of a head that was trained on such negatives, and what they are by what it has become."""
     source = torch.Generator().manual_seed(given.seed)
     head = nn.Linear(given.query.shape[1], WIDTH)
     nn.init.normal_(head.weight, std=given.query.shape[1] ** -0.5, generator=source)
@@ -249,24 +251,22 @@ def trained(given: Trial, options: Options | None) -> tuple[dict[str, float], li
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
     place = np.full(len(given.query), -1)
     place[given.train] = np.arange(len(given.train))
-    looked: list[Found] = []
+    negative = np.empty((len(given.train), 0), np.int64)
     for step, rows in enumerate(itertools.islice(_batches(given.train, source), STEPS)):
         if options is not None and step % REFRESH == 0:
             with torch.no_grad():
-                found = mined(given, head(given.query), head(given.document), given.train, options)
-            looked.append(found)
-        documents = [rows]
-        if options is not None:
-            negative = looked[-1].negative[place[rows]].ravel()
-            documents.append(negative[negative >= 0])
-        unique = np.unique(np.concatenate(documents))
+                negative = mined(given, head(given.query), head(given.document), given.train, options).negative
+        drawn = negative[place[rows]].ravel()
+        unique = np.unique(np.concatenate((rows, drawn[drawn >= 0])))
         row, positive = torch.from_numpy(unique), torch.from_numpy(np.searchsorted(unique, rows))
         loss = loss_of(head(given.query[torch.from_numpy(rows)]), head(given.document[row]), positive)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        return scores(given, head(given.query), head(given.document)), looked
+        query, document = head(given.query), head(given.document)
+    told = {} if options is None else figures(given, query, document, given.train, options)
+    return scores(given, query, document) | told
 
 
 def _batches(rows: NDArray[np.int64], source: torch.Generator) -> Iterator[NDArray[np.int64]]:
@@ -275,53 +275,57 @@ def _batches(rows: NDArray[np.int64], source: torch.Generator) -> Iterator[NDArr
         yield from order[: len(order) // BATCH * BATCH].reshape(-1, BATCH)
 
 
-def told(values: Sequence[float], digits: int = 3) -> str:
-    of = estimate(values)
-    return f"{of.mean:.{digits}f} ± {of.half_width:.{digits}f}"
+def results_of(given: Trial) -> dict[str, dict[str, float]]:
+    """All that is measured with a seed, by table and line."""
+    every = np.arange(len(given.query))
+    made = {f"swept/{name}": figures(given, given.query, given.document, every, way) for name, way in SWEPT}
+    made["trained/no head"] = scores(given, given.query, given.document)
+    return made | {f"trained/{name}": trained(given, way) for name, way in LANES.items()}
 
 
-def percent(values: Sequence[float]) -> str:
-    return told([100 * value for value in values], 1)
+def told(results: Sequence[dict[str, dict[str, float]]], line: str, name: str) -> str:
+    """A cell: the mean over seeds with its interval."""
+    values = [each[line].get(name, np.nan) for each in results]
+    scale, digits = (1, 3) if name in METRICS else (100, 1)
+    of = estimate([scale * value for value in values])
+    return "" if np.isnan(values).all() else f"{of.mean:.{digits}f} ± {of.half_width:.{digits}f}"
+
+
+def table(results: Sequence[dict[str, dict[str, float]]], kind: str, first: str, columns: Sequence[str]) -> None:
+    print(f"\n| {first} | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|")
+    for line in results[0]:
+        if line.startswith(f"{kind}/"):
+            cells = [told(results, line, name) for name in columns]
+            print(f"| {line.removeprefix(f'{kind}/')} | {' | '.join(cells)} |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("kept", type=Path)
+    parser.add_argument("model", type=Path, help="folder for the model, or where it is")
+    parser.add_argument("kept", type=Path, help=".npz for the embeddings; results of seeds are kept beside it")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0)
     asked = parser.parse_args()
     made = embedded(asked.model, asked.kept)
-    trials = [trial(made, seed) for seed in range(asked.first, asked.first + asked.seeds)]
-    every = np.arange(len(made.query))
-    print(f"{len(every):,} queries, {len(trials[0].document):,} documents\n")
-    print("| filter | false, % | renamed | disguised | hardness kept, % | found, % |\n|---|---|---|---|---|---|")
-    for name, options in SWEPT:
-        found = [mined(each, each.query, each.document, every, options) for each in trials]
-        print(f"| {name} | {_columns(found)} |", flush=True)
-    untrained = [scores(each, each.query, each.document) for each in trials]
-    print("\n| lane | " + " | ".join(METRICS) + " | false, % | renamed | disguised | hardness kept, % | found, % |")
-    print("|---" * (len(METRICS) + 6) + "|")
-    print(f"| no head | {' | '.join(told([each[name] for each in untrained]) for name in METRICS)} | | | | | |")
-    principal: dict[str, list[float]] = {}
-    for name, options in LANES.items():
-        results = [trained(each, options) for each in trials]
-        principal[name] = [means[METRICS[0]] for means, _ in results]
-        ours = " | ".join(told([means[metric] for means, _ in results]) for metric in METRICS)
-        last = [looked[-1] for _, looked in results if looked]
-        print(f"| {name} | {ours} | {_columns(last) if last else '| | | | '} |", flush=True)
-    base, *others = principal
-    differences = [np.subtract(principal[name], principal[base]) for name in others]
-    print(f"\n| {METRICS[0]}, paired by seed | difference | p, Holm | verdict |\n|---|---|---|---|")
-    seeds = [each.seed for each in trials]
-    for line in lines_of([(name, METRICS[0]) for name in others], differences, seeds, base):
+    results = []
+    seeds = range(asked.first, asked.first + asked.seeds)
+    for seed in seeds:
+        kept = asked.kept.with_suffix(f".{seed}.json")
+        if not kept.exists():
+            kept.write_text(json.dumps(results_of(trial(made, seed)), indent=1))
+            print(f"seed {seed}", flush=True)
+        results.append(json.loads(kept.read_text()))
+    shares = ("false", *VERSIONS[1:], "hardness", "found")
+    table(results, "swept", "filter", shares)
+    table(results, "trained", "lane", (*METRICS, *shares))
+    base, *others = LANES
+    metric = METRICS[0]
+    figure = {name: np.array([each[f"trained/{name}"][metric] for each in results]) for name in LANES}
+    print(f"\n| {metric}, paired by seed | difference | p, Holm | verdict |\n|---|---|---|---|")
+    differences = [figure[name] - figure[base] for name in others]
+    for line in lines_of([(name, metric) for name in others], differences, seeds, base):
         difference = f"{line.difference.mean:.3f} ± {line.difference.half_width:.3f}"
         print(f"| {line.lane} - {base} | {difference} | {line.p_corrected:.4f} | {line.words} |")
-
-
-def _columns(found: Sequence[Found]) -> str:
-    shares = [percent([each.false[name] for each in found]) for name in ("all", *VERSIONS[1:])]
-    return " | ".join([*shares, percent([each.hardness for each in found]), percent([each.enough for each in found])])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import shlex
@@ -29,17 +30,18 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     pairs = [
         {
             "query": f"{words[row % 7]} {words[row % 5]} {row}",
-            "positive": f"{words[row % 7]} {words[row % 5]} {row} {row}",
+            "positive": f"{words[row % 7]} {words[row % 5]} {row} {row}" if row > 2 else f"nothing of it {words[6 - row]}",
         }
         for row in range(80)
     ]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert [command[0] for command in COMMANDS] == [
-        *("encode", "mine", "run", "run", "compare"),
-        *("evaluate", "evaluate", "embed", "tune"),
+        *("encode", "mine", "review", "review", "mine", "run", "run", "compare"),
+        *("evaluate", "evaluate", "embed", "mine", "tune"),
     ]
-    for command in COMMANDS[:2]:
+    monkeypatch.setattr("sys.stdin", io.StringIO("rkdq"))
+    for command in COMMANDS[:5]:
         arguments = ["pairs.jsonl" if part == "code-search" else part for part in command]
         try:
             make_app()(arguments, prog_name="hnm-lab")
@@ -48,6 +50,8 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     records = [json.loads(line) for line in gzip.decompress((tmp_path / "triplets.jsonl.gz").read_bytes()).splitlines()]
     assert list(records[0]) == ["anchor", "positive", "negative"]
     assert json.loads((tmp_path / "triplets.jsonl.gz.meta.json").read_text())["anchors"] == 80
+    decided = [json.loads(line).get("verdict") for line in (tmp_path / "decided.jsonl").read_text().splitlines()]
+    assert decided == [None, "relevant", "keep", "drop"]
 
 
 def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +61,8 @@ def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypat
     (tmp_path / "own.toml").write_text(file, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     little = ["--data", "pairs.jsonl", "--steps", "2", "--set", "batch=8"]
-    more = {"evaluate": [], "embed": [], "tune": [*little, "--trials", "1"]}
-    for command in [*COMMANDS[2:], ["run", "own.toml"]]:
+    more = {"evaluate": [], "embed": [], "mine": [], "tune": [*little, "--trials", "1"]}
+    for command in [*COMMANDS[5:], ["run", "own.toml"]]:
         with pytest.raises(SystemExit) as ended:
             make_app()([*command, *more.get(command[0], little)], prog_name="hnm-lab")
         assert not ended.value.code, command

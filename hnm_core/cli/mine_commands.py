@@ -155,18 +155,20 @@ def mine(
 
 def _say(report: Report) -> None:
     """What came of it, a line for each thing that somebody may stumble over."""
+    from hnm_core.data.checks import count
+
     mined = report.mined
     if report.resumed:
-        say(f"{report.resumed:,} blocks of an earlier call were there.")
+        say(f"{count(report.resumed, 'block')} of an earlier call kept.")
     say(
-        f"{report.negatives:,} negatives for {len(mined):,} anchors, {report.records:,} records; candidates: "
-        f"{report.candidates}."
+        f"{count(report.negatives, 'negative')} for {count(len(mined), 'anchor')}, {count(report.records, 'record')}; "
+        f"candidates: {report.candidates}."
     )
-    for what, count in mined.alike.items():
-        say(f"The same: {count:,} {what}.")
-    for name, count in mined.removed.items():
-        say(f"Removed by {name}: {count:,} candidates.")
-    for name, count in mined.reasons.items():
-        say(f"Fewer negatives than asked for: {count:,} anchors, {name}.")
+    for what, number in mined.alike.items():
+        say(f"The same: {number:,} {what}.")
+    for name, number in mined.removed.items():
+        say(f"Removed by {name}: {count(number, 'candidate')}.")
+    for name, number in mined.reasons.items():
+        say(f"Fewer negatives than asked for: {count(number, 'anchor')}, {name}.")
     if report.without_record:
-        say(f"The file holds nothing of {report.without_record:,} anchors.")
+        say(f"The file holds nothing of {count(report.without_record, 'anchor')}.")

@@ -240,7 +240,7 @@ def review_refusal(name: str) -> str:
     """What to say where the decisions of a review stand in the place of data."""
     return (
         f"'{name}' holds the decisions of a review, not data: name the data that were reviewed, and beside them "
-        f"--review '{name}' has `hnm-lab run` obey it."
+        f"--review '{name}' has `hnm-lab run` or `mine` obey it."
     )
 
 

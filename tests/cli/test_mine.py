@@ -107,3 +107,11 @@ def test_that_what_does_not_go_is_refused_in_a_sentence(
     assert words in ended.err
     assert "Traceback" not in ended.err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_that_a_recording_is_refused_with_the_command_that_makes_embeddings_of_it(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "my run").mkdir()
+    (tmp_path / "my run" / "run.json").write_text("{}")
+    ended = lab("mine", tmp_path / "my run", tmp_path / "out.jsonl")
+    assert ended.status == 2
+    assert f"is a recording: `hnm-lab embed '{tmp_path / 'my run'}' OUT --lane NAME` writes" in ended.err

@@ -14,6 +14,7 @@ from hnm_core.data.retrieval import pairs
 from hnm_core.data.retrieval.folder import SetFiles, SideFiles, files_in, read_files
 from hnm_core.data.retrieval.records import suffix_of
 from hnm_core.errors import InputError
+from hnm_core.recording.layout import RUN_FILE
 from hnm_core.spec.data_files import is_review
 from hnm_core.spec.registry import DATASETS
 from hnm_core.spec.traits import review_refusal
@@ -75,6 +76,11 @@ def read(
             return _assembled(SetFiles(), "embeddings", split, given, progress)
         path = paths.path_of(source)
         if paths.is_folder(path):
+            if paths.exists(path / RUN_FILE):
+                raise InputError(
+                    f"'{source}' is a recording: `hnm-lab embed '{source}' OUT --lane NAME` writes what a lane of it "
+                    "makes of its data, which is read in its place."
+                )
             return _assembled(files_in(path), path.name, split, given, progress, path)
         if not paths.exists(path):
             raise InputError(f"There is no file or folder '{source}'. A set of queries and documents is {_kinds()}.")
