@@ -21,8 +21,9 @@ import argparse
 import ast
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ Options = Mapping[str, float]
 
 LANES: dict[str, Options | None] = {
     "nearest": {},
+    "nearest true ones": {},
     "in-batch": None,
     "ranks from 10": {"rank_min": 10},
     "relative margin 0.05": {"relative_margin": 0.05},
@@ -64,6 +66,8 @@ LANES: dict[str, Options | None] = {
     "absolute margin 0.1": {"absolute_margin": 0.1},
 }
 """Ways to negatives beside those of the batch. The first is what the others are compared with."""
+KNOWING = "nearest true ones"
+"""The lane that is told all versions, so that nothing is false: what a perfect filter would leave."""
 
 SWEPT: list[tuple[str, Options]] = [
     ("nearest", {}),
@@ -203,19 +207,22 @@ def trial(made: Embedded, seed: int) -> Trial:
     )
 
 
-def mined(given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options) -> Mined:
+def mined(
+    given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options, *, knowing: bool = False
+) -> Mined:
     """Negatives of the queries of these rows. `query` and `document` are (F, D) and (N, D)."""
-    positives = [[int(row)] for row in rows]
+    positives = [np.flatnonzero(given.answers == row).tolist() if knowing else [int(row)] for row in rows]
     return hnm_core.mine(query[torch.from_numpy(rows)], document, positives, num_negatives=NEGATIVES, **options)
 
 
 def figures(
-    given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options
+    given: Trial, query: Tensor, document: Tensor, rows: NDArray[np.int64], options: Options, *, knowing: bool = False
 ) -> dict[str, float]:
     """What such negatives are: the share of them that answers the query, of all and by version; hardness kept, 0 as
     documents by chance, 1 as the nearest, of the queries that got some; and the share of those asked for that was
     found."""
-    chosen, nearest = (mined(given, query, document, rows, way) for way in (options, {}))
+    chosen = mined(given, query, document, rows, options, knowing=knowing)
+    nearest = mined(given, query, document, rows, {})
     there = chosen.negative >= 0
     false = there & (given.answers[chosen.negative] == rows[:, None])
     made = {"false": false.sum() / there.sum()}
@@ -244,7 +251,7 @@ def scores(given: Trial, query: Tensor, document: Tensor) -> dict[str, float]:
     return document_scores(ranked, truth, len(rows), len(document)).means
 
 
-def trained(given: Trial, options: Options | None) -> dict[str, float]:
+def trained(given: Trial, options: Options | None, *, knowing: bool = False) -> dict[str, float]:
     """Scores of a head that was trained on such negatives, and what they are by what it has become."""
     source = torch.Generator().manual_seed(given.seed)
     head = nn.Linear(given.query.shape[1], given.query.shape[1])
@@ -258,7 +265,8 @@ def trained(given: Trial, options: Options | None) -> dict[str, float]:
     for step, rows in enumerate(itertools.islice(_batches(given.train, source), STEPS)):
         if options is not None and step % REFRESH == 0:
             with torch.no_grad():
-                negative = mined(given, head(given.query), head(given.document), given.train, options).negative
+                query, document = head(given.query), head(given.document)
+                negative = mined(given, query, document, given.train, options, knowing=knowing).negative
         drawn = negative[place[rows]].ravel()
         unique = np.unique(np.concatenate((rows, drawn[drawn >= 0])))
         row, positive = torch.from_numpy(unique), torch.from_numpy(np.searchsorted(unique, rows))
@@ -268,7 +276,7 @@ def trained(given: Trial, options: Options | None) -> dict[str, float]:
         optimizer.step()
     with torch.no_grad():
         query, document = head(given.query), head(given.document)
-    told = {} if options is None else figures(given, query, document, given.train, options)
+    told = {} if options is None else figures(given, query, document, given.train, options, knowing=knowing)
     return scores(given, query, document) | told
 
 
@@ -290,12 +298,21 @@ def queued(given: Trial) -> str:
     return " | ".join([f"{len(queue):,}", str(int(true.sum())), *heads])
 
 
-def results_of(given: Trial) -> dict[str, dict[str, float]]:
-    """All that is measured with a seed, by table and line."""
+def results_of(given: Trial, kept: Path) -> dict[str, dict[str, float]]:
+    """All that is measured with a seed, by table and line; what is not kept yet is made."""
     every = np.arange(len(given.query))
-    made = {f"swept/{name}": figures(given, given.query, given.document, every, way) for name, way in SWEPT}
-    made["trained/no head"] = scores(given, given.query, given.document)
-    return made | {f"trained/{name}": trained(given, way) for name, way in LANES.items()}
+    made: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    lines: dict[str, Callable[[], dict[str, float]]] = {
+        f"swept/{name}": partial(figures, given, given.query, given.document, every, way) for name, way in SWEPT
+    }
+    lines["trained/no head"] = partial(scores, given, given.query, given.document)
+    for name, way in LANES.items():
+        lines[f"trained/{name}"] = partial(trained, given, way, knowing=name == KNOWING)
+    missing = lines.keys() - made.keys()
+    if missing:
+        made = {line: make() if line in missing else made[line] for line, make in lines.items()}
+        kept.write_text(json.dumps(made, indent=1))
+    return made
 
 
 def told(results: Sequence[dict[str, dict[str, float]]], line: str, name: str) -> str:
@@ -325,11 +342,8 @@ def main() -> None:
     results = []
     seeds = range(asked.first, asked.first + asked.seeds)
     for seed in seeds:
-        kept = asked.kept.with_suffix(f".{seed}.json")
-        if not kept.exists():
-            kept.write_text(json.dumps(results_of(trial(made, seed)), indent=1))
-            print(f"seed {seed}", flush=True)
-        results.append(json.loads(kept.read_text()))
+        results.append(results_of(trial(made, seed), asked.kept.with_suffix(f".{seed}.json")))
+        print(f"seed {seed}", flush=True)
     shares = ("false", *VERSIONS[1:], "hardness", "found")
     table(results, "swept", "filter", shares)
     table(results, "trained", "lane", (*METRICS, *shares))
