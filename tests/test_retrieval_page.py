@@ -30,7 +30,9 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     pairs = [
         {
             "query": f"{words[row % 7]} {words[row % 5]} {row}",
-            "positive": f"{words[row % 7]} {words[row % 5]} {row} {row}" if row > 2 else f"nothing of it {words[6 - row]}",
+            "positive": f"{words[row % 7]} {words[row % 5]} {row} {row}"
+            if row > 2
+            else f"nothing of it {words[6 - row]}",
         }
         for row in range(80)
     ]
