@@ -157,9 +157,11 @@ def test_that_it_pauses_steps_goes_on_and_stops_as_asked(training):
     training.ask("resume")
     assert len(gather(training, until=StepRecord, count=50)) >= 50
     training.ask("pause")
-    time.sleep(0.1)
-    training.drain()
-    time.sleep(0.1)
+    until = time.monotonic() + 20
+    while training.drain().events:  # what was under way when it was asked
+        assert time.monotonic() < until, "it goes on"
+        time.sleep(0.2)
+    time.sleep(0.2)
     assert training.drain().events == ()
     assert training.running
     last = stop(training)[-1]

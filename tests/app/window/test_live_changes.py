@@ -123,16 +123,22 @@ def test_that_what_does_not_go_together_is_said_beside_the_button_and_leaves_the
     assert window.banner.text == "", "it is mended"
 
 
+def at_rest(qtbot, place):
+    """Where it is once it stays there."""
+    before = None
+    while before != (before := place()):
+        qtbot.wait(100)
+    return before
+
+
 def test_that_no_field_moves_as_the_note_grows(training, qtbot):
     window = training
     line = window.form.optimizer.line("lr")
     window.form.training.open()
-    qtbot.wait(50)
-    before = line.mapTo(window, QPoint(0, 0))
+    before = at_rest(qtbot, lambda: line.mapTo(window, QPoint(0, 0)))
     type_into(qtbot, line, "0.01")
     qtbot.waitUntil(window.form.running_note.button.isVisible, timeout=2000)
-    qtbot.wait(50)
-    assert line.mapTo(window, QPoint(0, 0)) == before
+    assert at_rest(qtbot, lambda: line.mapTo(window, QPoint(0, 0))) == before
 
 
 def test_that_a_refusal_of_the_engine_is_shown(training, qtbot):
