@@ -81,6 +81,7 @@ def test_that_nothing_in_the_current_folder_runs(hostile: Path, tmp_path: Path, 
     assert sorted(hostile.iterdir()) == there
 
 
+@pytest.mark.thorough
 def test_that_no_process_of_ours_is_told_of_the_current_folder(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(hostile)
     monkeypatch.setattr(sys, "path", ["", str(hostile), ".", *sys.path])

@@ -38,20 +38,23 @@ def test_that_a_loss_passes_the_conformance_kit(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [
-        ("triplet-margin", {"swap": True, "reduction": "anchor_mean"}),
-        ("contrastive", {"variant": "squared-2019", "keep_multiplicity": True}),
-        ("nt-xent", {"temperature": 1e-4, "keep_multiplicity": True, "label_smoothing": 0.1}),
-        ("nt-xent", {"temperature": 1e4, "learn_temperature": True}),
-        ("sup-con", {"temperature": 1e-4, "distance": Distance("inner-product")}),
-        ("hcl", {"temperature": 1e-4, "beta": 10.0}),
-        ("snnl", {"temperature": 1e-4, "distance": Distance("cosine")}),
-        ("snnl", {"temperature": 1e4, "schedule": "learned", "factor": -10.0}),
-        ("snnl", {"schedule": "searched", "factor": -10.0}),
-        ("snnl", {"schedule": "searched", "distance": Distance("cosine"), "keep_multiplicity": True}),
-        ("lifted-structure", {"distance": Distance("cosine"), "keep_multiplicity": True}),
-        ("multi-similarity", {"distance": Distance("euclidean")}),
-    ],
+    one_in(
+        2,
+        [
+            ("triplet-margin", {"swap": True, "reduction": "anchor_mean"}),
+            ("contrastive", {"variant": "squared-2019", "keep_multiplicity": True}),
+            ("nt-xent", {"temperature": 1e-4, "keep_multiplicity": True, "label_smoothing": 0.1}),
+            ("nt-xent", {"temperature": 1e4, "learn_temperature": True}),
+            ("sup-con", {"temperature": 1e-4, "distance": Distance("inner-product")}),
+            ("hcl", {"temperature": 1e-4, "beta": 10.0}),
+            ("snnl", {"temperature": 1e-4, "distance": Distance("cosine")}),
+            ("snnl", {"temperature": 1e4, "schedule": "learned", "factor": -10.0}),
+            ("snnl", {"schedule": "searched", "factor": -10.0}),
+            ("snnl", {"schedule": "searched", "distance": Distance("cosine"), "keep_multiplicity": True}),
+            ("lifted-structure", {"distance": Distance("cosine"), "keep_multiplicity": True}),
+            ("multi-similarity", {"distance": Distance("euclidean")}),
+        ],
+    ),
 )
 def test_that_extreme_options_pass_the_conformance_kit(name: str, options: dict) -> None:
     check_loss(lambda: losses.create(name, **options), embedding=3)

@@ -17,6 +17,7 @@ from hnm_core.negatives.mining import Mined, Miner, SearchFinder, blocks_of, joi
 from hnm_core.negatives.options import checked
 from hnm_core.neighbors.found import SearchCancelled
 from hnm_core.spec.registry import NEIGHBORS
+from tests.families import one_in
 
 from .sets import by_rules, similarities, small
 
@@ -88,13 +89,16 @@ def test_that_too_few_documents_are_the_reason_where_there_are_too_few() -> None
 
 @pytest.mark.parametrize(
     "choice",
-    [
-        {"search": "exact", "absolute_margin": 0.05},
-        {"search": "exact", "sampling_strategy": "random", "keep_positives": "random"},
-        {"search": "lsh-scan", "select": "pool", "pool": 9, "candidates": 30},
-        {"search": "routed", "select": "distance-weighted", "candidates": 40},
-        {"search": "exact", "like": "sentence-transformers", "sampling_strategy": "random", "range_max": 20},
-    ],
+    one_in(
+        2,
+        [
+            {"search": "exact", "absolute_margin": 0.05},
+            {"search": "exact", "sampling_strategy": "random", "keep_positives": "random"},
+            {"search": "lsh-scan", "select": "pool", "pool": 9, "candidates": 30},
+            {"search": "routed", "select": "distance-weighted", "candidates": 40},
+            {"search": "exact", "like": "sentence-transformers", "sampling_strategy": "random", "range_max": 20},
+        ],
+    ),
     ids=str,
 )
 def test_that_neither_blocks_nor_threads_change_a_byte(choice: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("name", one_in(2, [name for name in SEARCHES if name in NEIGHBORS.names()]))
+@pytest.mark.parametrize("name", one_in(6, [name for name in SEARCHES if name in NEIGHBORS.names()]))
 def test_that_every_search_keeps_its_promises(name: str) -> None:
     check_neighbors(partial(neighbors.create, name), **SEARCHES[name])
 

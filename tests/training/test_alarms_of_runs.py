@@ -81,6 +81,7 @@ def test_that_a_run_that_deserves_it_is_told_and_one_that_is_mended_is_not(
     assert code not in alarms({**lane, **better}, {**fields, **other})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("far", [1e4, 1.0])
 def test_that_the_gradient_of_an_item_far_from_all_others_is_told(far: float, tmp_path: Path) -> None:
     source = np.random.default_rng(0)

@@ -62,6 +62,7 @@ def test_that_the_bank_is_renewed_at_the_start_of_each_epoch() -> None:
     assert ages(events) == [step % 5 for step in range(24)]
 
 
+@pytest.mark.thorough
 def test_that_drift_calls_for_a_refresh_only_once_it_reaches_the_threshold() -> None:
     never = run({"name": "a", "refresh": "drift", "refresh_every": 2, "drift_threshold": 1000})
     assert ages(never) == list(range(24))

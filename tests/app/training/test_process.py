@@ -317,6 +317,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.thorough
 @posix
 def test_that_when_the_window_is_killed_the_run_ends_its_recording_is_complete_and_no_process_stays(tmp_path):
     from hnm_core.spec import config as configuration

@@ -32,6 +32,7 @@ def ended(open_window, qtbot, **fields):
     return window
 
 
+@pytest.mark.thorough
 def test_that_five_seeds_are_trained_in_the_background_and_told_where_the_run_is(open_window, qtbot):
     window = ended(open_window, qtbot)
     assert "seeds may turn it round" in window.outcome.text.text()

@@ -73,6 +73,7 @@ def all_laid_out(window) -> bool:
     return all("t-SNE of" in view.caption for view in views) and window.stage.panes.arrived
 
 
+@pytest.mark.thorough
 def test_that_a_key_lays_all_lanes_out_and_esc_goes_back_to_the_newest_frames(six_d, qtbot):
     window, panes = six_d, six_d.stage.panes
     before = [view.scene.positions.copy() for view in panes.views]

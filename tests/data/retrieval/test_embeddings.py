@@ -18,6 +18,7 @@ from hnm_core.data.retrieval import read
 from hnm_core.data.retrieval.matrices import read_matrix
 from hnm_core.errors import InputError
 from tests.data.retrieval.conftest import Refusal
+from tests.families import one_in
 
 RNG = np.random.default_rng(0)
 QUERIES, DOCUMENTS = RNG.normal(size=(3, 4)).astype(np.float32), RNG.normal(size=(5, 4)).astype(np.float32)
@@ -245,7 +246,7 @@ made.documents.embeddings[-1].sum()
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_DATA") or sys.platform != "linux", reason="needs Linux's limits")
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", one_in(2, [np.float32, np.float64]))
 def test_that_a_million_embeddings_are_in_memory_once(tmp_path: Path, kind: type[np.floating[Any]]):
     small, large = tmp_path / "small", tmp_path / "large"
     for folder in (small, large):
