@@ -80,9 +80,8 @@ class FilteredProducts:
         self._row, self._place = _array(bank.order), _array(bank.place)
         self._run = _runs(points)
         self._queries = queries
-        self._center = torch.stack([part.sum(0, dtype=torch.float64) for part in self._coordinates()]).sum(0) / len(
-            points
-        )
+        sums = [points[part, : self._dim].sum(0, dtype=torch.float64) for part in self._parts(len(points))]
+        self._center = torch.stack(sums).sum(0) / len(points)
         self._own_base, self._own_slack = self._measure()
         self._copies = Copies(points, self._key, bank.class_of_row[bank.order], bank.order)
         self._sides: dict[bool, tuple[Rows, Sample | None]] = {}
@@ -192,11 +191,6 @@ class FilteredProducts:
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
-    def _coordinates(self) -> Iterator[Tensor]:
-        """(R, D) of the rows, part by part."""
-        for part in self._parts(len(self._given)):
-            yield self._given[part, : self._dim]
-
     def _centered(self, rows: Tensor) -> Tensor:
         """(R, D) float64."""
         return rows[:, : self._dim].double() - self._center
@@ -274,7 +268,7 @@ class FilteredProducts:
             bias = (bias + self._rounding * bias.abs()).float()
             rows = Rows(
                 self._points,
-                asked.wide,
+                self._points,  # in the place of the anchors, which are others at every call
                 _array(pad(bias, (0, self._count - count), value=-math.inf)),
                 self._size,
                 self._size.reshape(-1, _BLOCK).max(1),
