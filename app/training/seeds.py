@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,16 +76,24 @@ def repeat(
 def words_of(trials: Sequence[Trial], lanes: Sequence[str], metric: str = LEVEL) -> tuple[str, ...]:
     """What several seeds say of each lane with 95 % intervals, and of each beside the first with the verdict of
     `hnm-lab compare`, by `LEVEL` or `DOCUMENT_LEVEL`."""
-    from hnm_core.studies.comparing import summary
+    from hnm_core.studies.comparing import estimate, summary
+    from hnm_core.studies.equal_time import at_equal_time, equal_seconds, is_timed
     from hnm_core.studies.verdicts import judge
 
     seeds = f"Seeds {trials[0].seed} to {trials[-1].seed}"
-    means = [(lane, summary(trials, lane, metric)) for lane in lanes]
-    lines = [f"{seeds}, {LEVEL_NAMES[metric]}: " + ", ".join(f"{lane} {_shown(each)}" for lane, each in means)]
+    lines = [f"{seeds}, {LEVEL_NAMES[metric]}: " + _each({lane: summary(trials, lane, metric) for lane in lanes})]
     for line in judge(trials, lanes, lanes[0], (metric,)):
         told = f"{_shown(line.difference, sign='+')}, {line.words}"
         lines.append(f"{line.lane} beside {line.base}, paired by seed: {told}")
+    if len(lanes) > 1 and is_timed(trials):
+        spent = estimate([equal_seconds(trial) for trial in trials]).mean
+        by_lane = {lane: at_equal_time(trials, lane) for lane in lanes}
+        lines.append(f"At equal time, {spent:.3g} s of training: {_each(by_lane)}")
     return tuple(lines)
+
+
+def _each(lanes: Mapping[str, Estimate]) -> str:
+    return ", ".join(f"{lane} {_shown(each)}" for lane, each in lanes.items())
 
 
 def _shown(estimate: Estimate, sign: str = "") -> str:

@@ -19,9 +19,11 @@ from hnm_core.studies.comparing import (
     Estimate,
     Trial,
     entanglement,
+    estimate,
     steps_to,
     summary,
 )
+from hnm_core.studies.equal_time import at_equal_time, equal_seconds, is_timed, judge_at_equal_time, seconds_to
 from hnm_core.studies.verdicts import LEVEL, POWER, Line
 from hnm_core.words import number
 
@@ -64,13 +66,34 @@ def show(
         show_table(("entanglement", *looked_at), rows)
     if not lines:
         return
+    timed = is_timed(trials)
     rows = []
     for lane in lanes:
         steps = steps_to(trials, lane, base)
-        reached = f"{steps.mean:,.0f} +- {steps.half_width:,.0f}" if steps.seeds > 1 else number(steps.mean, 0)
-        rows.append((lane, reached, f"{steps.seeds} of {len(trials)}"))
+        took = (_rounded(seconds_to(trials, lane, base), 1),) if timed else ()
+        rows.append((lane, _rounded(steps), *took, f"{steps.seeds} of {len(trials)}"))
     echo()
-    show_table((f"steps to {REACHED:.0%} of the {HEADS[level]} of {base}", "steps", "seeds that got there"), rows)
+    titles = ("steps", *(("s of training",) if timed else ()), "seeds that got there")
+    show_table((f"to {REACHED:.0%} of the {HEADS[level]} of {base}", *titles), rows)
+    echo()
+    _show_lines(lines, "paired by seed", margin)
+    if timed:
+        spent = estimate([equal_seconds(trial) for trial in trials])
+        echo()
+        echo(f"At equal time: when the quickest lane of a seed was through, after {_rounded(spent, 1)} s of training.")
+        rows = [(lane, _shown(at_equal_time(trials, lane))) for lane in lanes]
+        show_table(("at equal time", HEADS[level]), rows)
+        echo()
+        _show_lines(judge_at_equal_time(trials, lanes, base, level, margin), "at equal time", margin)
+    over = "this line" if len(lines) == 1 else "the lines of a table"
+    echo(
+        f"Two-sided paired t tests, corrected over {over} (Holm, {LEVEL:g}). No difference: shown to be smaller than "
+        f"{margin:g} (--margin). Seeds that would tell: a difference of {margin:g}, with a chance of {POWER:.0%}."
+    )
+
+
+def _show_lines(lines: Sequence[Line], how: str, margin: float) -> None:
+    """The verdicts of one family."""
     rows = [
         (
             f"{line.lane} - {line.base}" if len({other.metric for other in lines}) == 1 else
@@ -79,15 +102,9 @@ def show(
         )
         for line in lines
     ]  # fmt: skip
-    echo()
     metrics = dict.fromkeys(HEADS[line.metric] for line in lines)
     titles = ("difference", "p, Holm", f"p of < {margin:g}, Holm", "verdict")
-    show_table((f"{', '.join(metrics)}, paired by seed", *titles), rows)
-    over = "this line" if len(lines) == 1 else f"these {len(lines)} lines"
-    echo(
-        f"Two-sided paired t tests, corrected over {over} (Holm, {LEVEL:g}). No difference: shown to be smaller than "
-        f"{margin:g} (--margin). Seeds that would tell: a difference of {margin:g}, with a chance of {POWER:.0%}."
-    )
+    show_table((f"{', '.join(metrics)}, {how}", *titles), rows)
 
 
 def document(
@@ -99,6 +116,7 @@ def document(
     level: str = LEVEL_METRIC,
 ) -> dict[str, Any]:
     """The same as plain values for JSON, in which None stands for what was not measured."""
+    timed = is_timed(trials)
     return {
         "seeds": [trial.seed for trial in trials],
         "failed": {str(trial.seed): list(trial.failed) for trial in trials if trial.failed},
@@ -110,6 +128,8 @@ def document(
                     for metric in (*_metrics(level), *OF_SOME, *LESS_IS_BETTER)
                 },
                 "steps_to_level": plain(asdict(steps_to(trials, lane, base))),
+                "seconds_to_level": plain(asdict(seconds_to(trials, lane, base))) if timed else None,
+                "at_equal_time": plain(asdict(at_equal_time(trials, lane))) if timed else None,
             }
             for lane in lanes
         },
@@ -120,8 +140,16 @@ def document(
         "level": LEVEL,
         "margin": margin,
         "base": base,
-        "lines": [plain(asdict(line)) | {"verdict": line.verdict} for line in lines],
+        "lines": [_line(line) for line in lines],
+        "equal_seconds": plain({str(trial.seed): equal_seconds(trial) for trial in trials}) if timed else None,
+        "lines_at_equal_time": [_line(line) for line in judge_at_equal_time(trials, lanes, base, level, margin)]
+        if timed
+        else None,
     }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return plain(asdict(line)) | {"verdict": line.verdict}
 
 
 def _metrics(level: str) -> tuple[str, ...]:
@@ -133,6 +161,12 @@ def _shown(estimate: Estimate) -> str:
         return "-"
     width = f" +- {estimate.half_width:.4f}" if math.isfinite(estimate.half_width) else ""
     return f"{estimate.mean:.4f}{width}"
+
+
+def _rounded(estimate: Estimate, digits: int = 0) -> str:
+    if estimate.seeds < 2:
+        return number(estimate.mean, digits)
+    return f"{estimate.mean:,.{digits}f} +- {estimate.half_width:,.{digits}f}"
 
 
 def _p(value: float) -> str:

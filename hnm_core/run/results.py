@@ -127,6 +127,12 @@ class Results:
         steps, values = self.history.lanes[lane].metric(metric)
         return list(zip(steps.tolist(), values.tolist(), strict=True))
 
+    def seconds(self, lane: str, metric: str) -> list[float]:
+        """The training clock of a lane at each point of `curve`: seconds that it had spent in its phases."""
+        known = self.history.lanes[lane]
+        spent: list[float] = known.seconds_at(known.metric(metric)[0]).tolist()
+        return spent
+
 
 def lane_result(lane: LaneHistory, upto_step: int | None = None) -> LaneResult:
     """What a lane has come to, with the miner, loss and sampler that it has, up to and with a step; None for now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,6 +68,8 @@ class Trial:
     """MAP@R of each lane as (step, value); over queries and documents MRR@10"""
     failed: tuple[str, ...] = ()
     """lanes that broke off; what they had come to is kept, and counts nowhere"""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    """the training clock of each lane at each point of its curve; not in results that earlier versions wrote"""
 
 
 ConfigT = TypeVar("ConfigT", "ExperimentConfig", "RetrievalConfig")
@@ -115,12 +117,15 @@ def steps_to(trials: Sequence[Trial], lane: str, base: str) -> Estimate:
     The speed of learning, whatever else the machine does. Seeds in which it never got there are left out, which
     `Estimate.seeds` tells.
     """
-    found = []
-    for trial in trials:
-        ends = trial.curves.get(base) or [(0, math.nan)]
-        enough = REACHED * ends[-1][1]
-        found.append(next((step for step, value in trial.curves.get(lane, ()) if value >= enough), math.nan))
-    return estimate(found)
+    found = ((trial, reached(trial, lane, base)) for trial in trials)
+    return estimate([trial.curves[lane][place][0] for trial, place in found if place is not None])
+
+
+def reached(trial: Trial, lane: str, base: str) -> int | None:
+    """The first point of a lane's curve with 95 % of what `base` ends with; None where there is none."""
+    ends = trial.curves.get(base) or [(0, math.nan)]
+    enough = REACHED * ends[-1][1]
+    return next((place for place, (_, value) in enumerate(trial.curves.get(lane, ())) if value >= enough), None)
 
 
 def run_seeds(
@@ -152,7 +157,9 @@ def run_seeds(
             results = train(config.model_copy(update={"seed": seed}))
             lanes, ended = tuple(results.lanes()), results.history.ended
             curves = {lane.lane: results.curve(lane.lane, level) for lane in lanes}
-            trial = Trial(seed, lanes, curves, ended.failed_lanes if isinstance(ended, RunFinished) else ())
+            seconds = {lane.lane: results.seconds(lane.lane, level) for lane in lanes}
+            failed = ended.failed_lanes if isinstance(ended, RunFinished) else ()
+            trial = Trial(seed, lanes, curves, failed, seconds)
             _write(path, sealed_line(json.dumps(_to_json(trial)), *_SEAL).decode())
         trials.append(trial)
     return trials
@@ -233,7 +240,13 @@ def _to_json(trial: Trial) -> dict[str, object]:
         {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
         for row in map(asdict, trial.lanes)
     ]
-    return {"seed": trial.seed, "lanes": lanes, "curves": trial.curves, "failed": list(trial.failed)}
+    return {
+        "seed": trial.seed,
+        "lanes": lanes,
+        "curves": trial.curves,
+        "seconds": trial.seconds,
+        "failed": list(trial.failed),
+    }
 
 
 def _lane_result(row: dict[str, Any]) -> LaneResult:
@@ -258,6 +271,9 @@ def _read(path: Path) -> Trial | None:
             str(lane): [(int(step), float(value)) for step, value in points]
             for lane, points in values["curves"].items()
         }
-        return Trial(int(values["seed"]), lanes, curves, tuple(map(str, values.get("failed", ()))))
+        seconds = {str(lane): [float(at) for at in clock] for lane, clock in values.get("seconds", {}).items()}
+        if any(len(clock) != len(curves.get(lane, ())) for lane, clock in seconds.items()):
+            raise ValueError("a curve has other points than its clock")
+        return Trial(int(values["seed"]), lanes, curves, tuple(map(str, values.get("failed", ()))), seconds)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"'{path}' is damaged ({error}). Remove it, and that seed is trained again.") from None

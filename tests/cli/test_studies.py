@@ -69,6 +69,7 @@ def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
     assert (out / "seed-7.json").stat().st_mtime_ns == kept, "what is there is not trained again"
     assert (out / "seed-9.json").is_file()
     assert "smaller than 0.01 (--margin)" in again.out
+    assert (out / "map_at_r-over-time.png").read_bytes().startswith(b"\x89PNG")
     asked = ("compare", tiny, "--seeds", 2, "--out", out)
     judged = lab(
         *asked, "--base", "two", "--margin", 0.03, "--metric", "map_at_r", "--metric", "knn_accuracy", "--json"
@@ -80,6 +81,9 @@ def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
     scores = [json.loads((out / f"seed-{seed}.json").read_text())["lanes"] for seed in (7, 8)]
     expected = np.mean([one["map_at_r"] - two["map_at_r"] for one, two in scores])
     assert told["lines"][0]["difference"]["mean"] == pytest.approx(expected)
+    trials = [json.loads((out / f"seed-{seed}.json").read_text()) for seed in (7, 8)]
+    assert told["equal_seconds"] == {str(t["seed"]): min(spent[-1] for spent in t["seconds"].values()) for t in trials}
+    assert all(spent == sorted(spent) and spent[0] > 0 for t in trials for spent in t["seconds"].values())
     for wrong, words in (
         (("--steps", 3), "other settings"),
         (("--base", "three"), "Unknown lane 'three'"),

@@ -31,6 +31,12 @@ def trials_of(**scores: list[float]) -> list[Trial]:
     ]  # fmt: skip
 
 
+def results_of(lanes: list[LaneResult], ended: RunFinished) -> SimpleNamespace:
+    """Of a run without curves."""
+    nothing = lambda *_: []  # noqa: E731
+    return SimpleNamespace(lanes=lambda: lanes, curve=nothing, seconds=nothing, history=SimpleNamespace(ended=ended))
+
+
 def one(**scores: list[float]):
     (line,) = judge(trials_of(**scores), list(scores), next(iter(scores)))
     return line
@@ -130,7 +136,7 @@ def test_that_less_of_a_ratio_of_distances_is_better_and_more_of_an_accuracy() -
 def test_that_a_digit_of_a_kept_result_that_was_damaged_counts_nowhere(tmp_path: Path) -> None:
     lanes = list(trials_of(a=[0.8125])[0].lanes)
     ended = RunFinished({"a": 10}, 1.0)
-    results = SimpleNamespace(lanes=lambda: lanes, curve=lambda *_: [], history=SimpleNamespace(ended=ended))
+    results = results_of(lanes, ended)
     run_seeds(ExperimentConfig(), 1, tmp_path, lambda _: results, print)
     path = tmp_path / "seed-0.json"
     whole = path.read_text()
@@ -147,7 +153,7 @@ def test_that_a_digit_of_a_kept_result_that_was_damaged_counts_nowhere(tmp_path:
 def test_that_a_lane_that_failed_stays_failed_when_results_are_taken_up_again(tmp_path: Path) -> None:
     ended = RunFinished({"a": 3, "b": 10}, 1.0, failed_lanes=("a",))
     lanes = list(trials_of(a=[0.9], b=[0.5])[0].lanes)
-    results = SimpleNamespace(lanes=lambda: lanes, curve=lambda *_: [], history=SimpleNamespace(ended=ended))
+    results = results_of(lanes, ended)
     run_seeds(ExperimentConfig(), 2, tmp_path / "out", lambda _: results, print)
     kept = run_seeds(ExperimentConfig(), 2, tmp_path / "out", pytest.fail, print)
     assert [trial.failed for trial in kept] == [("a",), ("a",)]
