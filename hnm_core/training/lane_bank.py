@@ -68,6 +68,8 @@ class LaneBank:
 
     Attributes:
         bank: what the miners see; None before the first step.
+        embedded: whether it holds embeddings. Where nobody looks at more than labels the set is not embedded, so that
+            random pairs cost what they cost; zeros stand in.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class LaneBank:
     ) -> None:
         """`twin` makes a second miner like the lane's own, for builds in the background."""
         self.bank: Bank | None = None
+        self.embedded = True
         self._distance, self._model, self._embed, self._clock = distance, model, embed, clock
         self._shared = shared
         probe_row = torch.randperm(len(shared.train_y), generator=generator(shared.seed, "probe"))
@@ -138,8 +141,8 @@ class LaneBank:
 
     def drift(self) -> float:
         """How far the network has moved since the bank's weights, see `hnm_core.miners.whole_set.drift`; 1 means stale.
-        Infinite where the network gives no finite numbers, 0 where there is no bank."""
-        if self.bank is None:
+        Infinite where the network gives no finite numbers, 0 where there is no bank of embeddings."""
+        if self.bank is None or not self.embedded:
             return 0.0
         now = self._embed(self._model, self._shared.train_x[self._probe_row])
         if not bool(torch.isfinite(now).all()):
@@ -148,8 +151,12 @@ class LaneBank:
         return drift(then, now, self._shared.train_y[self._probe_row], self._distance).of_limit
 
     def metrics(self, step: int) -> dict[str, float]:
-        """`bank_age` in steps and `drift`; empty where there is no bank."""
-        return {} if self.bank is None else {"bank_age": float(step - self.bank.step), "drift": self.drift()}
+        """`bank_age` in steps and `drift`; empty where there is no bank of embeddings."""
+        return (
+            {}
+            if self.bank is None or not self.embedded
+            else {"bank_age": float(step - self.bank.step), "drift": self.drift()}
+        )
 
     def state(self, name: str) -> dict[str, Any]:
         """The bank and what is known of the next ones, see `hnm_core.training.checkpoint`. A build in the background is
@@ -165,6 +172,7 @@ class LaneBank:
             spare = None if self._spare is None else state_of(self._spare, name)
         return {
             "bank": None if self.bank is None else {"step": self.bank.step, "embeddings": fixed(self.bank.embeddings)},
+            "embedded": self.embedded,
             "newest": [self._newest.step, self._newest.epoch],
             "spare": spare,
             "coming": None
@@ -182,6 +190,7 @@ class LaneBank:
         if state["bank"] is not None:
             embeddings = state["bank"]["embeddings"].to(self._shared.train_y.device)
             self.bank = self._bank_of(embeddings, int(state["bank"]["step"]))
+            self.embedded = bool(state.get("embedded", True))  # earlier versions embedded every set
         step, epoch = map(int, state["newest"])
         self._newest = Snapshot(step, epoch)
         if self._spare is not None and state["spare"] is not None:
@@ -194,8 +203,13 @@ class LaneBank:
 
     def _make_now(self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext) -> None:
         self._newest = Snapshot(context.step, context.epoch)
+        self.embedded = any(_looks(miner) for miner in _all(own, others))
         with self._clock(Phase.EMBED):
-            embeddings = self._embed(self._model, self._shared.train_x)
+            embeddings = (
+                self._embed(self._model, self._shared.train_x)
+                if self.embedded
+                else torch.zeros((len(self._shared.train_y), 1), device=self._shared.train_y.device)
+            )
         with self._clock(Phase.BUILD):
             self.bank = self._bank_of(embeddings, context.step)
             for miner in _all(own, others):

@@ -50,8 +50,8 @@ class HandedOut(NamedTuple):
     """(M,) rows"""
     negative: Tensor
     """(M,) rows"""
-    bank: Bank
-    """in which they were found"""
+    bank: Bank | None
+    """in which they were found; None where the miner looked at labels alone"""
     reach: int
     """how many nearest ones the miner may draw from"""
 
@@ -212,8 +212,9 @@ class LaneMining:
             return None
         source = generator(self._shared.seed, "handed out")
         tuples = asked.mine(anchor_row, MiningContext(step, epoch, source, self._distance))
+        found_in = bank if self._bank.embedded else None
         reach = asked.reach if isinstance(asked, SaysHowFar) else asked.pool if isinstance(asked, Searching) else 1
-        return HandedOut(tuples[-2] if len(tuples) == 4 else tuples[0], tuples[-1], bank, reach)
+        return HandedOut(tuples[-2] if len(tuples) == 4 else tuples[0], tuples[-1], found_in, reach)
 
     def of_the_batch(
         self, embeddings: Tensor, labels: Tensor, reference: Reference | None = None

@@ -84,7 +84,7 @@ class LaneMetrics:
         """Quality of negatives that were handed out for anchors of the probe, by the weights as they are; `step` is the
         one that is about to change them. Empty where there are none, or embeddings are not finite."""
         shared = self._shared
-        if used.bank.step == step:
+        if used.bank is not None and used.bank.step == step:
             now = used.bank
         else:
             embeddings = self._embed(shared.train_x)

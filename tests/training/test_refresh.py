@@ -20,6 +20,7 @@ from hnm_core.spec import config
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.training import lane_bank
 from hnm_core.training.experiment import Experiment
+from hnm_core.training.lane_bank import LaneBank
 
 BASE = {
     "steps": 24,
@@ -248,3 +249,28 @@ def test_that_lost_is_the_share_of_nearest_negatives_that_are_others() -> None:
 def test_that_a_cloud_fallen_onto_one_spot_is_as_stale_as_can_be() -> None:
     x, y = points()
     assert drift(x, torch.zeros_like(x), y, Distance()).of_limit == math.inf
+
+
+def test_that_random_pairs_do_not_pay_for_embedding_a_set_that_nobody_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a warm-up; and no number hangs on it."""
+    lanes = (
+        {"name": "a", "miner": "random"},
+        {"name": "b", "warmup": 5, "refresh_every": 100},
+        {"name": "c", "miner": "random", "miner_options": {"positives": "hardest"}, "refresh_every": 100},
+    )
+    make, made = LaneBank._make_now, list[tuple[int, bool]]()
+
+    def counted(bank: LaneBank, own: object, others: object, context: MiningContext) -> None:
+        make(bank, own, others, context)
+        made.append((context.step, bank.embedded))
+
+    monkeypatch.setattr(LaneBank, "_make_now", counted)
+    lazy = run(*lanes)
+    assert made == [(1, False), (1, False), (1, True), (6, True)]
+    made.clear()
+    monkeypatch.setattr(lane_bank, "_looks", lambda _miner: True)
+    eager = run(*lanes)
+    assert made and all(embedded for _, embedded in made)
+    for lane in "abc":
+        told = [[(record.loss, record.tuples, record.metrics) for record in records(of, lane)] for of in (lazy, eager)]
+        assert told[0] == told[1] and "used_recall" in told[0][-1][2]

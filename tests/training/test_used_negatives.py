@@ -53,10 +53,10 @@ def test_that_what_is_handed_out_is_judged_by_the_weights_of_its_step(
         now = distances(trainer.embed(shared.train_x).numpy())
         record = next(event for event in next(steps) if isinstance(event, StepRecord))
         used = told[-1]
-        then = np.where(others, distances(used.bank.embeddings.numpy()), np.inf)
         anchor, negative = used.anchor.numpy(), used.negative.numpy()
         assert set(anchor.tolist()) == set(trainer.metrics.probe_row.tolist()) and others[anchor, negative].all()
         if lane.get("miner") is None:  # exact: from the list of the bank that it has
+            then = np.where(others, distances(used.bank.embeddings.numpy()), np.inf)
             listed = np.sort(then, axis=1)[:, used.reach - 1]
             assert (then[anchor, negative] <= listed[anchor] * (1 + 1e-4)).all()
         order = np.sort(np.where(others, now, np.inf), axis=1)
@@ -66,7 +66,9 @@ def test_that_what_is_handed_out_is_judged_by_the_weights_of_its_step(
             (found <= order[anchor, used.reach - 1] * (1 + 1e-4)).mean(), abs=1e-9
         )
         assert record.metrics["used_regret"] == pytest.approx((found - order[anchor, 0]).mean(), rel=1e-4, abs=1e-6)
-        aged.append((step - used.bank.step, record.metrics["used_recall"]))
+        assert (used.bank is None) == (lane.get("miner") == "random"), "random pairs are of labels alone"
+        if used.bank is not None:
+            aged.append((step - used.bank.step, record.metrics["used_recall"]))
         if "bank_age" in record.metrics:
             assert record.metrics["bank_age"] == step - used.bank.step
     if lane.get("miner") is None:
