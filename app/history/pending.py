@@ -16,6 +16,7 @@ SHARED = (
     "data",
     "model",
     "steps",
+    "seconds",
     "seed",
     "threads",
     "device",

@@ -37,7 +37,7 @@ from hnm_core.spec.config import DataConfig, ExperimentConfig, OptimizerConfig, 
 from hnm_core.spec.registry import DATASETS, MODELS, is_over_documents
 
 SPLIT_FIELDS = ("split", "held_out", "validation")
-RUN_FIELDS = ("steps", "seed", "threads", "device", "eval_every", "frame_every", "shown", "checkpoint_every")
+RUN_FIELDS = ("steps", "seconds", "seed", "threads", "device", "eval_every", "frame_every", "shown", "checkpoint_every")
 
 
 class ExperimentForm(QWidget):

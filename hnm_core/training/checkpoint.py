@@ -140,6 +140,8 @@ def _told(trainer: Trainer) -> dict[str, Any]:
         "step": trainer.step,
         "trained": trainer.trained,
         "epoch": trainer.epoch,
+        "spent": trainer.spent,
+        "ends": trainer.ends,
         "alpha": trainer.alpha,
         "margin": trainer.margin,
         "batches": {
@@ -176,6 +178,8 @@ def _restored(state: State, shared: Shared, frames: bool) -> Trainer:
     rows = state["batches"]["rows"].numpy()
     trainer.batches = np.split(rows, np.cumsum(state["batches"]["sizes"], dtype=np.int64)[:-1]) if len(rows) else []
     trainer.step, trainer.trained, trainer.epoch = (_count(state[name]) for name in ("step", "trained", "epoch"))
+    trainer.spent = float(state.get("spent", 0.0))  # earlier versions had no limit to compare it with
+    trainer.ends = bool(state.get("ends", False)) and trainer.spent >= (config.seconds or math.inf)
     trainer.alpha = None if state["alpha"] is None else float(state["alpha"])
     trainer.margin = float(state["margin"])
     if (good := state["good_weights"]) is not None:

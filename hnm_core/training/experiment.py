@@ -163,7 +163,7 @@ class Experiment:
         for trainer in lanes.trainers.values():
             yield trainer.weights()
         names = {*lanes.trainers, *lanes.failed}
-        finished = all(done.get(name, 0) == self.config.steps or name in lanes.failed for name in names)
+        finished = all(name in lanes.failed or lanes.trainers[name].ends for name in names)
         yield RunFinished(dict(done), time.monotonic() - start, stopped=not finished, failed_lanes=tuple(lanes.failed))
 
     def _begin(self, lanes: _Lanes, shared: Shared, frames: bool) -> Iterator[Event]:
@@ -223,7 +223,7 @@ class _Lanes:
         self.running = {
             name: trainer.steps()
             for name, trainer in lanes.items()
-            if name not in self.failed and trainer.step < trainer.config.steps
+            if name not in self.failed and trainer.step < trainer.config.steps and not trainer.ends
         }
 
     def _note(self, event: Event) -> None:
@@ -244,7 +244,7 @@ class _Lanes:
         for event in events:
             self._note(event)
             yield event
-        if name in self.failed or self.done.get(name) == trainer.config.steps:
+        if name in self.failed or trainer.ends:
             del self.running[name]
 
     def obey(self, request: Request) -> Iterator[Event]:

@@ -42,7 +42,7 @@ class Measured(NamedTuple):
 
 
 class LaneMetrics:
-    """Measures one lane every `eval_every` steps and after its last."""
+    """Measures one lane every `eval_every` steps."""
 
     def __init__(self, shared: Shared, distance: Distance, embed: Callable[[Tensor], Tensor]) -> None:
         self._shared, self._distance, self._embed = shared, distance, embed
@@ -56,8 +56,7 @@ class LaneMetrics:
 
     def due(self, step: int) -> bool:
         """Whether `step` is measured."""
-        config = self._shared.config
-        return step % config.eval_every == 0 or step == config.steps
+        return step % self._shared.config.eval_every == 0
 
     def measure(self, lane: str, step: int, loss: Loss, search: NeighborSearch | None, k: int) -> Measured:
         """The metrics of a lane now; `search` is its approximate search, None where it has none."""

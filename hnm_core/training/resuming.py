@@ -40,8 +40,11 @@ def resume(
             f"The run in '{folder}' has done {done}. Say how many it shall have in the "
             f"end, for instance --steps {2 * step}."
         )
-    recording.check()  # what is damaged is left out of the past that is told again, and named
     words = [f"Goes on from step {step:,} of '{folder.name}'."]
+    if config.seconds is not None and isinstance(recording.finished, RunFinished) and not recording.finished.stopped:
+        words.append(f"That it ends after {config.seconds:g} s of training holds no more: it did.")
+        config = config.model_copy(update={"seconds": None})
+    recording.check()  # what is damaged is left out of the past that is told again, and named
     words += [f"Damaged there: {loss}" for loss in recording.losses]
     before, now = recording.started.versions, versions(resolve(config.device))
     other = [

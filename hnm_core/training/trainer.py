@@ -38,7 +38,7 @@ from hnm_core.run.events import (
     frozen,
     layer_metric,
 )
-from hnm_core.run.timing import Phase
+from hnm_core.run.timing import STEP_PHASES, Phase
 from hnm_core.seeding import generator
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.training.candidates import candidates_of
@@ -96,6 +96,10 @@ class Trainer:
         self.step = 0
         self.trained = 0
         """Steps that the weights have been trained for: one less than `step` where a step could not be ended."""
+        self.spent = 0.0
+        """Seconds that its steps took, by the training clock."""
+        self.ends = False
+        """Whether the step that it is at is its last."""
         self.epoch = -1
         """Counts from 0 once training has begun."""
         self.alpha: float | None = None
@@ -118,12 +122,13 @@ class Trainer:
         """Train. Each item holds the events of one step (the first, those before any). Ends after the last step, or
         after a fatal alarm that says why the lane cannot go on."""
         yield self._first_events()
-        while self.step < self.config.steps:
+        while self.step < self.config.steps and not self.ends:
             if not self.batches:
                 self.epoch += 1
                 with self.clock(Phase.OTHER):
                     self.batches = self._batches()
             self.step += 1
+            self.ends = self.step == self.config.steps or self.spent >= (self.config.seconds or math.inf)
             try:
                 yield tuple(self._step(torch.from_numpy(self.batches.pop(0)).to(self.shared.device)))
             except InputError as error:
@@ -177,7 +182,8 @@ class Trainer:
                 yield WarmupEnded(self.lane.name, self.step, self.lane.miner)
             in_batch, looked_at = mining.mining_batch, self._frame_due()
             tuples = () if in_batch else mining.of_the_set(anchor_row, self.step, self.epoch, keep_candidates=looked_at)
-        used = self._measure_used() if self.metrics.due(self.step) else {}
+        due = self.ends or self.metrics.due(self.step)
+        used = self._measure_used() if due else {}
         with clock(Phase.OTHER):
             with clock(Phase.TRANSFER):
                 rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
@@ -213,18 +219,20 @@ class Trainer:
             if separation is None and local_tuples is not None and len(local_tuples) == 3:
                 separation = self._separation(embeddings.detach(), local_tuples)
             counts = self._counts(tuples, separation, len(anchor_row))
-        measured, misses = self._measure(terms) if self.metrics.due(self.step) else Measured({})
+        measured, misses = self._measure(terms) if due else Measured({})
         alarms: tuple[Alarm, ...] = ()
         with clock(Phase.OTHER):
             empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
             if measured or empty or self.step % LOOK_EVERY == 0:
                 seen = self._seen(value, counts, measured, terms, embeddings.detach(), empty)
                 alarms = tuple(self.watch.see(seen))
+        phase_ms = clock.take()
+        self.spent += sum(phase_ms.get(phase, 0.0) for phase in STEP_PHASES) / 1e3
         yield StepRecord(
             self.lane.name,
             self.step,
             value,
-            phase_ms=clock.take(),
+            phase_ms=phase_ms,
             tuples=counts,
             metrics=measured | used if measured else {},
             mining=not mining.warming_up,
@@ -245,7 +253,7 @@ class Trainer:
     def _frame_due(self) -> bool:
         """Whether the step now has a frame."""
         config = self.config
-        wanted = self.frame_each_step or self.step % config.frame_every == 0 or self.step in (1, config.steps)
+        wanted = self.frame_each_step or self.step % config.frame_every == 0 or self.step == 1 or self.ends
         return self.frames is not None and wanted
 
     def rename(self, lane: LaneConfig) -> None:
