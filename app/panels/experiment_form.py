@@ -382,8 +382,9 @@ class ExperimentForm(QWidget):
             held_out = ["official split"]
         self.data_details.set_summary(_listed(data["options"], held_out))
         self.model_details.set_summary(_listed(values["model"]["options"], []))
+        limit = f"{values['seconds']:g} s or " if values.get("seconds") else ""
         self.training.set_summary(
-            f"{optimizer['name']} {optimizer['lr']}, {self._sampler_text()}, {values['steps']} steps, "
+            f"{optimizer['name']} {optimizer['lr']}, {self._sampler_text()}, {limit}{values['steps']} steps, "
             f"seed {values['seed']}, {values['device']}"
         )
 

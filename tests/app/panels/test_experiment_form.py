@@ -243,6 +243,19 @@ def test_that_the_split_is_chosen_and_says_what_the_share_is_of(form, qtbot):
     assert form.data_details.summary.text() == "official split"
 
 
+def test_that_lanes_can_be_given_seconds_instead_of_steps(form, qtbot):
+    form.training.open()
+    editor = form.run.editor("seconds")
+    assert form.config().seconds is None and " s or " not in form.training.summary.text()
+    editor.check.setFocus()
+    qtbot.keyClick(editor.check, Qt.Key.Key_Space)
+    type_into(qtbot, editor.inner.line, "2.5")
+    assert form.config().seconds == 2.5
+    assert f"2.5 s or {form.config().steps} steps" in form.training.summary.text()
+    qtbot.keyClick(editor.check, Qt.Key.Key_Space)
+    assert form.config().seconds is None
+
+
 def test_that_a_data_set_that_needs_a_file_opens_its_options_and_says_so_until_one_is_chosen(form, qtbot, monkeypatch):
     before = form.config()
     pick(qtbot, form.data.box, "file")
