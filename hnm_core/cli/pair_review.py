@@ -35,7 +35,7 @@ def review_pairs(
     Raises:
         InputError: the set cannot be read or has no embeddings, or the file is no review of it.
     """
-    from hnm_core.data.pair_review import reviewing
+    from hnm_core.data.pair_review import reviewing, subject
     from hnm_core.studies.doubtful_pairs import pair_queue
 
     with progress_bar() as bars:
@@ -49,13 +49,13 @@ def review_pairs(
     if listed:
         _list(queue, most, json_document)
         return
-    with reviewing(out, judged) as ongoing:
+    with reviewing(out, subject(judged)) as ongoing:
         if ongoing.review.torn:
             say(f"The last line of '{out}' was not written whole; it is left out.")
         _ask(queue, ongoing, most)
         counts = ongoing.review.counts()
     said = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in counts)
-    say(f"{said}. `hnm-lab mine --review` and `audit --review` obey them.")
+    say(f"{said}. `hnm-lab run --review`, `mine --review` and `audit --review` obey them.")
     echo(str(out))
 
 

@@ -61,7 +61,7 @@ def review(
     """Items whose neighbours are of another class, the most doubtful first: keep, drop or relabel (`run --review`).
 
     Of queries and documents: documents that nobody judged and that lie nearer to a query than all that is relevant to
-    it: keep as negatives, drop, or relevant (`mine --review`).
+    it: keep as negatives, drop, or relevant (`run --review`, `mine --review`).
     """
     if distance is not None and distance not in DISTANCES:
         raise unknown_name("distance", distance, DISTANCES)

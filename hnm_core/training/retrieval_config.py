@@ -63,6 +63,7 @@ class RetrievalData(Section):
     queries: str = Field("", description="file of the queries, instead of what the source has or beside it")
     documents: str = Field("", description="file of the documents, likewise")
     qrels: str = Field("", description="file of the judgements, likewise")
+    review: str = Field("", description="file of decisions of `hnm-lab review` on them, .jsonl, which they obey")
     options: dict[str, Any] = Field(default_factory=dict, description="of a registered set, by name")
 
 

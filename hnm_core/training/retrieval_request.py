@@ -43,6 +43,8 @@ def resolve_retrieval(request: Request) -> tuple[RetrievalConfig, list[str]]:
     asked = {name: getattr(request, name) for name in ("seed", "steps")}
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
+    if request.review is not None:
+        values["retrieval"] = values["retrieval"] | {"review": paths.text_of(request.review)}
     config = retrieval_config(values, "--set" if request.settings else where)
     if not any((config.retrieval.source, config.retrieval.queries, config.retrieval.documents)):
         raise InputError("Say which queries and documents: source in the section [retrieval], or --data.")
@@ -68,11 +70,6 @@ def _refuse(request: Request) -> None:
         raise InputError(f"--device {request.device} is not allowed: queries and documents are trained on the cpu.")
     if request.checkpoint_every:
         raise InputError("--checkpoint-every is not allowed: runs over queries and documents keep no checkpoints.")
-    if request.review is not None:
-        raise InputError(
-            "--review is not allowed: runs over queries and documents take judgements as they are; `mine --review` "
-            "obeys a review of them."
-        )
 
 
 def _base(request: Request) -> tuple[dict[str, Any], str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hnm_core.data.judged import Items, JudgedSet, Judgements
-from hnm_core.data.pair_review import PairDecision, PairReview, applied, fingerprint, read, reviewing
+from hnm_core.data.pair_review import PairDecision, PairReview, applied, fingerprint, read, reviewing, same_set, subject
 from hnm_core.errors import InputError
 from hnm_core.negatives.anchors import of_judged
 from hnm_core.negatives.options import MineOptions
@@ -25,6 +26,19 @@ def judged() -> JudgedSet:
     return JudgedSet("set", queries, documents, Judgements(rows, rows, np.ones(3, np.float32)))
 
 
+def test_that_texts_tell_sets_apart_whose_ids_are_line_numbers_and_embeddings_alone_do_not(
+    judged: JudgedSet,
+) -> None:
+    whole = fingerprint(judged)
+    swapped = [judged.documents.text[row] for row in (1, 0, 2, 3, 4)]
+    assert not same_set(whole, fingerprint(replace(judged, documents=replace(judged.documents, text=swapped))))
+    bare = replace(judged, queries=replace(judged.queries, text=None))
+    assert same_set(whole, fingerprint(bare)) and same_set(fingerprint(bare), whole)
+    old = judged.judgements
+    fewer = replace(judged, judgements=Judgements(old.query[:2], old.document[:2], old.grade[:2]))
+    assert not same_set(whole, fingerprint(fewer)) and not same_set(fingerprint(bare), fingerprint(fewer))
+
+
 DECISIONS = (
     PairDecision(7, "d3", "relevant"),
     PairDecision(8, "d3", "drop"),
@@ -36,12 +50,12 @@ DECISIONS = (
 
 def test_that_decisions_are_kept_by_ids_and_the_last_on_a_pair_counts(judged: JudgedSet, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    with reviewing(path, judged) as ongoing:
+    with reviewing(path, subject(judged)) as ongoing:
         for decision in DECISIONS:
             ongoing.decide(decision)
         ongoing.decide(PairDecision(7, "d4", "keep"))
         assert ongoing.undo() == PairDecision(7, "d4", "keep")
-    with reviewing(path, judged) as ongoing:
+    with reviewing(path, subject(judged)) as ongoing:
         assert ongoing.review == read(path)
     assert read(path).decisions == DECISIONS
     assert read(path).counts() == {"keep": 1, "drop": 2, "relevant": 1}
@@ -82,5 +96,5 @@ def test_that_a_review_of_another_set_and_unknown_ids_are_refused(judged: Judged
     with pytest.raises(InputError, match=r"line 1: .* is no decision of a review of queries and documents"):
         read(path)
     path.write_text('{"review": 1, "of": "1-2-3", "data": "x"}\n')
-    with pytest.raises(InputError, match="is a review of other data"), reviewing(path, judged):
+    with pytest.raises(InputError, match="is a review of other data"), reviewing(path, subject(judged)):
         pass
