@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -130,7 +131,28 @@ def embed_set(
     width = write_set(
         data, out, _blocks(towers, queries, "query", progress), _blocks(towers, documents, "document", progress)
     )
+    if data.left_out is not None:
+        dropped = f"The {len(data.left_out):,} documents that the review dropped may come back as negatives of what was"
+        note = f"{note} {dropped} written: this layout cannot say that they are neither.".strip()
     return data, width, note
+
+
+def embedded_by(recording: Recording, lane: str, data: JudgedSet, progress: Progress | None = None) -> JudgedSet:
+    """A set with what a lane of a run makes of its texts, in memory.
+
+    Raises:
+        InputError: as `towers_of`, or there are no texts.
+        LoadCancelled: the progress callback returned False.
+    """
+    towers, _ = towers_of(recording, lane)
+    queries, documents = texts_of(data)
+    return replace(
+        data,
+        queries=replace(data.queries, embeddings=np.concatenate([*_blocks(towers, queries, "query", progress)])),
+        documents=replace(
+            data.documents, embeddings=np.concatenate([*_blocks(towers, documents, "document", progress)])
+        ),
+    )
 
 
 def _measured(recording: Recording, data: JudgedSet, of_run: bool) -> tuple[MeasuredQueries, str]:

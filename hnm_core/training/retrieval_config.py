@@ -239,6 +239,14 @@ def asked_as(told: ExperimentConfig) -> RetrievalConfig:
     )
 
 
+def obeying(told: ExperimentConfig, review: str) -> ExperimentConfig:
+    """A run that `told_as` tells of on its data as they are after a review, in place of the one it had. Raises
+    `InputError` as `asked_as`."""
+    asked = asked_as(told)
+    data = asked.retrieval.model_copy(update={"review": review})
+    return told_as(asked.model_copy(update={"retrieval": data}), told.data.name.removesuffix(OVER_DOCUMENTS))
+
+
 def to_train(told: ExperimentConfig) -> ExperimentConfig | RetrievalConfig:
     """What trains a run as recordings and the window tell of it: itself, or of queries and documents `asked_as`.
     Raises `InputError` likewise."""
