@@ -3,8 +3,8 @@ relevant, and keys that decide."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QGridLayout, QPlainTextEdit, QWidget
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtWidgets import QGridLayout, QPlainTextEdit, QSizePolicy, QWidget
 
 from app.training.messages import DoubtfulPair, Text
 from app.views.elided_label import ElidedLabel
@@ -14,7 +14,7 @@ from hnm_core.run.item_texts import in_sight
 
 NOTHING = "No pair is doubtful: nothing that nobody judged is nearer to a query than all that is relevant to it."
 NO_TEXT = "There is no text, only an embedding."
-TEXT_PX = 90
+TEXT_PX = 72
 """Least height of a text."""
 VERDICTS: dict[str, Verdict] = {"keep": "keep", "drop": "drop", "relevant": "relevant"}
 
@@ -30,21 +30,23 @@ class PairReviewView(QueueView):
             ("relevant", "It answers the query"),
             parent,
         )
-        self.query_name, self.document_name, self.relevant_name = ElidedLabel(), ElidedLabel(), ElidedLabel()
-        self.query, self.document, self.relevant = _text_box(), _text_box(), _text_box()
+        self.query_name, self.document_name, self.relevant_name = _name(), _name(), _name()
+        self.place_found = _name()
+        self.query, self.document, self.relevant = TextBox(), TextBox(), TextBox()
         self._texts = QWidget()
         grid = QGridLayout(self._texts)
         grid.setContentsMargins(0, 0, 0, 0)
         for column in (0, 1):
             grid.setColumnStretch(column, 1)
-        grid.addWidget(self.query_name, 0, 0)
-        grid.addWidget(self.document_name, 0, 1)
-        grid.addWidget(self.query, 1, 0)
-        grid.addWidget(self.document, 1, 1)
-        grid.addWidget(self.verdict, 2, 0, 1, 2)
+        grid.addWidget(self.verdict, 0, 0)
+        grid.addWidget(self.place_found, 0, 1)
+        grid.addWidget(self.query_name, 1, 0)
+        grid.addWidget(self.document_name, 1, 1)
+        grid.addWidget(self.query, 2, 0)
+        grid.addWidget(self.document, 2, 1)
         grid.addWidget(self.relevant_name, 3, 0, 1, 2)
         grid.addWidget(self.relevant, 4, 0, 1, 2)
-        grid.setRowStretch(1, 3)
+        grid.setRowStretch(2, 3)
         grid.setRowStretch(4, 2)
         self.lay_out(self._texts, 1)
 
@@ -83,24 +85,37 @@ class PairReviewView(QueueView):
         self.question.setText("Does this document answer the query as well?")
         self.evidence.setText("\n".join(map(in_sight, suspect.evidence)))
         _show(self.query_name, self.query, "Query", suspect.query)
-        place = f", score {suspect.score:.3f}, rank {suspect.rank:,}"
-        _show(self.document_name, self.document, "Document", suspect.document, place)
-        own = f", score {suspect.relevant_score:.3f}"
-        _show(self.relevant_name, self.relevant, "Relevant", suspect.relevant, own)
+        self.place_found.setText(f"Score {suspect.score:.3f}, rank {suspect.rank:,}")
+        _show(self.document_name, self.document, "Document", suspect.document)
+        own = f"Relevant, score {suspect.relevant_score:.3f}:"
+        _show(self.relevant_name, self.relevant, own, suspect.relevant)
         return suspect.item_id
 
 
-def _text_box() -> QPlainTextEdit:
-    box = QPlainTextEdit()
-    box.setReadOnly(True)
-    box.setMinimumHeight(TEXT_PX)
-    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    box.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys decide
-    return box
+class TextBox(QPlainTextEdit):
+    """A text to be read, as it is. It wants no more room than it can have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setMinimumHeight(TEXT_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keys decide
+
+    def sizeHint(self) -> QSize:
+        return QSize(TEXT_PX, TEXT_PX)
 
 
-def _show(name: ElidedLabel, box: QPlainTextEdit, what: str, text: Text, more: str = "") -> None:
-    called = f"{what} {in_sight(str(text.name))}{more}"
+def _name() -> ElidedLabel:
+    """A line that may be as long as it likes and takes no room for it."""
+    label = ElidedLabel()
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def _show(name: ElidedLabel, box: TextBox, what: str, text: Text) -> None:
+    called = f"{what} {in_sight(str(text.name))}"
     name.setText(called)
     box.setAccessibleName(called)
     box.setPlainText(text.text or NO_TEXT)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
@@ -53,6 +53,9 @@ class QueueView(QWidget):
         self.file, self.counts = ElidedLabel(), Label()
         for label in (self.question, self.evidence, self.notes, self.problem, self.counts):
             label.setWordWrap(True)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)  # paths and ids are long words
+        for line in (self.where, self.file):
+            line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.question.setObjectName("question")
         self.problem.setObjectName("problem")
         self.problem.hide()

@@ -29,6 +29,7 @@ class ReviewView(QueueView):
             parent,
         )
         self.nearest_of = ElidedLabel()
+        self.nearest_of.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.suspect, self.nearest = ItemButton(SIDE_PX), ItemButton(SIDE_PX)
         self.others = (ItemButton(SMALL_PX), ItemButton(SMALL_PX))
         for shown in (self.suspect, self.nearest, *self.others):

@@ -114,7 +114,8 @@ def test_that_window_and_terminal_go_through_one_queue_in_one_file(window, qtbot
     assert window.stage.choice.item_id == pair.item_id == int(str(pair.document.name)[1:])
     shown = view.document.toPlainText()
     assert "\N{SYMBOL FOR ESCAPE}[31m <b>key</b>" in shown and "with\n    a " in shown, "as it is, and on its lines"
-    assert f"Document {pair.document.name}, score {pair.score:.3f}, rank {pair.rank}" in view.document_name.text()
+    assert view.document_name.text() == f"Document {pair.document.name}"
+    assert view.place_found.text() == f"Score {pair.score:.3f}, rank {pair.rank}" and pair.rank == 1
     assert pair.query.text == view.query.toPlainText() and pair.relevant.text == view.relevant.toPlainText()
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_R)
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_D)
