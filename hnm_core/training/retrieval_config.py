@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -55,6 +56,12 @@ OWN_NEGATIVES: Mapping[str, type[Options]] = {
 """Ways to negatives that no search over embeddings finds. The others are the miners over the whole set that search."""
 
 
+def kinds_of_negatives() -> Mapping[str, type[Options]]:
+    """The options of every way to negatives, by its name."""
+    entries = {name: MINERS.entry(name).options for name in MINERS.names()}
+    return {**OWN_NEGATIVES, **{name: each for name, each in entries.items() if issubclass(each, SearchingOptions)}}
+
+
 class RetrievalData(Section):
     """Which set of queries and documents, as `hnm_core.data.retrieval.read` takes it."""
 
@@ -93,9 +100,8 @@ class RetrievalLane(Section):
         """The typed options. Raises `InputError` where they, or the name of the negatives, are not allowed."""
         own = OWN_NEGATIVES.get(self.negatives)
         if own is None:
-            searching = [name for name in MINERS.names() if issubclass(MINERS.entry(name).options, SearchingOptions)]
-            if self.negatives not in searching:
-                raise unknown_name("kind of negatives", self.negatives, [*OWN_NEGATIVES, *searching])
+            if self.negatives not in kinds_of_negatives():
+                raise unknown_name("kind of negatives", self.negatives, kinds_of_negatives())
             return MINERS.validate(self.negatives, self.options)
         try:
             return own.model_validate(self.options)
@@ -167,6 +173,11 @@ def with_settings(config: RetrievalConfig, settings: Iterable[str]) -> Retrieval
     values = config.to_dict()
     configuration.assign(values, settings)
     return retrieval_config(values, "--set")
+
+
+def data_name(data: RetrievalData) -> str:
+    """What the data are called: as their file or folder is."""
+    return Path(data.source or data.documents or data.queries).name
 
 
 def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:

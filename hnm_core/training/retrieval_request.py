@@ -13,7 +13,7 @@ from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, title_of
 from hnm_core.spec.resources import retrieval_preset_names, retrieval_preset_path
 from hnm_core.system import paths
-from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config, told_as
+from hnm_core.training.retrieval_config import RetrievalConfig, data_name, retrieval_config, told_as
 
 BM25_MISSING = (
     "Lane '{lane}' is left out: the library bm25s, which finds its negatives, is not installed (pip install "
@@ -55,8 +55,7 @@ def told_of(request: Request) -> tuple[ExperimentConfig, list[str]]:
     """`resolve_retrieval` in the words of recordings and of the window, see `told_as`; its data are called as their
     file or folder is. Loads no torch and reads no data."""
     config, notes = resolve_retrieval(request)
-    data = config.retrieval
-    return told_as(config, Path(data.source or data.documents or data.queries).name), notes
+    return told_as(config, data_name(config.retrieval)), notes
 
 
 def preset_told(told: ExperimentConfig) -> str:
