@@ -80,6 +80,8 @@ def review(
         found = queue_of_data(data, encoder, Distance(distance or "cosine"), k)
         review_pairs(out, found, listed=listed, most=most, json_document=json_document)
         return
+    if encoder and run is not None:
+        raise InputError("--encoder is of data; a lane of a run embeds by what it has learnt.")
     if encoder:
         raise InputError("--encoder is of queries and documents that --data names; items with classes have features.")
     if run is not None and _of_pairs(run):

@@ -67,8 +67,10 @@ def towers_of(recording: Recording, lane: str) -> tuple[TwoTowers, str]:
     return towers.eval(), note
 
 
-def data_of(recording: Recording, source: str | None, progress: Progress | None = None) -> JudgedSet:
-    """The set that a run was trained on, or another one.
+def data_of(
+    recording: Recording, source: str | None, progress: Progress | None = None, *, reviewed: bool = True
+) -> JudgedSet:
+    """The set that a run was trained on, with its review where it had one unless `reviewed` is False; or another set.
 
     Raises:
         InputError: as `hnm_core.data.retrieval.read`; the recording does not name its data, or they are others by now.
@@ -78,7 +80,7 @@ def data_of(recording: Recording, source: str | None, progress: Progress | None 
     named = data_told(recording.config)
     if not (named.source or named.queries or named.documents):
         raise InputError(f"'{recording.folder}' does not tell where its queries and documents lie: name them.")
-    data = read_data(named, recording.config.seed, progress)
+    data = read_data(named if reviewed else named.model_copy(update={"review": ""}), recording.config.seed, progress)
     items = len(data.queries) + len(data.documents)
     if items != recording.started.items_total:
         raise InputError(
@@ -126,14 +128,13 @@ def embed_set(
         LoadCancelled: the progress callback returned False.
     """
     towers, note = towers_of(recording, lane)
-    data = data_of(recording, source, progress)
+    data = data_of(recording, source, progress, reviewed=False)  # no layout says what was dropped
     queries, documents = texts_of(data)
     width = write_set(
         data, out, _blocks(towers, queries, "query", progress), _blocks(towers, documents, "document", progress)
     )
-    if data.left_out is not None:
-        dropped = f"The {len(data.left_out):,} documents that the review dropped may come back as negatives of what was"
-        note = f"{note} {dropped} written: this layout cannot say that they are neither.".strip()
+    if review := data_told(recording.config).review if source is None else "":
+        note = f"{note} Judgements are those of before the review: `mine --review '{review}'` obeys it.".strip()
     return data, width, note
 
 

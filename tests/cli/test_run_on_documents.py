@@ -165,6 +165,16 @@ def test_that_a_run_obeys_the_review_of_its_pairs_and_tells_it_in_its_first_line
     assert again.status == 0 and "By the review 'decided.jsonl'" in again.out + again.err
     assert {str(pairs), str(review)} == set(made_of(asked_as(told))["files"]), "kept results know of both"
 
+    vectors, mined = tmp_path / "vectors", tmp_path / "mined.jsonl"
+    written = lab("embed", folder, vectors, "--lane", "lsh")
+    assert written.status == 0 and f"`mine --review '{review}'` obeys it" in written.err
+    assert lab("mine", vectors, mined, "--review", review, "--format", "ids", "--num-negatives", "38").status == 0
+    first = json.loads(mined.read_text().splitlines()[0])
+    assert first["positive_ids"] == ids[:2] and ids[2] not in first["negative_ids"] and ids[3] in first["negative_ids"]
+    listed = lab("review", review, "--run", folder, "--lane", "lsh", "--list", "--json")
+    assert listed.status == 0 and json.loads(listed.out)["suspects"] >= 0
+    assert "embeds by what it has learnt" in lab("review", review, "--run", folder, "--encoder", "hashed-words").err
+
     pairs.write_text(pairs.read_text().replace("number 7", "number seven"))
     changed = lab("run", little, "--review", review)
     assert changed.status == 2 and "is a review of other data" in changed.err
