@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hnm_core.data.judged import Items, JudgedSet, Judgements
 from hnm_core.data.pair_review import PairDecision, PairReview, applied, fingerprint, read, reviewing, same_set, subject
+from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.negatives.anchors import of_judged
 from hnm_core.negatives.options import MineOptions
 from hnm_core.negatives.parts import hash_of
 from hnm_core.training.judged_lists import judged_lists
+from hnm_core.training.measured_queries import measured_queries
 
 
 @pytest.fixture
@@ -79,6 +82,21 @@ def test_that_a_set_has_what_is_relevant_what_is_not_and_what_is_neither(judged:
         assert anchors.stands_with.row.tolist() == [0, 3, 1, 2], "nobody stands with what is neither"
         barred = anchors.judged.positives.joined(anchors.judged.excluded)
         assert {(1, 3), (2, 3)} <= set(zip(barred.anchor.tolist(), barred.row.tolist(), strict=True)), like
+
+
+def test_that_what_was_dropped_is_not_ranked_for_its_query_and_neither_are_its_copies_negatives(
+    judged: JudgedSet,
+) -> None:
+    texts = [*list(judged.documents.text or ())[:4], "answer 3 "]
+    twice = replace(judged, documents=replace(judged.documents, text=texts))
+    made = applied(twice, PairReview(DECISIONS[1:2], fingerprint(twice)), Path("r.jsonl"))
+    lists = judged_lists(made)
+    assert lists.left_out.anchor.tolist() == [1, 1] and lists.left_out.row.tolist() == [3, 4]
+    measured = measured_queries(made, lists, torch.arange(3))
+    near = torch.tensor([[1.0, 0.0]] * 3)
+    documents = torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.6, 0.8], [1.0, 0.0], [1.0, 0.0]])
+    each = measured.scores(near, documents, Distance("cosine")).each[:, 0]  # MRR
+    assert each[1] > each[0] == each[2], "only the second query is spared what was dropped for it"
 
 
 def test_that_a_review_of_another_set_and_unknown_ids_are_refused(judged: JudgedSet, tmp_path: Path) -> None:
