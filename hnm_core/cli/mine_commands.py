@@ -163,6 +163,8 @@ def _say(report: Report) -> None:
     mined = report.mined
     if report.resumed:
         say(f"{count(report.resumed, 'block')} of an earlier call kept.")
+    if report.of_another:
+        say(f"{count(report.of_another, 'block')} of an earlier call with other data or options made way.")
     say(
         f"{count(report.negatives, 'negative')} for {count(len(mined), 'anchor')}, {count(report.records, 'record')}; "
         f"candidates: {report.candidates}."
