@@ -86,12 +86,9 @@ def experiment(name: str) -> Experiment | RetrievalExperiment:
 
 
 def pictures(run: Recording, card: Card) -> list[Path]:
-    """What the window's gallery shows of a preset. There is no short recording of queries and documents: they are too
-    many for triplets of a few hundred of them to be whole."""
+    """What the window's gallery shows of a preset."""
     for theme in (DARK, LIGHT):
         draw(run, card, theme)
-    if card.name in retrieval_preset_names():
-        return [picture_path(card.name, "dark"), picture_path(card.name, "light")]
     first = card.name == FIRST_PRESET
     thinned = preview.thin(run, moments=FIRST_MOMENTS if first else MOMENTS, points=FIRST_POINTS if first else POINTS)
     preview.save(thinned, preview_path(card.name))

@@ -39,12 +39,14 @@ def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypat
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert [command[0] for command in COMMANDS] == [
-        *("encode", "mine", "review", "review", "mine", "run", "run", "compare"),
+        *("encode", "mine", "review", "review", "mine", "run", "run", "run", "compare"),
         *("evaluate", "evaluate", "embed", "mine", "tune"),
     ]
     monkeypatch.setattr("sys.stdin", io.StringIO("rkdq"))
-    for command in COMMANDS[:5]:
+    for command in COMMANDS[:6]:
         arguments = ["pairs.jsonl" if part == "code-search" else part for part in command]
+        if command[0] == "run":
+            arguments = [*command, "--steps", "2", "--set", "batch=8"]
         try:
             make_app()(arguments, prog_name="hnm-lab")
         except SystemExit as ended:
@@ -64,7 +66,7 @@ def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     little = ["--data", "pairs.jsonl", "--steps", "2", "--set", "batch=8"]
     more = {"evaluate": [], "embed": [], "mine": [], "tune": [*little, "--trials", "1"]}
-    for command in [*COMMANDS[5:], ["run", "own.toml"]]:
+    for command in [*COMMANDS[6:], ["run", "own.toml"]]:
         with pytest.raises(SystemExit) as ended:
             make_app()([*command, *more.get(command[0], little)], prog_name="hnm-lab")
         assert not ended.value.code, command

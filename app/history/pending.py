@@ -11,6 +11,7 @@ from hnm_core.errors import InputError
 from hnm_core.run import changeable
 from hnm_core.run.events import value_text
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import is_over_documents
 
 SHARED = (
     "data",
@@ -77,6 +78,9 @@ def pending(
                 later.append(f"{option_in_words(change.option)} of {lane.name}")
     known = {lane.name for lane in form.lanes}
     later += [f"no lane {lane.name}" for lane in started.lanes if lane.name not in known]
+    if is_over_documents(started.data.name):  # such lanes stay as they began
+        later += [f"{option_in_words(change.option)} of {', '.join(names)}" for change, names in told.items()]
+        return Pending(later=tuple(later))
     for name, options in changes.items():
         try:
             changeable.changed(lanes[name], options)

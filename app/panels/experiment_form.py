@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QScrollArea, Q
 
 from app.history.pending import Pending
 from app.limits import MAX_PANES
-from app.panels.documents_note import DocumentsNote, refusal_of
+from app.panels.documents_form import DocumentsForm
 from app.panels.expander import Expander
 from app.panels.findings import FindingsList, fixed
 from app.panels.form_style import style_sheet
@@ -23,7 +23,7 @@ from app.panels.live_note import LiveNote
 from app.panels.named_form import NamedForm
 from app.panels.option_form import OptionForm
 from app.panels.problem_label import ProblemLabel
-from app.panels.problems import find_problems, inside
+from app.panels.problems import Path, find_problems, inside
 from app.panels.sampler_form import SamplerForm
 from app.panels.tab_order import in_reading_order
 from app.panels.undo_list import UndoList
@@ -74,14 +74,23 @@ class ExperimentForm(QWidget):
         self.running_note = LiveNote()
         self.running_note.apply_asked.connect(self.apply_asked)
         self.problem = ProblemLabel()
-        self.documents, self.fields = DocumentsNote(), QWidget()
+        self.documents, self.fields = DocumentsForm(), QWidget()
         self.findings = FindingsList()
         self.findings.fix_asked.connect(self._fix)
         self._lay_out()
         self.lanes.fix_asked.connect(self._fix)
         self.lanes.impossible = self._impossible
 
-        for part in (self.data, self.data_own, self.model, self.optimizer, self.sampler, self.run, self.lanes):
+        for part in (
+            self.data,
+            self.data_own,
+            self.model,
+            self.optimizer,
+            self.sampler,
+            self.run,
+            self.lanes,
+            self.documents,
+        ):
             part.typed.connect(self._check)
             part.committed.connect(self._commit)
         self.shortcuts: list[QShortcut] = []
@@ -165,12 +174,12 @@ class ExperimentForm(QWidget):
     def refusal(self) -> str:
         """Why the form as it stands is no experiment, in a sentence; empty if it is one."""
         self._commit()
-        if is_over_documents(self._config.data.name):
-            return refusal_of(self._config)
+        if self._over_documents and self.documents.refusal:
+            return self.documents.refusal
         values = self._values()
         if values == self._shown_values:
             return ""
-        path, text = next(iter(find_problems(values).items()), (("",), "Something in it is not allowed."))
+        path, text = next(iter(self._problems(values).items()), (("",), "Something in it is not allowed."))
         names = [str(part).replace("_", " ") for part in path if isinstance(part, str) and part]
         field = {"lr": "learning rate"}.get(names[-1], names[-1]) if names else ""
         of_lane = f" of lane '{values['lanes'][path[1]]['name']}'" if path[0] == "lanes" and len(path) > 1 else ""
@@ -189,9 +198,10 @@ class ExperimentForm(QWidget):
 
     def set_running(self, running: bool) -> None:
         """Say that a run is on. Its lanes keep their names."""
-        changeable_now = not is_over_documents(self._config.data.name)  # such lanes stay as they began
-        self.running_note.setVisible(running and changeable_now)
+        self.running_note.set_changeable(changeable=not self._over_documents)
+        self.running_note.setVisible(running)
         self.lanes.keep_names(keep=running)
+        self.documents.lanes.keep_names(keep=running)
 
     def add_lane(self, config: ExperimentConfig) -> None:
         """A card for a lane of the run that was forked off, from its configuration alone; undo takes it out again.
@@ -222,6 +232,7 @@ class ExperimentForm(QWidget):
     def _recolour(self, theme: Theme) -> None:
         self._theme = theme
         self.lanes.set_theme(theme)
+        self.documents.set_theme(theme)
         self.setStyleSheet(style_sheet(theme))
 
     def changeEvent(self, event: QEvent | None) -> None:
@@ -251,20 +262,24 @@ class ExperimentForm(QWidget):
 
     def _fill(self, config: ExperimentConfig) -> None:
         self._config = config
-        values = config.model_dump()
+        values, over_documents = config.model_dump(), is_over_documents(config.data.name)
+        self.fields.setHidden(over_documents)
+        self.documents.setVisible(over_documents)
         self._filling = True
         try:
-            self.data.set_value(config.data.name, config.data.options)
-            self.data_own.set_values(values["data"])
-            self.model.set_value(config.model.name, config.model.options)
-            self.optimizer.set_values(values["optimizer"])
-            self.sampler.set_value(values["sampler"])
-            self.run.set_values(values)
-            self.lanes.set_lanes(values["lanes"])
+            if over_documents:
+                self.documents.set_run(config)
+            else:
+                self.data.set_value(config.data.name, config.data.options)
+                self.data_own.set_values(values["data"])
+                self.model.set_value(config.model.name, config.model.options)
+                self.optimizer.set_values(values["optimizer"])
+                self.sampler.set_value(values["sampler"])
+                self.run.set_values(values)
+                self.lanes.set_lanes(values["lanes"])
         finally:
             self._filling = False
         self._shown_values = self._values()
-        self.fields.setHidden(self.documents.show_run(config))
         self._check()
         self._show_findings()
         self._show_history()
@@ -276,6 +291,8 @@ class ExperimentForm(QWidget):
 
     def _show_findings(self) -> None:
         """What the choices have to say to each other, beside the lane it is about."""
+        if self._over_documents:
+            return  # no rules are between its parts
         found = compatibility.check(self._config)
         self.findings.show_findings([finding for finding in found if not finding.lane])
         self.lanes.show_findings(
@@ -299,12 +316,22 @@ class ExperimentForm(QWidget):
         self._changes.keep(self._config)
         self._restore(config)
 
+    @property
+    def _over_documents(self) -> bool:
+        """Whether the run is one over queries and documents."""
+        return is_over_documents(self._config.data.name)
+
+    def _problems(self, values: Mapping[str, Any]) -> Mapping[Path, str]:
+        return self.documents.problems() if self._over_documents else find_problems(values)
+
     def _restore(self, config: ExperimentConfig) -> None:
         self._fill(config)
         self.config_changed.emit(config)
 
     def _values(self) -> dict[str, Any]:
         """The whole form as plain values; what has no editor is as it was."""
+        if self._over_documents:
+            return self.documents.values()
         values = self._config.model_dump()
         data, data_options = self.data.value()
         model, model_options = self.model.value()
@@ -319,6 +346,9 @@ class ExperimentForm(QWidget):
     def _check(self) -> None:
         """Say beside each field what is wrong with it, and above the form what is wrong with no field in particular."""
         if self._filling:
+            return
+        if self._over_documents:
+            self.documents.check()
             return
         values = self._values()
         problems = find_problems(values)
@@ -348,7 +378,7 @@ class ExperimentForm(QWidget):
         if values == self._shown_values:
             return
         try:
-            config = from_dict(values)
+            config = self.documents.config() if self._over_documents else from_dict(values)
         except InputError:
             self._check()
             return

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent
-from PyQt6.QtWidgets import (
-    QCheckBox,
-    QFrame,
-    QHBoxLayout,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from app.panels.combo_box import ComboBox
+from app.panels.editors import ChoiceEditor
 from app.panels.expander import Expander
-from app.panels.findings import FindingsList
-from app.panels.line_edit import LineEdit
+from app.panels.named_card import NamedCard
 from app.panels.named_form import NamedForm
 from app.panels.option_form import OptionForm
-from app.panels.problem_label import ProblemLabel
 from app.panels.problems import Path
 from app.panels.sampler_form import SamplerForm
-from app.picture.theme import DARK, Rgb
 from app.plain import Label
 from hnm_core.spec.compatibility import idle_fields
 from hnm_core.spec.config import LaneConfig
@@ -37,71 +26,21 @@ LANE_FIELDS = (
 )
 
 
-class Swatch(QWidget):
-    """A disc in the lane's colour."""
+class LaneCard(NamedCard):
+    """A lane over classes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedSize(QSize(14, 14))
-        self.colour: Rgb = DARK.text
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(*self.colour))
-        painter.drawEllipse(self.rect().adjusted(1, 1, -1, -1))
-
-
-class LaneCard(QFrame):
-    """One lane. `asked(what)` when a button wants it moved (`up`, `down`), copied (`copy`) or taken out (`remove`)."""
-
-    typed = pyqtSignal()
-    committed = pyqtSignal()
-    asked = pyqtSignal(str)
-    fix_asked = pyqtSignal(object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("lane")
-        self.setFrameShape(QFrame.Shape.StyledPanel)
         self._values: dict[str, Any] = {}
-        self.keeps_name = False
-        """Whether the lane stays what it is called when it is given another miner."""
-        self.swatch, self.name = Swatch(), LineEdit()
-        self.name.setMinimumWidth(40)
-        self.name.setAccessibleName("Name of the lane")
-        self.name.setToolTip("Name of the lane: letters, digits, blanks and ._+- (at most 40)")
-        self.name.textEdited.connect(lambda _: self.typed.emit())
-        self.name.editingFinished.connect(self._named)
-        self.buttons: dict[str, QToolButton] = {}
-        head = QHBoxLayout()
-        head.setSpacing(3)
-        head.addWidget(self.swatch)
-        head.addWidget(self.name, 1)
-        for key, text, tip in (
-            ("up", "↑", "Move up"),
-            ("down", "↓", "Move down"),
-            ("copy", "+", "Duplicate"),
-            ("remove", "×", "Remove"),
-        ):
-            head.addWidget(self._button(key, text, tip))
-        self.name_problem = ProblemLabel()
         self.miner, self.loss = NamedForm("Miner", MINERS), NamedForm("Loss", LOSSES)
-        self.miner.renamed.connect(self._follow_miner)
+        self.miner.renamed.connect(self.follow)
         self.own = OptionForm(LaneConfig, LANE_FIELDS)
         self.own_sampler = QCheckBox("draws its own anchors")
         self.own_sampler.setToolTip(LaneConfig.model_fields["sampler"].description or "")
         self.own_sampler.clicked.connect(self._switch_sampler)
         self.sampler: SamplerForm | None = None  # most lanes have none, and a form takes time to make
-        self.findings = FindingsList()
-        self.findings.fix_asked.connect(self.fix_asked)
         self.details = Expander("Options", self._details())
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 4)
-        layout.setSpacing(4)
-        layout.addLayout(head)
-        layout.addWidget(self.name_problem)
+        layout = self.column
         for named in (self.miner, self.loss):
             line = QHBoxLayout()
             line.addWidget(named.label)
@@ -114,17 +53,12 @@ class LaneCard(QFrame):
             part.typed.connect(self.typed)
             part.committed.connect(self.committed)
 
-    def _button(self, key: str, text: str, tip: str) -> QToolButton:
-        button = QToolButton()
-        button.setText(text)
-        button.setAutoRaise(True)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.setFixedSize(22, 22)
-        button.setToolTip(tip)
-        button.setAccessibleName(tip)
-        button.clicked.connect(lambda: self.asked.emit(key))
-        self.buttons[key] = button
-        return button
+    @property
+    def boxes(self) -> Mapping[Literal["miner", "loss", "distance"], ComboBox]:
+        """See `NamedCard`."""
+        distance = self.own.editor("distance")
+        assert isinstance(distance, ChoiceEditor)
+        return {"miner": self.miner.box, "loss": self.loss.box, "distance": distance.box}
 
     def _details(self) -> QWidget:
         details = QWidget()
@@ -209,16 +143,3 @@ class LaneCard(QFrame):
         self.own.show_problems({str(path[0]): text for path, text in problems.items() if len(path) == 1})
         if any(path[:1] not in ((), ("name",), ("miner",), ("loss",)) for path in problems):
             self.details.open()
-
-    def _named(self) -> None:
-        if self.name.pending:
-            self.name.committed_text = self.name.text()
-            self.committed.emit()
-
-    def _follow_miner(self, old: str, new: str) -> None:
-        """A lane that was called after its miner is called after the new one."""
-        if self.keeps_name:
-            return
-        named = re.fullmatch(rf"{re.escape(old)}(-\d+)?", self.name.text())
-        if named:
-            self.name.put(new + (named[1] or ""))

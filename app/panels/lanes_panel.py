@@ -16,9 +16,8 @@ from PyQt6.QtWidgets import (
 )
 
 from app.limits import MAX_PANES
-from app.panels.combo_box import ComboBox
-from app.panels.editors import ChoiceEditor
 from app.panels.lane_card import LaneCard
+from app.panels.named_card import NamedCard
 from app.panels.problems import Path
 from app.picture.theme import DARK, Theme
 from app.plain import Label
@@ -33,12 +32,13 @@ class LanesPanel(QWidget):
     fix_asked = pyqtSignal(object)
     """the `Finding` whose remedy is to be applied"""
 
-    def __init__(self) -> None:
+    def __init__(self, card: Callable[[], NamedCard] = LaneCard) -> None:
+        """`card` makes one."""
         super().__init__()
-        self._theme = DARK
+        self._theme, self._card = DARK, card
         self.impossible: Callable[[Literal["miner", "loss", "distance"], int], Mapping[str, str]] = lambda *_: {}
         """The names of a kind that the lane at a place cannot take, with the reasons."""
-        self.cards: list[LaneCard] = []
+        self.cards: list[NamedCard] = []
         self._keep_names = False
         self.add_button = QPushButton("Add a lane")
         self.add_button.clicked.connect(self._add)
@@ -65,7 +65,7 @@ class LanesPanel(QWidget):
             card.hide()
             card.deleteLater()
         while len(self.cards) < len(lanes):
-            self._insert(LaneCard(), len(self.cards))
+            self._insert(self._card(), len(self.cards))
         for card, lane in zip(self.cards, lanes, strict=True):
             card.set_values(lane)
         self._refresh()
@@ -91,28 +91,21 @@ class LanesPanel(QWidget):
         for card, own in zip(self.cards, findings, strict=False):
             card.findings.show_findings(own)
 
-    def _insert(self, card: LaneCard, place: int) -> None:
+    def _insert(self, card: NamedCard, place: int) -> None:
         card.typed.connect(self.typed)
         card.committed.connect(self.committed)
         card.asked.connect(lambda what, card=card: self._asked(card, what))
         card.fix_asked.connect(self.fix_asked)
-        distance = card.own.editor("distance")
-        assert isinstance(distance, ChoiceEditor)
-        boxes: dict[Literal["miner", "loss", "distance"], ComboBox] = {
-            "miner": card.miner.box,
-            "loss": card.loss.box,
-            "distance": distance.box,
-        }
-        for kind, box in boxes.items():
+        for kind, box in card.boxes.items():
             box.reasons = partial(self._reasons, kind, card)
         card.keeps_name = self._keep_names
         self.cards.insert(place, card)
         self._layout.insertWidget(place, card)
 
-    def _reasons(self, kind: Literal["miner", "loss", "distance"], card: LaneCard) -> Mapping[str, str]:
+    def _reasons(self, kind: Literal["miner", "loss", "distance"], card: NamedCard) -> Mapping[str, str]:
         return self.impossible(kind, self.cards.index(card)) if card in self.cards else {}
 
-    def _asked(self, card: LaneCard, what: str) -> None:
+    def _asked(self, card: NamedCard, what: str) -> None:
         place = self.cards.index(card)
         if what == "copy":
             self._copy(place)
@@ -138,7 +131,7 @@ class LanesPanel(QWidget):
             return
         values = self.cards[place].values()
         names = [card.name.text() for card in self.cards]
-        self._insert(LaneCard(), place + 1)
+        self._insert(self._card(), place + 1)
         self.cards[place + 1].set_values({**values, "name": free_name(values["name"], names)})
         self._changed()
 

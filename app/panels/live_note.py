@@ -12,6 +12,9 @@ NOTHING = (
     "A run is on. A lane's options, the learning rate and the batch can be changed here and applied to it; the rest "
     "waits for the next start."
 )
+NOT_HERE = (
+    "A run is on. Lanes over queries and documents stay as they began; what is changed here waits for the next start."
+)
 MAX_LINES = 6
 
 
@@ -23,6 +26,7 @@ class LiveNote(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("note")
+        self._nothing = NOTHING
         self.text, self.problem, self.later = Label(), Label(), Label()
         self.problem.setObjectName("heading")  # red is too dim on the ground of a note
         self.button = QPushButton("Apply to the run")
@@ -41,12 +45,17 @@ class LiveNote(QFrame):
         self.show_pending(Pending())
         self.hide()
 
+    def set_changeable(self, *, changeable: bool) -> None:
+        """Whether lanes can take up anything before the next start."""
+        self._nothing = NOTHING if changeable else NOT_HERE
+        self.show_pending(Pending())
+
     def show_pending(self, pending: Pending) -> None:
         """Say what differs."""
         lines = list(pending.lines[:MAX_LINES])
         if len(pending.lines) > MAX_LINES:
             lines.append(f"and {len(pending.lines) - MAX_LINES} more")
-        self.text.setText("\n".join(["Not in the run yet:", *lines]) if lines else NOTHING)
+        self.text.setText("\n".join(["Not in the run yet:", *lines]) if lines else self._nothing)
         self.text.setToolTip("\n".join(pending.lines))
         self.problem.setText(pending.problem)
         self.problem.setVisible(bool(pending.problem))

@@ -35,7 +35,7 @@ def find_problems(values: Mapping[str, Any]) -> dict[Path, str]:
                 problems[path] = LANE_NAME_RULE
             elif path != ("",) or not problems:  # options were looked at above, and by field
                 problems.setdefault(path, sentence(problem))
-    return _duplicates(values) | problems
+    return duplicates(values) | problems
 
 
 def _named_options(values: Mapping[str, Any]) -> list[tuple[Path, Registry[Any], str, Any]]:
@@ -52,7 +52,8 @@ def _named_options(values: Mapping[str, Any]) -> list[tuple[Path, Registry[Any],
     return found
 
 
-def _duplicates(values: Mapping[str, Any]) -> dict[Path, str]:
+def duplicates(values: Mapping[str, Any]) -> dict[Path, str]:
+    """Lanes that are called as one before them, by the path of the name."""
     names = [lane["name"] for lane in values["lanes"]]
     return {
         ("lanes", place, "name"): f"Another lane is called '{name}'; lane names must differ."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QIcon
@@ -22,15 +23,38 @@ from PyQt6.QtWidgets import (
 from app.panels.line_edit import LineEdit
 from app.panels.problem_label import ProblemLabel
 from app.plain import Label
-from hnm_core.data.review import read
+from hnm_core.data import pair_review, review
 from hnm_core.errors import InputError
 
 WIDTH = 520
-FEATURES = "Features of the data"
 PATTERNS = "Decisions (*.jsonl)"
-RULE = (
-    "Items whose nearest neighbours are of another class come first. Each decision is written into the file as you "
-    "make it; a file that is there already goes on where it ends."
+WRITTEN = "Each decision is written into the file as you make it; a file that is there already goes on where it ends."
+
+
+class Reviewed(NamedTuple):
+    """What is reviewed, in words, and what reads a file of decisions on it."""
+
+    title: str
+    first: str
+    """Which come first"""
+    features: str
+    """What near means without a lane"""
+    read: Callable[[Path], object]
+    """Raises `InputError` where a file holds no such decisions."""
+
+
+LABELS = Reviewed(
+    "Review doubtful labels",
+    "Items whose nearest neighbours are of another class come first.",
+    "Features of the data",
+    review.read,
+)
+PAIRS = Reviewed(
+    "Review doubtful pairs",
+    "Documents that nobody judged and that are nearer to a query than all that is relevant to it; first those that are "
+    "most like what is relevant.",
+    "Embeddings that the data have, else the words of the texts",
+    pair_review.read,
 )
 
 
@@ -38,18 +62,20 @@ class ReviewDialog(QDialog):
     """`chosen(lane, path)` when the user has said where to look, None for the features, and what to write into.
 
     Args:
+        of: what is reviewed.
         lanes: whose embedding can be looked at; none while there are no networks.
         path: suggested file.
     """
 
     chosen = pyqtSignal(object, object)
 
-    def __init__(self, lanes: Sequence[str], path: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, of: Reviewed, lanes: Sequence[str], path: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Review doubtful labels")
+        self._of = of
+        self.setWindowTitle(of.title)
         self.where, self.file, self.problem = QComboBox(), LineEdit(), ProblemLabel()
-        self.where.addItem(FEATURES, None)
+        self.where.addItem(of.features, None)
         for lane in lanes:
             self.where.addItem(f"Embedding of lane '{lane}'", lane)
         self.where.setAccessibleName("Where near is looked for")
@@ -62,7 +88,7 @@ class ReviewDialog(QDialog):
         line = QHBoxLayout()
         line.addWidget(self.file, 1)
         line.addWidget(self.browse)
-        rule = Label(RULE)
+        rule = Label(f"{of.first} {WRITTEN}")
         rule.setWordWrap(True)
         form = QFormLayout()
         form.addRow("Near in", self.where)
@@ -95,7 +121,7 @@ class ReviewDialog(QDialog):
 
     def _accept(self) -> None:
         try:
-            path = usable(self.file.text().strip())
+            path = usable(self.file.text().strip(), self._of)
         except InputError as error:
             self.problem.say(str(error))
             return
@@ -103,7 +129,7 @@ class ReviewDialog(QDialog):
         self.accept()
 
 
-def usable(text: str) -> Path:
+def usable(text: str, of: Reviewed) -> Path:
     """The file of that name, if decisions may go into it. Raises `InputError` if not, before anybody waits for a
     ranking."""
     path = Path(text).absolute()
@@ -112,5 +138,5 @@ def usable(text: str) -> Path:
     if not path.parent.is_dir():
         raise InputError(f"'{path}' cannot be written: there is no folder '{path.parent}'.")
     if path.exists():
-        read(path)
+        of.read(path)
     return path

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ from hnm_core.run.events import Frame, RunStarted, frozen
 from hnm_core.run.hardness import BANDS, BINS, Hardness
 from hnm_core.run.shown import places_of
 from hnm_core.spec import config as configuration
+from hnm_core.spec import plug_ins
 from hnm_core.spec.config import ExperimentConfig
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.system.whole_files import whole_file
 
 LEVELS = 1023
 """Steps of a position in the box of its frame."""
 MOST_TRIPLETS = 160
 """Of one frame; it still says how many were mined."""
+OF_TRIPLETS = 0.75
+"""At most such a share of the points are ends that were chosen for their triplets."""
 EARLY = 1.6
 """Moments are closer together at the start, where clouds move fastest: the power of a moment's place."""
 _OF_ITEMS = ("labels", "ids", "held_out", "groups", "true_labels")
@@ -72,23 +77,30 @@ class Preview:
 def thin(recording: Recording, *, moments: int, points: int) -> Preview:
     """At most `moments` frames of each lane and `points` items, the same share of every class.
 
-    Mined triplets stay where all of their ends do, up to `MOST_TRIPLETS`.
+    Mined triplets stay where all of their ends do, up to `MOST_TRIPLETS`. Queries and documents are too many for those
+    of a few hundred to be whole by chance, so there the ends of the hardest take up to `OF_TRIPLETS` of the points.
 
     Raises:
-        InputError: a lane has no frame, or the set is so large that the recording holds only a part of it.
+        InputError: a lane has no frame, or the recording holds only a part of the items of classes.
     """
     started = recording.started
-    if started.items_total > len(started.ids):
+    over_documents = is_over_documents(started.config.data.name)
+    if started.items_total > len(started.ids) and not over_documents:
         raise InputError(f"'{recording.folder}' holds a part of its items only; a preview is made of all.")
-    kept = np.sort(np.argsort(stratified_rank(started.ids, started.labels), kind="stable")[:points])
-    lanes = {}
+    whole: dict[str, list[Frame]] = {}
     for lane in recording.lanes:
         steps = recording.frame_steps(lane)
         if not len(steps):
             raise InputError(f"'{recording.folder}' has no frame of '{lane}'.")
         wanted = np.linspace(0, 1, moments) ** EARLY * steps[-1]
         places = np.unique(np.searchsorted(steps, wanted))
-        lanes[lane] = tuple(_thinned(recording.frame(lane, int(place)), started.ids, kept) for place in places)
+        whole[lane] = [recording.frame(lane, int(place)) for place in places]
+    rank = stratified_rank(started.ids, started.labels).astype(np.float64)
+    if over_documents:
+        frames = [frame for of_lane in whole.values() for frame in of_lane]
+        rank[_ends_of_hardest(frames, started.ids, round(OF_TRIPLETS * points))] = -1
+    kept = np.sort(np.argsort(rank, kind="stable")[:points])
+    lanes = {lane: tuple(_thinned(frame, started.ids, kept) for frame in frames) for lane, frames in whole.items()}
     groups, truth = started.groups, started.true_labels
     part = replace(
         started,
@@ -99,6 +111,21 @@ def thin(recording: Recording, *, moments: int, points: int) -> Preview:
         true_labels=None if truth is None else frozen(truth[kept]),
     )
     return Preview(part, lanes)
+
+
+def _ends_of_hardest(frames: Sequence[Frame], ids: NDArray[np.int64], most: int) -> list[int]:
+    """Places of the ends of the hardest triplets of each frame that are among `ids`, no more than `most`; a frame has
+    its second triplet when all have their first."""
+    hardest = []
+    for frame in frames:
+        ends = places_of(ids, frame.triplets.astype(np.int64))
+        order = np.arange(len(ends)) if frame.separation is None else np.argsort(frame.separation, kind="stable")
+        hardest.append([tuple(ends[place].tolist()) for place in order if (ends[place] >= 0).all()])
+    chosen: set[int] = set()
+    for triplet in chain.from_iterable(zip_longest(*hardest)):
+        if triplet is not None and len(chosen | set(triplet)) <= most:
+            chosen |= set(triplet)
+    return sorted(chosen)
 
 
 def _thinned(frame: Frame, ids: NDArray[np.int64], kept: NDArray[np.int64]) -> Frame:
@@ -161,6 +188,7 @@ def load(path: Path) -> Preview:
             stored = {name: file[name] for name in file.files}
         head = json.loads(stored["head"].tobytes())
         items = {name: frozen(stored[name].astype(np.int64)) for name in _OF_ITEMS if name in stored}
+        plug_ins.allow_absent(head["config"])  # parts of a run over queries and documents are none by name
         started = RunStarted(
             config=configuration.from_dict(head["config"], str(path)),
             labels=items["labels"],

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.training.looking import Looked, Pictured
+from hnm_core.data.pair_review import Id, PairSubject
 from hnm_core.data.review import Subject
 from hnm_core.run.channel import Drained
 from hnm_core.run.control import Embedded
@@ -99,8 +100,8 @@ class LaidOut(NamedTuple):
 
 
 class Rank(NamedTuple):
-    """To a process of `app.training.suspects_child`: rank the doubtful labels of a run's data. Answered by a `HowFar`
-    now and then, and by `Suspects` or `Refused`."""
+    """To a process of `app.training.suspects_child`: rank the doubtful labels of a run's data, or its doubtful pairs.
+    Answered by a `HowFar` now and then, and by `Suspects`, `DoubtfulPairs` or `Refused`."""
 
     config: ExperimentConfig
     """Of the run"""
@@ -155,6 +156,43 @@ class Suspects(NamedTuple):
     """What else there is to know of them, a sentence each"""
 
 
+class Text(NamedTuple):
+    """A query or a document, to be read."""
+
+    name: Id
+    """Its id in the files"""
+    text: str
+    """Fit to be shown, see `hnm_core.run.item_texts.lines_in_sight`; empty where there is only an embedding"""
+
+
+class DoubtfulPair(NamedTuple):
+    """A document that nobody judged and that is nearer to a query than all that is relevant to it."""
+
+    query: Text
+    document: Text
+    relevant: Text
+    """The nearest that is"""
+    score: float
+    """Of query and document"""
+    rank: int
+    """Of the document, 1 for the nearest"""
+    relevant_score: float
+    item_id: int
+    """Of the document in clouds"""
+    evidence: tuple[str, ...]
+    """Why it is doubtful, in sentences"""
+
+
+class DoubtfulPairs(NamedTuple):
+    """To the window: a queue of doubtful pairs. Its fields are called as those of `Suspects`."""
+
+    of: PairSubject
+    """What its review is of"""
+    queue: tuple[DoubtfulPair, ...]
+    found: int
+    notes: tuple[str, ...] = ()
+
+
 class Refused(NamedTuple):
     """To the window: why there is no answer."""
 
@@ -188,6 +226,7 @@ Message = (
     | LaidOut
     | HowFar
     | Suspects
+    | DoubtfulPairs
     | Refused
 )
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from app.progress import Progress
 from app.training.asking import answers
-from app.training.messages import HowFar, Rank, Suspects
+from app.training.messages import DoubtfulPairs, HowFar, Rank, Suspects
 from hnm_core.errors import InputError
 
 CHILD = "app.training.suspects_child"
 
 
-def ranked(request: Rank, plug_ins: Sequence[Path], progress: Progress) -> Suspects:
-    """Have a process of its own rank the doubtful labels of a run's data. Waits for it, so it is for a job's thread.
+def ranked(request: Rank, plug_ins: Sequence[Path], progress: Progress) -> Suspects | DoubtfulPairs:
+    """Have a process of its own rank the doubtful labels or pairs of a run's data. Waits for it, so it is for a
+    job's thread.
 
     Raises:
         InputError: it cannot be done, or `progress` called it off.
@@ -30,5 +31,5 @@ def ranked(request: Rank, plug_ins: Sequence[Path], progress: Progress) -> Suspe
             match next(told):
                 case HowFar() as far:
                     pass
-                case Suspects() as found:
+                case Suspects() | DoubtfulPairs() as found:
                     return found

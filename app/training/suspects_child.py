@@ -1,4 +1,4 @@
-"""The process that ranks the doubtful labels of a run's data, and ends. Knows no Qt.
+"""The process that ranks the doubtful labels of a run's data, or its doubtful pairs, and ends. Knows no Qt.
 
 It is a process of its own because many items take long to rank, and because the window's process loads no torch.
 """
@@ -16,16 +16,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.training.looking import no_fetching, row_text, shrunk
-from app.training.messages import HowFar, Item, Rank, Refused, Suspect, Suspects, pipes, receive, send
+from app.training.messages import (
+    DoubtfulPair,
+    DoubtfulPairs,
+    HowFar,
+    Item,
+    Rank,
+    Refused,
+    Suspect,
+    Suspects,
+    Text,
+    pipes,
+    receive,
+    send,
+)
 from hnm_core.data.base import Dataset, LoadCancelled
+from hnm_core.data.judged import Items
+from hnm_core.data.pair_review import id_of
+from hnm_core.data.pair_review import subject as subject_of_pairs
 from hnm_core.data.review import subject
 from hnm_core.errors import InputError
+from hnm_core.run.item_texts import lines_in_sight
 from hnm_core.spec import plug_ins
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.system import processes
 
 if TYPE_CHECKING:
     from hnm_core.studies.doubtful import Queue
+    from hnm_core.studies.doubtful_pairs import PairQueue
 
+MOST_CHARACTERS = 8_000
+"""Of a text that is shown."""
 NICE = 5
 """The window and the training go first."""
 TOLD_S = 0.1
@@ -47,11 +68,12 @@ def main() -> None:
         send(answers, ranked(request, lambda far: send(answers, far)))
 
 
-def ranked(request: Rank, tell: Callable[[HowFar], None]) -> Suspects | Refused:
+def ranked(request: Rank, tell: Callable[[HowFar], None]) -> Suspects | DoubtfulPairs | Refused:
     """The head of the queue, or why there is none; `tell` is told how far it is."""
     from hnm_core.distances import Distance
     from hnm_core.evaluation.suspects import NEIGHBOURS
     from hnm_core.studies.doubtful import queue
+    from hnm_core.studies.doubtful_pairs import queue_of_run
 
     last = -TOLD_S
 
@@ -66,6 +88,11 @@ def ranked(request: Rank, tell: Callable[[HowFar], None]) -> Suspects | Refused:
     run = None if request.recording is None else str(request.recording)
     notes: list[str] = []
     try:
+        if is_over_documents(request.config.data.name):
+            pairs = queue_of_run(
+                request.config, NEIGHBOURS, run=run, lane=request.lane, progress=progress, say=notes.append
+            )
+            return pairs_told(pairs, request.most, tuple(notes))
         found = queue(
             request.config, Distance(), NEIGHBOURS, run=run, lane=request.lane, progress=progress, say=notes.append
         )
@@ -88,6 +115,34 @@ def told(found: Queue, most: int, notes: tuple[str, ...] = ()) -> Suspects:
         instead = dataset.class_names[int(ranked_ones.instead[place])]
         suspects.append(Suspect(item, instead, like, evidence(found, place)))
     return Suspects(subject(dataset), tuple(suspects), len(ranked_ones), notes)
+
+
+def pairs_told(found: PairQueue, most: int, notes: tuple[str, ...] = ()) -> DoubtfulPairs:
+    """The first of a queue of pairs as the window shows them."""
+    from hnm_core.studies.doubtful_pairs import evidence
+
+    queries, documents = found.judged.queries, found.judged.documents
+    pairs = [
+        DoubtfulPair(
+            _text(queries, int(found.query[place])),
+            _text(documents, int(found.document[place])),
+            _text(documents, int(found.positive[place])),
+            float(found.score[place]),
+            int(found.rank[place]),
+            float(found.positive_score[place]),
+            int(found.document[place]),
+            evidence(found, place),
+        )
+        for place in range(min(most, len(found)))
+    ]
+    return DoubtfulPairs(subject_of_pairs(found.judged), tuple(pairs), len(found), notes)
+
+
+def _text(items: Items, row: int) -> Text:
+    text = "" if items.text is None else items.text[row]
+    more = len(text) - MOST_CHARACTERS
+    cut = f"\n... {more:,} characters more" if more > 0 else ""
+    return Text(id_of(items, row), lines_in_sight(text[:MOST_CHARACTERS]) + cut)
 
 
 def _item(dataset: Dataset, row: int) -> Item:

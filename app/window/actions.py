@@ -92,7 +92,11 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "tune", "Run", "Tune a lane ...", "Search options of a lane on a validation part, in the background", "Ctrl+T"
     ),
     ActionSpec(
-        "review", "Run", "Review doubtful labels ...", "Items whose neighbours are of another class", "Ctrl+Shift+R"
+        "review",
+        "Run",
+        "Review doubtful labels ...",
+        "Items whose neighbours are of another class; documents that may answer a query and that nobody judged",
+        "Ctrl+Shift+R",
     ),
     ActionSpec("call_off", "Run", "Call off", "Call off what works in the background", "Ctrl+."),
     ActionSpec("reset", "Run", "Reset", "Stop the run and go back to the start", "R", "reset"),

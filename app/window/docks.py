@@ -19,7 +19,7 @@ VERSION = 3
 """Of the set of docks: a layout that was kept with another set is not restored, for it has no place for all of them."""
 THREE_CHARTS_PX = 1500
 """Windows of this width have room for three charts side by side."""
-INSPECTOR_WIDTH = 330
+INSPECTOR_WIDTH, PAIRS_WIDTH = 330, 560
 LEAST_CHART_PX = 290
 """What stands beside the curves is no narrower than this when the inspector or a review comes, where curves can spare
 it."""
@@ -59,7 +59,7 @@ class Docks:
         self._review = self._dock("Doubtful labels", "review", review, Qt.DockWidgetArea.RightDockWidgetArea, False)
         window.tabifyDockWidget(self._inspector, self._review)
         self._review.hide()
-        self._reviews = False
+        self._reviews, self._of_pairs = False, False
         self._inspect_clicks = True
         self._inspector.visibilityChanged.connect(self._on_inspector)
         stage.choice.changed.connect(lambda: self._show_choice(stage.choice.item_id))
@@ -74,15 +74,17 @@ class Docks:
         assert isinstance(view, InspectorView)
         view.focus_search()
 
-    def show_review(self, shown: bool) -> None:
-        """Whether there is a review to be seen."""
-        self._reviews = shown
+    def show_review(self, shown: bool, of_pairs: bool = False) -> None:
+        """Whether there is a review to be seen, and whether it is one of pairs, whose texts need room."""
+        self._reviews, self._of_pairs = shown, of_pairs
         self._review.setVisible(shown)
         if not shown:
             return
+        self._review.setWindowTitle("Doubtful pairs" if of_pairs else "Doubtful labels")
         self._review.raise_()
-        if self._review.width() < INSPECTOR_WIDTH:
-            self._window.resizeDocks([self._review], [INSPECTOR_WIDTH], Qt.Orientation.Horizontal)
+        width = min(PAIRS_WIDTH, self._window.width() // 3) if of_pairs else INSPECTOR_WIDTH
+        if self._review.width() < width:
+            self._window.resizeDocks([self._review], [width], Qt.Orientation.Horizontal)
         QTimer.singleShot(0, self._share_charts)
 
     def restore(self, settings: Settings, *, keep_size: bool = False) -> None:
@@ -111,7 +113,7 @@ class Docks:
     def reset(self) -> None:
         """Everything as on the first start: all docks shown, in their places, with their shares of the room."""
         self._window.restoreState(self._built)
-        self.show_review(self._reviews)
+        self.show_review(self._reviews, self._of_pairs)
         self._bottom.share = SHARE
         QTimer.singleShot(0, self._share_room)
 

@@ -212,7 +212,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(centre)
         centre.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         centre.setFocus()  # else keys meant for a button that waits, as Space while a run starts, open the preset list
-        self.docks = Docks(self, menus["View"], self.form, self.stage, self.reviews.view)
+        self.docks = Docks(self, menus["View"], self.form, self.stage, self.reviews.widget)
         self.drops = Drops(
             self,
             take=self._take,
@@ -242,7 +242,7 @@ class MainWindow(QMainWindow):
         self.look.changed.connect(self._on_look)
         self.motion.changed.connect(self._on_motion)
         session.changed.connect(self._on_session)
-        self.reviews.opened.connect(lambda: self.docks.show_review(True))
+        self.reviews.opened.connect(lambda: self.docks.show_review(True, self.reviews.of_pairs))
         self.reviews.closed.connect(self._end_review)
         session.opened.connect(self.run.offer_to_go_on)
         session.opened.connect(lambda: messages.attempt(self.path.follow))

@@ -28,6 +28,7 @@ from hnm_core.cli.retrieval_commands import (
 )
 from hnm_core.errors import InputError
 from hnm_core.spec.config import split_setting
+from hnm_core.system import paths
 
 if TYPE_CHECKING:
     from hnm_core.negatives.to_file import Report
@@ -102,6 +103,8 @@ def mine(
     from hnm_core.spec.registry import NEIGHBORS
 
     check_ending(out, form or usual_form(out))
+    read = [data, queries, documents, qrels, *map(str, filter(None, [review, *(candidates or ())]))]
+    paths.refuse_replacing(out, read, made=paths.exists(meta_of(out)))
     if metric not in METRICS:
         raise unknown_name("metric", metric, METRICS)
     named: dict[str, Any] = {
@@ -160,6 +163,8 @@ def _say(report: Report) -> None:
     mined = report.mined
     if report.resumed:
         say(f"{count(report.resumed, 'block')} of an earlier call kept.")
+    if report.of_another:
+        say(f"{count(report.of_another, 'block')} of an earlier call with other data or options made way.")
     say(
         f"{count(report.negatives, 'negative')} for {count(len(mined), 'anchor')}, {count(report.records, 'record')}; "
         f"candidates: {report.candidates}."

@@ -27,21 +27,32 @@ LINES = 14
 BETWEEN = "  |  "
 
 
-def review_pairs(
-    out: Path, data: str, encoder: str, distance: Distance, k: int, *, listed: bool, most: int, json_document: bool
-) -> None:
-    """List the queue, or go through it. Options are those of the command.
-
-    Raises:
-        InputError: the set cannot be read or has no embeddings, or the file is no review of it.
-    """
-    from hnm_core.data.pair_review import reviewing
+def queue_of_data(data: str, encoder: str, distance: Distance, k: int) -> PairQueue:
+    """The queue of a set. Raises `InputError` where it cannot be read or has no embeddings."""
     from hnm_core.studies.doubtful_pairs import pair_queue
 
     with progress_bar() as bars:
         show = progress_of(bars)
-        judged = with_embeddings(read_judged(data, progress=show), encoder, show)
-        queue = pair_queue(judged, distance, k, show)
+        return pair_queue(with_embeddings(read_judged(data, progress=show), encoder, show), distance, k, show)
+
+
+def queue_of_recording(run: str, lane: str | None, k: int) -> PairQueue:
+    """The queue of the set that a run was trained on, in what a lane makes of it. Raises `InputError` as
+    `hnm_core.studies.doubtful_pairs.queue_of_run`."""
+    from hnm_core.recording import open_recording
+    from hnm_core.recording.runs import find_run
+    from hnm_core.studies.doubtful_pairs import queue_of_run
+
+    with progress_bar() as bars:
+        config = open_recording(find_run(run)).config
+        return queue_of_run(config, k, run=run, lane=lane, progress=progress_of(bars), say=say)
+
+
+def review_pairs(out: Path, queue: PairQueue, *, listed: bool, most: int, json_document: bool) -> None:
+    """List the queue, or go through it. Options are those of the command. Raises `InputError` where the file is no
+    review of its set."""
+    from hnm_core.data.pair_review import reviewing, subject
+
     say(
         f"{len(queue):,} documents that nobody judged lie nearer to one of {queue.anchors:,} queries than all that is "
         "relevant to it."
@@ -49,13 +60,13 @@ def review_pairs(
     if listed:
         _list(queue, most, json_document)
         return
-    with reviewing(out, judged) as ongoing:
+    with reviewing(out, subject(queue.judged)) as ongoing:
         if ongoing.review.torn:
             say(f"The last line of '{out}' was not written whole; it is left out.")
         _ask(queue, ongoing, most)
         counts = ongoing.review.counts()
     said = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in counts)
-    say(f"{said}. `hnm-lab mine --review` and `audit --review` obey them.")
+    say(f"{said}. `hnm-lab run --review`, `mine --review` and `audit --review` obey them.")
     echo(str(out))
 
 

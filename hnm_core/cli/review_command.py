@@ -12,9 +12,10 @@ from hnm_core.cli.console import echo, in_a_line, plain, progress_bar, progress_
 from hnm_core.cli.deciding import go_through
 from hnm_core.cli.minable import EncoderOption, over_judgements
 from hnm_core.cli.options import DataOption, PluginOption, SeedOption, SetOption
-from hnm_core.cli.pair_review import review_pairs
+from hnm_core.cli.pair_review import queue_of_data, queue_of_recording, review_pairs
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.spec.config import DISTANCES
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import Request, resolve
 from hnm_core.words import number
 
@@ -61,7 +62,7 @@ def review(
     """Items whose neighbours are of another class, the most doubtful first: keep, drop or relabel (`run --review`).
 
     Of queries and documents: documents that nobody judged and that lie nearer to a query than all that is relevant to
-    it: keep as negatives, drop, or relevant (`mine --review`).
+    it: keep as negatives, drop, or relevant (`run --review`, `mine --review`).
     """
     if distance is not None and distance not in DISTANCES:
         raise unknown_name("distance", distance, DISTANCES)
@@ -76,11 +77,18 @@ def review(
     if data is not None and over_judgements(data):
         if settings or seed is not None:
             raise InputError("--set and --seed are of items with classes; leave them out.")
-        of_pairs = Distance(distance or "cosine")
-        review_pairs(out, data, encoder, of_pairs, k, listed=listed, most=most, json_document=json_document)
+        found = queue_of_data(data, encoder, Distance(distance or "cosine"), k)
+        review_pairs(out, found, listed=listed, most=most, json_document=json_document)
         return
+    if encoder and run is not None:
+        raise InputError("--encoder is of data; a lane of a run embeds by what it has learnt.")
     if encoder:
-        raise InputError("--encoder is of queries and documents; items with classes have features.")
+        raise InputError("--encoder is of queries and documents that --data names; items with classes have features.")
+    if run is not None and _of_pairs(run):
+        if distance is not None:
+            raise InputError("Towers learn by cosine similarity; leave --distance out.")
+        review_pairs(out, queue_of_recording(run, lane, k), listed=listed, most=most, json_document=json_document)
+        return
     config = resolve(Request(data=data, settings=tuple(settings or ()), seed=seed), default_preset="audit")
     from hnm_core.data.own import in_words
     from hnm_core.data.review import reviewing, subject
@@ -102,6 +110,14 @@ def review(
     said = ", ".join(f"{verdict} {counts[verdict]:,}" for verdict in counts)
     say(f"{said}. `hnm-lab run --review` and `mine --review` obey them.")
     echo(str(out))
+
+
+def _of_pairs(run: str) -> bool:
+    """Whether a recording is of queries and documents."""
+    from hnm_core.recording import open_recording
+    from hnm_core.recording.runs import find_run
+
+    return is_over_documents(open_recording(find_run(run)).config.data.name)
 
 
 def _list(queue: Queue, most: int, json_document: bool) -> None:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -55,6 +56,21 @@ class PairReviewing(Growing[PairDecision]):
     review: PairReview
 
 
+@dataclass(frozen=True)
+class PairSubject:
+    """A set as far as a review tells it from others."""
+
+    name: str
+    queries: int
+    documents: int
+    fingerprint: str
+
+
+def subject(judged: JudgedSet) -> PairSubject:
+    """What a review of this set is of."""
+    return PairSubject(judged.name, len(judged.queries), len(judged.documents), fingerprint(judged))
+
+
 def id_of(items: Items, row: int) -> Id:
     """The id of an item, as a line of the file has it."""
     found = items.ids[row]
@@ -62,13 +78,24 @@ def id_of(items: Items, row: int) -> Id:
 
 
 def fingerprint(judged: JudgedSet) -> str:
-    """Of the ids and the judgements of a set, whatever its embeddings."""
+    """Of the ids and the judgements of a set, and of its texts where it has any, whatever its embeddings."""
     value = 0
     for ids in (judged.queries.ids, judged.documents.ids):
         value = zlib.crc32("\0".join(map(str, ids)).encode("utf-8", "surrogatepass"), value)
     for column in (judged.judgements.query, judged.judgements.document, judged.judgements.grade):
         value = zlib.crc32(np.ascontiguousarray(column).tobytes(), value)
-    return f"{len(judged.queries)}-{len(judged.documents)}-{value:08x}"
+    texts = ""
+    if judged.queries.text is not None and judged.documents.text is not None:  # ids may be no more than line numbers
+        of_texts = 0
+        for text in chain(judged.queries.text, judged.documents.text):
+            of_texts = zlib.crc32(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"), of_texts)
+        texts = f"-{of_texts:08x}"
+    return f"{len(judged.queries)}-{len(judged.documents)}-{value:08x}{texts}"
+
+
+def same_set(one: str, other: str) -> bool:
+    """Whether two fingerprints can be of one set; that of one side may lack the texts."""
+    return all(mine == theirs for mine, theirs in zip(one.split("-"), other.split("-"), strict=False))
 
 
 def read(path: Path) -> PairReview:
@@ -90,26 +117,25 @@ def _decision(told: object) -> PairDecision:
 
 
 @contextmanager
-def reviewing(path: Path, judged: JudgedSet) -> Iterator[PairReviewing]:
+def reviewing(path: Path, of: PairSubject) -> Iterator[PairReviewing]:
     """Begin a review of a set in a new file, or go on with the one that is there.
 
     Raises:
         InputError: the file is of another set, is no review, is being written by another program, or cannot be.
     """
-    of = fingerprint(judged)
     there = read(path) if path.exists() or path.is_symlink() else None
-    review = there or PairReview(of=of)
-    _check_of(review, judged, path)
-    with growing_file(path, there, of, judged.name) as file:
+    review = there or PairReview(of=of.fingerprint)
+    check_of(review, of, path)
+    with growing_file(path, there, of.fingerprint, of.name) as file:
         yield PairReviewing(review, file)
 
 
-def _check_of(review: PairReview, judged: JudgedSet, path: Path) -> None:
+def check_of(review: PairReview, of: PairSubject, path: Path) -> None:
     """Raises `InputError` where the review is of another set."""
-    if review.of and review.of != fingerprint(judged):
+    if review.of and not same_set(review.of, of.fingerprint):
         raise InputError(
-            f"'{path}' is a review of other data: '{judged.name}' has {len(judged.queries):,} queries and "
-            f"{len(judged.documents):,} documents, and these or their judgements are not those that were reviewed."
+            f"'{path}' is a review of other data: '{of.name}' has {of.queries:,} queries and {of.documents:,} "
+            "documents, and these, their texts or their judgements are not those that were reviewed."
         )
 
 
@@ -120,7 +146,7 @@ def applied(judged: JudgedSet, review: PairReview, path: Path) -> JudgedSet:
     Raises:
         InputError: it is a review of other data, or names a query or a document that these do not have.
     """
-    _check_of(review, judged, path)
+    check_of(review, subject(judged), path)
     decided = review.by_pair()
     query = _rows([query for query, _ in decided], judged.queries.ids, "query", path, judged.name)
     document = _rows([document for _, document in decided], judged.documents.ids, "document", path, judged.name)

@@ -70,7 +70,13 @@ def named_in_pt(path: Path) -> tuple[list[str], Callable[[str], NDArray[Any]]]:
         value = there[name]
         if isinstance(value, torch.Tensor):
             value = value.detach()
-            return (value.float() if value.dtype == torch.bfloat16 else value).resolve_conj().numpy()
+            try:
+                return (value.float() if value.dtype == torch.bfloat16 else value).resolve_conj().numpy()
+            except (TypeError, RuntimeError):  # sparse, quantized, without numbers, or of 8 bits
+                kind = f"{value.dtype}, {value.layout}".replace("torch.", "")
+                raise InputError(
+                    f"'{name}' of '{path}' is a tensor that numpy cannot have ({kind}); save it dense and in float32."
+                ) from None
         try:
             made = np.array(value)
         except ValueError:

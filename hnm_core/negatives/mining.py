@@ -324,9 +324,15 @@ def _anchors(
             raise InputError("Give documents with positives, or labels of the items; without either nothing is known.")
         if positives is not None or query_text is not None or document_text is not None:
             raise InputError("Positives and text go with documents; items with labels have neither.")
-        given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+        try:
+            given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+        except (TypeError, ValueError, RuntimeError):  # lists of different lengths, or a tensor that is not dense
+            given = np.empty(0, object)
         if given.shape != (len(vectors),) or given.dtype.kind not in "iu":
-            raise InputError(f"labels must be {len(vectors):,} integers, one for each item, not {described(given)}.")
+            raise InputError(
+                f"labels must be {len(vectors):,} integers, one for each item, not {given.dtype} of the shape "
+                f"{given.shape}."
+            )
         return of_classes(vectors, given.astype(np.int64))
     if labels is not None:
         raise InputError("labels are of items without documents; what is relevant to queries are positives.")
@@ -364,7 +370,8 @@ def _table(given: object, what: str) -> NDArray[np.float32]:
         given = given.detach().cpu()
         given = (given.float() if given.dtype in HALF else given).numpy()
     if not isinstance(given, np.ndarray) or given.ndim != 2 or given.dtype.kind != "f" or not given.size:
-        raise InputError(f"The {what} must be a table of floats of shape (N, D), not {described(given)}.")
+        found = f"{given.dtype} of the shape {given.shape}" if isinstance(given, np.ndarray) else described(given)
+        raise InputError(f"The {what} must be a table of floats of shape (N, D), not {found}.")
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise InputError(f"The {what} have masked numbers; every number must be there.")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what comes of it is told

@@ -38,6 +38,8 @@ class Parts:
             OSError: it cannot be written.
         """
         self._folder = folder
+        self.of_another = 0
+        """Blocks of another question that were there, and made way."""
         self._refuse_foreign()
         note = folder / "asked.txt"
         try:
@@ -45,6 +47,7 @@ class Parts:
         except (OSError, ValueError):
             known = ""
         if known != asked:
+            self.of_another = sum(path.suffix == ".npz" for path in self._there())
             self.remove()
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(note, asked)

@@ -77,6 +77,8 @@ class Report:
     """By phase, over all calls that made it."""
     resumed: int
     """Blocks that an earlier call had made."""
+    of_another: int = 0
+    """Blocks of an earlier call with other data or options, which made way."""
 
     @property
     def negatives(self) -> int:
@@ -130,7 +132,7 @@ def mine_to_file(given: JudgedSet | LabelledSet, request: Request, progress: Pro
             to = Written(queries, documents, request.scores)
             records, without = files.write(part, request.out.name, form, mined, to)
             seconds["write"] = time.perf_counter() - begun
-            made = Report(mined, form, records, without, finder.description, seconds, resumed)
+            made = Report(mined, form, records, without, finder.description, seconds, resumed, parts.of_another)
     except OSError as error:
         raise InputError(f"'{request.out}' cannot be written: {paths.why(error)}.") from None
     try:

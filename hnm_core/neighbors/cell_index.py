@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,14 +55,11 @@ class CellIndex:
     Scores are squared distances, or -2 q x with `product`. The answer over the cells that are searched is exact, and
     does not depend on the number of threads or on which anchors are asked for together.
 
-    Attributes:
-        own: the rows as anchors.
     """
 
     def __init__(
         self,
         points: Tensor,
-        queries: Tensor,
         *,
         dim: int,
         product: bool,
@@ -73,7 +71,6 @@ class CellIndex:
 
         Args:
             points: (N, D) float32, sorted by class.
-            queries: (N, D) float32, the same rows as anchors.
             dim: coordinates of an anchor that may differ from 0; all are multiplied, the rest are not.
             product: whether scores are products.
             cells: of the points.
@@ -104,33 +101,49 @@ class CellIndex:
         )
         self._share = max(worst, other) + (dim + 4) * 2.0**-24 + (2.0**-9 * 1.02 if self.coarse else 0.0)
         wide, label = _wide(points, order), classes[cells.order].astype(np.int32)
+        self._wide, self._width = wide, points.shape[1]
         self._columns_near = Columns(wide, weight, size, row[cells.order], label)
         self._columns_far = Columns(
             _wide(center.float(), None), center_weight, center_size, np.arange(len(center)), cells.owner
         )
         self._reach = float(self._offset.norm(dim=1).max()) + float(size.max())
-        self.own = self._asked(queries, order, wide if queries is points else _wide(queries, order))
         self._spare: list[tuple[Tensor, Tensor]] = []
         """Memory for a tile of products and for what it is asked with, while no thread works in it."""
 
+    @cached_property
+    def own(self) -> Asked:
+        """All rows as anchors, by slot. Made when first asked for: where all anchors are vectors nobody needs it."""
+        return self._asked(self._as_anchors(self._wide))
+
     def asked(self, queries: Tensor) -> Asked:
         """What has to be known of vectors (A, D) float32, prepared as the rows were."""
-        return self._asked(queries, None, _wide(queries, None))
+        return self._asked(_wide(queries, None))
 
-    def _asked(self, queries: Tensor, order: Tensor | None, wide: NDArray[np.float32]) -> Asked:
-        """Of queries in an order, None for as they stand; `wide` are they, filled up."""
-        count = len(queries)
+    def asked_slots(self, slots: Tensor) -> Asked:
+        """The lines (A,) of `own`, without all the others."""
+        return self._asked(self._as_anchors(self._wide[slots.numpy()]))
+
+    def _as_anchors(self, wide: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows without the coordinates that anchors have not."""
+        if self._dim == self._width:
+            return wide
+        anchors = wide.copy()
+        anchors[:, self._dim :] = 0
+        return anchors
+
+    def _asked(self, wide: NDArray[np.float32]) -> Asked:
+        """Of queries, filled up."""
+        count, queries = len(wide), torch.from_numpy(wide)
         near = torch.zeros((count, self._padded), dtype=self._kind)
         slack, norm = torch.empty(count, dtype=torch.float64), torch.empty(count, dtype=torch.float64)
         for first in range(0, count, _CHUNK):
             part = slice(first, min(first + _CHUNK, count))
-            here = queries[part] if order is None else queries[order[part]]
-            exact = here[:, : self._dim].double() - self._middle[: self._dim]
+            exact = queries[part, : self._dim].double() - self._middle[: self._dim]
             near[part, : self._dim] = exact.to(self._kind)
             lost = (exact - near[part, : self._dim]).norm(dim=1)
             norm[part] = exact.norm(dim=1)
             slack[part] = 2.02 * (lost + (norm[part] + lost) * self._share)
-        rounding = (queries.shape[1] / _LANES + _LANES) * 2.0**-23
+        rounding = (self._width / _LANES + _LANES) * 2.0**-23
         error = (rounding * (norm + self._reach).square()).float().numpy()
         return Asked(wide, near, norm, slack.float().numpy(), error)
 
@@ -319,5 +332,7 @@ def _wide(points: Tensor, order: Tensor | None) -> NDArray[np.float32]:
     """(N, D) rows in the order given, with D filled up with zeros to a multiple of 16."""
     count, dim = points.shape
     wide = torch.zeros((count, dim + -dim % _LANES), dtype=torch.float32)
-    wide[:, :dim] = points if order is None else points[order]
+    for first in range(0, count, _CHUNK):
+        part = slice(first, first + _CHUNK)
+        wide[part, :dim] = points[part] if order is None else points[order[part]]
     return wide.numpy()

@@ -100,14 +100,13 @@ class Routed(QuerySearch):
         from hnm_core.neighbors.cells import make_cells
 
         if product:
-            points = queries = self._distance.prepare_exactly(bank.sorted_embeddings)
+            points = self._distance.prepare_exactly(bank.sorted_embeddings)
         else:
             self._form = euclidean_form(self._distance, bank.sorted_embeddings)
-            points, queries = self._form.points, self._form.queries
+            points = self._form.points
         cells = make_cells(points.numpy(), bank.offsets.numpy(), self._options.seed)
         self._index = CellIndex(
             points,
-            queries,
             dim=bank.dim,
             product=product,
             cells=cells,
@@ -163,7 +162,8 @@ class Routed(QuerySearch):
         if bank is None or index is None or self.visited is None or self.visited >= len(index.cells):
             return None
         query = SameClass(bank).query(anchors)
-        rank = index.cell_rank(index.own, self._slot_of_place[query.place], query.classes)
+        slots, lines = self._slot_of_place[query.place], torch.arange(len(query))
+        rank = index.cell_rank(index.asked_slots(slots), lines, query.classes)
         cell = self._cell_of(index, negatives)
         return CellUnvisited(
             cells=len(index.cells),
@@ -189,13 +189,13 @@ class Routed(QuerySearch):
     def _search(
         self, index: CellIndex, query: Query, k: int, visited: int, progress: SearchProgress | None
     ) -> Neighbors:
-        form, asked = self._form, index.own
+        form = self._form
         if isinstance(query, VectorQuery):
             form, queries = with_vectors(form, self._distance, query.vectors)
             asked, lines = index.asked(queries), torch.arange(len(query))
             which, where = lines, lines
         else:
-            lines = query.place
+            asked, lines = index.own, query.place
             which, where = self._slot_of_place[lines].sort()
         query, total = query.at(where), len(query)
         own = query.classes  # cells hold whole classes, so that an anchor leaves out whole cells
@@ -236,7 +236,8 @@ class Routed(QuerySearch):
             return 1, 1.0
         # An exact neighbour is found from the rank of its cell on, so the ranks tell recall for every number of cells.
         cell = self._cell_of(index, exact.row.clamp_min(0))
-        rank = np.take_along_axis(index.cell_rank(index.own, slots, probe.query.classes), cell, axis=1)
+        asked, lines = index.asked_slots(slots), torch.arange(len(slots))
+        rank = np.take_along_axis(index.cell_rank(asked, lines, probe.query.classes), cell, axis=1)
         visited, reached = _reach(rank, exists, cells, self._options.recall)
         if cells > 4 * _FIRST_TRY and first >= self._options.recall and visited > _FIRST_TRY:
             return _FIRST_TRY, first

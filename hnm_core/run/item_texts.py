@@ -32,6 +32,11 @@ def in_sight(text: str) -> str:
     return "".join(letter if letter.isprintable() else _sign(ord(letter)) for letter in text)
 
 
+def lines_in_sight(text: str) -> str:
+    """The same of a text that keeps its lines."""
+    return "\n".join(in_sight(line.expandtabs(4)) for line in text.replace("\r\n", "\n").split("\n"))
+
+
 def _sign(number: int) -> str:
     if number < 0x20:
         return chr(0x2400 + number)

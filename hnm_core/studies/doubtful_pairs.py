@@ -11,13 +11,22 @@ from numpy.typing import NDArray
 from hnm_core.bank import Bank
 from hnm_core.data.base import Progress, report
 from hnm_core.data.judged import JudgedSet
+from hnm_core.data.retrieval.encoders import encoded
 from hnm_core.distances import Distance
 from hnm_core.negatives.anchors import distances_of, of_judged
 from hnm_core.negatives.choosing import score_of
 from hnm_core.negatives.mining import Mined, Miner, SearchFinder, blocks_of, joined
 from hnm_core.negatives.options import MineOptions
 from hnm_core.neighbors.exact import Exact
+from hnm_core.recording import open_recording
+from hnm_core.recording.runs import find_run
+from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import NEIGHBORS
+from hnm_core.studies.embedding import Say
+from hnm_core.studies.over_documents import embedded_by
+from hnm_core.training.query_negatives import COSINE
+from hnm_core.training.retrieval_config import data_told
+from hnm_core.training.retrieval_experiment import read_data
 
 BACK = 10
 """Queries nearest to a document among which a query is near in return."""
@@ -38,6 +47,8 @@ class PairQueue:
     """(S,) of query and document, the higher the nearer."""
     positive_score: NDArray[np.float32]
     """(S,) of query and relevant document."""
+    rank: NDArray[np.int64]
+    """(S,) of the document among those that differ, for its query: 1 is the nearest."""
     alike: NDArray[np.float32]
     """(S,) score of the two documents."""
     back: NDArray[np.bool_]
@@ -92,10 +103,47 @@ def pair_queue(judged: JudgedSet, distance: Distance, k: int, progress: Progress
         positive[order],
         mined.score[has][at, which][order],
         mined.positive_score[best][at][order],
+        which[order] + 1,
         alike[order],
         _near_in_return(anchors.vectors, anchors.bank.embeddings[row], query, distance)[order],
         len(has),
     )
+
+
+def queue_of_run(
+    config: ExperimentConfig,
+    k: int,
+    *,
+    run: str | None = None,
+    lane: str | None = None,
+    progress: Progress | None = None,
+    say: Say = print,
+) -> PairQueue:
+    """The queue of a run's queries and documents as they were before any review of them, so that all reviews are of one
+    set.
+
+    Args:
+        config: of the run, as recordings tell it; of `run` if there is one.
+        k: so many documents nearest to each query are looked at.
+        run: a recording, in what a lane of it makes of the texts; None takes the embeddings that the data have, or
+            the words of their texts.
+        lane: of the recording; None takes its first.
+        progress: called as progress(done, total, what).
+        say: is given what was read.
+
+    Raises:
+        InputError: the data cannot be read, there is no such lane, or as `pair_queue`.
+        LoadCancelled: the progress callback returned False.
+    """
+    recording = None if run is None else open_recording(find_run(run))
+    config = config if recording is None else recording.config
+    data = read_data(data_told(config).model_copy(update={"review": ""}), config.seed, progress)
+    say(data.as_read)
+    if recording is not None:
+        data = embedded_by(recording, recording.lanes[0] if lane is None else lane, data, progress)
+    elif data.queries.embeddings is None or data.documents.embeddings is None:
+        data = encoded(data, progress=progress)
+    return pair_queue(data, COSINE, k, progress)
 
 
 def evidence(queue: PairQueue, place: int) -> tuple[str, ...]:
@@ -103,9 +151,10 @@ def evidence(queue: PairQueue, place: int) -> tuple[str, ...]:
     documents = queue.judged.documents.ids
     score, own, alike = (f"{float(each[place]):.3f}" for each in (queue.score, queue.positive_score, queue.alike))
     back = "is" if queue.back[place] else "is not"
+    relevant, rank = documents[int(queue.positive[place])], int(queue.rank[place])
     return (
-        f"It scores {score}, the nearest relevant document, {documents[int(queue.positive[place])]}, {own}; these two "
-        f"documents {alike}.",
+        f"It scores {score}, rank {rank}; the nearest relevant document, {relevant}, {own}; these two documents "
+        f"{alike}.",
         f"The query {back} among the {BACK} that are nearest to the document.",
     )
 

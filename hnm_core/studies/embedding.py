@@ -21,6 +21,7 @@ from hnm_core.recording.runs import find_run
 from hnm_core.run.events import RunFinished
 from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import data_config
+from hnm_core.system import paths
 from hnm_core.system.whole_files import whole_file
 
 ROWS = 4096
@@ -117,6 +118,7 @@ def embed_data(
         return _over_documents(recording, lane, source, out, progress, tell or _unsaid)
     if out.suffix != ".npz":
         raise InputError(f"'{out}': the file to write must end in .npz.")
+    paths.refuse_replacing(out, [source or "", str(recording.config.data.options.get("path", ""))])
     name = lane if lane is not None else recording.lanes[0]
     network, width, _ = trained_network(recording, name, tell or _unsaid)
     wanted = recording.config.data if source is None else data_config(source)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hnm_core.training.retrieval_config import RetrievalConfig
 
 _COMPUTES = ("torch", "numpy", "pytorch-metric-learning")
-_NAMES_A_FILE = ("path", "labels", "weights", "source", "queries", "documents", "qrels")
+_NAMES_A_FILE = ("path", "labels", "weights", "source", "queries", "documents", "qrels", "review")
 """Options that do, in whatever part and however deep."""
 
 MadeOf = dict[str, dict[str, str]]

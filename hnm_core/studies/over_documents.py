@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -66,8 +67,10 @@ def towers_of(recording: Recording, lane: str) -> tuple[TwoTowers, str]:
     return towers.eval(), note
 
 
-def data_of(recording: Recording, source: str | None, progress: Progress | None = None) -> JudgedSet:
-    """The set that a run was trained on, or another one.
+def data_of(
+    recording: Recording, source: str | None, progress: Progress | None = None, *, reviewed: bool = True
+) -> JudgedSet:
+    """The set that a run was trained on, with its review where it had one unless `reviewed` is False; or another set.
 
     Raises:
         InputError: as `hnm_core.data.retrieval.read`; the recording does not name its data, or they are others by now.
@@ -77,7 +80,7 @@ def data_of(recording: Recording, source: str | None, progress: Progress | None 
     named = data_told(recording.config)
     if not (named.source or named.queries or named.documents):
         raise InputError(f"'{recording.folder}' does not tell where its queries and documents lie: name them.")
-    data = read_data(named, recording.config.seed, progress)
+    data = read_data(named if reviewed else named.model_copy(update={"review": ""}), recording.config.seed, progress)
     items = len(data.queries) + len(data.documents)
     if items != recording.started.items_total:
         raise InputError(
@@ -125,12 +128,32 @@ def embed_set(
         LoadCancelled: the progress callback returned False.
     """
     towers, note = towers_of(recording, lane)
-    data = data_of(recording, source, progress)
+    data = data_of(recording, source, progress, reviewed=False)  # no layout says what was dropped
     queries, documents = texts_of(data)
     width = write_set(
         data, out, _blocks(towers, queries, "query", progress), _blocks(towers, documents, "document", progress)
     )
+    if review := data_told(recording.config).review if source is None else "":
+        note = f"{note} Judgements are those of before the review: `mine --review '{review}'` obeys it.".strip()
     return data, width, note
+
+
+def embedded_by(recording: Recording, lane: str, data: JudgedSet, progress: Progress | None = None) -> JudgedSet:
+    """A set with what a lane of a run makes of its texts, in memory.
+
+    Raises:
+        InputError: as `towers_of`, or there are no texts.
+        LoadCancelled: the progress callback returned False.
+    """
+    towers, _ = towers_of(recording, lane)
+    queries, documents = texts_of(data)
+    return replace(
+        data,
+        queries=replace(data.queries, embeddings=np.concatenate([*_blocks(towers, queries, "query", progress)])),
+        documents=replace(
+            data.documents, embeddings=np.concatenate([*_blocks(towers, documents, "document", progress)])
+        ),
+    )
 
 
 def _measured(recording: Recording, data: JudgedSet, of_run: bool) -> tuple[MeasuredQueries, str]:

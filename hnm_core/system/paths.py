@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -82,3 +83,22 @@ def path_of(text: str) -> Path:
         return path
     raw = _ESCAPED.sub(lambda found: bytes.fromhex(found[1]).decode("utf-8", "surrogateescape"), str(path))
     return Path(raw)
+
+
+def refuse_replacing(out: Path, read: Iterable[str], *, made: bool = False) -> None:
+    """See to it that nothing that is read is written over.
+
+    Args:
+        out: the file to be written.
+        read: what is read, by path; an empty text is none, and a name that no path has does no harm.
+        made: whether `out` was written by the same command before, so that it may lie in a folder that is read.
+
+    Raises:
+        InputError: `out` is one of these files, or is in one of these folders and was not made.
+    """
+    if not exists(out):
+        return
+    for path in map(path_of, filter(None, read)):
+        inside = is_folder(path) and not made and out.resolve().is_relative_to(path.resolve())
+        if inside or (exists(path) and out.samefile(path)):
+            raise InputError(f"'{out}' is part of what is read and would be written over; give another name.")

@@ -23,7 +23,7 @@ class JudgedLists:
     copies: RowLists
     """Documents with the text of one that is relevant."""
     left_out: RowLists
-    """Neither relevant nor negatives."""
+    """Neither relevant nor negatives, with what has their text."""
 
     @property
     def excluded(self) -> RowLists:
@@ -40,13 +40,12 @@ def judged_lists(data: JudgedSet) -> JudgedLists:
     document = torch.as_tensor(judged.document)[torch.as_tensor(judged.relevant)]
     positives = RowLists.of_pairs(query, document, queries, documents)
     nothing = RowLists.empty(queries, documents)
-    neither = nothing
+    left_out: list[tuple[int, int]] = []
     if data.left_out is not None:
-        sides = torch.as_tensor(data.left_out.query), torch.as_tensor(data.left_out.document)
-        neither = RowLists.of_pairs(*sides, queries, documents)
+        left_out = list(zip(data.left_out.query.tolist(), data.left_out.document.tolist(), strict=True))
     texts = data.documents.text
     if texts is None:
-        return JudgedLists(positives, nothing, nothing, neither)
+        return JudgedLists(positives, nothing, nothing, _of(left_out, queries, documents))
     with_text: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(texts):
         if text.strip():
@@ -60,7 +59,13 @@ def judged_lists(data: JudgedSet) -> JudgedLists:
         for copy in with_text.get(texts[row].strip(), ())
         if copy != row
     ]
-    return JudgedLists(positives, _of(itself, queries, documents), _of(copies, queries, documents), neither)
+    left_out += [(asking, copy) for asking, row in left_out for copy in with_text.get(texts[row].strip(), ())]
+    return JudgedLists(
+        positives,
+        _of(itself, queries, documents),
+        _of(copies, queries, documents),
+        _of(sorted(set(left_out)), queries, documents),
+    )
 
 
 def _of(pairs: Sequence[tuple[int, int]], queries: int, documents: int) -> RowLists:

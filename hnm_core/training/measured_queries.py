@@ -25,14 +25,14 @@ DEPTH = 100
 
 @dataclass(frozen=True, eq=False)
 class MeasuredQueries:
-    """Queries that are measured, each against all documents but itself."""
+    """Queries that are measured, each against all documents but `unranked`."""
 
     place: Tensor
     """(H,) of each among the queries of the set, ascending"""
     judgements: Judgements
     """of them, numbered 0 .. H-1"""
-    itself: RowLists
-    """(H,) lists of the documents that are the query itself"""
+    unranked: RowLists
+    """(H,) lists of the documents that are the query itself, and of those that a review dropped"""
     documents: int
 
     def __len__(self) -> int:
@@ -40,18 +40,18 @@ class MeasuredQueries:
 
     def scores(self, queries: Tensor, documents: Tensor, distance: Distance) -> DocumentScores:
         """Of the (Q, E) embeddings of all queries of the set, and the (N, E) of its documents."""
-        ranked = rank_documents(queries[self.place], documents, distance, depth=DEPTH, excluded=self.itself)
-        return document_scores(ranked, self.judgements, len(self), self.documents, excluded=self.itself)
+        ranked = rank_documents(queries[self.place], documents, distance, depth=DEPTH, excluded=self.unranked)
+        return document_scores(ranked, self.judgements, len(self), self.documents, excluded=self.unranked)
 
     def chance(self) -> Mapping[str, float]:
         """What an order by chance scores."""
-        return document_chance(self.judgements, len(self), self.documents, depth=DEPTH, excluded=self.itself)
+        return document_chance(self.judgements, len(self), self.documents, depth=DEPTH, excluded=self.unranked)
 
 
 def measured_queries(data: JudgedSet, lists: JudgedLists, place: Tensor) -> MeasuredQueries:
     """The queries at these places, ascending."""
     judgements = _judgements_of(data.judgements, place.numpy())
-    return MeasuredQueries(place, judgements, lists.itself.at(place), len(data.documents))
+    return MeasuredQueries(place, judgements, lists.itself.joined(lists.left_out).at(place), len(data.documents))
 
 
 def split_queries(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -55,6 +56,12 @@ OWN_NEGATIVES: Mapping[str, type[Options]] = {
 """Ways to negatives that no search over embeddings finds. The others are the miners over the whole set that search."""
 
 
+def kinds_of_negatives() -> Mapping[str, type[Options]]:
+    """The options of every way to negatives, by its name."""
+    entries = {name: MINERS.entry(name).options for name in MINERS.names()}
+    return {**OWN_NEGATIVES, **{name: each for name, each in entries.items() if issubclass(each, SearchingOptions)}}
+
+
 class RetrievalData(Section):
     """Which set of queries and documents, as `hnm_core.data.retrieval.read` takes it."""
 
@@ -63,6 +70,7 @@ class RetrievalData(Section):
     queries: str = Field("", description="file of the queries, instead of what the source has or beside it")
     documents: str = Field("", description="file of the documents, likewise")
     qrels: str = Field("", description="file of the judgements, likewise")
+    review: str = Field("", description="file of decisions of `hnm-lab review` on them, .jsonl, which they obey")
     options: dict[str, Any] = Field(default_factory=dict, description="of a registered set, by name")
 
 
@@ -92,9 +100,8 @@ class RetrievalLane(Section):
         """The typed options. Raises `InputError` where they, or the name of the negatives, are not allowed."""
         own = OWN_NEGATIVES.get(self.negatives)
         if own is None:
-            searching = [name for name in MINERS.names() if issubclass(MINERS.entry(name).options, SearchingOptions)]
-            if self.negatives not in searching:
-                raise unknown_name("kind of negatives", self.negatives, [*OWN_NEGATIVES, *searching])
+            if self.negatives not in kinds_of_negatives():
+                raise unknown_name("kind of negatives", self.negatives, kinds_of_negatives())
             return MINERS.validate(self.negatives, self.options)
         try:
             return own.model_validate(self.options)
@@ -168,6 +175,11 @@ def with_settings(config: RetrievalConfig, settings: Iterable[str]) -> Retrieval
     return retrieval_config(values, "--set")
 
 
+def data_name(data: RetrievalData) -> str:
+    """What the data are called: as their file or folder is."""
+    return Path(data.source or data.documents or data.queries).name
+
+
 def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
     """The run in the words of an experiment over classes, for recordings and the window: they show names and options.
     An `hnm_core.training.experiment.Experiment` cannot train by it, as its data, model and loss are none of those by
@@ -236,6 +248,14 @@ def asked_as(told: ExperimentConfig) -> RetrievalConfig:
             "lanes": lanes,
         }
     )
+
+
+def obeying(told: ExperimentConfig, review: str) -> ExperimentConfig:
+    """A run that `told_as` tells of on its data as they are after a review, in place of the one it had. Raises
+    `InputError` as `asked_as`."""
+    asked = asked_as(told)
+    data = asked.retrieval.model_copy(update={"review": review})
+    return told_as(asked.model_copy(update={"retrieval": data}), told.data.name.removesuffix(OVER_DOCUMENTS))
 
 
 def to_train(told: ExperimentConfig) -> ExperimentConfig | RetrievalConfig:

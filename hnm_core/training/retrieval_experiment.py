@@ -5,13 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
+from hnm_core.data import pair_review
 from hnm_core.data.base import LoadCancelled, Progress
 from hnm_core.data.judged import JudgedSet
 from hnm_core.data.retrieval import read
 from hnm_core.errors import InputError
 from hnm_core.run.control import Control
 from hnm_core.run.events import Event, RunFailed, RunFinished
-from hnm_core.system import memory
+from hnm_core.system import memory, paths
 from hnm_core.training.compiling import compile_search_kernels
 from hnm_core.training.experiment import watched_by
 from hnm_core.training.retrieval import train_retrieval
@@ -72,8 +73,9 @@ class RetrievalExperiment:
 
 
 def read_data(data: RetrievalData, seed: int = 0, progress: Progress | None = None) -> JudgedSet:
-    """The set that a configuration names. Raises as `hnm_core.data.retrieval.read`."""
-    return read(
+    """The set that a configuration names, as a review left it where there is one. Raises as
+    `hnm_core.data.retrieval.read`, and `InputError` where the review is not of it."""
+    judged = read(
         data.source,
         split=data.split,
         queries=data.queries,
@@ -83,3 +85,7 @@ def read_data(data: RetrievalData, seed: int = 0, progress: Progress | None = No
         seed=seed,
         progress=progress,
     )
+    if not data.review:
+        return judged
+    review = paths.path_of(data.review)
+    return pair_review.applied(judged, pair_review.read(review), review)

@@ -13,7 +13,7 @@ from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.request import Request, title_of
 from hnm_core.spec.resources import retrieval_preset_names, retrieval_preset_path
 from hnm_core.system import paths
-from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config, told_as
+from hnm_core.training.retrieval_config import RetrievalConfig, data_name, retrieval_config, told_as
 
 BM25_MISSING = (
     "Lane '{lane}' is left out: the library bm25s, which finds its negatives, is not installed (pip install "
@@ -43,6 +43,8 @@ def resolve_retrieval(request: Request) -> tuple[RetrievalConfig, list[str]]:
     asked = {name: getattr(request, name) for name in ("seed", "steps")}
     values |= {field: value for field, value in asked.items() if value is not None}
     configuration.assign(values, request.settings)
+    if request.review is not None:
+        values["retrieval"] = values["retrieval"] | {"review": paths.text_of(request.review)}
     config = retrieval_config(values, "--set" if request.settings else where)
     if not any((config.retrieval.source, config.retrieval.queries, config.retrieval.documents)):
         raise InputError("Say which queries and documents: source in the section [retrieval], or --data.")
@@ -53,8 +55,7 @@ def told_of(request: Request) -> tuple[ExperimentConfig, list[str]]:
     """`resolve_retrieval` in the words of recordings and of the window, see `told_as`; its data are called as their
     file or folder is. Loads no torch and reads no data."""
     config, notes = resolve_retrieval(request)
-    data = config.retrieval
-    return told_as(config, Path(data.source or data.documents or data.queries).name), notes
+    return told_as(config, data_name(config.retrieval)), notes
 
 
 def preset_told(told: ExperimentConfig) -> str:
@@ -68,11 +69,6 @@ def _refuse(request: Request) -> None:
         raise InputError(f"--device {request.device} is not allowed: queries and documents are trained on the cpu.")
     if request.checkpoint_every:
         raise InputError("--checkpoint-every is not allowed: runs over queries and documents keep no checkpoints.")
-    if request.review is not None:
-        raise InputError(
-            "--review is not allowed: runs over queries and documents take judgements as they are; `mine --review` "
-            "obeys a review of them."
-        )
 
 
 def _base(request: Request) -> tuple[dict[str, Any], str]:

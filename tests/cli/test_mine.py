@@ -115,3 +115,24 @@ def test_that_a_recording_is_refused_with_the_command_that_makes_embeddings_of_i
     ended = lab("mine", tmp_path / "my run", tmp_path / "out.jsonl")
     assert ended.status == 2
     assert f"is a recording: `hnm-lab embed '{tmp_path / 'my run'}' OUT --lane NAME` writes" in ended.err
+
+
+def test_that_nothing_that_is_read_is_written_over(lab: Lab, pairs: Path, tmp_path: Path) -> None:
+    """A set of one's own is worth more than negatives; only what this command wrote before is replaced."""
+    before = pairs.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(pairs)
+    for out in (pairs, tmp_path / "link.jsonl"):
+        ended = lab("mine", pairs, out, "--encoder", "hashed-words")
+        assert ended.status == 2 and f"'{out}' is part of what is read and would be written over" in ended.err
+        assert pairs.read_bytes() == before
+    code = tmp_path / "code"
+    assert lab("encode", pairs, code).status == 0
+    kept = (code / "corpus.jsonl").read_bytes()
+    assert lab("mine", code, code / "corpus.jsonl").status == 2
+    assert (code / "corpus.jsonl").read_bytes() == kept
+    for _ in range(2):
+        assert lab("mine", code, code / "mined.jsonl").status == 0, "a name of its own, and once more"
+    lists = tmp_path / "lists.npz"
+    np.savez(lists, I=np.zeros((119, 2), np.int64))
+    assert lab("mine", code, lists, "--candidates", lists).status == 2
+    assert (code / "mined.jsonl").exists() and np.load(lists)["I"].shape == (119, 2)

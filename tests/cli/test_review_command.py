@@ -120,7 +120,10 @@ def test_that_doubtful_pairs_are_listed_decided_and_obeyed_by_mining(tmp_path: P
     assert third["negative_ids"][0] == "d5", "as it was judged"
     (tmp_path / "set" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t1\n")
     refused = CliRunner().invoke(make_app(), asked)
-    assert refused.exit_code == 2 and "these or their judgements are not those that were reviewed" in refused.stderr
+    assert (
+        refused.exit_code == 2
+        and "these, their texts or their judgements are not those that were reviewed" in refused.stderr
+    )
 
 
 def test_that_names_that_are_no_text_are_mined_audited_and_reviewed(forks: Forks, tmp_path: Path) -> None:

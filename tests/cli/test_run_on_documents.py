@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from hnm_core.data import pair_review
 from hnm_core.data.retrieval import read
 from hnm_core.recording import open_recording, replay
 from hnm_core.run.events import RunFinished, StepRecord
@@ -20,7 +22,9 @@ from hnm_core.spec.request import Request
 from hnm_core.studies.made_of import made_of, other_files
 from hnm_core.studies.over_documents import towers_of
 from hnm_core.training import retrieval_request
-from hnm_core.training.retrieval_config import with_settings
+from hnm_core.training.judged_lists import judged_lists
+from hnm_core.training.retrieval_config import asked_as, with_settings
+from hnm_core.training.retrieval_experiment import read_data
 from tests.cli.conftest import Lab, Start
 
 LITTLE = """
@@ -120,7 +124,7 @@ def test_that_a_lane_of_the_preset_that_needs_a_missing_library_is_left_out_with
     [
         (["--device", "cuda"], "--device cuda is not allowed: queries and documents are trained on the cpu"),
         (["--checkpoint-every", "5"], "--checkpoint-every is not allowed"),
-        (["--review", "some.jsonl"], "--review is not allowed"),
+        (["--review", "some.jsonl"], "Cannot read 'some.jsonl': No such file"),
         (["--data", "nowhere.jsonl"], "There is no file or folder 'nowhere.jsonl'"),
         (["--data", "digits"], "'digits' has classes, not queries and documents"),
         (["--set", "lanes.lsh.negatives=luck"], "Unknown kind of negatives 'luck'"),
@@ -135,6 +139,45 @@ def test_that_what_such_a_run_cannot_be_is_refused_in_a_sentence(
     assert ended.status == 2
     assert said in ended.err
     assert len(ended.err.strip().splitlines()) == 1
+
+
+def test_that_a_run_obeys_the_review_of_its_pairs_and_tells_it_in_its_first_lines(
+    lab: Lab, little: Path, pairs: Path, tmp_path: Path
+) -> None:
+    review, folder = tmp_path / "decided.jsonl", tmp_path / "run"
+    judged = read(str(pairs))
+    ids = [pair_review.id_of(judged.documents, row) for row in range(4)]
+    asking = pair_review.id_of(judged.queries, 0)
+    with pair_review.reviewing(review, pair_review.subject(judged)) as ongoing:
+        for document, verdict in zip(ids[1:], ("relevant", "drop", "keep"), strict=True):
+            ongoing.decide(pair_review.PairDecision(asking, document, verdict))
+    ended = lab("run", little, "--review", review, "--record", folder)
+    assert ended.status == 0
+    first = ended.err.splitlines()[0]
+    assert "'decided.jsonl' 1 more documents are relevant to a query, 1 are not, and 1 are neither" in first
+    told = open_recording(folder).config
+    assert told.data.options["review"] == str(review)
+    data = read_data(asked_as(told).retrieval)
+    lists = judged_lists(data)
+    assert lists.positives.at(torch.tensor([0])).row.tolist() == [0, 1]
+    assert lists.left_out.at(torch.tensor([0])).row.tolist() == [2]
+    again = lab("evaluate", folder)
+    assert again.status == 0 and "By the review 'decided.jsonl'" in again.out + again.err
+    assert {str(pairs), str(review)} == set(made_of(asked_as(told))["files"]), "kept results know of both"
+
+    vectors, mined = tmp_path / "vectors", tmp_path / "mined.jsonl"
+    written = lab("embed", folder, vectors, "--lane", "lsh")
+    assert written.status == 0 and f"`mine --review '{review}'` obeys it" in written.err
+    assert lab("mine", vectors, mined, "--review", review, "--format", "ids", "--num-negatives", "38").status == 0
+    first = json.loads(mined.read_text().splitlines()[0])
+    assert first["positive_ids"] == ids[:2] and ids[2] not in first["negative_ids"] and ids[3] in first["negative_ids"]
+    listed = lab("review", review, "--run", folder, "--lane", "lsh", "--list", "--json")
+    assert listed.status == 0 and json.loads(listed.out)["suspects"] >= 0
+    assert "embeds by what it has learnt" in lab("review", review, "--run", folder, "--encoder", "hashed-words").err
+
+    pairs.write_text(pairs.read_text().replace("number 7", "number seven"))
+    changed = lab("run", little, "--review", review)
+    assert changed.status == 2 and "is a review of other data" in changed.err
 
 
 def test_that_the_window_refuses_what_such_a_run_cannot_be_before_it_opens(lab: Lab, little: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hnm_core.data.judged import Items, JudgedSet, Judgements
-from hnm_core.data.pair_review import PairDecision, PairReview, applied, fingerprint, read, reviewing
+from hnm_core.data.pair_review import PairDecision, PairReview, applied, fingerprint, read, reviewing, same_set, subject
+from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.negatives.anchors import of_judged
 from hnm_core.negatives.options import MineOptions
 from hnm_core.negatives.parts import hash_of
 from hnm_core.training.judged_lists import judged_lists
+from hnm_core.training.measured_queries import measured_queries
 
 
 @pytest.fixture
@@ -23,6 +27,19 @@ def judged() -> JudgedSet:
     queries = Items(np.array([7, 8, 9]), [f"what {row}?" for row in rows], vectors[:3])
     documents = Items([f"d{row}" for row in range(5)], [f"answer {row}" for row in range(5)], vectors)
     return JudgedSet("set", queries, documents, Judgements(rows, rows, np.ones(3, np.float32)))
+
+
+def test_that_texts_tell_sets_apart_whose_ids_are_line_numbers_and_embeddings_alone_do_not(
+    judged: JudgedSet,
+) -> None:
+    whole = fingerprint(judged)
+    swapped = [judged.documents.text[row] for row in (1, 0, 2, 3, 4)]
+    assert not same_set(whole, fingerprint(replace(judged, documents=replace(judged.documents, text=swapped))))
+    bare = replace(judged, queries=replace(judged.queries, text=None))
+    assert same_set(whole, fingerprint(bare)) and same_set(fingerprint(bare), whole)
+    old = judged.judgements
+    fewer = replace(judged, judgements=Judgements(old.query[:2], old.document[:2], old.grade[:2]))
+    assert not same_set(whole, fingerprint(fewer)) and not same_set(fingerprint(bare), fingerprint(fewer))
 
 
 DECISIONS = (
@@ -36,12 +53,12 @@ DECISIONS = (
 
 def test_that_decisions_are_kept_by_ids_and_the_last_on_a_pair_counts(judged: JudgedSet, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    with reviewing(path, judged) as ongoing:
+    with reviewing(path, subject(judged)) as ongoing:
         for decision in DECISIONS:
             ongoing.decide(decision)
         ongoing.decide(PairDecision(7, "d4", "keep"))
         assert ongoing.undo() == PairDecision(7, "d4", "keep")
-    with reviewing(path, judged) as ongoing:
+    with reviewing(path, subject(judged)) as ongoing:
         assert ongoing.review == read(path)
     assert read(path).decisions == DECISIONS
     assert read(path).counts() == {"keep": 1, "drop": 2, "relevant": 1}
@@ -67,6 +84,21 @@ def test_that_a_set_has_what_is_relevant_what_is_not_and_what_is_neither(judged:
         assert {(1, 3), (2, 3)} <= set(zip(barred.anchor.tolist(), barred.row.tolist(), strict=True)), like
 
 
+def test_that_what_was_dropped_is_not_ranked_for_its_query_and_neither_are_its_copies_negatives(
+    judged: JudgedSet,
+) -> None:
+    texts = [*list(judged.documents.text or ())[:4], "answer 3 "]
+    twice = replace(judged, documents=replace(judged.documents, text=texts))
+    made = applied(twice, PairReview(DECISIONS[1:2], fingerprint(twice)), Path("r.jsonl"))
+    lists = judged_lists(made)
+    assert lists.left_out.anchor.tolist() == [1, 1] and lists.left_out.row.tolist() == [3, 4]
+    measured = measured_queries(made, lists, torch.arange(3))
+    near = torch.tensor([[1.0, 0.0]] * 3)
+    documents = torch.tensor([[0.6, 0.8], [0.6, 0.8], [0.6, 0.8], [1.0, 0.0], [1.0, 0.0]])
+    each = measured.scores(near, documents, Distance("cosine")).each[:, 0]  # MRR
+    assert each[1] > each[0] == each[2], "only the second query is spared what was dropped for it"
+
+
 def test_that_a_review_of_another_set_and_unknown_ids_are_refused(judged: JudgedSet, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     with pytest.raises(InputError, match="is a review of other data: 'set' has 3 queries and 5 documents"):
@@ -82,5 +114,5 @@ def test_that_a_review_of_another_set_and_unknown_ids_are_refused(judged: Judged
     with pytest.raises(InputError, match=r"line 1: .* is no decision of a review of queries and documents"):
         read(path)
     path.write_text('{"review": 1, "of": "1-2-3", "data": "x"}\n')
-    with pytest.raises(InputError, match="is a review of other data"), reviewing(path, judged):
+    with pytest.raises(InputError, match="is a review of other data"), reviewing(path, subject(judged)):
         pass

@@ -282,12 +282,14 @@ def test_that_blocks_of_another_question_or_broken_ones_are_made_anew(
     mine_to_file(given, request(tmp_path / "whole.jsonl"))
     mine_to_file(given, request(tmp_path / "other.jsonl", max_score=0.4))
     call_off()
-    assert mine_to_file(given, request(out, max_score=0.4)).resumed == 0
+    told = mine_to_file(given, request(out, max_score=0.4))
+    assert (told.resumed, told.of_another) == (0, 3), "and it is said"
     assert out.read_bytes() == (tmp_path / "other.jsonl").read_bytes()
     call_off()
     first = tmp_path / "out.jsonl.parts" / "000001.npz"
     first.write_bytes(first.read_bytes()[:300])
-    assert mine_to_file(given, request(out)).resumed == 2
+    told = mine_to_file(given, request(out))
+    assert (told.resumed, told.of_another) == (2, 0)
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 

@@ -215,6 +215,23 @@ def test_that_products_of_either_precision_lose_nothing(coarse: bool, monkeypatc
     assert_exact(search.nearest_negatives(anchors, 10), bank, anchors, 10, Distance(), False)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_that_queries_that_are_no_rows_have_only_the_probe_prepared_as_anchors(metric: str) -> None:
+    bank = clustered(6_000, 60, 40, 0.4)
+    unlabelled, search = Bank(bank.embeddings), neighbors.create("routed", distance=Distance(metric))
+    assert isinstance(search, Routed)
+    search.build(unlabelled)
+    search.nearest_to(bank.embeddings[::50] + 0.01, 5)
+    index = search._index
+    assert index is not None and search.visited is not None
+    assert "own" not in vars(index), "all rows were prepared as anchors"
+    slots = torch.tensor([3, 0, 5_999, 3])
+    few, row = index.asked_slots(slots), slots.numpy()
+    assert np.array_equal(few.queries, index.own.queries[row]) and torch.equal(few.near, index.own.near[slots])
+    assert torch.equal(few.norm, index.own.norm[slots])
+    assert np.array_equal(few.slack, index.own.slack[row]) and np.array_equal(few.error, index.own.error[row])
+
+
 def test_that_the_cells_to_visit_leave_room_for_the_luck_of_the_probe() -> None:
     """Half of the anchors find all at once, half from rank 9 on: 0.5 is reached with one cell, but not for sure."""
     rank = np.where(np.arange(100)[:, None] < 50, 0, 9) * np.ones((1, 4), np.int64)

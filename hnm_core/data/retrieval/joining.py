@@ -111,6 +111,9 @@ def described(made: JudgedSet, said: Sequence[str]) -> JudgedSet:
     counts += f"{checks.count(len(relevant), 'judgement')}"
     others = len(relevant) - int(relevant.sum())
     counts += f", {others:,} of them not relevant." if others else "."
+    grades = made.judgements.grade[relevant]
+    if len(grades) and (grades != 1).any():
+        counts += f" The grades of the relevant ones, all above 0, go from {grades.min():g} to {grades.max():g}."
     if made.negatives is not None:
         counts += f" {checks.count(len(made.negatives), 'negative')} came with them."
     without = len(made.queries) - len(np.unique(made.judgements.query[relevant]))

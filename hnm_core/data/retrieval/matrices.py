@@ -166,7 +166,7 @@ def _chosen(
             f"{', '.join(names)} or {NAMES[0]}."
         )
     chosen = usual or others[0]
-    beside = (*(f"{name}_ids" for name in (chosen, chosen.removesuffix("s"))), "ids", "id")
+    beside = (*(f"{name}_ids" for name in (chosen, chosen.removesuffix("s"), *names)), "ids", "id")
     ids = next((name for name in beside if name in there), None)
     return load(chosen), None if ids is None else _ids(load(ids), f"'{ids}' of '{path}'"), f"'{chosen}' of '{path}'"
 

@@ -55,7 +55,8 @@ class PairColumns:
         else:
             parts += [f"negative '{checks.shown(name)}'" for name in self.negatives]
         parts += [f"label '{self.label}'"] * bool(self.label)
-        parts += [f"left out: {checks.shown_names(self.left_out)}"] * bool(self.left_out)
+        left_out = [name or "one without a name" for name in self.left_out]
+        parts += [f"left out: {checks.shown_names(left_out)}"] * bool(left_out)
         return f"Columns{' by their order' if self.by_order else ''}: {'; '.join(parts)}."
 
 

@@ -12,10 +12,12 @@ from hnm_core.data.base import Progress
 from hnm_core.data.judged import JudgedSet
 from hnm_core.data.retrieval.pair_builder import PairBuilder
 from hnm_core.data.retrieval.pair_columns import PairColumns, choose
-from hnm_core.data.retrieval.records import Records, open_records
+from hnm_core.data.retrieval.records import Records, kind_of, open_records, suffix_of
 from hnm_core.errors import InputError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv")
+"""Those whose first line names the columns."""
 
 Take = Callable[[Mapping[str, Any], str, PairBuilder], None]
 """Puts one record into a set: (record, the beginning of a sentence about it, set)."""
@@ -54,7 +56,8 @@ def _form(records: Records) -> tuple[Take, tuple[str, ...] | None, str]:
             "has corpus.jsonl, queries.jsonl and qrels/."
         )
     columns = choose(names, records.first, str(records.path))
-    return _columns(columns), columns.used, columns.words
+    named = " The first line is taken for their names." * (columns.by_order and suffix_of(records.path) in TABLES)
+    return _columns(columns), columns.used, columns.words + named
 
 
 def _there(names: Sequence[str], *used: str) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ def _tevatron(record: Mapping[str, Any], where: str, into: PairBuilder) -> None:
     for name in ("positive_passages", "negative_passages"):
         passages = record.get(name) or []
         if not isinstance(passages, list):
-            into.faults.add(f"such values of '{name}'", f"{where} has {_kind(passages)} as '{name}', not a list")
+            into.faults.add(f"such values of '{name}'", f"{where} has {kind_of(passages)} as '{name}', not a list")
             continue
         for passage in passages:
             body = passage.get("text") if isinstance(passage, Mapping) else None
@@ -141,7 +144,8 @@ def _text(record: Mapping[str, Any], name: str, where: str, into: PairBuilder) -
     value = record.get(name)
     if isinstance(value, str):
         return value
-    found = f"{_kind(value)} as '{checks.shown(name)}', not text" if value is not None else f"no '{checks.shown(name)}'"
+    said = checks.shown(name)
+    found = f"no '{said}'" if value is None else f"{kind_of(value)} as '{said}', not text"
     into.faults.add(f"records without the text of '{checks.shown(name)}'", f"{where} has {found}")
     return None
 
@@ -158,7 +162,7 @@ def _texts(record: Mapping[str, Any], name: str, where: str, into: PairBuilder, 
     elif isinstance(value, list):
         found = f"has something in the list '{name}' that is no text"
     else:
-        found = f"has {_kind(value)} as '{name}', where a list of texts belongs"
+        found = f"has {kind_of(value)} as '{name}', where a list of texts belongs"
     into.faults.add(f"records with such a '{name}'", f"{where} {found}")
     return []
 
@@ -179,8 +183,3 @@ def _texts_or_one(
 def _id(value: Any) -> str | int | None:
     """An id of its own, as the file has it; None where there is none."""
     return value if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
-
-
-def _kind(value: Any) -> str:
-    kinds = {"list": "a list", "str": "a text", "dict": "an object", "bool": "true or false"}
-    return kinds.get(type(value).__name__, "a number")

@@ -86,7 +86,7 @@ def json_rows(path: Path, progress: Progress | None = None) -> Rows:
             raise InputError(f"'{path}', line {number:,}, is no JSON: {_said(error)}.{_if_array(line)}") from None
         if not isinstance(record, dict):
             raise InputError(
-                f"'{path}', line {number:,}, is no JSON object but {_kind(record)}; each line must be one, such as "
+                f"'{path}', line {number:,}, is no JSON object but {kind_of(record)}; each line must be one, such as "
                 f'{{"query": "...", "positive": "..."}}.{_if_array(line)}'
             )
         if "\\u" in line and any(map(_has_half, record.values())):
@@ -111,9 +111,11 @@ def _if_array(line: str) -> str:
     return " Of an array, jq -c '.[]' OLD > NEW makes lines." if line.lstrip().startswith("[") else ""
 
 
-def _kind(value: Any) -> str:
-    kinds = {"list": "a list", "str": "text", "NoneType": "null", "bool": "true or false"}
-    return kinds.get(type(value).__name__, "a number")
+def kind_of(value: Any) -> str:
+    """What a value is, in words."""
+    kinds = {"list": "a list", "dict": "an object", "str": "a text", "NoneType": "null", "bool": "true or false"}
+    kinds |= {"int": "a number", "float": "a number", "bytes": "bytes"}
+    return kinds.get(type(value).__name__, f"a {type(value).__name__}")
 
 
 def _header(path: Path) -> tuple[tuple[str, ...], str]:

@@ -74,7 +74,7 @@ def reviewing_window(window, qtbot, asked):
 
 
 def queue_of(window) -> list[int]:
-    return [suspect.item.item_id for suspect in window.reviews.view._suspects.queue]
+    return [suspect.item.item_id for suspect in window.reviews.view.queue]
 
 
 def file_of(window) -> Path:
@@ -87,7 +87,7 @@ def test_that_keys_decide_go_through_the_queue_and_undo_and_each_stands_in_the_f
     assert asked[0].recording is None and len(items) > 4
     assert view.isVisible() and view.hasFocus() and path.name in view.file.text()
     assert window.stage.choice.item_id == items[0], "what is asked about is selected in all clouds"
-    first = view._suspects.queue[0]
+    first = view.queue[0]
     assert first.instead in view.question.text() and "nearest" in view.evidence.text()
 
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_K)
@@ -97,7 +97,7 @@ def test_that_keys_decide_go_through_the_queue_and_undo_and_each_stands_in_the_f
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_D)
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_R)
     assert window.stage.history.started is not None, "R is the review's too"
-    third = view._suspects.queue[2]
+    third = view.queue[2]
     assert [decision.verdict for decision in read(path).decisions] == ["keep", "drop", "relabel"]
     assert read(path).decisions[-1].to == third.instead != third.item.label
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_U)
@@ -108,7 +108,7 @@ def test_that_keys_decide_go_through_the_queue_and_undo_and_each_stands_in_the_f
     assert view.place == 2 and view.verdict.text() == "Not decided yet"
     QTest.keyClick(window.focusWidget(), Qt.Key.Key_Escape)
     assert not view.isVisible() and not window.reviews.on and window.centralWidget().hasFocus()
-    with reviewing(path, view._suspects.of):
+    with reviewing(path, subject(data.build(window.session.config.data.part, seed=window.session.config.seed))):
         pass  # nobody holds it any more
 
 
@@ -116,8 +116,8 @@ def test_that_buttons_and_pictures_do_it_too_and_a_second_review_goes_on(reviewi
     window, view = reviewing_window, reviewing_window.reviews.view
     qtbot.mouseClick(view.drop, LEFT)
     qtbot.mouseClick(view.nearest.button, LEFT)
-    near = view._suspects.queue[1].like[0]
-    assert window.stage.choice.item_id == near.item_id and near.label == view._suspects.queue[1].instead
+    near = view.queue[1].like[0]
+    assert window.stage.choice.item_id == near.item_id and near.label == view.queue[1].instead
     assert view.hasFocus(), "a click leaves the keys where they are"
     assert [decision.verdict for decision in read(file_of(window)).decisions] == ["drop"]
     window.actions_by_key["reset_layout"].trigger()

@@ -29,8 +29,8 @@ def test_that_a_folder_is_read_as_it_is_with_ids_titles_grades_and_the_order_of_
 
 def test_that_counts_and_what_was_left_out_are_said(beir):
     assert read(str(beir)).as_read == (
-        "2 queries, 3 documents, 3 judgements, 1 of them not relevant. Split 'test'. 1 query of another split is left "
-        "out."
+        "2 queries, 3 documents, 3 judgements, 1 of them not relevant. The grades of the relevant ones, all above 0, "
+        "go from 1 to 2. Split 'test'. 1 query of another split is left out."
     )
 
 

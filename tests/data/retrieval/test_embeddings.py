@@ -114,6 +114,26 @@ def test_that_files_are_named_one_by_one_with_ids_of_their_own(tmp_path: Path):
     assert made.judgements.query.tolist() == [1] and made.judgements.document.tolist() == [3]
 
 
+def test_that_ids_stand_beside_both_sides_in_one_file(tmp_path: Path):
+    path = tmp_path / "both.npz"
+    ids = {"query_ids": np.array(["a", "b", "c"]), "document_ids": np.array([70, 60, 50, 40, 30])}
+    np.savez(path, queries=QUERIES, documents=DOCUMENTS, **ids)
+    (tmp_path / "qrels.tsv").write_text("b\t40\t1\n")
+    made = read(str(path), qrels=str(tmp_path / "qrels.tsv"))
+    assert list(made.queries.ids) == ["a", "b", "c"] and made.documents.ids.tolist() == [70, 60, 50, 40, 30]
+    assert made.judgements.query.tolist() == [1] and made.judgements.document.tolist() == [3]
+
+
+@pytest.mark.parametrize("kind", ["sparse", "float8"])
+def test_that_tensors_that_numpy_cannot_have_are_refused_in_a_sentence(tmp_path: Path, refusal: Refusal, kind: str):
+    documents = torch.from_numpy(DOCUMENTS)
+    odd = documents.to_sparse() if kind == "sparse" else documents.to(torch.float8_e4m3fn)
+    torch.save({"queries": torch.from_numpy(QUERIES), "documents": odd}, tmp_path / "both.pt")
+    (tmp_path / "qrels.tsv").write_text("0\t4\t1\n")
+    said = refusal(tmp_path / "both.pt", qrels=tmp_path / "qrels.tsv")
+    assert kind in said and "save it dense and in float32" in said
+
+
 def test_that_embeddings_beside_texts_go_by_the_lines_of_the_texts(beir: Path):
     np.save(beir / "queries.npy", QUERIES)
     np.save(beir / "documents.npy", DOCUMENTS[:3])

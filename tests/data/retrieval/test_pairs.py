@@ -264,3 +264,26 @@ def test_that_other_files_are_refused_with_what_would_do(tmp_path: Path, refusal
     path = write_lines(tmp_path / "pairs.jsonl", TRIPLETS)
     assert "holds its queries and documents itself; --split is for folders" in refusal(path, split="test")
     assert "--qrels is for folders" in refusal(path, qrels=path)
+
+
+def test_that_what_was_taken_for_names_grades_or_columns_is_said(tmp_path: Path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("what is a,a is one\nwhat is b,b is two\n")
+    made = read(str(path))
+    assert len(made.queries) == 1
+    assert made.as_read.endswith("positive 'a is one'. The first line is taken for their names.")
+    path.write_text(",query,positive\n0,what is a,a is one\n")
+    assert "left out: one without a name." in read(str(path)).as_read
+    path.write_text("sentence1,sentence2,score\nq,a,0.9\nq,b,0.1\nq,c,0\n")
+    assert (
+        "3 judgements, 1 of them not relevant. The grades of the relevant ones, all above 0, go from 0.1 to 0.9."
+        in (read(str(path)).as_read)
+    )
+    write_lines(tmp_path / "plain.jsonl", [{"query": "q", "positive": "p"}])
+    assert "grades" not in read(str(tmp_path / "plain.jsonl")).as_read
+
+
+def test_that_bytes_in_the_place_of_text_are_called_what_they_are(tmp_path: Path, refusal: Refusal):
+    table = pa.table({"query": pa.array([b"a"], pa.binary()), "positive": ["c"]})
+    pyarrow.parquet.write_table(table, tmp_path / "bytes.parquet")
+    assert "has bytes as 'query', not text" in refusal(str(tmp_path / "bytes.parquet"))
