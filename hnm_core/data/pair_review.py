@@ -12,9 +12,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data.decision_file import Growing, Log, growing_file, read_log
+from hnm_core.data.decision_file import Growing, Log, begin, locked_log, read_log
 from hnm_core.data.judged import Ids, Items, JudgedSet, Judgements
 from hnm_core.errors import InputError, shortened
+
+_WHAT = "queries and documents"
 
 Id = str | int
 Verdict = Literal["keep", "drop", "relevant"]
@@ -73,7 +75,7 @@ def fingerprint(judged: JudgedSet) -> str:
 
 def read(path: Path) -> PairReview:
     """Read a file of decisions. Raises `InputError` as `hnm_core.data.decision_file.read_log`."""
-    log = read_log(path, _decision, "queries and documents")
+    log = read_log(path, _decision, _WHAT)
     return PairReview(log.decisions, log.of, log.torn)
 
 
@@ -97,10 +99,10 @@ def reviewing(path: Path, judged: JudgedSet) -> Iterator[PairReviewing]:
         InputError: the file is of another set, is no review, is being written by another program, or cannot be.
     """
     of = fingerprint(judged)
-    there = read(path) if path.exists() or path.is_symlink() else None
-    review = there or PairReview(of=of)
-    _check_of(review, judged, path)
-    with growing_file(path, there, of, judged.name) as file:
+    with locked_log(path, _decision, _WHAT) as (file, there):
+        review = PairReview(there.decisions, there.of or of, there.torn)
+        _check_of(review, judged, path)
+        begin(file, there, of, judged.name)
         yield PairReviewing(review, file)
 
 
