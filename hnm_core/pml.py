@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 from hnm_core.labels import check_labels
 
 PACKAGE = "pytorch_metric_learning"
@@ -77,7 +77,9 @@ def calling(generator: Generator, device: torch.device) -> Iterator[None]:
 def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
     """Raise `InputError` unless rows are (B, D), floating point and finite, and labels are (B,) integers."""
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
-        raise InputError(f"{name} must be a floating-point tensor of shape (B, D).")
+        raise InputError(f"{name} must be a floating-point tensor of shape (B, D), not {described(rows)}.")
+    if not rows.shape[1]:
+        raise InputError(f"{name} need at least one column, not shape {tuple(rows.shape)}.")
     check_labels(labels, len(rows), f"labels of {name}")
     bad = int((~torch.isfinite(rows).all(1)).sum())
     if bad:

@@ -65,6 +65,8 @@ def checked(embeddings: Tensor, labels: Tensor, queries: Tensor | None) -> Tenso
     """
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
         raise InputError(f"Embeddings must be a tensor of shape (N, D), not {described(embeddings)}.")
+    if not embeddings.shape[1]:
+        raise InputError(f"Embeddings need at least one column, not shape {tuple(embeddings.shape)}.")
     check_labels(labels, len(embeddings), "Labels")
     if not bool(torch.isfinite(embeddings).all()):
         raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")

@@ -179,10 +179,10 @@ class PmlLoss(nn.Module):
             try:
                 scalar = self.loss(
                     rows,
-                    labels if takes_labels else None,
+                    labels.long() if takes_labels else None,  # some take others for masks, or for no numbers
                     None if indices_tuple is None else tuple(indices_tuple),
                     ref_rows,
-                    ref_labels if takes_labels else None,
+                    ref_labels.long() if takes_labels and ref_labels is not None else None,
                 )
             except REFUSALS as error:
                 raise InputError(f"pytorch-metric-learning's {self._name} cannot work with this: {error}") from error

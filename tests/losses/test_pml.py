@@ -104,6 +104,27 @@ def test_that_an_empty_tuple_or_batch_is_exactly_nothing(name: str) -> None:
         assert ours(points[:0], labels[:0]).item() == 0
 
 
+@pytest.mark.parametrize("name", [name for name in WORKING if name != "VICRegLoss"])
+def test_that_labels_of_any_kind_of_integers_give_the_same_number(name: str) -> None:
+    embeddings, labels = batch()
+
+    def number_of(kind: torch.dtype) -> Tensor:
+        torch.manual_seed(0)
+        return made(name)(embeddings, labels.to(kind)).detach()
+
+    plain = number_of(torch.int64)
+    for kind in (torch.uint8, torch.int8, torch.int16, torch.int32):
+        assert torch.equal(number_of(kind), plain), kind
+
+
+def test_that_embeddings_without_columns_and_those_that_are_no_tensor_are_refused_as_that() -> None:
+    labels = torch.arange(8) // 2
+    with pytest.raises(InputError, match=r"embeddings need at least one column, not shape \(8, 0\)"):
+        made("ContrastiveLoss")(torch.zeros(8, 0), labels)
+    with pytest.raises(InputError, match="shape \\(B, D\\), not a ndarray"):
+        made("ContrastiveLoss")(torch.zeros(8, 2).numpy(), labels)
+
+
 def test_that_a_batch_without_positives_is_no_nan() -> None:
     points, _ = batch()
     for name in ("NCALoss", "TripletMarginLoss", "NTXentLoss", "SupConLoss"):

@@ -10,7 +10,7 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.errors import InputError, described
-from hnm_core.labels import INTEGERS
+from hnm_core.labels import INTEGERS, asked_for
 from hnm_core.miners.in_batch.buffer import Buffer
 
 KERNELS = "hnm_core.miners.in_batch.kernels"
@@ -234,5 +234,5 @@ def _checked_ids(name: str, ids: Tensor | None, rows: Tensor) -> Tensor:
     if not isinstance(ids, Tensor) or ids.shape != rows.shape[:1] or ids.dtype not in INTEGERS:
         fits = isinstance(ids, Tensor) and ids.shape == rows.shape[:1]
         hint = "; .long() makes integers of whole numbers" if fits else ""
-        raise InputError(f"{name} must be {len(rows)} integers, one for each row, not {described(ids)}{hint}.")
+        raise InputError(f"{name} must be {len(rows)} {asked_for(ids)}, one for each row, not {described(ids)}{hint}.")
     return ids.detach().to(rows.device, torch.int64)
