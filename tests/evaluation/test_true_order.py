@@ -207,5 +207,7 @@ def test_that_rows_that_are_no_numbers_and_labels_that_are_no_integers_are_refus
         retrieval(torch.randn(20, 4), y.float())
     with pytest.raises(InputError, match="rows of the 20"):
         retrieval(torch.randn(20, 4), y, queries=torch.tensor([3, 20]))
+    with pytest.raises(InputError, match=r"a tensor \(Q,\) of integers, not a list"):
+        retrieval(torch.randn(20, 4), y, queries=[1, 2])
     with pytest.raises(InputError, match="overflow"):
         retrieval(torch.full((20, 4), 1e200, dtype=torch.float64), y)
