@@ -167,7 +167,7 @@ def run_seeds(
             path = folder / f"seed-{seed}.json"
             trial = _read(path)
             if trial is None:
-                with _alone_at(folder / f"seed-{seed}.lock") as ours:
+                with alone_at(folder / f"seed-{seed}.lock") as ours:
                     trial = _read(path)  # whoever had it may have ended just now
                     if ours and trial is None:
                         trial = _trained(seed, train(config.model_copy(update={"seed": seed})), level)
@@ -196,7 +196,7 @@ def _trained(seed: int, results: Results, level: str) -> Trial:
 def alone_in(folder: Path) -> Iterator[None]:
     """Nobody else writes what all programs at this folder share; waits for whoever does. Raises `InputError`."""
     while True:
-        with _alone_at(folder / LOCK) as ours:
+        with alone_at(folder / LOCK) as ours:
             if ours:
                 yield
                 return
@@ -204,7 +204,8 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone_at(lock: Path) -> Iterator[bool]:
+def alone_at(lock: Path) -> Iterator[bool]:
+    """Whether no other program has this lock file. Raises `InputError` where it cannot be made."""
     with ExitStack() as stack:
         try:
             ours = stack.enter_context(claimed(lock))
