@@ -148,6 +148,14 @@ def test_that_a_line_without_a_label_shifts_none_of_the_others(tmp_path):
     assert "has 3 labels for 4 items" in refusal(tmp_path / "set.npy")
 
 
+def test_that_a_refusal_of_labels_tells_all_that_labels_can_be(tmp_path):
+    for labels in ([0.5, 1, 0, 1], np.zeros(4, "M8[D]")):
+        np.savez(tmp_path / "set.npz", x=X, y=labels)
+        assert "hold whole numbers or text" in refusal(tmp_path / "set.npz")
+    np.savez(tmp_path / "set.npz", x=X, y=[0, 1, 0, 1], y_true=[0.5, 1, 0, 1])
+    assert "must hold whole numbers, but" in refusal(tmp_path / "set.npz")
+
+
 def test_that_a_damaged_file_of_torch_is_a_sentence_wherever_it_ends(tmp_path):
     path = tmp_path / "set.pt"
     torch.save({"x": torch.from_numpy(X), "y": WORDS}, path, _use_new_zipfile_serialization=False)
