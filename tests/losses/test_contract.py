@@ -294,6 +294,7 @@ WRONG_CALLS = [
     (lambda x, y: (x, y, (ROWS, ROWS, ROWS[:1])), "differ in length"),
     (lambda x, y: (x, y, (ROWS, ROWS[:1], ROWS, ROWS)), "differ in length"),
     (lambda x, y: (x, y, (ROWS.float(), ROWS, ROWS)), "anchor must be a vector of integers, not torch.float32"),
+    (lambda x, y: (x, y, (ROWS.to(torch.uint16), ROWS, ROWS)), "anchor must be a vector of integers that torch calc"),
     (lambda x, y: (x.index_fill(0, ROWS, torch.nan), y), "2 of 30 rows of embeddings hold NaN or infinity"),
     (lambda x, y: (x, y, None, x.index_fill(0, ROWS[1:], -torch.inf), y), "1 of 30 rows of ref_emb.*first is row 1"),
     (lambda x, y: (x.numpy(), y), "embeddings must be a tensor, not a ndarray"),
