@@ -84,3 +84,12 @@ def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
     bad = int((~torch.isfinite(rows).all(1)).sum())
     if bad:
         raise InputError(f"{bad} of {len(rows)} rows of {name} hold NaN or infinity.")
+
+
+def of_one_kind(rows: Tensor, ref_rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the wider of their kinds of floats, because the library multiplies them. Raises `InputError` where their
+    widths differ."""
+    if rows.shape[1] != ref_rows.shape[1]:
+        raise InputError(f"embeddings have {rows.shape[1]} columns and ref_emb {ref_rows.shape[1]}; they must agree.")
+    kind = torch.promote_types(rows.dtype, ref_rows.dtype)
+    return rows.to(kind), ref_rows.to(kind)

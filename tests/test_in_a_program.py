@@ -179,6 +179,13 @@ def test_that_more_neighbours_than_rows_are_filled_up_and_more_than_memory_holds
         search.nearest_negatives(torch.arange(48), 1 << 40)
 
 
+def test_that_a_reference_set_that_is_no_tensor_is_refused_by_a_miner_in_a_sentence() -> None:
+    rows, labels = batch()
+    for wrong in (rows.tolist(), rows.numpy()):
+        with pytest.raises(InputError, match="ref_emb must be a floating-point tensor of shape"):
+            miners.create("triplet-margin")(rows, labels, wrong, labels)
+
+
 def test_that_codes_with_nan_are_refused() -> None:
     rows, labels = batch()
     rows[3, 2] = rows[7, 0] = torch.nan

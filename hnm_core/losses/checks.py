@@ -50,8 +50,8 @@ def check_input(
             raise InputError(f"{name} must be floating-point numbers, not {emb.dtype}.")
         if lab.shape != emb.shape[:1]:
             raise InputError(f"labels of {name} must have shape ({len(emb)},), not {tuple(lab.shape)}.")
-        if lab.is_floating_point() or lab.is_complex():
-            raise InputError(f"labels of {name} must be integers, not {lab.dtype}.")
+        if lab.dtype not in (*INTEGERS, torch.bool):
+            raise InputError(f"labels of {name} must be {asked_for(lab)}, not {lab.dtype}.")
         check_rows(name, emb)
     if ref_emb is None or ref_labels is None:
         return embeddings, labels

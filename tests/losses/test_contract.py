@@ -285,6 +285,7 @@ WRONG_CALLS = [
     (lambda x, y: (x, y[:-1]), r"labels of embeddings must have shape \(30,\), not \(29,\)"),
     (lambda x, y: (x, y[:, None]), r"not \(30, 1\)"),
     (lambda x, y: (x, y.float()), "labels of embeddings must be integers"),
+    (lambda x, y: (x, y, None, x, y.to(torch.uint16)), "labels of ref_emb must be integers that torch calculates with"),
     (lambda x, y: (x, y, None, x, None), "ref_emb and ref_labels go together"),
     (lambda x, y: (x, y, None, x[:, :2], y), "embeddings have 3 columns and ref_emb 2"),
     (lambda x, y: (x, y, (ROWS, ROWS)), "three or four vectors, not 2"),

@@ -67,7 +67,8 @@ class Batch:
         if ref_emb is None or ref_labels is None:
             self.ref_points, self.ref_labels = self.points, self.labels
         else:
-            ref_rows, self.ref_labels = checked_rows("ref_emb", ref_emb.to(embeddings.device), ref_labels)
+            ref_rows, known = checked_rows("ref_emb", ref_emb, ref_labels)
+            ref_rows, self.ref_labels = ref_rows.to(rows.device), known.to(rows.device)
             if ref_rows.shape[1] != rows.shape[1]:
                 raise InputError(f"embeddings have {rows.shape[1]} columns but ref_emb has {ref_rows.shape[1]}.")
             self.ref_points = prepare(ref_rows.to(rows.dtype))
