@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hnm_core.errors import InputError, described
 from hnm_core.isolation import isolated
-from hnm_core.labels import INTEGERS
+from hnm_core.labels import INTEGERS, asked_for
 
 
 class Bank:
@@ -83,7 +83,9 @@ def _checked(embeddings: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]
         got = f"{tuple(labels.shape)}" if isinstance(labels, Tensor) else described(labels)
         raise InputError(f"Labels must be a tensor of shape ({len(embeddings)},), one for each embedding, not {got}.")
     if labels.dtype not in INTEGERS:
-        raise InputError(f"Labels must be integers, not {labels.dtype}; labels.long() makes integers of whole numbers.")
+        raise InputError(
+            f"Labels must be {asked_for(labels)}, not {labels.dtype}; labels.long() makes integers of whole numbers."
+        )
     embeddings = embeddings.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     # Whoever adds NaN or infinity gets no finite number; a sum of large numbers may be none either.
     if not torch.isfinite(embeddings.sum()) and (bad := int((~torch.isfinite(embeddings).all(1)).sum())):

@@ -45,7 +45,7 @@ ROOM = 8
 """How much less than the largest number of float32 a distance may be: sums on the way to it are larger."""
 
 LEAST_PRODUCT = 1e-30
-"""Where the largest inner product is less, float32 loses digits of the others."""
+"""Where the largest inner product, or squared distance, is less, float32 loses digits of the others."""
 
 FEW = 1 << 11
 """Roots up to which four operations of torch take less time than a function of our own, and their backward too."""
@@ -165,7 +165,7 @@ def check_range(distance: Distance, rows: Tensor, longest: float | None = None, 
     """
     if distance.scale_free or not rows.numel():
         return 0.0
-    length = _longest(rows)
+    length = length_bound(rows)
     other = length if longest is None else longest
     product = distance.metric == "inner-product"
     if product:
@@ -178,14 +178,14 @@ def check_range(distance: Distance, rows: Tensor, longest: float | None = None, 
         raise InputError(
             f"The {what} are up to {max(length, other):.3g} long: {kind} do not fit float32; scale or normalise them."
         )
-    if product and 0 < largest < LEAST_PRODUCT:
+    if kind != "distances" and 0 < largest < LEAST_PRODUCT:
         raise InputError(
             f"The {what} are at most {min(length, other):.3g} long: {kind} vanish in float32; scale or normalise them."
         )
     return length
 
 
-def _longest(rows: Tensor) -> float:
+def length_bound(rows: Tensor) -> float:
     """An upper bound of the rows' lengths, and where that is large or tiny the largest length itself."""
     least, most = torch.aminmax(rows)
     bound: float = float(torch.maximum(-least, most).double()) * rows.shape[1] ** 0.5

@@ -9,6 +9,14 @@ from hnm_core.errors import InputError, described
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
+
+
+def asked_for(given: object) -> str:
+    """What to call `INTEGERS` where `given` is refused: unsigned ones are integers too, but torch only stores them."""
+    stored = isinstance(given, Tensor) and given.dtype in _UNSIGNED
+    return "integers that torch calculates with" if stored else "integers"
+
 
 def check_labels(labels: object, count: int, name: str = "labels") -> None:
     """Raises `InputError` unless `labels` is a tensor of so many integers; `name` is what the sentence calls them."""
@@ -17,4 +25,6 @@ def check_labels(labels: object, count: int, name: str = "labels") -> None:
     if labels.shape != (count,):
         raise InputError(f"{name} must have shape ({count},), not {tuple(labels.shape)}, one for each row.")
     if labels.dtype not in INTEGERS:
-        raise InputError(f"{name} must be integers, not {labels.dtype}; .long() makes integers of whole numbers.")
+        raise InputError(
+            f"{name} must be {asked_for(labels)}, not {labels.dtype}; .long() makes integers of whole numbers."
+        )

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, described
 from hnm_core.labels import check_labels
 
 PACKAGE = "pytorch_metric_learning"
@@ -77,8 +77,19 @@ def calling(generator: Generator, device: torch.device) -> Iterator[None]:
 def check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
     """Raise `InputError` unless rows are (B, D), floating point and finite, and labels are (B,) integers."""
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
-        raise InputError(f"{name} must be a floating-point tensor of shape (B, D).")
+        raise InputError(f"{name} must be a floating-point tensor of shape (B, D), not {described(rows)}.")
+    if not rows.shape[1]:
+        raise InputError(f"{name} need at least one column, not shape {tuple(rows.shape)}.")
     check_labels(labels, len(rows), f"labels of {name}")
     bad = int((~torch.isfinite(rows).all(1)).sum())
     if bad:
         raise InputError(f"{bad} of {len(rows)} rows of {name} hold NaN or infinity.")
+
+
+def of_one_kind(rows: Tensor, ref_rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the wider of their kinds of floats, because the library multiplies them. Raises `InputError` where their
+    widths differ."""
+    if rows.shape[1] != ref_rows.shape[1]:
+        raise InputError(f"embeddings have {rows.shape[1]} columns and ref_emb {ref_rows.shape[1]}; they must agree.")
+    kind = torch.promote_types(rows.dtype, ref_rows.dtype)
+    return rows.to(kind), ref_rows.to(kind)

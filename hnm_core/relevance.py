@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hnm_core.bank import Bank
 from hnm_core.errors import InputError, described
-from hnm_core.labels import INTEGERS
+from hnm_core.labels import INTEGERS, asked_for
 from hnm_core.row_lists import RowLists
 
 NO_CLASS = -2
@@ -382,7 +382,9 @@ def classes_of(bank: Bank, labels: Tensor | None, count: int) -> Tensor:
     if labels is None:
         return torch.full((count,), NO_CLASS, device=bank.device)
     if not isinstance(labels, Tensor) or labels.shape != (count,) or labels.dtype not in INTEGERS:
-        raise InputError(f"Labels must be a tensor of {count} integers, one for each vector, not {described(labels)}.")
+        raise InputError(
+            f"Labels must be a tensor of {count} {asked_for(labels)}, one for each vector, not {described(labels)}."
+        )
     labels = labels.detach().to(bank.device, torch.int64).contiguous()
     found = torch.searchsorted(bank.classes, labels).clamp_max_(len(bank.classes) - 1)
     return found.masked_fill_(bank.classes[found] != labels, NO_CLASS)

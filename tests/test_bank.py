@@ -57,6 +57,11 @@ def test_that_broken_embeddings_are_counted() -> None:
         ([[0.0], [1.0]], torch.arange(2), "not a list"),
         (torch.zeros(2, 2), [0, 1], "not a list"),
         (torch.zeros(4, 2), torch.zeros(4), "integers, not torch.float32; labels.long"),
+        (
+            torch.zeros(4, 2),
+            torch.zeros(4, dtype=torch.uint32),
+            "integers that torch calculates with, not torch.uint32; labels.long",
+        ),
         (torch.zeros(4, 2), torch.zeros(4, dtype=torch.bool), "integers, not torch.bool"),
     ],
 )

@@ -73,9 +73,12 @@ def test_that_a_copy_of_a_loss_gives_what_the_loss_gives(name: str, copied: Call
 
 
 @copied
+@pytest.mark.parametrize("dim", [8, 40])
 @pytest.mark.parametrize("name", [name for name in NEIGHBORS.names() if name != "faiss"])
-def test_that_a_copy_of_a_search_answers_and_chooses_on_its_own(name: str, copied: Callable[[Any], Any]) -> None:
-    rows, labels = batch(300, 8)
+def test_that_a_copy_of_a_search_answers_and_chooses_on_its_own(
+    name: str, dim: int, copied: Callable[[Any], Any]
+) -> None:
+    rows, labels = batch(300, 8 if name == "kdtree" else dim)
     search = neighbors.create(name)
     search.build(Bank(rows, labels))
     expected = search.nearest_negatives(torch.arange(300), 5)
@@ -165,6 +168,24 @@ def test_that_labels_and_rows_of_another_kind_are_refused_in_a_sentence(
         MEASURES[measure](*change(*batch()))
 
 
+@pytest.mark.parametrize("name", NEIGHBORS.names())
+def test_that_more_neighbours_than_rows_are_filled_up_and_more_than_memory_holds_refused(name: str) -> None:
+    rows, labels = batch(48, 8)
+    search = neighbors.create(name)
+    search.build(Bank(rows, labels))
+    found = search.nearest_negatives(torch.arange(48), 100)
+    assert found.row.shape == (48, 100) and bool((found.row[:, 48:] == -1).all())
+    with pytest.raises(InputError, match=r"k = 1,099,511,627,776 neighbours of 48 anchors: .* there are 48 rows\."):
+        search.nearest_negatives(torch.arange(48), 1 << 40)
+
+
+def test_that_a_reference_set_that_is_no_tensor_is_refused_by_a_miner_in_a_sentence() -> None:
+    rows, labels = batch()
+    for wrong in (rows.tolist(), rows.numpy()):
+        with pytest.raises(InputError, match="ref_emb must be a floating-point tensor of shape"):
+            miners.create("triplet-margin")(rows, labels, wrong, labels)
+
+
 def test_that_codes_with_nan_are_refused() -> None:
     rows, labels = batch()
     rows[3, 2] = rows[7, 0] = torch.nan
@@ -230,7 +251,7 @@ def test_that_what_leaves_float32_is_refused_in_a_sentence_and_never_told(name: 
         pytest.skip("the tree is not for products")
     rows, labels = batch(200, 8)
     distance = Distance(metric)
-    vanish = size < 1 and metric == "inner-product"
+    vanish = size < 1 and metric in ("inner-product", "squared-euclidean")
     leaves = size > 1 and (metric in ("inner-product", "squared-euclidean") or (metric == "euclidean" and size > 1e36))
     search = neighbors.create(name, distance=distance)
     if vanish or leaves:

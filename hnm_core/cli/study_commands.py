@@ -99,7 +99,7 @@ def compare(
     if not 0 < margin < 1:
         raise InputError(f"--margin {margin:g} is not allowed: it is more than 0 and less than 1.")
     from hnm_core.cli import comparison
-    from hnm_core.studies.comparing import run_seeds
+    from hnm_core.studies.comparing import alone_in, run_seeds
     from hnm_core.studies.equal_time import is_timed
     from hnm_core.studies.plots import plot_curves, plot_over_time, require_matplotlib
     from hnm_core.studies.verdicts import judge
@@ -125,11 +125,12 @@ def compare(
         paths = [folder / f"{level}.png", folder / f"{level}.svg"]
         of = "queries" if level == DOCUMENT_LEVEL else "items"
         measured = f"{comparison.HEADS[level]} on held-out {of}"
-        plot_curves(trials, title, paths, measured)
-        if is_timed(trials):
-            over_time = [folder / f"{level}-over-time.png", folder / f"{level}-over-time.svg"]
-            plot_over_time(trials, title, over_time, measured)
-            paths += over_time
+        with alone_in(folder):
+            plot_curves(trials, title, paths, measured)
+            if is_timed(trials):
+                over_time = [folder / f"{level}-over-time.png", folder / f"{level}-over-time.svg"]
+                plot_over_time(trials, title, over_time, measured)
+                paths += over_time
         for path in paths:
             (say if json_document else echo)(str(path))
     failed = {lane: [trial.seed for trial in trials if lane in trial.failed] for lane in lanes}

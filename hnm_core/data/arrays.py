@@ -134,7 +134,7 @@ def labelled(
         return numbers[:items], None if truth is None else numbers[items:], names
     if labels.ndim == 2 and labels.shape[0] == items and 2 <= labels.shape[1] <= MOST_CLASSES:
         labels = _places_of_ones(labels, where("y"))
-    labels = checks.whole_numbers(labels, items, where("y"))
+    labels = checks.whole_numbers(labels, items, where("y"), "whole numbers or text")
     true_labels = None if truth is None else checks.whole_numbers(truth, items, where("y_true"))
     numbers, true_numbers, names = checks.classes(labels, true_labels)
     if "class_names" in arrays:

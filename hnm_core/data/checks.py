@@ -52,15 +52,16 @@ def features(values: NDArray[Any], where: str) -> NDArray[np.float32]:
     return x
 
 
-def whole_numbers(values: NDArray[Any], n_items: int, where: str) -> NDArray[Any]:
-    """(n_items,) integers, booleans or floats that are whole numbers, as an integer array.
+def whole_numbers(values: NDArray[Any], n_items: int, where: str, allowed: str = "whole numbers") -> NDArray[Any]:
+    """(n_items,) integers, booleans or floats that are whole numbers, as an integer array; `allowed` says what could
+    stand there.
 
     Raises:
         InputError: another shape or length, or a value that is no whole number; the message names the first.
     """
-    _refuse_odd_types(values, where, "whole numbers")
+    _refuse_odd_types(values, where, allowed)
     if values.ndim != 1:
-        raise InputError(f"{where} has the shape {values.shape}; it must be ({n_items},), one whole number an item.")
+        raise InputError(f"{where} has the shape {values.shape}; it must be ({n_items},), one value an item.")
     if len(values) != n_items:
         raise InputError(f"{where} has {count(len(values), 'value')} for {count(n_items, 'item')}; give each item one.")
     if values.dtype.kind == "b":
@@ -69,7 +70,7 @@ def whole_numbers(values: NDArray[Any], n_items: int, where: str) -> NDArray[Any
         whole = np.isfinite(values) & (np.abs(values) <= LARGEST_EXACT_FLOAT) & (values == np.rint(values))
         if not whole.all():
             row = int(np.flatnonzero(~whole)[0])
-            raise InputError(f"{where} must hold whole numbers, but row {row} (counted from 0) holds {values[row]}.")
+            raise InputError(f"{where} must hold {allowed}, but row {row} (counted from 0) holds {values[row]}.")
         return values.astype(np.int64)
     return values
 

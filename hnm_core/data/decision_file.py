@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
@@ -17,7 +17,7 @@ from typing import BinaryIO, Generic, Protocol, TypeVar
 from hnm_core.errors import InputError, shortened
 from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
 from hnm_core.system.locks import try_lock
-from hnm_core.system.regular_files import read_regular
+from hnm_core.system.regular_files import open_regular, read_regular
 
 MAX_BYTES = 1 << 30
 _SEAL = ("review", "", 0)
@@ -62,6 +62,10 @@ def read_log(path: Path, decision: Callable[[object], D], what: str) -> Log[D]:
         content = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
+    return _log(content, path, decision, what)
+
+
+def _log(content: bytes, path: Path, decision: Callable[[object], D], what: str) -> Log[D]:
     *lines, rest = content.split(b"\n")  # each line is written with its end
     decisions: list[D] = []
     of = ""
@@ -124,32 +128,58 @@ def write(file: BinaryIO, line: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def growing_file(path: Path, there: Log[D] | None, of: str, name: str) -> Iterator[BinaryIO]:
-    """The file, locked and at its end: a new one, or the one that is there, without a last line that was cut off.
+def locked_log(path: Path, decision: Callable[[object], D], what: str) -> Iterator[tuple[BinaryIO, Log[D]]]:
+    """The file, ours alone, and what it says by then, which no other program has gone on with; an empty one where there
+    was none. Nothing is changed in it, see `begin`.
 
     Args:
         path: of the file.
-        there: what it says; None where there is none.
-        of: the fingerprint of the data set, which a new file begins with.
-        name: of the data set.
+        decision: see `read_log`.
+        what: see `read_log`.
 
     Raises:
-        InputError: it is being written by another program, or cannot be.
+        InputError: it is being written by another program, or cannot be; or as `read_log`.
     """
-    try:
-        file = path.open("x+b" if there is None else "r+b", buffering=0)
-    except OSError as error:
-        raise InputError(f"Cannot write '{path}': {error.strerror or error}.") from error
-    with file:
+    with _opened(path) as file:
         try:
             try_lock(file.fileno())
         except OSError as error:
             raise InputError(f"'{path}' is being reviewed by another program.") from error
-        if there is not None:
-            file.seek(0, os.SEEK_END)
-            if there.torn:  # what was cut off says nothing
-                content = read_regular(path, MAX_BYTES)
-                file.truncate(file.seek(content.rfind(b"\n") + 1))
-        if there is None or not there.of:  # also where a program was killed before it could say so
-            write(file, {"review": 1, "of": of, "data": name})
-        yield file
+        try:  # by the handle that has the lock: only it may read on every system
+            content = file.read()
+        except OSError as error:
+            raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
+        yield file, _log(content, path, decision, what)
+
+
+def begin(file: BinaryIO, there: Log[D], of: str, name: str) -> None:
+    """Make it ready for one more line.
+
+    Args:
+        file: what `locked_log` gave.
+        there: what it says; a last line that was cut off is taken out.
+        of: the fingerprint of the data set, which a new file begins with.
+        name: of the data set.
+    """
+    file.seek(0)
+    if there.torn:  # what was cut off says nothing
+        end = file.read().rfind(b"\n") + 1
+        file.truncate(end)
+    file.seek(0, os.SEEK_END)
+    if not there.of:  # also where a program was killed before it could say so
+        write(file, {"review": 1, "of": of, "data": name})
+
+
+def _opened(path: Path) -> BinaryIO:
+    """For reading and writing; a new file where there is none. Raises `InputError`."""
+    try:
+        if path.exists() or path.is_symlink():
+            open_regular(path, MAX_BYTES).close()
+    except OSError as error:
+        raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
+    try:
+        with suppress(FileExistsError):
+            return path.open("x+b", buffering=0)
+        return path.open("r+b", buffering=0)
+    except OSError as error:
+        raise InputError(f"Cannot write '{path}': {error.strerror or error}.") from error

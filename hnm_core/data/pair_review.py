@@ -13,9 +13,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data.decision_file import Growing, Log, growing_file, read_log
+from hnm_core.data.decision_file import Growing, Log, begin, locked_log, read_log
 from hnm_core.data.judged import Ids, Items, JudgedSet, Judgements
 from hnm_core.errors import InputError, shortened
+
+_WHAT = "queries and documents"
 
 Id = str | int
 Verdict = Literal["keep", "drop", "relevant"]
@@ -100,7 +102,7 @@ def same_set(one: str, other: str) -> bool:
 
 def read(path: Path) -> PairReview:
     """Read a file of decisions. Raises `InputError` as `hnm_core.data.decision_file.read_log`."""
-    log = read_log(path, _decision, "queries and documents")
+    log = read_log(path, _decision, _WHAT)
     return PairReview(log.decisions, log.of, log.torn)
 
 
@@ -123,10 +125,10 @@ def reviewing(path: Path, of: PairSubject) -> Iterator[PairReviewing]:
     Raises:
         InputError: the file is of another set, is no review, is being written by another program, or cannot be.
     """
-    there = read(path) if path.exists() or path.is_symlink() else None
-    review = there or PairReview(of=of.fingerprint)
-    check_of(review, of, path)
-    with growing_file(path, there, of.fingerprint, of.name) as file:
+    with locked_log(path, _decision, _WHAT) as (file, there):
+        review = PairReview(there.decisions, there.of or of.fingerprint, there.torn)
+        check_of(review, of, path)
+        begin(file, there, of.fingerprint, of.name)
         yield PairReviewing(review, file)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,13 @@ LONGEST_VECTOR = 65_536
 """Bytes of fixed-size binary that can be numbers."""
 
 
+def opened(raw: BinaryIO) -> Any:
+    """The file, of which every page is compared with its checksum where whoever wrote it gave it one."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(raw, page_checksum_verification=True)
+
+
 def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
     """Read the features and the labels, which are text, whole numbers or booleans.
 
@@ -48,7 +55,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
     except ImportError:
         raise InputError(f"'{path}' needs pyarrow, which is not installed: pip install hnm-lab[parquet]") from None
     try:
-        with open_regular(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
+        with open_regular(path) as raw, opened(raw) as file:
             schema = file.schema_arrow
             columns.check_names(schema.names, str(path))
             texts = {
@@ -97,7 +104,7 @@ def read_vectors(path: Path, progress: Progress | None = None) -> tuple[NDArray[
     except ImportError:
         raise InputError(f"'{path}' needs pyarrow, which is not installed: pip install hnm-lab[parquet]") from None
     try:
-        with open_regular(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
+        with open_regular(path) as raw, opened(raw) as file:
             schema = file.schema_arrow
             kinds = {field.name: _kind(field.type) for field in schema}
             vectors = [name for name, kind in kinds.items() if kind == VECTORS]

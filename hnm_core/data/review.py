@@ -13,11 +13,13 @@ import numpy as np
 
 from hnm_core import data
 from hnm_core.data.base import Dataset, Progress
-from hnm_core.data.decision_file import Growing, Log, growing_file, read_log
+from hnm_core.data.decision_file import Growing, Log, begin, locked_log, read_log
 from hnm_core.data.options import ReviewedOptions
 from hnm_core.data.wrapped import taken
 from hnm_core.errors import InputError, shortened
 from hnm_core.system import paths
+
+_WHAT = "items with classes"
 
 Verdict = Literal["keep", "drop", "relabel"]
 """The label is right; leave the item out; it is of another class."""
@@ -75,7 +77,7 @@ def subject(dataset: Dataset) -> Subject:
 
 def read(path: Path) -> Review:
     """Read a file of decisions. Raises `InputError` as `hnm_core.data.decision_file.read_log`."""
-    log = read_log(path, _decision, "items with classes")
+    log = read_log(path, _decision, _WHAT)
     return Review(log.decisions, log.of, log.torn)
 
 
@@ -103,10 +105,10 @@ def reviewing(path: Path, of: Subject) -> Iterator[Reviewing]:
     Raises:
         InputError: the file is of another data set, is no review, is being written by another program, or cannot be.
     """
-    there = read(path) if path.exists() or path.is_symlink() else None
-    review = there or Review(of=of.fingerprint)
-    check_of(review, of, path)
-    with growing_file(path, there, of.fingerprint, of.name) as file:
+    with locked_log(path, _decision, _WHAT) as (file, there):
+        review = Review(there.decisions, there.of or of.fingerprint, there.torn)
+        check_of(review, of, path)
+        begin(file, there, of.fingerprint, of.name)
         yield Reviewing(review, file)
 
 

@@ -20,6 +20,7 @@ from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
 from hnm_core.system import memory
 from hnm_core.system.regular_files import open_regular
+from hnm_core.system.zip_lists import check_all
 
 LARGEST_HEADER = 100_000_000
 """Bytes; what the format allows."""
@@ -49,6 +50,7 @@ def named_in_pt(path: Path) -> tuple[list[str], Callable[[str], NDArray[Any]]]:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
             memory.require(os.fstat(file.fileno()).st_size, f"'{path}'", "read a part of it")
+            check_all(file)
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(

@@ -151,11 +151,19 @@ class _Truth:
 
     def __init__(self, judgements: Judgements, queries: int, documents: int, excluded: RowLists | None) -> None:
         query, document = torch.as_tensor(judgements.query), torch.as_tensor(judgements.document)
+        if not len(query) == len(document) == len(judgements.grade):
+            raise InputError(
+                f"Judgements are of {len(query):,} queries, {len(document):,} documents and {len(judgements.grade):,} "
+                "grades; they must be as many."
+            )
         for name, row, most in (("query", query, queries), ("document", document, documents)):
             if len(row) and not 0 <= int(row.min()) <= int(row.max()) < most:
-                raise InputError(f"A judgement names {name} {int(row.max()):,}, but there are {most:,}.")
+                wrong = int(row.min()) if int(row.min()) < 0 else int(row.max())
+                raise InputError(f"A judgement names {name} {wrong:,}, but there are {most:,}, from 0 on.")
         self._documents = documents
         grade = torch.as_tensor(judgements.grade).double()
+        if not bool(torch.isfinite(grade).all()):
+            raise InputError("Grades hold NaN or infinity; a document is relevant by a number.")
         if excluded is not None and len(query):
             if len(excluded) != queries or excluded.rows != documents:
                 raise InputError(

@@ -65,12 +65,14 @@ def checked(embeddings: Tensor, labels: Tensor, queries: Tensor | None) -> Tenso
     """
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2:
         raise InputError(f"Embeddings must be a tensor of shape (N, D), not {described(embeddings)}.")
+    if not embeddings.shape[1]:
+        raise InputError(f"Embeddings need at least one column, not shape {tuple(embeddings.shape)}.")
     check_labels(labels, len(embeddings), "Labels")
     if not bool(torch.isfinite(embeddings).all()):
         raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
     if queries is None:
         return torch.arange(len(labels), device=embeddings.device)
-    if queries.ndim != 1 or queries.dtype not in INTEGERS:
+    if not isinstance(queries, Tensor) or queries.ndim != 1 or queries.dtype not in INTEGERS:
         raise InputError(f"queries must be rows, a tensor (Q,) of integers, not {described(queries)}.")
     if len(queries) and not 0 <= int(queries.min()) <= int(queries.max()) < len(labels):
         raise InputError(f"queries must be rows of the {len(labels):,} embeddings, 0 or more.")

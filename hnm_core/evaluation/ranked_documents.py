@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
-from hnm_core.distances import Distance
+from hnm_core.distances import Distance, check_distance, check_range, length_bound
 from hnm_core.errors import InputError, described
 from hnm_core.row_lists import RowLists
+
+HALF = (torch.float16, torch.bfloat16)
 
 TILE_ENTRIES = 4_000_000
 """At most so many scores are held at once."""
@@ -73,11 +76,15 @@ def rank_documents(
             the documents; None leaves out nothing.
 
     Raises:
-        InputError: shapes do not match, there is no document, depth is below 1, or embeddings are not finite.
+        InputError: shapes do not match, there is no document, depth is no whole number of at least 1, or embeddings are
+            not finite, or so long or short that scores do not fit float32.
     """
+    check_distance(distance)
     for name, table in (("queries", queries), ("documents", documents)):
         if not isinstance(table, Tensor) or table.ndim != 2 or not table.is_floating_point():
             raise InputError(f"The {name} must be a floating-point tensor (rows, D), not {described(table)}.")
+        if not table.shape[1]:
+            raise InputError(f"The {name} need at least one column, not shape {tuple(table.shape)}.")
         if not bool(torch.isfinite(table).all()):
             raise InputError(f"The embeddings of the {name} hold NaN or infinity; a ranking needs finite numbers.")
     if queries.shape[1] != documents.shape[1] or not len(documents):
@@ -85,14 +92,18 @@ def rank_documents(
             f"Queries are {queries.shape[1]} wide and the {len(documents):,} documents {documents.shape[1]}; there "
             "must be a document, and they must be of one width."
         )
-    if depth < 1:
-        raise InputError(f"depth = {depth} is not allowed: it must be at least 1.")
+    if not isinstance(depth, Integral) or isinstance(depth, bool) or depth < 1:
+        raise InputError(f"depth = {depth} is not allowed: it must be a whole number of at least 1.")
     if excluded is not None and (len(excluded) != len(queries) or excluded.rows != len(documents)):
         raise InputError(
             f"What is left out is listed for {len(excluded):,} queries and {excluded.rows:,} documents, but there are "
             f"{len(queries):,} and {len(documents):,}."
         )
-    return _blocks(queries.detach(), documents.detach(), distance or Distance("cosine"), depth, excluded)
+    near, queries, documents = distance or Distance("cosine"), queries.detach(), documents.detach()
+    if len(queries):
+        wide = [table.float() if table.dtype in HALF else table for table in (queries, documents)]
+        check_range(near, wide[0], length_bound(wide[1]), what="queries and documents")
+    return _blocks(queries, documents, near, int(depth), excluded)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError, described
+from hnm_core.labels import INTEGERS, asked_for
 
 IndicesTuple = Sequence[Tensor]
 """Three vectors (anchor, positive, negative) or four (anchor1, positive, anchor2, negative); rows."""
@@ -49,8 +50,8 @@ def check_input(
             raise InputError(f"{name} must be floating-point numbers, not {emb.dtype}.")
         if lab.shape != emb.shape[:1]:
             raise InputError(f"labels of {name} must have shape ({len(emb)},), not {tuple(lab.shape)}.")
-        if lab.is_floating_point() or lab.is_complex():
-            raise InputError(f"labels of {name} must be integers, not {lab.dtype}.")
+        if lab.dtype not in (*INTEGERS, torch.bool):
+            raise InputError(f"labels of {name} must be {asked_for(lab)}, not {lab.dtype}.")
         check_rows(name, emb)
     if ref_emb is None or ref_labels is None:
         return embeddings, labels
@@ -75,9 +76,10 @@ def check_rows(name: str, rows: Tensor) -> None:
 
 
 def checked_tuples(
-    indices_tuple: IndicesTuple | None, n: int, n_ref: int, device: torch.device
+    indices_tuple: IndicesTuple | None, n: int, n_ref: int, device: torch.device, what: str = "indices_tuple"
 ) -> tuple[Tensor, ...] | None:
-    """The vectors in int64 on `device`. Raises `InputError` on rows that are not there or vectors that do not match."""
+    """The vectors in int64 on `device`. Raises `InputError`, which calls them `what`, on rows that are not there or
+    vectors that do not match."""
     if indices_tuple is None:
         return None
     names: dict[int, tuple[str, ...]] = {
@@ -86,25 +88,24 @@ def checked_tuples(
     }
     if not isinstance(indices_tuple, (Sequence, Tensor)):
         called = "call the miner: miner(embeddings, labels)" if callable(indices_tuple) else "a miner returns one"
-        raise InputError(f"indices_tuple must be a tuple of vectors, not {described(indices_tuple)}; {called}.")
+        raise InputError(f"{what} must be a tuple of vectors, not {described(indices_tuple)}; {called}.")
     if len(indices_tuple) not in names:
-        raise InputError(f"indices_tuple must hold three or four vectors, not {len(indices_tuple)}.")
+        raise InputError(f"{what} must hold three or four vectors, not {len(indices_tuple)}.")
     for name, rows in zip(names[len(indices_tuple)], indices_tuple, strict=True):
         if not isinstance(rows, Tensor):
-            raise InputError(f"indices_tuple: {name} must be a tensor, not {described(rows)}.")
-        if rows.ndim != 1 or rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
-            raise InputError(
-                f"indices_tuple: {name} must be a vector of integers, not {rows.dtype} {list(rows.shape)}."
-            )
+            raise InputError(f"{what}: {name} must be a tensor, not {described(rows)}.")
+        if rows.ndim != 1 or rows.dtype not in INTEGERS:
+            given = f"{rows.dtype} {list(rows.shape)}"
+            raise InputError(f"{what}: {name} must be a vector of {asked_for(rows)}, not {given}.")
         known = n if name.startswith("anchor") else n_ref
         if not len(rows):
             continue
         lowest, highest = torch.aminmax(rows)
         if int(lowest) < 0 or int(highest) >= known:
-            raise InputError(f"indices_tuple: {name} holds rows outside 0 ... {known - 1}.")
+            raise InputError(f"{what}: {name} holds rows outside 0 ... {known - 1}.")
     for group in (indices_tuple,) if len(indices_tuple) == 3 else (indices_tuple[:2], indices_tuple[2:]):
         if len({len(rows) for rows in group}) > 1:
-            raise InputError(f"indices_tuple: vectors that belong together differ in length: {[*map(len, group)]}.")
+            raise InputError(f"{what}: vectors that belong together differ in length: {[*map(len, group)]}.")
     return tuple(rows.to(device, torch.int64) for rows in indices_tuple)
 
 

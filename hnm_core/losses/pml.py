@@ -13,9 +13,9 @@ from hnm_core.distances import Distance, normalize
 from hnm_core.errors import InputError
 from hnm_core.isolation import in_full_precision
 from hnm_core.losses.base import IndicesTuple, Part, Problem, Terms, nothing
-from hnm_core.losses.checks import wide
+from hnm_core.losses.checks import checked_tuples, wide
 from hnm_core.losses.pml_options import PmlLossOptions
-from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance
+from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance, of_one_kind
 from hnm_core.spec.traits import Lock
 
 CPU = torch.device("cpu")
@@ -171,18 +171,24 @@ class PmlLoss(nn.Module):
         if ref_emb is embeddings and self.options.takes_labels:
             ref_emb = ref_labels = None  # the batch itself, whose rows are no partners of themselves
         self._check(embeddings, labels, indices_tuple, ref_emb, ref_labels)
-        if self._has_nothing(embeddings, labels, indices_tuple, ref_emb, ref_labels):
+        # The library counts rows below 0 from the end, and pairs vectors of several lengths with one another.
+        tuples = checked_tuples(
+            indices_tuple, len(embeddings), len(embeddings if ref_emb is None else ref_emb), embeddings.device
+        )
+        if self._has_nothing(embeddings, labels, tuples, ref_emb, ref_labels):
             return Terms(())
         rows, ref_rows = self._rows(embeddings), None if ref_emb is None else self._rows(ref_emb)
+        if ref_rows is not None:
+            rows, ref_rows = of_one_kind(rows, ref_rows)
         takes_labels = self.options.takes_labels
         with calling(self.generator, embeddings.device):
             try:
                 scalar = self.loss(
                     rows,
-                    labels if takes_labels else None,
-                    None if indices_tuple is None else tuple(indices_tuple),
+                    labels.long() if takes_labels else None,  # some take others for masks, or for no numbers
+                    tuples,
                     ref_rows,
-                    ref_labels if takes_labels else None,
+                    ref_labels.long() if takes_labels and ref_labels is not None else None,
                 )
             except REFUSALS as error:
                 raise InputError(f"pytorch-metric-learning's {self._name} cannot work with this: {error}") from error

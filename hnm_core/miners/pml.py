@@ -16,7 +16,7 @@ from hnm_core.isolation import isolated
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.in_batch.miner import UNIT_EUCLIDEAN
 from hnm_core.miners.pml_options import PmlMinerOptions
-from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance
+from hnm_core.pml import REFUSALS, calling, check_rows, library_class, library_distance, of_one_kind
 
 
 def build(options: PmlMinerOptions, generator: Generator | None = None, distance: Distance | None = None) -> PmlMiner:
@@ -69,6 +69,8 @@ class PmlMiner(nn.Module):
             return Triplets(*nothing) if triplets else Pairs(*nothing)
         # The library compares angles of the points as they are; they are meant to lie on the sphere.
         rows, ref_rows = self._rows(embeddings), None if ref_emb is None else self._rows(ref_emb)
+        if ref_rows is not None:
+            rows, ref_rows = of_one_kind(rows, ref_rows)
         with calling(self.generator, embeddings.device):
             try:
                 found = self.miner(rows, labels, ref_rows, ref_labels)

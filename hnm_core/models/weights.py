@@ -12,6 +12,7 @@ from torch import Tensor
 from hnm_core.errors import InputError
 from hnm_core.system import paths
 from hnm_core.system.regular_files import open_regular
+from hnm_core.system.zip_lists import check_all
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs put the weights beside other things."""
@@ -31,6 +32,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about formats it may not read: it reads this one, or raises
             with open_regular(place) as file:
+                check_all(file)
                 loaded = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"There is no file of weights '{path}'.") from None

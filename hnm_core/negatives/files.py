@@ -130,7 +130,7 @@ def _written(writer: Any, target: Path, rows: list[Record], number_ids: bool) ->
                 kind = arrow.float64() if field.name.endswith("scores") else arrow.string()
                 kind = arrow.int64() if field.name.endswith("ids") and number_ids else kind
                 schema = schema.set(place, arrow.field(field.name, arrow.list_(kind)))
-        writer = parquet.ParquetWriter(target, schema)
+        writer = parquet.ParquetWriter(target, schema, write_page_checksum=True)
     writer.write_table(arrow.Table.from_pylist(rows, schema=writer.schema))
     return writer
 

@@ -369,9 +369,12 @@ def _table(given: object, what: str) -> NDArray[np.float32]:
             raise InputError(f"The {what} must be a table with numbers, not a tensor that is sparse or without any.")
         given = given.detach().cpu()
         given = (given.float() if given.dtype in HALF else given).numpy()
-    if not isinstance(given, np.ndarray) or given.ndim != 2 or given.dtype.kind != "f" or not given.size:
-        found = f"{given.dtype} of the shape {given.shape}" if isinstance(given, np.ndarray) else described(given)
-        raise InputError(f"The {what} must be a table of floats of shape (N, D), not {found}.")
+    if not isinstance(given, np.ndarray):
+        raise InputError(f"The {what} must be a table of floats of shape (N, D), not {described(given)}.")
+    if given.ndim != 2 or given.dtype.kind != "f":
+        raise InputError(f"The {what} must be a table of floats of shape (N, D), not {given.dtype} of {given.shape}.")
+    if not given.size:
+        raise InputError(f"The {what} need at least one row and one column, not shape {given.shape}.")
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
         raise InputError(f"The {what} have masked numbers; every number must be there.")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what comes of it is told

@@ -17,6 +17,10 @@ from hnm_core.neighbors import listed
 from hnm_core.neighbors.found import Neighbors, SearchProgress, report
 from hnm_core.relevance import AnyQuery, JudgedQuery, Query, SameClass, VectorQuery, of_rows
 from hnm_core.run.misses import Reason
+from hnm_core.system import memory
+
+_BYTES = 4 + 8
+"""Of a neighbour that was found: its distance and its row."""
 
 
 class NeighborSearch(Protocol):
@@ -271,8 +275,12 @@ def built(bank: Bank | None) -> Bank:
 
 
 def check_query(bank: Bank | None, query: AnyQuery, k: int) -> None:
-    """Raises `InputError` where the search was built on no bank or on another than the query's, or k < 1."""
+    """Raises `InputError` where the search was built on no bank or on another than the query's, k < 1, or k is so large
+    that the memory does not suffice."""
     if query.bank is not built(bank):
         raise InputError("The query is about another bank than the one the search was built on; build it on that one.")
     if not isinstance(k, Integral) or isinstance(k, bool) or k < 1:
         raise InputError(f"k = {k} neighbours cannot be searched for; k must be a whole number of at least 1.")
+    if k > len(query.bank):
+        room = len(query) * int(k) * _BYTES
+        memory.require(room, f"k = {k:,} neighbours of {len(query):,} anchors", f"there are {len(query.bank):,} rows")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -104,10 +105,9 @@ class Dense(BuiltAnew):
         """Made when first asked for: searches that leave out blocks do without it."""
         if self._made_filter is None and self._filters:
             points, inner = self._rows(built(self._bank))
-            form = self._form
             self._made_filter = FilteredProducts(
                 points,
-                lambda: points if form is None else form.queries,
+                partial(_as_anchors, points, self._form),  # no closure: a search can be pickled
                 built(self._bank),
                 inner=inner,
                 coarse=self._coarse,
@@ -226,6 +226,11 @@ class Dense(BuiltAnew):
         for start, end, mixed in spans:
             for chunk in range(start, end, _COLUMNS):
                 yield chunk, min(chunk + _COLUMNS, end), mixed
+
+
+def _as_anchors(points: Tensor, form: EuclideanForm | None) -> Tensor:
+    """The rows as anchors, made only once they are."""
+    return points if form is None else form.queries
 
 
 def _from_values(values: Tensor, anchors: Tensor, form: EuclideanForm | None, farthest: bool) -> Tensor:

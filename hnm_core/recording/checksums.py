@@ -63,7 +63,8 @@ def record_checksums(records: NDArray[Any], salt: str, path: str, first: int) ->
     words = plain.view("<u4").reshape(len(plain), -1)[:, :-2].astype(np.uint64)
     known = keys(words.shape[1] + 1)
     places = np.arange(first + 1, first + 1 + len(plain), dtype=np.uint64)
-    checksums: NDArray[np.uint64] = words @ known[1:] + places * known[0] + np.uint64(_begin(salt, path))
+    total = np.einsum("ij,j->i", words, known[1:])  # of whole numbers faster than a product of matrices
+    checksums: NDArray[np.uint64] = total + places * known[0] + np.uint64(_begin(salt, path))
     return checksums
 
 

@@ -226,7 +226,8 @@ def _write_npz(path: Path, table: Table) -> None:
 
 def _write_parquet(path: Path, table: Table) -> None:
     arrow = _pyarrow()
-    arrow.parquet.write_table(arrow.table({name: np.ascontiguousarray(column) for name, column in table.items()}), path)
+    columns = arrow.table({name: np.ascontiguousarray(column) for name, column in table.items()})
+    arrow.parquet.write_table(columns, path, write_page_checksum=True)
 
 
 def _pyarrow() -> Any:

@@ -51,6 +51,7 @@ class LaneFiles:
     steps: int = 0
     entries: int = 0
     """Of frames.idx that are right, also where the data of their frames are lost."""
+    _step_bytes: int = 0
     lost_records: int = 0
     """Of steps.bin and frames.idx that follow what is right."""
     cut: set[str] = field(default_factory=set)
@@ -77,7 +78,8 @@ class LaneFiles:
     def unread(cls, folder: Path, lane: str, run_file: RunFile, dtypes: Dtypes) -> LaneFiles:
         """Of a lane whose files were not looked at yet."""
         steps, index = (RecordJudge(run_file, f"{folder.name}/{name}") for name in (STEPS_FILE, INDEX_FILE))
-        return cls(folder, lane, np.zeros(0, dtypes.index), steps, index, Lines(folder / LAYERS_FILE))
+        lines = Lines(folder / LAYERS_FILE)
+        return cls(folder, lane, np.zeros(0, dtypes.index), steps, index, lines, _step_bytes=dtypes.step.itemsize)
 
     @property
     def last_step(self) -> int:
@@ -88,6 +90,11 @@ class LaneFiles:
     def last_frame_step(self) -> int:
         """The step of the last frame; 0 where there is none."""
         return int(self.index["step"][-1]) if len(self.index) else 0
+
+    @property
+    def unread_bytes(self) -> int:
+        """Of steps that nobody has looked at yet."""
+        return size_of(self.folder / STEPS_FILE) - self.steps * self._step_bytes
 
     def refresh(self, dtypes: Dtypes) -> None:
         """Look at what has come since. Raises `OSError`, and `InputError` when a file shrinks under our hands."""

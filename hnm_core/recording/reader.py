@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from hnm_core.errors import InputError
 from hnm_core.recording import header
 from hnm_core.recording.event_lines import EventLines
-from hnm_core.recording.files import read_records, stamp
+from hnm_core.recording.files import read_records, record_pieces, stamp
 from hnm_core.recording.frame_reader import FrameReader
 from hnm_core.recording.lane_files import LaneFiles
 from hnm_core.recording.layout import RUN_FILE, STEPS_FILE, WEIGHTS_FILE
@@ -33,6 +35,8 @@ View = TypeVar("View")
 
 _CHUNK = 4096
 """Steps read at a time: their columns stay in a processor's cache."""
+_MANY_BYTES = 64 << 20
+"""Of steps that are new: fewer are read before a thread has begun."""
 
 
 def open_recording(folder: str | Path) -> Recording:
@@ -191,10 +195,20 @@ class Recording:
                 if entry.name not in self._lanes:
                     folder = self.folder / entry.folder
                     self._lanes[entry.name] = LaneFiles.unread(folder, entry.name, self._run_file, self._dtypes)
-                self._lanes[entry.name].refresh(self._dtypes)
+            self._refresh_lanes()
             self._told_lines.refresh()
         except OSError as error:
             raise InputError(f"The recording '{self.folder}' cannot be read: {why(error)}.") from error
+
+    def _refresh_lanes(self) -> None:
+        """Long lanes on a thread each: they share nothing, and reading and checksums hold no other thread up."""
+        lanes = list(self._lanes.values())
+        if len(lanes) > 1 and sum(lane.unread_bytes for lane in lanes) > _MANY_BYTES:
+            with ThreadPoolExecutor(min(len(lanes), os.cpu_count() or 1)) as threads:
+                list(threads.map(lambda lane: lane.refresh(self._dtypes), lanes))
+        else:
+            for lane in lanes:
+                lane.refresh(self._dtypes)
 
     def check(self, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
         """Compare the data of all frames with their checksums. A lane's frames end before the first that is not as it
@@ -272,9 +286,9 @@ class Recording:
 
     def step_columns(self, lane: str) -> Iterator[StepColumns]:
         """All steps of a lane as columns, piece by piece, in what is known of phases and counts today."""
-        layers = self.layer_metrics(lane)
-        for start in range(0, self.step_count(lane), _CHUNK):
-            yield as_columns(self.steps(lane, start, start + _CHUNK), self._run_file, layers)
+        layers, state = self.layer_metrics(lane), self._lane(lane)
+        for rows in record_pieces(state.folder / STEPS_FILE, self._dtypes.step, 0, state.steps, _CHUNK):
+            yield as_columns(rows, self._run_file, layers)
 
     def history(self, progress: Callable[[int, int], object] = lambda done, total: None) -> RunHistory:
         """What the run has told, as it stands now. `progress` is called with steps read, and of how many.

@@ -111,16 +111,33 @@ def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Iter
         first_call: (n,) see `hnm_core.run.events.StepRecord`.
     """
     built = phase_ms[:, _BUILD] > 0
+    building = _Makers.of(built)
     for phase in range(len(PHASES)):
         ms = phase_ms[:, phase].astype(np.float64)  # a phase at a time, because all of a long run would fill the memory
-        if phase in _MAKES or phase in _USES:
-            makes = built if phase in _USES else ms > 0
-            _spread_one(ms, np.flatnonzero(makes), first_call, alone=phase in _USES and bool((ms[~built] > 0).any()))
+        if phase in _USES:
+            _spread_one(ms, building, first_call, alone=bool(((ms > 0) & ~built).any()))
+        elif phase in _MAKES:
+            _spread_one(ms, building if phase == _BUILD else _Makers.of(ms > 0), first_call, alone=False)
         yield ms
 
 
-def _spread_one(ms: Floats, made: NDArray[np.int64], first_call: NDArray[np.bool_], *, alone: bool) -> None:
-    """Spread what the steps `made` took over those that they serve; `alone`: others do the same for themselves."""
+@dataclass(frozen=True, eq=False)
+class _Makers:
+    """The steps that make what serves others too."""
+
+    made: NDArray[np.int64]
+    served: NDArray[np.int64]
+    """How many steps each of them serves, up to the next."""
+
+    @classmethod
+    def of(cls, makes: NDArray[np.bool_]) -> _Makers:
+        made = np.flatnonzero(makes)
+        return cls(made, np.diff(made, append=len(makes)))
+
+
+def _spread_one(ms: Floats, makers: _Makers, first_call: NDArray[np.bool_], *, alone: bool) -> None:
+    """Spread what some steps made over those that they serve; `alone`: others do the same for themselves."""
+    made, served = makers.made, makers.served
     if not len(made):
         return
     price, first = ms[made], first_call[made]
@@ -131,7 +148,6 @@ def _spread_one(ms: Floats, made: NDArray[np.int64], first_call: NDArray[np.bool
     if len(made) == len(ms) - made[0]:  # every step from there on is served by itself alone
         ms[made] = price
         return
-    served = np.diff(made, append=len(ms))
     ms[made] = 0
     ms[made[0] :] += np.repeat(price / served, served)
 
@@ -139,25 +155,27 @@ def _spread_one(ms: Floats, made: NDArray[np.int64], first_call: NDArray[np.bool
 def _spread_over(lane: LaneHistory, count: int) -> tuple[NDArray[np.bool_], Iterator[Floats]]:
     """Which rows of `lane.alike(count)` were timed and are no first calls, and of these what `spread` makes of their
     times, phase by phase."""
-    phase_ms, first_call = _stretch(lane, count)
+    phase_ms, first_call, rows = _stretch(lane, count)
     timed = np.zeros(len(phase_ms), np.bool_)
     for phase in range(len(PHASES)):  # so few columns are looked at faster one by one than row by row
         timed |= phase_ms[:, phase] != 0
-    own = len(phase_ms) - len(lane.alike(count))
+    own = len(phase_ms) - rows
     kept = timed & ~first_call
     kept[:own] = False
     columns = spread(phase_ms, first_call) if timed.all() else spread(phase_ms[timed], first_call[timed])
-    return kept[own:], (ms[kept[timed]] for ms in columns)
+    row = np.flatnonzero(kept[timed])
+    return kept[own:], (taken(ms, row) for ms in columns)
 
 
-def _stretch(lane: LaneHistory, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Times and first calls of the rows of `lane.alike(count)`, after those of the parent that they go on from."""
+def _stretch(lane: LaneHistory, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+    """Times and first calls of the rows of `lane.alike(count)`, after those of the parent that they go on from; and how
+    many of them are the lane's own."""
     row = lane.alike(count)
     phase_ms, first_call = taken(lane.phase_ms, row), taken(lane.first_call, row)
     if lane.parent is None or not lane.begun_by_parent(count):
-        return phase_ms, first_call
+        return phase_ms, first_call, len(row)
     then = lane.parent.rows(lane.forked_at)
     if not then or not count or lane.parent.mining[then - 1] != lane.mining[count - 1]:
-        return phase_ms, first_call
-    before, calls = _stretch(lane.parent, then)
-    return np.concatenate((before, phase_ms)), np.concatenate((calls, first_call))
+        return phase_ms, first_call, len(row)
+    before, calls, _ = _stretch(lane.parent, then)
+    return np.concatenate((before, phase_ms)), np.concatenate((calls, first_call)), len(row)

@@ -67,12 +67,16 @@ class Column:
         self._buffer[self._length] = value
         self._length += 1
 
-    def extend(self, values: NDArray[Any]) -> None:
-        """Add rows."""
+    def extend(self, values: NDArray[Any], known: Iterable[int] | None = None) -> None:
+        """Add rows; of one with a width perhaps only these of its columns, while all others are 0."""
         length = self._length + len(values)
         if length > len(self._buffer):
             self.reserve(max(length, 2 * self._length))
-        self._buffer[self._length : length] = values
+        if known is None:
+            self._buffer[self._length : length] = values
+        else:
+            for column in known:
+                self._buffer[self._length : length, column] = values[:, column]
         self._length = length
 
     @property
@@ -84,7 +88,7 @@ class Column:
 
 
 def _by_columns(rows: int, width: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.empty((rows, *width), dtype, order="F")
+    return np.zeros((rows, *width), dtype, order="F")  # what is never written to takes no memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +203,8 @@ class LaneHistory:
         self._steps.extend(columns.step[taken])
         self._loss.extend(columns.loss[taken])
         self._phase_ms.extend(columns.phase_ms[taken])
-        self._tuples.extend(columns.tuples[taken])
+        told = [place for place, name in enumerate(TUPLE_COUNTS) if name in columns.counted]
+        self._tuples.extend(columns.tuples[taken], told)
         self.counted |= columns.counted
         self._mining.extend(columns.mining[taken])
         self._first_call.extend(columns.first_call[taken])
@@ -345,8 +350,8 @@ class LaneHistory:
         return first + np.flatnonzero(self.mining[first:count])
 
     def _tally(self, row: NDArray[np.int64]) -> Tally:
-        sums = dict(zip(TUPLE_COUNTS, taken(self.tuples, row).sum(0).tolist(), strict=True))
-        return Tally(len(row), {name: total for name, total in sums.items() if name in self.counted})
+        counts = {place: name for place, name in enumerate(TUPLE_COUNTS) if name in self.counted}
+        return Tally(len(row), {name: int(taken(self.tuples[:, place], row).sum()) for place, name in counts.items()})
 
     def alike(self, count: int) -> NDArray[np.int64]:
         """The first `count` rows, but of these only those with the miner, loss and sampler of the last one, and that

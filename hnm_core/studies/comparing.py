@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +22,7 @@ from hnm_core.run.results import DOCUMENTS, LEVEL, LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.studies.made_of import made_of, other_files, other_versions
 from hnm_core.system import paths
+from hnm_core.system.locks import claimed
 from hnm_core.system.regular_files import read_regular
 from hnm_core.system.whole_files import write_whole
 
@@ -41,6 +44,12 @@ CONFIDENCE = 0.95
 _SEAL = ("result", "", 0)
 SETTINGS, MADE_OF = "settings.json", "made-of.json"
 """In the folder of a study: what was asked for, and what else the results depend on."""
+
+LOCK = "study.lock"
+"""There for as long as a program writes what all programs at this folder share."""
+
+LOOK_AGAIN_S = 0.5
+"""So often a program that waits for another one looks."""
 
 MAX_BYTES = 256 << 20
 """Of a file in it."""
@@ -140,7 +149,9 @@ def run_seeds(
     one to its end, and curves are of the metric `level`.
 
     What `folder` holds already, of the same configuration, is not trained again, so a comparison that was broken off
-    goes on where it was; `say` is told in a sentence where another version of the program has begun it.
+    goes on where it was. Several programs can be at one folder: each trains the seeds that no other one does, and waits
+    in the end for what others still train. `say` is told in a sentence where another version of the program has begun
+    it, and for whom it waits.
 
     Raises:
         InputError: the folder belongs to another configuration or other data, is damaged, or cannot be written; or the
@@ -149,20 +160,58 @@ def run_seeds(
     if config.seed + seeds > SEEDS:
         raise InputError(f"seed = {config.seed} is too large for {seeds} seeds in a row: take {SEEDS - seeds} or less.")
     claim_folder(folder, json.dumps(config.to_dict(), indent=1), config, say)
-    trials = []
-    for seed in range(config.seed, config.seed + seeds):
-        path = folder / f"seed-{seed}.json"
-        trial = _read(path)
-        if trial is None:
-            results = train(config.model_copy(update={"seed": seed}))
-            lanes, ended = tuple(results.lanes()), results.history.ended
-            curves = {lane.lane: results.curve(lane.lane, level) for lane in lanes}
-            seconds = {lane.lane: results.seconds(lane.lane, level) for lane in lanes}
-            failed = ended.failed_lanes if isinstance(ended, RunFinished) else ()
-            trial = Trial(seed, lanes, curves, failed, seconds)
-            _write(path, sealed_line(json.dumps(_to_json(trial)), *_SEAL).decode())
-        trials.append(trial)
-    return trials
+    trials: dict[int, Trial] = {}
+    left, told = list(range(config.seed, config.seed + seeds)), False
+    while left:
+        for seed in left:
+            path = folder / f"seed-{seed}.json"
+            trial = _read(path)
+            if trial is None:
+                with alone_at(folder / f"seed-{seed}.lock") as ours:
+                    trial = _read(path)  # whoever had it may have ended just now
+                    if ours and trial is None:
+                        trial = _trained(seed, train(config.model_copy(update={"seed": seed})), level)
+                        _write(path, sealed_line(json.dumps(_to_json(trial)), *_SEAL).decode())
+            if trial is not None:
+                trials[seed] = trial
+        left = [seed for seed in left if seed not in trials]
+        if left:
+            if not told:
+                which = f"seed{'s' * (len(left) > 1)} {', '.join(map(str, left))}"
+                say(f"Another program trains {which} in '{folder}'; waiting for what it comes to.")
+            told = True
+            time.sleep(LOOK_AGAIN_S)
+    return [trials[seed] for seed in sorted(trials)]
+
+
+def _trained(seed: int, results: Results, level: str) -> Trial:
+    lanes, ended = tuple(results.lanes()), results.history.ended
+    curves = {lane.lane: results.curve(lane.lane, level) for lane in lanes}
+    seconds = {lane.lane: results.seconds(lane.lane, level) for lane in lanes}
+    failed = ended.failed_lanes if isinstance(ended, RunFinished) else ()
+    return Trial(seed, lanes, curves, failed, seconds)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else writes what all programs at this folder share; waits for whoever does. Raises `InputError`."""
+    while True:
+        with alone_at(folder / LOCK) as ours:
+            if ours:
+                yield
+                return
+        time.sleep(LOOK_AGAIN_S / 10)
+
+
+@contextmanager
+def alone_at(lock: Path) -> Iterator[bool]:
+    """Whether no other program has this lock file. Raises `InputError` where it cannot be made."""
+    with ExitStack() as stack:
+        try:
+            ours = stack.enter_context(claimed(lock))
+        except OSError as error:
+            raise InputError(f"'{lock}' cannot be written: {paths.why(error)}.") from error
+        yield ours
 
 
 def finished_trials(folder: Path) -> tuple[Trial, ...]:
@@ -194,12 +243,14 @@ def claim_folder(
         folder.mkdir(parents=True, exist_ok=True)
         there = _text(folder / SETTINGS)
         if there is None:
-            begun = (MADE_OF, f"{MADE_OF}.part", f"{SETTINGS}.part")  # what one leaves that is killed just here
-            if any(entry.name not in begun for entry in folder.iterdir()):
-                raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
-            _write(folder / MADE_OF, json.dumps(now, indent=1))
-            _write(folder / SETTINGS, settings)  # last: from here on the folder has a home
-            return
+            _check_empty(folder)
+            with alone_in(folder):
+                there = _text(folder / SETTINGS)  # another program may have begun at the same time
+                if there is None:
+                    _check_empty(folder)
+                    _write(folder / MADE_OF, json.dumps(now, indent=1))
+                    _write(folder / SETTINGS, settings)  # last: from here on the folder has a home
+                    return
         if there != settings:
             raise InputError(f"'{folder}' holds results of other settings. Name a new folder with --out.")
         known = _text(folder / MADE_OF)
@@ -218,6 +269,12 @@ def claim_folder(
         )
     if versions:
         say(f"'{folder}' was begun with {versions}; name a new folder with --out to train all of it with one version.")
+
+
+def _check_empty(folder: Path) -> None:
+    begun = (LOCK, MADE_OF, f"{MADE_OF}.part", f"{SETTINGS}.part")  # what one leaves that is killed just here
+    if any(entry.name not in begun for entry in folder.iterdir()) and _text(folder / SETTINGS) is None:
+        raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
 
 
 def _text(path: Path) -> str | None:

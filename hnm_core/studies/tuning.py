@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import ExperimentConfig, parse_value, with_settings
-from hnm_core.studies.comparing import claim_folder
+from hnm_core.studies.comparing import alone_at, claim_folder
 
 if TYPE_CHECKING:
     import optuna
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hnm_core.training.retrieval_config import RetrievalConfig
 
 ConfigT = TypeVar("ConfigT", "ExperimentConfig", "RetrievalConfig")
+
+LOCK = "tune.lock"
+"""There for as long as a program tries settings in a folder."""
 
 LOG_RATIO = 50
 """A range of floats whose ends differ by this factor or more is searched on a logarithmic scale."""
@@ -183,8 +186,8 @@ def search(
         seeds: a setting's score is its mean over so many, from that of `config` on; NaN with any is one.
 
     Raises:
-        InputError: optuna is missing, the folder holds another search, or one of other data, or
-            an option does not fit the configuration.
+        InputError: optuna is missing, the folder holds another search, or one of other data, or another program
+            tries settings in it just now, or an option does not fit the configuration.
     """
     try:
         import optuna
@@ -195,37 +198,42 @@ def search(
             with_values(config, {option.key: value})
     asked = {"config": config.to_dict(), "options": [str(option) for option in options], "seeds": seeds}
     claim_folder(folder, json.dumps(asked, indent=1), config, say)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = _study(folder / "trials.db")
+    with alone_at(folder / LOCK) as ours:
+        if not ours:  # what is tried next depends on all that was tried before
+            raise InputError(f"Another program tunes in '{folder}' just now. Name a new folder with --out.")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = _study(folder / "trials.db")
 
-    def run(trial: optuna.Trial) -> float:
-        values = {option.key: option.suggest(trial) for option in options}
-        setting = only_lane(validated(with_values(config, values)), lane)
-        scores = [score(setting.model_copy(update={"seed": config.seed + more})) for more in range(seeds)]
-        found = sum(scores) / seeds
-        if found != found:
-            raise optuna.TrialPruned
-        return found
+        def run(trial: optuna.Trial) -> float:
+            values = {option.key: option.suggest(trial) for option in options}
+            setting = only_lane(validated(with_values(config, values)), lane)
+            scores = [score(setting.model_copy(update={"seed": config.seed + more})) for more in range(seeds)]
+            found = sum(scores) / seeds
+            if found != found:
+                raise optuna.TrialPruned
+            return found
 
-    def tried() -> list[Tried]:
-        done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        return [Tried(dict(trial.params), float(trial.value or 0.0)) for trial in done]
+        def tried() -> list[Tried]:
+            done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            return [Tried(dict(trial.params), float(trial.value or 0.0)) for trial in done]
 
-    combinations = [
-        dict(zip([option.key for option in options], values, strict=True))
-        for values in itertools.product(*(option.choices for option in options))
-    ]  # none where an option is a range
-    trials = min(trials, len(combinations) or trials)
-    while (count := len([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])) < trials:
-        before = len(tried())
-        # A sampler for each trial, so that a search that goes on draws what it would have drawn without the break.
-        study.sampler = optuna.samplers.TPESampler(seed=(config.seed + count) % 2**32)
-        if combinations:
-            study.enqueue_trial(combinations[count])
-        study.optimize(run, n_trials=1)
-        if len(after := tried()) > before:
-            finished(count + 1, after[-1])
-    return tried()
+        combinations = [
+            dict(zip([option.key for option in options], values, strict=True))
+            for values in itertools.product(*(option.choices for option in options))
+        ]  # none where an option is a range
+        trials = min(trials, len(combinations) or trials)
+        while (
+            count := len([trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()])
+        ) < trials:
+            before = len(tried())
+            # A sampler for each trial, so that a search that goes on draws what it would have drawn without the break.
+            study.sampler = optuna.samplers.TPESampler(seed=(config.seed + count) % 2**32)
+            if combinations:
+                study.enqueue_trial(combinations[count])
+            study.optimize(run, n_trials=1)
+            if len(after := tried()) > before:
+                finished(count + 1, after[-1])
+        return tried()
 
 
 def _study(path: Path) -> optuna.Study:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from hnm_core.devices import phase_clock
 from hnm_core.distances import Distance, check_distance
 from hnm_core.errors import InputError, described
-from hnm_core.labels import check_labels
+from hnm_core.labels import INTEGERS, asked_for, check_labels
 from hnm_core.losses.base import HasMargin, Loss, LossContext, Terms
+from hnm_core.losses.checks import checked_tuples
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.run.events import Alarm
 from hnm_core.spec.config import LaneConfig
@@ -113,6 +115,8 @@ class Mining:
             InputError: an option that is not allowed, labels that do not fit, or a miner inside a batch.
         """
         check_distance(distance)
+        if not isinstance(features, Tensor) or not features.ndim:
+            raise InputError(f"features must be a tensor (N, ...), a row for each item, not {described(features)}.")
         check_labels(labels, len(features), "labels")
         self._distance = distance or Distance()
         values = {
@@ -169,8 +173,9 @@ class Mining:
         Raises:
             InputError: rows that are not there.
         """
-        if not isinstance(anchors, Tensor) or anchors.ndim != 1 or anchors.is_floating_point():
-            raise InputError(f"anchors must be a tensor (Q,) of integers, not {described(anchors)}.")
+        whole = isinstance(anchors, Tensor) and anchors.dtype in (*INTEGERS, torch.bool)  # a mask is refused as one
+        if not isinstance(anchors, Tensor) or anchors.ndim != 1 or not whole:
+            raise InputError(f"anchors must be a tensor (Q,) of {asked_for(anchors)}, not {described(anchors)}.")
         items = len(self._set.train_y)
         if len(anchors) and not 0 <= int(anchors.min()) <= int(anchors.max()) < items:
             raise InputError(f"anchors must be rows of the {items:,} items, 0 or more.")
@@ -199,8 +204,14 @@ class Mining:
 
         Returns:
             The alarms of this step, which `on_alarm` was called with.
+
+        Raises:
+            InputError: before the first call, a loss that is no number, or tuples that are not those of the step.
         """
-        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
+        value = _number(loss)
+        if not self._rows:
+            raise InputError("Mining saw a step that it was not asked for: call it with the step's anchors first.")
+        tuples = self._checked(embeddings, tuples)
         self._mining.saw_loss(value)
         measured = dict(metrics or {})
         empty = "" if len(self._rows[0]) else self._mining.why_empty(self._set.train_x, self._set.train_y)
@@ -241,6 +252,21 @@ class Mining:
                 warnings.warn(f"step {alarm.step:,}: {alarm.message}", MiningWarning, stacklevel=2)
         return alarms
 
+    def _checked(self, embeddings: Tensor | None, tuples: Sequence[Tensor] | None) -> tuple[Tensor, ...] | None:
+        if embeddings is None:
+            return None
+        if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
+            raise InputError(
+                f"embeddings must be a floating-point tensor of shape (B, E), not {described(embeddings)}."
+            )
+        told = checked_tuples(tuples, len(embeddings), len(embeddings), embeddings.device, "tuples")
+        if told is not None and [*map(len, told)] != [*map(len, self._rows)]:
+            raise InputError(
+                f"tuples must be all that this step gave, {len(self._rows)} vectors of {len(self._rows[0]):,}, as rows "
+                f"of embeddings; these are {len(told)} of {len(told[0]):,}."
+            )
+        return told
+
     def _terms(self, embeddings: Tensor, tuples: Sequence[Tensor]) -> Terms | None:
         """The terms of the loss once more, without a gradient; None where it is not known, or wants more than is."""
         if self._loss is None or self._loss.uses_hidden:
@@ -249,3 +275,12 @@ class Mining:
         for place, row in zip(tuples, self._rows, strict=True):
             labels[place] = self._set.train_y[row]
         return self._loss.terms(embeddings, labels, tuple(tuples), context=LossContext(self.step, self._epoch))
+
+
+def _number(loss: Any) -> float:
+    try:
+        if not isinstance(loss, str):
+            return float(loss.detach() if isinstance(loss, Tensor) else loss)
+    except (TypeError, ValueError, RuntimeError):
+        pass  # of several numbers, of complex ones, of something else
+    raise InputError(f"The loss of a step must be one number, not {described(loss)}.")

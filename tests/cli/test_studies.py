@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hnm_core.errors import InputError
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
-from hnm_core.spec.config import from_dict, load
+from hnm_core.spec.config import ExperimentConfig, from_dict, load
 from hnm_core.studies import evaluating, tuning
 from hnm_core.studies.comparing import Trial, claim_folder, estimate, steps_to
 from hnm_core.studies.plots import plot_lines
@@ -169,6 +170,22 @@ def test_that_ranges_over_powers_are_searched_by_factors() -> None:
     assert tuning.parse_option("optimizer.lr=1e-5..1e-1").logarithmic
     assert not tuning.parse_option("lanes.a.loss_options.margin=0.05..0.5").logarithmic
     assert tuning.parse_option("sampler.batch=16..64").whole
+
+
+def test_that_a_second_program_that_tunes_into_a_folder_is_refused(tiny: Path, tmp_path: Path) -> None:
+    """It would try what the first one is trying, and count both."""
+    option, folder = tuning.parse_option("optimizer.lr=0.001,0.01"), tmp_path / "out"
+
+    def search(score: Callable[[ExperimentConfig], float]) -> list[tuning.Tried]:
+        return tuning.search(load(tiny), [option], "one", 2, folder, score, lambda *_: None, lambda _: None)
+
+    def meanwhile(setting: ExperimentConfig) -> float:
+        with pytest.raises(InputError, match=r"Another program tunes in '.*out' just now"):
+            search(pytest.fail)
+        return setting.optimizer.lr
+
+    assert [tried.values["optimizer.lr"] for tried in search(meanwhile)] == [0.001, 0.01]
+    assert len(search(pytest.fail)) == 2, "nothing is left to try, and nobody at it"
 
 
 def test_that_trials_lie_in_a_folder_of_any_name_and_that_damaged_ones_are_a_sentence(

@@ -18,6 +18,7 @@ from hnm_core.data.idx import read_idx
 from hnm_core.data.own import in_words
 from hnm_core.data.pictures import read_picture
 from hnm_core.errors import InputError
+from hnm_core.models.weights import read_state_dict
 from hnm_core.spec.data_files import DATA_SUFFIXES, data_format
 from hnm_core.spec.request import data_config
 
@@ -147,6 +148,14 @@ def test_that_a_line_without_a_label_shifts_none_of_the_others(tmp_path):
     assert "has 3 labels for 4 items" in refusal(tmp_path / "set.npy")
 
 
+def test_that_a_refusal_of_labels_tells_all_that_labels_can_be(tmp_path):
+    for labels in ([0.5, 1, 0, 1], np.zeros(4, "M8[D]")):
+        np.savez(tmp_path / "set.npz", x=X, y=labels)
+        assert "hold whole numbers or text" in refusal(tmp_path / "set.npz")
+    np.savez(tmp_path / "set.npz", x=X, y=[0, 1, 0, 1], y_true=[0.5, 1, 0, 1])
+    assert "must hold whole numbers, but" in refusal(tmp_path / "set.npz")
+
+
 def test_that_a_damaged_file_of_torch_is_a_sentence_wherever_it_ends(tmp_path):
     path = tmp_path / "set.pt"
     torch.save({"x": torch.from_numpy(X), "y": WORDS}, path, _use_new_zipfile_serialization=False)
@@ -154,6 +163,31 @@ def test_that_a_damaged_file_of_torch_is_a_sentence_wherever_it_ends(tmp_path):
     for end in range(0, len(content), 7):
         path.write_bytes(content[:end])
         assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("bit", [0, 3, 7])
+def test_that_no_bit_of_a_file_of_torch_changes_a_number_or_a_label(tmp_path, bit):
+    """torch itself compares no checksums."""
+    path = tmp_path / "set.pt"
+    torch.save({"x": torch.from_numpy(X), "y": torch.tensor([1, 0, 1, 0])}, path)
+    whole, before, refused = path.read_bytes(), read(path), 0
+    for place in range(bit, len(whole), 11):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        try:
+            after = read(path)
+        except InputError as error:
+            assert str(path) in str(error)
+            refused += 1
+        else:
+            assert np.array_equal(after.x, before.x) and np.array_equal(after.y, before.y)
+            assert after.class_names == before.class_names
+    assert refused > 20
+    path.write_bytes(whole)
+    values = whole.index(X.tobytes())
+    path.write_bytes(whole[:values] + b"\1" + whole[values + 1 :])
+    assert "is damaged: '" in (said := refusal(path)) and "in it has another checksum" in said
+    with pytest.raises(InputError, match=r"set\.pt' cannot be read as weights: .* has another checksum"):
+        read_state_dict(path)
 
 
 def test_that_places_are_no_mask_and_that_every_class_has_a_name(tmp_path):

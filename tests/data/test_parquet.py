@@ -12,6 +12,7 @@ import pytest
 
 from hnm_core import data
 from hnm_core.data.base import LoadCancelled
+from hnm_core.data.retrieval.records import open_records
 from hnm_core.errors import InputError
 
 
@@ -87,6 +88,21 @@ def test_that_columns_of_one_name_are_refused(tmp_path):
     pq.write_table(table, tmp_path / "twice.parquet")
     with pytest.raises(InputError, match="2 columns called 'a'"):
         data.create("file", path=str(tmp_path / "twice.parquet"))
+
+
+def test_that_a_page_with_another_checksum_is_refused(tmp_path):
+    path = tmp_path / "set.parquet"
+    values = np.arange(64) + 0.1
+    columns = pa.table({"label": ["a", "b"] * 32, "value": values})
+    pq.write_table(columns, path, write_page_checksum=True, use_dictionary=False, compression="none")
+    whole = path.read_bytes()
+    assert data.create("file", path=str(path)).x[5, 0] == np.float32(5.1)
+    place = whole.index(values.tobytes()) + 5 * 8 + 5
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+    with pytest.raises(InputError, match=r"set\.parquet'.*damaged"):
+        data.create("file", path=str(path))
+    with pytest.raises(InputError, match=r"set\.parquet'"):
+        open_records(path)
 
 
 def test_that_a_damaged_file_is_refused_wherever_it_was_cut(tmp_path):

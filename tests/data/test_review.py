@@ -14,11 +14,12 @@ import pytest
 
 from app.offers import kind_of
 from hnm_core import data
-from hnm_core.data import retrieval
-from hnm_core.data.review import Decision, Review, read, reviewing, subject
+from hnm_core.data import decision_file, retrieval
+from hnm_core.data.review import Decision, Review, Subject, read, reviewing, subject
 from hnm_core.errors import InputError
 from hnm_core.spec.data_files import is_review
 from hnm_core.spec.request import data_config
+from hnm_core.system.locks import try_lock
 
 KEEP, DROP = Decision(3, "3", "keep"), Decision(5, "5", "drop")
 RELABEL = Decision(8, "8", "relabel", "1")
@@ -177,6 +178,44 @@ def test_that_a_second_program_is_refused(path: Path) -> None:
     with reviewing(path, subject(data.create("digits"))):
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
     assert "is being reviewed by another program" in ended.stderr
+
+
+def test_that_what_another_program_decides_before_the_file_is_ours_counts(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one comes at the last moment: when this one asks for the lock."""
+    digits, meanwhile = subject(data.create("digits")), Decision(20, "0", "drop")
+
+    def late(handle: int, *, shared: bool = False) -> None:
+        monkeypatch.undo()
+        with reviewing(path, digits) as other:
+            other.decide(meanwhile)
+        try_lock(handle, shared=shared)
+
+    monkeypatch.setattr(decision_file, "try_lock", late)
+    with reviewing(path, digits) as ongoing:
+        assert ongoing.review.decisions == (KEEP, DROP, RELABEL, meanwhile)
+        assert ongoing.undo() == meanwhile
+        ongoing.decide(Decision(21, "1", "drop"))
+    assert read(path).decisions == (KEEP, DROP, RELABEL, Decision(21, "1", "drop"))
+
+
+def test_that_of_two_programs_that_begin_a_review_at_once_none_writes_into_what_the_other_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, digits = tmp_path / "new.jsonl", subject(data.create("digits"))
+    other_data = Subject("others", 3, "3-0badcafe")
+
+    def late(handle: int, *, shared: bool = False) -> None:
+        monkeypatch.undo()
+        with reviewing(path, digits) as other:
+            other.decide(Decision(20, "0", "drop"))
+        try_lock(handle, shared=shared)
+
+    monkeypatch.setattr(decision_file, "try_lock", late)
+    with pytest.raises(InputError, match="is a review of other data"), reviewing(path, other_data):
+        pass
+    assert read(path).decisions == (Decision(20, "0", "drop"),) and path.read_bytes().count(b"\n") == 2
 
 
 def test_that_a_decision_that_cannot_be_written_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

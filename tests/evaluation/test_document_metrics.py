@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,3 +260,47 @@ def test_that_a_wrong_ranking_is_refused_in_a_sentence(
     with pytest.raises(InputError, match=says):
         ranked = RankedDocuments(torch.arange(1), torch.tensor(row), torch.tensor(score))
         document_scores([ranked], judgements_of(np.ones((1, 4))), 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"depth": 2.5}, "depth = 2.5 is not allowed: it must be a whole number of at least 1"),
+        ({"depth": True}, "depth = True is not allowed"),
+        ({"distance": "cosine"}, "distance must be a Distance"),
+        ({"documents": torch.zeros(5, 0), "queries": torch.zeros(2, 0)}, r"at least one column, not shape \(2, 0\)"),
+        ({"queries": torch.ones(2, 3) * 1e20, "distance": Distance("inner-product")}, "inner products do not fit"),
+        ({"documents": torch.ones(5, 3) * 1e20, "distance": Distance("squared-euclidean")}, "squared .* do not fit"),
+        ({"queries": torch.ones(2, 3) * 1e-20, "distance": Distance("inner-product")}, "inner products vanish"),
+    ],
+)
+def test_that_what_cannot_be_ranked_is_refused_in_a_sentence(change: dict[str, Any], says: str) -> None:
+    documents = torch.ones(5, 3) * (1e-20 if "vanish" in says else 1e20)
+    given: dict[str, Any] = {"queries": torch.ones(2, 3), "documents": documents} | change
+    with pytest.raises(InputError, match=says):
+        rank_documents(**given)
+
+
+def test_that_long_queries_and_short_documents_are_ranked_where_their_products_fit() -> None:
+    source = torch.Generator().manual_seed(2)
+    queries, documents = torch.randn(4, 3, generator=source), torch.randn(9, 3, generator=source)
+    (plain,) = rank_documents(queries, documents, Distance("inner-product"), depth=9)
+    (scaled,) = rank_documents(queries * 2.0**90, documents * 2.0**-90, Distance("inner-product"), depth=9)
+    assert torch.equal(plain.row, scaled.row) and torch.equal(plain.score, scaled.score)
+
+
+@pytest.mark.parametrize(
+    ("query", "document", "grade", "says"),
+    [
+        ([0, 1], [0], [1.0, 1.0], "2 queries, 1 documents and 2 grades"),
+        ([-1, 3], [0, 1], [1.0, 1.0], "names query -1, but there are 4, from 0 on"),
+        ([0, 1], [0, 5], [1.0, 1.0], "names document 5, but there are 5, from 0 on"),
+        ([0, 1], [0, 1], [1.0, math.nan], "Grades hold NaN"),
+    ],
+)
+def test_that_judgements_that_cannot_be_are_refused_in_a_sentence(
+    query: list[int], document: list[int], grade: list[float], says: str
+) -> None:
+    rankings = rank_documents(torch.eye(4), torch.ones(5, 4))
+    with pytest.raises(InputError, match=says):
+        document_scores(rankings, Judgements(np.array(query), np.array(document), np.array(grade)), 4, 5)

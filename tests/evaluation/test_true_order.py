@@ -197,11 +197,17 @@ def test_that_rows_that_are_no_numbers_and_labels_that_are_no_integers_are_refus
     for scored in (retrieval, ranking):
         with pytest.raises(InputError, match="NaN or infinity"):
             scored(x, y)
+        with pytest.raises(InputError, match=r"at least one column, not shape \(20, 0\)"):
+            scored(torch.zeros(20, 0), y)
+        with pytest.raises(InputError, match=r"integers that torch calculates with, not torch.uint16; \.long\(\)"):
+            scored(torch.randn(20, 4), y.to(torch.uint16))
     with pytest.raises(InputError, match="Codes hold NaN"):
         code_retrieval(x, y)
-    with pytest.raises(InputError, match="integers"):
+    with pytest.raises(InputError, match="integers, not"):
         retrieval(torch.randn(20, 4), y.float())
     with pytest.raises(InputError, match="rows of the 20"):
         retrieval(torch.randn(20, 4), y, queries=torch.tensor([3, 20]))
+    with pytest.raises(InputError, match=r"a tensor \(Q,\) of integers, not a list"):
+        retrieval(torch.randn(20, 4), y, queries=[1, 2])
     with pytest.raises(InputError, match="overflow"):
         retrieval(torch.full((20, 4), 1e200, dtype=torch.float64), y)

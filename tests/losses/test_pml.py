@@ -104,6 +104,64 @@ def test_that_an_empty_tuple_or_batch_is_exactly_nothing(name: str) -> None:
         assert ours(points[:0], labels[:0]).item() == 0
 
 
+@pytest.mark.parametrize("name", [name for name in WORKING if name != "VICRegLoss"])
+def test_that_labels_of_any_kind_of_integers_give_the_same_number(name: str) -> None:
+    embeddings, labels = batch()
+
+    def number_of(kind: torch.dtype) -> Tensor:
+        torch.manual_seed(0)
+        return made(name)(embeddings, labels.to(kind)).detach()
+
+    plain = number_of(torch.int64)
+    for kind in (torch.uint8, torch.int8, torch.int16, torch.int32):
+        assert torch.equal(number_of(kind), plain), kind
+
+
+def test_that_embeddings_without_columns_and_those_that_are_no_tensor_are_refused_as_that() -> None:
+    labels = torch.arange(8) // 2
+    with pytest.raises(InputError, match=r"embeddings need at least one column, not shape \(8, 0\)"):
+        made("ContrastiveLoss")(torch.zeros(8, 0), labels)
+    with pytest.raises(InputError, match="shape \\(B, D\\), not a ndarray"):
+        made("ContrastiveLoss")(torch.zeros(8, 2).numpy(), labels)
+
+
+@pytest.mark.parametrize("name", [name for name in WORKING if options_of(name).use != "none" and name != "VICRegLoss"])
+def test_that_tuples_of_rows_that_are_not_there_are_refused_in_a_sentence(name: str) -> None:
+    """The library takes -1 for the last row."""
+    embeddings, labels = batch()
+    three = torch.arange(3)
+    for wrong, says in (
+        ((three - 1, three + 4, three + 1), r"anchor holds rows outside 0 \.\.\. 59"),
+        ((three, three + 58, three + 1), r"positive holds rows outside 0 \.\.\. 59"),
+        ((three, three[:2], three + 1), r"differ in length: \[3, 2, 3\]"),
+        ((three,), "three or four vectors, not 1"),
+        ((labels == 0,) * 3, "anchor must be a vector of integers, not torch.bool"),
+        (([0], [4], [1]), "anchor must be a tensor, not a list"),
+    ):
+        with pytest.raises(InputError, match=f"indices_tuple.* {says}"):
+            made(name)(embeddings, labels, wrong)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_that_a_reference_set_of_another_kind_of_floats_is_taken_and_one_of_another_width_refused(
+    kind: torch.dtype,
+) -> None:
+    embeddings, labels = batch()
+    reference = torch.randn(20, 3, generator=generator(1, "reference"), dtype=torch.float64)
+    for loss in (made("ContrastiveLoss"), made("MultiSimilarityLoss")):
+        plain = loss(embeddings, labels, None, reference, labels[:20])
+        other = loss(embeddings.to(kind), labels, None, reference.to(torch.float32), labels[:20])
+        assert torch.allclose(plain, other.double(), rtol=1e-4)
+        with pytest.raises(InputError, match="embeddings have 3 columns and ref_emb 2; they must agree"):
+            loss(embeddings, labels, None, reference[:, :2], labels[:20])
+    for name in ("BatchHardMiner", "MultiSimilarityMiner"):
+        miner = miners.create(name)
+        mined = miner(embeddings.to(kind), labels, reference.float(), labels[:20])
+        assert all(map(torch.equal, mined, miner(embeddings.to(kind), labels, reference.float().to(kind), labels[:20])))
+        with pytest.raises(InputError, match="embeddings have 3 columns and ref_emb 2; they must agree"):
+            miner(embeddings, labels, reference[:, :2], labels[:20])
+
+
 def test_that_a_batch_without_positives_is_no_nan() -> None:
     points, _ = batch()
     for name in ("NCALoss", "TripletMarginLoss", "NTXentLoss", "SupConLoss"):

@@ -375,6 +375,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"query_text": ["a", "b", "c", None], "document_text": ["a"] * 10}, "query_text must be a list of text"),
     ({"documents": np.zeros((10, 3), np.float32)}, "24 dimensions and its documents 3"),
     ({"queries": [[1.0]]}, "The queries must be a table of floats"),
+    ({"queries": np.zeros((4, 2), int)}, r"of shape \(N, D\), not int64 of \(4, 2\)\."),
+    ({"queries": np.zeros((0, 2), np.float32)}, r"queries need at least one row and one column, not shape \(0, 2\)"),
     ({"document_text": ["a"]}, "document_text has 1 texts for 10 embeddings"),
     ({"search": "nearest"}, "Unknown neighbour search 'nearest'"),
     ({"metric": "manhattan"}, "Unknown distance 'manhattan'"),

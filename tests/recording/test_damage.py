@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from hnm_core.errors import InputError
-from hnm_core.recording import open_recording, record, replay
+from hnm_core.recording import files, open_recording, reader, record, replay
 from hnm_core.run.candidates import Candidates
 from hnm_core.run.events import METRICS, Frame, StepRecord, Weights
 from tests.families import one_in
@@ -399,3 +399,26 @@ def test_that_any_damage_to_any_file_is_an_input_error_or_a_good_read(folder: Pa
                 assert len(events) <= 2 * len(list(made_up.run(points=POINTS)))
         path.write_bytes(whole)
     assert min(outcomes.values()) > 0
+
+
+@pytest.mark.parametrize("records", [1, 3, 4])
+def test_that_damage_is_told_alike_however_many_records_are_read_at_a_time_and_on_threads(
+    folder: Path, records: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = folder / LANE / "steps.bin"
+    size = json.loads((folder / "run.json").read_text())["step_dtype"]
+    itemsize = np.dtype({"names": size["names"], "formats": size["formats"]}).itemsize
+    whole = steps.read_bytes()
+    for place in (0, 3, 8):
+        flipped = bytearray(whole)
+        flipped[place * itemsize + 20] ^= 4
+        for damaged in (bytes(flipped), whole[: place * itemsize + 7]):
+            steps.write_bytes(damaged)
+            monkeypatch.undo()
+            known = open_recording(folder)
+            monkeypatch.setattr(files, "_PIECE", records * itemsize)
+            monkeypatch.setattr(reader, "_MANY_BYTES", 0)
+            read = open_recording(folder)
+            assert read.step_count("knn") == known.step_count("knn") == place
+            assert (read.losses, read.torn_bytes) == (known.losses, known.torn_bytes)
+            assert read.summary() == known.summary()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -134,6 +135,37 @@ def test_that_what_cannot_be_is_refused_in_a_sentence() -> None:
         Mining("knn", net, x, y)(torch.tensor([200]))
     with pytest.raises(InputError, match="anchors must be a tensor"):
         Mining("knn", net, x, y)([1, 2])
+
+
+def test_that_what_a_step_cannot_have_come_to_is_refused_in_a_sentence() -> None:
+    net, x, y = points()
+    mining = Mining("knn", net, x, y, loss=losses.create("triplet-margin"))
+    with pytest.raises(InputError, match="call it with the step's anchors first"):
+        mining.saw(1.0)
+    for anchors, words in (
+        (torch.arange(4).to(torch.uint16), "integers that torch calculates with, not torch.uint16"),
+        (torch.ones(4, dtype=torch.complex64), "integers, not torch.complex64"),
+        (y < 1, "not a mask"),
+    ):
+        with pytest.raises(InputError, match=words):
+            mining(anchors)
+    with pytest.raises(InputError, match=r"features must be a tensor .* not a ndarray"):
+        Mining("knn", net, x.numpy(), y)
+    rows, embeddings = mining(torch.arange(8)), net(x)
+    for loss in (None, "1", torch.ones(3), [1.0]):
+        with pytest.raises(InputError, match="loss of a step must be one number"):
+            mining.saw(loss)
+    for told, words in (
+        ((y[:2], y[:2]), "tuples must hold three or four vectors, not 2"),
+        (tuple(row[:3] for row in rows), "3 vectors of 8, as rows of embeddings; these are 3 of 3"),
+        (tuple(row + 200 for row in rows), r"tuples: anchor holds rows outside 0 \.\.\. 199"),
+        ((row for row in rows), "tuples must be a tuple of vectors, not a generator"),
+    ):
+        with pytest.raises(InputError, match=words):
+            mining.saw(1.0, embeddings, told)
+    with pytest.raises(InputError, match=r"embeddings must be a floating-point tensor of shape \(B, E\)"):
+        mining.saw(1.0, embeddings[:, 0], rows)
+    assert mining.saw(np.float32(1.0), embeddings, rows, {"map_at_r": 0.5}) == []
 
 
 def test_that_a_context_needs_nothing_and_draws_anew_in_every_step() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from hnm_core.data import checks
 from hnm_core.data.base import Progress, report
 from hnm_core.data.csv_table import DELIMITERS, LONGEST_CELL
+from hnm_core.data.parquet import opened
 from hnm_core.data.retrieval.text_lines import first_line, lines
 from hnm_core.errors import InputError
 from hnm_core.system.regular_files import open_regular
@@ -164,7 +165,7 @@ def _parquet(path: Path) -> Records:
 
     def rows(names: tuple[str, ...] | None, progress: Progress | None) -> Rows:
         try:
-            with open_regular(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
+            with open_regular(path) as raw, opened(raw) as file:
                 done, total = 0, file.metadata.num_rows
                 for batch in file.iter_batches(BLOCK_ROWS, columns=None if names is None else list(names)):
                     report(progress, done, total, f"reading {path.name}")

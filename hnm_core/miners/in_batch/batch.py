@@ -10,7 +10,7 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.errors import InputError, described
-from hnm_core.labels import INTEGERS
+from hnm_core.labels import INTEGERS, asked_for
 from hnm_core.miners.in_batch.buffer import Buffer
 
 KERNELS = "hnm_core.miners.in_batch.kernels"
@@ -67,7 +67,8 @@ class Batch:
         if ref_emb is None or ref_labels is None:
             self.ref_points, self.ref_labels = self.points, self.labels
         else:
-            ref_rows, self.ref_labels = checked_rows("ref_emb", ref_emb.to(embeddings.device), ref_labels)
+            ref_rows, known = checked_rows("ref_emb", ref_emb, ref_labels)
+            ref_rows, self.ref_labels = ref_rows.to(rows.device), known.to(rows.device)
             if ref_rows.shape[1] != rows.shape[1]:
                 raise InputError(f"embeddings have {rows.shape[1]} columns but ref_emb has {ref_rows.shape[1]}.")
             self.ref_points = prepare(ref_rows.to(rows.dtype))
@@ -234,5 +235,5 @@ def _checked_ids(name: str, ids: Tensor | None, rows: Tensor) -> Tensor:
     if not isinstance(ids, Tensor) or ids.shape != rows.shape[:1] or ids.dtype not in INTEGERS:
         fits = isinstance(ids, Tensor) and ids.shape == rows.shape[:1]
         hint = "; .long() makes integers of whole numbers" if fits else ""
-        raise InputError(f"{name} must be {len(rows)} integers, one for each row, not {described(ids)}{hint}.")
+        raise InputError(f"{name} must be {len(rows)} {asked_for(ids)}, one for each row, not {described(ids)}{hint}.")
     return ids.detach().to(rows.device, torch.int64)
