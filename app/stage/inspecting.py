@@ -26,6 +26,7 @@ from app.views.inspector_view import NOTHING, InspectorView
 from hnm_core.errors import InputError
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import places_of, text_of
+from hnm_core.spec.registry import is_over_documents
 
 SHOWN_S = 0.25
 """While a run trains the inspector says something new so often."""
@@ -98,7 +99,8 @@ class Inspecting(QObject):
         due = self._new or now - self._shown_at >= SHOWN_S
         if self._asked != self._choice.item_id and self._choice.item_id >= 0 and self.view.isVisible():
             self._asked = self._choice.item_id
-            self.look_asked.emit(self._started.config, self._asked)
+            if not is_over_documents(self._started.config.data.name):  # whose texts the run tells, and there is no more
+                self.look_asked.emit(self._started.config, self._asked)
         if self._stale and due and self._choice.item_id >= 0 and self.view.isVisible():
             self._new, self._stale, self._shown_at = False, False, now
             self._show(self._started, self._tracks, self._panes.frames)
