@@ -135,7 +135,7 @@ def test_that_a_configuration_is_opened_trained_recorded_and_looked_at(open_wind
     started = open_recording(window.stage.folder).started
     document = next(item for item, told in started.texts.items() if told.text == "17\nfollows 16")
     window.stage._name_point(document)
-    assert "document 17 · 17␊follows 16" in window.stage._figures.text("point")
+    assert "document 17 · 17↵follows 16" in window.stage._figures.text("point")
 
 
 @pytest.mark.parametrize(
@@ -254,6 +254,10 @@ def test_that_what_a_search_missed_of_documents_is_listed_by_its_words_and_a_cli
     )
     qtbot.waitUntil(lambda: cloud.camera.distance < far, timeout=10_000)
     assert not stage.inspecting.view.data.words.text(), "there is nothing beside the text to ask the data for"
+    pairs = stage.pairs
+    next(dock for dock in window.findChildren(QDockWidget) if dock.widget() is pairs).raise_()
+    qtbot.waitUntil(lambda: pairs.matrix.width() > pairs.width() / 2, timeout=5_000)  # else nobody reads what it says
+    dock.raise_()
     before = [view.tree.topLevelItem(row).text(0) for row in range(len(told))]
     folder = stage.folder
     window.session.reset()
