@@ -116,7 +116,9 @@ def curves(
     for x_head, y_head, lane, _ in heads:
         canvas.dot(x_head, y_head, 8, lane.color)
     least = VALUE * 1.05 * unit
-    told = _told([_Told(x, y, number(value), lane.color) for x, y, lane, value in heads], theme.text)
+    told = [_Told(x, y, number(value), lane.color) for x, y, lane, value in heads]
+    if len(told) * least > CROWDED * plot.height:
+        told = _told(told, theme.text)
     for y_text, head in zip(_spread([head.y for head in told], least, plot), told, strict=True):
         label = Box(round(head.x + 16 * unit), round(y_text - least / 2), round(96 * unit), round(least))
         canvas.text(label, head.text, head.color, VALUE, bold=True)
@@ -252,6 +254,10 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
         ticks = [round(place * step, 10) for place in places]
         most *= 2
     return ticks
+
+
+CROWDED = 0.8
+"""Where numbers take more than this share of the height, lanes in one dot share theirs."""
 
 
 class _Told(NamedTuple):
