@@ -229,6 +229,7 @@ def test_that_what_a_search_missed_of_documents_is_listed_by_its_words_and_a_cli
     assert view.tabs.tabText(1).endswith("random") and view.tabs.currentIndex() == 2
     told, started = stage.history.lane("lsh").misses_at(), stage.history.started
     assert told.step == 6 and len(told) > 2
+    qtbot.waitUntil(lambda: view._lanes[2].step == 6 and view.tree.topLevelItemCount() == len(told), timeout=10_000)
     texts = started.texts
     item = next(
         view.tree.topLevelItem(row) for row in range(len(told)) if view.tree.topLevelItem(row).data(0, ROW).found >= 0
