@@ -250,10 +250,9 @@ def test_that_figures_which_take_long_wait_while_the_timeline_moves_and_come_whe
 
     monkeypatch.setattr(stage.timing, "show_history", show)
     qtbot.waitUntil(lambda: len(shown) > 1, timeout=10_000)
-    last = stage.history.last_step
     shown.clear()
     stage._due_took_s = 60.0  # as if what a run of very many steps costs were worked out
-    for step in [*range(1, last), *range(last, 0, -1)]:
+    for step in range(24, 0, -1):
         stage._seek(step)
         qtbot.wait(60)
     assert not shown
