@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from hnm_core.errors import InputError
 from hnm_core.recording import header, packed
 from hnm_core.recording.layout import PACKED_SUFFIX, RUN_FILE
@@ -19,6 +21,8 @@ from hnm_core.system.regular_files import open_regular
 from hnm_core.training.retrieval_request import told_of
 
 Kind = Literal["recording", "packed", "data", "documents", "configuration"]
+LABELS_AS_TEXT = (".txt", ".csv", ".tsv")
+"""Endings of files of labels beside `.npy`."""
 LARGEST_CONFIG = 1 << 20
 """Bytes; nobody writes a configuration so long."""
 VERBS: dict[Kind, str] = {
@@ -39,6 +43,8 @@ class Offer:
     path: Path | None = None
     kind: Kind | None = None
     """None where it cannot be opened."""
+    labels: Path | None = None
+    """The file with the labels of `path`, where both are dropped together."""
 
     @property
     def accepted(self) -> bool:
@@ -50,6 +56,11 @@ def offer(paths: Sequence[Path], *, running: bool) -> Offer:
     """The first of the files that can be opened, or what is wrong with the first of all. `running`: a run is on."""
     if not paths:
         return Offer("Only files and folders of this computer can be opened.")
+    if (pair := _vectors_and_labels(paths)) is not None:
+        of_vectors = _offer(pair[0], running)
+        if not of_vectors.accepted:
+            return of_vectors
+        return replace(of_vectors, text=f"{of_vectors.text} with the labels in '{pair[1].name}'", labels=pair[1])
     offers = [_offer(path, running) for path in paths]
     best = next((one for one in offers if one.accepted), offers[0])
     if len(paths) > 1 and best.accepted and best.path is not None:
@@ -92,6 +103,27 @@ def kind_of(path: Path) -> Kind:
     except OSError as error:
         raise InputError(f"'{path.name}' cannot be opened: {error.strerror or error}.") from error
     return "data"
+
+
+def _vectors_and_labels(paths: Sequence[Path]) -> tuple[Path, Path] | None:
+    """An array of vectors and what may be their labels, where the two files are these; None where they are not."""
+    dimensions = {path: _dimensions(path) for path in paths}
+    vectors = [path for path in paths if dimensions[path] == 2]
+    labels = [path for path in paths if dimensions[path] == 1 or path.suffix.lower() in LABELS_AS_TEXT]
+    return (vectors[0], labels[0]) if len(paths) == 2 and len(vectors) == len(labels) == 1 else None
+
+
+def _dimensions(path: Path) -> int:
+    """Of the array in a `.npy`; 0 where it is none."""
+    if path.suffix.lower() != ".npy":
+        return 0
+    try:
+        with open_regular(path) as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            return len(read(file)[0])
+    except (OSError, ValueError):
+        return 0  # what is wrong with it, opening it tells
 
 
 def _offer(path: Path, running: bool) -> Offer:

@@ -14,11 +14,11 @@ from hnm_core.run.events import Misses, RunStarted
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, unpacked
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.registry import NEIGHBORS, is_over_documents
+from hnm_core.spec.registry import NEIGHBORS, OVER_DOCUMENTS, is_over_documents
 from hnm_core.words import significant
 
 MOST_BITS_NAMED = 24
-NOT_LISTED = "tells its recall alone: what a search over queries and documents misses is counted and not listed"
+NOT_LISTED = "tells its recall alone: what it missed was not listed when this was recorded"
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,9 @@ def _of_lane(
     without = without_misses(config)
     if without:
         return replace(lately, note=without[0], tag=without[1])
-    if is_over_documents(config.data.name):
+    misses, recall = lane.misses_at(upto_step), lane.metric("mining_recall", upto_step)[1]
+    if misses is None and len(recall) and is_over_documents(config.data.name):
         return replace(lately, note=NOT_LISTED, tag="recall only")
-    misses = lane.misses_at(upto_step)
     turn = max((step for step in lane.turns if upto_step is None or step <= upto_step), default=0)
     if misses is None or misses.step < turn:
         done = lane.rows(upto_step)
@@ -151,7 +151,7 @@ def _of_lane(
         probed=misses.probed,
         total=misses.total,
         rows=rows_of(misses, started),
-        recall=lane.metric("mining_recall", upto_step)[1],
+        recall=recall,
         regret=lane.metric("hardness_regret", upto_step)[1],
         buckets=misses.buckets,
     )
@@ -162,8 +162,10 @@ def without_misses(config: ExperimentConfig) -> tuple[str, str] | None:
     may."""
     lane = config.lanes[0]
     options = lane.miner_part.options
-    if not lane.mines:
+    if not lane.mines or lane.miner == f"random{OVER_DOCUMENTS}":
         return "draws at random, without a search", "random"
+    if lane.miner == f"bm25{OVER_DOCUMENTS}":
+        return "finds negatives by the words they share with a query, in no embedding, so it misses nothing", "words"
     if lane.in_batch:
         return "mines inside the batch, without a search", "in batch"
     if isinstance(options, SearchingOptions) and not NEIGHBORS.entry(options.search).options.approximate:
@@ -180,7 +182,8 @@ def _when(step: int, config: ExperimentConfig) -> str:
 
 def rows_of(misses: Misses, started: RunStarted) -> tuple[Missed, ...]:
     """The misses one by one."""
-    why = _words(misses.reason, started.class_names)
+    classes = () if is_over_documents(started.config.data.name) else started.class_names
+    why = _words(misses.reason, classes)
     rows = []
     for row in range(len(misses)):
         words, details = why(row)
@@ -199,7 +202,7 @@ def rows_of(misses: Misses, started: RunStarted) -> tuple[Missed, ...]:
 
 
 def _words(reason: Reason | None, class_names: tuple[str, ...]) -> Callable[[int], tuple[str, str]]:
-    """What tells why, in a few words and in more, for a row."""
+    """What tells why, in a few words and in more, for a row; of queries and documents there are no `class_names`."""
     match reason:
         case CodesDiffer():
             return lambda row: _codes(reason, row)
@@ -234,10 +237,15 @@ def _tables(reason: TablesPart, row: int) -> tuple[str, str]:
 
 def _cell(reason: CellUnvisited, row: int, class_names: tuple[str, ...]) -> tuple[str, str]:
     label, rank = int(reason.label[row]), int(reason.rank[row])
+    nearest = f"({ordinal(rank)} nearest, {reason.visited:,} visited)"
+    if not class_names:
+        return f"its cell was not visited {nearest}", f"{reason.cells:,} cells in all."
     name = class_names[label] if 0 <= label < len(class_names) else str(label)
     what = f"class {name}" if name.isdigit() else name
-    words = f"not visited: {what} ({ordinal(rank)} nearest, {reason.visited:,} visited)"
-    return words, f"{reason.cells:,} cells in all: classes, parts of wide ones, or several small ones."
+    return (
+        f"not visited: {what} {nearest}",
+        f"{reason.cells:,} cells in all: classes, parts of wide ones, or several small ones.",
+    )
 
 
 def filling_words(buckets: Buckets) -> tuple[str, str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from app.views.inspector_view import NOTHING, InspectorView
 from hnm_core.errors import InputError
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import places_of, text_of
+from hnm_core.spec.registry import is_over_documents
 
 SHOWN_S = 0.25
 """While a run trains the inspector says something new so often."""
@@ -37,9 +37,9 @@ REFRESH_S = 0.5
 
 
 class Inspecting(QObject):
-    """`folder` says where the run that is shown is recorded; None where it is not, and then what is counted is counted
-    from the moment on at which the point was chosen. `look_asked(config, id)`: what the data tell of a point is wanted;
-    `take` shall get the answer.
+    """`recorded` gives what is recorded of the run that is shown; None where nothing is, and then what is counted is
+    counted from the moment on at which the point was chosen. `look_asked(config, id)`: what the data tell of a point is
+    wanted; `take` shall get the answer.
     """
 
     look_asked = pyqtSignal(object, int)
@@ -49,15 +49,14 @@ class Inspecting(QObject):
         panes: PaneGrid,
         choice: Choice,
         theme: Theme,
-        folder: Callable[[], Path | None],
+        recorded: Callable[[], Past | None],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._panes, self._choice, self._theme, self._folder = panes, choice, theme, folder
+        self._panes, self._choice, self._theme, self._recorded = panes, choice, theme, recorded
         self.view = InspectorView(self._find, lambda: nothing_fits(self._started))
         self.view.set_theme(theme)
         self._started: RunStarted | None = None
-        self._past: Past | None = None
         self._tracks: Tracks | None = None
         self._moment: tuple[tuple[str, int], ...] = ()
         self._looked: Looked | None = None
@@ -74,7 +73,7 @@ class Inspecting(QObject):
 
     def begin(self, started: RunStarted | None) -> None:
         """Another run is shown, or none."""
-        self._started, self._past, self._tracks = started, None, None
+        self._started, self._tracks = started, None
         self._choice.begin(started)
         self.view.line.clear()
 
@@ -98,7 +97,8 @@ class Inspecting(QObject):
         due = self._new or now - self._shown_at >= SHOWN_S
         if self._asked != self._choice.item_id and self._choice.item_id >= 0 and self.view.isVisible():
             self._asked = self._choice.item_id
-            self.look_asked.emit(self._started.config, self._asked)
+            if not is_over_documents(self._started.config.data.name):  # whose texts the run tells, and there is no more
+                self.look_asked.emit(self._started.config, self._asked)
         if self._stale and due and self._choice.item_id >= 0 and self.view.isVisible():
             self._new, self._stale, self._shown_at = False, False, now
             self._show(self._started, self._tracks, self._panes.frames)
@@ -150,19 +150,17 @@ class Inspecting(QObject):
 
     def _read_on(self, tracks: Tracks, now: float) -> bool:
         """Take in frames that are recorded, or seen where none are; whether there were any."""
-        folder = self._folder()
-        if folder is None:
-            for frame in self._panes.frames:
-                tracks.take(frame)
-            return False
         try:
-            if self._past is None:
-                self._past = Past.of(folder)
-            more = tracks.read_on(self._past.recording)
+            past = self._recorded()
+            if past is None:
+                for frame in self._panes.frames:
+                    tracks.take(frame)
+                return False
+            more = tracks.read_on(past.recording)
             if not more and now - self._refreshed_at >= REFRESH_S:
                 self._refreshed_at = now
-                self._past.recording.refresh()
-                more = tracks.read_on(self._past.recording)
+                past.recording.refresh()
+                more = tracks.read_on(past.recording)
         except InputError:
             return False  # a recording that has only just begun; one that is damaged is told where it is shown
         return more

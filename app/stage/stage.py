@@ -45,6 +45,9 @@ CURVES_MS = 100
 CURVES_TRAINING_S = 0.2
 """While a run trains curves are drawn less often: where cores are few, training waits for what the window takes."""
 FIGURES_S = 0.33
+LONG_S, RESTED_S, LONGEST_WAIT = 0.03, 0.25, 20
+"""What takes longer than this to be worked out waits until the timeline has rested for so long, though for no longer
+than so many times what it takes."""
 MINED_S = 0.2
 """Between two looks at what frames tell of mining, in the panels beside the curves."""
 LONGEST_TICK_S = 0.1
@@ -68,7 +71,7 @@ class Stage(QObject):
         self.curves, self.timing, self.audit = CurvesView(), TimingView(), AuditView()
         self.hardness, self.misses, self.pairs = HardnessView(), MissesView(), PairsView()
         self.choice = Choice(self.panes, self)
-        self.inspecting = Inspecting(self.panes, self.choice, theme, lambda: self.folder, self)
+        self.inspecting = Inspecting(self.panes, self.choice, theme, self._recorded, self)
         self.thumbnails = Thumbnails(self.panes, self.choice, self)
         self.charts = QStackedWidget()
         for chart in (self.curves, self.audit):
@@ -80,6 +83,8 @@ class Stage(QObject):
         """Where the run is recorded."""
         self.replaying = False
         self._still = False
+        self._held_step: int | None = None
+        self._moved_at = self._due_at = self._due_took_s = 0.0
         self.peak_training_mb = 0.0
         self._training_mb = 0.0
         self._figures = figures
@@ -217,9 +222,23 @@ class Stage(QObject):
         elif not self._due and figures >= 1:
             self._figures_at = now
             lanes = [partial(self._show_lane, name) for name in self.history.lanes]
-            self._due.extend((self._show_times, self._show_misses, *lanes, self._show_rates))
-        if self._due:
+            # What steps cost is worked out lane by lane, and bars of time then ask for the same again.
+            self._due.extend((*lanes, self._show_times, self._show_misses, self._show_rates))
+        if self._due and not self._holds_back(now):
             self._due.popleft()()
+            self._due_took_s = max(self._due_took_s * 0.9, time.perf_counter() - now)
+
+    def _holds_back(self, now: float) -> bool:
+        """Whether figures wait for the timeline to rest: those of a run of a million steps take so long that clouds
+        would be late. Where it moves on and on, they come now and then."""
+        if self._step != self._held_step:
+            self._held_step, self._moved_at = self._step, now
+        moving = self._step is not None and now - self._moved_at < RESTED_S
+        waited = now - self._due_at
+        if moving and self._due_took_s > LONG_S and waited < LONGEST_WAIT * self._due_took_s:
+            return True
+        self._due_at = now
+        return False
 
     def _show_hardness(self) -> None:
         if self.hardness.isVisible():
@@ -266,6 +285,12 @@ class Stage(QObject):
             self.timeline.set_step(step)
             self._scrub(step)
 
+    def _recorded(self) -> Past | None:
+        """The past of the run, None where it is not recorded. Raises `InputError` where it cannot be read."""
+        if self._past is None and self.folder is not None:
+            self._past = Past.of(self.folder)
+        return self._past
+
     def _show_past(self) -> None:
         if self._step is None and not self._step_of:
             return
@@ -274,19 +299,18 @@ class Stage(QObject):
         step = self.history.last_step if self._step is None else self._step
         self._shown_step, self._shown_step_of = self._step, dict(self._step_of)
         try:
-            if self._past is None and self.folder is not None:
-                self._past = Past.of(self.folder)
-            if self._past is None:
+            past = self._recorded()
+            if past is None:
                 return
             if not self.replaying:
-                self._past.recording.refresh()
-            for lane, begins in self._past.later_lanes(step, self._step_of).items():
+                past.recording.refresh()
+            for lane, begins in past.later_lanes(step, self._step_of).items():
                 if lane in self.panes.lanes:
                     self.panes.empty(lane, f"Begins at step {begins:,}")
-            for lane, last in self._past.lost_lanes(step, self._step_of).items():
+            for lane, last in past.lost_lanes(step, self._step_of).items():
                 if lane in self.panes.lanes:
                     self.panes.empty(lane, f"Lost: damaged after step {last:,}")
-            for frame in self._past.frames_at(step, self._step_of):
+            for frame in past.frames_at(step, self._step_of):
                 if self._step is not None or frame.lane in self._step_of:
                     self.panes.show_frame(frame)
         except InputError as error:

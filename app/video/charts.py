@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.history import histogram
 from app.history.histogram import Axis
 from app.picture.edges import EASY, HARD, SEMI_HARD, kind_colors
+from app.picture.theme import Rgb
 from app.video import typeface
 from app.video.canvas import Align, Canvas
 from app.video.figures import Curve, Lane
@@ -115,9 +116,12 @@ def curves(
     for x_head, y_head, lane, _ in heads:
         canvas.dot(x_head, y_head, 8, lane.color)
     least = VALUE * 1.05 * unit
-    for y_text, (x_head, _, lane, value) in zip(_spread([head[1] for head in heads], least, plot), heads, strict=True):
-        label = Box(round(x_head + 16 * unit), round(y_text - least / 2), round(96 * unit), round(least))
-        canvas.text(label, number(value), lane.color, VALUE, bold=True)
+    told = [_Told(x, y, number(value), lane.color) for x, y, lane, value in heads]
+    if len(told) * least > CROWDED * plot.height:
+        told = _told(told, theme.text)
+    for y_text, head in zip(_spread([head.y for head in told], least, plot), told, strict=True):
+        label = Box(round(head.x + 16 * unit), round(y_text - least / 2), round(96 * unit), round(least))
+        canvas.text(label, head.text, head.color, VALUE, bold=True)
 
 
 def bars(canvas: Canvas, box: Box, now: Moment) -> None:
@@ -252,6 +256,31 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
     return ticks
 
 
+CROWDED = 0.8
+"""Where numbers take more than this share of the height, lanes in one dot share theirs."""
+
+
+class _Told(NamedTuple):
+    """The newest value of a lane, at the head of its curve."""
+
+    x: float
+    y: float
+    text: str
+    color: Rgb
+
+
+def _told(heads: Sequence[_Told], shared: Rgb) -> list[_Told]:
+    """One for lanes that are one dot and say the same, in a colour of no lane; others as they are."""
+    told: list[_Told] = []
+    for head in heads:
+        same = [place for place, one in enumerate(told) if one.text == head.text and abs(one.y - head.y) < 1]
+        if same:
+            told[same[0]] = told[same[0]]._replace(color=shared)
+        else:
+            told.append(head)
+    return told
+
+
 def _spread(wanted: Sequence[float], apart: float, plot: Box) -> list[float]:
     """Where labels stand so that none covers another, near to where they are wanted."""
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
@@ -259,9 +288,9 @@ def _spread(wanted: Sequence[float], apart: float, plot: Box) -> list[float]:
     below = plot.y - apart
     for place in order:
         placed[place] = below = max(wanted[place], below + apart)
-    over = below - (plot.bottom - apart / 3)
-    if over > 0:
-        above = plot.bottom - apart / 3 + apart
+    lowest = plot.bottom - apart / 2  # what stands lower meets the line at the bottom, which is that of chance
+    if below > lowest:
+        above = lowest + apart
         for place in reversed(order):
             placed[place] = above = min(placed[place], above - apart)
     return placed

@@ -28,12 +28,18 @@ from app.views.elided_label import ElidedLabel
 from app.views.sparkline import draw_sparkline
 from hnm_core.run.events import RunStarted
 from hnm_core.run.history import RunHistory
+from hnm_core.run.item_texts import in_sight
+from hnm_core.run.shown import class_name, places_of, text_of
 from hnm_core.words import significant
 
 COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
+ITEMS = 3
+"""So many columns, the first, each name an item."""
 FARTHER, WHY = COLUMNS.index("Farther by"), COLUMNS.index("Why")
 WIDTHS = (50, 102, 84, 92)
 WIDE_WIDTHS = (54, 132, 132, 112)
+TEXT_SHARE = 0.7
+"""Of the width, for items that are texts."""
 WIDE_PX, NARROW_PX, NARROWEST_PX, LOW_PX = 600, 460, 340, 190
 """From this width on distances stand beside the items; below this one by how much farther what was returned is stands
 in the tooltip alone, and below the next one the reason below the list alone; below this height there is no hint while
@@ -45,6 +51,8 @@ TIP = (
     "keys and Enter, to see it in the lane's cloud."
 )
 ROW = Qt.ItemDataRole.UserRole
+SCROLLED_PX = 28
+"""Margins, and the bar by which the rows are scrolled."""
 SPARK_PX = 56
 LINE_PX = 20
 GAP = 10
@@ -175,6 +183,7 @@ class MissesView(QWidget):
         super().resizeEvent(event)
         if event is not None and _room(event.size()) != _room(event.oldSize()):
             self._fill()
+        self._share_columns()
 
     def _make_tabs(self, current: int) -> None:
         for place in reversed(range(self.tabs.count())):
@@ -214,19 +223,29 @@ class MissesView(QWidget):
         self.tree.setColumnHidden(FARTHER, self.width() < NARROW_PX)
         self.tree.setColumnHidden(WHY, self.width() < NARROWEST_PX)
         rows = lane.rows if lane is not None else ()
+        self._share_columns()
         filled = lane and (lane.lane, lane.step, len(rows)), id(self._started), wide, self._theme
         if filled != self._filled:  # else what the user points at stays, however many steps pass
             self._filled = filled
             self._fill_tree(rows, wide)
         self._tell(self.tree.currentItem())
 
+    def _share_columns(self) -> None:
+        """Numbers as wide as they are, texts as wide as there is room; all three items where there is little."""
+        widths = [*(WIDE_WIDTHS if self.width() >= WIDE_PX else WIDTHS)]
+        room = self.width() - SCROLLED_PX
+        texts = self._started is not None and bool(self._started.texts)
+        if texts or sum(widths[:ITEMS]) > room:
+            share = 1.0 if self.tree.isColumnHidden(WHY) else TEXT_SHARE
+            widths[:ITEMS] = [max(40, int(share * room / ITEMS))] * ITEMS
+        for column, width in enumerate(widths):
+            self.tree.setColumnWidth(column, width)
+
     def _fill_tree(self, rows: Sequence[Missed], wide: bool) -> None:
         row = self._row(self.tree.currentItem())
         bar = self.tree.verticalScrollBar()
         scrolled = bar.value() if bar is not None else 0
         self.tree.clear()
-        for column, width in enumerate(WIDE_WIDTHS if wide else WIDTHS):
-            self.tree.setColumnWidth(column, width)
         for each in rows:
             item = self._item(each, wide)
             if row is not None and each.anchor == row.anchor:
@@ -237,9 +256,9 @@ class MissesView(QWidget):
     def _item(self, row: Missed, wide: bool) -> QTreeWidgetItem:
         near, far = (f" at {significant(d)}" if wide else "" for d in (row.nearest_distance, row.found_distance))
         texts = (
-            str(row.anchor),
-            f"{row.nearest}{near}",
-            f"{row.found}{far}" if row.found >= 0 else "nothing",
+            self._short(row.anchor),
+            f"{self._short(row.nearest)}{near}",
+            f"{self._short(row.found)}{far}" if row.found >= 0 else "nothing",
             row.farther if row.found >= 0 else "",
             row.why,
         )
@@ -260,12 +279,23 @@ class MissesView(QWidget):
         return item
 
     def _named(self, item: int) -> str:
-        """For example "123 (class 7)"; the id alone where it is not among the shown ones."""
+        """For example "123 (class 7)", or the id and the text in the user's files; the id alone where nothing more is
+        known."""
         started = self._started
-        place = int(np.searchsorted(started.ids, item)) if started is not None else 0
-        if started is None or place >= len(started.ids) or started.ids[place] != item:
+        if started is None:
             return str(item)
-        return f"{item} (class {started.class_names[int(started.labels[place])]})"
+        told = text_of(started, item)
+        if told is not None:
+            return f"{in_sight(told.name)} ({in_sight(told.text)})"
+        place = int(places_of(started.ids, np.array([item]))[0])
+        if place < 0:
+            return str(item)
+        return f"{item} (class {class_name(started, int(started.labels[place]))})"
+
+    def _short(self, item: int) -> str:
+        """Its id, or where it has one that in the user's files, and the text."""
+        told = None if self._started is None else text_of(self._started, item)
+        return str(item) if told is None else f"{in_sight(told.name)} · {in_sight(told.text)}"
 
     def _tell(self, item: QTreeWidgetItem | None) -> None:
         """The reason of the current row in full, for its column may be narrow."""

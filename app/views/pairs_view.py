@@ -234,7 +234,7 @@ class PairsView(QWidget):
         seen = bool(self.list.topLevelItemCount()) and (spares or left_over >= LEAST_LIST_PX)
         alone = seen and not readable and left_over < LEAST_LIST_PX
         width = inside if alone else min(max(left_over, LEAST_LIST_PX), MOST_LIST_PX)
-        beside = not seen and bool(self._made) and LEAST_SIDE_PX <= left_over < inside
+        beside = not seen and bool(self._caption) and LEAST_SIDE_PX <= left_over < inside
         self.side.setVisible(beside)
         taken = width if seen else left_over if beside else 0
         for place, share in enumerate((inside - LIST_GAP - taken, taken, taken)):

@@ -19,7 +19,7 @@ class Drops(QObject):
     """Listens where the system speaks to the window, so that lines to type in get no files either.
 
     Args:
-        take: is given the path that is let go.
+        take: is given the path that is let go, and the file with its labels, where that is let go with it.
         refuse: is told why nothing can be done with it, on systems that let go all the same.
         running: whether a run is on.
     """
@@ -28,7 +28,7 @@ class Drops(QObject):
         self,
         window: QMainWindow,
         *,
-        take: Callable[[Path], object],
+        take: Callable[[Path, Path | None], object],
         refuse: Callable[[str], object],
         running: Callable[[], bool],
     ) -> None:
@@ -68,7 +68,7 @@ class Drops(QObject):
             return True
         self._end()
         if offered.accepted and offered.path is not None:
-            self._take(offered.path)
+            self._take(offered.path, offered.labels)
         else:
             self._refuse(offered.text)
         return True

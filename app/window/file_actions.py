@@ -146,8 +146,9 @@ class FileActions:
         """Ask for a TOML file."""
         self._ask("Open a configuration", self.take, filters="Configurations (*.toml)")
 
-    def take(self, path: Path) -> None:
-        """Use a file for what it is: a configuration, a recording, or data. Raises `InputError` for anything else.
+    def take(self, path: Path, labels: Path | None = None) -> None:
+        """Use a file for what it is: a configuration, a recording, or data, vectors with the `labels` in another file.
+        Raises `InputError` for anything else.
 
         Data are read at once, on a thread of their own, and refused with what training would have said.
         """
@@ -167,7 +168,9 @@ class FileActions:
                 self._session.set_experiment(configuration.load(path))
             self._recent.note(path)
         elif data_format(path) is not None:
-            self._take_data(path, data_of(path))
+            own = data_of(path)
+            named = {} if labels is None else {"labels": paths.text_of(labels)}
+            self._take_data(path, DataConfig(name=own.name, options={**own.options, **named}))
         else:
             raise InputError(
                 f"'{path.name}' is of no use here: drop data ({ANY_DATA_SUFFIX}, or a folder with one folder of "

@@ -355,8 +355,8 @@ class MainWindow(QMainWindow):
         gallery.chosen.connect(controls.preset_chosen)
         gallery.opened.connect(self._take)
 
-    def _take(self, path: Path) -> None:
-        self.messages.attempt(lambda: self.files.take(path))
+    def _take(self, path: Path, labels: Path | None = None) -> None:
+        self.messages.attempt(lambda: self.files.take(path, labels))
 
     def greet(self) -> None:
         """Show a newcomer round, once."""

@@ -76,7 +76,7 @@ def _labels_file(path: Path, named: str) -> Path:
     if not there:
         raise InputError(
             f"'{path}' holds vectors alone. Put their labels beside it as {', '.join(tried[:3])} or {tried[3]}, or "
-            "name the file: --set data.options.labels=FILE."
+            "name the file: --set data.options.labels=FILE. In the window, drop both together."
         )
     return there[0]
 

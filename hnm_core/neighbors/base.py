@@ -102,12 +102,13 @@ class Hashing(Protocol):
 class ExplainsMisses(Protocol):
     """A search that can tell what kept it from a true neighbour."""
 
-    def why_missed(self, anchors: Tensor, negatives: Tensor) -> Reason | None:
-        """Why `nearest_negatives`, as it searched last, did not return for each anchor the one row of another class.
+    def why_missed(self, query: Query, negatives: Tensor) -> Reason | None:
+        """Why `nearest`, as it searched last, did not return for each anchor the one row that is not relevant to it.
 
         Args:
-            anchors: (M,) int64 rows of the bank.
-            negatives: (M,) int64 rows of the bank, of other classes.
+            query: M anchors about the bank. Those to which rows are listed as relevant are `JudgedQuery.unrestricted`,
+                which is what a search is asked for them.
+            negatives: (M,) int64 rows of the bank, not relevant to their anchors.
 
         Returns:
             One row for each anchor; None where it searches exactly, so that there is nothing to tell.
@@ -145,6 +146,8 @@ class QuerySearch(NeighborSearch):
     _distance: Distance
     _bank: Bank | None = None
     _longest: float = 0.0
+    compared: Tensor | None = None
+    """(Q,) how many rows each anchor of the last search was compared with; None where a search does not tell."""
 
     @isolated
     def build(self, bank: Bank) -> None:
@@ -174,17 +177,7 @@ class QuerySearch(NeighborSearch):
         """
         self._check(query, k)
         if isinstance(query, JudgedQuery):
-            done = 0
-
-            def asked(anchors: int) -> None:
-                nonlocal done
-                done += anchors
-                report(progress, done, len(query))
-
-            def ask(vectors: VectorQuery, wanted: int) -> Neighbors:
-                return self._nearest(vectors, wanted, None)
-
-            return listed.nearest(query, k, self._distance, ask, asked)
+            return self._nearest_judged(query, k, progress)
         return self._nearest(query, k, progress)
 
     @isolated
@@ -194,6 +187,26 @@ class QuerySearch(NeighborSearch):
         if isinstance(query, JudgedQuery):
             return listed.farthest(query, k, self._distance)
         return self._farthest(query, k, progress)
+
+    def _nearest_judged(self, query: JudgedQuery, k: int, progress: SearchProgress | None) -> Neighbors:
+        done = 0
+        compared = query.which.new_full((len(query),), len(query.bank))
+        told = False
+
+        def asked(anchors: Tensor, searched: bool) -> None:
+            nonlocal done, told
+            if searched and self.compared is not None:
+                compared[anchors], told = self.compared.to(compared), True
+            done += len(anchors)
+            report(progress, done, len(query))
+
+        def ask(vectors: VectorQuery, wanted: int) -> Neighbors:
+            return self._nearest(vectors, wanted, None)
+
+        found = listed.nearest(query, k, self._distance, ask, asked)
+        if told:  # by each part of the anchors of itself alone
+            self.compared = compared
+        return found
 
     @abstractmethod
     def _build(self, bank: Bank) -> None:

@@ -146,11 +146,12 @@ class BucketIndex:
         best, rows = by_score_then_row(torch.from_numpy(scores), self._order[which.clamp_min(0)].where(which >= 0, -1))
         return (best / 2 if asked.form is None else asked.form.distance(best, here)), rows, counts
 
-    def meetings(self, places: Tensor, others: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    def meetings(self, asked: Asked, lines: Tensor, others: Tensor) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Whether an anchor looks into the bucket of another row, table by table.
 
         Args:
-            places: (M,) sorted places of anchors.
+            asked: rows or vectors.
+            lines: (M,) lines of them, the anchors.
             others: (M,) sorted places of the other rows.
 
         Returns:
@@ -158,8 +159,8 @@ class BucketIndex:
         """
         from hnm_core.neighbors.cpu.bucket_kernels import probe_masks
 
-        margin = self._margin(self.points[places])
-        apart = (self._tables.key[:, places.numpy()] ^ self._tables.key[:, others.numpy()]).T.astype(np.int64)
+        margin = self._margin(asked.points[lines])
+        apart = (asked.keys[:, lines.numpy()] ^ self._tables.key[:, others.numpy()]).T.astype(np.int64)
         masks = np.zeros(self._options.probes + 1, np.int64)
         searched = np.zeros(apart.shape, np.bool_)
         for row, table in np.ndindex(apart.shape):

@@ -155,9 +155,10 @@ class CodeIndex:
         column = torch.arange(self.rows, device=self._device)[None]
         return far.masked_fill_(Ranges(anchors.low, anchors.high).hold(column), self._hash.bits + 1)
 
-    def parting_bits(self, rows: Tensor, others: Tensor) -> NDArray[np.bool_]:
-        """(M, bits) whether each bit of rows (M,) of the bank differs from that of other rows (M,)."""
-        bits = (self._hash.bits_of(self.points[self.arranged.places[side]]) for side in (rows, others))
+    def parting_bits(self, points: Tensor, places: Tensor) -> NDArray[np.bool_]:
+        """(M, bits) whether each bit of points (M, D), prepared for the distance, differs from that of the rows at
+        places (M,)."""
+        bits = (self._hash.bits_of(side) for side in (points, self.points[places]))
         parting: NDArray[np.bool_] = torch.bitwise_xor(*bits).cpu().numpy()
         return parting
 

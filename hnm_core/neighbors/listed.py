@@ -31,7 +31,7 @@ def nearest(
     k: int,
     distance: Distance,
     ask: Callable[[VectorQuery, int], Neighbors],
-    asked: Callable[[int], None],
+    asked: Callable[[Tensor, bool], None],
 ) -> Neighbors:
     """The k nearest rows that are not barred.
 
@@ -40,7 +40,8 @@ def nearest(
         k: at least 1; where fewer exist the rest is -1 / inf.
         distance: what near means.
         ask: a search by this distance, of vectors for which all rows may come back.
-        asked: told after each group how many anchors it had.
+        asked: told after each group which anchors (A,) it had, and whether the search was asked about them; else all
+            rows were measured.
     """
     bank = query.bank
     found = none_found(bank, len(query), k)
@@ -48,13 +49,13 @@ def nearest(
         if longest > SIZES[-1]:
             for part in group.split(max(1, MEASURED_AT_ONCE // len(bank))):
                 _put(found, part, _measured(query.at(part), k, distance))
-                asked(len(part))
+                asked(part, False)
             continue
         wanted = min(k + longest, len(bank))
         for part in group.split(max(1, ENTRIES_AT_ONCE // wanted)):
             here = query.at(part)
             _put(found, part, _without(ask(here.unrestricted(), wanted), here, k))
-            asked(len(part))
+            asked(part, True)
     return found
 
 

@@ -182,12 +182,15 @@ class LshBuckets(QuerySearch):
         return self._exact_search(query.bank).farthest(query, k, progress)
 
     @isolated
-    def why_missed(self, anchors: Tensor, negatives: Tensor) -> TablesPart | None:
+    def why_missed(self, query: Query, negatives: Tensor) -> TablesPart | None:
         """See `ExplainsMisses`."""
         if self._bank is None or self._index is None:
             return None
-        query = SameClass(self._bank).query(anchors)
-        searched, differing = self._index.meetings(query.place, self._bank.place[negatives])
+        if isinstance(query, VectorQuery):
+            asked, lines = self._index.asked(query.vectors), torch.arange(len(query))
+        else:
+            asked, lines = self._index.own, query.place
+        searched, differing = self._index.meetings(asked, lines, self._bank.place[negatives])
         return TablesPart(
             tables=self._options.tables,
             probes=self._options.probes,

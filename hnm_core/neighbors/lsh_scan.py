@@ -167,14 +167,15 @@ class LshScan(QuerySearch):
         return self._hash.cuts(most)
 
     @isolated
-    def why_missed(self, anchors: Tensor, negatives: Tensor) -> CodesDiffer:
+    def why_missed(self, query: Query, negatives: Tensor) -> CodesDiffer:
         """See `ExplainsMisses`."""
         bank, index = built(self._bank), self._index
         assert index is not None
-        query = SameClass(bank).query(anchors)
-        placed, slots = index.arranged.by_place(query)
-        before = index.ranks(index.own, placed, index.arranged.places[negatives][slots, None])[slots.argsort(), 0]
-        parting = index.parting_bits(query.row, negatives)
+        asked, placed, slots = self._asked(query), *index.arranged.by_place(query)
+        targets = index.arranged.places[negatives]
+        back = slots.argsort()
+        before = index.ranks(asked, placed, targets[slots, None])[back, 0]
+        parting = index.parting_bits(asked.points[placed.line[back]], targets)
         return CodesDiffer(
             bits=self._options.bits,
             candidates=min(self.candidates or 0, len(bank)),

@@ -15,13 +15,13 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.isolation import isolated
 from hnm_core.neighbors.base import QuerySearch
-from hnm_core.neighbors.cell_index import CellIndex
+from hnm_core.neighbors.cell_index import Asked, CellIndex
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, has_form, with_vectors
 from hnm_core.neighbors.exact import Exact
 from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.neighbors.options import RoutedOptions
 from hnm_core.neighbors.probing import Numbers, apart, compiled, mixed, probe_of, probe_places, recall
-from hnm_core.relevance import Query, Relevance, SameClass, VectorQuery
+from hnm_core.relevance import Query, Relevance, VectorQuery
 from hnm_core.run.events import frozen
 from hnm_core.run.misses import CellUnvisited
 
@@ -156,14 +156,16 @@ class Routed(QuerySearch):
         return self._exact_search(query.bank).farthest(query, k, progress)
 
     @isolated
-    def why_missed(self, anchors: Tensor, negatives: Tensor) -> CellUnvisited | None:
+    def why_missed(self, query: Query, negatives: Tensor) -> CellUnvisited | None:
         """See `ExplainsMisses`."""
         bank, index = self._bank, self._index
         if bank is None or index is None or self.visited is None or self.visited >= len(index.cells):
             return None
-        query = SameClass(bank).query(anchors)
-        slots, lines = self._slot_of_place[query.place], torch.arange(len(query))
-        rank = index.cell_rank(index.asked_slots(slots), lines, query.classes)
+        if isinstance(query, VectorQuery):
+            _, asked, lines = self._asked(index, query)
+        else:  # of a few rows, so what is known of all is not made
+            asked, lines = index.asked_slots(self._slot_of_place[query.place]), torch.arange(len(query))
+        rank = index.cell_rank(asked, lines, query.classes)
         cell = self._cell_of(index, negatives)
         return CellUnvisited(
             cells=len(index.cells),
@@ -189,14 +191,8 @@ class Routed(QuerySearch):
     def _search(
         self, index: CellIndex, query: Query, k: int, visited: int, progress: SearchProgress | None
     ) -> Neighbors:
-        form = self._form
-        if isinstance(query, VectorQuery):
-            form, queries = with_vectors(form, self._distance, query.vectors)
-            asked, lines = index.asked(queries), torch.arange(len(query))
-            which, where = lines, lines
-        else:
-            asked, lines = index.own, query.place
-            which, where = self._slot_of_place[lines].sort()
+        form, asked, lines = self._asked(index, query)
+        which, where = (lines, lines) if isinstance(query, VectorQuery) else self._slot_of_place[lines].sort()
         query, total = query.at(where), len(query)
         own = query.classes  # cells hold whole classes, so that an anchor leaves out whole cells
         scores, row = index.search(asked, which, own, k, visited, lambda done: report(progress, done, total))
@@ -209,6 +205,13 @@ class Routed(QuerySearch):
         distance = scores.mul_(0.5) if form is None else form.distance(scores, lines[where])
         back = where.argsort()
         return Neighbors(distance[back], row[back])
+
+    def _asked(self, index: CellIndex, query: Query) -> tuple[EuclideanForm | None, Asked, Tensor]:
+        """What is known of the anchors, and (Q,) their lines in the form: of rows their sorted places."""
+        if not isinstance(query, VectorQuery):
+            return self._form, index.own, query.place
+        form, queries = with_vectors(self._form, self._distance, query.vectors)
+        return form, index.asked(queries), torch.arange(len(query))
 
     def _choose_visited(self, index: CellIndex, query: Query, k: int) -> int:
         cells, bank = len(index.cells), query.bank

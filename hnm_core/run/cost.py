@@ -18,6 +18,8 @@ from hnm_core.run.history import LaneHistory, summed, taken
 from hnm_core.run.series import Floats
 from hnm_core.run.timing import MINING_COLUMNS, PHASES, STEP_COLUMNS, Phase
 
+KEPT_COSTS = 4
+"""Of a lane: figures of a moment are asked for by several views, and again and again while nothing changes."""
 _BUILD = PHASES.index(Phase.BUILD)
 _MAKES = [PHASES.index(phase) for phase in (Phase.EMBED, Phase.BUILD, Phase.BACKGROUND)]
 _USES = [PHASES.index(phase) for phase in (Phase.SEARCH, Phase.SELECT)]
@@ -58,8 +60,19 @@ class StepCost:
 
 def step_cost(lane: LaneHistory, upto_step: int | None = None) -> StepCost:
     """What the steps of a lane cost that were like the last one up to a step, None for now: with its miner, loss and
-    sampler, and in or after the warm-up as it was. A bank that a lane was forked off with serves it and its parent."""
+    sampler, and in or after the warm-up as it was. A bank that a lane was forked off with serves it and its parent.
+    Asked again of the same steps it costs nothing."""
     count = lane.rows(upto_step)
+    key = count, len(lane.turns)
+    if key not in lane.costs:
+        if len(lane.costs) == KEPT_COSTS:
+            lane.costs.clear()
+        lane.costs[key] = _step_cost(lane, count)
+    cost: StepCost = lane.costs[key]
+    return cost
+
+
+def _step_cost(lane: LaneHistory, count: int) -> StepCost:
     calls = lane.alike(count)
     calls = calls[lane.first_call[calls]]
     with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
@@ -70,6 +83,8 @@ def step_cost(lane: LaneHistory, upto_step: int | None = None) -> StepCost:
             return StepCost(0, np.zeros(len(PHASES)), math.nan, math.nan, len(first), float(first.sum()))
         phase_ms, mining, step = np.zeros(len(PHASES)), np.zeros(steps), np.zeros(steps)
         for phase, ms in enumerate(columns):
+            if not ms.any():
+                continue
             phase_ms[phase] = ms.mean()
             for total, parts in ((mining, MINING_COLUMNS), (step, STEP_COLUMNS)):
                 if phase in parts:
@@ -163,8 +178,14 @@ def _spread_over(lane: LaneHistory, count: int) -> tuple[NDArray[np.bool_], Iter
     kept = timed & ~first_call
     kept[:own] = False
     columns = spread(phase_ms, first_call) if timed.all() else spread(phase_ms[timed], first_call[timed])
-    row = np.flatnonzero(kept[timed])
-    return kept[own:], (taken(ms, row) for ms in columns)
+    wanted = _where(kept[timed])
+    return kept[own:], (ms[wanted] for ms in columns)
+
+
+def _where(flags: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """An index of what is flagged, which copies nothing where that is all behind a first part, as first calls are."""
+    first = int(flags.argmax()) if len(flags) else 0
+    return slice(first, None) if flags[first:].all() else flags
 
 
 def _stretch(lane: LaneHistory, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:

@@ -147,6 +147,8 @@ class LaneHistory:
     def __init__(self, name: str, parent: LaneHistory | None = None, forked_at: int = 0) -> None:
         """`parent`: the lane from which this one goes on after step `forked_at`."""
         self.name, self.parent, self.forked_at = name, parent, forked_at
+        self.costs: dict[tuple[int, int], Any] = {}
+        """What `hnm_core.run.cost.step_cost` said last, by the rows and the turns that it was of."""
         self.turns: list[int] = []
         """First steps with another miner, loss or sampler, by request."""
         self._last_step = int(np.iinfo(np.int64).min)

@@ -8,6 +8,8 @@ MOST_ITEMS = 50_000
 """Of so many items each is told, of more only those that every frame shows."""
 MOST_CHARACTERS = 80
 """Of a text."""
+ARROWS = {0x0A: "\N{DOWNWARDS ARROW WITH CORNER LEFTWARDS}", 0x09: "\N{RIGHTWARDS ARROW TO BAR}"}
+"""Signs for the end of a line and the tab."""
 MOST_NAME = 200
 """Characters of an id."""
 
@@ -27,8 +29,8 @@ def item_text(name: object, text: str) -> ItemText:
 
 
 def in_sight(text: str) -> str:
-    """A text on one line, with a sign in place of every character that has none: the control pictures of Unicode, or
-    the number of the character."""
+    """A text on one line, with a sign in place of every character that has none: arrows for ends of lines and tabs,
+    which texts are full of and fonts have, the control pictures of Unicode, or the number of the character."""
     return "".join(letter if letter.isprintable() else _sign(ord(letter)) for letter in text)
 
 
@@ -38,6 +40,8 @@ def lines_in_sight(text: str) -> str:
 
 
 def _sign(number: int) -> str:
+    if number in ARROWS:
+        return ARROWS[number]
     if number < 0x20:
         return chr(0x2400 + number)
     return "\N{SYMBOL FOR DELETE}" if number == 0x7F else f"\\u{number:04x}"

@@ -5,40 +5,29 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hnm_core import neighbors
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
-from hnm_core.evaluation.mining_quality import compare, judge, worst_misses
+from hnm_core.evaluation.mining_quality import compare, judge
 from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.evaluation.spread import class_spread
 from hnm_core.losses.base import Classifies, Loss
 from hnm_core.miners.whole_set.measuring import distances_to
-from hnm_core.neighbors.base import ExplainsMisses, Hashing, NeighborSearch, PredictsRecall
+from hnm_core.neighbors.base import NeighborSearch, PredictsRecall
 from hnm_core.neighbors.found import Neighbors
 from hnm_core.relevance import SameClass
-from hnm_core.run.events import MAX_MISSES, MAX_PLANES, Misses, frozen
-from hnm_core.run.misses import Buckets, occupied
+from hnm_core.run.events import Misses
 from hnm_core.seeding import generator
 from hnm_core.training.lane_mining import HandedOut
+from hnm_core.training.missing import Measured, Probed, misses_of
 from hnm_core.training.setup import Shared
 
 PROBE = 512
 """Anchors on which the mining recall is measured."""
-
-
-class Measured(NamedTuple):
-    """What was measured of a lane at a step."""
-
-    metrics: dict[str, float]
-    """By name, see `hnm_core.run.events.METRICS`; empty where the embeddings are not finite."""
-    misses: Misses | None = None
-    """What its approximate search missed, where it has one."""
 
 
 class LaneMetrics:
@@ -135,57 +124,16 @@ class LaneMetrics:
             "no_candidate": quality.without_candidate,
             "predicted_recall": _predicted(mine, k),
         }
-        misses = self._misses(lane, step, mine, found, true)
-        return {name: value for name, value in named.items() if math.isfinite(value)}, misses
-
-    def _misses(self, lane: str, step: int, search: NeighborSearch, found: Neighbors, true: Neighbors) -> Misses:
-        """What `search` missed of the true nearest negatives of the probe, and why if it can tell."""
-        missed = worst_misses(found, true)
-        told = missed[:MAX_MISSES]
-        anchor, nearest, instead = self.probe_row[told], true.row[told, 0], found.row[told, 0]
-        there = instead >= 0
-        reason = search.why_missed(anchor, nearest) if isinstance(search, ExplainsMisses) and len(told) else None
         ids = self._shared.ids
-        return Misses(
-            lane,
-            step,
-            probed=int((true.row[:, 0] >= 0).sum()),
-            total=len(missed),
-            anchors=_array(ids[anchor]),
-            nearest=_array(ids[nearest]),
-            nearest_distance=_array(true.distance[told, 0].double()),
-            found=_array(ids[instead.clamp_min(0)].masked_fill(~there, -1)),
-            found_distance=_array(found.distance[told, 0].double().masked_fill(~there, torch.nan)),
-            reason=reason,
-            buckets=_buckets(search),
-        )
+        query = SameClass(bank).query(self.probe_row)
+        misses = misses_of(lane, step, mine, Probed(query, found, true, ids[self.probe_row], ids))
+        return {name: value for name, value in named.items() if math.isfinite(value)}, misses
 
 
 def _predicted(search: NeighborSearch, k: int) -> float:
     """The recall that a search expects; NaN where it expects none."""
     expected = search.predicted_recall(k) if isinstance(search, PredictsRecall) else None
     return math.nan if expected is None else expected
-
-
-def _buckets(search: NeighborSearch) -> Buckets | None:
-    """How the last search's buckets are filled; None where it does not hash."""
-    if not isinstance(search, Hashing) or not search.hashes or search.compared is None or not len(search.compared):
-        return None
-    sizes = search.bucket_of_row(0).bincount().cpu().numpy()
-    sizes, compared = sizes[sizes > 0], search.compared.double()
-    cuts = search.cuts(MAX_PLANES)
-    return Buckets(
-        used=len(sizes),
-        largest=int(sizes.max()),
-        histogram=frozen(occupied(sizes)),
-        compared_mean=float(compared.mean()),
-        compared_p95=float(compared.quantile(0.95)),
-        planes=_array(cuts.flatten() if cuts.shape[1] == 4 else cuts.new_zeros(0)),
-    )
-
-
-def _array(values: Tensor) -> NDArray[Any]:
-    return frozen(values.cpu().numpy())
 
 
 def _mean_distance(embeddings: Tensor) -> float:

@@ -27,6 +27,7 @@ from hnm_core.row_lists import RowLists
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import generator
 from hnm_core.training.judged_lists import JudgedLists
+from hnm_core.training.missing import Measured, Probed, misses_of
 
 COSINE = Distance("cosine")
 
@@ -46,8 +47,8 @@ class Negatives(Protocol):
     def counts(self) -> Mapping[str, int]:
         """What the last call did, by the names that `SearchingMiner.counts` has."""
 
-    def metrics(self, step: int) -> Mapping[str, float]:
-        """What is to be told of it at a step, see `hnm_core.run.events.METRICS`."""
+    def measure(self, step: int) -> Measured:
+        """What is to be told of it at a step."""
 
 
 class _Plain:
@@ -58,8 +59,8 @@ class _Plain:
     def counts(self) -> Mapping[str, int]:
         return NO_COUNTS
 
-    def metrics(self, step: int) -> Mapping[str, float]:
-        return {}
+    def measure(self, step: int) -> Measured:
+        return Measured({})
 
 
 class BatchOnly(_Plain):
@@ -119,22 +120,27 @@ class BySearch:
 
     def __init__(
         self,
+        lane: str,
         options: SearchingOptions,
         lists: JudgedLists,
+        query_id: Tensor,
         policy: RefreshPolicy,
         embed: Callable[[], tuple[Tensor, Tensor]],
         seed: int,
     ) -> None:
         """
         Args:
+            lane: its name.
             options: of the miner, its search among them.
             lists: of the set.
+            query_id: (Q,) int64, what the run calls each query; documents are called by their rows.
             policy: when to embed anew.
             embed: gives (Q, E) queries and (N, E) documents by the weights of the moment.
             seed: of what the search draws itself.
         """
         part = options.search_part(seed if options.search_draws else None)
         self._miner = QueryMiner(options, neighbors.build(part, distance=COSINE), COSINE)
+        self._lane, self._query_id = lane, query_id
         self._lists, self._policy, self._embed = lists, policy, embed
         self._excluded = lists.excluded
         self._snapshot: Snapshot | None = None
@@ -161,25 +167,36 @@ class BySearch:
         """See `Negatives`."""
         return NO_COUNTS if self._last is None else self._miner.counts_of(self._last)
 
-    def metrics(self, step: int) -> Mapping[str, float]:
+    def measure(self, step: int) -> Measured:
         """See `Negatives`."""
         if self._snapshot is None:
-            return {}
-        return {"bank_age": float(step - self._snapshot.step), **self._recall()}
-
-    def _recall(self) -> dict[str, float]:
-        """Of an approximate search, its share of the true nearest of a fixed probe of queries, in a bank of the moment.
-        A copy of it is asked, so that measuring never changes what is mined next."""
+            return Measured({})
+        age = {"bank_age": float(step - self._snapshot.step)}
         if not self._miner.search.approximate:
-            return {}
+            return Measured(age)
+        found, misses = self._mining_quality(step)
+        return Measured(age | found, misses)
+
+    def _mining_quality(self, step: int) -> Measured:
+        """Of an approximate search, how much it finds of the true nearest of a fixed probe of queries, in a bank of the
+        moment. A copy of it is asked, so that measuring never changes what is mined next."""
         queries, documents = self._embed()
         bank = Bank(documents)
         query = Judged(bank, self._lists.positives, self._excluded).query(queries[self._asked], self._asked)
         exact, mine = neighbors.create("exact", distance=COSINE), copy.deepcopy(self._miner.search)
         exact.build(bank)
         mine.build(bank)
-        recall = compare(*(nearest(search, query, self._miner.reach) for search in (mine, exact))).recall
-        return {"mining_recall": recall} if math.isfinite(recall) else {}
+        found, true = (nearest(search, query, self._miner.reach) for search in (mine, exact))
+        quality = compare(found, true)
+        named = {
+            "mining_recall": quality.recall,
+            "distance_ratio": quality.distance_ratio,
+            "hardness_regret": quality.hardness_regret,
+            "no_candidate": quality.without_candidate,
+        }
+        probed = Probed(query.unrestricted(), found, true, self._query_id[self._asked], torch.arange(len(bank)))
+        misses = misses_of(self._lane, step, mine, probed)
+        return Measured({name: value for name, value in named.items() if math.isfinite(value)}, misses)
 
     def _refresh(self, context: MiningContext) -> None:
         with context.clock(Phase.EMBED) if context.clock else nullcontext():

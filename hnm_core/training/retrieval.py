@@ -33,6 +33,7 @@ from hnm_core.run.control import Control, Embedded, EmbedRequest
 from hnm_core.run.events import (
     Alarm,
     Event,
+    Misses,
     RunFinished,
     RunStarted,
     SearchUsed,
@@ -250,12 +251,17 @@ class _Lane:
             if mining and step == self._lane.warmup + 1 and self._lane.warmup:
                 events.append(WarmupEnded(self.name, step, self._items.told.lane(self.name).miner))
             context = MiningContext(step, epoch, self._chance, COSINE, clock)
-            record = self._step(query, positive, context, self._negatives if mining else self._warming, mining)
+            negatives = self._negatives if mining else self._warming
+            record, misses = self._step(query, positive, context, negatives, mining)
             words = self._negatives.words
             if self._measures(step) and words != self._said:
                 self._said = words
                 events.append(SearchUsed(self.name, step, "miner", words))
             events.append(record)
+            if self._frames is not None and self._measures(step):
+                self._frames.show_missed(misses)
+            if misses is not None:
+                events.append(misses)
             config = self._items.config
             if self._frames is not None and (step % config.frame_every == 0 or step in (1, config.steps)):
                 events.append(self._frames.make(step))
@@ -270,7 +276,8 @@ class _Lane:
 
     def _step(
         self, query: Tensor, positive: Tensor, context: MiningContext, negatives: Negatives, mining: bool
-    ) -> StepRecord:
+    ) -> tuple[StepRecord, Misses | None]:
+        """A step, and what its search missed where that was measured."""
         clock, items = context.clock, self._items
         assert clock is not None
         with clock(Phase.SELECT):
@@ -309,12 +316,14 @@ class _Lane:
             metrics: dict[str, float] = {}
             if items.config.loss.learn_temperature:
                 metrics["temperature"] = float(terms.temperature)
-        ms = clock.take()
+        ms, misses = clock.take(), None
         if self._measures(context.step):  # outside the clock
-            metrics |= {**self.measure(), **negatives.metrics(context.step)}
-        return StepRecord(
+            found, misses = negatives.measure(context.step)
+            metrics |= {**self.measure(), **found}
+        record = StepRecord(
             self.name, context.step, float(loss.detach()), ms, tuples, metrics, mining, first_call=context.step == 1
         )
+        return record, misses
 
     def _measures(self, step: int) -> bool:
         config = self._items.config
@@ -360,7 +369,8 @@ def _negatives(lane: RetrievalLane, items: RetrievalItems, embed: Callable[[], t
     match options:
         case SearchingOptions():
             policy = policy_of(items.told.lane(lane.name))
-            return BySearch(options, items.lists, policy, embed, derived_seed(seed, "search"))
+            seed = derived_seed(seed, "search")
+            return BySearch(lane.name, options, items.lists, items.row_of_query, policy, embed, seed)
         case WordsOptions():
             assert items.data.queries.text is not None
             texts = [items.data.queries.text[place] for place in items.train.tolist()]

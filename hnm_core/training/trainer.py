@@ -46,7 +46,8 @@ from hnm_core.training.frames import FrameMaker
 from hnm_core.training.lane_bank import embed_with
 from hnm_core.training.lane_mining import LaneMining
 from hnm_core.training.looking import count_tuples, seen_in, separation_of
-from hnm_core.training.metrics import LaneMetrics, Measured
+from hnm_core.training.metrics import LaneMetrics
+from hnm_core.training.missing import Measured
 from hnm_core.training.optimizers import optimizer
 from hnm_core.training.pathologies import LOOK_EVERY, Seen, Watch
 from hnm_core.training.setup import Shared

@@ -124,3 +124,18 @@ def test_that_a_long_first_line_of_a_table_is_not_judged(tmp_path):
     wide = tmp_path / "wide.csv"
     wide.write_text(",".join(f"feature_{place}" for place in range(20_000)) + ",label\n")
     assert kind_of(wide) == "data"
+
+
+def test_that_vectors_and_their_labels_dropped_together_are_one_set(tmp_path):
+    vectors, numbers, words = tmp_path / "first.npy", tmp_path / "second.npy", tmp_path / "words.txt"
+    np.save(vectors, np.eye(4, dtype=np.float32))
+    np.save(numbers, np.arange(4) % 2)
+    words.write_text("a\nb\na\nb\n")
+    for labels in (numbers, words):
+        for dropped in ([vectors, labels], [labels, vectors]):
+            best = offer(dropped, running=False)
+            assert best.text == f"Drop to train on 'first.npy' with the labels in '{labels.name}'"
+            assert (best.path, best.labels, best.kind) == (vectors, labels, "data")
+    assert not offer([vectors, numbers], running=True).accepted
+    for others in ([vectors, vectors], [vectors, numbers, words], [numbers, words]):
+        assert offer(others, running=False).labels is None

@@ -13,11 +13,13 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.mining_quality import compare, worst_misses
-from hnm_core.neighbors.base import ExplainsMisses, Hashing, NeighborSearch
+from hnm_core.neighbors.base import ExplainsMisses, Hashing, NeighborSearch, nearest
 from hnm_core.neighbors.found import Neighbors
 from hnm_core.neighbors.hashing import Hash
 from hnm_core.neighbors.lsh_buckets import _DRAWN
 from hnm_core.neighbors.lsh_scan import PREFIX_BITS
+from hnm_core.relevance import Judged, SameClass
+from hnm_core.row_lists import RowLists
 from hnm_core.run.misses import CellUnvisited, CodesDiffer, TablesPart, unpacked
 
 from .oracle import distances
@@ -60,7 +62,7 @@ def test_that_a_scan_tells_the_bits_that_differ_and_the_rank_of_the_true_one_amo
     search = neighbors.create("lsh-scan", distance=distance, bits=bits, rescore=8, seed=3)
     anchors, negatives = missed(search, bank, distance)
     assert isinstance(search, ExplainsMisses)
-    reason = search.why_missed(anchors, negatives)
+    reason = search.why_missed(SameClass(bank).query(anchors), negatives)
     assert isinstance(reason, CodesDiffer) and (reason.bits, reason.candidates) == (bits, 8)
 
     hashed = Hash(search.family, bits, bank.dim, 3)
@@ -87,7 +89,7 @@ def test_that_tables_tell_where_a_bucket_is_shared_or_searched(metric: str, prob
     distance, bank, tables, bits = Distance(metric), loose(), 5, 6
     search = neighbors.create("lsh-buckets", distance=distance, tables=tables, bits=bits, probes=probes, seed=2)
     anchors, negatives = missed(search, bank, distance)
-    reason = search.why_missed(anchors, negatives)
+    reason = search.why_missed(SameClass(bank).query(anchors), negatives)
     assert isinstance(reason, TablesPart)
     assert (reason.tables, reason.probes, reason.bits, reason.cap) == (tables, probes, bits, 1000)
 
@@ -113,7 +115,8 @@ def test_that_tables_tell_where_a_bucket_is_shared_or_searched(metric: str, prob
 def test_that_a_row_of_a_searched_bucket_can_be_missed_where_the_bucket_is_cut_down() -> None:
     bank, distance = loose(), Distance()
     search = neighbors.create("lsh-buckets", tables=1, bits=1, probes=0, cap=10)
-    reason = search.why_missed(*missed(search, bank, distance))
+    anchors, negatives = missed(search, bank, distance)
+    reason = search.why_missed(SameClass(bank).query(anchors), negatives)
     assert isinstance(reason, TablesPart) and reason.cap == 10
     assert unpacked(reason.probed, 1).mean() > 0.5
 
@@ -123,7 +126,7 @@ def test_that_routing_tells_the_class_that_was_not_visited_and_how_near_its_cent
     distance, bank = Distance(metric), loose(rows=1_500)
     search = neighbors.create("routed", distance=distance, classes=2)
     anchors, negatives = missed(search, bank, distance)
-    reason = search.why_missed(anchors, negatives)
+    reason = search.why_missed(SameClass(bank).query(anchors), negatives)
     assert isinstance(reason, CellUnvisited)
     assert (reason.cells, reason.visited) == (15, 2), "no class is split and none shares a cell"
     np.testing.assert_array_equal(reason.label, bank.labels[negatives].numpy())
@@ -145,7 +148,7 @@ def test_that_a_search_that_hands_over_to_the_exact_one_gives_no_reason(no_kerne
         search.build(bank)
         search.nearest_negatives(torch.arange(5), 2)
         assert isinstance(search, ExplainsMisses)
-        assert search.why_missed(torch.arange(1), torch.tensor([700])) is None
+        assert search.why_missed(SameClass(bank).query(torch.arange(1)), torch.tensor([700])) is None
 
 
 def test_that_an_exact_search_explains_nothing() -> None:
@@ -210,3 +213,97 @@ def test_that_tables_tell_how_many_rows_each_anchor_is_compared_with() -> None:
     shared = (bucket[:, anchors, None] == bucket[:, None, :]).any(0) & (bank.labels[anchors, None] != bank.labels)
     assert search.compared.tolist() == shared.sum(1).tolist()
     assert not isinstance(neighbors.create("routed"), Hashing)
+
+
+def judged(bank: Bank, lists: int) -> tuple[Judged, torch.Tensor]:
+    """Queries beside the rows of a bank, each with as many relevant rows, and others that have one; and their
+    vectors."""
+    source = torch.Generator().manual_seed(8)
+    vectors = bank.embeddings[:200] + 0.3 * torch.randn(200, bank.dim, generator=source)
+    sizes = torch.ones(200, dtype=torch.int64)
+    sizes[::4] = lists
+    nearest = torch.cdist(vectors, bank.embeddings).argsort(1)
+    pairs = [(query, row) for query, size in enumerate(sizes.tolist()) for row in nearest[query, :size].tolist()]
+    anchor, row = torch.tensor(pairs).T
+    return Judged(bank, RowLists.of_pairs(anchor, row, 200, len(bank)), RowLists.empty(200, len(bank))), vectors
+
+
+def missed_of_queries(
+    search: NeighborSearch, about: Judged, vectors: torch.Tensor, distance: Distance
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries whose nearest row that is not relevant is not among the two returned, and that row, by brute force."""
+    search.build(about.bank)
+    found = nearest(search, about.query(vectors), 2)
+    prepared = (distance.prepare(side.double()) for side in (vectors, about.bank.embeddings))
+    gaps = torch.cdist(*prepared)
+    gaps[about.positives.anchor, about.positives.row] = torch.inf
+    true = gaps.argmin(1)
+    lost = (found.row != true[:, None]).all(1).nonzero()[:, 0]
+    assert len(lost) >= 8
+    return lost, true[lost]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("kernels_ready", [True, False])
+def test_that_a_scan_tells_of_queries_the_bits_and_the_rank_among_all_rows(
+    metric: str, kernels_ready: bool, request: pytest.FixtureRequest
+) -> None:
+    if not kernels_ready:
+        request.getfixturevalue("no_kernels")
+    distance, bank, bits = Distance(metric), Bank(loose().embeddings), 24
+    about, vectors = judged(bank, 3)
+    search = neighbors.create("lsh-scan", distance=distance, bits=bits, rescore=8, seed=3)
+    assert isinstance(search, ExplainsMisses) and isinstance(search, Hashing)
+    which, true = missed_of_queries(search, about, vectors, distance)
+    reason = search.why_missed(about.query(vectors).at(which).unrestricted(), true)
+    assert isinstance(reason, CodesDiffer) and reason.candidates == 8
+    assert set(reason.negatives.tolist()) == {len(bank)}
+    hashed = Hash(search.family, bits, bank.dim, 3)
+    hashed.fit(distance.prepare(bank.sorted_embeddings), center=True)
+    code, asked = (
+        (hashed.project(distance.prepare(side)) > hashed.thresholds).numpy() for side in (bank.embeddings, vectors)
+    )
+    apart = asked[which.numpy()] != code[true.numpy()]
+    np.testing.assert_array_equal(unpacked(reason.mask, bits), apart)
+    np.testing.assert_array_equal(reason.differing, apart.sum(1))
+    for place, query in enumerate(which.tolist()):
+        differing, own = (asked[query] != code).sum(1), apart[place].sum()
+        assert (differing < own).sum() < reason.rank[place] <= (differing <= own).sum()
+        assert (reason.rank[place] if kernels_ready else (differing <= own).sum()) > 8
+
+
+def test_that_tables_and_cells_tell_what_parted_a_query_from_its_nearest() -> None:
+    distance, bank = Distance(), Bank(loose(rows=3_000, dim=24).embeddings)
+    about, vectors = judged(bank, 3)
+    tables = neighbors.create("lsh-buckets", tables=4, bits=6, probes=1, seed=2)
+    cells = neighbors.create("routed", classes=1)
+    for search, kind in ((tables, TablesPart), (cells, CellUnvisited)):
+        which, true = missed_of_queries(search, about, vectors, distance)
+        assert isinstance(search, ExplainsMisses)
+        reason = search.why_missed(about.query(vectors).at(which).unrestricted(), true)
+        assert isinstance(reason, kind)
+        if isinstance(reason, CellUnvisited):
+            assert (reason.rank > reason.visited).all() and reason.rank.max() <= reason.cells
+            continue
+        hashed = Hash("affine", 24, bank.dim, 2, drawn=_DRAWN)
+        hashed.fit(bank.sorted_embeddings, center=True)
+        code, asked = (
+            (hashed.project(side) > hashed.thresholds).numpy().reshape(-1, 4, 6) for side in (bank.embeddings, vectors)
+        )
+        apart = asked[which.numpy()] != code[true.numpy()]
+        np.testing.assert_array_equal(reason.differing, apart.sum(2).min(1))
+        np.testing.assert_array_equal(unpacked(reason.shared, 4), ~apart.any(2))
+        assert not unpacked(reason.probed, 4).any(), "what was searched would have been found"
+
+
+def test_that_a_search_tells_of_every_query_how_many_rows_it_was_compared_with() -> None:
+    bank = Bank(loose().embeddings)
+    about, vectors = judged(bank, 300)
+    search = neighbors.create("lsh-scan", bits=24, rescore=1, seed=3)
+    assert isinstance(search, Hashing)
+    search.build(bank)
+    nearest(search, about.query(vectors), 2)
+    assert search.compared is not None
+    few, all_of_them = search.compared.unique().tolist()
+    assert (few, all_of_them) == (2 + 4, len(bank)), "a list of one asks for four more, one of 300 measures all rows"
+    assert torch.equal(search.compared == len(bank), about.positives.sizes == 300)

@@ -39,6 +39,17 @@ def test_that_a_refresh_is_paid_by_the_steps_that_it_serves():
     assert step_cost(lane, 8).mining_ms == pytest.approx((64 + 7 * 3) / 8), "as it stood then"
 
 
+def test_that_the_same_steps_cost_the_same_at_once_and_new_ones_are_counted():
+    lane = lane_of(*[{"search": 2.0, "step": 1.0}] * 3)
+    cost = step_cost(lane)
+    assert step_cost(lane) is cost and step_cost(lane, 3) is cost
+    assert step_cost(lane, 2).steps == 2 and step_cost(lane) is cost, "another moment was asked for in between"
+    lane.add(record(4, phase_ms={Phase.SEARCH: 6.0}))
+    assert step_cost(lane).steps == 4 and step_cost(lane).mining_ms == pytest.approx(3.0)
+    lane.turns.append(4)
+    assert step_cost(lane).steps == 1, "another miner since step 4"
+
+
 def test_that_a_first_call_stands_apart_but_the_bank_that_it_made_is_paid_for():
     slow = {"": 0, "embed": 900.0, "build": 100.0, "search": 500.0, "step": 70.0}
     bank = {"embed": 6.0, "build": 3.0, "search": 1.0, "step": 1.0}

@@ -165,7 +165,7 @@ def test_that_misses_are_those_anchors_of_the_probe_whose_true_nearest_was_not_r
 
 
 def test_that_telling_of_misses_changes_no_number_of_a_run(events: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics.LaneMetrics, "_misses", lambda *_arguments: None)
+    monkeypatch.setattr(metrics, "misses_of", lambda *_arguments: None)
     silent = list(Experiment(config()).run())
     assert not any(isinstance(event, Misses) for event in silent)
     for one, other in zip([e for e in events if not isinstance(e, Misses)], silent, strict=True):

@@ -11,31 +11,36 @@ import numpy as np
 import pytest
 import torch
 
+from hnm_core import kernels
 from hnm_core.data.judged import Items, JudgedSet, Judgements
 from hnm_core.errors import InputError
+from hnm_core.models.bag import TwoTowers
 from hnm_core.recording import record, replay
 from hnm_core.recording.reader import Recording
-from hnm_core.run.events import Alarm, Event, Frame, RunFinished, RunStarted, StepRecord, WarmupEnded, Weights
+from hnm_core.run.events import Alarm, Event, Frame, Misses, RunFinished, RunStarted, StepRecord, WarmupEnded, Weights
 from hnm_core.run.item_texts import item_text
+from hnm_core.run.misses import CellUnvisited, CodesDiffer, TablesPart
+from hnm_core.training import query_negatives
 from hnm_core.training.judged_lists import judged_lists
 from hnm_core.training.retrieval import retrieval_items, train_retrieval
 from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config
+from tests.recording.made_up import assert_same_event
 
 TOPICS = 60
 TOWERS = {"rows": 4096, "width": 32, "embedding": 16}
 
 
-def little_set() -> JudgedSet:
+def little_set(topics: int = TOPICS) -> JudgedSet:
     """A query for each topic, which shares a rare word with its document and common words with others; one query that
     nothing answers, one that stands among the documents, and a copy of a relevant document."""
     rng = np.random.default_rng(0)
     common = [f"common{word}" for word in range(12)]
-    queries = [f"find {rng.choice(common)} rare{topic} {rng.choice(common)}" for topic in range(TOPICS)]
-    documents = [f"rare{topic} {' '.join(rng.choice(common, 6))} text{topic}" for topic in range(TOPICS)]
+    queries = [f"find {rng.choice(common)} rare{topic} {rng.choice(common)}" for topic in range(topics)]
+    documents = [f"rare{topic} {' '.join(rng.choice(common, 6))} text{topic}" for topic in range(topics)]
     documents += [documents[0], queries[1], "nothing else"]
     queries += ["who knows"]
-    rows = np.arange(TOPICS)
-    judged = Judgements(rows, rows.copy(), np.ones(TOPICS, np.float32))
+    rows = np.arange(topics)
+    judged = Judgements(rows, rows.copy(), np.ones(topics, np.float32))
     ids = [f"q{row}" for row in range(len(queries))], [f"d{row}" for row in range(len(documents))]
     return JudgedSet("little", Items(ids[0], queries), Items(ids[1], documents), judged)
 
@@ -227,3 +232,84 @@ def test_that_items_are_told_by_their_ids_and_texts(told: list[Event], tmp_path:
     for _ in record(told, tmp_path / "run"):
         pass
     assert Recording(tmp_path / "run").started.texts == started.texts
+
+
+APPROXIMATE: list[dict[str, Any]] = [
+    {"name": "lsh", "negatives": "lsh", "options": {"bits": 8, "rescore": 1, "pool": 1}},
+    {"name": "buckets", "negatives": "lsh-buckets", "options": {"tables": 2, "bits": 6, "probes": 0, "pool": 1}},
+    {"name": "routed", "negatives": "routed", "options": {"classes": 1, "pool": 1}},
+    {"name": "knn", "negatives": "knn", "options": {"pool": 1}},
+]
+KINDS = {"lsh": CodesDiffer, "buckets": TablesPart, "routed": CellUnvisited}
+
+
+@pytest.fixture(scope="module")
+def approximate(compile_kernels) -> list[Event]:
+    compile_kernels(kernels.SEARCH_KERNELS)
+    return list(train_retrieval(little_set(400), config(APPROXIMATE, steps=10, eval_every=5, shown=100)))
+
+
+def test_that_each_measurement_of_an_approximate_search_lists_what_it_missed_and_why(
+    approximate: list[Event], tmp_path: Path
+) -> None:
+    data, run = little_set(400), config(APPROXIMATE, steps=10, eval_every=5, shown=100)
+    items = retrieval_items(data, run)
+    lists = items.lists.positives.joined(items.lists.excluded)
+    again = list(_recorded(approximate, tmp_path))
+    for lane, kind in KINDS.items():
+        told = [event for event in approximate if isinstance(event, Misses) and event.lane == lane]
+        assert [each.step for each in told] == [1, 5, 10]
+        for each, kept in zip(told, (e for e in again if isinstance(e, Misses) and e.lane == lane), strict=True):
+            assert_same_event(each, kept)
+            assert 0 < len(each) <= each.total <= each.probed <= 401 and isinstance(each.reason, kind)
+            record = approximate[approximate.index(each) - 1]
+            assert isinstance(record, StepRecord) and (record.lane, record.step) == (lane, each.step)
+            assert {"mining_recall", "hardness_regret"} <= record.metrics.keys()
+        state = next(event.arrays for event in approximate if isinstance(event, Weights) and event.lane == lane)
+        towers = TwoTowers(run.towers, torch.Generator())
+        towers.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+        queries, documents = (
+            torch.nn.functional.normalize(towers.embed(words, side).double(), dim=1)
+            for words, side in ((items.query_words, "query"), (items.document_words, "document"))
+        )
+        gaps = 1 - queries @ documents.T
+        gaps[lists.anchor, lists.row] = torch.inf
+        last = told[-1]
+        place = items.query_place[torch.tensor(last.anchors) - len(documents)]
+        nearest, found = torch.tensor(last.nearest), torch.tensor(last.found)
+        np.testing.assert_allclose(gaps[place].min(1).values, last.nearest_distance, atol=1e-6)
+        np.testing.assert_allclose(gaps[place, nearest], last.nearest_distance, atol=1e-6)
+        there = found >= 0
+        np.testing.assert_allclose(gaps[place, found][there], last.found_distance[there], atol=1e-6)
+        assert np.isnan(last.found_distance[~there.numpy()]).all()
+        assert (last.farther[there.numpy()] > 0).all()
+    assert not any(isinstance(event, Misses) and event.lane == "knn" for event in approximate)
+
+
+def test_that_frames_bring_what_was_missed_of_queries_that_are_trained_on(approximate: list[Event]) -> None:
+    started = approximate[0]
+    assert isinstance(started, RunStarted)
+    items = retrieval_items(little_set(400), config(APPROXIMATE, shown=100))
+    last = [event for event in approximate if isinstance(event, Misses) and event.lane == "lsh"][-1]
+    frame = [event for event in approximate if isinstance(event, Frame) and event.lane == "lsh"][-1]
+    assert frame.guests is not None and frame.step == last.step
+    wanted = np.concatenate((last.anchors, last.nearest, last.found[last.found >= 0]))
+    drawn = np.isin(wanted, np.concatenate((started.ids, frame.guests.ids)))
+    assert drawn[wanted < items.trained].all() and not set(frame.guests.ids) & set(wanted[~drawn])
+
+
+def test_that_telling_of_misses_changes_no_number_of_a_run(
+    approximate: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_negatives, "misses_of", lambda *_arguments: None)
+    silent = list(train_retrieval(little_set(400), config(APPROXIMATE, steps=10, eval_every=5, shown=100)))
+    assert not any(isinstance(event, Misses) for event in silent)
+    for lane in KINDS:
+        for one, other in zip(steps_of(approximate, lane), steps_of(silent, lane), strict=True):
+            assert (one.loss, one.tuples, one.metrics) == (other.loss, other.tuples, other.metrics)
+
+
+def _recorded(events: Iterable[Event], folder: Path) -> Iterable[Event]:
+    for _ in record(iter(events), folder):
+        pass
+    return replay(folder)

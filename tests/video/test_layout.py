@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from itertools import pairwise
 
 import pytest
 
+from app.video.charts import _spread, _Told, _told
 from app.video.layout import MAX_COLUMNS, Box, arrange, check_type, frame_of
 from hnm_core.errors import InputError
 
@@ -72,3 +74,14 @@ def test_that_a_film_whose_letters_nobody_can_read_is_refused_with_a_size_that_w
         least = int(re.findall(r"at least (\d+)", str(refusal.value))[0])
         check_type(*(max(side, least) for side in size))
     check_type(160, 120)
+
+
+def test_that_lanes_in_one_dot_share_a_number_and_no_number_stands_on_the_line_at_the_bottom() -> None:
+    black, red, blue = (0, 0, 0), (255, 0, 0), (0, 0, 255)
+    heads = [_Told(50.0, y, text, color) for y, text, color in ((90.0, "0.32", red), (90.4, "0.32", blue))]
+    assert _told(heads, black) == [_Told(50.0, 90.0, "0.32", black)]
+    apart = [heads[0], heads[1]._replace(y=95.0), heads[1]._replace(text="0.33")]
+    assert _told(apart, black) == apart, "their lines differ, or what they say"
+    plot = Box(0, 20, 100, 80)
+    placed = _spread([95.0, 96.0, 97.0], 20.0, plot)
+    assert max(placed) + 10 <= plot.bottom and [b - a for a, b in pairwise(placed)] == [20.0, 20.0]

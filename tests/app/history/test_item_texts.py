@@ -54,13 +54,13 @@ def frame() -> Frame:
 
 
 def test_that_characters_without_a_picture_are_seen_and_all_is_one_line() -> None:
-    assert in_sight("a\tb\n\x00\x7f\x85\u202e\ud800é") == "a␉b␊␀␡\\u0085\\u202e\\ud800é"
+    assert in_sight("a\tb\n\x00\x7f\x85\u202e\ud800é") == "a⇥b↵␀␡\\u0085\\u202e\\ud800é"
 
 
 def test_that_an_item_is_what_its_file_calls_it(started: RunStarted, frame: Frame) -> None:
     known = facts(started, [frame], 0)
     assert known is not None
-    assert (known.name, known.text, known.class_name) == ("d1", "def read(path):␊    return path", "document")
+    assert (known.name, known.text, known.class_name) == ("d1", "def read(path):↵    return path", "document")
     old = facts(replace(started, texts={}), [frame], 0)
     assert old is not None and (old.name, old.text) == ("", "")
 
@@ -82,7 +82,7 @@ def test_that_items_are_found_by_id_before_text_and_only_where_they_are_drawn(
 ) -> None:
     assert [match.item_id for match in matches(started, [frame], "D1")] == [0, 1, 5]
     assert [match.item_id for match in matches(started, [frame], "read")] == [0, 4]
-    assert matches(started, [frame], "read")[0].text == "document d1 · def read(path):␊    return path"
+    assert matches(started, [frame], "read")[0].text == "document d1 · def read(path):↵    return path"
     assert [match.item_id for match in matches(started, [frame], "query")[:1]] == [-1]
     assert matches(replace(started, texts={}), [frame], "read") == []
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from app.history.missed import filling_words, missed, ordinal
+from app.history.missed import NOT_LISTED, filling_words, missed, ordinal
 from hnm_core.run.events import Misses, OptionChanged, SearchUsed, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.misses import Buckets, CellUnvisited, CodesDiffer, Reason, TablesPart, occupied, packed
 from hnm_core.spec.config import from_dict
+from hnm_core.spec.request import Request
+from hnm_core.training.retrieval_request import told_of
 from tests.app import runs
 
 WHOLE = np.array([100, 110]), np.array([101, 111]), np.array([0.5, 0.0])
@@ -79,6 +83,23 @@ def test_that_each_way_to_search_tells_why_in_its_own_words(
     assert first.details == details
     assert (first.anchor, first.nearest, first.found, first.farther) == (100, 101, -1, "nothing returned")
     assert (second.anchor, second.nearest, second.found, second.farther) == (110, 111, 102, "0.250")
+
+
+def test_that_documents_have_no_classes_to_name_and_old_recordings_say_that_nothing_was_listed() -> None:
+    of = told_of(Request(preset="code-search"))[0]
+    run = RunHistory()
+    run.add(replace(runs.started(runs.config()), config=of, class_names=("document", "query")))
+    for step in range(1, 101):
+        run.add(StepRecord("lsh", step, 1.0, metrics={"mining_recall": 0.5} if step % 50 == 0 else {}))
+    lanes = {lane.lane: lane for lane in missed(run)}
+    assert (lanes["lsh"].note, lanes["lsh"].short) == (NOT_LISTED, "recall only")
+    if "bm25" in lanes:  # else what finds its negatives is not installed
+        assert lanes["bm25"].short == "words" and "words they share" in lanes["bm25"].note
+    run.add(told(100, CellUnvisited(40, 8, np.array([0, 0]), np.array([12, 9]))))
+    (lsh,) = (lane for lane in missed(run) if lane.lane == "lsh")
+    assert (lsh.note, lsh.short) == ("", "90")
+    assert lsh.rows[0].why == "its cell was not visited (12th nearest, 8 visited)"
+    assert lsh.rows[0].details == "40 cells in all."
 
 
 def test_that_lanes_without_misses_say_why() -> None:

@@ -9,14 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QDockWidget
 
 from app.offers import offer
 from app.panels.tune_dialog import TuneDialog
 from app.training import seeds
 from app.training.run import experiment
+from app.views.misses_view import ROW
 from app.window.main_window import MainWindow
+from hnm_core import kernels
 from hnm_core.recording import open_recording
 from hnm_core.run.events import RunState
+from hnm_core.run.item_texts import in_sight
 from hnm_core.spec.config import read_toml
 from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.request import Request
@@ -132,7 +136,7 @@ def test_that_a_configuration_is_opened_trained_recorded_and_looked_at(open_wind
     started = open_recording(window.stage.folder).started
     document = next(item for item, told in started.texts.items() if told.text == "17\nfollows 16")
     window.stage._name_point(document)
-    assert "document 17 · 17␊follows 16" in window.stage._figures.text("point")
+    assert "document 17 · 17↵follows 16" in window.stage._figures.text("point")
 
 
 @pytest.mark.parametrize(
@@ -207,3 +211,62 @@ def test_that_what_is_told_of_a_run_is_enough_to_train_it():
         }
     )
     assert asked_as(told_as(config, "code-search")) == config
+
+
+def test_that_what_a_search_missed_of_documents_is_listed_by_its_words_and_a_click_draws_both_edges(
+    open_window, qtbot, little, compile_kernels
+):
+    compile_kernels(kernels.SEARCH_KERNELS)
+    lane = 'name = "lsh"\nnegatives = "lsh"\noptions = { bits = 8, rescore = 1, pool = 1 }\n'
+    little.write_text(f"{little.read_text()}[[lanes]]\n{lane}")
+    window = open_window(source=experiment)
+    drop(window, little)
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.bridge.state is RunState.FINISHED, timeout=60_000)
+    view, stage = window.stage.misses, window.stage
+    dock = next(dock for dock in window.findChildren(QDockWidget) if dock.widget() is view)
+    dock.raise_()
+    qtbot.waitUntil(lambda: view.tabs.tabText(0).endswith("in batch"), timeout=5_000)
+    assert view.tabs.tabText(1).endswith("random") and view.tabs.currentIndex() == 2
+    told, started = stage.history.lane("lsh").misses_at(), stage.history.started
+    assert told.step == 6 and len(told) > 2
+    qtbot.waitUntil(lambda: view._lanes[2].step == 6 and view.tree.topLevelItemCount() == len(told), timeout=10_000)
+    texts = started.texts
+    item = next(
+        view.tree.topLevelItem(row) for row in range(len(told)) if view.tree.topLevelItem(row).data(0, ROW).found >= 0
+    )
+    missed = item.data(0, ROW)
+    wanted = [f"{texts[end].name} · {in_sight(texts[end].text)}" for end in (missed.anchor, missed.nearest)]
+    assert item.text(0) == wanted[0] and item.text(1).startswith(wanted[1])
+    assert texts[missed.anchor].text.startswith("what is number") and "follows" in item.text(1)
+    assert texts[missed.anchor].text in item.toolTip(0) and "rank" in item.text(4)
+    place = view.tree.visualItemRect(item).center()
+    qtbot.mouseClick(view.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    cloud = stage.panes.view("lsh")
+    far = cloud.camera.distance
+    qtbot.waitUntil(
+        lambda: (
+            cloud.scene.edges[-2:].tolist()
+            == [
+                [cloud.scene.place_of(missed.anchor), cloud.scene.place_of(end)]
+                for end in (missed.nearest, missed.found)
+            ]
+        ),
+        timeout=10_000,
+    )
+    qtbot.waitUntil(lambda: cloud.camera.distance < far, timeout=10_000)
+    assert not stage.inspecting.view.data.words.text(), "there is nothing beside the text to ask the data for"
+    pairs = stage.pairs
+    next(dock for dock in window.findChildren(QDockWidget) if dock.widget() is pairs).raise_()
+    qtbot.waitUntil(lambda: pairs.matrix.width() > pairs.width() / 2, timeout=5_000)  # else nobody reads what it says
+    dock.raise_()
+    before = [view.tree.topLevelItem(row).text(0) for row in range(len(told))]
+    folder = stage.folder
+    window.session.reset()
+    qtbot.waitUntil(lambda: not view.tabs.count(), timeout=10_000)
+    window.files.take(folder)
+    qtbot.waitUntil(lambda: stage.replaying, timeout=20_000)
+    stage.timeline.set_playing(False)
+    stage._seek(6)
+    qtbot.waitUntil(lambda: view.tree.topLevelItemCount() == len(told), timeout=10_000)
+    assert [view.tree.topLevelItem(row).text(0) for row in range(len(told))] == before

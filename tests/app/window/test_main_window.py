@@ -46,9 +46,9 @@ def train(qtbot, window: MainWindow, rounds: int = 40) -> None:
     qtbot.waitUntil(lambda: all(pane.fitted is not None for pane in window.stage.panes._panes), timeout=5000)
 
 
-def drop(window: MainWindow, path: Path) -> None:
+def drop(window: MainWindow, *paths: Path) -> None:
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     QApplication.sendEvent(window.windowHandle(), QDropEvent(QPointF(300, 300), copy, data, left, none))
 

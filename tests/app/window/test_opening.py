@@ -10,6 +10,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QComboBox, QFileDialog
 
 from app.cli import make_app
+from app.history.playback import Past
 from app.panels.pack_dialog import PackDialog
 from app.window.main_window import MainWindow
 from hnm_core import words
@@ -231,3 +232,38 @@ def test_that_a_recording_with_checkpoints_is_packed_with_them_if_the_user_says_
         sizes.append((tmp_path / f"{name}.hnmlab").stat().st_size)
     assert 0 < sizes[0] - recorded_bytes < 8000  # names and checksums
     assert sizes[1] - sizes[0] == pytest.approx(checkpoint_bytes, rel=0.1)
+
+
+def test_that_figures_which_take_long_wait_while_the_timeline_moves_and_come_when_it_rests(
+    open_window, qtbot, tmp_path, monkeypatch
+):
+    window = open_window()
+    window.files.play(recorded(preset("digits"), tmp_path / "old"))
+    stage = window.stage
+    qtbot.waitUntil(lambda: stage.replaying, timeout=10_000)
+    stage.timeline.set_playing(False)
+    shown, bars = [], stage.timing.show_history
+
+    def show(history, upto_step=None):
+        shown.append(upto_step)
+        bars(history, upto_step)
+
+    monkeypatch.setattr(stage.timing, "show_history", show)
+    qtbot.waitUntil(lambda: len(shown) > 1, timeout=10_000)
+    shown.clear()
+    stage._due_took_s = 60.0  # as if what a run of very many steps costs were worked out
+    for step in range(24, 0, -1):
+        stage._seek(step)
+        qtbot.wait(60)
+    assert not shown
+    qtbot.waitUntil(lambda: shown[-1:] == [1], timeout=10_000)
+
+
+def test_that_the_inspector_reads_on_in_the_recording_that_is_open(open_window, qtbot, tmp_path, monkeypatch):
+    window = open_window()
+    window.files.play(recorded(preset("digits"), tmp_path / "old"))
+    qtbot.waitUntil(lambda: window.stage.replaying, timeout=10_000)
+    monkeypatch.setattr(Past, "of", lambda _folder: pytest.fail("the whole recording is read again"))
+    window.stage.choice.pick(int(window.stage._started.ids[0]))
+    qtbot.waitUntil(lambda: window.stage.inspecting.tracks is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: len(window.stage.inspecting.tracks._lanes) > 0, timeout=10_000)

@@ -151,3 +151,15 @@ def test_that_on_a_preset_whose_losses_need_its_network_the_network_stays(open_w
     drop(window, embeddings(tmp_path / "mine.npz"))
     qtbot.waitUntil(lambda: window.form.config().data.name == "file", timeout=5000)
     assert window.form.config().model == of.model
+
+
+def test_that_vectors_and_labels_of_any_names_are_read_when_they_are_dropped_together(open_window, qtbot, tmp_path):
+    window = open_window()
+    np.save(tmp_path / "first.npy", np.random.default_rng(0).normal(size=(60, 48)).astype(np.float32))
+    np.save(tmp_path / "second.npy", np.arange(60) % 6)
+    drop(window, tmp_path / "first.npy")
+    refused(qtbot, window, "holds vectors alone")
+    drop(window, tmp_path / "second.npy", tmp_path / "first.npy")
+    qtbot.waitUntil(lambda: window.form.config().data.name == "file", timeout=5000)
+    assert about(window).startswith("60 x 48, 6 classes. Labels: 'second.npy'.")
+    assert window.form.config().data.options["labels"] == str(tmp_path / "second.npy")
