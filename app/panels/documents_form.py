@@ -32,7 +32,7 @@ from hnm_core.training.retrieval_config import (
 )
 
 OWN_FIELDS = ("held_out", "validation")
-RUN_FIELDS = ("batch", "steps", "seed", "eval_every", "frame_every", "shown")
+RUN_FIELDS = ("batch", "steps", "seconds", "seed", "eval_every", "frame_every", "shown")
 
 
 class DocumentsForm(QWidget):
@@ -190,9 +190,10 @@ class DocumentsForm(QWidget):
         self.details["data"].set_summary(", ".join([*named, *share]))
         self.details["towers"].set_summary(_listed(values["towers"], BagOptions()))
         self.details["loss"].set_summary(_listed(values["loss"], QueryDocumentOptions()))
+        limit = f"{values['seconds']:g} s or " if values.get("seconds") else ""
         self.details["training"].set_summary(
-            f"{optimizer['name']} {optimizer['lr']}, batches of {values['batch']} queries, {values['steps']} steps, "
-            f"seed {values['seed']}"
+            f"{optimizer['name']} {optimizer['lr']}, batches of {values['batch']} queries, "
+            f"{limit}{values['steps']} steps, seed {values['seed']}"
         )
 
 

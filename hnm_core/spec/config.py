@@ -229,6 +229,18 @@ class LaneConfig(Section):
         return self.in_batch or (not self.miner_part.options.at_random and self.hard_share > 0)
 
 
+Seconds = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        le=10_000_000,
+        description="seconds of training, by its own clock, after which a lane ends, so that lanes are compared at "
+        "equal time; empty leaves it to steps",
+        json_schema_extra={"unit": "s"},
+    ),
+]
+
+
 class ExperimentConfig(Section):
     """A whole experiment: shared data, model and optimiser, and the lanes to compare."""
 
@@ -236,14 +248,7 @@ class ExperimentConfig(Section):
     about: str = Field("", max_length=2000, description="what to look for")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
     steps: int = Field(1000, ge=1, le=1_000_000_000, description="steps per lane")
-    seconds: float | None = Field(
-        None,
-        gt=0,
-        le=10_000_000,
-        description="seconds of training, by its own clock, after which a lane ends, so that lanes are compared at "
-        "equal time; empty leaves it to steps",
-        json_schema_extra={"unit": "s"},
-    )
+    seconds: Seconds = None
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where tensors live; auto takes a usable GPU")
     threads: int = Field(1, ge=1, le=1024, description="torch threads")
     frame_every: int = Field(10, ge=1, le=1_000_000, description="steps between two recorded clouds")

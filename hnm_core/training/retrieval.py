@@ -8,6 +8,7 @@ the step, and a negative; where nothing is mined beside the batch, that of the b
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ from hnm_core.run.events import (
 )
 from hnm_core.run.item_texts import MOST_ITEMS, ItemText, item_text
 from hnm_core.run.shown import QUERY as QUERY_NAME
-from hnm_core.run.timing import Phase
+from hnm_core.run.timing import STEP_PHASES, Phase
 from hnm_core.seeding import derived_seed, generator
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.training.experiment import versions
@@ -195,7 +196,8 @@ def _run(items: RetrievalItems, lanes: list[_Lane], control: Control, done: dict
         yield Alarm(items.config.lanes[0].name, 0, "queries", sentence, "hint")
     done.update(dict.fromkeys((lane.name for lane in lanes), 0))
     failed: list[str] = []
-    running = {lane.name: lane.steps() for lane in lanes}
+    by_name = {lane.name: lane for lane in lanes}
+    running = {name: lane.steps() for name, lane in by_name.items()}
     while running and (turn := control.next_turn()) != "stop":
         if turn == "obey":
             yield from _refused(control, done)
@@ -210,7 +212,7 @@ def _run(items: RetrievalItems, lanes: list[_Lane], control: Control, done: dict
                 continue
             done[name] += 1
             yield from events
-            if done[name] == items.config.steps:
+            if by_name[name].ends:
                 del running[name]
     for lane in lanes:
         yield lane.weights(done[lane.name])
@@ -241,12 +243,18 @@ class _Lane:
         self._warming: Negatives = BatchOnly()
         self._frames = FrameMaker(items.told.lane(lane.name), items, COSINE, self._embed_rows) if frames else None
         self._said = ""
+        self._spent = 0.0
+        """Seconds of training so far."""
+        self.ends = False
+        """Whether the step that it is at is its last."""
 
     def steps(self) -> Iterator[tuple[Event, ...]]:
         """The events of each step."""
         clock = phase_clock(self._items.device)
         for step, (epoch, query, positive) in enumerate(_batches(self._items), 1):
             events: list[Event] = []
+            config = self._items.config
+            self.ends = step == config.steps or self._spent >= (config.seconds or math.inf)
             mining = step > self._lane.warmup
             if mining and step == self._lane.warmup + 1 and self._lane.warmup:
                 events.append(WarmupEnded(self.name, step, self._items.told.lane(self.name).miner))
@@ -262,11 +270,10 @@ class _Lane:
                 self._frames.show_missed(misses)
             if misses is not None:
                 events.append(misses)
-            config = self._items.config
-            if self._frames is not None and (step % config.frame_every == 0 or step in (1, config.steps)):
+            if self._frames is not None and (step % config.frame_every == 0 or step == 1 or self.ends):
                 events.append(self._frames.make(step))
             yield tuple(events)
-            if step == config.steps:
+            if self.ends:
                 return
 
     def weights(self, step: int) -> Weights:
@@ -317,6 +324,7 @@ class _Lane:
             if items.config.loss.learn_temperature:
                 metrics["temperature"] = float(terms.temperature)
         ms, misses = clock.take(), None
+        self._spent += sum(ms.get(phase, 0.0) for phase in STEP_PHASES) / 1e3
         if self._measures(context.step):  # outside the clock
             found, misses = negatives.measure(context.step)
             metrics |= {**self.measure(), **found}
@@ -326,8 +334,7 @@ class _Lane:
         return record, misses
 
     def _measures(self, step: int) -> bool:
-        config = self._items.config
-        return step % config.eval_every == 0 or step in (1, config.steps)
+        return step % self._items.config.eval_every == 0 or step == 1 or self.ends
 
     def measure(self) -> dict[str, float]:
         """Metrics of the measured queries against all documents, see `hnm_core.run.events.METRICS`; none where none is

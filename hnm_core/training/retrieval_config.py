@@ -16,7 +16,7 @@ from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.models.bag_options import BagOptions
 from hnm_core.spec import config as configuration
 from hnm_core.spec import plug_ins
-from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig, OptimizerConfig
+from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig, OptimizerConfig, Seconds
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
 from hnm_core.spec.registry import MINERS, OVER_DOCUMENTS, is_over_documents
@@ -121,6 +121,7 @@ class RetrievalConfig(Section):
     about: str = Field("", max_length=2000, description="what to look for")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
     steps: int = Field(1000, ge=1, le=1_000_000_000, description="steps per lane")
+    seconds: Seconds = None
     batch: int = Field(128, ge=1, le=1_000_000, description="queries a step; all that are trained on if they are fewer")
     held_out: float = Field(0.2, ge=0, lt=1, description="share of the queries that is kept out and measured")
     validation: float = Field(
@@ -180,12 +181,16 @@ def data_name(data: RetrievalData) -> str:
     return Path(data.source or data.documents or data.queries).name
 
 
+_ALIKE = {"title", "about", "seed", "steps", "seconds", "frame_every", "eval_every", "shown"}
+"""What such a configuration and that of a run say alike."""
+
+
 def told_as(config: RetrievalConfig, data_name: str) -> ExperimentConfig:
     """The run in the words of an experiment over classes, for recordings and the window: they show names and options.
     An `hnm_core.training.experiment.Experiment` cannot train by it, as its data, model and loss are none of those by
     name; `asked_as` is what can."""
     values: dict[str, Any] = {
-        **config.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
+        **config.model_dump(include=_ALIKE),
         "device": "cpu",
         "checkpoint_every": 0,
         "data": {
@@ -238,7 +243,7 @@ def asked_as(told: ExperimentConfig) -> RetrievalConfig:
         lanes.append({**own, "negatives": negatives, "options": lane.miner_options})
     return retrieval_config(
         {
-            **told.model_dump(include={"title", "about", "seed", "steps", "frame_every", "eval_every", "shown"}),
+            **told.model_dump(include=_ALIKE),
             **told.data.model_dump(include={"held_out", "validation"}),
             "batch": told.sampler.batch,
             "retrieval": data.model_dump(),

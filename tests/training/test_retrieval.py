@@ -18,12 +18,13 @@ from hnm_core.models.bag import TwoTowers
 from hnm_core.recording import record, replay
 from hnm_core.recording.reader import Recording
 from hnm_core.run.events import Alarm, Event, Frame, Misses, RunFinished, RunStarted, StepRecord, WarmupEnded, Weights
+from hnm_core.run.history import RunHistory
 from hnm_core.run.item_texts import item_text
 from hnm_core.run.misses import CellUnvisited, CodesDiffer, TablesPart
 from hnm_core.training import query_negatives
 from hnm_core.training.judged_lists import judged_lists
 from hnm_core.training.retrieval import retrieval_items, train_retrieval
-from hnm_core.training.retrieval_config import RetrievalConfig, retrieval_config
+from hnm_core.training.retrieval_config import RetrievalConfig, asked_as, retrieval_config
 from tests.recording.made_up import assert_same_event
 
 TOPICS = 60
@@ -208,6 +209,22 @@ def test_that_sets_without_texts_or_with_too_few_queries_are_refused() -> None:
     )
     with pytest.raises(InputError, match="1 queries with a relevant document"):
         train_retrieval(JudgedSet("one", data.queries, data.documents, one), config(LANES[:1]))
+
+
+def test_that_lanes_end_with_the_first_step_that_begins_after_their_seconds() -> None:
+    source = {"source": "code-search"}
+    of = config([{"name": "quick"}], steps=100_000, seconds=0.2, eval_every=100_000, retrieval=source)
+    events = list(train_retrieval(little_set(), of))
+    history = RunHistory()
+    for event in events:
+        history.add(event)
+    (started,) = (event for event in events if isinstance(event, RunStarted))
+    assert started.config.seconds == 0.2 and asked_as(started.config).seconds == 0.2
+    lane = history.lanes["quick"]
+    assert lane.seconds[-2] >= 0.2 > lane.seconds[-3]
+    assert "mrr_at_10" in steps_of(events, "quick")[-1].metrics, "what it ended with is measured"
+    assert [event.step for event in events if isinstance(event, Frame)][-1] == len(lane)
+    assert isinstance(events[-1], RunFinished) and not events[-1].stopped
 
 
 def test_that_a_validation_part_is_neither_trained_on_nor_held_out() -> None:
