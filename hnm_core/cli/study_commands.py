@@ -99,8 +99,9 @@ def compare(
     if not 0 < margin < 1:
         raise InputError(f"--margin {margin:g} is not allowed: it is more than 0 and less than 1.")
     from hnm_core.cli import comparison
-    from hnm_core.studies.comparing import alone_in, run_seeds
+    from hnm_core.studies.comparing import run_seeds
     from hnm_core.studies.equal_time import is_timed
+    from hnm_core.studies.folder import alone_in
     from hnm_core.studies.plots import plot_curves, plot_over_time, require_matplotlib
     from hnm_core.studies.verdicts import judge
 

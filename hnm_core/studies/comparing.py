@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,11 +19,7 @@ from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
 from hnm_core.run.events import RunFinished
 from hnm_core.run.results import DOCUMENTS, LEVEL, LaneResult, Results
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.studies.made_of import made_of, other_files, other_versions
-from hnm_core.system import paths
-from hnm_core.system.locks import claimed
-from hnm_core.system.regular_files import read_regular
-from hnm_core.system.whole_files import write_whole
+from hnm_core.studies.folder import LOOK_AGAIN_S, alone_at, claim_folder, read_text, write_text
 
 if TYPE_CHECKING:
     from hnm_core.training.retrieval_config import RetrievalConfig
@@ -42,18 +37,6 @@ classifier."""
 CONFIDENCE = 0.95
 
 _SEAL = ("result", "", 0)
-SETTINGS, MADE_OF = "settings.json", "made-of.json"
-"""In the folder of a study: what was asked for, and what else the results depend on."""
-
-LOCK = "study.lock"
-"""There for as long as a program writes what all programs at this folder share."""
-
-LOOK_AGAIN_S = 0.5
-"""So often a program that waits for another one looks."""
-
-MAX_BYTES = 256 << 20
-"""Of a file in it."""
-
 SEEDS = 2**63
 """So many seeds there are, from 0."""
 
@@ -171,7 +154,7 @@ def run_seeds(
                     trial = _read(path)  # whoever had it may have ended just now
                     if ours and trial is None:
                         trial = _trained(seed, train(config.model_copy(update={"seed": seed})), level)
-                        _write(path, sealed_line(json.dumps(_to_json(trial)), *_SEAL).decode())
+                        write_text(path, sealed_line(json.dumps(_to_json(trial)), *_SEAL).decode())
             if trial is not None:
                 trials[seed] = trial
         left = [seed for seed in left if seed not in trials]
@@ -192,28 +175,6 @@ def _trained(seed: int, results: Results, level: str) -> Trial:
     return Trial(seed, lanes, curves, failed, seconds)
 
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Nobody else writes what all programs at this folder share; waits for whoever does. Raises `InputError`."""
-    while True:
-        with alone_at(folder / LOCK) as ours:
-            if ours:
-                yield
-                return
-        time.sleep(LOOK_AGAIN_S / 10)
-
-
-@contextmanager
-def alone_at(lock: Path) -> Iterator[bool]:
-    """Whether no other program has this lock file. Raises `InputError` where it cannot be made."""
-    with ExitStack() as stack:
-        try:
-            ours = stack.enter_context(claimed(lock))
-        except OSError as error:
-            raise InputError(f"'{lock}' cannot be written: {paths.why(error)}.") from error
-        yield ours
-
-
 def finished_trials(folder: Path) -> tuple[Trial, ...]:
     """What a folder of `run_seeds` holds by now, by seed; nothing where there is no such folder.
 
@@ -222,74 +183,6 @@ def finished_trials(folder: Path) -> tuple[Trial, ...]:
     """
     found = (trial for path in folder.glob("seed-*.json") if (trial := _read(path)) is not None)
     return tuple(sorted(found, key=lambda trial: trial.seed))
-
-
-def claim_folder(
-    folder: Path, settings: str, config: ExperimentConfig | RetrievalConfig, say: Callable[[str], object]
-) -> None:
-    """Make `folder` the home of what `settings` (text) describes, or find that it is already.
-
-    Args:
-        folder: is made where it is missing.
-        settings: what was asked for.
-        config: the configuration in it.
-        say: is told where another version of the program made what is there.
-
-    Raises:
-        InputError: it belongs to something else, or to data with other contents, or cannot be written.
-    """
-    now = made_of(config)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        there = _text(folder / SETTINGS)
-        if there is None:
-            _check_empty(folder)
-            with alone_in(folder):
-                there = _text(folder / SETTINGS)  # another program may have begun at the same time
-                if there is None:
-                    _check_empty(folder)
-                    _write(folder / MADE_OF, json.dumps(now, indent=1))
-                    _write(folder / SETTINGS, settings)  # last: from here on the folder has a home
-                    return
-        if there != settings:
-            raise InputError(f"'{folder}' holds results of other settings. Name a new folder with --out.")
-        known = _text(folder / MADE_OF)
-        before = json.loads(known) if known is not None else now  # older folders do not say it
-        files, versions = other_files(before, now), other_versions(before, now)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"Cannot write into '{folder}': {paths.why(error)}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"'{folder / MADE_OF}' is damaged. Name a new folder with --out.") from None
-    if files:
-        raise InputError(
-            f"'{folder}' holds results of other contents of {' and '.join(map(repr, files))}. Name a new folder with "
-            "--out."
-        )
-    if versions:
-        say(f"'{folder}' was begun with {versions}; name a new folder with --out to train all of it with one version.")
-
-
-def _check_empty(folder: Path) -> None:
-    begun = (LOCK, MADE_OF, f"{MADE_OF}.part", f"{SETTINGS}.part")  # what one leaves that is killed just here
-    if any(entry.name not in begun for entry in folder.iterdir()) and _text(folder / SETTINGS) is None:
-        raise InputError(f"'{folder}' is not empty and holds no such results. Name a new folder with --out.")
-
-
-def _text(path: Path) -> str | None:
-    """Of a file of ours; None where there is none."""
-    try:
-        return read_regular(path, MAX_BYTES).decode("utf-8")
-    except FileNotFoundError:
-        return None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be written: {paths.why(error)}.") from error
 
 
 def _to_json(trial: Trial) -> dict[str, object]:
@@ -315,7 +208,7 @@ def _lane_result(row: dict[str, Any]) -> LaneResult:
 def _read(path: Path) -> Trial | None:
     """A result; None where there is none yet."""
     try:
-        text = _text(path)
+        text = read_text(path)
         if text is None:
             return None
         line = text.encode().rstrip(b"\n")

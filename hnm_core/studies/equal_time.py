@@ -25,10 +25,15 @@ def equal_seconds(trial: Trial) -> float:
 
 def value_at(trial: Trial, lane: str, seconds: float) -> float:
     """What a lane had come to when it had trained so long, on the line between the measurements before and after, as a
-    lane is rarely measured just then; NaN where it was not measured before, or has failed."""
-    if lane not in _sound(trial) or not trial.seconds[lane][0] <= seconds:
+    lane is rarely measured just then; what it ended with, where that was no more than two steps later, as of lanes that
+    end by the clock. NaN where it was not measured before, or has failed."""
+    if lane not in _sound(trial):
         return math.nan
-    return float(np.interp(seconds, trial.seconds[lane], [value for _, value in trial.curves[lane]]))
+    clock, curve = trial.seconds[lane], trial.curves[lane]
+    steps, ended = curve[-1]
+    if clock[-1] - seconds <= 2 * clock[-1] / max(steps, 1):
+        return ended
+    return float(np.interp(seconds, clock, [value for _, value in curve])) if clock[0] <= seconds else math.nan
 
 
 def at_equal_time(trials: Sequence[Trial], lane: str) -> Estimate:

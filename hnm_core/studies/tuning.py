@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import ExperimentConfig, parse_value, with_settings
-from hnm_core.studies.comparing import alone_at, claim_folder
+from hnm_core.studies.folder import alone_at, claim_folder
 
 if TYPE_CHECKING:
     import optuna

@@ -13,8 +13,8 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.studies import comparing
-from hnm_core.studies.comparing import alone_in, claim_folder
+from hnm_core.studies import folder as study_folder
+from hnm_core.studies.folder import LOCK, alone_in, claim_folder
 from hnm_core.system.locks import claimed
 
 PROGRAM = """
@@ -94,8 +94,8 @@ def test_that_a_folder_is_claimed_by_one_program_at_a_time(tmp_path: Path, monke
         stack.__exit__(None, None, None)
         claim_folder(folder, "mine", asked, pytest.fail)
 
-    monkeypatch.setattr(comparing.time, "sleep", meanwhile)
-    stack = claimed(folder / comparing.LOCK)
+    monkeypatch.setattr(study_folder.time, "sleep", meanwhile)
+    stack = claimed(folder / LOCK)
     assert stack.__enter__()
     with pytest.raises(InputError, match="holds results of other settings"):
         claim_folder(folder, "yours", asked, pytest.fail)
@@ -103,7 +103,7 @@ def test_that_a_folder_is_claimed_by_one_program_at_a_time(tmp_path: Path, monke
 
 
 def test_that_a_lock_file_that_a_killed_program_left_hinders_nobody(tmp_path: Path) -> None:
-    (tmp_path / comparing.LOCK).touch()
-    with alone_in(tmp_path), claimed(tmp_path / comparing.LOCK) as ours:
+    (tmp_path / LOCK).touch()
+    with alone_in(tmp_path), claimed(tmp_path / LOCK) as ours:
         assert not ours
-    assert not (tmp_path / comparing.LOCK).exists()
+    assert not (tmp_path / LOCK).exists()

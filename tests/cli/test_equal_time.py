@@ -49,6 +49,15 @@ def test_that_a_lane_has_no_figure_before_it_was_first_measured_or_where_it_fail
     assert math.isnan(equal_seconds(trial(failed=("quick", "slow"))))
 
 
+def test_that_lanes_that_ended_within_two_steps_of_each_other_are_told_by_their_ends() -> None:
+    """As lanes with a limit of seconds do, some of them measured once alone."""
+    curves = {"quick": [(100, 0.5), (200, 0.6)], "slow": [(5, 0.4)]}
+    ended = Trial(0, (), curves, (), {"quick": [15.1, 30.05], "slow": [34.0]})
+    assert [value_at(ended, lane, equal_seconds(ended)) for lane in curves] == [0.6, 0.4]
+    later = replace(ended, seconds={"quick": [15.1, 30.05], "slow": [60.0]})
+    assert math.isnan(value_at(later, "slow", equal_seconds(later))), "30 s later, and a step took 12"
+
+
 def test_that_differences_at_equal_time_are_paired_by_seed() -> None:
     trials = [trial(0), trial(1, slow=[1.0, 2.0, 3.0]), trial(2, slow=[1.5, 3.0, 4.5])]
     expected = [0.0, 0.3, 0.2]

@@ -22,7 +22,8 @@ from hnm_core.evaluation.retrieval import retrieval
 from hnm_core.recording import open_recording
 from hnm_core.spec.config import ExperimentConfig, from_dict, load
 from hnm_core.studies import evaluating, tuning
-from hnm_core.studies.comparing import Trial, claim_folder, estimate, steps_to
+from hnm_core.studies.comparing import Trial, estimate, steps_to
+from hnm_core.studies.folder import claim_folder
 from hnm_core.studies.plots import plot_lines
 from tests.cli.conftest import TINY, Lab
 
