@@ -10,7 +10,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QVBoxLayout, QWidget
 
 from app.panels.documents_card import DocumentsCard, option_problems
-from app.panels.expander import Expander
+from app.panels.expander import Expander, stacked
 from app.panels.lanes_panel import LanesPanel
 from app.panels.option_form import OptionForm
 from app.panels.problem_label import ProblemLabel
@@ -57,10 +57,10 @@ class DocumentsForm(QWidget):
         self.lanes = LanesPanel(DocumentsCard)
         self.data.rows["options"].call("options of the set")
         self.details = {
-            "data": Expander("Queries and documents", _stack(self.data, self.own)),
-            "towers": Expander("Two towers over hashed words", _stack(self.towers)),
-            "loss": Expander("InfoNCE over the batch", _stack(self.loss)),
-            "training": Expander("Training", _stack(self.optimizer, self.run)),
+            "data": Expander("Queries and documents", stacked(self.data, self.own)),
+            "towers": Expander("Two towers over hashed words", stacked(self.towers)),
+            "loss": Expander("InfoNCE over the batch", stacked(self.loss)),
+            "training": Expander("Training", stacked(self.optimizer, self.run)),
         }
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -202,12 +202,3 @@ def _listed(options: Mapping[str, Any], defaults: BagOptions | QueryDocumentOpti
     usual = defaults.model_dump()
     told = [f"{key.replace('_', ' ')} {value}" for key, value in options.items() if value != usual[key]]
     return ", ".join(told) or "all at their defaults"
-
-
-def _stack(*parts: QWidget) -> QWidget:
-    stack = QWidget()
-    layout = QVBoxLayout(stack)
-    layout.setSpacing(4)
-    for part in parts:
-        layout.addWidget(part)
-    return stack

@@ -57,3 +57,13 @@ class Expander(QWidget):
         self.button.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
         self.body.setVisible(opened)
         self.set_summary(self._summary)
+
+
+def stacked(*parts: QWidget) -> QWidget:
+    """Widgets one below the other, as the content of an expander."""
+    stack = QWidget()
+    layout = QVBoxLayout(stack)
+    layout.setSpacing(4)
+    for part in parts:
+        layout.addWidget(part)
+    return stack

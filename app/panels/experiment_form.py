@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QScrollArea, Q
 from app.history.pending import Pending
 from app.limits import MAX_PANES
 from app.panels.documents_form import DocumentsForm
-from app.panels.expander import Expander
+from app.panels.expander import Expander, stacked
 from app.panels.findings import FindingsList, fixed
 from app.panels.form_style import style_sheet
 from app.panels.lanes_panel import LanesPanel
@@ -119,8 +119,8 @@ class ExperimentForm(QWidget):
         column.setSpacing(4)
         column.addWidget(self.problem)
         column.addWidget(self.findings)
-        self.data_details = Expander("Data options", _stack(self.data.body, self.data_own))
-        self.model_details = Expander("Model options", _stack(self.model.body))
+        self.data_details = Expander("Data options", stacked(self.data.body, self.data_own))
+        self.model_details = Expander("Model options", stacked(self.model.body))
         for named, details in ((self.data, self.data_details), (self.model, self.model_details)):
             line = QHBoxLayout()
             line.addWidget(named.label)
@@ -128,7 +128,7 @@ class ExperimentForm(QWidget):
             column.addLayout(line)
             column.addWidget(named.problem)
             column.addWidget(details)
-        self.training = Expander("Training", _stack(self.optimizer, self.sampler, self.run))
+        self.training = Expander("Training", stacked(self.optimizer, self.sampler, self.run))
         column.addWidget(self.training)
         heading = Label("Lanes")
         heading.setObjectName("heading")
@@ -426,15 +426,6 @@ def _listed(options: Mapping[str, Any], more: list[str]) -> str:
 
 def _shown(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _stack(*parts: QWidget) -> QWidget:
-    stack = QWidget()
-    layout = QVBoxLayout(stack)
-    layout.setSpacing(4)
-    for part in parts:
-        layout.addWidget(part)
-    return stack
 
 
 def _button(text: str, tip: str) -> QToolButton:

@@ -64,22 +64,26 @@ def plot_over_time(
     trials: Sequence[Trial], title: str, paths: Sequence[Path], measured: str = "MAP@R on held-out items"
 ) -> None:
     """What was `measured` over seconds of training: a thin line for each seed, which spends its own time, and the mean
-    of the seeds that were measured by then and went on."""
+    of the seeds that were measured by then and went on; where there is no such time, a point for the mean of their
+    ends."""
     figure, axes = _figure(title)
     for colour, lane in zip(_colours(), trials[0].curves, strict=False):
         curves = [
             (np.array(trial.seconds[lane]), np.array([value for _, value in trial.curves[lane]]))
             for trial in trials
-            if len(trial.seconds.get(lane, ())) > 1
+            if trial.seconds.get(lane)
         ]
         if not curves:
             continue
         for seconds, values in curves:
-            axes.plot(seconds, values, color=colour, alpha=0.25, linewidth=0.7)
+            axes.plot(seconds, values, color=colour, alpha=0.25, linewidth=0.7, marker=".", markersize=3)
         begun, ended = max(seconds[0] for seconds, _ in curves), min(seconds[-1] for seconds, _ in curves)
         if begun < ended:
             at = np.linspace(begun, ended, 200)
             axes.plot(at, np.mean([np.interp(at, *curve) for curve in curves], axis=0), color=colour, label=lane)
+        else:
+            end = np.mean([(seconds[-1], values[-1]) for seconds, values in curves], axis=0)
+            axes.plot(*end, "o", color=colour, label=lane)
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(measured)
     if axes.get_legend_handles_labels()[0]:

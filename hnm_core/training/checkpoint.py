@@ -179,7 +179,8 @@ def _restored(state: State, shared: Shared, frames: bool) -> Trainer:
     trainer.batches = np.split(rows, np.cumsum(state["batches"]["sizes"], dtype=np.int64)[:-1]) if len(rows) else []
     trainer.step, trainer.trained, trainer.epoch = (_count(state[name]) for name in ("step", "trained", "epoch"))
     trainer.spent = float(state.get("spent", 0.0))  # earlier versions had no limit to compare it with
-    trainer.ends = bool(state.get("ends", False)) and trainer.spent >= (config.seconds or math.inf)
+    timed_out = bool(state.get("ends", False)) and trainer.spent >= (config.seconds or math.inf)
+    trainer.ends = timed_out or trainer.step >= config.steps
     trainer.alpha = None if state["alpha"] is None else float(state["alpha"])
     trainer.margin = float(state["margin"])
     if (good := state["good_weights"]) is not None:

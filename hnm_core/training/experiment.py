@@ -221,9 +221,7 @@ class _Lanes:
                 yield Alarm(name, trainer.step, "steps-missing", gone)
         self.done.update({name: trainer.trained for name, trainer in lanes.items()})
         self.running = {
-            name: trainer.steps()
-            for name, trainer in lanes.items()
-            if name not in self.failed and trainer.step < trainer.config.steps and not trainer.ends
+            name: trainer.steps() for name, trainer in lanes.items() if name not in self.failed and not trainer.ends
         }
 
     def _note(self, event: Event) -> None:

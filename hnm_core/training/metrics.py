@@ -23,7 +23,7 @@ from hnm_core.relevance import SameClass
 from hnm_core.run.events import Misses
 from hnm_core.seeding import generator
 from hnm_core.training.lane_mining import HandedOut
-from hnm_core.training.missing import Measured, Probed, misses_of
+from hnm_core.training.missing import Measured, Probed, figures_of, misses_of
 from hnm_core.training.setup import Shared
 
 PROBE = 512
@@ -116,18 +116,12 @@ class LaneMetrics:
         exact.build(bank)
         mine.build(bank)
         found, true = (asked.nearest_negatives(self.probe_row, k) for asked in (mine, exact))
-        quality = compare(found, true)
-        named = {
-            "mining_recall": quality.recall,
-            "distance_ratio": quality.distance_ratio,
-            "hardness_regret": quality.hardness_regret,
-            "no_candidate": quality.without_candidate,
-            "predicted_recall": _predicted(mine, k),
-        }
         ids = self._shared.ids
         query = SameClass(bank).query(self.probe_row)
         misses = misses_of(lane, step, mine, Probed(query, found, true, ids[self.probe_row], ids))
-        return {name: value for name, value in named.items() if math.isfinite(value)}, misses
+        predicted = _predicted(mine, k)
+        expected = {"predicted_recall": predicted} if math.isfinite(predicted) else {}
+        return figures_of(compare(found, true)) | expected, misses
 
 
 def _predicted(search: NeighborSearch, k: int) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hnm_core.evaluation.mining_quality import worst_misses
+from hnm_core.evaluation.mining_quality import MiningQuality, worst_misses
 from hnm_core.neighbors.base import ExplainsMisses, Hashing, NeighborSearch
 from hnm_core.neighbors.found import Neighbors
 from hnm_core.relevance import Query
@@ -38,6 +39,17 @@ class Probed(NamedTuple):
     """(P,) int64, the anchors as the run calls them"""
     row_id: Tensor
     """(N,) int64, likewise the rows of the bank"""
+
+
+def figures_of(quality: MiningQuality) -> dict[str, float]:
+    """By name, see `hnm_core.run.events.METRICS`; what is no finite number is left out."""
+    named = {
+        "mining_recall": quality.recall,
+        "distance_ratio": quality.distance_ratio,
+        "hardness_regret": quality.hardness_regret,
+        "no_candidate": quality.without_candidate,
+    }
+    return {name: value for name, value in named.items() if math.isfinite(value)}
 
 
 def misses_of(lane: str, step: int, search: NeighborSearch, probed: Probed) -> Misses:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Protocol
@@ -27,7 +26,7 @@ from hnm_core.row_lists import RowLists
 from hnm_core.run.timing import Phase
 from hnm_core.seeding import generator
 from hnm_core.training.judged_lists import JudgedLists
-from hnm_core.training.missing import Measured, Probed, misses_of
+from hnm_core.training.missing import Measured, Probed, figures_of, misses_of
 
 COSINE = Distance("cosine")
 
@@ -187,16 +186,9 @@ class BySearch:
         exact.build(bank)
         mine.build(bank)
         found, true = (nearest(search, query, self._miner.reach) for search in (mine, exact))
-        quality = compare(found, true)
-        named = {
-            "mining_recall": quality.recall,
-            "distance_ratio": quality.distance_ratio,
-            "hardness_regret": quality.hardness_regret,
-            "no_candidate": quality.without_candidate,
-        }
         probed = Probed(query.unrestricted(), found, true, self._query_id[self._asked], torch.arange(len(bank)))
         misses = misses_of(self._lane, step, mine, probed)
-        return Measured({name: value for name, value in named.items() if math.isfinite(value)}, misses)
+        return Measured(figures_of(compare(found, true)), misses)
 
     def _refresh(self, context: MiningContext) -> None:
         with context.clock(Phase.EMBED) if context.clock else nullcontext():

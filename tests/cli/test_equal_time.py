@@ -106,3 +106,14 @@ def test_that_the_curve_over_time_is_the_mean_of_the_seeds_while_all_of_them_tra
     assert (at[0], at[-1]) == (1.5, 3.0)
     assert values[-1] == pytest.approx((0.6 + 0.5) / 2)
     assert np.all(np.diff(values) > 0)
+
+
+def test_that_lanes_that_never_trained_at_one_time_are_drawn_by_their_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    figures = []
+    monkeypatch.setattr("hnm_core.studies.plots._save", lambda figure, paths: figures.append(figure))
+    once = [Trial(seed, (), {"slow": [(5, 0.4 + seed / 10)]}, (), {"slow": [30.0 + seed]}) for seed in range(2)]
+    plot_over_time(once, "t", [tmp_path / "t.png"])
+    (point,) = (line for line in figures[0].axes[0].lines if line.get_label() == "slow")
+    assert [float(value) for value in (*point.get_xdata(), *point.get_ydata())] == pytest.approx([30.5, 0.45])

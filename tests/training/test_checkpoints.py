@@ -22,6 +22,7 @@ from hnm_core.run.events import (
     Misses,
     OptionChanged,
     RunFailed,
+    RunFinished,
     StepRecord,
     WarmupEnded,
 )
@@ -210,6 +211,12 @@ def test_that_an_audit_and_a_model_with_running_means_go_on(tmp_path: Path) -> N
     for of, step in ((audit, 5), (pictures, 1)):
         events = told(of)
         assert_equal_from(step, gone_on(of, events, step, tmp_path), events, [lane.name for lane in of.lanes])
+
+
+def test_that_a_run_whose_last_checkpoint_was_its_end_is_told_as_one_that_ended(tmp_path: Path) -> None:
+    of = config(RANDOM, KNN, steps=3)
+    ended = gone_on(of, told(of), 3, tmp_path)[-1]
+    assert isinstance(ended, RunFinished) and not ended.stopped
 
 
 def test_that_a_lane_that_failed_stays_where_it_was(tmp_path: Path) -> None:

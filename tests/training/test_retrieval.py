@@ -221,7 +221,7 @@ def test_that_lanes_end_with_the_first_step_that_begins_after_their_seconds() ->
     (started,) = (event for event in events if isinstance(event, RunStarted))
     assert started.config.seconds == 0.2 and asked_as(started.config).seconds == 0.2
     lane = history.lanes["quick"]
-    assert lane.seconds[-2] >= 0.2 > lane.seconds[-3]
+    assert lane.seconds[-2] >= 0.2 > (lane.seconds[-3] if len(lane) > 2 else 0)
     assert "mrr_at_10" in steps_of(events, "quick")[-1].metrics, "what it ended with is measured"
     assert [event.step for event in events if isinstance(event, Frame)][-1] == len(lane)
     assert isinstance(events[-1], RunFinished) and not events[-1].stopped

@@ -31,6 +31,12 @@ BASE = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded_kernels() -> None:
+    """What the first step of a process loads takes longer than all the seconds here."""
+    list(Experiment(config.from_dict({**BASE, "steps": 2, "seconds": 1000.0})).run())
+
+
 @pytest.fixture(autouse=True)
 def slow_random_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random pairs take 30 ms a step and more."""
