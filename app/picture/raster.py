@@ -72,7 +72,9 @@ class Workspace:
     """Arrays that are used again from picture to picture. One per view and thread."""
 
     pixels: Pixels = field(default_factory=lambda: np.empty((0, 0), np.uint32))
-    smooth: Pixels = field(default_factory=lambda: np.empty((0, 0), np.uint32))
+    extents: Rows = field(default_factory=lambda: np.empty((0, 2), np.int32))
+    rims: Rows = field(default_factory=lambda: np.empty(0, np.int32))
+    smooth: Pixels = field(default_factory=lambda: np.empty(0, np.uint32))
     depth: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))
     rows: Rows = field(default_factory=lambda: np.empty((0, 0), np.int32))
     small_pixels: Pixels = field(default_factory=lambda: np.empty((0, 0), np.uint32))
@@ -85,8 +87,10 @@ class Workspace:
         """Make the arrays fit a picture and a number of points; does nothing when they do already."""
         full = (height * supersample, width * supersample)
         if self.pixels.shape != full:
-            self.pixels, self.smooth = np.empty(full, np.uint32), np.empty(full, np.uint32)
-            self.depth, self.rows = np.empty(full, np.float32), np.empty(full, np.int32)
+            self.pixels = np.empty(full, np.uint32)
+            self.depth, self.rows = np.zeros(full, np.float32), np.full(full, -1, np.int32)
+            self.extents = np.tile(np.array((full[1], 0), np.int32), (full[0], 1))
+            self.rims, self.smooth = np.empty(full[0] * full[1], np.int32), np.empty(full[0] * full[1], np.uint32)
         if supersample > 1 and self.small_pixels.shape != (height, width):
             self.small_pixels = np.empty((height, width), np.uint32)
             self.small_rows = np.empty((height, width), np.int32)
@@ -141,7 +145,7 @@ def render(
     if scene.diamond_class >= 0:
         radii[scene.strata == scene.diamond_class] *= -1
 
-    fill_ground(work.pixels, work.depth, work.rows, ground)
+    fill_ground(work.pixels, work.depth, work.rows, work.extents, ground)
     lines, line_colors = _floor_lines(camera.center, camera.radius, theme.grid, work)
     # Nothing covers the floor, for nothing is drawn yet, and it fades by itself.
     shapes = np.tile((max(FLOOR_PX * unit, least) / 2, 1.0), (len(lines), 1))
@@ -149,24 +153,24 @@ def render(
     in_view = project(positions, radii, view, lens, point_px * supersample, work.points)
     near, far = depth_range(work.points)
     colors = faded_colors(work.points, np.array(scene.colors, np.uint8), ground, full_height, near, far)
-    cover(work.depth, work.rows, work.points, np.float32(lens[2]))
-    shade(work.pixels, work.rows, work.points, colors)
-    shade_by_depth(work.pixels, work.depth, max(1, round(unit)))
-    smooth_rims(work.pixels, work.depth, work.rows, work.points, work.smooth)
+    cover(work.depth, work.rows, work.extents, work.points, np.float32(lens[2]))
+    shade(work.pixels, work.rows, work.extents, work.points, colors)
+    shade_by_depth(work.pixels, work.depth, work.extents, max(1, round(unit)))
+    smooth_rims(work.pixels, work.depth, work.rows, work.extents, work.points, work.rims, work.smooth)
     if len(scene.trails):
         shapes = np.tile((max(TRAIL_PX * unit, least) / 2, TRAIL_THROUGH), (len(scene.trails), 1))
         lines, line_colors = np.array(scene.trails), np.array(scene.trail_colors)
-        draw_lines(work.smooth, work.depth, lines, line_colors, shapes, view, lens, near, far)
+        draw_lines(work.pixels, work.depth, lines, line_colors, shapes, view, lens, near, far)
     if len(scene.edges):
         ends = np.array(scene.edges)
         lines = np.concatenate((positions[ends[:, 0]], positions[ends[:, 1]]), axis=1).astype(np.float64)
         line_colors = np.concatenate((scene.edge_colors, scene.edge_colors[:, 3:]), axis=1).astype(np.float64)
         shapes = np.array(scene.edge_shapes, np.float64)
         shapes[:, 0] *= max(EDGE_PX * unit, least) / 2
-        draw_lines(work.smooth, work.depth, lines, line_colors, shapes, view, lens, near, far)
+        draw_lines(work.pixels, work.depth, lines, line_colors, shapes, view, lens, near, far)
     if len(scene.halos):
         draw_halos(
-            work.smooth,
+            work.pixels,
             work.depth,
             work.points,
             np.array(scene.halos),
@@ -174,9 +178,9 @@ def render(
             max(HALO_PX * unit, least),
             np.float32(lens[2]),
         )
-    pixels, rows = work.smooth, work.rows
+    pixels, rows = work.pixels, work.rows
     if supersample > 1:
-        reduce(work.smooth, work.rows, supersample, work.small_pixels, work.small_rows)
+        reduce(work.pixels, work.rows, supersample, work.small_pixels, work.small_rows)
         pixels, rows = work.small_pixels, work.small_rows
     return Picture(pixels.view(np.uint8).reshape(height, width, 4), rows, int(in_view))
 

@@ -3,6 +3,8 @@
 view: right, up, forward, target (12 numbers). lens: x and y of the middle, focal length in pixels, distance.
 points: (N, 4) x, y, 1 / depth, radius in pixels; 1 / depth is 0 for a point that is not drawn. A negative radius is
 half the diagonal of a diamond, of an octahedron with four faces in sight.
+extents: (H, 2) in each line of the picture, the first column that a point covers and the first after the last. Clouds
+are round and panes are wide, so what is done to covered pixels passes over most of the others.
 """
 
 from __future__ import annotations
@@ -104,9 +106,11 @@ def _mix(pixel: np.uint32, color: np.uint32, share: float | np.float32) -> np.ui
 
 
 @kernel
-def fill_ground(pixels: Pixels, depth: Floats, rows: Rows, ground: Doubles) -> None:
-    """A vertical gradient, dithered so that it shows no bands; depth and rows emptied."""
+def fill_ground(pixels: Pixels, depth: Floats, rows: Rows, extents: Rows, ground: Doubles) -> None:
+    """A vertical gradient, dithered so that it shows no bands; what points covered of depth and rows in the picture
+    before is emptied."""
     height, width = pixels.shape
+    tile = np.empty(4, np.uint32)
     for y in range(height):
         share = (y + 0.5) / height
         red = ground[0, 0] + (ground[1, 0] - ground[0, 0]) * share
@@ -116,12 +120,13 @@ def fill_ground(pixels: Pixels, depth: Floats, rows: Rows, ground: Doubles) -> N
             # One row of Bayer's 4 x 4 matrix, as thresholds in (0, 1).
             bits = ((phase ^ y) & 1) * 8 + (y & 1) * 4 + (((phase >> 1) ^ (y >> 1)) & 1) * 2 + ((y >> 1) & 1)
             threshold = (bits + 0.5) / 16
-            color = _pack(np.uint32(red + threshold), np.uint32(green + threshold), np.uint32(blue + threshold))
-            for x in range(phase, width, 4):
-                pixels[y, x] = color
+            tile[phase] = _pack(np.uint32(red + threshold), np.uint32(green + threshold), np.uint32(blue + threshold))
         for x in range(width):
+            pixels[y, x] = tile[x & 3]
+        for x in range(extents[y, 0], extents[y, 1]):
             depth[y, x] = 0.0
             rows[y, x] = -1
+        extents[y, 0], extents[y, 1] = width, 0
 
 
 @kernel
@@ -191,9 +196,16 @@ def _span(middle: float, reach: float, size: int) -> tuple[int, int]:
 
 
 @kernel
+def _widen(extents: Rows, y: int, first: int, stop: int) -> None:
+    if first < stop:
+        extents[y, 0], extents[y, 1] = min(extents[y, 0], first), max(extents[y, 1], stop)
+
+
+@kernel
 def _cover_diamond(
     depth: Floats,
     rows: Rows,
+    extents: Rows,
     i: int,
     cx: float,
     cy: float,
@@ -207,6 +219,7 @@ def _cover_diamond(
     for y in range(first_y, stop_y):
         left = radius - float(abs(np.float32(y + 0.5) - cy))
         first_x, stop_x = _span(cx, left, width)
+        _widen(extents, y, first_x, stop_x)
         for x in range(first_x, stop_x):
             here = inverse + bulge * (left - abs(np.float32(x + 0.5) - cx)) / radius
             if here > depth[y, x]:
@@ -215,21 +228,22 @@ def _cover_diamond(
 
 
 @kernel
-def cover(depth: Floats, rows: Rows, points: Floats, focal: np.float32) -> None:
-    """Depth and row of the nearest sphere or diamond in every pixel whose centre it covers."""
+def cover(depth: Floats, rows: Rows, extents: Rows, points: Floats, focal: np.float32) -> None:
+    """Depth and row of the nearest sphere or diamond in every pixel whose centre it covers, and the extents."""
     height, width = depth.shape
     for i in range(len(points)):
         cx, cy, inverse, radius = points[i, 0], points[i, 1], points[i, 2], abs(points[i, 3])
         if inverse <= ZERO:
             continue
         if points[i, 3] < ZERO:
-            _cover_diamond(depth, rows, i, cx, cy, inverse, radius, focal)
+            _cover_diamond(depth, rows, extents, i, cx, cy, inverse, radius, focal)
             continue
         bulge, square, per_square = inverse * radius / focal, radius * radius, ONE / (radius * radius)
         first_y, stop_y = _span(cy, radius, height)
         for y in range(first_y, stop_y):
             dy = np.float32(y + 0.5) - cy
             first_x, stop_x = _span(cx, math.sqrt(max(square - dy * dy, ZERO)), width)
+            _widen(extents, y, first_x, stop_x)
             for x in range(first_x, stop_x):
                 behind = depth[y, x]
                 if inverse + bulge > behind:
@@ -264,11 +278,10 @@ def faded_colors(
 
 
 @kernel
-def shade(pixels: Pixels, rows: Rows, points: Floats, faded: Floats) -> None:
+def shade(pixels: Pixels, rows: Rows, extents: Rows, points: Floats, faded: Floats) -> None:
     """Colour every covered pixel by its sphere, or by the face of its diamond, lit from the upper left."""
-    height, width = pixels.shape
-    for y in range(height):
-        for x in range(width):
+    for y in range(len(pixels)):
+        for x in range(extents[y, 0], extents[y, 1]):
             i = rows[y, x]
             if i < 0:
                 continue
@@ -296,12 +309,12 @@ def shade(pixels: Pixels, rows: Rows, points: Floats, faded: Floats) -> None:
 
 
 @kernel
-def shade_by_depth(pixels: Pixels, depth: Floats, reach: int) -> None:
+def shade_by_depth(pixels: Pixels, depth: Floats, extents: Rows, reach: int) -> None:
     """Eye-dome lighting: a pixel is darkened by how far its neighbours, `reach` pixels away, stand out before it."""
     height, width = pixels.shape
     for y in range(reach, height - reach):
         above, below = y - reach, y + reach
-        for x in range(reach, width - reach):
+        for x in range(max(extents[y, 0], reach), min(extents[y, 1], width - reach)):
             here = depth[y, x]
             if here <= ZERO:
                 continue
@@ -328,23 +341,25 @@ def _covered_share(points: Floats, i: int, x: int, y: int) -> float:
 
 @kernel
 def smooth_rims(
-    pixels: Pixels,
-    depth: Floats,
-    rows: Rows,
-    points: Floats,
-    smooth: Pixels,
+    pixels: Pixels, depth: Floats, rows: Rows, extents: Rows, points: Floats, rims: Rows, smooth: Pixels
 ) -> None:
-    """Copy the picture to `smooth`, with the jagged rims of spheres mixed by the share of the pixel they cover."""
+    """Mix the jagged rims of spheres by the share of the pixel they cover.
+
+    rims, smooth: (H * W,) where rims are, and what they become when all have been looked at, for each is mixed with its
+    neighbours as they were.
+    """
     height, width = pixels.shape
-    smooth[:] = pixels
+    count = 0
     for y in range(1, height - 1):
         above, below = y - 1, y + 1
-        for x in range(1, width - 1):
+        first = min(extents[above, 0], extents[y, 0] - 1, extents[below, 0])
+        stop = max(extents[above, 1], extents[y, 1] + 1, extents[below, 1])
+        for x in range(max(first, 1), min(stop, width - 1)):
             left, right = x - 1, x + 1
             i = rows[y, x]
-            if rows[above, x] == i and rows[below, x] == i and rows[y, left] == i and rows[y, right] == i:
+            if (rows[above, x] ^ i) | (rows[below, x] ^ i) | (rows[y, left] ^ i) | (rows[y, right] ^ i) == 0:
                 continue
-            pixel = pixels[y, x]
+            pixel, here = pixels[y, x], depth[y, x]
             if i >= 0:
                 # A rim pixel of this sphere: a share of it shows what lies just outside.
                 share = _covered_share(points, i, x, y)
@@ -353,10 +368,10 @@ def smooth_rims(
                     steep, level = abs(dy) > np.float32(0.4142) * abs(dx), abs(dx) > np.float32(0.4142) * abs(dy)
                     out_x = (right if dx > 0 else left) if level else x
                     out_y = (below if dy > 0 else above) if steep else y
-                    if depth[out_y, out_x] < depth[y, x]:
+                    if depth[out_y, out_x] < here:
                         pixel = _mix(pixels[out_y, out_x], pixel, share)
             # Just outside of a nearer sphere: that sphere covers a share of the pixel.
-            at_x, at_y, nearest = x, y, depth[y, x]
+            at_x, at_y, nearest = x, y, here
             if rows[above, x] != i and depth[above, x] > nearest:
                 at_y, nearest = above, depth[above, x]
             if rows[below, x] != i and depth[below, x] > nearest:
@@ -365,9 +380,14 @@ def smooth_rims(
                 at_x, at_y, nearest = left, y, depth[y, left]
             if rows[y, right] != i and depth[y, right] > nearest:
                 at_x, at_y, nearest = right, y, depth[y, right]
-            if nearest > depth[y, x]:
+            if nearest > here:
                 pixel = _mix(pixel, pixels[at_y, at_x], _covered_share(points, rows[at_y, at_x], x, y))
-            smooth[y, x] = pixel
+            if pixel != pixels[y, x]:
+                rims[count], smooth[count] = y * width + x, pixel
+                count += 1
+    every = pixels.ravel()
+    for place in range(count):
+        every[rims[place]] = smooth[place]
 
 
 @kernel
