@@ -15,7 +15,7 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QFont, QFontMetrics, QMouseEvent, QPen, QResizeEvent
-from PyQt6.QtWidgets import QGraphicsItem, QWidget
+from PyQt6.QtWidgets import QGraphicsEllipseItem, QGraphicsItem, QWidget
 
 from app.history.spread import kept_apart, spread
 from app.picture.theme import DARK, Rgb, Theme
@@ -33,6 +33,8 @@ MOST_LENGTH = 4
 if it were wide, and takes long to draw: it is thin."""
 PIECE_PX = 4
 """Width of a piece of the band"""
+END_PX = 6.0
+"""Of the dot where a curve stands"""
 LABEL_PX = 90
 """Names at the ends of lines are cut beyond this."""
 MOST_LABELS = 0.2
@@ -76,12 +78,13 @@ class Items:
     seam: pg.PlotCurveItem
     line: pg.PlotCurveItem
     future: pg.PlotCurveItem
+    end: QGraphicsEllipseItem
     label: pg.TextItem
 
     @property
     def all(self) -> tuple[QGraphicsItem, ...]:
         """In the order in which they lie on each other."""
-        return self.ghost, self.seam, self.line, self.future, self.label
+        return self.ghost, self.seam, self.line, self.future, self.end, self.label
 
 
 @dataclass(frozen=True)
@@ -129,11 +132,10 @@ class CurvePlot(pg.PlotWidget):
         self._log = False
         self._auto = True
         self._curves: tuple[Curve, ...] = ()
+        self._current = False
+        """Whether what is drawn is what `draw` was told last"""
         self._lines: dict[str, Items] = {}
         self._front = ""
-        self._ends = pg.ScatterPlotItem(size=6, pxMode=True)
-        self._ends.setZValue(900)
-        self.addItem(self._ends)
         self._verticals: list[pg.InfiniteLine] = []
         self._drawn_verticals: tuple[VerticalLine, ...] = ()
         self.level_lines: list[pg.InfiniteLine] = []
@@ -169,7 +171,7 @@ class CurvePlot(pg.PlotWidget):
         self._draw_levels(self.levels, anew=True)
         self._crosshair.setPen(pg.mkPen(theme.muted))
         self._message.setStyleSheet(f"color: rgb{theme.muted}; background: transparent;")
-        self._drawn_verticals = ()
+        self._drawn_verticals, self._current = (), False
 
     def set_log(self, log: bool) -> None:
         """Logarithmic y-axis; values that are not above 0 leave a gap there."""
@@ -179,7 +181,7 @@ class CurvePlot(pg.PlotWidget):
         axis.setTicks(None)
         self._log_ticks()
         self._draw_levels(self.levels, anew=True)
-        self._auto = True
+        self._auto, self._current = True, False
 
     def set_bounds(self, low: float, high: float) -> None:
         """The y-range never goes beyond these when it follows the data."""
@@ -203,16 +205,20 @@ class CurvePlot(pg.PlotWidget):
         self._message.setVisible(bool(message))
 
     def draw(self, curves: Sequence[Curve], verticals: Sequence[VerticalLine], levels: Sequence[Level] = ()) -> None:
-        """Show these and nothing else."""
-        self._curves = tuple(curves)
+        """Show these and nothing else. Where they are the same as before, nothing is done: painting is what costs."""
+        told = tuple(verticals)[-MAX_MARKERS:], tuple(levels)
+        same = self._current and told == (self._drawn_verticals, self.levels) and len(curves) == len(self._curves)
+        if same and all(map(_alike, curves, self._curves)):
+            return
+        self._curves, self._current = tuple(curves), True
         for name in set(self._lines) - {curve.name for curve in curves}:
             for item in self._lines.pop(name).all:
                 self.removeItem(item)
         for curve in curves:
             if curve.name not in self._lines:
                 self._lines[curve.name] = self._made()
-        self._draw_levels(tuple(levels))
-        self._draw_verticals(tuple(verticals)[-MAX_MARKERS:])
+        self._draw_levels(told[1])
+        self._draw_verticals(told[0])
         before = self.getPlotItem().vb.viewRange()
         self._fit()
         if self.getPlotItem().vb.viewRange()[0] == before[0]:
@@ -225,7 +231,9 @@ class CurvePlot(pg.PlotWidget):
             return pg.PlotCurveItem(antialias=True, connect="finite", **options)
 
         wide = {"segmentedLineMode": "on"}
-        items = Items(line(fillLevel="enclosed", pen=None), line(**wide), line(**wide), line(), pg.TextItem())
+        end = QGraphicsEllipseItem(-END_PX / 2, -END_PX / 2, END_PX, END_PX)
+        end.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+        items = Items(line(fillLevel="enclosed", pen=None), line(**wide), line(**wide), line(), end, pg.TextItem())
         items.label.setAnchor((0, 0.5))
         items.label.textItem.setFont(self._small)
         items.label.textItem.document().setDocumentMargin(0)
@@ -273,7 +281,7 @@ class CurvePlot(pg.PlotWidget):
         pixels = max(50, int(self.getPlotItem().vb.width()))
         for place, curve in enumerate(self._curves):
             items, back = self._lines[curve.name], self._back(curve)
-            for item, level in zip(items.all, (-1.0, 0.0, 0.4, 0.4, 901.0), strict=True):
+            for item, level in zip(items.all, (-1.0, 0.0, 0.4, 0.4, 900.0, 901.0), strict=True):
                 item.setZValue(level + (place + (0 if back else 100) if 0 <= level < 900 else 0))
             inside = slice(
                 max(0, int(np.searchsorted(curve.x, low)) - 1), int(np.searchsorted(curve.x, high, side="right")) + 1
@@ -365,18 +373,17 @@ class CurvePlot(pg.PlotWidget):
 
     def _draw_ends(self) -> None:
         """A dot where each curve stands: its last point, or the one at the cursor."""
-        x, y, brushes = [], [], []
+        seam = pg.mkPen(self._theme.panel)
         for curve in self._curves:
-            if curve.dotted:
-                continue
-            row = len(curve.x) - 1
+            end, row = self._lines[curve.name].end, len(curve.x) - 1
             if curve.cursor is not None:
                 row = int(np.searchsorted(curve.x, curve.cursor, side="right")) - 1
-            if row >= 0 and np.isfinite(value := self._scaled(curve.y[row : row + 1])[0]):
-                x.append(curve.x[row])
-                y.append(value)
-                brushes.append(pg.mkBrush(mix(curve.colour, self._theme.panel, BACK if self._back(curve) else 0.0)))
-        self._ends.setData(x=x, y=y, brush=brushes, pen=pg.mkPen(self._theme.panel))
+            value = self._scaled(curve.y[row : row + 1]) if row >= 0 and not curve.dotted else np.empty(0)
+            end.setVisible(bool(np.isfinite(value).any()))
+            if end.isVisible():
+                end.setPos(curve.x[row], value[0])
+                end.setPen(seam)
+                end.setBrush(pg.mkBrush(mix(curve.colour, self._theme.panel, BACK if self._back(curve) else 0.0)))
 
     def _draw_verticals(self, verticals: tuple[VerticalLine, ...]) -> None:
         if verticals == self._drawn_verticals:
@@ -461,7 +468,8 @@ class CurvePlot(pg.PlotWidget):
             vb.setYRange(low - room, high + room, padding=0)
 
     def _resized(self, *_: object) -> None:
-        """There is more or less room for names."""
+        """There is more or less room for names, and for points of lines."""
+        self._current = False
         self._fit()
         self._put_labels()
 
@@ -486,6 +494,19 @@ class CurvePlot(pg.PlotWidget):
         if event is not None and event.type() == QEvent.Type.Leave:
             self.hovered.emit(float("nan"))
         return bool(super().eventFilter(watched, event))
+
+
+def _alike(one: Curve, other: Curve) -> bool:
+    """Whether two lines are drawn alike."""
+    arrays = (one.x, other.x), (one.y, other.y), (one.raw, other.raw)
+    return _words(one) == _words(other) and all(
+        a is b or (a is not None and b is not None and len(a) == len(b) and np.array_equal(a, b, equal_nan=True))
+        for a, b in arrays
+    )
+
+
+def _words(curve: Curve) -> tuple[object, ...]:
+    return curve.name, curve.colour, curve.cursor, curve.dotted, curve.lane, curve.label
 
 
 def _range_of(curve: Curve) -> tuple[float, float] | None:

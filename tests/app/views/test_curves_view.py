@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 
@@ -410,7 +411,34 @@ def test_that_a_loss_of_known_chance_has_a_dotted_line_of_its_own_in_a_paler_col
     assert line.opts["pen"].style() is Qt.PenStyle.DotLine
     assert own.opts["pen"].style() is Qt.PenStyle.SolidLine
     assert line.opts["pen"].color() != own.opts["pen"].color()
-    assert len(view.loss_plot._ends.getData()[0]) == 3  # a dot where a lane stands, none on a level of chance
+    dots = {name for name, items in view.loss_plot._lines.items() if items.end.isVisible()}
+    assert dots == {"random", "knn", "lsh"}  # where a lane stands, none on a level of chance
+
+
+def test_that_what_is_drawn_already_is_not_drawn_again_and_whatever_is_new_is(view, history):
+    view.show_history(history)
+    QApplication.processEvents()
+    drawn_again = {plot: [] for plot in (view.loss_plot, view.metric_plot)}
+    for plot, regions in drawn_again.items():
+        plot.scene().changed.connect(regions.append)
+
+    def changed(do: Callable[[], None]) -> tuple[bool, bool]:
+        for regions in drawn_again.values():
+            regions.clear()
+        do()
+        QApplication.processEvents()
+        return tuple(bool(regions) for regions in drawn_again.values())
+
+    last = history.last_step
+    assert changed(lambda: view.show_history(history)) == (False, False)
+    history.add(StepRecord("knn", last + 1, 0.5))
+    assert changed(lambda: view.show_history(history)) == (True, False)
+    history.add(StepRecord("knn", last + 2, 0.5, metrics={"map_at_r": 0.9}))
+    assert changed(lambda: view.show_history(history)) == (True, True)
+    assert changed(lambda: view.show_history(history, last)) == (True, True)
+    assert changed(lambda: view.show_history(history, last)) == (False, False)
+    assert changed(lambda: view.set_theme(LIGHT)) == (True, True)
+    assert changed(lambda: view.log_box.setChecked(True))[0]
 
 
 def test_that_the_chance_line_of_a_metric_is_dotted_and_says_its_level(view, history):
