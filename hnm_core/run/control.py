@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Turn = Literal["step", "obey", "stop"]
+Turn = Literal["step", "obey", "look", "stop"]
 
 UNHURRIED_RATE = 20.0
 """Rounds a second up to which an eye follows single steps."""
@@ -72,6 +72,8 @@ class Control:
         self._next_round = 0.0
         self._rounds_left = 0
         self._stopped = False
+        self._looked = True
+        """Whether what the last round left was told to those who look"""
         self._requests: list[Request] = []
         self.loading = ""
         """What the experiment reads or fetches before its first event, in words; set by the experiment."""
@@ -159,19 +161,25 @@ class Control:
         """Whether steps come one by one, or so slowly that each of them is looked at."""
         return self._paused or (self._rate is not None and self._rate <= UNHURRIED_RATE)
 
-    def next_turn(self) -> Turn:
+    def next_turn(self, *, looks: bool = False) -> Turn:
         """Wait while paused or ahead of the rate, then say what to do: a round of steps; before it, also while paused,
-        to obey the `requests` there are; or to end the run."""
+        to obey the `requests` there are; with `looks`, once when the run comes to stand still, to show how it stands;
+        or to end it."""
         with self._changed:
             while not self._stopped:
                 if self._requests:
                     return "obey"
                 if self._paused and self._rounds_left > 0:
                     self._rounds_left -= 1
+                    self._looked = False
                     return "step"
                 if not self._paused and (wait := self._next_round - time.monotonic()) <= 0:
                     self._count_round()
+                    self._looked = False
                     return "step"
+                if looks and self._paused and not self._looked:
+                    self._looked = True
+                    return "look"
                 self._changed.wait(None if self._paused else wait)
             return "stop"
 

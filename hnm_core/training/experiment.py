@@ -147,13 +147,16 @@ class Experiment:
             if turn == "obey":
                 for request in control.requests():
                     yield from lanes.obey(request)
+            elif turn == "look":
+                for name in list(lanes.running):
+                    yield from lanes.look(name)
             else:
                 for name in list(lanes.running):
                     lanes.trainers[name].frame_each_step = control.unhurried
                     yield from lanes.step(name)
                 if saved.due():
                     yield from saved.make(lanes.trainers, lanes.failed, time.monotonic() - start)
-            turn = control.next_turn() if lanes.running else "stop"
+            turn = control.next_turn(looks=True) if lanes.running else "stop"
         for request in control.requests():
             if isinstance(request, EmbedRequest):
                 request.answer(lanes.embedded(request.ids))
@@ -232,9 +235,16 @@ class _Lanes:
 
     def step(self, name: str) -> Iterator[Event]:
         """The next step of a lane, or what comes before its first."""
+        return self._told(name, lambda: next(self.running[name]))
+
+    def look(self, name: str) -> Iterator[Event]:
+        """How a lane stands now, so that those side by side are seen at one step."""
+        return self._told(name, self.trainers[name].frame_of_now)
+
+    def _told(self, name: str, tell: Callable[[], tuple[Event, ...]]) -> Iterator[Event]:
         trainer = self.trainers[name]
         try:
-            events = next(self.running[name])
+            events = tell()
         except Exception as error:
             if len(self.trainers) + len(self.failed) == 1:
                 raise

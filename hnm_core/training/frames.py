@@ -124,6 +124,11 @@ class FrameMaker:
         self._told = 0  # the step of the last frame
         self._missed = shared.ids[:0]
 
+    @property
+    def told(self) -> int:
+        """The step of the last frame"""
+        return self._told
+
     def add(
         self,
         step: int,

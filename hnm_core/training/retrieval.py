@@ -34,6 +34,7 @@ from hnm_core.run.control import Control, Embedded, EmbedRequest
 from hnm_core.run.events import (
     Alarm,
     Event,
+    Frame,
     Misses,
     RunFinished,
     RunStarted,
@@ -198,11 +199,16 @@ def _run(items: RetrievalItems, lanes: list[_Lane], control: Control, done: dict
     failed: list[str] = []
     by_name = {lane.name: lane for lane in lanes}
     running = {name: lane.steps() for name, lane in by_name.items()}
-    while running and (turn := control.next_turn()) != "stop":
+    while running and (turn := control.next_turn(looks=True)) != "stop":
         if turn == "obey":
             yield from _refused(control, done)
             continue
+        if turn == "look":
+            for name in running:
+                yield from by_name[name].frame_of_now(done[name])
+            continue
         for name, steps in list(running.items()):
+            by_name[name].frame_each_step = control.unhurried
             try:
                 events = next(steps)
             except InputError as error:  # embeddings that are no numbers any more
@@ -247,6 +253,8 @@ class _Lane:
         """Seconds of training so far."""
         self.ends = False
         """Whether the step that it is at is its last."""
+        self.frame_each_step = False
+        """Whether somebody looks so closely that every step has a frame, not only every `frame_every`-th."""
 
     def steps(self) -> Iterator[tuple[Event, ...]]:
         """The events of each step."""
@@ -270,11 +278,17 @@ class _Lane:
                 self._frames.show_missed(misses)
             if misses is not None:
                 events.append(misses)
-            if self._frames is not None and (step % config.frame_every == 0 or step == 1 or self.ends):
-                events.append(self._frames.make(step))
+            if self.frame_each_step or step % config.frame_every == 0 or step == 1 or self.ends:
+                events.extend(self.frame_of_now(step))
             yield tuple(events)
             if self.ends:
                 return
+
+    def frame_of_now(self, step: int) -> tuple[Frame, ...]:
+        """A frame of the step that the lane is at; none where there was one, or nobody wants any."""
+        if self._frames is None or self._frames.told == step:
+            return ()
+        return (self._frames.make(step),)
 
     def weights(self, step: int) -> Weights:
         """The towers as they are."""

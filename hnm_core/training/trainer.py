@@ -30,6 +30,7 @@ from hnm_core.run import changeable
 from hnm_core.run.events import (
     Alarm,
     Event,
+    Frame,
     OptionChanged,
     SearchUsed,
     StepRecord,
@@ -250,6 +251,12 @@ class Trainer:
             self.frames.add(self.step, tuples, terms, rows, separation, self.margin)
             if looked_at:
                 yield self.frames.make(self.step, candidates_of(mining.looked(rows), tuples, self.shared))
+
+    def frame_of_now(self) -> tuple[Frame, ...]:
+        """A frame of the step that the lane is at; none where there was one, or nobody wants any."""
+        if self.frames is None or self.frames.told == self.step:
+            return ()
+        return (self.frames.make(self.step),)
 
     def _frame_due(self) -> bool:
         """Whether the step now has a frame."""

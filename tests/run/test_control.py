@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from hnm_core.run.control import ChangeRequest, Control, ForkRequest
 
 
@@ -65,6 +67,21 @@ def test_that_steps_asked_for_are_done_and_no_more() -> None:
         control.step(3)
         control.step(2)
         assert runner.reaches(6) and runner.stands_still() and runner.rounds == 6 and control.paused
+
+
+def test_that_who_looks_is_told_once_that_the_run_has_come_to_stand_still() -> None:
+    control = Control()
+    assert control.next_turn(looks=True) == "step"
+    control.pause()
+    control.embed(np.arange(3), lambda _lanes: None)
+    assert control.next_turn(looks=True) == "obey"
+    control.requests()
+    assert control.next_turn(looks=True) == "look"
+    control.step()
+    assert control.next_turn(looks=True) == "step"
+    assert control.next_turn(looks=True) == "look"
+    with running(control) as runner:  # which does not look
+        assert runner.stands_still() and runner.rounds == 0
 
 
 def test_that_a_pause_forgets_the_steps_that_were_asked_for() -> None:

@@ -89,3 +89,18 @@ def test_that_steps_that_are_looked_at_one_by_one_have_a_frame_each(rate: float 
     run = Experiment(config(KNN, steps=6, frame_every=5)).run(control)
     shown = [event.step for event in run if isinstance(event, Frame)]
     assert shown == ([0, 1, 5, 6] if rate == 200.0 else [0, 1, 2, 3, 4, 5, 6])
+
+
+def test_that_lanes_of_a_run_that_is_paused_within_a_round_are_seen_at_the_step_where_they_stand():
+    control = Control()
+    shown, done = {}, 0
+    for event in Experiment(config(KNN, RANDOM, steps=20, frame_every=10)).run(control):
+        if isinstance(event, StepRecord):
+            done = event.step
+            if event.step == 4 and not control.paused:  # the first lane has had its turn, and the second has not
+                control.pause()
+                threading.Timer(1.0, control.stop).start()
+        if isinstance(event, Frame):
+            shown[event.lane] = event.step
+    assert done == 4
+    assert list(shown.values()) == [4, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hnm_core.errors import InputError
 from hnm_core.models.bag import TwoTowers
 from hnm_core.recording import record, replay
 from hnm_core.recording.reader import Recording
+from hnm_core.run.control import Control
 from hnm_core.run.events import Alarm, Event, Frame, Misses, RunFinished, RunStarted, StepRecord, WarmupEnded, Weights
 from hnm_core.run.history import RunHistory
 from hnm_core.run.item_texts import item_text
@@ -225,6 +227,24 @@ def test_that_lanes_end_with_the_first_step_that_begins_after_their_seconds() ->
     assert "mrr_at_10" in steps_of(events, "quick")[-1].metrics, "what it ended with is measured"
     assert [event.step for event in events if isinstance(event, Frame)][-1] == len(lane)
     assert isinstance(events[-1], RunFinished) and not events[-1].stopped
+
+
+def test_that_single_steps_have_a_frame_each_and_a_pause_shows_all_lanes_where_they_stand() -> None:
+    lanes = [{"name": "one"}, {"name": "other"}]
+
+    def shown(control: Control, after: int) -> list[tuple[int, str]]:
+        found = []
+        for event in train_retrieval(little_set(), config(lanes, steps=9, frame_every=9), control=control):
+            if isinstance(event, Frame):
+                found.append((event.step, event.lane))
+            if isinstance(event, StepRecord) and event.step == after and not control.stopped:
+                control.pause()
+                threading.Timer(0.5, control.stop).start()
+        return sorted(found)
+
+    assert shown(Control(), after=4) == [(step, lane) for step in (1, 4) for lane in ("one", "other")]
+    slow = shown(Control(rate=19.0), after=4)
+    assert slow == [(step, lane) for step in (1, 2, 3, 4) for lane in ("one", "other")]
 
 
 def test_that_a_validation_part_is_neither_trained_on_nor_held_out() -> None:
