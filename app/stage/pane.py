@@ -180,7 +180,9 @@ class Pane:
         cuts = outlines(self.planes, frame.positions) if wish.planes and known and self.planes is not None else []
         self.view.set_outlines(cuts)
         count = f"{len(cuts)} hash plane{'s' if len(cuts) != 1 else ''}"
-        return "" if not wish.planes else count if known else "no hash planes in this space"
+        if not wish.planes or known:
+            return count if wish.planes else ""
+        return "no hash planes in this space" if "bucket" in frame.columns else "no hash"
 
     def glide(self) -> None:
         """Bring the cloud to where it should be by now."""

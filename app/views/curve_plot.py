@@ -31,8 +31,8 @@ LINE_PX, SEAM_PX = 2.0, 4.5
 MOST_LENGTH = 4
 """A line that is more than so many times as long as the plot is wide goes up and down so often that it would be a wall
 if it were wide, and takes long to draw: it is thin."""
-PIECE_PX = 4
-"""Width of a piece of the band"""
+PIECE_PX, LEAST_PIECES = 4, 5
+"""Width of a piece of the band. In the first steps losses fall so fast that a band of fewer lies beside its line."""
 END_PX = 6.0
 """Of the dot where a curve stands"""
 LABEL_PX = 90
@@ -287,9 +287,10 @@ class CurvePlot(pg.PlotWidget):
                 max(0, int(np.searchsorted(curve.x, low)) - 1), int(np.searchsorted(curve.x, high, side="right")) + 1
             )
             x = curve.x[inside]
-            items.ghost.setVisible(curve.raw is not None and not back)
-            if curve.raw is not None and not back:
-                self._draw_ghost(items.ghost, curve.colour, *spread(x, curve.raw[inside], pixels // PIECE_PX))
+            band = spread(x, curve.raw[inside], pixels // PIECE_PX) if curve.raw is not None and not back else None
+            items.ghost.setVisible(band is not None and len(band[0]) >= LEAST_PIECES)
+            if band is not None and items.ghost.isVisible():
+                self._draw_ghost(items.ghost, curve.colour, *band)
             x, y = decimate(x, curve.y[inside], pixels)
             y = self._scaled(y)
             thin = curve.dotted or back or self._px_long(x, y) > MOST_LENGTH * pixels
