@@ -102,6 +102,8 @@ class Stage(QObject):
         self._training = False
         self._figures_at = self._mined_at = self._raced_at = 0.0  # when each was shown last
         self._due: deque[Callable[[], None]] = deque()
+        self._newest = 0  # while live: the step that the figures being worked out are of, the same in all lanes
+        self._chips: list[Callable[[], None]] = []  # worked out, and not shown yet
         self._rates = (time.perf_counter(), 0, 0)
         self._curves_timer = QTimer(self)
         self._curves_timer.setInterval(CURVES_MS)
@@ -220,7 +222,7 @@ class Stage(QObject):
             self._mined_at = now
             self._due.extend((self._show_hardness, self._show_pairs))
         elif not self._due and figures >= 1:
-            self._figures_at = now
+            self._figures_at, self._newest = now, self.history.last_step
             lanes = [partial(self._show_lane, name) for name in self.history.lanes]
             # What steps cost is worked out lane by lane, and bars of time then ask for the same again.
             self._due.extend((*lanes, self._show_times, self._show_misses, self._show_rates))
@@ -345,7 +347,10 @@ class Stage(QObject):
             self.timeline.set_range(self.history.last_step)
 
     def _show_times(self) -> None:
-        self.timing.show_history(self.history, self._step)
+        for show in self._chips:  # together, or lanes side by side would seem to be at different steps
+            show()
+        self._chips.clear()
+        self.timing.show_history(self.history, self._newest if self._step is None else self._step)
         self.timeline.set_markers(markers(self.history))
 
     def _show_misses(self) -> None:
@@ -356,6 +361,8 @@ class Stage(QObject):
         if lane is None or name not in self.panes.lanes:
             return  # of a run that was cleared in between
         step = self._step_shown(name)
+        if step is None and not self._equal_time:
+            step = self._newest
         now_is, misses = chip(lane, step), lane.misses_at(step)
         self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
         self.panes.set_title(name, title(self.history, name, step))
@@ -363,7 +370,8 @@ class Stage(QObject):
         if self._equal_time and lane.rows(step):
             shown = int(lane.steps[-1]) if step is None else step  # the lane that is ahead shows its newest
             texts = [f"{lane.seconds_at(np.array([shown]))[0]:.2f} s · {text}" for text in texts]
-        self.panes.set_chip(name, texts[0], chip_details(now_is, self.history.started), texts[1])
+        details = chip_details(now_is, self.history.started)
+        self._chips.append(partial(self.panes.set_chip, name, texts[0], details, texts[1]))
 
     def _show_rates(self) -> None:
         now = time.perf_counter()
