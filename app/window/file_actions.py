@@ -170,14 +170,14 @@ class FileActions:
         elif data_format(path) is not None:
             own = data_of(path)
             named = {} if labels is None else {"labels": paths.text_of(labels)}
-            self._take_data(path, DataConfig(name=own.name, options={**own.options, **named}))
+            self._take_data(path, DataConfig(name=own.name, options={**own.options, **named}), labels)
         else:
             raise InputError(
                 f"'{path.name}' is of no use here: drop data ({ANY_DATA_SUFFIX}, or a folder with one folder of "
                 f"pictures for each class), a configuration (.toml) or a recording (its folder, or {PACKED_SUFFIX})."
             )
 
-    def _take_data(self, path: Path, own: DataConfig) -> None:
+    def _take_data(self, path: Path, own: DataConfig, labels: Path | None = None) -> None:
         self._session.refuse_during_run()
         config = self._session.config
         split = "classes" if config.data.split == "classes" else "items"  # whether it has its own is not known yet
@@ -191,7 +191,7 @@ class FileActions:
 
         def show(read: own_data.OwnData) -> None:
             self._session.set_experiment(read.config)
-            self._recent.note(path)
+            self._recent.note(path, labels)
             compatibility.refuse(list(read.findings))  # the lanes can be mended, so the data stay
 
         self._read(path, work, show)

@@ -353,7 +353,7 @@ class MainWindow(QMainWindow):
         controls = self.controls
         gallery = first_steps.open_gallery(self, controls.preset.currentData(), self.look.theme, self.recent.paths)
         gallery.chosen.connect(controls.preset_chosen)
-        gallery.opened.connect(self._take)
+        gallery.opened.connect(lambda path: self._take(path, self.recent.labels_of(path)))
 
     def _take(self, path: Path, labels: Path | None = None) -> None:
         self.messages.attempt(lambda: self.files.take(path, labels))

@@ -25,25 +25,31 @@ class Recent(QObject):
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._settings = settings
-        self._paths = _read(settings.text("recent"))
+        self._opened = _read(settings.text("recent"))
 
     @property
     def paths(self) -> list[Path]:
         """At most `MOST`; some may be gone by now."""
-        return list(self._paths)
+        return list(self._opened)
 
-    def note(self, path: Path) -> None:
-        """A file was opened."""
-        path = path.absolute()
-        self._keep([path, *(other for other in self._paths if other != path)][:MOST])
+    def labels_of(self, path: Path) -> Path | None:
+        """The file with the labels of vectors, where they were opened with one."""
+        return self._opened.get(path)
+
+    def note(self, path: Path, labels: Path | None = None) -> None:
+        """A file was opened, vectors with their `labels` in another."""
+        opened = {path.absolute(): None if labels is None else labels.absolute()}
+        opened |= {other: its for other, its in self._opened.items() if other not in opened}
+        self._keep(dict(list(opened.items())[:MOST]))
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._keep([])
+        self._keep({})
 
-    def _keep(self, paths: list[Path]) -> None:
-        self._paths = paths
-        self._settings.keep("recent", json.dumps([str(path) for path in paths]))
+    def _keep(self, opened: dict[Path, Path | None]) -> None:
+        self._opened = opened
+        stored = [str(path) if labels is None else [str(path), str(labels)] for path, labels in opened.items()]
+        self._settings.keep("recent", json.dumps(stored))
         self.changed.emit()
 
 
@@ -51,14 +57,14 @@ class RecentMenu(QMenu):
     """The list as a menu. What is gone is grey and says so.
 
     Args:
-        take: opens the path that is chosen.
+        take: opens the path that is chosen, with the file of its labels or None.
         actions: the actions of the table, for the one that clears the list.
     """
 
     def __init__(
         self,
         recent: Recent,
-        take: Callable[[Path], object],
+        take: Callable[[Path, Path | None], object],
         actions: Mapping[str, QAction],
         parent: QWidget | None = None,
     ) -> None:
@@ -77,8 +83,9 @@ class RecentMenu(QMenu):
             name = path.name.replace("&", "&&")
             action = QAction(name if there else f"{name} (gone)", self)
             action.setEnabled(there)
-            action.setToolTip(plain_tip(str(path)))
-            action.triggered.connect(lambda _checked=False, path=path: self._take(path))
+            labels = self._recent.labels_of(path)
+            action.setToolTip(plain_tip(str(path) if labels is None else f"{path}\nlabels: {labels}"))
+            action.triggered.connect(lambda _checked=False, path=path, labels=labels: self._take(path, labels))
             self.addAction(action)
         self.addSeparator()
         self.addAction(self._clear)
@@ -88,10 +95,17 @@ class RecentMenu(QMenu):
         self._clear.setEnabled(bool(self._recent.paths))
 
 
-def _read(text: str) -> list[Path]:
-    """The paths in a setting; what is none is left out, for anybody may edit the file."""
+def _read(text: str) -> dict[Path, Path | None]:
+    """The paths in a setting, with those of labels; what is none is left out, for anybody may edit the file."""
     try:
         stored = json.loads(text or "[]")
     except ValueError:
-        return []
-    return [Path(path) for path in stored if isinstance(path, str)][:MOST] if isinstance(stored, list) else []
+        return {}
+    opened: dict[Path, Path | None] = {}
+    for entry in stored if isinstance(stored, list) else []:
+        match entry:
+            case str(path):
+                opened[Path(path)] = None
+            case [str(path), str(labels)]:
+                opened[Path(path)] = Path(labels)
+    return dict(list(opened.items())[:MOST])

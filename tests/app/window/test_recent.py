@@ -56,6 +56,24 @@ def test_that_what_was_opened_is_in_the_menu_the_newest_first_and_opens_again(op
     assert not window.actions_by_key["clear_recent"].isEnabled()
 
 
+def test_that_vectors_open_again_with_the_labels_that_they_were_opened_with(open_window, qtbot, settings, tmp_path):
+    vectors, labels = tmp_path / "vectors.npy", tmp_path / "classes.csv"
+    np.save(vectors, np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32))
+    labels.write_text("\n".join("ab"[row % 2] for row in range(12)) + "\n", encoding="utf-8")
+    window = open_window(settings=settings)
+    window.files.take(vectors, labels)
+    qtbot.waitUntil(lambda: window.recent.paths == [vectors], timeout=5000)
+    window._take(Path(runs.__file__))  # anything else
+    window.session.set_experiment(runs.config())
+    again = Recent(settings)
+    assert again.paths == [vectors] and again.labels_of(vectors) == labels, "the next start knows them"
+    window.recent_menu.fill()
+    assert str(labels) in window.recent_menu.actions()[0].toolTip()
+    window.recent_menu.actions()[0].trigger()
+    qtbot.waitUntil(lambda: window.session.title == "vectors.npy", timeout=5000)
+    assert window.session.config.data.options["labels"] == str(labels)
+
+
 def test_that_what_cannot_be_opened_is_not_remembered(open_window, qtbot, settings, tmp_path):
     window = open_window(settings=settings)
     (tmp_path / "wrong.toml").write_text("steps = -3\n")
