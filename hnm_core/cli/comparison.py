@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hnm_core.cli.console import echo, plain, show_table
@@ -26,6 +26,15 @@ from hnm_core.studies.comparing import (
 from hnm_core.studies.equal_time import at_equal_time, equal_seconds, is_timed, judge_at_equal_time, seconds_to
 from hnm_core.studies.verdicts import LEVEL, POWER, Line
 from hnm_core.words import number
+
+
+@dataclass(frozen=True)
+class Row:
+    """What some of the seeds say by themselves."""
+
+    seeds: range
+    lines: Sequence[Line]
+
 
 HEADS = {
     "map_at_r": "MAP@R",
@@ -49,8 +58,10 @@ def show(
     lines: Sequence[Line],
     margin: float,
     level: str = LEVEL_METRIC,
+    rows_of_seeds: Sequence[Row] = (),
 ) -> None:
-    """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts."""
+    """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts; those of single
+    rows of seeds as well, where there are several."""
     measured = [metric for metric in OF_SOME if any(summary(trials, lane, metric).seeds for lane in lanes)]
     columns = tuple(dict.fromkeys((*_metrics(level), *measured, *(line.metric for line in lines))))
     rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in columns)) for lane in lanes]
@@ -77,6 +88,8 @@ def show(
     show_table((f"to {REACHED:.0%} of the {HEADS[level]} of {base}", *titles), rows)
     echo()
     _show_lines(lines, "paired by seed", margin)
+    if rows_of_seeds:
+        _show_rows(rows_of_seeds, lines)
     if timed:
         spent = estimate([equal_seconds(trial) for trial in trials])
         echo()
@@ -92,13 +105,35 @@ def show(
     )
 
 
+def _show_rows(rows_of_seeds: Sequence[Row], together: Sequence[Line]) -> None:
+    """Whether fresh seeds keep the verdicts of the first."""
+    first, *fresh = rows_of_seeds
+    rows = [
+        (_named(line, together), *(row.lines[place].words for row in rows_of_seeds), line.verdict)
+        for place, line in enumerate(together)
+    ]
+    echo()
+    titles = (f"seeds {row.seeds[0]}-{row.seeds[-1]}" for row in rows_of_seeds)
+    show_table(("verdict", *titles, "together"), rows)
+    for row in fresh:
+        kept = sum(now.verdict == line.verdict for now, line in zip(row.lines, first.lines, strict=True))
+        lines = "line" if len(together) == 1 else "lines"
+        echo(
+            f"{kept} of {len(together)} {lines} kept the verdict of the first seeds with those from {row.seeds[0]} on."
+        )
+
+
+def _named(line: Line, lines: Sequence[Line]) -> str:
+    """A line by its lanes, and by its metric where that differs from line to line."""
+    lanes = f"{line.lane} - {line.base}"
+    return lanes if len({other.metric for other in lines}) == 1 else f"{HEADS[line.metric]}: {lanes}"
+
+
 def _show_lines(lines: Sequence[Line], how: str, margin: float) -> None:
     """The verdicts of one family."""
     rows = [
         (
-            f"{line.lane} - {line.base}" if len({other.metric for other in lines}) == 1 else
-            f"{HEADS[line.metric]}: {line.lane} - {line.base}",
-            _shown(line.difference), _p(line.p_corrected), _p(line.p_within), line.words,
+            _named(line, lines), _shown(line.difference), _p(line.p_corrected), _p(line.p_within), line.words,
         )
         for line in lines
     ]  # fmt: skip
@@ -114,6 +149,7 @@ def document(
     lines: Sequence[Line],
     margin: float,
     level: str = LEVEL_METRIC,
+    rows_of_seeds: Sequence[Row] = (),
 ) -> dict[str, Any]:
     """The same as plain values for JSON, in which None stands for what was not measured."""
     timed = is_timed(trials)
@@ -141,6 +177,7 @@ def document(
         "margin": margin,
         "base": base,
         "lines": [_line(line) for line in lines],
+        "by_seeds": [{"seeds": list(row.seeds), "lines": [_line(line) for line in row.lines]} for row in rows_of_seeds],
         "equal_seconds": plain({str(trial.seed): equal_seconds(trial) for trial in trials}) if timed else None,
         "lines_at_equal_time": [_line(line) for line in judge_at_equal_time(trials, lanes, base, level, margin)]
         if timed

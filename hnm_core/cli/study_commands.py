@@ -72,6 +72,14 @@ def compare(
     margin: Annotated[
         float, typer.Option("--margin", metavar="M", help="Smaller differences count as none; stated in the table.")
     ] = MARGIN,
+    again: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--again",
+            metavar="SEED",
+            help="Repeatable: as many seeds from this on as well; says which verdicts they keep, and judges all.",
+        ),
+    ] = None,
     json_document: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
     out: OutOption = None,
     plugin: PluginOption = None,
@@ -99,7 +107,7 @@ def compare(
     if not 0 < margin < 1:
         raise InputError(f"--margin {margin:g} is not allowed: it is more than 0 and less than 1.")
     from hnm_core.cli import comparison
-    from hnm_core.studies.comparing import run_seeds
+    from hnm_core.studies.comparing import run_seeds, series
     from hnm_core.studies.equal_time import is_timed
     from hnm_core.studies.folder import alone_in
     from hnm_core.studies.plots import plot_curves, plot_over_time, require_matplotlib
@@ -109,15 +117,22 @@ def compare(
     tell = _once(say)
     if over_documents(request):
         train = _train_on_documents(documents, tell)
-        trials = run_seeds(documents, seeds, folder, train, say, level)
+        first = documents.seed
+        trials = run_seeds(documents, seeds, folder, train, say, level, again or ())
     else:
-        trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell), say)
+        first = experiment.seed
+        trials = run_seeds(experiment, seeds, folder, lambda setting: _train(setting, tell), say, level, again or ())
     say("")
     lines = judge(trials, lanes, beside, judged, margin)
+    rows = [
+        comparison.Row(row, judge([trial for trial in trials if trial.seed in row], lanes, beside, judged, margin))
+        for row in (series(first, seeds, again) if again else ())
+    ]
     if json_document:
-        echo(json.dumps(comparison.document(trials, lanes, beside, lines, margin, level), indent=1, allow_nan=False))
+        told = comparison.document(trials, lanes, beside, lines, margin, level, rows)
+        echo(json.dumps(told, indent=1, allow_nan=False))
     else:
-        comparison.show(trials, lanes, beside, lines, margin, level)
+        comparison.show(trials, lanes, beside, lines, margin, level, rows)
     try:
         require_matplotlib()
     except InputError as error:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -127,9 +128,10 @@ def run_seeds(
     train: Callable[[ConfigT], Results],
     say: Callable[[str], object],
     level: str = LEVEL,
+    again: Sequence[int] = (),
 ) -> list[Trial]:
-    """Train `config` with the seeds config.seed, config.seed + 1, ... and keep each result in `folder`; `train` trains
-    one to its end, and curves are of the metric `level`.
+    """Train `config` with the seeds config.seed, config.seed + 1, ... and as many from each of `again` on; `train`
+    trains one to its end. Each result, with curves of the metric `level`, is kept in `folder`.
 
     What `folder` holds already, of the same configuration, is not trained again, so a comparison that was broken off
     goes on where it was. Several programs can be at one folder: each trains the seeds that no other one does, and waits
@@ -137,14 +139,13 @@ def run_seeds(
     it, and for whom it waits.
 
     Raises:
-        InputError: the folder belongs to another configuration or other data, is damaged, or cannot be written; or the
-            last seed would be larger than a seed can be.
+        InputError: the folder belongs to another configuration or other data, is damaged, or cannot be written; or as
+            `series` does.
     """
-    if config.seed + seeds > SEEDS:
-        raise InputError(f"seed = {config.seed} is too large for {seeds} seeds in a row: take {SEEDS - seeds} or less.")
+    wanted = [seed for row in series(config.seed, seeds, again) for seed in row]
     claim_folder(folder, json.dumps(config.to_dict(), indent=1), config, say)
     trials: dict[int, Trial] = {}
-    left, told = list(range(config.seed, config.seed + seeds)), False
+    left, told = wanted, False
     while left:
         for seed in left:
             path = folder / f"seed-{seed}.json"
@@ -165,6 +166,21 @@ def run_seeds(
             told = True
             time.sleep(LOOK_AGAIN_S)
     return [trials[seed] for seed in sorted(trials)]
+
+
+def series(first: int, seeds: int, again: Sequence[int] = ()) -> list[range]:
+    """The seeds from `first` on, and as many from each of `again` on.
+
+    Raises:
+        InputError: a seed would be in two of them, or be larger than a seed can be.
+    """
+    for begin in (first, *again):
+        if not 0 <= begin <= SEEDS - seeds:
+            raise InputError(f"seed = {begin} is no first of {seeds} seeds in a row: take 0 to {SEEDS - seeds}.")
+    for one, other in pairwise(sorted((first, *again))):
+        if other < one + seeds:
+            raise InputError(f"--again: {seeds} seeds from {one} and from {other} on overlap; take others.")
+    return [range(begin, begin + seeds) for begin in (first, *again)]
 
 
 def _trained(seed: int, results: Results, level: str) -> Trial:

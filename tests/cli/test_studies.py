@@ -96,6 +96,30 @@ def test_that_compare_shows_every_lane_draws_plots_and_goes_on_where_it_stopped(
         assert (other.status, words in other.err) == (2, True), other.err
 
 
+def test_that_fresh_seeds_are_judged_beside_the_first_and_together_with_them(
+    lab: Lab, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = ("compare", tiny, "--seeds", 2, "--out", out)
+    first, fresh = (lab(*asked, *more, "--json") for more in ((), ("--again", 20)))
+    assert (first.status, fresh.status) == (0, 0), fresh.err
+    told = json.loads(fresh.out)
+    assert told["seeds"] == [7, 8, 20, 21]
+    by_seeds = told["by_seeds"]
+    assert [row["seeds"] for row in by_seeds] == [[7, 8], [20, 21]]
+    assert by_seeds[0]["lines"] == json.loads(first.out)["lines"], "the first seeds say what they said"
+    means = [row["lines"][0]["difference"]["mean"] for row in by_seeds]
+    assert told["lines"][0]["difference"]["mean"] == pytest.approx(np.mean(means))
+    assert json.loads(first.out)["by_seeds"] == []
+    shown = lab(*asked, "--again", 20)
+    kept = by_seeds[0]["lines"][0]["verdict"] == by_seeds[1]["lines"][0]["verdict"]
+    assert f"{int(kept)} of 1 line kept the verdict of the first seeds with those from 20 on." in shown.out
+    assert "seeds 7-8" in shown.out and "seeds 20-21" in shown.out and "together" in shown.out
+    for begin, words in ((8, "2 seeds from 7 and from 8 on overlap"), (-1, "seed = -1 is no first of 2 seeds")):
+        refused = lab(*asked, "--again", begin)
+        assert (refused.status, words in refused.err) == (2, True), refused.err
+
+
 def test_that_results_know_the_data_and_the_versions_that_they_were_made_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
