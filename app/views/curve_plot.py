@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QFont, QFontMetrics, QMouseEvent, QPen, QResizeEvent
-from PyQt6.QtWidgets import QGraphicsEllipseItem, QGraphicsItem, QWidget
+from PyQt6.QtGui import QFont, QFontMetrics, QMouseEvent, QPainter, QPen, QResizeEvent
+from PyQt6.QtWidgets import QGraphicsEllipseItem, QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from app.history.spread import kept_apart, spread
 from app.picture.theme import DARK, Rgb, Theme
@@ -31,9 +31,9 @@ LINE_PX, SEAM_PX = 2.0, 4.5
 MOST_LENGTH = 4
 """A line that is more than so many times as long as the plot is wide goes up and down so often that it would be a wall
 if it were wide, and takes long to draw: it is thin."""
-PIECE_PX, LEAST_PIECES = 4, 5
-"""Width of a piece of the band. In the first steps losses fall so fast that a band of fewer lies beside its line."""
-END_PX = 6.0
+PIECE_PX, LEAST_PIECES = 4, 12
+"""Width of a piece of the band. The line is smoothed, and losses fall fast at first: a band of fewer lies beside it."""
+END_PX = 7.0
 """Of the dot where a curve stands"""
 LABEL_PX = 90
 """Names at the ends of lines are cut beyond this."""
@@ -70,6 +70,21 @@ class Curve:
     """What it is called at its end, where there is room"""
 
 
+class Dot(QGraphicsEllipseItem):
+    """A round dot of `END_PX` pixels, however the plot is scaled."""
+
+    def __init__(self) -> None:
+        super().__init__(-END_PX / 2, -END_PX / 2, END_PX, END_PX)
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionGraphicsItem | None, widget: QWidget | None = None
+    ) -> None:
+        assert painter is not None
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        super().paint(painter, option, widget)
+
+
 @dataclass(frozen=True)
 class Items:
     """What a curve is drawn by."""
@@ -78,7 +93,7 @@ class Items:
     seam: pg.PlotCurveItem
     line: pg.PlotCurveItem
     future: pg.PlotCurveItem
-    end: QGraphicsEllipseItem
+    end: Dot
     label: pg.TextItem
 
     @property
@@ -231,9 +246,7 @@ class CurvePlot(pg.PlotWidget):
             return pg.PlotCurveItem(antialias=True, connect="finite", **options)
 
         wide = {"segmentedLineMode": "on"}
-        end = QGraphicsEllipseItem(-END_PX / 2, -END_PX / 2, END_PX, END_PX)
-        end.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
-        items = Items(line(fillLevel="enclosed", pen=None), line(**wide), line(**wide), line(), end, pg.TextItem())
+        items = Items(line(fillLevel="enclosed", pen=None), line(**wide), line(**wide), line(), Dot(), pg.TextItem())
         items.label.setAnchor((0, 0.5))
         items.label.textItem.setFont(self._small)
         items.label.textItem.document().setDocumentMargin(0)
