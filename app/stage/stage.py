@@ -48,8 +48,8 @@ FIGURES_S = 0.33
 LONG_S, RESTED_S, LONGEST_WAIT = 0.03, 0.25, 20
 """What takes longer than this to be worked out waits until the timeline has rested for so long, though for no longer
 than so many times what it takes."""
-MINED_S = 0.2
-"""Between two looks at what frames tell of mining, in the panels beside the curves."""
+MINED_S, PAIRS_S = 0.2, 0.5
+"""Between two looks at what frames tell of how hard the mined are, and of which classes: that is read, not watched."""
 LONGEST_TICK_S = 0.1
 """After a longer stall cameras move as if it had been this long, so that they do not jump."""
 ARRIVED_S = 60.0
@@ -100,7 +100,7 @@ class Stage(QObject):
         self._drawn: tuple[int, int | None] | None = None  # what the curves show: rows and step
         self._drawn_at = 0.0
         self._training = False
-        self._figures_at = self._mined_at = self._raced_at = 0.0  # when each was shown last
+        self._figures_at = self._mined_at = self._pairs_at = self._raced_at = 0.0  # when each was shown last
         self._due: deque[Callable[[], None]] = deque()
         self._newest = 0  # while live: the step that the figures being worked out are of, the same in all lanes
         self._chips: list[Callable[[], None]] = []  # worked out, and not shown yet
@@ -220,7 +220,10 @@ class Stage(QObject):
         mined, figures = (now - self._mined_at) / MINED_S, (now - self._figures_at) / FIGURES_S
         if not self._due and mined >= max(figures, 1):  # what is most overdue, else slow ticks would show nothing else
             self._mined_at = now
-            self._due.extend((self._show_hardness, self._show_pairs))
+            self._due.append(self._show_hardness)
+            if now - self._pairs_at >= PAIRS_S:
+                self._pairs_at = now
+                self._due.append(self._show_pairs)
         elif not self._due and figures >= 1:
             self._figures_at, self._newest = now, self.history.last_step
             lanes = [partial(self._show_lane, name) for name in self.history.lanes]

@@ -273,7 +273,7 @@ class PairsView(QWidget):
         return QIcon(dot)
 
     def _tip(self, item: QTreeWidgetItem) -> None:
-        """Worked out when the pointer comes: rows change five times a second."""
+        """Worked out when the pointer comes: rows change twice a second."""
         pair, started = item.data(0, PAIR), self._started
         told = next((pairs for pairs in self._made.values() if pairs.lane == pair.lane), None)
         if told is None or started is None:
