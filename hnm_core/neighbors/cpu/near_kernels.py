@@ -125,6 +125,7 @@ def _search_group(
         if own[0] < own[1]:
             closeness[i, own[0] : own[1]] = -np.inf
     met, measured = 0, 0
+    ahead = np.full(count // BLOCK, 0xFFFFFFFF, np.uint32)  # a bit for each block that was not met yet
     nearest = np.empty(BLOCK, np.int64)
     for i in range(BLOCK):
         nearest[i] = _largest(closeness, i * count, count)
@@ -132,21 +133,26 @@ def _search_group(
         # The nearest block first, and others where it holds too few: then every limit is near its end.
         block = nearest[i]
         while block >= 0 and anchors.line[first + i] >= 0:
-            if closeness[i, block] > -np.inf:
+            bit = np.uint32(1) << np.uint32(block % BLOCK)
+            if ahead[block // BLOCK] & bit:
                 measured += _visit(block, group, k, rows, anchors, memory, sums, floors, reach, keys, stride)
-                closeness[:, block] = -np.inf
+                ahead[block // BLOCK] ^= bit
                 met += 1
             if floors[i] > -np.inf:
                 break
+            closeness[i, block] = -np.inf
             block = _largest(closeness, i * count, count)
     for share in _SHARES:  # the nearest blocks first, then all that reach so far
         for chunk in range(0, count, BLOCK):
-            passing = _passing(chunk, share, rows.radius, closeness, floors, reach)
+            place = chunk // BLOCK
+            if not ahead[place]:
+                continue
+            passing = _passing(chunk, share, rows.radius, closeness, floors, reach) & ahead[place]
+            ahead[place] ^= passing
             while passing:
                 block = chunk + simd.lowest(passing)
                 passing &= passing - np.uint32(1)
                 measured += _visit(block, group, k, rows, anchors, memory, sums, floors, reach, keys, stride)
-                closeness[:, block] = -np.inf
                 met += 1
     for i in range(min(BLOCK, len(scores) - first)):
         for rank in range(k):
