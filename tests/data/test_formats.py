@@ -308,6 +308,9 @@ def test_that_damaged_safetensors_are_refused_wherever_they_were_cut_or_changed(
     ):
         path.write_bytes(whole.replace(before, after))
         refusal(path)
+    told = b'{"x": {"dtype": "F32", "dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}'
+    path.write_bytes(len(told).to_bytes(8, "little") + told + b"\0" * 8)
+    assert "'dtype' twice" in refusal(path)
     path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
     assert "no .safetensors file" in refusal(path)
 

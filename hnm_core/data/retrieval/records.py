@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hnm_core.data import checks
+from hnm_core.data import checks, json_text
 from hnm_core.data.base import Progress, report
 from hnm_core.data.csv_table import DELIMITERS, LONGEST_CELL
 from hnm_core.data.parquet import opened
@@ -80,9 +80,12 @@ def json_rows(path: Path, progress: Progress | None = None) -> Rows:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json_text.parsed(line)
         except RecursionError:
             raise InputError(f"'{path}', line {number:,}, is JSON that is nested too deep.") from None
+        except json_text.SaidTwiceError as error:
+            name = checks.shown(str(error))
+            raise InputError(f"'{path}', line {number:,}, has two values of '{name}' in one object.") from None
         except ValueError as error:
             raise InputError(f"'{path}', line {number:,}, is no JSON: {_said(error)}.{_if_array(line)}") from None
         if not isinstance(record, dict):
