@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +236,20 @@ def test_that_vectors_without_labels_get_a_sentence(tmp_path):
     assert "can run code" in refusal(tmp_path / "set.npy")
     (tmp_path / "set.npy").write_bytes(b"\x93NUMPY\x01\x00 and no more")
     assert "no .npy file" in refusal(tmp_path / "set.npy")
+
+
+def test_that_two_columns_of_labels_are_refused_not_read_from_the_first(tmp_path):
+    np.save(tmp_path / "birds.npy", X)
+    (tmp_path / "birds.labels.csv").write_text("label,Label\n" + "".join(f"{row},oak\n" for row in range(len(X))))
+    assert "2 columns called 'label'" in refusal(tmp_path / "birds.npy")
+
+
+def test_that_a_number_in_text_that_is_too_large_is_a_sentence_and_no_warning(tmp_path):
+    (tmp_path / "vectors.tsv").write_text("1\t1e300\n2\t3\n")
+    (tmp_path / "metadata.tsv").write_text("oak\noak\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "infinity in row 0" in refusal(tmp_path / "vectors.tsv")
 
 
 def test_that_a_dictionary_of_tensors_is_read(tmp_path):
