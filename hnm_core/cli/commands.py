@@ -161,13 +161,10 @@ def list_items(
 
 def inspect(run: RunArgument) -> None:
     """What a recording holds, and what its run came to."""
-    from hnm_core.recording import open_recording
-    from hnm_core.recording.results import inspected
+    from hnm_core.recording.results import open_inspected
     from hnm_core.recording.runs import find_run
 
-    recording = open_recording(find_run(run))
-    recording.check()
-    summary, results = inspected(recording)
+    recording, summary, results = open_inspected(find_run(run))
     show_items(recording_facts(summary))
     echo()
     if recording.config.model.name == "identity":

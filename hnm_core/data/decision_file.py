@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Generic, Protocol, TypeVar
 
+from hnm_core.data import json_text
 from hnm_core.errors import InputError, shortened
 from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
 from hnm_core.system.locks import try_lock
@@ -76,7 +77,7 @@ def _log(content: bytes, path: Path, decision: Callable[[object], D], what: str)
                 "checksum out of it."
             )
         try:
-            match json.loads(line) if line.strip() else None:
+            match json_text.parsed(line) if line.strip() else None:
                 case None:
                     pass
                 case {"review": 1, "of": str(whose)}:

@@ -79,6 +79,8 @@ def _opened(path: Path) -> Iterator[Any]:
         try:
             file = np.load(raw, allow_pickle=False)
             check_list(file.zip)
+            if len(set(file.files)) < len(file.files):  # with and without the ending .npy
+                raise ValueError("it holds two arrays of one name")
         except Exception as error:  # noqa: BLE001 - a damaged archive breaks zipfile in any way it likes
             raise InputError(f"'{path}' is no .npz file, or it is damaged: {checks.reason(error)}.") from None
         with file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import pickle
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data import arrays, checks
+from hnm_core.data import arrays, checks, json_text
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.errors import InputError
 from hnm_core.system import memory
@@ -135,7 +134,11 @@ def _header(file: BinaryIO, path: Path) -> _Header:
     if not 2 <= length <= min(LARGEST_HEADER, there):
         raise damaged
     try:
-        tensors = json.loads(file.read(length))
+        tensors = json_text.parsed(file.read(length))
+    except json_text.SaidTwiceError as error:
+        raise InputError(
+            f"'{path}' names '{checks.shown(str(error))}' twice, with values of its own each time."
+        ) from None
     except (ValueError, RecursionError):
         raise damaged from None
     if not isinstance(tensors, dict):

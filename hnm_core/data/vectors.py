@@ -112,7 +112,8 @@ def _numbers(path: Path) -> NDArray[np.float32]:
                     raise InputError(
                         f"'{path}', line {line}, has {found}; every line must hold as many numbers as the first."
                     )
-                rows.append(np.array(cells, np.float64).astype(np.float32))
+                with np.errstate(over="ignore"):  # what is too large is refused with its place
+                    rows.append(np.array(cells, np.float64).astype(np.float32))
     except UnicodeDecodeError:
         raise InputError(f"'{path}' is not UTF-8 text.") from None
     return np.stack(rows)
@@ -134,8 +135,11 @@ def _labels(path: Path, items: int) -> NDArray[Any]:
     rows = _without_blank_ends(rows, path)
     place, names = 0, [cell.strip() for cell in rows[0]] if rows else []
     if len(names) > 1 or (len(rows) == items + 1 and names) or [name.lower() for name in names] == [LABEL]:
-        if LABEL in [name.lower() for name in names]:
-            place = [name.lower() for name in names].index(LABEL)
+        called = [name.lower() for name in names]
+        if called.count(LABEL) > 1:
+            raise InputError(f"'{path}' has {called.count(LABEL)} columns called '{LABEL}'; one must hold the labels.")
+        if LABEL in called:
+            place = called.index(LABEL)
         elif len(names) > 1:
             raise InputError(f"'{path}' has no column '{LABEL}', only: {checks.shown_names(names)}.")
         rows = rows[1:]

@@ -36,6 +36,8 @@ from hnm_core.recording.layout import CHECKSUM
 Keys = NDArray[np.uint64]
 
 _MASK = (1 << 64) - 1
+_AT_ONCE = 1 << 19
+"""Bytes of words that are worked on at a time, which a processor's cache holds."""
 _LINE_MARK = f', "{CHECKSUM}": "'.encode()
 _FILE_MARK = f',\n "{CHECKSUM}": "'.encode()
 
@@ -60,11 +62,17 @@ def record_checksums(records: NDArray[Any], salt: str, path: str, first: int) ->
     """(n,) what the field `checksum` of n records must hold; `first` is the place of the first one. Their size must be
     a multiple of 4, the field the last one."""
     plain = np.ascontiguousarray(records).reshape(-1)
-    words = plain.view("<u4").reshape(len(plain), -1)[:, :-2].astype(np.uint64)
+    words = plain.view("<u4").reshape(len(plain), -1)[:, :-2]
     known = keys(words.shape[1] + 1)
-    places = np.arange(first + 1, first + 1 + len(plain), dtype=np.uint64)
-    total = np.einsum("ij,j->i", words, known[1:])  # of whole numbers faster than a product of matrices
-    checksums: NDArray[np.uint64] = total + places * known[0] + np.uint64(_begin(salt, path))
+    checksums: NDArray[np.uint64] = np.arange(first + 1, first + 1 + len(plain), dtype=np.uint64) * known[0]
+    checksums += np.uint64(_begin(salt, path))
+    at_once = max(1, _AT_ONCE // (8 * words.shape[1]))
+    room = np.empty((min(at_once, len(plain)), words.shape[1]), np.uint64)
+    for start in range(0, len(plain), at_once):
+        part = words[start : start + at_once]
+        wide = room[: len(part)]
+        np.copyto(wide, part)
+        checksums[start : start + at_once] += np.einsum("ij,j->i", wide, known[1:])  # faster than a product of matrices
     return checksums
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import layer_metric
 from hnm_core.words import counted
 from hnm_core.words import size as in_words
+
+Take = Callable[[NDArray[Any]], object]
 
 
 @dataclass
@@ -96,15 +99,16 @@ class LaneFiles:
         """Of steps that nobody has looked at yet."""
         return size_of(self.folder / STEPS_FILE) - self.steps * self._step_bytes
 
-    def refresh(self, dtypes: Dtypes) -> None:
-        """Look at what has come since. Raises `OSError`, and `InputError` when a file shrinks under our hands."""
+    def refresh(self, dtypes: Dtypes, take: Take = lambda records: None) -> None:
+        """Look at what has come since. `take` is called with the records of steps that are right, piece by piece, each
+        gone when the next one comes. Raises `OSError`, and `InputError` when a file shrinks under our hands."""
         self.torn_bytes, self.lost_records, self.losses, self.cut = 0, 0, [], set()
         # What frames there are before the index, and the rest after it: by then, all that it vouches for is there.
         frames_before = size_of(self.folder / FRAMES_FILE)
         if self.weights_loss:
             self.losses.append(self.weights_loss)
         self._read_index(dtypes, frames_before)
-        self._read_steps(dtypes.step)
+        self._read_steps(dtypes.step, take)
         self._read_layers()
 
     def check_weights(self) -> None:
@@ -124,12 +128,13 @@ class LaneFiles:
         self._lose_frames(lost, f"{FRAMES_FILE}, or what belongs to it, is damaged")
         self._frames_loss = self.losses[-1]
 
-    def _read_steps(self, dtype: np.dtype[Any]) -> None:
+    def _read_steps(self, dtype: np.dtype[Any], take: Take) -> None:
         path = self.folder / STEPS_FILE
         size = size_of(path)
         for records in right_records(path, dtype, self.steps, size, self.judge):
             self.steps += len(records)
             self.layer_steps += int(np.count_nonzero(records["flags"] & FLAG_LAYERS))
+            take(records)
         rest = max(0, size - self.steps * dtype.itemsize)
         self.torn_bytes += rest
         self.cut |= {STEPS_FILE} if rest % dtype.itemsize else set()
@@ -148,7 +153,8 @@ class LaneFiles:
         self.cut |= {INDEX_FILE} if size % dtypes.index.itemsize else set()
         pieces = [self.index]
         if self.frames_end is None:
-            pieces += right_records(path, dtypes.index, len(self.index), size, self.index_judge)
+            new = right_records(path, dtypes.index, len(self.index), size, self.index_judge)
+            pieces += [records.copy() for records in new]
         index = np.concatenate(pieces)
         edges_ends, right = _ends(index, dtypes, "edges", EDGE_BYTES)
         frame_bytes = dtypes.frame.itemsize

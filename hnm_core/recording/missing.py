@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hnm_core.recording.files import read_records
+from hnm_core.recording.files import record_pieces
 from hnm_core.recording.header import Dtypes
 from hnm_core.recording.lane_files import LaneFiles
 from hnm_core.recording.layout import INDEX_FILE, STEPS_FILE
@@ -38,10 +39,15 @@ def missing_records(events: Sequence[int], lanes: Sequence[LaneFiles], dtypes: D
 
 
 def _first_missing(events: Sequence[int], lanes: Sequence[LaneFiles], dtypes: Dtypes) -> int:
-    """The number of the first event that no file has."""
-    numbers = [np.asarray(events, np.int64)]
+    """The number of the first event that no file has; it is not higher than there are records."""
+    there = np.zeros(len(events) + sum(lane.steps + lane.entries for lane in lanes) + 1, np.bool_)
+
+    def mark(numbers: NDArray[np.int64]) -> None:
+        there[numbers[(numbers >= 0) & (numbers < len(there))]] = True
+
+    mark(np.asarray(events, np.int64))
     for lane in lanes:
         for name, dtype, count in ((STEPS_FILE, dtypes.step, lane.steps), (INDEX_FILE, dtypes.index, lane.entries)):
-            numbers.append(read_records(lane.folder / name, dtype, 0, count)["event"])
-    there = np.unique(np.concatenate(numbers))
-    return leading(there == np.arange(len(there)))
+            for records in record_pieces(lane.folder / name, dtype, 0, count):
+                mark(records["event"])
+    return leading(there)

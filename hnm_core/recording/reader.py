@@ -6,8 +6,9 @@ import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,16 +28,21 @@ from hnm_core.recording.summary import lane_facts, summarised
 from hnm_core.recording.weights import read_weights
 from hnm_core.run import changeable
 from hnm_core.run.events import Event, Frame, LaneForked, RunFailed, RunFinished, RunStarted, Weights
-from hnm_core.run.history import LaneHistory, RunHistory, StepColumns
+from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system.paths import why
 
 View = TypeVar("View")
+Found = TypeVar("Found")
 
 _CHUNK = 4096
 """Steps read at a time: their columns stay in a processor's cache."""
 _MANY_BYTES = 64 << 20
 """Of steps that are new: fewer are read before a thread has begun."""
+_AT_ONCE = 2
+"""Lanes whose histories are made side by side: each needs room."""
+_RESERVED = 1 << 21
+"""Steps that room is taken for before any of them was looked at."""
 
 
 def open_recording(folder: str | Path) -> Recording:
@@ -45,9 +51,28 @@ def open_recording(folder: str | Path) -> Recording:
     Raises:
         InputError: the folder is missing, empty, no recording, newer than this version, or damaged; one sentence.
     """
-    folder = Path(folder)
+    return _opened(Path(folder), Recording)
+
+
+def open_and_view(folder: str | Path, view: Callable[[LaneHistory], View]) -> tuple[Recording, list[View]]:
+    """Open a recording, and what `view` makes of the history of each lane, as `Recording.of_each_lane` tells it, but
+    the steps are read once: each piece is taken in as it is found to be right. `view` is called on several threads,
+    one after the other.
+
+    Raises:
+        InputError: as `open_recording`.
+    """
+
+    def both(folder: Path) -> tuple[Recording, list[View]]:
+        recording = Recording(folder, read=False)
+        return recording, recording.read_and_view(view)
+
+    return _opened(Path(folder), both)
+
+
+def _opened(folder: Path, opened: Callable[[Path], Found]) -> Found:
     try:
-        return Recording(folder)
+        return opened(folder)
     except InputError:
         if _is_gone(folder):  # somebody made room while we read: it is not damaged, whatever was missing
             raise InputError(f"The recording '{folder}' does not exist.") from None
@@ -102,7 +127,8 @@ class Recording:
     the entries when a frame is asked for, or all of it by `check`. What is lost, `losses` says.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read: bool = True) -> None:
+        """Unless it is `read`, only its header is: `read_and_view` or `refresh` comes next."""
         self.folder = folder
         self._held = Held(folder)  # nobody throws it away while it is looked at
         self._run_file = header.read_run_file(folder)
@@ -114,7 +140,8 @@ class Recording:
         self._lanes: dict[str, LaneFiles] = {}
         self._told_lines = EventLines(folder, self._run_file)
         self._missing: str | None = None
-        self.refresh()
+        if read:
+            self.refresh()
 
     @property
     def config(self) -> ExperimentConfig:
@@ -187,28 +214,79 @@ class Recording:
 
     def refresh(self) -> None:
         """Look again at the files of a run that is still being recorded. Raises `InputError` when they are damaged."""
+        with self._reading():
+            self._read_events()
+            self._look_at_lanes(self._refresh_lane, os.cpu_count() or 1)
+            self._settle()
+
+    def read_and_view(self, view: Callable[[LaneHistory], View]) -> list[View]:
+        """Look at the files for the first time, and do as `of_each_lane` meanwhile. Raises as `refresh`."""
+        with self._reading():
+            self._read_events()
+            known = len(self._told_lines.numbers)
+            histories = self._told().lanes
+            for lane in list(histories.values()):
+                if lane.parent is not None:  # both are needed at once, and are read later
+                    histories.pop(lane.name)
+                    histories.pop(lane.parent.name, None)
+            views: dict[str, View] = {}
+            viewing = Lock()  # what is worked out for a view takes as much room as the history: for one at a time
+
+            def look(lane: LaneFiles) -> None:
+                history = histories.pop(lane.lane, None)
+                if history is None:
+                    self._refresh_lane(lane)
+                else:
+                    history.reserve(min(_RESERVED, lane.unread_bytes // self._dtypes.step.itemsize))
+                    lane.refresh(self._dtypes, lambda rows: history.extend(as_columns(rows, self._run_file)))
+                    self._fill_layers(history)
+                    with viewing:
+                        views[lane.lane] = view(history)
+
+            self._look_at_lanes(look, _AT_ONCE)
+            self._settle()
+        if len(self._told_lines.numbers) != known:  # a run that goes on: what it told belongs into the histories
+            views.clear()
+        return [views[name] if name in views else self._viewed(name, view) for name in self.lanes]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            now = stamp(self.folder / RUN_FILE)
-            if now != self._run_file_stamp:  # a lane was forked off
-                self._run_file, self._run_file_stamp = header.read_run_file(self.folder), now
-            for entry in self._run_file.lanes:
-                if entry.name not in self._lanes:
-                    folder = self.folder / entry.folder
-                    self._lanes[entry.name] = LaneFiles.unread(folder, entry.name, self._run_file, self._dtypes)
-            self._refresh_lanes()
-            self._told_lines.refresh()
+            yield
         except OSError as error:
             raise InputError(f"The recording '{self.folder}' cannot be read: {why(error)}.") from error
 
-    def _refresh_lanes(self) -> None:
+    def _read_events(self) -> None:
+        """Which lanes there are, and what was told beside steps and frames."""
+        now = stamp(self.folder / RUN_FILE)
+        if now != self._run_file_stamp:  # a lane was forked off
+            self._run_file, self._run_file_stamp = header.read_run_file(self.folder), now
+        for entry in self._run_file.lanes:
+            if entry.name not in self._lanes:
+                folder = self.folder / entry.folder
+                self._lanes[entry.name] = LaneFiles.unread(folder, entry.name, self._run_file, self._dtypes)
+        self._told_lines.refresh()
+
+    def _settle(self) -> None:
+        """Read what was told meanwhile. Where that is the end, all that came before it is in the files by now, and what
+        of it is not there is lost."""
+        over = self.finished is not None
+        self._read_events()
+        if self.finished is not None and not over:
+            self._look_at_lanes(self._refresh_lane, os.cpu_count() or 1)
+
+    def _refresh_lane(self, lane: LaneFiles) -> None:
+        lane.refresh(self._dtypes)
+
+    def _look_at_lanes(self, look: Callable[[LaneFiles], None], at_once: int) -> None:
         """Long lanes on a thread each: they share nothing, and reading and checksums hold no other thread up."""
         lanes = list(self._lanes.values())
         if len(lanes) > 1 and sum(lane.unread_bytes for lane in lanes) > _MANY_BYTES:
-            with ThreadPoolExecutor(min(len(lanes), os.cpu_count() or 1)) as threads:
-                list(threads.map(lambda lane: lane.refresh(self._dtypes), lanes))
+            with ThreadPoolExecutor(min(len(lanes), at_once)) as threads:
+                list(threads.map(look, lanes))
         else:
             for lane in lanes:
-                lane.refresh(self._dtypes)
+                look(lane)
 
     def check(self, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
         """Compare the data of all frames with their checksums. A lane's frames end before the first that is not as it
@@ -284,12 +362,6 @@ class Recording:
         for start in range(0, state.steps, _CHUNK):
             yield from as_records(self.steps(lane, start, start + _CHUNK), lane, self._run_file, state.layers)
 
-    def step_columns(self, lane: str) -> Iterator[StepColumns]:
-        """All steps of a lane as columns, piece by piece, in what is known of phases and counts today."""
-        layers, state = self.layer_metrics(lane), self._lane(lane)
-        for rows in record_pieces(state.folder / STEPS_FILE, self._dtypes.step, 0, state.steps, _CHUNK):
-            yield as_columns(rows, self._run_file, layers)
-
     def history(self, progress: Callable[[int, int], object] = lambda done, total: None) -> RunHistory:
         """What the run has told, as it stands now. `progress` is called with steps read, and of how many.
 
@@ -307,18 +379,16 @@ class Recording:
     def of_each_lane(self, view: Callable[[LaneHistory], View]) -> list[View]:
         """What `view` makes of the history of each lane, one after the other, so that no two need room at once, unless
         one was forked off the other."""
-        views = []
-        for name in self.lanes:
-            lane: LaneHistory | None = self._told().lane(name)
-            assert lane is not None
-            told = lane
-            while lane is not None:
-                for _ in self._fill(lane):
-                    pass
-                lane = lane.parent
-            views.append(view(told))
-            del told
-        return views
+        return [self._viewed(name, view) for name in self.lanes]
+
+    def _viewed(self, name: str, view: Callable[[LaneHistory], View]) -> View:
+        told = self._told().lane(name)
+        lane: LaneHistory | None = told
+        while lane is not None:
+            for _ in self._fill(lane):
+                pass
+            lane = lane.parent
+        return view(told)
 
     def _told(self) -> RunHistory:
         """The history without steps."""
@@ -332,10 +402,16 @@ class Recording:
 
     def _fill(self, lane: LaneHistory) -> Iterator[int]:
         """Read the steps of a lane into its history; yields how many, piece by piece."""
-        lane.reserve(self.step_count(lane.name))
-        for columns in self.step_columns(lane.name):
-            lane.extend(columns)
-            yield len(columns.step)
+        state = self._lane(lane.name)
+        lane.reserve(state.steps)
+        for rows in record_pieces(state.folder / STEPS_FILE, self._dtypes.step, 0, state.steps, _CHUNK):
+            lane.extend(as_columns(rows, self._run_file))
+            yield len(rows)
+        self._fill_layers(lane)
+
+    def _fill_layers(self, lane: LaneHistory) -> None:
+        for metric, (steps, values) in self.layer_metrics(lane.name).items():
+            lane.measure(metric, steps, values)
 
     def numbered_frames(self, lane: str) -> Iterator[tuple[int, Event]]:
         """Every frame of a lane with its place in the run, read one by one."""
@@ -345,7 +421,7 @@ class Recording:
 
     def summary(self) -> dict[str, Any]:
         """What the recording holds, as plain values for a table or JSON."""
-        return summarised(self, self.of_each_lane(partial(lane_facts, self)))
+        return summarised(self, self.of_each_lane(lane_facts))
 
     def _lane(self, name: str) -> LaneFiles:
         if name not in self._lanes:

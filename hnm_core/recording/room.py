@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hnm_core.recording.layout import RUN_FILE
 from hnm_core.recording.lock import nobody_at
 from hnm_core.recording.runs import DELETED, LEAVING_FILE, folders, list_runs, named_at
 from hnm_core.recording.unbegun import is_unbegun
@@ -20,6 +21,8 @@ KEEP_RUNS = 20
 KEEP_BYTES = 5_000_000_000
 NOTICE_S = 86_400.0
 """So long before it goes a recording is named."""
+_CLOCKS_S = 5.0
+"""So much coarser than ours may a file system tell time, or another clock be behind."""
 MOST_NAMED = 3
 """In one message."""
 JUST_NAMED = datetime.timedelta(minutes=1)
@@ -77,14 +80,23 @@ def _has_had_notice(folder: Path) -> bool:
     """Whether it was named so long ago that it may go; if it was not named yet, that is done now."""
     mark = folder / LEAVING_FILE
     try:
-        with mark.open("x", encoding="utf-8") as file:
-            file.write("This recording may be deleted a day after this file was written. Copy it to keep it.\n")
+        _give_notice(mark)
     except FileExistsError:
         with suppress(OSError):
-            return time.time() - mark.lstat().st_mtime >= NOTICE_S
+            since, now = mark.lstat().st_mtime, time.time()
+            if since + _CLOCKS_S < (folder / RUN_FILE).lstat().st_mtime or since > now + _CLOCKS_S:
+                mark.unlink()  # by a clock that was wrong: notice is given anew
+                _give_notice(mark)
+                return False
+            return now - since >= NOTICE_S
     except OSError:
         pass  # what cannot be marked is not ours to delete
     return False
+
+
+def _give_notice(mark: Path) -> None:
+    with mark.open("x", encoding="utf-8") as file:
+        file.write("This recording may be deleted a day after this file was written. Copy it to keep it.\n")
 
 
 def _delete(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from hnm_core.run.history import StepColumns
 from hnm_core.run.timing import PHASES, Phase
 
 Measured = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
-"""By metric: the rows that measured it, or their steps, and the values."""
+"""By metric: the rows that measured it, and the values."""
 
 
 def as_records(
@@ -42,8 +42,9 @@ def as_records(
         )
 
 
-def as_columns(rows: NDArray[Any], run_file: RunFile, layers: Measured) -> StepColumns:
-    """Rows of a lane as columns, in what is known of phases and counts today. `layers`: metrics of single layers."""
+def as_columns(rows: NDArray[Any], run_file: RunFile) -> StepColumns:
+    """Rows of a lane as columns, in what is known of phases and counts today, without metrics of single layers. Some
+    are views of the rows."""
     phases = [(PHASES.index(Phase(name)), f"{name}_ms") for name in run_file.phases if name in PHASES]
     counts = [(TUPLE_COUNTS.index(name), name) for name in run_file.tuple_counts if name in TUPLE_COUNTS]
     flags = rows["flags"]
@@ -64,7 +65,7 @@ def as_columns(rows: NDArray[Any], run_file: RunFile, layers: Measured) -> StepC
         counted=frozenset(name for place, name in counts if given[place]),
         mining=(flags & FLAG_MINING).astype(np.bool_),
         first_call=(flags & FLAG_FIRST_CALL).astype(np.bool_),
-        metrics=_measured(rows, run_file.metrics) | _measured_of_layers(rows, layers),
+        metrics=_measured(rows, run_file.metrics),
     )
 
 
@@ -79,15 +80,4 @@ def _measured(steps: NDArray[Any], names: Sequence[str]) -> Measured:
         if anywhere >> place & 1:
             row = somewhere[(bits >> np.uint32(place) & np.uint32(1)).astype(np.bool_)]
             found[name] = row, steps[name][row]
-    return found
-
-
-def _measured_of_layers(steps: NDArray[Any], layers: Measured) -> Measured:
-    """Those of single layers, from what is known of them by step."""
-    found = {}
-    for name, (known, values) in layers.items():
-        place = np.minimum(np.searchsorted(known, steps["step"]), len(known) - 1)
-        row = np.flatnonzero(known[place] == steps["step"])
-        if len(row):
-            found[name] = row, values[place[row]]
     return found

@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     from hnm_core.recording.reader import Recording
 
 
-def lane_facts(recording: Recording, lane: LaneHistory) -> dict[str, Any]:
-    """What the recording holds of a lane."""
-    metrics = dict.fromkeys((*recording.metrics, *lane.metrics))  # those of layers come last
+def lane_facts(lane: LaneHistory) -> dict[str, Any]:
+    """What the history of a lane tells of it."""
     return {
         "lane": lane.name,
         "steps": int(lane.steps[-1]) if len(lane) else 0,
-        "frames": len(recording.frame_steps(lane.name)),
         "loss": _finite(lane.mean_loss()),
-        **{metric: _finite(lane.latest(metric)) for metric in metrics},
+        **{metric: _finite(lane.latest(metric)) for metric in lane.metrics},
     }
+
+
+def _whole(recording: Recording, facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a lane, and how many clouds it has; metrics that it never measured are None, those of layers last."""
+    frames = len(recording.frame_steps(facts["lane"]))
+    row = {"lane": "", "steps": 0, "frames": frames, "loss": None, **dict.fromkeys(recording.metrics)}
+    return row | facts
 
 
 def summarised(recording: Recording, lanes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -55,7 +60,7 @@ def summarised(recording: Recording, lanes: list[dict[str, Any]]) -> dict[str, A
         "state": _state(recording),
         "seconds": finished.seconds if isinstance(finished, RunFinished) else None,
         "raw": {name: dict(metrics) for name, metrics in by_name(started.raw).items()},
-        "lanes": lanes,
+        "lanes": [_whole(recording, facts) for facts in lanes],
         "option_changes": sum(isinstance(event, OptionChanged | WarmupEnded) for event in recording.events),
         "changes": [
             {"lane": event.lane, "step": event.step, "text": change_text(event)}

@@ -81,7 +81,7 @@ def _step_cost(lane: LaneHistory, count: int) -> StepCost:
         steps = int(np.count_nonzero(kept))
         if not steps:
             return StepCost(0, np.zeros(len(PHASES)), math.nan, math.nan, len(first), float(first.sum()))
-        phase_ms, mining, step = np.zeros(len(PHASES)), np.zeros(steps), np.zeros(steps)
+        phase_ms, (mining, step) = np.zeros(len(PHASES)), np.zeros((2, steps))
         for phase, ms in enumerate(columns):
             if not ms.any():
                 continue
@@ -124,38 +124,37 @@ def spread(phase_ms: NDArray[np.float32], first_call: NDArray[np.bool_]) -> Iter
     Args:
         phase_ms: (n, len(PHASES)), 0 where a phase did not run.
         first_call: (n,) see `hnm_core.run.events.StepRecord`.
+
+    Yields:
+        Always the same array, as the room of one for each phase would be several times that of the history.
     """
+    ms, room = np.empty(len(phase_ms)), (np.empty(len(phase_ms)), np.empty(len(phase_ms), np.int64))
     built = phase_ms[:, _BUILD] > 0
-    building = _Makers.of(built)
+    building = np.flatnonzero(built)
     for phase in range(len(PHASES)):
-        ms = phase_ms[:, phase].astype(np.float64)  # a phase at a time, because all of a long run would fill the memory
+        ms[:] = phase_ms[:, phase]
         if phase in _USES:
-            _spread_one(ms, building, first_call, alone=bool(((ms > 0) & ~built).any()))
+            _spread_one(ms, building, first_call, room, alone=bool(((ms > 0) & ~built).any()))
         elif phase in _MAKES:
-            _spread_one(ms, building if phase == _BUILD else _Makers.of(ms > 0), first_call, alone=False)
+            _spread_one(ms, building if phase == _BUILD else np.flatnonzero(ms > 0), first_call, room, alone=False)
         yield ms
 
 
-@dataclass(frozen=True, eq=False)
-class _Makers:
-    """The steps that make what serves others too."""
-
-    made: NDArray[np.int64]
-    served: NDArray[np.int64]
-    """How many steps each of them serves, up to the next."""
-
-    @classmethod
-    def of(cls, makes: NDArray[np.bool_]) -> _Makers:
-        made = np.flatnonzero(makes)
-        return cls(made, np.diff(made, append=len(makes)))
-
-
-def _spread_one(ms: Floats, makers: _Makers, first_call: NDArray[np.bool_], *, alone: bool) -> None:
-    """Spread what some steps made over those that they serve; `alone`: others do the same for themselves."""
-    made, served = makers.made, makers.served
+def _spread_one(
+    ms: Floats,
+    made: NDArray[np.int64],
+    first_call: NDArray[np.bool_],
+    room: tuple[Floats, NDArray[np.int64]],
+    *,
+    alone: bool,
+) -> None:
+    """Spread what some steps made over those that they serve, each up to the next of them; `alone`: others do the same
+    for themselves. `room`: as much as `ms` twice, for what is worked out, as new memory costs more than the work."""
     if not len(made):
         return
-    price, first = ms[made], first_call[made]
+    price, served = room[0][: len(made)], room[1][: len(made)]
+    np.take(ms, made, out=price)
+    first = first_call[made]
     if first.any() and not first.all():
         price[first] = price[~first].mean()
     elif first.any() and alone:
@@ -164,7 +163,10 @@ def _spread_one(ms: Floats, makers: _Makers, first_call: NDArray[np.bool_], *, a
         ms[made] = price
         return
     ms[made] = 0
-    ms[made[0] :] += np.repeat(price / served, served)
+    np.subtract(made[1:], made[:-1], out=served[:-1])
+    served[-1] = len(ms) - made[-1]
+    price /= served
+    ms[made[0] :] += np.repeat(price, served)
 
 
 def _spread_over(lane: LaneHistory, count: int) -> tuple[NDArray[np.bool_], Iterator[Floats]]:

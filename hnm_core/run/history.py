@@ -40,14 +40,16 @@ RECENT_STEPS = 100
 """The loss of a lane is its mean over so many last steps, wherever it is shown; recent tuples are counted over them."""
 RATE_STEPS = 200
 """Steps that the rate of steps looks back on."""
+_LOWEST, _HIGHEST = -(1 << 31), (1 << 31) - 1
+_PHASE_PLACE = {phase: place for place, phase in enumerate(PHASES)}
+_COUNT_PLACE = {name: place for place, name in enumerate(TUPLE_COUNTS)}
 
 
 class Column:
-    """A numpy array that grows at its end; appending is amortised O(1). Of one with a width, each of its columns lies
-    in one piece, because they are read one by one, and a row is short."""
+    """A numpy array that grows at its end; appending is amortised O(1)."""
 
-    def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
-        self._buffer: NDArray[Any] = _by_columns(64, () if width is None else (width,), np.dtype(dtype))
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._buffer: NDArray[Any] = np.empty(64, dtype)
         self._length = 0
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class Column:
     def reserve(self, rows: int) -> None:
         """Have room for so many rows, so that growing up to them copies nothing."""
         if rows > len(self._buffer):
-            grown = _by_columns(rows, self._buffer.shape[1:], self._buffer.dtype)
+            grown = np.empty(rows, self._buffer.dtype)
             grown[: self._length] = self._buffer[: self._length]
             self._buffer = grown
 
@@ -67,16 +69,12 @@ class Column:
         self._buffer[self._length] = value
         self._length += 1
 
-    def extend(self, values: NDArray[Any], known: Iterable[int] | None = None) -> None:
-        """Add rows; of one with a width perhaps only these of its columns, while all others are 0."""
+    def extend(self, values: NDArray[Any]) -> None:
+        """Add rows."""
         length = self._length + len(values)
         if length > len(self._buffer):
             self.reserve(max(length, 2 * self._length))
-        if known is None:
-            self._buffer[self._length : length] = values
-        else:
-            for column in known:
-                self._buffer[self._length : length, column] = values[:, column]
+        self._buffer[self._length : length] = values
         self._length = length
 
     @property
@@ -87,8 +85,78 @@ class Column:
         return view
 
 
-def _by_columns(rows: int, width: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.zeros((rows, *width), dtype, order="F")  # what is never written to takes no memory
+class Table:
+    """Columns that grow together, most of whose cells are 0: a column in which nothing else stood so far takes no
+    memory. Each lies in one piece, because they are read one by one, and a row is short. Whole numbers take 4 bytes, or
+    8 from the first on that needs them."""
+
+    def __init__(self, dtype: DTypeLike, width: int) -> None:
+        self._buffer: NDArray[Any] = _by_columns(64, width, np.dtype(dtype))
+        self._length = 0
+        self._narrow = self._buffer.dtype == np.int32
+        self._used: set[int] = set()
+        """Columns in which something else than 0 stands."""
+
+    def __len__(self) -> int:
+        return self._length
+
+    def reserve(self, rows: int) -> None:
+        """Have room for so many rows, so that growing up to them copies nothing."""
+        if rows > len(self._buffer):
+            self._move(rows, self._buffer.dtype)
+
+    def append(self, cells: Iterable[tuple[int, float]]) -> None:
+        """Add one row: these cells, each after its column, and 0 in all others."""
+        if self._length == len(self._buffer):
+            self.reserve(2 * self._length)
+        for column, value in cells:
+            if value:
+                if self._narrow:
+                    self._fit(value, value)
+                self._buffer[self._length, column] = value
+                self._used.add(column)
+        self._length += 1
+
+    def extend(self, values: NDArray[Any]) -> None:
+        """Add rows of (n, width)."""
+        length = self._length + len(values)
+        if length > len(self._buffer):
+            self.reserve(max(length, 2 * self._length))
+        for column in range(values.shape[1]):
+            cells = values[:, column]
+            if column in self._used or cells.any():
+                if self._narrow:
+                    self._fit(cells.min(initial=0), cells.max(initial=0))
+                self._buffer[self._length : length, column] = cells
+                self._used.add(column)
+        self._length = length
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """(n, width) so far: a view nobody may write to, untouched by later growth."""
+        view = self._buffer[: self._length]
+        view.flags.writeable = False
+        return view
+
+    def has_any(self, column: int) -> bool:
+        """Whether anything else than 0 stands in a column."""
+        return column in self._used
+
+    def _fit(self, lowest: float, highest: float) -> None:
+        """Have cells that hold these."""
+        if lowest < _LOWEST or highest > _HIGHEST:
+            self._narrow = False
+            self._move(len(self._buffer), np.dtype(np.int64))
+
+    def _move(self, rows: int, dtype: np.dtype[Any]) -> None:
+        moved = _by_columns(rows, self._buffer.shape[1], dtype)
+        for column in self._used:
+            moved[: self._length, column] = self._buffer[: self._length, column]
+        self._buffer = moved
+
+
+def _by_columns(rows: int, width: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.zeros((rows, width), dtype, order="F")  # what is never written to takes no memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +169,7 @@ class StepColumns:
     """(n,)"""
     phase_ms: NDArray[np.float32]
     """(n, len(PHASES)) milliseconds, columns in `PHASES` order; 0 where a phase did not run."""
-    tuples: NDArray[np.int64]
+    tuples: NDArray[np.integer[Any]]
     """(n, len(TUPLE_COUNTS)) counts, columns in that order; 0 where nobody counted."""
     counted: frozenset[str]
     """Names of the tuple counts that any of these steps told."""
@@ -154,8 +222,8 @@ class LaneHistory:
         self._last_step = int(np.iinfo(np.int64).min)
         self._steps = Column(np.int64)
         self._loss = Column(np.float64)
-        self._phase_ms = Column(np.float32, len(PHASES))
-        self._tuples = Column(np.int64, len(TUPLE_COUNTS))
+        self._phase_ms = Table(np.float32, len(PHASES))
+        self._tuples = Table(np.int32, len(TUPLE_COUNTS))
         self._mining = Column(np.bool_)
         self._first_call = Column(np.bool_)
         self._metrics: dict[str, tuple[Column, Column]] = {}
@@ -167,7 +235,8 @@ class LaneHistory:
         """How its searches said that they search, oldest first."""
         self._seconds = Column(np.float64)
         """As many rows as were asked for so far."""
-        self._smooth: tuple[float, Floats] = (0.0, np.empty(0))
+        self._smooth = (0.0, Column(np.float64))
+        """The factor that was asked for last, and as many smoothed losses as were asked for so far."""
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -184,8 +253,9 @@ class LaneHistory:
         self._last_step = record.step
         self._steps.append(record.step)
         self._loss.append(record.loss)
-        self._phase_ms.append([record.phase_ms.get(phase, 0.0) for phase in PHASES])
-        self._tuples.append([record.tuples.get(name, 0) for name in TUPLE_COUNTS])
+        self._phase_ms.append((_PHASE_PLACE[phase], ms) for phase, ms in record.phase_ms.items())
+        counts = record.tuples.items()
+        self._tuples.append((_COUNT_PLACE[name], count) for name, count in counts if name in _COUNT_PLACE)
         self.counted.update(record.tuples)
         self._mining.append(record.mining)
         self._first_call.append(record.first_call)
@@ -205,8 +275,7 @@ class LaneHistory:
         self._steps.extend(columns.step[taken])
         self._loss.extend(columns.loss[taken])
         self._phase_ms.extend(columns.phase_ms[taken])
-        told = [place for place, name in enumerate(TUPLE_COUNTS) if name in columns.counted]
-        self._tuples.extend(columns.tuples[taken], told)
+        self._tuples.extend(columns.tuples[taken])
         self.counted |= columns.counted
         self._mining.extend(columns.mining[taken])
         self._first_call.extend(columns.first_call[taken])
@@ -214,6 +283,17 @@ class LaneHistory:
             steps, values = self._measured(name)
             steps.extend(columns.step[row[new[row]]])
             values.extend(measured[new[row]])
+
+    def measure(self, name: str, steps: NDArray[np.int64], values: Floats) -> None:
+        """Take in what a metric was at these steps, which ascend; those that the lane does not have are left out."""
+        if not len(self):
+            return
+        row = np.minimum(np.searchsorted(self.steps, steps), len(self) - 1)
+        known = self.steps[row] == steps
+        if known.any():
+            own_steps, own_values = self._measured(name)
+            own_steps.extend(steps[known])
+            own_values.extend(values[known])
 
     def _measured(self, name: str) -> tuple[Column, Column]:
         if name not in self._metrics:
@@ -252,7 +332,7 @@ class LaneHistory:
         return self._phase_ms.values
 
     @property
-    def tuples(self) -> NDArray[np.int64]:
+    def tuples(self) -> NDArray[np.integer[Any]]:
         """(n, len(TUPLE_COUNTS)) counts, columns in that order."""
         return self._tuples.values
 
@@ -320,15 +400,13 @@ class LaneHistory:
 
     def smoothed_loss(self, factor: float) -> Floats:
         """(n,) the loss as a debiased exponential moving average: see `smoothed`. New rows cost only themselves."""
-        known_factor, known = self._smooth
-        if known_factor != factor:
-            known = np.empty(0)
+        if self._smooth[0] != factor:
+            self._smooth = (factor, Column(np.float64))
+        known = self._smooth[1]
         if len(known) < len(self):
             start = max(0, len(known) - memory(factor))
-            tail = smoothed(self.loss[start:], factor)
-            known = np.concatenate((known, tail[len(known) - start :]))
-            self._smooth = (factor, known)
-        return known
+            known.extend(smoothed(self.loss[start:], factor)[len(known) - start :])
+        return known.values
 
     def mean_loss(self, upto_step: int | None = None) -> float:
         """The mean over the last `RECENT_STEPS` steps that had a finite loss; NaN where none had."""
@@ -352,8 +430,12 @@ class LaneHistory:
         return first + np.flatnonzero(self.mining[first:count])
 
     def _tally(self, row: NDArray[np.int64]) -> Tally:
-        counts = {place: name for place, name in enumerate(TUPLE_COUNTS) if name in self.counted}
-        return Tally(len(row), {name: int(taken(self.tuples[:, place], row).sum()) for place, name in counts.items()})
+        def total(place: int) -> int:
+            known = self._tuples.has_any(place)
+            return int(taken(self.tuples[:, place], row).sum(dtype=np.int64)) if known else 0
+
+        counted = (name for name in TUPLE_COUNTS if name in self.counted)
+        return Tally(len(row), {name: total(_COUNT_PLACE[name]) for name in counted})
 
     def alike(self, count: int) -> NDArray[np.int64]:
         """The first `count` rows, but of these only those with the miner, loss and sampler of the last one, and that

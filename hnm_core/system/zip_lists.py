@@ -14,13 +14,18 @@ _MEMBER = b"PK\x03\x04"
 
 def check_list(stored: zipfile.ZipFile) -> None:
     """Refuse a list in which one bit has made a member vanish that nobody then misses: its name is another than stands
-    at the member itself, or its entry is taken for the comment of the one before.
+    at the member itself, or its entry is taken for the comment of the one before; or that has two members of one name,
+    of which readers see the last alone.
 
     Raises:
         BadZipFile: that is so.
         RuntimeError: a member is encrypted, or packed in a way that nobody knows.
     """
+    seen: set[str] = set()
     for member in stored.infolist():
+        if member.filename in seen:
+            raise zipfile.BadZipFile(f"it holds '{member.filename}' twice")
+        seen.add(member.filename)
         if _ENTRY in member.comment or _ENTRY in member.extra:
             raise zipfile.BadZipFile(f"its list of what it holds is damaged behind '{member.filename}'")
         stored.open(member).close()  # compares the names

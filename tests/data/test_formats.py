@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,20 @@ def test_that_vectors_without_labels_get_a_sentence(tmp_path):
     assert "no .npy file" in refusal(tmp_path / "set.npy")
 
 
+def test_that_two_columns_of_labels_are_refused_not_read_from_the_first(tmp_path):
+    np.save(tmp_path / "birds.npy", X)
+    (tmp_path / "birds.labels.csv").write_text("label,Label\n" + "".join(f"{row},oak\n" for row in range(len(X))))
+    assert "2 columns called 'label'" in refusal(tmp_path / "birds.npy")
+
+
+def test_that_a_number_in_text_that_is_too_large_is_a_sentence_and_no_warning(tmp_path):
+    (tmp_path / "vectors.tsv").write_text("1\t1e300\n2\t3\n")
+    (tmp_path / "metadata.tsv").write_text("oak\noak\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "infinity in row 0" in refusal(tmp_path / "vectors.tsv")
+
+
 def test_that_a_dictionary_of_tensors_is_read(tmp_path):
     for labels in (torch.tensor([1, 0, 1, 0]), WORDS, [1, 0, 1, 0]):
         for kind in (torch.float32, torch.float64, torch.bfloat16):
@@ -308,6 +323,9 @@ def test_that_damaged_safetensors_are_refused_wherever_they_were_cut_or_changed(
     ):
         path.write_bytes(whole.replace(before, after))
         refusal(path)
+    told = b'{"x": {"dtype": "F32", "dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}'
+    path.write_bytes(len(told).to_bytes(8, "little") + told + b"\0" * 8)
+    assert "'dtype' twice" in refusal(path)
     path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
     assert "no .safetensors file" in refusal(path)
 

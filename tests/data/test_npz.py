@@ -241,6 +241,23 @@ def test_that_a_zip_of_something_else_is_refused(tmp_path):
     assert "'x'" in message
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("names", "words"), [(("x.npy", "x.npy"), "'x.npy' twice"), (("x.npy", "x"), "of one name")])
+def test_that_an_array_that_is_there_twice_is_refused_not_read_from_one_of_both(tmp_path, names, words):
+    for file, scale in (("one.npz", 1), ("two.npz", 2)):
+        np.savez(tmp_path / file, x=scale * np.eye(4), y=np.array([0, 1, 0, 1]))
+    with zipfile.ZipFile(tmp_path / "both.npz", "w") as both:
+        for file, name in zip(("one.npz", "two.npz"), names, strict=True):
+            both.writestr(name, one_array(tmp_path / file, "x.npy"))
+        both.writestr("y.npy", one_array(tmp_path / "one.npz", "y.npy"))
+    assert words in refusal(tmp_path / "both.npz")
+
+
+def one_array(path, name):
+    with zipfile.ZipFile(path) as stored:
+        return stored.read(name)
+
+
 def test_that_an_array_that_claims_more_than_the_memory_is_refused(tmp_path):
     header = str({"descr": "<f8", "fortran_order": False, "shape": (2**45, 8)}).ljust(117) + "\n"
     with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:

@@ -145,6 +145,7 @@ def test_that_a_number_that_was_damaged_does_not_decide_on_another_item(path: Pa
         '{"item": "4", "label": "4", "verdict": "drop"}',
         '{"item": 4, "label": "4", "verdict": "relabel"}',
         '{"review": 2, "of": "x"}',
+        '{"item": 4, "label": "4", "verdict": "keep", "verdict": "drop"}',
         "[" * 100_000,
         "[1]",
         "gibberish",

@@ -168,6 +168,7 @@ def test_that_what_goes_by_itself_was_named_a_day_before(tmp_path: Path) -> None
     assert make_room(keep=3, root=tmp_path) == [], "there is room again, and nothing is named any more"
     assert make_room(keep=2, root=tmp_path) == [oldest]
     mark = oldest / runs.LEAVING_FILE
+    os.utime(oldest / "run.json", (time.time() - 90_000,) * 2)
     os.utime(mark, (time.time() - 86_401,) * 2)
     held = open_recording(oldest)
     assert make_room(keep=2, root=tmp_path) == [oldest], "somebody looks at it"
@@ -175,6 +176,21 @@ def test_that_what_goes_by_itself_was_named_a_day_before(tmp_path: Path) -> None
     assert make_room(keep=2, root=tmp_path) == []
     assert list_runs(tmp_path) == [newest, older]
     assert room.in_words([]) == ""
+
+
+@pytest.mark.parametrize("written", [-40 * 365 * 86_400.0, 40 * 365 * 86_400.0])
+def test_that_a_notice_by_a_clock_that_was_wrong_is_given_anew(tmp_path: Path, written: float) -> None:
+    newest, old = recorded(tmp_path, 2)
+    begun = time.time() - 100 * 86_400.0
+    os.utime(old / "run.json", (begun, begun))
+    assert make_room(keep=1, root=tmp_path) == [old]
+    mark = old / runs.LEAVING_FILE
+    os.utime(mark, (time.time() + written,) * 2)
+    assert make_room(keep=1, root=tmp_path) == [old], "nobody can have read it for a day"
+    assert abs(mark.stat().st_mtime - time.time()) < 60
+    os.utime(mark, (time.time() - 86_401,) * 2)
+    assert make_room(keep=1, root=tmp_path) == []
+    assert list_runs(tmp_path) == [newest]
 
 
 def test_that_one_long_run_takes_no_other_with_it_unsaid(tmp_path: Path) -> None:

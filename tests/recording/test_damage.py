@@ -19,6 +19,7 @@ import pytest
 
 from hnm_core.errors import InputError
 from hnm_core.recording import files, open_recording, reader, record, replay
+from hnm_core.recording.checksums import record_checksums, sealed_line
 from hnm_core.run.candidates import Candidates
 from hnm_core.run.events import METRICS, Frame, StepRecord, Weights
 from tests.families import one_in
@@ -355,6 +356,32 @@ def test_that_a_header_that_claims_a_huge_array_allocates_nothing(folder: Path) 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
+
+
+def test_that_what_a_long_run_lost_is_found_in_little_memory(tmp_path: Path) -> None:
+    list(record(made_up.run(points=POINTS), tmp_path))
+    run, steps = json.loads((tmp_path / "run.json").read_text()), 100_000
+    dtype = np.dtype({"names": run["step_dtype"]["names"], "formats": run["step_dtype"]["formats"]})
+    *told, last = (tmp_path / "events.jsonl").read_bytes().splitlines()
+    before = json.loads(last)["event"]
+    for place, lane in enumerate(run["lanes"]):
+        path = tmp_path / lane["folder"] / "steps.bin"
+        records = np.resize(np.fromfile(path, dtype), steps)
+        records["step"] = np.arange(1, steps + 1)
+        records["event"] = before + len(run["lanes"]) * np.arange(steps) + place
+        records["flags"], records["measured"] = 1, 0
+        records["checksum"] = record_checksums(records, run["salt"], f"{lane['folder']}/steps.bin", 0)
+        records.tofile(path)
+    end = json.loads(last) | {"event": before + len(run["lanes"]) * steps}
+    del end["checksum"]
+    told.append(sealed_line(json.dumps(end), run["salt"], "events.jsonl", len(told)).rstrip())
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join([*told, b""]))
+    tracemalloc.start()
+    losses = open_recording(tmp_path).losses
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert any("The run lost" in loss and "records" in loss for loss in losses), losses
+    assert peak < 0.7 * steps * dtype.itemsize, "not even one of the three files of steps, and a header takes 17 MB"
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:

@@ -11,10 +11,10 @@ import pytest
 from app.history import playback
 from app.history.chips import chip
 from app.history.markers import markers
-from hnm_core.recording import open_recording, reader, record, replay
+from hnm_core.recording import files, open_recording, reader, record, replay, results
 from hnm_core.recording import steps as step_rows
-from hnm_core.recording.results import inspected
-from hnm_core.run.events import Event, LaneForked, RunFinished, StepRecord
+from hnm_core.recording.results import inspected, open_inspected
+from hnm_core.run.events import Event, LaneForked, OptionChanged, RunFinished, StepRecord
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.run.results import Results
 from tests.recording import made_up
@@ -73,6 +73,85 @@ def test_that_the_results_of_a_recording_are_those_of_its_run_and_of_its_replay(
     assert repr(inspected(open_recording(tmp_path))[1]) == repr(rows)
     assert repr(rows) == repr(Results(folded(events)).lanes())
     assert repr(rows) == repr(Results(folded(list(replay(tmp_path)))).lanes())
+
+
+def told_at_once(folder: Path) -> str:
+    recording, summary, results = open_inspected(folder)
+    return repr((recording.losses, summary, results))
+
+
+def told_after_opening(folder: Path) -> str:
+    recording = open_recording(folder)
+    recording.check()
+    return repr((recording.losses, *inspected(recording)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_that_a_recording_tells_the_same_when_its_steps_are_taken_in_while_they_are_checked(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = random_run(seed)
+    if seed % 2:
+        events = (event for event in events if "new" not in (event.lane if hasattr(event, "lane") else ""))
+    list(record(events, tmp_path))
+    monkeypatch.setattr(files, "_PIECE", (1 << 20, 7_000, 1)[seed % 3])
+    monkeypatch.setattr(reader, "_MANY_BYTES", (1 << 40, 0)[seed % 2])
+    whole = told_at_once(tmp_path)
+    assert whole == told_after_opening(tmp_path)
+    steps = tmp_path / "00-one" / "steps.bin"
+    damaged = bytearray(steps.read_bytes())
+    damaged[len(damaged) // 3] ^= 4
+    steps.write_bytes(damaged)
+    assert whole != told_at_once(tmp_path) == told_after_opening(tmp_path)
+    assert "steps.bin is damaged" in told_at_once(tmp_path)
+
+
+def test_that_no_file_of_steps_is_read_twice_for_the_table_of_a_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(record(made_up.run(), tmp_path))
+    opened: list[str] = []
+
+    def counting(path: Path) -> object:
+        opened.append(Path(path).name)
+        return open_regular(path)
+
+    open_regular = files.open_regular
+    monkeypatch.setattr(files, "open_regular", counting)
+    recording, *_ = open_inspected(tmp_path)
+    assert opened.count("steps.bin") == len(recording.lanes) == 3
+
+
+def test_that_what_a_run_tells_while_its_recording_is_opened_belongs_to_what_it_came_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    run = record(
+        iter(
+            [
+                made_up.started(lanes=("a", "b")),
+                *(made_up.step(rng, lane, step) for step in range(1, 5) for lane in "ab"),
+                OptionChanged("a", 5, "miner", "lsh", "knn", asked=True),
+                LaneForked("c", 5, "b"),
+                *(made_up.step(rng, lane, step) for step in range(5, 9) for lane in "abc"),
+                RunFinished({}, 1.0),
+            ]
+        ),
+        tmp_path,
+    )
+    for _ in range(9):
+        next(run)
+    view = results._told
+
+    def slow(lane: LaneHistory) -> object:
+        list(run)
+        return view(lane)
+
+    monkeypatch.setattr(results, "_told", slow)
+    told = told_at_once(tmp_path)
+    assert "lost" not in told
+    assert told == told_after_opening(tmp_path)
+    assert open_recording(tmp_path).history().lanes["a"].turns == [5]
 
 
 def test_that_opening_and_the_table_of_a_recording_make_no_object_for_a_step(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from hnm_core.run.events import TUPLE_COUNTS, Alarm, LaneForked, RunFailed, Weights
-from hnm_core.run.history import RECENT_STEPS, LaneHistory, RunHistory
+from hnm_core.run.events import TUPLE_COUNTS, Alarm, LaneForked, RunFailed, StepRecord, Weights
+from hnm_core.run.history import RECENT_STEPS, LaneHistory, RunHistory, StepColumns
 from hnm_core.run.series import smoothed
 from hnm_core.run.timing import Phase
 from tests.run.lanes import record, started
@@ -28,6 +30,66 @@ def test_that_columns_hold_every_record_across_many_growths():
     assert np.array_equal(lane.mining, steps > 3)
     assert np.array_equal(lane.phase_ms[:, list(Phase).index(Phase.SEARCH)], steps / 4)
     assert np.allclose(lane.seconds, np.cumsum(steps / 4 + 0.5) / 1e3, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_that_counts_take_four_bytes_until_one_needs_eight(at_once):
+    lane, large = LaneHistory("knn"), (1 << 31) + 5
+    counts = [1, 2**31 - 1, 3, large, 4, -(2**31) - 1]
+    records = [record(step, tuples={"mined": count, "easy": step}) for step, count in enumerate(counts, start=1)]
+    for step, told in enumerate(records, start=1):
+        if at_once:
+            lane.extend(columns_of(told))
+        else:
+            lane.add(told)
+        assert lane.tuples.dtype == (np.int32 if step < 4 else np.int64)
+        if step == 3:
+            before = lane.tuples
+    assert lane.tuples[:, TUPLE_COUNTS.index("mined")].tolist() == counts
+    assert lane.tuples[:, TUPLE_COUNTS.index("easy")].tolist() == [1, 2, 3, 4, 5, 6]
+    assert before[:, 0].tolist() == counts[:3]
+    assert lane.tally().count("mined") == sum(counts)
+    assert lane.tally().count("filled") == 0 and "filled" not in lane.tally().counts
+
+
+def columns_of(told: StepRecord) -> StepColumns:
+    return StepColumns(
+        step=np.array([told.step]),
+        loss=np.array([told.loss]),
+        phase_ms=np.zeros((1, len(Phase)), np.float32),
+        tuples=np.array([[told.tuples.get(name, 0) for name in TUPLE_COUNTS]]),
+        counted=frozenset(told.tuples),
+        mining=np.array([told.mining]),
+        first_call=np.array([told.first_call]),
+        metrics={},
+    )
+
+
+OF_MANY_STEPS = """
+import resource
+import numpy as np
+from hnm_core.run.events import TUPLE_COUNTS
+from hnm_core.run.history import LaneHistory, StepColumns
+from hnm_core.run.timing import PHASES
+
+lane, at_once, times = LaneHistory("knn"), 1000, 1000
+phase_ms, tuples = np.zeros((at_once, len(PHASES)), np.float32), np.zeros((at_once, len(TUPLE_COUNTS)), np.int64)
+phase_ms[:, 3] = tuples[:, 0] = 7
+flags = np.ones(at_once, np.bool_)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+lane.reserve(500_000)
+for place in range(times):
+    steps = np.arange(1, at_once + 1) + place * at_once
+    lane.extend(StepColumns(steps, steps / 7, phase_ms, tuples, frozenset(TUPLE_COUNTS), flags, ~flags, {}))
+assert lane.tally().count("mined") == 7 * at_once * times and lane.tally().count("easy") == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_that_what_nobody_counted_or_timed_takes_no_memory():
+    told = subprocess.run([sys.executable, "-c", OF_MANY_STEPS], check=True, capture_output=True, text=True)
+    a_step = 1024 * int(told.stdout) / 1e6
+    assert a_step < 26 + 13 + 12, "what stands there, half of it twice when it moved, and the rows of a tally"
 
 
 def test_that_a_column_handed_out_is_neither_changed_by_growth_nor_writable():

@@ -53,7 +53,7 @@ def _text_columns(path: Path) -> Mapping[str, Any]:
     def is_text(kind: Any) -> bool:
         if types.is_list(kind) or types.is_large_list(kind) or types.is_dictionary(kind):
             return is_text(kind.value_type)
-        return bool(types.is_string(kind) or types.is_large_string(kind))
+        return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
     return {field.name: field.name if is_text(field.type) else None for field in schema}
 

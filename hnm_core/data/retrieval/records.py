@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hnm_core.data import checks
+from hnm_core.data import checks, json_text
 from hnm_core.data.base import Progress, report
 from hnm_core.data.csv_table import DELIMITERS, LONGEST_CELL
 from hnm_core.data.parquet import opened
@@ -20,6 +21,9 @@ from hnm_core.system.regular_files import open_regular
 
 BLOCK_ROWS = 1_024
 """Of a parquet file, taken at once."""
+
+_RETURN = re.compile(r"(?<=\r)(?![\r\n]|\Z)")
+"""Where a line of a table ends by a carriage return alone, as some spreadsheets still write them."""
 
 Rows = Iterator[tuple[int, Mapping[str, Any]]]
 """Each record with its place."""
@@ -80,9 +84,12 @@ def json_rows(path: Path, progress: Progress | None = None) -> Rows:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json_text.parsed(line)
         except RecursionError:
             raise InputError(f"'{path}', line {number:,}, is JSON that is nested too deep.") from None
+        except json_text.SaidTwiceError as error:
+            name = checks.shown(str(error))
+            raise InputError(f"'{path}', line {number:,}, has two values of '{name}' in one object.") from None
         except ValueError as error:
             raise InputError(f"'{path}', line {number:,}, is no JSON: {_said(error)}.{_if_array(line)}") from None
         if not isinstance(record, dict):
@@ -121,16 +128,20 @@ def kind_of(value: Any) -> str:
 
 def _header(path: Path) -> tuple[tuple[str, ...], str]:
     """Names of the columns, and what separates them: a tab in a `.tsv`, else what the first line has most of."""
-    line = first_line(path)
+    line = first_line(path).split("\r", 1)[0]
     delimiter = "\t" if suffix_of(path) == ".tsv" else max(DELIMITERS, key=line.count)
     names = next((row for _, row in _cells(path, delimiter, None)), [])
     header = tuple(name.strip() for name in names)
     if not any(header):
         raise InputError(f"'{path}' is empty; its first line must name the columns.")
-    twice = next((name for name, count in Counter(header).items() if count > 1), None)
+    _check_distinct(header, path)
+    return header, delimiter
+
+
+def _check_distinct(names: Iterable[str], path: Path) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"'{path}' has several columns called '{checks.shown(twice)}'; column names must differ.")
-    return header, delimiter
 
 
 def _table_rows(path: Path, header: tuple[str, ...], delimiter: str, progress: Progress | None) -> Rows:
@@ -148,7 +159,8 @@ def _table_rows(path: Path, header: tuple[str, ...], delimiter: str, progress: P
 def _cells(path: Path, delimiter: str, progress: Progress | None) -> Iterator[tuple[int, list[str]]]:
     """The rows that hold anything, with the line on which each ends."""
     csv.field_size_limit(max(LONGEST_CELL, csv.field_size_limit()))  # see `csv_table`: never lowered again
-    reader = csv.reader((line for _, line in lines(path, progress)), delimiter=delimiter, strict=True)
+    parts = (part for _, line in lines(path, progress) for part in _RETURN.split(line))
+    reader = csv.reader(parts, delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if any(map(str.strip, row)):
@@ -166,6 +178,7 @@ def _parquet(path: Path) -> Records:
     def rows(names: tuple[str, ...] | None, progress: Progress | None) -> Rows:
         try:
             with open_regular(path) as raw, opened(raw) as file:
+                _check_distinct(file.schema_arrow.names, path)
                 done, total = 0, file.metadata.num_rows
                 for batch in file.iter_batches(BLOCK_ROWS, columns=None if names is None else list(names)):
                     report(progress, done, total, f"reading {path.name}")

@@ -73,6 +73,7 @@ def test_that_lists_of_passages_are_pairs_and_damaged_or_other_files_none(tmp_pa
     tables = {
         "flag": pa.table({"query": ["q"], "pos": [["p"]], "neg": [["n"]]}),
         "tevatron": pa.table({"query_id": ["1"], "query": ["q"], "positive_passages": [[{"docid": "1", "text": "p"}]]}),
+        "views": pa.table({name: pa.array([name], pa.string_view()) for name in ("query", "positive")}),
         "lists": pa.table({"query": ["q"], "docs": [["p", "n"]], "labels": [[1, 0]]}),
     }
     for name, table in tables.items():

@@ -245,6 +245,21 @@ def test_that_tables_that_are_none_are_refused_with_the_line(tmp_path: Path, ref
     assert pairs_of(read(str(path))) == {('a, "quoted"\nin two lines', "b", 1.0)}
 
 
+def test_that_a_table_whose_lines_end_by_carriage_returns_alone_is_read(tmp_path: Path, refusal: Refusal):
+    path = tmp_path / "old.csv"
+    path.write_bytes(b'query;positive\r"What, is\rthis?";An oak\r\rAnd that?;"An ""elm"""\r\r\nA mix;Of both\r\n')
+    pairs = [("What, is\rthis?", "An oak"), ("And that?", 'An "elm"'), ("A mix", "Of both")]
+    assert pairs_of(read(str(path))) == {(*pair, 1.0) for pair in pairs}
+    path.write_bytes(b"query,positive\ra,b\rc\r")
+    assert "line 3, has 1 value" in refusal(path)
+
+
+def test_that_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path: Path, refusal: Refusal):
+    columns = [pa.array(["a", "b"]), pa.array(["c", "d"]), pa.array(["e", "f"])]
+    pyarrow.parquet.write_table(pa.table(columns, names=["query", "positive", "positive"]), tmp_path / "twice.parquet")
+    assert "several columns called 'positive'" in refusal(tmp_path / "twice.parquet")
+
+
 def test_that_a_parquet_file_that_is_none_is_refused(tmp_path: Path, refusal: Refusal):
     path = write_parquet(tmp_path / "pairs.parquet", TRIPLETS)
     path.write_bytes(path.read_bytes()[:-30])

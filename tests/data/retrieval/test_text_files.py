@@ -49,11 +49,27 @@ def test_that_utf_16_is_refused(tmp_path: Path, refusal: Refusal, encoding: str)
         (b'{"query": "\\ud800", "positive": "y"}\n', "half of a surrogate pair"),
         (b'{"query": 1' + b"0" * 5000 + b"}\n", "line 1, is no JSON"),
         (b"7\n", "is no JSON object but a number"),
+        (b'{"query": "x", "positive": "y", "query": "z"}\n', "line 1, has two values of 'query' in one object"),
+        (b'{"query": "x", "positive": "y", "more": [{"a\\u001b": 1, "a\\u001b": 1}]}\n', "two values of 'a?' in one"),
         (b"\0\0\0\n", "line 1, byte 1 is a zero byte"),
         (b"", "holds no records"),
         (b"\n\n", "holds no records"),
     ],
-    ids=["lists", "objects", "array", "array in lines", "cut", "half", "digits", "number", "zero", "empty", "blank"],
+    ids=[
+        "lists",
+        "objects",
+        "array",
+        "array in lines",
+        "cut",
+        "half",
+        "digits",
+        "number",
+        "twice",
+        "twice within",
+        "zero",
+        "empty",
+        "blank",
+    ],
 )
 def test_that_lines_that_are_no_records_are_refused(tmp_path: Path, refusal: Refusal, content: bytes, words: str):
     (tmp_path / "pairs.jsonl").write_bytes(content)
