@@ -192,7 +192,7 @@ class RunScene:
             title = TITLES[name] or story.word or "MAP@R"
             match name:
                 case "curve":
-                    on = "on held-out items" if story.started.held_out.any() else "on items trained on"
+                    on = f"on {story.measured_on}"
                     inner = charts.panel(canvas, box, title, on)
                     charts.curves(canvas, inner, now, lambda lane: lane.quality, levels=self._levels())
                 case "loss":

@@ -11,6 +11,7 @@ from app.history.moments import Moment, goal_of, joined, judged_by, moments, nam
 from app.history.verdict import JUDGED_BY, apart, measured_items, seconds_to
 from hnm_core.recording import Recording
 from hnm_core.run.history import LaneHistory, RunHistory
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.words import counted
 
 
@@ -75,14 +76,29 @@ class Story:
         plain = [name for name in others if not self.mines(name)]
         return (plain or others or [best])[0], best
 
+    @property
+    def over_documents(self) -> bool:
+        """Whether queries look for documents; else items have classes."""
+        return is_over_documents(self.started.config.data.name)
+
+    @property
+    def measured_on(self) -> str:
+        """What quality is measured on, in two or three words."""
+        if not self.started.held_out.any():
+            return "queries trained on" if self.over_documents else "items trained on"
+        return "held-out queries" if self.over_documents else "held-out items"
+
     def question(self) -> str:
         """What the film asks, on its first card."""
         return self.recording.config.title or "Which negatives should it learn from?"
 
     def facts(self) -> str:
         """What is compared, on what, in a line."""
-        classes = len(np.unique(self.started.labels))
-        items = f"{self.started.items_total:,} items in {classes:,} classes"
+        items = f"{self.started.items_total:,} "
+        if self.over_documents:
+            items += "queries and documents"
+        else:
+            items += f"items in {len(np.unique(self.started.labels)):,} classes"
         return f"{items}, {counted(self.history.last_step, 'step')} each, seed {self.started.config.seed}"
 
     def finding(self) -> Finding | None:
@@ -121,8 +137,11 @@ class Story:
         """How it was measured, for the end card: machine, seed, items, versions."""
         started, evaluated, versions = self.started, self.started.evaluated, self.started.versions
         program = " · ".join(f"{name} {versions[name]}" for name in ("hnm-lab", "torch", "numpy") if name in versions)
-        ran = [versions.get("device", ""), f"one run, seed {started.config.seed}", f"{started.items_total:,} items"]
-        on = evaluated.short if evaluated else f"{self.items:,} held-out items" if started.held_out.any() else ""
+        what = f"{started.items_total:,} {'queries and documents' if self.over_documents else 'items'}"
+        ran = [versions.get("device", ""), f"one run, seed {started.config.seed}", what]
+        # Of items shown in part nobody knows how many are kept out in all.
+        known = f"{self.items:,} " if len(started.ids) == started.items_total and not self.over_documents else ""
+        on = evaluated.short if evaluated else f"{known}{self.measured_on}" if started.held_out.any() else ""
         how = [f"{self.word} on {on}" if on and self.word else "", "mining time: of a step, refreshes spread over all"]
         return [line for line in (" · ".join(filter(None, ran)), " · ".join(filter(None, how)), program) if line]
 
