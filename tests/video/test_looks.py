@@ -23,8 +23,7 @@ from hnm_core.recording import open_recording, record
 from hnm_core.run.events import Event, Frame, Misses, RunStarted, frozen
 from hnm_core.run.hardness import Hardness, histogram
 from hnm_core.run.shown import QUERY
-from hnm_core.spec.config import DataConfig
-from hnm_core.spec.registry import OVER_DOCUMENTS
+from hnm_core.training.retrieval_config import RetrievalConfig, told_as
 from tests.video.conftest import POINTS, STEPS, growing_run
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -109,7 +108,8 @@ def test_that_no_two_classes_are_looked_for_among_queries_and_documents(hard: Pa
     def events() -> Iterator[Event]:
         for event in growing_run():
             if isinstance(event, RunStarted):
-                over = event.config.model_copy(update={"data": DataConfig(name="two-texts" + OVER_DOCUMENTS)})
+                data = told_as(RetrievalConfig(), "little").data
+                over = event.config.model_copy(update={"data": data})
                 event = replace(event, config=over, class_names=("document", QUERY, "c"))
             yield told(event)
 
