@@ -12,7 +12,7 @@ import pytest
 from app.picture.camera import Camera
 from app.video.charts import _spread, _Told, _told
 from app.video.framing import Framing, View
-from app.video.layout import MAX_COLUMNS, Box, arrange, check_type, frame_of
+from app.video.layout import MAX_COLUMNS, Box, arrange, check_type, fitting, frame_of
 from hnm_core.errors import InputError
 
 SIZES = [(1920, 1080), (1280, 720), (1080, 1920), (720, 404), (640, 480), (3840, 2160), (320, 180), (1000, 1000)]
@@ -97,3 +97,14 @@ def test_that_one_class_in_a_hundred_that_strays_a_little_stays_in_the_picture()
     camera = Framing([lambda _share: cloud], lambda _share: View(Camera(elevation=0.0), 1.0), 2).camera(0, 0.5)
     _, y, _ = camera.project(cloud, 100, 100)
     assert y.min() > 0 and y.max() < 100
+
+
+@pytest.mark.parametrize("lanes", range(1, 9))
+def test_that_a_race_in_a_square_leaves_clouds_high_enough_for_names_and_numbers(lanes: int) -> None:
+    frame = frame_of(1080, 1080)
+    panels = fitting(frame, lanes, ("race", "curve"))
+    layout = arrange(frame, lanes, panels)
+    assert min(box.height for box in layout.clouds) >= 139 * frame.unit
+    assert panels == (("race", "curve") if lanes <= 3 else ("race",))
+    assert layout.panels[0].height >= 30 * frame.unit * min(lanes, 6)  # a bar with its words for each lane
+    assert fitting(frame_of(1920, 1080), lanes, ("race", "curve")) == ("race", "curve")
