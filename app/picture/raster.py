@@ -22,6 +22,7 @@ from app.picture.camera import Camera, Point
 from app.picture.raster_kernels import (
     FLOOR_LINES,
     FLOOR_PIECES,
+    Bytes,
     Doubles,
     Floats,
     Pixels,
@@ -38,6 +39,7 @@ from app.picture.raster_kernels import (
     shade,
     shade_by_depth,
     smooth_rims,
+    to_yuv,
 )
 from app.picture.scene import Scene
 from app.picture.theme import DARK, Rgb, Theme
@@ -201,7 +203,34 @@ def warm_up() -> None:
         halos=np.zeros(1, np.int32),
         halo_colors=np.full((1, 4), 128, np.uint8),
     )
-    render(scene, Camera(), 8, 8, DARK, supersample=2)
+    picture = render(scene, Camera(), 8, 8, DARK, supersample=2)
+    yuv(picture.pixels.view(np.uint32)[..., 0], 0, 0, (8, 8), *(np.empty((8, 8), np.uint8) for _ in range(3)))
+
+
+def yuv(pixels: Pixels, left: int, top: int, size: tuple[int, int], luma: Bytes, blue: Bytes, red: Bytes) -> None:
+    """Write a part of a picture for an encoder of videos, as BT.709 in limited range with half as many values of chroma
+    each way, without a copy of the picture.
+
+    Args:
+        pixels: (H, W) 0x..RRGGBB; contiguous.
+        left: its first column.
+        top: its first row.
+        size: width and height of the part, both even.
+        luma: (height, >= width), written.
+        blue: (height / 2, >= width / 2) Cb, written.
+        red: (height / 2, >= width / 2) Cr, written.
+
+    Raises:
+        ValueError: the part reaches beyond the picture, or a plane is too small.
+    """
+    width, height = size
+    inside = 0 <= left <= pixels.shape[1] - width and 0 <= top <= pixels.shape[0] - height
+    planes = ((luma, 1), (blue, 2), (red, 2))
+    if not inside or any(p.shape[0] < height // n or p.shape[1] < width // n for p, n in planes):
+        raise ValueError(f"no {width} x {height} pixels at {left}, {top} of {pixels.shape[1]} x {pixels.shape[0]}")
+    seen = pixels.view()
+    seen.flags.writeable = False  # what a screen shows may not be written, and a kernel is compiled for one kind
+    to_yuv(seen, left, top, luma, blue, red, width, height)
 
 
 def _floor_lines(center: Point, radius: float, color: Rgb, work: Workspace) -> tuple[Doubles, Doubles]:

@@ -20,6 +20,7 @@ from numba import njit  # isort: skip
 
 Pixels = NDArray[np.uint32]
 """0xffRRGGBB"""
+Bytes = NDArray[np.uint8]
 Rows = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -48,6 +49,12 @@ FACE = np.float32(0.57735)
 LIGHT_X, LIGHT_Y, LIGHT_Z = (np.float32(value) for value in (-0.41, 0.58, 0.704))
 HALF_X, HALF_Y, HALF_Z = (np.float32(value) for value in (-0.2221, 0.3142, 0.9230))
 """Half way between the light and the eye: where a sphere shines."""
+
+# ITU-R BT.709: luma takes 219 steps, chroma 224, in 1 / 65536. Whole numbers of 32 bits go through vectors.
+Y_RED, Y_GREEN, Y_BLUE, Y_BLACK = (np.int32(value) for value in (11966, 40254, 4064, (16 << 16) + (1 << 15)))
+U_RED, U_GREEN, U_BLUE = (np.int32(value) for value in (-6596, -22188, 28784))
+V_RED, V_GREEN, V_BLUE = (np.int32(value) for value in (28784, -26145, -2639))
+NO_COLOR = np.int32((128 << 18) + (1 << 17))
 
 
 @kernel
@@ -533,3 +540,37 @@ def reduce(
                     blue += pixels[j, i] & 0xFF
             small_pixels[y, x] = _pack(red // area, green // area, blue // area)
             small_rows[y, x] = rows[y * factor + factor // 2, x * factor + factor // 2]
+
+
+@kernel
+def to_yuv(pixels: Pixels, left: int, top: int, luma: Bytes, blue: Bytes, red: Bytes, width: int, height: int) -> None:
+    """Write a part of a picture as BT.709 in limited range, with a pair of chroma values for each 2 x 2 pixels; `width`
+    and `height` are even, and rows of the three planes may be longer."""
+    # Stretches that begin at 0 and constants of the same 32 bits as the values: only so it goes through vectors.
+    eight, sixteen, byte, ten, two = (
+        np.uint32(8),
+        np.uint32(16),
+        np.uint32(0xFF),
+        np.uint32(0x3FF),
+        np.uint32(0xFF00FF),
+    )
+    for y in range(height):
+        line, row = luma[y], pixels[top + y, left : left + width]
+        for x in range(width):
+            pixel = row[x]
+            r = np.int32((pixel >> sixteen) & byte)
+            g = np.int32((pixel >> eight) & byte)
+            b = np.int32(pixel & byte)
+            line[x] = np.uint8((Y_RED * r + Y_GREEN * g + Y_BLUE * b + Y_BLACK) >> np.int32(16))
+    for y in range(height // 2):
+        line, other = blue[y], red[y]
+        upper = pixels[top + 2 * y, left : left + width]
+        lower = pixels[top + 2 * y + 1, left : left + width]
+        for x in range(width // 2):
+            p, q, s, t = upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]
+            # Red and blue of a pixel at once: four bytes add up to ten bits.
+            mixed = (p & two) + (q & two) + (s & two) + (t & two)
+            green = (p >> eight & byte) + (q >> eight & byte) + (s >> eight & byte) + (t >> eight & byte)
+            reds, greens, blues = np.int32(mixed >> sixteen), np.int32(green), np.int32(mixed & ten)
+            line[x] = np.uint8((U_RED * reds + U_GREEN * greens + U_BLUE * blues + NO_COLOR) >> np.int32(18))
+            other[x] = np.uint8((V_RED * reds + V_GREEN * greens + V_BLUE * blues + NO_COLOR) >> np.int32(18))

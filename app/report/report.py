@@ -18,7 +18,7 @@ from app.report.histograms import BAND_COLOURS, histograms
 from app.report.pictures import pictures
 from app.report.plots import bars, curves
 from hnm_core.cli.commands import recording_facts
-from hnm_core.cli.result_tables import RESULT_COLUMNS, result_rows
+from hnm_core.cli.result_tables import DOCUMENT_COLUMNS, RESULT_COLUMNS, document_rows, result_rows
 from hnm_core.errors import InputError
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.results import inspected
@@ -28,15 +28,23 @@ from hnm_core.run.cost import step_cost
 from hnm_core.run.events import Alarm
 from hnm_core.run.hardness import Hardness
 from hnm_core.run.history import RunHistory
-from hnm_core.run.results import LaneResult
+from hnm_core.run.results import DOCUMENT_NAMES, LaneResult
 from hnm_core.run.timing import MINING_COLUMNS, PHASES
 from hnm_core.spec.config import dump
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.spec.resources import resource_dir
 from hnm_core.system.paths import why
 from hnm_core.system.whole_files import write_whole
 from hnm_core.words import percent, size
 
-CURVES = {"map_at_r": "MAP@R", "precision_at_1": "P@1", "knn_accuracy": "kNN", "mining_recall": "Recall of the search"}
+CURVES = {
+    "map_at_r": "MAP@R",
+    "precision_at_1": "P@1",
+    "knn_accuracy": "kNN",
+    **DOCUMENT_NAMES,
+    "mining_recall": "Recall of the search",
+}
+"""By metric; of those that a run was not measured by there is none."""
 LANE_COLOURS = tuple(f"var(--lane-{place})" for place in range(len(DARK.lanes)))
 """As the style of the page has them, dark and light."""
 MOST_BYTES = 8_000_000
@@ -91,6 +99,8 @@ def _page(recording: Recording, moments: str) -> str:
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{seal}'"
     if config.model.name == "identity":
         table = _table(tuple(AUDIT_COLUMNS), map(cells, results))
+    elif is_over_documents(config.data.name):
+        table = _table(DOCUMENT_COLUMNS, document_rows(results, recording.started.chance or {}))
     else:
         table = _table(RESULT_COLUMNS, result_rows(results, summary["raw"]))
     alarms = [(f"{event.step:,}", event.lane, event.message) for event in recording.events if isinstance(event, Alarm)]

@@ -57,7 +57,7 @@ class Canvas:
         px = max(size * self.unit, 4.0)
         wide = typeface.width(text, px, bold=bold)
         if wide > box.width > 0:
-            px = max(px * box.width / wide, least * px)
+            px = max(0.99 * px * box.width / wide, least * px)  # a hair less: widths do not scale exactly
             text = typeface.shortened(text, px, box.width, bold=bold)
             wide = typeface.width(text, px, bold=bold)
         x = box.x + (box.width - wide) * align.value

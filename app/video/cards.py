@@ -18,7 +18,9 @@ TITLE, LEAD, BODY, SMALL = 92, 44, 36, 28
 def title_card(canvas: Canvas, block: Box, story: Story, names: Sequence[str], shown: float) -> None:
     """The question, the lanes in their colours, and on what they are compared; `shown` 0..1 as the card opens."""
     theme, unit, size = canvas.theme, canvas.unit, TITLE
-    title = Box(block.x, block.y, block.width, round(min(2.6 * size * unit, 0.5 * block.height)))
+    # Every line of lanes after the first lifts all, so that the last words stay above the margin.
+    lifted = _lane_places(canvas, block, names)[-1][1] - block.y
+    title = Box(block.x, block.y - lifted, block.width, round(min(2.6 * size * unit, 0.5 * block.height)))
     high = canvas.paragraph(title, story.question(), theme.text, size, bold=True, top=True)
     y = round(title.y + high + 40 * unit)
     lanes = Box(block.x, y, block.width, round(LEAD * 1.5 * unit))
@@ -27,20 +29,29 @@ def title_card(canvas: Canvas, block: Box, story: Story, names: Sequence[str], s
     canvas.paragraph(facts, story.facts(), theme.muted, BODY, top=True, opacity=_ease(shown * 4 - 0.9))
 
 
-def _lanes_line(canvas: Canvas, box: Box, story: Story, names: Sequence[str], opacity: float) -> int:
-    """The names of lanes, in as many lines as they need. Returns where they end."""
-    unit, theme = canvas.unit, canvas.theme
-    x, y, px = float(box.x), box.y, LEAD * unit
+def _lane_places(canvas: Canvas, box: Box, names: Sequence[str]) -> list[tuple[float, int, float]]:
+    """Left, top and width of each lane's name in as many lines as they need, from the top of the box on."""
+    unit, places = canvas.unit, []
+    x, y, px = float(box.x), box.y, LEAD * canvas.unit
     for name in names:
-        color = theme.lane(story.lanes.index(name))
         wide = typeface.width(name, px, bold=True) + 44 * unit
         if x + wide > box.right and x > box.x:
             x, y = float(box.x), y + round(LEAD * 1.4 * unit)
+        places.append((x, y, wide))
+        x += wide + 28 * unit
+    return places
+
+
+def _lanes_line(canvas: Canvas, box: Box, story: Story, names: Sequence[str], opacity: float) -> int:
+    """The names of lanes, in as many lines as they need. Returns where they end."""
+    unit, theme = canvas.unit, canvas.theme
+    places = _lane_places(canvas, box, names)
+    for name, (x, y, wide) in zip(names, places, strict=True):
+        color = theme.lane(story.lanes.index(name))
         line = Box(round(x + 32 * unit), y, round(wide), round(LEAD * 1.3 * unit))
         canvas.dot(x + 11 * unit, y + line.height / 2, 11, color, opacity)
         canvas.text(line, name, color, LEAD, bold=True, opacity=opacity)
-        x += wide + 28 * unit
-    return y + round(LEAD * 1.3 * unit)
+    return places[-1][1] + round(LEAD * 1.3 * unit)
 
 
 def finding_card(canvas: Canvas, box: Box, story: Story, finding: Finding, shown: float) -> None:

@@ -53,7 +53,7 @@ def panel(canvas: Canvas, box: Box, title: str, note: str = "") -> Box:
     canvas.fill(box, canvas.theme.panel, radius=RADIUS)
     inner = box.inner(PAD * canvas.unit)
     line = inner.top(TITLE * 1.1 * canvas.unit)
-    wide = canvas.text(line, title, canvas.theme.text, TITLE, bold=True)
+    wide = canvas.text(line, title, canvas.theme.text, TITLE, bold=True, least=0.6)
     rest = line.rest_right(wide + 16 * canvas.unit)
     if note and typeface.width(note, NUMBER * canvas.unit) <= 1.15 * rest.width:
         canvas.text(rest, note, canvas.theme.muted, NUMBER)

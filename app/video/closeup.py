@@ -33,6 +33,8 @@ LEAST_RATIO = 0.4
 """And the shortest way between them is at least this share of the longest, where there are such."""
 SWING = 26.0
 """Degrees that the camera turns meanwhile."""
+BACK, SMALLER = 0.5, 0.4
+"""How far the other points step back meanwhile, and how much smaller they become: before the three may lie many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,18 @@ class CloseUp:
         close = fit(points, aspect, whole)
         distance = max(ROOM * close.distance, NEAREST * whole.distance)
         near = replace(whole, target=close.target, distance=distance)
-        way = ease((share - 0.12) / 0.55)
-        return blend(whole, near, way).orbited(SWING * (ease(share) - 0.5), 0)
+        return blend(whole, near, _way(share)).orbited(SWING * (ease(share) - 0.5), 0)
+
+    def seen(self, theme: Theme, share: float) -> Scene:
+        """The scene as the eye comes near, the other points out of the way of the three."""
+        scene, way = self.scene, np.float32(_way(share))
+        others = np.ones(len(scene.radii), np.bool_)
+        others[list(self.places)] = False
+        ground = (np.array(theme.cloud_top, np.float32) + np.array(theme.cloud_bottom, np.float32)) / 2
+        colors, radii = scene.colors.astype(np.float32), scene.radii.copy()
+        colors[others] += (ground - colors[others]) * (BACK * way)
+        radii[others] *= 1 - SMALLER * way
+        return replace(scene, colors=colors.round().astype(np.uint8), radii=radii)
 
     def labels(self, canvas: Canvas, box: Box, camera: Camera, share: float) -> None:
         """What the three points are, in words beside them, one after the other."""
@@ -82,6 +94,11 @@ class CloseUp:
         if share < 0.46:
             return self.question, min(max(min(share / fade, (0.46 - share) / fade), 0.0), 1.0)
         return self.answer, min(max((share - 0.46) / fade, 0.0), 1.0)
+
+
+def _way(share: float) -> float:
+    """How far the eye has come."""
+    return ease((share - 0.12) / 0.55)
 
 
 def close_up(film: Film, step: float, theme: Theme) -> CloseUp | None:

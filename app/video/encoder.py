@@ -97,13 +97,13 @@ class Encoder:
         who offers a picture is told why."""
         return self._error is None and self._queue.full()
 
-    def offer(self, pixels: NDArray[np.uint8], again: int = 0) -> bool:
-        """As `write`, without waiting: False where there is no room just now. First the last picture is shown `again`
-        so many times, in place of those that were not offered in time. One thread alone may write and offer."""
+    def offer(self, frame: av.VideoFrame, again: int = 0) -> bool:
+        """Append a frame, without waiting: False where there is no room just now. First the last picture is shown
+        `again` so many times, in place of those that were not offered in time. One thread alone may write and offer."""
         self._raise()
         if self.full:
             return False
-        self._put(_Shown(av.VideoFrame.from_ndarray(pixels, format="bgra"), again))
+        self._put(_Shown(frame, again))
         return True
 
     def hold(self, again: int) -> None:

@@ -25,7 +25,7 @@ REACH = 0.028
 """How near by a moment is whose cloud must fit, likewise."""
 FILL = 0.93
 """Share of a pane that the outline may take."""
-STRAY, SLACK = 0.985, 1.08
+STRAY, SLACK = 0.985, 1.18
 """The outline holds so many of the points, and follows the others by so much at most."""
 
 

@@ -21,8 +21,8 @@ SHORTEST = 2
 def write_gif(part: Path, video: VideoFormat, frames: Frames) -> None:
     """The pictures wait in a lossless file until all colours have been seen."""
     count = 0
-    with tempfile.TemporaryFile(dir=part.parent) as lossless:  # without a name, so that it never stays
-        with av.open(lossless, "w", format="nut") as container:
+    with tempfile.TemporaryFile(dir=part.parent, buffering=0) as lossless:  # without a name, so that it never stays
+        with _saying_why(lossless) as kept, av.open(kept, "w", format="nut") as container:
             stream = container.add_stream("ffv1", rate=video.fps)
             stream.width, stream.height = video.size
             stream.pix_fmt = "bgra"
@@ -33,6 +33,35 @@ def write_gif(part: Path, video: VideoFormat, frames: Frames) -> None:
         palette = _palette(_pictures(lossless, frames))
         if palette is not None:
             _write_with_palette(part, video, _pictures(lossless, frames), palette, count)
+
+
+class _Kept:
+    """A file for the video library, which where it cannot be written forgets why when it writes the end of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def write(self, data: bytes) -> int:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.failure = error
+            raise
+        return len(data)
+
+
+@contextmanager
+def _saying_why(file: IO[bytes]) -> Iterator[_Kept]:
+    """Raises `OSError` where the file could not be written, whatever the library makes of it."""
+    kept = _Kept(file)
+    try:
+        yield kept
+    except av.FFmpegError as error:
+        raise kept.failure or error from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from app.picture.camera import Camera, Point, fit
 from app.picture.scene import Scene
 from app.picture.theme import Theme
 from app.video.film import Film
-from hnm_core.run.shown import class_name, drawn_items
+from hnm_core.run.shown import class_name, drawn_items, query_label
 
 FRAMES = 24
 """So many frames are looked at, evenly through the run."""
@@ -60,7 +60,10 @@ class Region:
 
 
 def hardest_region(film: Film) -> Region | None:
-    """The pair of classes with most hard and semi-hard negatives; None where a run does not tell how hard they are."""
+    """The pair of classes with most hard and semi-hard negatives; None where a run does not tell how hard they are, or
+    has queries and documents: there all lie between the same two."""
+    if query_label(film.started) >= 0:
+        return None
     counts = Counter[tuple[int, int]]()
     labels = film.started.labels
     places = np.unique(np.linspace(0, len(film.steps) - 1, FRAMES).round().astype(int))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from app.picture.missed_edges import MissedPair, end_colors
 from app.picture.theme import Theme
-from app.video import path
+from app.video import path, typeface
 from app.video.callouts import callouts
 from app.video.canvas import Align, Canvas
 from app.video.clouds import Clouds, Shot
@@ -17,6 +17,8 @@ from app.video.story import Story
 
 NAME, VALUE, SMALL = 40, 48, 26
 """Sizes of type, in units."""
+LOW = 230
+"""Lower panes, in units, have no room for a note under the cloud."""
 CORNER = 14
 """Radius of the corners of a pane, likewise."""
 
@@ -86,8 +88,10 @@ class Labels:
         stand on its own side."""
         lane, ground = self._plan.lanes[place], self._theme.cloud_top
         line = self._corner(box, NAME)
-        room = line if side else line.left(0.62 * line.width)
-        canvas.text(room, lane.name, lane.color, NAME, side or Align.LEFT, bold=True, opacity=opacity, ground=ground)
+        beside = typeface.width("0.00", VALUE * self._frame.unit, bold=True) + self._frame.px(16)
+        room = line if side else line.left(max(line.width - beside, 0.4 * line.width))
+        left, half = side or Align.LEFT, 0.5
+        canvas.text(room, lane.name, lane.color, NAME, left, bold=True, opacity=opacity, least=half, ground=ground)
         metric = self._story.metric
         value = lane.value(metric, self._plan.place(share)) if metric else math.nan
         if math.isfinite(value):
@@ -95,11 +99,11 @@ class Labels:
             under = Box(line.x, number.y + self._frame.px(VALUE * 0.98), line.width, self._frame.px(SMALL * 1.3))
             for room, text, color, size in (
                 (number, f"{value:.2f}", self._theme.text, VALUE),
-                (under, self._story.word, self._theme.muted, SMALL),
+                (under, self._story.word if under.bottom <= box.bottom else "", self._theme.muted, SMALL),
             ):
-                beside = side or Align.RIGHT
-                canvas.text(room, text, color, size, beside, bold=size == VALUE, opacity=opacity, ground=ground)
-        if side is None:
+                where = side or Align.RIGHT
+                canvas.text(room, text, color, size, where, bold=size == VALUE, opacity=opacity, ground=ground)
+        if side is None and box.height >= self._frame.px(LOW):
             words = self._clouds.note(lane.name, lane.step(self._plan.place(share)))
             foot = Box(line.x, box.bottom - self._frame.px(SMALL * 2), line.width, self._frame.px(SMALL * 1.4))
             canvas.text(

@@ -24,6 +24,10 @@ COLUMN = 0.36
 """Share of the width that charts take where they stand beside a cloud."""
 LEAST_PANEL = 400
 """A chart is no narrower, in units."""
+LEAST_PANE = 140
+"""A cloud is no lower where charts stand below, in units, as long as these have"""
+LEAST_CHARTS, MOST_CHARTS = 0.35, 0.6
+"""such a share of the height. More they never take."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,13 @@ def check_type(width: int, height: int) -> None:
         )
 
 
+def fitting(frame: Frame, lanes: int, panels: Sequence[str]) -> tuple[str, ...]:
+    """The charts that there is room for: in a square the race of more lanes than stand in a row leaves none for
+    others."""
+    crowded = not frame.wide and not frame.tall and lanes > MAX_COLUMNS
+    return tuple(panels[:1] if crowded and panels and panels[0] == "race" else panels)
+
+
 def arrange(frame: Frame, lanes: int, panels: Sequence[str] = (), *, key: bool = False, caption: bool = True) -> Layout:
     """Clouds as large as there is room for beside or above the charts.
 
@@ -202,7 +213,9 @@ def _split(
         rows = -(-len(panels) // columns)
         hero = 1.25 if panels[0] == "race" else 1.0
         share = hero * (0.35 if frame.wide else 0.24 if frame.tall else 0.36) * (1 if rows == 1 else 1.7)
-        height = round(share * body.height)
+        height = round(min(share, MOST_CHARTS) * body.height)
+        of_clouds = -(-lanes // MAX_COLUMNS) * (frame.px(LEAST_PANE) + gap) + high
+        height = max(min(height, body.height - of_clouds), min(height, round(LEAST_CHARTS * body.height)))
         whole = Box(body.x, body.y, body.width, body.height - height - gap)
         boxes = _grid(Box(body.x, whole.bottom + gap, body.width, height), len(panels), columns, gap)
     key_box = Box(whole.x, whole.bottom - high, whole.width, high)

@@ -7,11 +7,31 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from app.picture import raster
 from app.video.encoder import Encoder
 from app.video.formats import VideoFormat, VideoInfo
+from hnm_core import kernels
+
+
+def frame_of(pixels: NDArray[np.uint32], left: int, top: int, size: tuple[int, int]) -> av.VideoFrame:
+    """A part of (H, W) pixels 0x..RRGGBB, as the encoder takes it; they may be written over afterwards. `size` is of
+    even numbers."""
+    width, height = size
+    if not kernels.ready(raster.RASTER_KERNELS):  # no window waits for a compiler
+        part = np.ascontiguousarray(pixels[top : top + height, left : left + width])
+        return av.VideoFrame.from_ndarray(part.view(np.uint8).reshape(height, width, 4), format="bgra")
+    frame = av.VideoFrame(width, height, "yuv420p")
+    luma, blue, red = (
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size) for plane in frame.planes
+    )
+    raster.yuv(pixels, left, top, size, luma, blue, red)
+    frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    return frame
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,7 @@ class LiveFilm:
         self._first = self._filled = self._next = 0
         self.dropped = self.repeated = 0
 
-    def take(self, seconds: float, picture: Callable[[], NDArray[np.uint8]]) -> None:
+    def take(self, seconds: float, picture: Callable[[], av.VideoFrame]) -> None:
         """Take the picture of a time since the beginning, unless that has one.
 
         Raises:

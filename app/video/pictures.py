@@ -16,7 +16,7 @@ from app.video.clock import Caption
 from app.video.closeup import CloseUp, close_up
 from app.video.clouds import Clouds
 from app.video.formats import VideoFormat
-from app.video.layout import arrange, frame_of
+from app.video.layout import arrange, fitting, frame_of
 from app.video.run_plan import MOST_LANES, RunPlan, lanes_shown, plan
 from app.video.run_scene import RunScene
 from app.video.scenes import Backdrop, CloseUpScene, EndScene, FindingScene, Picturing, TitleScene
@@ -194,7 +194,8 @@ class Pictures:
                 f"A video shows at most {MOST_LANES} lanes side by side and this recording has {len(names)}: name "
                 "those to show in a template, as lanes of its run."
             )
-        arrange(self._frame, 1 if run.view == "wipe" else len(names), run.panels, key=run.key)
+        panes = 1 if run.view == "wipe" else len(names)
+        arrange(self._frame, panes, fitting(self._frame, panes, run.panels), key=run.key)
 
     def _run_scene(self, pictures: int) -> RunScene:
         run = self._wishes.template.run

@@ -122,7 +122,7 @@ def _paint(canvas: Canvas, story: Story, clouds: Clouds) -> None:
     boxes = [
         Box(room.x + x * (width + GAP), room.y + y * (height + GAP), width, height) for y in (0, 1) for x in (0, 1)
     ]
-    on = "on held-out items" if story.started.held_out.any() else "on items trained on"
+    on = f"on {story.measured_on}"
     charts.curves(canvas, charts.panel(canvas, boxes[0], story.word or "MAP@R", on), now, lambda lane: lane.quality)
     inner = charts.panel(canvas, boxes[1], "loss", "smoothed")
     charts.curves(canvas, inner, now, lambda lane: lane.loss, "{:.2g}".format)

@@ -20,7 +20,7 @@ from app.video.figures import hardness_axis
 from app.video.framing import Framing, View
 from app.video.keys import paint_key
 from app.video.labels import NAME, Labels
-from app.video.layout import CAPTION, Box, Frame, arrange
+from app.video.layout import CAPTION, Box, Frame, arrange, fitting
 from app.video.run_plan import RunPlan
 from app.video.story import Story
 from app.video.template import Scene
@@ -56,6 +56,7 @@ class RunScene:
         self._scene, self.plan, self._story, self._clouds = scene, plan, story, clouds
         self._frame, self._theme, self._keys = frame, theme, keys
         panes = 1 if scene.view == "wipe" else len(plan.names)
+        scene = self._scene = scene.model_copy(update={"panels": fitting(frame, panes, scene.panels)})
         self.layout = arrange(frame, panes, scene.panels, key=scene.key)
         films = [film for name in plan.names if (film := clouds.films[name]) is not None]
         self._axis = hardness_axis(films) if "hardness" in scene.panels else None
@@ -192,7 +193,7 @@ class RunScene:
             title = TITLES[name] or story.word or "MAP@R"
             match name:
                 case "curve":
-                    on = "on held-out items" if story.started.held_out.any() else "on items trained on"
+                    on = f"on {story.measured_on}"
                     inner = charts.panel(canvas, box, title, on)
                     charts.curves(canvas, inner, now, lambda lane: lane.quality, levels=self._levels())
                 case "loss":

@@ -130,7 +130,7 @@ class CloseUpScene:
         camera = shot.camera(self._framing.camera(0, 0.0), self._aspect, share)
         with painting(pixels, theme, self._frame.unit) as canvas:
             canvas.fill(self._frame.whole, theme.window)
-        self._clouds.draw(pixels, shot.lane, box, Shot(shot.scene, camera))
+        self._clouds.draw(pixels, shot.lane, box, Shot(shot.seen(theme, share), camera))
         with painting(pixels, theme, self._frame.unit) as canvas:
             canvas.rounded(box, CORNER, theme.window)
             canvas.text(layout.head, self._story.question(), theme.text, HEAD, bold=True)

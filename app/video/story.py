@@ -11,6 +11,7 @@ from app.history.moments import Moment, goal_of, joined, judged_by, moments, nam
 from app.history.verdict import JUDGED_BY, apart, measured_items, seconds_to
 from hnm_core.recording import Recording
 from hnm_core.run.history import LaneHistory, RunHistory
+from hnm_core.spec.registry import is_over_documents
 from hnm_core.words import counted
 
 
@@ -44,13 +45,24 @@ class Story:
         """What the deciding metric is called; empty where there is none."""
         return JUDGED_BY[self.metric] if self.metric else ""
 
+    def _last_measured(self) -> list[int]:
+        """The steps at which lanes were measured last."""
+        if self.metric is None:
+            return []
+        return [int(steps[-1]) for name in self.lanes if len(steps := self.lane(name).metric(self.metric)[0])]
+
+    @property
+    def judged_at(self) -> int | None:
+        """The step at which lanes are compared, where some of them went on (recordings side by side); else None."""
+        last = self._last_measured()
+        return min(last) if last and min(last) < max(last) else None
+
     def ends(self) -> dict[str, float]:
         """What lanes came to at equal steps, the best first; those that were never measured are left out."""
-        if self.metric is None:
+        last = self._last_measured()
+        if self.metric is None or not last:
             return {}
-        lanes = {name: self.lane(name) for name in self.lanes}
-        last = [int(steps[-1]) for lane in lanes.values() if len(steps := lane.metric(self.metric)[0])]
-        values = {name: lane.latest(self.metric, min(last)) for name, lane in lanes.items()}
+        values = {name: self.lane(name).latest(self.metric, min(last)) for name in self.lanes}
         known = {name: value for name, value in values.items() if math.isfinite(value)}
         return dict(sorted(known.items(), key=lambda item: -item[1]))
 
@@ -75,15 +87,33 @@ class Story:
         plain = [name for name in others if not self.mines(name)]
         return (plain or others or [best])[0], best
 
+    @property
+    def over_documents(self) -> bool:
+        """Whether queries look for documents; else items have classes."""
+        return is_over_documents(self.started.config.data.name)
+
+    @property
+    def measured_on(self) -> str:
+        """What quality is measured on, in two or three words."""
+        if not self.started.held_out.any():
+            return "queries trained on" if self.over_documents else "items trained on"
+        return "held-out queries" if self.over_documents else "held-out items"
+
     def question(self) -> str:
         """What the film asks, on its first card."""
         return self.recording.config.title or "Which negatives should it learn from?"
 
     def facts(self) -> str:
         """What is compared, on what, in a line."""
-        classes = len(np.unique(self.started.labels))
-        items = f"{self.started.items_total:,} items in {classes:,} classes"
-        return f"{items}, {counted(self.history.last_step, 'step')} each, seed {self.started.config.seed}"
+        items = f"{self.started.items_total:,} "
+        if self.over_documents:
+            items += "queries and documents"
+        else:
+            items += f"items in {len(np.unique(self.started.labels)):,} classes"
+        steps = counted(self.history.last_step, "step")
+        gone = {int(lane.steps[-1]) for name in self.lanes if len(lane := self.lane(name))}
+        each = f"{steps} each" if len(gone) == 1 else f"up to {steps}"
+        return f"{items}, {each}, seed {self.started.config.seed}"
 
     def finding(self) -> Finding | None:
         """What the run came to; None where nothing was measured."""
@@ -93,17 +123,20 @@ class Story:
         best, top = next(iter(ends.items()))
         level = [name for name in ends if name == best or not apart(top, ends[name], self.items)]
         behind = [name for name in ends if name not in level]
-        word = self.word
+        word, at = self.word, self.judged_at
+        wins, ends_, end = ("wins", "ends", "end") if at is None else ("leads", "is", "are")
         if len(ends) == 1:
-            title = f"{named(best)} ends at {word} {top:.2f}"
+            title = f"{named(best)} {ends_} at {word} {top:.2f}"
         elif not behind:
             title = "No lane is clearly better"
         elif len(level) == 1:
-            title = f"{named(best)} wins: {word} {top:.2f}"
+            title = f"{named(best)} {wins}: {word} {top:.2f}"
         elif all(apart(ends[one], ends[other], self.items) for one in level for other in behind):
-            title = f"{joined(level)} end level, ahead of {joined(behind)}"
+            title = f"{joined(level)} {end} level, ahead of {joined(behind)}"
         else:  # who is level with the best is level with another that is not
-            title = f"{named(best)} ends ahead of {joined(behind)}, not clearly of {joined(level[1:])}"
+            title = f"{named(best)} {ends_} ahead of {joined(behind)}, not clearly of {joined(level[1:])}"
+        if at is not None:
+            title = f"By step {at:,}: {title}"
         lines = []
         if len(ends) > 1:
             lines.append(" · ".join(_pair(name, value) for name, value in ends.items()))
@@ -121,8 +154,13 @@ class Story:
         """How it was measured, for the end card: machine, seed, items, versions."""
         started, evaluated, versions = self.started, self.started.evaluated, self.started.versions
         program = " · ".join(f"{name} {versions[name]}" for name in ("hnm-lab", "torch", "numpy") if name in versions)
-        ran = [versions.get("device", ""), f"one run, seed {started.config.seed}", f"{started.items_total:,} items"]
-        on = evaluated.short if evaluated else f"{self.items:,} held-out items" if started.held_out.any() else ""
+        what = f"{started.items_total:,} {'queries and documents' if self.over_documents else 'items'}"
+        ran = [versions.get("device", ""), f"one run, seed {started.config.seed}", what]
+        # Of items shown in part nobody knows how many are kept out in all.
+        known = f"{self.items:,} " if len(started.ids) == started.items_total and not self.over_documents else ""
+        on = evaluated.short if evaluated else f"{known}{self.measured_on}" if started.held_out.any() else ""
+        if self.judged_at is not None:
+            on += f" by step {self.judged_at:,}"
         how = [f"{self.word} on {on}" if on and self.word else "", "mining time: of a step, refreshes spread over all"]
         return [line for line in (" · ".join(filter(None, ran)), " · ".join(filter(None, how)), program) if line]
 

@@ -13,7 +13,6 @@ from app.panels.capture_mark import CaptureMark
 from app.progress import Progress
 from app.stage.stage import Stage
 from app.window.bridge import RunBridge
-from app.window.grabbing import fitted, grab
 from app.window.jobs import Jobs
 from app.window.messages import Messages
 from app.window.pace import Pace
@@ -98,9 +97,11 @@ class Capturing(QObject):
         film = self._film
         if film is None:
             return
+        from app.window.grabbing import grab  # it too
+
         seconds = time.perf_counter() - self._began
         try:
-            film.take(seconds, lambda: fitted(grab(self._window, self._part, self.mark), self._size))
+            film.take(seconds, lambda: grab(self._window, self._part, self.mark, self._size))
         except InputError as error:
             self._give_up(film, error)
             return

@@ -51,7 +51,13 @@ def show_document_results(lanes: Sequence[LaneResult], chance: Mapping[str, floa
     """The result table of a run over queries and documents, of `DOCUMENT_COLUMNS`. The last row is what a random
     ranking scores. Below, how lanes search that do."""
     stream = sys.stderr if to_stderr else sys.stdout
-    rows = [
+    show_table(DOCUMENT_COLUMNS, document_rows(lanes, chance), stream)
+    show_used(lanes, stream)
+
+
+def document_rows(lanes: Sequence[LaneResult], chance: Mapping[str, float]) -> list[tuple[str, ...]]:
+    """The rows of the result table of a run over queries and documents, of `DOCUMENT_COLUMNS`."""
+    rows: list[tuple[str, ...]] = [
         (
             lane.lane,
             f"{lane.steps:,}",
@@ -66,8 +72,7 @@ def show_document_results(lanes: Sequence[LaneResult], chance: Mapping[str, floa
     if chance:
         levels = (number(chance.get(metric, math.nan)) for metric in DOCUMENTS[:4])
         rows.append(("chance", "", *levels, "", "", "", ""))
-    show_table(DOCUMENT_COLUMNS, rows, stream)
-    show_used(lanes, stream)
+    return rows
 
 
 def result_rows(lanes: Sequence[LaneResult], raw: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:

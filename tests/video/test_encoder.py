@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from app.video import writers
+from app.video import gif, writers
 from app.video.encoder import Encoder
 from app.video.formats import VideoInfo, video_format
 from app.video.levels import h264_level, level_note
@@ -205,3 +208,24 @@ def test_that_a_written_array_may_be_used_again_at_once(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "out.mp4")) as container:
         greys = [frame.to_ndarray(format="bgra")[50, 80, :3].astype(int) for frame in container.decode(video=0)]
     np.testing.assert_allclose(greys, [[25 * place] * 3 for place in range(10)], atol=4)
+
+
+@pytest.mark.parametrize("room", [0, 2_000, -1], ids=["nothing", "some", "all but the end"])
+def test_that_a_full_disk_under_a_gif_is_told_as_one_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    class Disk(io.BytesIO):
+        written, most = 0, 1 << 30
+
+        def write(self, data) -> int:
+            Disk.written = max(Disk.written, self.tell() + len(data))
+            if Disk.written > Disk.most:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    monkeypatch.setattr(gif.tempfile, "TemporaryFile", lambda **_: Disk())
+    write(tmp_path / "whole.gif")
+    Disk.written, Disk.most = 0, room if room >= 0 else Disk.written - 1
+    with pytest.raises(InputError, match=r"out\.gif' cannot be written: No space left on device"):
+        write(tmp_path / "out.gif")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.gif"]

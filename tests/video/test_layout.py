@@ -6,10 +6,13 @@ import itertools
 import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from app.picture.camera import Camera
 from app.video.charts import _spread, _Told, _told
-from app.video.layout import MAX_COLUMNS, Box, arrange, check_type, frame_of
+from app.video.framing import Framing, View
+from app.video.layout import MAX_COLUMNS, Box, arrange, check_type, fitting, frame_of
 from hnm_core.errors import InputError
 
 SIZES = [(1920, 1080), (1280, 720), (1080, 1920), (720, 404), (640, 480), (3840, 2160), (320, 180), (1000, 1000)]
@@ -85,3 +88,23 @@ def test_that_lanes_in_one_dot_share_a_number_and_no_number_stands_on_the_line_a
     plot = Box(0, 20, 100, 80)
     placed = _spread([95.0, 96.0, 97.0], 20.0, plot)
     assert max(placed) + 10 <= plot.bottom and [b - a for a, b in pairwise(placed)] == [20.0, 20.0]
+
+
+def test_that_one_class_in_a_hundred_that_strays_a_little_stays_in_the_picture() -> None:
+    cloud = np.random.default_rng(3).normal(size=(1000, 3)).astype(np.float32)
+    cloud /= np.linalg.norm(cloud, axis=1, keepdims=True)
+    cloud[:10] = np.array((0.0, 0.0, 1.22), np.float32) + 0.02 * cloud[:10]
+    camera = Framing([lambda _share: cloud], lambda _share: View(Camera(elevation=0.0), 1.0), 2).camera(0, 0.5)
+    _, y, _ = camera.project(cloud, 100, 100)
+    assert y.min() > 0 and y.max() < 100
+
+
+@pytest.mark.parametrize("lanes", range(1, 9))
+def test_that_a_race_in_a_square_leaves_clouds_high_enough_for_names_and_numbers(lanes: int) -> None:
+    frame = frame_of(1080, 1080)
+    panels = fitting(frame, lanes, ("race", "curve"))
+    layout = arrange(frame, lanes, panels)
+    assert min(box.height for box in layout.clouds) >= 139 * frame.unit
+    assert panels == (("race", "curve") if lanes <= 3 else ("race",))
+    assert layout.panels[0].height >= 30 * frame.unit * min(lanes, 6)  # a bar with its words for each lane
+    assert fitting(frame_of(1920, 1080), lanes, ("race", "curve")) == ("race", "curve")

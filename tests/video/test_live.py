@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from app.video import writers
 from app.video.formats import video_format
-from app.video.live import LiveFilm
+from app.video.live import LiveFilm, frame_of
+from hnm_core import kernels
 from hnm_core.errors import InputError
 
 SIZE = (96, 64)
+pytestmark = pytest.mark.usefixtures("raster_kernels")
 
 
-def grey(value: int) -> NDArray[np.uint8]:
-    return np.full((SIZE[1], SIZE[0], 4), value, np.uint8)
+def grey(value: int) -> av.VideoFrame:
+    return frame_of(np.full((SIZE[1], SIZE[0]), value * 0x010101, np.uint32), 0, 0, SIZE)
 
 
 def film(out: Path, fps: int = 10) -> LiveFilm:
@@ -95,3 +97,45 @@ def test_that_a_full_disk_is_told_with_the_next_picture(tmp_path: Path, monkeypa
             time.sleep(0.01)
     live.abandon()
     assert list(tmp_path.iterdir()) == []
+
+
+def planes(frame: av.VideoFrame) -> list[NDArray[np.int64]]:
+    assert frame.format.name == "yuv420p"
+    rows = [np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
+    return [row[:, : plane.width].astype(int) for row, plane in zip(rows, frame.planes, strict=True)]
+
+
+def test_that_a_part_of_the_screen_is_turned_into_bt_709_as_it_is_defined() -> None:
+    screen = np.random.default_rng(1).integers(0, 1 << 24, (80, 120), np.uint32)
+    part = screen[16:80, 24:120]
+    red, green, blue = (((part >> shift) & 255) / 255 for shift in (16, 8, 0))
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    of_four = [
+        (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+        for plane in ((blue - luma) / 1.8556, (red - luma) / 1.5748)
+    ]
+    expected = [16 + 219 * luma, *(128 + 224 * plane for plane in of_four)]
+    ours = planes(frame_of(screen, 24, 16, SIZE))
+    assert all(np.abs(one - other).max() < 0.52 for one, other in zip(ours, expected, strict=True))
+    with pytest.raises(ValueError, match="no 96 x 64 pixels at 25, 16 of 120 x 80"):
+        frame_of(screen, 25, 16, SIZE)
+
+
+def test_that_a_film_before_the_kernels_are_compiled_has_the_same_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "ready", lambda _module: False)
+    live = film(tmp_path / "out.mp4")
+    live.take(0.0, lambda: grey(120))
+    live.finish(0.2)
+    assert shown(tmp_path / "out.mp4") == [120, 120]
+
+
+def test_that_a_film_is_tagged_as_the_others_are(tmp_path: Path) -> None:
+    live = film(tmp_path / "out.mp4")
+    live.take(0.0, lambda: grey(120))
+    live.finish(0.2)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        tags = (context.pix_fmt, context.color_range, context.colorspace, context.color_primaries, context.color_trc)
+    assert tags == ("yuv420p", 1, 1, 1, 1)

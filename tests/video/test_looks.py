@@ -20,8 +20,10 @@ from app.video.hardest import hardest_region
 from app.video.pictures import Pictures, Wishes
 from app.video.run_scene import RunScene
 from hnm_core.recording import open_recording, record
-from hnm_core.run.events import Event, Frame, Misses, frozen
+from hnm_core.run.events import Event, Frame, Misses, RunStarted, frozen
 from hnm_core.run.hardness import Hardness, histogram
+from hnm_core.run.shown import QUERY
+from hnm_core.training.retrieval_config import RetrievalConfig, told_as
 from tests.video.conftest import POINTS, STEPS, growing_run
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -88,6 +90,31 @@ def test_that_a_close_up_shows_a_hard_triplet_in_words_that_are_true(hard: Path,
     x, y, _ = near.project(shot.scene.positions[[0, 1, 3]], 300, 200)
     assert ((x > 0) & (x < 300) & (y > 0) & (y < 200)).all()
     assert close_up(film(folder), STEPS, DARK) is None  # a recording that does not tell how hard they were
+
+
+def test_that_the_three_points_of_a_close_up_stand_out_as_the_eye_comes_near(hard: Path) -> None:
+    shot = close_up(film(hard), STEPS, DARK)
+    assert shot is not None
+    far, near, three = shot.seen(DARK, 0.0), shot.seen(DARK, 1.0), list(shot.places)
+    others = np.setdiff1d(np.arange(len(far.radii)), three)
+    assert (far.radii == shot.scene.radii).all() and (far.colors == shot.scene.colors).all()
+    assert (near.radii[three] == far.radii[three]).all() and (near.colors[three] == far.colors[three]).all()
+    assert (near.radii[others] < 0.7 * far.radii[others]).all() and near.colors[others].mean() < far.colors[
+        others
+    ].mean()
+
+
+def test_that_no_two_classes_are_looked_for_among_queries_and_documents(hard: Path, tmp_path: Path) -> None:
+    def events() -> Iterator[Event]:
+        for event in growing_run():
+            if isinstance(event, RunStarted):
+                data = told_as(RetrievalConfig(), "little").data
+                over = event.config.model_copy(update={"data": data})
+                event = replace(event, config=over, class_names=("document", QUERY, "c"))
+            yield told(event)
+
+    list(record(events(), tmp_path / "run"))
+    assert hardest_region(film(hard)) is not None and hardest_region(film(tmp_path / "run")) is None
 
 
 def test_that_the_camera_goes_to_the_classes_between_which_most_hard_negatives_lie(hard: Path, folder: Path) -> None:

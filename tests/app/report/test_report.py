@@ -22,9 +22,10 @@ from hnm_core.cli.result_tables import result_rows
 from hnm_core.errors import InputError
 from hnm_core.recording import open_recording, record
 from hnm_core.recording.results import inspected
-from hnm_core.run.events import Alarm
+from hnm_core.run.events import Alarm, RunFinished, RunStarted, StepRecord
 from hnm_core.run.hardness import Hardness
 from hnm_core.spec import config as configuration
+from hnm_core.training.retrieval_config import RetrievalConfig, told_as
 from tests.recording import made_up
 
 EVIL = "</script></title><script>alert(1)</script><img src=https://example.org/x onerror=alert(2)>"
@@ -184,3 +185,24 @@ def test_that_a_page_has_a_limit_and_says_what_it_left_out(run: Path, text: str,
     assert report._told("alarms", [("1", "a", "x")] * 3).count("<tr>") == 3  # a head and two
     assert "The first 2 of 3 alarms." in report._told("alarms", [("1", "a", "x")] * 3)
     assert "The first" not in report._told("alarms", [("1", "a", "x")] * 2)
+
+
+def test_that_a_run_over_queries_and_documents_is_told_by_its_own_figures_beside_chance(tmp_path: Path) -> None:
+    def events():
+        config = told_as(RetrievalConfig(), "little")
+        (lane,) = [lane.name for lane in config.lanes]
+        ids = np.arange(40)
+        chance = {"mrr_at_10": 0.001, "ndcg_at_10": 0.002, "recall_at_10": 0.003, "recall_at_100": 0.004}
+        names = ("document", "query")
+        yield RunStarted(config, ids % 2, ids, ids > 30, names, items_total=40, chance=chance)
+        for step in (10, 20):
+            levels = {"mrr_at_10": step / 100, "ndcg_at_10": 0.31, "recall_at_10": 0.41, "recall_at_100": 0.51}
+            yield StepRecord(lane, step, 0.5, metrics=levels)
+        yield RunFinished({lane: 20}, 1.0)
+
+    list(record(events(), tmp_path / "run"))
+    page = Page((write_report(tmp_path / "run", tmp_path / "out.html") or Path()).read_text(encoding="utf-8"))
+    assert page.texts["th"][:6] == ["lane", "steps", "MRR@10", "nDCG@10", "recall@10", "recall@100"]
+    assert ["in-batch", "20", "0.200", "0.310", "0.410", "0.510"] in [row[:6] for row in page.cells]
+    assert ["chance", "", "0.001", "0.002", "0.003", "0.004"] in [row[:6] for row in page.cells]
+    assert {"MRR@10", "nDCG@10"} < set(page.texts["h3"]) and "MAP@R" not in page.texts["h3"]

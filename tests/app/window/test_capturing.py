@@ -8,12 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor, QPainter
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtGui import QColor, QGuiApplication, QPainter
+from PyQt6.QtWidgets import QMenu, QWidget
 
-from app.panels.capture_mark import RED
-from app.window.grabbing import fitted, grab
+from app.panels.capture_mark import RED, CaptureMark
+from app.window import grabbing
+from app.window.grabbing import grab
 from app.window.pace import Pace
 from tests.app.window.test_main_window import press
 
@@ -94,39 +95,96 @@ def test_that_a_place_that_cannot_be_written_is_said_and_nothing_is_filmed(open_
     assert "cannot be written" in window.banner.text and not window.capturing.on
 
 
-def test_that_a_window_of_another_size_by_now_is_fitted_into_the_film(qtbot):
+class Painted(QWidget):
+    """Counts how often it is painted."""
+
+    def __init__(self, window: QWidget, rgb: tuple[int, int, int]) -> None:
+        super().__init__(window)
+        self.colour, self.count = QColor(*rgb), 0
+
+    def paintEvent(self, event):  # noqa: N802
+        self.count += 1
+        QPainter(self).fillRect(self.rect(), self.colour)
+
+
+@pytest.fixture
+def filmed(qtbot, raster_kernels):
+    """A window of one colour with the mark over its corner."""
     window = QWidget()
     qtbot.addWidget(window)
-    window.setStyleSheet("background: rgb(10, 200, 30)")
+    ground = Painted(window, (10, 200, 30))
+    ground.resize(201, 101)
+    mark = CaptureMark(window)
     window.resize(201, 101)
     window.show()
-    qtbot.waitExposed(window)
-    without = QWidget(window)
-    image = grab(window, window, without)
-    exact = fitted(image, (200, 100))
-    assert exact.shape == (100, 200, 4) and (exact[..., :3] == (30, 200, 10)).all()
-    tall = fitted(image, (200, 200))
-    assert (tall[:40] == (0, 0, 0, 255)).all() and tall[100, 100].tolist()[:3] == [30, 200, 10]
-
-
-def test_that_what_covers_the_window_for_the_users_eyes_alone_is_not_grabbed(qtbot):
-    class Mark(QWidget):
-        def paintEvent(self, event):  # noqa: N802
-            QPainter(self).fillRect(self.rect(), QColor(255, 0, 0))
-
-    window = QWidget()
-    qtbot.addWidget(window)
-    ground = QWidget(window)
-    ground.setStyleSheet("background: rgb(10, 200, 30)")
-    ground.resize(200, 100)
-    mark = Mark(window)
-    mark.setGeometry(150, 10, 40, 20)
-    window.resize(200, 100)
-    window.show()
+    mark.say(0)
     qtbot.waitExposed(window)
     qtbot.wait(100)
-    assert window.grab().toImage().pixelColor(170, 20) == QColor(255, 0, 0)
-    assert {grab(window, window, mark).pixelColor(x, 20).name() for x in (100, 170)} == {"#0ac81e"}
+    return window, ground, mark
+
+
+def colours(frame: av.VideoFrame) -> np.ndarray:
+    return frame.to_ndarray(format="rgb24").astype(int)
+
+
+GREEN = (10, 200, 30)
+
+
+def test_that_a_window_of_another_size_by_now_is_fitted_into_the_film(filmed):
+    window, _, mark = filmed
+    exact = colours(grab(window, window, mark, (200, 100)))
+    assert exact.shape == (100, 200, 3) and np.abs(exact - GREEN).max() <= 3
+    tall = colours(grab(window, window, mark, (200, 200)))
+    assert tall[:40].max() <= 3 and np.abs(tall[100, 100] - GREEN).max() <= 3
+
+
+def test_that_the_mark_is_seen_by_the_user_and_not_by_the_film(filmed):
+    window, _, mark = filmed
+    seen, middle = window.grab().toImage(), mark.geometry().center()
+    assert seen.pixelColor(middle.x() + 12, mark.y() + 2) == QColor(*RED)
+    assert np.abs(colours(grab(window, window, mark, (200, 100))) - GREEN).max() <= 3
+
+
+def test_that_a_film_paints_nothing_again_and_has_what_was_due_to_be_painted(filmed):
+    window, ground, mark = filmed
+    part = Painted(window, (200, 20, 20))
+    part.setGeometry(40, 30, 64, 64)
+    part.show()
+    mark.raise_()
+    window.repaint()
+    before = ground.count, part.count
+    for _ in range(5):
+        picture = colours(grab(window, part, mark, (64, 64)))
+    assert np.abs(picture - (200, 20, 20)).max() <= 3
+    assert part.count == before[1] and ground.count <= before[0] + 5  # what lies below the mark, with it
+    part.colour = QColor(20, 20, 200)
+    part.update()
+    assert np.abs(colours(grab(window, part, mark, (64, 64))) - (20, 20, 200)).max() <= 3
+    assert part.count == before[1] + 1
+
+
+def test_that_a_window_that_is_not_painted_in_memory_as_a_whole_is_painted_once_more(filmed, monkeypatch):
+    window, ground, mark = filmed
+    monkeypatch.setattr(grabbing, "SOME_BEHIND", (QGuiApplication.platformName(),))
+    before = ground.count
+    assert np.abs(colours(grab(window, window, mark, (200, 100))) - GREEN).max() <= 3
+    assert ground.count > before
+    window.hide()  # nothing at all is painted now
+    assert np.abs(colours(grab(window, window, mark, (200, 100))) - GREEN).max() <= 3
+
+
+def test_that_a_menu_over_the_window_is_in_the_film(filmed, qtbot):
+    window, _, mark = filmed
+    menu = QMenu(window)
+    menu.setStyleSheet("background: rgb(200, 20, 20)")
+    menu.addAction("Blank")
+    menu.popup(window.mapToGlobal(QPoint(20, 30)))
+    qtbot.waitUntil(menu.isVisible)
+    place = window.mapFromGlobal(menu.geometry().topLeft())
+    picture = colours(grab(window, window, mark, (200, 100)))
+    menu.close()
+    assert np.abs(picture[place.y() + 2, place.x() + 2] - (200, 20, 20)).max() <= 12
+    assert np.abs(picture[5, 5] - GREEN).max() <= 3
 
 
 def run(pace: Pace, start: float, seconds: float, first: int, rate: float, *, training: bool = True) -> int:
