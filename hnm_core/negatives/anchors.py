@@ -27,8 +27,8 @@ from hnm_core.negatives.options import MineOptions
 from hnm_core.relevance import AnyQuery, Judged, JudgedQuery, RowQuery, SameClass
 from hnm_core.row_lists import RowLists
 
-COORDINATES_AT_ONCE = 1 << 16
-"""Of positives that are measured: they stay in the cache."""
+COORDINATES_AT_ONCE = 1 << 15
+"""Of positives that are measured: they stay in the cache, and are too few to wake threads for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ from hnm_core.errors import InputError
 MAX_TREE_DIM = 8
 """Above it a tree of boxes prunes too little to beat the tiled products."""
 
-_AT_ONCE = 1 << 16
-"""Coordinates that are squared in float64 at once: they stay in the cache."""
+_AT_ONCE = 1 << 15
+"""Coordinates that are squared in float64 at once: they stay in the cache, and are too few to wake threads for."""
 _LINE = 16
 """Coordinates in a line of the cache."""
 _SAFE = 1e15
