@@ -98,7 +98,7 @@ def products(points: Tensor, labels: Tensor) -> Tensor:
     """What exact search does where no rows can be left out."""
     bank = Bank(points, labels)
     form = euclidean_form(UNIT, bank.sorted_embeddings)
-    search = FilteredProducts(form.points, form.queries, bank, inner=False, coarse=matrix_units())
+    search = FilteredProducts(form.points, lambda: form.queries, bank, inner=False, coarse=matrix_units())
     anchors, _ = SameClass(bank).query(bank.order).by_place()
     squared, _ = search.search(anchors, K, False, None)
     return form.distance(squared, anchors.line)[bank.place]

@@ -60,8 +60,9 @@ def normalize(embeddings: Tensor) -> Tensor:
     return embeddings / norm.clamp_min(UNIT_EPS)
 
 
-def on_sphere(rows: Tensor) -> Tensor:
-    """(N, D) rows projected onto the unit sphere, however short or long they are; a zero row stays zero.
+def on_sphere(rows: Tensor, out: Tensor | None = None) -> Tensor:
+    """(N, D) rows projected onto the unit sphere, however short or long they are; a zero row stays zero. `out` takes
+    them, where it is given.
 
     For all that nobody asks a gradient of: its slope at a short row is as steep as the row is short.
     """
@@ -70,13 +71,13 @@ def on_sphere(rows: Tensor) -> Tensor:
     if rows.device.type == "cpu" and norm.numel():
         least, most = torch.aminmax(norm)
         if shortest <= float(least) and float(most) <= longest:
-            return rows / norm
+            return torch.div(rows, norm, out=out)
     usual = (norm >= shortest) & (norm <= longest)
     unit = rows / norm.clamp_min(shortest)
     tiny = torch.finfo(rows.dtype).tiny
     scaled = rows / rows.abs().amax(-1, keepdim=True).clamp_min(tiny)
     scaled /= torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp_min(tiny)
-    return torch.where(usual, unit, scaled)
+    return torch.where(usual, unit, scaled, out=out)
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,12 @@ class Distance:
         shorter than `UNIT_EPS`."""
         return normalize(embeddings) if self.scale_free else embeddings
 
-    def prepare_exactly(self, embeddings: Tensor) -> Tensor:
-        """The same without a gradient, for searches, miners and metrics: every row but 0 lies on the sphere."""
-        return on_sphere(embeddings) if self.scale_free else embeddings
+    def prepare_exactly(self, embeddings: Tensor, out: Tensor | None = None) -> Tensor:
+        """The same without a gradient, for searches, miners and metrics: every row but 0 lies on the sphere. `out`
+        takes them, where it is given."""
+        if self.scale_free:
+            return on_sphere(embeddings, out)
+        return embeddings if out is None or out is embeddings else out.copy_(embeddings)
 
     @in_full_precision
     def rowwise(self, left: Tensor, right: Tensor) -> Tensor:

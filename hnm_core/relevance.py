@@ -326,7 +326,7 @@ class JudgedQuery:
 
     def unrestricted(self) -> VectorQuery:
         """The same vectors, for which any row may come back."""
-        return SameClass(self.bank).of_vectors(self.vectors)
+        return VectorQuery(SameClass(self.bank), self.vectors, classes_of(self.bank, None, len(self)))
 
 
 AnyQuery: TypeAlias = RowQuery | VectorQuery | JudgedQuery
@@ -366,9 +366,8 @@ def checked_vectors(bank: Bank, vectors: Tensor) -> Tensor:
     if vectors.shape[1] != bank.dim:
         raise InputError(f"Vectors must be as wide as the bank's embeddings, {bank.dim}, not {vectors.shape[1]}.")
     vectors = vectors.detach().to(bank.device, torch.float32).contiguous()
-    finite = torch.isfinite(vectors).all(1)
-    if not bool(finite.all()):
-        bad = int((~finite).sum())
+    # Whoever adds NaN or infinity gets no finite number; a sum of large numbers may be none either.
+    if not torch.isfinite(vectors.sum()) and (bad := int((~torch.isfinite(vectors).all(1)).sum())):
         raise InputError(f"{bad} of {len(vectors)} vectors hold NaN or infinity; a search needs finite numbers.")
     return vectors
 

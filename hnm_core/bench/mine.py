@@ -111,7 +111,7 @@ def ours(pairs: Pairs, choice: Mapping[str, Any]) -> Triplets:
     to = Written(Items(rows, pairs.query_text), Items(rows, pairs.document_text), scores=False)
     return [
         (record["anchor"], record["positive"], record["negative"])
-        for lists in lists_of(mined)
+        for lists in lists_of(mined, scores=to.scores)
         for record in triplet(lists, to)
     ]
 

@@ -27,8 +27,8 @@ from hnm_core.negatives.options import MineOptions
 from hnm_core.relevance import AnyQuery, Judged, JudgedQuery, RowQuery, SameClass
 from hnm_core.row_lists import RowLists
 
-COORDINATES_AT_ONCE = 1 << 23
-"""Of positives that are measured."""
+COORDINATES_AT_ONCE = 1 << 15
+"""Of positives that are measured: they stay in the cache, and are too few to wake threads for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,10 +378,14 @@ def distances_of(vectors: Tensor, anchor: Tensor, bank: Bank, row: Tensor, dista
         distance: what is measured.
     """
     found = torch.empty(len(row), dtype=torch.float32)
-    for part in torch.arange(len(row)).split(max(1, COORDINATES_AT_ONCE // bank.dim)):
-        left = distance.prepare_exactly(vectors[anchor[part]].double())
-        right = distance.prepare_exactly(bank.embeddings[row[part]].double())
-        found[part] = distance.prepared_rowwise(left, right).float()
+    step = max(1, COORDINATES_AT_ONCE // bank.dim)
+    room = torch.empty((2, min(step, len(row)), bank.dim), dtype=torch.float64)
+    for start in range(0, len(row), step):
+        part = slice(start, min(start + step, len(row)))
+        left, right = room[:, : part.stop - start]
+        for side, table, chosen in ((left, vectors, anchor[part]), (right, bank.embeddings, row[part])):
+            distance.prepare_exactly(side.copy_(table.index_select(0, chosen)), out=side)
+        found[part] = distance.prepared_rowwise(left, right)
     return found
 
 

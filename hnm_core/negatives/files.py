@@ -88,7 +88,7 @@ class Count:
     def through(self, mined: Mined, form: str, to: Written) -> Iterator[Record]:
         """All records of a form."""
         make = FORMS[form]
-        for lists in lists_of(mined):
+        for lists in lists_of(mined, scores=to.scores or form == "trec"):
             before = self.records
             for record in make(lists, to):
                 self.records += 1

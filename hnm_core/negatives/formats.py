@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from hnm_core.negatives.mining import Mined
 
 Record = dict[str, Any]
 
+ANCHORS_AT_ONCE = 1 << 13
+"""Anchors whose numbers are made Python's own at once: one by one that takes longer than all the rest."""
 
-@dataclass(frozen=True, eq=False)
-class Lists:
+
+class Lists(NamedTuple):
     """An anchor with what it stands with and its negatives."""
 
     query: int
@@ -73,14 +75,14 @@ Form = Callable[[Lists, Written], Iterator[Record]]
 
 def triplet(lists: Lists, to: Written) -> Iterator[Record]:
     """sentence-transformers: anchor, positive, negative[, scores]; columns count by their order."""
+    anchor, negatives = to.query(lists.query), to.texts(lists.negative)
     for positive, own in zip(lists.positive, lists.positive_score, strict=True):
-        for negative, score in zip(lists.negative, lists.score, strict=True):
-            record = {
-                "anchor": to.query(lists.query),
-                "positive": to.document(positive),
-                "negative": to.document(negative),
-            }
-            yield record | ({"scores": [own, score]} if to.scores else {})
+        text = to.document(positive)
+        for negative, score in zip(negatives, lists.score, strict=True):
+            record: Record = {"anchor": anchor, "positive": text, "negative": negative}
+            if to.scores:
+                record["scores"] = [own, score]
+            yield record
 
 
 def n_tuple(lists: Lists, to: Written) -> Iterator[Record]:
@@ -192,21 +194,30 @@ def check_form(name: str, queries: Items, documents: Items) -> None:
         )
 
 
-def lists_of(mined: Mined) -> Iterator[Lists]:
-    """Every anchor, in order."""
-    complete = np.all(mined.negative >= 0, axis=1).tolist()
-    own_score, score = _shortest(mined.positive_score), _shortest(mined.score)
-    for place, query in enumerate(mined.anchor.tolist()):
-        own = slice(int(mined.offsets[place]), int(mined.offsets[place + 1]))
-        there = mined.negative[place] >= 0
-        yield Lists(
-            query,
-            mined.positive[own].tolist(),
-            own_score[own].tolist(),
-            mined.negative[place][there].tolist(),
-            score[place][there].tolist(),
-            complete[place],
-        )
+def lists_of(mined: Mined, *, scores: bool = True) -> Iterator[Lists]:
+    """Every anchor, in order; without `scores` all of them are 0, as to tell them takes as long as the rest."""
+    tell = _shortest if scores else np.zeros_like
+    for start in range(0, len(mined), ANCHORS_AT_ONCE):
+        part = slice(start, start + ANCHORS_AT_ONCE)
+        offsets = mined.offsets[start : start + ANCHORS_AT_ONCE + 1]
+        own = slice(offsets[0], offsets[-1])
+        positive, positive_score = mined.positive[own].tolist(), tell(mined.positive_score[own]).tolist()
+        ends = (offsets - offsets[0]).tolist()
+        sizes = (mined.negative[part] >= 0).sum(1).tolist()  # what is there comes first
+        columns = zip(
+            mined.anchor[part].tolist(), mined.negative[part].tolist(), tell(mined.score[part]).tolist(), sizes,
+            ends, ends[1:], strict=False,
+        )  # fmt: skip
+        most = mined.negative.shape[1]
+        for query, negative, score, size, low, high in columns:
+            yield Lists(
+                query,
+                positive[low:high],
+                positive_score[low:high],
+                negative[:size],
+                score[:size],
+                size == most,
+            )
 
 
 def arrays_of(mined: Mined, to: Written) -> dict[str, NDArray[Any]]:

@@ -379,7 +379,10 @@ def _table(given: object, what: str) -> NDArray[np.float32]:
         raise InputError(f"The {what} have masked numbers; every number must be there.")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what comes of it is told
         table = np.ascontiguousarray(given, np.float32)
-    bad = np.flatnonzero(~np.isfinite(table).all(1))
+    # Whoever adds NaN or infinity gets no finite number; a sum of large numbers may be none either.
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = np.isfinite(table.sum())
+    bad = np.flatnonzero(~np.isfinite(table).all(1)) if not whole else np.zeros(0, np.int64)
     beyond = len(bad) and np.isfinite(given[bad]).all(1)
     if np.count_nonzero(beyond) < len(bad):
         raise InputError(

@@ -83,13 +83,14 @@ class Dense(BuiltAnew):
     def _build(self, bank: Bank) -> None:
         """Prepare the rows of the bank, sorted by class. Any dimension, any metric."""
         inner = self._distance.metric == "inner-product"
-        self._form = None if inner else euclidean_form(self._distance, bank.sorted_embeddings)
+        treeless = inner or bank.dim > MAX_TREE_DIM
+        self._filters = bank.device.type == "cpu" and treeless and kernels.ready(kernels.SEARCH_KERNELS)
+        rows = bank.sorted_embeddings
+        self._form = None if inner else euclidean_form(self._distance, rows, in_lines=self._filters)
         self._made: _Differences | _Products | None = None
         self._made_filter: FilteredProducts | None = None
         self._near: NearBlocks | None = None
         self._near_is_worth: bool | None = None
-        treeless = inner or bank.dim > MAX_TREE_DIM
-        self._filters = bank.device.type == "cpu" and treeless and kernels.ready(kernels.SEARCH_KERNELS)
         self._coarse = self._filters and matrix_units()
         self.looked_at = None
         self._bank = bank
@@ -105,6 +106,8 @@ class Dense(BuiltAnew):
         """Made when first asked for: searches that leave out blocks do without it."""
         if self._made_filter is None and self._filters:
             points, inner = self._rows(built(self._bank))
+            if self._form is not None and self._form.lines is not None:
+                points = self._form.lines
             self._made_filter = FilteredProducts(
                 points,
                 partial(_as_anchors, points, self._form),  # no closure: a search can be pickled
@@ -161,7 +164,8 @@ class Dense(BuiltAnew):
         if isinstance(query, VectorQuery):
             form, vectors = with_vectors(form, self._distance, query.vectors)
         if k <= _FILTERED_K and (filtered := self._filtered) is not None:
-            values, rows = filtered.search(anchors, k, farthest, progress, vectors)
+            lines = vectors if vectors is None or form is None else form.query_lines
+            values, rows = filtered.search(anchors, k, farthest, progress, lines)
             back = slots.argsort()
             return Neighbors(_from_values(values, anchors.line, form, farthest)[back], rows[back])
         found = none_found(bank, len(query), k)
@@ -230,7 +234,7 @@ class Dense(BuiltAnew):
 
 def _as_anchors(points: Tensor, form: EuclideanForm | None) -> Tensor:
     """The rows as anchors, made only once they are."""
-    return points if form is None else form.queries
+    return points if form is None else form.query_lines
 
 
 def _from_values(values: Tensor, anchors: Tensor, form: EuclideanForm | None, farthest: bool) -> Tensor:

@@ -16,8 +16,10 @@ from hnm_core.errors import InputError
 MAX_TREE_DIM = 8
 """Above it a tree of boxes prunes too little to beat the tiled products."""
 
-_AT_ONCE = 1 << 22
-"""Coordinates that are squared in float64 at once."""
+_AT_ONCE = 1 << 15
+"""Coordinates that are squared in float64 at once: they stay in the cache, and are too few to wake threads for."""
+_LINE = 16
+"""Coordinates in a line of the cache."""
 _SAFE = 1e15
 """Coordinates within 1 / _SAFE .. _SAFE are left as they are: their squares fit float32."""
 
@@ -40,6 +42,10 @@ class EuclideanForm:
     """(A,) float32, on the sphere: (1 - |q|^2) / 2."""
     vectors: Tensor | None = None
     """(A, D) or (A, D + 1) the anchors, where these are no rows."""
+    lines: Tensor | None = None
+    """(N, D') the points filled up with zeros to whole lines, where they were made so: `points` is a part of it."""
+    vector_lines: Tensor | None = None
+    """(A, D') the vectors in such lines."""
 
     @cached_property
     def queries(self) -> Tensor:
@@ -55,12 +61,27 @@ class EuclideanForm:
         queries[:, -1] = 0
         return queries
 
+    @property
+    def query_lines(self) -> Tensor:
+        """(A, D') the anchors in whole lines, where the points are in such; else `queries`."""
+        if self.vectors is not None:
+            return self.vectors if self.vector_lines is None else self.vector_lines
+        if self.lines is None:
+            return self.queries
+        lines = self.lines.clone()
+        lines[:, self.points.shape[1] - 1] = 0
+        return lines
+
     def with_vectors(self, vectors: Tensor) -> EuclideanForm:
         """The same points with vectors (A, D) for anchors.
 
         Raises:
             InputError: their squares do not fit float32 beside those of the points.
         """
+        if self.lines is not None:
+            lines, prepared = _in_lines(self.of, vectors)
+            offset = (_missing(prepared)[:, 0] / 2).float()
+            return replace(self, vectors=lines[:, : vectors.shape[1] + 1], vector_lines=lines, offset=offset)
         prepared = self.of.prepare_exactly(vectors)
         if self.offset is not None:
             queries = pad(prepared, (0, 1))
@@ -90,8 +111,14 @@ def has_form(distance: Distance) -> bool:
     return distance.metric != "inner-product" or distance.normalized
 
 
-def euclidean_form(distance: Distance, embeddings: Tensor) -> EuclideanForm:
-    """The form of embeddings (N, D) float32 under a metric that has one."""
+def euclidean_form(distance: Distance, embeddings: Tensor, *, in_lines: bool = False) -> EuclideanForm:
+    """The form of embeddings (N, D) float32 under a metric that has one; on the sphere, with `in_lines`, in whole lines
+    of the cache, so that kernels need no copy."""
+    if in_lines and distance.metric in ("cosine", "inner-product"):
+        lines, prepared = _in_lines(distance, embeddings)
+        missing, width = _missing(prepared), embeddings.shape[1]
+        lines[:, width] = missing[:, 0].sqrt()
+        return EuclideanForm(distance, lines[:, : width + 1], 1.0, (missing[:, 0] / 2).float(), lines=lines)
     prepared = distance.prepare_exactly(embeddings)
     if distance.metric in ("cosine", "inner-product"):
         missing = _missing(prepared)
@@ -115,11 +142,25 @@ def with_vectors(
     return form, form.queries
 
 
+def _in_lines(distance: Distance, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, D') prepared rows, and zeros behind them, at least one; and the rows alone, a part of it."""
+    count, width = embeddings.shape
+    lines = embeddings.new_empty(count, width + 1 + -(width + 1) % _LINE)
+    lines[:, width:] = 0
+    return lines, distance.prepare_exactly(embeddings, out=lines[:, :width])
+
+
 def _missing(prepared: Tensor) -> Tensor:
     """(N, 1) float64: what the squares of rows (N, D) lack to 1; in parts, or it would take twice what the rows do."""
-    step = max(1, _AT_ONCE // prepared.shape[1])
-    sums = [part.double().square_().sum(1, keepdim=True) for part in prepared.split(step)]
-    return (1 - torch.cat(sums)).clamp_min_(0)
+    count, width = prepared.shape
+    step = max(1, _AT_ONCE // width)
+    missing = prepared.new_empty((count, 1), dtype=torch.float64)
+    room = prepared.new_empty((min(step, count), width), dtype=torch.float64)
+    for start in range(0, count, step):
+        here = missing[start : start + step]
+        squares = room[: len(here)].copy_(prepared[start : start + step]).square_()
+        torch.sum(squares, 1, keepdim=True, out=here)
+    return missing.neg_().add_(1).clamp_min_(0)
 
 
 def _scale(points: Tensor) -> float:

@@ -21,6 +21,7 @@ from hnm_core.neighbors.found import SearchProgress, report
 from hnm_core.relevance import Placed
 
 if TYPE_CHECKING:
+    from hnm_core.neighbors.cpu.center_kernels import Sums
     from hnm_core.neighbors.cpu.filter_kernels import Rows, Waiting
     from hnm_core.neighbors.cpu.guess_kernels import Sample
 
@@ -63,9 +64,10 @@ class FilteredProducts:
         """Prepare the rows.
 
         Args:
-            points: (N, D') float32, sorted by class as the bank is; D' is the dimension of the bank or one more.
-            queries: gives (N, D') the same rows as anchors, once they are; they differ from `points` in the last
-                coordinate at most.
+            points: (N, D') float32, sorted by class as the bank is; D' is the dimension of the bank or one more, and
+                may be filled up with zeros.
+            queries: gives (N, D') the same rows as anchors, once they are; they differ from `points` behind the
+                dimension of the bank at most.
             bank: for the order of its rows.
             inner: search by the inner product, else by the squared distance.
             coarse: multiply in bfloat16; the processor must have matrix units.
@@ -78,10 +80,11 @@ class FilteredProducts:
         self._count = len(bank) + -len(bank) % _BLOCK
         self._points = _wide(points)
         self._row, self._place = _array(bank.order), _array(bank.place)
-        self._run = _runs(points)
+        self._run = _runs(self._points)
         self._queries = queries
         sums = [points[part, : self._dim].sum(0, dtype=torch.float64) for part in self._parts(len(points))]
         self._center = torch.stack(sums).sum(0) / len(points)
+        self._uneven = torch.arange(1, self._dim + 1, dtype=torch.float64).sqrt().numpy()
         self._own_base, self._own_slack = self._measure()
         self._copies = Copies(points, self._key, bank.class_of_row[bank.order], bank.order)
         self._sides: dict[bool, tuple[Rows, Sample | None]] = {}
@@ -191,16 +194,31 @@ class FilteredProducts:
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
-    def _centered(self, rows: Tensor) -> Tensor:
-        """(R, D) float64."""
-        return rows[:, : self._dim].double() - self._center
+    def _pack(
+        self,
+        rows: NDArray[np.float32],
+        which: NDArray[np.int64],
+        *,
+        into: NDArray[Any],
+        points: bool = False,
+        sign: float = 1.0,
+    ) -> Sums:
+        """Pack rows (N, D'') about the mean, times `sign`; where `into` is empty they are only measured."""
+        from hnm_core.neighbors.cpu.center_kernels import center_rows, no_sums
+
+        sums = no_sums(len(which))
+        with launching():
+            center_rows(
+                rows, which, self._dim, self._center.numpy(), self._uneven, np.float32(sign), points, into, sums
+            )
+        return sums
 
     @cached_property
     def _own(self) -> _Asked:
         """What is known of the rows as anchors."""
         queries = self._queries()
         wide = self._points if queries is self._given else _wide(queries)
-        return _Asked(self._given, wide, self._own_base, self._own_slack)
+        return _Asked(wide, self._own_base, self._own_slack)
 
     def _measure(self) -> tuple[Tensor, NDArray[np.float32]]:
         """Take the norms and what rounding costs, and pack the points for the kernels. Returns base and slack of the
@@ -208,29 +226,10 @@ class FilteredProducts:
         from hnm_core.neighbors.cpu import blocks
 
         count, dim = len(self._given), self._dim
-        norm, lost, term, key = (torch.zeros(count, dtype=torch.float64) for _ in range(4))
-        uneven = torch.arange(1, dim + 1, dtype=torch.float64).sqrt()
-        packed: Tensor | None = None
-        for part in self._parts(count):
-            centered = self._centered(self._given[part])
-            key[part] = centered @ uneven
-            rounded = centered.to(self._kind)
-            norm[part] = centered.norm(dim=1)
-            lost[part] = (centered - rounded).norm(dim=1)
-            if self._inner:
-                term[part] = centered @ self._center
-            else:
-                rest = self._given[part, dim:].double().square().sum(1)
-                term[part] = (norm[part].square() + rest) / -2
-            block = torch.from_numpy(blocks.pack_points(rounded, coarse=self.coarse))
-            if packed is None:
-                each = len(block) // (len(rounded) + -len(rounded) % _BLOCK)
-                # By torch, which puts arrays on the lines of the cache: kernels read lines.
-                packed = torch.empty(each * self._count, dtype=block.dtype)
-            packed[each * part.start :][: len(block)] = block
-        assert packed is not None, "a bank has a row"
-        self._packed = packed.numpy()
-        self._term, self._key = term, key
+        self._packed = blocks.room(count, dim, coarse=self.coarse)
+        sums = self._pack(self._points, np.arange(count), into=self._packed, points=True)
+        norm, lost, term, rest, self._key = (torch.from_numpy(each) for each in sums)
+        self._term = term if self._inner else (norm.square() + rest) / -2
         # Rounding of one product: of either factor, and of adding up in float32.
         self._share = max(2.0**-30, min(2.0**-8, float((lost / norm.clamp_min(1e-300)).max())))
         self._rounding = (dim + 24) * 2.0**-24
@@ -240,13 +239,10 @@ class FilteredProducts:
 
     def _asked(self, vectors: Tensor) -> _Asked:
         """What has to be known of vectors (A, D') as anchors."""
-        norm, lost, term = (torch.zeros(len(vectors), dtype=torch.float64) for _ in range(3))
-        for part in self._parts(len(vectors)):
-            centered = self._centered(vectors[part])
-            norm[part] = centered.norm(dim=1)
-            lost[part] = (centered - centered.to(self._kind)).norm(dim=1)
-            term[part] = centered @ self._center
-        return _Asked(vectors, _wide(vectors), self._base(norm, term), self._slack(norm, lost))
+        wide = _wide(vectors)
+        sums = self._pack(wide, np.arange(len(wide)), into=self._packed[:0])
+        norm, lost, term, *_ = (torch.from_numpy(each) for each in sums)
+        return _Asked(wide, self._base(norm, term), self._slack(norm, lost))
 
     def _base(self, norm: Tensor, term: Tensor) -> Tensor:
         """(A,) float64, `base` of the kernels for the nearest; `term` counts for the inner product alone."""
@@ -291,10 +287,11 @@ class FilteredProducts:
         every = int(math.sqrt(len(self._given)) / _SAMPLE)
         if every < _LEAST_EVERY:
             return None
-        chosen = slice(None, None, every)
-        centered = self._centered(self._given[chosen])
-        bias = np.pad(bias[: len(self._given)][chosen], (0, -len(centered) % _BLOCK), constant_values=-np.inf)
-        return Sample(blocks.pack_points(centered, coarse=self.coarse), bias, every)
+        chosen = np.arange(0, len(self._given), every)
+        packed = blocks.room(len(chosen), self._dim, coarse=self.coarse)
+        self._pack(self._points, chosen, into=packed, points=True)
+        bias = np.pad(bias[chosen], (0, -len(chosen) % _BLOCK), constant_values=-np.inf)
+        return Sample(packed, bias, every)
 
     def _waiting(self, anchors: Placed, k: int, side: _Side) -> Waiting:
         """An empty list for the anchors, filled up to whole blocks."""
@@ -321,8 +318,8 @@ class FilteredProducts:
         from hnm_core.neighbors.cpu.filter_kernels import filter_products
         from hnm_core.neighbors.cpu.guess_kernels import guess_limits
 
-        anchors = self._centered(side.asked.rows[torch.from_numpy(waiting.anchor)])
-        packed = blocks.pack_anchors(anchors * side.sign, coarse=self.coarse)
+        packed = blocks.room(len(waiting.anchor), self._dim, coarse=self.coarse)
+        self._pack(side.asked.wide, waiting.anchor, into=packed, sign=side.sign)
         groups = len(waiting.anchor) // _BLOCK
         batch = max(1, min(_BATCH, -(-groups // torch.get_num_threads())))
         order = _scattered(-(-self._count // (_BLOCK * _CHUNK)))
@@ -337,10 +334,8 @@ class FilteredProducts:
 class _Asked:
     """What is known of anchors: all rows, by place, or all vectors of a search."""
 
-    rows: Tensor
-    """(A, D') float32."""
     wide: NDArray[np.float32]
-    """(A, D'') float32, D'' a multiple of 16, the anchors for exact values; may differ from `rows` behind D."""
+    """(A, D'') float32, D'' a multiple of 16."""
     base: Tensor
     """(A,) float64, for the nearest."""
     slack: NDArray[np.float32]
@@ -384,10 +379,14 @@ def _scattered(count: int) -> NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) * stride % max(1, count)
 
 
-def _runs(points: Tensor) -> NDArray[np.int32]:
+def _runs(points: NDArray[np.float32]) -> NDArray[np.int32]:
     """(N,) a number for each row, the same as that of the row before where they are equal."""
-    differs = (points[1:] != points[:-1]).any(1)
-    return _array(pad(differs.int(), (1, 0)).cumsum(0, dtype=torch.int32))
+    from hnm_core.neighbors.cpu.center_kernels import differing
+
+    differs = np.empty(len(points), np.bool_)
+    with launching():
+        differing(points, differs)
+    return differs.cumsum(dtype=np.int32)
 
 
 def _array(values: Tensor) -> NDArray[Any]:

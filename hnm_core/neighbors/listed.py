@@ -22,6 +22,8 @@ ENTRIES_AT_ONCE = 1 << 23
 """At most so many neighbours are asked for at once, lest a long list hold much memory; single anchors aside."""
 MEASURED_AT_ONCE = 1 << 23
 """At most so many numbers in double precision are held while rows are measured, 64 MiB; single anchors aside."""
+PREPARED_AT_ONCE = 1 << 17
+"""Of these numbers so many are of rows that are being prepared, on a processor: they stay in its cache."""
 SIZES = (4, 16, 64, 256)
 """Lists of up to so many rows are asked about together. A search that chooses by k what it does chooses for few k."""
 
@@ -126,10 +128,13 @@ def _scores(bank: Bank, vectors: Tensor, distance: Distance) -> tuple[Tensor, Te
         anchors = anchors - center
     scores = anchors.new_empty(len(anchors), len(bank))
     longest = anchors.new_zeros(())
-    step = max(1, MEASURED_AT_ONCE // bank.dim)
+    at_once = PREPARED_AT_ONCE if bank.device.type == "cpu" else MEASURED_AT_ONCE
+    step = min(max(1, at_once // bank.dim), len(bank))
+    room = anchors.new_empty(step, bank.dim)
     for start in range(0, len(bank), step):
-        part = slice(start, start + step)
-        rows = distance.prepare_exactly(bank.embeddings[part].double()) - center
+        part = slice(start, min(start + step, len(bank)))
+        rows = room[: part.stop - start].copy_(bank.embeddings[part])
+        rows = distance.prepare_exactly(rows, out=rows).sub_(center)
         squares = rows.square().sum(1)
         longest = torch.maximum(longest, squares.max().sqrt())
         if product:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hnm_core import neighbors
 from hnm_core.bank import Bank
-from hnm_core.distances import METRICS, Distance
+from hnm_core.distances import METRICS, Distance, Metric
 from hnm_core.errors import InputError
 from hnm_core.neighbors import listed
 from hnm_core.neighbors.base import QuerySearch
@@ -166,11 +166,15 @@ def test_that_progress_counts_queries_and_can_call_it_off() -> None:
         search.nearest(query, 3, lambda _done, _total: False)
 
 
-def test_that_long_lists_are_measured_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    bank, distance = bank_of("duplicated", 20), Distance("cosine")
+@pytest.mark.parametrize("metric", METRICS)
+def test_that_long_lists_are_measured_in_parts_that_change_nothing(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, distance = bank_of("duplicated", 20), Distance(metric)
     query, search = judged_for(bank, (257, 280, 299, 300)), built("exact", bank, distance)
     whole, far = search.nearest(query, 8), search.farthest(query, 8)
     monkeypatch.setattr(listed, "MEASURED_AT_ONCE", 700)
+    monkeypatch.setattr(listed, "PREPARED_AT_ONCE", 700)
     for at_once, answer in ((whole, search.nearest(query, 8)), (far, search.farthest(query, 8))):
         assert torch.equal(at_once.row, answer.row)
         assert torch.equal(at_once.distance, answer.distance)

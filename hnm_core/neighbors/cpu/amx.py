@@ -17,11 +17,9 @@ from typing import Any
 import llvmlite.binding
 import numba
 import numpy as np
-import torch
 from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hnm_core.simd import intrinsic
 
@@ -59,24 +57,6 @@ def layout() -> NDArray[np.uint8]:
     config[16:32] = np.tile([_ROW_BYTES, 0], 8)
     config[48:56] = 16
     return config
-
-
-def pack_anchors(rows: Tensor) -> NDArray[np.int16]:
-    """The bits of rows (32 A, 32 S) bfloat16, tile after tile: [A, S, two halves, 16 rows, 32 coordinates]."""
-    count, dim = rows.shape
-    tiles = rows.view(count // SIDE, 2, 16, dim // SIDE, SIDE).permute(0, 3, 1, 2, 4)
-    return _bits(tiles)
-
-
-def pack_points(rows: Tensor) -> NDArray[np.int16]:
-    """The bits of rows (32 B, 32 S) bfloat16: [B, S, two halves, 16 pairs of coordinates, 16 rows, 2]."""
-    count, dim = rows.shape
-    tiles = rows.view(count // SIDE, 2, 16, dim // SIDE, 16, 2).permute(0, 3, 1, 4, 2, 5)
-    return _bits(tiles)
-
-
-def _bits(tiles: Tensor) -> NDArray[np.int16]:
-    return tiles.contiguous().view(torch.int16).numpy().reshape(-1)
 
 
 @intrinsic

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from numba import types
 from numba.extending import overload
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hnm_core import simd
 from hnm_core.neighbors.cpu import amx, fma
 
 SIDE = 32
@@ -25,24 +27,23 @@ def steps(dim: int, *, coarse: bool) -> int:
     return -(-dim // amx.SIDE) if coarse else dim
 
 
-def pack_anchors(rows: Tensor, *, coarse: bool) -> NDArray[Any]:
-    """Rows (R, D) of any float as a kernel wants its anchors, filled up with zeros to whole blocks."""
-    return amx.pack_anchors(_filled(rows.bfloat16(), amx.SIDE)) if coarse else fma.pack(_filled(rows.float(), 1))
-
-
-def pack_points(rows: Tensor, *, coarse: bool) -> NDArray[Any]:
-    """Rows (R, D) of any float as a kernel wants its points, filled up with zeros to whole blocks."""
-    return amx.pack_points(_filled(rows.bfloat16(), amx.SIDE)) if coarse else fma.pack(_filled(rows.float(), 1))
-
-
-def _filled(rows: Tensor, unit: int) -> Tensor:
-    return pad(rows, (0, -rows.shape[1] % unit, 0, -len(rows) % SIDE))
+def pack(rows: Tensor) -> NDArray[Any]:
+    """Rows (R, D) of any float as a kernel wants float32 anchors or points, filled up with zeros to whole blocks."""
+    return fma.pack(pad(rows.float(), (0, 0, 0, -len(rows) % SIDE)))
 
 
 def examples() -> list[NDArray[Any]]:
     """One block of one step in each precision that this machine has, to compile kernels with."""
     kinds = [True, False] if amx.available() else [False]
-    return [pack_points(torch.zeros(SIDE, 1, dtype=torch.float32), coarse=coarse) for coarse in kinds]
+    return [room(SIDE, 1, coarse=coarse) for coarse in kinds]
+
+
+def room(count: int, dim: int, *, coarse: bool) -> NDArray[Any]:
+    """Room for so many rows of so many coordinates, packed by `put`; zeros, which is what fills it up. By torch, which
+    puts arrays on the lines of the cache: kernels read lines."""
+    wide, kind = (dim + -dim % amx.SIDE, torch.int16) if coarse else (dim, torch.float32)
+    packed: NDArray[Any] = torch.zeros((count + -count % SIDE) * wide, dtype=kind).numpy()
+    return packed
 
 
 _LAYOUT = amx.layout()
@@ -72,6 +73,29 @@ def multiply(
 
 def end(packed: Any) -> None:
     """After a thread's last `multiply`."""
+
+
+def rounded(kind: Any, value: Any, sign: Any) -> Any:
+    """The float32 `value` as an array like `kind` holds it, times `sign`; and as a float32, without it."""
+
+
+def put(line: Any, dim: Any, group: Any, i: Any, as_points: Any, packed: Any) -> None:
+    """Write the `dim` elements of a line as the i-th row of a group of 32.
+
+    float32 lies as `fma.pack` has it, anchors and points alike: [group, coordinate, row]. bfloat16 lies as `amx` loads
+    its tiles, 32 coordinates a step: anchors [group, step, two halves, 16 rows, 32 coordinates], points [group, step,
+    two halves, 16 pairs of coordinates, 16 rows, 2].
+    """
+
+
+@overload(rounded)
+def _rounded(kind: Any, value: Any, sign: Any) -> Any:
+    return _rounded_bfloat16 if kind.dtype == types.int16 else _rounded_float32
+
+
+@overload(put)
+def _put(line: Any, dim: Any, group: Any, i: Any, as_points: Any, packed: Any) -> Any:
+    return _put_bfloat16 if packed.dtype == types.int16 else _put_float32
 
 
 @overload(begin)
@@ -119,3 +143,30 @@ def _release(packed: Any) -> Any:
 
 def _nothing(packed: Any) -> Any:
     pass
+
+
+def _rounded_bfloat16(kind: Any, value: Any, sign: Any) -> Any:
+    bits = simd.bits(value)
+    # To the nearest, of two as near the even one.
+    bits = (bits + np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))) & np.int32(-0x10000)
+    kept = simd.number(bits)
+    return np.int16(simd.bits(kept * sign) >> np.int32(16)), kept
+
+
+def _rounded_float32(kind: Any, value: Any, sign: Any) -> Any:
+    return value * sign, value
+
+
+def _put_bfloat16(line: Any, dim: Any, group: Any, i: Any, as_points: Any, packed: Any) -> None:
+    steps = (dim + amx.SIDE - 1) // amx.SIDE
+    half, row = i // 16, i % 16
+    for axis in range(dim):
+        step, inside = axis // amx.SIDE, axis % amx.SIDE
+        at = (group * steps + step) * amx.STEP + half * (amx.STEP // 2)
+        at += inside // 2 * 32 + row * 2 + inside % 2 if as_points else row * 32 + inside
+        packed[at] = line[axis]
+
+
+def _put_float32(line: Any, dim: Any, group: Any, i: Any, as_points: Any, packed: Any) -> None:
+    for axis in range(dim):
+        packed[(group * dim + axis) * SIDE + i] = line[axis]

@@ -287,13 +287,24 @@ def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
         keys[:KEYS_BEFORE] = np.iinfo(np.int64).min
     last = KEYS_BEFORE + listed - 1
     run, exact = np.int32(-1), np.float32(0)
-    for j in range(-_AHEAD, count):
-        if j + _AHEAD < count:  # rows lie anywhere in memory: ask for one while others are measured
-            ahead = np.int64(waiting.candidate[i, j + _AHEAD]) * dim
+    lower = np.empty(count if few else 0, np.float32)
+    for j in range(len(lower)):
+        spread = np.float32(2) * waiting.slack[i] * rows.size[np.int64(waiting.candidate[i, j])]
+        lower[j] = waiting.base[i] - np.float32(2) * waiting.value[i, j] - spread
+    order = np.argsort(lower)
+    for step in range(-_AHEAD, count):
+        if step + _AHEAD < count:  # rows lie anywhere in memory: ask for one while others are measured
+            j = order[step + _AHEAD] if few else step + _AHEAD
+            ahead = np.int64(waiting.candidate[i, j]) * dim
             for axis in range(0, dim, ELEMENTS):
                 simd.prefetch(rows.points, ahead + axis)
-        if j < 0:
+        if step < 0:
             continue
+        j = order[step] if few else step
+        if few and keys[last] != EMPTY:
+            worst = _value_of(keys[last])
+            if lower[j] > worst + rows.rounding * abs(worst):  # nor can those behind it be among the best
+                break
         place = np.int64(waiting.candidate[i, j])
         if rows.run[place] != run:  # what equals the row before is as far: a collapsed cloud is measured once
             run = rows.run[place]
@@ -301,7 +312,7 @@ def _measured(i: Any, k: Any, rows: Any, waiting: Any) -> Any:
             exact = exact * rows.sign + np.float32(0)  # a zero without a sign: keys would tell -0 from 0
         key = key_of(simd.bits(exact), rows.row[place])
         if not few:
-            keys[j] = key
+            keys[step] = key
         elif key < keys[last]:
             insert(keys, KEYS_BEFORE, listed, key)
     if few:

@@ -31,7 +31,7 @@ class Sample(NamedTuple):
     """Every m-th row of a bank sorted by class, filled up to a multiple of 32."""
 
     packed: Any
-    """The rows as `blocks.pack_points` has them."""
+    """The rows as points, see `blocks.put`."""
     bias: Any
     """(S,) float32, as in `filtering.Rows`; -infinity in rows that fill up."""
     every: Any

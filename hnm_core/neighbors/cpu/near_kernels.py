@@ -53,7 +53,7 @@ class Blocks(NamedTuple):
     steps: Any
     """Numbers of a sketch."""
     sketches: Any
-    """The sketches as `blocks.pack_points` has them."""
+    """The sketches as `blocks.pack` has them."""
     bias: Any
     """(32 B,) float32, see above; -infinity in rows that fill up, and in those that nobody can find."""
     centers: Any
