@@ -175,8 +175,10 @@ def series(first: int, seeds: int, again: Sequence[int] = ()) -> list[range]:
         InputError: a seed would be in two of them, or be larger than a seed can be.
     """
     for begin in (first, *again):
-        if not 0 <= begin <= SEEDS - seeds:
-            raise InputError(f"seed = {begin} is no first of {seeds} seeds in a row: take 0 to {SEEDS - seeds}.")
+        if begin > SEEDS - seeds:
+            raise InputError(f"seed = {begin} is too large for {seeds} seeds in a row: take {SEEDS - seeds} or less.")
+        if begin < 0:
+            raise InputError(f"seed = {begin} is no seed: take 0 or more.")
     for one, other in pairwise(sorted((first, *again))):
         if other < one + seeds:
             raise InputError(f"--again: {seeds} seeds from {one} and from {other} on overlap; take others.")

@@ -81,12 +81,9 @@ def source(
         for lane in of.lanes:
             yield frame(lane.name, 0)
         done = 0
-        while done < of.steps and (turn := control.next_turn(looks=True)) != "stop":
+        while done < of.steps and (turn := control.next_turn()) != "stop":
             if turn == "obey":
                 control.requests()  # taken, and left without an answer
-                continue
-            if turn == "look":
-                yield from (frame(lane.name, done) for lane in of.lanes if done % of.frame_every)
                 continue
             done += 1
             if on_step is not None:

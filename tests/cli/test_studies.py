@@ -115,7 +115,7 @@ def test_that_fresh_seeds_are_judged_beside_the_first_and_together_with_them(
     kept = by_seeds[0]["lines"][0]["verdict"] == by_seeds[1]["lines"][0]["verdict"]
     assert f"{int(kept)} of 1 line kept the verdict of the first seeds with those from 20 on." in shown.out
     assert "seeds 7-8" in shown.out and "seeds 20-21" in shown.out and "together" in shown.out
-    for begin, words in ((8, "2 seeds from 7 and from 8 on overlap"), (-1, "seed = -1 is no first of 2 seeds")):
+    for begin, words in ((8, "2 seeds from 7 and from 8 on overlap"), (-1, "seed = -1 is no seed")):
         refused = lab(*asked, "--again", begin)
         assert (refused.status, words in refused.err) == (2, True), refused.err
 
