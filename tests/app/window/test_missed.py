@@ -102,7 +102,8 @@ def test_that_a_click_selects_the_anchor_everywhere_and_flies_its_lane_to_both_e
     steps(window, qtbot, 2)
     panes, view = window.stage.panes, window.stage.misses
     qtbot.waitUntil(lambda: view.tree.topLevelItemCount() > 3, timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: panes.at_rest, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: panes.arrived, timeout=PATIENCE_MS)
+    qtbot.wait(800)  # the figures have come by then, and cameras make room for them
     pair = click_row(window, qtbot, 1)
     assert all(pane._selected_id == pair.anchor for pane in panes.views)
     cloud, other = panes.view("lsh"), panes.view("knn")
