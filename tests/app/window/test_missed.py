@@ -132,8 +132,9 @@ def test_that_a_click_selects_the_anchor_everywhere_and_flies_its_lane_to_both_e
     assert (x > 0).all() and (x < cloud.width()).all()
     assert (y > top).all() and (y < cloud.height() - bottom).all(), (y, cloud.height(), top, bottom)
     assert abs(before.distance / other.camera.distance - 1) < 0.2, "the other panes stay"
+    assert camera.distance < 0.9 * other.camera.distance, "it looks from near by"
     window.actions_by_key["fit"].trigger()
-    qtbot.waitUntil(lambda: cloud.camera.distance > 1.3 * camera.distance, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: abs(cloud.camera.distance / other.camera.distance - 1) < 0.1, timeout=PATIENCE_MS)
 
 
 def test_that_esc_lets_a_miss_go_for_good_and_looking_at_its_ends_does_not(window, qtbot) -> None:
