@@ -217,6 +217,13 @@ def thin(i: Any, k: Any, rows: Any, waiting: Any) -> None:
             candidate[j] = rows.place[keys[j] & _LOW]
             value[j] = (base - _value_of(keys[j])) / np.float32(2)
         waiting.count[i] = k
+    set_limit(i, limit, waiting)
+
+
+@njit(cache=True, nogil=True)
+def set_limit(i: Any, limit: Any, waiting: Any) -> None:
+    """Let anchor i look for values up to `limit`."""
+    base = waiting.base[i]
     waiting.limit[i] = limit
     waiting.least[i] = (base - limit) / np.float32(2) - _STEP * (abs(base) + abs(limit))
 
@@ -372,6 +379,7 @@ __all__ = [
     "filter_products",
     "measure",
     "numba",
+    "set_limit",
     "settle",
     "span",
     "thin",
