@@ -18,7 +18,7 @@ from hnm_core.bank import Bank
 from hnm_core.launching import launching
 from hnm_core.neighbors.copies import Copies
 from hnm_core.neighbors.found import SearchProgress, report
-from hnm_core.neighbors.leading import LEAST_ANCHORS, MOST_K, LeadingRows, worth
+from hnm_core.neighbors.leading import LEAST_ANCHORS, MOST_K, LeadingRows, cells_of, worth
 from hnm_core.relevance import Placed
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class FilteredProducts:
     def _leads(self, vectors: Tensor, k: int) -> LeadingRows | None:
         """Leading coordinates, where products of them make a search faster: found out at the first of many vectors. In
         bfloat16 whole products take less time than the measuring of what these let pass."""
-        if self.coarse or k > MOST_K or len(vectors) < LEAST_ANCHORS:
+        if self.coarse or k > MOST_K or len(vectors) < LEAST_ANCHORS * cells_of(len(self._given)):
             return None
         if self._leading_is_worth is None:
             leading = worth(self._given, vectors, self._center, self._term, k)

@@ -22,8 +22,10 @@ from hnm_core.launching import launching
 if TYPE_CHECKING:
     from hnm_core.neighbors.cpu.leading_kernels import Packed
 
-LEAST_ROWS, LEAST_ANCHORS = 8_192, 1_024
+LEAST_ROWS = 8_192
 """Of fewer, finding directions takes longer than whole products."""
+LEAST_ANCHORS = 2
+"""Anchors for each cell, at least: all rows are multiplied with the centers of cells beforehand."""
 LEAST_DIM = 96
 """Products of fewer terms are quick."""
 MOST_K = 64
@@ -44,8 +46,8 @@ _ROUNDED = 0.03
 """About what bytes add to a bound, as a share of the lengths of both rows."""
 _AT_ONCE = 1 << 20
 """Coordinates that are taken in float64 at once, and products that are made at once."""
-_CELLS, _NEAREST = 8.0, 4
-"""Cells, times the root of the rows, and how many of them are looked into for first limits."""
+_CELLS, _MOST_CELLS, _NEAREST = 8.0, 2_048, 4
+"""Cells, times the root of the rows, at most, and how many of them are looked into for first limits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,11 @@ class Leading:
         return numbers
 
 
+def cells_of(rows: int) -> int:
+    """Into how many cells so many rows come, about."""
+    return min(int(_CELLS * math.sqrt(rows)), _MOST_CELLS)
+
+
 def worth(points: Tensor, anchors: Tensor, center: Tensor, term: Tensor, k: int) -> Leading | None:
     """The directions that save a search for the k nearest a good part of its time, as some anchors tell; None where
     none would, or the processor has no products of bytes.
@@ -87,8 +94,7 @@ def worth(points: Tensor, anchors: Tensor, center: Tensor, term: Tensor, k: int)
     from hnm_core.neighbors.cpu import byte_products
 
     dim, count = len(center), len(points)
-    few = count < LEAST_ROWS or len(anchors) < LEAST_ANCHORS or dim < LEAST_DIM or k > MOST_K
-    if few or not byte_products.available():
+    if count < LEAST_ROWS or dim < LEAST_DIM or k > MOST_K or not byte_products.available():
         return None
     spread = points[:: -(-count // _SPREAD), :dim].double() - center
     basis = torch.linalg.eigh(spread.T @ spread).eigenvectors.flip(1)
@@ -174,7 +180,7 @@ class Cells:
 
     def __init__(self, numbers: Tensor) -> None:
         """`numbers` (N, W + 1) are of `Leading.of`."""
-        every = max(1, int(math.sqrt(len(numbers)) / _CELLS))
+        every = -(-len(numbers) // cells_of(len(numbers)))
         self._centers = numbers[::every, :-1].contiguous()
         self._term = self._centers.square().sum(1) / -2
         own = self._nearest(numbers, 1)[:, 0]

@@ -32,7 +32,7 @@ def in_float32(compile_kernels: Callable[[str], None], monkeypatch: pytest.Monke
     """Whole products are not made by matrix units, which are quicker still."""
     compile_kernels(kernels.SEARCH_KERNELS)
     monkeypatch.setattr(dense, "matrix_units", lambda: False)
-    monkeypatch.setattr(filtered_products, "LEAST_ANCHORS", 1)
+    monkeypatch.setattr(filtered_products, "LEAST_ANCHORS", 0)
 
 
 def directions(points: Tensor, width: int) -> Leading:
@@ -156,7 +156,7 @@ def test_that_every_row_is_in_the_cell_whose_center_is_nearest() -> None:
     numbers = torch.randn(900, 9, generator=torch.Generator().manual_seed(9))
     cells = Cells(numbers)
     assert sorted(cells.members.tolist()) == list(range(900))
-    centers = numbers[:: max(1, int(900**0.5 / leading._CELLS)), :-1]
+    centers = numbers[:: -(-900 // leading.cells_of(900)), :-1]
     nearest = torch.cdist(numbers[:, :-1], centers).argmin(1).numpy()
     own = np.repeat(np.arange(len(centers)), np.diff(cells.offsets))
     assert (nearest[cells.members] == own).mean() > 0.999  # but for ties that rounding decides
