@@ -364,9 +364,8 @@ class Stage(QObject):
         if lane is None or name not in self.panes.lanes:
             return  # of a run that was cleared in between
         step = self._step_shown(name)
-        if step is None and not self._equal_time:
-            step = self._newest
-        now_is, misses = chip(lane, step), lane.misses_at(step)
+        now_is = chip(lane, self._newest if step is None and not self._equal_time else step)
+        misses = lane.misses_at(step)
         self.panes.show_planes(name, misses.buckets.planes if misses is not None and misses.buckets else None)
         self.panes.set_title(name, title(self.history, name, step))
         texts = [words(now_is, audit=self.history.audits) for words in (chip_text, brief_chip_text)]
