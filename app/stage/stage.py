@@ -132,6 +132,7 @@ class Stage(QObject):
         self.replaying = False
         self._step = self._shown_step = self._drawn = None
         self.history = RunHistory()
+        self._chips.clear()
         self.misses.forget()
         self.panes.show_lanes(tuple(lane.name for lane in config.lanes), hint)
         self.inspecting.begin(None)

@@ -29,8 +29,8 @@ from hnm_core.words import number
 
 
 @dataclass(frozen=True)
-class Row:
-    """What some of the seeds say by themselves."""
+class Series:
+    """What a series of seeds says by itself."""
 
     seeds: range
     lines: Sequence[Line]
@@ -58,10 +58,10 @@ def show(
     lines: Sequence[Line],
     margin: float,
     level: str = LEVEL_METRIC,
-    rows_of_seeds: Sequence[Row] = (),
+    by_seeds: Sequence[Series] = (),
 ) -> None:
-    """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts; those of single
-    rows of seeds as well, where there are several."""
+    """The lanes' figures, entanglement where losses look at layers, steps to a level, and the verdicts; those of each
+    series of seeds as well, where there are several."""
     measured = [metric for metric in OF_SOME if any(summary(trials, lane, metric).seeds for lane in lanes)]
     columns = tuple(dict.fromkeys((*_metrics(level), *measured, *(line.metric for line in lines))))
     rows = [(lane, *(_shown(summary(trials, lane, metric)) for metric in columns)) for lane in lanes]
@@ -88,8 +88,8 @@ def show(
     show_table((f"to {REACHED:.0%} of the {HEADS[level]} of {base}", *titles), rows)
     echo()
     _show_lines(lines, "paired by seed", margin)
-    if rows_of_seeds:
-        _show_rows(rows_of_seeds, lines)
+    if by_seeds:
+        _show_series(by_seeds, lines)
     if timed:
         spent = estimate([equal_seconds(trial) for trial in trials])
         echo()
@@ -105,15 +105,15 @@ def show(
     )
 
 
-def _show_rows(rows_of_seeds: Sequence[Row], together: Sequence[Line]) -> None:
+def _show_series(by_seeds: Sequence[Series], together: Sequence[Line]) -> None:
     """Whether fresh seeds keep the verdicts of the first."""
-    first, *fresh = rows_of_seeds
+    first, *fresh = by_seeds
     rows = [
-        (_named(line, together), *(row.lines[place].words for row in rows_of_seeds), line.verdict)
+        (_named(line, together), *(row.lines[place].words for row in by_seeds), line.verdict)
         for place, line in enumerate(together)
     ]
     echo()
-    titles = (f"seeds {row.seeds[0]}-{row.seeds[-1]}" for row in rows_of_seeds)
+    titles = (f"seeds {row.seeds[0]}-{row.seeds[-1]}" for row in by_seeds)
     show_table(("verdict", *titles, "together"), rows)
     for row in fresh:
         kept = sum(now.verdict == line.verdict for now, line in zip(row.lines, first.lines, strict=True))
@@ -149,7 +149,7 @@ def document(
     lines: Sequence[Line],
     margin: float,
     level: str = LEVEL_METRIC,
-    rows_of_seeds: Sequence[Row] = (),
+    by_seeds: Sequence[Series] = (),
 ) -> dict[str, Any]:
     """The same as plain values for JSON, in which None stands for what was not measured."""
     timed = is_timed(trials)
@@ -177,7 +177,7 @@ def document(
         "margin": margin,
         "base": base,
         "lines": [_line(line) for line in lines],
-        "by_seeds": [{"seeds": list(row.seeds), "lines": [_line(line) for line in row.lines]} for row in rows_of_seeds],
+        "by_seeds": [{"seeds": list(row.seeds), "lines": [_line(line) for line in row.lines]} for row in by_seeds],
         "equal_seconds": plain({str(trial.seed): equal_seconds(trial) for trial in trials}) if timed else None,
         "lines_at_equal_time": [_line(line) for line in judge_at_equal_time(trials, lanes, base, level, margin)]
         if timed

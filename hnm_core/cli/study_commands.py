@@ -125,7 +125,7 @@ def compare(
     say("")
     lines = judge(trials, lanes, beside, judged, margin)
     rows = [
-        comparison.Row(row, judge([trial for trial in trials if trial.seed in row], lanes, beside, judged, margin))
+        comparison.Series(row, judge([trial for trial in trials if trial.seed in row], lanes, beside, judged, margin))
         for row in (series(first, seeds, again) if again else ())
     ]
     if json_document:

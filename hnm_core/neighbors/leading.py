@@ -44,6 +44,8 @@ _SURE = 0.8
 """It pays where it would take this share of the time of whole products: it is guessed from few anchors."""
 _ROUNDED = 0.03
 """About what bytes add to a bound, as a share of the lengths of both rows."""
+_FEW = 2.0**-56
+"""The least slack and size of a row other than 0: their product is more than all that underflow can take."""
 _AT_ONCE = 1 << 20
 """Coordinates that are taken in float64 at once, and products that are made at once."""
 _CELLS, _MOST_CELLS, _NEAREST = 8.0, 2_048, 4
@@ -133,7 +135,8 @@ class LeadingRows:
         packed, lost = self._packed(numbers, np.arange(len(rows)), points=True)
         norm = numbers.double().norm(dim=1).numpy()
         self._share = max(2.0**-30, float((lost[: len(norm)] / np.maximum(norm, 1e-300)).max()))
-        packed.size[: len(norm)] = np.maximum(norm, lost[: len(norm)] / self._share) * (1 + 2.0**-20)
+        size = np.maximum(norm, lost[: len(norm)] / self._share) * (1 + 2.0**-20)
+        packed.size[: len(norm)] = np.where(norm > 0, np.maximum(size, _FEW), 0)
         self._points = packed
 
     def points(self, bias: NDArray[np.float32]) -> Packed:
@@ -150,7 +153,8 @@ class LeadingRows:
         """Anchors (R,), of which those that are -1 fill up, as the kernels take them."""
         packed, lost = self._packed(numbers, np.where(which >= 0, np.arange(len(which)), -1), points=False)
         norm = numbers.double().norm(dim=1).numpy()
-        packed.size[:] = 1.01 * (lost + (norm + lost) * (self._share + self._rounding))
+        slack = 1.01 * (lost + (norm + lost) * (self._share + self._rounding))
+        packed.size[:] = np.where(norm > 0, np.maximum(slack, _FEW), 0)
         return packed
 
     def _packed(self, numbers: Tensor, which: NDArray[np.int64], *, points: bool) -> tuple[Packed, NDArray[np.float64]]:

@@ -94,7 +94,7 @@ def test_that_rows_of_an_anchors_class_do_not_come_back(metric: str, monkeypatch
     assert_same(bank, Distance(metric), vectors, 9, monkeypatch, labels=labels)
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("scale", [1e-13, 1.0, 1e12])
 def test_that_lengths_of_any_size_and_rows_at_the_mean_change_nothing(
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +135,7 @@ def test_that_numbers_bound_products_from_above() -> None:
 def test_that_bytes_are_a_rows_coordinates_to_half_a_step() -> None:
     source = np.random.default_rng(8)
     rows = (source.normal(size=(70, 19)) * 10.0 ** source.integers(-6, 6, (70, 1))).astype(np.float32)
-    rows[3] = 0
+    rows[3], rows[5] = 0, 1e-40
     which, wide = np.array([*range(70), -1, 5]), 24
     packed = byte_products.room(len(which), rows.shape[1])
     step, total = np.zeros(96, np.float32), np.zeros(96, np.float32)
@@ -148,6 +148,7 @@ def test_that_bytes_are_a_rows_coordinates_to_half_a_step() -> None:
             bytes_of = lines[place, :19].astype(int) - 64
             away = rows[row] - step[place] * bytes_of.astype(np.float64)
             assert np.abs(bytes_of).max() <= 63 and (np.abs(away) <= 0.501 * step[place]).all()
+            assert not (row == 5 and bytes_of.any())
             assert lost[place] == pytest.approx(np.linalg.norm(away), rel=1e-6, abs=1e-30)
             assert total[place] == bytes_of.sum()
 

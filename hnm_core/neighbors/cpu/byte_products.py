@@ -30,6 +30,8 @@ COORDINATES = 8
 """The number of coordinates is filled up to a multiple of it."""
 ANCHORS, POINTS = 4, 16
 """How many are multiplied at once."""
+_LEAST = np.float32(1e-30)
+"""A row without a larger coordinate has bytes of 0: a step that much smaller would not be told exactly."""
 _FOUR = 4
 _LINE = _FOUR * SIDE
 
@@ -85,7 +87,7 @@ def _pack_row(row: Any, place: Any, width: Any, above: Any, packed: Any, step: A
     largest = np.float32(0)
     for axis in range(width):
         largest = max(largest, abs(row[axis]))
-    one = largest / np.float32(MOST) if largest > 0 else np.float32(1)
+    one = largest / np.float32(MOST) if largest > _LEAST else np.float32(1)
     wide = (width + COORDINATES - 1) // COORDINATES * COORDINATES
     start = place // SIDE * SIDE * wide + place % SIDE * _FOUR
     count, gone = 0, np.float64(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QStatusBar
 
@@ -14,12 +17,32 @@ from tests.app.runs import config, record, started
 TICKS, TICK_MS = 60, 20
 
 
-def test_that_lanes_side_by_side_tell_the_same_step_however_many_come_in_meanwhile(qtbot, monkeypatch):
+@pytest.fixture
+def stage(qtbot) -> Iterator[Stage]:
     bar = QStatusBar()
-    qtbot.addWidget(bar)
-    stage = Stage(DARK, Figures(bar))
-    for widget in (stage.panes, stage.timeline, stage.charts, stage.timing, stage.hardness, stage.misses, stage.pairs):
+    made = Stage(DARK, Figures(bar))
+    for widget in (bar, made.panes, made.timeline, made.charts, made.timing, made.hardness, made.misses, made.pairs):
         qtbot.addWidget(widget)
+    yield made
+    made.close()
+
+
+def test_that_figures_of_a_run_that_was_cleared_do_not_come_after_it(stage):
+    run = config()
+    stage.clear(run, "")
+    steps = tuple(record(lane.name, 7) for lane in run.lanes)
+    stage.take(Drained((started(run), *steps)), training=True, training_mb=0.0)
+    while not stage._chips:
+        stage.advance(TICK_MS / 1000, orbiting=False)
+        QTest.qWait(TICK_MS)
+    stage.clear(run, "")
+    for _ in range(20):
+        stage.advance(TICK_MS / 1000, orbiting=False)
+        QTest.qWait(TICK_MS)
+    assert not any("step 7" in view.accessibleDescription() for view in stage.panes.views)
+
+
+def test_that_lanes_side_by_side_tell_the_same_step_however_many_come_in_meanwhile(stage, monkeypatch):
     shown: list[tuple[str, str]] = []
     monkeypatch.setattr(
         stage.panes, "set_chip", lambda lane, text, *_: shown.append((lane, text.split(" · ")[0])), raising=True
