@@ -6,7 +6,7 @@ Every sentence is made of the numbers of the run. What could be noise is no mome
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
@@ -44,9 +44,11 @@ class Moment:
     """What a sentence of one's own can be made of, by name; `step` and `lane` are always there"""
 
 
-def moments(history: RunHistory) -> list[Moment]:
-    """All moments of a run, in the order of their steps."""
-    found = [*_told(history), *_parting(history), *_leads(history), *_goals(history)]
+def moments(history: RunHistory, shown: Collection[str] | None = None) -> list[Moment]:
+    """All moments of a run, in the order of their steps. Of lanes that begin to mine together those are named that are
+    `shown`, by default all."""
+    told = _told(history, history.lanes if shown is None else shown)
+    found = [*told, *_parting(history), *_leads(history), *_goals(history)]
     order = {kind: place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda moment: (moment.step, order[moment.kind]))
 
@@ -87,14 +89,14 @@ def _moment(kind: str, step: int, lanes: Sequence[str], text: str, **numbers: st
     return Moment(kind, step, tuple(lanes), text, said)
 
 
-def _told(history: RunHistory) -> list[Moment]:
+def _told(history: RunHistory, shown: Collection[str]) -> list[Moment]:
     """What the run itself has told."""
     found, began = [], dict[int, list[str]]()
     collapsed = set[str]()
     for event in history.told:
         match event:
             case WarmupEnded():
-                if _mines(history, event.lane):
+                if event.lane in shown and _mines(history, event.lane):
                     began.setdefault(event.step, []).append(event.lane)
             case LaneForked():
                 text = f"Step {event.step:,}: {named(event.lane)} goes on from {named(event.parent)}."
@@ -108,7 +110,7 @@ def _told(history: RunHistory) -> list[Moment]:
             case _:
                 pass
     for step, lanes in began.items():
-        others = [name for name in history.lanes if name not in lanes and not _mines(history, name)]
+        others = [name for name in history.lanes if name in shown and name not in lanes and not _mines(history, name)]
         chance = f"; {joined(others)} keep{'s' if len(others) == 1 else ''} to chance" if others else ""
         start = f"{joined(lanes)} start{'s' if len(lanes) == 1 else ''} to mine{chance}."
         found.append(_moment("warm-up", step, lanes, f"Step {step:,}: {start}"))

@@ -28,6 +28,10 @@ LEAST_WORDS = 360
 NARROW = 0.7
 """Type over a histogram becomes so small before words are left out."""
 RADIUS = 14
+OVER = 0.44
+"""Type over a bar is so high, as a share of its row."""
+GAP, LEAST_BAR = 14, 0.26
+"""Between a bar and what stands beside it, in units; of the width of its row the bar keeps such a share."""
 _BANDS = {histogram.HARD: HARD, histogram.SEMI_HARD: SEMI_HARD, histogram.EASY: EASY}
 Number = Callable[[float], str]
 
@@ -128,12 +132,14 @@ def bars(canvas: Canvas, box: Box, now: Moment) -> None:
     """Seconds spent on mining so far, each lane a bar that grows; what a step costs stands behind it."""
     last = [float(lane.seconds_mined.y[-1]) if len(lane.seconds_mined.y) else 0.0 for lane in now.lanes]
     most = max([*last, 1e-9])
-    for row, lane, cost in zip(_rows(box, len(now.lanes), canvas.unit), now.lanes, now.mining_ms, strict=True):
+    rows = _rows(box, len(now.lanes), canvas.unit)
+    beside = _beside(rows, now.lanes, canvas.unit, "0.00 ms a step")
+    for row, lane, cost in zip(rows, now.lanes, now.mining_ms, strict=True):
         _, spent = lane.seconds_mined.upto(now.place)
         share = float(spent[-1]) / most if len(spent) else 0.0
         # A step that costs next to nothing is said to cost that.
         words = "" if not math.isfinite(cost) else f"{cost:.2f} ms a step" if cost < 10 else f"{cost:.0f} ms a step"
-        _bar(canvas, row, lane, share, words)
+        _bar(canvas, row, lane, share, words, beside)
 
 
 def race(canvas: Canvas, box: Box, now: Moment, goal: float, word: str) -> None:
@@ -144,20 +150,25 @@ def race(canvas: Canvas, box: Box, now: Moment, goal: float, word: str) -> None:
         canvas.text(box, "not measured in this run", theme.muted, NUMBER, Align.MIDDLE)
         return
     finish = round(rows[0].right - 150 * unit)
-    for row, lane in zip(rows, now.lanes, strict=True):
+    tracks = [Box(row.x, row.y, finish - row.x, row.height) for row in rows]
+    beside = _beside(tracks, now.lanes, unit, "")
+    for row, track, lane in zip(rows, tracks, now.lanes, strict=True):
         count = int(np.searchsorted(lane.quality.x, now.place, side="right"))
         there = np.flatnonzero(lane.quality.y[:count] >= goal)
         x, y = lane.quality.upto(now.place)
         share = min(float(y.max()) / goal, 1.0) if len(y) else 0.0
-        track = Box(row.x, row.y, finish - row.x, row.height)
         if not len(there):
             share = min(share, 0.99)  # it is there when it was measured there
-        _bar(canvas, track, lane, share, "" if len(there) or not count else f"{word} {lane.quality.y[count - 1]:.2f}")
+        newest = f"{lane.quality.y[count - 1]:.2f}" if count and not len(there) else ""
+        words = f"{word} {newest}" if newest and beside is None else ""
+        _bar(canvas, track, lane, share, words, beside)
+        label = Box(round(finish + 28 * unit), row.y, round(row.right - finish - 28 * unit), row.height)
         if len(there):
             first = float(x[there[0]])
             told = f"{first:.3g} s" if lane.timed else f"step {first:,.0f}"
-            label = Box(round(finish + 28 * unit), row.y, round(row.right - finish - 28 * unit), row.height)
             canvas.text(label, told, lane.color, VALUE, bold=True)
+        elif beside is not None:
+            canvas.text(label, newest, theme.muted, VALUE)
     checker = max(round(7 * unit), 1)
     top, bottom = rows[0].y, rows[-1].bottom
     for place, edge in enumerate(range(top, bottom, checker)):
@@ -215,16 +226,52 @@ def _rows(box: Box, count: int, unit: float) -> list[Box]:
     return [Box(box.x, round(top + place * (height + gap)), box.width, round(height)) for place in range(count)]
 
 
-def _bar(canvas: Canvas, row: Box, lane: Lane, share: float, words: str) -> None:
-    """A bar with the name of its lane over it and words behind."""
+class _Beside(NamedTuple):
+    """Rows that are low: names, bars and words stand in one line each. Sizes are in pixels."""
+
+    px: float
+    """Of type"""
+    name: float
+    """Widest name"""
+    words: float
+    """Widest words, 0 where there are none"""
+
+
+def _beside(rows: Sequence[Box], lanes: Sequence[Lane], unit: float, widest: str) -> _Beside | None:
+    """How words stand beside bars; None where they can be as large over them. `widest` are the widest to expect."""
+    if not rows:
+        return None
+    row, gaps = rows[0], (2 if widest else 1) * GAP * unit
+    name = max(typeface.width(lane.name, 1.0, bold=True) for lane in lanes)
+    words = typeface.width(widest, 1.0)
+    px = min(VALUE * unit, 0.84 * row.height, ((1 - LEAST_BAR) * row.width - gaps) / (name + words))
+    over = min(VALUE * unit, OVER * row.height)
+    return _Beside(px, name * px, words * px) if px > 1.1 * over else None
+
+
+def _bar(canvas: Canvas, row: Box, lane: Lane, share: float, words: str, beside: _Beside | None) -> None:
+    """A bar with the name of its lane and words over it, or beside it in a low row."""
     unit, theme = canvas.unit, canvas.theme
-    size = min(VALUE, 0.44 * row.height / unit)
+    if beside is not None:
+        gap, size = GAP * unit, beside.px / unit
+        name, said = row.left(beside.name), row.rest_right(row.width - beside.words)
+        canvas.text(name, lane.name, lane.color, size, bold=True)
+        canvas.text(said, words, theme.text, size, Align.RIGHT)
+        left, right = round(name.right + gap), round(said.x - gap) if beside.words else row.right
+        thin = max(round(0.44 * row.height), 2)
+        _track(canvas, Box(left, row.y + (row.height - thin) // 2, right - left, thin), lane, share)
+        return
+    size = min(VALUE, OVER * row.height / unit)
     line = row.top(size * 1.25 * unit)
     wide = canvas.text(line.left(0.6 * line.width if words else line.width), lane.name, lane.color, size, bold=True)
     rest = line.rest_right(wide + 16 * unit)
     canvas.text(rest.left(rest.width - 12 * unit), words, theme.text, size, Align.RIGHT, least=0.6)
     track = Box(row.x, line.bottom, row.width, max(row.bottom - line.bottom - round(0.12 * row.height), 2))
-    canvas.fill(track, theme.grid, 0.6, radius=6)
+    _track(canvas, track, lane, share)
+
+
+def _track(canvas: Canvas, track: Box, lane: Lane, share: float) -> None:
+    canvas.fill(track, canvas.theme.grid, 0.6, radius=6)
     if share > 0:
         canvas.fill(track.left(max(share * track.width, track.height)), lane.color, radius=6)
 

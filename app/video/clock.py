@@ -40,7 +40,7 @@ class Clock:
     first: float
     last: float
     shares: NDArray[np.float64]
-    """(GRID,) of the scene's time, ascending from 0 to 1"""
+    """(GRID,) of the scene's time, ascending from 0; after the last one the run stands at its end"""
 
     def at(self, share: float) -> float:
         """The place in the run when a share (0..1) of the scene has passed."""
@@ -88,16 +88,18 @@ def clock(
         pace += (times - 1) * np.where(near < 1, 0.5 + 0.5 * np.cos(np.pi * np.minimum(near, 1)), 0)
     spent = np.concatenate(([0.0], np.cumsum((pace[1:] + pace[:-1]) / 2)))
     spent /= spent[-1]
-    still = [(first, min(FIRST_S, 0.05 * seconds)), (last, min(LAST_S, 0.08 * seconds)), *holds]
-    waited = sum(wait for _, wait in still)
+    still, at_end = [(first, min(FIRST_S, 0.05 * seconds)), *holds], min(LAST_S, 0.08 * seconds)
+    waited = at_end + sum(wait for _, wait in still)
     if waited > 0.7 * seconds:
-        still = [(place, wait * 0.7 * seconds / waited) for place, wait in still]
+        fitted = 0.7 * seconds / waited
+        still, at_end = [(place, wait * fitted) for place, wait in still], at_end * fitted
         waited = 0.7 * seconds
     shares = spent * (seconds - waited)
     for place, wait in still:
         # Standing still takes one step of the grid, so that the share of a place stays one number.
         shares[_place_in_grid(place, first, length) + 1 :] += wait
-    return Clock(first, last, shares / shares[-1])
+    # At the end it waits behind the last place, not before it: what was measured there is to be read meanwhile.
+    return Clock(first, last, shares / (shares[-1] + at_end))
 
 
 def _place_in_grid(place: float, first: float, length: float) -> int:

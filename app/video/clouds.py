@@ -79,14 +79,15 @@ class Clouds:
             return f"lost: damaged after step {last:,}"
         return ""
 
-    def note(self, lane: str, step: float) -> str:
-        """What is to be said of the cloud of a lane, in its corner."""
+    def note(self, lane: str, step: float, *, short: bool = False) -> str:
+        """What is to be said of the cloud of a lane, in its corner; `short` leaves out how many items are shown, which
+        is the same for all lanes."""
         film = self.films[lane]
         if film is None or self.why_none(lane, step):
             return self.why_none(lane, step)
         parent = film.still_parent(step)
         until = f"as {parent.lane} until step {self.recording.begins[lane]:,}" if parent else ""
-        return " · ".join(text for text in (until, film.note(step)) if text)
+        return " · ".join(text for text in (until, film.projection(step) if short else film.note(step)) if text)
 
     def draw(self, pixels: Pixels, lane: str, box: Box, shot: Shot) -> None:
         """One cloud into its box, which may reach over the picture's edge."""

@@ -39,6 +39,8 @@ class View:
     """Width by height of a pane"""
     top: float = 0.0
     """Share of the pane's height that labels cover at its top, and which the cloud leaves free if it can"""
+    foot: float = 0.0
+    """Likewise at its bottom"""
 
 
 class Framing:
@@ -77,7 +79,7 @@ class Framing:
         x, y, z = (float(value) for value in weights @ self._centers[lane])
         radius, distance = (math.exp(float(weights @ logs)) for logs in (self._log_radii, self._log_needed))
         camera = replace(seen.direction, target=(x, y, z), center=(x, y, z), radius=radius, distance=distance)
-        return _lowered(camera, seen.top)
+        return _lowered(camera, seen.top - seen.foot)
 
 
 def needed_distance(positions: Positions, ball: Camera, seen: View) -> float:
@@ -90,19 +92,20 @@ def needed_distance(positions: Positions, ball: Camera, seen: View) -> float:
     half = math.tan(math.radians(seen.direction.fov) / 2) * FILL
     across, along, ahead = finite @ right, finite @ up, finite @ forward
     sideways = np.abs(across) / (half * max(seen.aspect, 1e-2)) - ahead
-    upright = np.abs(along) / (half * (1 - seen.top)) - ahead
+    upright = np.abs(along) / (half * (1 - seen.top - seen.foot)) - ahead
     distances = np.maximum(sideways, upright)
     bulk = float(np.quantile(distances, STRAY))
     distance = min(float(distances.max()), SLACK * bulk) if bulk > 0 else float(distances.max())
     return max(distance, 2 * MIN_RADIUS, 0.5 * ball.radius)
 
 
-def _lowered(camera: Camera, top: float) -> Camera:
-    """What is looked at stands in the middle of what labels at the top leave of a pane."""
-    if top <= 0:
+def _lowered(camera: Camera, by: float) -> Camera:
+    """What is looked at stands in the middle of what labels leave of a pane: `by` is how much more of its height they
+    cover at the top than at the bottom."""
+    if by == 0:
         return camera
     _, up, _ = camera.axes()
-    rise = top / 2 * camera.distance * 2 * math.tan(math.radians(camera.fov) / 2)
+    rise = by / 2 * camera.distance * 2 * math.tan(math.radians(camera.fov) / 2)
     x, y, z = np.array(camera.target) + up * rise
     return replace(camera, target=(float(x), float(y), float(z)))
 

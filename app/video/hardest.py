@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.history.moments import named
 from app.picture.camera import Camera, Point, fit
@@ -30,13 +31,19 @@ class Region:
     """Hard and semi-hard negatives between them, in the frames that were looked at"""
     total: int
     """Between all classes"""
+    names: tuple[str, str]
+    """What they are called"""
     text: str
+
+    def middles(self, film: Film, step: float) -> NDArray[np.float32]:
+        """(2, 3) where the two classes are at a step."""
+        positions, labels = film.positions(step), film.started.labels
+        middles = np.stack([np.nanmedian(positions[labels == label], axis=0) for label in self.classes])
+        return np.nan_to_num(middles.astype(np.float32))
 
     def middle(self, film: Film, step: float) -> Point:
         """Half way between the two classes at a step."""
-        positions, labels = film.positions(step), film.started.labels
-        middles = [np.nanmedian(positions[labels == label], axis=0) for label in self.classes]
-        x, y, z = np.nan_to_num((middles[0] + middles[1]) / 2).tolist()
+        x, y, z = self.middles(film, step).mean(axis=0).tolist()
         return x, y, z
 
     def zoom(self, film: Film, step: float, framed: Camera, aspect: float) -> float:
@@ -82,6 +89,8 @@ def hardest_region(film: Film) -> Region | None:
     (a, b), hard = counts.most_common(1)[0]
     total = sum(counts.values())
     names = class_name(film.started, a), class_name(film.started, b)
-    classes = " and ".join(f"class {name}" if name.isdigit() else name for name in names)
-    text = f"{named(film.lane)} finds more hard negatives between {classes} than between any other two classes."
-    return Region((a, b), hard, total, text)
+    first, second = (f"class {name}" if name.isdigit() else name for name in names)
+    text = (
+        f"{named(film.lane)} finds more hard negatives between {first} and {second} than between any other two classes."
+    )
+    return Region((a, b), hard, total, (first, second), text)

@@ -113,7 +113,7 @@ def plan(
     shown = set(names)
     found = [
         moment
-        for moment in story.moments
+        for moment in story.moments_of(names)
         if first < place_of(moment) < last and (shown & set(moment.lanes)) and not _beside(moment, shown)
     ]
     part = next((moment for moment in found if moment.kind == "part"), None)

@@ -62,6 +62,7 @@ class RunScene:
         self._axis = hardness_axis(films) if "hardness" in scene.panels else None
         self._base = Camera()
         self._labels = Labels(plan, story, clouds, frame, theme, self._shot)
+        self._foot = min(self._labels.foot(self.layout.clouds[0], plan.lanes[0].step(plan.clock.last)), 0.12)
         self._framing = Framing([self._track(place) for place in range(len(plan.names))], self._view, max(pictures, 2))
         self._still = np.empty((frame.whole.height, frame.whole.width, 4), np.uint8)
         self._paint_still()
@@ -78,7 +79,8 @@ class RunScene:
             if self._scene.view == "wipe":
                 self._labels.wipe(canvas, boxes[0], share, divider)
             else:
-                self._labels.panes(canvas, boxes, share)
+                near = path.pose(self._scene.camera, share).near
+                self._labels.panes(canvas, boxes, share, near)
             self._paint_charts(canvas, share)
             self._paint_words(canvas, share)
 
@@ -99,7 +101,8 @@ class RunScene:
         if self._keys:
             step = self.plan.lanes[0].step(self.plan.place(share))
             direction = path.recorded(self._keys, step, self._base)
-        return View(direction, box.width / max(box.height, 1), min(0.6 * labels, 0.12))
+        foot = self._foot * path.ease(self.plan.dealt(share))  # one pane for all lanes has no note
+        return View(direction, box.width / max(box.height, 1), min(0.6 * labels, 0.12), foot)
 
     def _boxes(self, share: float) -> list[Box]:
         """Where each cloud is; one over all others as long as lanes are the same."""
@@ -119,6 +122,8 @@ class RunScene:
             return Shot(scene, path.recorded(self._keys, step, camera))
         pose, region = path.pose(self._scene.camera, share), self.plan.region
         if region is None:
+            if self._scene.look == "hardest":  # there is nothing to go in to
+                pose = replace(pose, zoom=min(pose.zoom, 1.0))
             camera = pose.applied(camera, None)
         else:
             pose = replace(pose, zoom=min(pose.zoom, region.zoom(film, step, camera, aspect)))

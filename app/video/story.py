@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,12 @@ class Story:
         self.metric: str | None = judged_by(self.history)
         self.items: int = measured_items(self.started)
         self.moments: list[Moment] = moments(self.history)
+        """Of all lanes"""
         self.goal: float = goal_of(self.history)
+
+    def moments_of(self, names: Sequence[str]) -> list[Moment]:
+        """Those of a picture that shows some lanes."""
+        return moments(self.history, names)
 
     def lane(self, name: str) -> LaneHistory:
         """The history of a lane."""
@@ -67,9 +73,12 @@ class Story:
         return dict(sorted(known.items(), key=lambda item: -item[1]))
 
     def mines(self, name: str) -> bool:
-        """Whether a lane mines."""
+        """Whether a lane mines, rather than taking all that the batch has."""
         config = self.recording.lane_configs.get(name)
-        return config is not None and config.lanes[0].mines
+        if config is None:
+            return False
+        lane = config.lanes[0]
+        return lane.mines and not lane.miner_part.options.leaves_choice
 
     def best(self) -> str:
         """The lane that ends best, the first where nobody knows."""
@@ -110,6 +119,8 @@ class Story:
             items += "queries and documents"
         else:
             items += f"items in {len(np.unique(self.started.labels)):,} classes"
+        if (shown := len(self.started.ids)) < self.started.items_total:
+            items += f", {shown:,} of them shown"
         steps = counted(self.history.last_step, "step")
         gone = {int(lane.steps[-1]) for name in self.lanes if len(lane := self.lane(name))}
         each = f"{steps} each" if len(gone) == 1 else f"up to {steps}"
@@ -155,6 +166,8 @@ class Story:
         started, evaluated, versions = self.started, self.started.evaluated, self.started.versions
         program = " · ".join(f"{name} {versions[name]}" for name in ("hnm-lab", "torch", "numpy") if name in versions)
         what = f"{started.items_total:,} {'queries and documents' if self.over_documents else 'items'}"
+        if (shown := len(started.ids)) < started.items_total:
+            what += f", {shown:,} of them shown"
         ran = [versions.get("device", ""), f"one run, seed {started.config.seed}", what]
         # Of items shown in part nobody knows how many are kept out in all.
         known = f"{self.items:,} " if len(started.ids) == started.items_total and not self.over_documents else ""

@@ -7,6 +7,7 @@ has a say. Only of letters that the fonts lack (they hold Latin, Greek and Cyril
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import lru_cache
 
@@ -27,6 +28,9 @@ CAPITALS = 0.711
 LEADING = 1.24
 RIM = 0.2
 """Width of the rim that sets letters off, likewise."""
+NO_BREAK, BETWEEN = "\N{NO-BREAK SPACE}", "·"
+"""What keeps words in one line, and what stands between facts."""
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|%)(?!\w))")
 
 
 def ensure_text() -> QGuiApplication:
@@ -98,8 +102,15 @@ def shortened(text: str, size: float, room: float, *, bold: bool = False) -> str
 
 
 def wrapped(text: str, size: float, room: float, *, bold: bool = False) -> list[str]:
-    """The text in as few lines of at most `room` pixels as it needs, all about as long; a single word may be wider."""
+    """The text in as few lines of at most `room` pixels as it needs, all about as long; a single word may be wider. A
+    number stays with its unit and a dot between facts with the one before it; where no more lines come of it, lines
+    break at such dots alone."""
+    text = _UNIT.sub(NO_BREAK, text).replace(f" {BETWEEN} ", f"{NO_BREAK}{BETWEEN} ")
     lines = _lines(text, size, room, bold)
+    whole = text.replace(" ", NO_BREAK).replace(f"{NO_BREAK}{BETWEEN}{NO_BREAK}", f"{NO_BREAK}{BETWEEN} ")
+    facts = _lines(whole, size, room, bold)
+    if len(facts) == len(lines) and all(width(line, size, bold=bold) <= room for line in facts):
+        text = whole
     for share in (0.55, 0.65, 0.75, 0.85, 0.92):
         even = _lines(text, size, share * room, bold)
         if len(even) == len(lines) and all(width(line, size, bold=bold) <= room for line in even):

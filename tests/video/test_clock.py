@@ -41,7 +41,15 @@ def test_that_steps_that_look_alike_are_passed_over_quickly_and_holds_stand_stil
     assert [round(held.at(begin + late / 10)) for late in (0.5, 1.0, 1.9)] == [300, 300, 300]
     assert held.at(begin + 0.25) > 305
     crowded = clock.clock(0, 1000, 2, holds=[(300, 2.0), (600, 2.0)])  # no more than there is time for
-    assert crowded.at(1) == 1000 and crowded.share_of(1000) == 1
+    assert crowded.at(1) == 1000 and crowded.share_of(1000) <= 1
+
+
+def test_that_the_run_waits_at_its_very_end_where_its_last_measurement_is() -> None:
+    for first, last, holds in ((0.0, 1000.0, ()), (0.05, 31.2, ()), (0.0, 1000.0, [(990, 2.0)])):
+        one = clock.clock(first, last, 10, holds=holds)
+        arrived = one.share_of(last)
+        assert arrived < 1 - 0.5 / 10, "half a second at least"
+        assert one.at(arrived) == one.at((1 + arrived) / 2) == one.at(1) == last
 
 
 def test_that_the_weightier_of_two_moments_is_told_and_each_has_time_to_be_read() -> None:

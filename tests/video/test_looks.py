@@ -12,7 +12,7 @@ import pytest
 from app.picture.camera import Camera
 from app.picture.edges import HARD, POSITIVE
 from app.picture.theme import DARK
-from app.video import template
+from app.video import labels, template
 from app.video.closeup import close_up
 from app.video.film import Film
 from app.video.formats import video_format
@@ -131,6 +131,26 @@ def test_that_the_camera_goes_to_the_classes_between_which_most_hard_negatives_l
     assert (alone.colors[~outside] == scene.colors[~outside]).all()
     assert np.abs(alone.colors[outside].astype(int) - DARK.cloud_top).mean() < 40
     assert hardest_region(film(folder)) is None
+
+
+def test_that_the_eye_goes_in_to_two_classes_by_name_and_nowhere_without_them(
+    hard: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[list[str]] = []
+    monkeypatch.setattr(labels, "callouts", lambda *args: said.append([word for word, _, _ in args[-1]]))
+    zooms = []
+    for run in (hard, folder):
+        shown = Pictures(run, video_format(tmp_path / "o.mp4", (320, 180), 12), Wishes(template.load("push-in")))
+        scene = next(part.scene for part in shown._parts if isinstance(part.scene, RunScene))
+        near, whole = scene._shot(0, 0.75, 1.5), scene._framing.camera(0, 0.75)
+        assert near is not None
+        zooms.append(whole.distance / near.camera.distance)
+        scene.draw(shown.empty(), 0.1)
+        assert not said
+        scene.draw(shown.empty(), 0.75)
+        assert said == ([["a", "b"]] if run is hard else [])
+        said.clear()
+    assert zooms == [pytest.approx(1.0)] * 2, "both fill the picture: in the one its two classes do, too"
 
 
 def test_that_the_run_stands_still_where_a_search_missed_and_says_by_how_much(hard: Path, tmp_path: Path) -> None:

@@ -62,9 +62,9 @@ def over_documents(folder: Path, total: int) -> Story:
 
 def test_that_queries_and_documents_are_called_so_and_none_is_counted_that_nobody_knows(tmp_path: Path) -> None:
     story = over_documents(tmp_path, total=9511)
-    assert story.facts() == "9,511 queries and documents, 1 step each, seed 0"
+    assert story.facts() == "9,511 queries and documents, 449 of them shown, 1 step each, seed 0"
     first, second, *_ = story.measured()
-    assert first.endswith("one run, seed 0 · 9,511 queries and documents")
+    assert first.endswith("one run, seed 0 · 9,511 queries and documents, 449 of them shown")
     assert second.startswith("MRR@10 on held-out queries · ")  # those that are shown are not all
 
 
@@ -98,3 +98,26 @@ def test_that_lanes_of_unequal_length_are_said_to_be_compared_where_the_shortest
     steps = "up to 20 steps" if longer == 20 else "10 steps each"
     assert story.facts() == f"449 items in 2 classes, {steps}, seed 0"
     assert story.measured()[1].startswith(f"MAP@R on 400 held-out items{' by step 10' if longer == 20 else ''} · ")
+
+
+def test_that_items_that_are_not_shown_are_told_on_the_first_card_and_the_last(tmp_path: Path) -> None:
+    story = over_documents(tmp_path, 9_511)
+    assert story.facts().startswith("9,511 queries and documents, 449 of them shown, ")
+    assert "9,511 queries and documents, 449 of them shown" in story.measured()[0]
+    (tmp_path / "all").mkdir()
+    assert "shown" not in over_documents(tmp_path / "all", ITEMS).facts()
+
+
+def test_that_a_lane_that_takes_what_the_batch_has_is_the_one_without_mining(tmp_path: Path) -> None:
+    def events():
+        lanes = [{"name": "plain"}, {"name": "mined", "negatives": "knn"}, {"name": "worst", "negatives": "lsh"}]
+        config = told_as(RetrievalConfig.model_validate({"lanes": lanes}), "little")
+        ids = np.arange(ITEMS)
+        yield RunStarted(config, ids % 2, ids, ids > 400, ("document", "query"), items_total=ITEMS)
+        for name, value in (("plain", 0.3), ("mined", 0.5), ("worst", 0.1)):
+            yield StepRecord(name, 1, 0.5, metrics={"mrr_at_10": value})
+        yield RunFinished(dict.fromkeys(("plain", "mined", "worst"), 1), 1.0)
+
+    list(record(events(), tmp_path / "run"))
+    story = Story(open_recording(tmp_path / "run"))
+    assert story.pair() == ("plain", "mined") and story.best_miner() == "mined"

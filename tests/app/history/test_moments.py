@@ -54,6 +54,15 @@ def test_that_the_end_of_the_warm_up_names_who_mines_and_who_does_not() -> None:
     assert start.numbers["step"] == "21" and start.numbers["lanes"] == "knn and lsh"
 
 
+def test_that_a_picture_of_some_lanes_names_no_others_where_mining_begins() -> None:
+    run = history({"random": [0.5] * 10, "knn": [0.5] * 10, "lsh": [0.5] * 10})
+    for lane in ("random", "knn", "lsh"):
+        run.add(WarmupEnded(lane, 21, lane))
+    (start,) = of(moments(run, ["random", "lsh"]), "warm-up")
+    assert start.text == "Step 21: lsh starts to mine; random keeps to chance."
+    assert not of(moments(run, ["random"]), "warm-up")
+
+
 def test_that_overtaking_is_a_lead_that_lasts_and_is_wider_than_chance() -> None:
     ahead, behind = [0.6] * 4 + [0.4] * 6, [0.4] * 4 + [0.6] * 6
     (taken,) = of(moments(history({"a": ahead, "b": behind})), "overtake")
