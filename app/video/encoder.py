@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.video.formats import VideoFormat, VideoInfo, refused
 from app.video.levels import level_note
-from app.video.writers import WRITERS, write_pictures
+from app.video.writers import WRITERS, codec_of, write_pictures
 from hnm_core.system.whole_files import whole_file, whole_folder
 
 _WAIT_S = 0.1
@@ -69,7 +69,10 @@ class Encoder:
         """Set when the file is complete."""
 
     def __enter__(self) -> Encoder:
-        """Raises `InputError` where the file cannot be written, also because another program does so just now."""
+        """Raises `InputError` where the file cannot be written, also because another program does so just now, or
+        because the installed library has no encoder for it."""
+        if self._video.suffix != ".gif":  # those are encoded here
+            codec_of(self._video.suffix)
         try:
             self._part = self._file.enter_context(
                 whole_folder(self._place) if self._numbered else whole_file(self._out)

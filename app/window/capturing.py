@@ -59,7 +59,7 @@ class Capturing(QObject):
         """Begin a film in the file `out`, of a part of the window or of all of it; or end the one that is on.
 
         Raises:
-            InputError: it cannot be written there.
+            InputError: it cannot be written there, or there is no encoder.
         """
         if self.on:
             self.stop()
@@ -112,6 +112,7 @@ class Capturing(QObject):
         self._timer.stop()
         self.mark.hide()
         self._pace.end()
+        self._messages.say("")  # nothing is filmed any more
         self._jobs.run(f"Complete {self._out.name}", lambda _progress: film.abandon())
         self._messages.notice(f"The film was ended, and no file is left: {error}")
 

@@ -13,9 +13,12 @@ from PyQt6.QtGui import QColor, QGuiApplication, QPainter
 from PyQt6.QtWidgets import QMenu, QWidget
 
 from app.panels.capture_mark import RED, CaptureMark
+from app.video import writers
+from app.video.live import LiveFilm
 from app.window import grabbing
 from app.window.grabbing import grab
 from app.window.pace import Pace
+from hnm_core.errors import InputError
 from tests.app.window.test_main_window import press
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -93,6 +96,30 @@ def test_that_a_place_that_cannot_be_written_is_said_and_nothing_is_filmed(open_
     monkeypatch.setattr(Path, "cwd", lambda: tmp_path / "gone")
     press(qtbot, window, Qt.Key.Key_V)
     assert "cannot be written" in window.banner.text and not window.capturing.on
+
+
+def test_that_without_an_encoder_nothing_is_filmed_and_no_file_is_begun(open_window, qtbot, tmp_path, monkeypatch):
+    window = open_window()
+    monkeypatch.setattr(Path, "cwd", lambda: tmp_path)
+    monkeypatch.setattr(writers, "H264", {"libnobody": {}})
+    press(qtbot, window, Qt.Key.Key_V)
+    assert "has no encoder for .mp4 (libnobody)" in window.banner.text and not window.capturing.on
+    assert "Filming" not in window.statusBar().currentMessage() and not list(tmp_path.glob("*.mp4*"))
+
+
+def test_that_a_film_that_fails_on_the_way_no_longer_says_that_it_is_on(open_window, qtbot, tmp_path, monkeypatch):
+    def fail(*_args):
+        raise InputError("'a.mp4' cannot be written: No space left on device.")
+
+    window = open_window()
+    monkeypatch.setattr(Path, "cwd", lambda: tmp_path)
+    press(qtbot, window, Qt.Key.Key_V)
+    assert window.capturing.on and "Filming" in window.statusBar().currentMessage()
+    monkeypatch.setattr(LiveFilm, "take", fail)
+    qtbot.waitUntil(lambda: not window.capturing.on, timeout=WAIT_MS)
+    assert "no file is left: 'a.mp4' cannot" in window.banner.text
+    assert "Filming" not in window.statusBar().currentMessage()
+    qtbot.waitUntil(lambda: not list(tmp_path.iterdir()), timeout=WAIT_MS)
 
 
 class Painted(QWidget):
