@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from app.video.pictures import Pictures, Wishes
 from app.video.run_scene import RunScene
 from app.video.story import Story
 from hnm_core.recording import open_recording, record
+from hnm_core.run.events import Event, Frame, RunStarted, StepRecord, WarmupEnded
+from hnm_core.spec.config import LaneConfig
 from tests.video.conftest import growing_run
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -130,10 +134,51 @@ def test_that_a_bar_of_a_race_ends_at_the_finish_line_also_in_a_low_row(
 
 def test_that_a_note_below_a_cloud_has_room_of_its_own() -> None:
     points = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
-    lowest = []
+    ends = []
     for foot in (0.0, 0.12):
-        framing = Framing([lambda _share: points], lambda _share, foot=foot: View(Camera(), 1.0, 0.1, foot), 4)
+        framing = Framing([lambda _share: points], lambda _share, foot=foot: View(Camera(), 1.0, 0.0, foot), 4)
         _, y, _ = framing.camera(0, 0.5).project(points, 100, 100)
-        lowest.append(float(np.quantile(y, 0.99)))
-        assert np.quantile(y, 0.01) > 3
-    assert lowest[1] < lowest[0] - 4 and lowest[1] <= 100 * (1 - 0.12)
+        ends.append((float(np.quantile(y, 0.01)), float(np.quantile(y, 0.99))))
+    (high, low), (high_over, low_over) = ends
+    assert low_over - high_over < 0.93 * (low - high), "the cloud is smaller"
+    assert (high_over + low_over - high - low) / 2 == pytest.approx(-6, abs=1), "and stands above the note"
+
+
+def seen_in_part(folder: Path) -> Path:
+    """A run of three lanes of which some items of many are shown, in three of more dimensions; two of them mine."""
+
+    def events() -> Iterator[Event]:
+        for event in growing_run(("random", "knn", "lsh")):
+            if isinstance(event, RunStarted):
+                lanes = tuple(LaneConfig(name=lane.name, miner=lane.name) for lane in event.config.lanes)
+                event = replace(event, config=event.config.model_copy(update={"lanes": lanes}), items_total=9_511)
+            if isinstance(event, Frame):
+                event = replace(event, projection="PCA of 64-D, 22%")
+            yield event
+            if isinstance(event, StepRecord) and event.step == 20:
+                yield WarmupEnded(event.lane, 20, event.lane)
+
+    list(record(events(), folder))
+    return folder
+
+
+@pytest.mark.parametrize(("size", "note"), [
+    ((540, 540), "PCA of 64-D, 22%"), ((1080, 540), "90 of 9,511 items shown · PCA of 64-D, 22%"),
+])  # fmt: skip
+def test_that_a_note_leaves_out_how_many_are_shown_rather_than_become_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], note: str
+) -> None:
+    one = scene(seen_in_part(tmp_path / "run"), size, "untimed" if size[0] == size[1] else "one-lane")
+    written = told(monkeypatch)
+    one.draw(np.zeros((size[1], size[0], 4), np.uint8), 1.0)
+    found = [(text, box) for text, box, _ in written if "PCA" in text]
+    assert {text for text, _ in found} == {note}
+    assert all(typeface.width(text, 0.75 * 26 * one._frame.unit) <= box.width for text, box in found)
+    view = one._view(1.0)
+    assert (1 - view.foot) * one.layout.clouds[0].height <= found[0][1].y - one.layout.clouds[0].y + 8
+
+
+def test_that_a_wipe_names_no_lane_that_is_not_in_its_picture(tmp_path: Path) -> None:
+    shown = seen_in_part(tmp_path / "run")
+    (start,) = [caption for caption in scene(shown, (320, 180), "wipe").plan.captions if caption.kind == "warm-up"]
+    assert start.text == "Step 20: lsh starts to mine; random keeps to chance."

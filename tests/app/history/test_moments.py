@@ -60,6 +60,8 @@ def test_that_a_picture_of_some_lanes_names_no_others_where_mining_begins() -> N
         run.add(WarmupEnded(lane, 21, lane))
     (start,) = of(moments(run, ["random", "lsh"]), "warm-up")
     assert start.text == "Step 21: lsh starts to mine; random keeps to chance."
+    (start,) = of(moments(run, ["knn", "lsh"]), "warm-up")
+    assert start.text == "Step 21: knn and lsh start to mine."
     assert not of(moments(run, ["random"]), "warm-up")
 
 
