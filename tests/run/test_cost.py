@@ -126,10 +126,12 @@ def test_that_of_a_long_run_the_last_steps_are_told_with_what_serves_them_and_al
 
 
 def test_that_a_look_at_what_a_long_run_costs_takes_in_no_more_than_its_last_steps(monkeypatch):
-    looked, plain = [], costs.spread
+    looked, plain, all_rows = [], costs.spread, costs.taken
     monkeypatch.setattr(costs, "MOST_STEPS", 50)
     monkeypatch.setattr(costs, "spread", lambda ms, first: looked.append(len(ms)) or plain(ms, first))
+    taken = []
+    monkeypatch.setattr(costs, "taken", lambda values, row: taken.append(len(row)) or all_rows(values, row))
     lane = lane_of(*[{"build": 4.0, "step": 1.0}] * 400)
     for upto in (None, 300, 40):
         step_cost(lane, upto)
-    assert looked == [50, 50, 40]
+    assert looked == [50, 50, 40] and max(taken) == 100
