@@ -49,8 +49,9 @@ _COUNT_PLACE = {name: place for place, name in enumerate(TUPLE_COUNTS)}
 class Column:
     """A numpy array that grows at its end; appending is amortised O(1)."""
 
-    def __init__(self, dtype: DTypeLike) -> None:
-        self._buffer: NDArray[Any] = np.empty(64, dtype)
+    def __init__(self, dtype: DTypeLike, row: tuple[int, ...] = ()) -> None:
+        """`row`: the shape of a row; a number each for the empty one."""
+        self._buffer: NDArray[Any] = np.empty((64, *row), dtype)
         self._length = 0
 
     def __len__(self) -> int:
@@ -59,7 +60,7 @@ class Column:
     def reserve(self, rows: int) -> None:
         """Have room for so many rows, so that growing up to them copies nothing."""
         if rows > len(self._buffer):
-            grown = np.empty(rows, self._buffer.dtype)
+            grown = np.empty((rows, *self._buffer.shape[1:]), self._buffer.dtype)
             grown[: self._length] = self._buffer[: self._length]
             self._buffer = grown
 
