@@ -476,6 +476,8 @@ class CurvePlot(pg.PlotWidget):
         low, high = min(low for low, _ in tops), max(high for _, high in tops)
         if self._bounds is not None and not self._log:
             low, high = max(low, self._bounds[0]), min(high, self._bounds[1])
+        if low == high == 0:  # of nothing but zeros no digit is worth a look
+            high = 1.0
         low, high = self._scaled(np.array([low, high]))
         # A constant series gets room around it: without it, rounding errors would be blown up to spikes.
         room = max(0.05 * (high - low), 1e-3 * max(abs(low), abs(high)), 1e-9)

@@ -600,3 +600,12 @@ def test_that_a_redraw_of_a_long_run_looks_at_what_is_new_and_at_few_of_the_othe
         view.show_history(history, upto)
     assert set(began) <= {-np.inf} and sum(compared) == 0
     assert 0 < max(thinned) < steps / 16
+
+
+def test_that_a_loss_that_is_always_zero_lies_at_the_foot_of_a_common_scale(view):
+    history = RunHistory()
+    for step in (1, 2, 3):
+        history.lane("knn").add(StepRecord("knn", step, 0.0))
+    view.show_history(history)
+    low, high = view.loss_plot.getPlotItem().vb.viewRange()[1]
+    assert -0.1 < low <= 0 and 1 <= high < 1.2
