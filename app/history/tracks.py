@@ -3,13 +3,14 @@ each of them went. Read from the recording a little at a time, so that no window
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.recording import Recording
 from hnm_core.run.events import Frame, RunStarted
+from hnm_core.run.history import Column
 from hnm_core.run.shown import places_of
 
 FRAMES_AT_ONCE, POINTS_AT_ONCE = 48, 200_000
@@ -28,15 +29,21 @@ class Mentions:
     """How many frames were looked through"""
 
 
-@dataclass(eq=False)
 class _Lane:
-    """What is known of one lane so far, frame by frame."""
+    """What is known of one lane so far, frame by frame, in columns: of a long run there are tens of thousands."""
 
-    steps: list[int] = field(default_factory=list)
-    triplets: list[NDArray[np.int32]] = field(default_factory=list)
-    separation: list[NDArray[np.float32]] = field(default_factory=list)
-    positions: list[NDArray[np.float32]] = field(default_factory=list)
-    """(K, 3) of each frame"""
+    def __init__(self, paths: int) -> None:
+        self.steps = Column(np.int64)
+        self.told = Column(np.int64)
+        """How many tuples frames had told by then, this one with them"""
+        self.triplets = Column(np.int32, (3,))
+        self.separation = Column(np.float32)
+        self.positions = Column(np.float32, (paths, 3))
+        """(K, 3) of each frame"""
+
+    def frames(self, upto_step: int) -> int:
+        """How many frames there are up to a step."""
+        return int(np.searchsorted(self.steps.values, upto_step, side="right"))
 
 
 class Tracks:
@@ -60,29 +67,31 @@ class Tracks:
 
     def take(self, frame: Frame) -> None:
         """Take in a frame that is not recorded; one that is not newer than the last is known already."""
-        lane = self._lanes.setdefault(frame.lane, _Lane())
-        if not lane.steps or frame.step > lane.steps[-1]:
+        lane = self._lane(frame.lane)
+        if not len(lane.steps) or frame.step > lane.steps.values[-1]:
             lane.positions.append(frame.positions[self._places])
             self._add(lane, frame.step, frame.triplets.reshape(-1, 3), frame.separation, frame.age)
 
     def mentions(self, lane: str, upto_step: int) -> Mentions:
         """What was mined with the item, as the frames up to a step told it."""
-        known = self._lanes.get(lane, _Lane())
-        count = int(np.searchsorted(known.steps, upto_step, side="right"))
-        if not count:
-            return Mentions(np.empty((0, 3), np.int32), np.empty(0, np.float32))
-        return Mentions(np.concatenate(known.triplets[:count]), np.concatenate(known.separation[:count]), count)
+        known = self._lane(lane)
+        count = known.frames(upto_step)
+        told = int(known.told.values[count - 1]) if count else 0
+        return Mentions(known.triplets.values[:told], known.separation.values[:told], count)
 
     def paths(self, lane: str, upto_step: int) -> NDArray[np.float32]:
         """(F, K, 3) where the items of `path_ids` stood in the frames up to a step."""
-        known = self._lanes.get(lane, _Lane())
-        count = int(np.searchsorted(known.steps, upto_step, side="right"))
-        if not count:
-            return np.empty((0, len(self._places), 3), np.float32)
-        return np.stack(known.positions[:count])
+        known = self._lane(lane)
+        ways: NDArray[np.float32] = known.positions.values[: known.frames(upto_step)]
+        return ways
+
+    def _lane(self, name: str) -> _Lane:
+        if name not in self._lanes:
+            self._lanes[name] = _Lane(len(self._places))
+        return self._lanes[name]
 
     def _read_lane(self, recording: Recording, name: str) -> bool:
-        lane = self._lanes.setdefault(name, _Lane())
+        lane = self._lane(name)
         start = len(lane.steps)
         stop = min(start + self._at_once, len(recording.frame_steps(name)))
         if stop <= start:
@@ -103,9 +112,12 @@ class Tracks:
     ) -> None:
         """Keep the tuples of a frame that name the item, but for those that the frame before has told already."""
         new = (triplets == self.item_id).any(1) if self.item_id >= 0 else np.zeros(len(triplets), np.bool_)
-        if age is not None and lane.steps:
-            new &= (age < 0) | (step - age.astype(np.int64) > lane.steps[-1])  # a damaged step may be of any size
+        if age is not None and len(lane.steps):
+            new &= (age < 0) | (
+                step - age.astype(np.int64) > lane.steps.values[-1]
+            )  # a damaged step may be of any size
         lane.steps.append(step)
-        lane.triplets.append(triplets[new])
+        lane.triplets.extend(triplets[new])
+        lane.told.append(len(lane.triplets))
         unknown = np.full(int(new.sum()), np.nan, np.float32)
-        lane.separation.append(unknown if separation is None else separation[new].astype(np.float32))
+        lane.separation.extend(unknown if separation is None else separation[new].astype(np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from app.memory import peak_mb
 from hnm_core.system.whole_files import write_whole
 
 STALL_MS = 10
+GRAIN_MS = 0.01
+"""Durations are counted in such grains, so that hours of them take no more room than minutes."""
 SETTLE_S = 2.0
 """Measuring begins so long after the first painted frame of a run."""
 
@@ -29,6 +32,28 @@ class Painted(Protocol):
     def last_paint_ms(self) -> float: ...
 
 
+class Durations:
+    """How often something took how long, to a grain."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        """By grains"""
+        self.longest: float | None = None
+
+    def add(self, ms: float) -> None:
+        """One more."""
+        self.counts[round(ms / GRAIN_MS)] += 1
+        self.longest = ms if self.longest is None else max(self.longest, ms)
+
+    def percentiles(self, which: Sequence[int]) -> dict[str, float | None]:
+        """`{"p50": ..}` in milliseconds; None when there are none."""
+        grains = sorted(self.counts)
+        times = np.repeat(np.array(grains, np.float64) * GRAIN_MS, [self.counts[grain] for grain in grains])
+        return {
+            f"p{percent}": round(float(np.percentile(times, percent)), 3) if len(times) else None for percent in which
+        }
+
+
 class FrameStats(QObject):
     """Counts while a run trains, from two seconds after its first painted frame; stands still while it does not.
 
@@ -38,8 +63,7 @@ class FrameStats(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._frame_ms: list[float] = []
-        self._stall_ms: list[float] = []
+        self._frames, self._stalls = Durations(), Durations()
         self._paints: list[int] = []
         self._steps: dict[str, int] = {}
         self._seconds = 0.0
@@ -75,9 +99,7 @@ class FrameStats(QObject):
             self._since = now
             self._paints = [total + more for total, more in zip(self._paints, fresh, strict=True)]
             if any(fresh):
-                self._frame_ms.append(
-                    sum(view.last_paint_ms for view, more in zip(views, fresh, strict=True) if more > 0)
-                )
+                self._frames.add(sum(view.last_paint_ms for view, more in zip(views, fresh, strict=True) if more > 0))
 
     def count_step(self, lane: str) -> None:
         """A training step of `lane` came in since the last tick."""
@@ -92,7 +114,7 @@ class FrameStats(QObject):
 
     def _on_stall_timer(self) -> None:
         now = time.perf_counter()
-        self._stall_ms.append(max(0.0, (now - self._last_fire) * 1e3 - STALL_MS))
+        self._stalls.add(max(0.0, (now - self._last_fire) * 1e3 - STALL_MS))
         self._last_fire = now
 
     def close(self) -> None:
@@ -106,10 +128,10 @@ class FrameStats(QObject):
         seconds = self._seconds
         return {
             "fps": round(min(self._paints) / seconds, 2) if seconds > 0 and self._paints else None,
-            "frame_ms": percentiles(self._frame_ms, (50, 95, 99)),
+            "frame_ms": self._frames.percentiles((50, 95, 99)),
             "stall_ms": {
-                **percentiles(self._stall_ms, (50, 95, 99)),
-                "max": round(max(self._stall_ms), 3) if self._stall_ms else None,
+                **self._stalls.percentiles((50, 95, 99)),
+                "max": round(self._stalls.longest, 3) if self._stalls.longest is not None else None,
             },
             "steps_per_s": {lane: round(count / seconds, 2) for lane, count in self._steps.items()} if seconds else {},
             "threads": threads,
@@ -118,13 +140,6 @@ class FrameStats(QObject):
             "points": points,
             "window": list(window),
         }
-
-
-def percentiles(values: Sequence[float], which: Sequence[int]) -> dict[str, float | None]:
-    """`{"p50": ..}`; None when there are no values."""
-    if not values:
-        return {f"p{percent}": None for percent in which}
-    return {f"p{percent}": round(float(np.percentile(values, percent)), 3) for percent in which}
 
 
 def write(path: Path, result: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QFont, QFontMetrics, QMouseEvent, QPainter, QPen, QResizeEvent
 from PyQt6.QtWidgets import QGraphicsEllipseItem, QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
+from app.history.outline import Outline, goes_on
 from app.history.spread import kept_apart, spread
 from app.picture.theme import DARK, Rgb, Theme
 from app.plain import Label
@@ -95,6 +96,8 @@ class Items:
     future: pg.PlotCurveItem
     end: Dot
     label: pg.TextItem
+    outline: Outline
+    """Of the line, as far as it was drawn"""
 
     @property
     def all(self) -> tuple[QGraphicsItem, ...]:
@@ -232,6 +235,7 @@ class CurvePlot(pg.PlotWidget):
         for curve in curves:
             if curve.name not in self._lines:
                 self._lines[curve.name] = self._made()
+            self._lines[curve.name].outline.follow(curve.y)
         self._draw_levels(told[1])
         self._draw_verticals(told[0])
         before = self.getPlotItem().vb.viewRange()
@@ -246,7 +250,8 @@ class CurvePlot(pg.PlotWidget):
             return pg.PlotCurveItem(antialias=True, connect="finite", **options)
 
         wide = {"segmentedLineMode": "on"}
-        items = Items(line(fillLevel="enclosed", pen=None), line(**wide), line(**wide), line(), Dot(), pg.TextItem())
+        ghost = line(fillLevel="enclosed", pen=None)
+        items = Items(ghost, line(**wide), line(**wide), line(), Dot(), pg.TextItem(), Outline())
         items.label.setAnchor((0, 0.5))
         items.label.textItem.setFont(self._small)
         items.label.textItem.document().setDocumentMargin(0)
@@ -304,7 +309,8 @@ class CurvePlot(pg.PlotWidget):
             items.ghost.setVisible(band is not None and len(band[0]) >= LEAST_PIECES)
             if band is not None and items.ghost.isVisible():
                 self._draw_ghost(items.ghost, curve.colour, *band)
-            x, y = decimate(x, curve.y[inside], pixels)
+            rows = items.outline.rows(inside, pixels)
+            x, y = decimate(curve.x[rows], curve.y[rows], pixels)
             y = self._scaled(y)
             thin = curve.dotted or back or self._px_long(x, y) > MOST_LENGTH * pixels
             faded, width = BACK if back else 0.0, 1.0 if thin else LINE_PX
@@ -455,16 +461,23 @@ class CurvePlot(pg.PlotWidget):
             return
         ends = [curve.x[-1] for curve in self._curves if len(curve.x)]
         right = max(ends, default=0.0) or 1.0
-        tops = [range_ for curve in self._curves if (range_ := _range_of(curve)) is not None]
+        outlines = [self._lines[curve.name].outline for curve in self._curves]
+        tops = [
+            range_
+            for curve, outline in zip(self._curves, outlines, strict=True)
+            if (range_ := _range_of(curve, outline)) is not None
+        ]
         if self._log:
-            positive = [curve.y[curve.y > 0] for curve in self._curves]
-            tops = [(float(y.min()), float(y.max())) for y in positive if len(y)]
+            positive = [outline for outline in outlines if np.isfinite(outline.least_positive)]
+            tops = [(outline.least_positive, outline.highest) for outline in positive]
         tops += [(level.value, level.value) for level in self.levels]
         if not tops:
             tops = [(0.0, 1.0)] if not self._log else [(0.1, 1.0)]
         low, high = min(low for low, _ in tops), max(high for _, high in tops)
         if self._bounds is not None and not self._log:
             low, high = max(low, self._bounds[0]), min(high, self._bounds[1])
+        if low == high == 0:  # of nothing but zeros no digit is worth a look
+            high = 1.0
         low, high = self._scaled(np.array([low, high]))
         # A constant series gets room around it: without it, rounding errors would be blown up to spikes.
         room = max(0.05 * (high - low), 1e-3 * max(abs(low), abs(high)), 1e-9)
@@ -514,7 +527,11 @@ def _alike(one: Curve, other: Curve) -> bool:
     """Whether two lines are drawn alike."""
     arrays = (one.x, other.x), (one.y, other.y), (one.raw, other.raw)
     return _words(one) == _words(other) and all(
-        a is b or (a is not None and b is not None and len(a) == len(b) and np.array_equal(a, b, equal_nan=True))
+        a is b
+        or (
+            (a is not None and b is not None and len(a) == len(b))
+            and (goes_on(a, b) or np.array_equal(a, b, equal_nan=True))
+        )
         for a, b in arrays
     )
 
@@ -523,12 +540,11 @@ def _words(curve: Curve) -> tuple[object, ...]:
     return curve.name, curve.colour, curve.cursor, curve.dotted, curve.lane, curve.label
 
 
-def _range_of(curve: Curve) -> tuple[float, float] | None:
+def _range_of(curve: Curve, outline: Outline) -> tuple[float, float] | None:
     """Lowest and highest of the line and of the band behind it."""
-    y = curve.y[np.isfinite(curve.y)]
-    if not len(y):
+    low, high = outline.lowest, outline.highest
+    if low > high:
         return None
-    low, high = float(y.min()), float(y.max())
     if curve.raw is not None:
         _, lower, upper = spread(curve.x, curve.raw, RANGE_PIECES)
         if len(lower):

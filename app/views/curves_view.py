@@ -34,7 +34,7 @@ from app.views.curve_plot import Curve, CurvePlot, Level, VerticalLine
 from app.views.layer_key import LayerKey, layer_colour
 from app.views.legend import LaneLegend
 from hnm_core.run.events import RunStarted
-from hnm_core.run.history import LaneHistory, RunHistory
+from hnm_core.run.history import Column, LaneHistory, RunHistory
 from hnm_core.run.raw import by_name
 from hnm_core.run.results import DOCUMENT_NAMES, DOCUMENTS
 from hnm_core.run.timing import PHASES
@@ -116,6 +116,7 @@ class CurvesView(QWidget):
         self._raw: dict[str, Mapping[str, float]] = {}
         self._upto: int | None = None
         self._upto_of: Mapping[str, int] = {}
+        self._steps: dict[LaneHistory, Column] = {}  # steps of lanes as positions, as far as they were drawn
         self._hidden: frozenset[str] = frozenset()
         self._hover = float("nan")
         self.loss_plot, self.metric_plot = CurvePlot(self), CurvePlot(self)
@@ -215,6 +216,7 @@ class CurvesView(QWidget):
     ) -> None:
         """Draw a run; a cursor stands at `upto_step`, none while live. `upto_of`: lanes whose cursor is elsewhere."""
         self._upto_of = upto_of or {}
+        self._steps = {lane: steps for lane, steps in self._steps.items() if lane in history.lanes.values()}
         if history.started is not self._started:  # the history may be the same, and its run have begun meanwhile
             self._started, self._chance = history.started, chance_of(history.started)
             self._raw = by_name(history.started.raw) if history.started is not None else {}
@@ -268,7 +270,7 @@ class CurvesView(QWidget):
             if name in self._hidden:
                 continue
             colour, cursor = self._theme.lane(place), self._cursor_of(lane)
-            x = self._clock(lane, lane.steps)
+            x = self._all_of(lane)
             if self._factor > 0:
                 losses.append(
                     Curve(name, colour, x, lane.smoothed_loss(self._factor), lane.loss, cursor, lane=name, label=name)
@@ -326,6 +328,14 @@ class CurvesView(QWidget):
         levels = (chance | raw).items()
         return tuple(Level(f"{name} {_share_text(value)}", value, name in raw) for name, value in levels)
 
+    def _all_of(self, lane: LaneHistory) -> np.ndarray:
+        """Where the steps of a lane are, all of them; new ones cost only themselves."""
+        if self.axis_box.currentData() == "seconds":
+            return lane.seconds
+        known = self._steps.setdefault(lane, Column(np.float64))
+        known.extend(lane.steps[len(known) :])
+        return known.values
+
     def _clock(self, lane: LaneHistory, steps: np.ndarray) -> np.ndarray:
         if self.axis_box.currentData() == "step":
             return steps.astype(np.float64)
@@ -382,7 +392,7 @@ class CurvesView(QWidget):
         losses, measures, brief = {}, {}, {}
         for name, lane in self._history.lanes.items():
             at = self._hover if hovering else self._cursor_of(lane)
-            x = self._clock(lane, lane.steps)
+            x = self._all_of(lane)
             row = len(x) - 1 if at is None else int(np.searchsorted(x, at, side="right")) - 1
             losses[name] = significant(lane.smoothed_loss(self._factor)[row]) if row >= 0 else ""
             step = int(lane.steps[row]) if row >= 0 else 0

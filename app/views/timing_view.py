@@ -12,7 +12,7 @@ from app.picture.theme import DARK, Rgb, Theme, contrast
 from app.plain import plain_tip
 from app.style import mix
 from app.views.phase_key import PhaseKey
-from hnm_core.run.cost import StepCost, step_cost
+from hnm_core.run.cost import MOST_STEPS, StepCost, step_cost
 from hnm_core.run.history import RunHistory
 from hnm_core.run.timing import MINING_PHASES, PHASES, Phase
 from hnm_core.words import significant
@@ -260,7 +260,7 @@ class TimingView(QWidget):
         measured = any(bar.times.steps for bar in self.bars.bars)
         self.bars.message = "" if measured else "The time of each phase of a step appears here."
         looked = max((bar.times.steps for bar in self.bars.bars), default=0)
-        steps = "1 step" if looked == 1 else f"{looked:,} steps"
+        steps = "1 step" if looked == 1 else f"{'the last ' if looked >= MOST_STEPS else ''}{looked:,} steps"
         used = [
             phase for place, phase in enumerate(PHASES) if any(bar.times.phase_ms[place] > 0 for bar in self.bars.bars)
         ]

@@ -18,6 +18,9 @@ from hnm_core.run.history import LaneHistory, summed, taken
 from hnm_core.run.series import Floats
 from hnm_core.run.timing import MINING_COLUMNS, PHASES, STEP_COLUMNS, Phase
 
+MOST_STEPS = 50_000
+"""Figures are of no more steps than these, the last ones: of so many a mean and a p95 are as sure as anybody reads
+them, and of a run of millions they are worked out again whenever somebody looks."""
 KEPT_COSTS = 4
 """Of a lane: figures of a moment are asked for by several views, and again and again while nothing changes."""
 _BUILD = PHASES.index(Phase.BUILD)
@@ -38,7 +41,7 @@ class StepCost:
     step_p95: float
     """Likewise of whole steps."""
     first_calls: int
-    """Steps left out, in which something was compiled or set up."""
+    """Steps left out, in which something was compiled or set up: of all that were alike."""
     first_ms: float
     """What these took together."""
 
@@ -60,8 +63,9 @@ class StepCost:
 
 def step_cost(lane: LaneHistory, upto_step: int | None = None) -> StepCost:
     """What the steps of a lane cost that were like the last one up to a step, None for now: with its miner, loss and
-    sampler, and in or after the warm-up as it was. A bank that a lane was forked off with serves it and its parent.
-    Asked again of the same steps it costs nothing."""
+    sampler, and in or after the warm-up as it was; of more than `MOST_STEPS` so many at the end, and before them those
+    that the same bank served. A bank that a lane was forked off with serves it and its parent. Asked again of the same
+    steps it costs nothing."""
     count = lane.rows(upto_step)
     key = count, len(lane.turns)
     if key not in lane.costs:
@@ -73,11 +77,10 @@ def step_cost(lane: LaneHistory, upto_step: int | None = None) -> StepCost:
 
 
 def _step_cost(lane: LaneHistory, count: int) -> StepCost:
-    calls = lane.alike(count)
-    calls = calls[lane.first_call[calls]]
+    calls = lane.first_calls_alike(count)
     with np.errstate(invalid="ignore", over="ignore"):  # times from a file may be anything
         first = summed(lane.phase_ms[calls], STEP_COLUMNS)
-        kept, columns = _spread_over(lane, count)
+        kept, columns = _spread_over(lane, count, MOST_STEPS)
         steps = int(np.count_nonzero(kept))
         if not steps:
             return StepCost(0, np.zeros(len(PHASES)), math.nan, math.nan, len(first), float(first.sum()))
@@ -169,10 +172,14 @@ def _spread_one(
     ms[made[0] :] += np.repeat(price, served)
 
 
-def _spread_over(lane: LaneHistory, count: int) -> tuple[NDArray[np.bool_], Iterator[Floats]]:
+def _spread_over(lane: LaneHistory, count: int, most: int | None = None) -> tuple[NDArray[np.bool_], Iterator[Floats]]:
     """Which rows of `lane.alike(count)` were timed and are no first calls, and of these what `spread` makes of their
-    times, phase by phase."""
-    phase_ms, first_call, rows = _stretch(lane, count)
+    times, phase by phase. `most`: of so many rows at the end, from the one on that made what serves the first."""
+    phase_ms, first_call, rows = _stretch(lane, count, None if most is None else 2 * most)
+    if most is not None and len(phase_ms) > most:
+        start = _made_for(phase_ms, len(phase_ms) - most)
+        phase_ms, first_call = phase_ms[start:], first_call[start:]
+        rows = min(rows, len(phase_ms))
     timed = np.zeros(len(phase_ms), np.bool_)
     for phase in range(len(PHASES)):  # so few columns are looked at faster one by one than row by row
         timed |= phase_ms[:, phase] != 0
@@ -190,15 +197,25 @@ def _where(flags: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
     return slice(first, None) if flags[first:].all() else flags
 
 
-def _stretch(lane: LaneHistory, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
+def _made_for(phase_ms: NDArray[np.float32], row: int) -> int:
+    """The row that made what serves this one; the row itself where none before it did."""
+    for phase in (_BUILD, *_MAKES):
+        made = np.flatnonzero(phase_ms[: row + 1, phase])
+        if len(made):
+            return int(made[-1])
+    return row
+
+
+def _stretch(lane: LaneHistory, count: int, most: int | None) -> tuple[NDArray[np.float32], NDArray[np.bool_], int]:
     """Times and first calls of the rows of `lane.alike(count)`, after those of the parent that they go on from; and how
-    many of them are the lane's own."""
-    row = lane.alike(count)
+    many of them are the lane's own. `most`: no more rows than these, the last."""
+    row = lane.alike(count, most)
     phase_ms, first_call = taken(lane.phase_ms, row), taken(lane.first_call, row)
-    if lane.parent is None or not lane.begun_by_parent(count):
+    left = None if most is None else most - len(row)
+    if lane.parent is None or not lane.begun_by_parent(count) or left == 0:
         return phase_ms, first_call, len(row)
     then = lane.parent.rows(lane.forked_at)
     if not then or not count or lane.parent.mining[then - 1] != lane.mining[count - 1]:
         return phase_ms, first_call, len(row)
-    before, calls, _ = _stretch(lane.parent, then)
+    before, calls, _ = _stretch(lane.parent, then, left)
     return np.concatenate((before, phase_ms)), np.concatenate((calls, first_call)), len(row)

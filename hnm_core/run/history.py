@@ -40,6 +40,7 @@ RECENT_STEPS = 100
 """The loss of a lane is its mean over so many last steps, wherever it is shown; recent tuples are counted over them."""
 RATE_STEPS = 200
 """Steps that the rate of steps looks back on."""
+_SMOOTHED_TOGETHER = 1 << 14
 _LOWEST, _HIGHEST = -(1 << 31), (1 << 31) - 1
 _PHASE_PLACE = {phase: place for place, phase in enumerate(PHASES)}
 _COUNT_PLACE = {name: place for place, name in enumerate(TUPLE_COUNTS)}
@@ -48,8 +49,9 @@ _COUNT_PLACE = {name: place for place, name in enumerate(TUPLE_COUNTS)}
 class Column:
     """A numpy array that grows at its end; appending is amortised O(1)."""
 
-    def __init__(self, dtype: DTypeLike) -> None:
-        self._buffer: NDArray[Any] = np.empty(64, dtype)
+    def __init__(self, dtype: DTypeLike, row: tuple[int, ...] = ()) -> None:
+        """`row`: the shape of a row; a number each for the empty one."""
+        self._buffer: NDArray[Any] = np.empty((64, *row), dtype)
         self._length = 0
 
     def __len__(self) -> int:
@@ -58,7 +60,7 @@ class Column:
     def reserve(self, rows: int) -> None:
         """Have room for so many rows, so that growing up to them copies nothing."""
         if rows > len(self._buffer):
-            grown = np.empty(rows, self._buffer.dtype)
+            grown = np.empty((rows, *self._buffer.shape[1:]), self._buffer.dtype)
             grown[: self._length] = self._buffer[: self._length]
             self._buffer = grown
 
@@ -402,10 +404,11 @@ class LaneHistory:
         """(n,) the loss as a debiased exponential moving average: see `smoothed`. New rows cost only themselves."""
         if self._smooth[0] != factor:
             self._smooth = (factor, Column(np.float64))
-        known = self._smooth[1]
-        if len(known) < len(self):
-            start = max(0, len(known) - memory(factor))
-            known.extend(smoothed(self.loss[start:], factor)[len(known) - start :])
+        known, reach = self._smooth[1], memory(factor)
+        while len(known) < len(self):  # in pieces that stay in the cache of a core, which is several times faster
+            start = max(0, len(known) - reach)
+            stop = len(known) + max(_SMOOTHED_TOGETHER, 2 * reach)
+            known.extend(smoothed(self.loss[start:stop], factor)[len(known) - start :])
         return known.values
 
     def mean_loss(self, upto_step: int | None = None) -> float:
@@ -437,10 +440,16 @@ class LaneHistory:
         counted = (name for name in TUPLE_COUNTS if name in self.counted)
         return Tally(len(row), {name: total(_COUNT_PLACE[name]) for name in counted})
 
-    def alike(self, count: int) -> NDArray[np.int64]:
+    def alike(self, count: int, most: int | None = None) -> NDArray[np.int64]:
         """The first `count` rows, but of these only those with the miner, loss and sampler of the last one, and that
-        warmed up or not as it did."""
-        return self._alike(count, count)
+        warmed up or not as it did; at most `most` of them, the last."""
+        return self._alike(count if most is None else most, count)
+
+    def first_calls_alike(self, count: int) -> NDArray[np.int64]:
+        """The rows of `alike(count)` in which something was compiled or set up."""
+        calls = np.flatnonzero(self.first_call[:count])
+        calls = calls[calls >= self._first_of_now(count)]
+        return calls[self.mining[calls] == self.mining[count - 1]] if len(calls) else calls
 
     def begun_by_parent(self, count: int) -> bool:
         """Whether row `count` - 1 still goes on with the miner, loss and sampler that the lane was forked off with."""

@@ -1,6 +1,7 @@
 """Recognises what goes wrong in metric learning and says it in words: cause, evidence, one thing to try.
 
-An alarm comes once; it can come again when its condition has been gone for `CLEAR_STEPS` steps.
+An alarm comes once; it can come again when its condition has been gone for `CLEAR_STEPS` steps. Where that is looked at
+in evaluations alone, one of them at least must have found it gone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from hnm_core.training.levels import Sits, Widening
 LOOK_EVERY = 5
 """Steps between two looks at a lane where nothing calls for one: a look costs a twentieth of a small network's step."""
 CLEAR_STEPS = 200
+LOOKED_AT_BY = {
+    "quality-falls": "map_at_r",
+    "starved-search": "no_candidate",
+    "low-recall": "mining_recall",
+    "stale-bank": "drift",
+}
+"""Alarms that are looked at only where this is measured; an evaluation that no longer does finds them gone."""
 COLLAPSED = 0.01
 """Share of its largest value so far below which the mean distance means collapse."""
 CHANCE_STEPS = 200
@@ -79,6 +87,8 @@ class Watch:
         """`first_spread`: mean distance of two items before the first step."""
         self.lane = lane
         self._raised: dict[str, int] = {}
+        self._looked: dict[str, int] = {}
+        """When those of `LOOKED_AT_BY` were looked at last."""
         self._since: dict[str, int] = {}
         self._step = 0
         self._stale_evaluations = 0
@@ -98,14 +108,17 @@ class Watch:
         for level, code, message in self._findings(seen):
             last = self._raised.get(code)
             self._raised[code] = seen.step
-            if last is None or seen.step - last > CLEAR_STEPS:
+            if last is None or (seen.step - last > CLEAR_STEPS and last != self._looked.get(code)):
                 alarms.append(Alarm(self.lane, seen.step, code, message, level))
+        looked = (code for code, metric in LOOKED_AT_BY.items() if {metric, "map_at_r"} & seen.metrics.keys())
+        self._looked |= dict.fromkeys(looked, seen.step)
         return alarms
 
     def state(self) -> dict[str, Any]:
         """All that was seen, as plain values."""
         return {
             "raised": dict(self._raised),
+            "looked": dict(self._looked),
             "since": dict(self._since),
             "step": self._step,
             "stale_evaluations": self._stale_evaluations,
@@ -121,6 +134,8 @@ class Watch:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Have seen what told `state` had."""
         self._raised = {str(code): int(step) for code, step in state["raised"].items()}
+        looked = state.get("looked", {})  # not in checkpoints of before
+        self._looked = {str(code): int(step) for code, step in looked.items()}
         self._since = {str(name): int(step) for name, step in state["since"].items()}
         self._step, self._stale_evaluations = int(state["step"]), int(state["stale_evaluations"])
         self._widest = float(state["widest"])

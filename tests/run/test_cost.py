@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from hnm_core.run import cost as costs
 from hnm_core.run.cost import mining_ms, step_cost
 from hnm_core.run.history import LaneHistory
 from hnm_core.run.results import lane_result
@@ -105,3 +106,32 @@ def test_that_a_forked_lane_pays_its_share_of_the_bank_that_it_took_along():
     np.testing.assert_allclose(mining_ms(fork), [12, 12, 24, 24])
     fork.turns.append(3)
     assert step_cost(fork, 4).mining_ms == 0, "with another miner it begins anew"
+
+
+def test_that_of_a_long_run_the_last_steps_are_told_with_what_serves_them_and_all_first_calls(monkeypatch):
+    monkeypatch.setattr(costs, "MOST_STEPS", 10)
+    first, plain = {"": 0, "step": 500.0}, {"search": 1.0, "step": 1.0}
+    bank = {"build": 40.0, "search": 1.0, "step": 1.0}
+    lane = lane_of(first, *[{"search": 90.0, "step": 9.0}] * 20, bank, *[plain] * 3, bank, *[plain] * 3, *[plain] * 4)
+    cost = step_cost(lane)
+    assert cost.steps == 12, "from the bank on that serves the tenth step from the end"
+    assert cost.mining_ms == pytest.approx(((41 + 3) + (41 + 7)) / 12) and cost.step_ms == cost.mining_ms + 1
+    spent = [41 / 4] + [1 + 41 / 4] * 3 + [41 / 8] + [1 + 41 / 8] * 7
+    assert cost.mining_p95 == pytest.approx(np.percentile(spent, 95))
+    assert (cost.first_calls, cost.first_ms) == (1, 500.0)
+    assert step_cost(lane, 21).mining_ms == 90.0, "as it stood then"
+    fork = lane_of(*[plain] * 4, name="fork", parent=lane, forked_at=len(lane))
+    assert step_cost(fork).mining_ms == pytest.approx(1 + 41 / 12), "the bank of its parent serves it"
+    assert mining_ms(lane)[1] == 90.0, "a table of all steps is of all steps"
+
+
+def test_that_a_look_at_what_a_long_run_costs_takes_in_no_more_than_its_last_steps(monkeypatch):
+    looked, plain, all_rows = [], costs.spread, costs.taken
+    monkeypatch.setattr(costs, "MOST_STEPS", 50)
+    monkeypatch.setattr(costs, "spread", lambda ms, first: looked.append(len(ms)) or plain(ms, first))
+    taken = []
+    monkeypatch.setattr(costs, "taken", lambda values, row: taken.append(len(row)) or all_rows(values, row))
+    lane = lane_of(*[{"build": 4.0, "step": 1.0}] * 400)
+    for upto in (None, 300, 40):
+        step_cost(lane, upto)
+    assert looked == [50, 50, 40] and max(taken) == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,3 +141,24 @@ def test_that_what_a_lane_could_learn_more_by_is_a_hint_and_what_goes_wrong_a_wa
     seen = (Seen(**{**base, "metrics": {}, **fields, "step": step}) for step in range(1, 301))
     told = next(alarm for step in seen for alarm in watch.see(step) if alarm.code == code)
     assert told.level == ("hint" if code in HINTS else "warning")
+
+
+@pytest.mark.parametrize(
+    ("code", "ill", "well"),
+    [
+        ("low-recall", {"mining_recall": 0.1}, {"mining_recall": 0.9}),
+        ("starved-search", {"no_candidate": 0.9}, {"no_candidate": 0.0}),
+    ],
+)
+def test_that_what_every_rare_evaluation_finds_is_told_once_and_again_only_after_one_that_does_not(
+    code: str, ill: dict[str, float], well: dict[str, float]
+) -> None:
+    watch, told = Watch("one"), []
+    for step in range(1, 10_001):
+        measured = {} if step % 1_000 else well if step == 5_000 else ill
+        if step == 3_500:
+            again = Watch("one")
+            again.restore(watch.state())
+            watch = again
+        told += [step] if code in codes(watch, replace(healthy(step), metrics=measured)) else []
+    assert told == [1_000, 6_000]

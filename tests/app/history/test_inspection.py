@@ -65,6 +65,20 @@ def followed(started: RunStarted, seen: list[Frame], item_id: int) -> Tracks:
     return tracks
 
 
+def test_that_what_frames_told_is_not_copied_again_with_every_look_however_many_there_were(started):
+    seen = frames(300)
+    tracks = Tracks(started, 105, np.array([105, 110]))
+    for frame in seen:
+        tracks.take(frame)
+    past, ways = tracks.mentions("one", 200), tracks.paths("one", 200)
+    assert np.shares_memory(past.triplets, tracks.mentions("one", 300).triplets)
+    assert np.shares_memory(ways, tracks.paths("one", 300)) and not ways.flags.writeable
+    places = [np.flatnonzero(started.ids == item)[0] for item in tracks.path_ids]
+    np.testing.assert_array_equal(ways, np.stack([frame.positions[places] for frame in seen[:200]]))
+    assert tracks.paths("one", 0).shape == (0, 2, 3) and len(tracks.mentions("one", 0).triplets) == 0
+    assert tracks.paths("nobody", 9).shape == (0, 2, 3)
+
+
 def partners_by_hand(triplets: np.ndarray, item_id: int, own: int, other: int) -> Counter[int]:
     return Counter(int(row[other]) for row in triplets if row[own] == item_id)
 

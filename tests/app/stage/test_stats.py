@@ -87,7 +87,19 @@ def test_that_a_blocked_event_loop_shows_as_a_stall_as_long_as_the_block(qtbot):
     assert figures["stall_ms"]["p50"] < 10
 
 
-def test_that_percentiles_are_those_of_numpy():
+def test_that_percentiles_are_those_of_numpy_to_a_grain_and_the_longest_is_exact():
     values = np.random.default_rng(3).exponential(size=501).tolist()
-    expected = {f"p{percent}": round(float(np.percentile(values, percent)), 3) for percent in (50, 95, 99)}
-    assert stats.percentiles(values, (50, 95, 99)) == expected
+    durations = stats.Durations()
+    assert durations.percentiles((50,)) == {"p50": None} and durations.longest is None
+    for value in values:
+        durations.add(value)
+    for name, told in durations.percentiles((50, 95, 99)).items():
+        assert told == pytest.approx(np.percentile(values, int(name[1:])), abs=stats.GRAIN_MS / 2 + 1e-3)
+    assert durations.longest == max(values)
+
+
+def test_that_hours_of_frames_take_no_more_room_than_minutes():
+    durations = stats.Durations()
+    for place in range(100_000):
+        durations.add(place % 500 / 10)
+    assert len(durations.counts) == 500 and sum(durations.counts.values()) == 100_000

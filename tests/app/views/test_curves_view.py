@@ -14,15 +14,17 @@ from PyQt6.QtGui import QEnterEvent, QFocusEvent
 from PyQt6.QtWidgets import QApplication, QFileDialog
 
 from app.history.chance import chance_of
+from app.history.outline import Outline
 from app.history.spread import spread
 from app.picture.theme import DARK, LIGHT
+from app.views import curve_plot
 from app.views.curves_view import CurvesView
 from app.views.legend import LaneLegend
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import StepRecord
-from hnm_core.run.history import RunHistory
+from hnm_core.run.history import RunHistory, StepColumns
 from hnm_core.run.raw import RawScore
-from hnm_core.run.series import smoothed
+from hnm_core.run.series import decimate, smoothed
 from tests.app.fake_runs import run_history
 
 LEFT = Qt.MouseButton.LeftButton
@@ -566,3 +568,44 @@ def test_that_the_metric_box_says_on_which_items_it_is_measured_and_why_a_metric
     assert "30 held-out items, each against all others" in view.metric_box.toolTip()
     view.metric_box.setCurrentIndex(view.metric_box.findData("map_at_r"))
     assert "none of the 30 held-out items" in view.metric_plot._message.text()
+
+
+def test_that_a_redraw_of_a_long_run_looks_at_what_is_new_and_at_few_of_the_others(view, monkeypatch):
+    history, steps = RunHistory(), 300_000
+    lane = history.lane("knn")
+    lane.reserve(2 * steps)
+    columns = run_history(10).lanes["knn"]
+    loss = np.random.default_rng(0).random(steps)
+    lane.extend(
+        StepColumns(
+            step=np.arange(1, steps + 1),
+            loss=loss,
+            phase_ms=np.ones((steps, columns.phase_ms.shape[1]), np.float32),
+            tuples=np.zeros((steps, columns.tuples.shape[1]), np.int64),
+            counted=frozenset(),
+            mining=np.ones(steps, np.bool_),
+            first_call=np.zeros(steps, np.bool_),
+            metrics={},
+        )
+    )
+    for step in (steps + 1, steps + 2):
+        view.show_history(history)  # the first time all is looked at, the second time columns have grown
+        lane.add(StepRecord("knn", step, 0.5))
+    thinned, compared = [], []
+    monkeypatch.setattr(curve_plot, "decimate", lambda x, y, px: thinned.append(len(x)) or decimate(x, y, px))
+    monkeypatch.setattr(curve_plot.np, "array_equal", lambda a, b, **_: compared.append(len(a)) or False)
+    began = []
+    monkeypatch.setattr(Outline, "begin", lambda outline: began.append(outline.highest))
+    for upto in (None, steps // 2):
+        view.show_history(history, upto)
+    assert set(began) <= {-np.inf} and sum(compared) == 0
+    assert 0 < max(thinned) < steps / 16
+
+
+def test_that_a_loss_that_is_always_zero_lies_at_the_foot_of_a_common_scale(view):
+    history = RunHistory()
+    for step in (1, 2, 3):
+        history.lane("knn").add(StepRecord("knn", step, 0.0))
+    view.show_history(history)
+    low, high = view.loss_plot.getPlotItem().vb.viewRange()[1]
+    assert -0.1 < low <= 0 and 1 <= high < 1.2
