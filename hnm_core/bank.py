@@ -32,8 +32,8 @@ class Bank:
 
     @isolated
     def __init__(self, embeddings: Tensor, labels: Tensor | SeveralLabels | None = None, *, step: int = 0) -> None:
-        """Check and sort; without labels, or with several an item, rows keep their order: there are no classes, and what
-        is relevant to whom comes with the queries.
+        """Check and sort; without labels, or with several an item, rows keep their order, as there are no classes, and
+        what is relevant to whom comes with the queries.
 
         Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number.
         """

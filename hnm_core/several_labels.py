@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from hnm_core.errors import InputError
 from hnm_core.row_lists import RowLists
 
 PAIRS_AT_ONCE = 1 << 22
-"""At most so many pairs of an anchor and a row are listed at once, about 200 MB while they are; single anchors aside."""
+"""At most so many pairs of an anchor and a row are listed at once, about 200 MB; single anchors aside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +33,17 @@ class SeveralLabels:
 
     @classmethod
     def of_table(cls, table: Tensor) -> SeveralLabels:
-        """Labels from (N, L) truth values or 0 and 1: whether each row has each label. Raises `InputError` for others."""
+        """Labels from (N, L) truth values, or 0 and 1: whether each row has each. Raises `InputError` for others."""
         if not isinstance(table, Tensor) or table.ndim != 2 or bool(((table != 0) & (table != 1)).any()):
             raise InputError("Several labels an item are a tensor of shape (N, L) that holds 0 and 1 alone.")
         row, label = (table != 0).nonzero(as_tuple=True)
         return cls(RowLists.of_pairs(row, label, len(table), max(table.shape[1], 1)))
+
+    @classmethod
+    def of_arrays(cls, offsets: NDArray[np.int64], label: NDArray[np.int64], count: int) -> SeveralLabels:
+        """Those of a data set, as `hnm_core.data.item_labels.ItemLabels` holds them."""
+        begins, labels = (torch.from_numpy(np.array(side, np.int64)) for side in (offsets, label))
+        return cls(RowLists(begins, labels, max(count, 1)))
 
     def __len__(self) -> int:
         """N."""

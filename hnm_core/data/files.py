@@ -31,7 +31,7 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
         raise InputError(f"'{path}' holds its labels itself; labels = '{options.labels}' is for vectors alone.")
     try:
         memory.require(path.stat().st_size, f"'{path}'", "read a part of it")
-        dataset: Dataset = kind.load()(path, progress, **beside)
+        dataset: Dataset = kind.load()(path, progress, separator=options.label_separator, **beside)
     except MemoryError:
         raise InputError(f"'{path}' does not fit into the memory.") from None
     except OSError as error:

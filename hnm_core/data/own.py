@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hnm_core import data
-from hnm_core.data import checks
+from hnm_core.data import checks, item_labels
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.cells import sort_of
 from hnm_core.data.parts import split
@@ -96,6 +96,8 @@ def in_words(dataset: Dataset) -> str:
     else:
         size = f"{items:,} x {width:,}"
     classes = f"{len(dataset.class_names):,} class{'' if len(dataset.class_names) == 1 else 'es'}"
+    if dataset.several is not None:
+        classes = item_labels.in_words(dataset.several)
     return " ".join(filter(None, (f"{size}, {classes}.", dataset.as_read, _doubtful(dataset.class_names))))
 
 
