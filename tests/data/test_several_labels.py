@@ -102,7 +102,8 @@ def test_that_every_kind_of_file_gives_the_labels_of_each_item(
     assert several is not None
     assert np.array_equal(found.x, X)
     names = found.class_names[:-1]
-    named = [sorted(names[label] for label in several.label[low:high]) for low, high in zip(several.offsets, several.offsets[1:], strict=False)]  # fmt: skip
+    ends = zip(several.offsets, several.offsets[1:], strict=False)
+    named = [sorted(names[label] for label in several.label[low:high]) for low, high in ends]
     expected = [sorted(labels) for labels in LABELS]
     if names == ("0", "1", "2"):  # columns without names
         expected = [sorted(str(NAMES.index(label)) for label in labels) for labels in LABELS]
@@ -110,7 +111,8 @@ def test_that_every_kind_of_file_gives_the_labels_of_each_item(
     assert found.class_names[-1] == WITHOUT
     rarest = {"boat": "boat", "0": "0"}.get(names[0])
     assert [found.class_names[label] for label in found.y][2:5] == [WITHOUT, rarest, rarest]
-    assert in_words(several) == "3 labels, 1.3 an item (0 to 3); 1 item has none: it is never an anchor, and may be a negative of all"  # fmt: skip  # noqa: E501
+    words = in_words(several)
+    assert words.startswith("3 labels, 1.3 an item (0 to 3); 1 item has none: it is never an anchor")
 
 
 def test_that_items_in_the_order_of_their_ids_keep_their_labels(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_that_a_separator_needs_text_and_names_need_to_be_as_many_as_columns(tmp
     with pytest.raises(InputError, match="holds no text: label_separator"):
         read(tmp_path / "a.npz", label_separator="|")
     np.savez(tmp_path / "b.npz", x=X, y=TABLE, y_true=np.zeros(6, int))
-    with pytest.raises(InputError, match="'y_true' .* leave it out"):
+    with pytest.raises(InputError, match="is not understood where items have several labels"):
         read(tmp_path / "b.npz")
 
 
