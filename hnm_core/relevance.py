@@ -440,6 +440,13 @@ def of_rows(query: AnyQuery) -> RowQuery:
     return query
 
 
+def anchor_rows(query: AnyQuery) -> Tensor:
+    """(Q,) int64, the rows of the bank that the anchors are. Raises `InputError` where they are vectors."""
+    if isinstance(query, JudgedQuery) and isinstance(query.relevance, SharedLabels):
+        return query.which
+    return of_rows(query).row
+
+
 def checked_rows(bank: Bank, anchors: Tensor) -> Tensor:
     """The anchors as (Q,) int64 rows on the bank's device. Raises `InputError` where they are no rows of the bank."""
     if not isinstance(anchors, Tensor) or anchors.ndim != 1 or anchors.is_floating_point() or anchors.is_complex():

@@ -15,7 +15,7 @@ from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
 from hnm_core.neighbors import listed
 from hnm_core.neighbors.found import Neighbors, SearchProgress, report
-from hnm_core.relevance import AnyQuery, JudgedQuery, Query, SameClass, VectorQuery, of_rows, query_of_rows
+from hnm_core.relevance import AnyQuery, JudgedQuery, Query, SameClass, VectorQuery, anchor_rows, query_of_rows
 from hnm_core.run.misses import Reason
 from hnm_core.system import memory
 
@@ -277,7 +277,7 @@ def nearest(search: NeighborSearch, query: AnyQuery, k: int) -> Neighbors:
     answers them in a way of its own. Raises `InputError` where it cannot be asked about vectors."""
     if isinstance(search, QuerySearch) and type(search).nearest_negatives is QuerySearch.nearest_negatives:
         return search.nearest(query, k)
-    return search.nearest_negatives(of_rows(query).row, k)
+    return search.nearest_negatives(anchor_rows(query), k)
 
 
 def built(bank: Bank | None) -> Bank:
