@@ -50,11 +50,15 @@ def read(config: ExperimentConfig, own: DataConfig, progress: Progress | None = 
         InputError: it cannot be read, or cannot be trained on; what training would have said.
         LoadCancelled: the progress callback returned False.
     """
-    dataset = data.build(own.part, seed=config.seed, progress=progress)
+    dataset = data.build(own.part, seed=config.seed, progress=progress, several=True)
     parts = split(dataset, own, config.seed)
     fitted = fit(config, own, dataset)
     found = compatibility.check(
-        fitted, classes=parts.classes, smallest_class=parts.smallest_class, items=len(parts.trained)
+        fitted,
+        classes=parts.classes,
+        smallest_class=parts.smallest_class,
+        items=len(parts.trained),
+        several=dataset.several is not None,
     )
     return OwnData(fitted, tuple(found))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = N
     else:
         shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
         evaluated, labels = _evaluated(shared)
-        of = asked(labels, shared.query_place.numpy())
+        of = replace(asked(labels, shared.query_place.numpy()), several=_labels_of(shared))
         kind = "held-out items" if shared.evaluated.held_out else "items, the ones trained on"
         data_words = f"{shared.in_words} " if recording.config.data.own else ""
         words = f"{data_words}{_what(of, shared.evaluated.items, kind)}"
@@ -255,6 +255,11 @@ def snapshot(what: str, lane: str | None, path: Path, options: Mapping[str, Any]
 def _evaluated(shared: Shared) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Features and labels of the items that a run is measured on."""
     return shared.x[shared.evaluated_row].numpy(), shared.evaluated_label.numpy()
+
+
+def _labels_of(shared: Shared) -> SeveralLabels | None:
+    """Of the items that a run is measured on, where they have several labels each."""
+    return shared.evaluated_labels if isinstance(shared.evaluated_labels, SeveralLabels) else None
 
 
 def _other_data(source: str, seed: int) -> tuple[NDArray[np.float32], Asked, str]:

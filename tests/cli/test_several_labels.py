@@ -67,7 +67,16 @@ def test_that_evaluate_scores_rankings_alone_and_says_what_is_relevant(lab: Lab,
 
 def test_that_commands_that_need_one_class_say_so(lab: Lab, tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", x=X, y=TABLE)
-    for command in (("run", "--preset", "digits", "--data"), ("review", tmp_path / "out.jsonl", "--list", "--data")):
-        ended = lab(*command, tmp_path / "set.npz")
-        assert ended.status == 2, command
-        assert "several labels each, and here each needs one class" in ended.err, command
+    ended = lab("review", tmp_path / "out.jsonl", "--list", "--data", tmp_path / "set.npz")
+    assert ended.status == 2
+    assert "several labels each, and here each needs one class" in ended.err
+
+
+def test_that_a_preset_trains_on_tags_where_its_lanes_can(lab: Lab, tagged: Path, tmp_path: Path) -> None:
+    parted = ("--set", "data.options.label_separator=|", "--steps", "3")
+    ended = lab("run", "--preset", "near-classes", "--data", tagged, *parted, "--record", tmp_path / "run")
+    assert ended.status == 0, ended.err
+    assert "120 x 6, 5 labels" in ended.err
+    refused = lab("run", "--preset", "types-of-triplets", "--data", tagged, *parted)
+    assert refused.status == 2
+    assert "compares classes inside a batch" in refused.err
