@@ -164,3 +164,16 @@ def test_that_classes_are_not_asked_of_a_bank_of_several_labels_nor_labels_of_on
         Bank(plain.embeddings, SeveralLabels.of_table(table_of("0 to 5", 39)))
     with pytest.raises(InputError, match="holds 0 and 1 alone"):
         SeveralLabels.of_table(torch.tensor([[0, 2], [1, 1]]))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_that_anchors_among_many_that_share_a_label_are_answered_exactly(metric: str) -> None:
+    source = torch.Generator().manual_seed(8)
+    cluster = torch.arange(900) % 2
+    points = torch.randn((900, 5), generator=source) + 20 * torch.nn.functional.one_hot(cluster, 5)
+    table = torch.cat((torch.nn.functional.one_hot(cluster), torch.rand((900, 3), generator=source) < 0.05), 1).bool()
+    table[::7, :2] = False  # few of a cluster have not its label, and are what is near
+    bank, distance = Bank(points, SeveralLabels.of_table(table)), Distance(metric)  # type: ignore[arg-type]
+    for name in ("exact", "dense"):
+        found = built(name, bank, distance).nearest_negatives(torch.arange(900), 80)
+        assert_exact(found, bank, ~sharing(table), 80, distance, False)
