@@ -10,6 +10,7 @@ from torch import Tensor
 from hnm_core.errors import InputError, described
 from hnm_core.isolation import isolated
 from hnm_core.labels import INTEGERS, asked_for
+from hnm_core.several_labels import SeveralLabels
 
 
 class Bank:
@@ -17,7 +18,8 @@ class Bank:
 
     Attributes, in the caller's order:
         embeddings: (N, D) float32, without gradient: a copy of the caller's, of whatever float they are.
-        labels: (N,) int64, any values; all 0 where none were given.
+        labels: (N,) int64, any values; all 0 where none were given, or several an item.
+        several: the labels of each row where items have several, or none; None where they are of classes.
         step: the training step the embeddings belong to.
     Sorted by class, for searches:
         order: (N,) int64, sorted place -> row of the caller.
@@ -29,12 +31,19 @@ class Bank:
     """
 
     @isolated
-    def __init__(self, embeddings: Tensor, labels: Tensor | None = None, *, step: int = 0) -> None:
-        """Check and sort; without labels rows keep their order, and what is relevant to whom comes with the queries.
+    def __init__(self, embeddings: Tensor, labels: Tensor | SeveralLabels | None = None, *, step: int = 0) -> None:
+        """Check and sort; without labels, or with several an item, rows keep their order, as there are no classes, and
+        what is relevant to whom comes with the queries.
 
         Raises `InputError` on wrong shapes or types, and on NaN or infinity, with their number.
         """
-        embeddings, labels = _checked(embeddings, labels)
+        several = labels if isinstance(labels, SeveralLabels) else None
+        embeddings, labels = _checked(embeddings, None if isinstance(labels, SeveralLabels) else labels)
+        if several is not None and len(several) != len(embeddings):
+            raise InputError(
+                f"There are {len(several):,} lists of labels for {len(embeddings):,} embeddings; each needs one."
+            )
+        self.several = None if several is None else several.to(embeddings.device)
         self.embeddings = embeddings
         self.labels = labels
         self.step = step

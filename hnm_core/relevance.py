@@ -1,14 +1,16 @@
 """What a search is asked: anchors, and which rows of a bank are relevant to each.
 
-Relevant rows may not come back as an anchor's negatives, and are its positives. There are two kinds of relevance.
+Relevant rows may not come back as an anchor's negatives, and are its positives. There are three kinds of relevance.
 `SameClass`: a class is relevant, that of an anchor that is a row of the bank itself, or the one whose label comes with
 a vector that is no row of it. `Judged`: rows are listed one by one for each anchor, as judgements of queries and
-documents list them, and others may be kept from coming back as well. Searches and miners over the whole set ask here
+documents list them, and others may be kept from coming back as well. `SharedLabels`: anchors are rows of a bank whose
+items have several labels each, and relevant is what shares one. Searches and miners over the whole set ask here
 and compare no labels. Inside a batch, and in retrieval metrics, classes are still compared where they are used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -20,6 +22,7 @@ from hnm_core.bank import Bank
 from hnm_core.errors import InputError, described
 from hnm_core.labels import INTEGERS, asked_for
 from hnm_core.row_lists import RowLists
+from hnm_core.several_labels import SeveralLabels
 
 NO_CLASS = -2
 """Where a class would stand, if anything were relevant. Indexes have a use of their own for -1."""
@@ -71,8 +74,10 @@ class SameClass:
         """What to ask a search with about anchors, (Q,) integer rows of the bank on any device.
 
         Raises:
-            InputError: the anchors are no rows of the bank.
+            InputError: the anchors are no rows of the bank, or its items have several labels each, and so no class.
         """
+        if self.bank.several is not None:
+            raise InputError("The items of this bank have several labels each and no class; ask SharedLabels(bank).")
         return RowQuery(self, checked_rows(self.bank, anchors))
 
     def of_vectors(self, vectors: Tensor, labels: Tensor | None = None) -> VectorQuery:
@@ -257,6 +262,26 @@ class Judged:
         """All that may not come back for each query."""
         return self.positives.joined(self.excluded)
 
+    def barred_of(self, which: Tensor) -> RowLists:
+        """What may not come back for some queries (Q',)."""
+        return self.barred.at(which)
+
+    def relevant_to(self, which: Tensor) -> RowLists:
+        """The positives of some queries (Q',)."""
+        return self.positives.at(which)
+
+    def most_barred(self, which: Tensor) -> Tensor:
+        """(Q',) what no list of `barred_of` is longer than."""
+        return self.barred.sizes[which]
+
+    def most_relevant(self, which: Tensor) -> Tensor:
+        """(Q',) what no list of `relevant_to` is longer than."""
+        return self.positives.sizes[which]
+
+    def parts(self, which: Tensor) -> Iterator[slice]:
+        """Queries (Q',) in parts whose lists fit into the memory together: they are there."""
+        yield slice(0, len(which))
+
     def query(self, vectors: Tensor, which: Tensor | None = None) -> JudgedQuery:
         """What to ask a search with about queries.
 
@@ -283,14 +308,66 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedQuery:
-    """Anchors that are queries: vectors, each with a list of rows that may not come back."""
+class SharedLabels:
+    """What shares a label is relevant to a row of a bank whose items have several labels each, or none. What may not
+    come back is the same and the row itself, which for one without labels is all."""
 
-    relevance: Judged
+    bank: Bank
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` where the items of the bank have no such labels."""
+        if self.bank.several is None:
+            raise InputError("The items of this bank have one class each; several labels are Bank(x, SeveralLabels).")
+
+    @property
+    def labels(self) -> SeveralLabels:
+        """Of the bank's rows."""
+        assert self.bank.several is not None
+        return self.bank.several
+
+    def query(self, anchors: Tensor) -> JudgedQuery:
+        """What to ask a search with about anchors, (Q,) integer rows of the bank on any device.
+
+        Raises:
+            InputError: the anchors are no rows of the bank.
+        """
+        row = checked_rows(self.bank, anchors)
+        return JudgedQuery(self, self.bank.embeddings[row], row)
+
+    def barred_of(self, which: Tensor) -> RowLists:
+        """What may not come back for some rows (Q',). No more of them at once than `parts` says."""
+        return self.labels.common(which)
+
+    def relevant_to(self, which: Tensor) -> RowLists:
+        """The positives of some rows (Q',). No more of them at once than `parts` says."""
+        common = self.labels.common(which)
+        others = common.row != which[common.anchor]
+        offsets = torch.cat((common.offsets[:1], others.cumsum(0)))[common.offsets]
+        return RowLists(offsets, common.row[others], common.rows)
+
+    def most_barred(self, which: Tensor) -> Tensor:
+        """(Q',) what no list of `barred_of` is longer than."""
+        return self.labels.most[which]
+
+    def most_relevant(self, which: Tensor) -> Tensor:
+        """(Q',) what no list of `relevant_to` is longer than."""
+        return self.labels.most[which] - 1
+
+    def parts(self, which: Tensor) -> Iterator[slice]:
+        """Rows (Q',) in parts whose lists fit into the memory together."""
+        yield from self.labels.parts(which)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedQuery:
+    """Anchors each with a list of rows that may not come back: queries, vectors that are no rows of the bank; or rows
+    of it whose items have several labels each."""
+
+    relevance: Judged | SharedLabels
     vectors: Tensor
     """(Q, D) float32, finite, contiguous, on the bank's device."""
     which: Tensor
-    """(Q,) int64, the queries of the set. `Judged.query` checks them."""
+    """(Q,) int64, the queries of the set, or the rows of the bank. `query` of the relevance checks them."""
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -302,23 +379,37 @@ class JudgedQuery:
 
     @cached_property
     def barred(self) -> RowLists:
-        """What may not come back for each anchor."""
-        return self.relevance.barred.at(self.which)
+        """What may not come back for each anchor. Of all at once: see `parts`."""
+        return self.relevance.barred_of(self.which)
 
     @cached_property
     def relevant(self) -> RowLists:
-        """The positives of each anchor."""
-        return self.relevance.positives.at(self.which)
+        """The positives of each anchor. Of all at once: see `parts`."""
+        return self.relevance.relevant_to(self.which)
 
-    @property
+    def may_not_come_back(self, row: Tensor) -> Tensor:
+        """bool like `row`, (Q, K) rows of the bank: whether each is barred for its anchor. Never for -1."""
+        if isinstance(self.relevance, SharedLabels):
+            return self.relevance.labels.share(self.which, row)  # without any list
+        return self.barred.hold(row)
+
+    def parts(self) -> Iterator[tuple[slice, JudgedQuery]]:
+        """The anchors in parts whose lists fit into the memory together, in order."""
+        for part in self.relevance.parts(self.which):
+            yield part, self.at(part)
+
+    @cached_property
     def positives(self) -> Tensor:
         """(Q,) int64, how many rows are relevant to each anchor."""
-        return self.relevant.sizes
+        return self._sizes(lambda part: part.relevant.sizes)
 
-    @property
+    @cached_property
     def negatives(self) -> Tensor:
         """(Q,) int64, how many rows may come back for each."""
-        return len(self.bank) - self.barred.sizes
+        return len(self.bank) - self._sizes(lambda part: part.barred.sizes)
+
+    def _sizes(self, of: Callable[[JudgedQuery], Tensor]) -> Tensor:
+        return torch.cat([self.which[:0], *(of(part) for _, part in self.parts())])
 
     def at(self, which: slice | Tensor) -> JudgedQuery:
         """Some of the anchors, in any order."""
@@ -330,7 +421,16 @@ class JudgedQuery:
 
 
 AnyQuery: TypeAlias = RowQuery | VectorQuery | JudgedQuery
-"""A query of either kind of relevance."""
+"""A query of any kind of relevance."""
+
+
+def query_of_rows(bank: Bank, anchors: Tensor) -> RowQuery | JudgedQuery:
+    """What to ask a search with about rows (Q,) of a bank, by the classes of its items or the labels they share.
+
+    Raises:
+        InputError: the anchors are no rows of the bank.
+    """
+    return SameClass(bank).query(anchors) if bank.several is None else SharedLabels(bank).query(anchors)
 
 
 def of_rows(query: AnyQuery) -> RowQuery:
@@ -338,6 +438,13 @@ def of_rows(query: AnyQuery) -> RowQuery:
     if not isinstance(query, RowQuery):
         raise InputError("Here anchors must be rows of the bank; vectors that are none cannot be asked about.")
     return query
+
+
+def anchor_rows(query: AnyQuery) -> Tensor:
+    """(Q,) int64, the rows of the bank that the anchors are. Raises `InputError` where they are vectors."""
+    if isinstance(query, JudgedQuery) and isinstance(query.relevance, SharedLabels):
+        return query.which
+    return of_rows(query).row
 
 
 def checked_rows(bank: Bank, anchors: Tensor) -> Tensor:
@@ -384,6 +491,8 @@ def classes_of(bank: Bank, labels: Tensor | None, count: int) -> Tensor:
         raise InputError(
             f"Labels must be a tensor of {count} {asked_for(labels)}, one for each vector, not {described(labels)}."
         )
+    if bank.several is not None:
+        raise InputError("The items of this bank have several labels each; a vector is asked about without a label.")
     labels = labels.detach().to(bank.device, torch.int64).contiguous()
     found = torch.searchsorted(bank.classes, labels).clamp_max_(len(bank.classes) - 1)
     return found.masked_fill_(bank.classes[found] != labels, NO_CLASS)

@@ -9,6 +9,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cli import make_app
@@ -18,11 +19,13 @@ from tests.forked import Forks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "retrieval.md").read_text(encoding="utf-8")
-COMMANDS = [
+ALL_COMMANDS = [
     shlex.split(line.removeprefix("$ hnm-lab ").split("#")[0])
     for line in PAGE.splitlines()
     if line.startswith("$ hnm-lab ")
 ]
+OF_ITEMS = [command for command in ALL_COMMANDS if command[1].startswith("tagged.")]
+COMMANDS = [command for command in ALL_COMMANDS if command not in OF_ITEMS]
 
 
 def test_that_its_commands_lead_from_pairs_to_triplets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +74,27 @@ def test_that_its_commands_and_its_file_train_on_pairs(tmp_path: Path, monkeypat
             make_app()([*command, *more.get(command[0], little)], prog_name="hnm-lab")
         assert not ended.value.code, command
     assert is_recording(tmp_path / "my-search")
+
+
+def test_that_its_commands_take_items_with_several_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = np.random.default_rng(0)
+    x, y = source.standard_normal((60, 3)), source.random((60, 4)) < 0.3
+    np.savez(tmp_path / "tagged.npz", x=x, y=y)
+    cells = ["|".join(np.array(["sea", "sky", "boat", "sun"])[row]) for row in y]
+    lines = [",".join([*map(str, row), cell]) for row, cell in zip(x, cells, strict=True)]
+    (tmp_path / "tagged.csv").write_text("\n".join(["a,b,c,label", *lines]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    mined = []
+    for command in OF_ITEMS:
+        with pytest.raises(SystemExit) as ended:
+            make_app()(command, prog_name="hnm-lab")
+        assert not ended.value.code, command
+        if command[0] == "mine":
+            mined.append((tmp_path / "out.jsonl").read_bytes())
+            (tmp_path / "out.jsonl").unlink()
+            (tmp_path / "out.jsonl.meta.json").unlink()
+    assert [command[0] for command in OF_ITEMS] == ["mine", "mine", "audit", "evaluate"]
+    assert mined[0] == mined[1]
 
 
 def test_that_its_python_runs(tmp_path: Path, forks: Forks) -> None:

@@ -93,6 +93,7 @@ def _has_classes(data: str, qrels: str) -> bool:
 def _labelled(data: str, settings: list[str] | None, review: Path | None, progress: Progress) -> LabelledSet:
     """Items of a registered set or a file of the user's, as a review left them where there is one."""
     from hnm_core import data as sets
+    from hnm_core.data.item_labels import in_words
     from hnm_core.data.judged import Items
     from hnm_core.negatives.to_file import LabelledSet
     from hnm_core.spec.registry import DATASETS
@@ -103,9 +104,13 @@ def _labelled(data: str, settings: list[str] | None, review: Path | None, progre
     name, options = (data, options) if data in DATASETS.names() else ("file", options | {"path": paths.text_of(data)})
     if review is not None:
         name, options = "reviewed", {"of": name, "of_options": options, "review": paths.text_of(review)}
-    found = sets.create(name, progress=progress, **options)
-    say(f"{len(found.x):,} items of {len(found.class_names):,} classes. {found.as_read}".strip())
-    return LabelledSet(found.name, Items(found.ids, None, found.x), found.y, found.y_true)
+    found = sets.build(DATASETS.part(name, options), progress=progress, several=True)
+    if found.several is None:
+        words = f"{len(found.x):,} items of {len(found.class_names):,} classes."
+    else:
+        words = f"{len(found.x):,} items; {in_words(found.several)}."
+    say(f"{words} {found.as_read}".strip())
+    return LabelledSet(found.name, Items(found.ids, None, found.x), found.y, found.y_true, found.several)
 
 
 def with_embeddings(made: JudgedSet, encoder: str, progress: Progress) -> JudgedSet:

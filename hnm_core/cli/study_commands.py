@@ -26,7 +26,7 @@ from hnm_core.cli.options import (
 )
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.run.results import COMPARED, DOCUMENT_LEVEL, DOCUMENTS, JUDGED, LEVEL, MARGIN, Results
-from hnm_core.spec.config import DISTANCES, ExperimentConfig
+from hnm_core.spec.config import DISTANCES, ExperimentConfig, split_setting
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX
 from hnm_core.spec.request import Request, over_documents, resolve
 from hnm_core.words import number
@@ -322,6 +322,10 @@ def evaluate(
         Path | None, typer.Option("--tsne", metavar="OUT.png", help="Draw a t-SNE map, of one lane of a recording.")
     ] = None,
     lane: Annotated[str | None, typer.Option("--lane", metavar="NAME", help="The lane of the map.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Repeatable: how a file is read, e.g. label_separator='|'."),
+    ] = None,
     plugin: PluginOption = None,
 ) -> None:
     """Retrieval, voting and clustering figures of embeddings, of a run over queries and documents how well these are
@@ -332,6 +336,9 @@ def evaluate(
     from hnm_core.studies import evaluating
 
     file = evaluating.is_file(what)
+    options = dict(map(split_setting, settings or ()))
+    if options and not file:
+        raise InputError("--set is not allowed: it says how a file is read, and this is a recording.")
     if tsne is not None:
         evaluating.check_map(tsne, None if file else what)
     if lane is not None and (tsne is None or file):
@@ -352,7 +359,9 @@ def evaluate(
         say(text)
 
     if file:
-        table, words = evaluating.evaluate_file(Path(what), Distance(distance or "euclidean", normalize), k, codes)
+        table, words = evaluating.evaluate_file(
+            Path(what), Distance(distance or "euclidean", normalize), k, codes, options
+        )
     else:
         table, words = evaluating.evaluate_run(what, k, codes, note, data)
     say(words)
@@ -363,7 +372,7 @@ def evaluate(
     else:
         show_table(columns, rows)
     if tsne is not None:
-        evaluating.snapshot(what, lane, tsne)
+        evaluating.snapshot(what, lane, tsne, options)
         (say if json_document else echo)(str(tsne))
 
 

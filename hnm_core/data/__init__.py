@@ -27,21 +27,37 @@ def create(name: str, *, seed: int = 0, progress: Progress | None = None, **opti
     return build(DATASETS.part(name, options), seed=seed, progress=progress)
 
 
-def build(part: Part[DataOptions], *, seed: int = 0, progress: Progress | None = None, minable: bool = True) -> Dataset:
+def build(
+    part: Part[DataOptions],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    minable: bool = True,
+    several: bool = False,
+) -> Dataset:
     """As `create`, with options that are checked already.
 
     `minable`: refuse data without two classes, or without two items of one class; what only goes through a network
     needs neither.
 
+    `several`: whether the caller takes items with several labels each; they are refused where it does not.
+
     A set of queries and documents is none of these, and refused; `hnm_core.data.retrieval.read` takes it.
     """
+    from hnm_core.data import item_labels
     from hnm_core.data.checks import check_minable
     from hnm_core.errors import InputError
-    from hnm_core.spec.traits import judged_refusal
+    from hnm_core.spec.traits import judged_refusal, several_refusal
 
     if part.options.judged:
         raise InputError(judged_refusal(part.entry.name))
     dataset: Dataset = part.entry.load()(part.options, seed=seed, progress=progress)
-    if minable:
-        check_minable(dataset.y, dataset.class_names, f"'{getattr(part.options, 'path', '') or dataset.name}'")
+    where = f"'{getattr(part.options, 'path', '') or dataset.name}'"
+    if dataset.several is not None:
+        if not several:
+            raise InputError(several_refusal(where))
+        if minable:
+            item_labels.check(dataset.several, dataset.class_names, where)
+    elif minable:
+        check_minable(dataset.y, dataset.class_names, where)
     return dataset

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data import checks
+from hnm_core.data import checks, item_labels
 from hnm_core.data.base import Dataset, Progress, report
+from hnm_core.data.item_labels import WITHOUT, ItemLabels
 from hnm_core.errors import InputError
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -50,13 +51,19 @@ def choose(names: Sequence[str], file: str) -> dict[str, str]:
 
 
 def dataset_of(
-    name: str, file: str, names: Sequence[str], load: Callable[[str], NDArray[Any]], progress: Progress | None
+    name: str,
+    file: str,
+    names: Sequence[str],
+    load: Callable[[str], NDArray[Any]],
+    progress: Progress | None,
+    separator: str = "",
 ) -> Dataset:
     """Read x (N, D) and y (N,), and where they are there ids, y_true, held_out (N,) and images (N, H, W[, C]).
 
     Labels may be any integers, or text; they are numbered 0 .. C-1 and their text becomes the class name. With
     class_names (C,) integers are 0 .. C-1 already, and these are the names. Labels (N, C) with a single 1 in each row
-    say by its place which class it is. Items are put in the order of their ids. Grey pictures with as many pixels as
+    say by its place which class it is; with several, or none, in some rows an item has as many labels. Items are put in
+    the order of their ids. Grey pictures with as many pixels as
     there are features are taken for what the features are.
 
     Args:
@@ -65,6 +72,7 @@ def dataset_of(
         names: of all its arrays.
         load: gives an array by its name in the file.
         progress: counts arrays.
+        separator: what stands between several labels in one text; empty where a text is one.
 
     Raises:
         InputError: the file lacks an array, or an array is not what it must be.
@@ -81,7 +89,7 @@ def dataset_of(
         return f"'{chosen[role]}' of '{file}'"
 
     x = checks.features(arrays["x"], where("x"))
-    y, y_true, class_names = labelled(arrays, len(x), where)
+    found = labelled(arrays, len(x), where, separator)
     pictures = checks.images(arrays["images"], len(x), where("images")) if "images" in arrays else None
     held_out = None
     if "held_out" in arrays:
@@ -96,13 +104,14 @@ def dataset_of(
     return Dataset(
         name,
         x[order],
-        y[order],
+        found.y[order],
         ids[order],
-        class_names,
-        y_true=ordered(y_true),
+        found.names,
+        y_true=ordered(found.y_true),
         images=ordered(pictures),
         image_shape=_shape_of_rows(x, pictures),
         held_out=ordered(held_out),
+        several=None if found.several is None else found.several.at(by_id),
         as_read=in_words(chosen, names),
     )
 
@@ -119,27 +128,67 @@ def in_words(chosen: dict[str, str], names: Sequence[str]) -> str:
     return f"Arrays: {'; '.join(parts)}."
 
 
-def labelled(
-    arrays: dict[str, NDArray[Any]], items: int, where: Callable[[str], str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, tuple[str, ...]]:
-    """(N,) y, y_true or None, and the names of the classes. Raises `InputError` as `dataset_of`."""
+class Labelled(NamedTuple):
+    """Labels as a `Dataset` has them."""
+
+    y: NDArray[np.int64]
+    y_true: NDArray[np.int64] | None
+    names: tuple[str, ...]
+    several: ItemLabels | None = None
+
+
+def with_several(several: ItemLabels, names: tuple[str, ...]) -> Labelled:
+    """Labels of items that have several each, or none; where all have one it is their class."""
+    if len(several.label) and bool((several.sizes == 1).all()):
+        return Labelled(several.label, None, names)
+    y = several.rarest()
+    return Labelled(y, None, (*names, WITHOUT) if (y == several.count).any() else names, several)
+
+
+def labelled(arrays: dict[str, NDArray[Any]], items: int, where: Callable[[str], str], separator: str = "") -> Labelled:
+    """The labels among some arrays. Arguments and errors as of `dataset_of`."""
     labels, truth = _as_text(arrays["y"], where("y")), arrays.get("y_true")
     truth = None if truth is None else _as_text(truth, where("y_true"))
+    if separator and labels.dtype.kind != "U":
+        raise InputError(f"{where('y')} holds no text: label_separator = '{separator}' is for several labels in one.")
     if labels.dtype.kind == "U":
+        if separator:
+            _refuse_truth(truth, where)
+            lists = [label.split(separator) for label in _text(labels, items, where("y"), may_lack=True)]
+            return with_several(*item_labels.named(lists, where("y")))
         if truth is not None and truth.dtype.kind != "U":
             raise InputError(f"{where('y')} holds text and {where('y_true')} does not; both must be of one kind.")
         y = _text(labels, items, where("y"))
         true = [] if truth is None else _text(truth, items, where("y_true"))
         numbers, names = checks.named_classes([*y, *true], where("y"))
-        return numbers[:items], None if truth is None else numbers[items:], names
+        return Labelled(numbers[:items], None if truth is None else numbers[items:], names)
     if labels.ndim == 2 and labels.shape[0] == items and 2 <= labels.shape[1] <= MOST_CLASSES:
-        labels = _places_of_ones(labels, where("y"))
+        ones = _places_of_ones(labels, where("y"))
+        if isinstance(ones, ItemLabels):
+            _refuse_truth(truth, where)
+            return with_several(ones, _names_of_columns(ones.count, arrays.get("class_names"), where))
+        labels = ones
     labels = checks.whole_numbers(labels, items, where("y"), "whole numbers or text")
     true_labels = None if truth is None else checks.whole_numbers(truth, items, where("y_true"))
     numbers, true_numbers, names = checks.classes(labels, true_labels)
     if "class_names" in arrays:
         names = _named(names, arrays["class_names"], where)
-    return numbers, true_numbers, names
+    return Labelled(numbers, true_numbers, names)
+
+
+def _refuse_truth(truth: object | None, where: Callable[[str], str]) -> None:
+    if truth is not None:
+        raise InputError(f"{where('y_true')} is not understood where items have several labels; leave it out.")
+
+
+def _names_of_columns(count: int, class_names: NDArray[Any] | None, where: Callable[[str], str]) -> tuple[str, ...]:
+    """The names of columns of labels; their numbers where they have none."""
+    numbers = tuple(map(str, range(count)))
+    if class_names is None:
+        return numbers
+    if class_names.ndim == 1 and len(class_names) != count:
+        raise InputError(f"{where('class_names')} has {len(class_names):,} names for {count:,} columns of labels.")
+    return _named(numbers, class_names, where)
 
 
 def _as_text(labels: NDArray[Any], where: str) -> NDArray[Any]:
@@ -152,25 +201,20 @@ def _as_text(labels: NDArray[Any], where: str) -> NDArray[Any]:
         raise InputError(f"{where} holds bytes that are no text in UTF-8.") from None
 
 
-def _text(labels: NDArray[Any], items: int, where: str) -> list[str]:
+def _text(labels: NDArray[Any], items: int, where: str, *, may_lack: bool = False) -> list[str]:
     if labels.shape != (items,):
         raise InputError(f"{where} has the shape {labels.shape}; it must be ({items},), one label an item.")
     names = [str(label).strip() for label in labels.tolist()]
-    if "" in names:
+    if "" in names and not may_lack:
         raise InputError(f"{where} has no label in row {names.index('')} (counted from 0).")
     return names
 
 
-def _places_of_ones(labels: NDArray[Any], where: str) -> NDArray[np.int64]:
-    """(N,) the place of the one 1 in each row of (N, C)."""
+def _places_of_ones(labels: NDArray[Any], where: str) -> NDArray[np.int64] | ItemLabels:
+    """(N,) the place of the one 1 in each row of (N, C); of rows with several, or none, all of them."""
     if labels.dtype.kind in "fiub":
-        wrong = np.flatnonzero(((labels != 0).sum(axis=1) != 1) | (labels.max(axis=1) != 1))
-        if not len(wrong):
-            return np.asarray(labels.argmax(axis=1), np.int64)
-        raise InputError(
-            f"{where} has the shape {labels.shape}, but row {wrong[0]} (counted from 0) is not a single 1 among zeros; "
-            f"labels are ({len(labels)},), or have a 1 at the place of the class."
-        )
+        found = item_labels.of_table(labels, where)
+        return found.label if bool((found.sizes == 1).all()) else found
     raise InputError(f"{where} has the shape {labels.shape}; it must be ({len(labels)},), one label an item.")
 
 

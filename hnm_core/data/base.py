@@ -5,11 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
+
+if TYPE_CHECKING:
+    from hnm_core.data.item_labels import ItemLabels
 
 Progress = Callable[[int, int, str], bool | None]
 """Called as progress(done, total, what); total is 0 when unknown; returning False cancels."""
@@ -48,6 +52,9 @@ class Dataset:
     """(N,) the split that a file of the user's asks for; None leaves the split to the experiment."""
     official: NDArray[np.bool_] | None = None
     """(N,) True where an item is of the test part of a published set; None where it has no such part."""
+    several: ItemLabels | None = None
+    """The labels of each item, where items have several or none; they are places in `class_names`. `y` is then the
+    rarest of each item's labels, by which it is coloured and sampled, and for items without one a last class."""
     as_read: str = ""
     """Of files of the user's: what was taken for what, and what was left out, in sentences."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.data import checks
+from hnm_core.data.arrays import Labelled
 from hnm_core.data.base import Dataset
 from hnm_core.errors import InputError
 
@@ -159,14 +160,15 @@ def ids_among(columns: Mapping[str, NDArray[np.generic]], items: int) -> tuple[s
 def table(
     name: str,
     x: NDArray[np.float32],
-    y: NDArray[np.int64],
-    class_names: tuple[str, ...],
+    labels: Labelled,
     roles: Roles,
     numbered: Mapping[str, NDArray[np.generic]],
 ) -> Dataset:
     """The data set of a table, in the order of its ids; `numbered` are its columns of ids that hold numbers."""
-    used, ids = ids_among(numbered, len(y))
+    used, ids = ids_among(numbered, len(x))
     order = np.argsort(ids)
+    y, several = labels.y, labels.several
     if used:
         x, y, ids = x[order], y[order], ids[order]
-    return Dataset(name, x, y, ids, class_names, as_read=in_words(roles, x.shape[1], used))
+        several = None if several is None else several.at(order)
+    return Dataset(name, x, y, ids, labels.names, several=several, as_read=in_words(roles, x.shape[1], used))

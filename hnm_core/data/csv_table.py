@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data import checks, columns
+from hnm_core.data import checks, columns, item_labels
+from hnm_core.data.arrays import Labelled, with_several
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import TextColumn
 from hnm_core.data.columns import LABEL
@@ -33,14 +34,15 @@ FIRST_LINE = 1 << 20
 """Bytes of the line of names that decide by what values are separated."""
 
 
-def read_csv(path: Path, progress: Progress | None = None) -> Dataset:
+def read_csv(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
     """Read text in UTF-8, one item a line under a line of column names.
 
     Values are separated by commas, semicolons, tabs or bars, as the first line is. Where it is not commas, a comma is
     a decimal sign, unless the file has decimal points too.
 
     Labels are text and become the class names: in numerical order if all of them are numbers, else in alphabetical
-    order. Which of the other columns are features, and which are left out, `as_read` says.
+    order. With a separator a cell holds several of them, or none. Which of the other columns are features, and which
+    are left out, `as_read` says.
 
     Raises:
         InputError: with the line: a line of another length, a missing value, a stray text in a column of numbers, what
@@ -61,7 +63,7 @@ def read_csv(path: Path, progress: Progress | None = None) -> Dataset:
             report(progress, min(raw.tell(), total), total, f"reading {path.name}")
             for place, cells in enumerate(zip(*rows, strict=True)):
                 if place == label_place:
-                    labels.extend(_labels(cells, lines, path))
+                    labels.extend(_labels(cells, lines, path, separator))
                 elif place in read:
                     read[place].add(cells, lines)
                 elif any(map(str.strip, cells)):
@@ -70,7 +72,7 @@ def read_csv(path: Path, progress: Progress | None = None) -> Dataset:
                     )
     if not labels:
         raise InputError(f"'{path}' holds column names but no items.")
-    return _dataset(path, {header[place]: column for place, column in read.items()}, labels)
+    return _dataset(path, {header[place]: column for place, column in read.items()}, labels, separator)
 
 
 def look(path: Path) -> None:
@@ -150,16 +152,16 @@ def _blocks(reader: Reader, width: int, path: Path) -> Iterator[tuple[list[list[
         yield rows, lines
 
 
-def _labels(cells: Sequence[str], lines: Sequence[int], path: Path) -> list[str]:
+def _labels(cells: Sequence[str], lines: Sequence[int], path: Path, separator: str) -> list[str]:
     names = [cell.strip() for cell in cells]
-    if "" in names:
+    if "" in names and not separator:
         raise InputError(f"'{path}', line {lines[names.index('')]}, has no value in column '{LABEL}'.")
     for name, line in zip(names, lines, strict=True):
-        checks.label_length(name, f"'{path}', line {line}")
+        checks.label_length(max(name.split(separator), key=len) if separator else name, f"'{path}', line {line}")
     return names
 
 
-def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str]) -> Dataset:
+def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str], separator: str) -> Dataset:
     _refuse_two_signs(path, read)
     kinds = {name: column.kind for name, column in read.items()}
     roles = columns.roles_of(kinds, str(path))
@@ -170,9 +172,13 @@ def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str]) -> Data
         for place, name in enumerate(roles.features):
             values[:, place] = read[name].numbers()
     x = checks.features(values, f"'{path}'")
-    y, names = checks.named_classes(labels, f"'{path}'")
+    if separator:
+        found = with_several(*item_labels.named([label.split(separator) for label in labels], f"'{path}'"))
+    else:
+        y, names = checks.named_classes(labels, f"'{path}'")
+        found = Labelled(y, None, names)
     numbered = {name: read[name].numbers() for name in roles.ids if kinds[name] == columns.NUMBERS}
-    return columns.table(path.name, x, y, names, roles, numbered)
+    return columns.table(path.name, x, found, roles, numbered)
 
 
 def _refuse_two_signs(path: Path, read: dict[str, TextColumn]) -> None:

@@ -29,6 +29,8 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
     beside = {"labels": options.labels} if options.labels else {}
     if beside and not kind.labels_beside:
         raise InputError(f"'{path}' holds its labels itself; labels = '{options.labels}' is for vectors alone.")
+    if options.label_separator:
+        beside["separator"] = options.label_separator
     try:
         memory.require(path.stat().st_size, f"'{path}'", "read a part of it")
         dataset: Dataset = kind.load()(path, progress, **beside)

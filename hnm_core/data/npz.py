@@ -20,7 +20,7 @@ from hnm_core.system.regular_files import open_regular
 from hnm_core.system.zip_lists import check_list
 
 
-def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
+def read_npz(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
     """Read the arrays of a file of `numpy.savez`, see `hnm_core.data.arrays.dataset_of`.
 
     Raises:
@@ -28,7 +28,7 @@ def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
         LoadCancelled: the progress callback returned False.
     """
     with named_arrays(path) as (names, load):
-        return arrays.dataset_of(path.name, str(path), names, load, progress)
+        return arrays.dataset_of(path.name, str(path), names, load, progress, separator)
 
 
 @contextmanager

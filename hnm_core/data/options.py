@@ -300,6 +300,11 @@ class FileOptions(DataOptions):
         "",
         description="file of the labels of vectors in .npy or .tsv; empty looks beside it for labels or metadata",
     )
+    label_separator: str = Field(
+        "",
+        max_length=10,
+        description="what stands between several labels of an item in one text, such as |; empty: a text is one label",
+    )
     standardize: bool = Field(False, description="give every feature mean 0 and deviation 1")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hnm_core import data
-from hnm_core.data import checks
+from hnm_core.data import checks, item_labels
 from hnm_core.data.base import Dataset, Progress
 from hnm_core.data.cells import sort_of
 from hnm_core.data.parts import split
@@ -50,11 +50,15 @@ def read(config: ExperimentConfig, own: DataConfig, progress: Progress | None = 
         InputError: it cannot be read, or cannot be trained on; what training would have said.
         LoadCancelled: the progress callback returned False.
     """
-    dataset = data.build(own.part, seed=config.seed, progress=progress)
+    dataset = data.build(own.part, seed=config.seed, progress=progress, several=True)
     parts = split(dataset, own, config.seed)
     fitted = fit(config, own, dataset)
     found = compatibility.check(
-        fitted, classes=parts.classes, smallest_class=parts.smallest_class, items=len(parts.trained)
+        fitted,
+        classes=parts.classes,
+        smallest_class=parts.smallest_class,
+        items=len(parts.trained),
+        several=dataset.several is not None,
     )
     return OwnData(fitted, tuple(found))
 
@@ -96,6 +100,8 @@ def in_words(dataset: Dataset) -> str:
     else:
         size = f"{items:,} x {width:,}"
     classes = f"{len(dataset.class_names):,} class{'' if len(dataset.class_names) == 1 else 'es'}"
+    if dataset.several is not None:
+        classes = item_labels.in_words(dataset.several)
     return " ".join(filter(None, (f"{size}, {classes}.", dataset.as_read, _doubtful(dataset.class_names))))
 
 

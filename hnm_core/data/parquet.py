@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data import checks, columns
+from hnm_core.data import checks, columns, item_labels
+from hnm_core.data.arrays import Labelled, with_several
 from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.cells import Sort, TextColumn, sort_of
 from hnm_core.data.columns import LABEL, NUMBERS, VECTORS, Roles
@@ -38,8 +39,9 @@ def opened(raw: BinaryIO) -> Any:
     return pyarrow.parquet.ParquetFile(raw, page_checksum_verification=True)
 
 
-def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
-    """Read the features and the labels, which are text, whole numbers or booleans.
+def read_parquet(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
+    """Read the features and the labels, which are text, whole numbers or booleans, or lists of these where items have
+    several; with a separator text holds several.
 
     Numbers, decimals and booleans can be features; lists of numbers, also of a fixed size, fixed-size binary (of
     float16) and text of the form "[0.5, -1]" are vectors. Which columns are features, and which are left out,
@@ -82,7 +84,7 @@ def read_parquet(path: Path, progress: Progress | None = None) -> Dataset:
                 part = file.read(columns=list(wanted[done : done + together]))
                 read |= {name: part.column(name) for name in wanted[done : done + together]}
             report(progress, len(wanted), len(wanted), f"reading {path.name}")
-            return _dataset(path, read, roles, kinds)
+            return _dataset(path, read, roles, kinds, separator)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):
             raise  # the system's own word, not pyarrow's on the content
@@ -148,10 +150,11 @@ def look(path: Path) -> None:
             raise InputError(f"'{path}' is no .parquet file, or it is damaged.")
 
 
-def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, str]) -> Dataset:
+def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, str], separator: str) -> Dataset:
     if not len(read[LABEL]):
         raise InputError(f"'{path}' holds 0 items; at least 2 are needed.")
-    for name in (LABEL, *roles.features):
+    several = bool(separator) or _is_list(read[LABEL].type)  # of which a missing one is no label
+    for name in (*(() if several else (LABEL,)), *roles.features):
         if read[name].null_count:
             row = int(np.argmax(read[name].is_null().to_numpy()))
             raise InputError(f"'{path}' has no value in column '{checks.shown(name)}', row {row} (counted from 0).")
@@ -160,11 +163,12 @@ def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, st
     else:
         table = np.stack([_numbers(read[name]) for name in roles.features], axis=1)
     x = checks.features(table, f"'{path}'")
-    y, names = _classes(read[LABEL], f"Column '{LABEL}' of '{path}'")
+    where = f"Column '{LABEL}' of '{path}'"
+    labels = _several(read[LABEL], where, separator) if several else _classes(read[LABEL], where)
     numbered = {
         name: _numbers(read[name]) for name in roles.ids if kinds[name] == NUMBERS and not read[name].null_count
     }
-    return columns.table(path.name, x, y, names, roles, numbered)
+    return columns.table(path.name, x, labels, roles, numbered)
 
 
 def _pandas_index(schema: Any) -> list[str]:
@@ -310,7 +314,25 @@ def _halves(column: Any) -> NDArray[np.float16]:
     return np.frombuffer(together, "<f2").reshape(len(column), -1)
 
 
-def _classes(column: Any, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _several(column: Any, where: str, separator: str) -> Labelled:
+    """Several labels an item, in lists of text, whole numbers or booleans, or in one text."""
+    from pyarrow import types
+
+    column = _plain(column)
+    kind = column.type.value_type if _is_list(column.type) else column.type
+    if separator and not _is_text(column.type):
+        raise InputError(f"{where} holds {column.type}: label_separator = '{separator}' is for labels in one text.")
+    if not (_is_text(kind) or types.is_integer(kind) or types.is_boolean(kind)):
+        raise InputError(f"{where} holds {column.type}; several labels are lists of text, whole numbers or booleans.")
+    given = column.to_pylist()
+    if separator:
+        lists = [(text or "").split(separator) for text in given]
+    else:
+        lists = [[str(label) for label in labels or () if label is not None] for labels in given]
+    return with_several(*item_labels.named(lists, where))
+
+
+def _classes(column: Any, where: str) -> Labelled:
     from pyarrow import types
 
     column = _plain(column)
@@ -319,8 +341,9 @@ def _classes(column: Any, where: str) -> tuple[NDArray[np.int64], tuple[str, ...
         labels = [value.strip() for value in column.to_pylist()]
         if "" in labels:
             raise InputError(f"{where} has no value in row {labels.index('')} (counted from 0).")
-        return checks.named_classes(labels, where)
+        numbers, names = checks.named_classes(labels, where)
+        return Labelled(numbers, None, names)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
         y, _, names = checks.classes(checks.whole_numbers(column.to_numpy(), len(column), where), None)
-        return y, names
-    raise InputError(f"{where} holds {kind}; labels are text, whole numbers or booleans.")
+        return Labelled(y, None, names)
+    raise InputError(f"{where} holds {kind}; labels are text, whole numbers or booleans, or lists of these.")

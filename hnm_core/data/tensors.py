@@ -30,14 +30,14 @@ _KINDS = {
 }  # fmt: skip
 
 
-def read_pt(path: Path, progress: Progress | None = None) -> Dataset:
+def read_pt(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
     """Read a dictionary of tensors, and of lists of labels, that `torch.save` wrote; see `arrays.dataset_of`.
 
     Raises:
         InputError: no such file, more than plain tensors in it, or not the ones that are needed.
         LoadCancelled: the progress callback returned False.
     """
-    return arrays.dataset_of(path.name, str(path), *named_in_pt(path), progress)
+    return arrays.dataset_of(path.name, str(path), *named_in_pt(path), progress, separator)
 
 
 def named_in_pt(path: Path) -> tuple[list[str], Callable[[str], NDArray[Any]]]:
@@ -89,7 +89,7 @@ def named_in_pt(path: Path) -> tuple[list[str], Callable[[str], NDArray[Any]]]:
     return list(there), load
 
 
-def read_safetensors(path: Path, progress: Progress | None = None) -> Dataset:
+def read_safetensors(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
     """Read the tensors of a `.safetensors` file; see `arrays.dataset_of`.
 
     Raises:
@@ -97,7 +97,7 @@ def read_safetensors(path: Path, progress: Progress | None = None) -> Dataset:
         LoadCancelled: the progress callback returned False.
     """
     with named_in_safetensors(path) as (names, load):
-        return arrays.dataset_of(path.name, str(path), names, load, progress)
+        return arrays.dataset_of(path.name, str(path), names, load, progress, separator)
 
 
 @contextmanager

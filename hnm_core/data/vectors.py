@@ -28,17 +28,17 @@ ENDINGS = (".npy", ".txt", ".csv", ".tsv")
 """Of files of labels."""
 
 
-def read_npy(path: Path, progress: Progress | None = None, labels: str = "") -> Dataset:
+def read_npy(path: Path, progress: Progress | None = None, labels: str = "", separator: str = "") -> Dataset:
     """Read (N, D) numbers, and N labels from the file `labels`, or from one beside it.
 
     Raises:
         InputError: no file of labels, or several; a file is damaged, or does not hold what it must.
         LoadCancelled: the progress callback returned False.
     """
-    return _dataset(path, _labels_file(path, labels), lambda: read_array(path), progress)
+    return _dataset(path, _labels_file(path, labels), lambda: read_array(path), progress, separator)
 
 
-def read_tsv(path: Path, progress: Progress | None = None, labels: str = "") -> Dataset:
+def read_tsv(path: Path, progress: Progress | None = None, labels: str = "", separator: str = "") -> Dataset:
     """Read a table with a column `label`, or without names of columns (N, D) numbers with labels of their own.
 
     Raises:
@@ -48,18 +48,19 @@ def read_tsv(path: Path, progress: Progress | None = None, labels: str = "") -> 
     with open_regular(path) as raw:
         first = raw.readline(FIRST_LINE).decode("utf-8-sig", errors="replace").rstrip("\r\n").split("\t")
     if any(sort_of(cell) != "number" for cell in first):
-        return read_csv(path, progress)
-    return _dataset(path, _labels_file(path, labels), lambda: _numbers(path), progress)
+        return read_csv(path, progress, separator)
+    return _dataset(path, _labels_file(path, labels), lambda: _numbers(path), progress, separator)
 
 
-def _dataset(path: Path, labels: Path, read: Any, progress: Progress | None) -> Dataset:
+def _dataset(path: Path, labels: Path, read: Any, progress: Progress | None, separator: str) -> Dataset:
     report(progress, 0, 2, f"reading {path.name}")
     x = checks.features(read(), f"'{path}'")
     report(progress, 1, 2, f"reading {labels.name}")
-    given = _labels(labels, len(x))
-    y, _, names = arrays.labelled({"y": given}, len(x), lambda _role: f"'{labels}'")
+    given = _labels(labels, len(x), may_lack=bool(separator))
+    found = arrays.labelled({"y": given}, len(x), lambda _role: f"'{labels}'", separator)
     report(progress, 2, 2, f"reading {labels.name}")
-    return Dataset(path.name, x, y, np.arange(len(x)), names, as_read=f"Labels: '{labels.name}'.")
+    words = f"Labels: '{labels.name}'."
+    return Dataset(path.name, x, found.y, np.arange(len(x)), found.names, several=found.several, as_read=words)
 
 
 def _labels_file(path: Path, named: str) -> Path:
@@ -119,8 +120,9 @@ def _numbers(path: Path) -> NDArray[np.float32]:
     return np.stack(rows)
 
 
-def _labels(path: Path, items: int) -> NDArray[Any]:
-    """(N,) labels: an array, or a line of text for each item, with or without a line of names above."""
+def _labels(path: Path, items: int, *, may_lack: bool) -> NDArray[Any]:
+    """(N,) labels: an array, or a line of text for each item, with or without a line of names above; a line may hold
+    nothing where items may have no label."""
     if path.suffix.lower() == ".npy":
         return read_array(path)
     delimiter = {".csv": ",", ".tsv": "\t"}.get(path.suffix.lower())
@@ -132,7 +134,7 @@ def _labels(path: Path, items: int) -> NDArray[Any]:
                 rows = list(csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else 0))
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"'{path}' is no text of labels in UTF-8.") from None
-    rows = _without_blank_ends(rows, path)
+    rows = [row or [""] for row in rows] if may_lack else _without_blank_ends(rows, path)
     place, names = 0, [cell.strip() for cell in rows[0]] if rows else []
     if len(names) > 1 or (len(rows) == items + 1 and names) or [name.lower() for name in names] == [LABEL]:
         called = [name.lower() for name in names]

@@ -15,15 +15,24 @@ def chance_levels(labels: NDArray[np.int64], queries: NDArray[np.int64] | None =
     averaged over the queries that have a partner. kNN accuracy, and a classifier's: the share of the largest class.
     """
     _, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    others = len(labels) - 1
     asked = counts if queries is None else np.bincount(own.reshape(-1)[queries], minlength=len(counts))
-    weights = asked[counts > 1]
-    classes = counts[counts > 1]
+    found = chance_of_partners(counts - 1, len(labels) - 1, asked)
+    if not found:
+        return {}
+    most = float(counts.max() / len(labels))
+    return found | {"knn_accuracy": most, "accuracy": most, "ami": 0.0}
+
+
+def chance_of_partners(
+    partners: NDArray[np.int64], others: int, times: NDArray[np.int64] | None = None
+) -> dict[str, float]:
+    """The same of rankings of n `others`, among which a query has (Q,) R `partners`; each asked so many `times`."""
+    weights = (np.ones_like(partners) if times is None else times)[partners > 0]
+    relevant = partners[partners > 0]
     if not weights.sum():
         return {}
-    relevant = classes - 1.0
     harmonic = np.cumsum(1 / np.arange(1, others + 1))
-    up_to_r, up_to_n = harmonic[classes - 2], harmonic[-1]
+    up_to_r, up_to_n = harmonic[relevant - 1], harmonic[-1]
     f = (relevant - 1) / max(others - 1, 1)
 
     def mean(values: NDArray[np.float64]) -> float:
@@ -34,9 +43,6 @@ def chance_levels(labels: NDArray[np.int64], queries: NDArray[np.int64] | None =
         "mean_average_precision": mean((up_to_n + f * (others - up_to_n)) / others),
         "precision_at_1": mean(relevant / others),
         "r_precision": mean(relevant / others),
-        "knn_accuracy": float(counts.max() / len(labels)),
-        "accuracy": float(counts.max() / len(labels)),
-        "ami": 0.0,
     }
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError, described
 from hnm_core.labels import INTEGERS, check_labels
+from hnm_core.several_labels import SeveralLabels
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
@@ -57,7 +58,7 @@ class Ranked:
     """None where no two are at one distance"""
 
 
-def checked(embeddings: Tensor, labels: Tensor, queries: Tensor | None) -> Tensor:
+def checked(embeddings: Tensor, labels: Tensor | SeveralLabels, queries: Tensor | None) -> Tensor:
     """(Q,) the rows that query: those given, or all.
 
     Raises:
@@ -67,11 +68,15 @@ def checked(embeddings: Tensor, labels: Tensor, queries: Tensor | None) -> Tenso
         raise InputError(f"Embeddings must be a tensor of shape (N, D), not {described(embeddings)}.")
     if not embeddings.shape[1]:
         raise InputError(f"Embeddings need at least one column, not shape {tuple(embeddings.shape)}.")
-    check_labels(labels, len(embeddings), "Labels")
+    if isinstance(labels, SeveralLabels):
+        if len(labels) != len(embeddings):
+            raise InputError(f"There are labels of {len(labels):,} items for {len(embeddings):,} embeddings.")
+    else:
+        check_labels(labels, len(embeddings), "Labels")
     if not bool(torch.isfinite(embeddings).all()):
         raise InputError("Embeddings hold NaN or infinity; retrieval needs finite numbers.")
     if queries is None:
-        return torch.arange(len(labels), device=embeddings.device)
+        return torch.arange(len(embeddings), device=embeddings.device)
     if not isinstance(queries, Tensor) or queries.ndim != 1 or queries.dtype not in INTEGERS:
         raise InputError(f"queries must be rows, a tensor (Q,) of integers, not {described(queries)}.")
     if len(queries) and not 0 <= int(queries.min()) <= int(queries.max()) < len(labels):

@@ -12,7 +12,9 @@ from hnm_core.errors import InputError
 from hnm_core.evaluation.expectation import expected, expected_reciprocal
 from hnm_core.evaluation.nearest import Ties, checked, nearest_first
 from hnm_core.evaluation.retrieval import retrieval
+from hnm_core.evaluation.sought import sought_of
 from hnm_core.isolation import isolated
+from hnm_core.several_labels import SeveralLabels
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,19 @@ class Ranking:
 
 @isolated
 def ranking(
-    embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5, queries: Tensor | None = None
+    embeddings: Tensor,
+    labels: Tensor | SeveralLabels,
+    distance: Distance | None = None,
+    *,
+    k: int = 5,
+    queries: Tensor | None = None,
 ) -> Ranking:
     """Rank all others of each query by distance. Items at the same distance have no order: scores are the mean over all
     orders of them, that over hits the mean sum over the mean hits.
 
     Args:
         embeddings: (N, D), finite.
-        labels: (N,) integers.
+        labels: (N,) integers, or several an item, as there.
         distance: what near means; None is Euclidean.
         k: depth of map_at_k and map_over_hits_at_k, and neighbours that vote.
         queries: (Q,) rows; None are all.
@@ -60,11 +67,11 @@ def ranking(
         nan = torch.nan
         return Ranking(nan, nan, nan, nan, nan, nan, nan, found.knn_accuracy, k, 0)
     query = checked(embeddings, labels, queries)
-    _, own, counts = torch.unique(labels.to(query.device), return_inverse=True, return_counts=True)
+    sought = sought_of(labels, query.device)
     sums = torch.zeros(5, dtype=torch.float64)
-    query = query[counts[own[query]] > 1]
+    query = query[sought.partners(query) > 0]
     for ranked in nearest_first(embeddings, distance or Distance(), query, len(labels) - 1):
-        hit = own[ranked.row] == own[ranked.query, None]
+        hit = sought.hits(ranked.query, ranked.row)
         sums += scores(hit, k, ranked.ties).sum(0).cpu()
     r_precision, average, at_k, over_hits, reciprocal = (sums / found.queries).tolist()
     return Ranking(

@@ -13,7 +13,9 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.expectation import expected
 from hnm_core.evaluation.nearest import TIE, checked, nearest_first
+from hnm_core.evaluation.sought import OfClass, sought_of
 from hnm_core.isolation import isolated
+from hnm_core.several_labels import SeveralLabels
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Retrieval:
 
 @isolated
 def retrieval(
-    embeddings: Tensor, labels: Tensor, distance: Distance | None = None, *, k: int = 5, queries: Tensor | None = None
+    embeddings: Tensor,
+    labels: Tensor | SeveralLabels,
+    distance: Distance | None = None,
+    *,
+    k: int = 5,
+    queries: Tensor | None = None,
 ) -> Retrieval:
     """Leave-one-out retrieval inside one set: every query is ranked against all other items.
 
@@ -44,7 +51,8 @@ def retrieval(
 
     Args:
         embeddings: (N, D), finite.
-        labels: (N,) integers.
+        labels: (N,) integers; or where items have several labels these: relevant is what shares one, and nobody votes,
+            so that the accuracy is NaN.
         distance: what near means; None is Euclidean.
         k: neighbours that vote.
         queries: (Q,) rows; None are all. A random part estimates the scores of all without bias, as each is ranked
@@ -55,23 +63,27 @@ def retrieval(
     """
     query = checked(embeddings, labels, queries)
     check_k(k)
-    _, own, counts = torch.unique(labels.to(query.device), return_inverse=True, return_counts=True)
-    partners = counts[own] - 1
+    sought = sought_of(labels, query.device)
+    partners = torch.zeros(len(embeddings), dtype=torch.int64, device=query.device)
+    partners[query] = sought.partners(query)
     usable = partners > 0
     asking = int(usable[query].sum())
     if not asking:
         return Retrieval(torch.nan, torch.nan, torch.nan, 0, len(query))
     first = average = votes = 0.0
     for found in nearest_first(embeddings, distance or Distance(), query, max(int(partners[query].max()), k)):
-        hit = own[found.row] == own[found.query, None]
+        hit = sought.hits(found.query, found.row)
         ok, r = usable[found.query], partners[found.query]
         share, earned = expected(hit, found.ties)
         place = torch.arange(1, hit.shape[1] + 1, device=hit.device)
         inside = earned.float() * (place <= r[:, None])
         first += float(share[ok, 0].sum())
         average += float((inside.sum(1) / r.clamp(min=1))[ok].double().sum())
-        votes += float((vote(own[found.row[:, :k]], found.distance[:, :k]) == own[found.query]).sum())
-    return Retrieval(first / asking, average / asking, votes / len(query), asking, len(query) - asking)
+        if isinstance(sought, OfClass):
+            own = sought.own
+            votes += float((vote(own[found.row[:, :k]], found.distance[:, :k]) == own[found.query]).sum())
+    accuracy = votes / len(query) if isinstance(sought, OfClass) else torch.nan
+    return Retrieval(first / asking, average / asking, accuracy, asking, len(query) - asking)
 
 
 @isolated

@@ -1,4 +1,5 @@
-"""Whom negatives are mined for: queries with listed positives among documents, or the items of classes.
+"""Whom negatives are mined for: queries with listed positives among documents, or the items of classes, or with several
+labels each.
 
 Documents that are the same are searched once, as the first of them, so that none comes back twice and none that is the
 same as a positive comes back at all.
@@ -24,8 +25,9 @@ from hnm_core.miners.whole_set.positives import ranked_positives
 from hnm_core.negatives import duplicates
 from hnm_core.negatives.chance import fractions
 from hnm_core.negatives.options import MineOptions
-from hnm_core.relevance import AnyQuery, Judged, JudgedQuery, RowQuery, SameClass
+from hnm_core.relevance import AnyQuery, Judged, JudgedQuery, RowQuery, query_of_rows
 from hnm_core.row_lists import RowLists
+from hnm_core.several_labels import SeveralLabels
 
 COORDINATES_AT_ONCE = 1 << 15
 """Of positives that are measured: they stay in the cache, and are too few to wake threads for."""
@@ -167,7 +169,8 @@ class JudgedAnchors:
 
 @dataclass(frozen=True, eq=False)
 class ClassAnchors:
-    """The items of classes; an anchor stands with one other item of its class."""
+    """The items of classes, or with several labels each; an anchor stands with one other item of its class, or that
+    shares a label with it."""
 
     bank: Bank
     group: Tensor | None
@@ -193,12 +196,14 @@ class ClassAnchors:
         """See `Anchors`."""
         return int(self.bank.sizes.max())
 
-    def query(self, part: slice) -> RowQuery:
+    def query(self, part: slice) -> RowQuery | JudgedQuery:
         """See `Anchors`."""
-        return SameClass(self.bank).query(self.anchor[part])
+        return query_of_rows(self.bank, self.anchor[part])
 
     def relevant(self, query: AnyQuery, row: Tensor) -> Tensor:
         """See `Anchors`."""
+        if isinstance(query, JudgedQuery):
+            return query.may_not_come_back(row)
         assert isinstance(query, RowQuery)
         same: Tensor = self.bank.class_of_row[row.clamp_min(0)] == query.classes[:, None]
         return same & (row >= 0)
@@ -206,7 +211,10 @@ class ClassAnchors:
     def positives(self, part: slice, options: MineOptions, distance: Distance) -> Positives:
         """See `Anchors`."""
         query = self.query(part)
-        if options.keep_positives in ("hardest", "easiest"):
+        if isinstance(query, JudgedQuery):
+            parts = [self._of_labels(some, part.start + at.start, options, distance) for at, some in query.parts()]
+            row = torch.cat([torch.zeros(0, dtype=torch.int64), *parts])
+        elif options.keep_positives in ("hardest", "easiest"):
             row = ranked_positives(query, options.keep_positives, distance)
         else:
             row = _drawn(query, fractions(options.seed, "positives", part.start, len(query), 1)[:, 0])
@@ -215,14 +223,25 @@ class ClassAnchors:
         lists = RowLists(offsets, row[has], len(self.bank))
         return Positives(lists, lists.row, distances_of(query.vectors, lists.anchor, self.bank, lists.row, distance))
 
+    def _of_labels(self, query: JudgedQuery, first: int, options: MineOptions, distance: Distance) -> Tensor:
+        """(Q,) the row that each anchor stands with, of those that share a label with it; -1 where there is none."""
+        lists = query.relevant
+        if options.keep_positives in ("hardest", "easiest"):
+            apart = distances_of(query.vectors, lists.anchor, self.bank, lists.row, distance)
+        else:  # of which none has to be measured to draw one
+            options, apart = options.model_copy(update={"keep_positives": "random"}), torch.zeros(0)
+        row = torch.full((len(query),), -1, dtype=torch.int64)
+        row[lists.sizes > 0] = lists.row[_one_of(lists, apart, options, torch.tensor([first]))]
+        return row
+
     def some(self, which: Tensor) -> ClassAnchors:
         """See `Anchors`."""
         return replace(self, anchor=self.anchor[which])
 
 
-def of_classes(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> ClassAnchors:
-    """Anchors of items with classes. Raises `InputError` as `Bank`."""
-    bank = Bank(_floats(embeddings), _tensor(labels))
+def of_classes(embeddings: NDArray[np.float32], labels: NDArray[np.int64] | SeveralLabels) -> ClassAnchors:
+    """Anchors of items with classes, or with several labels each. Raises `InputError` as `Bank`."""
+    bank = Bank(_floats(embeddings), labels if isinstance(labels, SeveralLabels) else _tensor(labels))
     first = duplicates.firsts(None, embeddings)
     same = int((first != np.arange(len(first))).sum())
     return ClassAnchors(

@@ -30,7 +30,7 @@ class ChanceFinder:
         chance = fractions(self._seed, "by chance", part.start, len(query), k)
         rank = different(query.negatives, chance)
         if isinstance(query, JudgedQuery):
-            row = _beside_lists(query, rank)
+            row = torch.cat([rank[:0], *(_beside_lists(some, rank[at]) for at, some in query.parts())])
         else:
             classes = of_rows(query)
             low, high = (side[:, None] for side in classes.ranges)

@@ -85,7 +85,7 @@ class ListFinder:
         if not all_rows:
             gone |= anchors.relevant(query, row)
             if isinstance(query, JudgedQuery):
-                gone |= query.barred.hold(row)
+                gone |= query.may_not_come_back(row)
         if isinstance(query, RowQuery):
             gone |= row == query.row[:, None]
         apart = torch.full(row.shape, torch.inf, dtype=torch.float32)

@@ -32,6 +32,8 @@ from hnm_core.negatives.options import MineOptions, checked
 from hnm_core.neighbors.base import NeighborSearch, QuerySearch
 from hnm_core.neighbors.found import Neighbors, SearchProgress, report
 from hnm_core.relevance import JudgedQuery, of_rows
+from hnm_core.row_lists import RowLists
+from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.registry import NEIGHBORS, Part, SearchOptions
 
 BLOCK = 8_192
@@ -166,7 +168,7 @@ class Miner:
     def parts(self, size: int | None = None) -> list[slice]:
         """Blocks of anchors; `size` is for tests, as it changes no answer."""
         usual = max(1, min(BLOCK, ENTRIES // self._looked_at))
-        if isinstance(self.anchors, ClassAnchors):
+        if isinstance(self.anchors, ClassAnchors) and self.anchors.bank.several is None:
             usual = max(usual, -(-len(self) // OF_ITEMS))
         step = size or usual
         return [slice(start, min(start + step, len(self))) for start in range(0, len(self), step)]
@@ -279,10 +281,12 @@ def mine(
 
     Args:
         queries: (Q, D) embeddings of the anchors, in any float.
-        documents: (N, D) of the candidates. Without them the queries are items of classes, and `labels` are theirs.
+        documents: (N, D) of the candidates. Without them the queries are items, and `labels` are theirs.
         positives: the rows of the documents that are relevant to each of the Q queries; None says that document i is
             relevant to query i, as pairs for sentence-transformers are.
-        labels: (Q,) integers, the class of each item.
+        labels: (Q,) integers, the class of each item. Where items have several labels (Q, L) truth values or 0 and 1,
+            or a list of Q lists or sets of whole numbers: what shares a label with an item is its positive and never
+            its negative, and an item without any gets no negatives, which `why` tells.
         query_text: (Q,) by which queries are known that are the same, or stand among the documents.
         document_text: (N,) by which documents are known that are the same; embeddings at distance 0 are so in any case.
         search: a registered search, see `hnm-lab list neighbors`.
@@ -324,16 +328,7 @@ def _anchors(
             raise InputError("Give documents with positives, or labels of the items; without either nothing is known.")
         if positives is not None or query_text is not None or document_text is not None:
             raise InputError("Positives and text go with documents; items with labels have neither.")
-        try:
-            given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
-        except (TypeError, ValueError, RuntimeError):  # lists of different lengths, or a tensor that is not dense
-            given = np.empty(0, object)
-        if given.shape != (len(vectors),) or given.dtype.kind not in "iu":
-            raise InputError(
-                f"labels must be {len(vectors):,} integers, one for each item, not {given.dtype} of the shape "
-                f"{given.shape}."
-            )
-        return of_classes(vectors, given.astype(np.int64))
+        return of_classes(vectors, _labels(labels, len(vectors)))
     if labels is not None:
         raise InputError("labels are of items without documents; what is relevant to queries are positives.")
     rows = _table(documents, "documents")
@@ -344,6 +339,40 @@ def _anchors(
             raise InputError(f"{what} has {len(text):,} texts for {len(table):,} embeddings; each needs one.")
     judged = judged_set(vectors, rows, positives, query_text, document_text)
     return of_judged(judged, options)
+
+
+def _labels(labels: object, items: int) -> NDArray[np.int64] | SeveralLabels:
+    """Classes (N,), or several labels an item. Raises `InputError`."""
+    if isinstance(labels, Sequence) and any(isinstance(each, Sequence | Set | np.ndarray) for each in labels):
+        return _label_lists(labels, items)
+    try:
+        given = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    except (TypeError, ValueError, RuntimeError):  # a tensor that is not dense
+        given = np.empty(0, object)
+    if given.ndim == 2 and len(given) == items and given.shape[1] and given.dtype.kind in "iub":
+        return SeveralLabels.of_table(torch.from_numpy(given.astype(np.int64)))
+    if given.shape != (items,) or given.dtype.kind not in "iu":
+        raise InputError(
+            f"labels must be {items:,} integers, one for each item, or 0 and 1 of the shape ({items:,}, labels), not "
+            f"{given.dtype} of the shape {given.shape}."
+        )
+    return given.astype(np.int64)
+
+
+def _label_lists(labels: Sequence[Any], items: int) -> SeveralLabels:
+    """Raises `InputError` where they are no lists of whole numbers, one for each item."""
+    if len(labels) != items:
+        raise InputError(f"There are {len(labels):,} lists of labels for {items:,} items; each needs one.")
+    sizes, flat = [], []
+    for place, each in enumerate(labels):
+        found = np.asarray(list(each) if isinstance(each, Set) else each)
+        if found.ndim != 1 or (len(found) and found.dtype.kind not in "iu"):
+            raise InputError(f"The labels of item {place} must be a list of integers, not {found.dtype}.")
+        sizes.append(len(found))
+        flat.append(found.astype(np.int64))
+    names, number = np.unique(np.concatenate([np.zeros(0, np.int64), *flat]), return_inverse=True)
+    row = torch.repeat_interleave(torch.arange(items), torch.tensor(sizes, dtype=torch.int64))
+    return SeveralLabels(RowLists.of_pairs(row, torch.from_numpy(number.reshape(-1)), items, max(len(names), 1)))
 
 
 def judged_set(

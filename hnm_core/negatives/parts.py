@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hnm_core.data import checks
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.judged import Items, Judgements
 from hnm_core.errors import InputError
 from hnm_core.negatives.mining import Block, Mined
@@ -107,9 +108,12 @@ class Parts:
 
 
 def hash_of(
-    queries: Items, documents: Items, judged: Judgements | np.ndarray[Any, Any], left_out: Judgements | None = None
+    queries: Items,
+    documents: Items,
+    judged: Judgements | ItemLabels | np.ndarray[Any, Any],
+    left_out: Judgements | None = None,
 ) -> str:
-    """Of all that a set holds: embeddings, ids, texts, and judgements or classes, with pairs that are left out."""
+    """Of all that a set holds: embeddings, ids, texts, and judgements, labels or classes, with pairs left out."""
     digest = hashlib.sha256()
     for items in (queries,) if documents is queries else (queries, documents):
         digest.update(f"{len(items)} items".encode())
@@ -122,7 +126,13 @@ def hash_of(
             _add_texts(digest, items.ids)
         if items.text is not None:
             _add_texts(digest, items.text)
-    values = [judged.query, judged.document, judged.grade] if isinstance(judged, Judgements) else [judged]
+    match judged:
+        case Judgements():
+            values = [judged.query, judged.document, judged.grade]
+        case ItemLabels():
+            values = [judged.offsets, judged.label]
+        case _:
+            values = [judged]
     values += [] if left_out is None else [left_out.query, left_out.document]
     for array in values:
         digest.update(np.ascontiguousarray(array).data)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import hnm_core
 from hnm_core.data.base import Progress
 from hnm_core.data.base import report as report_phase
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.judged import Items, JudgedSet
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
@@ -27,6 +28,7 @@ from hnm_core.negatives.formats import Written, check_form
 from hnm_core.negatives.mining import Block, Finder, Mined, Miner, SearchFinder, joined
 from hnm_core.negatives.options import MineOptions
 from hnm_core.negatives.parts import Parts, hash_of
+from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.registry import Part, SearchOptions
 from hnm_core.system import paths
 from hnm_core.system.whole_files import check_writable, whole_file, write_whole
@@ -37,7 +39,7 @@ PACKAGES = ("torch", "numpy", "numba")
 
 @dataclass(frozen=True, eq=False)
 class LabelledSet:
-    """Items of classes, as what is mined from."""
+    """Items of classes, or with several labels each, as what is mined from."""
 
     name: str
     items: Items
@@ -45,6 +47,8 @@ class LabelledSet:
     """(N,)"""
     true_labels: NDArray[np.int64] | None = None
     """(N,) where `labels` are known to be noisy."""
+    several: ItemLabels | None = None
+    """Of the N items, where they have several labels each; `labels` then say nothing of what is relevant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +118,7 @@ def mine_to_file(given: JudgedSet | LabelledSet, request: Request, progress: Pro
         with whole_file(request.out) as part:
             begun = time.perf_counter()
             finder = _finder(request, queries, documents)
-            judged = given.judgements if isinstance(given, JudgedSet) else given.labels
+            judged = given.judgements if isinstance(given, JudgedSet) else given.several or given.labels
             lists = (finder.hash,) if isinstance(finder, ListFinder) else ()
             left_out = given.left_out if isinstance(given, JudgedSet) else None
             source = hash_of(queries, documents, judged, left_out)
@@ -179,7 +183,10 @@ def anchors_of(given: JudgedSet | LabelledSet, options: MineOptions) -> Anchors:
         return of_judged(given, options)
     if given.items.embeddings is None:
         raise InputError(f"'{given.name}' has no embeddings.")
-    return of_classes(given.items.embeddings, given.labels)
+    if given.several is None:
+        return of_classes(given.items.embeddings, given.labels)
+    several = given.several
+    return of_classes(given.items.embeddings, SeveralLabels.of_arrays(several.offsets, several.label, several.count))
 
 
 def _asked(request: Request, source: str, lists: Sequence[str]) -> str:
@@ -223,12 +230,15 @@ def _versions() -> dict[str, str]:
 
 def _meta(given: JudgedSet | LabelledSet, request: Request, source: str, made: Report) -> dict[str, Any]:
     mined, distance = made.mined, request.distance
-    judged = isinstance(given, JudgedSet)
+    if isinstance(given, JudgedSet):
+        kind = "queries and documents"
+    else:
+        kind = "classes" if given.several is None else "several labels an item"
     return {
         "set": given.name,
         "as_read": given.as_read if isinstance(given, JudgedSet) else "",
         "sha256": source,
-        "kind": "queries and documents" if judged else "classes",
+        "kind": kind,
         "format": made.form,
         "scores": "cosine similarity" if distance.metric == "cosine" else f"of {distance.metric}, higher is nearer",
         "options": request.options.model_dump(),

@@ -15,7 +15,7 @@ from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
 from hnm_core.neighbors import listed
 from hnm_core.neighbors.found import Neighbors, SearchProgress, report
-from hnm_core.relevance import AnyQuery, JudgedQuery, Query, SameClass, VectorQuery, of_rows
+from hnm_core.relevance import AnyQuery, JudgedQuery, Query, SameClass, VectorQuery, anchor_rows, query_of_rows
 from hnm_core.run.misses import Reason
 from hnm_core.system import memory
 
@@ -193,10 +193,10 @@ class QuerySearch(NeighborSearch):
         compared = query.which.new_full((len(query),), len(query.bank))
         told = False
 
-        def asked(anchors: Tensor, searched: bool) -> None:
+        def asked(anchors: Tensor, lines: Tensor | None) -> None:
             nonlocal done, told
-            if searched and self.compared is not None:
-                compared[anchors], told = self.compared.to(compared), True
+            if lines is not None and self.compared is not None:
+                compared[anchors], told = self.compared[lines].to(compared), True
             done += len(anchors)
             report(progress, done, len(query))
 
@@ -221,11 +221,11 @@ class QuerySearch(NeighborSearch):
         """`farthest` of a query about the bank that was built."""
 
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """`nearest` for rows of the bank and their classes, see `NeighborSearch`."""
+        """`nearest` for rows of the bank and their classes or labels, see `NeighborSearch`."""
         return self.nearest(self._of_classes(anchors), k, progress)
 
     def farthest_positives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
-        """`farthest` for rows of the bank and their classes, see `NeighborSearch`."""
+        """`farthest` for rows of the bank and their classes or labels, see `NeighborSearch`."""
         return self.farthest(self._of_classes(anchors), k, progress)
 
     def nearest_to(
@@ -248,8 +248,8 @@ class QuerySearch(NeighborSearch):
         """
         return self.nearest(SameClass(built(self._bank)).of_vectors(vectors, labels), k, progress)
 
-    def _of_classes(self, anchors: Tensor) -> Query:
-        return SameClass(built(self._bank)).query(anchors)
+    def _of_classes(self, anchors: Tensor) -> AnyQuery:
+        return query_of_rows(built(self._bank), anchors)
 
     def _check(self, query: AnyQuery, k: int) -> None:
         check_query(self._bank, query, k)
@@ -277,7 +277,7 @@ def nearest(search: NeighborSearch, query: AnyQuery, k: int) -> Neighbors:
     answers them in a way of its own. Raises `InputError` where it cannot be asked about vectors."""
     if isinstance(search, QuerySearch) and type(search).nearest_negatives is QuerySearch.nearest_negatives:
         return search.nearest(query, k)
-    return search.nearest_negatives(of_rows(query).row, k)
+    return search.nearest_negatives(anchor_rows(query), k)
 
 
 def built(bank: Bank | None) -> Bank:

@@ -3,7 +3,8 @@
 Of the k + e rows nearest to an anchor at most e are among the e that may not come back, so k others are left: exact
 stays exact. Anchors are asked about together with those whose lists are about as long, so that a few long lists cost
 the rest nothing, and for as many neighbours as such a list may need, so that nobody's answer depends on who else asks.
-Where a list is so long that choosing k + e rows costs more than measuring all of them, all are measured.
+Where a list is so long that choosing k + e rows costs more than measuring all of them, fewer are asked for, and where
+too few of these may come back all rows are measured.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def nearest(
     k: int,
     distance: Distance,
     ask: Callable[[VectorQuery, int], Neighbors],
-    asked: Callable[[Tensor, bool], None],
+    asked: Callable[[Tensor, Tensor | None], None],
 ) -> Neighbors:
     """The k nearest rows that are not barred.
 
@@ -42,31 +43,31 @@ def nearest(
         k: at least 1; where fewer exist the rest is -1 / inf.
         distance: what near means.
         ask: a search by this distance, of vectors for which all rows may come back.
-        asked: told after each group which anchors (A,) it had, and whether the search was asked about them; else all
-            rows were measured.
+        asked: told again and again which anchors (A,) have their answer, and which lines (A,) they were of what the
+            search was asked about last; None where all rows were measured for them.
     """
     bank = query.bank
     found = none_found(bank, len(query), k)
-    for group, longest in _alike(query.barred.sizes):
-        if longest > SIZES[-1]:
-            for part in group.split(max(1, MEASURED_AT_ONCE // len(bank))):
-                _put(found, part, _measured(query.at(part), k, distance))
-                asked(part, False)
-            continue
-        wanted = min(k + longest, len(bank))
+    for group, longest in _alike(query.relevance.most_barred(query.which)):
+        wanted = min(k + min(longest, SIZES[-1]), len(bank))
         for part in group.split(max(1, ENTRIES_AT_ONCE // wanted)):
             here = query.at(part)
-            _put(found, part, _without(ask(here.unrestricted(), wanted), here, k))
-            asked(part, True)
+            answer = _without(ask(here.unrestricted(), wanted), here, k)
+            _put(found, part, answer)
+            enough = answer.row[:, -1] >= 0 if longest > SIZES[-1] else torch.ones_like(part, dtype=torch.bool)
+            asked(part[enough], enough.nonzero()[:, 0])
+            for rest in part[~enough].split(max(1, MEASURED_AT_ONCE // len(bank))):
+                _put(found, rest, _measured(query.at(rest), k, distance))
+                asked(rest, None)
     return found
 
 
 def farthest(query: JudgedQuery, k: int, distance: Distance) -> Neighbors:
     """The k farthest rows that are relevant, farthest first, ties by row. All that are relevant are measured."""
     bank, found = query.bank, none_found(query.bank, len(query), k)
-    for group, longest in _alike(query.relevant.sizes):
+    for group, longest in _alike(query.relevance.most_relevant(query.which)):
         for part in group.split(max(1, MEASURED_AT_ONCE // (max(longest, 1) * bank.dim))):
-            lists = query.relevant.at(part)
+            lists = query.at(part).relevant
             row, there = _filled_up(lists.row, lists.offsets)
             apart = _between(bank, query.vectors[part][:, None, :], row, distance).masked_fill_(~there, -torch.inf)
             order = apart.argsort(dim=1, descending=True, stable=True)[:, :k]
@@ -92,7 +93,7 @@ def _put(found: Neighbors, anchors: Tensor, part: Neighbors) -> None:
 
 def _without(wide: Neighbors, query: JudgedQuery, k: int) -> Neighbors:
     """The first k of (Q, K) neighbours that are not barred, and -1 / inf behind them."""
-    dropped = query.barred.hold(wide.row) | (wide.row < 0)
+    dropped = query.may_not_come_back(wide.row) | (wide.row < 0)
     order = dropped.to(torch.int8).argsort(dim=1, stable=True)[:, :k]
     gone = dropped.gather(1, order)
     values = wide.distance.gather(1, order).masked_fill_(gone, torch.inf)

@@ -76,6 +76,7 @@ class EvaluatedEntry(BaseModel):
     items: int = Field(ge=0)
     alone: int = Field(ge=0)
     held_out: bool
+    shares: bool = False
 
 
 class RunFile(BaseModel):

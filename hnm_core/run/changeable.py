@@ -68,6 +68,7 @@ def changed(
     *,
     classes: int | None = None,
     smallest_class: int | None = None,
+    several: bool = False,
     items: int | None = None,
 ) -> ExperimentConfig:
     """The configuration of a lane alone with new values of some options.
@@ -79,6 +80,7 @@ def changed(
         changes: values by option; text is read as a number where a number is needed.
         classes: of the training data, as the other two as far as they are known; see `spec.compatibility.check`.
         smallest_class: items of its smallest class.
+        several: whether its items have several labels each.
         items: of the training data.
 
     Raises:
@@ -102,7 +104,8 @@ def changed(
             f"Lane '{name}': a loss that trains weights of its own cannot be changed while the lane trains, neither "
             f"from nor to: '{before_loss.entry.name}' to '{after_loss.entry.name}'. It takes effect at the next start."
         )
-    compatibility.refuse(compatibility.check(after, classes=classes, smallest_class=smallest_class, items=items))
+    found = compatibility.check(after, classes=classes, smallest_class=smallest_class, items=items, several=several)
+    compatibility.refuse(found)
     return after
 
 

@@ -19,6 +19,8 @@ class Evaluated:
     """Queries without another item of their class among these: nothing to be found."""
     held_out: bool = True
     """Whether they are kept out of training; False where nothing is, so that what is trained on is measured."""
+    shares: bool = False
+    """Whether what shares a label is relevant, rather than what is of the class."""
 
     @property
     def kind(self) -> str:
@@ -42,6 +44,17 @@ class Evaluated:
         """Why the metrics cannot be had, or are had of some of the queries only; empty where all have a partner."""
         if not self.alone:
             return ""
+        if self.shares:
+            if self.alone == self.queries:
+                return (
+                    f"Precision@1 and MAP@R cannot be had: no two of the {self.kind} that are measured share a label."
+                )
+            have = (
+                "1 query shares no label with another item"
+                if self.alone == 1
+                else (f"{self.alone:,} queries share no label with another item")
+            )
+            return f"{have} among these and count{'s' if self.alone == 1 else ''} for nothing."
         if self.alone == self.queries:
             return (
                 f"Precision@1, MAP@R and kNN accuracy cannot be had: none of the {self.queries:,} {self.kind} that are "

@@ -66,6 +66,7 @@ def check(
     classes: int | None = None,
     smallest_class: int | None = None,
     items: int | None = None,
+    several: bool = False,
 ) -> list[Finding]:
     """Everything there is to say about a configuration, refusals first.
 
@@ -73,8 +74,10 @@ def check(
         classes: of the data set; None where it is not known yet, which leaves out the rules that need it.
         smallest_class: items of its smallest class.
         items: of the data set.
+        several: whether its items have several labels each; classes are then those that they are shown in.
     """
-    found = [*_absent_parts(config), *_data_rules(config, classes, smallest_class, items)]
+    found = [*_absent_parts(config), *_data_rules(config, classes, None if several else smallest_class, items)]
+    found += _several_rules(config) if several else []
     for lane in config.lanes:
         found += _lane_rules(config, lane, classes, items)
     order = ("refuse", "warn", "info")
@@ -167,6 +170,31 @@ def _data_rules(
                 f"Expect {pairs:.2g} positive pairs in a batch of {batch} drawn at random from {classes} classes.",
                 "sampler.name=balanced",
             )  # fmt: skip
+
+
+def _several_rules(config: ExperimentConfig) -> Iterator[Finding]:
+    """What compares classes cannot be had of items with several labels each: what is mined over the whole set knows
+    who shares a label, and a loss over triplets takes its word."""
+    if config.data.split == "classes":
+        sentence = "Items with several labels each cannot be split by classes; data.split is items or official."
+        yield Finding("C42", "", "refuse", sentence, "data.split=items")
+    for lane in config.lanes:
+        sampler = config.sampler if lane.sampler is None else lane.sampler
+        if not sampler.part.options.ignores_classes:
+            sentence = f"The sampler '{sampler.name}' goes by classes, and items have several labels each; take random."
+            yield Finding("C42", lane.name, "refuse", sentence, "sampler.name=random")
+        if lane.in_batch:
+            sentence = (
+                f"The miner '{lane.miner}' compares classes inside a batch, and items have several labels each; take "
+                "one over the whole set: random, knn, lsh, lsh-buckets or routed."
+            )
+            yield Finding("C42", lane.name, "refuse", sentence, "miner=knn")
+        if not lane.loss_part.options.needs_triplets or lane.loss_part.options.own_weights:
+            sentence = (
+                f"The loss '{lane.loss}' compares classes, and items have several labels each; take one over triplets, "
+                "such as triplet-margin."
+            )
+            yield Finding("C42", lane.name, "refuse", sentence, "loss=triplet-margin")
 
 
 def _lane_rules(

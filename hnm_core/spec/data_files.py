@@ -24,7 +24,8 @@ class DataFormat:
 
     suffix: str
     target: str
-    """What reads it, as `module:attribute`: (path, progress) to a `hnm_core.data.base.Dataset`."""
+    """What reads it, as `module:attribute`: (path, progress) to a `hnm_core.data.base.Dataset`. Takes `separator` as
+    well, what stands between several labels in one text."""
     holds: str
     """What must be in it, in words."""
     glance: str = ""

@@ -236,6 +236,15 @@ def judged_refusal(name: str) -> str:
     )
 
 
+def several_refusal(name: str) -> str:
+    """What to say where items with several labels each stand in the place of items with one class; `name` is in
+    quotation marks where it needs them."""
+    return (
+        f"{name} holds items with several labels each, and here each needs one class: `hnm-lab mine`, `audit`, "
+        "`evaluate`, `run` and `compare` take several."
+    )
+
+
 def review_refusal(name: str) -> str:
     """What to say where the decisions of a review stand in the place of data."""
     return (

@@ -57,7 +57,7 @@ _WARMED_UP = 64
 _MOST_WARMED = 100_000
 """Rows of a bank up to which loading a search's kernels would show in its time."""
 
-_NEARER = "nearer to their query than every positive"
+_NEARER = "nearer to their anchor than every positive it stands with"
 _VOTE = "of the anchor's class by the vote of their neighbours' labels"
 
 
@@ -295,7 +295,7 @@ def audit(given: JudgedSet | LabelledSet, asked: AuditRequest, progress: Progres
         total,
         len(anchors.bank),
         count,
-        _VOTE if isinstance(given, LabelledSet) else _NEARER,
+        _VOTE if isinstance(given, LabelledSet) and given.several is None else _NEARER,
         judge.truth is not None,
         skipped,
     )
@@ -354,7 +354,7 @@ class _Judge:
 
     def look_at(self, mined: Sequence[Mined]) -> None:
         """Have the labels voted on of all items of classes that occur."""
-        if not isinstance(self._given, LabelledSet):
+        if not isinstance(self._given, LabelledSet) or self._given.several is not None:  # there is no class to vote on
             return
         rows = np.unique(np.concatenate([np.concatenate((one.anchor, one.negative.ravel())) for one in mined]))
         rows = rows[rows >= 0]

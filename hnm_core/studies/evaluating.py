@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hnm_core import data
+from hnm_core.data.base import Dataset
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.own import in_words
 from hnm_core.data.split import queries, thinned
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
-from hnm_core.evaluation.chance import chance_levels
+from hnm_core.evaluation.chance import chance_levels, chance_of_partners
 from hnm_core.evaluation.clustering import clustering
 from hnm_core.evaluation.codes import code_retrieval
 from hnm_core.evaluation.projection import tsne_snapshot
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import knn_accuracies
+from hnm_core.evaluation.sought import OfLabels
 from hnm_core.recording import Recording, open_recording
 from hnm_core.recording.runs import find_run
 from hnm_core.run.results import DOCUMENT_NAMES
+from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.data_files import data_format
-from hnm_core.spec.registry import is_over_documents
+from hnm_core.spec.registry import DATASETS, is_over_documents
 from hnm_core.spec.request import data_config
 from hnm_core.studies.embedding import Say, check_width, embed_rows, trained_network
 from hnm_core.studies.plots import plot_map, require_matplotlib
@@ -93,19 +99,31 @@ class Asked:
     """(Q,) those that query, each against all N"""
     clustered: NDArray[np.int64]
     """those that are clustered"""
+    several: SeveralLabels | None = None
+    """Of the N items, where they have several labels each: relevant is what shares one"""
 
 
-def asked(labels: NDArray[np.int64], querying: NDArray[np.int64] | None = None) -> Asked:
-    """Which of the items with these (N,) labels are scored; `querying` are those that query where that is settled."""
+def asked(
+    labels: NDArray[np.int64], querying: NDArray[np.int64] | None = None, several: ItemLabels | None = None
+) -> Asked:
+    """Which of the items with these (N,) labels are scored; `querying` are those that query where that is settled. Of
+    items with `several` labels each `labels` are one of them."""
     if querying is None:
         most = len(labels) if len(labels) <= MAX_ITEMS else max(MIN_QUERIES, MAX_ITEMS**2 // len(labels))
         querying = queries(labels, most, seed=0)
+    if several is not None:
+        found = SeveralLabels.of_arrays(several.offsets, several.label, several.count)
+        return Asked(labels, querying, np.zeros(0, np.int64), found)
     return Asked(labels, querying, thinned(labels, MAX_CLUSTERED, seed=0))
 
 
 def figures(embeddings: NDArray[np.float32], of: Asked, distance: Distance, k: int, codes: bool) -> Figures:
-    """Every figure of (N, D) embeddings; those of sign codes only if asked for."""
+    """Every figure of (N, D) embeddings; those of sign codes only if asked for. Where items have several labels each
+    there are rankings alone: a vote and a cluster are of classes."""
     x, y, query = (torch.from_numpy(np.array(values)) for values in (embeddings, of.labels, of.queries))
+    if of.several is not None:
+        ranked = ranking(x, of.several, distance, k=k, queries=query)
+        return {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
     ranked = ranking(x, y, distance, k=k, queries=query)
     clusters = clustering(distance.prepare_exactly(x[of.clustered]), y[of.clustered])
     found = {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
@@ -128,17 +146,25 @@ def is_file(what: str) -> bool:
     return data_format(Path(what)) is not None or paths.is_file(what)
 
 
-def evaluate_file(path: Path, distance: Distance, k: int, codes: bool) -> tuple[dict[str, Figures], str]:
+def evaluate_file(
+    path: Path, distance: Distance, k: int, codes: bool, options: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Figures], str]:
     """Figures of the embeddings `x` with labels `y` in a file of data, in a column of the file's name, with those of
-    chance beside them; and what was scored, in words.
+    chance beside them; and what was scored, in words. `options` are those of the data set `file`.
 
     Raises:
-        InputError: no such file, or not what it must be.
+        InputError: no such file, or not what it must be; or codes of items with several labels each.
     """
-    dataset = data.create("file", path=str(path))
-    of = asked(dataset.y)
+    dataset = _of_file(str(path), options)
+    if codes and dataset.several is not None:
+        raise InputError("--codes is not allowed: codes are scored by classes, and these items have several labels.")
+    of = asked(dataset.y, several=dataset.several)
     table = {path.name: figures(dataset.x, of, distance, k, codes), CHANCE: _chance(of)}
     return table, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
+
+
+def _of_file(path: str, options: Mapping[str, Any] | None) -> Dataset:
+    return data.build(DATASETS.part("file", {**(options or {}), "path": path}), several=True)
 
 
 def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = None) -> tuple[dict[str, Figures], str]:
@@ -161,7 +187,7 @@ def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = N
     else:
         shared = prepare(recording.config.model_copy(update={"device": "cpu"}))
         evaluated, labels = _evaluated(shared)
-        of = asked(labels, shared.query_place.numpy())
+        of = replace(asked(labels, shared.query_place.numpy()), several=_labels_of(shared))
         kind = "held-out items" if shared.evaluated.held_out else "items, the ones trained on"
         data_words = f"{shared.in_words} " if recording.config.data.own else ""
         words = f"{data_words}{_what(of, shared.evaluated.items, kind)}"
@@ -204,14 +230,15 @@ def check_map(path: Path, run: str | None = None) -> None:
         raise InputError("--tsne is not allowed: a map shows classes, and this run is over queries and documents.")
 
 
-def snapshot(what: str, lane: str | None, path: Path) -> None:
+def snapshot(what: str, lane: str | None, path: Path, options: Mapping[str, Any] | None = None) -> None:
     """Draw what is evaluated as a t-SNE map into a PNG or SVG file: a file's embeddings, or one lane of a recording.
+    Items with several labels each have the colour of their rarest.
 
     Raises:
         InputError: as `evaluate_file` and `evaluate_run`; no such lane; matplotlib is missing.
     """
     if is_file(what):
-        dataset = data.create("file", path=what)
+        dataset = _of_file(what, options)
         rows = thinned(dataset.y, MAX_DRAWN, seed=0)
         embedded, labels, title = dataset.x[rows], dataset.y[rows], Path(what).name
     else:
@@ -230,6 +257,11 @@ def _evaluated(shared: Shared) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return shared.x[shared.evaluated_row].numpy(), shared.evaluated_label.numpy()
 
 
+def _labels_of(shared: Shared) -> SeveralLabels | None:
+    """Of the items that a run is measured on, where they have several labels each."""
+    return shared.evaluated_labels if isinstance(shared.evaluated_labels, SeveralLabels) else None
+
+
 def _other_data(source: str, seed: int) -> tuple[NDArray[np.float32], Asked, str]:
     """Features of other data, which of them are scored, and what they are in words."""
     dataset = data.build(data_config(source).part, seed=seed, minable=False)
@@ -238,6 +270,9 @@ def _other_data(source: str, seed: int) -> tuple[NDArray[np.float32], Asked, str
 
 
 def _chance(of: Asked) -> Figures:
+    if of.several is not None:
+        partners = OfLabels(of.several, torch.device("cpu")).partners(torch.from_numpy(np.array(of.queries)))
+        return chance_of_partners(partners.numpy(), len(of.labels) - 1)
     levels = chance_levels(of.labels, of.queries)
     same = {
         "knn_25_29": "knn_accuracy",
@@ -255,6 +290,10 @@ def _what(of: Asked, there: int, kind: str) -> str:
         words = f"{there:,} {kind}; every item queries all others."
     else:
         words = f"{asking:,} of {there:,} {kind}, a fixed part, query {'all ' if among == there else ''}{among:,}."
+    if of.several is not None:
+        without = int(of.several.without[torch.from_numpy(np.array(of.queries))].sum())
+        left_out = f" {without:,} of these have no label and ask for nothing." if without else ""
+        return f"{words} Relevant is what shares a label.{left_out}"
     if len(of.clustered) < among:
         words += f" Clusterings are of {len(of.clustered):,}."
     _, own, counts = np.unique(of.labels, return_inverse=True, return_counts=True)

@@ -19,10 +19,12 @@ import hnm_core
 from hnm_core import devices
 from hnm_core.data.base import Dataset, LoadCancelled, Progress
 from hnm_core.errors import InputError, unknown_name
-from hnm_core.evaluation.chance import chance_levels
+from hnm_core.evaluation.chance import chance_levels, chance_of_partners
+from hnm_core.evaluation.sought import OfLabels
 from hnm_core.run.control import ChangeRequest, Control, Embedded, EmbedRequest, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.run.raw import RawScore
+from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
 from hnm_core.system import memory
@@ -333,7 +335,12 @@ def watched_by(control: Control, progress: Progress | None) -> Progress:
 
 
 def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
-    measured = shared.evaluated_label.cpu().numpy()
+    measured, querying = shared.evaluated_labels, shared.query_place
+    if isinstance(measured, SeveralLabels):
+        partners = OfLabels(measured, shared.device).partners(querying)
+        chance = chance_of_partners(partners.cpu().numpy(), len(measured) - 1)
+    else:
+        chance = chance_levels(measured.cpu().numpy(), querying.cpu().numpy())
 
     def shown(of_all: Tensor) -> NDArray[np.int64]:
         return frozen(of_all[shared.shown_row].cpu().numpy())
@@ -349,7 +356,7 @@ def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
         versions=versions(shared.device),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         true_labels=None if shared.y_true is None else shown(shared.y_true),
-        chance=chance_levels(measured, shared.query_place.cpu().numpy()),
+        chance=chance,
         evaluated=shared.evaluated,
         raw=raw,
     )

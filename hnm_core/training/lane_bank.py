@@ -29,6 +29,7 @@ from hnm_core.miners.whole_set.drift import PROBE, drift
 from hnm_core.miners.whole_set.refresh import Snapshot, policy_of
 from hnm_core.run.timing import Phase, PhaseClock
 from hnm_core.seeding import generator
+from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.config import LaneConfig
 
 Embed = Callable[[nn.Module, Tensor], Tensor]
@@ -48,6 +49,10 @@ class MinedSet(Protocol):
     @property
     def train_y(self) -> Tensor:
         """(T,) labels"""
+
+    @property
+    def train_labels(self) -> Tensor | SeveralLabels:
+        """what a bank of them is made with: these, or where items have several labels those of each"""
 
     @property
     def seed(self) -> int:
@@ -233,7 +238,7 @@ class LaneBank:
         self._coming = _Build(make, model, miner, aside, effective)
 
     def _bank_of(self, embeddings: Tensor, step: int) -> Bank:
-        return Bank(embeddings, self._shared.train_y, step=step)
+        return Bank(embeddings, self._shared.train_labels, step=step)
 
     def _take(
         self, own: DatasetMiner | None, others: Sequence[DatasetMiner], context: MiningContext

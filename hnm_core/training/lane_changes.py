@@ -120,7 +120,8 @@ def _adjust(trainer: Trainer) -> None:
         group.update({key: value for key, value in new.items() if key != "params"})
 
 
-def _counts(trainer: Trainer) -> dict[str, int]:
+def _counts(trainer: Trainer) -> dict[str, Any]:
     """What the rules want to know of the training data."""
     counts = torch.unique(trainer.y, return_counts=True)[1]
-    return {"classes": len(counts), "smallest_class": int(counts.min()), "items": len(trainer.y)}
+    several = trainer.shared.several is not None
+    return {"classes": len(counts), "smallest_class": int(counts.min()), "items": len(trainer.y), "several": several}

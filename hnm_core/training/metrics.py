@@ -19,7 +19,7 @@ from hnm_core.losses.base import Classifies, Loss
 from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.neighbors.base import NeighborSearch, PredictsRecall
 from hnm_core.neighbors.found import Neighbors
-from hnm_core.relevance import SameClass
+from hnm_core.relevance import JudgedQuery, query_of_rows
 from hnm_core.run.events import Misses
 from hnm_core.seeding import generator
 from hnm_core.training.lane_mining import HandedOut
@@ -53,16 +53,16 @@ class LaneMetrics:
         if not bool(torch.isfinite(embeddings).all()):
             return Measured({})
         shared = self._shared
-        labels = shared.evaluated_label
-        found = retrieval(embeddings, labels, self._distance, queries=shared.query_place)
+        found = retrieval(embeddings, shared.evaluated_labels, self._distance, queries=shared.query_place)
         measured = {
             "precision_at_1": found.precision_at_1,
             "map_at_r": found.map_at_r,
-            "knn_accuracy": found.knn_accuracy,
             "mean_distance": _mean_distance(embeddings),
-            **self._of_classes(embeddings, labels),
-            **self._accuracy(loss, embeddings, labels),
         }
+        if shared.several is None:  # a vote, a spread and a classifier are of classes
+            labels = shared.evaluated_label
+            measured |= {"knn_accuracy": found.knn_accuracy, **self._of_classes(embeddings, labels)}
+            measured |= self._accuracy(loss, embeddings, labels)
         if search is None:
             return Measured(measured)
         quality, misses = self._mining_quality(lane, step, search, k)
@@ -78,14 +78,14 @@ class LaneMetrics:
             embeddings = self._embed(shared.train_x)
             if not bool(torch.isfinite(embeddings).all()):
                 return {}
-            now = Bank(embeddings, shared.train_y)
+            now = Bank(embeddings, shared.train_labels)
         if not len(used.anchor):
             return {}
         anchors, line = used.anchor.unique(return_inverse=True)
         exact = neighbors.create("exact", distance=self._distance)
         exact.build(now)
         nearest = exact.nearest_negatives(anchors, min(used.reach, len(now)))
-        query = SameClass(now).query(used.anchor)
+        query = query_of_rows(now, used.anchor)
         distance = distances_to(query, used.negative[:, None], self._distance)[:, 0]
         quality = judge(used.negative, distance, Neighbors(nearest.distance[line], nearest.row[line]))
         return {"used_recall": quality.recall, "used_regret": quality.regret, "used_of": float(used.reach)}
@@ -111,14 +111,15 @@ class LaneMetrics:
     def _mining_quality(self, lane: str, step: int, search: NeighborSearch, k: int) -> tuple[dict[str, float], Misses]:
         """The nearest negatives against the exact ones on the fixed probe. A copy of the search is asked, so that
         measuring never changes what the lane mines next."""
-        bank = Bank(self._embed(self._shared.train_x), self._shared.train_y)
+        bank = Bank(self._embed(self._shared.train_x), self._shared.train_labels)
         exact, mine = neighbors.create("exact", distance=self._distance), copy.deepcopy(search)
         exact.build(bank)
         mine.build(bank)
         found, true = (asked.nearest_negatives(self.probe_row, k) for asked in (mine, exact))
         ids = self._shared.ids
-        query = SameClass(bank).query(self.probe_row)
-        misses = misses_of(lane, step, mine, Probed(query, found, true, ids[self.probe_row], ids))
+        query = query_of_rows(bank, self.probe_row)
+        asked_with = query.unrestricted() if isinstance(query, JudgedQuery) else query
+        misses = misses_of(lane, step, mine, Probed(asked_with, found, true, ids[self.probe_row], ids))
         predicted = _predicted(mine, k)
         expected = {"predicted_recall": predicted} if math.isfinite(predicted) else {}
         return figures_of(compare(found, true)) | expected, misses

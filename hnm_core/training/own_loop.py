@@ -46,6 +46,11 @@ class OwnSet:
     seed: int
     last_step: int | None = None
 
+    @property
+    def train_labels(self) -> Tensor:
+        """See `MinedSet`."""
+        return self.train_y
+
 
 class Mining:
     """Mines for a loop that somebody else writes, step by step, as a lane of a run does.

@@ -17,8 +17,9 @@ from hnm_core.evaluation.mining_quality import compare
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.bm25 import Bm25
 from hnm_core.miners.whole_set.drift import PROBE, drift
-from hnm_core.miners.whole_set.for_queries import MinedForQueries, QueryMiner, draw_unbarred
+from hnm_core.miners.whole_set.for_queries import MinedForQueries, QueryMiner
 from hnm_core.miners.whole_set.options import SearchingOptions
+from hnm_core.miners.whole_set.positives import draw_unbarred
 from hnm_core.miners.whole_set.refresh import RefreshPolicy, Snapshot
 from hnm_core.neighbors.base import nearest
 from hnm_core.relevance import Judged

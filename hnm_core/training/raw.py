@@ -46,7 +46,7 @@ def raw_scores(shared: Shared) -> Raw:
             skipped=f"What {kind} score by themselves is not measured: it takes about {memory.in_words(needed)} of "
             f"memory, and {memory.in_words(free)} are free."
         )
-    features, labels = shared.x[shared.evaluated_row], shared.evaluated_label
+    features, labels = shared.x[shared.evaluated_row], shared.evaluated_labels
     scores = []
     for words, distance in distances.items():
         found = retrieval(features, labels, distance, queries=shared.query_place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hnm_core import data, devices, models
 from hnm_core.data.base import Dataset, Progress
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.own import in_words
 from hnm_core.data.parts import split
 from hnm_core.data.split import queries, stratified_sample, thinned
+from hnm_core.evaluation.sought import OfLabels
 from hnm_core.losses.base import Problem
 from hnm_core.recording.size import expected_bytes
 from hnm_core.run.evaluated import Evaluated
 from hnm_core.seeding import generator
+from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.compatibility import Finding, check, refuse
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system import memory
@@ -63,6 +67,8 @@ class Shared:
     """(N,) int64 true classes where the labels are known to be noisy"""
     groups: Tensor | None
     """(N,) int64 coarser classes to colour by, where the data set has them"""
+    several: SeveralLabels | None
+    """of the N rows, where items have several labels each; `y` is then the rarest of each, to colour and sample by"""
     ids: Tensor
     """(N,) int64 ids, ascending among the first T and among the others"""
     evaluated_row: Tensor
@@ -89,6 +95,18 @@ class Shared:
     def train_y(self) -> Tensor:
         """(T,) their labels, a view."""
         return self.y[: self.trained]
+
+    @cached_property
+    def train_labels(self) -> Tensor | SeveralLabels:
+        """What a bank of the training set is made with: classes, or the labels of each item."""
+        if self.several is None:
+            return self.train_y
+        return self.several.at(torch.arange(self.trained, device=self.device))
+
+    @cached_property
+    def evaluated_labels(self) -> Tensor | SeveralLabels:
+        """What is relevant among the items that metrics are measured on: `evaluated_label`, or the labels of each."""
+        return self.evaluated_label if self.several is None else self.several.at(self.evaluated_row)
 
     @property
     def evaluated_label(self) -> Tensor:
@@ -135,12 +153,16 @@ def prepare(
     """
     refuse(check(config))  # what names and options alone tell is said before anything is loaded, the rest below
     device = devices.resolve(config.device)
-    dataset = data.build(config.data.part, seed=config.seed, progress=progress)
+    dataset = data.build(config.data.part, seed=config.seed, progress=progress, several=True)
+    several = dataset.several is not None
+    refuse(check(config, several=several))  # before it is split, which may be refused
     if on_data is not None:
         on_data(dataset)
     parts = split(dataset, config.data, config.seed)
     train_row, held_out = parts.trained, parts.held_out
-    findings = check(config, classes=parts.classes, smallest_class=parts.smallest_class, items=len(train_row))
+    findings = check(
+        config, classes=parts.classes, smallest_class=parts.smallest_class, items=len(train_row), several=several
+    )
     refuse(findings)
     shown = stratified_sample(dataset.y, config.shown, config.seed)
     if (size := expected_bytes(config, len(shown))) > LARGE_RECORDING:
@@ -171,11 +193,16 @@ def prepare(
     evaluated_row = rows[thinned(dataset.y[rows], most, config.seed)]
     labels = (dataset.y if dataset.y_true is None else dataset.y_true)[evaluated_row]
     query_place = queries(labels, MAX_QUERIES, config.seed)
-    alone = int((np.bincount(labels)[labels[query_place]] == 1).sum())
-    evaluated = Evaluated(len(query_place), len(labels), len(rows), alone, held_out=len(parts.measured) > 0)
+    if dataset.several is None:
+        partners = np.bincount(labels)[labels[query_place]] - 1
+    else:
+        partners = _partners(dataset.several.at(evaluated_row), query_place)
+    alone = int((partners == 0).sum())
+    kept_out = len(parts.measured) > 0
+    evaluated = Evaluated(len(query_place), len(labels), len(rows), alone, held_out=kept_out, shares=several)
     if alone == evaluated.queries:
         findings.append(Finding("C37", "", "warn", evaluated.missing))
-    if (labels == labels[0]).all():
+    if not several and (labels == labels[0]).all():
         sentence = "What is measured is of one class alone, so every retrieval figure is 1 and says nothing."
         findings.append(Finding("C36", "", "warn", sentence))
 
@@ -200,6 +227,7 @@ def prepare(
         y=in_rows(dataset.y),
         y_true=None if dataset.y_true is None else in_rows(dataset.y_true),
         groups=None if dataset.groups is None else in_rows(dataset.groups),
+        several=None if dataset.several is None else _several(dataset.several.at(order)).to(device),
         ids=in_rows(dataset.ids),
         evaluated_row=put(row_of[evaluated_row]),
         query_place=put(query_place),
@@ -209,3 +237,13 @@ def prepare(
         problem=Problem(len(dataset.class_names), width),
         model=network.to(device),
     )
+
+
+def _several(labels: ItemLabels) -> SeveralLabels:
+    return SeveralLabels.of_arrays(labels.offsets, labels.label, labels.count)
+
+
+def _partners(labels: ItemLabels, query: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(Q,) with how many others each row shares a label."""
+    found: NDArray[np.int64] = OfLabels(_several(labels), torch.device("cpu")).partners(torch.from_numpy(query)).numpy()
+    return found

@@ -165,7 +165,7 @@ class Trainer:
         options = self.sampler.options
         search = neighbors.build(options.search_part, distance=self.distance)
         with self.clock(Phase.EMBED):
-            bank = Bank(self.embed(self.x), self.y)
+            bank = Bank(self.embed(self.x), self.shared.train_labels)
         with self.clock(Phase.BUILD):
             search.build(bank)
         with self.clock(Phase.SEARCH):
@@ -364,7 +364,7 @@ class Trainer:
         """The median lead of the positive over random triplets that have one; 0 where none has. What is hard in data
         that nobody trains on hangs on their scale, which a loss's default margin cannot know."""
         source = generator(self.shared.config.seed, "usual lead")
-        bank = Bank(self.embed(self.x), self.y)
+        bank = Bank(self.embed(self.x), self.shared.train_labels)
         anchor = torch.randint(len(bank), (USUAL_TRIPLETS,), generator=source).to(self.x.device)
         miner, context = RandomMiner(RandomOptions()), MiningContext(0, 0, source, self.distance)
         miner.refresh(bank, context)

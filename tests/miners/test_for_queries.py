@@ -14,8 +14,9 @@ from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.miners.base import MiningContext
-from hnm_core.miners.whole_set.for_queries import MinedForQueries, QueryMiner, draw_unbarred
+from hnm_core.miners.whole_set.for_queries import MinedForQueries, QueryMiner
 from hnm_core.miners.whole_set.options import KnnOptions
+from hnm_core.miners.whole_set.positives import draw_unbarred
 from hnm_core.relevance import Judged, JudgedQuery
 from hnm_core.row_lists import RowLists
 

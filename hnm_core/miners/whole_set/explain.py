@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from hnm_core.bank import Bank
-from hnm_core.relevance import Query
+from hnm_core.relevance import AnyQuery, JudgedQuery
 
 
 class Reason(NamedTuple):
@@ -18,14 +18,16 @@ class Reason(NamedTuple):
     words: str
 
 
-def without_partner(query: Query) -> Reason | None:
+def without_partner(query: AnyQuery) -> Reason | None:
     """The reason that lies in the labels alone; None where some anchor has both a positive and a negative."""
     if not len(query):
         return Reason("no_anchors", "No triplets: no anchors were given.")
     if int(query.negatives.max()) < 1:
-        return Reason("no_negatives", "No triplets: all items are of one class, so there are no negatives.")
+        why = "any two items share a label" if isinstance(query, JudgedQuery) else "all items are of one class"
+        return Reason("no_negatives", f"No triplets: {why}, so there are no negatives.")
     if int(query.positives.max()) < 1:
-        return Reason("no_positives", "No triplets: no anchor has another item of its class.")
+        what = "that shares a label with it" if isinstance(query, JudgedQuery) else "of its class"
+        return Reason("no_positives", f"No triplets: no anchor has another item {what}.")
     return None
 
 

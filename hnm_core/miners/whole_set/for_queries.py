@@ -7,16 +7,16 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from hnm_core.errors import InputError
 from hnm_core.isolation import isolated
 from hnm_core.miners.base import MiningContext
 from hnm_core.miners.whole_set.measuring import distances_to
+from hnm_core.miners.whole_set.positives import draw_unbarred
 from hnm_core.miners.whole_set.searching import SearchingMiner
 from hnm_core.neighbors.base import nearest
 from hnm_core.relevance import JudgedQuery, RowQuery
-from hnm_core.row_lists import RowLists
 from hnm_core.run.timing import Phase
 
 
@@ -78,21 +78,3 @@ class QueryMiner(SearchingMiner):
         some = lists.sizes > 0
         nearest_row[some] = lists.row[order[lists.offsets[:-1][some]]]
         return nearest_row
-
-
-def draw_unbarred(barred: RowLists, count: int, generator: Generator) -> Tensor:
-    """(Q, count) rows of a bank, each uniform among those that are not barred for the query, with replacement; -1 where
-    there is none."""
-    left = barred.rows - barred.sizes
-    fraction = torch.rand((len(barred), count), generator=generator, dtype=torch.float64).to(left.device)
-    drawn = (fraction * left[:, None]).long().minimum(left[:, None] - 1).clamp_(min=0)
-    if len(barred.row):
-        # The j-th barred row, counted from 0, has row - j that are not barred before it: those with at most `drawn`
-        # of these stand before the one that is drawn.
-        behind = torch.arange(len(barred.row), device=left.device) - barred.offsets[barred.anchor]
-        before = barred.anchor * (barred.rows + 1) + barred.row - behind
-        line = torch.arange(len(barred), device=left.device)[:, None]
-        drawn = (
-            drawn + torch.searchsorted(before, line * (barred.rows + 1) + drawn, right=True) - barred.offsets[:-1, None]
-        )
-    return drawn.masked_fill((left <= 0)[:, None], -1)

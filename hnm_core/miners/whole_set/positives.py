@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,14 +10,18 @@ from torch import Generator, Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.miners.whole_set.options import Positives
-from hnm_core.relevance import RowQuery
+from hnm_core.relevance import JudgedQuery, RowQuery
+from hnm_core.row_lists import RowLists
 
 TILE_ENTRIES = 4_000_000
 """At most so many distances are held at once."""
 
 
-def draw_positives(query: RowQuery, generator: Generator) -> Tensor:
+def draw_positives(query: RowQuery | JudgedQuery, generator: Generator) -> Tensor:
     """(Q,) rows, each uniform among what is relevant to its anchor, without itself; -1 where there is no other."""
+    if isinstance(query, JudgedQuery):
+        fraction = torch.rand(len(query), generator=generator, dtype=torch.float64).to(query.which.device)
+        return _by_parts(query, lambda at, part: _listed_at(part.relevant, fraction[at]))
     bank, ranges = query.bank, query.ranges
     others = ranges.high - ranges.low - 1
     drawn = ranges.low + _below(others, generator)
@@ -24,8 +29,11 @@ def draw_positives(query: RowQuery, generator: Generator) -> Tensor:
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
-def draw_negatives(query: RowQuery, generator: Generator) -> Tensor:
+def draw_negatives(query: RowQuery | JudgedQuery, generator: Generator) -> Tensor:
     """(Q,) rows, each uniform among what is not relevant to its anchor; -1 where there is none."""
+    if isinstance(query, JudgedQuery):
+        fraction = torch.rand((len(query), 1), generator=generator, dtype=torch.float64)
+        return _by_parts(query, lambda at, part: _unbarred(part.barred, fraction[at])[:, 0])
     bank, ranges = query.bank, query.ranges
     size = ranges.high - ranges.low
     others = len(bank) - size
@@ -34,9 +42,13 @@ def draw_negatives(query: RowQuery, generator: Generator) -> Tensor:
     return torch.where(others > 0, bank.order[drawn.clamp(max=len(bank) - 1)], -1)
 
 
-def fill_negatives(query: RowQuery, negative: Tensor, wanted: Tensor, generator: Generator) -> Tensor:
+def fill_negatives(query: RowQuery | JudgedQuery, negative: Tensor, wanted: Tensor, generator: Generator) -> Tensor:
     """(Q, m) rows: `negative` with its places `wanted` (Q, m bool) filled, each uniform among what is not relevant to
-    the anchor and not in the row already; -1 where nothing of that is left."""
+    the anchor and not in the row already; -1 where nothing of that is left. Where rows are listed that are relevant,
+    what is drawn may be there already."""
+    if isinstance(query, JudgedQuery):
+        fraction = torch.rand(negative.shape, generator=generator, dtype=torch.float64)
+        return torch.where(wanted, _by_parts(query, lambda at, part: _unbarred(part.barred, fraction[at])), negative)
     bank, (low, high) = query.bank, query.ranges
     size = high - low
     others = len(bank) - size
@@ -60,18 +72,22 @@ def fill_negatives(query: RowQuery, negative: Tensor, wanted: Tensor, generator:
     return negative
 
 
-def choose_positives(query: RowQuery, which: Positives, distance: Distance, generator: Generator) -> Tensor:
+def choose_positives(
+    query: RowQuery | JudgedQuery, which: Positives, distance: Distance, generator: Generator
+) -> Tensor:
     """(Q,) rows of positives by the option `positives`; -1 where there is none."""
     if which == "random":
         return draw_positives(query, generator)
     return ranked_positives(query, which, distance)
 
 
-def ranked_positives(query: RowQuery, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
+def ranked_positives(query: RowQuery | JudgedQuery, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
     """(Q,) rows: the farthest or nearest of what is relevant to an anchor, without itself; -1 where there is no other.
 
     Ties go to the smallest row. Costs one pass over what is relevant only.
     """
+    if isinstance(query, JudgedQuery):
+        return _by_parts(query, lambda _at, part: _ranked(part, which, distance))
     bank, (start, high), anchor_place = query.bank, query.ranges, query.place
     size = high - start
     found = torch.full_like(query.row, -1)
@@ -103,3 +119,57 @@ def _below(bound: Tensor, generator: Generator) -> Tensor:
     """One integer in 0 .. bound - 1 for each bound; 0 where the bound is not positive."""
     fraction = torch.rand(len(bound), generator=generator, dtype=torch.float64).to(bound.device)
     return (fraction * bound).long().minimum(bound - 1).clamp_(min=0)
+
+
+def _by_parts(query: JudgedQuery, of: Callable[[slice, JudgedQuery], Tensor]) -> Tensor:
+    """What comes of all anchors, some at a time."""
+    parts = [of(at, part) for at, part in query.parts()]
+    return torch.cat(parts) if parts else query.which[:0]
+
+
+def _listed_at(lists: RowLists, fraction: Tensor) -> Tensor:
+    """(Q,) the row at so large a fraction (Q,) of each list; -1 where it is empty."""
+    sizes = lists.sizes
+    place = lists.offsets[:-1] + (fraction * sizes).long().minimum(sizes - 1).clamp_(min=0)
+    if not len(lists.row):
+        return torch.full_like(sizes, -1)
+    return torch.where(sizes > 0, lists.row[place.clamp_max(len(lists.row) - 1)], -1)
+
+
+def _ranked(query: JudgedQuery, which: Literal["hardest", "easiest"], distance: Distance) -> Tensor:
+    """See `ranked_positives`."""
+    bank, lists = query.bank, query.relevant
+    apart = torch.empty(len(lists.row), dtype=torch.float64, device=bank.device)
+    anchor = lists.anchor
+    for part in torch.arange(len(lists.row), device=bank.device).split(max(1, TILE_ENTRIES // bank.dim)):
+        rows = distance.prepare_exactly(bank.embeddings[lists.row[part]])
+        apart[part] = distance.prepared_rowwise(distance.prepare_exactly(query.vectors[anchor[part]]), rows).double()
+    order = apart.argsort(descending=which == "hardest", stable=True)
+    first = order[anchor[order].argsort(stable=True)]  # by anchor, and in each list the best
+    found = torch.full_like(query.which, -1)
+    some = lists.sizes > 0
+    found[some] = lists.row[first[lists.offsets[:-1][some]]]
+    return found
+
+
+def draw_unbarred(barred: RowLists, count: int, generator: Generator) -> Tensor:
+    """(Q, count) rows of a bank, each uniform among those that are not barred for the query, with replacement; -1 where
+    there is none."""
+    return _unbarred(barred, torch.rand((len(barred), count), generator=generator, dtype=torch.float64))
+
+
+def _unbarred(barred: RowLists, fraction: Tensor) -> Tensor:
+    """(Q, count) rows that are not barred, at so large a fraction (Q, count) of them; -1 where there is none."""
+    left = barred.rows - barred.sizes
+    fraction = fraction.to(left.device)
+    drawn = (fraction * left[:, None]).long().minimum(left[:, None] - 1).clamp_(min=0)
+    if len(barred.row):
+        # The j-th barred row, counted from 0, has row - j that are not barred before it: those with at most `drawn`
+        # of these stand before the one that is drawn.
+        behind = torch.arange(len(barred.row), device=left.device) - barred.offsets[barred.anchor]
+        before = barred.anchor * (barred.rows + 1) + barred.row - behind
+        line = torch.arange(len(barred), device=left.device)[:, None]
+        drawn = (
+            drawn + torch.searchsorted(before, line * (barred.rows + 1) + drawn, right=True) - barred.offsets[:-1, None]
+        )
+    return drawn.masked_fill((left <= 0)[:, None], -1)

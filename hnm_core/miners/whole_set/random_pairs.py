@@ -1,4 +1,4 @@
-"""The baseline: a random item of the class, a random item of another class."""
+"""The baseline: a random item of the class, or that shares a label, and a random one of all that do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hnm_core.miners.base import MiningContext, Triplets, WholeSetMiner
 from hnm_core.miners.whole_set import positives
 from hnm_core.miners.whole_set.explain import Reason, without_partner
 from hnm_core.miners.whole_set.options import Positives, RandomOptions
-from hnm_core.relevance import RowQuery, SameClass
+from hnm_core.relevance import JudgedQuery, RowQuery, anchor_rows, query_of_rows
 
 
 class RandomMiner(WholeSetMiner):
@@ -27,7 +27,7 @@ class RandomMiner(WholeSetMiner):
     ) -> None:
         self.options = options
         self._bank: Bank | None = None
-        self._last: RowQuery | None = None
+        self._last: RowQuery | JudgedQuery | None = None
         self._mined = 0
 
     @property
@@ -46,10 +46,10 @@ class RandomMiner(WholeSetMiner):
         """See `hnm_core.miners.base.DatasetMiner`."""
         if self._bank is None:
             raise InputError("The miner has seen no bank yet: call refresh before mine.")
-        query = SameClass(self._bank).query(anchors)
+        query = query_of_rows(self._bank, anchors)
         positive = positives.choose_positives(query, self.options.positives, context.distance, context.generator)
         negative = positives.draw_negatives(query, context.generator)
-        triplets = usable(query.row, positive, negative)
+        triplets = usable(anchor_rows(query), positive, negative)
         self._last, self._mined = query, len(triplets.anchor)
         return triplets
 
@@ -74,8 +74,8 @@ class RandomMiner(WholeSetMiner):
 
 
 def choose_positives(bank: Bank, anchors: Tensor, which: Positives, context: MiningContext) -> Tensor:
-    """(Q,) rows of positives of the anchors' classes by the option `positives`; -1 where there is none."""
-    query = SameClass(bank).query(anchors)
+    """(Q,) rows of positives of the anchors by the option `positives`; -1 where there is none."""
+    query = query_of_rows(bank, anchors)
     return positives.choose_positives(query, which, context.distance, context.generator)
 
 

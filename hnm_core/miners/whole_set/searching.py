@@ -23,7 +23,7 @@ from hnm_core.miners.whole_set.measuring import distances_to
 from hnm_core.miners.whole_set.options import SearchingOptions
 from hnm_core.miners.whole_set.positives import choose_positives, fill_negatives, ranked_positives
 from hnm_core.neighbors.base import KeepsState, NeighborSearch, nearest
-from hnm_core.relevance import JudgedQuery, RowQuery, SameClass, of_rows
+from hnm_core.relevance import JudgedQuery, RowQuery, anchor_rows, query_of_rows
 from hnm_core.run.timing import Phase
 
 
@@ -105,9 +105,9 @@ class SearchingMiner(WholeSetMiner):
         if self._bank is None:
             raise InputError("The miner has seen no bank yet: call refresh before mine.")
         with context.clock(Phase.SEARCH) if context.clock else nullcontext():
-            query = SameClass(self._bank).query(anchors)
+            query = query_of_rows(self._bank, anchors)
             found = nearest(self.search, query, self._list_length()).row
-        self._found = Found(query.row, found) if context.keep_candidates else None
+        self._found = Found(anchor_rows(query), found) if context.keep_candidates else None
         fraction = self._draw(found, context)
         positive = choose_positives(query, self.options.positives, context.distance, context.generator)
         column = self._choose(query, positive, found, fraction)
@@ -152,7 +152,7 @@ class SearchingMiner(WholeSetMiner):
         last = self._last
         if last is None or last.mined:
             return None
-        reason = without_partner(of_rows(last.query))
+        reason = without_partner(last.query)
         if reason is not None:
             return reason
         considered = int(last.considered)
@@ -205,7 +205,7 @@ class SearchingMiner(WholeSetMiner):
 
     def _nearest_positive(self, query: RowQuery | JudgedQuery) -> Tensor:
         """(Q,) rows of the nearest positives, which guard where `guard` = nearest; -1 where there is none."""
-        return ranked_positives(of_rows(query), "easiest", self.distance)
+        return ranked_positives(query, "easiest", self.distance)
 
     def _choose(self, query: RowQuery | JudgedQuery, positive: Tensor, found: Tensor, fraction: Tensor) -> Tensor:
         """(Q, m) columns of `found`; -1 where there is no more."""
@@ -243,7 +243,9 @@ class SearchingMiner(WholeSetMiner):
             case "pool":
                 return selectors.uniform(allowed, fraction, max(options.pool, options.negatives))
 
-    def _assemble(self, query: RowQuery, positive: Tensor, negative: Tensor, context: MiningContext) -> Triplets:
+    def _assemble(
+        self, query: RowQuery | JudgedQuery, positive: Tensor, negative: Tensor, context: MiningContext
+    ) -> Triplets:
         """Triplets from (Q,) anchors and positives and (Q, m) negatives, missing ones filled up if that is wanted."""
         assert self._last is not None
         usable = positive >= 0
@@ -253,7 +255,7 @@ class SearchingMiner(WholeSetMiner):
             negative = fill_negatives(query, negative, missing, context.generator)
         each = negative.shape[1]
         keep = (usable[:, None] & (negative >= 0)).flatten()
-        anchor, positive = query.row.repeat_interleave(each), positive.repeat_interleave(each)
+        anchor, positive = anchor_rows(query).repeat_interleave(each), positive.repeat_interleave(each)
         negative, missing = negative.flatten(), missing.flatten()
         if not bool(keep.all()):
             anchor, positive, negative, missing = anchor[keep], positive[keep], negative[keep], missing[keep]
