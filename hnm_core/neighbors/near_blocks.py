@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,11 @@ from hnm_core.neighbors.copies import Copies
 from hnm_core.neighbors.found import SearchProgress, report
 from hnm_core.neighbors.likeness import alike_together
 from hnm_core.neighbors.probing import padded
-from hnm_core.neighbors.sketches import SIZE, Directions
+from hnm_core.neighbors.sketches import SIZE, WIDE, Directions
 from hnm_core.relevance import RowQuery
+
+if TYPE_CHECKING:
+    from hnm_core.neighbors.cpu.near_kernels import Rounded
 
 MOST_K = 64
 """Longer lists let too much pass."""
@@ -25,6 +28,10 @@ LEAST_ROWS = 8_192
 """Of fewer rows, blocks are too wide."""
 
 _BLOCK = 32
+_TOGETHER = 16
+"""Boxes of blocks that a kernel looks at together."""
+_AXES = 8
+"""Numbers of a sketch, the first, that boxes are made of."""
 _ROWS = 4_096
 """Anchors between two reports of progress."""
 _BATCH = 4
@@ -35,6 +42,8 @@ _MOST_LEFT = 0.35
 """Where directions leave more of the squares, sketches rule out next to nothing."""
 _SAMPLE = 1_024
 """Rows that are asked before."""
+_PART = 16_384
+"""Rows, about, that are asked then."""
 _FEWEST_DIRECTIONS = 3
 """Rows spread in so many at least."""
 _HOPELESS = 0.5
@@ -60,6 +69,8 @@ class Sketched(NamedTuple):
     """The largest square of a row's length, for a search by the inner product; None for squared distances."""
     each: float
     """Nanoseconds an anchor, about, that a search of all rows takes one thread."""
+    coarse: bool
+    """Whether sketches are multiplied in bfloat16."""
 
 
 def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> Sketched | None:
@@ -80,7 +91,7 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
     limit = _SURE * products_take(count, dim, coarse=coarse)
     if _takes(_LEAST_SHARE, k, count, dim) >= limit:
         return None
-    directions = Directions.of(rows)
+    directions = Directions.of(rows, WIDE if coarse else SIZE)
     if directions.left > _MOST_LEFT:
         return None
     largest = float(rows.square().sum(1).max()) if inner else None
@@ -89,11 +100,15 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
     # First rows of a sample ask, which is quicker still. Its neighbours are farther: if rows fill a volume, by so much.
     few, of_few = rows[::every], own[::every]
     nearer = min(1.0, k / every) ** (1 / _FEWEST_DIRECTIONS), min(1.0, _BLOCK / every) ** (1 / _FEWEST_DIRECTIONS)
-    first = Sketched(directions, few, *directions.sketches(few), largest, 0.0)
+    first = Sketched(directions, few, *directions.sketches(few), largest, 0.0, coarse)
     if _outlook(first, few, of_few, max(1, k // every), max(1, _BLOCK // every), nearer)[0] > _HOPELESS:
         return None
-    sketched = Sketched(directions, points, *directions.sketches(rows), largest, 0.0)
-    share, measured = _outlook(sketched, rows, own, k, _BLOCK, (1.0, 1.0))
+    sketched = Sketched(directions, points, *directions.sketches(rows), largest, 0.0, coarse)
+    # A part of the rows tells almost as well, and the k-th nearest of all is about the (k / n)-th of every n-th.
+    every = min(max(1, count // _PART), k // 2 or 1)
+    part = sketched._replace(numbers=sketched.numbers[::every])
+    share, measured = _outlook(part, rows[::every], own[::every], k // every, _BLOCK // every, (1.0, 1.0))
+    measured *= every
     each = _takes(share, measured, count, dim)
     return sketched._replace(each=each) if each < limit else None
 
@@ -150,42 +165,34 @@ class NearBlocks:
 
     def __init__(self, sketched: Sketched, bank: Bank) -> None:
         """Put the rows of the bank in blocks."""
-        from hnm_core.neighbors.cpu import blocks
         from hnm_core.neighbors.cpu.near_kernels import Blocks
 
         dim, count = bank.dim, len(bank)
-        self._arranged = alike_together(bank, sketched.numbers)
-        order = bank.place[self._arranged.rows]
-        points, sketches, length, key = (values[order] for values in sketched[1:5])
+        self._coarse, self._numbers = sketched.coarse, sketched.numbers.numpy()
+        # A tree looks at all that it is given, and the first directions tell enough.
+        self._arranged = alike_together(bank, sketched.numbers[:, :SIZE].contiguous())
+        self._order = bank.place[self._arranged.rows]
+        points, length, key = (values[self._order] for values in (sketched.points, sketched.length, sketched.key))
         self._copies = Copies(points, key, bank.class_of_row[self._arranged.rows], self._arranged.rows)
-        self._sketches, self._square = sketches, sketches.double().square().sum(1)
+        packed, known = self._rounded(self._order, as_points=True)
+        self._square = torch.from_numpy(known.square)
         self._longest = float(self._square.max()) ** 0.5
-        self._error = (length + length.max()) * sketched.directions.rounding + 2.0**-60
+        error = length * sketched.directions.rounding + torch.from_numpy(known.lost) * (1 + 2.0**-40)
+        self._error = error + error.max() + 2.0**-60
         self._shift = torch.zeros(count, dtype=torch.float64)
         inner = sketched.largest is not None
         if inner:
             square = points.double().square().sum(1)
             self._shift = (square + square.max()) * (1 + 2.0**-21)
         self._share = (dim + 24) * 2.0**-24
-        center, radius = _hulls(sketches)
-        more = -len(center) % _BLOCK
-        term = center.double().square().sum(1) / -2
         wide = queries = padded(points)
         if points.shape[1] > dim:
             queries = wide.copy()
             queries[:, dim] = 0
-        self._blocks = Blocks(
-            wide,
-            queries,
-            self._arranged.rows.numpy(),
-            inner,
-            SIZE,
-            blocks.pack(sketches),
-            pad((self._square / -2).float(), (0, -count % _BLOCK), value=-torch.inf).numpy(),
-            blocks.pack(center),
-            pad(term.float(), (0, more), value=-torch.inf).numpy(),
-            pad(radius, (0, more)).numpy(),
-        )
+        bias = np.full(known.lowest.shape[1] * _BLOCK, -np.inf, np.float32)
+        bias[:count] = known.square / -2
+        row, steps = self._arranged.rows.numpy(), self._steps
+        self._blocks = Blocks(wide, queries, row, inner, steps, packed, bias, known.lowest, known.highest)
         self.looked_at = self.measured = 0.0
         self.each = sketched.each
 
@@ -217,11 +224,10 @@ class NearBlocks:
         return torch.from_numpy(scores)[back], torch.from_numpy(found)[back]
 
     def _anchors(self, place: Tensor, low: Tensor, high: Tensor, line: Tensor) -> Any:
-        from hnm_core.neighbors.cpu import blocks
         from hnm_core.neighbors.cpu.near_kernels import Anchors
 
-        sketches, square = self._sketches[line], self._square[line]
-        more = (0, -len(place) % _BLOCK)
+        square, more = self._square[line], (0, -len(place) % _BLOCK)
+        packed, known = self._rounded(self._order[line], as_points=False)
 
         def filled(values: Tensor, value: float = 0) -> NDArray[Any]:
             return pad(values, more, value=value).numpy()
@@ -230,19 +236,31 @@ class NearBlocks:
             filled(line, -1),
             filled(low),
             filled(high),
-            blocks.pack(sketches),
-            filled(square - 2.0**-19 * (square.sqrt() + 2 * self._longest).square()),
+            packed,
+            filled(square - 2.0**-18 * (square.sqrt() + 2 * self._longest).square()),
             filled(self._shift[line]),
             filled(self._error[line]),
+            known.lowest,
+            known.highest,
             self._share,
         )
 
+    @property
+    def _steps(self) -> int:
+        from hnm_core.neighbors.cpu import blocks
 
-def _hulls(sketches: Tensor) -> tuple[Tensor, Tensor]:
-    """The centre (B, 16) float32 of each 32 sketches, and the distance of the farthest from it (B,), rounded up."""
-    count = len(sketches)
-    full = pad(sketches.double(), (0, 0, 0, -count % _BLOCK)).view(-1, _BLOCK, SIZE)
-    there = (torch.arange(len(full) * _BLOCK) < count).view(-1, _BLOCK, 1)
-    center = (full.sum(1) / there.sum(1)).float()
-    away = ((full - center.double()[:, None]) * there).square().sum(2).amax(1).sqrt()
-    return center, (away * (1 + 2.0**-20) + 2.0**-100).float()
+        return blocks.steps(self._numbers.shape[1], coarse=self._coarse)
+
+    def _rounded(self, which: Tensor, *, as_points: bool) -> tuple[NDArray[Any], Rounded]:
+        """Sketches of rows of the bank as kernels multiply them, and what is known of them."""
+        from hnm_core.neighbors.cpu import blocks
+        from hnm_core.neighbors.cpu.near_kernels import Rounded, round_sketches
+
+        count, size = len(which), self._numbers.shape[1]
+        packed = blocks.room(count, size, coarse=self._coarse)
+        boxes = -(-count // _BLOCK)
+        lowest, highest = np.full((2, min(_AXES, size), boxes + -boxes % _TOGETHER), np.inf, np.float32)
+        known = Rounded(np.empty(count), np.empty(count), lowest, highest)
+        with launching():
+            round_sketches(self._numbers, which.numpy(), as_points, packed, known)
+        return packed, known

@@ -12,8 +12,6 @@ import torch
 from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import pad
 
 from hnm_core import simd
 from hnm_core.neighbors.cpu import amx, fma
@@ -25,11 +23,6 @@ SIDE = 32
 def steps(dim: int, *, coarse: bool) -> int:
     """Steps in which so many coordinates are multiplied."""
     return -(-dim // amx.SIDE) if coarse else dim
-
-
-def pack(rows: Tensor) -> NDArray[Any]:
-    """Rows (R, D) of any float as a kernel wants float32 anchors or points, filled up with zeros to whole blocks."""
-    return fma.pack(pad(rows.float(), (0, 0, 0, -len(rows) % SIDE)))
 
 
 def examples() -> list[NDArray[Any]]:
@@ -82,7 +75,7 @@ def rounded(kind: Any, value: Any, sign: Any) -> Any:
 def put(line: Any, dim: Any, group: Any, i: Any, as_points: Any, packed: Any) -> None:
     """Write the `dim` elements of a line as the i-th row of a group of 32.
 
-    float32 lies as `fma.pack` has it, anchors and points alike: [group, coordinate, row]. bfloat16 lies as `amx` loads
+    float32 lies so that 32 of a coordinate are side by side, anchors and points alike: [group, coordinate, row]. bfloat16 lies as `amx` loads
     its tiles, 32 coordinates a step: anchors [group, step, two halves, 16 rows, 32 coordinates], points [group, step,
     two halves, 16 pairs of coordinates, 16 rows, 2].
     """

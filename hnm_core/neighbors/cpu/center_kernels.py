@@ -118,9 +118,9 @@ def no_sums(count: int) -> Sums:
 
 def warm_up() -> None:
     """Compile: both precisions."""
-    rows, which, numbers = np.zeros((2, 16), np.float32), np.arange(2), np.ones(3)
-    for packed in blocks.examples():
-        center_rows(rows, which, 3, numbers, numbers, np.float32(1), True, packed, no_sums(2))
+    rows, which, numbers = np.zeros((2, 16), np.float32), np.arange(2), np.ones(1)
+    for packed in blocks.examples():  # of one coordinate
+        center_rows(rows, which, 1, numbers, numbers, np.float32(1), True, packed, no_sums(2))
     differing(rows, np.empty(2, np.bool_))
 
 

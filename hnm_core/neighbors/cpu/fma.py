@@ -13,8 +13,6 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numpy.typing import NDArray
-from torch import Tensor
 
 from hnm_core.simd import ELEMENTS, intrinsic, spread
 
@@ -37,13 +35,6 @@ ANCHORS, POINTS = (8, 32) if WIDE else (4, 16)
 """How many are multiplied at once: their sums and the factors fit into the registers."""
 
 _FLOATS = ir.VectorType(ir.FloatType(), ELEMENTS)
-
-
-def pack(rows: Tensor) -> NDArray[Any]:
-    """Rows (32 A, D) float32, 32 of a coordinate side by side: [A, D, 32]."""
-    count, dim = rows.shape
-    packed: NDArray[Any] = rows.view(count // SIDE, SIDE, dim).transpose(1, 2).contiguous().numpy().reshape(-1)
-    return packed
 
 
 @intrinsic

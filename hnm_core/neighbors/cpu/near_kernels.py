@@ -1,18 +1,15 @@
 """Kernels of exact search that leaves out blocks of rows: sketches rule out, exact values decide.
 
 A sketch u(x) of a few numbers is never farther from another than the rows are: |u(a) - u(x)| <= |a - x|. Rows that lie
-near each other stand in blocks of 32 with a centre c and a radius r of their sketches, so that of
+near each other stand in blocks of 32, anchors in groups of 32. Boxes hold the first numbers of each block's sketches and
+of each group's; no two sketches are nearer than their boxes, which rules out a block for a group. Of a block that is
+left, sketches rule out rows. Both have to be farther from the anchor than the last of the k best so far: with reach_a
+for that distance and all that is rounded on the way,
 
-    |u(a) - c| - r  <=  |u(a) - u(x)|  <=  |a - x|
+    a . x - |x|^2 / 2  >=  (|a|^2 - reach_a^2) / 2
 
-the first rules out a block, and the second a row, whose distance from the anchor must be more than that of the k best
-so far. Both are read off products of sketches; with reach_a for that distance and all that is rounded on the way,
-
-    a . x - |x|^2 / 2                          >=  (|a|^2 - reach_a^2) / 2    lets a row pass, and
-    a . c - |c|^2 / 2 + r (reach_a + r / 2)    >=  (|a|^2 - reach_a^2) / 2    a block.
-
-A row that passes is measured at once, and one as far as the last of the k best still passes, so the answer does not
-depend on the order in which blocks are met.
+lets a row pass, which is read off products of sketches. A row that passes is measured at once, and one as far as the
+last of the k best still passes, so the answer does not depend on the order in which blocks are met.
 """
 
 from __future__ import annotations
@@ -32,15 +29,24 @@ from hnm_core.neighbors.cpu.keys import EMPTY, KEYS_BEFORE, insert, key_bits, ke
 
 ELEMENTS = simd.ELEMENTS
 BLOCK = blocks.SIDE
+_MOST = np.finfo(np.float32).max
 _LOW = np.int64(0xFFFFFFFF)
 """The half of a key that holds the row."""
 
-_SHARES = (np.float32(0), np.float32(1))
-"""Shares of the radius by which blocks are let pass, one turn after the other."""
+_COUNTED = False
+"""numba's word for whether a function counts the arrays it is given, which takes as long as measuring a row; only one
+that makes arrays has to."""
+_FIRST = 16
+"""Blocks, the nearest of a group, that tell beforehand about how far its anchors will have to look."""
+_LANES = 64
+"""Of so many sums the largest are kept."""
+_HALVINGS = 16
+_ROUNDED = np.float32(1 + 2.0**-18)
+"""More than the square of a distance of boxes can be too large by."""
 
 
 class Blocks(NamedTuple):
-    """The rows of a bank in B blocks of 32, filled up to a multiple of 32 blocks."""
+    """The rows of a bank in B blocks of 32, filled up to a multiple of 16 blocks."""
 
     points: Any
     """(N, D) float32, D filled up with zeros to a multiple of 16."""
@@ -51,17 +57,28 @@ class Blocks(NamedTuple):
     inner: Any
     """Whether values are -2 times the inner product, not squared distances."""
     steps: Any
-    """Numbers of a sketch."""
+    """Steps in which the numbers of sketches are multiplied, see `blocks.steps`."""
     sketches: Any
-    """The sketches as `blocks.pack` has them."""
+    """The sketches as `blocks.put` has them."""
     bias: Any
-    """(32 B,) float32, see above; -infinity in rows that fill up, and in those that nobody can find."""
-    centers: Any
-    """The centres, packed likewise."""
-    term: Any
-    """(B,) float32, see above; -infinity in blocks that fill up."""
-    radius: Any
-    """(B,) float32."""
+    """(32 B,) float32, -|x|^2 / 2; -infinity in rows that fill up, and in those that nobody can find."""
+    lowest: Any
+    """(A, B) float32, the smallest of the first A numbers of a block's sketches; infinity in blocks that fill up."""
+    highest: Any
+    """(A, B) float32, the largest; infinity likewise."""
+
+
+class Rounded(NamedTuple):
+    """What is known of R sketches as they are multiplied."""
+
+    square: Any
+    """(R,) float64, |u|^2."""
+    lost: Any
+    """(R,) float64, how far rounding moved it."""
+    lowest: Any
+    """(A, B) float32, the smallest of the first A numbers of each 32; infinity behind the last."""
+    highest: Any
+    """(A, B) float32, the largest; infinity likewise."""
 
 
 class Anchors(NamedTuple):
@@ -81,8 +98,49 @@ class Anchors(NamedTuple):
     """(R,) float64, what makes of a value a squared distance, or more."""
     error: Any
     """(R,) float64, what rounding takes from distances of sketches."""
+    lowest: Any
+    """(A, R / 32) float32, as in `Blocks`, of groups of 32 anchors."""
+    highest: Any
+    """(A, R / 32) float32."""
     share: Any
     """float64, as the error of a measured distance, the share that rounding takes."""
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def round_sketches(numbers: Any, which: Any, as_points: Any, packed: Any, rounded: Any) -> None:
+    """Round sketches to what `packed` holds, and pack them as `blocks` has anchors or points.
+
+    Args:
+        numbers: (N, S) float32.
+        which: (R,) int64, the rows of `numbers` to take.
+        as_points: whether to pack points, not anchors.
+        packed: see `blocks.room`.
+        rounded: room for what is known of them.
+    """
+    for group in prange((len(which) + BLOCK - 1) // BLOCK):
+        _round_group(group, numbers, which, as_points, packed, rounded)
+
+
+@njit(cache=True, nogil=True)
+def _round_group(group: Any, numbers: Any, which: Any, as_points: Any, packed: Any, rounded: Any) -> None:
+    dim = numbers.shape[1]
+    line, lowest, highest = np.zeros(dim, packed.dtype), rounded.lowest, rounded.highest
+    axes = len(lowest)
+    lowest[:, group], highest[:, group] = np.inf, -np.inf
+    for i in range(min(BLOCK, len(which) - group * BLOCK)):
+        place = group * BLOCK + i
+        square = lost = np.float64(0)
+        for axis in range(dim):
+            value = numbers[which[place], axis]
+            line[axis], kept = blocks.rounded(line, value, np.float32(1))
+            gone = np.float64(value) - np.float64(kept)
+            square += np.float64(kept) * np.float64(kept)
+            lost += gone * gone
+            if axis < axes:
+                lowest[axis, group] = min(lowest[axis, group], kept)
+                highest[axis, group] = max(highest[axis, group], kept)
+        rounded.square[place], rounded.lost[place] = square, np.sqrt(lost)
+        blocks.put(line, dim, group, i, as_points, packed)
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -94,134 +152,219 @@ def search_blocks(batch: Any, k: Any, rows: Any, anchors: Any, scores: Any, foun
     """
     groups = len(anchors.line) // BLOCK
     for task in prange((groups + batch - 1) // batch):
-        closeness = np.empty((BLOCK, len(rows.term)), np.float32)
-        for group in range(task * batch, min(task * batch + batch, groups)):
-            _search_group(group, k, rows, anchors, closeness, scores, found, looked_at)
+        first = task * batch
+        _search_groups(first, min(first + batch, groups), k, rows, anchors, scores, found, looked_at)
 
 
 @njit(cache=True, nogil=True)
-def _search_group(
-    group: Any, k: Any, rows: Any, anchors: Any, closeness: Any, scores: Any, found: Any, looked_at: Any
+def _search_groups(
+    first: Any, last: Any, k: Any, rows: Any, anchors: Any, scores: Any, found: Any, looked_at: Any
 ) -> None:
-    first, count = group * BLOCK, len(rows.term)
+    count = rows.lowest.shape[1]
     memory = np.empty(BLOCK * BLOCK + ELEMENTS, np.float32)
     sums = (-memory.ctypes.data & 63) >> 2  # aligned with the lines of the cache
+    away, middle = np.empty(count, np.float32), np.empty(count, np.float32)
     stride = KEYS_BEFORE + (k + KEYS_BEFORE - 1) // KEYS_BEFORE * KEYS_BEFORE
-    keys = np.full(BLOCK * stride, EMPTY)
-    floors, reach = np.full(BLOCK, np.inf, np.float32), np.zeros(BLOCK, np.float32)
-    for i in range(BLOCK):
-        keys[i * stride : i * stride + KEYS_BEFORE] = np.iinfo(np.int64).min
-        if anchors.line[first + i] >= 0:  # what fills up lets nothing pass
-            floors[i] = -np.inf
-    for chunk in range(0, count, BLOCK):
-        blocks.multiply(
-            anchors.sketches, group, rows.centers, chunk // BLOCK, rows.steps, rows.term, chunk, memory, sums
-        )
+    keys = np.empty(BLOCK * stride, np.int64)
+    floors, reach = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    tops, never = np.empty(BLOCK, np.float32), np.full(BLOCK, np.inf, np.float32)
+    lanes, near = np.empty(BLOCK * _LANES, np.float32), np.empty(_FIRST, np.int64)
+    # Arrays are handed on one by one: whoever takes one out of a tuple counts it, which takes as long as measuring a row.
+    points, queries, row, inner = rows.points, rows.queries, rows.row, rows.inner
+    asked, packed, bias, steps = anchors.sketches, rows.sketches, rows.bias, rows.steps
+    line, low, high, share = anchors.line, anchors.low, anchors.high, anchors.share
+    square, shift, error = anchors.square, anchors.shift, anchors.error
+    blocks.begin(packed)
+    for group in range(first, last):
+        start = group * BLOCK
+        keys[:] = EMPTY
         for i in range(BLOCK):
-            for half in range(0, BLOCK, ELEMENTS):
-                simd.store(closeness, i * count + chunk + half, simd.load(memory, sums + i * BLOCK + half))
-    for i in range(BLOCK):
-        own = (anchors.low[first + i] + BLOCK - 1) // BLOCK, anchors.high[first + i] // BLOCK
-        if own[0] < own[1]:
-            closeness[i, own[0] : own[1]] = -np.inf
-    met, measured = 0, 0
-    ahead = np.full(count // BLOCK, 0xFFFFFFFF, np.uint32)  # a bit for each block that was not met yet
-    nearest = np.empty(BLOCK, np.int64)
-    for i in range(BLOCK):
-        nearest[i] = _largest(closeness, i * count, count)
-    for i in range(BLOCK):
-        # The nearest block first, and others where it holds too few: then every limit is near its end.
-        block = nearest[i]
-        while block >= 0 and anchors.line[first + i] >= 0:
-            bit = np.uint32(1) << np.uint32(block % BLOCK)
-            if ahead[block // BLOCK] & bit:
-                measured += _visit(block, group, k, rows, anchors, memory, sums, floors, reach, keys, stride)
-                ahead[block // BLOCK] ^= bit
-                met += 1
-            if floors[i] > -np.inf:
+            keys[i * stride : i * stride + KEYS_BEFORE] = np.iinfo(np.int64).min
+            floors[i] = -np.inf if line[start + i] >= 0 else np.inf  # what fills up lets nothing pass
+        reach[:] = 0
+        _measure_boxes(group, rows, anchors, away, middle)
+        _leave_out_own(start, line, low, high, away, middle)
+        met = 0
+        while met < _FIRST:
+            block = _nearest(middle)
+            if block < 0:
                 break
-            closeness[i, block] = -np.inf
-            block = _largest(closeness, i * count, count)
-    for share in _SHARES:  # the nearest blocks first, then all that reach so far
-        for chunk in range(0, count, BLOCK):
-            place = chunk // BLOCK
-            if not ahead[place]:
-                continue
-            passing = _passing(chunk, share, rows.radius, closeness, floors, reach) & ahead[place]
-            ahead[place] ^= passing
-            while passing:
-                block = chunk + simd.lowest(passing)
-                passing &= passing - np.uint32(1)
-                measured += _visit(block, group, k, rows, anchors, memory, sums, floors, reach, keys, stride)
-                met += 1
-    for i in range(min(BLOCK, len(scores) - first)):
-        for rank in range(k):
-            key = keys[i * stride + KEYS_BEFORE + rank]
-            scores[first + i, rank] = simd.number(key_bits(key))
-            found[first + i, rank] = np.int32(key & _LOW)
-    looked_at[group, 0], looked_at[group, 1] = met, measured
+            near[met], middle[block], away[block] = block, np.inf, np.inf
+            met += 1
+        lanes[:] = -np.inf
+        for at in range(met):
+            place = near[at] * BLOCK
+            blocks.multiply(asked, group, packed, near[at], steps, bias, place, memory, sums)
+            _keep_largest(start, place, low, high, memory, sums, lanes, at % 2 * BLOCK)
+        for i in range(BLOCK):
+            tops[i] = _top(lanes, i * _LANES, k) if line[start + i] >= 0 else np.inf
+        measured = 0
+        # Of these blocks first what is among the nearest by its sketch, then what else can be near enough.
+        for at in range(met):
+            measured += _visit(
+                near[at], group, k, asked, packed, steps, bias, points, queries, inner, row, line, low, high, square,
+                shift, error, share, tops, never, memory, sums, floors, reach, keys, stride,
+            )  # fmt: skip
+        for at in range(met):
+            measured += _visit(
+                near[at], group, k, asked, packed, steps, bias, points, queries, inner, row, line, low, high, square,
+                shift, error, share, floors, tops, memory, sums, floors, reach, keys, stride,
+            )  # fmt: skip
+        ahead = 0
+        while True:
+            if simd.least(simd.minimum(simd.load(floors, 0), simd.load(floors, ELEMENTS))) == -np.inf:
+                block = _nearest(middle)
+                if block < 0:
+                    break
+            else:
+                limit, passing = _limit(reach), np.uint32(0)
+                while ahead < count:
+                    passing = simd.less(simd.load(away, ahead), limit)
+                    if passing:
+                        break
+                    ahead += ELEMENTS
+                if not passing:
+                    break
+                block = ahead + simd.lowest(passing)
+            middle[block] = away[block] = np.inf
+            met += 1
+            measured += _visit(
+                block, group, k, asked, packed, steps, bias, points, queries, inner, row, line, low, high, square,
+                shift, error, share, floors, never, memory, sums, floors, reach, keys, stride,
+            )  # fmt: skip
+        looked_at[group, 0], looked_at[group, 1] = met, measured
+        for i in range(min(BLOCK, len(scores) - start)):
+            for rank in range(k):
+                key = keys[i * stride + KEYS_BEFORE + rank]
+                scores[start + i, rank] = simd.number(key_bits(key))
+                found[start + i, rank] = np.int32(key & _LOW)
+    blocks.end(packed)
 
 
-@njit(cache=True, nogil=True)
-def _passing(chunk: Any, share: Any, radius: Any, closeness: Any, floors: Any, reach: Any) -> Any:
-    """Mask of those of 32 blocks that may hold a row near enough to an anchor, were their radius but a share of it."""
-    count = closeness.shape[1]
-    left, right = simd.load(radius, chunk), simd.load(radius, chunk + ELEMENTS)
-    half = simd.splat(np.float32(0.5))
-    left_half, right_half = simd.multiply(left, half), simd.multiply(right, half)
-    passing = np.uint32(0)
+@njit(cache=True, nogil=True, _nrt=_COUNTED)
+def _keep_largest(
+    first: Any, place: Any, low: Any, high: Any, memory: Any, sums: Any, lanes: Any, lane: Any
+) -> None:  # fmt: skip
+    """Let each of 32 lanes of 32 anchors keep the larger of what it has and of the sum of a row that may be found."""
     for i in range(BLOCK):
-        floor, far, at = simd.splat(floors[i]), simd.splat(reach[i] * share), i * count + chunk
-        spread = simd.multiply(left, simd.add(far, left_half))
-        passing |= simd.less(floor, simd.add(simd.load(closeness, at), spread))
-        spread = simd.multiply(right, simd.add(far, right_half))
-        passing |= simd.less(floor, simd.add(simd.load(closeness, at + ELEMENTS), spread)) << np.uint32(ELEMENTS)
-    return passing
+        here, anchor = sums + i * BLOCK, first + i
+        for at in range(max(low[anchor], place), min(high[anchor], place + BLOCK)):
+            memory[here + at - place] = -np.inf
+        for half in range(0, BLOCK, ELEMENTS):
+            at = i * _LANES + lane + half
+            simd.store(lanes, at, simd.maximum(simd.load(lanes, at), simd.load(memory, here + half)))
 
 
-@njit(cache=True, nogil=True)
-def _largest(numbers: Any, start: Any, count: Any) -> Any:
-    """The place of the largest of `count` numbers from `start` on, a multiple of 32; -1 where all are -infinity."""
-    most = simd.splat(np.float32(-np.inf))
-    for at in range(start, start + count, ELEMENTS):
-        most = simd.maximum(most, simd.load(numbers, at))
-    largest = simd.most(most)
-    if largest == -np.inf:
-        return -1
-    below = simd.splat(np.nextafter(largest, np.float32(-np.inf)))
-    for at in range(start, start + count, ELEMENTS):
-        there = simd.less(below, simd.load(numbers, at))
-        if there:
-            return at - start + simd.lowest(there)
-    return -1
+@njit(cache=True, nogil=True, _nrt=_COUNTED)
+def _top(lanes: Any, start: Any, k: Any) -> Any:
+    """A number that k lanes at least are above, about the largest; -infinity where fewer hold any."""
+    below, above = np.float32(np.inf), np.float32(-np.inf)
+    for at in range(start, start + _LANES):
+        if lanes[at] > -np.inf:
+            below, above = min(below, lanes[at]), max(above, lanes[at])
+    below = _below(below)
+    if _count(lanes, start, below) < k:
+        return np.float32(-np.inf)
+    for _ in range(_HALVINGS):
+        between = np.float32(below + (above - below) * np.float32(0.5))
+        if _count(lanes, start, between) >= k:
+            below = between
+        else:
+            above = between
+    return below
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=_COUNTED)
+def _count(lanes: Any, start: Any, floor: Any) -> Any:
+    count, limit = 0, simd.splat(np.float32(floor))
+    for at in range(start, start + _LANES, ELEMENTS):
+        count += simd.count(simd.less(limit, simd.load(lanes, at)))
+    return count
+
+
+@njit(cache=True, nogil=True, _nrt=_COUNTED)
 def _visit(
-    block: Any, group: Any, k: Any, rows: Any, anchors: Any, memory: Any, sums: Any, floors: Any, reach: Any, keys: Any,
-    stride: Any,
+    block: Any, group: Any, k: Any, asked: Any, packed: Any, steps: Any, bias: Any, points: Any, queries: Any,
+    inner: Any, row: Any, line: Any, low: Any, high: Any, square: Any, shift: Any, error: Any, share: Any, over: Any,
+    under: Any, memory: Any, sums: Any, floors: Any, reach: Any, keys: Any, stride: Any,
 ) -> Any:  # fmt: skip
-    """Measure what the sketches of a block let pass for 32 anchors; how many rows that were."""
-    measured = 0
-    place = block * BLOCK
-    blocks.multiply(anchors.sketches, group, rows.sketches, block, rows.steps, rows.bias, place, memory, sums)
+    """Measure the rows of a block whose sums are over `over`, and not over `under`; how many that were."""
+    measured, place = 0, block * BLOCK
+    blocks.multiply(asked, group, packed, block, steps, bias, place, memory, sums)
     for i in range(BLOCK):
-        passing = simd.above(memory, sums + i * BLOCK, floors, i)
+        passing = simd.above(memory, sums + i * BLOCK, over, i)
         if passing:
-            anchor = group * BLOCK + i
-            measured += _take(passing, place, anchor, i, k, rows, anchors, floors, reach, keys, i * stride)
+            passing &= ~simd.above(memory, sums + i * BLOCK, under, i)
+            measured += _take(
+                passing, place, group * BLOCK + i, i, k, points, queries, inner, row, line, low, high, square, shift,
+                error, share, floors, reach, keys, i * stride,
+            )  # fmt: skip
     return measured
 
 
 @njit(cache=True, nogil=True)
+def _limit(reach: Any) -> Any:
+    """A vector of what squares must be less than, for blocks within this share of the widest reach to be met."""
+    far = simd.most(simd.maximum(simd.load(reach, 0), simd.load(reach, ELEMENTS)))
+    return simd.splat(min(far * far * _ROUNDED + np.float32(2.0**-100), _MOST))
+
+
+@njit(cache=True, nogil=True)
+def _measure_boxes(group: Any, rows: Any, anchors: Any, away: Any, middle: Any) -> None:
+    """Write to `away` (B,) the squared distance of each block's box from that of a group."""
+    low, high, count = rows.lowest, rows.highest, rows.lowest.shape[1]
+    nothing = simd.splat(np.float32(0))
+    for start in range(0, count, ELEMENTS):
+        total = between = nothing
+        for axis in range(len(low)):
+            here, there = simd.splat(anchors.lowest[axis, group]), simd.splat(anchors.highest[axis, group])
+            before = simd.subtract(here, simd.load(high, axis * count + start))
+            behind = simd.subtract(simd.load(low, axis * count + start), there)
+            gap = simd.maximum(simd.maximum(before, behind), nothing)
+            total = simd.add(total, simd.multiply(gap, gap))
+            apart = simd.subtract(before, behind)
+            between = simd.add(between, simd.multiply(apart, apart))
+        simd.store(away, start, total)
+        simd.store(middle, start, between)
+
+
+@njit(cache=True, nogil=True)
+def _leave_out_own(first: Any, line: Any, low: Any, high: Any, away: Any, middle: Any) -> None:
+    """Blocks that hold nothing but what none of 32 anchors may find are infinitely far."""
+    start, end = np.int64(0), np.iinfo(np.int64).max
+    for anchor in range(first, first + BLOCK):
+        if line[anchor] >= 0:
+            start, end = max(start, low[anchor]), min(end, high[anchor])
+    for block in range((start + BLOCK - 1) // BLOCK, min(end // BLOCK, len(away))):
+        away[block] = middle[block] = np.inf
+
+
+@njit(cache=True, nogil=True, _nrt=_COUNTED)
+def _nearest(away: Any) -> Any:
+    """The place of the smallest number; -1 where all are infinite."""
+    least = simd.splat(np.float32(np.inf))
+    for at in range(0, len(away), ELEMENTS):
+        least = simd.minimum(least, simd.load(away, at))
+    smallest = simd.least(least)
+    if smallest == np.inf:
+        return -1
+    above = simd.splat(np.nextafter(smallest, np.float32(np.inf)))
+    for at in range(0, len(away), ELEMENTS):
+        there = simd.less(simd.load(away, at), above)
+        if there:
+            return at + simd.lowest(there)
+    return -1
+
+
+@njit(cache=True, nogil=True, _nrt=_COUNTED)
 def _take(
-    passing: Any, place: Any, anchor: Any, i: Any, k: Any, rows: Any, anchors: Any, floors: Any, reach: Any, keys: Any,
-    start: Any,
+    passing: Any, place: Any, anchor: Any, i: Any, k: Any, points: Any, queries: Any, inner: Any, row: Any, line: Any,
+    low: Any, high: Any, square: Any, shift: Any, error: Any, share: Any, floors: Any, reach: Any, keys: Any, start: Any,
 ) -> Any:  # fmt: skip
-    """Measure the rows from `place` on whose bits are set, and keep the best of the anchor, the i-th of 32."""
-    low, high, line = anchors.low[anchor], anchors.high[anchor], anchors.line[anchor]
+    """Measure the rows from `place` on whose bits are set, and keep the best of the anchor, the i-th of 32. Returns how
+    many rows that were."""
+    own_from, own_to, dim = low[anchor], high[anchor], points.shape[1]
     base, last, measured = start + KEYS_BEFORE, start + KEYS_BEFORE + k - 1, 0
-    points, queries, dim = rows.points, rows.queries, rows.points.shape[1]
     before, ahead = keys[last], passing
     while ahead:  # rows lie anywhere in memory: ask for all before one is measured
         at = place + simd.lowest(ahead)
@@ -231,19 +374,19 @@ def _take(
     while passing:
         at = place + simd.lowest(passing)
         passing &= passing - np.uint32(1)
-        if low <= at < high:
+        if own_from <= at < own_to:
             continue
         measured += 1
-        value = measure(points, queries, rows.inner, at * dim, line * dim, dim)
-        key = key_of(simd.bits(value + np.float32(0)), rows.row[at])  # a zero without a sign
+        value = measure(points, queries, inner, at * dim, line[anchor] * dim, dim)
+        key = key_of(simd.bits(value + np.float32(0)), row[at])  # a zero without a sign
         if key < keys[last]:
             insert(keys, base, k, key)
     if keys[last] != before and keys[last] != EMPTY:
         worst = np.float64(simd.number(key_bits(keys[last])))
-        squared = max(worst + anchors.shift[anchor], 0.0)
-        far = np.sqrt(squared) * (1.0 + anchors.share) + anchors.error[anchor]
+        squared = max(worst + shift[anchor], 0.0)
+        far = np.sqrt(squared) * (1.0 + share) + error[anchor]
         reach[i] = np.float32(far * (1.0 + 2.0**-20))
-        floors[i] = _below((anchors.square[anchor] - far * far) / 2)
+        floors[i] = _below((square[anchor] - far * far) / 2)
     return measured
 
 
@@ -257,8 +400,10 @@ def warm_up() -> None:
     """Compile."""
     n, index = BLOCK, np.arange(BLOCK)
     zeros, wide = np.zeros(n, np.float32), np.zeros((n, ELEMENTS), np.float32)
-    packed, exact = np.zeros(n * ELEMENTS, np.float32), np.zeros(n)
-    rows = Blocks(wide, wide, index, False, ELEMENTS, packed, zeros, packed, zeros, zeros)
-    anchors = Anchors(index, index, index + 1, packed, exact, exact, exact, 0.0)
-    looked_at = np.empty((1, 2), np.int64)
-    search_blocks(1, 2, rows, anchors, np.empty((n, 2), np.float32), np.empty((n, 2), np.int64), looked_at)
+    exact, looked_at = np.zeros(n), np.empty((1, 2), np.int64)
+    boxes, box = np.zeros((1, ELEMENTS), np.float32), np.zeros((1, 1), np.float32)
+    for packed in blocks.examples():  # of one number
+        round_sketches(zeros.reshape(n, 1), index, True, packed, Rounded(exact, exact, box, box))
+        rows = Blocks(wide, wide, index, False, 1, packed, zeros, boxes, boxes)
+        anchors = Anchors(index, index, index + 1, packed, exact, exact, exact, box, box, 0.0)
+        search_blocks(1, 2, rows, anchors, np.empty((n, 2), np.float32), np.empty((n, 2), np.int64), looked_at)
