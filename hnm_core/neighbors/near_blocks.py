@@ -30,7 +30,7 @@ LEAST_ROWS = 8_192
 _BLOCK = 32
 _TOGETHER = 16
 """Boxes of blocks that a kernel looks at together."""
-_AXES = 8
+_AXES = SIZE
 """Numbers of a sketch, the first, that boxes are made of."""
 _ROWS = 4_096
 """Anchors between two reports of progress."""
@@ -42,13 +42,11 @@ _MOST_LEFT = 0.35
 """Where directions leave more of the squares, sketches rule out next to nothing."""
 _SAMPLE = 1_024
 """Rows that are asked before."""
-_PART = 16_384
+_PART = 8_192
 """Rows, about, that are asked then."""
 _FEWEST_DIRECTIONS = 3
 """Rows spread in so many at least."""
-_HOPELESS = 0.5
-"""It pays nowhere where this share of the rows is looked at."""
-_LOOKED_AT, _MEASURED, _BUILT = 2.0, 60.0, 3_000.0
+_LOOKED_AT, _MEASURED, _BUILT = 0.42, 20.0, 3_600.0
 """What it costs to compare two sketches, to measure a row, and to put a row in its block: about nanoseconds."""
 _LEAST_SHARE = 0.05
 """Less of the rows is hardly ever looked at: where this much would take too long, nobody is asked."""
@@ -101,16 +99,16 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
     few, of_few = rows[::every], own[::every]
     nearer = min(1.0, k / every) ** (1 / _FEWEST_DIRECTIONS), min(1.0, _BLOCK / every) ** (1 / _FEWEST_DIRECTIONS)
     first = Sketched(directions, few, *directions.sketches(few), largest, 0.0, coarse)
-    if _outlook(first, few, of_few, max(1, k // every), max(1, _BLOCK // every), nearer)[0] > _HOPELESS:
+    share, measured = _outlook(first, few, of_few, max(1, k // every), max(1, _BLOCK // every), nearer)
+    if _takes(share, measured * every, count, dim) >= limit:
         return None
-    sketched = Sketched(directions, points, *directions.sketches(rows), largest, 0.0, coarse)
-    # A part of the rows tells almost as well, and the k-th nearest of all is about the (k / n)-th of every n-th.
+    # Then a part of the rows, where the k-th nearest of all is about the (k / n)-th of every n-th.
     every = min(max(1, count // _PART), k // 2 or 1)
-    part = sketched._replace(numbers=sketched.numbers[::every])
-    share, measured = _outlook(part, rows[::every], own[::every], k // every, _BLOCK // every, (1.0, 1.0))
-    measured *= every
-    each = _takes(share, measured, count, dim)
-    return sketched._replace(each=each) if each < limit else None
+    part, of_part = rows[::every], own[::every]
+    second = Sketched(directions, part, *directions.sketches(part), largest, 0.0, coarse)
+    share, measured = _outlook(second, part, of_part, k // every, _BLOCK // every, (1.0, 1.0))
+    each = _takes(share, measured * every, count, dim)
+    return Sketched(directions, points, *directions.sketches(rows), largest, each, coarse) if each < limit else None
 
 
 def _takes(share: float, measured: float, count: int, dim: int) -> float:
@@ -121,8 +119,8 @@ def _takes(share: float, measured: float, count: int, dim: int) -> float:
 def products_take(count: float, dim: int, *, coarse: bool) -> float:
     """Nanoseconds, about, that one anchor takes one thread where products are made with all `count` rows: one for each
     row, and the choice of the best."""
-    row = 0.13 + 0.0019 * dim if coarse else 0.25 + 0.0095 * dim
-    return row * count + 4_000 + 30 * dim
+    row, more = (0.05 + 0.0019 * dim, 2_000 + 15 * dim) if coarse else (0.2 + 0.0085 * dim, 1_000 + 30 * dim)
+    return row * count + more
 
 
 def _outlook(

@@ -27,7 +27,6 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks are left out also where that does not pay."""
     monkeypatch.setattr(dense, "LEAST_ROWS", 1)
     monkeypatch.setattr(near_blocks, "_MOST_LEFT", torch.inf)
-    monkeypatch.setattr(near_blocks, "_HOPELESS", torch.inf)
     monkeypatch.setattr(near_blocks, "_SURE", torch.inf)
 
 
@@ -62,7 +61,9 @@ def test_that_leaving_blocks_out_changes_no_bit(kind: str, metric: str, always: 
         found, looked_at = both(bank, distance, anchors, k)
         few = slice(None, None, 40)
         assert_exact(Neighbors(found.distance[few], found.row[few]), bank, anchors[few], k, distance, False)
-        if kind == "clustered" and not metric.startswith("inner"):
+        if (
+            kind == "clustered" and not metric.startswith("inner") and k > 1
+        ):  # groups of few anchors are as wide as a class
             assert looked_at < 0.5
 
 
@@ -127,12 +128,12 @@ def test_that_it_finds_out_by_itself_whether_leaving_out_pays(monkeypatch: pytes
 
 
 def test_that_nobody_is_asked_where_products_are_too_fast_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    flat = torch.randn(9_000, 2) @ torch.randn(2, 16)
-    bank = Bank(flat, torch.arange(9_000) % 2)
-    monkeypatch.setattr(Directions, "of", lambda _rows: pytest.fail("directions were looked for"))
-    assert worth(flat, bank, 64, inner=False, coarse=True) is None
+    flat, labels = torch.randn(9_000, 2) @ torch.randn(2, 16), torch.arange(9_000) % 2
+    monkeypatch.setattr(Directions, "of", lambda _rows, _size: pytest.fail("directions were looked for"))
+    assert worth(flat, Bank(flat, labels), 64, inner=False, coarse=True) is None
+    wide = torch.cat([flat] * 8, 1)
     with pytest.raises(pytest.fail.Exception):
-        worth(torch.cat([flat] * 8, 1), bank, 5, inner=False, coarse=False)
+        worth(wide, Bank(wide, labels), 5, inner=False, coarse=False)
 
 
 def test_that_ten_thousand_classes_change_no_bit(always: None) -> None:

@@ -75,9 +75,9 @@ def rounded(kind: Any, value: Any, sign: Any) -> Any:
 def put(line: Any, dim: Any, group: Any, i: Any, as_points: Any, packed: Any) -> None:
     """Write the `dim` elements of a line as the i-th row of a group of 32.
 
-    float32 lies so that 32 of a coordinate are side by side, anchors and points alike: [group, coordinate, row]. bfloat16 lies as `amx` loads
-    its tiles, 32 coordinates a step: anchors [group, step, two halves, 16 rows, 32 coordinates], points [group, step,
-    two halves, 16 pairs of coordinates, 16 rows, 2].
+    float32 lies with 32 rows of a coordinate side by side, anchors and points alike: [group, coordinate, row]. bfloat16
+    lies as `amx` loads its tiles, 32 coordinates a step: anchors [group, step, two halves, 16 rows, 32 coordinates],
+    points [group, step, two halves, 16 pairs of coordinates, 16 rows, 2].
     """
 
 

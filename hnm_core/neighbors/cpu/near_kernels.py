@@ -1,15 +1,17 @@
 """Kernels of exact search that leaves out blocks of rows: sketches rule out, exact values decide.
 
 A sketch u(x) of a few numbers is never farther from another than the rows are: |u(a) - u(x)| <= |a - x|. Rows that lie
-near each other stand in blocks of 32, anchors in groups of 32. Boxes hold the first numbers of each block's sketches and
-of each group's; no two sketches are nearer than their boxes, which rules out a block for a group. Of a block that is
-left, sketches rule out rows. Both have to be farther from the anchor than the last of the k best so far: with reach_a
-for that distance and all that is rounded on the way,
+near each other stand in blocks of 32, anchors in groups of 32. Boxes hold the first numbers of each block's sketches
+and of each group's; no two sketches are nearer than their boxes, which rules out a block for a group. Of a block that
+is left, sketches rule out rows. Both have to be farther from the anchor than the last of the k best so far: with
+reach_a for that distance and all that is rounded on the way,
 
     a . x - |x|^2 / 2  >=  (|a|^2 - reach_a^2) / 2
 
 lets a row pass, which is read off products of sketches. A row that passes is measured at once, and one as far as the
-last of the k best still passes, so the answer does not depend on the order in which blocks are met.
+last of the k best still passes, so the answer does not depend on the order in which blocks are met. But the work does:
+so the sums of the blocks nearest to a group tell first which rows are about the k nearest, and these are measured
+before all others.
 """
 
 from __future__ import annotations
@@ -33,16 +35,20 @@ _MOST = np.finfo(np.float32).max
 _LOW = np.int64(0xFFFFFFFF)
 """The half of a key that holds the row."""
 
-_COUNTED = False
-"""numba's word for whether a function counts the arrays it is given, which takes as long as measuring a row; only one
-that makes arrays has to."""
 _FIRST = 16
 """Blocks, the nearest of a group, that tell beforehand about how far its anchors will have to look."""
 _LANES = 64
 """Of so many sums the largest are kept."""
 _HALVINGS = 16
+"""Steps in which the k-th largest of them is closed in on."""
 _ROUNDED = np.float32(1 + 2.0**-18)
 """More than the square of a distance of boxes can be too large by."""
+
+
+_options: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+borrows: Any = njit(**_options)
+"""`njit` of a function that makes no arrays: it need not count those it is given, which takes as long as measuring a
+row (`_nrt` is numba's word for that)."""
 
 
 class Blocks(NamedTuple):
@@ -169,11 +175,12 @@ def _search_groups(
     floors, reach = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     tops, never = np.empty(BLOCK, np.float32), np.full(BLOCK, np.inf, np.float32)
     lanes, near = np.empty(BLOCK * _LANES, np.float32), np.empty(_FIRST, np.int64)
-    # Arrays are handed on one by one: whoever takes one out of a tuple counts it, which takes as long as measuring a row.
+    # Arrays are handed on one by one: whoever takes one out of a tuple counts it, see `borrows`.
     points, queries, row, inner = rows.points, rows.queries, rows.row, rows.inner
     asked, packed, bias, steps = anchors.sketches, rows.sketches, rows.bias, rows.steps
     line, low, high, share = anchors.line, anchors.low, anchors.high, anchors.share
     square, shift, error = anchors.square, anchors.shift, anchors.error
+    most = min(_FIRST, max(1, count // _FIRST))
     blocks.begin(packed)
     for group in range(first, last):
         start = group * BLOCK
@@ -185,7 +192,7 @@ def _search_groups(
         _measure_boxes(group, rows, anchors, away, middle)
         _leave_out_own(start, line, low, high, away, middle)
         met = 0
-        while met < _FIRST:
+        while met < most:
             block = _nearest(middle)
             if block < 0:
                 break
@@ -241,7 +248,7 @@ def _search_groups(
     blocks.end(packed)
 
 
-@njit(cache=True, nogil=True, _nrt=_COUNTED)
+@borrows
 def _keep_largest(
     first: Any, place: Any, low: Any, high: Any, memory: Any, sums: Any, lanes: Any, lane: Any
 ) -> None:  # fmt: skip
@@ -255,7 +262,7 @@ def _keep_largest(
             simd.store(lanes, at, simd.maximum(simd.load(lanes, at), simd.load(memory, here + half)))
 
 
-@njit(cache=True, nogil=True, _nrt=_COUNTED)
+@borrows
 def _top(lanes: Any, start: Any, k: Any) -> Any:
     """A number that k lanes at least are above, about the largest; -infinity where fewer hold any."""
     below, above = np.float32(np.inf), np.float32(-np.inf)
@@ -274,7 +281,7 @@ def _top(lanes: Any, start: Any, k: Any) -> Any:
     return below
 
 
-@njit(cache=True, nogil=True, _nrt=_COUNTED)
+@borrows
 def _count(lanes: Any, start: Any, floor: Any) -> Any:
     count, limit = 0, simd.splat(np.float32(floor))
     for at in range(start, start + _LANES, ELEMENTS):
@@ -282,7 +289,7 @@ def _count(lanes: Any, start: Any, floor: Any) -> Any:
     return count
 
 
-@njit(cache=True, nogil=True, _nrt=_COUNTED)
+@borrows
 def _visit(
     block: Any, group: Any, k: Any, asked: Any, packed: Any, steps: Any, bias: Any, points: Any, queries: Any,
     inner: Any, row: Any, line: Any, low: Any, high: Any, square: Any, shift: Any, error: Any, share: Any, over: Any,
@@ -339,7 +346,7 @@ def _leave_out_own(first: Any, line: Any, low: Any, high: Any, away: Any, middle
         away[block] = middle[block] = np.inf
 
 
-@njit(cache=True, nogil=True, _nrt=_COUNTED)
+@borrows
 def _nearest(away: Any) -> Any:
     """The place of the smallest number; -1 where all are infinite."""
     least = simd.splat(np.float32(np.inf))
@@ -356,10 +363,11 @@ def _nearest(away: Any) -> Any:
     return -1
 
 
-@njit(cache=True, nogil=True, _nrt=_COUNTED)
+@borrows
 def _take(
     passing: Any, place: Any, anchor: Any, i: Any, k: Any, points: Any, queries: Any, inner: Any, row: Any, line: Any,
-    low: Any, high: Any, square: Any, shift: Any, error: Any, share: Any, floors: Any, reach: Any, keys: Any, start: Any,
+    low: Any, high: Any, square: Any, shift: Any, error: Any, share: Any, floors: Any, reach: Any, keys: Any,
+    start: Any,
 ) -> Any:  # fmt: skip
     """Measure the rows from `place` on whose bits are set, and keep the best of the anchor, the i-th of 32. Returns how
     many rows that were."""
