@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app.picture.raster import RASTER_KERNELS
 from hnm_core import compilers, kernels
+from hnm_core.miners.in_batch.batch import KERNELS
 from tests.forked import Forks
 
 Python = Callable[[str], str]
@@ -370,3 +372,13 @@ print(total(numpy.arange(5)), numba.threading_layer())
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_THREADING")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["10", "workqueue"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("module", [kernels.SEARCH_KERNELS, KERNELS, RASTER_KERNELS])
+def test_that_no_kernel_leaves_its_arrays_while_it_is_compiled(module: str, tmp_path: Path) -> None:
+    """A compiler that writes behind an array breaks at some other time and place."""
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-P", "-m", "hnm_core.kernels", module]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]

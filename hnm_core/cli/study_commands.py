@@ -358,12 +358,13 @@ def evaluate(
         notes.append(text)
         say(text)
 
-    if file:
-        table, words = evaluating.evaluate_file(
-            Path(what), Distance(distance or "euclidean", normalize), k, codes, options
-        )
-    else:
-        table, words = evaluating.evaluate_run(what, k, codes, note, data)
+    with progress_bar() as bars:
+        tell = progress_of(bars)
+        if file:
+            measured_by = Distance(distance or "euclidean", normalize)
+            table, words = evaluating.evaluate_file(Path(what), measured_by, k, codes, options, tell)
+        else:
+            table, words = evaluating.evaluate_run(what, k, codes, note, data, tell)
     say(words)
     columns, rows = evaluating.as_table(table, k)
     if json_document:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hnm_core import data
-from hnm_core.data.base import Dataset
+from hnm_core.data.base import Dataset, Progress, report
 from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.own import in_words
 from hnm_core.data.split import queries, thinned
@@ -117,20 +117,35 @@ def asked(
     return Asked(labels, querying, thinned(labels, MAX_CLUSTERED, seed=0))
 
 
-def figures(embeddings: NDArray[np.float32], of: Asked, distance: Distance, k: int, codes: bool) -> Figures:
+def figures(
+    embeddings: NDArray[np.float32],
+    of: Asked,
+    distance: Distance,
+    k: int,
+    codes: bool,
+    progress: Progress | None = None,
+    name: str = "",
+) -> Figures:
     """Every figure of (N, D) embeddings; those of sign codes only if asked for. Where items have several labels each
-    there are rankings alone: a vote and a cluster are of classes."""
+    there are rankings alone: a vote and a cluster are of classes. `progress` is told of what has this name."""
+    parts = 1 if of.several is not None else 4 if codes else 3
+    report(progress, 0, parts, name)
     x, y, query = (torch.from_numpy(np.array(values)) for values in (embeddings, of.labels, of.queries))
     if of.several is not None:
         ranked = ranking(x, of.several, distance, k=k, queries=query)
+        report(progress, 1, parts, name)
         return {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
     ranked = ranking(x, y, distance, k=k, queries=query)
+    report(progress, 1, parts, name)
     clusters = clustering(distance.prepare_exactly(x[of.clustered]), y[of.clustered])
+    report(progress, 2, parts, name)
     found = {name: float(getattr(ranked, name)) for name in TITLES if hasattr(ranked, name)}
     found["knn_25_29"] = float(np.mean(knn_accuracies(x, y, distance, ks=SEED_K, queries=query)))
     found |= {"nmi": clusters.nmi, "ami": clusters.ami}
+    report(progress, 3, parts, name)
     if codes:
         coded = code_retrieval(x, y, queries=query)
+        report(progress, 4, parts, name)
         found |= {
             "code_map": coded.mean_average_precision,
             "code_map_best": coded.best_order,
@@ -147,7 +162,12 @@ def is_file(what: str) -> bool:
 
 
 def evaluate_file(
-    path: Path, distance: Distance, k: int, codes: bool, options: Mapping[str, Any] | None = None
+    path: Path,
+    distance: Distance,
+    k: int,
+    codes: bool,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Figures], str]:
     """Figures of the embeddings `x` with labels `y` in a file of data, in a column of the file's name, with those of
     chance beside them; and what was scored, in words. `options` are those of the data set `file`.
@@ -159,7 +179,8 @@ def evaluate_file(
     if codes and dataset.several is not None:
         raise InputError("--codes is not allowed: codes are scored by classes, and these items have several labels.")
     of = asked(dataset.y, several=dataset.several)
-    table = {path.name: figures(dataset.x, of, distance, k, codes), CHANCE: _chance(of)}
+    found = figures(dataset.x, of, distance, k, codes, progress, path.name)
+    table = {path.name: found, CHANCE: _chance(of)}
     return table, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
@@ -167,7 +188,9 @@ def _of_file(path: str, options: Mapping[str, Any] | None) -> Dataset:
     return data.build(DATASETS.part("file", {**(options or {}), "path": path}), several=True)
 
 
-def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = None) -> tuple[dict[str, Figures], str]:
+def evaluate_run(
+    run: str, k: int, codes: bool, say: Say, source: str | None = None, progress: Progress | None = None
+) -> tuple[dict[str, Figures], str]:
     """Figures of what each lane of a recording makes of the run's held-out items, or of other data, with the weights it
     ended with; with those of a checkpoint, which is said, where the run was broken off. Of a run over queries and
     documents the metrics are those of its held-out queries, or of all queries of another set.
@@ -199,7 +222,7 @@ def evaluate_run(run: str, k: int, codes: bool, say: Say, source: str | None = N
             check_width(source, evaluated.shape[1], name, width)
         embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
-        table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh")
+        table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh", progress, name)
     table[CHANCE] = _chance(of)
     return table, words
 

@@ -16,6 +16,7 @@ from scipy import stats
 
 import hnm_core
 from app.training import seeds
+from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.evaluation.ranking import ranking
 from hnm_core.evaluation.retrieval import retrieval
@@ -333,6 +334,15 @@ def test_that_evaluate_scores_a_file_of_embeddings_and_their_signs(lab: Lab, tmp
     ):
         assert found[name][0] == "1.0000", name
     assert float(found["mAP@7 over R"][0]) == pytest.approx(7 / 29, abs=1e-4)
+
+
+def test_that_evaluate_tells_how_far_it_is(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", **blobs(tmp_path))
+    told: list[tuple[int, int, str]] = []
+    evaluating.evaluate_file(
+        tmp_path / "mine.npz", Distance(), 5, True, progress=lambda done, total, what: told.append((done, total, what))
+    )
+    assert told == [(done, 4, "mine.npz") for done in range(5)]
 
 
 def test_that_evaluate_names_what_is_wrong(lab: Lab, tmp_path: Path) -> None:

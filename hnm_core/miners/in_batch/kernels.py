@@ -192,5 +192,6 @@ def warm_up() -> None:
             list_all(first, second, base, low, high, anchor, positive, counts, 0, 1, found, True)
         wide = np.zeros((2, 2))
         distances_of_products(wide.copy(), wide, wide, wide[0], wide[0], 0.5, True, first.copy())
-        masked(first, anchor, anchor, first.copy())
+        labels = np.zeros(2, np.int64)
+        masked(first, labels, labels, first.copy())
         positive_pairs(anchor, anchor, True)

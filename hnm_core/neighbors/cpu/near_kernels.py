@@ -409,7 +409,8 @@ def warm_up() -> None:
     n, index = BLOCK, np.arange(BLOCK)
     zeros, wide = np.zeros(n, np.float32), np.zeros((n, ELEMENTS), np.float32)
     exact, looked_at = np.zeros(n), np.empty((1, 2), np.int64)
-    boxes, box = np.zeros((1, ELEMENTS), np.float32), np.zeros((1, 1), np.float32)
+    boxes, box = np.full((1, ELEMENTS), np.inf, np.float32), np.zeros((1, 1), np.float32)
+    boxes[0, 0] = 0  # one block
     for packed in blocks.examples():  # of one number
         round_sketches(zeros.reshape(n, 1), index, True, packed, Rounded(exact, exact, box, box))
         rows = Blocks(wide, wide, index, False, 1, packed, zeros, boxes, boxes)
