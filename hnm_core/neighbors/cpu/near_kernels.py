@@ -69,9 +69,9 @@ class Blocks(NamedTuple):
     bias: Any
     """(32 B,) float32, -|x|^2 / 2; -infinity in rows that fill up, and in those that nobody can find."""
     lowest: Any
-    """(A, B) float32, the smallest of the first A numbers of a block's sketches; infinity in blocks that fill up."""
+    """(A, B) float32, the smallest of the first A numbers of a block's sketches."""
     highest: Any
-    """(A, B) float32, the largest; infinity likewise."""
+    """(A, B) float32, the largest."""
 
 
 class Rounded(NamedTuple):
@@ -313,14 +313,15 @@ def _visit(
 def _limit(reach: Any) -> Any:
     """A vector of what squares must be less than, for blocks within this share of the widest reach to be met."""
     far = simd.most(simd.maximum(simd.load(reach, 0), simd.load(reach, ELEMENTS)))
-    return simd.splat(min(far * far * _ROUNDED + np.float32(2.0**-100), _MOST))
+    return simd.splat(far * far * _ROUNDED + np.float32(2.0**-100))
 
 
 @njit(cache=True, nogil=True)
 def _measure_boxes(group: Any, rows: Any, anchors: Any, away: Any, middle: Any) -> None:
-    """Write to `away` (B,) the squared distance of each block's box from that of a group."""
+    """Write to `away` (B,) the squared distance of each block's box from that of a group, and to `middle` four times
+    that of their middles. Infinite is what holds no rows, and nothing else."""
     low, high, count = rows.lowest, rows.highest, rows.lowest.shape[1]
-    nothing = simd.splat(np.float32(0))
+    nothing, most = simd.splat(np.float32(0)), simd.splat(_MOST)
     for start in range(0, count, ELEMENTS):
         total = between = nothing
         for axis in range(len(low)):
@@ -331,8 +332,10 @@ def _measure_boxes(group: Any, rows: Any, anchors: Any, away: Any, middle: Any) 
             total = simd.add(total, simd.multiply(gap, gap))
             apart = simd.subtract(before, behind)
             between = simd.add(between, simd.multiply(apart, apart))
-        simd.store(away, start, total)
-        simd.store(middle, start, between)
+        simd.store(away, start, simd.minimum(total, most))
+        simd.store(middle, start, simd.minimum(between, most))
+    for block in range((len(rows.row) + BLOCK - 1) // BLOCK, count):  # what fills up
+        away[block] = middle[block] = np.inf
 
 
 @njit(cache=True, nogil=True)
