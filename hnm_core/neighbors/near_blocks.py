@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_K = 64
 """Longer lists let too much pass."""
-LEAST_ROWS = 8_192
+LEAST_ROWS = 4_096
 """Of fewer rows, blocks are too wide."""
 
 _BLOCK = 32
