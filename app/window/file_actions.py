@@ -191,6 +191,8 @@ class FileActions:
 
         def show(read: own_data.OwnData) -> None:
             self._session.set_experiment(read.config)
+            if read.several:
+                self._form.know_several(read.config.data)
             self._recent.note(path, labels)
             compatibility.refuse(list(read.findings))  # the lanes can be mended, so the data stay
 

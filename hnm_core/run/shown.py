@@ -122,6 +122,16 @@ def class_name(started: RunStarted, label: int) -> str:
     return started.class_names[label] if 0 <= label < len(started.class_names) else str(label)
 
 
+def has_several_labels(started: RunStarted) -> bool:
+    """Whether its items have several labels each, so that the class of one is its rarest label."""
+    return started.evaluated is not None and started.evaluated.shares
+
+
+def class_kind(started: RunStarted) -> str:
+    """What a class of the run is, before its name: "class", or "rarest label"."""
+    return "rarest label" if has_several_labels(started) else "class"
+
+
 def shown_text(started: RunStarted) -> str:
     """For example "20,000 of 60,000 items shown"; empty where all are."""
     shown = len(started.ids)
