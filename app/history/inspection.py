@@ -14,7 +14,7 @@ from app.history.tracks import Mentions
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import BANDS, bands_of
 from hnm_core.run.item_texts import in_sight
-from hnm_core.run.shown import Drawn, class_kind, class_name, drawn_items, item_of, places_of, text_of
+from hnm_core.run.shown import Drawn, class_name, class_words, drawn_items, item_of, places_of, text_of
 from hnm_core.spec.registry import is_over_documents
 
 ANCHOR, POSITIVE, NEGATIVE = range(3)
@@ -73,8 +73,8 @@ class Facts:
     """Its id in the user's files, where that is known and another than `item_id`, fit to be shown"""
     text: str = ""
     """How its text begins, likewise"""
-    kind: str = "class"
-    """What its class is, see `hnm_core.run.shown.class_kind`"""
+    words: str = ""
+    """Its class with what it is, see `hnm_core.run.shown.class_words`"""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | Non
         is_over_documents(started.config.data.name),
         "" if told is None else in_sight(told.name),
         "" if told is None else in_sight(told.text),
-        class_kind(started),
+        class_words(started, item.label),
     )
 
 

@@ -38,7 +38,7 @@ from hnm_core.spec.registry import is_over_documents
 OVER_DOCUMENTS = "Queries and documents have no classes, so there are no pairs of these."
 EMPTY = "Which classes are mined against which appears here, once a lane has mined."
 RUNS = "anchor ↓ negative →"
-BY_RAREST = "each item by its rarest label"
+BY_RAREST = "rarest labels"
 TIP = (
     "Rows: classes of anchors; columns: classes of their negatives. Click a cell, or go to it with the arrow keys and "
     "press Return, to select the points of both classes and draw only the edges between them. The diagonal is empty: a "

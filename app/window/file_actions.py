@@ -140,7 +140,7 @@ class FileActions:
 
     def open_data(self) -> None:
         """Ask for a file of data to train on."""
-        self._ask("Open data", self.take, filters=f"Data ({DATA_PATTERNS} *.jsonl *.gz)")
+        self._ask("Open data", self.take, filters=f"Data ({DATA_PATTERNS} *.gz)")
 
     def open_config(self) -> None:
         """Ask for a TOML file."""

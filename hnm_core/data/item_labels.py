@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from hnm_core.data import checks
 from hnm_core.errors import InputError
 
-WITHOUT = "(no label)"
-"""The class that items without a label are shown as."""
-
 
 @dataclass(frozen=True, eq=False)
 class ItemLabels:

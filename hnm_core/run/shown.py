@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.item_texts import ItemText
+from hnm_core.spec.data_files import WITHOUT
 from hnm_core.spec.registry import is_over_documents
 
 QUERY = "query"
@@ -127,9 +128,12 @@ def has_several_labels(started: RunStarted) -> bool:
     return started.evaluated is not None and started.evaluated.shares
 
 
-def class_kind(started: RunStarted) -> str:
-    """What a class of the run is, before its name: "class", or "rarest label"."""
-    return "rarest label" if has_several_labels(started) else "class"
+def class_words(started: RunStarted, label: int) -> str:
+    """A class with what it is, for example "class 3", "rarest label sky" or "no label"."""
+    name = class_name(started, label)
+    if not has_several_labels(started):
+        return f"class {name}"
+    return "no label" if name == WITHOUT else f"rarest label {name}"
 
 
 def shown_text(started: RunStarted) -> str:
