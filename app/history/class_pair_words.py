@@ -30,6 +30,8 @@ def cell_text(pairs: ClassPairs, anchor: int, negative: int, name: Name) -> str:
     """For example "3 anchors → 8: 41 of 912 mined pairs (4.5 %), 12 hard"."""
     counts = pairs.of(anchor, negative)
     if anchor == negative and not counts.mined:
+        if pairs.several:
+            return f"{name(anchor)}: one label. What shares a label is no negative, and positives are not counted here."
         return f"{name(anchor)}: one class. Negatives are of other classes, and positives are not counted here."
     share = f" ({share_text(counts.mined / pairs.total)})" if counts.mined else ""
     told = f"{name(anchor)} anchors → {name(negative)}: {counts.mined:,} of {pairs.total:,} mined pairs{share}"

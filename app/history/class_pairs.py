@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import BANDS, bands_of
-from hnm_core.run.shown import drawn_items
+from hnm_core.run.shown import drawn_items, has_several_labels
 
 
 class Counts(NamedTuple):
@@ -47,6 +47,8 @@ class ClassPairs:
     """Tuples that the frame carries, also those without a negative"""
     tuples: int
     """Tuples that were mined in these steps; where they are more, it is the hardest that are told"""
+    several: bool = False
+    """Whether items have several labels each, and their class is the rarest of these"""
 
     @property
     def total(self) -> int:
@@ -110,6 +112,7 @@ def class_pairs(started: RunStarted, frame: Frame) -> ClassPairs:
         steps=0 if frame.age is None or not len(frame.age) else int(frame.age.max()) + 1,
         told=len(triplets),
         tuples=max(frame.mined_total, len(triplets)),
+        several=has_several_labels(started),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.item_texts import in_sight
-from hnm_core.run.shown import class_name, text_of
+from hnm_core.run.shown import class_name, class_words, text_of
 
 MOST = 12
 """So many matches are listed."""
@@ -60,7 +60,7 @@ def matches(started: RunStarted, frames: Sequence[Frame], text: str) -> list[Mat
     named.sort(key=lambda label: (started.class_names[label].casefold() != wanted, label))
     counts = np.bincount(labels, minlength=len(started.class_names))
     for label in named[: MOST // 2]:
-        found.append(Match(f"class {started.class_names[label]}: {counts[label]:,} points, isolate", label=label))
+        found.append(Match(f"{class_words(started, label)}: {counts[label]:,} points, isolate", label=label))
     if typed.isdigit():
         begins = [
             place for place, known in enumerate(ids.tolist()) if known != int(typed) and str(known).startswith(typed)

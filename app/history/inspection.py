@@ -14,7 +14,16 @@ from app.history.tracks import Mentions
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.hardness import BANDS, bands_of
 from hnm_core.run.item_texts import in_sight
-from hnm_core.run.shown import Drawn, class_name, drawn_items, item_of, places_of, text_of
+from hnm_core.run.shown import (
+    Drawn,
+    class_name,
+    class_words,
+    drawn_items,
+    has_several_labels,
+    item_of,
+    places_of,
+    text_of,
+)
 from hnm_core.spec.registry import is_over_documents
 
 ANCHOR, POSITIVE, NEGATIVE = range(3)
@@ -36,6 +45,8 @@ class Partner(NamedTuple):
     """The least d(a,n) - d(a,p) of these times; NaN where it is not known."""
     band: str
     """One of `hnm_core.run.hardness.BANDS`, `FALSE_BAND`, or empty where it is not known how hard it was."""
+    words: str
+    """Its class with what it is, see `hnm_core.run.shown.class_words`; empty where it is not known."""
 
 
 class Neighbour(NamedTuple):
@@ -44,7 +55,10 @@ class Neighbour(NamedTuple):
     item_id: int
     class_name: str
     distance: float
-    same_class: bool
+    other_class: bool
+    """Whether that differs; never told where items have several labels each."""
+    words: str
+    """See `Partner`."""
 
 
 class Ranked(NamedTuple):
@@ -55,7 +69,10 @@ class Ranked(NamedTuple):
     rank: int
     """1 for the nearest in the lane"""
     distance: float
-    same_class: bool
+    other_class: bool
+    """Whether that differs; never told where items have several labels each."""
+    words: str
+    """See `Partner`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,8 @@ class Facts:
     """Its id in the user's files, where that is known and another than `item_id`, fit to be shown"""
     text: str = ""
     """How its text begins, likewise"""
+    words: str = ""
+    """Its class with what it is, see `hnm_core.run.shown.class_words`"""
 
 
 @dataclass(frozen=True)
@@ -121,6 +140,7 @@ def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | Non
         is_over_documents(started.config.data.name),
         "" if told is None else in_sight(told.name),
         "" if told is None else in_sight(told.text),
+        class_words(started, item.label),
     )
 
 
@@ -169,10 +189,10 @@ def _partners(
     bands = bands_of(least, known.margin)
     false = known.truly_alike(item_id, ids) & (role != POSITIVE)
     told = (ids, times, least, bands, false)
-    found = zip(known.names(ids), *(values.tolist() for values in told), strict=True)
+    found = zip(known.names(ids), known.words(ids), *(values.tolist() for values in told), strict=True)
     return [
-        Partner(partner_id, name, count, separated, FALSE_BAND if is_false else (*BANDS, "")[band])
-        for name, partner_id, count, separated, band, is_false in found
+        Partner(partner_id, name, count, separated, FALSE_BAND if is_false else (*BANDS, "")[band], words)
+        for name, words, partner_id, count, separated, band, is_false in found
     ]
 
 
@@ -186,9 +206,23 @@ class _Known:
 
     def names(self, ids: NDArray[np.integer]) -> list[str]:
         """The class of each item, empty where it is not known."""
-        places = self.drawn.places_of(ids)
-        labels = np.append(self.drawn.labels, -1)[places]
-        return [class_name(self.started, label) if label >= 0 else "" for label in labels.tolist()]
+        return [class_name(self.started, label) if label >= 0 else "" for label in self._labels(ids)]
+
+    def words(self, ids: NDArray[np.integer]) -> list[str]:
+        """Likewise with what it is."""
+        return [class_words(self.started, label) if label >= 0 else "" for label in self._labels(ids)]
+
+    def of_other_class(self, places: NDArray[np.int64], place: int) -> list[bool]:
+        """Whether the drawn items at `places` are of another class than the one at `place`."""
+        labels = self.drawn.labels
+        if has_several_labels(self.started):  # those of two rarest labels may share one
+            return [False] * len(places)
+        different: list[bool] = (labels[places] != labels[place]).tolist()
+        return different
+
+    def _labels(self, ids: NDArray[np.integer]) -> list[int]:
+        labels: list[int] = np.append(self.drawn.labels, -1)[self.drawn.places_of(ids)].tolist()
+        return labels
 
     def truly_alike(self, item_id: int, ids: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which of the items are of the item's class in truth, where that is known to differ from the labels."""
@@ -221,9 +255,8 @@ def _nearest(known: _Known, place: int) -> tuple[Neighbour, ...]:
     drawn, away = known.drawn, _distances(known.drawn, place)
     near = np.argsort(away, kind="stable")[:NEAREST]
     near = near[np.isfinite(away[near])]
-    alike = drawn.labels[near] == drawn.labels[place]
-    ids = drawn.ids[near]
-    return tuple(map(Neighbour, ids.tolist(), known.names(ids), away[near].tolist(), alike.tolist()))
+    other, ids = known.of_other_class(near, place), drawn.ids[near]
+    return tuple(map(Neighbour, ids.tolist(), known.names(ids), away[near].tolist(), other, known.words(ids)))
 
 
 def _ranked(known: _Known, place: int, input_ids: Sequence[int]) -> tuple[Ranked, ...]:
@@ -232,9 +265,9 @@ def _ranked(known: _Known, place: int, input_ids: Sequence[int]) -> tuple[Ranked
     others = drawn.places_of(np.array(input_ids, np.int64))
     others = others[np.append(np.isfinite(away), False)[others]]
     ranks = 1 + np.searchsorted(np.sort(away), away[others])
-    alike = drawn.labels[others] == drawn.labels[place]
-    ids = drawn.ids[others]
-    return tuple(map(Ranked, ids.tolist(), known.names(ids), ranks.tolist(), away[others].tolist(), alike.tolist()))
+    other, ids = known.of_other_class(others, place), drawn.ids[others]
+    told = (known.names(ids), ranks.tolist(), away[others].tolist(), other, known.words(ids))
+    return tuple(map(Ranked, ids.tolist(), *told))
 
 
 def _true_label(started: RunStarted, frames: list[Frame], item_id: int) -> int | None:

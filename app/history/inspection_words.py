@@ -133,15 +133,15 @@ def _so_far(one: Partner) -> Cell:
 
 def _tip(one: Partner) -> str:
     known = f"d(a,n) \N{MINUS SIGN} d(a,p) = {signed(one.separation)} at its least" if one.band else ""
-    name = f"class {one.class_name}" if one.class_name else "class not known"
+    name = one.words or "class not known"
     times = f"{one.times} time{'s' if one.times != 1 else ''}"
     parts = (f"{one.item_id}, {name}", _BAND_SENTENCES.get(one.band, ""), known, times)
     return "\n".join(part for part in parts if part)
 
 
 def _neighbour(one: Neighbour) -> Cell:
-    other = "" if one.same_class else ", another class"
-    tip = f"{one.item_id}, class {one.class_name}{other}, at a distance of {one.distance:.4g}"
+    other = ", another class" if one.other_class else ""
+    tip = f"{one.item_id}, {one.words}{other}, at a distance of {one.distance:.4g}"
     return Cell(
         f"{one.item_id} · {one.class_name}",
         f"{one.distance:.3f}",
@@ -152,8 +152,8 @@ def _neighbour(one: Neighbour) -> Cell:
 
 
 def _ranked(one: Ranked) -> Cell:
-    other = "" if one.same_class else ", another class"
-    tip = f"{one.item_id}, class {one.class_name}{other}: number {one.rank:,} by distance here, {one.distance:.4g}"
+    other = ", another class" if one.other_class else ""
+    tip = f"{one.item_id}, {one.words}{other}: number {one.rank:,} by distance here, {one.distance:.4g}"
     return Cell(f"{one.item_id} · {one.class_name}", f"number {one.rank:,}", one.item_id, one.class_name, tip=tip)
 
 

@@ -55,6 +55,7 @@ class ExperimentForm(QWidget):
         self._config = config or ExperimentConfig()
         self._changes = UndoList[ExperimentConfig]()
         self._filling = False
+        self._several: DataConfig | None = None
         self._theme = DARK
 
         self.data, self.data_own = NamedForm("Data", DATASETS), OptionForm(DataConfig, SPLIT_FIELDS)
@@ -196,6 +197,17 @@ class ExperimentForm(QWidget):
         """Whether an undo can be taken back."""
         return self._changes.can_redo
 
+    def know_several(self, data: DataConfig) -> None:
+        """Say that the items of these data have several labels each; nothing tells that but reading them."""
+        self._several = data
+        self._show_findings()
+
+    @property
+    def _has_several(self) -> bool:
+        """Whether items of the data in the form are known to have several labels each, however they are split."""
+        known, own = self._several, self._config.data
+        return known is not None and (known.name, known.options) == (own.name, own.options)
+
     def set_running(self, running: bool) -> None:
         """Say that a run is on. Its lanes keep their names."""
         self.running_note.set_changeable(changeable=not self._over_documents)
@@ -293,7 +305,7 @@ class ExperimentForm(QWidget):
         """What the choices have to say to each other, beside the lane it is about."""
         if self._over_documents:
             return  # no rules are between its parts
-        found = compatibility.check(self._config)
+        found = compatibility.check(self._config, several=self._has_several)
         self.findings.show_findings([finding for finding in found if not finding.lane])
         self.lanes.show_findings(
             [[finding for finding in found if finding.lane == lane.name] for lane in self._config.lanes]
@@ -303,7 +315,9 @@ class ExperimentForm(QWidget):
         """The names that the lane at `place` cannot take, with the reasons."""
         self._commit()
         lanes = self._config.lanes
-        return compatibility.impossible(kind, self._config, lanes[place].name) if place < len(lanes) else {}
+        if place >= len(lanes):
+            return {}
+        return compatibility.impossible(kind, self._config, lanes[place].name, several=self._has_several)
 
     def _fix(self, finding: Finding) -> None:
         """Apply the remedy of a finding; undo takes it back."""

@@ -32,12 +32,19 @@ class ForkDialog(QDialog):
         lanes: the lanes that train, each alone as it is now.
         taken: names of all lanes there are.
         lane: the one to begin with.
+        several: whether the items have several labels each.
     """
 
     chosen = pyqtSignal(str, str, object)
 
     def __init__(
-        self, lanes: Mapping[str, ExperimentConfig], taken: Collection[str], lane: str, parent: QWidget | None = None
+        self,
+        lanes: Mapping[str, ExperimentConfig],
+        taken: Collection[str],
+        lane: str,
+        parent: QWidget | None = None,
+        *,
+        several: bool = False,
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -51,7 +58,7 @@ class ForkDialog(QDialog):
         self.lane_box.setAccessibleName("Lane to go on from")
         self.miner = registry_choice(MINERS, "miner")
         self.miner.box.setAccessibleName("Miner of the new lane")
-        self.miner.box.reasons = lambda: compatibility.impossible("miner", self._config, self._lane)
+        self.miner.box.reasons = lambda: compatibility.impossible("miner", self._config, self._lane, several=several)
         self.name = LineEdit()
         self.name.setAccessibleName("Name of the new lane")
         self.name.setToolTip(LANE_NAME_RULE)

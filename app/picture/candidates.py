@@ -48,9 +48,12 @@ class Looked:
         return f"searched: {self.found_text}", self.anchors_text, self.chosen_text, self.drawn_text
 
 
-def looked_at(candidates: Candidates, plain: Scene, theme: Theme, pair: tuple[int, int] | None = None) -> Looked:
+def looked_at(
+    candidates: Candidates, plain: Scene, theme: Theme, pair: tuple[int, int] | None = None, *, several: bool = False
+) -> Looked:
     """What is to be seen of `candidates` in the cloud of a `plain` scene: their own frame's, without edges, for which
-    points would step back. With a `pair` of classes only from anchors of the first to candidates of the second."""
+    points would step back. With a `pair` of classes only from anchors of the first to candidates of the second.
+    `several`: items have several labels each."""
     ends = drawn_places(plain.ids, plain.sample, candidates.pairs)
     seen = np.append((plain.radii > 0) & np.isfinite(plain.positions).all(1), False)[ends]
     if pair is not None:
@@ -69,23 +72,23 @@ def looked_at(candidates: Candidates, plain: Scene, theme: Theme, pair: tuple[in
         candidates.chosen[lines],
         anchors,
         colors,
-        found_text=_found_text(candidates, found),
+        found_text=_found_text(candidates, found, "that share no label" if several else "of another class"),
         anchors_text=f"for {len(found):,}{of} anchor{'s' if candidates.asked != 1 else ''}",
         chosen_text=f"{_span(chosen)} chosen each" if chosen.any() else "none chosen",
         drawn_text=f"{len(places):,} of {count:,} lines drawn" if len(places) < count else "",
     )
 
 
-def _found_text(candidates: Candidates, counts: NDArray[np.int64]) -> str:
+def _found_text(candidates: Candidates, counts: NDArray[np.int64], whose: str) -> str:
     if counts.max(initial=0) == MAX_OF_AN_ANCHOR < candidates.most:
         return f"{_span(counts)} of {candidates.most:,} candidates"
     match candidates.scope:
         case "nearest":
-            return f"{_span(counts)} nearest of another class"
+            return f"{_span(counts)} nearest {whose}"
         case "approximate":
-            return f"{_span(counts)} near ones of another class"
+            return f"{_span(counts)} near ones {whose}"
         case "batch":
-            return f"{_span(counts)} of another class in the batch"
+            return f"{_span(counts)} {whose} in the batch"
 
 
 def with_candidates(scene: Scene, looked: Looked, theme: Theme, seen: float, others: float) -> Scene:

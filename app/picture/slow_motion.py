@@ -36,7 +36,7 @@ class Act:
 
 
 EMBED = Act(frozenset({Phase.EMBED, Phase.BUILD, Phase.BACKGROUND}), "Embed: where every item is now", 0.14)
-SEARCH = Act(frozenset({Phase.SEARCH}), "Search: the ringed anchors look for near items of other classes", 0.2)
+SEARCH = Act(frozenset({Phase.SEARCH}), "Search: the ringed anchors look for near negatives", 0.2)
 SELECT = Act(frozenset({Phase.SELECT, Phase.TRANSFER}), "Select: each is given a positive and a negative", 0.22)
 LOSS = Act(frozenset({Phase.FORWARD, Phase.LOSS}), "Loss: only what lies within the margin is felt", 0.2)
 STEP = Act(frozenset({Phase.BACKWARD, Phase.STEP}), "Backward and step: the network moves", 0.24)

@@ -24,7 +24,7 @@ from app.training.looking import Looked
 from app.views.inspector_view import NOTHING, InspectorView
 from hnm_core.errors import InputError
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import places_of, text_of
+from hnm_core.run.shown import class_words, places_of, text_of
 from hnm_core.spec.registry import is_over_documents
 
 SHOWN_S = 0.25
@@ -186,7 +186,7 @@ class Inspecting(QObject):
         labels = started.labels[np.isin(started.ids, ids)]
         counts = np.bincount(labels, minlength=len(started.class_names))
         most = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
-        named = [f"{counts[label]:,} of class {started.class_names[label]}" for label in most if counts[label]]
+        named = [f"{counts[label]:,} of {class_words(started, label)}" for label in most if counts[label]]
         more = int((counts > 0).sum()) - len(named)
         listed = ", ".join(named) + (f" and {more} more classes" if more else "")
         return f"{len(ids):,} point{'s' if len(ids) != 1 else ''} selected: {listed}.\n{WHAT_TO_DO}"

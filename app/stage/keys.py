@@ -12,7 +12,7 @@ from app.views.class_key import ClassKey
 from app.views.color_scale import ColorScale
 from app.views.edge_key import EdgeKey
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import query_label
+from hnm_core.run.shown import has_several_labels, query_label
 
 SPREAD_SLACK = 0.1
 """By so much of its width the range of a column's colours may be off before it is made anew."""
@@ -53,7 +53,8 @@ class Keys(QWidget):
         grouped = started is not None and started.groups is not None and color_by != "label"
         named = started is not None and by_class and not grouped
         if started is not None and named:
-            self.classes.show_classes(started.class_names, query_label(started))
+            kind = "rarest labels" if has_several_labels(started) else "classes"
+            self.classes.show_classes(started.class_names, query_label(started), kind)
         else:
             self.classes.show_classes(())
 

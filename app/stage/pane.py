@@ -22,7 +22,7 @@ from app.picture.trails import with_trails
 from app.views.cloud_marks import Mark
 from app.views.cloud_view import CloudView
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import drawn_places
+from hnm_core.run.shown import drawn_places, has_several_labels
 
 MAX_EDGES = 1000
 NEAREST_ZOOM = 0.3
@@ -159,8 +159,9 @@ class Pane:
         looked = None
         if slowly:
             if frame.candidates is not None and wish.edge_kinds:
+                several = has_several_labels(started)
                 plain = _scene(started, frame, replace(wish, edge_kinds=frozenset()))
-                looked = looked_at(frame.candidates, plain, wish.theme, wish.selection.pair)
+                looked = looked_at(frame.candidates, plain, wish.theme, wish.selection.pair, several=several)
             self._motion = slow_motion(self.view.scene, goal, wish.theme, looked)
         else:
             self._motion = motion(self.view.scene, goal, self._frame_seconds) if smoothly else None

@@ -38,7 +38,7 @@ from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.item_texts import in_sight
-from hnm_core.run.shown import class_name, item_of, text_of
+from hnm_core.run.shown import class_name, class_words, item_of, text_of
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
@@ -408,4 +408,6 @@ class Stage(QObject):
             held_out = "not trained on · " if known.held_out else ""
             self._figures.set_point(f"{name} {in_sight(told.name)} · {held_out}{in_sight(told.text)}")
             return
-        self._figures.set_point(f"point {point} · class {name}{' · held out' if known.held_out else ''}")
+        self._figures.set_point(
+            f"point {point} · {class_words(started, known.label)}{' · held out' if known.held_out else ''}"
+        )

@@ -58,6 +58,8 @@ class Looked(NamedTuple):
     """(D,) features"""
     problem: str = ""
     """Why there is nothing to say, in a sentence; empty where there is"""
+    labels: tuple[str, ...] | None = None
+    """All labels of it, where items have several each; none where it has none"""
 
 
 class Pictured(NamedTuple):
@@ -114,6 +116,7 @@ class Looker:
             _nearest(dataset, shown_row, row),
             None if dataset.images is None else np.array(dataset.images[row]),
             np.array(dataset.x[row]),
+            labels=_labels_of(dataset, row),
         )
 
     def keep(self, config: ExperimentConfig, dataset: Dataset) -> None:
@@ -152,7 +155,7 @@ class Looker:
         kept = self._kept
         if kept is None or kept.of != _of(config):
             kept = self._kept = None  # not two data sets at once
-            dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
+            dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching, several=True)
             kept = self._kept = Kept(_of(config), dataset)
         return kept.dataset
 
@@ -199,6 +202,18 @@ def shrunk(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     mean = cut.reshape(count, high, side, wide, side, *pictures.shape[3:]).mean((2, 4))
     small: NDArray[np.uint8] = np.rint(mean).astype(np.uint8)
     return small
+
+
+def _labels_of(dataset: Dataset, row: int) -> tuple[str, ...] | None:
+    several = dataset.several
+    if several is None:
+        return None
+    return tuple(dataset.class_names[label] for label in several.label[several.offsets[row] : several.offsets[row + 1]])
+
+
+def labels_text(labels: tuple[str, ...]) -> str:
+    """For example "Labels: boat, sea"."""
+    return f"Label{'' if len(labels) == 1 else 's'}: {', '.join(labels)}" if labels else "It has no label."
 
 
 def row_text(row: NDArray[np.float32]) -> str:

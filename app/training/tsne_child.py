@@ -72,7 +72,7 @@ def _at_the_end(request: LayOut) -> dict[str, Embedded]:
     config, lanes = recording.config, recording.history().lane_configs()
     kept = {lane: trained_network(recording, lane) for lane in recording.lanes}
     try:
-        dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching)
+        dataset = data.build(config.data.part, seed=config.seed, progress=no_fetching, several=True)
     except LoadCancelled:
         raise InputError("The data are not on this machine, and are not fetched for a t-SNE.") from None
     row = np.searchsorted(dataset.ids, request.ids).clip(max=len(dataset.ids) - 1)

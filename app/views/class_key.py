@@ -52,20 +52,20 @@ class ClassKey(QWidget):
         self._theme = theme
         self.update()
 
-    def show_classes(self, names: Sequence[str], diamond: int = -1) -> None:
+    def show_classes(self, names: Sequence[str], diamond: int = -1, kind: str = "classes") -> None:
         """The names of classes 0, 1, ...; none, or more than there are plain colours, hides the key. The points of the
-        class `diamond` are diamonds."""
+        class `diamond` are diamonds; `kind` is what classes are called."""
         self._diamond = diamond
         self.names = tuple(names) if len(names) <= len(self._theme.classes) else ()
         self._current = 0
         listed = ", ".join(self.names)
         self.setToolTip(
             plain_tip(
-                f"Colours of the classes {listed}; items held out of training are paler.\n"
+                f"Colours of the {kind} {listed}; items held out of training are paler.\n"
                 "Click a class to show it alone, with Ctrl to add it, twice to zoom to it."
             )
         )
-        self.setAccessibleName(f"Classes: {listed}")
+        self.setAccessibleName(f"{kind.capitalize()}: {listed}")
         self.setVisible(bool(self.names))
         self.update()
 

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 from app.picture.theme import Theme
 from app.plain import Label
 from app.style import css
-from app.training.looking import Looked, row_text
+from app.training.looking import Looked, labels_text, row_text
 
 SIDE_PX = 64
 
@@ -49,7 +49,9 @@ class ItemData(QWidget):
         if looked.picture is not None:
             self.picture.setPixmap(pixmap(looked.picture, SIDE_PX - 4))
             self.picture.setAccessibleName(f"Picture of point {looked.item_id}")
-        self.words.setText(looked.problem or ("" if looked.row is None else row_text(looked.row)))
+        labels = "" if looked.labels is None else labels_text(looked.labels)
+        numbers = "" if looked.row is None else row_text(looked.row)
+        self.words.setText(looked.problem or "\n".join(filter(None, (labels, numbers))))
 
 
 def pixmap(picture: NDArray[np.uint8], side_px: int) -> QPixmap:

@@ -131,7 +131,7 @@ class InspectorView(QWidget):
         if facts.name:
             self.title.setText(f"{facts.class_name.capitalize()} {facts.name}")
         else:
-            kind = facts.class_name if facts.over_documents else f"class {facts.class_name}"
+            kind = facts.class_name if facts.over_documents else facts.words
             self.title.setText(f"Point {facts.item_id} · {kind}")
         self.title.show()
         notes = []

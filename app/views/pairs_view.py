@@ -32,12 +32,13 @@ from app.views.elided_label import ElidedLabel
 from app.views.pair_matrix import PairMatrix
 from app.views.pair_painter import Shown
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import class_name
+from hnm_core.run.shown import class_name, has_several_labels
 from hnm_core.spec.registry import is_over_documents
 
 OVER_DOCUMENTS = "Queries and documents have no classes, so there are no pairs of these."
 EMPTY = "Which classes are mined against which appears here, once a lane has mined."
 RUNS = "anchor ↓ negative →"
+BY_RAREST = "rarest labels"
 TIP = (
     "Rows: classes of anchors; columns: classes of their negatives. Click a cell, or go to it with the arrow keys and "
     "press Return, to select the points of both classes and draw only the edges between them. The diagonal is empty: a "
@@ -220,7 +221,8 @@ class PairsView(QWidget):
         shown = [Shown(pairs, self._theme.lane(self._places.get(pairs.lane, 0))) for pairs in lanes]
         self.matrix.show_lanes(shown, self._axis, classes, name, self._most)
         self.bar.show_most(share_text(self._most))
-        self._say(" · ".join(filter(None, (RUNS, caption(told, self._axis, classes), part_text(told)))))
+        by = BY_RAREST if has_several_labels(started) else ""
+        self._say(" · ".join(filter(None, (RUNS, by, caption(told, self._axis, classes), part_text(told)))))
         self._list(ranked(told, MOST_ROWS), {pairs.lane: pairs for pairs in told})
         self._share_room()
 

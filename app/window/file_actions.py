@@ -140,7 +140,7 @@ class FileActions:
 
     def open_data(self) -> None:
         """Ask for a file of data to train on."""
-        self._ask("Open data", self.take, filters=f"Data ({DATA_PATTERNS} *.jsonl *.gz)")
+        self._ask("Open data", self.take, filters=f"Data ({DATA_PATTERNS} *.gz)")
 
     def open_config(self) -> None:
         """Ask for a TOML file."""
@@ -191,6 +191,8 @@ class FileActions:
 
         def show(read: own_data.OwnData) -> None:
             self._session.set_experiment(read.config)
+            if read.several:
+                self._form.know_several(read.config.data)
             self._recent.note(path, labels)
             compatibility.refuse(list(read.findings))  # the lanes can be mended, so the data stay
 

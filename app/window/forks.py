@@ -16,6 +16,7 @@ from app.window.bridge import RunBridge
 from app.window.messages import Messages
 from hnm_core.errors import InputError
 from hnm_core.run.events import LaneForked, RunState
+from hnm_core.run.shown import has_several_labels
 from hnm_core.spec.registry import is_over_documents
 from hnm_core.training.retrieval_config import NOT_HERE
 
@@ -56,7 +57,8 @@ class Forks:
             raise InputError(f"Lane '{lane}' has ended, so nothing can go on from it.")
         configs = history.lane_configs()
         lanes = {name: configs[name] for name in history.running}
-        dialog = ForkDialog(lanes, list(history.lanes), lane or history.running[0], self._parent)
+        several = history.started is not None and has_several_labels(history.started)
+        dialog = ForkDialog(lanes, list(history.lanes), lane or history.running[0], self._parent, several=several)
         dialog.chosen.connect(lambda *wish: self._messages.attempt(lambda: self._fork(*wish)))
         if self._bridge.state is RunState.RUNNING:
             self._bridge.pause()

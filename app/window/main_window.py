@@ -52,6 +52,7 @@ from app.window.studies import Studies
 from app.window.tsne import Tsne
 from hnm_core.run.channel import Drained
 from hnm_core.run.events import RunFinished, RunStarted, RunState
+from hnm_core.run.shown import has_several_labels
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.resources import preset_names, retrieval_preset_names
 
@@ -461,6 +462,9 @@ class MainWindow(QMainWindow):
         if any(isinstance(event, RunStarted | RunFinished) for event in drained.events):
             self.messages.attempt(self.path.follow)
             self.outcome.say(verdict(self.stage.history), self.run.never_goes_on())
+        for event in drained.events:
+            if isinstance(event, RunStarted) and has_several_labels(event):
+                self.form.know_several(event.config.data)
         self.closing.go_on()
 
     def figures_of_run(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from app.window.messages import Messages
 from hnm_core.errors import InputError
 from hnm_core.run.events import RunState
 from hnm_core.run.history import RunHistory
+from hnm_core.run.shown import has_several_labels
 from hnm_core.spec import config as configuration
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import is_over_documents
@@ -159,6 +160,8 @@ class Session(QObject):
         self._fill(with_forks(history))
         self.clear()
         self._stage.play(past, history)
+        if history.started is not None and has_several_labels(history.started):
+            self._form.know_several(history.started.config.data)
         if losses := past.recording.losses:
             self._messages.notice("\n".join([f"This recording is damaged. {losses[0]}", *losses[1:MAX_LOSSES]]))
         self.changed.emit()

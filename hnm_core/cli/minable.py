@@ -87,6 +87,9 @@ def _has_classes(data: str, qrels: str) -> bool:
 
     if data in DATASETS.names():
         return not DATASETS.entry(data).options.judged
+    if Path(data).suffix.lower() == ".jsonl":
+        path = paths.path_of(data)
+        return not qrels and paths.is_file(path) and not is_judged(path)
     return Path(data).suffix.lower() in WITH_CLASSES and not qrels
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hnm_core.data import checks, item_labels
 from hnm_core.data.base import Dataset, Progress, report
-from hnm_core.data.item_labels import WITHOUT, ItemLabels
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.errors import InputError
+from hnm_core.spec.data_files import WITHOUT
 
 NAMES: dict[str, tuple[str, ...]] = {
     "x": ("x", "X", "embeddings", "embedding", "features", "feature", "vectors", "emb"),

@@ -55,6 +55,11 @@ def check_names(names: Sequence[str], file: str) -> None:
         hint = ""
         if alike:
             hint = f" Did you mean {' or '.join(map(repr, map(checks.shown, alike[:3])))}? Rename it to '{LABEL}'."
+        else:
+            hint = (
+                f" Where each label has a column of its own, write the names of those of an item into one column "
+                f"'{LABEL}', such as sea|sky, and set label_separator."
+            )
         raise InputError(f"'{file}' has no column '{LABEL}', only: {checks.shown_names(names)}.{hint}")
 
 

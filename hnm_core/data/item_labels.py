@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from hnm_core.data import checks
 from hnm_core.errors import InputError
-
-WITHOUT = "(no label)"
-"""The class that items without a label are shown as."""
+from hnm_core.system import memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +51,15 @@ class ItemLabels:
         offsets = np.concatenate(([0], np.cumsum(sizes)))
         places = np.arange(offsets[-1]) + np.repeat(self.offsets[row] - offsets[:-1], sizes)
         return ItemLabels(offsets, self.label[places], self.count)
+
+    def table(self) -> NDArray[np.bool_]:
+        """(N, L), whether each item has each label. Raises `InputError` where that does not fit into the memory."""
+        memory.require(
+            len(self) * self.count, f"A table of {len(self):,} items and {self.count:,} labels", "take fewer"
+        )
+        table = np.zeros((len(self), self.count), np.bool_)
+        table[self.item, self.label] = True
+        return table
 
     def rarest(self) -> NDArray[np.int64]:
         """(N,) of each item's labels the one that the fewest items have, of these the first; `count` where there is

@@ -36,6 +36,8 @@ class OwnData:
     """The experiment on these data; its words say what was read and what was chosen."""
     findings: tuple[Finding, ...]
     """What does not go together with data of this kind, see `compatibility.check`."""
+    several: bool
+    """Whether items have several labels each."""
 
 
 def read(config: ExperimentConfig, own: DataConfig, progress: Progress | None = None) -> OwnData:
@@ -60,7 +62,7 @@ def read(config: ExperimentConfig, own: DataConfig, progress: Progress | None = 
         items=len(parts.trained),
         several=dataset.several is not None,
     )
-    return OwnData(fitted, tuple(found))
+    return OwnData(fitted, tuple(found), dataset.several is not None)
 
 
 def fit(config: ExperimentConfig, own: DataConfig, dataset: Dataset) -> ExperimentConfig:

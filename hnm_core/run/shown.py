@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.item_texts import ItemText
+from hnm_core.spec.data_files import WITHOUT
 from hnm_core.spec.registry import is_over_documents
 
 QUERY = "query"
@@ -120,6 +121,19 @@ def query_label(started: RunStarted) -> int:
 def class_name(started: RunStarted, label: int) -> str:
     """The name of a class, its number where it has none."""
     return started.class_names[label] if 0 <= label < len(started.class_names) else str(label)
+
+
+def has_several_labels(started: RunStarted) -> bool:
+    """Whether its items have several labels each, so that the class of one is its rarest label."""
+    return started.evaluated is not None and started.evaluated.shares
+
+
+def class_words(started: RunStarted, label: int) -> str:
+    """A class with what it is, for example "class 3", "rarest label sky" or "no label"."""
+    name = class_name(started, label)
+    if not has_several_labels(started):
+        return f"class {name}"
+    return "no label" if name == WITHOUT else f"rarest label {name}"
 
 
 def shown_text(started: RunStarted) -> str:

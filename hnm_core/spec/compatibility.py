@@ -104,10 +104,11 @@ def refuse(findings: list[Finding]) -> None:
         raise InputError(" ".join(sentences))
 
 
-def impossible(kind: Kind, config: ExperimentConfig, lane: str) -> dict[str, str]:
+def impossible(kind: Kind, config: ExperimentConfig, lane: str, *, several: bool = False) -> dict[str, str]:
     """The names of `kind` that cannot replace the lane's own, each with the reason in one sentence.
 
     Options of a replaced miner or loss are its defaults. Only refusals count, and only those of the choice itself.
+    `several`: whether the items have several labels each.
     """
     own = config.lane(lane)
     if own.sampler is not None:
@@ -120,6 +121,8 @@ def impossible(kind: Kind, config: ExperimentConfig, lane: str) -> dict[str, str
         about = {*_ABOUT[kind], *(remark.rule for remark in _unmet(config, replaced, kind))}
         findings = _lane_rules(config, replaced, None, None)
         concerned = [f for f in findings if f.level == "refuse" and (f.rule not in before or f.rule in about)]
+        if several:
+            concerned += [rule for about_kind, rule in _several_in_lane(replaced) if about_kind == kind]
         if concerned:
             reasons[name] = concerned[0].sentence
     return reasons
@@ -183,18 +186,23 @@ def _several_rules(config: ExperimentConfig) -> Iterator[Finding]:
         if not sampler.part.options.ignores_classes:
             sentence = f"The sampler '{sampler.name}' goes by classes, and items have several labels each; take random."
             yield Finding("C42", lane.name, "refuse", sentence, "sampler.name=random")
-        if lane.in_batch:
-            sentence = (
-                f"The miner '{lane.miner}' compares classes inside a batch, and items have several labels each; take "
-                "one over the whole set: random, knn, lsh, lsh-buckets or routed."
-            )
-            yield Finding("C42", lane.name, "refuse", sentence, "miner=knn")
-        if not lane.loss_part.options.needs_triplets or lane.loss_part.options.own_weights:
-            sentence = (
-                f"The loss '{lane.loss}' compares classes, and items have several labels each; take one over triplets, "
-                "such as triplet-margin."
-            )
-            yield Finding("C42", lane.name, "refuse", sentence, "loss=triplet-margin")
+        yield from (finding for _, finding in _several_in_lane(lane))
+
+
+def _several_in_lane(lane: LaneConfig) -> Iterator[tuple[Kind, Finding]]:
+    """What a lane has that compares classes, by its miner and by its loss."""
+    if lane.in_batch:
+        sentence = (
+            f"The miner '{lane.miner}' compares classes inside a batch, and items have several labels each; take one "
+            "over the whole set: random, knn, lsh, lsh-buckets or routed."
+        )
+        yield "miner", Finding("C42", lane.name, "refuse", sentence, "miner=knn")
+    if not lane.loss_part.options.needs_triplets or lane.loss_part.options.own_weights:
+        sentence = (
+            f"The loss '{lane.loss}' compares classes, and items have several labels each; take one over triplets, "
+            "such as triplet-margin."
+        )
+        yield "loss", Finding("C42", lane.name, "refuse", sentence, "loss=triplet-margin")
 
 
 def _lane_rules(

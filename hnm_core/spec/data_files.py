@@ -14,6 +14,9 @@ from hnm_core.spec.traits import judged_refusal, review_refusal
 from hnm_core.system import paths
 from hnm_core.system.regular_files import open_regular
 
+WITHOUT = "(no label)"
+"""The class that items without a label are shown as, where items have several labels each."""
+
 FIRST_LINE_BYTES = 4096
 """The first line of a review is shorter."""
 
@@ -67,6 +70,9 @@ DATA_FORMATS = (
         "tensors x and y",
         "hnm_core.data.tensors:look_at_safetensors",
     ),
+    DataFormat(
+        ".jsonl", "hnm_core.data.json_lines:read_jsonl", "'embedding' and 'label'", "hnm_core.data.json_lines:look"
+    ),
 )
 DATA_SUFFIXES = tuple(known.suffix for known in DATA_FORMATS)
 DATA_PATTERNS = " ".join(f"*{suffix}" for suffix in DATA_SUFFIXES)
@@ -94,6 +100,8 @@ def is_judged(path: Path) -> bool:
     name = path.name.lower()
     if name.endswith(TABLES) and paths.is_file(path):
         return bool(_imported("hnm_core.data.retrieval.glance:holds_pairs")(path))
+    if name.endswith(".jsonl") and paths.is_file(path):
+        return not _imported("hnm_core.data.json_lines:holds_items")(path)
     return name.endswith((".jsonl", ".jsonl.gz"))
 
 

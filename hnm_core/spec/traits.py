@@ -241,7 +241,7 @@ def several_refusal(name: str) -> str:
     quotation marks where it needs them."""
     return (
         f"{name} holds items with several labels each, and here each needs one class: `hnm-lab mine`, `audit`, "
-        "`evaluate`, `run` and `compare` take several."
+        "`evaluate`, `run`, `compare`, `tune` and `embed` take several."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -122,14 +122,18 @@ def embed_data(
     name = lane if lane is not None else recording.lanes[0]
     network, width, _ = trained_network(recording, name, tell or _unsaid)
     wanted = recording.config.data if source is None else data_config(source)
-    dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False)
+    dataset = data.build(wanted.part, seed=recording.config.seed, progress=progress, minable=False, several=True)
     if tell is not None:
         tell(in_words(dataset))
     check_width(source or wanted.name, dataset.x.shape[1], name, width)
     embedded = embed_rows(network, dataset.x, progress)
+    y: NDArray[Any] = dataset.y
+    names = dataset.class_names
+    if dataset.several is not None:
+        y, names = dataset.several.table(), names[: dataset.several.count]
     try:
         with whole_file(out) as part, part.open("wb") as file:
-            np.savez(file, x=embedded, y=dataset.y, ids=dataset.ids, class_names=np.array(dataset.class_names, np.str_))
+            np.savez(file, x=embedded, y=y, ids=dataset.ids, class_names=np.array(names, np.str_))
     except OSError as error:
         raise InputError(f"Cannot write '{out}': {error.strerror or error}.") from error
     return embedded.shape[0], embedded.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import torch
 
 from hnm_core import data
 from hnm_core.data.base import Dataset
-from hnm_core.data.item_labels import WITHOUT, ItemLabels, in_words
+from hnm_core.data.item_labels import ItemLabels, in_words
 from hnm_core.errors import InputError
+from hnm_core.spec.data_files import WITHOUT
 from hnm_core.spec.registry import DATASETS
 
 LABELS = (["sky", "sea"], ["sea"], [], ["boat", "sky", "sea"], ["boat"], ["sky"])
@@ -85,7 +87,14 @@ def write_text_in_parquet(path: Path) -> dict[str, str]:
     return {"label_separator": "|"}
 
 
+def write_jsonl(path: Path) -> dict[str, str]:
+    items = [{"id": f"i{row}", "embedding": x.tolist(), "labels": LABELS[row]} for row, x in enumerate(X)]
+    path.with_suffix(".jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    return {}
+
+
 WRITERS = (
+    write_jsonl,
     write_npz, write_numbers, write_cells_in_npz, write_pt, write_csv, write_tsv, write_npy, write_npy_and_text,
     write_parquet, write_text_in_parquet,
 )  # fmt: skip
@@ -179,3 +188,10 @@ def test_that_the_rarest_label_is_the_one_of_fewest_items_and_of_these_the_first
     labels = ItemLabels.of_pairs(np.array([0, 0, 1, 2, 2, 3]), np.array([0, 1, 0, 2, 1, 0]), 5, 3)
     assert labels.rarest().tolist() == [1, 0, 2, 0, 3]
     assert labels.at(np.array([4, 2])).label.tolist() == [1, 2]
+
+
+def test_that_a_table_with_a_column_a_label_is_told_what_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    path.write_text("a,sea,sky\n1,0,1\n2,1,1\n")
+    with pytest.raises(InputError, match=r"has no column 'label'.*into one column 'label', such as sea\|sky, and set"):
+        read(path)

@@ -22,8 +22,8 @@ def test_that_a_file_is_of_the_kind_of_its_ending_in_capitals_or_not():
 
 
 def test_that_kinds_are_said_in_words_and_as_a_dialog_takes_them():
-    assert ANY_DATA_SUFFIX == ".npz, .csv, .parquet, .npy, .tsv, .pt or .safetensors"
-    assert DATA_PATTERNS == "*.npz *.csv *.parquet *.npy *.tsv *.pt *.safetensors"
+    assert ANY_DATA_SUFFIX == ".npz, .csv, .parquet, .npy, .tsv, .pt, .safetensors or .jsonl"
+    assert DATA_PATTERNS == "*.npz *.csv *.parquet *.npy *.tsv *.pt *.safetensors *.jsonl"
 
 
 @pytest.mark.parametrize("known", DATA_FORMATS, ids=lambda known: known.suffix)

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hnm_core import data
 from hnm_core.config import ExperimentConfig
 from hnm_core.errors import InputError
 from hnm_core.events import Frame, RunFinished, RunStarted, StepRecord
 from hnm_core.experiment import Experiment
 from hnm_core.recording import open_recording, record
+from hnm_core.spec.registry import DATASETS
+from hnm_core.studies.embedding import embed_data
 from hnm_core.studies.evaluating import evaluate_run
 from hnm_core.training.setup import prepare
 
@@ -98,3 +101,15 @@ def test_that_what_compares_classes_is_refused_in_a_sentence(
         asked[section] = asked[section] | values if section == "data" else values
     with pytest.raises(InputError, match=words):
         prepare(ExperimentConfig.model_validate(asked))
+
+
+def test_that_what_is_embedded_keeps_all_labels_of_each_item(tagged: Path, tmp_path: Path) -> None:
+    lane = {"name": "a", "miner": "random", "loss": "triplet-margin"}
+    list(record(Experiment(lanes_of(tagged, lane, steps=2)).run(), tmp_path / "run"))
+    assert embed_data(str(tmp_path / "run"), None, None, tmp_path / "out.npz", None) == (500, 8)
+    with np.load(tmp_path / "out.npz") as written:
+        assert np.array_equal(written["y"], TABLE)
+        assert np.array_equal(written["class_names"], NAMES)
+    again = data.build(DATASETS.part("file", {"path": str(tmp_path / "out.npz")}), several=True)
+    assert again.several is not None
+    assert np.array_equal(again.several.table(), TABLE)

@@ -169,7 +169,7 @@ def test_that_neighbours_are_the_nearest_of_the_shown_positions(started, item_id
     order = np.argsort(away)[: len(found)]
     assert [one.item_id for one in found] == (order + 100).tolist() and len(found) == 6
     np.testing.assert_allclose([one.distance for one in found], away[order])
-    assert [one.same_class for one in found] == [(place - item_id + 100) % 3 == 0 for place in order]
+    assert [not one.other_class for one in found] == [(place - item_id + 100) % 3 == 0 for place in order]
 
 
 def test_that_facts_tell_class_truth_and_whether_a_point_is_held_out(started):

@@ -866,3 +866,15 @@ def test_that_a_click_on_the_name_opens_the_whole_list(form, qtbot):
     box.hidePopup()
     qtbot.keyClicks(box, "swiss")
     assert box.search.text() == "swiss"
+
+
+def test_that_what_several_labels_rule_out_is_refused_in_the_lists_once_it_is_known(form):
+    assert not {"batch-hard", "semihard"} & set(form.lanes.cards[0].boxes["miner"].reasons())
+    form.know_several(form.committed.data)
+    reasons = form.lanes.cards[0].boxes["miner"].reasons()
+    assert "compares classes inside a batch" in reasons["batch-hard"]
+    assert not {"random", "knn", "lsh", "routed"} & set(reasons)
+    assert "compares classes" in form.lanes.cards[0].boxes["loss"].reasons()["contrastive"]
+    assert "triplet-margin" not in form.lanes.cards[0].boxes["loss"].reasons()
+    form.set_config(experiment(data={"name": "rings"}))
+    assert "batch-hard" not in form.lanes.cards[0].boxes["miner"].reasons()

@@ -105,3 +105,9 @@ def test_that_the_picture_shows_the_lines_and_they_are_a_grey_that_can_be_seen(t
     searching, choosing, loss, *silent = pictures
     assert (searching != choosing).any(2).sum() > 100 and (choosing != loss).any(2).sum() > 100
     assert (searching != silent[0]).any(2).sum() > 100
+
+
+def test_that_candidates_of_items_with_several_labels_are_said_to_share_none():
+    plain = build_scene(started(), frame(), DARK, show_edges=())
+    assert looked_at(told(), plain, DARK, several=True).found_text.endswith("that share no label")
+    assert looked_at(told(), plain, DARK).found_text.endswith("of another class")

@@ -11,7 +11,7 @@ import pytest
 
 from app.training import looking
 from app.training.child import serve
-from app.training.looking import MOST_SIDE, Looked, Looker, Pictured, shrunk
+from app.training.looking import MOST_SIDE, Looked, Looker, Pictured, labels_text, shrunk
 from app.training.messages import Look, LookAtMany, receive, send
 from app.training.process import TrainingProcess
 from hnm_core import data
@@ -221,3 +221,18 @@ def test_that_a_pipe_in_place_of_the_data_is_told_and_waited_for_by_nobody(tmp_p
     of = config("file", path=str(tmp_path / "mine.npz"))
     told = Looker().pictures(of, (1, 2), run=1)
     assert told.pictures is None and told.problem.startswith("The data are not to be had: ")
+
+
+def test_that_an_item_of_several_labels_comes_with_all_of_them(tmp_path: Path):
+    table = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 1]] * 3)
+    np.savez(tmp_path / "tagged.npz", x=np.eye(12), y=table, class_names=np.array(["boat", "sea", "sky"]))
+    of = config("file", path=str(tmp_path / "tagged.npz"))
+    told = [Looker().look(of, item_id).labels for item_id in range(4)]
+    assert told == [("boat", "sea"), ("sea",), (), ("boat", "sky")]
+    assert [labels_text(labels) for labels in told if labels is not None] == [
+        "Labels: boat, sea",
+        "Label: sea",
+        "It has no label.",
+        "Labels: boat, sky",
+    ]
+    assert Looker().look(config("blobs"), 3).labels is None
