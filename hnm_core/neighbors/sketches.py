@@ -70,12 +70,12 @@ class Directions:
         for part in _parts(rows):
             centered = rows[part].double() - self.center
             inside = centered @ self.basis
-            square = centered.square().sum(1)
-            length[part] = square.sqrt()
+            length[part] = torch.linalg.vector_norm(centered, dim=1)
             key[part] = centered @ uneven
             numbers[part, :kept] = inside.float()
             if kept < dim:
-                numbers[part, -1] = (square - inside.square().sum(1)).clamp_min_(0).sqrt_().float()
+                left = length[part].square() - torch.linalg.vector_norm(inside, dim=1).square_()
+                numbers[part, -1] = left.clamp_min_(0).sqrt_().float()
         return numbers, length, key
 
 
