@@ -94,8 +94,8 @@ def fit(positions: NDArray[np.floating], aspect: float = 1.0, like: Camera | Non
     """A camera that frames (N, 3) positions in a picture of `aspect` = width / height, from the direction of `like`.
 
     The frame is a ball, so it does not change while the camera turns. It holds 98 % of the points, and of the last 2 %
-    those that are not stray, see `reach`: a small class that lies apart is not cut off. Rows with a NaN or infinity are left out;
-    an empty cloud gets the unit ball, a collapsed one a ball of `MIN_RADIUS`.
+    those that are not stray, see `reach`: a small class that lies apart is not cut off. Rows with a NaN or infinity are
+    left out; an empty cloud gets the unit ball, a collapsed one a ball of `MIN_RADIUS`.
     """
     like = like or Camera()
     center, radius = _ball(np.asarray(positions, np.float64).reshape(-1, 3))
