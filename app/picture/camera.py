@@ -19,13 +19,6 @@ MIN_RADIUS = 1e-3
 MAX_RADIUS = 1e12
 """Larger clouds are not framed in full, so that all sums stay finite."""
 
-BULK, ALL_BUT_STRAY = 0.98, 0.995
-"""Shares of the points: what is always framed, and what is while it is not much farther away."""
-FAR, STRAY = 1.6, 2.0
-"""Points so many times as far as the bulk begin to count as stray, and do."""
-SLACK = 1.12
-"""Stray points are followed so far."""
-
 MARGIN = 1.06
 """The fitted ball fills the picture up to this factor."""
 
@@ -93,9 +86,9 @@ class Camera:
 def fit(positions: NDArray[np.floating], aspect: float = 1.0, like: Camera | None = None) -> Camera:
     """A camera that frames (N, 3) positions in a picture of `aspect` = width / height, from the direction of `like`.
 
-    The frame is a ball, so it does not change while the camera turns. It holds 98 % of the points, and of the last 2 %
-    those that are not stray, see `reach`: a small class that lies apart is not cut off. Rows with a NaN or infinity are
-    left out; an empty cloud gets the unit ball, a collapsed one a ball of `MIN_RADIUS`.
+    The frame is a ball, so it does not change while the camera turns. It holds 98 % of the points and follows the
+    last 2 % only so far that one stray point does not shrink all others. Rows with a NaN or infinity are left out;
+    an empty cloud gets the unit ball, a collapsed one a ball of `MIN_RADIUS`.
     """
     like = like or Camera()
     center, radius = _ball(np.asarray(positions, np.float64).reshape(-1, 3))
@@ -145,7 +138,9 @@ def snug(
     for side in (-1.0, 1.0):
         for near in (around * np.cos(least), around * np.cos(most)):
             needed = np.maximum(needed, side * (along * up - near * ahead) / (half * free) + near * up + along * ahead)
-    return replace(camera, distance=max(MARGIN * reach(needed), 1.5 * MIN_RADIUS, 1e-3 * camera.radius))
+    bulk = float(np.quantile(needed, 0.98))
+    distance = MARGIN * min(float(needed.max()), 1.12 * bulk)
+    return replace(camera, distance=max(distance, 1.5 * MIN_RADIUS, 1e-3 * camera.radius))
 
 
 def moved_down(camera: Camera, height: float, down: float) -> Camera:
@@ -162,26 +157,12 @@ def _ball(positions: NDArray[np.float64]) -> tuple[Point, float]:
     if len(positions) == 0:
         return (0.0, 0.0, 0.0), 1.0
     positions = np.clip(positions, -MAX_RADIUS, MAX_RADIUS)
-    low, high = np.quantile(positions, (1 - BULK, BULK), axis=0)
-    middle = (low + high) / 2
-    sides = [(reach(axis - at), reach(at - axis)) for axis, at in zip(positions.T, middle, strict=True)]
-    center = middle + [(above - below) / 2 for above, below in sides]
+    low, high = np.quantile(positions, (0.02, 0.98), axis=0)
+    center = (low + high) / 2
+    from_center = np.linalg.norm(positions - center, axis=1)
+    bulk = float(np.quantile(from_center, 0.98))
     x, y, z = (float(value) for value in center)
-    return (x, y, z), min(max(reach(np.linalg.norm(positions - center, axis=1)), MIN_RADIUS), MAX_RADIUS)
-
-
-def reach(away: NDArray[np.float64]) -> float:
-    """How far (N,) points go that are so far away: all of them, but for stray ones.
-
-    Of the farthest 2 % none is stray that lies nearer than 1.6 times the others, and of the farthest 0.5 % all may be.
-    Stray points are followed no farther than 1.12 times the others, so that one of them does not shrink the rest.
-    """
-    bulk = float(np.quantile(away, BULK))
-    if bulk <= 0:
-        return max(bulk, 0.0)
-    most = float(np.quantile(away, ALL_BUT_STRAY, method="lower"))
-    stray = min(max((most / bulk - FAR) / (STRAY - FAR), 0.0), 1.0)  # by degrees: a cloud that grows must not jump
-    return min(float(away.max()), max(SLACK * bulk, (1 - stray) * most + stray * SLACK * bulk))
+    return (x, y, z), min(max(min(float(from_center.max()), 1.12 * bulk), MIN_RADIUS), MAX_RADIUS)
 
 
 def blend(a: Camera, b: Camera, t: float) -> Camera:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.camera import MAX_RADIUS, MIN_RADIUS, Camera, fit, reach
+from app.picture.camera import MAX_RADIUS, MIN_RADIUS, Camera, fit
 
 Positions = NDArray[np.float32]
 
@@ -25,6 +25,8 @@ REACH = 0.028
 """How near by a moment is whose cloud must fit, likewise."""
 FILL = 0.93
 """Share of a pane that the outline may take."""
+STRAY, SLACK = 0.985, 1.18
+"""The outline holds so many of the points, and follows the others by so much at most."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def needed_distance(positions: Positions, ball: Camera, seen: View) -> float:
     sideways = np.abs(across) / (half * max(seen.aspect, 1e-2)) - ahead
     upright = np.abs(along) / (half * (1 - seen.top - seen.foot)) - ahead
     distances = np.maximum(sideways, upright)
-    return max(reach(distances) or float(distances.max()), 2 * MIN_RADIUS, 0.5 * ball.radius)
+    bulk = float(np.quantile(distances, STRAY))
+    distance = min(float(distances.max()), SLACK * bulk) if bulk > 0 else float(distances.max())
+    return max(distance, 2 * MIN_RADIUS, 0.5 * ball.radius)
 
 
 def _lowered(camera: Camera, by: float) -> Camera:
