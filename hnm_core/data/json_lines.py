@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +71,15 @@ def look(path: Path) -> None:
         _names_of(record, f"'{path}', line {line:,},")
 
 
-class _Names:
+class _Names(NamedTuple):
     """What an object says under which name, as the first one does."""
 
-    def __init__(self, vector: str, label: str, item_id: str, left_out: tuple[tuple[str, str], ...]) -> None:
-        self.vector, self.label, self.id, self.left_out = vector, label, item_id, left_out
+    vector: str
+    label: str
+    id: str
+    """Empty where there is none."""
+    left_out: tuple[tuple[str, str], ...]
+    """Names, and what stands there."""
 
 
 def _names_of(record: Mapping[str, Any], where: str) -> _Names:

@@ -82,7 +82,7 @@ def worth(points: Tensor, bank: Bank, k: int, *, inner: bool, coarse: bool) -> S
         bank: which rows are of a class.
         k: neighbours.
         inner: search by the inner product, else by the squared distance.
-        coarse: whether the other way would be products in bfloat16.
+        coarse: whether there are matrix units: then sketches are multiplied in bfloat16, and so would all rows be.
     """
     rows = points[:, : bank.dim]
     count, dim = rows.shape

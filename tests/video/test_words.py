@@ -13,7 +13,7 @@ from app.picture.camera import Camera
 from app.picture.theme import DARK
 from app.video import charts, template, typeface
 from app.video.canvas import Canvas, painting
-from app.video.figures import lane_of
+from app.video.figures import Lane, lane_of
 from app.video.formats import video_format
 from app.video.framing import Framing, View
 from app.video.layout import Box
@@ -91,13 +91,18 @@ def test_that_in_a_narrow_pane_long_names_keep_their_size_and_values_stand_below
     assert typeface.width(names[0], 40 * one._frame.unit, bold=True) <= name.width / (0.8 if below else 1.0)
 
 
+def five_lanes(folder: Path) -> list[Lane]:
+    """As they are drawn at the end of a run."""
+    names = ("one", "two", "three", "four", "five")
+    list(record(growing_run(names), folder / "run"))
+    story = Story(open_recording(folder / "run"))
+    return [lane_of(story, name, DARK, timed=False) for name in names]
+
+
 def test_that_low_rows_have_their_words_beside_the_bar_in_larger_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ("one", "two", "three", "four", "five")
-    list(record(growing_run(names), tmp_path / "run"))
-    story = Story(open_recording(tmp_path / "run"))
-    lanes = [lane_of(story, name, DARK, timed=False) for name in names]
+    lanes = five_lanes(tmp_path)
     now = charts.Moment(60, 60, lanes, mining_ms=[2.0] * 5)
     sizes = {}
     for high in (170, 600):
@@ -115,10 +120,7 @@ def test_that_low_rows_have_their_words_beside_the_bar_in_larger_type(
 def test_that_a_bar_of_a_race_ends_at_the_finish_line_also_in_a_low_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ("one", "two", "three", "four", "five")
-    list(record(growing_run(names), tmp_path / "run"))
-    story = Story(open_recording(tmp_path / "run"))
-    lanes = [lane_of(story, name, DARK, timed=False) for name in names]
+    lanes = five_lanes(tmp_path)
     for high in (170, 600):
         pixels = np.zeros((700, 600, 4), np.uint8)
         written = told(monkeypatch)
