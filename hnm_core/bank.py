@@ -53,7 +53,7 @@ class Bank:
         self.place = torch.empty_like(self.order)
         self.place[self.order] = torch.arange(len(labels), device=labels.device)
         sorted_already = bool((self.order[1:] > self.order[:-1]).all())
-        self.sorted_embeddings = embeddings if sorted_already else embeddings[self.order]
+        self.sorted_embeddings = embeddings if sorted_already else embeddings.index_select(0, self.order)
         self.offsets = torch.zeros(len(classes) + 1, dtype=torch.int64, device=labels.device)
         torch.cumsum(self.sizes, 0, out=self.offsets[1:])
 

@@ -124,6 +124,13 @@ def _leave_compilers_to_themselves() -> None:
             process.returncode = 0  # nobody will ask; without it Popen warns of a child that was not waited for
 
 
+def load(module: str) -> None:
+    """Load the kernels of `module`, which are `ready`, so that none has to be when it is called."""
+    for part in _parts(module):
+        if hasattr(part, "warm_up"):
+            part.warm_up()
+
+
 def compile_now(module: str) -> None:
     """Compile the kernels of `module` in this process, and remember that it was done. What another that was broken off
     had compiled of the same sources is kept; else all are compiled anew."""

@@ -92,7 +92,7 @@ class CodeIndex:
         self.arranged, embeddings = as_sorted(bank), bank.sorted_embeddings
         if self._packed and len(bank) >= max(_WORTH_ORDER, _WORTH_CLASS * len(bank.classes)):
             self.arranged = alike_together(bank, hashed.principal(points, _COORDINATES))
-            embeddings = bank.embeddings[self.arranged.rows]
+            embeddings = bank.embeddings.index_select(0, self.arranged.rows)
             points = distance.prepare_exactly(embeddings)
         self.points = points
         self.form: EuclideanForm | None = None

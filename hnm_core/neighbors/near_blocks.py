@@ -170,7 +170,8 @@ class NearBlocks:
         # A tree looks at all that it is given, and the first directions tell enough.
         self._arranged = alike_together(bank, sketched.numbers[:, :SIZE].contiguous())
         self._order = bank.place[self._arranged.rows]
-        points, length, key = (values[self._order] for values in (sketched.points, sketched.length, sketched.key))
+        of = (sketched.points, sketched.length, sketched.key)
+        points, length, key = (values.index_select(0, self._order) for values in of)
         self._copies = Copies(points, key, bank.class_of_row[self._arranged.rows], self._arranged.rows)
         packed, known = self._rounded(self._order, as_points=True)
         self._square = torch.from_numpy(known.square)

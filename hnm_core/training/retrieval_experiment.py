@@ -10,10 +10,11 @@ from hnm_core.data.base import LoadCancelled, Progress
 from hnm_core.data.judged import JudgedSet
 from hnm_core.data.retrieval import read
 from hnm_core.errors import InputError
+from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.run.control import Control
 from hnm_core.run.events import Event, RunFailed, RunFinished
 from hnm_core.system import memory, paths
-from hnm_core.training.compiling import compile_search_kernels
+from hnm_core.training.compiling import await_compiled
 from hnm_core.training.experiment import watched_by
 from hnm_core.training.retrieval import train_retrieval
 from hnm_core.training.retrieval_config import RetrievalConfig, RetrievalData
@@ -58,7 +59,7 @@ class RetrievalExperiment:
             watched = watched_by(control, progress)
             self.prepare(watched)
             if any(lane.searches for lane in self.config.lanes):
-                compile_search_kernels(watched)
+                await_compiled(SEARCH_KERNELS, watched, load=self.config.seconds is not None)
             assert self._data is not None
             yield from train_retrieval(self._data, self.config, frames=frames, control=control, done=done)
         except LoadCancelled:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from torch import Tensor
 
 from hnm_core.errors import InputError
+from hnm_core.kernels import SEARCH_KERNELS
 from hnm_core.miners.base import MiningContext, Triplets
+from hnm_core.miners.in_batch.batch import KERNELS as BATCH_KERNELS
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
 from hnm_core.recording import record
 from hnm_core.run.control import Control
@@ -29,12 +34,6 @@ BASE = {
     "sampler": {"batch": 40},
     "lanes": [{"name": "slow", "miner": "random"}, {"name": "quick", "miner": "semihard-negative"}],
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded_kernels() -> None:
-    """What the first step of a process loads takes longer than all the seconds here."""
-    list(Experiment(config.from_dict({**BASE, "steps": 2, "seconds": 1000.0})).run())
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +126,52 @@ def test_that_a_lane_whose_seconds_are_over_stays_ended_where_a_run_that_was_sto
     assert steps_of(events, "slow")[-1].step == before["slow"]
     assert steps_of(events, "quick")[-1].step > before["quick"]
     assert isinstance(events[-1], RunFinished) and not events[-1].stopped
+
+
+LOADS = """
+import sys
+
+from numba.core.caching import Cache
+
+from hnm_core.run.events import RunStarted
+from hnm_core.spec import config
+from hnm_core.training.experiment import Experiment
+
+loaded, load = [], Cache.load_overload
+
+
+def told(cache, *arguments):
+    loaded.append(cache)
+    return load(cache, *arguments)
+
+
+Cache.load_overload = told
+points = {"groups": 5, "classes_per_group": 4, "points_per_class": 30}
+run = Experiment(
+    config.from_dict(
+        {
+            "steps": 3,
+            "seconds": 1000.0,
+            "data": {"name": "near-classes", "options": points},
+            "model": {"options": {"widths": [16, 8], "embedding": 3}},
+            "sampler": {"batch": 300},
+            "lanes": [{"name": "mined", "miner": sys.argv[1]}],
+        }
+    )
+)
+for event in run.run():
+    if isinstance(event, RunStarted):
+        print(len(loaded))
+print(len(loaded))
+"""
+
+
+@pytest.mark.parametrize("miner", ["batch-hard", "knn"])
+def test_that_kernels_are_loaded_before_the_seconds_of_a_lane_begin(
+    miner: str, compile_kernels: Callable[[str], None]
+) -> None:
+    for module in (SEARCH_KERNELS, BATCH_KERNELS):
+        compile_kernels(module)
+    done = subprocess.run([sys.executable, "-c", LOADS, miner], capture_output=True, text=True, check=True)
+    before, at_the_end = map(int, done.stdout.split())
+    assert 0 < before == at_the_end
