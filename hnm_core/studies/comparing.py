@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from hnm_core.errors import InputError
 from hnm_core.recording.checksums import is_marked, is_sealed, sealed_line
@@ -73,7 +73,7 @@ def estimate(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
     known = np.array([value for value in values if math.isfinite(value)])
     if len(known) < 2:
         return Estimate(float(known.mean()) if len(known) else math.nan, math.nan, len(known))
-    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1))
+    t = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(known) - 1))
     return Estimate(float(known.mean()), t * float(known.std(ddof=1)) / math.sqrt(len(known)), len(known))
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from hnm_core.run.results import JUDGED, LESS_IS_BETTER, MARGIN
 from hnm_core.studies.comparing import Estimate, Trial, estimate, figure
@@ -137,7 +137,7 @@ def p_different(differences: NDArray[np.float64]) -> float:
     mean, error = _mean_and_error(differences)
     if error == 0:
         return float(mean == 0)
-    return float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
+    return float(2 * scipy.stats.t.sf(abs(mean) / error, len(differences) - 1))
 
 
 def p_smaller(differences: NDArray[np.float64], margin: float) -> float:
@@ -148,7 +148,7 @@ def p_smaller(differences: NDArray[np.float64], margin: float) -> float:
     mean, error = _mean_and_error(differences)
     if error == 0:
         return float(abs(mean) >= margin)
-    return float(stats.t.sf((margin - abs(mean)) / error, len(differences) - 1))
+    return float(scipy.stats.t.sf((margin - abs(mean)) / error, len(differences) - 1))
 
 
 def seeds_to_tell(spread: float, difference: float, lines: int = 1) -> int | None:
@@ -175,8 +175,8 @@ def seeds_to_tell(spread: float, difference: float, lines: int = 1) -> int | Non
 
 def _power(seeds: int, effect: float, level: float) -> float:
     """Chance that the two-sided t test at `level` rejects, at a mean of `effect` standard deviations."""
-    limit, shift = float(stats.t.isf(level / 2, seeds - 1)), effect * math.sqrt(seeds)
-    upper, lower = stats.nct.sf(limit, seeds - 1, shift), stats.nct.cdf(-limit, seeds - 1, shift)
+    limit, shift = float(scipy.stats.t.isf(level / 2, seeds - 1)), effect * math.sqrt(seeds)
+    upper, lower = scipy.stats.nct.sf(limit, seeds - 1, shift), scipy.stats.nct.cdf(-limit, seeds - 1, shift)
     if not math.isfinite(upper):  # scipy gives up far out in the tail, where all is on one side of the limit
         return float(shift > limit)
     return float(upper) + (float(lower) if math.isfinite(lower) else 0.0)
