@@ -15,6 +15,7 @@ import typer
 
 import hnm_core
 from hnm_core.cli import console
+from hnm_core.cli.asked import experiment_of
 from hnm_core.cli.audit_command import audit
 from hnm_core.cli.bench_commands import command as bench_command
 from hnm_core.cli.console import (
@@ -46,7 +47,7 @@ from hnm_core.cli.study_commands import compare, embed, evaluate, tune
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec.config import split_setting
 from hnm_core.spec.registry import is_over_documents
-from hnm_core.spec.request import Request, narrow_network, over_documents, resolve
+from hnm_core.spec.request import Request, narrow_network, over_documents
 
 if TYPE_CHECKING:
     from hnm_core.cli.doctor import Check
@@ -87,7 +88,7 @@ def run(
         _run_on_documents(request, record, json_lines)
     before = None
     if resume is None:
-        experiment = resolve(request, default_preset=None)
+        experiment = experiment_of(request)
     else:
         experiment, before, record = _resumed(resume, request, record)
     from hnm_core.cli.headless import say_recorded, train

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hnm_core.cli.asked import experiment_of
 from hnm_core.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, echo, plain, progress_bar, progress_of, say, show_table
 from hnm_core.cli.options import (
     ConfigArgument,
@@ -28,7 +29,7 @@ from hnm_core.errors import InputError, unknown_name
 from hnm_core.run.results import COMPARED, DOCUMENT_LEVEL, DOCUMENTS, JUDGED, LEVEL, MARGIN, Results
 from hnm_core.spec.config import DISTANCES, ExperimentConfig, split_setting
 from hnm_core.spec.data_files import ANY_DATA_SUFFIX
-from hnm_core.spec.request import Request, over_documents, resolve
+from hnm_core.spec.request import Request, over_documents
 from hnm_core.words import number
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def compare(
             say(note)
         title, lanes, level, compared = documents.title, [lane.name for lane in documents.lanes], *OVER_DOCUMENTS
     else:
-        experiment = resolve(request, default_preset=None)
+        experiment = experiment_of(request)
         title, lanes = experiment.title or experiment.data.name, [lane.name for lane in experiment.lanes]
         level, compared = LEVEL, COMPARED
     if base is not None and base not in lanes:
@@ -205,7 +206,7 @@ def tune(
     if metric not in allowed:
         raise InputError(f"--metric {metric} is not allowed: {', '.join(allowed)}.")
     asked = _Search([tuning.parse_option(text) for text in option], lane, trials, seeds, metric, json_document)
-    folder = out or Path(f"tune-{_slug(preset or (config.stem if config else 'experiment'))}")
+    folder = out or Path(f"tune-{_slug(preset or (config.stem if config else Path(data or 'experiment').name))}")
     tell = _once(say)
     if documents:
         from hnm_core.training.retrieval_request import resolve_retrieval
@@ -215,7 +216,7 @@ def tune(
             say(note)
         _tune(over, asked, folder, _train_on_documents(over, tell))
     else:
-        _tune(resolve(request, default_preset=None), asked, folder, lambda setting: _train(setting, tell))
+        _tune(experiment_of(request), asked, folder, lambda setting: _train(setting, tell))
 
 
 @dataclass(frozen=True)

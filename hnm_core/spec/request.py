@@ -116,7 +116,9 @@ def _base(request: Request, default_preset: str | None) -> ExperimentConfig:
         return configuration.load(request.config)
     preset = request.preset if request.preset is not None else default_preset
     if preset is None:
-        raise InputError("Give a configuration file or --preset NAME; `hnm-lab list presets` lists the presets.")
+        raise InputError(
+            "Give a configuration file, --preset NAME or --data FILE; `hnm-lab list presets` lists the presets."
+        )
     return configuration.load(preset_path(preset))
 
 

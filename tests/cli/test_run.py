@@ -278,6 +278,22 @@ def test_that_a_reader_that_goes_away_ends_the_run_quietly(start: Start, tiny: P
     assert isinstance(open_recording(tmp_path / "run").finished, RunFinished)
 
 
+def test_that_own_data_without_a_preset_train_in_its_lanes_and_a_network_that_suits_them(
+    lab: Lab, tmp_path: Path
+) -> None:
+    source = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", x=source.normal(size=(60, 128)), y=np.arange(60) % 3)
+    done = lab("run", "--data", tmp_path / "own.npz", "--miner", "knn", "--steps", 2, "--record", tmp_path / "run")
+    assert done.status == 0, done.err
+    assert "of --preset near-classes" in done.err
+    assert "so they go into 'head', a network to 64 dimensions, not into the preset's 'mlp'" in done.err
+    trained = open_recording(tmp_path / "run").started.config
+    assert (trained.model.name, trained.model.part.options.dimension) == ("head", 64)
+    assert [lane.miner for lane in trained.lanes] == ["knn"]
+    kept = lab("run", "--data", tmp_path / "own.npz", "--set", "model.options.embedding=5", "--steps", 2)
+    assert kept.status == 0 and "Your rows look like" not in kept.err
+
+
 def test_that_own_data_in_a_presets_narrow_network_are_told_of_once(lab: Lab, tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     np.savez(path, x=np.random.default_rng(0).normal(size=(40, 48)), y=np.arange(40) % 4)
