@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,34 @@ def test_that_every_dependency_is_pinned() -> None:
         pinned = pins.get(canonicalize_name(requirement.name))
         assert pinned is not None, f"{requirement.name} is not in constraints.txt"
         assert requirement.specifier.contains(pinned), f"{requirement} does not allow the pinned {pinned}"
+
+
+def imported() -> Iterator[str]:
+    """Top names of all modules that the two packages import."""
+    for path in (path for package in ("app", "hnm_core") for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                yield node.module.partition(".")[0]
+
+
+def test_that_what_is_imported_is_declared_or_comes_with_what_is_declared() -> None:
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(line for name in extras if name != "test" for line in extras[name])]
+    declared = {canonicalize_name(Requirement(line).name) for line in wanted}
+    there = set(declared)
+    for name in declared:
+        try:
+            needs = [Requirement(line) for line in requires(name) or ()]
+        except PackageNotFoundError:
+            continue
+        there |= {canonicalize_name(need.name) for need in needs if "extra" not in str(need.marker)}
+    providers = packages_distributions()
+    for module in sorted(set(imported()) - set(sys.stdlib_module_names) - {"app", "hnm_core"}):
+        named = [canonicalize_name(provider) for provider in providers.get(module, [module])]
+        assert any(one in there or any(name.startswith(f"{one}-") for name in declared) for one in named), module

@@ -100,6 +100,11 @@ class Canvas:
             text = f"{shorter}." if shorter else ""
         return 0.0
 
+    def height(self, text: str, size: float, width: float) -> float:
+        """How high a paragraph of a size in units and so many pixels wide is, in pixels, where it has the room."""
+        px = max(size * self.unit, 4.0)
+        return len(typeface.wrapped(text, px, width)) * typeface.LEADING * px
+
     def letters(
         self, x: float, base: float, text: str, color: Rgb, px: float, bold: bool = False, opacity: float = 1.0
     ) -> None:

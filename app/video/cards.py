@@ -78,8 +78,9 @@ def end_card(canvas: Canvas, frame: Frame, story: Story, shown: float) -> None:
     head = ("", story.word or "MAP@R", "mining, ms a step" if frame.wide else "mining, ms", "training, s")
     shares = (0.4, 0.18, 0.24, 0.18) if frame.wide else (0.34, 0.2, 0.26, 0.2)
     notes = story.measured()
-    step = round((1 if frame.wide else 2) * SMALL * 1.45 * unit)
-    room = Box(safe.x, safe.y, safe.width, safe.height - step * len(notes) - frame.px(48))
+    between = frame.px(0.2 * SMALL)
+    heights = [math.ceil(canvas.height(line, SMALL, safe.width)) + between for line in notes]
+    room = Box(safe.x, safe.y, safe.width, safe.height - sum(heights) - frame.px(48))
     row = min(120 * unit, room.height / (len(names) + 1))
     table = room.rest_below((room.height - row * (len(names) + 1)) / 2)
     size = min(50, 0.46 * row / unit) if frame.wide else min(42, 0.46 * row / unit)
@@ -103,11 +104,11 @@ def end_card(canvas: Canvas, frame: Frame, story: Story, shown: float) -> None:
             bold = left or (place == 0 and cell.x == _cells(line, shares)[1].x)
             align = Align.LEFT if left else Align.RIGHT
             canvas.text(cell, text, color if left else theme.text, size, align, bold=bold, opacity=here)
-    y = safe.bottom - step * len(notes)
-    for line_text in notes:
-        note = Box(safe.x, y, safe.width, step)
+    y = safe.bottom - sum(heights)
+    for line_text, high in zip(notes, heights, strict=True):
+        note = Box(safe.x, y, safe.width, high)
         canvas.paragraph(note, line_text, theme.muted, SMALL, top=True, opacity=_ease(shown * 3 - 0.8), least=0.75)
-        y += step
+        y += high
 
 
 def _cells(line: Box, shares: tuple[float, ...]) -> list[Box]:

@@ -32,6 +32,8 @@ OVER = 0.44
 """Type over a bar is so high, as a share of its row."""
 GAP, LEAST_BAR = 14, 0.26
 """Between a bar and what stands beside it, in units; of the width of its row the bar keeps such a share."""
+MOST_NAME = 5.5
+"""Beside a bar a name may ask for so many times the size of its type; a longer one is cut short."""
 _BANDS = {histogram.HARD: HARD, histogram.SEMI_HARD: SEMI_HARD, histogram.EASY: EASY}
 Number = Callable[[float], str]
 
@@ -119,13 +121,16 @@ def curves(
         heads.append((float(points[-1, 0]), float(points[-1, 1]), lane, float(curve.y[measured])))
     for x_head, y_head, lane, _ in heads:
         canvas.dot(x_head, y_head, 8, lane.color)
-    least = VALUE * 1.05 * unit
+    size, least = float(VALUE), VALUE * 1.05 * unit
     told = [_Told(x, y, number(value), lane.color) for x, y, lane, value in heads]
     if len(told) * least > CROWDED * plot.height:
         told = _told(told, theme.text)
+    if len(told) * least > plot.height:  # else they would stand over the title
+        size *= max(plot.height / (len(told) * least), LEAST_VALUE)
+        least = size * 1.05 * unit
     for y_text, head in zip(_spread([head.y for head in told], least, plot), told, strict=True):
         label = Box(round(head.x + 16 * unit), round(y_text - least / 2), round(96 * unit), round(least))
-        canvas.text(label, head.text, head.color, VALUE, bold=True)
+        canvas.text(label, head.text, head.color, size, bold=True)
 
 
 def bars(canvas: Canvas, box: Box, now: Moment) -> None:
@@ -238,15 +243,17 @@ class _Beside(NamedTuple):
 
 
 def _beside(rows: Sequence[Box], lanes: Sequence[Lane], unit: float, widest: str) -> _Beside | None:
-    """How words stand beside bars; None where they can be as large over them. `widest` are the widest to expect."""
+    """How words stand beside bars, long names cut short; None where they can be as large over them. `widest` are the
+    widest words to expect."""
     if not rows:
         return None
     row, gaps = rows[0], (2 if widest else 1) * GAP * unit
     name = max(typeface.width(lane.name, 1.0, bold=True) for lane in lanes)
     words = typeface.width(widest, 1.0)
-    px = min(VALUE * unit, 0.84 * row.height, ((1 - LEAST_BAR) * row.width - gaps) / (name + words))
+    room = (1 - LEAST_BAR) * row.width - gaps
+    px = min(VALUE * unit, 0.84 * row.height, room / (min(name, MOST_NAME) + words))
     over = min(VALUE * unit, OVER * row.height)
-    return _Beside(px, name * px, words * px) if px > 1.1 * over else None
+    return _Beside(px, min(name * px, room - words * px), words * px) if px > 1.1 * over else None
 
 
 def _bar(canvas: Canvas, row: Box, lane: Lane, share: float, words: str, beside: _Beside | None) -> None:
@@ -303,6 +310,8 @@ def _ticks(low: float, high: float, most: int) -> list[float]:
     return ticks
 
 
+LEAST_VALUE = 0.6
+"""Values at curves become so small, as a share of their size, where there are many."""
 CROWDED = 0.8
 """Where numbers take more than this share of the height, lanes in one dot share theirs."""
 

@@ -13,7 +13,7 @@ from app.picture.camera import Camera, Point, fit
 from app.picture.scene import Scene
 from app.picture.theme import Theme
 from app.video.film import Film
-from hnm_core.run.shown import class_name, drawn_items, query_label
+from hnm_core.run.shown import class_name, drawn_items, has_several_labels, query_label
 
 FRAMES = 24
 """So many frames are looked at, evenly through the run."""
@@ -90,7 +90,6 @@ def hardest_region(film: Film) -> Region | None:
     total = sum(counts.values())
     names = class_name(film.started, a), class_name(film.started, b)
     first, second = (f"class {name}" if name.isdigit() else name for name in names)
-    text = (
-        f"{named(film.lane)} finds more hard negatives between {first} and {second} than between any other two classes."
-    )
+    others = "rarest labels" if has_several_labels(film.started) else "classes"
+    text = f"No two {others} give {named(film.lane)} more hard negatives than {first} and {second}."
     return Region((a, b), hard, total, (first, second), text)

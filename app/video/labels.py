@@ -88,14 +88,14 @@ class Labels:
         callouts(canvas, box, xs, ys, [(word, color, opacity) for word, _, color in ends])
 
     def wipe(self, canvas: Canvas, box: Box, share: float, divider: int) -> None:
-        """Over two lanes in one picture, and the line between them."""
+        """Over two lanes in one picture, and the line between them; over one lane where there is no other."""
         x = box.x + divider
         canvas.rounded(box, CORNER, self._theme.window)
-        canvas.line([(x, box.y), (x, box.bottom)], self._theme.text, 4)
-        canvas.dot(x, box.y + box.height / 2, 16, self._theme.text)
         room = self._frame.px(240)
         self._lane(canvas, box, 0, share, min(max(divider / room - 0.5, 0.0), 1.0), Align.LEFT)
         if len(self._plan.names) > 1:
+            canvas.line([(x, box.y), (x, box.bottom)], self._theme.text, 4)
+            canvas.dot(x, box.y + box.height / 2, 16, self._theme.text)
             seen = min(max((box.width - divider) / room - 0.5, 0.0), 1.0)
             self._lane(canvas, box, 1, share, seen, Align.RIGHT)
 

@@ -127,6 +127,11 @@ class Layout:
     bar: Box
     """The line that fills as the run goes on"""
 
+    @property
+    def title(self) -> Box:
+        """What the title takes of the head; the step stands beside it."""
+        return self.head.left(0.66 * self.head.width)
+
 
 def frame_of(width: int, height: int) -> Frame:
     """The frame of a picture."""

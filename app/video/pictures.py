@@ -22,7 +22,7 @@ from app.video.run_scene import RunScene
 from app.video.scenes import Backdrop, CloseUpScene, EndScene, FindingScene, Picturing, TitleScene
 from app.video.story import Story
 from app.video.template import Scene, Template
-from app.video.typeface import ensure_text
+from app.video.typeface import ensure_text, lacking
 from hnm_core.errors import InputError, unknown_name
 from hnm_core.recording import Recording, open_recording
 
@@ -118,6 +118,12 @@ class Pictures:
             spent += run_s if one is None else seconds
             count = max(round(spent * self._fps) - first, 1)
             self._parts.append(Part(self._run_scene(count) if one is None else one, first, count))
+
+    @property
+    def lacking(self) -> str:
+        """The letters of its words that no font of this machine holds."""
+        captions = [caption.text for caption in self.plan.captions]
+        return lacking([self.story.question(), *captions, *self.story.started.class_names])
 
     def __len__(self) -> int:
         return self._parts[-1].first + self._parts[-1].pictures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.video import template as templates
@@ -11,7 +12,7 @@ from app.video.encoder import Encoder, VideoCancelledError
 from app.video.formats import VideoInfo, video_format
 from app.video.layout import check_type
 from app.video.pictures import Pictures, Wishes
-from hnm_core.errors import InputError
+from hnm_core.errors import InputError, shortened
 
 MIN_SECONDS, MAX_SECONDS = 0.1, 3600.0
 
@@ -69,7 +70,11 @@ def render(
                     raise VideoCancelledError
     except VideoCancelledError:
         return None
-    return encoder.info
+    info, lacking = encoder.info, pictures.lacking
+    if info is None or not lacking:
+        return info
+    told = f"No font here holds {shortened(lacking)}: a box stands for each."
+    return replace(info, note=f"{info.note} {told}".strip())
 
 
 def check_seconds(seconds: float | None) -> None:

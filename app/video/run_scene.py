@@ -39,6 +39,11 @@ TITLES = {
 }
 
 
+def _two_digits(value: float) -> str:
+    """Two digits that count, also where the second is 0."""
+    return f"{value:#.2g}".rstrip(".")
+
+
 class RunScene:
     """Draws the scene, picture by picture."""
 
@@ -160,6 +165,8 @@ class RunScene:
     def _draw_wipe(self, pixels: Pixels, share: float, box: Box) -> int:
         """Two lanes in one picture. Returns the column where one ends and the other begins."""
         divider = round(box.width * (0.5 + 0.44 * math.cos(2 * math.pi * 0.85 * share)))
+        if len(self.plan.names) == 1:  # there is nothing to compare it with
+            divider = box.width
         shots = [self._shot(place, share, box.width / box.height) for place in range(len(self.plan.names))]
         drawn: dict[int, Pixels] = {}
 
@@ -203,7 +210,7 @@ class RunScene:
                     charts.curves(canvas, inner, now, lambda lane: lane.quality, levels=self._levels())
                 case "loss":
                     inner = charts.panel(canvas, box, title, "smoothed")
-                    charts.curves(canvas, inner, now, lambda lane: lane.loss, "{:.2g}".format)
+                    charts.curves(canvas, inner, now, lambda lane: lane.loss, _two_digits)
                 case "recall":
                     inner = charts.panel(canvas, box, title, "of true nearest negatives")
                     charts.curves(canvas, inner, now, lambda lane: lane.recall)
@@ -242,7 +249,7 @@ class RunScene:
         theme, layout = self._theme, self.layout
         with painting(self._still, theme, self._frame.unit) as canvas:
             canvas.fill(self._frame.whole, theme.window)
-            canvas.text(layout.head.left(0.66 * layout.head.width), self._story.question(), theme.text, HEAD, bold=True)
+            canvas.text(layout.title, self._story.question(), theme.text, HEAD, bold=True)
             canvas.fill(layout.bar, theme.grid)
             if layout.key.height:
                 paint_key(canvas, layout.key, self._story, self.plan.names, self._scene.view)

@@ -133,7 +133,7 @@ class CloseUpScene:
         self._clouds.draw(pixels, shot.lane, box, Shot(shot.seen(theme, share), camera))
         with painting(pixels, theme, self._frame.unit) as canvas:
             canvas.rounded(box, CORNER, theme.window)
-            canvas.text(layout.head, self._story.question(), theme.text, HEAD, bold=True)
+            canvas.text(layout.title, self._story.question(), theme.text, HEAD, bold=True)
             canvas.text(layout.head, f"step {shot.step:,}", theme.muted, HEAD, Align.RIGHT)
             shot.labels(canvas, box, camera, share)
             text, seen = shot.caption(share)

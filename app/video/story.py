@@ -12,6 +12,8 @@ from app.history.moments import Moment, goal_of, joined, judged_by, moments, nam
 from app.history.verdict import JUDGED_BY, apart, measured_items, seconds_to
 from hnm_core.recording import Recording
 from hnm_core.run.history import LaneHistory, RunHistory
+from hnm_core.run.shown import has_several_labels
+from hnm_core.spec.data_files import WITHOUT
 from hnm_core.spec.registry import is_over_documents
 from hnm_core.words import counted
 
@@ -112,13 +114,19 @@ class Story:
         """What the film asks, on its first card."""
         return self.recording.config.title or "Which negatives should it learn from?"
 
+    def _grouped(self) -> str:
+        """What items are told apart by."""
+        if has_several_labels(self.started):
+            return f"items with {counted(len({*self.started.class_names} - {WITHOUT}), 'label')}"
+        return f"items in {len(np.unique(self.started.labels)):,} classes"
+
     def facts(self) -> str:
         """What is compared, on what, in a line."""
         items = f"{self.started.items_total:,} "
         if self.over_documents:
             items += "queries and documents"
         else:
-            items += f"items in {len(np.unique(self.started.labels)):,} classes"
+            items += self._grouped()
         if (shown := len(self.started.ids)) < self.started.items_total:
             items += f", {shown:,} of them shown"
         steps = counted(self.history.last_step, "step")

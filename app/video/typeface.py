@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from PyQt6.QtCore import Qt
@@ -28,6 +30,8 @@ CAPITALS = 0.711
 LEADING = 1.24
 RIM = 0.2
 """Width of the rim that sets letters off, likewise."""
+BOX = "\N{WHITE SQUARE}"
+"""Stands for a letter that no font holds."""
 NO_BREAK, BETWEEN = "\N{NO-BREAK SPACE}", "·"
 """What keeps words in one line, and what stands between facts."""
 _UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|%)(?!\w))")
@@ -68,8 +72,27 @@ def outline(text: str, bold: bool) -> tuple[QPainterPath, float]:
     path = QPainterPath()
     path.setFillRule(Qt.FillRule.WindingFill)
     font = _font(bold)
+    text = _shown(text)
     path.addText(0, 0, font, text)
     return path, QFontMetricsF(font).horizontalAdvance(text)
+
+
+def _shown(text: str) -> str:
+    """The text with a box for every letter that no font here holds: there would be a gap else."""
+    if text.isascii():
+        return text
+    return "".join(("" if unicodedata.category(one)[0] in "MC" else BOX) if _is_lacking(one) else one for one in text)
+
+
+@lru_cache(4096)
+def _is_lacking(letter: str) -> bool:
+    return not QFontMetricsF(_font(False)).inFontUcs4(ord(letter))
+
+
+def lacking(texts: Iterable[str]) -> str:
+    """The letters of texts that no font of this machine holds, each once; a box stands for each."""
+    letters = dict.fromkeys(one for text in texts for one in text if not one.isascii())
+    return "".join(one for one in letters if unicodedata.category(one)[0] not in "MC" and _is_lacking(one))
 
 
 @lru_cache(1024)

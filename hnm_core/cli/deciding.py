@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-import click
+import typer
 
 from hnm_core.cli.console import echo, say
 
@@ -56,7 +56,7 @@ def _keys() -> Iterator[str]:
     """The keys that are pressed, in small letters; where nobody sits at a terminal, the letters that come in."""
     if sys.stdin.isatty():
         while True:
-            key = click.getchar()
+            key = typer.getchar()
             if key in ("\x03", "\x04"):
                 return
             yield key.lower()

@@ -113,7 +113,7 @@ def dataset_of(
         image_shape=_shape_of_rows(x, pictures),
         held_out=ordered(held_out),
         several=None if found.several is None else found.several.at(by_id),
-        as_read=in_words(chosen, names),
+        as_read=f"{in_words(chosen, names)} {found.said}".strip(),
     )
 
 
@@ -136,14 +136,16 @@ class Labelled(NamedTuple):
     y_true: NDArray[np.int64] | None
     names: tuple[str, ...]
     several: ItemLabels | None = None
+    said: str = ""
+    """What is to be said of how they were read"""
 
 
-def with_several(several: ItemLabels, names: tuple[str, ...]) -> Labelled:
+def with_several(several: ItemLabels, names: tuple[str, ...], said: str = "") -> Labelled:
     """Labels of items that have several each, or none; where all have one it is their class."""
     if len(several.label) and bool((several.sizes == 1).all()):
-        return Labelled(several.label, None, names)
+        return Labelled(several.label, None, names, None, said)
     y = several.rarest()
-    return Labelled(y, None, (*names, WITHOUT) if (y == several.count).any() else names, several)
+    return Labelled(y, None, (*names, WITHOUT) if (y == several.count).any() else names, several, said)
 
 
 def labelled(arrays: dict[str, NDArray[Any]], items: int, where: Callable[[str], str], separator: str = "") -> Labelled:
@@ -156,13 +158,14 @@ def labelled(arrays: dict[str, NDArray[Any]], items: int, where: Callable[[str],
         if separator:
             _refuse_truth(truth, where)
             lists = [label.split(separator) for label in _text(labels, items, where("y"), may_lack=True)]
-            return with_several(*item_labels.named(lists, where("y")))
+            return with_several(*item_labels.named(lists, where("y"), separated=True))
         if truth is not None and truth.dtype.kind != "U":
             raise InputError(f"{where('y')} holds text and {where('y_true')} does not; both must be of one kind.")
         y = _text(labels, items, where("y"))
         true = [] if truth is None else _text(truth, items, where("y_true"))
         numbers, names = checks.named_classes([*y, *true], where("y"))
-        return Labelled(numbers[:items], None if truth is None else numbers[items:], names)
+        said = checks.said_of_blanks(map(str, [*labels.tolist(), *([] if truth is None else truth.tolist())]))
+        return Labelled(numbers[:items], None if truth is None else numbers[items:], names, None, said)
     if labels.ndim == 2 and labels.shape[0] == items and 2 <= labels.shape[1] <= MOST_CLASSES:
         ones = _places_of_ones(labels, where("y"))
         if isinstance(ones, ItemLabels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,21 @@ def named_classes(labels: Sequence[str], where: str) -> tuple[NDArray[np.int64],
         names.sort(key=float)
     numbers = {name: number for number, name in enumerate(names)}
     return np.array([numbers[label] for label in labels], np.int64), tuple(names)
+
+
+def said_of_blanks(labels: Iterable[str]) -> str:
+    """A sentence on the labels that are written with and without blanks around them, which are no part of a label;
+    empty where there are none."""
+    written: dict[str, set[str]] = {}
+    for label in set(labels):
+        written.setdefault(label.strip(), set()).add(label)
+    joined = sorted(name for name, ways in written.items() if name and len(ways) > 1)
+    if not joined:
+        return ""
+    return (
+        f"Blanks around a label are no part of it: {count(len(joined), 'label')} written with and without, or with "
+        f"others, {'is' if len(joined) == 1 else 'are'} one class each: {shown_names(joined)}."
+    )
 
 
 def is_number(text: str) -> bool:

@@ -176,4 +176,5 @@ def table(
     if used:
         x, y, ids = x[order], y[order], ids[order]
         several = None if several is None else several.at(order)
-    return Dataset(name, x, y, ids, labels.names, several=several, as_read=in_words(roles, x.shape[1], used))
+    words = f"{in_words(roles, x.shape[1], used)} {labels.said}".strip()
+    return Dataset(name, x, y, ids, labels.names, several=several, as_read=words)

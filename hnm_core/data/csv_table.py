@@ -153,12 +153,13 @@ def _blocks(reader: Reader, width: int, path: Path) -> Iterator[tuple[list[list[
 
 
 def _labels(cells: Sequence[str], lines: Sequence[int], path: Path, separator: str) -> list[str]:
+    """The labels of some lines as they are written, each with a value."""
     names = [cell.strip() for cell in cells]
     if "" in names and not separator:
         raise InputError(f"'{path}', line {lines[names.index('')]}, has no value in column '{LABEL}'.")
     for name, line in zip(names, lines, strict=True):
         checks.label_length(max(name.split(separator), key=len) if separator else name, f"'{path}', line {line}")
-    return names
+    return list(cells)
 
 
 def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str], separator: str) -> Dataset:
@@ -173,10 +174,11 @@ def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str], separat
             values[:, place] = read[name].numbers()
     x = checks.features(values, f"'{path}'")
     if separator:
-        found = with_several(*item_labels.named([label.split(separator) for label in labels], f"'{path}'"))
+        lists = [label.split(separator) for label in labels]
+        found = with_several(*item_labels.named(lists, f"'{path}'", separated=True))
     else:
-        y, names = checks.named_classes(labels, f"'{path}'")
-        found = Labelled(y, None, names)
+        y, names = checks.named_classes([label.strip() for label in labels], f"'{path}'")
+        found = Labelled(y, None, names, None, checks.said_of_blanks(labels))
     numbered = {name: read[name].numbers() for name in roles.ids if kinds[name] == columns.NUMBERS}
     return columns.table(path.name, x, found, roles, numbered)
 

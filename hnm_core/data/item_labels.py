@@ -72,9 +72,12 @@ class ItemLabels:
         return found
 
 
-def named(lists: Sequence[Sequence[str]], where: str) -> tuple[ItemLabels, tuple[str, ...]]:
-    """The labels of items that name them, and the names: in numerical order if all of them are numbers, else in
-    alphabetical order. Blanks around a name are none of it, and what is empty is no label.
+def named(
+    lists: Sequence[Sequence[str]], where: str, *, separated: bool = False
+) -> tuple[ItemLabels, tuple[str, ...], str]:
+    """The labels of items that name them, the names, and what is to be said of them, if anything. Names are in
+    numerical order if all of them are numbers, else in alphabetical order. Blanks around a name are none of it, and
+    what is empty is no label.
 
     Raises:
         InputError: a label is too long to be one.
@@ -82,7 +85,9 @@ def named(lists: Sequence[Sequence[str]], where: str) -> tuple[ItemLabels, tuple
     cleaned = [[name for name in map(str.strip, names) if name] for names in lists]
     item = np.repeat(np.arange(len(cleaned)), [len(names) for names in cleaned])
     numbers, names = checks.named_classes([name for one in cleaned for name in one], where)
-    return ItemLabels.of_pairs(item, numbers, len(cleaned), len(names)), names
+    # Beside a separator blanks are common.
+    said = "" if separated else checks.said_of_blanks(name for one in lists for name in one)
+    return ItemLabels.of_pairs(item, numbers, len(cleaned), len(names)), names, said
 
 
 def of_table(table: NDArray[np.generic], where: str) -> ItemLabels:

@@ -150,6 +150,7 @@ def _labelled(told: list[str | list[str]], where: str, separator: str) -> Labell
         raise InputError(f"{where} holds lists: label_separator = '{separator}' is for labels in one text.")
     if separator or any(isinstance(one, list) for one in told):
         lists = [one if isinstance(one, list) else one.split(separator) if separator else [one] for one in told]
-        return with_several(*item_labels.named(lists, where))
-    y, names = checks.named_classes([one.strip() for one in told if isinstance(one, str)], where)
-    return Labelled(y, None, names)
+        return with_several(*item_labels.named(lists, where, separated=bool(separator)))
+    texts = [one for one in told if isinstance(one, str)]
+    y, names = checks.named_classes([one.strip() for one in texts], where)
+    return Labelled(y, None, names, None, checks.said_of_blanks(texts))

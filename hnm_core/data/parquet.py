@@ -329,7 +329,7 @@ def _several(column: Any, where: str, separator: str) -> Labelled:
         lists = [(text or "").split(separator) for text in given]
     else:
         lists = [[str(label) for label in labels or () if label is not None] for labels in given]
-    return with_several(*item_labels.named(lists, where))
+    return with_several(*item_labels.named(lists, where, separated=bool(separator)))
 
 
 def _classes(column: Any, where: str) -> Labelled:
@@ -338,11 +338,12 @@ def _classes(column: Any, where: str) -> Labelled:
     column = _plain(column)
     kind = column.type
     if _is_text(kind):
-        labels = [value.strip() for value in column.to_pylist()]
+        texts = column.to_pylist()
+        labels = [value.strip() for value in texts]
         if "" in labels:
             raise InputError(f"{where} has no value in row {labels.index('')} (counted from 0).")
         numbers, names = checks.named_classes(labels, where)
-        return Labelled(numbers, None, names)
+        return Labelled(numbers, None, names, None, checks.said_of_blanks(texts))
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
         y, _, names = checks.classes(checks.whole_numbers(column.to_numpy(), len(column), where), None)
         return Labelled(y, None, names)

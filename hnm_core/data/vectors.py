@@ -59,7 +59,7 @@ def _dataset(path: Path, labels: Path, read: Any, progress: Progress | None, sep
     given = _labels(labels, len(x), may_lack=bool(separator))
     found = arrays.labelled({"y": given}, len(x), lambda _role: f"'{labels}'", separator)
     report(progress, 2, 2, f"reading {labels.name}")
-    words = f"Labels: '{labels.name}'."
+    words = f"Labels: '{labels.name}'. {found.said}".strip()
     return Dataset(path.name, x, found.y, np.arange(len(x)), found.names, several=found.several, as_read=words)
 
 

@@ -86,6 +86,13 @@ def _sizes(name: str, problem: Problem) -> dict[str, int]:
     return {"num_classes": problem.classes, dimension: problem.embedding}
 
 
+def _within_one(_distance: nn.Module, _given: object, cosine: Tensor) -> Tensor:
+    """Cosines a hair within -1..1: those of equal rows lie beyond by rounding, where the library's angle is NaN, or at
+    1, where its slope is infinite; without a slope there they cost what they should."""
+    limit = 1 - torch.finfo(cosine.dtype).eps
+    return cosine.clamp(-limit, limit)
+
+
 class PmlTerms(Terms):
     """Terms that know what the library's own reducer made of them."""
 
@@ -110,6 +117,10 @@ class PmlLoss(nn.Module):
         reducer = loss.reducer
         assert isinstance(reducer, nn.Module)
         loss.reducer = self._reducer = _Recorder(reducer)
+        if options.takes_angles:
+            distance = loss.distance
+            assert isinstance(distance, nn.Module)
+            distance.register_forward_hook(_within_one)
 
     @property
     def margin(self) -> float:

@@ -23,6 +23,8 @@ class PmlLossOptions(LossOptions):
 
     library_name: ClassVar[str]
     takes_labels: ClassVar[bool] = True
+    takes_angles: ClassVar[bool] = False
+    """Whether it takes the angles of cosines as they are."""
 
 
 @LOSSES.register("AngularLoss", target=BUILD)
@@ -444,6 +446,7 @@ class TupletMarginLossOptions(PmlLossOptions):
     """pytorch-metric-learning: tuplet margin loss, one positive against all negatives (Yu 2019)."""
 
     library_name = "TupletMarginLoss"
+    takes_angles = True
     lock = "cosine"
     margin: float = Field(5.73, ge=0, le=180, description="slack in degrees")
     scale: float = Field(64, gt=0, le=1e6, description="scale")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hnm_core.training.retrieval_config import RetrievalConfig
 
 _COMPUTES = ("torch", "numpy", "pytorch-metric-learning")
+"""Packages that do, those that are installed."""
 _NAMES_A_FILE = ("path", "labels", "weights", "source", "queries", "documents", "qrels", "review")
 """Options that do, in whatever part and however deep."""
 
@@ -32,7 +33,8 @@ def made_of(config: ExperimentConfig | RetrievalConfig) -> MadeOf:
     """Of what the results of a configuration are made now. A file is read; of a folder the names, sizes and times of
     what lies in it count. What is not there is left out: training will say so."""
     files = {name: digest for name in _named(config.to_dict()) if (digest := _digest(name))}
-    versions = {"hnm-lab": hnm_core.__version__} | {name: metadata.version(name) for name in _COMPUTES}
+    installed = {name: version for name in _COMPUTES if (version := _version(name))}
+    versions = {"hnm-lab": hnm_core.__version__} | installed
     if isinstance(config, ExperimentConfig):
         data, options = config.data.name, config.data.options
     else:
@@ -56,6 +58,14 @@ def other_versions(before: Mapping[str, Any], now: MadeOf) -> str:
         for name, version in now["versions"].items()
         if known.get(name, version) != version
     )
+
+
+def _version(package: str) -> str:
+    """Empty where the package is not installed: the last of them need not be."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _named(value: Any, option: str = "") -> Iterator[str]:

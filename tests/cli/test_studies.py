@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from hnm_core.spec.config import ExperimentConfig, from_dict, load
 from hnm_core.studies import evaluating, tuning
 from hnm_core.studies.comparing import Trial, estimate, steps_to
 from hnm_core.studies.folder import claim_folder
+from hnm_core.studies.made_of import made_of
 from hnm_core.studies.plots import plot_lines
 from tests.cli.conftest import TINY, Lab
 
@@ -506,3 +508,15 @@ def test_that_names_on_a_plot_are_neither_formulas_nor_halves_of_letters(tmp_pat
     names = {r"a $\frac$ b": [(1.0, 1.0), (2.0, 3.0)], os.fsdecode(b"b\xffd"): [(1.0, 2.0), (2.0, 2.0)]}
     plot_lines(names, os.fsdecode(rb"$\frac$" + b"\xff"), "rows", "s", [tmp_path / "plot.svg"])
     assert (tmp_path / "plot.svg").stat().st_size > 1_000
+
+
+def test_that_versions_of_packages_that_need_not_be_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = metadata.version
+
+    def version(package: str) -> str:
+        if package == "pytorch-metric-learning":
+            raise metadata.PackageNotFoundError(package)
+        return plain(package)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert set(made_of(ExperimentConfig())["versions"]) == {"hnm-lab", "torch", "numpy"}

@@ -242,3 +242,23 @@ def test_that_reference_sets_are_refused_where_the_library_gets_them_wrong() -> 
             made(name, **options)(points, labels, None, points.detach(), labels)
     with pytest.raises(InputError, match="hold NaN or infinity"):
         made("ContrastiveLoss")(points * torch.nan, labels)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_that_equal_and_opposite_rows_have_a_finite_tuplet_margin_and_slope(kind: torch.dtype) -> None:
+    base = torch.randn(6, 3, generator=generator(1, "rows"), dtype=torch.float64)
+    rows = torch.cat((base.repeat_interleave(4, 0), -base)).to(kind).requires_grad_()
+    labels = torch.cat((torch.arange(24) // 8, torch.arange(6) // 2))
+    value = made("TupletMarginLoss")(rows, labels)
+    value.backward()
+    assert rows.grad is not None and bool(torch.isfinite(rows.grad).all())
+    ours = losses.create("tuplet-margin")(rows.detach(), labels)
+    torch.testing.assert_close(value.detach(), ours, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", sorted(set(WORKING) - {"HistogramLoss", "VICRegLoss"}))
+def test_that_a_batch_of_rows_that_are_equal_in_fours_has_a_finite_slope(name: str) -> None:
+    rows = torch.randn(15, 3, generator=generator(1, "rows")).repeat_interleave(4, 0).requires_grad_()
+    value = made(name)(rows, torch.arange(60) // 8 % 4)
+    value.backward()
+    assert bool(value.isfinite()) and rows.grad is not None and bool(torch.isfinite(rows.grad).all())

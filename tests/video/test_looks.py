@@ -122,7 +122,7 @@ def test_that_the_camera_goes_to_the_classes_between_which_most_hard_negatives_l
     region = hardest_region(one)
     assert region is not None and region.classes == (0, 1)
     assert region.hard / region.total == pytest.approx(3 / 4)
-    assert region.text == "knn finds more hard negatives between a and b than between any other two classes."
+    assert region.text == "No two classes give knn more hard negatives than a and b."
     positions, labels = one.positions(STEPS), one.started.labels
     middles = [np.median(positions[labels == label], axis=0) for label in (0, 1)]
     np.testing.assert_allclose(region.middle(one, STEPS), np.mean(middles, axis=0), atol=1e-5)

@@ -9,6 +9,7 @@ import pytest
 
 from app.video.story import Story
 from hnm_core.recording import open_recording, record
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import RunFinished, RunStarted, StepRecord
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
 from hnm_core.training.retrieval_config import RetrievalConfig, told_as
@@ -121,3 +122,23 @@ def test_that_a_lane_that_takes_what_the_batch_has_is_the_one_without_mining(tmp
     list(record(events(), tmp_path / "run"))
     story = Story(open_recording(tmp_path / "run"))
     assert story.pair() == ("plain", "mined") and story.best_miner() == "mined"
+
+
+def test_that_items_with_several_labels_are_not_said_to_be_in_classes(tmp_path: Path) -> None:
+    def events():
+        config, ids = ExperimentConfig(steps=1, lanes=(LaneConfig(name="knn"),)), np.arange(ITEMS)
+        names = ("sea", "sky", "boat", "(no label)")
+        yield RunStarted(
+            config,
+            ids % 2,
+            ids,
+            ids < 100,
+            names,
+            items_total=ITEMS,
+            evaluated=Evaluated(100, 100, 100, 0, shares=True),
+        )
+        yield StepRecord("knn", 1, 0.5, metrics={"map_at_r": 0.5})
+        yield RunFinished({"knn": 1}, 1.0)
+
+    list(record(events(), tmp_path / "run"))
+    assert Story(open_recording(tmp_path / "run")).facts() == "449 items with 3 labels, 1 step each, seed 0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ import pytest
 
 from app.picture.camera import Camera
 from app.picture.theme import DARK
-from app.video import charts, template, typeface
+from app.video import cards, charts, template, typeface
 from app.video.canvas import Canvas, painting
+from app.video.clock import Caption
 from app.video.figures import Lane, lane_of
 from app.video.formats import video_format
 from app.video.framing import Framing, View
-from app.video.layout import Box
+from app.video.layout import Box, frame_of
 from app.video.pictures import Pictures, Wishes
-from app.video.run_scene import RunScene
+from app.video.run_scene import RunScene, _two_digits
 from app.video.story import Story
 from hnm_core.recording import open_recording, record
 from hnm_core.run.events import Event, Frame, RunStarted, StepRecord, WarmupEnded
@@ -91,9 +93,9 @@ def test_that_in_a_narrow_pane_long_names_keep_their_size_and_values_stand_below
     assert typeface.width(names[0], 40 * one._frame.unit, bold=True) <= name.width / (0.8 if below else 1.0)
 
 
-def five_lanes(folder: Path) -> list[Lane]:
+def five_lanes(folder: Path, last: str = "five") -> list[Lane]:
     """As they are drawn at the end of a run."""
-    names = ("one", "two", "three", "four", "five")
+    names = ("one", "two", "three", "four", last)
     list(record(growing_run(names), folder / "run"))
     story = Story(open_recording(folder / "run"))
     return [lane_of(story, name, DARK, timed=False) for name in names]
@@ -184,3 +186,86 @@ def test_that_a_wipe_names_no_lane_that_is_not_in_its_picture(tmp_path: Path) ->
     shown = seen_in_part(tmp_path / "run")
     (start,) = [caption for caption in scene(shown, (320, 180), "wipe").plan.captions if caption.kind == "warm-up"]
     assert start.text == "Step 20: lsh starts to mine; random keeps to chance."
+
+
+def test_that_a_lane_without_another_has_no_line_in_its_wipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dots: list[float] = []
+    monkeypatch.setattr(Canvas, "dot", lambda self, x, y, radius, *_: dots.append(radius))
+    for names in (("only",), ("random", "knn")):
+        dots.clear()
+        list(record(growing_run(names), tmp_path / names[0]))
+        scene(tmp_path / names[0], (320, 180), "wipe").draw(np.zeros((180, 320, 4), np.uint8), 0.3)
+        assert (16 in dots) == (len(names) > 1)
+
+
+def test_that_a_long_name_beside_a_bar_is_cut_short_and_leaves_the_others_and_their_words_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes = five_lanes(tmp_path, "a lane with an exceedingly long name 40")
+    written = told(monkeypatch)
+    with painting(np.zeros((700, 600, 4), np.uint8), DARK, 1.0) as canvas:
+        charts.bars(canvas, Box(0, 0, 600, 170), charts.Moment(60, 60, lanes, mining_ms=[2.0] * 5))
+    assert len({size for _, _, size in written}) == 1 and written[0][2] > 18
+    words = [box for text, box, size in written if text == "2.00 ms a step"]
+    assert len(words) == 5 and all(typeface.width("2.00 ms a step", written[0][2]) <= box.width + 1 for box in words)
+
+
+def test_that_values_of_many_lanes_stay_below_the_title_of_a_low_chart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes = five_lanes(tmp_path)
+    spread = [replace(lane, quality=replace(lane.quality, y=lane.quality.y - 0.1 * n)) for n, lane in enumerate(lanes)]
+    written = told(monkeypatch)
+    chart = Box(0, 100, 700, 170)
+    with painting(np.zeros((400, 700, 4), np.uint8), DARK, 1.0) as canvas:
+        charts.curves(canvas, chart, charts.Moment(60, 60, spread), lambda lane: lane.quality)
+    values = [(box, size) for text, box, size in written if text in ("1.00", "0.90", "0.80", "0.70", "0.60")]
+    values = [(box, size) for box, size in values if box.x > 600]
+    assert len(values) == 5
+    assert min(box.y for box, _ in values) >= chart.y and max(box.bottom for box, _ in values) <= chart.bottom
+    assert all(charts.LEAST_VALUE * charts.VALUE <= size < charts.VALUE for _, size in values)
+
+
+def test_that_a_long_title_ends_before_the_step_in_every_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in ((640, 360), (360, 640)):
+        layout = scene(seen_in_part(tmp_path / str(size[0])), size).layout
+        assert layout.title.right <= layout.head.right - typeface.width("step 1,000 of 1,000", 36 * size[0] / 1920)
+
+
+def test_that_facts_on_the_end_card_stand_evenly_one_below_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[tuple[Box, float]] = []
+    plain = Canvas.paragraph
+
+    def paragraph(self: Canvas, box: Box, *args: object, **options: object) -> float:
+        high = plain(self, box, *args, **options)  # type: ignore[arg-type]
+        placed.append((box, high))
+        return high
+
+    list(record(growing_run(), tmp_path / "run"))
+    long = "MAP@R on 1,000 held-out items · mining time: of a step, refreshes spread over all"
+    monkeypatch.setattr(Story, "measured", lambda _story: ["one run, seed 0", long, "numpy 2.4.6"])
+    monkeypatch.setattr(Canvas, "paragraph", paragraph)
+    frame = frame_of(540, 960)
+    with painting(np.zeros((960, 540, 4), np.uint8), DARK, frame.unit) as canvas:
+        cards.end_card(canvas, frame, Story(open_recording(tmp_path / "run")), 1.0)
+    gaps = [after.y - before.y - high for (before, high), (after, _) in pairwise(placed)]
+    assert len({round(high) for _, high in placed}) > 1, "some take two lines"
+    assert max(gaps) - min(gaps) <= 1 and min(gaps) > 0
+
+
+def test_that_a_letter_that_no_font_holds_is_a_box_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typeface, "_is_lacking", lambda letter: letter in "難🎉\ufe0f")
+    path, width = typeface.outline("one 難🎉\ufe0f", False)
+    plain, wide = typeface.outline(f"one {2 * typeface.BOX}", False)
+    assert path == plain and width == wide and wide > typeface.outline("one ", False)[1]
+    list(record(growing_run(), tmp_path / "run"))
+    wishes = Wishes(template.load("orbit"), captions=(Caption(0, 1, "Look: 難🎉\ufe0f, 難.", "look"),))
+    assert Pictures(tmp_path / "run", video_format(tmp_path / "o.mp4", (320, 180), 12), wishes).lacking == "難🎉"
+
+
+def test_that_numbers_at_a_loss_keep_their_second_digit() -> None:
+    assert [_two_digits(value) for value in (0.4, 0.42, 0.0, 12.0, 0.041)] == ["0.40", "0.42", "0.0", "12", "0.041"]
