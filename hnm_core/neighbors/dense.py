@@ -15,6 +15,7 @@ from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.neighbors.base import BuiltAnew, built
+from hnm_core.neighbors.copies import Copies
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
@@ -91,6 +92,7 @@ class Dense(BuiltAnew):
         rows = bank.sorted_embeddings
         self._form = None if inner else euclidean_form(self._distance, rows, in_lines=self._filters)
         self._made: _Differences | _Products | None = None
+        self._made_copies: Copies | None = None
         self._made_filter: FilteredProducts | None = None
         self._near: NearBlocks | None = None
         self._near_is_worth: bool | None = None
@@ -189,7 +191,8 @@ class Dense(BuiltAnew):
         """(R, k) best scores and rows of a tile of anchors, in order; inf and -1 where there are no more."""
         order = built(self._bank).order
         kept = k + scorer.spare
-        rough, columns = self._best(scorer, anchors, kept, farthest)
+        beaten = self._beaten(k, farthest)
+        rough, columns = self._best(scorer, anchors, kept, farthest, beaten)
         scores = scorer.exact(anchors.line, rough, columns, farthest)
         scores, rows = by_score_then_row(scores, order[columns.clamp_min(0)].where(columns >= 0, -1))
         if scores.shape[1] < k:
@@ -199,48 +202,78 @@ class Dense(BuiltAnew):
         unsure = scorer.may_have_missed(anchors.line, rough, last, kept, farthest)
         scores, rows = scores[:, :k], rows[:, :k]
         if unsure.any():
-            keys = self._none_missed(scorer, anchors.at(unsure), last[unsure], k, farthest)
+            keys = self._none_missed(scorer, anchors.at(unsure), last[unsure], k, farthest, beaten)
             scores[unsure], rows[unsure] = of_keys(keys)
         return scores, rows
 
-    def _best(self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
+    def _beaten(self, k: int, farthest: bool) -> Tensor | None:
+        """(N,) bool, by sorted place which rows are not among the k best of any anchor, because equal ones come before
+        them; None where there are none."""
+        bank = built(self._bank)
+        if self._made_copies is None:
+            points = self._rows(bank)[0].cpu()
+            key = (points.double() * torch.arange(1, points.shape[1] + 1).sqrt()).sum(1)
+            order = bank.order.cpu()
+            self._made_copies = Copies(points, key, bank.class_of_row.cpu()[order], order)
+        place = self._made_copies.beaten(k, own=farthest)
+        if not len(place):
+            return None
+        return torch.zeros(len(bank), dtype=torch.bool).index_fill_(0, place, True).to(bank.device)
+
+    def _best(
+        self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool, beaten: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """(R, <= k) best scores, unsorted, and sorted places; which of equal scores are among them is left open."""
         scores = anchors.place.new_full((len(anchors.place), 0), 0, dtype=torch.float32)
         columns = anchors.place.new_full((len(anchors.place), 0), 0)
-        for start, tile in self._tiles(scorer, anchors, farthest, torch.float32):
+        for start, tile in self._tiles(scorer, anchors, farthest, beaten, torch.float32):
             best, where = smallest(tile, k)
             scores, columns = torch.cat([scores, best], 1), torch.cat([columns, where + start], 1)
             scores, columns = _keep(scores, columns, k)
         return scores, columns.masked_fill(scores.isinf(), -1)
 
     def _none_missed(
-        self, scorer: _Differences | _Products, anchors: Placed, last: Tensor, k: int, farthest: bool
+        self,
+        scorer: _Differences | _Products,
+        anchors: Placed,
+        last: Tensor,
+        k: int,
+        farthest: bool,
+        beaten: Tensor | None,
     ) -> Tensor:
         """(R, k) keys of the best, in order, of anchors whose k-th score is at most `last` (R,): of all rows that may
         have that one or a better, however many they are."""
         order = built(self._bank).order
         limit = scorer.limit(anchors.line, last, farthest)[:, None]
-        keys: Tensor | None = None
-        for start, tile in self._tiles(scorer, anchors, farthest, torch.float64):
+        keys = order.new_full((len(anchors.place), k), NO_KEY)
+        for start, tile in self._tiles(scorer, anchors, farthest, beaten, torch.float64):
             within = tile <= limit
-            here = tile.new_full(tile.shape, torch.inf, dtype=torch.float32)
             line, column = within.nonzero(as_tuple=True)
-            for lines, places in zip(line.split(_PAIRS), column.split(_PAIRS), strict=True):
-                here[lines, places] = scorer.of_pairs(
-                    anchors.line[lines], places + start, tile[lines, places], farthest
-                )
-            found = smallest_keys(keys_of(here, order[start : start + tile.shape[1]]), k)
-            keys = found if keys is None else smallest_keys(torch.cat([keys, found], 1), k)
-        assert keys is not None, "no anchor without a row is unsure"
-        return pad(keys, (0, k - keys.shape[1]), value=NO_KEY).sort(dim=1).values
+            count = within.sum(1)
+            first = count.cumsum(0) - count
+            found = order.new_full((len(tile), int(count.max())), NO_KEY)
+            for some in torch.arange(len(line), device=line.device).split(_PAIRS):
+                at, place = line[some], column[some]
+                scores = scorer.of_pairs(anchors.line[at], place + start, tile[at, place], farthest)
+                found[at, some - first[at]] = keys_of(scores, order[place + start])
+            keys = smallest_keys(torch.cat([keys, found], 1), k)
+        return keys.sort(dim=1).values
 
     def _tiles(
-        self, scorer: _Differences | _Products, anchors: Placed, farthest: bool, dtype: torch.dtype
+        self,
+        scorer: _Differences | _Products,
+        anchors: Placed,
+        farthest: bool,
+        beaten: Tensor | None,
+        dtype: torch.dtype,
     ) -> Iterator[tuple[int, Tensor]]:
-        """Scores (R, C) of the anchors and the sorted places from a first one on; inf where a row may not come back."""
+        """Scores (R, C) of the anchors and the sorted places from a first one on; inf where a row may not come back, or
+        is beaten by equal ones."""
         places, relevant = anchors.place, Ranges(anchors.low, anchors.high)
         for start, end, mixed in self._spans(anchors, farthest):
             tile = scorer.scores(anchors.line, start, end, farthest, dtype)
+            if beaten is not None:
+                tile.masked_fill_(beaten[start:end], torch.inf)
             if mixed:
                 here = relevant.hold(torch.arange(start, end, device=places.device)[None])
                 tile.masked_fill_(~here if farthest else here, torch.inf)

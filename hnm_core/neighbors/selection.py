@@ -38,11 +38,10 @@ def by_score_then_row(scores: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def keys_of(scores: Tensor, rows: Tensor) -> Tensor:
-    """(R, C) int64 keys of float32 scores and of the rows (C,) of their columns: they sort by score, then row. No two
-    are equal but those of missing ones, whose score is infinite."""
+    """(M,) int64 keys of finite float32 scores and of rows, all different: they sort by score, then row."""
     bits = (scores + 0.0).view(torch.int32).long()  # a zero without a sign
     bits = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    return ((bits << 32) | rows).masked_fill_(scores.isposinf(), NO_KEY)
+    return (bits << 32) | rows
 
 
 def smallest_keys(keys: Tensor, k: int) -> Tensor:
