@@ -876,7 +876,7 @@ def test_that_what_several_labels_rule_out_is_refused_in_the_lists_once_it_is_kn
     form.know_several(form.committed.data)
     reasons = form.lanes.cards[0].boxes["miner"].reasons()
     assert "compares classes inside a batch" in reasons["BatchHardMiner"]
-    assert not {"random", "knn", "lsh", "routed", "batch-hard", "distance-weighted"} & set(reasons)
+    assert not {"random", "knn", "lsh", "routed", "batch-hard", "semihard-negative"} & set(reasons)
     assert "made for one class an item" in losses()["n-pairs"]
     assert not {"triplet-margin", "contrastive", "multi-similarity"} & set(losses())
     form.set_config(experiment(data={"name": "rings"}))
