@@ -32,10 +32,12 @@ def check_labels(labels: object, count: int, name: str = "labels") -> None:
 
 def check_batch_labels(labels: object, count: int, name: str) -> None:
     """Raises `InputError` unless `labels` are so many integers, or a table (count, L) of truth values, or 0 and 1:
-    whether each row has each of L labels."""
+    whether each row has each of L labels, at least 2."""
     if not isinstance(labels, Tensor) or labels.ndim != 2:
         check_labels(labels, count, name)
         return
+    if labels.shape[1] < 2:  # classes as a column are a slip, and would be taken for one label that some rows have
+        raise InputError(f"{name} must have shape ({count},), not {tuple(labels.shape)}.")
     if len(labels) != count or labels.dtype not in (*INTEGERS, torch.bool):
         raise InputError(
             f"{name} must have shape ({count},), or ({count}, L) with a 1 at the place of each label that a row has, "

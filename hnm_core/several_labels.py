@@ -67,10 +67,10 @@ class SeveralLabels:
 
     def table(self, row: Tensor) -> Tensor:
         """(N', U) bool, which of the U labels that occur among some rows (N',) each of them has, see
-        `hnm_core.labels`."""
+        `hnm_core.labels`; two columns where there are fewer."""
         lists = self.lists.at(row)
         labels, column = torch.unique(lists.row, return_inverse=True)
-        table = torch.zeros(len(row), len(labels), dtype=torch.bool, device=row.device)
+        table = torch.zeros(len(row), max(len(labels), 2), dtype=torch.bool, device=row.device)
         table[lists.anchor, column] = True
         return table
 

@@ -180,7 +180,12 @@ def test_that_a_miner_finds_the_same_in_a_table_of_one_label_each(name: str) -> 
 
 @pytest.mark.parametrize(
     ("labels", "said"),
-    [(TABLE[:5], "must have shape"), (TABLE.float(), "must have shape"), (TABLE.long() * 2, "0 and 1 alone")],
+    [
+        (TABLE[:5], "must have shape"),
+        (TABLE.float(), "must have shape"),
+        (TABLE.long() * 2, "0 and 1 alone"),
+        (TABLE[:, :1], r"not \(24, 1\)"),
+    ],
 )
 def test_that_a_wrong_table_is_refused_in_one_sentence(labels: Tensor, said: str) -> None:
     for part in (losses.create("sup-con"), miners.create("batch-hard")):
@@ -194,6 +199,7 @@ def test_that_the_table_of_a_batch_tells_who_shares_a_label() -> None:
     several = SeveralLabels.of_table(TABLE)
     rows = torch.tensor([20, 3, 7, 7, 0])
     table = several.table(rows)
+    assert several.table(torch.tensor([3, 17])).tolist() == [[False, False]] * 2
     common = (table.long() @ table.long().T) > 0
     assert common.tolist() == [[KIN[i][j] or (i == j and i != 3) for j in rows.tolist()] for i in rows.tolist()]
 
