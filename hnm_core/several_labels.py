@@ -65,6 +65,15 @@ class SeveralLabels:
         """Those of some rows (N',) int64, in their order."""
         return SeveralLabels(self.lists.at(row))
 
+    def table(self, row: Tensor) -> Tensor:
+        """(N', U) bool, which of the U labels that occur among some rows (N',) each of them has, see
+        `hnm_core.labels`; two columns where there are fewer."""
+        lists = self.lists.at(row)
+        labels, column = torch.unique(lists.row, return_inverse=True)
+        table = torch.zeros(len(row), max(len(labels), 2), dtype=torch.bool, device=row.device)
+        table[lists.anchor, column] = True
+        return table
+
     def share(self, anchor: Tensor, row: Tensor) -> Tensor:
         """bool like `row`, (Q, K) rows or -1: whether each has a label of the anchor (Q,) of its line, or is it."""
         found = row == anchor[:, None]

@@ -23,6 +23,7 @@ class BalancedSamplerOptions(SamplerOptions):
     """The same number of items of each of a few classes in every batch; every item at least once an epoch."""
 
     any_order = True
+    shares_labels = True
     classes: int = Field(8, ge=2, le=100_000, description="classes in a batch; all of them where there are fewer")
     per_class: int = Field(4, ge=1, le=100_000, description="items of each class in a batch")
     cap: int | None = Field(

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.data.balanced import BalancedPlan, balanced_batches, plan
+from hnm_core.data.balanced_labels import balanced_by_label, notes_of_several
 from hnm_core.data.base import generator
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.sampler_options import BalancedSamplerOptions, RandomSamplerOptions
 from hnm_core.errors import InputError
 from hnm_core.spec.registry import SAMPLERS, Part, SamplerOptions
@@ -43,9 +45,21 @@ def create(name: str, *, labels: NDArray[np.integer], batch: int, seed: int, **o
     return build(SAMPLERS.part(name, options), labels=labels, batch=batch, seed=seed)
 
 
-def build(part: Part[SamplerOptions], *, labels: NDArray[np.integer], batch: int, seed: int) -> Sampler:
-    """As `create`, with options that are checked already."""
-    sampler: Sampler = part.entry.load()(part.options, labels=labels, batch=batch, seed=seed)
+def build(
+    part: Part[SamplerOptions],
+    *,
+    labels: NDArray[np.integer],
+    batch: int,
+    seed: int,
+    several: ItemLabels | None = None,
+) -> Sampler:
+    """As `create`, with options that are checked already. `several` are the labels of items that have several each, for
+    samplers that take them; `labels` then hold the rarest of each."""
+    make, options = part.entry.load(), part.options
+    if several is not None and options.shares_labels:
+        sampler: Sampler = make(options, labels=labels, batch=batch, seed=seed, several=several)
+    else:
+        sampler = make(options, labels=labels, batch=batch, seed=seed)
     return sampler
 
 
@@ -64,14 +78,27 @@ class RandomSampler:
 class BalancedSampler:
     """See `balanced_batches`."""
 
-    def __init__(self, options: BalancedSamplerOptions, *, labels: NDArray[np.integer], batch: int, seed: int) -> None:
-        self._labels, self._seed, self._options = np.asarray(labels), seed, options
+    def __init__(
+        self,
+        options: BalancedSamplerOptions,
+        *,
+        labels: NDArray[np.integer],
+        batch: int,
+        seed: int,
+        several: ItemLabels | None = None,
+    ) -> None:
+        self._labels, self._seed, self._options, self._several = np.asarray(labels), seed, options, several
+        if several is not None:
+            self._labels = several.label
         self.plan = plan(self._labels, options.classes, options.per_class, options.cap)
-        self.notes = self.plan.notes
+        self.notes = self.plan.notes if several is None else notes_of_several(several)
 
     def batches(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Every item at least once, or as many as the cap allows; a few classes in every batch, as many of each."""
+        """Every item at least once, or as many as the cap allows; a few classes in every batch, as many of each. Of
+        items with several labels see `balanced_by_label`."""
         options = self._options
+        if self._several is not None:
+            return balanced_by_label(self._several, options.classes, options.per_class, self._seed, epoch, options.cap)
         return balanced_batches(self._labels, options.classes, options.per_class, self._seed, epoch, options.cap)
 
 

@@ -113,7 +113,8 @@ class Loss(Protocol):
 
         Args:
             embeddings: (B, D), finite.
-            labels: (B,) integers.
+            labels: (B,) integers; or (B, L) of 0 and 1, which of L labels each row has: positives share one. Losses
+                whose options do not say `shares_labels` refuse those.
             indices_tuple: mined rows, anchors of `embeddings`, the rest of `ref_emb`; None takes all there are.
             ref_emb, ref_labels: where positives and negatives come from; None is the batch itself.
             context: of the step.

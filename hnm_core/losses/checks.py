@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hnm_core.distances import Distance
 from hnm_core.errors import InputError, described
-from hnm_core.labels import INTEGERS, asked_for
+from hnm_core.labels import INTEGERS, asked_for, check_batch_labels, check_of_one_kind
 
 IndicesTuple = Sequence[Tensor]
 """Three vectors (anchor, positive, negative) or four (anchor1, positive, anchor2, negative); rows."""
@@ -48,13 +48,16 @@ def check_input(
             raise InputError(f"{name} must have shape (B, D), not {tuple(emb.shape)}.")
         if not emb.is_floating_point():
             raise InputError(f"{name} must be floating-point numbers, not {emb.dtype}.")
-        if lab.shape != emb.shape[:1]:
+        if lab.ndim == 2:
+            check_batch_labels(lab, len(emb), f"labels of {name}")
+        elif lab.shape != emb.shape[:1]:
             raise InputError(f"labels of {name} must have shape ({len(emb)},), not {tuple(lab.shape)}.")
         if lab.dtype not in (*INTEGERS, torch.bool):
             raise InputError(f"labels of {name} must be {asked_for(lab)}, not {lab.dtype}.")
         check_rows(name, emb)
     if ref_emb is None or ref_labels is None:
         return embeddings, labels
+    check_of_one_kind(labels, ref_labels)
     return ref_emb, ref_labels
 
 
@@ -139,9 +142,17 @@ def needs(name: str, distance: Distance, *metrics: str, raw: bool = False) -> No
 
 
 def class_rows(name: str, labels: Tensor, classes: int) -> Tensor:
-    """The labels as rows of a table of `classes` rows. Raises `InputError` unless they are 0 ... classes - 1."""
+    """The labels as rows of a table of `classes` rows. Raises `InputError` unless they are 0 ... classes - 1, one of
+    each row."""
+    one_class(name, labels)
     if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
         raise InputError(
             f"Loss '{name}' was made for labels 0 ... {classes - 1}, not {int(labels.min())} ... {int(labels.max())}."
         )
     return labels.long()
+
+
+def one_class(name: str, labels: Tensor) -> None:
+    """Raises `InputError` where rows have several labels each, and the loss is of classes."""
+    if labels.ndim != 1:
+        raise InputError(f"Loss '{name}' is made for one class a row, not for a table of several labels.")

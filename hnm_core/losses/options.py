@@ -17,7 +17,16 @@ Reduction = Literal["mean", "mean_nonzero", "anchor_mean", "sum"]
 REDUCTION = "how terms become one number: mean of all, mean of those above 0, mean of the anchors' means, or sum"
 
 
-class PairOptions(LossOptions):
+class RelationOptions(LossOptions):
+    """What losses share that ask of two rows only whether they are of one kind."""
+
+    @property
+    def shares_labels(self) -> bool:
+        """See `LossOptions`."""
+        return True
+
+
+class PairOptions(RelationOptions):
     """What losses over pairs share."""
 
     reduction: Reduction = Field("mean", description=REDUCTION)
@@ -39,7 +48,7 @@ class SoftmaxOptions(PairOptions):
 
 
 @LOSSES.register("triplet-margin", target="hnm_core.losses.triplet:TripletMarginLoss")
-class TripletMarginOptions(LossOptions):
+class TripletMarginOptions(RelationOptions):
     """Triplet margin loss: the positive nearer than the negative by a margin (Schroff 2015)."""
 
     needs_triplets = True
@@ -61,7 +70,7 @@ class TripletMarginOptions(LossOptions):
 
 
 @LOSSES.register("hoffer-ailon", target="hnm_core.losses.triplet:HofferAilonLoss")
-class HofferAilonOptions(LossOptions):
+class HofferAilonOptions(RelationOptions):
     """Ratio loss of the triplet network: sigmoid(d_ap - d_an)^2, no margin (Hoffer, Ailon 2015)."""
 
     needs_triplets = True
@@ -69,7 +78,7 @@ class HofferAilonOptions(LossOptions):
 
 
 @LOSSES.register("contrastive", target="hnm_core.losses.contrastive:ContrastiveLoss")
-class ContrastiveOptions(LossOptions):
+class ContrastiveOptions(RelationOptions):
     """Contrastive loss: pulls positive pairs together, pushes negative pairs apart up to a margin (Hadsell 2006)."""
 
     distance_margins = True
@@ -124,13 +133,18 @@ class MarginOptions(LossOptions):
         """The number of classes, for a boundary of each."""
         return "these options" if self.learn_beta == "per-class" else ""
 
+    @property
+    def shares_labels(self) -> bool:
+        """Unless each class has a boundary of its own."""
+        return self.learn_beta != "per-class"
+
     def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
         """See `LossOptions`."""
         yield from other_distance(lane, TRUE_DISTANCES)
 
 
 @LOSSES.register("dtsh", target="hnm_core.losses.hashing:TripletHashingLoss")
-class TripletHashingOptions(LossOptions):
+class TripletHashingOptions(RelationOptions):
     """Deep triplet hashing: likelihood of triplet order on half inner products, plus quantisation (Wang 2016)."""
 
     needs_triplets = True
@@ -216,6 +230,11 @@ class SoftNearestNeighborOptions(LossOptions):
     def needs_more(self) -> str:
         """The number of classes, the model's reconstruction, or its hidden layers."""
         return "these options" if self.primary != "none" or self.layers == "all" else ""
+
+    @property
+    def shares_labels(self) -> bool:
+        """Unless it regularises a classifier, whose rows have one class each."""
+        return self.primary != "cross-entropy"
 
     def unmet(self, lane: LaneConfig, config: ExperimentConfig) -> Iterator[Remark]:
         """See `LossOptions`. What another package's model gives is not known here."""

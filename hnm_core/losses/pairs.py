@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hnm_core.distances import Distance
+from hnm_core.labels import share_a_label
 from hnm_core.losses.base import Batch, Part
 from hnm_core.losses.named_pairs import are_many, pair_distances
 
@@ -134,7 +135,7 @@ def compact(side: Side, values: Tensor) -> tuple[Side, Tensor]:
 
 def pair_masks(batch: Batch) -> tuple[Tensor, Tensor]:
     """(B, R) bool: which pairs are positive, which are negative; a row is no positive of itself."""
-    same = batch.labels[:, None] == batch.ref_labels[None, :]
+    same = share_a_label(batch.labels, batch.ref_labels, same_set=batch.same_set)
     negative = ~same
     if batch.same_set:
         same.fill_diagonal_(False)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from hnm_core.distances import Distance, safe_sqrt
 from hnm_core.losses.base import Batch, MetricLoss, Part, Problem, Terms
-from hnm_core.losses.checks import margins, needs
+from hnm_core.losses.checks import margins, needs, one_class
 from hnm_core.losses.options import (
     CircleOptions,
     GeneralizedLiftedStructureOptions,
@@ -205,6 +205,7 @@ class NPairsLoss(MetricLoss[NPairsOptions]):
 
     def compute(self, batch: Batch) -> Terms:
         """One part: the classes that have a pair."""
+        one_class("n-pairs", batch.labels)
         if batch.tuples is None:
             anchor, positive = pair_masks(batch)[0].nonzero(as_tuple=True)
         else:

@@ -95,7 +95,11 @@ class BatchMiner(Protocol):
     def __call__(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
     ) -> Triplets | Pairs | None:
-        """Tuples of rows of `embeddings` (anchors) and `ref_emb` (the rest); None leaves the choice to the loss."""
+        """Tuples of rows of `embeddings` (anchors) and `ref_emb` (the rest); None leaves the choice to the loss.
+
+        One whose options say `shares_labels` takes tables (B, L) of 0 and 1 in place of labels, too: positives share
+        one.
+        """
 
 
 @runtime_checkable

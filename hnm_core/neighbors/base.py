@@ -43,6 +43,9 @@ class NeighborSearch(Protocol):
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k nearest rows of other classes, nearest first.
 
+        An exact search returns of equally far rows those with the lowest numbers, at the k-th place as inside an
+        answer, so that an anchor gets the same rows whoever else is asked in the call, and on however many threads.
+
         Args:
             anchors: (Q,) int64 rows of the bank in the caller's order.
             k: at least 1; where fewer exist the rest is -1 / inf.
@@ -164,6 +167,8 @@ class QuerySearch(NeighborSearch):
     def nearest(self, query: AnyQuery, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k nearest rows that may come back for each anchor, nearest first: what is not relevant to it, and not
         kept from coming back besides.
+
+        An exact search returns of equally far rows the lowest, see `NeighborSearch`.
 
         Args:
             query: Q anchors, and what is relevant to them.

@@ -15,13 +15,14 @@ from hnm_core import kernels
 from hnm_core.bank import Bank
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.neighbors.base import BuiltAnew, built
+from hnm_core.neighbors.copies import Copies
 from hnm_core.neighbors.euclidean import MAX_TREE_DIM, EuclideanForm, euclidean_form, with_vectors
 from hnm_core.neighbors.filtered_products import FilteredProducts
 from hnm_core.neighbors.found import Neighbors, SearchProgress, none_found, report
 from hnm_core.neighbors.machine import matrix_units
 from hnm_core.neighbors.near_blocks import LEAST_ROWS, MOST_K, NearBlocks, products_take, worth
 from hnm_core.neighbors.options import DenseOptions
-from hnm_core.neighbors.selection import by_score_then_row, smallest
+from hnm_core.neighbors.selection import NO_KEY, by_score_then_row, keys_of, of_keys, smallest, smallest_keys
 from hnm_core.relevance import Placed, Query, Ranges, RowQuery, VectorQuery
 
 _ROWS = 256
@@ -37,8 +38,10 @@ _FILTERED_K = 1_024
 """Longer lists are better selected tile by tile than kept in order."""
 _MANY = 4
 """Blocks of near rows are made for no fewer anchors than this part of the rows."""
+_PAIRS = 1 << 18
+"""Pairs of an anchor and a row that are measured at once."""
 _TIE = 2e-5
-"""Squared distances that differ by less than this share count as equal."""
+"""Share by which a squared distance in float32 may be off: rows within it may change places."""
 
 
 class Dense(BuiltAnew):
@@ -46,7 +49,8 @@ class Dense(BuiltAnew):
 
     Up to 16 dimensions scores are formed from exact coordinate differences. Above, and for the inner product, centred
     float32 products choose candidates, which are then re-scored from differences; where the rounding of the products
-    could have hidden a better row, the anchor is searched again with float64 products. Negatives on the CPU go through
+    could have hidden a better row, or one as good, all rows that float64 products do not rule out are re-scored. Of
+    equally far rows the lowest come first, at the k-th place as inside an answer. Negatives on the CPU go through
     `FilteredProducts` instead, which does the same faster, once its kernels are compiled. Where many rows ask, and few
     anchors tell that it is faster still, `NearBlocks` leave out those that cannot be near.
 
@@ -88,6 +92,7 @@ class Dense(BuiltAnew):
         rows = bank.sorted_embeddings
         self._form = None if inner else euclidean_form(self._distance, rows, in_lines=self._filters)
         self._made: _Differences | _Products | None = None
+        self._made_copies: Copies | None = None
         self._made_filter: FilteredProducts | None = None
         self._near: NearBlocks | None = None
         self._near_is_worth: bool | None = None
@@ -176,37 +181,99 @@ class Dense(BuiltAnew):
         for start in range(0, len(query), step):
             part = slice(start, start + step)
             here, where = anchors.at(part), slots[part]
-            scores, columns = self._tile(scorer, here, min(k, len(bank)), farthest)
-            scores, rows = by_score_then_row(scores, bank.order[columns.clamp_min(0)].where(columns >= 0, -1))
+            scores, rows = self._tile(scorer, here, min(k, len(bank)), farthest)
             found.distance[where, : scores.shape[1]] = scorer.distance(scores, here.line, farthest)
             found.row[where, : scores.shape[1]] = rows
             report(progress, min(start + step, len(query)), len(query))
         return found
 
     def _tile(self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
-        """(R, <= k) best scores, unsorted, and sorted places of a tile of anchors; inf and -1 where there are none."""
-        if isinstance(scorer, _Differences):
-            return self._best(scorer, anchors, k, farthest, torch.float32)
-        kept = k + _SPARE
-        rough, columns = self._best(scorer, anchors, kept, farthest, torch.float32)
-        scores = scorer.exact(anchors.line, columns, farthest)
-        scores, columns = _keep(scores, columns, k)
-        unsure = scorer.may_have_missed(anchors.line, rough, scores, kept, farthest)
+        """(R, k) best scores and rows of a tile of anchors, in order; inf and -1 where there are no more."""
+        order = built(self._bank).order
+        kept = k + scorer.spare
+        beaten = self._beaten(k, farthest)
+        rough, columns = self._best(scorer, anchors, kept, farthest, beaten)
+        scores = scorer.exact(anchors.line, rough, columns, farthest)
+        scores, rows = by_score_then_row(scores, order[columns.clamp_min(0)].where(columns >= 0, -1))
+        if scores.shape[1] < k:
+            missing = k - scores.shape[1]
+            scores, rows = pad(scores, (0, missing), value=torch.inf), pad(rows, (0, missing), value=-1)
+        last = scores[:, k - 1]
+        unsure = scorer.may_have_missed(anchors.line, rough, last, kept, farthest)
+        scores, rows = scores[:, :k], rows[:, :k]
         if unsure.any():
-            open_anchors = anchors.at(unsure)
-            again, found = self._best(scorer, open_anchors, kept, farthest, torch.float64)
-            again = scorer.exact(open_anchors.line, found, farthest)
-            scores[unsure], columns[unsure] = _keep(again, found, k)
-        return scores, columns
+            keys = self._none_missed(scorer, anchors.at(unsure), last[unsure], k, farthest, beaten)
+            scores[unsure], rows[unsure] = of_keys(keys)
+        return scores, rows
+
+    def _beaten(self, k: int, farthest: bool) -> Tensor | None:
+        """(N,) bool, by sorted place which rows are not among the k best of any anchor, because equal ones come before
+        them; None where there are none."""
+        bank = built(self._bank)
+        if self._made_copies is None:
+            points = self._rows(bank)[0].cpu()
+            key = (points.double() * torch.arange(1, points.shape[1] + 1).sqrt()).sum(1)
+            order = bank.order.cpu()
+            self._made_copies = Copies(points, key, bank.class_of_row.cpu()[order], order)
+        place = self._made_copies.beaten(k, own=farthest)
+        if not len(place):
+            return None
+        return torch.zeros(len(bank), dtype=torch.bool).index_fill_(0, place, True).to(bank.device)
 
     def _best(
-        self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool, dtype: torch.dtype
+        self, scorer: _Differences | _Products, anchors: Placed, k: int, farthest: bool, beaten: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        """(R, <= k) best scores, unsorted, and sorted places; which of equal scores are among them is left open."""
+        scores = anchors.place.new_full((len(anchors.place), 0), 0, dtype=torch.float32)
+        columns = anchors.place.new_full((len(anchors.place), 0), 0)
+        for start, tile in self._tiles(scorer, anchors, farthest, beaten, torch.float32):
+            best, where = smallest(tile, k)
+            scores, columns = torch.cat([scores, best], 1), torch.cat([columns, where + start], 1)
+            scores, columns = _keep(scores, columns, k)
+        return scores, columns.masked_fill(scores.isinf(), -1)
+
+    def _none_missed(
+        self,
+        scorer: _Differences | _Products,
+        anchors: Placed,
+        last: Tensor,
+        k: int,
+        farthest: bool,
+        beaten: Tensor | None,
+    ) -> Tensor:
+        """(R, k) keys of the best, in order, of anchors whose k-th score is at most `last` (R,): of all rows that may
+        have that one or a better, however many they are."""
+        order = built(self._bank).order
+        limit = scorer.limit(anchors.line, last, farthest)[:, None]
+        keys = order.new_full((len(anchors.place), k), NO_KEY)
+        for start, tile in self._tiles(scorer, anchors, farthest, beaten, torch.float64):
+            within = tile <= limit
+            line, column = within.nonzero(as_tuple=True)
+            count = within.sum(1)
+            first = count.cumsum(0) - count
+            found = order.new_full((len(tile), int(count.max())), NO_KEY)
+            for some in torch.arange(len(line), device=line.device).split(_PAIRS):
+                at, place = line[some], column[some]
+                scores = scorer.of_pairs(anchors.line[at], place + start, tile[at, place], farthest)
+                found[at, some - first[at]] = keys_of(scores, order[place + start])
+            keys = smallest_keys(torch.cat([keys, found], 1), k)
+        return keys.sort(dim=1).values
+
+    def _tiles(
+        self,
+        scorer: _Differences | _Products,
+        anchors: Placed,
+        farthest: bool,
+        beaten: Tensor | None,
+        dtype: torch.dtype,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Scores (R, C) of the anchors and the sorted places from a first one on; inf where a row may not come back, or
+        is beaten by equal ones."""
         places, relevant = anchors.place, Ranges(anchors.low, anchors.high)
-        scores = places.new_full((len(places), 0), 0, dtype=dtype)
-        columns = places.new_full((len(places), 0), 0)
         for start, end, mixed in self._spans(anchors, farthest):
             tile = scorer.scores(anchors.line, start, end, farthest, dtype)
+            if beaten is not None:
+                tile.masked_fill_(beaten[start:end], torch.inf)
             if mixed:
                 here = relevant.hold(torch.arange(start, end, device=places.device)[None])
                 tile.masked_fill_(~here if farthest else here, torch.inf)
@@ -214,10 +281,7 @@ class Dense(BuiltAnew):
                 own = places - start
                 inside = (own >= 0) & (own < end - start)
                 tile[inside.nonzero()[:, 0], own[inside]] = torch.inf
-            best, where = smallest(tile, k)
-            scores, columns = torch.cat([scores, best], 1), torch.cat([columns, where + start], 1)
-            scores, columns = _keep(scores, columns, k)
-        return scores, columns.masked_fill(scores.isinf(), -1)
+            yield start, tile
 
     def _spans(self, anchors: Placed, farthest: bool) -> Iterator[tuple[int, int, bool]]:
         """Columns to look at as (start, end, whether they are relevant to some of the anchors only)."""
@@ -247,6 +311,9 @@ def _from_values(values: Tensor, anchors: Tensor, form: EuclideanForm | None, fa
 class _Differences:
     """Scores from coordinate differences: squared distances, negated for the farthest. Nothing is rounded away."""
 
+    spare = 1
+    """Candidates beyond k, which tell whether others are as good as the k-th."""
+
     def __init__(self, form: EuclideanForm) -> None:
         self._form = form
         self._columns = form.points.T.contiguous()
@@ -266,6 +333,24 @@ class _Differences:
             total.add_(gap.square_())
         return total.neg_() if farthest else total
 
+    def exact(self, _which: Tensor, scores: Tensor, columns: Tensor, _farthest: bool) -> Tensor:
+        """(R, M) exact scores: these, inf where columns are -1."""
+        return scores.masked_fill(columns < 0, torch.inf)
+
+    def may_have_missed(self, _which: Tensor, scores: Tensor, last: Tensor, kept: int, _farthest: bool) -> Tensor:
+        """(R,) whether a row that was not kept could be as good as the k-th, whose score is `last` (R,)."""
+        if scores.shape[1] < kept:
+            return torch.zeros_like(last, dtype=torch.bool)  # everything was kept
+        return (scores.amax(1) == last) & last.isfinite()
+
+    def limit(self, _which: Tensor, last: Tensor, _farthest: bool) -> Tensor:
+        """(R,) what no score of a row as good as `last` exceeds."""
+        return last
+
+    def of_pairs(self, _which: Tensor, _columns: Tensor, scores: Tensor, _farthest: bool) -> Tensor:
+        """(M,) exact scores: these."""
+        return scores
+
     def distance(self, scores: Tensor, which: Tensor, farthest: bool) -> Tensor:
         return self._form.distance(scores.abs(), which)
 
@@ -281,6 +366,8 @@ class _Centered:
 
 class _Products:
     """Scores up to a constant of the anchor: |x|^2 - 2 q x, or -q x for the inner product, about the mean."""
+
+    spare = _SPARE
 
     def __init__(self, points: Tensor, queries: Tensor, form: EuclideanForm | None) -> None:
         self._points = points
@@ -312,42 +399,69 @@ class _Products:
         return _Centered(points, queries, term.to(dtype))
 
     def scores(self, which: Tensor, start: int, end: int, farthest: bool, dtype: torch.dtype) -> Tensor:
-        if dtype == torch.float64 and self._double is None:
-            self._double = self._centered(dtype)
-        data = self._double if dtype == torch.float64 and self._double is not None else self._single
+        data = self._in_double() if dtype == torch.float64 else self._single
         sign = -1.0 if farthest else 1.0
         term = data.column_term[start:end] * sign
         return torch.addmm(term, data.queries[which], data.points[start:end].T, alpha=self._factor * sign)
 
-    def exact(self, which: Tensor, columns: Tensor, farthest: bool) -> Tensor:
+    def _in_double(self) -> _Centered:
+        if self._double is None:
+            self._double = self._centered(torch.float64)
+        return self._double
+
+    def exact(self, which: Tensor, _rough: Tensor, columns: Tensor, farthest: bool) -> Tensor:
         """(R, M) scores from differences (for the inner product, float64 products), inf where columns are -1."""
         points, anchors = self._exact_points[columns.clamp_min(0)], self._exact_queries[which, None]
+        return self._measured(points, anchors, farthest).masked_fill(columns < 0, torch.inf)
+
+    def of_pairs(self, which: Tensor, columns: Tensor, _scores: Tensor, farthest: bool) -> Tensor:
+        """(M,) the same for pairs of an anchor and a place."""
+        return self._measured(self._exact_points[columns], self._exact_queries[which], farthest)
+
+    def _measured(self, points: Tensor, anchors: Tensor, farthest: bool) -> Tensor:
         if self._form is None:
             scores = -(points.double() * anchors.double()).sum(-1).float()
         else:
             scores = (points - anchors).square_().sum(-1)
-        return (-scores if farthest else scores).masked_fill(columns < 0, torch.inf)
+        return -scores if farthest else scores
 
-    def may_have_missed(self, which: Tensor, rough: Tensor, scores: Tensor, kept: int, farthest: bool) -> Tensor:
-        """(R,) whether a row that was not kept could beat the k-th that was, by more than a tie.
+    def _constant(self, which: Tensor, farthest: bool) -> Tensor:
+        """(R,) float64, by how much an exact score exceeds one of `scores`."""
+        anchors = self._single.queries[which].double()
+        sign = -1.0 if farthest else 1.0
+        constant: Tensor = -((anchors + self._center) @ self._center) if self._form is None else anchors.square().sum(1)
+        return sign * constant
+
+    def _error(self, which: Tensor, rounding: float) -> Tensor:
+        """(R,) by how much a product that is rounded by this share may be off."""
+        terms = self._points.shape[1] + 2
+        size: Tensor = -self._factor * terms * self._query_norm[which] * self._point_norm + 2 * self._largest_term
+        return rounding * size
+
+    def limit(self, which: Tensor, last: Tensor, farthest: bool) -> Tensor:
+        """(R,) what no float64 score of a row exceeds whose exact score is at most `last`."""
+        data = self._in_double()
+        queries = data.queries[which]
+        sign = -1.0 if farthest else 1.0
+        constant = -((queries + self._center) @ self._center) if self._form is None else queries.square().sum(1)
+        last = last.double()
+        limit: Tensor = last + _TIE * last.abs() - sign * constant + self._error(which, 2.0**-46)
+        return limit
+
+    def may_have_missed(self, which: Tensor, rough: Tensor, last: Tensor, kept: int, farthest: bool) -> Tensor:
+        """(R,) whether a row that was not kept could beat the k-th that was, whose score is `last` (R,), or be as good.
 
         `rough` (R, kept) are float32 scores of what was kept; none that was left out has a lower one. A float32 product
         over D terms is off by at most D 2^-24 |q| |x|.
         """
         if rough.shape[1] < kept:
             return torch.zeros(len(which), dtype=torch.bool, device=which.device)  # everything was kept
-        anchors = self._single.queries[which].double()
-        sign = -1.0 if farthest else 1.0
-        constant = -(anchors + self._center) @ self._center if self._form is None else anchors.square().sum(1)
-        rounding = 2.0**-24
-        terms = self._points.shape[1] + 2
-        error = rounding * (-self._factor * terms * self._query_norm[which] * self._point_norm + 2 * self._largest_term)
-        least: Tensor = rough.amax(1).double() + sign * constant - error
+        least: Tensor = rough.amax(1).double() + self._constant(which, farthest) - self._error(which, 2.0**-24)
         if self._form is not None and not farthest:
-            least.clamp_min_(0)  # no distance is below 0, so a k-th of 0 cannot be beaten
-        worst = scores.amax(1).double()
-        missed: Tensor = least < worst - _TIE * worst.abs()
-        return missed & worst.isfinite()
+            least.clamp_min_(0)  # no distance is below 0
+        last = last.double()
+        missed: Tensor = least <= last + _TIE * last.abs()
+        return missed & last.isfinite()
 
     def distance(self, scores: Tensor, which: Tensor, farthest: bool) -> Tensor:
         if self._form is None:

@@ -26,8 +26,7 @@ _CHUNK = 65_536
 class KdTree(BuiltAnew):
     """Nearest negatives and farthest positives by branch and bound, on the CPU, with exact coordinate differences.
 
-    Equal distances at the k-th place may be filled by any of the tied rows, always the same for the same bank and
-    the same anchors; inside an answer ties stand by row. The result does not depend on the number of threads.
+    Of equally far rows the lowest come first, at the k-th place as inside an answer.
     """
 
     approximate = False

@@ -176,31 +176,38 @@ def _data_rules(
 
 
 def _several_rules(config: ExperimentConfig) -> Iterator[Finding]:
-    """What compares classes cannot be had of items with several labels each: what is mined over the whole set knows
-    who shares a label, and a loss over triplets takes its word."""
+    """What needs one class an item cannot be had of items with several labels each: a classifier, a boundary or a proxy
+    for each class, and what a library compares by equal labels."""
     if config.data.split == "classes":
         sentence = "Items with several labels each cannot be split by classes; data.split is items or official."
         yield Finding("C42", "", "refuse", sentence, "data.split=items")
     for lane in config.lanes:
         sampler = config.sampler if lane.sampler is None else lane.sampler
-        if not sampler.part.options.ignores_classes:
-            sentence = f"The sampler '{sampler.name}' goes by classes, and items have several labels each; take random."
-            yield Finding("C42", lane.name, "refuse", sentence, "sampler.name=random")
+        options = sampler.part.options
+        if not (options.ignores_classes or options.shares_labels):
+            sentence = (
+                f"The sampler '{sampler.name}' goes by classes, and items have several labels each; take balanced or "
+                "random."
+            )
+            yield Finding("C42", lane.name, "refuse", sentence, "sampler.name=balanced")
         yield from (finding for _, finding in _several_in_lane(lane))
 
 
 def _several_in_lane(lane: LaneConfig) -> Iterator[tuple[Kind, Finding]]:
-    """What a lane has that compares classes, by its miner and by its loss."""
-    if lane.in_batch:
+    """What a lane has that needs one class an item, by its miner and by its loss."""
+    miner, loss = lane.miner_part.options, lane.loss_part.options
+    if lane.in_batch and not miner.shares_labels:
         sentence = (
             f"The miner '{lane.miner}' compares classes inside a batch, and items have several labels each; take one "
-            "over the whole set: random, knn, lsh, lsh-buckets or routed."
+            "of ours, such as batch-hard, or one over the whole set, such as knn."
         )
         yield "miner", Finding("C42", lane.name, "refuse", sentence, "miner=knn")
-    if not lane.loss_part.options.needs_triplets or lane.loss_part.options.own_weights:
+    # One over triplets takes the word of who chose them.
+    told = loss.needs_triplets and not loss.own_weights and not miner.leaves_choice
+    if not (loss.shares_labels or told):
         sentence = (
-            f"The loss '{lane.loss}' compares classes, and items have several labels each; take one over triplets, "
-            "such as triplet-margin."
+            f"The loss '{lane.loss}' is made for one class an item, and items have several labels each; take one over "
+            "pairs or triplets of ours, such as sup-con or triplet-margin."
         )
         yield "loss", Finding("C42", lane.name, "refuse", sentence, "loss=triplet-margin")
 

@@ -93,6 +93,11 @@ class MinerOptions(Options):
     """What to say of a miner that is there no more."""
 
     @property
+    def shares_labels(self) -> bool:
+        """Whether one inside the batch goes by who shares a label where rows have several, not by equal classes."""
+        return False
+
+    @property
     def hardest_only(self) -> bool:
         """Whether every negative is the hardest there is."""
         return False
@@ -141,6 +146,11 @@ class LossOptions(Options):
     """Whether it has weights for each class, whatever its options."""
     bug: ClassVar[str] = ""
     """Why the loss is refused, as of pytorch-metric-learning 2.9."""
+
+    @property
+    def shares_labels(self) -> bool:
+        """Whether it goes by who shares a label where rows have several each, not by equal classes."""
+        return False
 
     @property
     def trains_weights(self) -> bool:
@@ -216,6 +226,8 @@ class SamplerOptions(Options):
     """Whether the order of rows in a batch means nothing."""
     ignores_classes: ClassVar[bool] = False
     """Whether classes come into a batch as chance has it."""
+    shares_labels: ClassVar[bool] = False
+    """Whether it takes `several` as well, the labels of items that have several each."""
 
     @property
     def own_batch(self) -> int | None:

@@ -216,6 +216,12 @@ class LaneMining:
         reach = asked.reach if isinstance(asked, SaysHowFar) else asked.pool if isinstance(asked, Searching) else 1
         return HandedOut(tuples[-2] if len(tuples) == 4 else tuples[0], tuples[-1], found_in, reach)
 
+    def labels_of(self, row: Tensor) -> Tensor:
+        """What tells in a batch of these rows of the training set (B,) who is a positive of whom: their classes, or
+        where items have several labels a table of these (B, U)."""
+        labels = self._shared.train_labels
+        return labels[row] if isinstance(labels, Tensor) else labels.table(row)
+
     def of_the_batch(
         self, embeddings: Tensor, labels: Tensor, reference: Reference | None = None
     ) -> tuple[Tensor, ...] | None:
@@ -239,7 +245,7 @@ class LaneMining:
             if not isinstance(miner, TellsBatchCandidates):
                 return None
             some = even_part(len(batch_row), len(batch_row), batch_row.device)
-            allowed = miner.candidates(self._shared.train_y[batch_row], some)
+            allowed = miner.candidates(self.labels_of(batch_row), some)
             return Looked(batch_row[some], torch.where(allowed, batch_row, -1), len(batch_row), "batch")
         found = miner.candidates() if isinstance(miner, TellsCandidates) else None
         if found is None or not len(found.anchor):

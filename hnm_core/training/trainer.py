@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hnm_core import losses, neighbors
 from hnm_core.bank import Bank
 from hnm_core.data import sampling
+from hnm_core.data.item_labels import ItemLabels
 from hnm_core.data.neighbour_batches import NeighbourSampler
 from hnm_core.data.sampling import Sampler
 from hnm_core.devices import phase_clock
@@ -155,9 +156,17 @@ class Trainer:
 
     def create_sampler(self, config: ExperimentConfig) -> Sampler:
         """The sampler of the lane that `config` holds alone."""
-        labels = self.y.cpu().numpy()
-        chosen = config.sampler
-        return sampling.build(chosen.part, labels=labels, batch=chosen.batch, seed=self.shared.config.seed)
+        chosen, labels, several = config.sampler, self.shared.train_labels, None
+        if not isinstance(labels, Tensor):
+            lists = labels.lists
+            several = ItemLabels(lists.offsets.cpu().numpy(), lists.row.cpu().numpy(), lists.rows)
+        return sampling.build(
+            chosen.part,
+            labels=self.y.cpu().numpy(),
+            batch=chosen.batch,
+            seed=self.shared.config.seed,
+            several=several,
+        )
 
     def _batches(self) -> list[NDArray[np.int64]]:
         if not isinstance(self.sampler, NeighbourSampler) or self.epoch == 0:
@@ -190,18 +199,19 @@ class Trainer:
             with clock(Phase.TRANSFER):
                 rows, local = torch.unique(torch.cat(tuples) if tuples else anchor_row, return_inverse=True)
                 local_tuples = None if in_batch else local.split([len(vector) for vector in tuples])
-                features, labels = self.x[rows], self.y[rows]
+                features, related = self.x[rows], mining.labels_of(rows)
+                labels = related if self._shares_labels else self.y[rows]
             with clock(Phase.FORWARD):
                 embeddings, hidden = self._forward(features)
             if in_batch:
-                local_tuples = mining.of_the_batch(embeddings, labels)
+                local_tuples = mining.of_the_batch(embeddings, related)
                 tuples = tuple(rows[vector] for vector in local_tuples or ())
             with clock(Phase.LOSS):
                 context = LossContext(self.step, self.epoch, features, hidden, steps=self.config.steps)
                 terms = self.loss.terms(embeddings, labels, local_tuples, context=context)
                 loss = self.loss.reduce(terms, embeddings)
                 if in_batch and mining.memory is not None:
-                    loss = loss + self._loss_on_memory(embeddings, labels, rows)
+                    loss = loss + self._loss_on_memory(embeddings, rows)
                 value = loss.item()
             if "alpha" in terms.figures:
                 before, self.alpha = self.alpha, float(terms.figures["alpha"])
@@ -224,7 +234,7 @@ class Trainer:
         measured, misses = self._measure(terms) if due else Measured({})
         alarms: tuple[Alarm, ...] = ()
         with clock(Phase.OTHER):
-            empty = "" if counts["mined"] else mining.why_empty(embeddings, labels)
+            empty = "" if counts["mined"] else mining.why_empty(embeddings, related)
             if measured or empty or self.step % LOOK_EVERY == 0:
                 seen = self._seen(value, counts, measured, terms, embeddings.detach(), empty)
                 alarms = tuple(self.watch.see(seen))
@@ -306,7 +316,12 @@ class Trainer:
         model = self.model  # a plug-in may be any torch module
         return model.with_hidden(features) if isinstance(model, Embedder) else hidden_activations(model, features)
 
-    def _loss_on_memory(self, embeddings: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+    @property
+    def _shares_labels(self) -> bool:
+        """Whether the loss goes by who shares a label; else it takes the miner's word, and classes."""
+        return self.lane.loss_part.options.shares_labels
+
+    def _loss_on_memory(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
         memory = self.mining.memory
         assert memory is not None
@@ -315,10 +330,13 @@ class Trainer:
         if memory.ready(self.step):
             past = memory.reference(self.step, without=ids)
             if len(past.labels):
-                tuples = self.mining.of_the_batch(embeddings, labels, past)
+                both = torch.cat((rows, self.shared.rows_of(past.ids.cpu().numpy())))
+                related, known = self.mining.labels_of(both).split((len(rows), len(past.labels)))
+                tuples = self.mining.of_the_batch(embeddings, related, past._replace(labels=known))
+                labels, known = (related, known) if self._shares_labels else (self.y[rows], past.labels)
                 context = LossContext(self.step, self.epoch, steps=self.config.steps)
-                loss = self.loss(embeddings, labels, tuples, past.embeddings, past.labels, context)
-        memory.add(embeddings.detach(), labels, ids, self.step)
+                loss = self.loss(embeddings, labels, tuples, past.embeddings, known, context)
+        memory.add(embeddings.detach(), self.y[rows], ids, self.step)
         return loss
 
     def _measure(self, terms: Terms) -> Measured:

@@ -82,18 +82,20 @@ def test_that_lanes_learn_from_who_shares_a_label_and_are_recorded(tagged: Path,
 @pytest.mark.parametrize(
     ("lane", "more", "words"),
     [
-        ({"miner": "batch-hard", "loss": "triplet-margin"}, {}, "compares classes inside a batch"),
-        ({"miner": "knn", "loss": "contrastive"}, {}, "'contrastive' compares classes"),
-        ({"miner": "random", "loss": "sup-con", "distance": "cosine"}, {}, "'sup-con' compares classes"),
+        ({"miner": "BatchHardMiner", "loss": "triplet-margin"}, {}, "compares classes inside a batch"),
+        ({"miner": "knn", "loss": "n-pairs", "distance": "cosine"}, {}, "'n-pairs' is made for one class"),
+        ({"miner": "none", "loss": "ProxyAnchorLoss", "distance": "cosine"}, {}, "is made for one class"),
+        ({"miner": "none", "loss": "TripletMarginLoss"}, {}, "'TripletMarginLoss' is made for one class"),
+        ({"miner": "none", "loss": "snnl", "loss_options": {"primary": "cross-entropy"}}, {}, "'snnl' is made for one"),
         (
             {"miner": "knn", "loss": "triplet-margin"},
-            {"sampler": {"name": "balanced", "options": {}}},
-            "'balanced' goes by classes",
+            {"sampler": {"name": "neighbours", "options": {}}},
+            "'neighbours' goes by classes",
         ),
         ({"miner": "knn", "loss": "triplet-margin"}, {"data": {"split": "classes"}}, "cannot be split by classes"),
     ],
 )
-def test_that_what_compares_classes_is_refused_in_a_sentence(
+def test_that_what_needs_one_class_an_item_is_refused_in_a_sentence(
     tagged: Path, lane: dict[str, object], more: dict[str, object], words: str
 ) -> None:
     asked = lanes_of(tagged, {"name": "a", **lane}).model_dump()
@@ -113,3 +115,31 @@ def test_that_what_is_embedded_keeps_all_labels_of_each_item(tagged: Path, tmp_p
     again = data.build(DATASETS.part("file", {"path": str(tmp_path / "out.npz")}), several=True)
     assert again.several is not None
     assert np.array_equal(again.several.table(), TABLE)
+
+
+@pytest.mark.parametrize("sampler", ["balanced", "random"])
+def test_that_losses_and_miners_inside_the_batch_learn_from_who_shares_a_label(
+    tagged: Path, tmp_path: Path, sampler: str
+) -> None:
+    lanes = [
+        {"name": "semi", "miner": "semihard-negative", "loss": "TripletMarginLoss"},
+        {"name": "memory", "miner": "batch-hard", "loss": "triplet-margin", "memory": 256},
+        {"name": "all", "miner": "none", "loss": "sup-con", "distance": "cosine"},
+        {"name": "pairs", "miner": "knn", "loss": "contrastive"},
+    ]
+    options = {"classes": 6, "per_class": 8} if sampler == "balanced" else {}
+    chosen = {"name": sampler, "options": options, "batch": 48}
+    asked = lanes_of(tagged, *lanes, steps=100, eval_every=100, optimizer={"lr": 1e-3}, sampler=chosen)
+    events = list(record(Experiment(asked).run(), tmp_path / "run"))
+    assert isinstance(events[-1], RunFinished)
+    started = next(event for event in events if isinstance(event, RunStarted))
+    for lane in lanes:
+        steps = [event for event in events if isinstance(event, StepRecord) and event.lane == lane["name"]]
+        assert steps[-1].step == 100
+        assert steps[-1].metrics["map_at_r"] > started.chance["map_at_r"] + 0.05
+    frames = [event for event in events if isinstance(event, Frame) and event.lane != "all"]
+    assert sum(len(frame.triplets) for frame in frames) > 1_000
+    for frame in frames:
+        anchor, positive, negative = frame.triplets.T
+        assert SHARED[anchor, positive].all()
+        assert not SHARED[anchor, negative].any()

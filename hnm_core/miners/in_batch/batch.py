@@ -10,7 +10,7 @@ from torch import Tensor
 from hnm_core import kernels
 from hnm_core.distances import EXACT_DIFFERENCE_DIM, Distance
 from hnm_core.errors import InputError, described
-from hnm_core.labels import INTEGERS, asked_for
+from hnm_core.labels import INTEGERS, asked_for, check_batch_labels, check_of_one_kind, share_a_label
 from hnm_core.miners.in_batch.buffer import Buffer
 
 KERNELS = "hnm_core.miners.in_batch.kernels"
@@ -38,7 +38,7 @@ class Batch:
     Attributes:
         points, ref_points: (B, D) and (R, D), as the metric sees them.
         metric: of the distances.
-        labels, ref_labels: (B,) and (R,) int64.
+        labels, ref_labels: (B,) and (R,) int64; or (B, L) and (R, L) bool, which of L labels each row has.
         same_set: whether partners are the batch itself, so that row i is no partner of row i.
         buffer: memory for long lists of tuples.
     """
@@ -71,6 +71,7 @@ class Batch:
             ref_rows, self.ref_labels = ref_rows.to(rows.device), known.to(rows.device)
             if ref_rows.shape[1] != rows.shape[1]:
                 raise InputError(f"embeddings have {rows.shape[1]} columns but ref_emb has {ref_rows.shape[1]}.")
+            check_of_one_kind(self.labels, self.ref_labels)
             self.ref_points = prepare(ref_rows.to(rows.dtype))
         self.metric = distance.metric
         self._distance = distance
@@ -86,26 +87,26 @@ class Batch:
 
     @cached_property
     def positive(self) -> Tensor:
-        """(B, R) bool: same class, another item."""
+        """(B, R) bool: same class, or a label in common; another item."""
         if self._ids is not None and self._ref_ids is not None:
             return self._same_class & (self._ids[:, None] != self._ref_ids[None, :])
         return self._same_class.clone().fill_diagonal_(False) if self.same_set else self._same_class
 
     @cached_property
     def negative(self) -> Tensor:
-        """(B, R) bool: another class."""
+        """(B, R) bool: another class, or no label in common."""
         if self._ids is not None and self._ref_ids is not None:
             return ~self._same_class & (self._ids[:, None] != self._ref_ids[None, :])
         return ~self._same_class
 
     @cached_property
     def _same_class(self) -> Tensor:
-        return self.labels[:, None] == self.ref_labels[None, :]
+        return share_a_label(self.labels, self.ref_labels, same_set=self.same_set)
 
     @cached_property
     def _by_label(self) -> bool:
         """Whether labels alone tell positives and negatives, and compiled kernels can read them."""
-        without_ids = self._ids is None or self._ref_ids is None
+        without_ids = (self._ids is None or self._ref_ids is None) and self.labels.ndim == 1
         return without_ids and kernels_usable(self.points.device, len(self.labels) * len(self.ref_labels))
 
     @cached_property
@@ -213,12 +214,17 @@ def kernels_usable(device: torch.device, values: int) -> bool:
 
 
 def checked_rows(name: str, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows in at least single precision and their labels as int64 on the same device, both without gradient."""
+    """Rows in at least single precision, and their labels on the same device as int64, or as a table of bool; both
+    without gradient."""
     if not isinstance(rows, Tensor) or rows.ndim != 2 or not rows.is_floating_point():
         raise InputError(f"{name} must be a floating-point tensor of shape (B, D), not {described(rows)}.")
     if rows.shape[1] == 0:
         raise InputError(f"{name} need at least one column, not shape {tuple(rows.shape)}.")
-    labels = _checked_ids(f"labels of {name}", labels, rows)
+    if isinstance(labels, Tensor) and labels.ndim == 2:
+        check_batch_labels(labels, len(rows), f"labels of {name}")
+        labels = labels.detach().to(rows.device, torch.bool)
+    else:
+        labels = _checked_ids(f"labels of {name}", labels, rows)
     rows = rows.detach()
     if rows.dtype not in (torch.float32, torch.float64):
         rows = rows.float()

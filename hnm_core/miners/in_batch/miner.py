@@ -11,6 +11,7 @@ from hnm_core import seeding
 from hnm_core.bank import Bank
 from hnm_core.distances import Distance
 from hnm_core.isolation import isolated
+from hnm_core.labels import share_a_label
 from hnm_core.miners.base import Pairs, Triplets
 from hnm_core.miners.in_batch.batch import Batch, NonFiniteError
 from hnm_core.miners.in_batch.buffer import Buffer
@@ -83,7 +84,7 @@ class InBatchMiner(nn.Module, Generic[OptionsT]):
 
         Args:
             embeddings: (B, D) floating point, finite. Half precision is mined in single.
-            labels: (B,) integers of any value.
+            labels: (B,) integers of any value; or (B, L) of 0 and 1, which of L labels each row has.
             ref_emb, ref_labels: (R, D), (R,): where positives and negatives come from; None is the batch itself, whose
                 rows are then no partners of themselves.
             ids, ref_ids: (B,), (R,) dataset ids: rows of one id are never in a tuple together. None: all differ.
@@ -127,8 +128,10 @@ class InBatchMiner(nn.Module, Generic[OptionsT]):
         return explain(batch, self.options, mined.found)
 
     def candidates(self, labels: Tensor, anchors: Tensor) -> Tensor:
-        """All rows of other classes. See `hnm_core.miners.base.TellsBatchCandidates`."""
-        return labels != labels[anchors][:, None]
+        """All rows of other classes, or that share no label. See `hnm_core.miners.base.TellsBatchCandidates`."""
+        if labels.ndim == 1:
+            return labels != labels[anchors][:, None]
+        return ~share_a_label(labels, labels, same_set=True)[anchors]
 
     def state(self) -> dict[str, Any]:
         """See `hnm_core.miners.base.TellsState`."""

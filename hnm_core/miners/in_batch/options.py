@@ -32,6 +32,11 @@ class BatchOptions(MinerOptions):
         description="keep at most so many triplets, or positive and negative pairs each, drawn evenly; none keeps all",
     )
 
+    @property
+    def shares_labels(self) -> bool:
+        """See `MinerOptions`."""
+        return True
+
     def most_tuples(self, batch: int) -> int | None:
         """See `MinerOptions`."""
         each = self.max_per_anchor
@@ -50,6 +55,11 @@ class NoMinerOptions(MinerOptions):
     """No mining: the loss looks at every pair or triplet of the batch."""
 
     leaves_choice = True
+
+    @property
+    def shares_labels(self) -> bool:
+        """See `MinerOptions`: the loss has the say."""
+        return True
 
 
 @MINERS.register("triplet-margin", target="hnm_core.miners.in_batch.triplets:triplet_margin", scope="batch")
@@ -257,6 +267,12 @@ class MaximumLossOptions(MinerOptions):
     def miner_part(self) -> Part[MinerOptions] | None:
         """The miner inside with its typed options; None takes all pairs. Raises `InputError` as `loss_part`."""
         return None if self.miner is None else MINERS.part(self.miner, self.miner_options)
+
+    @property
+    def shares_labels(self) -> bool:
+        """Where both that it runs do."""
+        miner = self.miner_part
+        return self.loss_part.options.shares_labels and (miner is None or miner.options.shares_labels)
 
     def inside(self) -> Mapping[str, Any]:
         """See `MinerOptions`."""

@@ -4,7 +4,9 @@ Points are cut at the median of the widest side into blocks of 16; node i has th
 box, and the range of classes below it. A node is skipped when its box is too far from every anchor of the packet, or
 when its classes rule it out: a node of the anchor's class alone holds no negative, so tight clusters make the search
 faster. Scores are squared distances, negated where the farthest are wanted, so smaller is better always. Rounding is
-monotone, so the bound of a box never exceeds the score of a point in it, and pruning is exact.
+monotone, so the bound of a box never exceeds the score of a point in it, and pruning is exact. Of equal scores the
+lowest rows are kept: nodes whose bound equals the k-th score are looked at, too; once a packet has met a tie, only
+where they hold a lower row than the k-th, so that a collapsed cloud costs no more than another.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class Tree(NamedTuple):
     """(M,) int32."""
     block_count: Any
     """(M,) int32; 1 is a leaf, 0 an empty node."""
+    lowest_row: Any
+    """(M,) int32, lowest row of the caller below a node."""
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -94,6 +98,7 @@ def build_tree(points: Any, classes: Any, order: Any, by_class: bool) -> Any:
     class_range = np.zeros((nodes, 2), np.int32)
     first_block = np.zeros(nodes, np.int32)
     block_count = np.zeros(nodes, np.int32)
+    lowest_row = np.zeros(nodes, np.int32)
     for up in range(depth + 1):
         level = depth - up
         for place in range(1 << level):
@@ -101,15 +106,17 @@ def build_tree(points: Any, classes: Any, order: Any, by_class: bool) -> Any:
             node = (1 << level) + place
             first_block[node], block_count[node] = start, end - start
             if end - start == 1:
+                lowest_row[node] = rows[start * BLOCK : min(end * BLOCK, n)].min()
                 _bound_block(points, classes, rows, start * BLOCK, min(end * BLOCK, n), boxes[node], class_range[node])
             elif end - start > 1:
                 left, right = 2 * node, 2 * node + 1
+                lowest_row[node] = min(lowest_row[left], lowest_row[right])
                 class_range[node, 0] = min(class_range[left, 0], class_range[right, 0])
                 class_range[node, 1] = max(class_range[left, 1], class_range[right, 1])
                 for axis in range(dim):
                     boxes[node, 0, axis] = min(boxes[left, 0, axis], boxes[right, 0, axis])
                     boxes[node, 1, axis] = max(boxes[left, 1, axis], boxes[right, 1, axis])
-    return Tree(rows, block_points, block_classes, boxes, class_range, first_block, block_count)
+    return Tree(rows, block_points, block_classes, boxes, class_range, first_block, block_count, lowest_row)
 
 
 @njit(cache=True, nogil=True)
@@ -192,12 +199,17 @@ def _search_packet(
     everyone = np.uint32(simd.ALL)
     position = np.zeros((dim, BLOCK), np.float32)
     own_class = np.full(BLOCK, -2, np.int32)
-    worst = np.full(BLOCK, -np.inf, np.float32)  # the k-th best score so far; a lane without an anchor wants nothing
+    limit = np.full(
+        BLOCK, -np.inf, np.float32
+    )  # just above the k-th best score; a lane without an anchor wants nothing
+    worst = np.full(BLOCK, -np.inf, np.float32)  # the k-th best score
+    last = np.full(BLOCK, -1, np.int32)  # and its row
+    tied = False  # whether a score has equalled the k-th best
     stride = 8 + ((k + 7) & ~7)  # eight keys below every list stay lower than any key, for `simd.push`
     keys = np.full(BLOCK * stride, EMPTY, np.int64)
     for lane in range(len(anchors)):
         keys[lane * stride : lane * stride + 8] = np.iinfo(np.int64).min
-        worst[lane] = np.inf
+        limit[lane] = worst[lane] = np.inf
         own_class[lane] = own[lane]
         for axis in range(dim):
             position[axis, lane] = queries[anchors[lane], axis]
@@ -212,22 +224,31 @@ def _search_packet(
     top = 1
     while top > 0:
         top -= 1
-        # A node whose bound equals the k-th score is not visited: ties would make a collapsed cloud quadratic.
-        active = simd.less(simd.load(bound_of, top * BLOCK), simd.load(worst, 0)) & wanted_by[top]
+        active = simd.less(simd.load(bound_of, top * BLOCK), simd.load(limit, 0)) & wanted_by[top]
         if active == 0:
             continue
         node = node_of[top]
+        if tied:
+            active &= _improving(simd.load(bound_of, top * BLOCK), worst, last, tree.lowest_row[node])
+            if active == 0:
+                continue
         if tree.block_count[node] > 1:
             left, right = 2 * node, 2 * node + 1
             left_bound = _bound(tree.boxes, left, position, farthest)
             right_bound = _bound(tree.boxes, right, position, farthest)
-            limit = simd.load(worst, 0)
-            wants_left = simd.less(left_bound, limit) & _admitted(tree.class_range, left, own_class, farthest)
-            wants_right = simd.less(right_bound, limit) & _admitted(tree.class_range, right, own_class, farthest)
+            limits = simd.load(limit, 0)
+            wants_left = simd.less(left_bound, limits) & _admitted(tree.class_range, left, own_class, farthest)
+            wants_right = simd.less(right_bound, limits) & _admitted(tree.class_range, right, own_class, farthest)
             prefer_left = simd.count(simd.less(left_bound, right_bound) & wants_left)
             prefer_right = simd.count(simd.less(right_bound, left_bound) & wants_right)
+            left_first = prefer_left >= prefer_right
+            if tied:
+                wants_left &= _improving(left_bound, worst, last, tree.lowest_row[left])
+                wants_right &= _improving(right_bound, worst, last, tree.lowest_row[right])
+                if prefer_left == prefer_right:
+                    left_first = tree.lowest_row[left] < tree.lowest_row[right]
             for turn in range(2):  # the better child goes on top
-                if (turn == 1) == (prefer_left > prefer_right):
+                if (turn == 1) == left_first:
                     if wants_left:
                         node_of[top], wanted_by[top] = left, wants_left
                         simd.store(bound_of, top * BLOCK, left_bound)
@@ -245,7 +266,7 @@ def _search_packet(
             fits = simd.within(tree.classes, block * BLOCK, own_class[lane], own_class[lane])
             if not farthest:
                 fits ^= everyone
-            fits &= simd.less(found, simd.splat(worst[lane]))
+            fits &= simd.less(found, simd.splat(limit[lane]))
             if fits == 0:
                 continue
             simd.store(block_scores, 0, found)
@@ -254,16 +275,35 @@ def _search_packet(
                 slot = simd.lowest(fits)
                 fits &= fits - np.uint32(1)
                 row = tree.rows[block * BLOCK + slot]
-                if block_scores[slot] < worst[lane] and not (farthest and row == itself[lane]):
-                    insert(keys, base, k, key_of(score_bits[slot], row))
-                    score_bits[slot] = key_bits(keys[base + k - 1])
-                    worst[lane] = block_scores[slot]
+                if block_scores[slot] < limit[lane] and not (farthest and row == itself[lane]):
+                    key = key_of(score_bits[slot], row)
+                    if key < keys[base + k - 1]:
+                        insert(keys, base, k, key)
+                        key = keys[base + k - 1]
+                        worst[lane], last[lane] = simd.number(key_bits(key)), np.int32(key & np.int64(0xFFFFFFFF))
+                        limit[lane] = simd.number(key_bits(_above(key)))
+                    else:
+                        tied = True
     for lane in range(len(anchors)):
         for rank in range(k):
             key = keys[lane * stride + 8 + rank]
             score_bits[0] = key_bits(key)
             scores[slots[lane], rank] = abs(block_scores[0])
             rows[slots[lane], rank] = np.int32(key & np.int64(0xFFFFFFFF))
+
+
+@njit(cache=True, nogil=True)
+def _above(key: Any) -> Any:
+    """A key of the next larger score than that of `key`; of infinity itself."""
+    return min(key + (np.int64(1) << np.int64(32)), EMPTY)
+
+
+@njit(cache=True, nogil=True)
+def _improving(bound: Any, worst: Any, last: Any, lowest_row: Any) -> Any:
+    """Mask of the lanes whose k-th best a point could replace that has at best this score, not above theirs, and at
+    lowest this row."""
+    lower = simd.within(last, 0, lowest_row + np.int32(1), np.int32(2**31 - 1))
+    return simd.less(bound, simd.load(worst, 0)) | lower
 
 
 @njit(cache=True, nogil=True)

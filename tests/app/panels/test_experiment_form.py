@@ -869,12 +869,15 @@ def test_that_a_click_on_the_name_opens_the_whole_list(form, qtbot):
 
 
 def test_that_what_several_labels_rule_out_is_refused_in_the_lists_once_it_is_known(form):
-    assert not {"batch-hard", "semihard"} & set(form.lanes.cards[0].boxes["miner"].reasons())
+    def losses() -> dict[str, str]:
+        return form.lanes.cards[0].boxes["loss"].reasons()
+
+    assert "one class" not in losses().get("n-pairs", "")
     form.know_several(form.committed.data)
     reasons = form.lanes.cards[0].boxes["miner"].reasons()
-    assert "compares classes inside a batch" in reasons["batch-hard"]
-    assert not {"random", "knn", "lsh", "routed"} & set(reasons)
-    assert "compares classes" in form.lanes.cards[0].boxes["loss"].reasons()["contrastive"]
-    assert "triplet-margin" not in form.lanes.cards[0].boxes["loss"].reasons()
+    assert "compares classes inside a batch" in reasons["BatchHardMiner"]
+    assert not {"random", "knn", "lsh", "routed", "batch-hard", "semihard-negative"} & set(reasons)
+    assert "made for one class an item" in losses()["n-pairs"]
+    assert not {"triplet-margin", "contrastive", "multi-similarity"} & set(losses())
     form.set_config(experiment(data={"name": "rings"}))
-    assert "batch-hard" not in form.lanes.cards[0].boxes["miner"].reasons()
+    assert "one class" not in losses().get("n-pairs", "")
