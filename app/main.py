@@ -155,12 +155,17 @@ def _open(app: QApplication, bugs: BugReporter, training: TrainingProcess, reque
     if request.quit_after is not None:
         QTimer.singleShot(round(request.quit_after * 1000), window.close)
     with ends.handled(lambda *_: window.close()):
-        jobs.run_until(window.closed)
+        displayed = jobs.run_until(window.closed, window.close)
     figures = window.figures_of_run()
     jobs.close()
     if request.stats is not None:
         stats.write(request.stats, figures)
-    return _give_up(training) if bridge.active else 0
+    if bridge.active:
+        return _give_up(training)
+    if not displayed:
+        kept = f" What was shown is recorded in {window.stage.folder}." if window.stage.folder is not None else ""
+        log.error("The display was lost, so the window has gone.%s", kept)
+    return 0 if displayed else 1
 
 
 def _new_folder(title: str, say: Callable[[str], None]) -> Path:

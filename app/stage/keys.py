@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtWidgets import QHBoxLayout, QWidget
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QBoxLayout, QWidget
 
 from app.picture.scene import CATEGORIES, column_range
 from app.picture.theme import Theme
@@ -26,12 +27,24 @@ class Keys(QWidget):
         self.edges, self.classes, self.scale = EdgeKey(self), ClassKey(self), ColorScale(self)
         self._seen_kinds: set[str] = set()
         self._spread: tuple[float, float] | None = None
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0)
-        row.addWidget(self.edges)
-        row.addWidget(self.classes, 1)
-        row.addWidget(self.scale)
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(0)
+        self._row.addWidget(self.edges)
+        self._row.addWidget(self.classes, 1)
+        self._row.addWidget(self.scale)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self._share_lines()
+        super().resizeEvent(event)
+
+    def _share_lines(self) -> None:
+        """Classes have a line of their own where their names have no room beside the kinds of edges."""
+        beside = self.width() - (0 if self.edges.isHidden() else self.edges.sizeHint().width())
+        crowded = not self.classes.isHidden() and not self.edges.isHidden() and self.classes.whole_width > beside
+        direction = QBoxLayout.Direction.TopToBottom if crowded else QBoxLayout.Direction.LeftToRight
+        if direction != self._row.direction():
+            self._row.setDirection(direction)
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
@@ -57,6 +70,7 @@ class Keys(QWidget):
             self.classes.show_classes(started.class_names, query_label(started), kind)
         else:
             self.classes.show_classes(())
+        self._share_lines()
 
     def spread(self, frames: Sequence[Frame], color_by: str) -> tuple[float, float] | None:
         """One range for the colours of a column in all `frames`, so that equal colours mean equal values; made anew
@@ -84,3 +98,4 @@ class Keys(QWidget):
         if not kinds <= self._seen_kinds or self.edges.isHidden():
             self._seen_kinds |= kinds
             self.edges.show_kinds(self._seen_kinds)
+            self._share_lines()

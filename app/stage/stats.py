@@ -16,8 +16,9 @@ from app.memory import peak_mb
 from hnm_core.system.whole_files import write_whole
 
 STALL_MS = 10
-GRAIN_MS = 0.01
-"""Durations are counted in such grains, so that hours of them take no more room than minutes."""
+GRAIN_MS, DIGITS = 0.01, 3
+"""Durations are counted to such a grain, and no finer than by so many digits: hours of them, however long single ones
+are, take no more room than minutes."""
 SETTLE_S = 2.0
 """Measuring begins so long after the first painted frame of a run."""
 
@@ -37,12 +38,12 @@ class Durations:
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
-        """By grains"""
+        """By whole grains"""
         self.longest: float | None = None
 
     def add(self, ms: float) -> None:
         """One more."""
-        self.counts[round(ms / GRAIN_MS)] += 1
+        self.counts[round(float(f"{ms:.{DIGITS}g}") / GRAIN_MS)] += 1
         self.longest = ms if self.longest is None else max(self.longest, ms)
 
     def percentiles(self, which: Sequence[int]) -> dict[str, float | None]:

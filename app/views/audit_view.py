@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from app.picture.theme import DARK, Theme
 from app.style import css
+from app.views.dot_icons import DotIcons
 from app.views.elided_label import ElidedLabel
 from hnm_core.run.auditing import COLUMNS, cells
 from hnm_core.run.history import RunHistory
@@ -21,7 +21,7 @@ class AuditView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        self._theme, self._dots = DARK, DotIcons(10)
         self.note = ElidedLabel(EXPLANATION)
         self.note.setMinimumWidth(20)  # curves share this one's place, and may be narrow
         self.table = QTableWidget(0, len(COLUMNS))
@@ -76,6 +76,4 @@ class AuditView(QWidget):
                 if column:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 else:
-                    dot = QPixmap(10, 10)
-                    dot.fill(QColor(*self._theme.lane(row)))
-                    item.setIcon(QIcon(dot))
+                    item.setIcon(self._dots.of(self._theme.lane(row)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PyQt6.QtCore import QModelIndex, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFontMetrics, QIcon, QKeyEvent, QPainter, QPixmap, QResizeEvent
+from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -24,6 +24,7 @@ from app.picture.edges import FALSE, HARD, SEMI_HARD, kind_colors
 from app.picture.theme import DARK, Rgb, Theme
 from app.plain import plain_tip
 from app.style import css, mix
+from app.views.dot_icons import DotIcons
 
 LEAST_COLUMN_PX = 88
 """Where more lanes stand side by side than that leaves room for, the lists scroll sideways."""
@@ -44,7 +45,7 @@ class InspectorLists(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 0, parent)
-        self._theme = DARK
+        self._theme, self._dots = DARK, DotIcons(DOT_PX)
         self._class_rgb: Mapping[str, Rgb] = {}
         self._own_words: Mapping[str, str] = {}
         """Of each class name what the others do not say too"""
@@ -208,9 +209,7 @@ class InspectorLists(QTableWidget):
     def _paint_header(self, column: int) -> None:
         item = self.horizontalHeaderItem(column)
         if item is not None:
-            dot = QPixmap(DOT_PX, DOT_PX)
-            dot.fill(QColor(*self._theme.lane(column)))
-            item.setIcon(QIcon(dot))
+            item.setIcon(self._dots.of(self._theme.lane(column)))
             item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
 

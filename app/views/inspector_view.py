@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QIcon, QKeyEvent, QPixmap
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -26,6 +26,7 @@ from app.picture.theme import DARK, Rgb, Theme
 from app.plain import Label, plain_tip
 from app.style import css
 from app.training.looking import Looked
+from app.views.dot_icons import DotIcons
 from app.views.inspector_data import ItemData
 from app.views.inspector_lists import InspectorLists
 
@@ -89,6 +90,7 @@ class InspectorView(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Recolour."""
+        self._dots = DotIcons(8)
         self._theme = theme
         self.title.setStyleSheet(f"font-weight: 600; color: {css(theme.text)};")
         self.about.setStyleSheet(f"color: {css(theme.muted)};")
@@ -224,9 +226,7 @@ class InspectorView(QWidget):
                 if column:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 else:
-                    dot = QPixmap(8, 8)
-                    dot.fill(QColor(*self._theme.lane(row)))
-                    item.setIcon(QIcon(dot))
+                    item.setIcon(self._dots.of(self._theme.lane(row)))
                     item.setToolTip(lane.lane)
         table.show()
         header = table.horizontalHeader()

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 from PyQt6.QtCore import QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -24,6 +24,7 @@ from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
 from app.style import css, mix
 from app.views.bucket_line import BucketLine
+from app.views.dot_icons import DotIcons
 from app.views.elided_label import ElidedLabel
 from app.views.sparkline import draw_sparkline
 from hnm_core.run.events import RunStarted
@@ -67,7 +68,7 @@ class MissesView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        self._theme, self._dots, self._lines = DARK, DotIcons(9), DotIcons(12, 3)
         self._told: object = None  # what the lanes were made of
         self._lanes: list[LaneMissed] = []
         self._started: RunStarted | None = None
@@ -133,10 +134,8 @@ class MissesView(QWidget):
         )
         header = self.tree.headerItem()
         for column, colour in zip((1, 2), end_colors(theme), strict=True):
-            line = QPixmap(12, 3)
-            line.fill(QColor(*colour))
             if header is not None:
-                header.setIcon(column, QIcon(line))  # the colour of the edge in the cloud
+                header.setIcon(column, self._lines.of(colour))  # the colour of the edge in the cloud
         self._show_tabs()
 
     def show_history(
@@ -194,9 +193,7 @@ class MissesView(QWidget):
 
     def _show_tabs(self) -> None:
         for place, lane in enumerate(self._lanes):
-            dot = QPixmap(9, 9)
-            dot.fill(QColor(*self._theme.lane(lane.place)))
-            self.tabs.setTabIcon(place, QIcon(dot))
+            self.tabs.setTabIcon(place, self._dots.of(self._theme.lane(lane.place)))
             self.tabs.setTabText(place, f"{lane.lane}  {lane.short}")
             self.tabs.setTabToolTip(place, f"{lane.lane}: {lane.summary}")
         self._fill()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QIcon, QPixmap, QResizeEvent
+from PyQt6.QtGui import QIcon, QResizeEvent
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -28,6 +28,7 @@ from app.picture.theme import DARK, Theme
 from app.plain import Label, plain_tip
 from app.style import css
 from app.views.amount_bar import AmountBar
+from app.views.dot_icons import DotIcons
 from app.views.elided_label import ElidedLabel
 from app.views.pair_matrix import PairMatrix
 from app.views.pair_painter import Shown
@@ -73,7 +74,7 @@ class PairsView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        self._theme, self._dots = DARK, DotIcons(8)
         self._started: RunStarted | None = None
         self._frames: tuple[Frame, ...] = ()
         self._places: dict[str, int] = {}
@@ -270,9 +271,7 @@ class PairsView(QWidget):
             item.setData(0, PAIR, pair)
 
     def _dot(self, lane: str) -> QIcon:
-        dot = QPixmap(8, 8)
-        dot.fill(QColor(*self._theme.lane(self._places.get(lane, 0))))
-        return QIcon(dot)
+        return self._dots.of(self._theme.lane(self._places.get(lane, 0)))
 
     def _tip(self, item: QTreeWidgetItem) -> None:
         """Worked out when the pointer comes: rows change twice a second."""

@@ -7,6 +7,7 @@ after the import of pyqtgraph, which sets a hook of its own.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -27,6 +28,9 @@ from PyQt6.QtCore import (
 from hnm_core.cli.reports import save_report
 
 log = logging.getLogger(__name__)
+
+DISPLAY_LOST = re.compile(r"The X11 connection broke")
+"""How Qt begins to say that there is no display any more."""
 
 
 def write_report(title: str, text: str) -> Path | None:
@@ -97,4 +101,6 @@ def _log_qt_message(kind: QtMsgType, context: QMessageLogContext, message: str |
         QtMsgType.QtInfoMsg: logging.INFO,
         QtMsgType.QtWarningMsg: logging.WARNING,
     }.get(kind, logging.ERROR)
+    if message is not None and DISPLAY_LOST.match(message):
+        level = logging.DEBUG  # repeated with every look at the connection; what becomes of it we say
     logging.getLogger("app.qt").log(level, "%s", message)

@@ -23,6 +23,8 @@ from hnm_core.system import memory
 
 PROGRESS_S = 0.1
 """At most so often progress is handed to the window."""
+BROKEN_LOOP_S = 0.01
+"""Without a display Qt does not wait for events; so long we do."""
 
 
 class Jobs(QObject):
@@ -38,6 +40,7 @@ class Jobs(QObject):
 
     def __init__(self, app: QApplication, bugs: BugReporter, *, already_running: bool = False) -> None:
         super().__init__()
+        self._app = app
         self._loop = qasync.QEventLoop(app, already_running=already_running)
         self._loop.set_exception_handler(self._on_loop_error)
         self._bugs = bugs
@@ -114,14 +117,29 @@ class Jobs(QObject):
             del self._running[title]
         self.ended.emit(title, outcome)
 
-    def run_until(self, closed: pyqtBoundSignal) -> None:
-        """Run the program until the signal `closed` comes."""
-        self._loop.run_until_complete(self._wait_for(closed))
+    def run_until(self, closed: pyqtBoundSignal, end: Callable[[], object]) -> bool:
+        """Run the program until the signal `closed` comes; whether the display was there until then.
 
-    async def _wait_for(self, closed: pyqtBoundSignal) -> None:
-        event = asyncio.Event()
-        closed.connect(event.set)
-        await event.wait()
+        Qt leaves its event loop when the connection to the display breaks. Then `end()` is called, which asks for an
+        orderly end, and what waits in the loop is handled until `closed` comes.
+        """
+        over = False
+
+        def stop() -> None:
+            nonlocal over
+            over = True
+            self._loop.stop()
+
+        closed.connect(stop)
+        self._loop.run_forever()
+        lost = not over
+        if lost:
+            end()
+        while not over:
+            self._app.processEvents()
+            time.sleep(BROKEN_LOOP_S)
+        self._app.processEvents()  # what was still under way when the signal came
+        return not lost
 
     def close(self) -> None:
         """Let go of the event loop."""

@@ -33,6 +33,7 @@ from hnm_core.recording.plausible import RecordJudge, leading
 from hnm_core.recording.weights import read_weights
 from hnm_core.run.event_json import number as measure
 from hnm_core.run.events import layer_metric
+from hnm_core.run.history import Column
 from hnm_core.words import counted
 from hnm_core.words import size as in_words
 
@@ -45,8 +46,8 @@ class LaneFiles:
 
     folder: Path
     lane: str
-    index: NDArray[Any]
-    """The frames that are wholly there."""
+    _index: Column
+    """Looked at twice a second while a run is recorded, so what is known is not copied."""
     judge: RecordJudge
     """Of steps.bin, as far as it is right."""
     index_judge: RecordJudge
@@ -82,7 +83,12 @@ class LaneFiles:
         """Of a lane whose files were not looked at yet."""
         steps, index = (RecordJudge(run_file, f"{folder.name}/{name}") for name in (STEPS_FILE, INDEX_FILE))
         lines = Lines(folder / LAYERS_FILE)
-        return cls(folder, lane, np.zeros(0, dtypes.index), steps, index, lines, _step_bytes=dtypes.step.itemsize)
+        return cls(folder, lane, Column(dtypes.index), steps, index, lines, _step_bytes=dtypes.step.itemsize)
+
+    @property
+    def index(self) -> NDArray[Any]:
+        """The frames that are wholly there."""
+        return self._index.values
 
     @property
     def last_step(self) -> int:
@@ -124,7 +130,8 @@ class LaneFiles:
     def end_frames(self, place: int) -> None:
         """The data of the frame at `place` are damaged: it is left out, and what follows."""
         lost = len(self.index) - place
-        self.index, self.frames_end = self.index[:place], place
+        self._index.cut(place)
+        self.frames_end = place
         self._lose_frames(lost, f"{FRAMES_FILE}, or what belongs to it, is damaged")
         self._frames_loss = self.losses[-1]
 
@@ -151,11 +158,11 @@ class LaneFiles:
         folder, path = self.folder, self.folder / INDEX_FILE
         size = size_of(path)
         self.cut |= {INDEX_FILE} if size % dtypes.index.itemsize else set()
-        pieces = [self.index]
         if self.frames_end is None:
-            new = right_records(path, dtypes.index, len(self.index), size, self.index_judge)
-            pieces += [records.copy() for records in new]
-        index = np.concatenate(pieces)
+            new = right_records(path, dtypes.index, len(self._index), size, self.index_judge)
+            for records in [piece.copy() for piece in new]:  # all of them, or reading failed and nothing is known
+                self._index.extend(records)
+        index = self.index
         edges_ends, right = _ends(index, dtypes, "edges", EDGE_BYTES)
         frame_bytes = dtypes.frame.itemsize
         ends = {FRAMES_FILE: np.arange(1, len(index) + 1) * frame_bytes, EDGES_FILE: edges_ends}
@@ -172,7 +179,7 @@ class LaneFiles:
         whole = min(there.values())
         used = sum(int(file[whole - 1]) for file in ends.values()) if whole else 0
         self.torn_bytes += size - whole * dtypes.index.itemsize + sum(sizes.values()) - used
-        self.index = index[:whole]
+        self._index.cut(whole)
         if self.frames_end is None:
             self.entries = len(index)
             self.lost_records += size // dtypes.index.itemsize - len(index)

@@ -79,6 +79,10 @@ class Column:
         self._buffer[self._length : length] = values
         self._length = length
 
+    def cut(self, length: int) -> None:
+        """Leave out the rows from `length` on; what is added next takes their place, also in views of them."""
+        self._length = min(length, self._length)
+
     @property
     def values(self) -> NDArray[Any]:
         """The rows so far: a view nobody may write to, untouched by later growth."""

@@ -167,6 +167,16 @@ def test_that_a_recording_can_be_watched_while_it_is_written(tmp_path: Path) -> 
     assert len(recording.events) == 5 and recording.torn_bytes == 0
 
 
+def test_that_looking_again_at_a_recording_copies_nothing_of_what_is_known(tmp_path: Path) -> None:
+    list(record(made_up.run(), tmp_path))
+    recording = open_recording(tmp_path)
+    files = recording._lanes["KNN"]
+    known = files.index
+    assert len(known)
+    recording.refresh()
+    assert np.shares_memory(known, files.index)
+
+
 def test_that_a_lane_forked_off_during_the_run_is_recorded(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     events = [made_up.started(lanes=("knn",)), made_up.step(rng, "knn", 1)]

@@ -10,10 +10,22 @@ import numpy as np
 import pytest
 
 from hnm_core.run.events import TUPLE_COUNTS, Alarm, LaneForked, RunFailed, StepRecord, Weights
-from hnm_core.run.history import RECENT_STEPS, LaneHistory, RunHistory, StepColumns
+from hnm_core.run.history import RECENT_STEPS, Column, LaneHistory, RunHistory, StepColumns
 from hnm_core.run.series import smoothed
 from hnm_core.run.timing import Phase
 from tests.run.lanes import record, started
+
+
+def test_that_a_column_goes_on_after_the_rows_that_were_kept():
+    column = Column(np.int64)
+    column.extend(np.arange(100))
+    kept = column.values[:40]
+    column.cut(200)
+    assert len(column) == 100
+    column.cut(40)
+    column.extend(np.arange(900, 1000))
+    assert column.values.tolist() == [*range(40), *range(900, 1000)]
+    assert kept.tolist() == [*range(40)]
 
 
 def test_that_columns_hold_every_record_across_many_growths():

@@ -103,3 +103,13 @@ def test_that_hours_of_frames_take_no_more_room_than_minutes():
     for place in range(100_000):
         durations.add(place % 500 / 10)
     assert len(durations.counts) == 500 and sum(durations.counts.values()) == 100_000
+
+
+def test_that_durations_of_any_length_are_counted_to_three_digits_in_little_room():
+    values = np.random.default_rng(4).uniform(0, 900, size=50_000)
+    durations = stats.Durations()
+    for value in values.tolist():
+        durations.add(value)
+    assert len(durations.counts) < 3000
+    for name, told in durations.percentiles((50, 99)).items():
+        assert told == pytest.approx(np.percentile(values, int(name[1:])), rel=0.005)

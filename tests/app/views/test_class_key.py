@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QFontMetrics
 
 from app.picture.raster_kernels import DIAMOND
 from app.picture.theme import DARK, LIGHT, Theme
+from app.stage.keys import Keys
 from app.views.class_key import DOT, ClassKey
 
 
@@ -38,3 +41,75 @@ def test_that_the_class_of_diamonds_has_one_for_its_mark(qtbot, theme: Theme):
     assert np.array_equal(diamond[clear], (away < reach)[clear])
     key.show_classes(("document", "query"))
     assert np.array_equal(painted(key, 1), disc)
+
+
+NAMES = ("Ankle boot", "Bag", "Coat", "Dress", "Pullover", "Sandal", "Scarf", "Shirt", "Sneaker", "T-shirt/top", "Hat")
+
+
+@pytest.fixture
+def many(qtbot) -> ClassKey:
+    key = ClassKey()
+    qtbot.addWidget(key)
+    key.show_classes(NAMES)
+    key.show()
+    return key
+
+
+def resized(key: ClassKey, width: int) -> None:
+    """To a width, and as high as it wants to be there."""
+    key.resize(width, key.height())
+    key.resize(width, key.sizeHint().height())
+
+
+def line(key: ClassKey) -> int:
+    return QFontMetrics(key.font()).height() + 6
+
+
+def test_that_names_that_have_room_in_one_line_stand_there_and_else_in_two(many: ClassKey):
+    for width, lines in ((many.whole_width, 1), (many.whole_width * 2 // 3, 2)):
+        resized(many, width)
+        assert many.height() == lines * line(many)
+        assert many.shown == dict(enumerate(NAMES))
+        assert all(many.rect().contains(many.place_of(label).toAlignedRect()) for label in many.shown)
+
+
+@pytest.mark.parametrize("width", [150, 250, 400])
+def test_that_where_two_lines_are_too_short_names_are_shortened_or_counted_and_never_dots_alone(
+    qtbot, many: ClassKey, width: int
+):
+    resized(many, width)
+    assert many.height() == 2 * line(many)
+    assert len(many.shown) == len(NAMES) or len(many.shown) < len(NAMES) - 1, "a count stands for two at least"
+    for label, text in many.shown.items():
+        assert NAMES[label].startswith(text.rstrip("…")) and len(text.rstrip("…")) >= 2
+        assert many.rect().contains(many.place_of(label).toAlignedRect())
+        with qtbot.waitSignal(many.class_chosen, timeout=1000) as chosen:
+            qtbot.mouseClick(many, Qt.MouseButton.LeftButton, pos=many.place_of(label).center().toPoint())
+        assert chosen.args == [label, False]
+    assert all(name in many.toolTip() for name in NAMES)
+
+
+def test_that_the_keyboard_goes_round_the_classes_that_are_named(qtbot, many: ClassKey):
+    resized(many, 150)
+    named = list(many.shown)
+    assert len(named) < len(NAMES)
+    met = []
+    many.class_chosen.connect(lambda label, _add: met.append(label))
+    for _ in range(len(named) + 1):
+        qtbot.keyClick(many, Qt.Key.Key_Return)
+        qtbot.keyClick(many, Qt.Key.Key_Right)
+    assert met == [*named, named[0]]
+
+
+def test_that_classes_have_a_line_of_their_own_where_there_is_no_room_beside_the_kinds_of_edges(qtbot):
+    keys = Keys()
+    qtbot.addWidget(keys)
+    keys.edges.show_kinds(("hard", "semi_hard", "easy", "positive"))
+    keys.classes.show_classes(NAMES)
+    edges = keys.edges.sizeHint().width()
+    keys.show()
+    for width, below in ((edges + keys.classes.whole_width + 5, False), (edges + keys.classes.whole_width - 5, True)):
+        keys.resize(width, 60)
+        qtbot.wait(20)
+        assert (keys.classes.y() > keys.edges.y()) == below
+        assert keys.classes.shown == dict(enumerate(NAMES))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -408,6 +409,22 @@ def test_that_slow_painting_thins_context_points_and_says_so(view: CloudView):
     assert "50.0% of the unmined points drawn" in view.caption
     view.render_now()
     assert view.picture().points_in_view < 3000
+
+
+def test_that_painting_that_waits_for_other_programs_thins_nothing(view: CloudView, monkeypatch):
+    def slowed(*arguments, **options):
+        time.sleep(0.04)
+        return render(*arguments, **options)
+
+    render = raster.render
+    monkeypatch.setattr(raster, "render", slowed)
+    view.set_scene(scene(count=4000))
+    view.paint_budget_ms = 30.0
+    for step in range(12):
+        view.set_camera(FRONT.orbited(step, 0))
+        view.render_now()
+    assert view.last_paint_ms > 40
+    assert view.share_drawn == 1.0
 
 
 def test_that_few_points_are_never_thinned_and_many_down_to_a_cloud_that_can_be_seen(view: CloudView):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from app.history.inspection_words import Cell
+from app.picture.theme import DARK, LIGHT
 from app.views.inspector_lists import InspectorLists, shortened
 
 
@@ -29,3 +30,21 @@ def test_that_a_note_without_room_keeps_its_numbers_whole_and_lets_its_first_wor
     note = "hard \N{MINUS SIGN}0.26 ×12"
     for room, wanted in ((14, note), (9, "\N{MINUS SIGN}0.26 ×12"), (4, "×12"), (1, "×12")):
         assert shortened(note, lambda text, room=room: len(text) <= room) == wanted
+
+
+def test_that_lists_shown_anew_have_the_icons_they_had_so_that_no_picture_of_them_piles_up(qtbot):
+    lists = InspectorLists()
+    qtbot.addWidget(lists)
+
+    def icons() -> list[int]:
+        headers = [lists.horizontalHeaderItem(column) for column in range(2)]
+        return [header.icon().cacheKey() for header in headers if header is not None]
+
+    lists.show_lists(["a", "b"], [], {}, anew=True)
+    before = icons()
+    lists.show_lists(["a", "b"], [], {}, anew=True)
+    assert icons() == before and len(set(before)) == 2
+    lists.set_theme(LIGHT)
+    assert not set(icons()) & set(before), "in the colours of another theme"
+    lists.set_theme(DARK)
+    assert icons() == before

@@ -84,3 +84,40 @@ def test_that_real_keys_train_and_quit(tmp_path, raster_kernels, user_folders):
     assert recording.step_count("one") > 10
     assert recording.finished is not None
     assert recording.finished.stopped
+
+
+def test_that_a_display_that_dies_ends_the_program_with_a_sentence_and_a_whole_recording(tmp_path, user_folders):
+    (tmp_path / "tiny.toml").write_text(TINY, encoding="utf-8")
+    screen = subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    with screen:
+        assert screen.stdout is not None
+        display = f":{int(screen.stdout.readline())}"
+        environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "app", "gui", "tiny.toml", "--autoplay"],
+            cwd=tmp_path,
+            env=environment | {"DISPLAY": display, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        runs = user_folders / "data" / "hnm-lab" / "runs"
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size > 3000 for path in runs.glob("*/*/steps.bin")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        screen.kill()
+    out, errors = process.communicate(timeout=60)
+    (run,) = runs.iterdir()
+    said = f"The display was lost, so the window has gone. What was shown is recorded in {run}.\n"
+    assert (process.returncode, out, errors) == (1, "", said)
+    from hnm_core.recording import open_recording
+
+    recording = open_recording(run)
+    assert recording.step_count("one") > 10
+    assert recording.losses == ()
+    assert recording.finished is not None
+    assert recording.finished.stopped
