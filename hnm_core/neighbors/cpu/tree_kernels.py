@@ -199,11 +199,9 @@ def _search_packet(
     everyone = np.uint32(simd.ALL)
     position = np.zeros((dim, BLOCK), np.float32)
     own_class = np.full(BLOCK, -2, np.int32)
-    limit = np.full(
-        BLOCK, -np.inf, np.float32
-    )  # just above the k-th best score; a lane without an anchor wants nothing
-    worst = np.full(BLOCK, -np.inf, np.float32)  # the k-th best score
-    last = np.full(BLOCK, -1, np.int32)  # and its row
+    worst = np.full(BLOCK, -np.inf, np.float32)  # the k-th best score; a lane without an anchor wants nothing
+    last = np.full(BLOCK, -1, np.int32)  # its row
+    limit = worst.copy()  # just above that score
     tied = False  # whether a score has equalled the k-th best
     stride = 8 + ((k + 7) & ~7)  # eight keys below every list stay lower than any key, for `simd.push`
     keys = np.full(BLOCK * stride, EMPTY, np.int64)
