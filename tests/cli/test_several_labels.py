@@ -74,9 +74,10 @@ def test_that_commands_that_need_one_class_say_so(lab: Lab, tmp_path: Path) -> N
 
 def test_that_a_preset_trains_on_tags_where_its_lanes_can(lab: Lab, tagged: Path, tmp_path: Path) -> None:
     parted = ("--set", "data.options.label_separator=|", "--steps", "3")
-    ended = lab("run", "--preset", "near-classes", "--data", tagged, *parted, "--record", tmp_path / "run")
-    assert ended.status == 0, ended.err
-    assert "120 x 6, 5 labels" in ended.err
-    refused = lab("run", "--preset", "types-of-triplets", "--data", tagged, *parted)
+    for preset in ("near-classes", "types-of-triplets"):
+        ended = lab("run", "--preset", preset, "--data", tagged, *parted, "--record", tmp_path / preset)
+        assert ended.status == 0, ended.err
+        assert "120 x 6, 5 labels" in ended.err
+    refused = lab("run", "--preset", "lsh-batches", "--data", tagged, *parted)
     assert refused.status == 2
-    assert "compares classes inside a batch" in refused.err
+    assert "The sampler 'neighbours' goes by classes" in refused.err

@@ -199,15 +199,14 @@ def _search_packet(
     everyone = np.uint32(simd.ALL)
     position = np.zeros((dim, BLOCK), np.float32)
     own_class = np.full(BLOCK, -2, np.int32)
-    worst = np.full(BLOCK, -np.inf, np.float32)  # the k-th best score; a lane without an anchor wants nothing
-    last = np.full(BLOCK, -1, np.int32)  # its row
-    limit = worst.copy()  # just above that score
+    limit = np.full(BLOCK, -np.inf, np.float32)  # just above the k-th best score; without an anchor nothing is wanted
     tied = False  # whether a score has equalled the k-th best
+    worst, last = np.full(BLOCK, -np.inf, np.float32), np.full(BLOCK, -1, np.int32)  # that score and its row, from then
     stride = 8 + ((k + 7) & ~7)  # eight keys below every list stay lower than any key, for `simd.push`
     keys = np.full(BLOCK * stride, EMPTY, np.int64)
     for lane in range(len(anchors)):
         keys[lane * stride : lane * stride + 8] = np.iinfo(np.int64).min
-        limit[lane] = worst[lane] = np.inf
+        limit[lane] = np.inf
         own_class[lane] = own[lane]
         for axis in range(dim):
             position[axis, lane] = queries[anchors[lane], axis]
@@ -278,10 +277,13 @@ def _search_packet(
                     if key < keys[base + k - 1]:
                         insert(keys, base, k, key)
                         key = keys[base + k - 1]
-                        worst[lane], last[lane] = simd.number(key_bits(key)), np.int32(key & np.int64(0xFFFFFFFF))
                         limit[lane] = simd.number(key_bits(_above(key)))
-                    else:
+                        if tied:
+                            worst[lane], last[lane] = _parts_of(key)
+                    elif not tied:
                         tied = True
+                        for other in range(len(anchors)):
+                            worst[other], last[other] = _parts_of(keys[other * stride + 8 + k - 1])
     for lane in range(len(anchors)):
         for rank in range(k):
             key = keys[lane * stride + 8 + rank]
@@ -294,6 +296,12 @@ def _search_packet(
 def _above(key: Any) -> Any:
     """A key of the next larger score than that of `key`; of infinity itself."""
     return min(key + (np.int64(1) << np.int64(32)), EMPTY)
+
+
+@njit(cache=True, nogil=True)
+def _parts_of(key: Any) -> Any:
+    """The score and the row of a key."""
+    return simd.number(key_bits(key)), np.int32(key & np.int64(0xFFFFFFFF))
 
 
 @njit(cache=True, nogil=True)
