@@ -78,7 +78,8 @@ def test_that_the_commands_of_the_studies_are_allowed() -> None:
         asked = subcommand.make_context(name, rest, parent=context).params
         if name == "compare":
             settings, miners = tuple(asked["settings"] or ()), tuple(asked["miner"] or ())
-            request = Request(preset=asked["preset"], data=asked["data"], miners=miners, settings=settings)
+            file = None if asked["config"] is None else ROOT / asked["config"]
+            request = Request(file, asked["preset"], asked["data"], miners, settings)
             if over_documents(request):
                 assert resolve_retrieval(request)[0].lanes
             else:
