@@ -23,7 +23,7 @@ from hnm_core.cli.result_tables import show_results
 from hnm_core.errors import InputError, shortened
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.request import Request, over_documents, resolve
+from hnm_core.spec.request import Request, names_network, over_documents, resolve
 from hnm_core.spec.resources import FIRST_PRESET, FIRST_TEMPLATE
 from hnm_core.system import ends, paths, whole_files
 from hnm_core.training.retrieval_request import told_of
@@ -102,8 +102,7 @@ def gui(
     else:
         asked = Request(config, preset, data, tuple(miner or ()), tuple(settings or ()), seed, device, steps)
         experiment = told_of(asked)[0] if over_documents(asked) else resolve(asked)
-        own_network = config is not None or any(setting.startswith("model") for setting in settings or ())
-        experiment = _check_inputs(experiment, own_network=own_network)
+        experiment = _check_inputs(experiment, own_network=names_network(asked))
     window = parse_size(size, WINDOW_SIDES) if size is not None else None
     if quit_after is not None and not 0 < quit_after < float("inf"):
         raise InputError(f"--quit-after {quit_after:g} is not allowed: give seconds above 0.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hnm_core.cli.console import say
 from hnm_core.spec import compatibility
 from hnm_core.spec.config import ExperimentConfig
-from hnm_core.spec.request import Request, resolve
+from hnm_core.spec.request import Request, names_network, resolve
 from hnm_core.spec.resources import FIRST_PRESET
 
 
@@ -20,8 +20,7 @@ def experiment_of(request: Request) -> ExperimentConfig:
         return resolve(request, default_preset=None)
     experiment = resolve(request)
     say(f"Losses, batches and steps are those of --preset {FIRST_PRESET}.")
-    own_network = any(setting.startswith("model") for setting in request.settings)
-    if experiment.data.name != "file" or own_network:
+    if experiment.data.name != "file" or names_network(request):
         return experiment
     from hnm_core.data import own
 

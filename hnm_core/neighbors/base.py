@@ -43,8 +43,8 @@ class NeighborSearch(Protocol):
     def nearest_negatives(self, anchors: Tensor, k: int, progress: SearchProgress | None = None) -> Neighbors:
         """The k nearest rows of other classes, nearest first.
 
-        An exact search returns of equally far rows those with the lowest numbers, at the k-th place as inside an
-        answer, so that an anchor gets the same rows whoever else is asked in the call, and on however many threads.
+        On the CPU an exact search returns of equally far rows those with the lowest numbers, at the k-th place as
+        inside an answer, so that an anchor gets the same rows whoever else is asked in the call.
 
         Args:
             anchors: (Q,) int64 rows of the bank in the caller's order.
@@ -168,7 +168,7 @@ class QuerySearch(NeighborSearch):
         """The k nearest rows that may come back for each anchor, nearest first: what is not relevant to it, and not
         kept from coming back besides.
 
-        An exact search returns of equally far rows the lowest, see `NeighborSearch`.
+        Of equally far rows see `NeighborSearch`.
 
         Args:
             query: Q anchors, and what is relevant to them.

@@ -95,12 +95,16 @@ def title_of(path: Path) -> str:
     return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
+def names_network(request: Request) -> bool:
+    """Whether the network is the user's choice: of a configuration file, or of settings."""
+    return request.config is not None or any(setting.startswith("model") for setting in request.settings)
+
+
 def narrow_network(request: Request, experiment: ExperimentConfig) -> str:
     """What there is to know of a preset's network that a file of the user's goes into, as embeddings would lose most
     in it; empty where it is wide enough, or was asked for."""
-    asked = request.config is not None or any(setting.startswith("model") for setting in request.settings)
     dimensions = experiment.model.part.options.dimension
-    if experiment.data.name != "file" or asked or dimensions is None or dimensions >= FEW_DIMENSIONS:
+    if experiment.data.name != "file" or names_network(request) or dimensions is None or dimensions >= FEW_DIMENSIONS:
         return ""
     return (
         f"Your data went into the preset's network: '{experiment.model.name}' to {dimensions} dimensions. Embeddings "

@@ -1,8 +1,8 @@
 """Compiled kernels, there before a run begins that uses them.
 
-Without those of the searches, approximate searches find other rows, and exact ones others of those that are equally
-far, so the first run on a machine would come to other numbers than the same run later. Where lanes train for so many
-seconds, kernels are loaded as well: else the lane that uses them first pays for it with a part of its seconds.
+Without those of the searches, approximate searches find other rows, so the first run on a machine would come to other
+numbers than the same run later. Where lanes train for so many seconds, kernels are loaded as well: else the lane that
+uses them first pays for it with a part of its seconds.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from hnm_core.distances import Distance
 from hnm_core.errors import InputError
 from hnm_core.losses.base import HasMargin, Loss, LossContext, Terms
 from hnm_core.miners.base import MiningContext
+from hnm_core.miners.in_batch.memory_bank import Reference
 from hnm_core.miners.whole_set.options import RandomOptions
 from hnm_core.miners.whole_set.random_pairs import RandomMiner
 from hnm_core.models.base import Embedder, hidden_activations
@@ -321,6 +322,15 @@ class Trainer:
         """Whether the loss goes by who shares a label; else it takes the miner's word, and classes."""
         return self.lane.loss_part.options.shares_labels
 
+    def _related(self, rows: Tensor, past: Reference) -> tuple[Tensor, Tensor]:
+        """What tells of these rows (B,) and of M past embeddings who is a positive of whom, see `LaneMining.labels_of`:
+        tables of both are over the same U labels."""
+        if isinstance(self.shared.train_labels, Tensor):
+            return self.y[rows], past.labels
+        before = self.shared.rows_of(past.ids.cpu().numpy())
+        together = self.mining.labels_of(torch.cat((rows, before)))
+        return together[: len(rows)], together[len(rows) :]
+
     def _loss_on_memory(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """The loss of the batch's anchors on past embeddings of other items; then the batch joins them."""
         memory = self.mining.memory
@@ -330,8 +340,7 @@ class Trainer:
         if memory.ready(self.step):
             past = memory.reference(self.step, without=ids)
             if len(past.labels):
-                both = torch.cat((rows, self.shared.rows_of(past.ids.cpu().numpy())))
-                related, known = self.mining.labels_of(both).split((len(rows), len(past.labels)))
+                related, known = self._related(rows, past)
                 tuples = self.mining.of_the_batch(embeddings, related, past._replace(labels=known))
                 labels, known = (related, known) if self._shares_labels else (self.y[rows], past.labels)
                 context = LossContext(self.step, self.epoch, steps=self.config.steps)
