@@ -38,7 +38,10 @@ def window(open_window, qtbot):
 def card_of(window, qtbot):
     qtbot.waitUntil(lambda: window.studies.card is not None or bool(window.banner.text), timeout=60_000)
     assert window.banner.text == ""
-    return window.studies.card
+    card = window.studies.card
+    # until then keys go to the main window
+    qtbot.waitUntil(card.isActiveWindow, timeout=5000)
+    return card
 
 
 def cells(card) -> dict[str, list[str]]:
