@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
-from hnm_core.recording import layout
+from hnm_core.recording import layout, planes
+from hnm_core.recording.extents import Extent, extents
 from hnm_core.recording.files import read_records
 from hnm_core.recording.header import Dtypes, RunFile
 from hnm_core.recording.lane_files import LaneFiles
-from hnm_core.recording.layout import CANDIDATES_FILE, EDGES_FILE, FRAMES_FILE, GUESTS_FILE, HARDNESS_FILE
+from hnm_core.recording.layout import CANDIDATES_FILE, EDGES_FILE, FRAMES_FILE, GUESTS_FILE
 from hnm_core.run.candidates import SCOPES, Candidates
 from hnm_core.run.events import Frame, Guests, RunStarted, frozen
 from hnm_core.run.hardness import BANDS, Hardness
@@ -39,6 +41,8 @@ class FrameReader:
 
     def __init__(self, started: RunStarted, run_file: RunFile, dtypes: Dtypes) -> None:
         self._started, self._run_file, self._dtypes = started, run_file, dtypes
+        self._newest: dict[str, tuple[int, NDArray[Any]]] = {}
+        """By lane the cloud that was read last, and its place: of the next one only the change is in the file."""
 
     def frame(self, lane: LaneFiles, index: int) -> Frame:
         """The frame at a place of a lane's index; negative from the end.
@@ -47,9 +51,10 @@ class FrameReader:
             IndexError: no such frame.
             InputError: the frame is damaged.
         """
-        entry = lane.index[index]
+        place = range(len(lane.index))[index]
+        entry = lane.index[place]
         given = int(entry["columns"])
-        cloud, edges, told, guests_stored, candidates_stored = self._stored(lane, entry)
+        cloud, edges, told, guests_stored, candidates_stored = self._stored(lane, place)
         guests = self._guests(lane.folder, entry, given, guests_stored)
         if not self._known_ends(edges, guests).all():
             where = lane.folder / EDGES_FILE
@@ -74,9 +79,10 @@ class FrameReader:
         was mined names items that there are."""
         entry = lane.index[index]
         try:
-            stored = self._stored(lane, entry)
             if self._run_file.has_checksums:
+                self._bytes(lane, entry)
                 return True
+            stored = self._stored(lane, index)
             known = self._guests(lane.folder, entry, int(entry["columns"]), stored.guests)
             return bool(self._known_ends(stored.edges, known).all())
         except InputError:
@@ -90,47 +96,87 @@ class FrameReader:
         index = lane.index[start:stop]
         if not len(index):
             return
-        counts = index["edges"].astype(np.int64)
-        first, total = int(index["edges_offset"][0]) // layout.EDGE_BYTES, int(counts.sum())
-        edges = read_records(lane.folder / EDGES_FILE, np.dtype("<i4"), first * 3, total * 3).reshape(-1, 3)
-        told = None
-        if self._dtypes.hardness is not None:
-            told = read_records(lane.folder / HARDNESS_FILE, self._dtypes.hardness, first, total)
-        ends = np.cumsum(counts)
-        for step, begin, end in zip(index["step"].tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
-            yield step, edges[begin:end], None if told is None else told[begin:end]
+        parts = extents(index, self._dtypes)
+        data = {name: _read_all(lane.folder, name, parts[name]) for name in ("edges", "hardness") if name in parts}
+        for place, entry in enumerate(index):
+            with _damage_told(lane.folder / EDGES_FILE, entry):
+                edges = self._numbers(data["edges"][place], layout.EDGE, int(entry["edges"]))
+                told = None
+                if "hardness" in data and self._dtypes.hardness is not None:
+                    told = self._numbers(data["hardness"][place], self._dtypes.hardness, int(entry["edges"]))
+            yield int(entry["step"]), _rows(edges), told
 
     def paths(self, lane: LaneFiles, places: NDArray[np.int64], start: int, stop: int) -> NDArray[np.float32]:
         """(F, K, 3) where K of the shown items stood in the frames from `start` up to, not with, `stop`; `places` are
         those among `started.ids`."""
-        index, dtype = lane.index[start:stop], self._dtypes.frame
+        index = lane.index[start:stop]
         found = np.empty((len(index), len(places), 3), np.float32)
         for number, entry in enumerate(index):
-            stored = read_records(lane.folder / FRAMES_FILE, dtype, int(entry["offset"]) // dtype.itemsize, 1)[0]
-            found[number] = layout.dequantise(stored["positions"][places], entry["box"])
+            cloud = self._cloud(lane, start + number)
+            found[number] = layout.dequantise(cloud["positions"][places], entry["box"])
         return found
 
-    def _stored(self, lane: LaneFiles, entry: NDArray[Any]) -> _Stored:
+    def _stored(self, lane: LaneFiles, place: int) -> _Stored:
         """What the files hold of a frame. Raises `InputError` where that is not what was written."""
-        folder, dtypes = lane.folder, self._dtypes
-        first, count = int(entry["edges_offset"]) // layout.EDGE_BYTES, int(entry["edges"])
-        cloud = read_records(folder / FRAMES_FILE, dtypes.frame, int(entry["offset"]) // dtypes.frame.itemsize, 1)
-        edges = read_records(folder / EDGES_FILE, np.dtype("<i4"), first * 3, count * 3)
-        told = None
-        if dtypes.hardness is not None:
-            told = read_records(folder / HARDNESS_FILE, dtypes.hardness, first, count)
-        guests = _part(folder / GUESTS_FILE, dtypes.guest, entry, "guests")
-        candidates = _part(folder / CANDIDATES_FILE, dtypes.candidate, entry, "candidates")
+        entry, dtypes = lane.index[place], self._dtypes
+        data = self._bytes(lane, entry)
+        cloud = self._cloud(lane, place, data["frame"])
+        with _damage_told(lane.folder / FRAMES_FILE, entry):
+
+            def part(name: str, dtype: np.dtype[Any] | None, count: str) -> NDArray[Any] | None:
+                return None if dtype is None else self._numbers(data[name], dtype, int(entry[count]))
+
+            edges = self._numbers(data["edges"], layout.EDGE, int(entry["edges"]))
+            return _Stored(
+                cloud,
+                _rows(edges),
+                part("hardness", dtypes.hardness, "edges"),
+                part("guests", dtypes.guest, "guests"),
+                part("candidates", dtypes.candidate, "candidates"),
+            )
+
+    def _bytes(self, lane: LaneFiles, entry: NDArray[Any]) -> dict[str, NDArray[np.uint8]]:
+        """The bytes of each part of a frame. Raises `InputError` where their checksum is another."""
+        data = {name: _read(lane.folder, name, extent) for name, extent in extents(entry, self._dtypes).items()}
         if self._run_file.has_checksums:
             checksum = 0
-            for part in (cloud, edges, told, guests, candidates):
-                checksum = zlib.crc32(b"" if part is None else part.tobytes(), checksum)
+            for name in layout.PARTS:
+                checksum = zlib.crc32(data[name].data, checksum) if name in data else checksum
             if checksum != int(entry["data"]):
-                step = int(entry["step"])
-                raise InputError(
-                    f"'{folder / FRAMES_FILE}' is damaged: the frame of step {step:,} is not what was written."
-                )
-        return _Stored(cloud[0], edges.reshape(-1, 3), told, guests, candidates)
+                raise _damaged(lane.folder / FRAMES_FILE, entry)
+        return data
+
+    def _cloud(self, lane: LaneFiles, place: int, data: NDArray[np.uint8] | None = None) -> NDArray[Any]:
+        """The record of a cloud; `data` are its bytes, where they are known. Raises `InputError` if it, or one before
+        it that it is a change of, is damaged."""
+        dtype, index = self._dtypes.frame, lane.index
+        if not self._dtypes.packed:
+            data = _read(lane.folder, "frame", extents(index[place], self._dtypes)["frame"]) if data is None else data
+            return data.view(dtype)[0]  # type: ignore[no-any-return]
+        first = place - int(index[place]["after_key"])
+        at, cloud = self._newest.get(lane.lane, (-1, None))
+        if not first <= at <= place:
+            at, cloud = first - 1, None
+        for following in range(at + 1, place + 1):
+            entry = index[following]
+            if first < 0 or int(entry["after_key"]) != following - first:
+                raise _damaged(lane.folder / FRAMES_FILE, entry)
+            if data is None or following < place:
+                own = _read(lane.folder, "frame", extents(entry, self._dtypes)["frame"])
+            else:
+                own = data
+            with _damage_told(lane.folder / FRAMES_FILE, entry):
+                cloud = planes.unpack(own.data, dtype, 1, cloud)
+        assert cloud is not None
+        cloud.flags.writeable = False
+        self._newest[lane.lane] = place, cloud
+        return cloud[0]  # type: ignore[no-any-return]
+
+    def _numbers(self, data: NDArray[np.uint8], dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        """What these bytes hold. Raises `planes.UnpackError` where that is something else."""
+        if not self._dtypes.packed:
+            return data.view(dtype)
+        return planes.unpack(data.data, dtype, count) if count else np.zeros(0, dtype)
 
     def _columns(self, stored: NDArray[Any], given: int) -> dict[str, NDArray[np.float32]]:
         """The point columns of a record or of several, by the bits of the index."""
@@ -196,11 +242,32 @@ class FrameReader:
         return known
 
 
-def _part(path: Path, dtype: np.dtype[Any] | None, entry: NDArray[Any], what: str) -> NDArray[Any] | None:
-    """What an index entry says to be a frame's in a file of parts of all frames; None where there is no such file."""
-    if dtype is None:
-        return None
-    return read_records(path, dtype, int(entry[f"{what}_offset"]) // dtype.itemsize, int(entry[what]))
+def _read(folder: Path, name: str, extent: Extent) -> NDArray[np.uint8]:
+    return read_records(folder / layout.PARTS[name].file, np.dtype(np.uint8), int(extent.offset), int(extent.size))
+
+
+def _read_all(folder: Path, name: str, extent: Extent) -> list[NDArray[np.uint8]]:
+    """The bytes of a part of frames that follow one another, by frame; the file is read once."""
+    ends = np.cumsum(extent.size)
+    together = _read(folder, name, Extent(extent.offset[0], ends[-1]))
+    return np.split(together, ends[:-1])
+
+
+def _rows(edges: NDArray[Any]) -> NDArray[np.int32]:
+    """(M, 3)"""
+    return edges.view(np.int32).reshape(-1, 3)
+
+
+def _damaged(path: Path, entry: NDArray[Any]) -> InputError:
+    return InputError(f"'{path}' is damaged: the frame of step {int(entry['step']):,} is not what was written.")
+
+
+@contextmanager
+def _damage_told(path: Path, entry: NDArray[Any]) -> Iterator[None]:
+    try:
+        yield
+    except planes.UnpackError as error:
+        raise _damaged(path, entry) from error
 
 
 def _hardness(entry: NDArray[Any]) -> Hardness | None:

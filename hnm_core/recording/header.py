@@ -137,6 +137,8 @@ class Dtypes:
     """None where it is not told how hard triplets are, as before schema 4"""
     candidate: np.dtype[Any] | None
     """None where candidates are not told of, as before schema 6"""
+    packed: bool
+    """Whether frames are, as from schema 7 on, see `planes`"""
 
 
 def new_run_file(started: RunStarted, arrays: Arrays, salt: str) -> RunFile:
@@ -262,6 +264,7 @@ def checked_dtypes(folder: Path, content: RunFile, started: RunStarted) -> Dtype
         _checked_guest(content, started, where),
         known("hardness_dtype", layout.FIRST_WITH_HARDNESS, content.hardness_dtype, layout.hardness_layout()),
         known("candidate_dtype", layout.FIRST_WITH_CANDIDATES, content.candidate_dtype, layout.candidate_layout()),
+        content.schema_number >= layout.FIRST_PACKED,
     )
 
 

@@ -13,22 +13,20 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording.checksums import is_sealed
-from hnm_core.recording.files import Lines, right_records, size_of
+from hnm_core.recording.extents import Extent, extents
+from hnm_core.recording.files import Lines, read_records, right_records, size_of
 from hnm_core.recording.header import Dtypes, RunFile
 from hnm_core.recording.layout import (
-    CANDIDATES_FILE,
     CHECKSUM,
-    EDGE_BYTES,
-    EDGES_FILE,
     FLAG_LAYERS,
     FRAMES_FILE,
-    GUESTS_FILE,
-    HARDNESS_FILE,
     INDEX_FILE,
     LAYERS_FILE,
+    PARTS,
     STEPS_FILE,
     WEIGHTS_FILE,
 )
+from hnm_core.recording.planes import streams
 from hnm_core.recording.plausible import RecordJudge, leading
 from hnm_core.recording.weights import read_weights
 from hnm_core.run.event_json import number as measure
@@ -36,6 +34,9 @@ from hnm_core.run.events import layer_metric
 from hnm_core.run.history import Column
 from hnm_core.words import counted
 from hnm_core.words import size as in_words
+
+_MOST_BYTES = 1 << 36
+"""Of a part of a frame."""
 
 Take = Callable[[NDArray[Any]], object]
 
@@ -162,17 +163,9 @@ class LaneFiles:
             new = right_records(path, dtypes.index, len(self._index), size, self.index_judge)
             for records in [piece.copy() for piece in new]:  # all of them, or reading failed and nothing is known
                 self._index.extend(records)
-        index = self.index
-        edges_ends, right = _ends(index, dtypes, "edges", EDGE_BYTES)
-        frame_bytes = dtypes.frame.itemsize
-        ends = {FRAMES_FILE: np.arange(1, len(index) + 1) * frame_bytes, EDGES_FILE: edges_ends}
-        if dtypes.hardness is not None:
-            ends[HARDNESS_FILE] = edges_ends // EDGE_BYTES * dtypes.hardness.itemsize
-        if dtypes.guest is not None:
-            ends[GUESTS_FILE], other = _ends(index, dtypes, "guests", dtypes.guest.itemsize)
-            right = min(right, other)
-        if dtypes.candidate is not None:
-            ends[CANDIDATES_FILE], other = _ends(index, dtypes, "candidates", dtypes.candidate.itemsize)
+        index, right, ends = self.index, len(self.index), {}
+        for name, extent in extents(index, dtypes).items():
+            ends[PARTS[name].file], other = _ends(extent)
             right = min(right, other)
         sizes = {name: size_of(folder / name) for name in ends}
         there = {name: int(np.searchsorted(ends[name][:right], sizes[name], side="right")) for name in ends}
@@ -192,16 +185,31 @@ class LaneFiles:
             name = min(there, key=lambda name: there[name])
             self._lose_frames(lost, f"{name} ends too early" if (folder / name).is_file() else f"{name} is missing")
         elif not path.is_file():
-            self._lose_frames(sizes[FRAMES_FILE] // frame_bytes, f"{INDEX_FILE} is missing")
+            self._lose_clouds(sizes[FRAMES_FILE], f"{INDEX_FILE} is missing")
         elif lost:
             self._lose_frames(lost, f"{INDEX_FILE} is damaged")
-        elif (more := frames_before // frame_bytes - whole) > 1:  # one may have no entry yet
-            self._lose_frames(more, f"{INDEX_FILE} ends too early")
+        elif self._are_several(more := frames_before - int(ends[FRAMES_FILE][-1] if whole else 0), dtypes):
+            self._lose_clouds(more, f"{INDEX_FILE} ends too early")
+
+    def _are_several(self, size: int, dtypes: Dtypes) -> bool:
+        """Whether the last so many bytes of frames.bin hold more than one, which may have no entry yet."""
+        frame = dtypes.frame.itemsize
+        if not dtypes.packed or size > 2 * frame:
+            return size >= 2 * frame
+        path = self.folder / FRAMES_FILE
+        return size > 0 and streams(read_records(path, np.dtype(np.uint8), size_of(path) - size, size).tobytes(), 2) > 1
 
     def _lose_frames(self, lost: int, why: str) -> None:
+        self._lose_clouds_as(counted(lost, "cloud"), why)
+
+    def _lose_clouds(self, size: int, why: str) -> None:
+        """Nobody knows how many."""
+        self._lose_clouds_as(f"clouds of {in_words(size)}", why)
+
+    def _lose_clouds_as(self, what: str, why: str) -> None:
         self.lost_frames = True
         after = f" after step {self.last_frame_step:,}" if len(self.index) else ", all of them"
-        self._lose(f"{counted(lost, 'cloud')}{after}", why)
+        self._lose(f"{what}{after}", why)
 
     def _lose(self, what: str, why: str) -> None:
         """`why` begins with the name of a file."""
@@ -233,12 +241,11 @@ class LaneFiles:
         return step, {name: measure(value) for name, value in values.items()}
 
 
-def _ends(index: NDArray[Any], dtypes: Dtypes, what: str, size: int) -> tuple[NDArray[np.int64], int]:
-    """Where the edges, guests or candidates of each frame end in their file, in bytes, and how many entries of the
-    index, from the first on, are of one piece; `size` is that of one of them."""
-    counts = index[what]
-    right = (counts >= 0) & (counts <= 1 << 31)
-    ends: NDArray[np.int64] = np.cumsum(np.where(right, counts, 0) * size)
-    right &= index["offset"] == np.arange(len(index)) * dtypes.frame.itemsize
-    right &= index[f"{what}_offset"] == np.concatenate([[0], ends[:-1]])[: len(index)]
+def _ends(extent: Extent) -> tuple[NDArray[np.int64], int]:
+    """Where a part of each frame ends in its file, in bytes, and how many entries of the index, from the first on, are
+    of one piece."""
+    offsets, sizes = extent
+    right = (sizes >= 0) & (sizes <= _MOST_BYTES)
+    ends: NDArray[np.int64] = np.cumsum(np.where(right, sizes, 0))
+    right &= offsets == np.concatenate([[0], ends[:-1]])[: len(offsets)]
     return ends, leading(right)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.recording import layout
+from hnm_core.recording import layout, planes
 from hnm_core.recording.checksums import Sealer, sealed_line
 from hnm_core.recording.disk import GrowingFile, Opener
 from hnm_core.recording.layout import (
@@ -50,6 +50,11 @@ from hnm_core.run.timing import Phase
 FRAMES_AT_FULL_RATE = 10_000
 """A lane keeps every frame up to so many, then every second one for as many again, then every fourth, and so on."""
 
+KEY_POINTS = 100_000
+"""So many points are unpacked at most until a frame is found: about a hundredth of a second."""
+MOST_AFTER_KEY = 15
+"""So many frames at most are changes of those before them, all of which one needs."""
+
 _PACKED = {"<i8": "q", "<f8": "d", "<u4": "I", "<f4": "f"}
 """How `struct` calls the formats of a step, of which it makes bytes several times as fast as numpy."""
 
@@ -64,7 +69,11 @@ class LaneWriter:
         self._files: dict[str, GrowingFile] = {name: open_file(folder / name) for name in names}
         self._points = points = len(started.ids)
         self._step = Struct("<" + "".join(map(_PACKED.__getitem__, layout.step_layout()["formats"][:-1])))
-        self._frame = np.zeros((), layout.to_dtype(layout.frame_layout(points)))
+        self._frame_dtype = layout.to_dtype(layout.frame_layout(points))
+        self._most_after_key = min(MOST_AFTER_KEY, KEY_POINTS // max(1, points))
+        self._after_key = 0
+        self._before: NDArray[Any] | None = None
+        """The frame that the next one is told as a change of"""
         guest = layout.guest_layout(started.groups is not None, started.true_labels is not None)
         self._guest_dtype = layout.to_dtype(guest)
         self._index = np.zeros((), layout.to_dtype(layout.index_layout()))
@@ -150,38 +159,34 @@ class LaneWriter:
         if frame.positions.shape != (self._points, 3):
             raise ValueError(f"frame of {frame.lane}: positions {frame.positions.shape}, expected ({self._points}, 3)")
         _known(frame.columns, POINT_COLUMNS, "point column")
-        row, index = self._frame, self._index
+        row, index = np.empty(1, self._frame_dtype), self._index
         row["positions"], index["box"] = layout.quantise(frame.positions)
         for name in POINT_COLUMNS:
             row[name] = frame.columns.get(name, np.nan)
-        edges = np.ascontiguousarray(frame.triplets, dtype="<i4").reshape(-1, 3)
+        edges = np.ascontiguousarray(frame.triplets, dtype="<i4").reshape(-1).view(layout.EDGE)
         index["event"], index["step"], index["mined_total"] = number, frame.step, frame.mined_total
-        index["offset"], index["edges_offset"] = self._files[FRAMES_FILE].kept, self._files[EDGES_FILE].kept
-        index["edges"] = len(edges)
+        index["after_key"], index["edges"] = self._after_key, len(edges)
         self._index_hardness(frame.hardness)
         guests = self._guests(frame)
-        index["guests"], index["guests_offset"] = len(guests), self._files[GUESTS_FILE].kept
         candidates = self._candidates(frame.candidates)
-        index["candidates"], index["candidates_offset"] = len(candidates), self._files[CANDIDATES_FILE].kept
+        index["guests"], index["candidates"] = len(guests), len(candidates)
         index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
         index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
         checksum = 0
-        parts = {
-            FRAMES_FILE: row,
-            EDGES_FILE: edges,
-            HARDNESS_FILE: self._hardness(frame),
-            GUESTS_FILE: guests,
-            CANDIDATES_FILE: candidates,
-        }
-        for name, part in parts.items():
-            data = part.tobytes()
+        parts = {"frame": row, "edges": edges, "hardness": self._hardness(frame), "guests": guests}
+        for part, numbers in {**parts, "candidates": candidates}.items():
+            file = self._files[layout.PARTS[part].file]
+            data = planes.pack(numbers, self._before if part == "frame" else None) if len(numbers) else b""
+            index[layout.PARTS[part].offset], index[layout.PARTS[part].size] = file.kept, len(data)
             checksum = zlib.crc32(data, checksum)
-            self._files[name].append(data)
+            file.append(data)
         index["data"] = checksum
         entry = index.tobytes()[:-CHECKSUM_BYTES]
         place = self._place(INDEX_FILE, index.nbytes)
         self._files[INDEX_FILE].append(self._index_sealer.sealed(entry, place))  # last: it vouches for its frame
         self._keep()
+        self._after_key = 0 if self._after_key == self._most_after_key else self._after_key + 1
+        self._before = row if self._after_key else None
         self._held = None
 
     def _hardness(self, frame: Frame) -> NDArray[Any]:

@@ -7,15 +7,16 @@
     events.jsonl    every event that is neither a step nor a frame, one JSON object a line; weights are named
     00-NAME/        one folder a lane
         steps.bin   np.fromfile(path, step_dtype)
-        frames.bin  np.fromfile(path, frame_dtype): positions in units of the frame's own box, columns as they are
-        frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame
-        edges.bin   (total, 3) int32: the triplets of all frames, end to end
-        hardness.bin  np.fromfile(path, hardness_dtype): of each of these triplets how hard it was, and how many steps
+        frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame, which says where in the
+                    five files that follow its part lies. These are packed, see `planes`; before schema 7 they were not
+        frames.bin  a record of frame_dtype: positions in units of the frame's own box, columns as they are
+        edges.bin   (edges,) records of anchor, positive and negative, int32: the triplets
+        hardness.bin  (edges,) records of hardness_dtype: of each of these triplets how hard it was, and how many steps
                     before its frame it was mined
-        guests.bin  np.fromfile(path, guest_dtype): the guests of all frames, end to end: mined items, missed ones and
-                    candidates that are not in ids.npy, where that holds a part of a large set only
-        candidates.bin  np.fromfile(path, candidate_dtype): of all frames, end to end, what some anchors of the last
-                    step had to choose from: anchor, candidate (-1 where it has none), whether that was chosen
+        guests.bin  (guests,) records of guest_dtype: mined items, missed ones and candidates that are not in ids.npy,
+                    where that holds a part of a large set only
+        candidates.bin  (candidates,) records of candidate_dtype: what some anchors of the last step had to choose from:
+                    anchor, candidate (-1 where it has none), whether that was chosen
         layers.jsonl  metrics of single layers, one JSON object a measured step: {"step": 50, "METRIC/LAYER": 1.5, ...};
                     missing where no layer was measured
         weights.npz the network at the end: arrays by name, `@step`, `@in_features`; missing if the run was broken off
@@ -35,7 +36,7 @@ of an entry of `frames.idx` is the crc32 of what the five files hold of its fram
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +47,16 @@ from hnm_core.run.hardness import BANDS, BINS
 from hnm_core.run.timing import Phase
 
 KIND = "hnm-lab recording"
-SCHEMA = 6
+SCHEMA = 7
 """Version of what is written. Those before are read: 1 knew no lanes forked off and no options changed by request; 2
 told the end of a warm-up as a change of the miner, of an alarm only whether it was fatal, and knew no guests: of a set
 too large to show, triplets then named items of which nothing else is known; 3 did not tell how hard triplets were; 4
-had no checksums; 5 did not tell of candidates, nor how lanes search."""
+had no checksums; 5 did not tell of candidates, nor how lanes search; 6 did not pack frames."""
 FIRST_WITH_GUESTS = 3
 FIRST_WITH_HARDNESS = 4
 FIRST_WITH_CHECKSUMS = 5
 FIRST_WITH_CANDIDATES = 6
+FIRST_PACKED = 7
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
@@ -109,13 +111,33 @@ _HARDNESS = {
 
 _CANDIDATES = {"candidates_offset": "<i8", "candidates": "<i8", "asked": "<i8", "most": "<i8", "scope": "<u4"}
 
+
+class Part(NamedTuple):
+    """Where a part of a frame lies: its file, and the fields of the index that say at which byte, and of how many."""
+
+    file: str
+    offset: str
+    size: str
+
+
+PARTS = {
+    "frame": Part(FRAMES_FILE, "offset", "frame_size"),
+    "edges": Part(EDGES_FILE, "edges_offset", "edges_size"),
+    "hardness": Part(HARDNESS_FILE, "hardness_offset", "hardness_size"),
+    "guests": Part(GUESTS_FILE, "guests_offset", "guests_size"),
+    "candidates": Part(CANDIDATES_FILE, "candidates_offset", "candidates_size"),
+}
+"""In the order in which `data` of an entry of the index takes them."""
+
+_PACKED = {"after_key": "<u4", "hardness_offset": "<i8", **{part.size: "<i8" for part in PARTS.values()}}
+
 CHECKSUM = "checksum"
 """The last field of whatever has one."""
 CHECKSUM_BYTES = 8
 """Of a record."""
 
-EDGE_BYTES = 12
-"""Of a triplet in `edges.bin`."""
+EDGE = np.dtype([("anchor", "<i4"), ("positive", "<i4"), ("negative", "<i4")])
+"""A triplet of `edges.bin`."""
 
 Layout = dict[str, list[str]]
 """What `np.dtype` takes: `names` and `formats` of the fields."""
@@ -170,8 +192,10 @@ def candidate_layout() -> Layout:
 def index_layout(schema: int = SCHEMA) -> Layout:
     """One entry of `frames.idx`. Offsets are bytes; `columns` has a bit for each column given; what follows `margin` is
     a `hnm_core.run.hardness.Hardness`, of width 0 where there is none; `asked`, `most` and `scope`, a place in
-    `hnm_core.run.candidates.SCOPES`, belong to the `candidates`; `data` is the crc32 of the frame's bytes in
-    frames.bin, edges.bin, hardness.bin, guests.bin and, from schema 6 on, candidates.bin, one after the other."""
+    `hnm_core.run.candidates.SCOPES`, belong to the `candidates`; from schema 7 on sizes are bytes, and the frame is
+    packed as a change of the one before it, and that likewise, back to the one `after_key` frames earlier, or alone
+    where that is 0; `data` is the crc32 of the frame's bytes in frames.bin, edges.bin, hardness.bin, guests.bin and,
+    from schema 6 on, candidates.bin, one after the other."""
     fields = {
         "event": "<i8",
         "step": "<i8",
@@ -185,6 +209,7 @@ def index_layout(schema: int = SCHEMA) -> Layout:
         "projection": "|S64",
         **(_HARDNESS if schema >= FIRST_WITH_HARDNESS else {}),
         **(_CANDIDATES if schema >= FIRST_WITH_CANDIDATES else {}),
+        **(_PACKED if schema >= FIRST_PACKED else {}),
         **({"data": "<u4", CHECKSUM: "<u8"} if schema >= FIRST_WITH_CHECKSUMS else {}),
     }
     return {"names": list(fields), "formats": list(fields.values())}
