@@ -36,6 +36,14 @@ class _Stored(NamedTuple):
     candidates: NDArray[Any] | None
 
 
+class _Mined(NamedTuple):
+    """What was mined for a frame."""
+
+    edges: NDArray[Any]
+    """(M,)"""
+    told: NDArray[Any] | None
+
+
 class FrameReader:
     """Reads the frames of any lane of a run."""
 
@@ -93,18 +101,8 @@ class FrameReader:
     ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[Any] | None]]:
         """What was mined, of the frames from `start` up to, not with, `stop`: of each its step, its (M, 3) triplets of
         ids, and the separation and age of each, None in recordings that do not tell them. Reads nothing else."""
-        index = lane.index[start:stop]
-        if not len(index):
-            return
-        parts = extents(index, self._dtypes)
-        data = {name: _read_all(lane.folder, name, parts[name]) for name in ("edges", "hardness") if name in parts}
-        for place, entry in enumerate(index):
-            with _damage_told(lane.folder / EDGES_FILE, entry):
-                edges = self._numbers(data["edges"][place], layout.EDGE, int(entry["edges"]))
-                told = None
-                if "hardness" in data and self._dtypes.hardness is not None:
-                    told = self._numbers(data["hardness"][place], self._dtypes.hardness, int(entry["edges"]))
-            yield int(entry["step"]), _rows(edges), told
+        for place, mined in enumerate(self._mined(lane, start, min(stop, len(lane.index))), start):
+            yield int(lane.index[place]["step"]), _rows(mined.edges), mined.told
 
     def paths(self, lane: LaneFiles, places: NDArray[np.int64], start: int, stop: int) -> NDArray[np.float32]:
         """(F, K, 3) where K of the shown items stood in the frames from `start` up to, not with, `stop`; `places` are
@@ -120,20 +118,42 @@ class FrameReader:
         """What the files hold of a frame. Raises `InputError` where that is not what was written."""
         entry, dtypes = lane.index[place], self._dtypes
         data = self._bytes(lane, entry)
+        (mined,) = self._mined(lane, place, place + 1)
         cloud = self._cloud(lane, place, data["frame"])
         with _damage_told(lane.folder / FRAMES_FILE, entry):
-
-            def part(name: str, dtype: np.dtype[Any] | None, count: str) -> NDArray[Any] | None:
-                return None if dtype is None else self._numbers(data[name], dtype, int(entry[count]))
-
-            edges = self._numbers(data["edges"], layout.EDGE, int(entry["edges"]))
-            return _Stored(
-                cloud,
-                _rows(edges),
-                part("hardness", dtypes.hardness, "edges"),
-                part("guests", dtypes.guest, "guests"),
-                part("candidates", dtypes.candidate, "candidates"),
+            guests, candidates = (
+                None if dtype is None else self._numbers(data[name], dtype, int(entry[name]))
+                for name, dtype in (("guests", dtypes.guest), ("candidates", dtypes.candidate))
             )
+        return _Stored(cloud, _rows(mined.edges), mined.told, guests, candidates)
+
+    def _mined(self, lane: LaneFiles, start: int, stop: int) -> Iterator[_Mined]:
+        """What was mined, of the frames from `start` up to, not with, `stop`. Raises `InputError` where that is
+        damaged."""
+        index, before = lane.index, None
+        first = start
+        if self._dtypes.packed:
+            while 0 < first < stop and index[first]["repeated"]:
+                first -= 1
+        entries = index[first:stop]
+        if not len(entries):
+            return
+        parts = extents(entries, self._dtypes)
+        data = {name: _read_all(lane.folder, name, parts[name]) for name in ("edges", "hardness") if name in parts}
+        for place, entry in enumerate(entries):
+            count = int(entry["edges"])
+            repeated = int(entry["repeated"]) if self._dtypes.packed else 0
+            with _damage_told(lane.folder / EDGES_FILE, entry):
+                edges, told = self._numbers(data["edges"][place], layout.EDGE, count - repeated), None
+                if self._dtypes.hardness is not None:
+                    told = self._numbers(data["hardness"][place], self._dtypes.hardness, count - repeated)
+            if repeated and before is not None and before.told is not None and told is not None:
+                older = before.told[-repeated:].copy()
+                older["age"] += np.where(older["age"] < 0, 0, entry["step"] - entries[place - 1]["step"])
+                edges, told = np.concatenate((before.edges[-repeated:], edges)), np.concatenate((older, told))
+            before = _Mined(edges, told)
+            if first + place >= start:
+                yield before
 
     def _bytes(self, lane: LaneFiles, entry: NDArray[Any]) -> dict[str, NDArray[np.uint8]]:
         """The bytes of each part of a frame. Raises `InputError` where their checksum is another."""
@@ -159,8 +179,6 @@ class FrameReader:
             at, cloud = first - 1, None
         for following in range(at + 1, place + 1):
             entry = index[following]
-            if first < 0 or int(entry["after_key"]) != following - first:
-                raise _damaged(lane.folder / FRAMES_FILE, entry)
             if data is None or following < place:
                 own = _read(lane.folder, "frame", extents(entry, self._dtypes)["frame"])
             else:

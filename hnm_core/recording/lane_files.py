@@ -167,6 +167,7 @@ class LaneFiles:
         for name, extent in extents(index, dtypes).items():
             ends[PARTS[name].file], other = _ends(extent)
             right = min(right, other)
+        right = min(right, _chained(index)) if dtypes.packed else right
         sizes = {name: size_of(folder / name) for name in ends}
         there = {name: int(np.searchsorted(ends[name][:right], sizes[name], side="right")) for name in ends}
         whole = min(there.values())
@@ -249,3 +250,13 @@ def _ends(extent: Extent) -> tuple[NDArray[np.int64], int]:
     ends: NDArray[np.int64] = np.cumsum(np.where(right, sizes, 0))
     right &= offsets == np.concatenate([[0], ends[:-1]])[: len(offsets)]
     return ends, leading(right)
+
+
+def _chained(index: NDArray[Any]) -> int:
+    """How many entries of the index, from the first on, lead back to a frame that is told alone, and take over from the
+    one before them no more than it has."""
+    edges, repeated, after_key = (index[name].astype(np.int64) for name in ("edges", "repeated", "after_key"))
+    right = (edges >= 0) & (index["guests"] >= 0) & (index["candidates"] >= 0)
+    right &= (after_key == 0) | (after_key == np.concatenate(([-1], after_key[:-1]))[: len(index)] + 1)
+    right &= (repeated >= 0) & (repeated <= edges) & (repeated <= np.concatenate(([0], edges[:-1]))[: len(index)])
+    return leading(right & ((repeated == 0) | (after_key > 0)))

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,15 @@ _PACKED = {"<i8": "q", "<f8": "d", "<u4": "I", "<f4": "f"}
 """How `struct` calls the formats of a step, of which it makes bytes several times as fast as numpy."""
 
 
+class _Told(NamedTuple):
+    """What is kept of a frame until the next one."""
+
+    step: int
+    row: NDArray[Any]
+    edges: NDArray[Any]
+    hardness: NDArray[Any]
+
+
 class LaneWriter:
     """The files of one lane. After an `OSError`, `rewind` takes back what is not whole."""
 
@@ -72,7 +81,7 @@ class LaneWriter:
         self._frame_dtype = layout.to_dtype(layout.frame_layout(points))
         self._most_after_key = min(MOST_AFTER_KEY, KEY_POINTS // max(1, points))
         self._after_key = 0
-        self._before: NDArray[Any] | None = None
+        self._before: _Told | None = None
         """The frame that the next one is told as a change of"""
         guest = layout.guest_layout(started.groups is not None, started.true_labels is not None)
         self._guest_dtype = layout.to_dtype(guest)
@@ -172,11 +181,14 @@ class LaneWriter:
         index["guests"], index["candidates"] = len(guests), len(candidates)
         index["columns"] = sum(1 << place for place, name in enumerate(POINT_COLUMNS) if name in frame.columns)
         index["projection"] = frame.projection.encode()[:64].decode(errors="ignore").encode()
+        before, told = self._before, _Told(frame.step, row, edges, self._hardness(frame))
+        index["repeated"] = repeated = 0 if before is None else _repeated(before, told)
+        parts = {"frame": row, "edges": edges[repeated:], "hardness": told.hardness[repeated:], "guests": guests}
         checksum = 0
-        parts = {"frame": row, "edges": edges, "hardness": self._hardness(frame), "guests": guests}
         for part, numbers in {**parts, "candidates": candidates}.items():
             file = self._files[layout.PARTS[part].file]
-            data = planes.pack(numbers, self._before if part == "frame" else None) if len(numbers) else b""
+            earlier = before.row if before is not None and part == "frame" else None
+            data = planes.pack(numbers, earlier) if len(numbers) else b""
             index[layout.PARTS[part].offset], index[layout.PARTS[part].size] = file.kept, len(data)
             checksum = zlib.crc32(data, checksum)
             file.append(data)
@@ -186,7 +198,7 @@ class LaneWriter:
         self._files[INDEX_FILE].append(self._index_sealer.sealed(entry, place))  # last: it vouches for its frame
         self._keep()
         self._after_key = 0 if self._after_key == self._most_after_key else self._after_key + 1
-        self._before = row if self._after_key else None
+        self._before = told if self._after_key else None
         self._held = None
 
     def _hardness(self, frame: Frame) -> NDArray[Any]:
@@ -231,6 +243,26 @@ class LaneWriter:
         for name in POINT_COLUMNS:
             records[name] = guests.columns.get(name, np.nan)
         return records
+
+
+def _repeated(before: _Told, now: _Told) -> int:
+    """How many of the triplets that are told now, from the first on, are the last that were told before: frames that
+    come soon after one another tell of the same steps."""
+    if not len(now.edges):
+        return 0
+    age = before.hardness["age"]
+    older = np.where(age < 0, age, age + (now.step - before.step))
+    separation, own = (told.hardness["separation"].view(np.int32) for told in (before, now))
+    for first in np.flatnonzero(before.edges == now.edges[0]):
+        count = len(before.edges) - int(first)
+        if (
+            count <= len(now.edges)
+            and np.array_equal(before.edges[first:], now.edges[:count])
+            and np.array_equal(separation[first:], own[:count])
+            and np.array_equal(older[first:], now.hardness["age"][:count])
+        ):
+            return count
+    return 0
 
 
 def _known(given: Iterable[str], names: tuple[str, ...], kind: str) -> None:

@@ -10,8 +10,9 @@
         frames.idx  np.fromfile(path, index_dtype): one entry a frame, written after its frame, which says where in the
                     five files that follow its part lies. These are packed, see `planes`; before schema 7 they were not
         frames.bin  a record of frame_dtype: positions in units of the frame's own box, columns as they are
-        edges.bin   (edges,) records of anchor, positive and negative, int32: the triplets
-        hardness.bin  (edges,) records of hardness_dtype: of each of these triplets how hard it was, and how many steps
+        edges.bin   records of anchor, positive and negative, int32: the triplets, without the first ones, `repeated`
+                    in number, where these are the last of the frame before
+        hardness.bin  records of hardness_dtype, of each triplet in edges.bin: how hard it was, and how many steps
                     before its frame it was mined
         guests.bin  (guests,) records of guest_dtype: mined items, missed ones and candidates that are not in ids.npy,
                     where that holds a part of a large set only
@@ -129,7 +130,12 @@ PARTS = {
 }
 """In the order in which `data` of an entry of the index takes them."""
 
-_PACKED = {"after_key": "<u4", "hardness_offset": "<i8", **{part.size: "<i8" for part in PARTS.values()}}
+_PACKED = {
+    "after_key": "<u4",
+    "repeated": "<i8",
+    "hardness_offset": "<i8",
+    **{part.size: "<i8" for part in PARTS.values()},
+}
 
 CHECKSUM = "checksum"
 """The last field of whatever has one."""
@@ -194,8 +200,9 @@ def index_layout(schema: int = SCHEMA) -> Layout:
     a `hnm_core.run.hardness.Hardness`, of width 0 where there is none; `asked`, `most` and `scope`, a place in
     `hnm_core.run.candidates.SCOPES`, belong to the `candidates`; from schema 7 on sizes are bytes, and the frame is
     packed as a change of the one before it, and that likewise, back to the one `after_key` frames earlier, or alone
-    where that is 0; `data` is the crc32 of the frame's bytes in frames.bin, edges.bin, hardness.bin, guests.bin and,
-    from schema 6 on, candidates.bin, one after the other."""
+    where that is 0; of its `edges` the first `repeated` are the last of that before it; `data` is the crc32 of the
+    frame's bytes in frames.bin, edges.bin, hardness.bin, guests.bin and, from schema 6 on, candidates.bin, one after
+    the other."""
     fields = {
         "event": "<i8",
         "step": "<i8",

@@ -41,7 +41,7 @@ def unpack(data: bytes | memoryview, dtype: np.dtype[Any], count: int, before: N
     """(count,) records. Raises `UnpackError` where `data` is not what `pack` made of so many; takes no more room than
     these need, whatever it is."""
     size = count * dtype.itemsize
-    if size > len(data) * _MOST_PACKED:
+    if not 0 <= size <= len(data) * _MOST_PACKED:
         raise UnpackError(f"{len(data):,} bytes cannot hold {size:,}")
     unpacking = zlib.decompressobj()
     try:

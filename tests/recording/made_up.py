@@ -33,6 +33,7 @@ from hnm_core.run.hardness import BINS, Hardness
 from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
 from hnm_core.spec.config import ExperimentConfig, LaneConfig
+from tests.recording import other_reader
 
 LANES = ("KNN", "knn", "lsh + re.score")
 
@@ -155,6 +156,9 @@ def without_hardness(event: Event) -> Event:
 
 
 CANDIDATE_FIELDS = ("candidates_offset", "candidates", "asked", "most", "scope")
+PACKED_FIELDS = {"after_key", "repeated", "hardness_offset"} | {
+    f"{part}_size" for part in ("frame", "edges", "hardness", "guests", "candidates")
+}
 HARDNESS_FIELDS = ("margin", "hard", "semi_hard", "easy", "bin_width", "first_bin", "bins")
 
 
@@ -170,27 +174,47 @@ def edit_run_file(folder: Path, **changes: Any) -> None:
         path.write_bytes(sealed_file(json.dumps(kept, indent=1)))
 
 
+def as_schema_6(folder: Path) -> None:
+    """Turn a recording into what was written before frames were packed, with the checksums that belong to it."""
+    other_reader.as_schema_6(folder)
+    _without(folder, "", PACKED_FIELDS, {"schema": 6})
+    _seal_frames(folder)
+
+
 def as_schema_5(folder: Path) -> None:
     """Turn a recording into what was written before it told of candidates, with the checksums that belong to it."""
+    as_schema_6(folder)
     _without(folder, "candidates.bin", set(CANDIDATE_FIELDS), {"schema": 5, "candidate_dtype": None})
+    _seal_frames(folder)
+
+
+def _seal_frames(folder: Path) -> None:
+    """Work out the checksums of frames that are not packed anew."""
     run = json.loads((folder / "run.json").read_text())
     for lane in run["lanes"]:
         path = folder / lane["folder"]
         entries = np.fromfile(path / "frames.idx", np.dtype(run["index_dtype"]))
-        parts = (
+        parts = [
             ("frames.bin", np.arange(len(entries) + 1) * np.dtype(run["frame_dtype"]).itemsize),
             ("edges.bin", _ends(entries["edges"], 12)),
             ("hardness.bin", _ends(entries["edges"], np.dtype(run["hardness_dtype"]).itemsize)),
             ("guests.bin", _ends(entries["guests"], np.dtype(run["guest_dtype"]).itemsize)),
-        )
+        ]
+        if "candidate_dtype" in run:
+            parts.append(("candidates.bin", _ends(entries["candidates"], np.dtype(run["candidate_dtype"]).itemsize)))
         entries["data"] = 0
         for name, ends in parts:
             data = (path / name).read_bytes()
             for place, before in enumerate(entries["data"].tolist()):
                 entries["data"][place] = zlib.crc32(data[ends[place] : ends[place + 1]], before)
-        where = f"{lane['folder']}/frames.idx"
-        entries["checksum"] = record_checksums(entries, run["salt"], where, 0)
-        entries.tofile(path / "frames.idx")
+        seal_index(path, entries)
+
+
+def seal_index(lane: Path, entries: np.ndarray) -> None:
+    """Write the index of a lane, with the checksums that belong to it."""
+    salt = json.loads((lane.parent / "run.json").read_text())["salt"]
+    entries["checksum"] = record_checksums(entries, salt, f"{lane.name}/frames.idx", 0)
+    entries.tofile(lane / "frames.idx")
 
 
 def _ends(counts: np.ndarray, size: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hnm_core.recording import checksums, record
-from tests.recording import made_up
+from tests.recording import made_up, other_reader
 
 SALT, PATH = "0123456789abcdef", "00-knn/steps.bin"
 
@@ -97,21 +97,9 @@ def test_that_they_are_what_their_description_says(tmp_path: Path) -> None:
     for name, checksum in run["arrays"].items():
         assert checksum == f"{zlib.crc32((tmp_path / name).read_bytes()):08x}"
     index = np.fromfile(tmp_path / "00-knn" / "frames.idx", np.dtype(run["index_dtype"]))
-    parts, ends = {}, {}
-    for name in ("frames", "edges", "guests", "candidates"):
-        at = "offset" if name == "frames" else f"{name}_offset"
-        parts[name] = (tmp_path / "00-knn" / f"{name}.bin").read_bytes()
-        ends[name] = [*index[at][1:].tolist(), len(parts[name])]
-    hardness, width = (tmp_path / "00-knn" / "hardness.bin").read_bytes(), np.dtype(run["hardness_dtype"]).itemsize
-    for place, entry in enumerate(index):
-        first, last = entry["edges_offset"] // 12 * width, ends["edges"][place] // 12 * width
+    parts = {name: (tmp_path / "00-knn" / f"{name}.bin").read_bytes() for name in other_reader.FILES}
+    for entry in index:
         checksum = 0
-        for data, start, end in (
-            (parts["frames"], entry["offset"], ends["frames"][place]),
-            (parts["edges"], entry["edges_offset"], ends["edges"][place]),
-            (hardness, first, last),
-            (parts["guests"], entry["guests_offset"], ends["guests"][place]),
-            (parts["candidates"], entry["candidates_offset"], ends["candidates"][place]),
-        ):
-            checksum = zlib.crc32(data[start:end], checksum)
+        for name, (offset, size) in other_reader.FILES.items():
+            checksum = zlib.crc32(parts[name][entry[offset] : entry[offset] + entry[size]], checksum)
         assert checksum == entry["data"]

@@ -94,7 +94,7 @@ def set_format(layout: str, name: str, text: str) -> Callable[[Path], None]:
     [
         (lambda folder: (folder / "run.json").write_text("{"), "run.json"),
         (lambda folder: (folder / "run.json").write_text("[" * 100_000), "run.json"),
-        (lambda folder: edit(folder, schema=7), "newer version (schema 7)"),
+        (lambda folder: edit(folder, schema=8), "newer version (schema 8)"),
         (
             lambda folder: (folder / "run.json").write_text('{"kind": "hnm-lab recording", "schema": "1"}'),
             "schema = '1'",
@@ -222,7 +222,7 @@ def zeros(name: str, share: float) -> Callable[[Path], None]:
         (in_records("frames.idx", "step", 3), "4 clouds after step 2: "),
         (zeros("frames.idx", 0.9), "1 cloud after step 8: 01-knn/frames.idx is damaged"),
         (cut_off("frames.idx", 1), "The run lost 1 record after step 8: 01-knn/frames.idx ends"),
-        (lambda folder: os.truncate(folder / LANE / "frames.idx", 0), "5 clouds, all of them: 01-knn/frames.idx ends"),
+        (lambda folder: os.truncate(folder / LANE / "frames.idx", 0), ", all of them: 01-knn/frames.idx ends"),
         (remove("frames.idx"), "01-knn/frames.idx is missing"),
         (zeros("frames.bin", 0.5), "3 clouds after step 4: 01-knn/frames.bin, or what belongs to it, is damaged"),
         (cut_off("frames.bin", 1), "1 cloud after step 8: 01-knn/frames.bin ends too early"),

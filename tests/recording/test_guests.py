@@ -15,7 +15,7 @@ from app.picture.theme import DARK
 from hnm_core.errors import InputError
 from hnm_core.recording import export, open_recording, record, replay
 from hnm_core.run.events import Event, Frame
-from tests.recording import made_up
+from tests.recording import made_up, other_reader
 
 LANE = Path("00-knn")
 
@@ -57,16 +57,14 @@ def test_that_guests_are_there_as_soon_as_their_frame_is(tmp_path: Path) -> None
     assert seen == 6
 
 
-def test_that_numpy_and_json_are_enough_to_read_guests(folder: Path) -> None:
+def test_that_numpy_json_and_zlib_are_enough_to_read_guests(folder: Path) -> None:
     run = json.loads((folder / "run.json").read_text())
-    guests = np.fromfile(folder / LANE / "guests.bin", np.dtype(run["guest_dtype"]))
     index = np.fromfile(folder / LANE / "frames.idx", np.dtype(run["index_dtype"]))
     assert index["guests"].tolist() == [4, 0, 6, 0, 8, 0]
-    start = int(index["guests_offset"][4]) // guests.dtype.itemsize
-    told = clouds("knn")[4].guests
+    guests, told = other_reader.parts_of(folder / LANE)["guests"][4], clouds("knn")[4].guests
     assert told is not None
-    assert guests["id"][start : start + 8].tolist() == told.ids.tolist()
-    np.testing.assert_array_equal(guests["position"][start : start + 8], told.positions)
+    assert guests["id"].tolist() == told.ids.tolist()
+    np.testing.assert_array_equal(guests["position"], told.positions)
 
 
 def test_that_a_frame_whose_guests_are_torn_is_left_out(folder: Path) -> None:
@@ -121,8 +119,7 @@ def in_header(**changes: object) -> Callable[[Path], None]:
 def test_that_damaged_guests_end_the_frames(
     folder: Path, damage: Callable[[Path], None], left: int, older: bool
 ) -> None:
-    if older:
-        made_up.as_schema_4(folder)
+    (made_up.as_schema_4 if older else made_up.as_schema_6)(folder)
     damage(folder)
     recording = open_recording(folder)
     recording.check()

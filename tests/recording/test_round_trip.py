@@ -29,7 +29,7 @@ from hnm_core.run.events import (
     StepRecord,
 )
 from hnm_core.run.timing import Phase
-from tests.recording import made_up
+from tests.recording import made_up, other_reader
 
 
 def test_that_replay_yields_every_event_in_its_place(tmp_path: Path) -> None:
@@ -42,24 +42,31 @@ def test_that_replay_yields_every_event_in_its_place(tmp_path: Path) -> None:
         made_up.assert_same_event(again, event)
 
 
-def test_that_numpy_and_json_are_enough_to_read_a_recording(tmp_path: Path) -> None:
+def test_that_numpy_json_and_zlib_are_enough_to_read_a_recording(tmp_path: Path) -> None:
     events = list(record(made_up.run(), tmp_path))
     run = json.loads((tmp_path / "run.json").read_text())
     lane = run["lanes"][1]
     folder = tmp_path / lane["folder"]
     steps = np.fromfile(folder / "steps.bin", np.dtype(run["step_dtype"]))
-    frames = np.fromfile(folder / "frames.bin", np.dtype(run["frame_dtype"]))
-    index = np.fromfile(folder / "frames.idx", np.dtype(run["index_dtype"]))
-    edges = np.fromfile(folder / "edges.bin", run["edge_dtype"]).reshape(-1, 3)
+    index = other_reader.entries_of(folder)
+    parts = other_reader.parts_of(folder)
     records = [event for event in events if isinstance(event, StepRecord) and event.lane == lane["name"]]
     clouds = [event for event in events if isinstance(event, Frame) and event.lane == lane["name"]]
     assert steps["loss"].tolist() == [event.loss for event in records]
     assert index["step"].tolist() == [event.step for event in clouds]
-    np.testing.assert_array_equal(edges, np.concatenate([event.triplets for event in clouds]))
-    low, high = index["box"][0].astype(float)
-    np.testing.assert_allclose(
-        low + frames["positions"][0] * (high - low) / 65_534, clouds[0].positions, atol=(high - low).max() / 65_535
-    )
+    for entry, (frame,), edges, hardness, cloud in zip(
+        index, parts["frames"], parts["edges"], parts["hardness"], clouds, strict=True
+    ):
+        assert edges.tolist() == [tuple(triplet) for triplet in cloud.triplets.tolist()]
+        if cloud.age is not None:
+            assert hardness["age"].tolist() == cloud.age.tolist()
+        low, high = entry["box"].astype(float)
+        positions = np.where(frame["positions"] == 65_535, np.nan, low + frame["positions"] * (high - low) / 65_534)
+        finite = np.isfinite(cloud.positions)
+        np.testing.assert_array_equal(np.isfinite(positions), finite)
+        np.testing.assert_allclose(positions[finite], cloud.positions[finite], atol=(high - low).max() / 65_535)
+        for name, column in cloud.columns.items():
+            np.testing.assert_array_equal(frame[name], column)
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), made_up.started().labels)
 
 
@@ -346,7 +353,7 @@ def test_that_a_recording_of_schema_1_is_read(tmp_path: Path) -> None:
     events = list(record(made_up.run(), tmp_path))
     run_file, lines = tmp_path / "run.json", tmp_path / "events.jsonl"
     content = json.loads(run_file.read_text())
-    assert content["schema"] == 6
+    assert content["schema"] == 7
     made_up.as_schema_3(tmp_path)
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "schema": 1}))
     old = [json.loads(line) for line in lines.read_text().splitlines()]

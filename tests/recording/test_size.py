@@ -23,12 +23,12 @@ def test_that_as_many_frames_are_counted_as_are_kept(made: int, monkeypatch: pyt
 
 
 def test_that_a_recording_becomes_about_as_large_as_expected(tmp_path: Path) -> None:
-    of = config({"name": "random", "miner": "random"}, {"name": "twin", "miner": "random"}, steps=60, frame_every=2)
+    of = config({"name": "random", "miner": "random"}, {"name": "twin", "miner": "random"}, steps=200, frame_every=2)
     events = list(record(Experiment(of).run(), tmp_path / "run"))
     started = next(event for event in events if isinstance(event, RunStarted))
     files = [path for path in (tmp_path / "run").rglob("*.bin") if path.name in ("steps.bin", "frames.bin")]
     written = sum(path.stat().st_size for path in files)
-    assert written == pytest.approx(size.expected_bytes(of, len(started.ids)), rel=0.05)
+    assert written == pytest.approx(size.expected_bytes(of, len(started.ids)), rel=0.25)
 
 
 def test_that_a_large_recording_is_told_before_it_begins_and_a_small_one_is_not(
