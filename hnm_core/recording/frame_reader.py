@@ -44,13 +44,20 @@ class _Mined(NamedTuple):
     told: NDArray[Any] | None
 
 
+class _Clouds(NamedTuple):
+    """Clouds that follow one another from the place of one that is told alone."""
+
+    first: int
+    clouds: tuple[NDArray[Any], ...]
+
+
 class FrameReader:
     """Reads the frames of any lane of a run."""
 
     def __init__(self, started: RunStarted, run_file: RunFile, dtypes: Dtypes) -> None:
         self._started, self._run_file, self._dtypes = started, run_file, dtypes
-        self._newest: dict[str, tuple[int, NDArray[Any]]] = {}
-        """By lane the cloud that was read last, and its place: of the next one only the change is in the file."""
+        self._read: dict[str, _Clouds] = {}
+        """By lane those that were read last: of those around them only the changes are in the file."""
 
     def frame(self, lane: LaneFiles, index: int) -> Frame:
         """The frame at a place of a lane's index; negative from the end.
@@ -174,21 +181,20 @@ class FrameReader:
             data = _read(lane.folder, "frame", extents(index[place], self._dtypes)["frame"]) if data is None else data
             return data.view(dtype)[0]  # type: ignore[no-any-return]
         first = place - int(index[place]["after_key"])
-        at, cloud = self._newest.get(lane.lane, (-1, None))
-        if not first <= at <= place:
-            at, cloud = first - 1, None
-        for following in range(at + 1, place + 1):
+        read = self._read.get(lane.lane, _Clouds(-1, ()))
+        clouds = list(read.clouds) if read.first == first else []
+        for following in range(first + len(clouds), place + 1):
             entry = index[following]
             if data is None or following < place:
                 own = _read(lane.folder, "frame", extents(entry, self._dtypes)["frame"])
             else:
                 own = data
             with _damage_told(lane.folder / FRAMES_FILE, entry):
-                cloud = planes.unpack(own.data, dtype, 1, cloud)
-        assert cloud is not None
-        cloud.flags.writeable = False
-        self._newest[lane.lane] = place, cloud
-        return cloud[0]  # type: ignore[no-any-return]
+                clouds.append(planes.unpack(own.data, dtype, 1, clouds[-1] if clouds else None))
+            clouds[-1].flags.writeable = False
+        if place > first or (place + 1 < len(index) and index[place + 1]["after_key"]):  # else nothing is told by it
+            self._read[lane.lane] = _Clouds(first, tuple(clouds))  # in one go: another thread may read
+        return clouds[place - first][0]  # type: ignore[no-any-return]
 
     def _numbers(self, data: NDArray[np.uint8], dtype: np.dtype[Any], count: int) -> NDArray[Any]:
         """What these bytes hold. Raises `planes.UnpackError` where that is something else."""
