@@ -251,16 +251,15 @@ def _repeated(before: _Told, now: _Told) -> int:
     if not len(now.edges):
         return 0
     age = before.hardness["age"]
-    older = np.where(age < 0, age, age + (now.step - before.step))
-    separation, own = (told.hardness["separation"].view(np.int32) for told in (before, now))
-    for first in np.flatnonzero(before.edges == now.edges[0]):
+    known, own = (told.hardness["separation"].view(np.int32) for told in (before, now))
+    pairs = (
+        (before.edges, now.edges),
+        (known, own),
+        (np.where(age < 0, age, age + (now.step - before.step)), now.hardness["age"]),
+    )
+    for first in np.flatnonzero(np.logical_and.reduce([earlier == later[0] for earlier, later in pairs])):
         count = len(before.edges) - int(first)
-        if (
-            count <= len(now.edges)
-            and np.array_equal(before.edges[first:], now.edges[:count])
-            and np.array_equal(separation[first:], own[:count])
-            and np.array_equal(older[first:], now.hardness["age"][:count])
-        ):
+        if all(np.array_equal(earlier[first:], later[:count]) for earlier, later in pairs):
             return count
     return 0
 
