@@ -18,7 +18,7 @@ from hnm_core.data.base import Dataset, LoadCancelled
 from hnm_core.data.options import FileOptions, ImbalancedOptions, MadeUpOptions, OfAnotherOptions
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
-from hnm_core.run.shown import places_of
+from hnm_core.run.shown import names_in_short, places_of
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import Options, is_over_documents
 from hnm_core.system.paths import path_of
@@ -211,9 +211,9 @@ def _labels_of(dataset: Dataset, row: int) -> tuple[str, ...] | None:
     return tuple(dataset.class_names[label] for label in several.label[several.offsets[row] : several.offsets[row + 1]])
 
 
-def labels_text(labels: tuple[str, ...]) -> str:
-    """For example "Labels: boat, sea"."""
-    return f"Label{'' if len(labels) == 1 else 's'}: {', '.join(labels)}" if labels else "It has no label."
+def labels_text(labels: tuple[str, ...], room: int) -> str:
+    """For example "Labels: boat, sea +3", as many as go into `room` characters."""
+    return f"Label{'' if len(labels) == 1 else 's'}: {names_in_short(labels, room)}" if labels else "It has no label."
 
 
 def row_text(row: NDArray[np.float32]) -> str:

@@ -14,7 +14,7 @@ from app.video import typeface
 from app.video.canvas import Canvas
 from app.video.layout import Box
 from app.video.story import Story
-from hnm_core.run.shown import query_label
+from hnm_core.run.shown import has_several_labels, query_label
 
 SIZE = 26
 MOST_CLASSES = 12
@@ -43,15 +43,20 @@ def paint_key(canvas: Canvas, box: Box, story: Story, lanes: Sequence[str], view
         canvas.text(Box(round(x + mark), box.y, round(wide) + 2, box.height), words, theme.muted, SIZE)
         x += mark + wide + gap
     names = story.started.class_names
+    heading = "rarest label:" if has_several_labels(story.started) else ""
     if story.started.groups is not None or len(names) > MOST_CLASSES:
         return
     shown = names if all(len(name) < 14 for name in names) else ()
     widths = [typeface.width(name, px) + 26 * unit for name in shown]
-    left = box.right - sum(widths) - gap * 0.6 * max(len(shown) - 1, 0)
+    head = typeface.width(heading, px) + 18 * unit if heading else 0.0
+    left = box.right - head - sum(widths) - gap * 0.6 * max(len(shown) - 1, 0)
     if not shown or left < x:
         return
     colors = class_colors(np.arange(len(shown)), theme).tolist()
     queries = query_label(story.started)
+    if heading:
+        canvas.text(Box(round(left), box.y, round(head), box.height), heading, theme.muted, SIZE)
+        left += head
     for label, (name, wide, color) in enumerate(zip(shown, widths, colors, strict=True)):
         mark_of = canvas.diamond if label == queries else canvas.dot
         mark_of(left + 9 * unit, _middle(box), 9, tuple(color))
