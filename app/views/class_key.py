@@ -14,6 +14,7 @@ from app.picture.diamond import diamond
 from app.picture.scene import class_colors
 from app.picture.theme import DARK, Theme
 from app.plain import plain_tip
+from hnm_core.spec.data_files import WITHOUT
 
 DOT, GAP = 8, 5
 """Pixels of a dot, and between it and its name."""
@@ -81,7 +82,7 @@ class ClassKey(QWidget):
         """The names of classes 0, 1, ...; none, or more than there are plain colours, hides the key. The points of the
         class `diamond` are diamonds; `kind` is what classes are called. `lit` is the label that points are coloured by,
         -1 where it is all."""
-        few = len(names) <= len(self._theme.classes)
+        few = len([name for name in names if name != WITHOUT]) <= len(self._theme.classes)
         self._labels = tuple(range(len(names))) if few else (lit,) if lit >= 0 else ()
         self._diamond, self._lit = diamond, lit
         self.names = tuple(names[label] for label in self._labels)

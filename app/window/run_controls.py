@@ -121,7 +121,7 @@ class RunControls(QToolBar):
 
     def _add_label(self, label: int, name: str) -> None:
         short = name if len(name) <= LABEL_LETTERS else f"{name[: LABEL_LETTERS - 1]}…"
-        self.colour.addItem(f"has {short}", label)
+        self.colour.addItem(short, label)
         self.colour.setItemData(self.colour.count() - 1, plain_tip(f"Which points have the label {name}"), TIP)
         self.colour.setItemData(self.colour.count() - 1, name, NAME)
 
