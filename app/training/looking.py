@@ -32,6 +32,8 @@ MOST_SIDE = 64
 """Pictures of many items are shrunk by a whole number until they are no larger."""
 NUMBERS = 6
 """So many features of an item are told."""
+LABELS_ROOM = 300
+"""Characters of the labels of an item; of more their count is told."""
 FETCHING = "downloading"
 """How what is said begins while a data set comes from the network."""
 
@@ -211,9 +213,13 @@ def _labels_of(dataset: Dataset, row: int) -> tuple[str, ...] | None:
     return tuple(dataset.class_names[label] for label in several.label[several.offsets[row] : several.offsets[row + 1]])
 
 
-def labels_text(labels: tuple[str, ...], room: int) -> str:
-    """For example "Labels: boat, sea +3", as many as go into `room` characters."""
-    return f"Label{'' if len(labels) == 1 else 's'}: {names_in_short(labels, room)}" if labels else "It has no label."
+def labels_text(labels: tuple[str, ...]) -> str:
+    """For example "Labels: boat, sea", or where these are many "Labels: boat, sea +30"."""
+    return (
+        f"Label{'' if len(labels) == 1 else 's'}: {names_in_short(labels, LABELS_ROOM)}"
+        if labels
+        else "It has no label."
+    )
 
 
 def row_text(row: NDArray[np.float32]) -> str:

@@ -16,8 +16,6 @@ from app.style import css
 from app.training.looking import Looked, labels_text, row_text
 
 SIDE_PX = 64
-LABELS_ROOM = 300
-"""Characters of the labels of a point; of more their count is told."""
 
 
 class ItemData(QWidget):
@@ -51,7 +49,7 @@ class ItemData(QWidget):
         if looked.picture is not None:
             self.picture.setPixmap(pixmap(looked.picture, SIDE_PX - 4))
             self.picture.setAccessibleName(f"Picture of point {looked.item_id}")
-        labels = "" if looked.labels is None else labels_text(looked.labels, LABELS_ROOM)
+        labels = "" if looked.labels is None else labels_text(looked.labels)
         numbers = "" if looked.row is None else row_text(looked.row)
         self.words.setText(looked.problem or "\n".join(filter(None, (labels, numbers))))
 

@@ -27,7 +27,7 @@ from app.plain import Label, plain_tip
 from app.style import css
 from app.training.looking import Looked, labels_text
 from app.views.dot_icons import DotIcons
-from app.views.inspector_data import LABELS_ROOM, ItemData
+from app.views.inspector_data import ItemData
 from app.views.inspector_lists import InspectorLists
 
 NOTHING = "Click a point in a cloud, or press / and type its id, its text or the name of its class or of a label."
@@ -144,7 +144,7 @@ class InspectorView(QWidget):
             notes.append("not trained on" if facts.held_out else "trained on")
         else:
             notes.append("held out of training, so it is never mined" if facts.held_out else "trained on")
-        labels = "" if facts.labels is None else labels_text(facts.labels, LABELS_ROOM)
+        labels = "" if facts.labels is None else labels_text(facts.labels)
         self.about.setText("\n".join(filter(None, (facts.text, labels, " · ".join(notes)))))
         self._show_summary(lanes)
         self.lists.show()

@@ -194,7 +194,7 @@ def _started(one: RunStarted, other: RunStarted, names: Mapping[str, str], found
     )
     known = {(score.kind, score.distance) for score in one.raw}
     raw = (*one.raw, *(score for score in other.raw if (score.kind, score.distance) not in known))
-    return replace(one, config=config, raw=raw)
+    return replace(one, config=config, raw=raw, several=one.several or other.several)
 
 
 def _places(one: RunStarted, other: RunStarted) -> Iterator[str]:
