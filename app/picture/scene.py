@@ -29,6 +29,8 @@ from hnm_core.run.told_labels import having
 
 HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
+LABEL_COLOR = 1
+"""Place in the colours of classes: orange, which stands out of grey on both grounds."""
 WITHOUT_FADE = 0.5
 """In a point that has not the label by which points are coloured."""
 HELD_OUT_FADE = 0.4
@@ -277,10 +279,15 @@ def _label_colors(
 ) -> tuple[NDArray[np.uint8], str]:
     """(N, 3) colours of the points that have a label, and grey of those that have it not; and how many there are."""
     has = having(started.several, drawn.ids, drawn.labels, {label})
-    colors = np.where(has[:, None], class_colors(np.array([label]), theme), _without(theme))
+    colors = np.where(has[:, None], np.array(label_color(theme), np.uint8), _without(theme))
     colors[drawn.held_out] = _towards_ground(colors[drawn.held_out], theme, HELD_OUT_FADE)
     there, of_all = int(has[: drawn.sample].sum()), drawn.sample
     return stepped_back(colors, theme, back), f"{there:,} of {of_all:,} have {class_name(started, label)}"
+
+
+def label_color(theme: Theme) -> Rgb:
+    """Of points that have the label by which points are coloured, whichever it is: those of some are a grey, too."""
+    return theme.classes[LABEL_COLOR]
 
 
 def _without(theme: Theme) -> NDArray[np.uint8]:

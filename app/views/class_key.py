@@ -11,7 +11,7 @@ from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, 
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.picture.diamond import diamond
-from app.picture.scene import class_colors
+from app.picture.scene import class_colors, label_color
 from app.picture.theme import DARK, Theme
 from app.plain import plain_tip
 from hnm_core.spec.data_files import WITHOUT
@@ -42,7 +42,7 @@ class _Shown:
 class ClassKey(QWidget):
     """A dot and a name for each class, in a line, or two where one is too short for the names, which are shortened
     where both are. Takes no room where there are more classes than plain colours. Where items have several labels each
-    it is these that it names; while points are coloured by one of them, that alone has its colour, and of many it alone
+    it is these that it names; while points are coloured by one of them, that alone has a colour, and of many it alone
     is named.
 
     A click isolates a class, or shows all again, `class_chosen(label, False)`; with Ctrl it joins or leaves those that
@@ -172,7 +172,7 @@ class ClassKey(QWidget):
             zip(self._labels, class_colors(np.array(self._labels, np.int64), self._theme).tolist(), strict=True)
         )
         if self._lit >= 0:
-            colors = {label: color if label == self._lit else self._theme.muted for label, color in colors.items()}
+            colors = {label: label_color(self._theme) if label == self._lit else self._theme.muted for label in colors}
         for place, one in enumerate(self._shown):
             chosen, room = one.label in self._isolated, one.room
             painter.setOpacity(1.0 if not self._isolated or chosen else LEFT_OUT_OPACITY)

@@ -12,7 +12,7 @@ from PyQt6.QtCore import QEvent, QPointF, Qt
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QApplication
 
-from app.picture.scene import class_colors
+from app.picture.scene import label_color
 from app.window.main_window import MainWindow
 from hnm_core.recording import open_recording, record
 from hnm_core.training.experiment import Experiment
@@ -139,7 +139,7 @@ def test_that_points_are_coloured_by_one_label_that_is_chosen_by_keys(window, qt
     window.actions_by_key["edges"].trigger()  # what has a part in them is brighter
     settle(qtbot, window)
     scene = window.stage.panes.views[0].scene
-    lit = (scene.colors == class_colors(np.array([NAMES.index("snow")]), window.look.theme)).all(1)
+    lit = (scene.colors == label_color(window.look.theme)).all(1)
     trained = ~np.isin(scene.ids, held_out(window))
     assert sorted(scene.ids[lit].tolist()) == [i for i in having(window, "snow") if i in set(scene.ids[trained])]
     assert len(np.unique(scene.colors[~lit & trained], axis=0)) == 1, "what has it not is of one grey"
