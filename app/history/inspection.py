@@ -21,6 +21,9 @@ from hnm_core.run.shown import (
     drawn_items,
     has_several_labels,
     item_of,
+    item_words,
+    labels_of,
+    names_in_short,
     places_of,
     text_of,
 )
@@ -30,6 +33,8 @@ ANCHOR, POSITIVE, NEGATIVE = range(3)
 """Columns of a triplet."""
 NEAREST = 6
 """So many neighbours are told."""
+SHARED_ROOM = 60
+"""Characters of labels that two items share."""
 FALSE_BAND = "false"
 """The band of a negative that truly is of the anchor's class."""
 
@@ -46,7 +51,8 @@ class Partner(NamedTuple):
     band: str
     """One of `hnm_core.run.hardness.BANDS`, `FALSE_BAND`, or empty where it is not known how hard it was."""
     words: str
-    """Its class with what it is, see `hnm_core.run.shown.class_words`; empty where it is not known."""
+    """Its class with what it is, or its labels and which of them are those of the other, see
+    `hnm_core.run.shown.item_words`; empty where it is not known."""
 
 
 class Neighbour(NamedTuple):
@@ -92,6 +98,8 @@ class Facts:
     """How its text begins, likewise"""
     words: str = ""
     """Its class with what it is, see `hnm_core.run.shown.class_words`"""
+    labels: tuple[str, ...] | None = None
+    """All labels of it, where items have several each and the run tells them"""
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,7 @@ def facts(started: RunStarted, frames: list[Frame], item_id: int) -> Facts | Non
         "" if told is None else in_sight(told.name),
         "" if told is None else in_sight(told.text),
         class_words(started, item.label),
+        labels_of(started, item_id, item.label),
     )
 
 
@@ -154,7 +163,8 @@ def inspect(
     margin = frame.hardness.margin if frame.hardness is not None else 0.0
     triplets = frame.triplets.reshape(-1, 3)
     separation = np.full(len(triplets), np.nan, np.float32) if frame.separation is None else frame.separation
-    known = _Known(started, drawn, margin)
+    own = frozenset(started.several.of(item_id)) if started.several is not None else frozenset[int]()
+    known = _Known(started, drawn, margin, own)
     now = {role: _partners(known, triplets, separation, item_id, role) for role in range(3)}
     before = {role: _partners(known, past.triplets, past.separation, item_id, role) for role in range(3)}
     return Inspection(
@@ -203,6 +213,8 @@ class _Known:
     started: RunStarted
     drawn: Drawn
     margin: float
+    own: frozenset[int]
+    """All labels of the item that is looked at, where items have several each and they are told"""
 
     def names(self, ids: NDArray[np.integer]) -> list[str]:
         """The class of each item, empty where it is not known."""
@@ -210,7 +222,16 @@ class _Known:
 
     def words(self, ids: NDArray[np.integer]) -> list[str]:
         """Likewise with what it is."""
-        return [class_words(self.started, label) if label >= 0 else "" for label in self._labels(ids)]
+        known = zip(ids.tolist(), self._labels(ids), strict=True)
+        return [self._words(item, label) if label >= 0 else "" for item, label in known]
+
+    def _words(self, item_id: int, label: int) -> str:
+        words, several = item_words(self.started, item_id, label), self.started.several
+        own, other = self.own, several.of(item_id) if several is not None else []
+        if not own or not other:
+            return words
+        shared = [class_name(self.started, one) for one in other if one in own]
+        return f"{words}; shares {names_in_short(shared, SHARED_ROOM) if shared else 'no label'}"
 
     def of_other_class(self, places: NDArray[np.int64], place: int) -> list[bool]:
         """Whether the drawn items at `places` are of another class than the one at `place`."""

@@ -25,9 +25,14 @@ from app.picture.selection import Selection
 from app.picture.theme import Rgb, Theme
 from hnm_core.run.events import Frame, RunStarted
 from hnm_core.run.shown import Drawn, class_name, drawn_items, drawn_places, query_label, shown_text
+from hnm_core.run.told_labels import having
 
 HELD_OUT_RADIUS = 0.8
 SELECTED_RADIUS = 1.6
+LABEL_COLOR = 1
+"""Place in the colours of classes: orange, which stands out of grey on both grounds."""
+WITHOUT_FADE = 0.5
+"""In a point that has not the label by which points are coloured."""
 HELD_OUT_FADE = 0.4
 """Share of the background's colour in a held-out point."""
 EVERYTHING = Selection()
@@ -130,6 +135,7 @@ def build_scene(
     *,
     show_edges: Collection[str] = EDGE_KINDS,
     color_by: str = "class",
+    color_label: int = -1,
     max_edges: int = 1000,
     selected_id: int | None = None,
     spread: tuple[float, float] | None = None,
@@ -139,7 +145,8 @@ def build_scene(
 
     `color_by` is "class" (groups where the data set has them, else labels), "group" (the same), "label" (labels
     always), or the name of a column of the frame, whose colours go over `spread`, by default its own range. A frame
-    without that column is coloured by class and says so in `color_note`. Edges are of the kinds in `show_edges`, at
+    without that column is coloured by class and says so in `color_note`. With a `color_label` of 0 or more colours tell
+    instead which items have that label, where items have several each. Edges are of the kinds in `show_edges`, at
     most `max_edges`, the hardest first; those of `selected_id` come on top of that and stand out, as does its point.
     While edges that tell something are drawn, what has no part in them steps back, unless the colours are those of a
     column, which must be read as they are. What the `selection`
@@ -148,7 +155,7 @@ def build_scene(
     drawn = drawn_items(started, frame)
     triplets = drawn.places_of(frame.triplets.reshape(-1, 3).astype(np.int64))
     selected = -1 if selected_id is None else int(drawn.places_of(np.array([selected_id]))[0])
-    kept = selection.drawn(drawn.ids, drawn.labels)
+    kept = selection.drawn(drawn.ids, drawn.labels, started.several)
     there = kept & np.isfinite(drawn.positions).all(1)
     ends = np.where(np.append(there, False)[triplets], triplets, -1)
     edges = drawn_edges(drawn, frame, ends, show_edges, max_edges, selected, selection.pair)
@@ -160,7 +167,10 @@ def build_scene(
     back[telling] = False
     if selected >= 0:
         back[selected] = False
-    colors, note = _point_colors(drawn, theme, color_by, spread, back)
+    if color_label >= 0:
+        colors, note = _label_colors(started, drawn, theme, color_label, back)
+    else:
+        colors, note = _point_colors(drawn, theme, color_by, spread, back)
     radii = np.where(drawn.held_out, np.float32(HELD_OUT_RADIUS), np.float32(1.0))
     if selected >= 0:
         mined[selected] = True
@@ -262,6 +272,27 @@ def category_colors(values: NDArray[np.float32], theme: Theme) -> tuple[NDArray[
     kinds = values[finite].astype(np.int64)
     colors[finite] = class_colors(kinds, theme)
     return colors, f"{len(np.unique(kinds)):,} different"
+
+
+def _label_colors(
+    started: RunStarted, drawn: Drawn, theme: Theme, label: int, back: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], str]:
+    """(N, 3) colours of the points that have a label, and grey of those that have it not; and how many there are."""
+    has = having(started.several, drawn.ids, drawn.labels, {label})
+    colors = np.where(has[:, None], np.array(label_color(theme), np.uint8), _without(theme))
+    colors[drawn.held_out] = _towards_ground(colors[drawn.held_out], theme, HELD_OUT_FADE)
+    there, of_all = int(has[: drawn.sample].sum()), drawn.sample
+    return stepped_back(colors, theme, back), f"{there:,} of {of_all:,} have {class_name(started, label)}"
+
+
+def label_color(theme: Theme) -> Rgb:
+    """Of points that have the label by which points are coloured, whichever it is: those of some are a grey, too."""
+    return theme.classes[LABEL_COLOR]
+
+
+def _without(theme: Theme) -> NDArray[np.uint8]:
+    """(1, 3) the grey of points that have not the label that is looked for."""
+    return _towards_ground(np.array([theme.muted], np.uint8), theme, WITHOUT_FADE)
 
 
 def _point_colors(

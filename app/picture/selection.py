@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hnm_core.run.told_labels import ToldLabels, having
+
 NONE: NDArray[np.int64] = np.empty(0, np.int64)
 
 
@@ -20,7 +22,7 @@ class Selection:
     isolated: NDArray[np.int64] | None = None
     """Ids that alone are drawn; None for all"""
     classes: frozenset[int] = frozenset()
-    """Classes that alone are drawn; none for all"""
+    """Classes that alone are drawn, or labels of which an item must have one; none for all"""
     hidden: NDArray[np.int64] = field(default_factory=lambda: NONE)
     """Ids that are not drawn"""
     pair: tuple[int, int] | None = None
@@ -31,13 +33,15 @@ class Selection:
         """Whether points may be left out."""
         return self.isolated is not None or bool(self.classes) or bool(len(self.hidden))
 
-    def drawn(self, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(P,) which points of these ids and classes are drawn."""
+    def drawn(
+        self, ids: NDArray[np.int64], labels: NDArray[np.int64], several: ToldLabels | None = None
+    ) -> NDArray[np.bool_]:
+        """(P,) which points of these ids and classes are drawn. `several`: all labels, where items have several."""
         kept = np.ones(len(ids), np.bool_)
         if self.isolated is not None:
             kept &= np.isin(ids, self.isolated)
         if self.classes:
-            kept &= np.isin(labels, list(self.classes))
+            kept &= having(several, ids, labels, self.classes)
         if len(self.hidden):
             kept &= ~np.isin(ids, self.hidden)
         return kept
@@ -58,8 +62,8 @@ class Selection:
         return Selection(isolated=np.unique(ids), pair=self.pair)
 
     def isolate_class(self, label: int, *, add: bool = False) -> Selection:
-        """Only this class is drawn; where it is that already, all are. With `add` it joins those that are drawn, or
-        leaves them."""
+        """Only this class is drawn, or what has this label; where it is that already, all are. With `add` it joins
+        those that are drawn, or leaves them."""
         if add:
             return Selection(self.ids, classes=self.classes ^ {label})
         return Selection(self.ids, classes=frozenset() if self.classes == {label} else frozenset({label}))
@@ -68,9 +72,9 @@ class Selection:
         """These ids are not drawn either."""
         return replace(self, ids=NONE, hidden=np.union1d(self.hidden, ids))
 
-    def invert(self, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> Selection:
+    def invert(self, ids: NDArray[np.int64], labels: NDArray[np.int64], several: ToldLabels | None = None) -> Selection:
         """Of the points of these ids and classes those that are drawn and were not selected."""
-        return replace(self, ids=np.setdiff1d(ids[self.drawn(ids, labels)], self.ids), pair=None)
+        return replace(self, ids=np.setdiff1d(ids[self.drawn(ids, labels, several)], self.ids), pair=None)
 
     def show_all(self) -> Selection:
         """Every point is drawn."""

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from app.picture.selection import NONE, Selection
 from app.stage.panes import PaneGrid
 from hnm_core.run.events import RunStarted
+from hnm_core.run.told_labels import having
 
 LONGEST_HISTORY = 200
 
@@ -76,7 +77,8 @@ class Choice(QObject):
     def invert(self) -> None:
         """Those that are drawn and not selected are selected."""
         if self._started is not None:
-            chosen = self.selection.select(self.ids).invert(self._started.ids, self._started.labels)
+            started = self._started
+            chosen = self.selection.select(self.ids).invert(started.ids, started.labels, started.several)
             self._leave(-1, chosen)
 
     def isolate(self) -> None:
@@ -85,14 +87,16 @@ class Choice(QObject):
             self._show(self.item_id, self.selection.isolate(self.ids))
 
     def isolate_class(self, label: int, add: bool = False) -> None:
-        """Draw one class alone, or all again where it is alone; with `add` beside those that are drawn."""
+        """Draw one class alone, or what has one label, or all again where it is alone; with `add` beside those that are
+        drawn."""
         self._show(self.item_id, self.selection.isolate_class(label, add=add))
 
     def zoom_to_class(self, label: int) -> None:
-        """Draw one class alone, and look at it from near by."""
-        if self._started is not None:
+        """Draw one class alone, or what has one label, and look at it from near by."""
+        started = self._started
+        if started is not None:
             self._show(self.item_id, Selection(classes=frozenset({label})))
-            self._panes.zoom_to(self._started.ids[self._started.labels == label])
+            self._panes.zoom_to(started.ids[having(started.several, started.ids, started.labels, {label})])
 
     def hide(self) -> None:
         """Draw what is selected no longer."""
@@ -108,8 +112,8 @@ class Choice(QObject):
         if len(self.ids):
             self._panes.zoom_to(self.ids)
         elif self._started is not None:
-            drawn = self.selection.drawn(self._started.ids, self._started.labels)
-            self._panes.zoom_to(self._started.ids[drawn])
+            started = self._started
+            self._panes.zoom_to(started.ids[self.selection.drawn(started.ids, started.labels, started.several)])
 
     def clear(self) -> None:
         """Select nothing and look at nothing; where that is so already, draw every point and the edges of all

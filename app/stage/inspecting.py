@@ -24,7 +24,7 @@ from app.training.looking import Looked
 from app.views.inspector_view import NOTHING, InspectorView
 from hnm_core.errors import InputError
 from hnm_core.run.events import Frame, RunStarted
-from hnm_core.run.shown import class_words, places_of, text_of
+from hnm_core.run.shown import has_several_labels, label_counts, label_words, places_of, text_of
 from hnm_core.spec.registry import is_over_documents
 
 SHOWN_S = 0.25
@@ -112,6 +112,8 @@ class Inspecting(QObject):
         """What the data tell of an item, if it is that which is looked at."""
         if looked is None or looked is self._looked or looked.item_id != self._asked or self._started is None:
             return
+        if self._started.several is not None:  # which the run itself tells
+            looked = looked._replace(labels=None)
         self._looked = looked if _fits(looked, self._started) else Looked(looked.item_id, problem=CHANGED)
         self.view.show_data(self._looked)
         self._new = self._stale = True
@@ -183,12 +185,12 @@ class Inspecting(QObject):
         ids, started = self._choice.selection.ids, self._started
         if started is None or not len(ids):
             return ""
-        labels = started.labels[np.isin(started.ids, ids)]
-        counts = np.bincount(labels, minlength=len(started.class_names))
-        most = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
-        named = [f"{counts[label]:,} of {class_words(started, label)}" for label in most if counts[label]]
+        counts = label_counts(started, started.ids, started.labels, np.isin(started.ids, ids))
+        most = np.argsort(-counts, kind="stable")[:MOST_CLASSES].tolist()
+        named = [f"{counts[label]:,} of {label_words(started, label)}" for label in most if counts[label]]
         more = int((counts > 0).sum()) - len(named)
-        listed = ", ".join(named) + (f" and {more} more classes" if more else "")
+        kind = "labels" if has_several_labels(started) else "classes"
+        listed = ", ".join(named) + (f" and {more} more {kind}" if more else "")
         return f"{len(ids):,} point{'s' if len(ids) != 1 else ''} selected: {listed}.\n{WHAT_TO_DO}"
 
     def _class_colours(self, started: RunStarted) -> dict[str, Rgb]:

@@ -56,9 +56,9 @@ class Keys(QWidget):
         self._seen_kinds = set()
         self.edges.show_kinds(())
 
-    def show_colors(self, started: RunStarted | None, color_by: str) -> None:
-        """The classes by colour, where it is they that points are coloured by; groups of classes have no names. The
-        range of a column is unknown until `spread`."""
+    def show_colors(self, started: RunStarted | None, color_by: str, color_label: int = -1) -> None:
+        """The classes by colour, where it is they that points are coloured by, or the one label that is; groups of
+        classes have no names. The range of a column is unknown until `spread`."""
         self._spread = None
         by_class = color_by in ("class", "group", "label")
         if by_class or color_by in CATEGORIES:
@@ -67,7 +67,7 @@ class Keys(QWidget):
         named = started is not None and by_class and not grouped
         if started is not None and named:
             kind = "rarest labels" if has_several_labels(started) else "classes"
-            self.classes.show_classes(started.class_names, query_label(started), kind)
+            self.classes.show_classes(started.class_names, query_label(started), kind, color_label)
         else:
             self.classes.show_classes(())
         self._share_lines()

@@ -43,6 +43,8 @@ class Wish:
     theme: Theme
     edge_kinds: frozenset[str]
     color_by: str = "class"
+    color_label: int = -1
+    """Colours tell which items have this label, where items have several each; -1: `color_by` says what they mean"""
     selected_id: int | None = None
     spread: tuple[float, float] | None = None
     """What the colours of a column go over"""
@@ -294,6 +296,7 @@ def _scene(started: RunStarted, frame: Frame, wish: Wish) -> Scene:
         wish.theme,
         show_edges=wish.edge_kinds,
         color_by=wish.color_by,
+        color_label=wish.color_label,
         max_edges=MAX_EDGES,
         selected_id=wish.selected_id,
         spread=wish.spread,

@@ -120,7 +120,7 @@ class PaneGrid(QWidget):
             pane.view.set_chip("")
             pane.view.set_selected(None)
         self.cameras.following = True
-        self.keys.show_colors(self._started, self._wish.color_by)
+        self.keys.show_colors(self._started, self._wish.color_by, self._wish.color_label)
         self.set_hint(hint)
 
     def begin(self, started: RunStarted, hint: str = "") -> None:
@@ -128,7 +128,7 @@ class PaneGrid(QWidget):
         self.show_lanes(tuple(lane.name for lane in started.config.lanes), hint)
         self._started = started
         self._wish_names()
-        self.keys.show_colors(self._started, self._wish.color_by)
+        self.keys.show_colors(self._started, self._wish.color_by, self._wish.color_label)
 
     def add_lane(self, lane: str, like: str) -> None:
         """One more pane, last in order, that looks at its cloud as the pane of the lane `like` does. No more than
@@ -232,8 +232,15 @@ class PaneGrid(QWidget):
 
     def set_color_by(self, name: str) -> None:
         """What colours mean: `class`, `label` or a column of the frames."""
-        self._wish = replace(self._wish, color_by=name, spread=None)
-        self.keys.show_colors(self._started, self._wish.color_by)
+        self._color_by(name, -1)
+
+    def set_color_label(self, label: int) -> None:
+        """Colours tell which items have a label, where items have several each."""
+        self._color_by("class", label)
+
+    def _color_by(self, name: str, label: int) -> None:
+        self._wish = replace(self._wish, color_by=name, color_label=label, spread=None)
+        self.keys.show_colors(self._started, name, label)
         self._restage()
 
     def select(self, point_id: int | None) -> None:

@@ -38,7 +38,7 @@ from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.item_texts import in_sight
-from hnm_core.run.shown import class_name, class_words, item_of, text_of
+from hnm_core.run.shown import class_name, item_of, item_words, text_of
 from hnm_core.spec.config import ExperimentConfig
 
 CURVES_MS = 100
@@ -60,10 +60,12 @@ class Stage(QObject):
     """One run, live or from its folder. `problem(sentence)` when the past cannot be read.
 
     While live, the newest frames are shown; the timeline takes it to a step of the past, read from `folder`, while
-    the run goes on. A recording is all past: `replaying`.
+    the run goes on. A recording is all past: `replaying`. `begun(started)` when another run is shown, or
+    None when none is.
     """
 
     problem = pyqtSignal(str)
+    begun = pyqtSignal(object)
 
     def __init__(self, theme: Theme, figures: Figures, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -141,6 +143,7 @@ class Stage(QObject):
         self.timeline.set_range(0)
         self.timeline.set_live(True)
         self._figures.set_point("")
+        self.begun.emit(None)
 
     def play(self, past: Past, history: RunHistory) -> None:
         """Show a recording from its beginning; call `clear` first."""
@@ -274,6 +277,7 @@ class Stage(QObject):
         self._started, self._latest = started, {}
         self._held = Held(self.folder) if self.folder is not None else None  # what is shown makes no room for others
         self.panes.begin(started, hint)
+        self.begun.emit(started)
         self.inspecting.begin(started)
         self.thumbnails.begin(started)
         self._choose_chart(started.config)
@@ -403,11 +407,12 @@ class Stage(QObject):
         if started is None or known is None:
             self._figures.set_point("")
             return
-        name, told = class_name(started, known.label), text_of(started, point)
+        told = text_of(started, point)
         if told is not None:
             held_out = "not trained on · " if known.held_out else ""
+            name = class_name(started, known.label)
             self._figures.set_point(f"{name} {in_sight(told.name)} · {held_out}{in_sight(told.text)}")
             return
         self._figures.set_point(
-            f"point {point} · {class_words(started, known.label)}{' · held out' if known.held_out else ''}"
+            f"point {point} · {item_words(started, point, known.label)}{' · held out' if known.held_out else ''}"
         )

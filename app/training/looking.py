@@ -18,7 +18,7 @@ from hnm_core.data.base import Dataset, LoadCancelled
 from hnm_core.data.options import FileOptions, ImbalancedOptions, MadeUpOptions, OfAnotherOptions
 from hnm_core.data.split import stratified_sample
 from hnm_core.errors import InputError
-from hnm_core.run.shown import places_of
+from hnm_core.run.shown import names_in_short, places_of
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.spec.registry import Options, is_over_documents
 from hnm_core.system.paths import path_of
@@ -32,6 +32,8 @@ MOST_SIDE = 64
 """Pictures of many items are shrunk by a whole number until they are no larger."""
 NUMBERS = 6
 """So many features of an item are told."""
+LABELS_ROOM = 300
+"""Characters of the labels of an item; of more their count is told."""
 FETCHING = "downloading"
 """How what is said begins while a data set comes from the network."""
 
@@ -212,8 +214,12 @@ def _labels_of(dataset: Dataset, row: int) -> tuple[str, ...] | None:
 
 
 def labels_text(labels: tuple[str, ...]) -> str:
-    """For example "Labels: boat, sea"."""
-    return f"Label{'' if len(labels) == 1 else 's'}: {', '.join(labels)}" if labels else "It has no label."
+    """For example "Labels: boat, sea", or where these are many "Labels: boat, sea +30"."""
+    return (
+        f"Label{'' if len(labels) == 1 else 's'}: {names_in_short(labels, LABELS_ROOM)}"
+        if labels
+        else "It has no label."
+    )
 
 
 def row_text(row: NDArray[np.float32]) -> str:

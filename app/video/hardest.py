@@ -89,7 +89,7 @@ def hardest_region(film: Film) -> Region | None:
     (a, b), hard = counts.most_common(1)[0]
     total = sum(counts.values())
     names = class_name(film.started, a), class_name(film.started, b)
-    first, second = (f"class {name}" if name.isdigit() else name for name in names)
-    others = "rarest labels" if has_several_labels(film.started) else "classes"
+    one, others = ("label", "rarest labels") if has_several_labels(film.started) else ("class", "classes")
+    first, second = (f"{one} {name}" if name.isdigit() else name for name in names)
     text = f"No two {others} give {named(film.lane)} more hard negatives than {first} and {second}."
     return Region((a, b), hard, total, (first, second), text)

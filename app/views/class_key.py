@@ -11,9 +11,10 @@ from PyQt6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, 
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from app.picture.diamond import diamond
-from app.picture.scene import class_colors
+from app.picture.scene import class_colors, label_color
 from app.picture.theme import DARK, Theme
 from app.plain import plain_tip
+from hnm_core.spec.data_files import WITHOUT
 
 DOT, GAP = 8, 5
 """Pixels of a dot, and between it and its name."""
@@ -40,7 +41,9 @@ class _Shown:
 
 class ClassKey(QWidget):
     """A dot and a name for each class, in a line, or two where one is too short for the names, which are shortened
-    where both are. Takes no room where there are more classes than plain colours.
+    where both are. Takes no room where there are more classes than plain colours. Where items have several labels each
+    it is these that it names; while points are coloured by one of them, that alone has a colour, and of many it alone
+    is named.
 
     A click isolates a class, or shows all again, `class_chosen(label, False)`; with Ctrl it joins or leaves those that
     are isolated, `class_chosen(label, True)`; a double click zooms to it, too, `class_zoomed(label)`. By keyboard: the
@@ -59,6 +62,9 @@ class ClassKey(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._theme = DARK
         self.names: tuple[str, ...] = ()
+        self._labels: tuple[int, ...] = ()
+        """Which classes `names` are of"""
+        self._lit = -1
         self._diamond = -1
         self._isolated: frozenset[int] = frozenset()
         self._current = 0
@@ -72,17 +78,23 @@ class ClassKey(QWidget):
         self._theme = theme
         self.update()
 
-    def show_classes(self, names: Sequence[str], diamond: int = -1, kind: str = "classes") -> None:
+    def show_classes(self, names: Sequence[str], diamond: int = -1, kind: str = "classes", lit: int = -1) -> None:
         """The names of classes 0, 1, ...; none, or more than there are plain colours, hides the key. The points of the
-        class `diamond` are diamonds; `kind` is what classes are called."""
-        self._diamond = diamond
-        self.names = tuple(names) if len(names) <= len(self._theme.classes) else ()
+        class `diamond` are diamonds; `kind` is what classes are called. `lit` is the label that points are coloured by,
+        -1 where it is all."""
+        few = len([name for name in names if name != WITHOUT]) <= len(self._theme.classes)
+        self._labels = tuple(range(len(names))) if few else (lit,) if lit >= 0 else ()
+        self._diamond, self._lit = diamond, lit
+        self.names = tuple(names[label] for label in self._labels)
         self._current = 0
         listed = ", ".join(self.names)
+        of_labels = kind != "classes"
+        whose = f"The colour of items with the label {names[lit]}" if lit >= 0 else f"Colours of the {kind} {listed}"
+        click = "a label to show the items that have it" if of_labels else "a class to show it"
         self.setToolTip(
             plain_tip(
-                f"Colours of the {kind} {listed}; items held out of training are paler.\n"
-                "Click a class to show it alone, with Ctrl to add it, twice to zoom to it."
+                f"{whose}; items held out of training are paler.\n"
+                f"Click {click} alone, with Ctrl to add it, twice to zoom to it."
             )
         )
         self.setAccessibleName(f"{kind.capitalize()}: {listed}")
@@ -156,7 +168,11 @@ class ClassKey(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colors = class_colors(np.arange(len(self.names)), self._theme).tolist()
+        colors = dict(
+            zip(self._labels, class_colors(np.array(self._labels, np.int64), self._theme).tolist(), strict=True)
+        )
+        if self._lit >= 0:
+            colors = {label: label_color(self._theme) if label == self._lit else self._theme.muted for label in colors}
         for place, one in enumerate(self._shown):
             chosen, room = one.label in self._isolated, one.room
             painter.setOpacity(1.0 if not self._isolated or chosen else LEFT_OUT_OPACITY)
@@ -206,7 +222,7 @@ class ClassKey(QWidget):
 
     def _filled_lines(self) -> list[list[tuple[int, str]]]:
         """Label and text of what stands in each line."""
-        names, metrics = list(enumerate(self.names)), QFontMetrics(self.font())
+        names, metrics = list(zip(self._labels, self.names, strict=True)), QFontMetrics(self.font())
         room = self.width() - 2 * MARGIN
         lines: list[list[tuple[int, str]]] = [[]]
         left = room

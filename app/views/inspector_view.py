@@ -25,12 +25,12 @@ from app.history.inspection_words import SUMMARY_TITLES, TextOf, sections, summa
 from app.picture.theme import DARK, Rgb, Theme
 from app.plain import Label, plain_tip
 from app.style import css
-from app.training.looking import Looked
+from app.training.looking import Looked, labels_text
 from app.views.dot_icons import DotIcons
 from app.views.inspector_data import ItemData
 from app.views.inspector_lists import InspectorLists
 
-NOTHING = "Click a point in a cloud, or press / and type its id, its text or the name of its class."
+NOTHING = "Click a point in a cloud, or press / and type its id, its text or the name of its class or of a label."
 MOST_ROWS_SEEN = 6
 """So many matches are seen without scrolling."""
 MATCH_MARGIN = 30
@@ -55,8 +55,8 @@ class InspectorView(QWidget):
         self._find, self._nothing_fits, self._theme = find, nothing_fits, DARK
         self._item_id = -1
         self.line = QLineEdit()
-        self.line.setPlaceholderText("Find a point: id, text or class")
-        self.line.setAccessibleName("Find a point by its id, its text or its class")
+        self.line.setPlaceholderText("Find a point: id, text, class or label")
+        self.line.setAccessibleName("Find a point by its id, its text, its class or a label")
         self.line.setClearButtonEnabled(True)
         self.line.textChanged.connect(self._fill)
         self.line.returnPressed.connect(self._take_match)
@@ -144,7 +144,8 @@ class InspectorView(QWidget):
             notes.append("not trained on" if facts.held_out else "trained on")
         else:
             notes.append("held out of training, so it is never mined" if facts.held_out else "trained on")
-        self.about.setText("\n".join(filter(None, (facts.text, " · ".join(notes)))))
+        labels = "" if facts.labels is None else labels_text(facts.labels)
+        self.about.setText("\n".join(filter(None, (facts.text, labels, " · ".join(notes)))))
         self._show_summary(lanes)
         self.lists.show()
         self.lists.show_lists([lane.lane for lane in lanes], sections(lanes, text_of), class_rgb, anew=anew)

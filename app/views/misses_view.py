@@ -30,7 +30,7 @@ from app.views.sparkline import draw_sparkline
 from hnm_core.run.events import RunStarted
 from hnm_core.run.history import RunHistory
 from hnm_core.run.item_texts import in_sight
-from hnm_core.run.shown import class_words, places_of, text_of
+from hnm_core.run.shown import item_words, places_of, text_of
 from hnm_core.words import significant
 
 COLUMNS = ("Anchor", "True nearest", "Returned", "Farther by", "Why")
@@ -287,7 +287,7 @@ class MissesView(QWidget):
         place = int(places_of(started.ids, np.array([item]))[0])
         if place < 0:
             return str(item)
-        return f"{item} ({class_words(started, int(started.labels[place]))})"
+        return f"{item} ({item_words(started, item, int(started.labels[place]))})"
 
     def _short(self, item: int) -> str:
         """Its id, or where it has one that in the user's files, and the text."""

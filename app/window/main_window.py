@@ -256,6 +256,8 @@ class MainWindow(QMainWindow):
         self.controls.rate_chosen.connect(self.bridge.set_rate)
         self.controls.slow_motion_chosen.connect(panes.set_slow_motion)
         self.controls.colour_chosen.connect(panes.set_color_by)
+        self.controls.colour_label_chosen.connect(panes.set_color_label)
+        self.stage.begun.connect(self.controls.show_colours)
         self.tsne.changed.connect(self.actions_by_key["tsne"].setChecked)
         self.form.config_changed.connect(self.run.follow_form)
         self.form.apply_asked.connect(self.actions_by_key["apply"].trigger)

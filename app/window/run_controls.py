@@ -10,12 +10,17 @@ from PyQt6.QtWidgets import QComboBox, QToolBar, QToolButton, QWidget
 
 from app.picture.slow_motion import SECONDS
 from app.picture.theme import Theme
-from app.plain import Label
+from app.plain import Label, plain_tip
 from app.style import icon
 from app.window.actions import TOOLBAR
-from hnm_core.run.events import POINT_COLUMNS, RunState
+from hnm_core.run.events import POINT_COLUMNS, RunStarted, RunState
+from hnm_core.run.shown import has_several_labels
+from hnm_core.spec.data_files import WITHOUT
 
 OWN = "own settings"
+TIP = int(Qt.ItemDataRole.ToolTipRole)
+NAME = int(Qt.ItemDataRole.UserRole) + 1
+"""Of an entry that is a label its whole name."""
 BUTTON_PADDING_PX = 44
 """Beside the icon and the text of the button that starts: what the style sheet and the style add."""
 
@@ -33,16 +38,24 @@ SPEEDS: tuple[tuple[str, float | None], ...] = (
 )
 
 COLOURS = (("class", "class"), ("label", "label"), *((name.replace("_", " "), name) for name in POINT_COLUMNS))
+COLOURS_OF_LABELS = (("rarest label", "class"), *COLOURS[2:])
+"""Where items have several labels each; beside these each label can be chosen."""
+LABEL_LETTERS = 16
+"""Of a label in the list of colours: the toolbar has no room for more."""
+COLOURS_SEEN = 24
+"""Without scrolling."""
 
 
 class RunControls(QToolBar):
     """`preset_chosen(name)`, `rate_chosen(float | None)` in rounds a second, `slow_motion_chosen(bool)`: whether a step
-    is to be shown phase by phase, `colour_chosen(name)`."""
+    is to be shown phase by phase, `colour_chosen(name)`, `colour_label_chosen(label)` by which alone points are to be
+    coloured."""
 
     preset_chosen = pyqtSignal(str)
     rate_chosen = pyqtSignal(object)
     slow_motion_chosen = pyqtSignal(bool)
     colour_chosen = pyqtSignal(str)
+    colour_label_chosen = pyqtSignal(int)
 
     def __init__(self, actions: Mapping[str, QAction], presets: list[str], parent: QWidget | None = None) -> None:
         super().__init__("Controls", parent)
@@ -68,7 +81,9 @@ class RunControls(QToolBar):
             if group[0] == "edges":
                 self.addWidget(Label("  Colour "))
                 self.colour = _combo("What the colours of the points mean", COLOURS)
-                self.colour.activated.connect(lambda place: self.colour_chosen.emit(COLOURS[place][1]))
+                self.colour.setMaxVisibleItems(COLOURS_SEEN)
+                self.colour.activated.connect(self._on_colour)
+                self._label = ""
                 self.addWidget(self.colour)
             if group is not TOOLBAR[-1]:
                 self.addSeparator()
@@ -82,6 +97,34 @@ class RunControls(QToolBar):
         """Show which preset the experiment came from; empty for settings of the user's own."""
         self.preset.setCurrentIndex(max(self.preset.findData(name), 0))
 
+    def show_colours(self, started: RunStarted | None) -> None:
+        """What the points of a run can be coloured by, which begins; the choice stays what it was where it can."""
+        of_labels = started is not None and has_several_labels(started)
+        before = self.colour.currentData()
+        self.colour.clear()
+        for text, name in COLOURS_OF_LABELS if of_labels else COLOURS:
+            self.colour.addItem(text, name)
+        if started is not None and started.several is not None:
+            self.colour.insertSeparator(self.colour.count())
+            for label, name in enumerate(started.class_names):
+                if name != WITHOUT:
+                    self._add_label(label, name)
+        if started is None:
+            self.colour.setCurrentIndex(max(self.colour.findData(before), 0))
+        elif self._label:
+            names = started.class_names if started.several is not None else ()
+            label = names.index(self._label) if self._label in names else -1
+            self.colour.setCurrentIndex(max(self.colour.findData(label), 0))
+            self._on_colour(self.colour.currentIndex())
+        else:
+            self.colour.setCurrentIndex(max(self.colour.findData(before), 0))
+
+    def _add_label(self, label: int, name: str) -> None:
+        short = name if len(name) <= LABEL_LETTERS else f"{name[: LABEL_LETTERS - 1]}…"
+        self.colour.addItem(short, label)
+        self.colour.setItemData(self.colour.count() - 1, plain_tip(f"Which points have the label {name}"), TIP)
+        self.colour.setItemData(self.colour.count() - 1, name, NAME)
+
     def show_state(self, state: RunState, theme: Theme, *, replaying: bool, playing: bool, closing: bool) -> None:
         """What the button that starts and pauses says, and what can be pressed."""
         text, icon_name = run_text(state, replaying=replaying, playing=playing)
@@ -91,6 +134,14 @@ class RunControls(QToolBar):
         self._run.setEnabled(not closing and state not in (RunState.STARTING, RunState.STOPPING))
         self._step.setEnabled(self._run.isEnabled())
         self._reset.setEnabled(not closing and state is not RunState.STOPPING)
+
+    def _on_colour(self, place: int) -> None:
+        chosen = self.colour.itemData(place)
+        self._label = self.colour.itemData(place, NAME) or ""
+        if isinstance(chosen, int):
+            self.colour_label_chosen.emit(chosen)
+        else:
+            self.colour_chosen.emit(chosen)
 
     def _on_speed(self, place: int) -> None:
         name, rate = SPEEDS[place]

@@ -101,7 +101,8 @@ def run(
         else:
             started = results.history.started
             if started is not None and started.evaluated is not None:
-                say(f"MAP@R, P@1 and kNN: {started.evaluated.text}. {started.evaluated.missing}".strip())
+                which = "MAP@R and P@1" if started.evaluated.shares else "MAP@R, P@1 and kNN"
+                say(f"{which}: {started.evaluated.text}. {started.evaluated.missing}".strip())
             show_results(results.lanes(), results.raw(), to_stderr=json_lines)
     finally:  # also where the table cannot be shown
         if resume is None and (narrow := narrow_network(request, experiment)):

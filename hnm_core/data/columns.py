@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hnm_core.data import checks
-from hnm_core.data.arrays import Labelled
+from hnm_core.data import checks, item_labels
+from hnm_core.data.arrays import Labelled, with_several
 from hnm_core.data.base import Dataset
 from hnm_core.errors import InputError
 
@@ -35,7 +36,8 @@ _VECTOR = re.compile(r"x|emb|embeddings?|vectors?|features?", re.IGNORECASE)
 class Roles:
     """Names of columns, in the order of the file."""
 
-    label: str
+    labels: tuple[str, ...]
+    """One, or of each label one."""
     features: tuple[str, ...]
     """All of them numbers, or one of vectors."""
     ids: tuple[str, ...]
@@ -43,22 +45,36 @@ class Roles:
     """Each with what it is."""
 
 
-def check_names(names: Sequence[str], file: str) -> None:
-    """Raises `InputError` where two columns have one name, or none is the label."""
+def labels_among(names: Sequence[str], label_columns: str) -> tuple[str, ...]:
+    """Of the names of columns those of labels: `LABEL`, or what `label_columns` names, by names or patterns such as
+    tag_*, commas between them."""
+    patterns = [pattern.strip() for pattern in label_columns.split(",")] if label_columns else [LABEL]
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def check_names(names: Sequence[str], file: str, label_columns: str = "") -> None:
+    """Raises `InputError` where two columns have one name, or none is the label; or none what is in `label_columns`."""
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise InputError(
             f"'{file}' has {list(names).count(twice)} columns called '{checks.shown(twice)}'; column names must differ."
         )
-    if LABEL not in names:
+    if label_columns:
+        for pattern in label_columns.split(","):
+            if not labels_among(names, pattern.strip() or ","):
+                raise InputError(
+                    f"'{file}' has no column '{checks.shown(pattern.strip())}', which label_columns names, only: "
+                    f"{checks.shown_names(names)}."
+                )
+    elif LABEL not in names:
         alike = [name for name in names if _OTHER_LABEL.fullmatch(name.strip("'\" ")) or name.lower() == "y"]
         hint = ""
         if alike:
             hint = f" Did you mean {' or '.join(map(repr, map(checks.shown, alike[:3])))}? Rename it to '{LABEL}'."
         else:
             hint = (
-                f" Where each label has a column of its own, write the names of those of an item into one column "
-                f"'{LABEL}', such as sea|sky, and set label_separator."
+                " Where each label has a column of its own, of 0 and 1, name these: label_columns = a,b,c or a pattern "
+                "such as tag_*."
             )
         raise InputError(f"'{file}' has no column '{LABEL}', only: {checks.shown_names(names)}.{hint}")
 
@@ -78,7 +94,9 @@ def is_called_vector(name: str) -> bool:
     return _VECTOR.fullmatch(name) is not None
 
 
-def roles_of(kinds: Mapping[str, str], file: str, index: Collection[str] = ()) -> Roles:
+def roles_of(
+    kinds: Mapping[str, str], file: str, index: Collection[str] = (), labels: tuple[str, ...] = (LABEL,)
+) -> Roles:
     """Give every column its role.
 
     Numbers are features, or where there is a column of vectors it alone: what stands beside an embedding is no part of
@@ -86,9 +104,11 @@ def roles_of(kinds: Mapping[str, str], file: str, index: Collection[str] = ()) -
     a second label.
 
     Args:
-        kinds: of each column but the label, `NUMBERS`, `VECTORS`, or what it is in words; in the order of the file.
+        kinds: of each column but those of labels, `NUMBERS`, `VECTORS`, or what it is in words; in the order of the
+            file.
         file: its name, for messages.
         index: columns that the file itself says are an index.
+        labels: columns of labels.
 
     Raises:
         InputError: there is no feature, or several columns of vectors of which none stands out by its name.
@@ -109,9 +129,10 @@ def roles_of(kinds: Mapping[str, str], file: str, index: Collection[str] = ()) -
     left_out |= {name: kind for name, kind in rest.items() if kind not in (NUMBERS, VECTORS)}
     if not features:
         beside = f", only: {_named(left_out.items(), ids)}" if ids or left_out else ""
-        raise InputError(f"'{file}' has no column of numbers beside '{LABEL}'{beside}; at least one feature is needed.")
+        told = f"'{checks.shown(labels[0])}'" if len(labels) == 1 else "those of labels"
+        raise InputError(f"'{file}' has no column of numbers beside {told}{beside}; at least one feature is needed.")
     others = tuple((name, left_out[name]) for name in kinds if name in left_out)
-    return Roles(LABEL, tuple(features), tuple(ids), others)
+    return Roles(labels, tuple(features), tuple(ids), others)
 
 
 def in_words(roles: Roles, width: int, ids: str) -> str:
@@ -129,7 +150,12 @@ def in_words(roles: Roles, width: int, ids: str) -> str:
         features = f"{width:,} features from {named[0]}"
     else:
         features = f"{checks.count(width, 'feature')} {', '.join(named)}"
-    parts = [features, f"label '{checks.shown(roles.label)}'"]
+    labels = f"label '{checks.shown(roles.labels[0])}'"
+    if len(roles.labels) > 1:
+        labels = (
+            f"{len(roles.labels):,} labels, '{checks.shown(roles.labels[0])}' to '{checks.shown(roles.labels[-1])}'"
+        )
+    parts = [features, labels]
     for name in roles.ids[:MANY]:
         parts.append(f"id '{checks.shown(name)}'" + ("" if name == ids else " (left out)"))
     if roles.left_out:
@@ -160,6 +186,25 @@ def ids_among(columns: Mapping[str, NDArray[np.generic]], items: int) -> tuple[s
         except InputError:
             continue
     return "", np.arange(items)
+
+
+def labelled_by(columns: Mapping[str, NDArray[np.generic] | None], file: str) -> Labelled:
+    """Labels that have a column each: (N,) 0 and 1, or truth values, by name; None where one holds no numbers.
+
+    Raises:
+        InputError: one holds anything else; the message names it and the first item.
+    """
+    for name, values in columns.items():
+        where = f"Column '{checks.shown(name)}' of '{file}' is one of label_columns and must hold 0 and 1 alone,"
+        if values is None:
+            raise InputError(f"{where} and holds no numbers.")
+        wrong = np.flatnonzero((values != 0) & (values != 1))
+        if len(wrong):
+            raise InputError(f"{where} not {values[wrong[0]]:g} as in item {wrong[0]:,} (counted from 0).")
+    found = np.stack([values != 0 for values in columns.values() if values is not None], axis=1)
+    for name in columns:
+        checks.label_length(name, f"'{file}'")
+    return with_several(item_labels.of_table(found, f"'{file}'"), tuple(columns))
 
 
 def table(

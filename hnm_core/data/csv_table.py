@@ -34,15 +34,16 @@ FIRST_LINE = 1 << 20
 """Bytes of the line of names that decide by what values are separated."""
 
 
-def read_csv(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
+def read_csv(path: Path, progress: Progress | None = None, separator: str = "", label_columns: str = "") -> Dataset:
     """Read text in UTF-8, one item a line under a line of column names.
 
     Values are separated by commas, semicolons, tabs or bars, as the first line is. Where it is not commas, a comma is
     a decimal sign, unless the file has decimal points too.
 
     Labels are text and become the class names: in numerical order if all of them are numbers, else in alphabetical
-    order. With a separator a cell holds several of them, or none. Which of the other columns are features, and which
-    are left out, `as_read` says.
+    order. With a separator a cell holds several of them, or none. With `label_columns`, names and patterns with commas
+    between, each of these columns is a label, and 1 where an item has it. Which of the other columns are features, and
+    which are left out, `as_read` says.
 
     Raises:
         InputError: with the line: a line of another length, a missing value, a stray text in a column of numbers, what
@@ -51,16 +52,21 @@ def read_csv(path: Path, progress: Progress | None = None, separator: str = "") 
         LoadCancelled: the progress callback returned False.
     """
     labels: list[str] = []
-    with open_regular(path) as raw, _reading(raw, path, delimiter := _delimiter(raw)) as reader:
-        header = _header(next(reader, None), path)
-        label_place, total = header.index(LABEL), os.fstat(raw.fileno()).st_size
+    with open_regular(path) as raw, _reading(raw, path, delimiter := _delimiter(raw, label_columns)) as reader:
+        header = _header(next(reader, None), path, label_columns)
+        label_place = -1 if label_columns else header.index(LABEL)
+        items, total = 0, os.fstat(raw.fileno()).st_size
+        of_labels = columns.labels_among(header, label_columns) if label_columns else ()
         read = {
-            place: TextColumn(name, str(path), comma=delimiter != ",", judged=columns.may_be_feature(name))
+            place: TextColumn(
+                name, str(path), comma=delimiter != ",", judged=name in of_labels or columns.may_be_feature(name)
+            )
             for place, name in enumerate(header)
             if name and place != label_place
         }
         for rows, lines in _blocks(reader, len(header), path):
             report(progress, min(raw.tell(), total), total, f"reading {path.name}")
+            items += len(rows)
             for place, cells in enumerate(zip(*rows, strict=True)):
                 if place == label_place:
                     labels.extend(_labels(cells, lines, path, separator))
@@ -70,9 +76,15 @@ def read_csv(path: Path, progress: Progress | None = None, separator: str = "") 
                     raise InputError(
                         f"Column {place + 1} of '{path}' has no name. Name it or leave it out (pandas: index=False)."
                     )
-    if not labels:
+    if not items:
         raise InputError(f"'{path}' holds column names but no items.")
-    return _dataset(path, {header[place]: column for place, column in read.items()}, labels, separator)
+    named = {header[place]: column for place, column in read.items()}
+    _refuse_two_signs(path, named)
+    if of_labels:
+        found = columns.labelled_by({name: _numbers(named.pop(name)) for name in of_labels}, str(path))
+    else:
+        found = _labelled(path, labels, separator)
+    return _dataset(path, named, found, of_labels or (LABEL,))
 
 
 def look(path: Path) -> None:
@@ -85,14 +97,14 @@ def look(path: Path) -> None:
             _header(next(reader, None), path)
 
 
-def _delimiter(raw: BinaryIO) -> str:
+def _delimiter(raw: BinaryIO, label_columns: str = "") -> str:
     """What the names in the first line are separated by: with it, one of them is the label. Reading begins anew."""
     begin = raw.read(FIRST_LINE).decode("utf-8-sig", errors="replace")
     raw.seek(0)
     for delimiter in DELIMITERS:
         with suppress(csv.Error):
             names = next(csv.reader(io.StringIO(begin, newline=""), delimiter=delimiter, skipinitialspace=True), [])
-            if LABEL in [name.strip() for name in names]:
+            if columns.labels_among([name.strip() for name in names], label_columns):
                 return delimiter
     return max(DELIMITERS, key=(begin.splitlines() or [""])[0].count)  # for a message that names the columns
 
@@ -114,7 +126,7 @@ def _reading(raw: BinaryIO, path: Path, delimiter: str) -> Iterator[Reader]:
         text.detach()
 
 
-def _header(cells: list[str] | None, path: Path) -> list[str]:
+def _header(cells: list[str] | None, path: Path, label_columns: str = "") -> list[str]:
     if cells is None or not any(cell.strip() for cell in cells):
         raise InputError(f"'{path}' is empty, or its first line is; that line must name the columns.")
     names = [cell.strip() for cell in cells]
@@ -123,7 +135,7 @@ def _header(cells: list[str] | None, path: Path) -> list[str]:
     if not names[0]:
         names[0] = "Unnamed: 0"  # as pandas calls it: an index
     try:
-        columns.check_names([name for name in names if name], str(path))
+        columns.check_names([name for name in names if name], str(path), label_columns)
     except InputError as error:
         hint = "" if "Did you mean" in str(error) or LABEL in names else " The first line must name the columns."
         raise InputError(f"{error}{hint}") from None
@@ -162,25 +174,32 @@ def _labels(cells: Sequence[str], lines: Sequence[int], path: Path, separator: s
     return list(cells)
 
 
-def _dataset(path: Path, read: dict[str, TextColumn], labels: list[str], separator: str) -> Dataset:
-    _refuse_two_signs(path, read)
+def _numbers(column: TextColumn) -> NDArray[np.float64] | None:
+    """What a column of numbers holds, None where it is none."""
+    return column.numbers() if column.kind == columns.NUMBERS else None
+
+
+def _labelled(path: Path, labels: list[str], separator: str) -> Labelled:
+    """The labels of items, as they are written in one column."""
+    if separator:
+        lists = [label.split(separator) for label in labels]
+        return with_several(*item_labels.named(lists, f"'{path}'", separated=True))
+    y, names = checks.named_classes([label.strip() for label in labels], f"'{path}'")
+    return Labelled(y, None, names, None, checks.said_of_blanks(labels))
+
+
+def _dataset(path: Path, read: dict[str, TextColumn], labels: Labelled, of_labels: tuple[str, ...]) -> Dataset:
     kinds = {name: column.kind for name, column in read.items()}
-    roles = columns.roles_of(kinds, str(path))
+    roles = columns.roles_of(kinds, str(path), labels=of_labels)
     if kinds[roles.features[0]] == columns.VECTORS:
         values: NDArray[np.floating] = read[roles.features[0]].vectors()
     else:
-        values = np.empty((len(labels), len(roles.features)), np.float64)
+        values = np.empty((len(labels.y), len(roles.features)), np.float64)
         for place, name in enumerate(roles.features):
             values[:, place] = read[name].numbers()
     x = checks.features(values, f"'{path}'")
-    if separator:
-        lists = [label.split(separator) for label in labels]
-        found = with_several(*item_labels.named(lists, f"'{path}'", separated=True))
-    else:
-        y, names = checks.named_classes([label.strip() for label in labels], f"'{path}'")
-        found = Labelled(y, None, names, None, checks.said_of_blanks(labels))
     numbered = {name: read[name].numbers() for name in roles.ids if kinds[name] == columns.NUMBERS}
-    return columns.table(path.name, x, found, roles, numbered)
+    return columns.table(path.name, x, labels, roles, numbered)
 
 
 def _refuse_two_signs(path: Path, read: dict[str, TextColumn]) -> None:

@@ -31,6 +31,16 @@ def build(options: FileOptions, *, seed: int, progress: Progress | None = None) 
         raise InputError(f"'{path}' holds its labels itself; labels = '{options.labels}' is for vectors alone.")
     if options.label_separator:
         beside["separator"] = options.label_separator
+    if options.label_columns:
+        if not kind.named_columns:
+            tables = ", ".join(known.suffix for known in DATA_FORMATS if known.named_columns)
+            raise InputError(f"'{path}' is no table; label_columns = '{options.label_columns}' is for {tables}.")
+        if beside:
+            raise InputError(
+                f"label_columns = '{options.label_columns}' says where the labels are; leave out "
+                f"{'labels' if options.labels else 'label_separator'}."
+            )
+        beside["label_columns"] = options.label_columns
     try:
         memory.require(path.stat().st_size, f"'{path}'", "read a part of it")
         dataset: Dataset = kind.load()(path, progress, **beside)

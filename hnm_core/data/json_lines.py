@@ -46,7 +46,7 @@ def read_jsonl(path: Path, progress: Progress | None = None, separator: str = ""
     if chosen is None:
         raise InputError(f"'{path}' holds no items.")
     labels = _labelled(told, f"'{path}', '{chosen.label}',", separator)
-    roles = columns.Roles(chosen.label, (chosen.vector,), (chosen.id,) if chosen.id else (), chosen.left_out)
+    roles = columns.Roles((chosen.label,), (chosen.vector,), (chosen.id,) if chosen.id else (), chosen.left_out)
     x = checks.features(np.stack(vectors), f"'{path}'")
     whole = all(isinstance(each, int) and not isinstance(each, bool) and abs(each) < 1 << 62 for each in ids)
     return columns.table(path.name, x, labels, roles, {chosen.id: np.array(ids)} if chosen.id and whole else {})

@@ -305,6 +305,11 @@ class FileOptions(DataOptions):
         max_length=10,
         description="what stands between several labels of an item in one text, such as |; empty: a text is one label",
     )
+    label_columns: str = Field(
+        "",
+        description="columns of a table that are a label each, 1 where an item has it: cat,night or a pattern such as "
+        "tag_*; empty: a column label",
+    )
     standardize: bool = Field(False, description="give every feature mean 0 and deviation 1")
 
 

@@ -39,9 +39,10 @@ def opened(raw: BinaryIO) -> Any:
     return pyarrow.parquet.ParquetFile(raw, page_checksum_verification=True)
 
 
-def read_parquet(path: Path, progress: Progress | None = None, separator: str = "") -> Dataset:
+def read_parquet(path: Path, progress: Progress | None = None, separator: str = "", label_columns: str = "") -> Dataset:
     """Read the features and the labels, which are text, whole numbers or booleans, or lists of these where items have
-    several; with a separator text holds several.
+    several; with a separator text holds several. With `label_columns` each of these columns is a label, see
+    `hnm_core.data.csv_table.read_csv`.
 
     Numbers, decimals and booleans can be features; lists of numbers, also of a fixed size, fixed-size binary (of
     float16) and text of the form "[0.5, -1]" are vectors. Which columns are features, and which are left out,
@@ -59,16 +60,19 @@ def read_parquet(path: Path, progress: Progress | None = None, separator: str = 
     try:
         with open_regular(path) as raw, opened(raw) as file:
             schema = file.schema_arrow
-            columns.check_names(schema.names, str(path))
+            columns.check_names(schema.names, str(path), label_columns)
+            labels = columns.labels_among(schema.names, label_columns)
             texts = {
                 field.name: _look_at_text(file, field.name, path)
                 for field in schema
-                if _is_text(field.type) and field.name != LABEL and columns.may_be_feature(field.name)
+                if _is_text(field.type) and field.name not in labels and columns.may_be_feature(field.name)
             }
-            kinds = {field.name: texts.get(field.name) or _kind(field.type) for field in schema if field.name != LABEL}
+            kinds = {
+                field.name: texts.get(field.name) or _kind(field.type) for field in schema if field.name not in labels
+            }
             kinds |= dict.fromkeys(_keys(schema, kinds), "bytes")
-            roles = columns.roles_of(kinds, str(path), _pandas_index(schema))
-            wanted = (LABEL, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
+            roles = columns.roles_of(kinds, str(path), _pandas_index(schema), labels)
+            wanted = (*labels, *roles.features, *(name for name in roles.ids if kinds[name] == NUMBERS))
             memory.require(
                 file.metadata.num_rows * len(wanted) * NUMBER_BYTES,
                 f"{file.metadata.num_rows:,} rows of {len(wanted):,} columns in '{path}'",
@@ -84,7 +88,7 @@ def read_parquet(path: Path, progress: Progress | None = None, separator: str = 
                 part = file.read(columns=list(wanted[done : done + together]))
                 read |= {name: part.column(name) for name in wanted[done : done + together]}
             report(progress, len(wanted), len(wanted), f"reading {path.name}")
-            return _dataset(path, read, roles, kinds, separator)
+            return _dataset(path, read, roles, kinds, separator, by_column=bool(label_columns))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):
             raise  # the system's own word, not pyarrow's on the content
@@ -150,11 +154,14 @@ def look(path: Path) -> None:
             raise InputError(f"'{path}' is no .parquet file, or it is damaged.")
 
 
-def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, str], separator: str) -> Dataset:
-    if not len(read[LABEL]):
+def _dataset(
+    path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, str], separator: str, *, by_column: bool
+) -> Dataset:
+    first = read[roles.labels[0]]
+    if not len(first):
         raise InputError(f"'{path}' holds 0 items; at least 2 are needed.")
-    several = bool(separator) or _is_list(read[LABEL].type)  # of which a missing one is no label
-    for name in (*(() if several else (LABEL,)), *roles.features):
+    several = not by_column and (bool(separator) or _is_list(first.type))  # of which a missing one is no label
+    for name in (*(() if several else roles.labels), *roles.features):
         if read[name].null_count:
             row = int(np.argmax(read[name].is_null().to_numpy()))
             raise InputError(f"'{path}' has no value in column '{checks.shown(name)}', row {row} (counted from 0).")
@@ -164,7 +171,13 @@ def _dataset(path: Path, read: dict[str, Any], roles: Roles, kinds: dict[str, st
         table = np.stack([_numbers(read[name]) for name in roles.features], axis=1)
     x = checks.features(table, f"'{path}'")
     where = f"Column '{LABEL}' of '{path}'"
-    labels = _several(read[LABEL], where, separator) if several else _classes(read[LABEL], where)
+    if by_column:
+        labels = columns.labelled_by(
+            {name: _numbers(read[name]) if _kind(read[name].type) == NUMBERS else None for name in roles.labels},
+            str(path),
+        )
+    else:
+        labels = _several(first, where, separator) if several else _classes(first, where)
     numbered = {
         name: _numbers(read[name]) for name in roles.ids if kinds[name] == NUMBERS and not read[name].null_count
     }

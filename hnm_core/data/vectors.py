@@ -38,8 +38,11 @@ def read_npy(path: Path, progress: Progress | None = None, labels: str = "", sep
     return _dataset(path, _labels_file(path, labels), lambda: read_array(path), progress, separator)
 
 
-def read_tsv(path: Path, progress: Progress | None = None, labels: str = "", separator: str = "") -> Dataset:
-    """Read a table with a column `label`, or without names of columns (N, D) numbers with labels of their own.
+def read_tsv(
+    path: Path, progress: Progress | None = None, labels: str = "", separator: str = "", label_columns: str = ""
+) -> Dataset:
+    """Read a table with a column `label`, or those of `label_columns`, or without names of columns (N, D) numbers with
+    labels of their own.
 
     Raises:
         InputError: as `read_csv` and `read_npy`.
@@ -48,7 +51,9 @@ def read_tsv(path: Path, progress: Progress | None = None, labels: str = "", sep
     with open_regular(path) as raw:
         first = raw.readline(FIRST_LINE).decode("utf-8-sig", errors="replace").rstrip("\r\n").split("\t")
     if any(sort_of(cell) != "number" for cell in first):
-        return read_csv(path, progress, separator)
+        return read_csv(path, progress, separator, label_columns)
+    if label_columns:
+        raise InputError(f"'{path}' has no line of column names, which label_columns needs.")
     return _dataset(path, _labels_file(path, labels), lambda: _numbers(path), progress, separator)
 
 

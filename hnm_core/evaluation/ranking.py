@@ -34,6 +34,8 @@ class Ranking:
     """sum of P(i) rel_i over i <= k, over the hits among them; flatters, as it forgets what was not found"""
     mean_reciprocal_rank: float
     """1 / rank of the first hit"""
+    recall_at_k: float
+    """hits among the first k, over R; not the share of queries with any hit there, which goes by the same name"""
     knn_accuracy: float
     """share of all queries whose k nearest others vote for their class; ties by summed distance, then by label"""
     k: int
@@ -56,7 +58,7 @@ def ranking(
         embeddings: (N, D), finite.
         labels: (N,) integers, or several an item, as there.
         distance: what near means; None is Euclidean.
-        k: depth of map_at_k and map_over_hits_at_k, and neighbours that vote.
+        k: depth of map_at_k, map_over_hits_at_k and recall_at_k, and neighbours that vote.
         queries: (Q,) rows; None are all.
 
     Raises:
@@ -65,15 +67,15 @@ def ranking(
     found = retrieval(embeddings, labels, distance, k=k, queries=queries)
     if not found.queries:
         nan = torch.nan
-        return Ranking(nan, nan, nan, nan, nan, nan, nan, found.knn_accuracy, k, 0)
+        return Ranking(nan, nan, nan, nan, nan, nan, nan, nan, found.knn_accuracy, k, 0)
     query = checked(embeddings, labels, queries)
     sought = sought_of(labels, query.device)
-    sums = torch.zeros(5, dtype=torch.float64)
+    sums = torch.zeros(6, dtype=torch.float64)
     query = query[sought.partners(query) > 0]
     for ranked in nearest_first(embeddings, distance or Distance(), query, len(labels) - 1):
         hit = sought.hits(ranked.query, ranked.row)
         sums += scores(hit, k, ranked.ties).sum(0).cpu()
-    r_precision, average, at_k, over_hits, reciprocal = (sums / found.queries).tolist()
+    r_precision, average, at_k, over_hits, reciprocal, recall = (sums / found.queries).tolist()
     return Ranking(
         found.precision_at_1,
         r_precision,
@@ -82,6 +84,7 @@ def ranking(
         at_k,
         over_hits,
         reciprocal,
+        recall,
         found.knn_accuracy,
         k,
         found.queries,
@@ -89,8 +92,9 @@ def ranking(
 
 
 def scores(hit: Tensor, k: int, ties: Ties | None = None) -> Tensor:
-    """(Q, 5) float64 of (Q, n) relevance in ranked order, at least one hit a row: R-precision, average precision over
-    R, the same cut at k, the same cut at k over the hits there, reciprocal rank of the first hit."""
+    """(Q, 6) float64 of (Q, n) relevance in ranked order, at least one hit a row: R-precision, average precision over
+    R, the same cut at k, the same cut at k over the hits there, reciprocal rank of the first hit, hits
+    among the first k over R."""
     if hit.ndim != 2 or not bool(hit.any(1).all()):
         raise InputError("Each ranking needs at least one relevant item.")
     place = torch.arange(1, hit.shape[1] + 1, device=hit.device)
@@ -104,6 +108,7 @@ def scores(hit: Tensor, k: int, ties: Ties | None = None) -> Tensor:
             earned_at_k / relevant,
             earned_at_k / hits_at_k.masked_fill(hits_at_k == 0, 1),
             expected_reciprocal(hit, ties),
+            hits_at_k / relevant,
         ),
         dim=1,
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hnm_core.errors import InputError
 from hnm_core.recording import disk
-from hnm_core.recording.layout import RUN_FILE, TEXTS_FILE, TRUE_LABELS_FILE
+from hnm_core.recording.layout import RUN_FILE, SEVERAL_FILES, TEXTS_FILE, TRUE_LABELS_FILE
 from hnm_core.recording.texts import text_lines
 from hnm_core.run.events import RunStarted, frozen
 from hnm_core.system.paths import why
@@ -34,6 +34,8 @@ def arrays_of(started: RunStarted) -> Arrays:
         arrays["groups.npy"] = started.groups
     if started.true_labels is not None:
         arrays[TRUE_LABELS_FILE] = started.true_labels
+    if started.several is not None:
+        arrays |= zip(SEVERAL_FILES, (started.several.ids, started.several.labels), strict=True)
     files = {}
     for name, array in arrays.items():
         file = io.BytesIO()

@@ -23,6 +23,7 @@ from hnm_core.recording.layout import (
     LANE_FOLDER,
     RUN_FILE,
     SCHEMA,
+    SEVERAL_FILES,
     TEXTS_FILE,
     TRUE_LABELS_FILE,
     Layout,
@@ -33,6 +34,7 @@ from hnm_core.run.events import METRICS, POINT_COLUMNS, TUPLE_COUNTS, RunStarted
 from hnm_core.run.item_texts import MOST_ITEMS, ItemText
 from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
+from hnm_core.run.told_labels import MOST_PAIRS, ToldLabels
 from hnm_core.spec import config as configuration
 from hnm_core.spec import plug_ins
 from hnm_core.spec.config import LANE_NAME
@@ -312,6 +314,7 @@ def read_started(folder: Path, content: RunFile) -> tuple[RunStarted, str]:
         raise InputError(f"'{folder / 'ids.npy'}' is damaged: the ids do not ascend.")
     if labels.min() < 0 or labels.max() >= len(content.class_names):
         raise InputError(f"'{folder / 'labels.npy'}' is damaged: labels must lie in 0..{len(content.class_names) - 1}.")
+    several = _read_several(folder, content)
     plug_ins.allow_absent(content.config)
     started = RunStarted(
         config=configuration.from_dict(content.config, f"'{folder / RUN_FILE}'"),
@@ -328,8 +331,29 @@ def read_started(folder: Path, content: RunFile) -> tuple[RunStarted, str]:
         texts=texts,
         raw=tuple(RawScore(one.kind, one.distance, one.metrics) for one in content.raw),
         evaluated=None if content.evaluated is None else Evaluated(**content.evaluated.model_dump()),
+        several=several,
     )
     return started, lost
+
+
+def _read_several(folder: Path, content: RunFile) -> ToldLabels | None:
+    """All labels of items that have several each; None where the recording does not tell. Raises `InputError`."""
+    if not any(name in content.arrays for name in SEVERAL_FILES):
+        return None
+    ids, labels = (
+        read_array(folder / name, np.int64, MOST_PAIRS, content.arrays.get(name, "")) for name in SEVERAL_FILES
+    )
+    where = folder / SEVERAL_FILES[1]
+    if len(ids) != len(labels):
+        raise InputError(
+            f"'{where}' is damaged: it has {len(labels):,} entries, but {SEVERAL_FILES[0]} has {len(ids):,}."
+        )
+    if labels.min() < 0 or labels.max() >= len(content.class_names):
+        raise InputError(f"'{where}' is damaged: labels must lie in 0..{len(content.class_names) - 1}.")
+    same = ids[1:] == ids[:-1]
+    if (ids[1:] < ids[:-1]).any() or (same & (labels[1:] <= labels[:-1])).any():
+        raise InputError(f"'{where}' is damaged: pairs of an item and a label do not ascend.")
+    return ToldLabels(ids, labels)
 
 
 def _points(where: str, content: RunFile) -> int:

@@ -20,6 +20,7 @@ from hnm_core.recording.reader import Recording, open_recording, replay
 from hnm_core.recording.writer import record
 from hnm_core.run.events import Checkpoint, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, Weights
 from hnm_core.run.raw import RawScore
+from hnm_core.run.told_labels import ToldLabels
 from hnm_core.spec.config import LANE_NAME, MAX_LANES, ExperimentConfig
 from hnm_core.system import paths
 
@@ -69,6 +70,7 @@ def compared(first: Recording, second: Recording) -> Comparison:
         ("the items that are shown", np.array_equal(one.ids, other.ids) and one.items_total == other.items_total),
         ("their classes", np.array_equal(one.labels, other.labels) and one.class_names == other.class_names),
         ("their true classes", _equal(one.true_labels, other.true_labels)),
+        ("their labels", _same_several(one.several, other.several)),
         ("the held-out items", np.array_equal(one.held_out, other.held_out)),
         ("the items that are measured", None in (one.evaluated, other.evaluated) or one.evaluated == other.evaluated),
         ("the data that were asked for", one.config.data == other.config.data),
@@ -192,7 +194,7 @@ def _started(one: RunStarted, other: RunStarted, names: Mapping[str, str], found
     )
     known = {(score.kind, score.distance) for score in one.raw}
     raw = (*one.raw, *(score for score in other.raw if (score.kind, score.distance) not in known))
-    return replace(one, config=config, raw=raw)
+    return replace(one, config=config, raw=raw, several=one.several or other.several)
 
 
 def _places(one: RunStarted, other: RunStarted) -> Iterator[str]:
@@ -226,6 +228,11 @@ def _hash(config: ExperimentConfig) -> str:
 
 def _equal(one: Any, other: Any) -> bool:
     return one is other or (one is not None and other is not None and np.array_equal(one, other))
+
+
+def _same_several(one: ToldLabels | None, other: ToldLabels | None) -> bool:
+    """Also where one of them does not tell."""
+    return one is None or other is None or (_equal(one.ids, other.ids) and _equal(one.labels, other.labels))
 
 
 def _share_raw(one: tuple[RawScore, ...], other: tuple[RawScore, ...]) -> bool:

@@ -2,6 +2,9 @@
 
     run.json        configuration, versions, lanes, and every layout below, ready for `np.dtype`
     labels.npy ids.npy held_out.npy [groups.npy] [true_labels.npy]
+    [several_ids.npy several_labels.npy]
+                    (M,) int64 both, where items have several labels each: the id of an item and one of its labels,
+                    ascending by id, then by label; `labels.npy` then holds the rarest of each shown item
     [texts.jsonl]   {"item": 12, "id": "...", "text": "..."}: an item's id in the user's files and how its text begins;
                     missing where items are no texts
     events.jsonl    every event that is neither a step nor a frame, one JSON object a line; weights are named
@@ -61,6 +64,7 @@ FIRST_PACKED = 7
 RUN_FILE = "run.json"
 EVENTS_FILE = "events.jsonl"
 TRUE_LABELS_FILE = "true_labels.npy"
+SEVERAL_FILES = "several_ids.npy", "several_labels.npy"
 TEXTS_FILE = "texts.jsonl"
 STEPS_FILE = "steps.bin"
 FRAMES_FILE = "frames.bin"
@@ -80,7 +84,7 @@ CAMERA_FILE = "camera.json"
 """The user's own path of the camera, which the window puts there: no part of what a run has told."""
 PACKED_SUFFIX = ".hnmlab"
 """Of a recording as one file, see `packed`."""
-ARRAY_FILES = ("labels.npy", "ids.npy", "held_out.npy", "groups.npy", TRUE_LABELS_FILE, TEXTS_FILE)
+ARRAY_FILES = ("labels.npy", "ids.npy", "held_out.npy", "groups.npy", TRUE_LABELS_FILE, *SEVERAL_FILES, TEXTS_FILE)
 LANE_FILES = (
     STEPS_FILE,
     FRAMES_FILE,

@@ -20,6 +20,7 @@ from hnm_core.run.item_texts import ItemText
 from hnm_core.run.misses import Buckets, Reason
 from hnm_core.run.raw import RawScore
 from hnm_core.run.timing import Phase
+from hnm_core.run.told_labels import ToldLabels
 from hnm_core.spec.config import ExperimentConfig
 
 MAX_DRAWN_TRIPLETS = 2000
@@ -186,6 +187,9 @@ class RunStarted:
     none where they are no texts."""
     evaluated: Evaluated | None = None
     """Which items the retrieval metrics are measured on; None where nobody has told, as in older recordings."""
+    several: ToldLabels | None = None
+    """Where items have several labels each all of them: of the shown items, of few of all; `labels` are then the rarest
+    of each. None where they have not, where there are too many, and in recordings of earlier versions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ training; between ids and places it is this module that maps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -134,6 +134,56 @@ def class_words(started: RunStarted, label: int) -> str:
     if not has_several_labels(started):
         return f"class {name}"
     return "no label" if name == WITHOUT else f"rarest label {name}"
+
+
+def labels_of(started: RunStarted, item_id: int, label: int) -> tuple[str, ...] | None:
+    """The names of all labels of an item, whose rarest is `label`; none where it has none, None where only that one is
+    told, as for items of classes."""
+    if started.several is None:
+        return None
+    names = tuple(class_name(started, one) for one in started.several.of(item_id))
+    return names if names or class_name(started, label) == WITHOUT else None
+
+
+def names_in_short(names: Sequence[str], room: int) -> str:
+    """For example "boat, sea +3": as many names as go into so many characters, one at least, and how many more."""
+    told, length = 0, 0
+    for name in names:
+        length += len(name) + 2
+        if told and length > room:
+            break
+        told += 1
+    more = len(names) - told
+    return ", ".join(names[:told]) + (f" +{more:,}" if more else "")
+
+
+def item_words(started: RunStarted, item_id: int, label: int, room: int = 40) -> str:
+    """An item of class `label` by what it is, for example "class 3", "labels boat, sea +3", "no label"; where only its
+    rarest label is told, "rarest label sky"."""
+    names = labels_of(started, item_id, label)
+    if not names:
+        return class_words(started, label)
+    return f"label{'s' if len(names) > 1 else ''} {names_in_short(names, room)}"
+
+
+def label_words(started: RunStarted, label: int) -> str:
+    """What items can be asked for by: "class 3"; where items have several labels each, "label sky", if all of them are
+    told."""
+    words = class_words(started, label)
+    return words.removeprefix("rarest ") if started.several is not None else words
+
+
+def label_counts(
+    started: RunStarted, ids: NDArray[np.int64], labels: NDArray[np.int64], which: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """(L,) how many of the items of these ids and classes that (P,) `which` picks are of each class, or have each label
+    where items have several, as far as that is told."""
+    count, several = len(started.class_names), started.several
+    if several is None:
+        return np.bincount(labels[which], minlength=count)
+    told = np.isin(several.ids, ids[which])
+    untold = which & ~np.isin(ids, several.ids)  # of which the rarest label alone is known, or that there is none
+    return np.bincount(several.labels[told], minlength=count) + np.bincount(labels[untold], minlength=count)
 
 
 def shown_text(started: RunStarted) -> str:

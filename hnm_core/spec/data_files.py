@@ -35,6 +35,8 @@ class DataFormat:
     """What refuses a file that is none of these after a short look, as `module:attribute`: (path). Empty: nothing."""
     labels_beside: bool = False
     """Whether its labels may be in a file of their own, which what reads it then takes as `labels`."""
+    named_columns: bool = False
+    """Whether each label may have a column of its own, whose names what reads it then takes as `label_columns`."""
 
     def load(self) -> Callable[..., Any]:
         """Import what reads it."""
@@ -54,14 +56,27 @@ def _imported(target: str) -> Callable[..., Any]:
 
 DATA_FORMATS = (
     DataFormat(".npz", "hnm_core.data.npz:read_npz", "arrays x and y", "hnm_core.data.npz:look"),
-    DataFormat(".csv", "hnm_core.data.csv_table:read_csv", "a column 'label'", "hnm_core.data.csv_table:look"),
-    DataFormat(".parquet", "hnm_core.data.parquet:read_parquet", "a column 'label'", "hnm_core.data.parquet:look"),
+    DataFormat(
+        ".csv",
+        "hnm_core.data.csv_table:read_csv",
+        "a column 'label'",
+        "hnm_core.data.csv_table:look",
+        named_columns=True,
+    ),
+    DataFormat(
+        ".parquet",
+        "hnm_core.data.parquet:read_parquet",
+        "a column 'label'",
+        "hnm_core.data.parquet:look",
+        named_columns=True,
+    ),
     DataFormat(".npy", "hnm_core.data.vectors:read_npy", "an array, its labels beside it", labels_beside=True),
     DataFormat(
         ".tsv",
         "hnm_core.data.vectors:read_tsv",
         "a column 'label', or vectors with metadata.tsv beside them",
         labels_beside=True,
+        named_columns=True,
     ),
     DataFormat(".pt", "hnm_core.data.tensors:read_pt", "a dictionary of tensors x and y"),
     DataFormat(

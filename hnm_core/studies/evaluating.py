@@ -69,6 +69,7 @@ TITLES = {
     "map_at_k": "mAP@{k} over R",
     "map_over_hits_at_k": "mAP@{k} over hits",
     "mean_reciprocal_rank": "MRR",
+    "recall_at_k": "recall@{k} over R",
     "knn_accuracy": "kNN accuracy, k = {k}",
     "knn_25_29": "kNN accuracy, mean of k = 25 to 29",
     "nmi": "NMI, k-means",
@@ -180,7 +181,7 @@ def evaluate_file(
         raise InputError("--codes is not allowed: codes are scored by classes, and these items have several labels.")
     of = asked(dataset.y, several=dataset.several)
     found = figures(dataset.x, of, distance, k, codes, progress, path.name)
-    table = {path.name: found, CHANCE: _chance(of)}
+    table = {path.name: found, CHANCE: _chance(of, k)}
     return table, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
@@ -223,7 +224,7 @@ def evaluate_run(
         embedded = embed_rows(network, evaluated)
         distance = Distance(lane.distance, lane.normalize)
         table[name] = figures(embedded, of, distance, k, codes or lane.loss == "dtsh", progress, name)
-    table[CHANCE] = _chance(of)
+    table[CHANCE] = _chance(of, k)
     return table, words
 
 
@@ -292,18 +293,21 @@ def _other_data(source: str, seed: int) -> tuple[NDArray[np.float32], Asked, str
     return dataset.x, of, f"{in_words(dataset)} {_what(of, len(dataset.y), 'items')}"
 
 
-def _chance(of: Asked) -> Figures:
+def _chance(of: Asked, k: int) -> Figures:
+    others = len(of.labels) - 1
     if of.several is not None:
         partners = OfLabels(of.several, torch.device("cpu")).partners(torch.from_numpy(np.array(of.queries)))
-        return chance_of_partners(partners.numpy(), len(of.labels) - 1)
-    levels = chance_levels(of.labels, of.queries)
-    same = {
-        "knn_25_29": "knn_accuracy",
-        "code_map": "mean_average_precision",
-        "code_map_at_r": "map_at_r",
-        "code_radius": "precision_at_1",
-    }
-    return levels | {name: levels[as_in] for name, as_in in same.items() if as_in in levels}
+        levels = chance_of_partners(partners.numpy(), others)
+    else:
+        levels = chance_levels(of.labels, of.queries)
+        same = {
+            "knn_25_29": "knn_accuracy",
+            "code_map": "mean_average_precision",
+            "code_map_at_r": "map_at_r",
+            "code_radius": "precision_at_1",
+        }
+        levels |= {name: levels[as_in] for name, as_in in same.items() if as_in in levels}
+    return levels | ({"recall_at_k": min(k, others) / others} if levels else {})
 
 
 def _what(of: Asked, there: int, kind: str) -> str:

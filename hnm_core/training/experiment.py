@@ -24,6 +24,7 @@ from hnm_core.evaluation.sought import OfLabels
 from hnm_core.run.control import ChangeRequest, Control, Embedded, EmbedRequest, ForkRequest, Request, Turn
 from hnm_core.run.events import Alarm, Event, LaneForked, RunFailed, RunFinished, RunStarted, StepRecord, frozen
 from hnm_core.run.raw import RawScore
+from hnm_core.run.told_labels import ToldLabels, told_labels
 from hnm_core.several_labels import SeveralLabels
 from hnm_core.spec.config import MAX_LANES, ExperimentConfig
 from hnm_core.spec.plug_ins import at_fault
@@ -359,7 +360,17 @@ def _started(shared: Shared, raw: tuple[RawScore, ...]) -> RunStarted:
         chance=chance,
         evaluated=shared.evaluated,
         raw=raw,
+        several=_told(shared),
     )
+
+
+def _told(shared: Shared) -> ToldLabels | None:
+    """All labels of the items, where these have several each."""
+    if shared.several is None:
+        return None
+    lists, ids = shared.several.lists, shared.ids
+    pairs = (side.cpu().numpy() for side in (ids[lists.anchor], lists.row, ids[shared.shown_row]))
+    return told_labels(*pairs)
 
 
 def versions(device: torch.device) -> Mapping[str, str]:

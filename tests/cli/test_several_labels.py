@@ -78,6 +78,7 @@ def test_that_a_preset_trains_on_tags_where_its_lanes_can(lab: Lab, tagged: Path
         ended = lab("run", "--preset", preset, "--data", tagged, *parted, "--record", tmp_path / preset)
         assert ended.status == 0, ended.err
         assert "120 x 6, 5 labels" in ended.err
+        assert "\nMAP@R and P@1: " in ended.err, "a vote is of classes"
     refused = lab("run", "--preset", "lsh-batches", "--data", tagged, *parted)
     assert refused.status == 2
     assert "The sampler 'neighbours' goes by classes" in refused.err

@@ -93,7 +93,34 @@ def write_jsonl(path: Path) -> dict[str, str]:
     return {}
 
 
+def write_columns(path: Path) -> dict[str, str]:
+    lines = [
+        f"{row},{a},{','.join(map(str, tags))},{b}" for row, ((a, b), tags) in enumerate(zip(X, TABLE + 0, strict=True))
+    ]
+    path.with_suffix(".csv").write_text("id,a,boat,sea,sky,b\n" + "\n".join(lines) + "\n")
+    return {"label_columns": "sea, boat,s*y"}
+
+
+def write_columns_of_words(path: Path) -> dict[str, str]:
+    lines = ["\t".join((*map(str, tags), f"{a}", f"{b}")) for (a, b), tags in zip(X, TABLE, strict=True)]
+    path.with_suffix(".tsv").write_text("boat\tsea\tsky\ta\tb\n" + "\n".join(lines) + "\n")
+    return {"label_columns": "boat,s*"}
+
+
+def write_columns_in_parquet(path: Path) -> dict[str, str]:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    kinds = (pa.bool_(), pa.int8(), pa.float32())
+    tags = {
+        name: pa.array((TABLE[:, place] + 0).tolist(), pa.int8()).cast(kind)
+        for place, (name, kind) in enumerate(zip(NAMES, kinds, strict=True))
+    }
+    pq.write_table(pa.table({"label": ["x"] * 6, "x": X.tolist(), **tags}), path.with_suffix(".parquet"))
+    return {"label_columns": "boat,sea,sky"}
+
+
 WRITERS = (
+    write_columns, write_columns_of_words, write_columns_in_parquet,
     write_jsonl,
     write_npz, write_numbers, write_cells_in_npz, write_pt, write_csv, write_tsv, write_npy, write_npy_and_text,
     write_parquet, write_text_in_parquet,
@@ -193,5 +220,41 @@ def test_that_the_rarest_label_is_the_one_of_fewest_items_and_of_these_the_first
 def test_that_a_table_with_a_column_a_label_is_told_what_is_needed(tmp_path: Path) -> None:
     path = tmp_path / "set.csv"
     path.write_text("a,sea,sky\n1,0,1\n2,1,1\n")
-    with pytest.raises(InputError, match=r"has no column 'label'.*into one column 'label', such as sea\|sky, and set"):
+    with pytest.raises(InputError, match=r"has no column 'label'.*of its own.*name these: label_columns = a,b,c"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "words"),
+    [
+        (
+            "a.csv",
+            "a,cat,dog\n1,0,1\n2,2,1\n",
+            {"label_columns": "cat,dog"},
+            "must hold 0 and 1 alone, not 2 as in item 1",
+        ),
+        ("a.csv", "a,cat,dog\n1,no,1\n2,yes,1\n", {"label_columns": "cat,dog"}, "Column 'cat' .* and holds no numbers"),
+        ("a.csv", "a,cat,dog\n1,0,1\n2,,1\n", {"label_columns": "cat,dog"}, "line 3, column 'cat' has no value"),
+        ("a.csv", "a,cat,dog\n1,0,1\n", {"label_columns": "cat,cow"}, "no column 'cow', which label_columns names"),
+        ("a.csv", "a,cat,dog\n1,0,1\n", {"label_columns": "cat,,dog"}, "no column '', which label_columns names"),
+        ("a.csv", "cat,dog\n0,1\n1,1\n", {"label_columns": "*"}, "no column of numbers beside those of labels"),
+        ("a.csv", "a,cat,dog\n1,0,1\n", {"label_columns": "cat", "label_separator": "|"}, "leave out label_separator"),
+        ("a.tsv", "1\t0\t1\n", {"label_columns": "cat"}, "has no line of column names"),
+        ("a.npz", "", {"label_columns": "cat"}, "is no table; label_columns = 'cat' is for .csv, .parquet, .tsv"),
+        ("a.csv", "a,cat,dog\n1,0,1\n", {}, "name these: label_columns = a,b,c"),
+    ],
+)
+def test_that_columns_of_labels_hold_0_and_1_and_are_there(
+    tmp_path: Path, name: str, content: str, options: dict[str, str], words: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=words):
+        read(tmp_path / name, **options)
+
+
+def test_that_what_was_taken_for_labels_is_said_and_no_feature(tmp_path: Path) -> None:
+    write_columns(tmp_path / "set")
+    found = read(tmp_path / "set.csv", label_columns="boat,s*")
+    assert found.as_read == "Columns: 2 features 'a', 'b'; 3 labels, 'boat' to 'sky'; id 'id'."
+    one = read(tmp_path / "set.csv", label_columns="sky")
+    assert one.x.shape == (6, 4) and one.several is not None and one.class_names == ("sky", WITHOUT)

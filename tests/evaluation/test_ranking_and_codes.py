@@ -27,11 +27,11 @@ def average_precision(hits: tuple[bool, ...], relevant: int, depth: int | None =
 
 def test_that_one_ranking_scores_as_worked_by_hand() -> None:
     hit = torch.tensor([[1, 0, 1, 0, 0, 1, 0, 0, 1]], dtype=torch.bool)  # the fourth relevant item comes last
-    r_precision, whole, at_8, over_hits, reciprocal = scores(hit, 8)[0].tolist()
+    r_precision, whole, at_8, over_hits, reciprocal, recall = scores(hit, 8)[0].tolist()
     assert over_hits == pytest.approx(0.7222, abs=5e-5)
     assert at_8 == pytest.approx(0.5417, abs=5e-5)
     assert whole == pytest.approx(0.5417 + 4 / 9 / 4, abs=5e-5)
-    assert (r_precision, reciprocal) == (0.5, 1)
+    assert (r_precision, reciprocal, recall) == (0.5, 1, 0.75)
 
 
 def test_that_the_four_points_rank_as_worked_by_hand() -> None:
@@ -60,10 +60,17 @@ def test_that_rankings_equal_a_slow_sort(metric: str) -> None:
                     average_precision(hits, relevant),
                     average_precision(hits, relevant, 10),
                     1 / (hits.index(True) + 1),
+                    sum(hits[:10]) / relevant,
                 )
             )
     found = ranking(torch.from_numpy(x), torch.from_numpy(y), Distance(metric), k=10)
-    got = (found.r_precision, found.mean_average_precision, found.map_at_k, found.mean_reciprocal_rank)
+    got = (
+        found.r_precision,
+        found.mean_average_precision,
+        found.map_at_k,
+        found.mean_reciprocal_rank,
+        found.recall_at_k,
+    )
     assert got == pytest.approx(tuple(np.mean(expected, 0)), abs=1e-6)
     assert found.queries == len(expected)
 

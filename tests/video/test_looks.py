@@ -13,13 +13,18 @@ from app.picture.camera import Camera
 from app.picture.edges import HARD, POSITIVE
 from app.picture.theme import DARK
 from app.video import labels, template
+from app.video.canvas import Canvas, painting
 from app.video.closeup import close_up
 from app.video.film import Film
 from app.video.formats import video_format
 from app.video.hardest import hardest_region
+from app.video.keys import paint_key
+from app.video.layout import Box
 from app.video.pictures import Pictures, Wishes
 from app.video.run_scene import RunScene
+from app.video.story import Story
 from hnm_core.recording import open_recording, record
+from hnm_core.run.evaluated import Evaluated
 from hnm_core.run.events import Event, Frame, Misses, RunStarted, frozen
 from hnm_core.run.hardness import Hardness, histogram
 from hnm_core.run.shown import QUERY
@@ -174,3 +179,29 @@ def test_that_the_run_stands_still_where_a_search_missed_and_says_by_how_much(ha
 def test_that_mining_that_begins_is_seen_from_near_in_a_whole_film(hard: Path, tmp_path: Path) -> None:
     shown = Pictures(hard, video_format(tmp_path / "o.mp4", (200, 200), 3), Wishes(template.load("orbit")))
     assert len(shown._parts) == 5 and len(list(shown)) == len(shown) == round(3 * template.load("orbit").seconds)
+
+
+@pytest.mark.parametrize(
+    ("names", "several", "words"),
+    [
+        (("sea", "sky"), True, ["rarest label:", "sea", "sky"]),
+        (("sea", "sky"), False, ["sea", "sky"]),
+        (("sea", "a sky with many clouds"), True, ["coloured by rarest label"]),
+        (tuple(f"label {place}" for place in range(12)), True, ["coloured by rarest label"]),
+        (tuple(map(str, range(40))), True, ["coloured by rarest label"]),
+        (tuple(map(str, range(40))), False, []),
+    ],
+)
+def test_that_the_key_says_that_colours_are_those_of_rarest_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], several: bool, words: list[str]
+) -> None:
+    first, *rest = growing_run()
+    assert isinstance(first, RunStarted)
+    evaluated = Evaluated(90, 90, 90, 0, shares=several)
+    list(record([replace(first, class_names=(*names, "c"), evaluated=evaluated), *rest], tmp_path / "run"))
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "text", lambda _canvas, _box, said, *_: written.append(said))
+    story = Story(open_recording(tmp_path / "run"))
+    with painting(np.zeros((720, 1280, 4), np.uint8), DARK, 0.6) as canvas:
+        paint_key(canvas, Box(20, 600, 1200, 30), story, story.lanes, "clouds")
+    assert [said for said in written[2:] if said] == [*words, *("c" for _ in words[1:2])], "after two kinds of edges"

@@ -8,9 +8,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFontMetrics
 
 from app.picture.raster_kernels import DIAMOND
+from app.picture.scene import label_color
 from app.picture.theme import DARK, LIGHT, Theme
 from app.stage.keys import Keys
 from app.views.class_key import DOT, ClassKey
+from hnm_core.spec.data_files import WITHOUT
 
 
 def painted(key: ClassKey, label: int) -> np.ndarray:
@@ -113,3 +115,43 @@ def test_that_classes_have_a_line_of_their_own_where_there_is_no_room_beside_the
         qtbot.wait(20)
         assert (keys.classes.y() > keys.edges.y()) == below
         assert keys.classes.shown == dict(enumerate(NAMES))
+
+
+def test_that_of_many_labels_the_one_that_points_are_coloured_by_is_named_and_can_be_chosen(qtbot) -> None:
+    key = ClassKey()
+    qtbot.addWidget(key)
+    names = [f"label {place}" for place in range(40)]
+    key.resize(500, 30)
+    key.show_classes(names, kind="rarest labels")
+    assert key.isHidden()
+    key.show_classes(names, kind="rarest labels", lit=31)
+    assert not key.isHidden() and key.shown == {31: "label 31"}
+    with qtbot.waitSignal(key.class_chosen) as chosen:
+        qtbot.mouseClick(key, Qt.MouseButton.LeftButton, pos=key.place_of(31).center().toPoint())
+    assert chosen.args == [31, False]
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+def test_that_the_label_that_points_are_coloured_by_stands_out_of_the_grey_of_the_others(qtbot, theme) -> None:
+    key = ClassKey()
+    qtbot.addWidget(key)
+    key.set_theme(theme)
+    key.resize(1200, 30)
+    key.show_classes([f"label {place}" for place in range(12)], kind="rarest labels", lit=11)
+    picture = key.grab().toImage()
+
+    def dot(label: int) -> tuple[int, int, int]:
+        room = key.place_of(label)
+        color = picture.pixelColor(int(room.left()) + 4, int(room.center().y()))
+        return color.red(), color.green(), color.blue()
+
+    assert dot(11) == label_color(theme) and {dot(label) for label in range(11)} == {theme.muted}
+    assert max(abs(one - other) for one, other in zip(dot(11), theme.muted, strict=True)) > 80
+
+
+def test_that_a_label_for_none_is_not_counted_among_the_colours(qtbot) -> None:
+    key = ClassKey()
+    qtbot.addWidget(key)
+    key.resize(1200, 30)
+    key.show_classes([*(f"l{place}" for place in range(12)), WITHOUT], kind="rarest labels")
+    assert not key.isHidden() and key.shown[12] == WITHOUT
