@@ -52,7 +52,7 @@ FRAMES_AT_FULL_RATE = 10_000
 
 KEY_POINTS = 100_000
 """So many points are unpacked at most until a frame is found: about a hundredth of a second."""
-MOST_AFTER_KEY = 15
+MOST_AFTER_KEY = 11
 """So many frames at most are changes of those before them, all of which one needs."""
 
 _PACKED = {"<i8": "q", "<f8": "d", "<u4": "I", "<f4": "f"}

@@ -1,6 +1,7 @@
 """Numbers in few bytes. Of all numbers of a field the bytes of one place stand together, as these hardly differ, and of
 what changes little from frame to frame the change: floating-point numbers bit by bit, whole ones by how much they grow.
-What comes of it zlib packs at its fastest. Nothing is lost.
+What comes of it zlib packs by runs and frequent bytes alone: looking for repetitions takes twice the time and finds
+none. Nothing is lost.
 
 Packed are, one field after the other, the planes of its bytes, from the lowest one on. A change is `number ^ before` of
 bits, and of whole numbers their difference, wrapped round at their size, `d`, as `2 * d`, or `-2 * d - 1` below 0.
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[Any]
 
-_LEVEL = 1
 _MOST_PACKED = 1_040
 """zlib makes no more of a byte."""
 
@@ -34,7 +34,8 @@ def pack(records: Numbers, before: Numbers | None = None) -> bytes:
         if before is not None:
             field = _change(field, _field(before, name)[0], kind)
         planes += np.ascontiguousarray(field.view(np.uint8).reshape(len(field), field.itemsize).T).data
-    return zlib.compress(planes, _LEVEL)
+    packing = zlib.compressobj(strategy=zlib.Z_RLE)
+    return packing.compress(planes) + packing.flush()
 
 
 def unpack(data: bytes | memoryview, dtype: np.dtype[Any], count: int, before: Numbers | None = None) -> Numbers:

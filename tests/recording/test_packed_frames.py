@@ -37,7 +37,7 @@ def test_that_each_frame_is_the_same_in_any_order(tmp_path: Path, points: int, m
     frames = told(tmp_path / "run")
     recording = open_recording(tmp_path / "run")
     lane = next((tmp_path / "run").glob("*-random"))
-    most = min(15, points // len(frames[0].positions))
+    most = min(lane_writer.MOST_AFTER_KEY, points // len(frames[0].positions))
     assert other_reader.entries_of(lane)["after_key"].tolist() == [n % (most + 1) for n in range(len(frames))]
     order = np.random.default_rng(0)
     for places in (np.arange(len(frames)), np.arange(len(frames))[::-1], order.permutation(len(frames))):
