@@ -234,6 +234,26 @@ def test_that_a_range_of_steps_is_taken_from_the_run(sheet, shown, qtbot, tmp_pa
     assert sheet.order.steps == (10, 20) and not sheet.problem.text()
 
 
+@pytest.mark.parametrize("change", ["the same template again", "there and back", "there and back, once it is drawn"])
+def test_that_a_film_that_is_asked_for_again_is_told_again(sheet, qtbot, change):
+    qtbot.waitUntil(lambda: "Estimate: about" in sheet.estimate.text(), timeout=WAIT_MS)
+    if change == "the same template again":
+        number(qtbot, sheet.seconds, f"{sheet._chosen.seconds}")
+        number(qtbot, sheet.fps, f"{sheet._chosen.fps}")
+        ready(qtbot, sheet)
+        qtbot.keyClick(sheet.template, Qt.Key.Key_Space)
+        qtbot.keyClick(sheet.template.view(), Qt.Key.Key_Return)
+        assert sheet.template.currentText() == "orbit" and not sheet.render_button.isEnabled()
+    else:
+        qtbot.keyClick(sheet.fps, Qt.Key.Key_Up)
+        if change.endswith("drawn"):
+            ready(qtbot, sheet)
+        qtbot.keyClick(sheet.fps, Qt.Key.Key_Down)
+    ready(qtbot, sheet)
+    qtbot.waitUntil(lambda: "Estimate: about" in sheet.estimate.text(), timeout=WAIT_MS)
+    assert not sheet.view.picture.words
+
+
 def test_that_an_estimate_is_told_and_called_one(sheet, qtbot):
     qtbot.waitUntil(lambda: "Estimate: about" in sheet.estimate.text(), timeout=WAIT_MS)
     assert sheet.estimate.text().startswith("320 x 200, 18 pictures, 12 a second.")
@@ -287,6 +307,10 @@ def test_that_what_cannot_be_made_is_said_in_the_sheet(sheet, shown, qtbot, tmp_
     name(qtbot, sheet, str(tmp_path / "nowhere" / "out.mp4"))
     click(qtbot, sheet.render_button)
     assert "there is no folder" in sheet.problem.text() and states(shown) == []
+    for odd in ("~nobody-of-that-name/out.mp4", str(tmp_path / f"{'x' * 300}.mp4")):
+        name(qtbot, sheet, odd)
+        click(qtbot, sheet.render_button)
+        assert sheet.problem.text().startswith(f"'{odd}' cannot be ") and states(shown) == []
     name(qtbot, sheet, str(tmp_path / "out.gif"))
     click(qtbot, sheet.render_button)
     assert sheet.problem.text() == "'out.gif' must end in .mp4, as the kind of file says."
@@ -319,6 +343,9 @@ def test_that_a_second_video_in_the_same_place_is_refused_while_the_first_is_mad
     click(qtbot, sheet.render_button)
     click(qtbot, sheet.render_button)
     assert "is being made already" in sheet.problem.text() and len(states(shown)) == 1
+    click(qtbot, sheet.queue.rows[1].cancel)
+    qtbot.waitUntil(lambda: states(shown) == ["called off"], timeout=WAIT_MS)
+    assert sheet.problem.text() == ""  # the name is free again
 
 
 def test_that_a_file_that_is_there_is_said_to_be_replaced_before_it_is(sheet, qtbot, tmp_path):
