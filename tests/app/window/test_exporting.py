@@ -335,6 +335,21 @@ def test_that_a_video_that_fails_says_why_and_leaves_no_work_in_the_status_bar(
     assert list(tmp_path.glob("*.mp4")) == []
 
 
+def test_that_videos_whose_names_have_a_percent_sign_are_files_and_a_long_name_is_shortened_in_the_middle(
+    sheet, shown, qtbot, tmp_path
+):
+    names = ["50%.mp4", f"60% of the {'long ' * 12}way-7.mp4"]
+    for one in names:
+        name(qtbot, sheet, str(tmp_path / one))
+        click(qtbot, sheet.render_button)
+        assert sheet.problem.text() == ""
+    qtbot.waitUntil(lambda: states(shown) == ["done", "done"], timeout=WAIT_MS)
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == names
+    rows = [sheet.queue.rows[number].name for number in (1, 2)]
+    assert [row.accessibleName() for row in rows] == names and rows[0].text() == names[0]
+    assert rows[1].text().endswith("-7.mp4") and rows[1].sizeHint().width() <= rows[1].width()
+
+
 @pytest.mark.thorough
 def test_that_a_second_video_in_the_same_place_is_refused_while_the_first_is_made(sheet, shown, qtbot, tmp_path):
     number(qtbot, sheet.seconds, "600")
