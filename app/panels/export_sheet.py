@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -42,6 +43,7 @@ from app.video.template import DEFAULT, Template, load
 from hnm_core import words
 from hnm_core.errors import InputError
 from hnm_core.spec.resources import template_names
+from hnm_core.system import paths
 
 SIZE = QSize(1180, 800)
 AROUND_PX = 40
@@ -91,7 +93,8 @@ MAKE = {"film": "Make video", "still": "Make picture", "charts": "Make drawing"}
 
 
 class ExportSheet(QDialog):
-    """`preview_asked(Order, room, number)`, `picture_asked(number)`, `copy_asked()`: for the preview.
+    """`preview_asked(Order, room, number, anew)`, `picture_asked(number)`, `copy_asked()`: for the preview; `anew` says
+    that what was told of this film is forgotten.
     `render_asked(Order, Path)`: make it. `closed()`: it is out of sight, and nothing more is wanted of the preview.
 
     Args:
@@ -101,7 +104,7 @@ class ExportSheet(QDialog):
         out: the name without an ending that the video is offered; a number is added where there is a file already.
     """
 
-    preview_asked = pyqtSignal(object, object, int)
+    preview_asked = pyqtSignal(object, object, int, bool)
     picture_asked = pyqtSignal(int)
     copy_asked = pyqtSignal()
     render_asked = pyqtSignal(object, object)
@@ -306,8 +309,8 @@ class ExportSheet(QDialog):
 
     @property
     def out(self) -> Path:
-        """Where it shall go."""
-        return Path(self.file.text().strip()).expanduser()
+        """Where it shall go; ~ of somebody whom nobody knows stays as it is."""
+        return Path(os.path.expanduser(self.file.text().strip()))  # noqa: PTH111  Path raises
 
     # What it is told
 
@@ -367,7 +370,11 @@ class ExportSheet(QDialog):
 
     def show_renders(self, renders: Sequence[Render]) -> None:
         """The queue; its names are taken."""
-        self._queued = {render.out for render in renders if not render.ended}
+        queued = {render.out for render in renders if not render.ended}
+        if queued != self._queued:
+            self._queued = queued
+            if self._planned is not None:  # a name may be taken now, or free again
+                self._say_problem()
         self.queue.show_renders(renders)
 
     def refuse(self, sentence: str) -> None:
@@ -394,9 +401,8 @@ class ExportSheet(QDialog):
 
     def _ask(self) -> None:
         first_look = self._kind.kind == "still" and self.view.step is None  # what is in the bar is of a film
-        self.preview_asked.emit(
-            self.order, self.view.picture.room, self._shown_step if first_look else self.view.number
-        )
+        number = self._shown_step if first_look else self.view.number
+        self.preview_asked.emit(self.order, self.view.picture.room, number, self._planned is None)
 
     def _moved(self, number: int) -> None:
         self.captions.set_now(number / (self.fps.value() if self._planned is None else self._rate))
@@ -471,7 +477,7 @@ class ExportSheet(QDialog):
             stem = self._stem if number == 1 else self._stem.with_name(f"{self._stem.name}-{number}")
             taken = stem if kind.numbered else stem.with_name(stem.name + kind.suffix)
             out = taken / NUMBERED if kind.numbered else taken
-            if not taken.exists() and out not in self._queued:
+            if paths.at_a_glance(taken) == "missing" and out not in self._queued:
                 break
             number += 1
         self._typed = str(out)
@@ -494,7 +500,7 @@ class ExportSheet(QDialog):
     def _say_problem(self) -> None:
         """What is to be known of the name of the file."""
         out = self.out
-        exists = not self._kind.numbered and out.is_file()
+        exists = not self._kind.numbered and paths.at_a_glance(out) == "file"
         self.problem.say(f"'{out.name}' is there already and will be replaced." if exists else "")
         self._enable()
 

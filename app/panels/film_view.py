@@ -37,6 +37,11 @@ class FilmPicture(QWidget):
         return self._image
 
     @property
+    def words(self) -> str:
+        """What is said in its place, or over it; empty where it is the picture that is wanted."""
+        return self._words
+
+    @property
     def room(self) -> tuple[int, int]:
         """Width and height in pixels of the screen."""
         ratio = self.devicePixelRatioF()

@@ -41,6 +41,11 @@ class Render:
         return self.state not in ("waiting", "at work")
 
     @property
+    def place(self) -> Path:
+        """The file, or the folder of numbered pictures."""
+        return self.out.parent if self.order.kind == "film" and self.order.suffix == ".png" else self.out
+
+    @property
     def words(self) -> str:
         """How it is, in a line."""
         if self.state == "at work" and self.total:
@@ -129,9 +134,10 @@ class RenderRow(QWidget):
 
     def show_render(self, render: Render) -> None:
         """How it is now."""
-        name = render.out.parent.name if "%" in render.out.name else render.out.name
-        if self.name.text() != name:
-            self.name.setText(name)
+        name = render.place.name
+        if self.name.accessibleName() != name:
+            self.name.setAccessibleName(name)
+            self.name.setText(self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_PX))
             self.name.setToolTip(plain_tip(str(render.out)))
             self.bar.setAccessibleName(f"How far {name} is")
             self.cancel.setAccessibleName(f"Cancel {name}")

@@ -25,6 +25,7 @@ from app.panels.problem_label import ProblemLabel
 from app.plain import Label
 from hnm_core.data import pair_review, review
 from hnm_core.errors import InputError
+from hnm_core.system import paths
 
 WIDTH = 520
 PATTERNS = "Decisions (*.jsonl)"
@@ -135,8 +136,8 @@ def usable(text: str, of: Reviewed) -> Path:
     path = Path(text).absolute()
     if path.suffix != ".jsonl":
         raise InputError(f"'{text}': the file of decisions must end in .jsonl.")
-    if not path.parent.is_dir():
+    if not paths.is_folder(path.parent):
         raise InputError(f"'{path}' cannot be written: there is no folder '{path.parent}'.")
-    if path.exists():
+    if paths.exists(path):
         of.read(path)
     return path

@@ -58,6 +58,6 @@ def _histogram(lane: str, one: Hardness, axis: Axis) -> str:
     for separation, anchor, x in ((axis.low, "start", EDGE), (axis.high, "end", WIDTH - EDGE)):
         parts.append(f'<text x="{x}" y="{HEIGHT - 7}" text-anchor="{anchor}">{significant(separation)}</text>')
     zero = EDGE + axis.place(0.0) * wide
-    if 40 < zero < WIDTH - 40:
+    if 64 < zero < WIDTH - 64:
         parts.append(f'<text x="{zero:.1f}" y="{HEIGHT - 7}" text-anchor="middle">0</text>')
     return "".join([*parts, "</svg>"])

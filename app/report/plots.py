@@ -10,8 +10,10 @@ import numpy as np
 from hnm_core.run.series import Floats, decimate
 from hnm_core.words import number, significant
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1000, 300, 70, 12, 28
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1000, 300, 100, 12, 28
 COLUMNS = 450
+ROW, BAR = 56, 20
+"""Of a lane's bar, with its words above it, which the style of the page makes twice as large on a telephone."""
 
 
 def curves(name: str, lines: Mapping[str, tuple[Floats, Floats]], colours: Sequence[str]) -> str:
@@ -25,7 +27,7 @@ def curves(name: str, lines: Mapping[str, tuple[Floats, Floats]], colours: Seque
     high = high if high > low else low + 1.0
     right, floor = WIDTH - 12, HEIGHT - BOTTOM
     parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)} over steps">',
+        f'<svg class="wide" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)} over steps">',
         f'<text x="{LEFT - 8}" y="{TOP + 10}" text-anchor="end">{significant(high)}</text>',
         f'<text x="{LEFT - 8}" y="{floor}" text-anchor="end">{significant(low)}</text>',
         f'<text x="{right}" y="{HEIGHT - 8}" text-anchor="end">step {last:,.0f}</text>',
@@ -50,15 +52,17 @@ def bars(rows: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]) ->
     longest = max((sum(parts.values()) for parts in rows.values()), default=0.0)
     if not longest > 0:
         return ""
-    height = 44 * len(rows) + 4
-    drawn = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="mining time of a step by phase">']
+    height = ROW * len(rows) + 4
+    name = "mining time of a step by phase"
+    drawn = [f'<svg class="wide" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{name}">']
     for row, (lane, parts) in enumerate(rows.items()):
-        top, across = 44 * row, 0.0
-        drawn.append(f'<text x="4" y="{top + 15}">{escape(lane)}: {number(sum(parts.values()), 2)} ms</text>')
+        top, across = ROW * row, 0.0
+        said = f"{escape(lane)}: {number(sum(parts.values()), 2)} ms"
+        drawn.append(f'<text x="4" y="{top + ROW - BAR - 9}">{said}</text>')
         for name, spent in parts.items():
             wide = spent / longest * (WIDTH - 8)
             drawn.append(
-                f'<rect x="{4 + across:.1f}" y="{top + 20}" width="{wide:.1f}" height="20" '
+                f'<rect x="{4 + across:.1f}" y="{top + ROW - BAR}" width="{wide:.1f}" height="{BAR}" '
                 f'style="fill:{colours[name]}"><title>{escape(name)}: {number(spent, 2)} ms</title></rect>'
             )
             across += wide

@@ -174,13 +174,16 @@ def _bars(history: RunHistory) -> str:
 
 
 def _key(colours: Mapping[str, str]) -> str:
-    marks = (f'<span style="color:{shade}">&#9632;</span> {escape(name)}' for name, shade in colours.items())
+    marks = (
+        f'<span class="mark"><span style="color:{shade}">&#9632;</span> {escape(name)}</span>'
+        for name, shade in colours.items()
+    )
     return f"<p>{' &nbsp; '.join(marks)}</p>"
 
 
 def _hardness(recording: Recording, results: Sequence[LaneResult]) -> str:
     rows = [
-        (one.lane, f"{one.mined:,}", percent(one.hard_share), percent(one.semi_hard_share), percent(one.easy_share))
+        (one.lane, f"{one.mined:,}", *map(_unbroken, (one.hard_share, one.semi_hard_share, one.easy_share)))
         for one in results
         if one.mined
     ]
@@ -194,6 +197,10 @@ def _hardness(recording: Recording, results: Sequence[LaneResult]) -> str:
         "dashed margin of the loss semi-hard. Every lane has its own height."
     )
     return f"{table}{_key(dict(zip(('hard', 'semi-hard', 'easy'), BAND_COLOURS, strict=True)))}<p>{said}</p>{drawn}"
+
+
+def _unbroken(share: float) -> str:
+    return percent(share).replace(" ", "\u00a0")
 
 
 def _last_hardness(recording: Recording, lane: str) -> tuple[int, Hardness] | None:

@@ -44,6 +44,9 @@ class Planned:
     """What is to be known before it is shown somewhere: a sentence, or empty"""
 
 
+_Shown = tuple[Order | None, tuple[int, int], int, int, int]
+
+
 @dataclass(frozen=True)
 class _Wanted:
     order: Order | None = None
@@ -53,11 +56,13 @@ class _Wanted:
     """How many pictures of the full size were asked for"""
     times: int = 0
     """How often the recording has changed meanwhile"""
+    tellings: int = 0
+    """How often all that is told of a film was forgotten"""
 
     @property
-    def shown(self) -> tuple[Order | None, tuple[int, int], int, int]:
+    def shown(self) -> _Shown:
         """What tells one picture from another."""
-        return self.order, self.room, self.number, self.times
+        return self.order, self.room, self.number, self.times, self.tellings
 
 
 class FilmPreview(QObject):
@@ -82,9 +87,9 @@ class FilmPreview(QObject):
         self._change = threading.Condition()
         self._small: _Made | None = None
         self._full: _Made | None = None
-        self._shown: tuple[Order | None, tuple[int, int], int, int] | None = None
+        self._shown: _Shown | None = None
         self._planned: Order | None = None
-        self._copied = self._times = 0
+        self._copied = self._times = self._tellings = 0
         self._told: Order | None = None  # of which film was estimated, or cannot be
         self._thread = threading.Thread(target=self._run, name="hnm-film-preview")
         self._thread.start()
@@ -94,9 +99,11 @@ class FilmPreview(QObject):
         """Whether the thread still runs."""
         return self._thread.is_alive()
 
-    def ask(self, order: Order, room: tuple[int, int], number: int) -> None:
-        """Show a picture of a film, no larger than there is room for."""
-        self._set(lambda wanted: replace(wanted, order=order, room=room, number=number))
+    def ask(self, order: Order, room: tuple[int, int], number: int, anew: bool) -> None:
+        """Show a picture of a film, no larger than there is room for; `anew`: tell all of it again."""
+        self._set(
+            lambda wanted: replace(wanted, order=order, room=room, number=number, tellings=wanted.tellings + anew)
+        )
 
     def look_at(self, number: int) -> None:
         """Another picture of the same film."""
@@ -156,6 +163,8 @@ class FilmPreview(QObject):
     def _do(self, wanted: _Wanted, order: Order) -> None:
         if wanted.times != self._times:
             self._times, self._small, self._full, self._planned = wanted.times, None, None, None
+        if wanted.tellings != self._tellings:
+            self._tellings, self._planned, self._told = wanted.tellings, None, None
         if wanted.shown != self._shown:
             small = self._small = self._made(self._small, order, wanted.room)
             if order != self._planned:

@@ -45,12 +45,13 @@ class Renders(QObject):
         Raises:
             InputError: it cannot be written there, or another one is to be written there.
         """
-        place = _place(out)
-        if any(_place(render.out) == place for render in self.renders if not render.ended):
+        wanted = Render(self._count + 1, out, order)
+        place = wanted.place.absolute()
+        if any(render.place.absolute() == place for render in self.renders if not render.ended):
             raise InputError(f"'{out}' is being made already: choose another name, or wait for it.")
         order.check(out)
-        self._count += 1
-        self.renders = (*self.renders, Render(self._count, out, order))
+        self._count = wanted.number
+        self.renders = (*self.renders, wanted)
         self.changed.emit()
         self._go_on()
         return self._count
@@ -125,12 +126,7 @@ class Renders(QObject):
 
 
 def _title(render: Render) -> str:
-    return f"Render {_place(render.out).name}"
-
-
-def _place(out: Path) -> Path:
-    """The file, or the folder of numbered pictures."""
-    return (out.parent if "%" in out.name else out).absolute()
+    return f"Render {render.place.absolute().name}"
 
 
 def _told(info: VideoInfo) -> str:

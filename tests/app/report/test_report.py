@@ -140,6 +140,16 @@ def test_that_the_clouds_are_those_of_the_recording_and_their_pairs_the_hard_one
     assert any(pairs for cloud in held for pairs in cloud["edges"])
 
 
+def test_that_words_in_drawings_are_large_enough_on_a_telephone(text: str) -> None:
+    style = Page(text).texts["style"][0]
+    drawings = [attributes for tag, attributes in Page(text).tags if tag == "svg"]
+    assert {one.get("class") for one in drawings} == {"wide", None}
+    for one in drawings:
+        selector = "svg.wide text" if one.get("class") else "svg text"
+        *_, telephone = re.findall(re.escape(selector) + r" {[^}]*font-size: (\d+)px", style)
+        assert int(telephone) * 340 / int((one["viewbox"] or "").split()[2]) > 8
+
+
 def test_that_a_page_is_written_whole_or_not_at_all(run: Path, tmp_path: Path) -> None:
     assert write_report(run, tmp_path / "new.html", progress=lambda _done, _total: False) is None
     for out, why in ((tmp_path / "new.txt", r"ends in \.html"), (tmp_path / "none" / "new.html", "cannot be written")):

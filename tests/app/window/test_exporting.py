@@ -234,6 +234,26 @@ def test_that_a_range_of_steps_is_taken_from_the_run(sheet, shown, qtbot, tmp_pa
     assert sheet.order.steps == (10, 20) and not sheet.problem.text()
 
 
+@pytest.mark.parametrize("change", ["the same template again", "there and back", "there and back, once it is drawn"])
+def test_that_a_film_that_is_asked_for_again_is_told_again(sheet, qtbot, change):
+    qtbot.waitUntil(lambda: "Estimate: about" in sheet.estimate.text(), timeout=WAIT_MS)
+    if change == "the same template again":
+        number(qtbot, sheet.seconds, f"{sheet._chosen.seconds}")
+        number(qtbot, sheet.fps, f"{sheet._chosen.fps}")
+        ready(qtbot, sheet)
+        qtbot.keyClick(sheet.template, Qt.Key.Key_Space)
+        qtbot.keyClick(sheet.template.view(), Qt.Key.Key_Return)
+        assert sheet.template.currentText() == "orbit" and not sheet.render_button.isEnabled()
+    else:
+        qtbot.keyClick(sheet.fps, Qt.Key.Key_Up)
+        if change.endswith("drawn"):
+            ready(qtbot, sheet)
+        qtbot.keyClick(sheet.fps, Qt.Key.Key_Down)
+    ready(qtbot, sheet)
+    qtbot.waitUntil(lambda: "Estimate: about" in sheet.estimate.text(), timeout=WAIT_MS)
+    assert not sheet.view.picture.words
+
+
 def test_that_an_estimate_is_told_and_called_one(sheet, qtbot):
     qtbot.waitUntil(lambda: "Estimate: about" in sheet.estimate.text(), timeout=WAIT_MS)
     assert sheet.estimate.text().startswith("320 x 200, 18 pictures, 12 a second.")
@@ -287,6 +307,10 @@ def test_that_what_cannot_be_made_is_said_in_the_sheet(sheet, shown, qtbot, tmp_
     name(qtbot, sheet, str(tmp_path / "nowhere" / "out.mp4"))
     click(qtbot, sheet.render_button)
     assert "there is no folder" in sheet.problem.text() and states(shown) == []
+    for odd in ("~nobody-of-that-name/out.mp4", str(tmp_path / f"{'x' * 300}.mp4")):
+        name(qtbot, sheet, odd)
+        click(qtbot, sheet.render_button)
+        assert sheet.problem.text().startswith(f"'{odd}' cannot be ") and states(shown) == []
     name(qtbot, sheet, str(tmp_path / "out.gif"))
     click(qtbot, sheet.render_button)
     assert sheet.problem.text() == "'out.gif' must end in .mp4, as the kind of file says."
@@ -311,6 +335,21 @@ def test_that_a_video_that_fails_says_why_and_leaves_no_work_in_the_status_bar(
     assert list(tmp_path.glob("*.mp4")) == []
 
 
+def test_that_videos_whose_names_have_a_percent_sign_are_files_and_a_long_name_is_shortened_in_the_middle(
+    sheet, shown, qtbot, tmp_path
+):
+    names = ["50%.mp4", f"60% of the {'long ' * 12}way-7.mp4"]
+    for one in names:
+        name(qtbot, sheet, str(tmp_path / one))
+        click(qtbot, sheet.render_button)
+        assert sheet.problem.text() == ""
+    qtbot.waitUntil(lambda: states(shown) == ["done", "done"], timeout=WAIT_MS)
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == names
+    rows = [sheet.queue.rows[number].name for number in (1, 2)]
+    assert [row.accessibleName() for row in rows] == names and rows[0].text() == names[0]
+    assert rows[1].text().endswith("-7.mp4") and rows[1].sizeHint().width() <= rows[1].width()
+
+
 @pytest.mark.thorough
 def test_that_a_second_video_in_the_same_place_is_refused_while_the_first_is_made(sheet, shown, qtbot, tmp_path):
     number(qtbot, sheet.seconds, "600")
@@ -319,6 +358,9 @@ def test_that_a_second_video_in_the_same_place_is_refused_while_the_first_is_mad
     click(qtbot, sheet.render_button)
     click(qtbot, sheet.render_button)
     assert "is being made already" in sheet.problem.text() and len(states(shown)) == 1
+    click(qtbot, sheet.queue.rows[1].cancel)
+    qtbot.waitUntil(lambda: states(shown) == ["called off"], timeout=WAIT_MS)
+    assert sheet.problem.text() == ""  # the name is free again
 
 
 def test_that_a_file_that_is_there_is_said_to_be_replaced_before_it_is(sheet, qtbot, tmp_path):

@@ -161,6 +161,7 @@ def test_that_files_that_cannot_be_written_into_are_refused_in_a_sentence(window
     for name, words in {
         "review.txt": "must end in .jsonl",
         str(tmp_path / "no" / "r.jsonl"): "there is no folder",
+        str(tmp_path / f"{'x' * 300}.jsonl"): "cannot be looked at",
     }.items():
         dialog.file.put(name)
         qtbot.mouseClick(dialog.go, LEFT)
