@@ -54,7 +54,8 @@ class Labels:
                 continue
             canvas.rounded(box, CORNER, self._theme.window)
             step = self._plan.lanes[place].step(self._plan.place(share))
-            self._lane(canvas, box, place, share, path.ease((dealt - 0.4) / 0.6))
+            seen = path.ease((dealt - 0.4) / 0.6) * _uncovered(box, boxes[:place])
+            self._lane(canvas, box, place, share, seen)
             if dealt < 1 and place == 0:
                 line = self._corner(box, NAME)
                 words = "all lanes, still the same"
@@ -149,3 +150,14 @@ class Labels:
     def _corner(self, box: Box, size: float) -> Box:
         pad = self._frame.px(20)
         return Box(box.x + pad, box.y + self._frame.px(14), max(box.width - 2 * pad, 1), self._frame.px(size * 1.3))
+
+
+def _uncovered(box: Box, above: Sequence[Box]) -> float:
+    """How far a pane has come out from under those that lie above it, 1 where all of it has, 0 while a twentieth or
+    more of it is covered: its words would stand among theirs."""
+    covered = 0.0
+    for other in above:
+        wide = min(box.right, other.right) - max(box.x, other.x)
+        high = min(box.bottom, other.bottom) - max(box.y, other.y)
+        covered = max(covered, max(wide, 0) * max(high, 0) / max(box.width * box.height, 1))
+    return 1 - min(20 * covered, 1.0)

@@ -13,7 +13,7 @@ import pytest
 from app.picture.camera import Camera
 from app.picture.theme import DARK
 from app.video import cards, charts, template, typeface
-from app.video.canvas import Canvas, painting
+from app.video.canvas import Align, Canvas, painting
 from app.video.clock import Caption
 from app.video.figures import Lane, lane_of
 from app.video.formats import video_format
@@ -91,6 +91,39 @@ def test_that_in_a_narrow_pane_long_names_keep_their_size_and_values_stand_below
     value = next(box for text, box, _ in written if text == "1.00" and box.y < pane.bottom)
     assert (value.y > name.y) == below
     assert typeface.width(names[0], 40 * one._frame.unit, bold=True) <= name.width / (0.8 if below else 1.0)
+
+
+@pytest.mark.parametrize("size", [(960, 540), (540, 540), (540, 960)])
+def test_that_words_of_lanes_do_not_stand_in_each_other_while_their_panes_come_out_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    names = ("random", "knn", "lsh")
+    list(record(growing_run(names), tmp_path / "run"))
+    one = scene(tmp_path / "run", size)
+    heads: list[tuple[float, float, float]] = []
+    plain = Canvas.text
+
+    def text(self: Canvas, box: Box, words: str, color: object, size: float, *args: object, **options: object) -> float:
+        if (
+            box.y < one.layout.whole.bottom
+            and (words in names or words == "1.00")
+            and options.get("opacity", 1.0) > 0.3
+        ):
+            wide = min(typeface.width(words, size * one._frame.unit, bold=True), box.width)
+            begin = box.right - wide if Align.RIGHT in args else box.x
+            heads.append((box.y, begin, begin + wide))
+        return plain(self, box, words, color, size, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Canvas, "text", text)
+    seen = 0
+    for dealt in np.linspace(0.05, 1.0, 20).tolist():
+        monkeypatch.setattr(type(one.plan), "dealt", lambda plan, share, dealt=dealt: dealt)
+        heads.clear()
+        one.draw(np.zeros((size[1], size[0], 4), np.uint8), 1.0)
+        for (high, _, end), (other, begin, _) in pairwise(sorted(heads)):
+            assert abs(high - other) > 4 or begin >= end, (dealt, sorted(heads))
+        seen = len(heads)
+    assert seen == 6, "each lane's name and value at the end"
 
 
 def five_lanes(folder: Path, last: str = "five") -> list[Lane]:
