@@ -35,7 +35,7 @@ from app.views.timing_view import TimingView
 from hnm_core.errors import InputError
 from hnm_core.recording.lock import Held
 from hnm_core.run.channel import Drained
-from hnm_core.run.events import Alarm, Frame, LaneForked, RunStarted, StepRecord
+from hnm_core.run.events import Alarm, Frame, LaneForked, Misses, RunStarted, StepRecord
 from hnm_core.run.history import RunHistory
 from hnm_core.run.item_texts import in_sight
 from hnm_core.run.shown import class_name, item_of, item_words, text_of
@@ -191,6 +191,7 @@ class Stage(QObject):
         for event in drained.events:
             if isinstance(event, RunStarted):
                 self._begin(event, "Waiting for the first picture ...")
+                self.history.read_misses = self._read_misses if self.folder is not None else None
             self.history.add(event)
             if isinstance(event, LaneForked):
                 self.panes.add_lane(event.lane, event.parent)
@@ -234,7 +235,10 @@ class Stage(QObject):
             # What steps cost is worked out lane by lane, and bars of time then ask for the same again.
             self._due.extend((*lanes, self._show_times, self._show_misses, self._show_rates))
         if self._due and not self._holds_back(now):
-            self._due.popleft()()
+            try:
+                self._due.popleft()()
+            except InputError as error:  # what was missed is read from the recording
+                self.problem.emit(str(error))
             self._due_took_s = max(self._due_took_s * 0.9, time.perf_counter() - now)
 
     def _holds_back(self, now: float) -> bool:
@@ -300,6 +304,14 @@ class Stage(QObject):
         if self._past is None and self.folder is not None:
             self._past = Past.of(self.folder)
         return self._past
+
+    def _read_misses(self, lane: str, step: int) -> Misses:
+        """What a search missed too long ago for the history to hold it."""
+        past = self._recorded()
+        assert past is not None, "it is recorded"
+        if step not in past.recording.missed_steps(lane):
+            past.recording.refresh()
+        return past.recording.misses(lane, step)
 
     def _show_past(self) -> None:
         if self._step is None and not self._step_of:

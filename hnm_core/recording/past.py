@@ -69,7 +69,7 @@ def beside(folder: Path, what: str) -> Path:
 
 def events_before(recording: Recording, event: int) -> Iterator[Event]:
     """The first so many events of a recording in their order, without `RunStarted`, weights and the closing event."""
-    streams: list[Iterator[tuple[int, Event]]] = [iter(recording.numbered_events)]
+    streams: list[Iterator[tuple[int, Event]]] = [recording.numbered_events]
     for lane in recording.lanes:
         streams += [recording.numbered_steps(lane), recording.numbered_frames(lane)]
     merged = heapq.merge(*streams, key=lambda numbered: numbered[0])

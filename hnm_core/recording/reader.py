@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +27,7 @@ from hnm_core.recording.steps import as_columns, as_records
 from hnm_core.recording.summary import lane_facts, summarised
 from hnm_core.recording.weights import read_weights
 from hnm_core.run import changeable
-from hnm_core.run.events import Event, Frame, LaneForked, RunFailed, RunFinished, RunStarted, Weights
+from hnm_core.run.events import Event, Frame, LaneForked, Misses, RunFailed, RunFinished, RunStarted, Weights
 from hnm_core.run.history import LaneHistory, RunHistory
 from hnm_core.spec.config import ExperimentConfig
 from hnm_core.system.paths import why
@@ -104,7 +104,7 @@ def replay(folder: str | Path) -> Iterator[Event]:
 
 def _replay(recording: Recording) -> Iterator[Event]:
     yield recording.started
-    streams: list[Iterator[tuple[int, Event]]] = [iter(recording.numbered_events)]
+    streams: list[Iterator[tuple[int, Event]]] = [recording.numbered_events]
     for lane in recording.lanes:
         streams += [recording.numbered_steps(lane), recording.numbered_frames(lane)]
     for _, event in heapq.merge(*streams, key=lambda numbered: numbered[0]):
@@ -173,9 +173,9 @@ class Recording:
         return tuple(self._lanes)
 
     @property
-    def numbered_events(self) -> Sequence[tuple[int, Event]]:
-        """Option changes, ended warm-ups, forks and alarms, each with its place in the run."""
-        return self._told_lines.events
+    def numbered_events(self) -> Iterator[tuple[int, Event]]:
+        """`events` and what searches missed, each with its place in the run."""
+        return self._told_lines.numbered
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -302,6 +302,15 @@ class Recording:
                 progress(done, total)
             lane.check_weights()
 
+    def misses(self, lane: str, step: int) -> Misses:
+        """What the search of a lane missed when it was measured at a step, read when it is asked for. Raises
+        `InputError` where nothing tells it."""
+        return self._told_lines.misses(lane, step)
+
+    def missed_steps(self, lane: str) -> Collection[int]:
+        """The steps at which that was measured."""
+        return self._told_lines.missed.get(lane, {}).keys()
+
     def step_count(self, lane: str) -> int:
         """Steps recorded of a lane."""
         return self._lane(lane).steps
@@ -392,7 +401,8 @@ class Recording:
 
     def _told(self) -> RunHistory:
         """The history without steps."""
-        history = RunHistory()
+        missed = {lane: self.missed_steps(lane) for lane in self.lanes}
+        history = RunHistory(read_misses=self.misses, missed_steps=missed)
         history.add(self.started)
         for event in self.events:
             history.add(event)

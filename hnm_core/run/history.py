@@ -8,8 +8,9 @@ torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from hnm_core.run.events import (
     begins_anew,
     layer_metric,
 )
+from hnm_core.run.kept_misses import KeptMisses
 from hnm_core.run.series import Floats, last_rows, memory, smoothed
 from hnm_core.run.timing import PHASES, STEP_COLUMNS
 from hnm_core.spec.config import ExperimentConfig
@@ -218,7 +220,13 @@ class Tally:
 class LaneHistory:
     """The steps of one lane. All columns are row for row; rows are in step order."""
 
-    def __init__(self, name: str, parent: LaneHistory | None = None, forked_at: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        parent: LaneHistory | None = None,
+        forked_at: int = 0,
+        misses: KeptMisses | None = None,
+    ) -> None:
         """`parent`: the lane from which this one goes on after step `forked_at`."""
         self.name, self.parent, self.forked_at = name, parent, forked_at
         self.costs: dict[tuple[int, int], Any] = {}
@@ -235,7 +243,7 @@ class LaneHistory:
         self._metrics: dict[str, tuple[Column, Column]] = {}
         self.counted: set[str] = set()
         """Names of the tuple counts that were ever told; the others are 0 in `tuples` because nobody counted."""
-        self.misses: dict[int, Misses] = {}
+        self.misses = KeptMisses() if misses is None else misses
         """What each measurement of an approximate search missed, by step."""
         self.searches: list[SearchUsed] = []
         """How its searches said that they search, oldest first."""
@@ -383,8 +391,8 @@ class LaneHistory:
 
     def misses_at(self, upto_step: int | None = None) -> Misses | None:
         """What the last measurement up to and with a step told of missed negatives; None where there is none."""
-        steps = self.misses if upto_step is None else [step for step in self.misses if step <= upto_step]
-        return self.misses[max(steps)] if steps else None
+        step = self.misses.step_upto(upto_step)
+        return None if step is None else self.misses[step]
 
     def search_words(self, upto_step: int | None = None) -> str:
         """How the lane searched when it told so last, in words; empty where it does not search or has not told."""
@@ -516,6 +524,10 @@ class RunHistory:
     """By name, in lane order, forked ones last."""
     told: list[OptionChanged | WarmupEnded | LaneForked | Alarm] = field(default_factory=list)
     """What happened to lanes, in the order in which it was told."""
+    read_misses: Callable[[str, int], Misses] | None = None
+    """Reads back what a lane missed at a step, where that can be done; see `KeptMisses`."""
+    missed_steps: Mapping[str, Iterable[int]] = field(default_factory=dict)
+    """By lane, the steps of which it can do so before anything was told."""
 
     def add(self, event: Event) -> None:
         """Take one event in. A `RunStarted` begins everything anew."""
@@ -523,7 +535,7 @@ class RunHistory:
             case StepRecord():
                 self.lane(event.lane).add(event)
             case Misses():
-                self.lane(event.lane).misses[event.step] = event
+                self.lane(event.lane).misses.add(event)
             case SearchUsed():
                 self.lane(event.lane).searches.append(event)
             case OptionChanged():
@@ -532,12 +544,12 @@ class RunHistory:
                     self.lane(event.lane).turns.append(event.step)
             case LaneForked():
                 self.told.append(event)
-                self.lanes[event.lane] = LaneHistory(event.lane, self.lane(event.parent), event.step)
+                self.lanes[event.lane] = self._begun(event.lane, self.lane(event.parent), event.step)
             case WarmupEnded() | Alarm():
                 self.told.append(event)
             case RunStarted():
                 self.started, self.ended, self.told = event, None, []
-                self.lanes = {lane.name: LaneHistory(lane.name) for lane in event.config.lanes}
+                self.lanes = {lane.name: self._begun(lane.name) for lane in event.config.lanes}
             case RunFinished() | RunFailed():
                 self.ended = event
             case _:
@@ -546,8 +558,12 @@ class RunHistory:
     def lane(self, name: str) -> LaneHistory:
         """The history of a lane; one that nobody spoke of before is a new one."""
         if name not in self.lanes:
-            self.lanes[name] = LaneHistory(name)
+            self.lanes[name] = self._begun(name)
         return self.lanes[name]
+
+    def _begun(self, name: str, parent: LaneHistory | None = None, forked_at: int = 0) -> LaneHistory:
+        read = None if self.read_misses is None else partial(self.read_misses, name)
+        return LaneHistory(name, parent, forked_at, KeptMisses(read, self.missed_steps.get(name, ())))
 
     @property
     def last_step(self) -> int:

@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QDockWidget, QTabBar
 from app.picture.missed_edges import MissedPair, end_colors
 from app.views.misses_view import ROW
 from hnm_core import kernels
+from hnm_core.run import kept_misses
 from hnm_core.run.events import RunState
 from tests.app import engine
 
@@ -214,6 +215,19 @@ def test_that_the_panel_follows_the_timeline_and_what_is_no_longer_missed_is_let
     assert "measured at step 2" in view.note.text()
     stage.go_live()
     qtbot.waitUntil(lambda: view._lanes[0].step == 8, timeout=PATIENCE_MS)
+
+
+def test_that_misses_too_old_to_be_held_are_read_from_the_recording_of_the_run(window, qtbot, monkeypatch) -> None:
+    monkeypatch.setattr(kept_misses, "HELD", 1)
+    steps(window, qtbot, 2)
+    stage, view = window.stage, window.stage.misses
+    qtbot.waitUntil(lambda: bool(view._lanes) and view._lanes[0].step == 2, timeout=PATIENCE_MS)
+    then = view._lanes[0].rows
+    steps(window, qtbot, 6)
+    assert then and list(stage.history.lane("lsh").misses._held) == [6]
+    stage._seek(3)
+    qtbot.waitUntil(lambda: view._lanes[0].step == 2, timeout=PATIENCE_MS)
+    assert repr(view._lanes[0].rows) == repr(then)
 
 
 def test_that_a_recording_shows_its_misses(window, qtbot, tmp_path: Path) -> None:
