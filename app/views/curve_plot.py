@@ -105,6 +105,16 @@ class Items:
         return self.ghost, self.seam, self.line, self.future, self.end, self.label
 
 
+@dataclass(frozen=True, eq=False)
+class Thinned:
+    """The points that draw a line over the pixels there are."""
+
+    x: Floats
+    y: Floats
+    """As high as it is drawn, of logarithmic axes the logarithm"""
+    has_seam: bool
+
+
 @dataclass(frozen=True)
 class VerticalLine:
     """A mark at x."""
@@ -153,6 +163,9 @@ class CurvePlot(pg.PlotWidget):
         self._current = False
         """Whether what is drawn is what `draw` was told last"""
         self._lines: dict[str, Items] = {}
+        self._thinned: dict[str, Thinned] = {}
+        self._cuts: dict[str, int] = {}
+        """Points of each thinned line before its cursor"""
         self._front = ""
         self._verticals: list[pg.InfiniteLine] = []
         self._drawn_verticals: tuple[VerticalLine, ...] = ()
@@ -223,13 +236,21 @@ class CurvePlot(pg.PlotWidget):
         self._message.setVisible(bool(message))
 
     def draw(self, curves: Sequence[Curve], verticals: Sequence[VerticalLine], levels: Sequence[Level] = ()) -> None:
-        """Show these and nothing else. Where they are the same as before, nothing is done: painting is what costs."""
+        """Show these and nothing else. Where they are the same as before, nothing is done: painting is what costs.
+        Where cursors have moved, lines are cut anew, and nothing else."""
         told = tuple(verticals)[-MAX_MARKERS:], tuple(levels)
-        same = self._current and told == (self._drawn_verticals, self.levels) and len(curves) == len(self._curves)
+        same = self._current and told[1] == self.levels and len(curves) == len(self._curves)
         if same and all(map(_alike, curves, self._curves)):
+            moved = any(one.cursor != other.cursor for one, other in zip(curves, self._curves, strict=True))
+            self._curves = tuple(curves)
+            self._draw_verticals(told[0])
+            if moved:
+                self._cut_lines()
+                self._draw_ends()
             return
         self._curves, self._current = tuple(curves), True
         for name in set(self._lines) - {curve.name for curve in curves}:
+            self._thinned.pop(name, None)
             for item in self._lines.pop(name).all:
                 self.removeItem(item)
         for curve in curves:
@@ -316,15 +337,28 @@ class CurvePlot(pg.PlotWidget):
             faded, width = BACK if back else 0.0, 1.0 if thin else LINE_PX
             items.line.setPen(self._pen(curve.colour, faded, width=width, dotted=curve.dotted))
             items.line.opts["segmentedLineMode"] = "off" if thin else "on"
-            cut = len(x) if curve.cursor is None else int(np.searchsorted(x, curve.cursor, side="right"))
-            items.line.setData(x[:cut], y[:cut])
             items.seam.setVisible(not thin)
             if not thin:
                 items.seam.setPen(self._pen(self._theme.panel, 0.0, width=SEAM_PX))
+            items.future.setPen(self._pen(curve.colour, BACK if back else FUTURE))
+            self._thinned[curve.name] = Thinned(x, y, has_seam=not thin)
+        self._cut_lines(anew=True)
+
+    def _cut_lines(self, *, anew: bool = False) -> None:
+        """What lies after a cursor is paler; only lines of which another point is the last before it are touched,
+        unless all are to be cut `anew`."""
+        for curve in self._curves:
+            items, line = self._lines[curve.name], self._thinned[curve.name]
+            x, y = line.x, line.y
+            cut = len(x) if curve.cursor is None else int(np.searchsorted(x, curve.cursor, side="right"))
+            if cut == self._cuts.get(curve.name) and not anew:
+                continue
+            self._cuts[curve.name] = cut
+            items.line.setData(x[:cut], y[:cut])
+            if line.has_seam:
                 items.seam.setData(x[:cut], y[:cut])
             items.future.setVisible(cut < len(x))
             if cut < len(x):
-                items.future.setPen(self._pen(curve.colour, BACK if back else FUTURE))
                 items.future.setData(x[max(0, cut - 1) :], y[max(0, cut - 1) :])
 
     def _px_long(self, x: Floats, y: Floats) -> float:
@@ -415,8 +449,8 @@ class CurvePlot(pg.PlotWidget):
             self._verticals.append(line)
         for place, line in enumerate(self._verticals):
             line.setVisible(place < len(verticals))
-            if place < len(verticals):
-                wanted = verticals[place]
+            wanted = verticals[place] if place < len(verticals) else None
+            if wanted is not None and self._drawn_verticals[place : place + 1] != (wanted,):
                 style = Qt.PenStyle.DashLine if wanted.dashed else Qt.PenStyle.SolidLine
                 line.setPen(pg.mkPen(wanted.colour, style=style))
                 line.setValue(wanted.x)
@@ -524,7 +558,7 @@ class CurvePlot(pg.PlotWidget):
 
 
 def _alike(one: Curve, other: Curve) -> bool:
-    """Whether two lines are drawn alike."""
+    """Whether two lines are drawn alike, wherever their cursors are."""
     arrays = (one.x, other.x), (one.y, other.y), (one.raw, other.raw)
     return _words(one) == _words(other) and all(
         a is b
@@ -537,7 +571,7 @@ def _alike(one: Curve, other: Curve) -> bool:
 
 
 def _words(curve: Curve) -> tuple[object, ...]:
-    return curve.name, curve.colour, curve.cursor, curve.dotted, curve.lane, curve.label
+    return curve.name, curve.colour, curve.dotted, curve.lane, curve.label
 
 
 def _range_of(curve: Curve, outline: Outline) -> tuple[float, float] | None:

@@ -268,6 +268,36 @@ def test_that_scrubbing_puts_a_cursor_at_the_step_and_values_of_then_into_the_le
     assert view.metric_legend.chips["knn"].value == f"{lane.latest('map_at_r'):.3f}"
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_that_a_cursor_that_moves_cuts_lines_anew_and_works_nothing_else_out(view, history, monkeypatch, log):
+    view.log_box.setChecked(log)
+    view.show_history(history, 600)
+    worked: list[str] = []
+    for name in ("spread", "decimate"):
+        done = getattr(curve_plot, name)
+        monkeypatch.setattr(curve_plot, name, lambda *args, name=name, done=done: worked.append(name) or done(*args))
+    for plot in (view.loss_plot, view.metric_plot):
+        for items in plot._lines.values():
+            items.ghost.sigPlotChanged.connect(lambda _: worked.append("ghost"))
+            items.line.sigPlotChanged.connect(lambda _: worked.append("line"))
+    view.show_history(history, 600)
+    assert worked == []
+    view.show_history(history, 301)
+    assert set(worked) == {"line"}
+    moved = view.grab().toImage()
+    view.set_theme(DARK)  # everything anew
+    view.loss_plot._current = view.metric_plot._current = False
+    view.show_history(history, 301)
+    assert {"spread", "decimate"} <= set(worked)
+    assert view.grab().toImage() == moved
+    view.show_history(history)
+    assert all(not items.future.isVisible() for items in view.loss_plot._lines.values())
+    view.loss_plot.bring_forward("knn")
+    view.show_history(history, 100)
+    x, _ = view.loss_plot._lines["random"].line.getData()
+    assert x[-1] <= 100 < view.loss_plot._lines["random"].future.getData()[0][1]
+
+
 def test_that_on_the_training_clock_every_lane_has_a_cursor_of_its_own(view, history):
     view.axis_box.setCurrentIndex(view.axis_box.findData("seconds"))
     view.show_history(history, 600)
