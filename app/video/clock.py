@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +120,13 @@ class Caption:
     def opacity(self, now: float, fade: float = 0.25) -> float:
         """How much of it is seen, 0..1."""
         return min(max(min((now - self.start) / fade, (self.end - now) / fade), 0.0), 1.0)
+
+
+def in_turn(captions: Sequence[Caption]) -> list[Caption]:
+    """One sentence at a time: each ends, at the latest, where the next one begins."""
+    said = sorted(captions, key=lambda one: one.start)
+    nexts = [*(one.start for one in said[1:]), math.inf]
+    return [replace(one, end=min(one.end, begun)) for one, begun in zip(said, nexts, strict=False)]
 
 
 def reading_time(text: str) -> float:

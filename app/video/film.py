@@ -43,9 +43,9 @@ class Film:
         self.steps = recording.frame_steps(lane)
         """Steps of the recorded frames."""
         self._edge_places = _spaced(self.steps, edge_steps)
-        self._frame = lru_cache(4)(lambda place: recording.frame(lane, place))
+        frame = self._frame = lru_cache(4)(lambda place: recording.frame(lane, place))
         self._scene = lru_cache(4)(
-            lambda place: build_scene(recording.started, self._frame(place), theme, max_edges=MAX_EDGES)
+            lambda place: build_scene(recording.started, frame(place), theme, max_edges=MAX_EDGES)
         )
 
     def still_parent(self, step: float) -> Film | None:

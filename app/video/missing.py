@@ -27,8 +27,10 @@ class MissedMoment:
 
 def missed_moments(story: Story, film: Film) -> list[MissedMoment]:
     """Some of the worst misses of a lane whose ends are drawn, each with another anchor, spread over the run."""
-    told = story.lane(film.lane).misses
-    steps = sorted(step for step, misses in told.items() if len(misses))
+    lane = story.lane(film.lane)
+    steps = sorted(step for step, misses in lane.misses.items() if len(misses))
+    # A warm-up draws at random, so that what its searches missed is told only where there is nothing else.
+    steps = [step for step in steps if lane.mining[: lane.rows(step)][-1:].all()] or steps
     found: list[MissedMoment] = []
     seen: set[int] = set()
     for chosen in np.array_split(np.array(steps), min(MOST, len(steps)) or 1):
@@ -49,7 +51,7 @@ def _worst_drawn(story: Story, film: Film, step: int, seen: set[int]) -> MissedM
         if row.anchor in seen or row.found < 0 or (ends < 0).any():
             continue
         recall = story.lane(film.lane).latest("mining_recall", step)
-        text = f"Step {step:,}: {named(film.lane)} missed the nearest negative; what it took is {row.farther} farther."
+        text = f"Step {step:,}: {named(film.lane)} missed the nearest negative; what it found is {row.farther} farther."
         numbers = {"step": f"{step:,}", "lane": film.lane, "lanes": film.lane, "value": f"{recall:.2f}"}
         return MissedMoment(
             Moment("missed", step, (film.lane,), text, numbers), MissedPair(row.anchor, row.nearest, row.found)

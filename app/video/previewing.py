@@ -141,6 +141,7 @@ class FilmPreview(QObject):
                 what = f"The preview failed: {type(error).__name__}: {error}"
                 self._give_up(wanted, memory.RAN_OUT if ran_out else what)
         self._small = self._full = None
+        memory.give_back()
 
     def _give_up(self, wanted: _Wanted, sentence: str) -> None:
         """Nothing more of this film until something else is wanted."""
@@ -190,6 +191,7 @@ class FilmPreview(QObject):
                 self._full.setup_s,
                 lambda: not self._closed and self._wanted is wanted,
             )
+            memory.give_back()  # every film that is looked at would leave some, of the threads that encoded its clips
             if found is not None:
                 self._told = order
                 self.estimated.emit(order, found)

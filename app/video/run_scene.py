@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from app.picture.missed_edges import flown_to, with_pair
 from app.picture.theme import Theme
 from app.video import charts, path
 from app.video.canvas import Align, Canvas, painting
+from app.video.clock import in_turn
 from app.video.clouds import Clouds, Shot
 from app.video.figures import hardness_axis
 from app.video.framing import Framing, View
@@ -66,9 +68,11 @@ class RunScene:
         films = [film for name in plan.names if (film := clouds.films[name]) is not None]
         self._axis = hardness_axis(films) if "hardness" in scene.panels else None
         self._base = Camera()
-        self._labels = Labels(plan, story, clouds, frame, theme, self._shot)
+        own = proxy(self)  # a scene that its own parts hold stays, with all its clouds, long after nobody wants it
+        self._labels = Labels(plan, story, clouds, frame, theme, lambda *asked: own._shot(*asked))
         self._foot = min(self._labels.foot(self.layout.clouds[0], plan.lanes[0].step(plan.clock.last)), 0.12)
-        self._framing = Framing([self._track(place) for place in range(len(plan.names))], self._view, max(pictures, 2))
+        tracks = [self._track(place) for place in range(len(plan.names))]
+        self._framing = Framing(tracks, lambda share: own._view(share), max(pictures, 2))
         self._still = np.empty((frame.whole.height, frame.whole.width, 4), np.uint8)
         self._paint_still()
 
@@ -237,7 +241,7 @@ class RunScene:
         timed = self._scene.clock == "time"
         counter = f"{place:.1f} s of training" if timed else f"step {place:,.0f} of {plan.clock.last:,.0f}"
         canvas.text(layout.head, counter, theme.muted, HEAD, Align.RIGHT)
-        for caption in plan.captions:
+        for caption in in_turn(plan.captions):
             if (seen := caption.opacity(now)) > 0:
                 color = theme.text
                 canvas.paragraph(layout.caption, caption.text, color, CAPTION, bold=False, opacity=seen)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from pathlib import Path
+
+from hnm_core.system import memory
 
 
 class Peak:
@@ -17,10 +17,7 @@ class Peak:
     megabytes: float | None = None
 
     def __enter__(self) -> Peak:
-        if sys.platform == "linux":
-            trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-            if trim is not None:
-                trim(0)  # what was freed before must not hide what is needed now
+        memory.give_back()  # what was freed before must not hide what is needed now
         self._before = _status("VmRSS") if _reset_peak() else None
         return self
 

@@ -103,3 +103,12 @@ def test_that_a_recorded_path_is_followed_from_key_to_key() -> None:
     half = path.recorded(keys, 150, framed)
     assert half.azimuth == pytest.approx(40) and half.distance == pytest.approx(8 / 2**0.5)
     assert path.recorded(keys, 999, framed).distance == 4
+
+
+def test_that_one_sentence_is_said_at_a_time() -> None:
+    late, early, short = (clock.Caption(*times, "", "look") for times in ((4.0, 8.0), (0.0, 6.0), (1.0, 2.0)))
+    assert [(one.start, one.end) for one in clock.in_turn([late, early, short])] == [(0.0, 1.0), (1.0, 2.0), (4.0, 8.0)]
+    assert clock.in_turn([]) == []
+    every = clock.in_turn([late, early, short])
+    for now in np.linspace(0, 8, 81).tolist():
+        assert sum(one.opacity(now) > 0 for one in every) <= 1
