@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import zlib
@@ -58,6 +59,8 @@ MOST_AFTER_KEY = 11
 _PACKED = {"<i8": "q", "<f8": "d", "<u4": "I", "<f4": "f"}
 """How `struct` calls the formats of a step, of which it makes bytes several times as fast as numpy."""
 
+_NAN, _ABSENT = itertools.repeat(math.nan), itertools.repeat(ABSENT_COUNT)
+
 
 class _Told(NamedTuple):
     """What is kept of a frame until the next one."""
@@ -77,6 +80,7 @@ class LaneWriter:
         names = (STEPS_FILE, FRAMES_FILE, EDGES_FILE, HARDNESS_FILE, GUESTS_FILE, CANDIDATES_FILE, INDEX_FILE)
         self._files: dict[str, GrowingFile] = {name: open_file(folder / name) for name in names}
         self._points = points = len(started.ids)
+        self._phases = tuple(Phase)  # to go over the class itself takes several times as long
         self._step = Struct("<" + "".join(map(_PACKED.__getitem__, layout.step_layout()["formats"][:-1])))
         self._frame_dtype = layout.to_dtype(layout.frame_layout(points))
         self._most_after_key = min(MOST_AFTER_KEY, KEY_POINTS // max(1, points))
@@ -112,26 +116,29 @@ class LaneWriter:
 
     def write_step(self, record: StepRecord, number: int) -> None:
         """Append to steps.bin."""
+        metrics, of_layers = record.metrics, {}
+        if metrics:  # hardly any step has some
+            of_layers = {name: value for name, value in metrics.items() if layer_metric(name)}
+            _known(metrics.keys() - of_layers.keys(), METRICS, "metric")
         _known(record.tuples, TUPLE_COUNTS, "tuple count")
-        of_layers = {name: value for name, value in record.metrics.items() if layer_metric(name)}
-        _known(record.metrics.keys() - of_layers.keys(), METRICS, "metric")
         if of_layers:
             self._write_layers(record.step, of_layers)  # before its step, which vouches for it
-        flags = FLAG_MINING * record.mining | FLAG_FIRST_CALL * record.first_call | FLAG_LAYERS * bool(of_layers)
         row = self._step.pack(
             number,
             record.step,
             record.loss,
-            flags,
-            sum(1 << place for place, name in enumerate(METRICS) if name in record.metrics),
-            *(record.phase_ms.get(phase, math.nan) for phase in Phase),
-            *(record.tuples.get(name, ABSENT_COUNT) for name in TUPLE_COUNTS),
-            *(record.metrics.get(name, math.nan) for name in METRICS),
+            FLAG_MINING * record.mining | FLAG_FIRST_CALL * record.first_call | FLAG_LAYERS * bool(of_layers),
+            sum(1 << METRICS.index(name) for name in metrics if name not in of_layers),
+            *map(record.phase_ms.get, self._phases, _NAN),
+            *map(record.tuples.get, TUPLE_COUNTS, _ABSENT),
+            *map(metrics.get, METRICS, _NAN),
         )
-        place = self._place(STEPS_FILE, len(row) + CHECKSUM_BYTES)
-        self._files[STEPS_FILE].append(self._step_sealer.sealed(row, place))
-        self._layer_lines += bool(of_layers)
-        self._keep()
+        steps = self._files[STEPS_FILE]
+        steps.append(self._step_sealer.sealed(row, self._place(STEPS_FILE, len(row) + CHECKSUM_BYTES)))
+        if of_layers:
+            self._layer_lines += 1
+            self._files[LAYERS_FILE].keep()
+        steps.keep()
 
     def _write_layers(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append to layers.jsonl, which only lanes have whose layers are measured."""
@@ -250,16 +257,16 @@ def _repeated(before: _Told, now: _Told) -> int:
     come soon after one another tell of the same steps."""
     if not len(now.edges):
         return 0
-    age = before.hardness["age"]
     known, own = (told.hardness["separation"].view(np.int32) for told in (before, now))
-    pairs = (
-        (before.edges, now.edges),
-        (known, own),
-        (np.where(age < 0, age, age + (now.step - before.step)), now.hardness["age"]),
-    )
-    for first in np.flatnonzero(np.logical_and.reduce([earlier == later[0] for earlier, later in pairs])):
-        count = len(before.edges) - int(first)
-        if all(np.array_equal(earlier[first:], later[:count]) for earlier, later in pairs):
+    for first in np.flatnonzero((known == own[0]) & (before.edges == now.edges[0])):
+        count = len(known) - int(first)
+        age = before.hardness["age"][first:]
+        pairs = (
+            (before.edges[first:], now.edges),
+            (known[first:], own),
+            (np.where(age < 0, age, age + (now.step - before.step)), now.hardness["age"]),
+        )
+        if all(np.array_equal(earlier, later[:count]) for earlier, later in pairs):
             return count
     return 0
 

@@ -246,17 +246,20 @@ def to_dtype(layout: Layout, where: str = RUN_FILE) -> np.dtype[Any]:
 def quantise(positions: NDArray[np.float32]) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
     """(N, 3) positions as (N, 3) whole steps of their own box, and the (2, 3) box: lowest and highest finite corner."""
     axes = np.ascontiguousarray(positions.T)  # what goes along an axis goes along memory, ten times as fast
-    finite = np.isfinite(axes)
-    low = np.where(finite, axes, np.inf).min(axis=1)
-    high = np.where(finite, axes, -np.inf).max(axis=1)
-    empty = ~finite.any(axis=1)
-    box = np.array([np.where(empty, 0, low), np.where(empty, 0, high)], dtype=np.float32)
+    missing = ~np.isfinite(axes)
+    if missing.any():
+        low = np.where(missing, np.inf, axes).min(axis=1)
+        high = np.where(missing, -np.inf, axes).max(axis=1)
+        empty = missing.all(axis=1)
+        box = np.array([np.where(empty, 0, low), np.where(empty, 0, high)], dtype=np.float32)
+        axes = np.where(missing, box[0][:, None], axes)
+    else:
+        box = np.array([axes.min(axis=1), axes.max(axis=1)], dtype=np.float32)
     corner = box[0].astype(np.float64)[:, None]
     extent = box[1].astype(np.float64)[:, None] - corner
     extent[extent == 0] = 1.0
-    share = (np.where(finite, axes, box[0][:, None]).astype(np.float64) - corner) / extent
-    steps = np.rint(share * POSITION_STEPS).astype(np.uint16)
-    steps[~finite] = POSITION_MISSING
+    steps = np.rint((axes - corner) / extent * POSITION_STEPS).astype(np.uint16)
+    steps[missing] = POSITION_MISSING
     return steps.T, box
 
 

@@ -28,14 +28,25 @@ class UnpackError(ValueError):
 
 def pack(records: Numbers, before: Numbers | None = None) -> bytes:
     """Records, or plain numbers, of any shape; `before` is as many of the same kind, and is needed to unpack them."""
+    packing = zlib.compressobj(strategy=zlib.Z_RLE)
+    return packing.compress(_planes(records, before)) + packing.flush()
+
+
+def _planes(records: Numbers, before: Numbers | None) -> bytes | bytearray:
+    if before is None and all(field.shape == () for field, *_ in (records.dtype.fields or {}).values()):
+        return _bytes_by_place(np.ascontiguousarray(records).reshape(-1))  # each field is one number: all at once
     planes = bytearray()
     for name in records.dtype.names or (None,):
         field, kind = _field(records, name)
         if before is not None:
             field = _change(field, _field(before, name)[0], kind)
-        planes += np.ascontiguousarray(field.view(np.uint8).reshape(len(field), field.itemsize).T).data
-    packing = zlib.compressobj(strategy=zlib.Z_RLE)
-    return packing.compress(planes) + packing.flush()
+        planes += _bytes_by_place(field)
+    return planes
+
+
+def _bytes_by_place(numbers: Numbers) -> bytes:
+    """The first bytes of all, then the second ones, and so on."""
+    return numbers.view(np.uint8).reshape(len(numbers), numbers.itemsize).T.tobytes()
 
 
 def unpack(data: bytes | memoryview, dtype: np.dtype[Any], count: int, before: Numbers | None = None) -> Numbers:

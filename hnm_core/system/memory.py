@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from hnm_core.errors import InputError
@@ -38,13 +39,32 @@ def require(needed: float, what: str, instead: str) -> None:
         )
 
 
+def keep_freed() -> None:
+    """Have what is freed kept for what is asked for next, where that can be told: a step of training frees and asks for
+    a megabyte or ten again and again, and each page that went back to the system meanwhile is cleared and mapped anew.
+    For the whole process, so the program asks for it, not the engine. See mallopt(3)."""
+    if (mallopt := _of_libc("mallopt")) is not None:
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)
+
+
 def give_back() -> None:
     """Return to the system what has been freed, where that can be asked for: of threads that came and went Linux keeps
     a share each."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    if (trim := _of_libc("malloc_trim")) is not None:
+        trim(0)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_MAPPED_FROM = 32 << 20
+"""Bytes; the most that glibc takes. What is larger is mapped, and goes back when it is freed."""
+_KEPT = 64 << 20
+"""Bytes that are kept at the end of a heap, of which there is one for some threads."""
+
+
+def _of_libc(name: str) -> Callable[..., int] | None:
+    """A function of the C library, where it has it: glibc does."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def in_words(amount: float) -> str:
