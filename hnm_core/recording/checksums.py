@@ -36,6 +36,7 @@ from hnm_core.recording.layout import CHECKSUM
 Keys = NDArray[np.uint64]
 
 _MASK = (1 << 64) - 1
+_WORD = np.dtype("<u4")
 _AT_ONCE = 1 << 19
 """Bytes of words that are worked on at a time, which a processor's cache holds."""
 _LINE_MARK = f', "{CHECKSUM}": "'.encode()
@@ -87,7 +88,7 @@ class Sealer:
 
     def sealed(self, data: bytes, place: int) -> bytes:
         """A record of which `data` is all but the checksum, with it."""
-        total = int(np.frombuffer(data, "<u4").astype(np.uint64) @ self._keys)
+        total = int(self._keys.dot(np.frombuffer(data, _WORD)))
         return data + ((self._begin + self._place_key * (place + 1) + total) & _MASK).to_bytes(8, "little")
 
 

@@ -197,8 +197,9 @@ class LaneWriter:
             earlier = before.row if before is not None and part == "frame" else None
             data = planes.pack(numbers, earlier) if len(numbers) else b""
             index[layout.PARTS[part].offset], index[layout.PARTS[part].size] = file.kept, len(data)
-            checksum = zlib.crc32(data, checksum)
-            file.append(data)
+            if data:
+                checksum = zlib.crc32(data, checksum)
+                file.append(data)
         index["data"] = checksum
         entry = index.tobytes()[:-CHECKSUM_BYTES]
         place = self._place(INDEX_FILE, index.nbytes)
