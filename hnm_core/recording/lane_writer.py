@@ -56,6 +56,9 @@ KEY_POINTS = 100_000
 MOST_AFTER_KEY = 11
 """So many frames at most are changes of those before them, all of which one needs."""
 
+_NOISY_BYTES = {"frame": 1, "edges": 1, "hardness": 3}
+"""Of a position, of an anchor, of a separation; see `planes.pack`."""
+
 _PACKED = {"<i8": "q", "<f8": "d", "<u4": "I", "<f4": "f"}
 """How `struct` calls the formats of a step, of which it makes bytes several times as fast as numpy."""
 
@@ -195,7 +198,7 @@ class LaneWriter:
         for part, numbers in {**parts, "candidates": candidates}.items():
             file = self._files[layout.PARTS[part].file]
             earlier = before.row if before is not None and part == "frame" else None
-            data = planes.pack(numbers, earlier) if len(numbers) else b""
+            data = planes.pack(numbers, earlier, _NOISY_BYTES.get(part, 0)) if len(numbers) else b""
             index[layout.PARTS[part].offset], index[layout.PARTS[part].size] = file.kept, len(data)
             if data:
                 checksum = zlib.crc32(data, checksum)

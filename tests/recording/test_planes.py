@@ -36,6 +36,23 @@ def test_that_plain_numbers_come_back_also_where_a_change_goes_round(kind: str) 
     np.testing.assert_array_equal(planes.unpack(packed, dtype, len(now), before), now)
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 1000, 50_000])
+@pytest.mark.parametrize("noisy", [0, 1, 2])
+def test_that_bytes_which_hardly_repeat_are_stored_as_they_are_in_what_any_zlib_reads(count: int, noisy: int) -> None:
+    before, now = records(count, 1), records(count, 2)
+    now["share"], now["count"], now["chosen"] = 1.0, np.arange(count), 7
+    for earlier in (None, before):
+        packed = planes.pack(now, earlier, noisy)
+        assert planes.unpack(packed, RECORD, count, earlier).tobytes() == now.tobytes()
+        assert len(zlib.decompress(packed)) == now.nbytes and planes.streams(packed + packed, 9) == 2
+        first = zlib.decompress(packed)[: noisy * now["place"].size]
+        stored = first[: (1 << 16) - 1] in packed  # the most that a block holds
+        assert stored == (now["place"].size >= 64) or not noisy
+    still = planes.pack(now, now, noisy)
+    assert planes.unpack(still, RECORD, count, now).tobytes() == now.tobytes()
+    assert len(still) < 100 + now.nbytes // 200, "what does repeat is packed, whatever was expected of it"
+
+
 def test_that_small_changes_take_few_bytes() -> None:
     rng = np.random.default_rng(0)
     before = rng.integers(0, 65_535, 10_000).astype("<u2")
