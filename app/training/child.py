@@ -31,6 +31,7 @@ from hnm_core.run.control import Control, Embedded
 from hnm_core.run.events import Event
 from hnm_core.spec import plug_ins
 from hnm_core.spec.config import ExperimentConfig, from_dict
+from hnm_core.system import memory
 
 WARM_UP: dict[str, Any] = {
     "steps": 1,
@@ -56,6 +57,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     faulthandler.enable()  # a crash leaves its stacks on the standard error, which the window reads
     threading.stack_size(STACK_BYTES)
+    memory.keep_freed()
     commands, reports = pipes()
     for file in sys.argv[1:]:
         plug_ins.load_file(Path(file))  # before anything is read that may name what it registers

@@ -112,6 +112,7 @@ class Guarded(TyperGroup):
 
 def main(app: typer.Typer, name: str) -> NoReturn:
     """Run a command line to its end, on standard streams of any kind; signals that ask for an end are Ctrl+C."""
+    memory.keep_freed()
     streams.install()
     with ends.handled():
         try:

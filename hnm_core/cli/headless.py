@@ -171,10 +171,8 @@ def _follow(
     events: Iterator[Event], folder: Path | None, control: Control, prepare: Callable[[], None], json_lines: bool
 ) -> Outcome:
     """Take a run's events to their end, see `train`; `prepare` reads the data before the first of them."""
-    from hnm_core.recording import record
-
     if folder is not None:
-        events = record(events, folder)  # refuses a folder that is in use before the data are loaded
+        events = _recorded(events, folder)  # refuses a folder that is in use before the data are loaded
     outcome = Outcome()
     lost = 0
     bugs: list[Alarm] = []
@@ -208,6 +206,24 @@ def _follow(
     elif outcome.recording != "whole" and not outcome.status:
         outcome.status = EXIT_FAILED
     return outcome
+
+
+def _recorded(events: Iterator[Event], folder: Path) -> Iterator[Event]:
+    """`record`, where there is room for it. Raises `InputError`, and leaves the disk as it was."""
+    from hnm_core.recording import record
+    from hnm_core.recording.claiming import check_room
+
+    is_new = not folder.exists()
+    recorded = record(events, folder)
+    try:
+        check_room(folder)
+    except BaseException:
+        recorded.close()
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    return recorded
 
 
 def say_recorded(folder: Path, outcome: Outcome) -> None:

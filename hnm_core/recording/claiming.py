@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import IO
 
 from hnm_core.errors import InputError
-from hnm_core.recording import unbegun
+from hnm_core.recording import disk, unbegun
+from hnm_core.recording.gap import FULL
 from hnm_core.recording.lock import lock
+from hnm_core.words import size
 
 
 def claimed(folder: Path, what: str) -> IO[bytes]:
@@ -44,6 +46,32 @@ def claimed(folder: Path, what: str) -> IO[bytes]:
         reason = error.strerror or str(error)
         raise InputError(f"{refusal}: {reason}. Name a folder that can be written.") from error
     return held
+
+
+def check_room(folder: Path) -> None:
+    """Refuse a folder on whose disk not even the beginning of a run fits. Who records beside something else, as the
+    window does, goes on without; who asked for a recording wants to hear it before anything is trained.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    trial = folder / "trial.part"
+    try:
+        with disk.create(trial) as file:
+            file.write(bytes(_BEGINNING))  # what is said to be free is not all told: there are quotas
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise InputError(
+            f"Cannot record into '{folder}': the disk is full ({size(_BEGINNING)} are needed to begin, "
+            f"{size(disk.free_bytes(folder))} are free there). Make room, or name a folder on another disk."
+        ) from error
+    finally:
+        disk.remove(trial)
+
+
+_BEGINNING = 1 << 20
+"""Bytes."""
 
 
 def _check_empty(folder: Path, refusal: str) -> None:

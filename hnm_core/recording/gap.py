@@ -18,7 +18,8 @@ RETRY_S = 1.0
 SPARE_BYTES = 1 << 20
 """So much room must be left beside what is needed, or the next steps would not fit again."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Of an `OSError` that says so."""
 
 
 class Gap:
@@ -76,7 +77,7 @@ def why(folder: Path, error: OSError, what: str = "", needed: int = 0) -> str:
     """Why recording stopped, or `what`, which needs so many bytes, could not be written, in words of people."""
     subject = f"{what} could not be written into '{folder}'" if what else f"Recording into '{folder}' stopped"
     needed = needed or getattr(error, "needed", 0)
-    if error.errno in _FULL:
+    if error.errno in FULL:
         room = ""
         with suppress(OSError):
             room = f", {size(disk.free_bytes(folder))} are free there"

@@ -14,8 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from hnm_core.cli import headless
+from hnm_core.errors import InputError
 from hnm_core.recording import disk, gap, open_recording, record, replay, syncing
 from hnm_core.run.events import Alarm, Event, LaneForked, OptionChanged, RunFinished, StepRecord, Weights
+from hnm_core.spec.config import load
+from hnm_core.spec.resources import preset_path
+from hnm_core.training.experiment import Experiment
 from tests.faults.judging import TRIES, Counts, same, streams, truth
 from tests.recording import made_up
 
@@ -84,6 +89,23 @@ def test_that_a_full_disk_is_a_gap_that_is_told_and_the_run_goes_on(
     assert recording.finished is not None and recording.torn_bytes == 0
     assert kept_in_order(tmp_path / "run", events)
     assert all(recording.weights(lane) is not None for lane in recording.lanes)
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_that_who_asks_for_a_recording_hears_of_a_full_disk_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existed: bool
+) -> None:
+    full, folder = FullDisk(monkeypatch), tmp_path / "run"
+    monkeypatch.setattr(Experiment, "prepare", lambda *_: pytest.fail("it went on"))
+    if existed:
+        folder.mkdir()
+    full.room = 500_000
+    with pytest.raises(InputError, match=r"into '.*run': the disk is full \(1\.0 MB are needed to begin, "):
+        headless.train(load(preset_path("digits")), folder)
+    assert list(tmp_path.rglob("*")) == [folder] * existed, "as it was before"
+    full.room = 2e6
+    with pytest.raises(pytest.fail.Exception, match="it went on"):
+        headless.train(load(preset_path("digits")), folder)
 
 
 def test_that_a_disk_that_is_full_at_any_moment_leaves_a_true_recording(

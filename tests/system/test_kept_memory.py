@@ -9,8 +9,9 @@ import pytest
 
 ASKED = """
 import resource
-import {module}
 import numpy as np
+import typer
+from hnm_core.cli import console
 
 def faults(rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -19,12 +20,18 @@ def faults(rounds):
         del held
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-faults(3)
-print(faults(10))
+app = typer.Typer()
+
+@app.command()
+def measure():
+    faults(3)
+    print(faults(10))
+
+console.main(app, "lab")
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there it can be asked for")
 def test_that_arrays_asked_for_again_and_again_lie_where_those_before_lay() -> None:
-    run = [sys.executable, "-c", ASKED.format(module="app")]
-    assert int(subprocess.run(run, capture_output=True, text=True, check=True).stdout) < 50
+    told = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True).stdout
+    assert int(told) < 50
