@@ -511,7 +511,10 @@ class ExportSheet(QDialog):
         if self.render_button.isEnabled():
             order, out = self.order, self.out
             if out.suffix.lower() != order.suffix:
-                self.problem.say(f"'{out.name}' must end in {order.suffix}, as the kind of file says.")
+                typed = self.file.text().strip()  # "./" or ".mp4" have no ending
+                odd = f"'{typed}' is no name for it: give one such as 'film{order.suffix}'."
+                ended = f"'{out.name}' must end in {order.suffix}, as the kind of file says."
+                self.problem.say(ended if out.suffix else odd)
                 return
             self.problem.say("")
             self.render_asked.emit(replace(order, at=self.view.step), out)

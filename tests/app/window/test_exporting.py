@@ -311,6 +311,12 @@ def test_that_what_cannot_be_made_is_said_in_the_sheet(sheet, shown, qtbot, tmp_
         name(qtbot, sheet, odd)
         click(qtbot, sheet.render_button)
         assert sheet.problem.text().startswith(f"'{odd}' cannot be ") and states(shown) == []
+    for odd in ("./", ".mp4", "..", "film"):
+        name(qtbot, sheet, odd)
+        click(qtbot, sheet.render_button)
+        assert (
+            sheet.problem.text() == f"'{odd}' is no name for it: give one such as 'film.mp4'." and states(shown) == []
+        )
     name(qtbot, sheet, str(tmp_path / "out.gif"))
     click(qtbot, sheet.render_button)
     assert sheet.problem.text() == "'out.gif' must end in .mp4, as the kind of file says."
