@@ -28,6 +28,7 @@ from hnm_core.spec.data_files import data_format
 from hnm_core.spec.explaining import explain
 from hnm_core.spec.fields import Section
 from hnm_core.spec.registry import DATASETS, LOSSES, MINERS, MODELS, SAMPLERS, Part
+from hnm_core.spec.resources import preset_names, retrieval_preset_names
 from hnm_core.spec.traits import DataOptions, LossOptions, MinerOptions, ModelOptions, SamplerOptions
 from hnm_core.system import paths
 from hnm_core.system.regular_files import read_regular
@@ -343,7 +344,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         text = read_regular(path, MAX_TOML).decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"There is no configuration file '{path}'.") from None
+        known = str(path) in (*preset_names(), *retrieval_preset_names())
+        meant = f" The preset of that name is given by --preset {path}." if known else ""
+        raise InputError(f"There is no configuration file '{path}'.{meant}") from None
     except (OSError, UnicodeDecodeError) as error:
         why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
         raise InputError(f"The configuration '{path}' cannot be read: {why}.{_taken_for(path)}") from None

@@ -126,6 +126,15 @@ def test_that_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None,
         config.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["digits", "code-search"])
+def test_that_who_names_a_preset_for_a_file_is_told_the_way(tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = f"There is no configuration file '{name}'. The preset of that name is given by --preset {name}."
+    with pytest.raises(InputError) as raised:
+        config.load(name)
+    assert str(raised.value) == told
+
+
 @pytest.mark.parametrize("name", ["mine.npz", "mine.csv"])
 def test_that_data_in_place_of_a_configuration_are_told_the_way(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
