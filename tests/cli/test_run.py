@@ -200,10 +200,12 @@ def test_that_the_last_line_says_how_much_of_the_run_is_recorded(
     assert ended.status == bool(codes)
 
 
-def test_that_a_run_whose_folder_is_gone_says_that_nothing_is_recorded(
+def test_that_a_run_for_which_there_is_no_room_any_more_says_that_nothing_is_recorded(
     lab: Lab, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_file: disk.OutFile, _data: memoryview) -> int:
+    def full(file: disk.OutFile, data: memoryview) -> int:
+        if file.path.name == "trial.part":  # while data are read, others take the rest
+            return len(data)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(disk, "write", full)
@@ -211,6 +213,18 @@ def test_that_a_run_whose_folder_is_gone_says_that_nothing_is_recorded(
     assert ended.status == 1
     assert "the disk is full" in ended.err
     assert ended.err.splitlines()[-1] == f"Nothing of the run is in {tmp_path / 'run'}"
+
+
+def test_that_a_run_for_which_there_is_no_room_from_the_start_is_refused_in_one_line(
+    lab: Lab, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: disk.OutFile, _data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "write", full)
+    ended = lab("run", tiny, "--record", tmp_path / "run")
+    assert ended.status == 2 and not (tmp_path / "run").exists()
+    assert len(ended.err.splitlines()) == 1 and "the disk is full" in ended.err
 
 
 def test_that_input_that_fails_late_is_status_2(lab: Lab, tiny: Path, script: type[Script]) -> None:
