@@ -17,6 +17,8 @@ from hnm_core.run.channel import Drained
 from hnm_core.run.events import Alarm, LaneForked, RunFailed, RunState
 from hnm_core.spec.plug_ins import at_fault
 
+LASTING = ("refused", "recording-stopped", "recording-resumed", "weights-missing", "checkpoint-failed")
+"""Codes of alarms that stay until they are dismissed: who looks away for some seconds must not miss them."""
 MAX_BANNER_LINES = 3
 
 
@@ -70,10 +72,10 @@ class Incoming:
             )
 
     def _on_alarm(self, alarm: Alarm) -> None:
-        """The timeline keeps all of them; only what ends a lane takes room in the window."""
+        """The timeline keeps all of them; what ends a lane, or is not on the disk, takes room in the window."""
         banner = self._messages.banner
-        if alarm.code == "refused":
-            banner.show_notice(alarm.message)
+        if alarm.code in LASTING:
+            self._messages.notice(alarm.message)
             return
         if alarm.level == "warning":
             self._messages.say(f"{alarm.lane}: {alarm.message}")

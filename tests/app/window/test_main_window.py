@@ -535,6 +535,19 @@ def test_that_an_alarm_that_ends_nothing_takes_no_banner(open_window, qtbot):
     assert window.banner.text == ""
 
 
+@pytest.mark.parametrize("code", ["recording-stopped", "weights-missing", "checkpoint-failed"])
+def test_that_what_is_not_on_the_disk_is_told_until_it_is_dismissed(open_window, qtbot, code):
+    window = open_window(source=alarming(code, fatal=False))
+    press(qtbot, window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.banner.text != "", timeout=5000)
+    assert (window.banner.text, window.banner.property("kind")) == ("The loss became nan.", "notice")
+    before = steps(window, "one")
+    qtbot.waitUntil(lambda: steps(window, "one") > before, timeout=5000)
+    dismiss = next(button for button in window.banner.findChildren(QPushButton) if button.text() == "Dismiss")
+    qtbot.mouseClick(dismiss, Qt.MouseButton.LeftButton)
+    assert window.banner.text == ""
+
+
 def refused(qtbot, window: MainWindow, *words: str) -> None:
     """Start is refused with these words, shows nothing else, and works once the form is mended."""
     press(qtbot, window, Qt.Key.Key_Space)
